@@ -1,0 +1,373 @@
+//! The grammars of the attribute's values. The macro and the decoder call these same functions, so
+//! neither accepts what the other refuses. Errors are sentences for people: what is wrong, then what to do.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The longest id.
+pub const MAX_ID: usize = 64;
+
+/// Why a value is refused: a sentence that says what is wrong, and one that says what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrammarError {
+    problem: String,
+    help: String,
+}
+
+impl GrammarError {
+    fn new(problem: impl Into<String>, help: impl Into<String>) -> Self {
+        GrammarError {
+            problem: problem.into(),
+            help: help.into(),
+        }
+    }
+
+    /// What is wrong.
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+
+    /// What to write instead.
+    pub fn help(&self) -> &str {
+        &self.help
+    }
+}
+
+impl fmt::Display for GrammarError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.problem, self.help)
+    }
+}
+
+impl std::error::Error for GrammarError {}
+
+/// Accepts an id: `[a-z][a-z0-9_]*`, at most [`MAX_ID`] bytes.
+///
+/// # Errors
+/// With an id that would be accepted, where one is near.
+pub fn check_id(id: &str) -> Result<(), GrammarError> {
+    let starts = id.starts_with(|c: char| c.is_ascii_lowercase());
+    let continues = id
+        .chars()
+        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if starts && continues && id.len() <= MAX_ID {
+        return Ok(());
+    }
+    let problem = if id.is_empty() {
+        "an id is empty".to_owned()
+    } else if id.len() > MAX_ID {
+        format!(
+            "the id is {} bytes long, and {MAX_ID} are the most",
+            id.len()
+        )
+    } else {
+        format!("`{id}` is no id")
+    };
+    let proposal = proposed_id(id);
+    let help = if check_id_quietly(&proposal) {
+        format!("write lower-case letters, digits and `_`, starting with a letter: \"{proposal}\"")
+    } else {
+        "write lower-case letters, digits and `_`, starting with a letter".to_owned()
+    };
+    Err(GrammarError::new(problem, help))
+}
+
+fn check_id_quietly(id: &str) -> bool {
+    !id.is_empty() && id.len() <= MAX_ID && id.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
+/// `CouncilDeliberation`, `council-deliberation` and `Council deliberation` are `council_deliberation`.
+fn proposed_id(id: &str) -> String {
+    let mut proposal = String::new();
+    let mut after_lower = false;
+    for c in id.chars() {
+        if c.is_ascii_alphanumeric() {
+            if c.is_ascii_uppercase() && after_lower {
+                proposal.push('_');
+            }
+            after_lower = !c.is_ascii_uppercase();
+            proposal.push(c.to_ascii_lowercase());
+        } else {
+            after_lower = false;
+            if !proposal.is_empty() && !proposal.ends_with('_') {
+                proposal.push('_');
+            }
+        }
+    }
+    proposal.trim_end_matches('_').to_owned()
+}
+
+/// The default name of a process or stage: `council_deliberation` is "Council deliberation".
+pub fn name_from_id(id: &str) -> String {
+    let words = id.replace('_', " ");
+    let mut letters = words.chars();
+    letters.next().map_or(String::new(), |first| {
+        first.to_ascii_uppercase().to_string() + letters.as_str()
+    })
+}
+
+/// Accepts a semantic version (semver.org 2.0.0).
+///
+/// # Errors
+/// With the version that was probably meant, where `2`, `2.1` or `v2.1.0` was written.
+pub fn check_version(version: &str) -> Result<(), GrammarError> {
+    let Err(error) = semver::Version::parse(version) else {
+        return Ok(());
+    };
+    let bare = version.trim().trim_start_matches(['v', 'V']);
+    let proposal = ["", ".0", ".0.0"]
+        .iter()
+        .map(|rest| format!("{bare}{rest}"))
+        .find(|proposal| semver::Version::parse(proposal).is_ok());
+    let help = match proposal {
+        Some(proposal) => format!("write major, minor and patch: \"{proposal}\""),
+        None => "write major, minor and patch, as in \"1.0.0\"".to_owned(),
+    };
+    Err(GrammarError::new(
+        format!("`{version}` is no semantic version ({error})"),
+        help,
+    ))
+}
+
+/// The longest time a good run may take: a whole number of milliseconds, more than zero.
+///
+/// Its text is one whole number and `ms`, `s`, `m` or `h`; there is no default unit, since a bare `120`
+/// has meant seconds to one reader and milliseconds to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sla(u64);
+
+impl Sla {
+    /// The longest SLA: a year of 365 days.
+    pub const MAX: Sla = Sla(365 * 24 * 3_600_000);
+
+    const UNITS: [(&'static str, u64); 4] =
+        [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+
+    /// From milliseconds; `None` for zero and for more than [`Sla::MAX`].
+    pub const fn from_millis(millis: u64) -> Option<Sla> {
+        if millis == 0 || millis > Sla::MAX.0 {
+            None
+        } else {
+            Some(Sla(millis))
+        }
+    }
+
+    /// Reads `"120s"`.
+    ///
+    /// # Errors
+    /// For anything else, with what was probably meant.
+    pub fn parse(text: &str) -> Result<Sla, GrammarError> {
+        const HELP: &str = "write one whole number and `ms`, `s`, `m` or `h`, as in \"120s\"";
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(digits);
+        let Some(&(_, factor)) = Self::UNITS.iter().find(|(name, _)| *name == unit) else {
+            return Err(Self::wrong_unit(text, number, unit));
+        };
+        if number.is_empty() {
+            return Err(GrammarError::new(format!("`{text}` has no number"), HELP));
+        }
+        let millis = number
+            .parse::<u64>()
+            .ok()
+            .and_then(|number| number.checked_mul(factor));
+        match millis {
+            Some(0) => Err(GrammarError::new(
+                format!("an SLA of `{text}` is over before the run starts"),
+                "write the longest time that a good run may take",
+            )),
+            Some(millis) if millis <= Self::MAX.0 => Ok(Sla(millis)),
+            _ => Err(GrammarError::new(
+                format!("an SLA of `{text}` is longer than a year"),
+                "write the longest time that a good run may take",
+            )),
+        }
+    }
+
+    fn wrong_unit(text: &str, number: &str, unit: &str) -> GrammarError {
+        let meant = match unit.trim().to_ascii_lowercase().as_str() {
+            "ms" | "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => Some("ms"),
+            "" | "s" | "sec" | "secs" | "second" | "seconds" => Some("s"),
+            "m" | "min" | "mins" | "minute" | "minutes" => Some("m"),
+            "h" | "hr" | "hrs" | "hour" | "hours" => Some("h"),
+            _ => None,
+        };
+        let proposal = match meant {
+            Some(meant) if !number.is_empty() => format!("\"{number}{meant}\""),
+            _ => "\"120s\"".to_owned(),
+        };
+        let problem = match (number.is_empty(), unit.is_empty()) {
+            (true, true) => "an SLA is empty".to_owned(),
+            (false, true) => format!("`{text}` has no unit"),
+            (true, false) => format!("`{text}` is no duration"),
+            (false, false) => format!("`{unit}` is no unit that an SLA is written in"),
+        };
+        let help = format!("write one whole number and `ms`, `s`, `m` or `h`: {proposal}");
+        GrammarError::new(problem, help)
+    }
+
+    /// In milliseconds.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// As a duration.
+    pub const fn as_duration(self) -> Duration {
+        Duration::from_millis(self.0)
+    }
+
+    /// In seconds, as a histogram's boundary has it.
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / 1_000.0
+    }
+}
+
+impl fmt::Display for Sla {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let &(unit, factor) = Self::UNITS
+            .iter()
+            .rev()
+            .find(|(_, factor)| self.0 % factor == 0)
+            .expect("1 divides");
+        f.pad(&format!("{}{unit}", self.0 / factor))
+    }
+}
+
+/// Percent of runs that must be good: more than 0, less than 100, at most six decimals; held exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Objective(u32);
+
+impl Objective {
+    const DECIMALS: usize = 6;
+    const SCALE: u32 = 10u32.pow(Self::DECIMALS as u32);
+
+    /// Reads `99.9`.
+    ///
+    /// # Errors
+    /// For what is no number between 0 and 100, both excluded.
+    pub fn parse(text: &str) -> Result<Objective, GrammarError> {
+        let help = "write the percent of runs that must be good, between 0 and 100, as in 99.9";
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
+        if whole.is_empty() || !digits(whole) || !digits(fraction) {
+            return Err(GrammarError::new(
+                format!("`{text}` is no percentage"),
+                help,
+            ));
+        }
+        let fraction = fraction.trim_end_matches('0');
+        if fraction.len() > Self::DECIMALS {
+            return Err(GrammarError::new(
+                format!("`{text}` has more than six decimals"),
+                help,
+            ));
+        }
+        let scaled = format!("{whole}{fraction:0<width$}", width = Self::DECIMALS)
+            .parse::<u32>()
+            .ok();
+        match scaled.filter(|&scaled| scaled > 0 && scaled < 100 * Self::SCALE) {
+            Some(scaled) => Ok(Objective(scaled)),
+            None => Err(GrammarError::new(
+                format!("an objective of {text} % cannot be missed or met"),
+                help,
+            )),
+        }
+    }
+
+    /// As a ratio: 99.9 is 0.999.
+    pub fn as_ratio(self) -> f64 {
+        f64::from(self.0) / f64::from(100 * Self::SCALE)
+    }
+
+    /// The share of runs that may be bad: for 99.9 it is 0.001.
+    pub fn error_budget(self) -> f64 {
+        f64::from(100 * Self::SCALE - self.0) / f64::from(100 * Self::SCALE)
+    }
+}
+
+impl Default for Objective {
+    fn default() -> Self {
+        Objective(99_900_000)
+    }
+}
+
+impl fmt::Display for Objective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, fraction) = (self.0 / Self::SCALE, self.0 % Self::SCALE);
+        let fraction = format!("{fraction:06}");
+        let fraction = fraction.trim_end_matches('0');
+        let dot = if fraction.is_empty() { "" } else { "." };
+        f.pad(&format!("{whole}{dot}{fraction}"))
+    }
+}
+
+/// A closed set of bare words.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+
+        impl $name {
+            /// The words, in their order.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// The word that is written.
+            pub const fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $word,)+ }
+            }
+
+            pub(crate) fn from_name(text: &str) -> Option<Self> {
+                match text { $($word => Some($name::$variant),)+ _ => None }
+            }
+
+            /// Reads one of the words.
+            ///
+            /// # Errors
+            /// For any other, with the nearest and the whole list.
+            pub fn parse(text: &str) -> Result<Self, GrammarError> {
+                Self::from_name(text).ok_or_else(|| {
+                    let list = Self::WORDS.join("`, `");
+                    let help = match crate::nearest(text, Self::WORDS.iter().copied()) {
+                        Some(near) => format!("did you mean `{near}`? the words are `{list}`"),
+                        None => format!("the words are `{list}`"),
+                    };
+                    GrammarError::new(format!("`{text}` is no {}", $what), help)
+                })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// How much harm the failure of a process does.
+    Criticality, "criticality" {
+        /// The organisation stops.
+        Critical = "critical",
+        /// Many users are hurt.
+        #[default]
+        High = "high",
+        /// Some users are hurt.
+        Medium = "medium",
+        /// Nobody notices today.
+        Low = "low",
+    }
+}
+
+words! {
+    /// Where the text of errors and panics may go.
+    ErrorText, "place for error text" {
+        /// To Sentry alone.
+        #[default]
+        Sentry = "sentry",
+        /// To Sentry and onto the span.
+        Everywhere = "everywhere",
+        /// Nowhere.
+        Never = "never",
+    }
+}

@@ -1,0 +1,43 @@
+//! The did-you-mean of every diagnostic: the candidate nearest to what was typed, or none.
+
+/// The candidate nearest to `typed`, if one is near enough to be what was meant: at most a third of the
+/// longer word's letters differ (optimal string alignment distance, so a swapped pair is one slip).
+///
+/// ```
+/// assert_eq!(process_model::nearest("verison", ["id", "version", "sla"]), Some("version"));
+/// assert_eq!(process_model::nearest("colour", ["id", "version", "sla"]), None);
+/// ```
+pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let typed = typed.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(&typed, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| {
+            let longer = typed.chars().count().max(candidate.chars().count());
+            *distance <= longer.div_ceil(3)
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours.
+fn distance(left: &str, right: &str) -> usize {
+    let left: Vec<char> = left.chars().collect();
+    let right: Vec<char> = right.chars().collect();
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=right.len()).collect();
+    for (row, &from) in left.iter().enumerate() {
+        let mut current = vec![row + 1];
+        for (column, &to) in right.iter().enumerate() {
+            let mut best = (last[column] + usize::from(from != to))
+                .min(last[column + 1] + 1)
+                .min(current[column] + 1);
+            if row > 0 && column > 0 && from == right[column - 1] && left[row - 1] == to {
+                best = best.min(before_last[column - 1] + 1);
+            }
+            current.push(best);
+        }
+        before_last = std::mem::replace(&mut last, current);
+    }
+    last[right.len()]
+}

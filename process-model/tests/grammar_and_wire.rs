@@ -1,0 +1,222 @@
+//! Properties of the grammars and of the wire form: what is printed reads back, and no bytes panic.
+
+use process_model::wire::{decode_section, decode_text};
+use process_model::{
+    Common, ContextKey, ContextSource, Criticality, ErrorText, Objective, ProcessRecord, Record,
+    Sla, StageRecord,
+};
+use proptest::prelude::*;
+
+fn sla() -> impl Strategy<Value = Sla> {
+    (1..=Sla::MAX.as_millis()).prop_map(|millis| Sla::from_millis(millis).unwrap())
+}
+
+fn objective() -> impl Strategy<Value = Objective> {
+    (0u32..100, 1u32..1_000_000)
+        .prop_map(|(whole, part)| Objective::parse(&format!("{whole}.{part:06}")).unwrap())
+}
+
+fn id() -> impl Strategy<Value = String> {
+    "[a-z][a-z0-9_]{0,63}"
+}
+
+/// Any text but the two separators, which the macro replaces.
+fn text() -> impl Strategy<Value = String> {
+    any::<String>().prop_map(|text| text.replace(['\u{1e}', '\u{1f}'], " "))
+}
+
+fn texts() -> impl Strategy<Value = Vec<String>> {
+    prop::collection::vec(text(), 0..4)
+}
+
+fn context_key() -> impl Strategy<Value = ContextKey> {
+    let source = prop_oneof![
+        Just(ContextSource::Entry),
+        Just(ContextSource::Inherit),
+        Just(ContextSource::Later)
+    ];
+    (id(), source).prop_map(|(name, source)| ContextKey { name, source })
+}
+
+fn common() -> impl Strategy<Value = Common> {
+    let places = (text(), text(), text(), any::<u32>());
+    let rules = (
+        texts(),
+        texts(),
+        prop::option::of(text()),
+        prop::option::of(text()),
+        prop::option::of(text()),
+    );
+    let error_text = prop_oneof![
+        Just(ErrorText::Sentry),
+        Just(ErrorText::Everywhere),
+        Just(ErrorText::Never)
+    ];
+    (
+        id(),
+        text(),
+        text(),
+        prop::collection::vec(context_key(), 0..5),
+        rules,
+        error_text,
+        texts(),
+        places,
+    )
+        .prop_map(
+            |(id, name, description, context, rules, error_text, depends_on, places)| {
+                let (rejects, fails, degraded, outcome, error_type) = rules;
+                let (signature, handler, file, line) = places;
+                Common {
+                    id,
+                    name,
+                    description,
+                    context,
+                    rejects,
+                    fails,
+                    degraded,
+                    outcome,
+                    error_type,
+                    error_text,
+                    depends_on,
+                    signature,
+                    handler,
+                    file,
+                    line,
+                }
+            },
+        )
+}
+
+fn record() -> impl Strategy<Value = Record> {
+    let criticality = prop_oneof![Just(Criticality::Critical), Just(Criticality::Low)];
+    let process = (
+        common(),
+        (0u64..99, 0u64..99, 0u64..99),
+        sla(),
+        criticality,
+        prop::option::of(text()),
+        prop::option::of(text()),
+        objective(),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(common, version, sla, criticality, owner, runbook, objective, cancelled_is_bad)| {
+                let version = format!("{}.{}.{}", version.0, version.1, version.2);
+                Record::Process(ProcessRecord {
+                    common,
+                    version,
+                    sla,
+                    criticality,
+                    owner,
+                    runbook,
+                    objective,
+                    cancelled_is_bad,
+                })
+            },
+        );
+    let stage = (
+        common(),
+        prop::option::of(id()),
+        prop::option::of(sla()),
+        texts(),
+    )
+        .prop_map(|(common, process, sla, after)| {
+            Record::Stage(StageRecord {
+                common,
+                process,
+                sla,
+                after,
+            })
+        });
+    prop_oneof![process, stage]
+}
+
+proptest! {
+    #[test]
+    fn an_sla_reads_back_as_it_prints(sla in sla()) {
+        prop_assert_eq!(Sla::parse(&sla.to_string()), Ok(sla));
+    }
+
+    #[test]
+    fn an_objective_reads_back_as_it_prints(objective in objective()) {
+        prop_assert_eq!(Objective::parse(&objective.to_string()), Ok(objective));
+    }
+
+    #[test]
+    fn no_text_makes_a_grammar_panic(text in any::<String>()) {
+        let _ = Sla::parse(&text);
+        let _ = Objective::parse(&text);
+        let _ = Criticality::parse(&text);
+        let _ = process_model::grammar::check_id(&text);
+        let _ = process_model::grammar::check_version(&text);
+        let _ = process_model::nearest(&text, ["id", "version"]);
+    }
+
+    #[test]
+    fn what_check_id_proposes_is_an_id(text in "[A-Za-z0-9 _-]{1,70}") {
+        if let Err(error) = process_model::grammar::check_id(&text)
+            && let Some((_, proposal)) = error.help().split_once('"')
+        {
+            prop_assert_eq!(process_model::grammar::check_id(proposal.trim_end_matches('"')), Ok(()));
+        }
+    }
+
+    #[test]
+    fn records_read_back_in_any_order_and_padding(
+        records in prop::collection::vec(record(), 0..5),
+        padding in 0usize..9,
+    ) {
+        let mut section = Vec::new();
+        for record in &records {
+            section.extend(std::iter::repeat_n(0, padding));
+            section.extend(record.to_frame());
+        }
+        section.extend(std::iter::repeat_n(0, padding));
+        prop_assert_eq!(decode_section(&section), Ok(records));
+    }
+
+    #[test]
+    fn a_section_cut_anywhere_is_an_error_or_whole_records(record in record(), cut in any::<prop::sample::Index>()) {
+        let frame = record.to_frame();
+        let cut = cut.index(frame.len());
+        match decode_section(&frame[..cut]) {
+            Ok(records) => prop_assert!(records.is_empty() && cut == 0),
+            Err(error) => prop_assert!(error.offset <= cut),
+        }
+    }
+
+    #[test]
+    fn one_flipped_bit_never_passes_as_another_definition(
+        record in record(), at in any::<prop::sample::Index>(), bit in 0u8..8,
+    ) {
+        let mut frame = record.to_frame();
+        let at = at.index(frame.len());
+        frame[at] ^= 1 << bit;
+        if let Ok(read) = decode_section(&frame) {
+            for read in read {
+                prop_assert_eq!(read.definition_hash(), record.definition_hash());
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = decode_section(&bytes);
+        let _ = decode_text(&bytes);
+        let mut framed = b"critproc\x01".to_vec();
+        framed.extend((bytes.len() as u32).to_le_bytes());
+        framed.extend(&bytes);
+        let _ = decode_section(&framed);
+    }
+}
+
+#[test]
+fn a_record_of_another_wire_version_names_both() {
+    let error = decode_section(b"critproc\x09\0\0\0\0")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("wire version 9") && error.contains("version 1"),
+        "{error}"
+    );
+}
