@@ -72,6 +72,33 @@ pub fn check_id(id: &str) -> Result<(), GrammarError> {
     Err(GrammarError::new(problem, help))
 }
 
+/// Names that the toolkit or a convention already gives a meaning to.
+const RESERVED_CONTEXT_KEYS: [&str; 7] = [
+    "critical_process",
+    "error",
+    "otel",
+    "code",
+    "process_id",
+    "process_version",
+    "process_outcome",
+];
+
+/// Accepts the name of a context key: an id, and none that telemetry already means something by
+/// (`critical_process`, `error`, `otel`, `code`, and Sentry's tags of a run).
+///
+/// # Errors
+/// As [`check_id`], and for a reserved name.
+pub fn check_context_key(key: &str) -> Result<(), GrammarError> {
+    check_id(key)?;
+    if RESERVED_CONTEXT_KEYS.contains(&key) {
+        return Err(GrammarError::new(
+            format!("`{key}` is a name that telemetry already has a meaning for"),
+            format!("choose a name of the business, as in `order_{key}`"),
+        ));
+    }
+    Ok(())
+}
+
 fn check_id_quietly(id: &str) -> bool {
     !id.is_empty() && id.len() <= MAX_ID && id.starts_with(|c: char| c.is_ascii_lowercase())
 }

@@ -1,0 +1,239 @@
+//! The always-on account of one process or stage: what was started, how it ended, how long it took.
+//! Every lane writes its own shard; readers add them up. Writing allocates once for each lane, never for
+//! each run. What the figures look like to a user is in [`crate::stats`].
+
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use process_model::Outcome;
+
+use crate::histogram::{BUCKETS, bucket};
+use crate::lane::{LANES, Lane};
+use crate::windows::Windows;
+
+/// Outcomes on time, then the same late.
+pub(crate) const ENDS: usize = 2 * Outcome::ALL.len();
+
+/// How many values of `error.type` are told apart; the others are [`OTHER_ERROR`].
+pub(crate) const ERROR_TYPES: usize = 32;
+/// OpenTelemetry's fallback for `error.type`.
+pub(crate) const OTHER_ERROR: &str = "_OTHER";
+
+/// The place of an end among [`ENDS`].
+pub(crate) fn end_index(outcome: Outcome, late: bool) -> usize {
+    outcome.index() + if late { Outcome::ALL.len() } else { 0 }
+}
+
+/// One process's or stage's figures in one domain.
+#[derive(Debug)]
+pub(crate) struct Account {
+    shards: [AtomicPtr<Shard>; LANES],
+    overdue: AtomicU64,
+    errors: Mutex<Vec<ErrorCount>>,
+    windows: Mutex<Windows>,
+}
+
+/// What one lane counted. All figures are since the start; those of buckets wrap.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Shard {
+    started: AtomicU64,
+    ended: [AtomicU64; ENDS],
+    /// The longest run since the last roll, in ticks.
+    longest: AtomicU64,
+    buckets: [AtomicU32; BUCKETS],
+}
+
+/// How often a run ended in one way with one `error.type`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ErrorCount {
+    pub(crate) error_type: &'static str,
+    pub(crate) outcome: Outcome,
+    pub(crate) late: bool,
+    pub(crate) runs: u64,
+}
+
+/// The sum of all shards.
+#[derive(Clone, Debug)]
+pub(crate) struct Totals {
+    pub(crate) started: u64,
+    pub(crate) ended: [u64; ENDS],
+    pub(crate) longest: u64,
+    pub(crate) buckets: Box<[u32; BUCKETS]>,
+}
+
+impl Default for Totals {
+    fn default() -> Self {
+        Totals { started: 0, ended: [0; ENDS], longest: 0, buckets: Box::new([0; BUCKETS]) }
+    }
+}
+
+impl Account {
+    pub(crate) fn new(now: u64) -> Account {
+        Account {
+            shards: [const { AtomicPtr::new(std::ptr::null_mut()) }; LANES],
+            overdue: AtomicU64::new(0),
+            errors: Mutex::new(Vec::new()),
+            windows: Mutex::new(Windows::new(now)),
+        }
+    }
+
+    /// Counts a start.
+    #[inline]
+    pub(crate) fn start(&self) {
+        let lane = Lane::current();
+        lane.add(&self.shard(lane).started, 1);
+    }
+
+    /// Counts an end.
+    #[inline]
+    pub(crate) fn end(&self, outcome: Outcome, late: bool, ticks: u64) {
+        let lane = Lane::current();
+        let shard = self.shard(lane);
+        lane.add(&shard.ended[end_index(outcome, late)], 1);
+        lane.count(&shard.buckets[bucket(ticks)]);
+        lane.raise(&shard.longest, ticks);
+    }
+
+    /// Counts an end under its `error.type`, and says which of the bounded values that is.
+    pub(crate) fn error(&self, outcome: Outcome, late: bool, error_type: &'static str) -> &'static str {
+        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = errors.iter().any(|count| count.error_type == error_type);
+        let error_type = if known || distinct(&errors) < ERROR_TYPES { error_type } else { OTHER_ERROR };
+        let same = |count: &&mut ErrorCount| {
+            (count.error_type, count.outcome, count.late) == (error_type, outcome, late)
+        };
+        match errors.iter_mut().find(same) {
+            Some(count) => count.runs += 1,
+            None => errors.push(ErrorCount { error_type, outcome, late, runs: 1 }),
+        }
+        error_type
+    }
+
+    /// Every `error.type` seen so far, with its counts.
+    pub(crate) fn errors(&self) -> Vec<ErrorCount> {
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// One more run is past its SLA and still running.
+    pub(crate) fn add_overdue(&self) {
+        self.overdue.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One of them has ended.
+    pub(crate) fn remove_overdue(&self) {
+        self.overdue.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many runs are past their SLA and still running. A run may end before the watchdog has counted
+    /// it, so the difference can be below zero for a moment.
+    pub(crate) fn overdue(&self) -> u64 {
+        (self.overdue.load(Ordering::Relaxed) as i64).max(0) as u64
+    }
+
+    /// Starts and ends since the start, without the histogram.
+    pub(crate) fn counts(&self) -> (u64, [u64; ENDS]) {
+        // Ends first: each end's start was stored before it, so a sum of starts read later is no less.
+        let mut ended = [0; ENDS];
+        for shard in self.all_shards() {
+            for (sum, ended) in ended.iter_mut().zip(&shard.ended) {
+                *sum += ended.load(Ordering::Acquire);
+            }
+        }
+        let started = self.all_shards().map(|shard| shard.started.load(Ordering::Acquire)).sum();
+        (started, ended)
+    }
+
+    /// Everything since the start; `longest` is since the last [`Account::forget_longest`].
+    pub(crate) fn totals(&self) -> Totals {
+        let (started, ended) = self.counts();
+        let mut totals = Totals { started, ended, ..Totals::default() };
+        for shard in self.all_shards() {
+            totals.longest = totals.longest.max(shard.longest.load(Ordering::Relaxed));
+            for (sum, bucket) in totals.buckets.iter_mut().zip(&shard.buckets) {
+                *sum = sum.wrapping_add(bucket.load(Ordering::Relaxed));
+            }
+        }
+        totals
+    }
+
+    /// Starts the search for the longest run anew.
+    pub(crate) fn forget_longest(&self) {
+        for shard in self.all_shards() {
+            shard.longest.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// The rolling windows; whoever holds them is the only one to roll.
+    pub(crate) fn with_windows<R>(&self, f: impl FnOnce(&mut Windows) -> R) -> R {
+        f(&mut self.windows.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Heap and inline bytes that this account holds now.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Account>()
+            + self.all_shards().count() * size_of::<Shard>()
+            + self.with_windows(|windows| windows.memory())
+    }
+
+    #[inline]
+    fn shard(&self, lane: Lane) -> &Shard {
+        let shard = self.shards[lane.index()].load(Ordering::Acquire);
+        // SAFETY: a pointer in `shards` is null or came from `Box::into_raw` in `add_shard`, and is freed
+        // only when the account is dropped, which `&self` outlives.
+        unsafe { shard.as_ref() }.unwrap_or_else(|| self.add_shard(lane))
+    }
+
+    #[cold]
+    fn add_shard(&self, lane: Lane) -> &Shard {
+        let new = Box::into_raw(Box::new(Shard::new()));
+        let slot = &self.shards[lane.index()];
+        match slot.compare_exchange(std::ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
+            // SAFETY: `new` is valid and from now on owned by `self`, as in `shard`.
+            Ok(_) => unsafe { &*new },
+            Err(other) => {
+                // SAFETY: `new` was never shared.
+                drop(unsafe { Box::from_raw(new) });
+                // SAFETY: as in `shard`: not null, and owned by `self`.
+                unsafe { &*other }
+            }
+        }
+    }
+
+    fn all_shards(&self) -> impl Iterator<Item = &Shard> {
+        self.shards.iter().filter_map(|shard| {
+            // SAFETY: as in `shard`.
+            unsafe { shard.load(Ordering::Acquire).as_ref() }
+        })
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        for shard in &mut self.shards {
+            let shard = *shard.get_mut();
+            if !shard.is_null() {
+                // SAFETY: it came from `Box::into_raw`, and `&mut self` proves that nobody holds it.
+                drop(unsafe { Box::from_raw(shard) });
+            }
+        }
+    }
+}
+
+impl Shard {
+    fn new() -> Shard {
+        Shard {
+            started: AtomicU64::new(0),
+            ended: [const { AtomicU64::new(0) }; ENDS],
+            longest: AtomicU64::new(0),
+            buckets: [const { AtomicU32::new(0) }; BUCKETS],
+        }
+    }
+}
+
+fn distinct(errors: &[ErrorCount]) -> usize {
+    let mut types: Vec<_> = errors.iter().map(|count| count.error_type).collect();
+    types.sort_unstable();
+    types.dedup();
+    types.len()
+}

@@ -1,0 +1,143 @@
+//! What time a run starts and ends at, in ticks: the processor's counter where it can be trusted, else
+//! nanoseconds of [`Instant`]. Reading it is the largest cost of a run that nobody watches, which is why
+//! this is ours: `quanta` calibrates for up to 200 ms at its first use, on the caller's path.
+//!
+//! The rate of the counter is measured against `Instant` over the time since the first use. Early on that
+//! is coarse, but so is what it is applied to: a duration's error never exceeds the error of one reading.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long the first use looks at both clocks.
+const FIRST_LOOK: Duration = Duration::from_micros(200);
+
+/// A source of ticks, and what they are worth.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    source: Source,
+    nanos_per_tick: AtomicU64,
+}
+
+#[derive(Debug)]
+enum Source {
+    #[cfg(target_arch = "x86_64")]
+    Counter {
+        anchor: Instant,
+        anchor_ticks: u64,
+    },
+    Instant(Instant),
+    /// The clock of a test's runtime, which may be paused.
+    #[cfg(feature = "testing")]
+    Tokio(tokio::time::Instant),
+}
+
+impl Clock {
+    /// The best that this machine has.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn best() -> Clock {
+        if !counter::is_trusted() {
+            return Clock::of(Source::Instant(Instant::now()), 1.0);
+        }
+        let (anchor, anchor_ticks) = (Instant::now(), counter::read());
+        let clock = Clock::of(Source::Counter { anchor, anchor_ticks }, 1.0);
+        while anchor.elapsed() < FIRST_LOOK {
+            std::hint::spin_loop();
+        }
+        clock.refine();
+        clock
+    }
+
+    /// The best that this machine has.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(crate) fn best() -> Clock {
+        Clock::of(Source::Instant(Instant::now()), 1.0)
+    }
+
+    /// A clock that follows tokio's, paused or not.
+    #[cfg(feature = "testing")]
+    pub(crate) fn tokio() -> Clock {
+        Clock::of(Source::Tokio(tokio::time::Instant::now()), 1.0)
+    }
+
+    fn of(source: Source, nanos_per_tick: f64) -> Clock {
+        Clock { source, nanos_per_tick: AtomicU64::new(nanos_per_tick.to_bits()) }
+    }
+
+    /// Now.
+    #[inline]
+    pub(crate) fn now(&self) -> u64 {
+        match &self.source {
+            #[cfg(target_arch = "x86_64")]
+            Source::Counter { .. } => counter::read(),
+            Source::Instant(anchor) => anchor.elapsed().as_nanos() as u64,
+            #[cfg(feature = "testing")]
+            Source::Tokio(anchor) => anchor.elapsed().as_nanos() as u64,
+        }
+    }
+
+    /// What one tick is worth, in nanoseconds.
+    #[inline]
+    pub(crate) fn nanos_per_tick(&self) -> f64 {
+        f64::from_bits(self.nanos_per_tick.load(Ordering::Relaxed))
+    }
+
+    /// Measures the counter against `Instant` over all the time since the anchor.
+    pub(crate) fn refine(&self) {
+        match &self.source {
+            #[cfg(target_arch = "x86_64")]
+            Source::Counter { anchor, anchor_ticks } => {
+                let (nanos, ticks) = (anchor.elapsed().as_nanos(), counter::read());
+                let ticks = ticks.saturating_sub(*anchor_ticks);
+                if ticks > 0 {
+                    let rate = nanos as f64 / ticks as f64;
+                    self.nanos_per_tick.store(rate.to_bits(), Ordering::Relaxed);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A number of ticks as a duration.
+    pub(crate) fn duration(&self, ticks: u64) -> Duration {
+        Duration::from_nanos((ticks as f64 * self.nanos_per_tick()) as u64)
+    }
+
+    /// A duration as a number of ticks.
+    pub(crate) fn ticks(&self, duration: Duration) -> u64 {
+        (duration.as_nanos() as f64 / self.nanos_per_tick()) as u64
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod counter {
+    //! The time-stamp counter.
+
+    use std::arch::x86_64::{__cpuid, _rdtsc};
+
+    /// Reads the counter of this core.
+    #[inline]
+    pub(super) fn read() -> u64 {
+        // SAFETY: `rdtsc` is part of every x86-64 processor, reads no memory and changes no state.
+        unsafe { _rdtsc() }
+    }
+
+    /// Whether the counter is invariant (Intel SDM volume 3, "Invariant TSC": CPUID 80000007H, EDX bit 8)
+    /// and, on Linux, the one that the kernel itself keeps time by: it withdraws that trust from counters
+    /// that differ between sockets.
+    pub(super) fn is_trusted() -> bool {
+        const LEAF: u32 = 0x8000_0007;
+        let invariant = __cpuid(0x8000_0000).eax >= LEAF && __cpuid(LEAF).edx & (1 << 8) != 0;
+        invariant && kernel_trusts_it()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn kernel_trusts_it() -> bool {
+        const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+        std::fs::read_to_string(SOURCE).is_ok_and(|source| source.trim() == "tsc")
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn kernel_trusts_it() -> bool {
+        true
+    }
+}

@@ -1,0 +1,279 @@
+//! Business context: the few named values that say whom a run was for. Only what is named is taken, at
+//! entry, and only when some sink wants it. What an outer scope set is inherited by every run inside it.
+//!
+//! [`truncate`], [`mask`] and [`hash`] make a value safe to record; inside `context(…)` they need no import.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::carrier::Carrier;
+use crate::frame;
+use crate::observed::Observed;
+
+/// A recorded value.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// A truth.
+    Bool(bool),
+    /// A signed number.
+    I64(i64),
+    /// An unsigned number.
+    U64(u64),
+    /// A fraction.
+    F64(f64),
+    /// Anything else, as text.
+    Text(Arc<str>),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Bool(value) => value.fmt(f),
+            Value::I64(value) => value.fmt(f),
+            Value::U64(value) => value.fmt(f),
+            Value::F64(value) => value.fmt(f),
+            Value::Text(value) => value.fmt(f),
+        }
+    }
+}
+
+/// What can be recorded as it is. Everything with `Display` can be recorded too, as text; `None` is not
+/// recorded at all.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be recorded as business context",
+    label = "neither a number, a truth, a text nor anything with `Display`",
+    note = "put `?` before the value to record its `Debug` form, or name a part of it: `key = value.part`"
+)]
+pub trait ContextValue {
+    /// The value to record, if there is one.
+    fn to_value(&self) -> Option<Value>;
+}
+
+macro_rules! numbers {
+    ($($variant:ident: $wide:ty = $($number:ty),+;)+) => {$($(
+        impl ContextValue for $number {
+            fn to_value(&self) -> Option<Value> {
+                Some(Value::$variant(<$wide>::from(*self)))
+            }
+        }
+    )+)+};
+}
+
+numbers! {
+    Bool: bool = bool;
+    I64: i64 = i8, i16, i32, i64;
+    U64: u64 = u8, u16, u32, u64;
+    F64: f64 = f32, f64;
+}
+
+impl ContextValue for isize {
+    fn to_value(&self) -> Option<Value> {
+        Some(Value::I64(*self as i64))
+    }
+}
+
+impl ContextValue for usize {
+    fn to_value(&self) -> Option<Value> {
+        Some(Value::U64(*self as u64))
+    }
+}
+
+impl ContextValue for str {
+    fn to_value(&self) -> Option<Value> {
+        Some(Value::Text(self.into()))
+    }
+}
+
+impl ContextValue for String {
+    fn to_value(&self) -> Option<Value> {
+        self.as_str().to_value()
+    }
+}
+
+impl ContextValue for Value {
+    fn to_value(&self) -> Option<Value> {
+        Some(self.clone())
+    }
+}
+
+impl<T: ContextValue> ContextValue for Option<T> {
+    fn to_value(&self) -> Option<Value> {
+        self.as_ref()?.to_value()
+    }
+}
+
+macro_rules! pointers {
+    ($($pointer:ty),+) => {$(
+        impl<T: ContextValue + ?Sized> ContextValue for $pointer {
+            fn to_value(&self) -> Option<Value> {
+                (**self).to_value()
+            }
+        }
+    )+};
+}
+
+pointers!(&T, &mut T, Box<T>, Rc<T>, Arc<T>);
+
+impl<T: ContextValue + ToOwned + ?Sized> ContextValue for Cow<'_, T> {
+    fn to_value(&self) -> Option<Value> {
+        (**self).to_value()
+    }
+}
+
+/// The first `most` characters of a value, with an ellipsis where something was cut off.
+///
+/// ```
+/// # use process_runtime::context::truncate;
+/// assert_eq!(truncate("déjà vu", 4), "déjà…");
+/// assert_eq!(truncate("short", 100), "short");
+/// ```
+pub fn truncate(value: impl fmt::Display, most: usize) -> String {
+    let mut text = value.to_string();
+    if let Some((end, _)) = text.char_indices().nth(most) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// The last four characters of a value of twelve or more, behind `****`; of a shorter value, `****` alone.
+///
+/// ```
+/// # use process_runtime::context::mask;
+/// assert_eq!(mask("4111111111111111"), "****1111");
+/// assert_eq!(mask("secret"), "****");
+/// ```
+pub fn mask(value: impl fmt::Display) -> String {
+    let text = value.to_string();
+    let shown = match text.chars().count() {
+        12.. => text.char_indices().rev().nth(3).map_or("", |(start, _)| &text[start..]),
+        _ => "",
+    };
+    format!("****{shown}")
+}
+
+/// The environment variable that holds the key of [`hash`].
+pub const HASH_KEY_VARIABLE: &str = "CRITICAL_PROCESS_HASH_KEY";
+
+/// A pseudonym of a value: HMAC-SHA-256 (RFC 2104) under the key in [`HASH_KEY_VARIABLE`], the first 16
+/// bytes as hexadecimal digits. Without a key it is `[unkeyed]`: a plain hash of an e-mail address is no
+/// secret. The key is read once.
+pub fn hash(value: impl fmt::Display) -> String {
+    static KEY: OnceLock<Option<String>> = OnceLock::new();
+    let key = KEY.get_or_init(|| std::env::var(HASH_KEY_VARIABLE).ok().filter(|key| !key.is_empty()));
+    match key {
+        Some(key) => keyed_hash(key, &value.to_string()),
+        None => "[unkeyed]".to_owned(),
+    }
+}
+
+fn keyed_hash(key: &str, value: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes a key of any length");
+    mac.update(value.as_bytes());
+    let bytes = mac.finalize().into_bytes();
+    bytes[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Named values, shared by all scopes that see the same ones.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Values(Option<Arc<[(&'static str, Value)]>>);
+
+impl Values {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.0.iter().flat_map(|values| values.iter()).map(|(name, value)| (*name, value))
+    }
+
+    /// These, with others set over them.
+    pub(crate) fn with(&self, over: Vec<(&'static str, Value)>) -> Values {
+        if over.is_empty() {
+            return self.clone();
+        }
+        let kept = self.iter().filter(|(name, _)| over.iter().all(|(other, _)| other != name));
+        let kept: Vec<_> = kept.map(|(name, value)| (name, value.clone())).collect();
+        Values(Some(kept.into_iter().chain(over).collect()))
+    }
+}
+
+static DECLARED: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
+
+/// Declares names that only an outer scope sets (an HTTP layer's `request_id`), so that the spans of runs
+/// have a field for them. The names in `context(…)` need no declaration. Call it before the first run:
+/// a span's fields are fixed when its process first runs.
+pub fn declare(names: impl IntoIterator<Item = &'static str>) {
+    DECLARED.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
+}
+
+/// Every name that can appear in a context.
+#[cfg(feature = "tracing")]
+pub(crate) fn names() -> Vec<&'static str> {
+    let units = crate::registry::all().map(|process| process.common());
+    let stages = crate::registry::stages().map(|stage| stage.common());
+    let keys = units.chain(stages).flat_map(|common| &common.context).map(|key| key.name.as_str());
+    let declared = DECLARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut names: Vec<_> = keys.chain(declared.iter().copied()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Values for everything that runs inside a future or a closure: what an HTTP layer knows of its request.
+///
+/// ```
+/// use process_runtime::context::Scope;
+///
+/// let answer = Scope::new().set("request_id", "r-1").run(|| 42);
+/// assert_eq!(answer, 42);
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "a scope does nothing until something runs in it"]
+pub struct Scope {
+    values: Vec<(&'static str, Value)>,
+}
+
+impl Scope {
+    /// A scope without values of its own.
+    pub fn new() -> Scope {
+        Scope::default()
+    }
+
+    /// Sets a value for the runs inside, over one that an outer scope set.
+    pub fn set(mut self, name: &'static str, value: impl ContextValue) -> Scope {
+        if let Some(value) = value.to_value() {
+            self.values.retain(|(other, _)| *other != name);
+            self.values.push((name, value));
+        }
+        self
+    }
+
+    /// Calls `f` in this scope.
+    pub fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        self.into_carrier().run(f)
+    }
+
+    /// Polls `future` in this scope, which inherits from whoever polls it first.
+    pub async fn in_scope<F: Future>(self, future: F) -> F::Output {
+        self.into_carrier().carry(future).await
+    }
+
+    fn into_carrier(self) -> Carrier {
+        Carrier::of(Arc::new(Observed::scope(frame::nearest().as_ref(), self.values)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_hmac_sha_256_of_rfc_4231() {
+        // Test case 2 of RFC 4231.
+        assert_eq!(keyed_hash("Jefe", "what do ya want for nothing?"), "5bdcc146bf60754e6a042426089575c7");
+    }
+}

@@ -1,0 +1,221 @@
+//! What a run belongs to: a clock, a table of runs in flight, accounts and sinks. A program has one global
+//! domain; under `testing`, a test has its own, which is inherited by everything that runs inside it.
+
+#[cfg(feature = "testing")]
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::account::Account;
+use crate::clock::Clock;
+use crate::inflight::{self, NEVER, Seen, Table, Ticket};
+use crate::observe::{self, RunView, Sink};
+use crate::observed::Observed;
+use crate::registry::InFlight;
+use crate::stats::{self, Stats};
+use crate::unit::Unit;
+
+/// Which domain.
+#[derive(Clone, Debug)]
+pub(crate) enum Domain {
+    Global,
+    #[cfg(feature = "testing")]
+    Own(Arc<Core>),
+}
+
+impl Domain {
+    /// The one that the thread is inside of.
+    pub(crate) fn current() -> Domain {
+        Domain::of(crate::frame::nearest().as_deref())
+    }
+
+    /// The one that a scope is in.
+    pub(crate) fn of(observed: Option<&Observed>) -> Domain {
+        observed.map_or(Domain::Global, |observed| observed.domain.clone())
+    }
+
+    /// Whether it is a test's own.
+    #[inline]
+    pub(crate) fn is_own(&self) -> bool {
+        match self {
+            Domain::Global => false,
+            #[cfg(feature = "testing")]
+            Domain::Own(_) => true,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn core(&self) -> &Core {
+        match self {
+            Domain::Global => Core::global(),
+            #[cfg(feature = "testing")]
+            Domain::Own(core) => core,
+        }
+    }
+}
+
+/// The parts of a domain.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) clock: Clock,
+    table: Table<Unit, Observed>,
+    sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
+    has_sinks: AtomicBool,
+    /// `None` in the global domain, whose accounts are in the units.
+    #[cfg(feature = "testing")]
+    accounts: Option<std::sync::Mutex<HashMap<usize, Box<Account>>>>,
+    /// Whoever waits for the next deadline, where that is no thread.
+    #[cfg(feature = "testing")]
+    pub(crate) waiter: crate::testing::Waiter,
+}
+
+impl Core {
+    pub(crate) fn global() -> &'static Core {
+        static GLOBAL: OnceLock<Core> = OnceLock::new();
+        GLOBAL.get_or_init(|| Core {
+            clock: Clock::best(),
+            table: Table::new(inflight::LIMIT),
+            sinks: RwLock::new(Arc::new([])),
+            has_sinks: AtomicBool::new(false),
+            #[cfg(feature = "testing")]
+            accounts: None,
+            #[cfg(feature = "testing")]
+            waiter: Default::default(),
+        })
+    }
+
+    /// A domain on tokio's clock.
+    #[cfg(feature = "testing")]
+    pub(crate) fn own(limit: usize, sinks: Vec<Arc<dyn Sink>>) -> Core {
+        Core {
+            clock: Clock::tokio(),
+            table: Table::new(limit),
+            has_sinks: AtomicBool::new(!sinks.is_empty()),
+            sinks: RwLock::new(sinks.into()),
+            accounts: Some(Default::default()),
+            waiter: Default::default(),
+        }
+    }
+
+    /// The account of a unit in this domain.
+    #[inline]
+    pub(crate) fn account(&self, unit: &'static Unit) -> &Account {
+        #[cfg(feature = "testing")]
+        if let Some(accounts) = &self.accounts {
+            let mut accounts = accounts.lock().unwrap_or_else(PoisonError::into_inner);
+            let key = std::ptr::from_ref(unit).addr();
+            let account = accounts.entry(key).or_insert_with(|| Box::new(Account::new(self.clock.now())));
+            // SAFETY: the box is never taken out of the map, which lives as long as `self`.
+            return unsafe { &*std::ptr::from_ref::<Account>(account) };
+        }
+        unit.account.get_or_init(|| Account::new(self.clock.now()))
+    }
+
+    /// A run enters, at `now`.
+    #[inline]
+    pub(crate) fn enter(&self, unit: &'static Unit, now: u64, observed: Option<&Arc<Observed>>) -> Ticket {
+        self.account(unit).start();
+        let deadline = unit.sla_nanos.map_or(NEVER, |sla| self.deadline(now, sla));
+        let ticket = self.table.enter(unit, now, deadline, observed);
+        #[cfg(feature = "testing")]
+        if self.accounts.is_some() {
+            self.waiter.wake();
+            return ticket;
+        }
+        crate::watchdog::expect(deadline);
+        ticket
+    }
+
+    /// A run leaves. Whether the watchdog told of it as late.
+    #[inline]
+    pub(crate) fn leave(&self, unit: &'static Unit, ticket: Ticket) -> bool {
+        let told = self.table.leave(ticket);
+        if told {
+            self.account(unit).remove_overdue();
+        }
+        told
+    }
+
+    fn deadline(&self, started: u64, sla_nanos: u64) -> u64 {
+        started.saturating_add((sla_nanos as f64 / self.clock.nanos_per_tick()) as u64)
+    }
+
+    /// Tells of every run that has passed its SLA since the last scan. Returns the time to the next
+    /// deadline.
+    pub(crate) fn scan(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        // The clock's rate may be better known than when the deadline was set.
+        let confirm = |unit: &'static Unit, started| {
+            unit.sla_nanos.map(|sla| self.deadline(started, sla)).filter(|&deadline| deadline > now)
+        };
+        let next = self.table.scan(now, confirm, |seen| {
+            self.account(seen.unit).add_overdue();
+            observe::overdue(self, seen.unit, seen.payload.as_ref(), self.elapsed(&seen));
+        })?;
+        Some(self.clock.duration(next.saturating_sub(self.clock.now())))
+    }
+
+    fn elapsed(&self, seen: &Seen<Unit, Observed>) -> Duration {
+        self.clock.duration(self.clock.now().saturating_sub(seen.started))
+    }
+
+    pub(crate) fn stats(&self, unit: &'static Unit) -> Stats {
+        stats::read(self.account(unit), &self.clock)
+    }
+
+    pub(crate) fn in_flight(&self) -> Vec<InFlight> {
+        let mut seen = self.table.list();
+        seen.sort_by_key(|seen| seen.started);
+        let one = |seen: Seen<Unit, Observed>| {
+            let elapsed = self.elapsed(&seen);
+            let values = seen.payload.map(|observed| observed.values_now()).unwrap_or_default();
+            InFlight {
+                process: seen.unit.process,
+                stage: seen.unit.stage(),
+                elapsed,
+                overdue: seen.told || seen.unit.definition.sla().is_some_and(|sla| elapsed > sla),
+                context: values.iter().map(|(name, value)| (name, value.to_string())).collect(),
+            }
+        };
+        seen.into_iter().map(one).collect()
+    }
+
+    /// Runs that found no room in the table.
+    pub(crate) fn untracked(&self) -> u64 {
+        self.table.untracked()
+    }
+
+    /// Bytes of the table.
+    pub(crate) fn table_memory(&self) -> usize {
+        self.table.memory()
+    }
+
+    pub(crate) fn add_sink(&self, sink: Arc<dyn Sink>) {
+        let mut sinks = self.sinks.write().unwrap_or_else(PoisonError::into_inner);
+        *sinks = sinks.iter().cloned().chain([sink]).collect();
+        self.has_sinks.store(true, Ordering::Release);
+    }
+
+    /// Whether anybody added a sink.
+    #[inline]
+    pub(crate) fn has_sinks(&self) -> bool {
+        self.has_sinks.load(Ordering::Relaxed)
+    }
+
+    /// Tells every sink. One that panics is told no more.
+    pub(crate) fn tell(&self, run: &RunView<'_>, tell: impl Fn(&dyn Sink, &RunView<'_>)) {
+        if !self.has_sinks() {
+            return;
+        }
+        let sinks = Arc::clone(&self.sinks.read().unwrap_or_else(PoisonError::into_inner));
+        for sink in sinks.iter() {
+            let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tell(&**sink, run)));
+            if told.is_err() {
+                let mut sinks = self.sinks.write().unwrap_or_else(PoisonError::into_inner);
+                *sinks = sinks.iter().filter(|other| !Arc::ptr_eq(other, sink)).cloned().collect();
+                crate::report::once("a sink panicked, and is told of no more runs");
+            }
+        }
+    }
+}

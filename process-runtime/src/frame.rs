@@ -1,0 +1,85 @@
+//! Which run a thread is inside of, right now: a stack of frames that live on the thread's own stack for
+//! the length of one poll or call. Nothing outlives its poll, so nothing can leak into another task.
+
+use std::cell::Cell;
+use std::ptr::null;
+use std::sync::Arc;
+
+use crate::definition::ProcessDefinition;
+use crate::observed::Observed;
+use crate::unit::Unit;
+
+thread_local! {
+    static CURRENT: Cell<*const Frame> = const { Cell::new(null()) };
+}
+
+/// One run or scope that the thread is inside of.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    unit: Option<&'static Unit>,
+    observed: *const Arc<Observed>,
+    outer: *const Frame,
+}
+
+/// Runs `f` inside a run or scope.
+#[inline]
+pub(crate) fn within<R>(
+    unit: Option<&'static Unit>,
+    observed: Option<&Arc<Observed>>,
+    f: impl FnOnce() -> R,
+) -> R {
+    let observed = observed.map_or(null(), std::ptr::from_ref);
+    let frame = Frame { unit, observed, outer: CURRENT.get() };
+    CURRENT.set(&raw const frame);
+    let _leave = Leave(&frame);
+    f()
+}
+
+/// Restores the outer frame, also when `f` panics. It borrows the frame, which thus cannot move.
+struct Leave<'a>(&'a Frame);
+
+impl Drop for Leave<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        CURRENT.set(self.0.outer);
+    }
+}
+
+/// The frames of this thread, the innermost first.
+fn frames<'a>() -> impl Iterator<Item = &'a Frame> {
+    let mut next = CURRENT.get();
+    std::iter::from_fn(move || {
+        // SAFETY: `within` keeps the frame on the stack until `Leave` has made its outer frame the current
+        // one, and callers here use it up before they return to the code inside of `within`.
+        let frame = unsafe { next.as_ref() }?;
+        next = frame.outer;
+        Some(frame)
+    })
+}
+
+/// The innermost scope that some sink observes.
+pub(crate) fn nearest() -> Option<Arc<Observed>> {
+    if CURRENT.get().is_null() {
+        return None;
+    }
+    // SAFETY: `within` was given a reference that outlives its frame.
+    frames().find_map(|frame| unsafe { frame.observed.as_ref() }).cloned()
+}
+
+/// The process of the innermost run.
+pub(crate) fn enclosing_process() -> Option<&'static ProcessDefinition> {
+    frames().find_map(|frame| frame.unit)?.process
+}
+
+/// What observes the innermost run of the function that `unit` stands for.
+pub(crate) fn run_of(unit: &'static Unit) -> Option<Arc<Observed>> {
+    let frame = frames().find(|frame| frame.unit.is_some_and(|running| running.is_same_site(unit)))?;
+    // SAFETY: as in `nearest`.
+    unsafe { frame.observed.as_ref() }.cloned()
+}
+
+/// Whether the thread is inside of no run or scope at all.
+#[inline]
+pub(crate) fn is_outermost() -> bool {
+    CURRENT.get().is_null()
+}

@@ -1,0 +1,86 @@
+//! HTTP statuses as outcomes, for handlers whose return is a response: 5xx failed, 4xx was rejected (the
+//! caller's mistake), everything else succeeded.
+
+use std::any::type_name;
+
+use http::{Response, StatusCode};
+use process_model::Outcome;
+
+use crate::ending::Ending;
+
+/// What has an HTTP status: a status, a response, and a tuple that starts with a status.
+pub trait HasStatus {
+    /// Its status.
+    fn status(&self) -> StatusCode;
+}
+
+impl HasStatus for StatusCode {
+    fn status(&self) -> StatusCode {
+        *self
+    }
+}
+
+impl<B> HasStatus for Response<B> {
+    fn status(&self) -> StatusCode {
+        Response::status(self)
+    }
+}
+
+macro_rules! tuples {
+    ($(($($part:ident),+))+) => {$(
+        impl<$($part),+> HasStatus for (StatusCode, $($part),+) {
+            fn status(&self) -> StatusCode {
+                self.0
+            }
+        }
+    )+};
+}
+
+tuples! { (A) (A, B) (A, B, C) }
+
+/// The end of a run that returned a value with this status. `error.type` is the status code, as
+/// OpenTelemetry's HTTP conventions have it.
+pub(crate) fn judge(status: StatusCode) -> Ending<'static> {
+    match status.as_u16() {
+        500.. => Ending::failure().error_type(code(status)),
+        400..500 => Ending::failure().rejected().error_type(code(status)),
+        _ => Ending::success(),
+    }
+}
+
+/// The same for an `Err`, which is a failure even where its status is no error.
+pub(crate) fn judge_error(status: StatusCode) -> Ending<'static> {
+    let ending = judge(status);
+    match ending.outcome {
+        Outcome::Success => Ending::failure().error_type(type_name::<StatusCode>()),
+        _ => ending,
+    }
+}
+
+/// The three digits.
+fn code(status: StatusCode) -> &'static str {
+    const KNOWN: [StatusCode; 16] = [
+        StatusCode::BAD_REQUEST,
+        StatusCode::UNAUTHORIZED,
+        StatusCode::PAYMENT_REQUIRED,
+        StatusCode::FORBIDDEN,
+        StatusCode::NOT_FOUND,
+        StatusCode::METHOD_NOT_ALLOWED,
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::CONFLICT,
+        StatusCode::GONE,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        StatusCode::BAD_GATEWAY,
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::GATEWAY_TIMEOUT,
+    ];
+    const CODES: [&str; 16] = [
+        "400", "401", "402", "403", "404", "405", "408", "409", "410", "413", "422", "429", "500", "502", "503",
+        "504",
+    ];
+    let known = KNOWN.iter().position(|known| *known == status);
+    known.map_or(if status.is_server_error() { "5xx" } else { "4xx" }, |at| CODES[at])
+}

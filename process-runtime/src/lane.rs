@@ -1,0 +1,109 @@
+//! Which part of every counter a thread may write. The first threads get a lane of their own, where a plain
+//! store is enough since nobody else writes; when they are used up, threads share a few lanes and pay for
+//! an atomic addition. A thread's lane is free again when the thread ends.
+
+use std::cell::Cell;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+/// Lanes with a single writer.
+pub(crate) const OWNED: usize = 16;
+/// Lanes in all; those from [`OWNED`] on are shared.
+pub(crate) const LANES: usize = OWNED + 8;
+
+const UNASSIGNED: usize = usize::MAX;
+
+thread_local! {
+    static LANE: Cell<usize> = const { Cell::new(UNASSIGNED) };
+    static RELEASE: Release = const { Release };
+}
+
+static FREE: Mutex<[bool; OWNED]> = Mutex::new([true; OWNED]);
+static NEXT_SHARED: AtomicUsize = AtomicUsize::new(0);
+
+/// The lane of this thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lane(usize);
+
+impl Lane {
+    /// This thread's, assigned at its first use.
+    #[inline]
+    pub(crate) fn current() -> Lane {
+        match LANE.get() {
+            UNASSIGNED => Lane::assign(),
+            lane => Lane(lane),
+        }
+    }
+
+    #[cold]
+    fn assign() -> Lane {
+        // Where the thread is already ending, nothing could give the lane back.
+        let owned = RELEASE.try_with(|_| ()).ok().and_then(|()| {
+            let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+            let lane = free.iter().position(|&free| free)?;
+            free[lane] = false;
+            Some(lane)
+        });
+        let lane = owned.unwrap_or_else(Lane::next_shared);
+        LANE.set(lane);
+        Lane(lane)
+    }
+
+    fn next_shared() -> usize {
+        OWNED + NEXT_SHARED.fetch_add(1, Ordering::Relaxed) % (LANES - OWNED)
+    }
+
+    /// Its place among all lanes.
+    #[inline]
+    pub(crate) fn index(self) -> usize {
+        self.0
+    }
+
+    /// Whether this thread alone writes it.
+    #[inline]
+    pub(crate) fn is_owned(self) -> bool {
+        self.0 < OWNED
+    }
+
+    /// Adds to a counter of this lane.
+    #[inline]
+    pub(crate) fn add(self, counter: &AtomicU64, amount: u64) {
+        if self.is_owned() {
+            counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+        } else {
+            counter.fetch_add(amount, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts one up in a bucket of this lane.
+    #[inline]
+    pub(crate) fn count(self, bucket: &AtomicU32) {
+        if self.is_owned() {
+            bucket.store(bucket.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        } else {
+            bucket.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Raises a maximum of this lane.
+    #[inline]
+    pub(crate) fn raise(self, maximum: &AtomicU64, value: u64) {
+        if value > maximum.load(Ordering::Relaxed) {
+            maximum.fetch_max(value, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Gives the lane back when the thread ends. The mutex orders this thread's last store before the next
+/// owner's first load.
+struct Release;
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        let lane = LANE.replace(Lane::next_shared());
+        if lane < OWNED {
+            FREE.lock().unwrap_or_else(PoisonError::into_inner)[lane] = true;
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What the toolkit itself takes, for benchmarks and tests of its own. Not for you: it changes without notice.
+
+use std::time::{Duration, Instant};
+
+use crate::domain::Core;
+use crate::unit::Unit;
+
+/// Bytes that the statistics of a process hold now, in the global domain.
+pub fn account_bytes(id: &str) -> Option<usize> {
+    let is_it = |unit: &&'static Unit| {
+        unit.stage().is_none() && unit.process.is_some_and(|process| process.id() == id)
+    };
+    let unit = Unit::all().into_iter().find(is_it)?;
+    Some(Core::global().account(unit).memory())
+}
+
+/// Bytes that the table of runs in flight holds now, in the global domain.
+pub fn in_flight_bytes() -> usize {
+    Core::global().table_memory()
+}
+
+/// How long one scan for late runs takes now, in the global domain.
+pub fn scan() -> Duration {
+    let started = Instant::now();
+    Core::global().scan();
+    started.elapsed()
+}
+
+/// Measurements that could not be delivered since the start, by reason.
+#[cfg(feature = "metrics")]
+pub fn dropped() -> [(&'static str, u64); 3] {
+    crate::observe::metrics::dropped()
+}

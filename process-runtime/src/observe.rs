@@ -1,0 +1,156 @@
+//! What a run is told to. Each destination is one file behind one feature; this one decides whether any
+//! wants to hear of a run, and holds the trait for a destination of your own.
+
+#[cfg(feature = "metrics")]
+pub(crate) mod metrics;
+#[cfg(feature = "sentry")]
+pub mod sentry;
+#[cfg(feature = "tracing")]
+pub(crate) mod span;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use process_model::Outcome;
+
+use crate::context::Value;
+use crate::definition::{ProcessDefinition, StageDefinition};
+use crate::domain::Core;
+use crate::ending::Ending;
+use crate::observed::Observed;
+use crate::unit::Unit;
+
+/// A destination of your own: it is told of every run of a domain, on the thread that runs. A sink must
+/// not block; one that panics is told no more, and the run goes on.
+pub trait Sink: Send + Sync + fmt::Debug + 'static {
+    /// A run started.
+    fn started(&self, run: &RunView<'_>) {
+        let _ = run;
+    }
+
+    /// A run passed its SLA. Told once, from the watchdog while it still runs, or else just before it ends.
+    fn overdue(&self, run: &RunView<'_>, elapsed: Duration) {
+        let _ = (run, elapsed);
+    }
+
+    /// A run ended.
+    fn ended(&self, run: &RunView<'_>, end: &End) {
+        let _ = (run, end);
+    }
+}
+
+/// A run, as a sink sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct RunView<'a> {
+    unit: &'static Unit,
+    observed: &'a Observed,
+}
+
+impl RunView<'_> {
+    /// Told apart from every other run of this program.
+    pub fn id(&self) -> u64 {
+        self.observed.id
+    }
+
+    /// The run around this one.
+    pub fn parent_id(&self) -> Option<u64> {
+        let mut outer = self.observed.parent.upgrade()?;
+        while outer.unit.is_none() {
+            outer = outer.parent.upgrade()?;
+        }
+        Some(outer.id)
+    }
+
+    /// The process that runs, or for which the stage runs.
+    pub fn process(&self) -> Option<&'static ProcessDefinition> {
+        self.unit.process
+    }
+
+    /// The stage, where a stage runs.
+    pub fn stage(&self) -> Option<&'static StageDefinition> {
+        self.unit.stage()
+    }
+
+    /// The business context: inherited, taken at entry, and recorded since.
+    pub fn context(&self) -> Vec<(&'static str, Value)> {
+        self.observed.values_now().iter().map(|(name, value)| (name, value.clone())).collect()
+    }
+}
+
+/// How a run ended, as a sink sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct End {
+    /// How.
+    pub outcome: Outcome,
+    /// Whether it was past its SLA.
+    pub late: bool,
+    /// How long it took.
+    pub duration: Duration,
+    /// What kind of error, of a bounded set of names.
+    pub error_type: Option<&'static str>,
+}
+
+/// Whether any destination wants to hear of a run of this unit that starts on this thread now.
+#[inline]
+pub(crate) fn is_wanted(unit: &'static Unit, core: &Core) -> bool {
+    #[cfg(feature = "tracing")]
+    if span::is_wanted(unit) {
+        return true;
+    }
+    #[cfg(feature = "sentry")]
+    if sentry::is_active() {
+        return true;
+    }
+    let _ = unit;
+    core.has_sinks()
+}
+
+/// Opens everything that a run needs, while nobody else knows of it.
+pub(crate) fn open(unit: &'static Unit, observed: &mut Observed) {
+    #[cfg(feature = "tracing")]
+    {
+        observed.span = span::open(unit, &observed.values);
+    }
+    let _ = (unit, observed);
+}
+
+/// Tells of a start.
+pub(crate) fn started(core: &Core, unit: &'static Unit, observed: &Observed) {
+    core.tell(&RunView { unit, observed }, |sink, run| sink.started(run));
+}
+
+/// Tells that a run passed its SLA; without `observed` nobody wants to know.
+pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: Option<&Arc<Observed>>, elapsed: Duration) {
+    let Some(observed) = observed else { return };
+    #[cfg(feature = "tracing")]
+    if let Some(span) = &observed.span {
+        span.overdue(unit, elapsed);
+    }
+    #[cfg(feature = "sentry")]
+    sentry::overdue(unit, observed, elapsed);
+    core.tell(&RunView { unit, observed }, |sink, run| sink.overdue(run, elapsed));
+}
+
+/// Tells of an end, and closes what was opened.
+pub(crate) fn ended(
+    core: &Core,
+    unit: &'static Unit,
+    observed: &Arc<Observed>,
+    ending: &Ending<'_>,
+    end: &End,
+) {
+    #[cfg(feature = "sentry")]
+    sentry::ended(unit, observed, ending, end);
+    #[cfg(feature = "tracing")]
+    if let Some(span) = &observed.span {
+        span.ended(unit, ending, end);
+    }
+    core.tell(&RunView { unit, observed }, |sink, run| sink.ended(run, end));
+    #[cfg(feature = "tracing")]
+    if let Some(span) = &observed.span {
+        span.close();
+    }
+    let _ = ending;
+}

@@ -1,0 +1,379 @@
+//! The instruments (`opentelemetry`). Counters and gauges are observed from the built-in accounts when a
+//! reader collects, and cost a run nothing. Histograms need every sample: a run leaves its duration in a
+//! bounded buffer of its thread's, which the watchdog and each collection drain into `record`. What finds
+//! the buffer full is counted as dropped; the built-in statistics have it all the same.
+
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use opentelemetry::metrics::{Histogram, Meter, MeterProvider};
+use opentelemetry::{KeyValue, global};
+use process_model::Outcome;
+
+use crate::domain::Core;
+use crate::lane::{LANES, Lane, OWNED};
+use crate::unit::Unit;
+
+const ID: &str = "critical_process.id";
+const STAGE: &str = "critical_process.stage";
+const OUTCOME: &str = "critical_process.outcome";
+const LATE: &str = "critical_process.late";
+const ERROR_TYPE: &str = "error.type";
+const REASON: &str = "reason";
+
+/// Samples that a thread can leave between two drains.
+const SAMPLES: usize = 4096;
+/// How full a buffer is when the watchdog is asked to drain it.
+const WORTH_A_DRAIN: usize = SAMPLES / 2;
+/// The least time between two drains by the watchdog, which bounds what they take from a busy machine.
+pub(crate) const BETWEEN_DRAINS: Duration = Duration::from_millis(50);
+/// How long measurements may go uncollected before that is worth a report; readers collect every minute.
+const UNCOLLECTED: Duration = Duration::from_secs(150);
+
+/// Where nothing says otherwise: seconds, from a fast query to a long batch.
+const BOUNDARIES: [f64; 18] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0,
+    3600.0,
+];
+/// The most boundaries of a histogram: each is a series for every process and outcome.
+const MOST_BOUNDARIES: usize = 40;
+/// Of the SLA, with a boundary at exactly all of it.
+const UTILIZATION: [f64; 11] = [0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 5.0, 10.0];
+
+/// Whether samples are wanted.
+static ON: AtomicBool = AtomicBool::new(false);
+static ATTACHED: Mutex<Option<Attached>> = Mutex::new(None);
+static BUFFERS: [Buffer; LANES] = [const { Buffer::new() }; LANES];
+
+/// The instruments of the provider that measurements go to.
+#[derive(Debug)]
+struct Attached {
+    provider: usize,
+    since: Instant,
+    collected: Arc<AtomicBool>,
+    duration: Histogram<f64>,
+    utilization: Histogram<f64>,
+    stage_duration: Histogram<f64>,
+}
+
+fn attached() -> MutexGuard<'static, Option<Attached>> {
+    ATTACHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sends measurements to this provider from now on.
+pub(crate) fn attach(provider: &dyn MeterProvider) {
+    attach_as(provider, std::ptr::from_ref(provider).addr());
+}
+
+/// Sends measurements to the global provider, if it is another than before: one that is installed late
+/// receives what comes after.
+pub(crate) fn attach_global() {
+    let provider = global::meter_provider();
+    let id = Arc::as_ptr(&provider).addr();
+    if attached().as_ref().is_none_or(|attached| attached.provider != id) {
+        attach_as(&*provider, id);
+    }
+}
+
+fn attach_as(provider: &dyn MeterProvider, id: usize) {
+    let meter = provider.meter("critical_process");
+    let collected = Arc::new(AtomicBool::new(false));
+    // Instruments first: creating one inside of a callback would deadlock, and a callback drains.
+    let new = Attached {
+        provider: id,
+        since: Instant::now(),
+        collected: Arc::clone(&collected),
+        duration: meter
+            .f64_histogram("critical_process.duration")
+            .with_unit("s")
+            .with_description("How long runs took")
+            .with_boundaries(boundaries(crate::registry::all().map(|process| process.sla())))
+            .build(),
+        utilization: meter
+            .f64_histogram("critical_process.sla.utilization")
+            .with_unit("1")
+            .with_description("How much of their SLA runs took")
+            .with_boundaries(UTILIZATION.to_vec())
+            .build(),
+        stage_duration: meter
+            .f64_histogram("critical_process.stage.duration")
+            .with_unit("s")
+            .with_description("How long stages took")
+            .with_boundaries(boundaries(crate::registry::stages().filter_map(|stage| stage.sla())))
+            .build(),
+    };
+    drain();
+    *attached() = Some(new);
+    ON.store(true, Ordering::Release);
+    observe(&meter, &collected);
+}
+
+/// The base boundaries and every SLA; where that is too many, base boundaries give way.
+fn boundaries(slas: impl Iterator<Item = Duration>) -> Vec<f64> {
+    let mut all: Vec<f64> = slas.map(|sla| sla.as_secs_f64()).collect();
+    all.sort_by(f64::total_cmp);
+    all.dedup();
+    if all.len() > MOST_BOUNDARIES {
+        crate::report::once(format!(
+            "{} different SLAs, of which only the first {MOST_BOUNDARIES} are boundaries of the duration \
+             histogram; critical_process.sla.utilization tells of the others",
+            all.len()
+        ));
+        all.truncate(MOST_BOUNDARIES);
+    }
+    let room = MOST_BOUNDARIES - all.len();
+    let base = BOUNDARIES.iter().copied().filter(|base| !all.contains(base)).take(room).collect::<Vec<_>>();
+    all.extend(base);
+    all.sort_by(f64::total_cmp);
+    all
+}
+
+/// Registers the counters and gauges. Their callbacks must not panic: the reader's thread would die.
+fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
+    let collected = Arc::clone(collected);
+    meter
+        .u64_observable_counter("critical_process.started")
+        .with_unit("{run}")
+        .with_description("Runs started")
+        .with_callback(move |observer| {
+            collected.store(true, Ordering::Relaxed);
+            drain();
+            for (process, unit) in processes() {
+                let started = Core::global().account(unit).counts().0;
+                observer.observe(started, &[KeyValue::new(ID, process)]);
+            }
+        })
+        .build();
+    meter
+        .u64_observable_counter("critical_process.runs")
+        .with_unit("{run}")
+        .with_description("Runs ended, by outcome")
+        .with_callback(|observer| {
+            for (process, unit) in processes() {
+                each_end(unit, |outcome, late, error_type, runs| {
+                    let mut attributes = vec![
+                        KeyValue::new(ID, process),
+                        KeyValue::new(OUTCOME, outcome.as_str()),
+                        KeyValue::new(LATE, late),
+                    ];
+                    attributes.extend(error_type.map(|kind| KeyValue::new(ERROR_TYPE, kind)));
+                    observer.observe(runs, &attributes);
+                });
+            }
+        })
+        .build();
+    meter
+        .i64_observable_up_down_counter("critical_process.active")
+        .with_unit("{run}")
+        .with_description("Runs going on")
+        .with_callback(|observer| {
+            for (process, unit) in processes() {
+                let (started, ended) = Core::global().account(unit).counts();
+                let active = started.saturating_sub(ended.iter().sum());
+                observer.observe(active as i64, &[KeyValue::new(ID, process)]);
+            }
+        })
+        .build();
+    meter
+        .u64_observable_gauge("critical_process.overdue")
+        .with_unit("{run}")
+        .with_description("Runs going on past their SLA")
+        .with_callback(|observer| {
+            for (process, unit) in processes() {
+                let overdue = Core::global().account(unit).overdue();
+                observer.observe(overdue, &[KeyValue::new(ID, process)]);
+            }
+        })
+        .build();
+    meter
+        .u64_observable_counter("critical_process.telemetry.dropped")
+        .with_unit("{item}")
+        .with_description("What could not be delivered")
+        .with_callback(|observer| {
+            for (reason, dropped) in dropped() {
+                observer.observe(dropped, &[KeyValue::new(REASON, reason)]);
+            }
+        })
+        .build();
+}
+
+/// What could not be delivered, by reason.
+pub(crate) fn dropped() -> [(&'static str, u64); 3] {
+    [
+        ("sample", BUFFERS.iter().map(|buffer| buffer.dropped.load(Ordering::Relaxed)).sum()),
+        ("untracked", Core::global().untracked()),
+        ("line", crate::report::lost()),
+    ]
+}
+
+fn processes() -> impl Iterator<Item = (&'static str, &'static Unit)> {
+    let own = |unit: &'static Unit| Some((unit.process?.id(), unit));
+    Unit::all().into_iter().filter(|unit| unit.stage().is_none()).filter_map(own)
+}
+
+/// Each outcome that has happened, by lateness and `error.type`. Whether an end has an error type is a
+/// matter of its outcome, so that no series ever counts down.
+fn each_end(unit: &'static Unit, mut f: impl FnMut(Outcome, bool, Option<&'static str>, u64)) {
+    let account = Core::global().account(unit);
+    for count in account.errors() {
+        f(count.outcome, count.late, Some(count.error_type), count.runs);
+    }
+    let (_, ended) = account.counts();
+    for outcome in [Outcome::Success, Outcome::Degraded, Outcome::Cancelled] {
+        for late in [false, true] {
+            let runs = ended[crate::account::end_index(outcome, late)];
+            if runs > 0 {
+                f(outcome, late, None, runs);
+            }
+        }
+    }
+}
+
+/// One run's end.
+#[derive(Clone, Copy)]
+struct Sample {
+    unit: &'static Unit,
+    ticks: u64,
+    outcome: Outcome,
+}
+
+/// The samples of one lane: a ring with one producer and, under the lock of [`drain`], one consumer. Shared
+/// lanes have several producers, and a lock instead.
+struct Buffer {
+    ring: OnceLock<Box<[UnsafeCell<Option<Sample>>]>>,
+    /// Samples ever written, and ever read.
+    written: AtomicUsize,
+    read: AtomicUsize,
+    shared: Mutex<Vec<Sample>>,
+    /// Samples that found no room.
+    dropped: AtomicU64,
+}
+
+// SAFETY: a cell of the ring is written by the lane's only thread while `written - read` excludes it from
+// what the consumer reads, and read by the one consumer while it is included; `written` and `read` are
+// released and acquired around both.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    const fn new() -> Buffer {
+        Buffer {
+            ring: OnceLock::new(),
+            written: AtomicUsize::new(0),
+            read: AtomicUsize::new(0),
+            shared: Mutex::new(Vec::new()),
+            dropped: AtomicU64::new(0),
+        }
+    }
+
+    fn ring(&self) -> &[UnsafeCell<Option<Sample>>] {
+        self.ring.get_or_init(|| (0..SAMPLES).map(|_| UnsafeCell::new(None)).collect())
+    }
+
+    /// By the lane's own thread. How many samples wait, or `None` where there is no room.
+    #[inline]
+    fn push(&self, sample: Sample) -> Option<usize> {
+        let written = self.written.load(Ordering::Relaxed);
+        let waiting = written.wrapping_sub(self.read.load(Ordering::Acquire));
+        if waiting == SAMPLES {
+            return None;
+        }
+        // SAFETY: only this thread writes, and the consumer has read what was here (see `Sync`).
+        unsafe { *self.ring()[written % SAMPLES].get() = Some(sample) };
+        self.written.store(written.wrapping_add(1), Ordering::Release);
+        Some(waiting + 1)
+    }
+
+    /// By a thread that shares the lane.
+    fn push_shared(&self, sample: Sample) -> Option<usize> {
+        let mut shared = self.shared.try_lock().ok()?;
+        if shared.len() == SAMPLES {
+            return None;
+        }
+        shared.push(sample);
+        Some(shared.len())
+    }
+
+    /// By the one consumer.
+    fn drain(&self, mut f: impl FnMut(Sample)) {
+        let written = self.written.load(Ordering::Acquire);
+        let mut read = self.read.load(Ordering::Relaxed);
+        while read != written {
+            // SAFETY: it was written before `written` was released, and is not written again before
+            // `read` is (see `Sync`).
+            if let Some(sample) = unsafe { *self.ring()[read % SAMPLES].get() } {
+                f(sample);
+            }
+            read = read.wrapping_add(1);
+            self.read.store(read, Ordering::Release);
+        }
+        let shared = std::mem::take(&mut *self.shared.lock().unwrap_or_else(PoisonError::into_inner));
+        shared.into_iter().for_each(f);
+    }
+}
+
+/// Leaves the duration of a run that ended.
+#[inline]
+pub(crate) fn sample(unit: &'static Unit, outcome: Outcome, ticks: u64) {
+    if ON.load(Ordering::Relaxed) {
+        leave(Sample { unit, ticks, outcome });
+    }
+}
+
+fn leave(sample: Sample) {
+    let lane = Lane::current();
+    let buffer = &BUFFERS[lane.index()];
+    let waiting = if lane.index() < OWNED { buffer.push(sample) } else { buffer.push_shared(sample) };
+    match waiting {
+        Some(WORTH_A_DRAIN) => crate::watchdog::wake(),
+        Some(_) => {}
+        None => lane.add(&buffer.dropped, 1),
+    }
+}
+
+/// Records every sample that waits.
+pub(crate) fn drain() {
+    let attached = attached();
+    let Some(attached) = &*attached else { return };
+    let clock = &Core::global().clock;
+    for buffer in &BUFFERS {
+        buffer.drain(|Sample { unit, ticks, outcome }| {
+            let nanos = ticks as f64 * clock.nanos_per_tick();
+            let seconds = nanos / 1e9;
+            let id = KeyValue::new(ID, unit.process.map_or("", |process| process.id()));
+            let outcome = KeyValue::new(OUTCOME, outcome.as_str());
+            if let Some(stage) = unit.stage() {
+                attached.stage_duration.record(seconds, &[id, KeyValue::new(STAGE, stage.id()), outcome]);
+                return;
+            }
+            let attributes = [id, outcome];
+            attached.duration.record(seconds, &attributes);
+            if let Some(sla) = unit.sla_nanos {
+                attached.utilization.record(nanos / sla as f64, &attributes);
+            }
+        });
+    }
+}
+
+/// Whether samples wait in such number that a drain is worth it.
+pub(crate) fn is_drain_due() -> bool {
+    let waiting = |buffer: &Buffer| {
+        let written = buffer.written.load(Ordering::Relaxed);
+        written.wrapping_sub(buffer.read.load(Ordering::Relaxed))
+    };
+    BUFFERS.iter().any(|buffer| waiting(buffer) >= WORTH_A_DRAIN)
+}
+
+/// Why measurements go nowhere, if they do.
+pub(crate) fn problem() -> Option<&'static str> {
+    let attached = attached();
+    let Some(attached) = &*attached else {
+        return Some("no meter provider is attached; start process_runtime::Install with one");
+    };
+    let silent = !attached.collected.load(Ordering::Relaxed) && attached.since.elapsed() > UNCOLLECTED;
+    silent.then_some(
+        "measurements go nowhere: no reader has ever collected them; give Install the meter provider that \
+         the application exports from, or set the global one (opentelemetry 0.33)",
+    )
+}

@@ -1,0 +1,494 @@
+//! What Sentry is told (`sentry-core`): one event for each failure, with business context; a warning for a
+//! process that is overdue; breadcrumbs for what went well enough. A root run has a hub of its own, kept
+//! across polls and shared by the runs inside it; while nothing fails, that hub is all that Sentry costs.
+//!
+//! Give [`Integration`] to the client's options (or call [`crate::Install`]) so that events which the body
+//! of a run sends itself carry the run's context too.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use process_model::{ErrorText, Outcome};
+use sentry_core::protocol::{
+    Breadcrumb, Context, Event, Exception, Level, Mechanism, SpanStatus, TraceContext, User, Value as Json,
+};
+use sentry_core::types::Uuid;
+use sentry_core::{
+    ClientOptions, Hub, HubSwitchGuard, TracesSamplingStrategy, TransactionContext, TransactionOrSpan,
+};
+
+use super::End;
+use crate::context::Value;
+use crate::ending::{Ending, ErrorRef, HasType};
+use crate::frame;
+use crate::observed::Observed;
+use crate::unit::Unit;
+
+/// The longest tag that Sentry keeps whole.
+const LONGEST_TAG: usize = 200;
+/// How long a process stays silent after a warning that it is overdue.
+const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
+/// The name of the context block, which also marks an event as done.
+const BLOCK: &str = "process";
+
+/// Adds the context of the current run to every event of a client.
+///
+/// ```
+/// let options = sentry_core::ClientOptions::new()
+///     .add_integration(process_runtime::sentry::Integration);
+/// # let _ = options;
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Integration;
+
+impl sentry_core::Integration for Integration {
+    fn name(&self) -> &'static str {
+        "critical-process"
+    }
+
+    fn process_event(&self, event: Event<'static>, _: &ClientOptions) -> Option<Event<'static>> {
+        Some(describe(event))
+    }
+}
+
+/// Adds the same to a hub whose client was made without the integration, and to those made from it later.
+pub(crate) fn add_to(hub: &Hub) {
+    if hub.client().is_some() && !has_integration(hub) {
+        hub.configure_scope(|scope| scope.add_event_processor(|event| Some(describe(event))));
+    }
+}
+
+fn has_integration(hub: &Hub) -> bool {
+    hub.with_integration(|_: &Integration| true)
+}
+
+/// Whether a client would take an event from this thread.
+#[inline]
+pub(crate) fn is_active() -> bool {
+    Hub::with_active(|_| true)
+}
+
+/// What a run or scope keeps for Sentry.
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    hub: OnceLock<Arc<Hub>>,
+    span: OnceLock<TransactionOrSpan>,
+    /// The last failure among its children.
+    failure: Mutex<Option<Captured>>,
+    /// The event of the panic that is unwinding.
+    panicked: OnceLock<Uuid>,
+    failed_stage: Mutex<Option<&'static str>>,
+}
+
+/// A failure that Sentry has an event of.
+#[derive(Clone, Debug)]
+struct Captured {
+    event: Uuid,
+    fingerprint: Vec<String>,
+    error_type: Option<&'static str>,
+    has_type: Option<HasType>,
+    text: Option<String>,
+    /// Whether no other child ended after it.
+    is_last: bool,
+}
+
+impl Link {
+    pub(crate) fn inside(outer: Option<&Link>) -> Link {
+        let link = Link::default();
+        if let Some(hub) = outer.and_then(|outer| outer.hub.get()) {
+            let _ = link.hub.set(Arc::clone(hub));
+        }
+        link
+    }
+
+    /// Makes the run's hub the thread's.
+    #[inline]
+    pub(crate) fn enter(&self) -> Option<HubSwitchGuard> {
+        self.hub.get().map(|hub| HubSwitchGuard::new(Arc::clone(hub)))
+    }
+
+    pub(crate) fn has_hub(&self) -> bool {
+        self.hub.get().is_some()
+    }
+
+    fn failure(&self) -> std::sync::MutexGuard<'_, Option<Captured>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The hub that is current outside of a run's span, to tell whether entering the span changed it.
+pub(crate) fn current_hub() -> usize {
+    Arc::as_ptr(&Hub::current()).addr()
+}
+
+/// Opens what a run needs, at its first poll and inside of its span. `outside` is the hub outside of it:
+/// where `sentry-tracing` is installed, the span has brought a hub of its own, and transactions are left to
+/// it.
+pub(crate) fn open(unit: &'static Unit, observed: &Observed, outside: usize) {
+    let link = &observed.sentry;
+    let current = Hub::current();
+    let traced_elsewhere = Arc::as_ptr(&current).addr() != outside;
+    if !link.has_hub() {
+        let _ = link.hub.set(Arc::new(Hub::new_from_top(current)));
+    }
+    if let (false, Some(hub)) = (traced_elsewhere, link.hub.get())
+        && is_tracing(hub)
+    {
+        let span = start_span(unit, observed, hub);
+        for (name, value) in observed.values.iter() {
+            span.set_tag(name, value);
+        }
+        let _ = link.span.set(span);
+    }
+}
+
+fn is_tracing(hub: &Hub) -> bool {
+    hub.client().is_some_and(|client| match client.options().traces_sampling_strategy {
+        TracesSamplingStrategy::FixedRate(rate) => rate > 0.0,
+        _ => true,
+    })
+}
+
+/// A child of the run around this one, or of a transaction that the application started, or a transaction.
+fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> TransactionOrSpan {
+    let op = if unit.stage().is_some() { "stage" } else { "process" };
+    let mut outer = observed.parent.upgrade();
+    while let Some(run) = outer {
+        if let Some(span) = run.sentry.span.get() {
+            return span.start_child(op, unit.name).into();
+        }
+        outer = run.parent.upgrade();
+    }
+    if let Some(span) = hub.configure_scope(|scope| scope.get_span()) {
+        return span.start_child(op, unit.name).into();
+    }
+    let mut context = TransactionContext::builder(unit.name, op);
+    if let Some(trace) = opentelemetry_ids() {
+        context = context.with_trace_id(trace.trace_id).with_span_id(trace.span_id);
+    }
+    let span = TransactionOrSpan::from(hub.start_transaction(context.finish()));
+    if let Some(process) = unit.process {
+        span.set_tag("process_id", process.id());
+        span.set_tag("process_version", process.version());
+    }
+    hub.configure_scope(|scope| scope.set_span(Some(span.clone())));
+    span
+}
+
+/// Tells of the end of a run, inside of its span and hub.
+pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Ending<'_>, end: &End) {
+    let link = &observed.sentry;
+    finish_span(link, end);
+    let Some(hub) = link.hub.get() else { return };
+    if unit.stage().is_some() {
+        return stage_ended(unit, observed, hub, end);
+    }
+    let parent = observed.parent_process();
+    if end.outcome.is_error() {
+        let captured = match already_captured(link, ending, end) {
+            Some(captured) => captured,
+            None => capture(unit, observed, hub, ending, end),
+        };
+        if let Some(parent) = parent {
+            *parent.sentry.failure() = Some(Captured { is_last: true, ..captured });
+        }
+        return;
+    }
+    if let Some(parent) = parent
+        && let Some(captured) = &mut *parent.sentry.failure()
+    {
+        captured.is_last = false;
+    }
+    if end.outcome == Outcome::Degraded {
+        hub.add_breadcrumb(breadcrumb(Level::Warning, format!("{} used its fallback", unit.name)));
+    }
+}
+
+fn finish_span(link: &Link, end: &End) {
+    let Some(span) = link.span.get() else { return };
+    span.set_status(match end.outcome {
+        Outcome::Success | Outcome::Degraded => SpanStatus::Ok,
+        Outcome::Rejected => SpanStatus::InvalidArgument,
+        Outcome::Cancelled => SpanStatus::Cancelled,
+        Outcome::Failure | Outcome::Panic => SpanStatus::InternalError,
+    });
+    span.set_tag("process_outcome", end.outcome);
+    span.clone().finish();
+}
+
+/// A stage has no event of its own: its error is the process's to return or to mend.
+fn stage_ended(unit: &'static Unit, observed: &Observed, hub: &Hub, end: &End) {
+    let failed = end.outcome.is_error();
+    if let Some(process) = observed.parent_process() {
+        let stage = failed.then(|| unit.definition.common().id.as_str());
+        *process.sentry.failed_stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+    }
+    if failed {
+        let kind = end.error_type.unwrap_or_default();
+        hub.add_breadcrumb(breadcrumb(Level::Error, format!("stage {} failed: {kind}", unit.name)));
+    }
+}
+
+fn breadcrumb(level: Level, message: String) -> Breadcrumb {
+    Breadcrumb { category: Some("process".into()), message: Some(message), level, ..Breadcrumb::default() }
+}
+
+/// The event that already tells of this failure: of the panic hook, or of the child that failed last and
+/// whose error this one holds.
+fn already_captured(link: &Link, ending: &Ending<'_>, end: &End) -> Option<Captured> {
+    if let Some(&event) = link.panicked.get()
+        && end.outcome == Outcome::Panic
+    {
+        return Some(captured(event, Vec::new(), ending));
+    }
+    let failure = link.failure();
+    let captured = failure.as_ref().filter(|captured| captured.is_last && captured.is_in(ending))?;
+    Some(captured.clone())
+}
+
+impl Captured {
+    /// Whether an error is this one, or has it in its chain: same type and same text.
+    fn is_in(&self, ending: &Ending<'_>) -> bool {
+        match ending.error {
+            ErrorRef::Chain(error) => {
+                let mut chain = std::iter::successors(Some(error), |error| error.source());
+                chain.any(|error| {
+                    self.has_type.is_none_or(|has_type| has_type(error))
+                        && self.text.as_ref() == Some(&error.to_string())
+                })
+            }
+            ErrorRef::Text(text) => {
+                self.error_type == ending.error_type && self.text == Some(text.to_string())
+            }
+            ErrorRef::Opaque => self.error_type == ending.error_type && self.text.is_none(),
+        }
+    }
+}
+
+fn captured(event: Uuid, fingerprint: Vec<String>, ending: &Ending<'_>) -> Captured {
+    Captured {
+        event,
+        fingerprint,
+        error_type: ending.error_type,
+        has_type: ending.has_type,
+        text: ending.error.text(),
+        is_last: true,
+    }
+}
+
+/// Sends the event of a failure.
+fn capture(
+    unit: &'static Unit,
+    observed: &Arc<Observed>,
+    hub: &Arc<Hub>,
+    ending: &Ending<'_>,
+    end: &End,
+) -> Captured {
+    let first = observed.sentry.failure().clone();
+    if end.outcome == Outcome::Panic && has_panic_hook(hub) {
+        // The hook of Sentry's panic integration has sent it; without our integration nobody saw the id.
+        return captured(hub.last_event_id().unwrap_or_default(), Vec::new(), ending);
+    }
+    let fingerprint = match &first {
+        Some(first) if !first.fingerprint.is_empty() => first.fingerprint.clone(),
+        _ => vec![unit.name.to_owned(), end.error_type.unwrap_or_default().to_owned()],
+    };
+    let mut event = Event {
+        level: if end.outcome == Outcome::Panic { Level::Fatal } else { Level::Error },
+        fingerprint: fingerprint.iter().cloned().map(Into::into).collect::<Vec<_>>().into(),
+        ..error_event(unit, ending, end)
+    };
+    if let Some(exception) = event.exception.values.last_mut() {
+        exception.mechanism = Some(Mechanism {
+            ty: "critical_process".into(),
+            handled: Some(end.outcome != Outcome::Panic),
+            ..Mechanism::default()
+        });
+    }
+    describe_as(&mut event, unit, observed, Some(end));
+    if let (Some(first), Some(Context::Other(block))) = (&first, event.contexts.get_mut(BLOCK)) {
+        block.insert("first_event_id".into(), first.event.simple().to_string().into());
+    }
+    let event = hub.capture_event(event);
+    captured(event, fingerprint, ending)
+}
+
+/// The exceptions of an error, the innermost first, as far as its text may leave the process.
+fn error_event(unit: &'static Unit, ending: &Ending<'_>, end: &End) -> Event<'static> {
+    let told = unit.definition.common().error_text != ErrorText::Never;
+    match ending.error {
+        ErrorRef::Chain(error) if told => sentry_core::event_from_error(error),
+        error => {
+            let exception = Exception {
+                ty: end.error_type.unwrap_or("error").to_owned(),
+                value: error.text().filter(|_| told),
+                ..Exception::default()
+            };
+            Event { exception: vec![exception].into(), ..Event::default() }
+        }
+    }
+}
+
+/// Whether a panic is sent by Sentry's own hook. Our integration would have seen it (`Link::panicked`).
+fn has_panic_hook(hub: &Hub) -> bool {
+    let named = |client: Arc<sentry_core::Client>| {
+        client.options().integrations.iter().any(|integration| integration.name() == "panic")
+    };
+    !has_integration(hub) && hub.client().is_some_and(named)
+}
+
+/// Warns that a process is past its SLA: at most once a minute for each process.
+pub(crate) fn overdue(unit: &'static Unit, observed: &Arc<Observed>, elapsed: Duration) {
+    static WARNED: Mutex<Option<HashMap<&'static str, Instant>>> = Mutex::new(None);
+    let (Some(hub), None) = (observed.sentry.hub.get(), unit.stage()) else { return };
+    {
+        let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+        let warned = warned.get_or_insert_default();
+        let now = Instant::now();
+        if warned.get(unit.name).is_some_and(|last| now.duration_since(*last) < BETWEEN_WARNINGS) {
+            return;
+        }
+        warned.insert(unit.name, now);
+    }
+    let sla = unit.definition.sla().unwrap_or_default();
+    let mut event = Event {
+        level: Level::Warning,
+        message: Some(format!("{} is past its SLA of {sla:?}", unit.name)),
+        fingerprint: vec![unit.name.into(), "overdue".into()].into(),
+        ..Event::default()
+    };
+    frame::within(Some(unit), Some(observed), || {
+        observed.visit(|| {
+            describe_as(&mut event, unit, observed, None);
+            if let Some(Context::Other(block)) = event.contexts.get_mut(BLOCK) {
+                block.insert("elapsed_ms".into(), (elapsed.as_millis() as u64).into());
+                block.insert("late".into(), true.into());
+            }
+            hub.capture_event(event);
+        });
+    });
+}
+
+/// Adds the current run to an event that somebody else sends.
+fn describe(mut event: Event<'static>) -> Event<'static> {
+    if event.contexts.contains_key(BLOCK) {
+        return event;
+    }
+    let Some(nearest) = frame::nearest() else { return event };
+    let run = if nearest.unit.is_some_and(|unit| unit.stage().is_none()) {
+        Some(Arc::clone(&nearest))
+    } else {
+        nearest.parent_process()
+    };
+    let is_panic = |exception: &Exception| {
+        exception.mechanism.as_ref().is_some_and(|mechanism| mechanism.ty == "panic")
+    };
+    let panicked = event.exception.iter().any(is_panic);
+    match run.as_ref().and_then(|run| Some((run, run.unit?))) {
+        Some((run, unit)) => {
+            if panicked {
+                let _ = run.sentry.panicked.set(event.event_id);
+                withhold_text(&mut event, unit);
+            }
+            describe_as(&mut event, unit, &nearest, None);
+        }
+        None => describe_values(&mut event, &nearest),
+    }
+    event
+}
+
+/// A panic's message is error text.
+fn withhold_text(event: &mut Event<'static>, unit: &'static Unit) {
+    if unit.definition.common().error_text == ErrorText::Never {
+        for exception in &mut event.exception.values {
+            exception.value = None;
+        }
+    }
+}
+
+/// Adds tags, the context block, the user and the trace of a run.
+fn describe_as(event: &mut Event<'static>, unit: &'static Unit, observed: &Observed, end: Option<&End>) {
+    let mut block = BTreeMap::<String, Json>::new();
+    if let Some(process) = unit.process {
+        event.tags.insert("process_id".into(), process.id().into());
+        event.tags.insert("process_version".into(), process.version().into());
+        event.transaction.get_or_insert_with(|| process.id().into());
+        block.insert("id".into(), process.id().into());
+        block.insert("name".into(), process.name().into());
+        block.insert("version".into(), process.version().into());
+        block.insert("criticality".into(), process.criticality().as_str().into());
+        block.insert("sla_ms".into(), (process.sla().as_millis() as u64).into());
+        block.insert("handler".into(), process.handler().into());
+        for (key, value) in [("owner", process.owner()), ("runbook", process.runbook())] {
+            if let Some(value) = value {
+                block.insert(key.into(), value.into());
+            }
+        }
+    }
+    if let Some(end) = end {
+        event.tags.insert("process_outcome".into(), end.outcome.as_str().into());
+        block.insert("outcome".into(), end.outcome.as_str().into());
+        block.insert("late".into(), end.late.into());
+        block.insert("duration_ms".into(), (end.duration.as_millis() as u64).into());
+        if let Some(error_type) = end.error_type {
+            block.insert("error_type".into(), error_type.into());
+        }
+    }
+    let failed = *observed.sentry.failed_stage.lock().unwrap_or_else(PoisonError::into_inner);
+    let stage = observed.unit.and_then(|unit| unit.stage()).map(|stage| stage.id());
+    if let Some(stage) = stage.or(failed) {
+        block.insert("stage".into(), stage.into());
+    }
+    for (name, value) in observed.values_now().iter() {
+        block.insert(name.into(), json(value));
+    }
+    event.contexts.insert(BLOCK.into(), Context::Other(block));
+    describe_values(event, observed);
+    if let Some(trace) = opentelemetry_ids() {
+        event.contexts.insert("trace".into(), Context::Trace(Box::new(trace)));
+    }
+}
+
+/// Adds business context as tags, and the user.
+fn describe_values(event: &mut Event<'static>, observed: &Observed) {
+    for (name, value) in observed.values_now().iter() {
+        let text = value.to_string();
+        if name == "user_id" {
+            let user = event.user.get_or_insert_with(User::default);
+            user.id.get_or_insert_with(|| text.clone());
+        }
+        if text.chars().count() <= LONGEST_TAG && !text.is_empty() && !text.contains(['\n', '\r']) {
+            event.tags.insert(name.into(), text);
+        }
+    }
+}
+
+fn json(value: &Value) -> Json {
+    match value {
+        Value::Bool(value) => (*value).into(),
+        Value::I64(value) => (*value).into(),
+        Value::U64(value) => (*value).into(),
+        Value::F64(value) => (*value).into(),
+        Value::Text(value) => (**value).into(),
+    }
+}
+
+/// Ids of the current OpenTelemetry span, so that an event and its trace find each other.
+#[cfg(feature = "metrics")]
+fn opentelemetry_ids() -> Option<TraceContext> {
+    use opentelemetry::trace::TraceContextExt;
+    let context = opentelemetry::Context::current();
+    let span = context.span();
+    let ids = span.span_context();
+    ids.is_valid().then(|| TraceContext {
+        trace_id: ids.trace_id().to_bytes().into(),
+        span_id: ids.span_id().to_bytes().into(),
+        ..TraceContext::default()
+    })
+}
+
+#[cfg(not(feature = "metrics"))]
+fn opentelemetry_ids() -> Option<TraceContext> {
+    None
+}

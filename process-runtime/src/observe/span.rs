@@ -1,0 +1,396 @@
+//! The span of a run (`tracing`). Its callsite is made from the record when a process first runs, which
+//! spares every annotated function the code that `span!` expands to. Fields are those of the record, then
+//! every context name that the program knows: an outer scope may set any of them.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::time::Duration;
+
+use process_model::ErrorText;
+use tracing::callsite::{self, Callsite};
+use tracing::dispatcher::{self, Dispatch};
+use tracing::field::{FieldSet, Value as Field};
+use tracing::level_filters::LevelFilter;
+use tracing::metadata::{Kind, Metadata};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
+use tracing::{Level, callsite::Identifier};
+
+use super::End;
+use crate::context::{Value, Values};
+use crate::definition::Definition;
+use crate::ending::Ending;
+use crate::unit::Unit;
+
+/// The target of every span and event of this crate: one filter line governs them all.
+pub(crate) const TARGET: &str = "critical_process";
+
+/// The most fields of a span.
+const FIELDS: usize = 64;
+
+/// What a span is opened with.
+const FIXED: [&str; 13] = [
+    "critical_process.id",
+    "critical_process.version",
+    "critical_process.criticality",
+    "critical_process.stage",
+    "critical_process.outcome",
+    "critical_process.late",
+    "critical_process.synthetic",
+    "error.type",
+    "code.function.name",
+    "code.file.path",
+    "code.line.number",
+    "otel.status_code",
+    "exception.message",
+];
+const ID: usize = 0;
+const VERSION: usize = 1;
+const CRITICALITY: usize = 2;
+const STAGE: usize = 3;
+const OUTCOME: usize = 4;
+const LATE: usize = 5;
+const ERROR_TYPE: usize = 7;
+const FUNCTION: usize = 8;
+const FILE: usize = 9;
+const LINE: usize = 10;
+const STATUS: usize = 11;
+const MESSAGE: usize = 12;
+
+/// A callsite that was made at run time.
+#[derive(Debug)]
+pub(crate) struct SpanSite {
+    metadata: &'static Metadata<'static>,
+    callsite: &'static RuntimeCallsite,
+}
+
+struct RuntimeCallsite {
+    metadata: OnceLock<Metadata<'static>>,
+    interest: AtomicU8,
+}
+
+impl std::fmt::Debug for RuntimeCallsite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RuntimeCallsite").field("metadata", &self.metadata).finish_non_exhaustive()
+    }
+}
+
+const NEVER: u8 = 0;
+const SOMETIMES: u8 = 1;
+const ALWAYS: u8 = 2;
+
+impl Callsite for RuntimeCallsite {
+    fn set_interest(&self, interest: Interest) {
+        let interest = match () {
+            () if interest.is_never() => NEVER,
+            () if interest.is_always() => ALWAYS,
+            () => SOMETIMES,
+        };
+        self.interest.store(interest, Ordering::Relaxed);
+    }
+
+    fn metadata(&self) -> &Metadata<'_> {
+        self.metadata.get().expect("set before the callsite is registered")
+    }
+}
+
+impl SpanSite {
+    /// Lives as long as the unit, which lives as long as the program.
+    fn of(unit: &'static Unit) -> SpanSite {
+        let callsite: &'static RuntimeCallsite = Box::leak(Box::new(RuntimeCallsite {
+            metadata: OnceLock::new(),
+            interest: AtomicU8::new(SOMETIMES),
+        }));
+        let common = unit.definition.common();
+        let metadata = callsite.metadata.get_or_init(|| {
+            Metadata::new(
+                unit.name,
+                TARGET,
+                Level::INFO,
+                Some(&common.file),
+                Some(common.line),
+                Some(&common.handler),
+                FieldSet::new(fields(unit).leak(), Identifier(callsite)),
+                Kind::SPAN,
+            )
+        });
+        callsite::register(callsite);
+        SpanSite { metadata, callsite }
+    }
+
+    fn is_enabled(&self) -> bool {
+        match self.callsite.interest.load(Ordering::Relaxed) {
+            NEVER => false,
+            ALWAYS => true,
+            _ => dispatcher::get_default(|dispatch| dispatch.enabled(self.metadata)),
+        }
+    }
+
+    /// Where a context name stands among the fields.
+    fn field(&self, name: &str) -> Option<usize> {
+        let names = self.metadata.fields().iter().enumerate().skip(FIXED.len());
+        names.map(|(at, field)| (at, field.name())).find(|(_, known)| *known == name).map(|(at, _)| at)
+    }
+}
+
+/// The fixed fields, the unit's own context, then every other name, as far as there is room.
+fn fields(unit: &'static Unit) -> Vec<&'static str> {
+    let mut fields = FIXED.to_vec();
+    let own = unit.definition.common().context.iter().map(|key| key.name.as_str());
+    for name in own.chain(crate::context::names()) {
+        if !fields.contains(&name) {
+            fields.push(name);
+        }
+    }
+    if fields.len() > FIELDS {
+        crate::report::once(format!(
+            "the program knows more than {} context names; the spans of `{}` leave out {}",
+            FIELDS - FIXED.len(),
+            unit.name,
+            fields[FIELDS..].join(", ")
+        ));
+        fields.truncate(FIELDS);
+    }
+    fields
+}
+
+fn site(unit: &'static Unit) -> &'static SpanSite {
+    unit.span.get_or_init(|| SpanSite::of(unit))
+}
+
+/// Whether context is worth taking: some subscriber may open this span, or one inside of it.
+#[inline]
+pub(crate) fn is_wanted(unit: &'static Unit) -> bool {
+    let level = LevelFilter::INFO;
+    level <= tracing::level_filters::STATIC_MAX_LEVEL
+        && level <= LevelFilter::current()
+        && (site(unit).is_enabled() || !unit.definition.common().context.is_empty())
+}
+
+/// Opens the span of a run, as a child of the current one.
+pub(crate) fn open(unit: &'static Unit, values: &Values) -> Option<SpanHandle> {
+    if LevelFilter::INFO > LevelFilter::current() {
+        return None;
+    }
+    let site = site(unit);
+    if !site.is_enabled() {
+        return None;
+    }
+    dispatcher::get_default(|dispatch| {
+        let line = unit.definition.common().line;
+        with_fields(site, |fields| {
+            let common = unit.definition.common();
+            if let Some(process) = unit.process {
+                fields.text(ID, process.id());
+                fields.text(VERSION, process.version());
+                fields.text(CRITICALITY, process.criticality().as_str());
+            }
+            if let Definition::Stage(stage) = unit.definition {
+                fields.text(STAGE, stage.id());
+            }
+            fields.text(FUNCTION, &common.handler);
+            fields.text(FILE, &common.file);
+            for (name, value) in values.iter() {
+                if let Some(at) = site.field(name) {
+                    fields.value(at, value);
+                }
+            }
+            fields.set(LINE, &line, |values| {
+                let values = site.metadata.fields().value_set_all(values);
+                let id = dispatch.new_span(&Attributes::new(site.metadata, &values));
+                Some(SpanHandle { dispatch: dispatch.clone(), id, users: AtomicU32::new(0) })
+            })
+        })
+    })
+}
+
+/// Why spans go nowhere, if they do.
+pub(crate) fn problem() -> Option<String> {
+    if LevelFilter::current() == LevelFilter::OFF {
+        return Some(
+            "no tracing subscriber is set; if the application has one, it uses another version of tracing-core \
+             (`cargo tree -d -i tracing-core`) or sets it after Install"
+                .to_owned(),
+        );
+    }
+    let units = Unit::all().into_iter().filter(|unit| unit.stage().is_none());
+    let mut filtered: Vec<_> = units.filter(|unit| !site(unit).is_enabled()).map(|unit| unit.name).collect();
+    filtered.sort_unstable();
+    (!filtered.is_empty()).then(|| {
+        format!(
+            "the subscriber's filter drops the spans of {}; let `{TARGET}=info` through",
+            filtered.join(", ")
+        )
+    })
+}
+
+/// The values of one span, in the order of its fields.
+struct Fields<'a> {
+    texts: [Option<&'a str>; FIELDS],
+    others: [Option<&'a Value>; FIELDS],
+    used: usize,
+}
+
+fn with_fields<'a, R>(site: &SpanSite, f: impl FnOnce(&mut Fields<'a>) -> R) -> R {
+    f(&mut Fields { texts: [None; FIELDS], others: [None; FIELDS], used: site.metadata.fields().len() })
+}
+
+impl<'a> Fields<'a> {
+    fn text(&mut self, at: usize, text: &'a str) {
+        self.texts[at] = Some(text);
+    }
+
+    fn value(&mut self, at: usize, value: &'a Value) {
+        match value {
+            Value::Text(text) => self.texts[at] = Some(text),
+            other => self.others[at] = Some(other),
+        }
+    }
+
+    /// Sets one more field, and hands all of them over as `tracing` wants them.
+    fn set<R>(
+        &self,
+        at: usize,
+        value: &dyn Field,
+        f: impl FnOnce(&[Option<&dyn Field>]) -> R,
+    ) -> R {
+        let mut all: [Option<&dyn Field>; FIELDS] = [None; FIELDS];
+        for (field, text) in all.iter_mut().zip(&self.texts[..self.used]) {
+            *field = text.as_ref().map(|text| text as &dyn Field);
+        }
+        for (field, other) in all.iter_mut().zip(&self.others[..self.used]) {
+            if let Some(other) = other {
+                *field = Some(as_field(other));
+            }
+        }
+        all[at] = Some(value);
+        f(&all[..self.used])
+    }
+}
+
+fn as_field(value: &Value) -> &dyn Field {
+    match value {
+        Value::Bool(value) => value,
+        Value::I64(value) => value,
+        Value::U64(value) => value,
+        Value::F64(value) => value,
+        // Texts are kept apart: a `&str` needs a place to be borrowed from.
+        Value::Text(_) => &tracing::field::Empty,
+    }
+}
+
+/// An open span. Closing it waits for nobody: whoever leaves last closes.
+#[derive(Debug)]
+pub(crate) struct SpanHandle {
+    dispatch: Dispatch,
+    id: Id,
+    /// Visitors other than the run, and [`CLOSED`].
+    users: AtomicU32,
+}
+
+const CLOSED: u32 = 1 << 31;
+
+impl SpanHandle {
+    /// Enters the span; the run itself, which closes it, needs no visit.
+    #[inline]
+    pub(crate) fn enter(&self) -> Entered<'_> {
+        self.dispatch.enter(&self.id);
+        Entered(self)
+    }
+
+    /// Enters the span of a run that may end meanwhile; `None` where it has.
+    pub(crate) fn visit(&self) -> Option<Visit<'_>> {
+        let open = |users| (users & CLOSED == 0).then_some(users + 1);
+        self.users.fetch_update(Ordering::AcqRel, Ordering::Acquire, open).ok()?;
+        self.dispatch.enter(&self.id);
+        Some(Visit(self))
+    }
+
+    /// The run has ended.
+    pub(crate) fn close(&self) {
+        if self.users.fetch_or(CLOSED, Ordering::AcqRel) == 0 {
+            self.dispatch.try_close(self.id.clone());
+        }
+    }
+
+    /// Adds a context value.
+    pub(crate) fn record_value(&self, unit: &'static Unit, name: &str, value: &Value) {
+        let site = site(unit);
+        let Some(at) = site.field(name) else { return };
+        match value {
+            Value::Text(text) => self.record(site, at, &&**text),
+            other => self.record(site, at, as_field(other)),
+        }
+    }
+
+    fn record(&self, site: &SpanSite, at: usize, value: &dyn Field) {
+        with_fields(site, |fields| fields.set(at, value, |values| self.record_all(site, values)));
+    }
+
+    fn record_all(&self, site: &SpanSite, values: &[Option<&dyn Field>]) {
+        let values = site.metadata.fields().value_set_all(values);
+        self.dispatch.record(&self.id, &Record::new(&values));
+    }
+
+    /// Adds how the run ended.
+    pub(crate) fn ended(&self, unit: &'static Unit, ending: &Ending<'_>, end: &End) {
+        let site = site(unit);
+        let everywhere = unit.definition.common().error_text == ErrorText::Everywhere;
+        let message = if everywhere { ending.error.text() } else { None };
+        with_fields(site, |fields| {
+            fields.text(OUTCOME, end.outcome.as_str());
+            if let Some(error_type) = end.error_type {
+                fields.text(ERROR_TYPE, error_type);
+            }
+            if end.outcome.is_error() {
+                fields.text(STATUS, "ERROR");
+            }
+            if let Some(message) = &message {
+                fields.text(MESSAGE, message);
+            }
+            fields.set(LATE, &end.late, |values| self.record_all(site, values));
+        });
+    }
+
+    /// Tells that the run is past its SLA and still running.
+    pub(crate) fn overdue(&self, unit: &'static Unit, elapsed: Duration) {
+        let Some(_visit) = self.visit() else { return };
+        let sla = unit.definition.sla().unwrap_or_default();
+        dispatcher::with_default(&self.dispatch, || {
+            tracing::event!(
+                target: TARGET,
+                parent: &self.id,
+                Level::WARN,
+                critical_process.id = unit.process.map(|process| process.id()),
+                critical_process.stage = unit.stage().map(|stage| stage.id()),
+                elapsed_s = elapsed.as_secs_f64(),
+                sla_s = sla.as_secs_f64(),
+                "past its SLA and still running"
+            );
+        });
+    }
+}
+
+/// The run is inside of its span.
+#[derive(Debug)]
+pub(crate) struct Entered<'a>(&'a SpanHandle);
+
+impl Drop for Entered<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.dispatch.exit(&self.0.id);
+    }
+}
+
+/// Somebody else is inside of the span.
+#[derive(Debug)]
+pub(crate) struct Visit<'a>(&'a SpanHandle);
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        self.0.dispatch.exit(&self.0.id);
+        if self.0.users.fetch_sub(1, Ordering::AcqRel) == CLOSED + 1 {
+            self.0.dispatch.try_close(self.0.id.clone());
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! A run or scope that some sink wants to hear of: what it shares with its children, with the watchdog and
+//! with carriers. Runs that nobody observes have none of this, and allocate nothing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::context::{Value, Values};
+use crate::definition::{Definition, ProcessDefinition};
+use crate::domain::Domain;
+use crate::unit::Unit;
+
+/// What is known of a run while it goes on.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    /// Told apart from every other of this program; 0 for a scope.
+    pub(crate) id: u64,
+    /// `None` for a scope.
+    pub(crate) unit: Option<&'static Unit>,
+    pub(crate) domain: Domain,
+    /// Inherited values, and over them those taken at entry.
+    pub(crate) values: Values,
+    /// Values that `record!` added.
+    later: Mutex<Vec<(&'static str, Value)>>,
+    /// Weak, so that a chain of tasks that each spawn the next does not keep all of its past.
+    pub(crate) parent: Weak<Observed>,
+    #[cfg(feature = "tracing")]
+    pub(crate) span: Option<crate::observe::span::SpanHandle>,
+    #[cfg(feature = "sentry")]
+    pub(crate) sentry: crate::observe::sentry::Link,
+}
+
+impl Observed {
+    /// A run inside of `outer`.
+    pub(crate) fn run(
+        unit: &'static Unit,
+        outer: Option<&Arc<Observed>>,
+        domain: Domain,
+        own: Vec<(&'static str, Value)>,
+    ) -> Observed {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Observed { id, unit: Some(unit), ..Observed::inside(outer, domain, own) }
+    }
+
+    /// A scope inside of `outer`, which only sets values.
+    pub(crate) fn scope(outer: Option<&Arc<Observed>>, own: Vec<(&'static str, Value)>) -> Observed {
+        let domain = outer.map_or(Domain::Global, |outer| outer.domain.clone());
+        Observed::inside(outer, domain, own)
+    }
+
+    /// The outermost scope of a domain.
+    #[cfg(feature = "testing")]
+    pub(crate) fn domain(domain: Domain) -> Observed {
+        Observed::inside(None, domain, Vec::new())
+    }
+
+    fn inside(outer: Option<&Arc<Observed>>, domain: Domain, own: Vec<(&'static str, Value)>) -> Observed {
+        let inherited = outer.map(|outer| outer.values_now()).unwrap_or_default();
+        Observed {
+            id: 0,
+            unit: None,
+            domain,
+            values: inherited.with(own),
+            later: Mutex::new(Vec::new()),
+            parent: outer.map(Arc::downgrade).unwrap_or_default(),
+            #[cfg(feature = "tracing")]
+            span: None,
+            #[cfg(feature = "sentry")]
+            sentry: crate::observe::sentry::Link::inside(outer.map(|outer| &outer.sentry)),
+        }
+    }
+
+    /// The values of entry, and over them those recorded later.
+    pub(crate) fn values_now(&self) -> Values {
+        self.values.with(self.later.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// Adds a value while the run goes on.
+    pub(crate) fn record(&self, name: &'static str, value: Value) {
+        #[cfg(feature = "tracing")]
+        if let (Some(span), Some(unit)) = (&self.span, self.unit) {
+            span.record_value(unit, name, &value);
+        }
+        let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
+        later.retain(|(other, _)| *other != name);
+        later.push((name, value));
+    }
+
+    /// Calls `f` inside of this scope's span and hub, where they are still open.
+    pub(crate) fn visit<R>(&self, f: impl FnOnce() -> R) -> R {
+        #[cfg(feature = "tracing")]
+        let _span = self.span.as_ref().and_then(|span| span.visit());
+        #[cfg(feature = "sentry")]
+        let _hub = self.sentry.enter();
+        f()
+    }
+
+    /// Whether what happens here can be sent to Sentry.
+    pub(crate) fn has_hub(&self) -> bool {
+        #[cfg(feature = "sentry")]
+        return self.sentry.has_hub();
+        #[cfg(not(feature = "sentry"))]
+        false
+    }
+
+    /// The definition of the process, where this is a run of one (and not of a stage).
+    pub(crate) fn as_process(&self) -> Option<&'static ProcessDefinition> {
+        match self.unit?.definition {
+            Definition::Process(process) => Some(process),
+            Definition::Stage(_) => None,
+        }
+    }
+
+    /// The innermost run of a process around this one.
+    pub(crate) fn parent_process(&self) -> Option<Arc<Observed>> {
+        let mut outer = self.parent.upgrade()?;
+        while outer.as_process().is_none() {
+            outer = outer.parent.upgrade()?;
+        }
+        Some(outer)
+    }
+}

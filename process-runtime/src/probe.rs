@@ -1,0 +1,312 @@
+//! Decisions on types, made where the expansion knows them: is this return a `Result`, is this error an
+//! `Error`, can this value be recorded? Each is a ladder of traits on one wrapper behind a different number
+//! of references; method lookup takes the first rung whose bounds hold ("autoref specialization"), so an
+//! alias, `anyhow::Result` and a plain `Result` are the same, and a user's type of that name is not.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+
+use crate::context::{ContextValue, Value};
+use crate::ending::{Ending, ErrorRef};
+use crate::execution::{Boxed, BoxedLocal, BoxedSync, Plain};
+
+/// A return value.
+#[derive(Debug)]
+pub struct Return<'a, R: ?Sized>(pub &'a R);
+
+/// The error of what is no `Result`.
+#[derive(Debug)]
+pub enum NoError {}
+
+impl<'a, T, E> Return<'a, Result<T, E>> {
+    /// The value or the error.
+    #[inline]
+    pub fn split(&self) -> Result<&'a T, &'a E> {
+        self.0.as_ref()
+    }
+}
+
+/// Everything else is a value.
+pub trait SplitOther<'a, R: ?Sized> {
+    /// The value.
+    fn split(&self) -> Result<&'a R, &'a NoError>;
+}
+
+impl<'a, R: ?Sized> SplitOther<'a, R> for Return<'a, R> {
+    #[inline]
+    fn split(&self) -> Result<&'a R, &'a NoError> {
+        Ok(self.0)
+    }
+}
+
+/// A value that was returned, or that a `Result` held.
+#[derive(Debug)]
+pub struct Good<'a, T: ?Sized>(pub &'a T);
+
+/// A value with an HTTP status is judged by it.
+pub trait GoodByStatus {
+    /// 5xx failed, 4xx was rejected, the rest succeeded.
+    fn verdict(&self) -> Ending<'static>;
+}
+
+#[cfg(feature = "axum")]
+impl<T: crate::http::HasStatus> GoodByStatus for &Good<'_, T> {
+    fn verdict(&self) -> Ending<'static> {
+        crate::http::judge(self.0.status())
+    }
+}
+
+/// Any other value is a success.
+pub trait GoodAnyway {
+    /// Success.
+    fn verdict(&self) -> Ending<'static>;
+}
+
+impl<T: ?Sized> GoodAnyway for Good<'_, T> {
+    #[inline]
+    fn verdict(&self) -> Ending<'static> {
+        Ending::success()
+    }
+}
+
+/// An error that was returned.
+#[derive(Debug)]
+pub struct Bad<'a, E: ?Sized>(pub &'a E);
+
+macro_rules! rung {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        pub trait $name<'a> {
+            /// The end of a run that returned it.
+            fn verdict(&self) -> Ending<'a>;
+
+            /// The first error of type `T` in its chain.
+            fn find<T: Error + 'static>(&self) -> Option<&'a T> {
+                None
+            }
+        }
+    };
+}
+
+rung!(
+    /// An error of the standard trait.
+    BadError
+);
+rung!(
+    /// A box or report around an error that can cross threads (`anyhow::Error`, `Box<dyn Error + Send + Sync>`).
+    BadReport
+);
+rung!(
+    /// A box around an error that cannot.
+    BadBox
+);
+rung!(
+    /// An error with an HTTP status.
+    BadStatus
+);
+rung!(
+    /// An error with nothing but a text.
+    BadText
+);
+rung!(
+    /// An error of which nothing is known.
+    BadOpaque
+);
+
+impl<'a, E: Error + 'static> BadError<'a> for &&&&&Bad<'a, E> {
+    fn verdict(&self) -> Ending<'a> {
+        Ending { has_type: Some(|other| other.is::<E>()), ..Ending::error::<E>(ErrorRef::Chain(self.0)) }
+    }
+
+    fn find<T: Error + 'static>(&self) -> Option<&'a T> {
+        find_in_chain(self.0)
+    }
+}
+
+impl<'a, E: AsRef<dyn Error + Send + Sync + 'static>> BadReport<'a> for &&&&Bad<'a, E> {
+    fn verdict(&self) -> Ending<'a> {
+        Ending::error::<E>(ErrorRef::Chain(self.0.as_ref()))
+    }
+
+    fn find<T: Error + 'static>(&self) -> Option<&'a T> {
+        find_in_chain(self.0.as_ref())
+    }
+}
+
+impl<'a, E: AsRef<dyn Error + 'static>> BadBox<'a> for &&&Bad<'a, E> {
+    fn verdict(&self) -> Ending<'a> {
+        Ending::error::<E>(ErrorRef::Chain(self.0.as_ref()))
+    }
+
+    fn find<T: Error + 'static>(&self) -> Option<&'a T> {
+        find_in_chain(self.0.as_ref())
+    }
+}
+
+#[cfg(feature = "axum")]
+impl<'a, E: crate::http::HasStatus> BadStatus<'a> for &&Bad<'a, E> {
+    fn verdict(&self) -> Ending<'a> {
+        crate::http::judge_error(self.0.status())
+    }
+}
+
+impl<'a, E: fmt::Display> BadText<'a> for &Bad<'a, E> {
+    fn verdict(&self) -> Ending<'a> {
+        Ending::error::<E>(ErrorRef::Text(self.0))
+    }
+}
+
+impl<'a, E: ?Sized> BadOpaque<'a> for Bad<'a, E> {
+    fn verdict(&self) -> Ending<'a> {
+        Ending::error::<E>(ErrorRef::Opaque)
+    }
+}
+
+fn find_in_chain<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The return type of a plain function.
+#[derive(Debug)]
+pub struct Kind<R>(PhantomData<fn() -> R>);
+
+impl<R> Kind<R> {
+    /// Of this type.
+    pub const NEW: Self = Kind(PhantomData);
+}
+
+impl<'a, T> Kind<Pin<Box<dyn Future<Output = T> + 'a>>> {
+    /// A boxed future that stays on its thread.
+    pub fn kind(&self) -> BoxedLocal {
+        BoxedLocal
+    }
+}
+
+impl<'a, T> Kind<Pin<Box<dyn Future<Output = T> + Send + 'a>>> {
+    /// A boxed future.
+    pub fn kind(&self) -> Boxed {
+        Boxed
+    }
+}
+
+impl<'a, T> Kind<Pin<Box<dyn Future<Output = T> + Send + Sync + 'a>>> {
+    /// A boxed future that can be shared.
+    pub fn kind(&self) -> BoxedSync {
+        BoxedSync
+    }
+}
+
+/// Everything else is a value.
+pub trait KindOther {
+    /// A value.
+    fn kind(&self) -> Plain;
+}
+
+impl<R> KindOther for Kind<R> {
+    fn kind(&self) -> Plain {
+        Plain
+    }
+}
+
+/// A value to record.
+#[derive(Debug)]
+pub struct CaptureKind<'a, T: ?Sized>(pub &'a T);
+
+impl<T: ?Sized> Clone for CaptureKind<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for CaptureKind<'_, T> {}
+
+/// Recorded as it is.
+#[derive(Debug)]
+pub struct AsIs;
+/// Recorded as text.
+#[derive(Debug)]
+pub struct AsText;
+/// Text that may be absent.
+#[derive(Debug)]
+pub struct AsOptionalText;
+
+/// A value that can be recorded as it is.
+pub trait CaptureAsIs {
+    /// As it is.
+    fn capture_kind(&self) -> AsIs {
+        AsIs
+    }
+}
+
+impl<T: ContextValue + ?Sized> CaptureAsIs for &&CaptureKind<'_, T> {}
+
+/// A value with a text.
+pub trait CaptureAsText {
+    /// As text.
+    fn capture_kind(&self) -> AsText {
+        AsText
+    }
+}
+
+impl<T: fmt::Display + ?Sized> CaptureAsText for &CaptureKind<'_, T> {}
+
+/// An optional value with a text.
+pub trait CaptureAsOptionalText {
+    /// As text, if any.
+    fn capture_kind(&self) -> AsOptionalText {
+        AsOptionalText
+    }
+}
+
+impl<T: fmt::Display> CaptureAsOptionalText for CaptureKind<'_, Option<T>> {}
+
+/// Anything else: the error is then about [`ContextValue`], which says what to do.
+pub trait CaptureRefused: Sized {
+    /// As it is, which fails.
+    fn capture_kind(self) -> AsIs {
+        AsIs
+    }
+}
+
+impl<T: ?Sized> CaptureRefused for CaptureKind<'_, T> {}
+
+impl AsIs {
+    /// The value.
+    pub fn value<T: ContextValue + ?Sized>(self, value: &T) -> Option<Value> {
+        value.to_value()
+    }
+}
+
+impl AsText {
+    /// The text.
+    pub fn value<T: fmt::Display + ?Sized>(self, value: &T) -> Option<Value> {
+        display(value)
+    }
+}
+
+impl AsOptionalText {
+    /// The text, if any.
+    pub fn value<T: fmt::Display>(self, value: &Option<T>) -> Option<Value> {
+        display(value.as_ref()?)
+    }
+}
+
+/// `%value`.
+pub fn display<T: fmt::Display + ?Sized>(value: &T) -> Option<Value> {
+    Some(Value::Text(value.to_string().into()))
+}
+
+/// `?value`.
+pub fn debug<T: fmt::Debug + ?Sized>(value: &T) -> Option<Value> {
+    Some(Value::Text(format!("{value:?}").into()))
+}

@@ -1,0 +1,45 @@
+//! `record!`: context that is known only inside of the run.
+
+/// Records context that the attribute declared with `later(…)`, in the body of that function.
+///
+/// The value may be a number, a truth, a text or anything with `Display`; `%` asks for `Display` and `?` for
+/// `Debug`. It is evaluated only where some sink wants it. An undeclared name does not compile.
+///
+/// ```
+/// use process_runtime::{critical_process, record};
+///
+/// #[critical_process(id = "rank_models", version = "1.0.0", sla = "45s", context(later(model_count)))]
+/// fn rank(models: &[&str]) {
+///     record!(model_count = models.len());
+/// }
+/// rank(&["a", "b"]);
+/// ```
+///
+/// ```compile_fail
+/// # use process_runtime::{critical_process, record};
+/// #[critical_process(id = "rank_models", version = "1.0.0", sla = "45s", context(later(model_count)))]
+/// fn rank(models: &[&str]) {
+///     record!(modelcount = models.len());
+/// }
+/// ```
+#[macro_export]
+macro_rules! record {
+    ($name:ident = %$value:expr $(, $($rest:tt)*)?) => {{
+        DeclaredLater::$name.record(|| $crate::__private::display(&$value));
+        $($crate::record!($($rest)*);)?
+    }};
+    ($name:ident = ?$value:expr $(, $($rest:tt)*)?) => {{
+        DeclaredLater::$name.record(|| $crate::__private::debug(&$value));
+        $($crate::record!($($rest)*);)?
+    }};
+    ($name:ident = $value:expr $(, $($rest:tt)*)?) => {{
+        DeclaredLater::$name.record(|| {
+            use $crate::__private::probe::*;
+            match &$value {
+                value => (&&&CaptureKind(value)).capture_kind().value(value),
+            }
+        });
+        $($crate::record!($($rest)*);)?
+    }};
+    () => {};
+}

@@ -1,0 +1,161 @@
+//! The figures that need no backend: for each process and stage, what ran, how it ended and how long it
+//! took, since the start and over the last 1, 5 and 60 minutes. Always on, in memory, fixed in size.
+
+use std::time::Duration;
+
+use process_model::Outcome;
+
+use crate::account::{Account, ENDS, end_index};
+use crate::clock::Clock;
+use crate::histogram::quantile;
+use crate::windows::{SLICE_SECONDS, Slice};
+
+pub use crate::histogram::ERROR as PERCENTILE_ERROR;
+
+/// The windows that statistics are kept over.
+pub const WINDOWS: [Duration; 3] =
+    [Duration::from_secs(60), Duration::from_secs(5 * 60), Duration::from_secs(60 * 60)];
+
+/// The figures of one process or stage.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Runs started since the start.
+    pub started: u64,
+    /// Runs ended since the start.
+    pub ended: Ended,
+    /// Runs that are going on now.
+    pub active: u64,
+    /// Of these, the ones that are past their SLA.
+    pub overdue: u64,
+    /// The last 1, 5 and 60 minutes, in the order of [`WINDOWS`].
+    pub windows: [Window; WINDOWS.len()],
+}
+
+/// How runs ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ended([u64; ENDS]);
+
+/// What happened in the recent past.
+///
+/// A window is made of slices, so it covers its nominal length to within one of them: 5 s in the last
+/// minute, 30 s in the last five, 5 min in the last sixty. Without a watchdog ([`crate::Install`]) slices
+/// end only when somebody asks for statistics.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Window {
+    /// The nominal length.
+    pub length: Duration,
+    /// The stretch that the figures really cover: less than nominal while the process is young.
+    pub covered: Duration,
+    /// Runs started.
+    pub started: u64,
+    /// Runs ended.
+    pub ended: Ended,
+    /// The median duration of the runs that ended. Percentiles are nearest-rank, each within
+    /// [`PERCENTILE_ERROR`] of its value; `None` where nothing ended.
+    pub p50: Option<Duration>,
+    /// Three quarters of the runs were no slower.
+    pub p75: Option<Duration>,
+    /// 95 % of the runs were no slower.
+    pub p95: Option<Duration>,
+    /// 99 % of the runs were no slower.
+    pub p99: Option<Duration>,
+    /// The longest run, exactly.
+    pub max: Option<Duration>,
+    /// Runs ended for each second covered.
+    pub throughput: f64,
+    /// (failure + panic) ÷ (ended − cancelled); `None` where that divides by zero.
+    pub error_rate: Option<f64>,
+}
+
+impl Ended {
+    /// How many ended so, on time or late.
+    pub fn with(&self, outcome: Outcome) -> u64 {
+        self.on_time(outcome) + self.late_with(outcome)
+    }
+
+    /// How many ended so in time.
+    pub fn on_time(&self, outcome: Outcome) -> u64 {
+        self.0[end_index(outcome, false)]
+    }
+
+    /// How many ended so past their SLA.
+    pub fn late_with(&self, outcome: Outcome) -> u64 {
+        self.0[end_index(outcome, true)]
+    }
+
+    /// How many ended late, in whatever way.
+    pub fn late(&self) -> u64 {
+        Outcome::ALL.iter().map(|&outcome| self.late_with(outcome)).sum()
+    }
+
+    /// How many ended.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// (failure + panic) ÷ (ended − cancelled), or `None` where that divides by zero.
+    pub fn error_rate(&self) -> Option<f64> {
+        let errors = self.with(Outcome::Failure) + self.with(Outcome::Panic);
+        let judged = self.total() - self.with(Outcome::Cancelled);
+        (judged > 0).then(|| errors as f64 / judged as f64)
+    }
+}
+
+/// Reads an account, rolling its windows where that is due.
+pub(crate) fn read(account: &Account, clock: &Clock) -> Stats {
+    roll(account, clock);
+    // Totals are taken under the windows' lock: a roll in between would be ahead of them.
+    let (totals, windows) = account.with_windows(|windows| {
+        let (now, totals) = (clock.now(), account.totals());
+        let last = |length| windows.last(now, clock.ticks(length), &totals);
+        let windows = WINDOWS.map(|length| window(length, last(length), clock));
+        (totals, windows)
+    });
+    let ended = Ended(totals.ended);
+    Stats {
+        started: totals.started,
+        ended,
+        active: totals.started.saturating_sub(ended.total()),
+        overdue: account.overdue(),
+        windows,
+    }
+}
+
+/// Closes the account's current slice where it is full.
+pub(crate) fn roll(account: &Account, clock: &Clock) {
+    let now = clock.now();
+    let slice = clock.ticks(Duration::from_secs(SLICE_SECONDS));
+    account.with_windows(|windows| {
+        if windows.is_due(now, slice) {
+            windows.roll(now, account.totals());
+            account.forget_longest();
+        }
+    });
+}
+
+fn window(length: Duration, slice: Slice, clock: &Clock) -> Window {
+    let histogram = slice.histogram();
+    let longest = (slice.longest > 0).then(|| clock.duration(slice.longest));
+    // The middle of the last bucket may lie beyond the longest run, which is known exactly.
+    let percentile = |q| {
+        let percentile = clock.duration(quantile(&histogram, q)? as u64);
+        Some(longest.map_or(percentile, |longest| percentile.min(longest)))
+    };
+    let covered = clock.duration(slice.to - slice.from);
+    let ended = Ended(slice.ended);
+    Window {
+        length,
+        covered,
+        started: slice.started,
+        ended,
+        p50: percentile(0.50),
+        p75: percentile(0.75),
+        p95: percentile(0.95),
+        p99: percentile(0.99),
+        max: longest,
+        throughput: if covered.is_zero() { 0.0 } else { ended.total() as f64 / covered.as_secs_f64() },
+        error_rate: ended.error_rate(),
+    }
+}

@@ -1,0 +1,128 @@
+//! What can run: a process, or a stage on behalf of a process. A [`Site`] is the static that an expansion
+//! leaves; a [`Unit`] is what the run needs of it, made at its first use and kept.
+
+use std::sync::{OnceLock, PoisonError, RwLock};
+
+use process_model::wire::{DecodeError, decode_text};
+
+use crate::account::Account;
+use crate::definition::{Definition, ProcessDefinition, StageDefinition};
+use crate::registry;
+
+/// One annotated function.
+#[derive(Debug)]
+pub struct Site {
+    text: &'static [u8],
+    definition: OnceLock<Result<Definition, DecodeError>>,
+    unit: OnceLock<Option<&'static Unit>>,
+}
+
+/// An inventory item: the anchor that keeps a site and its record in the binary.
+#[derive(Debug)]
+pub struct Entry(pub &'static Site);
+
+inventory::collect!(Entry);
+
+impl Site {
+    /// From the text of the site's record.
+    pub const fn new(text: &'static [u8]) -> Site {
+        Site { text, definition: OnceLock::new(), unit: OnceLock::new() }
+    }
+
+    /// What the record says; decoded at the first call.
+    pub(crate) fn definition(&self) -> Result<Definition, &DecodeError> {
+        self.definition
+            .get_or_init(|| decode_text(self.text).map(Definition::keep))
+            .as_ref()
+            .copied()
+    }
+
+    /// What runs here; `None` where the record cannot be read, which `registry::validate` tells.
+    #[inline]
+    pub(crate) fn unit(&self) -> Option<&'static Unit> {
+        *self.unit.get_or_init(|| match self.definition().ok()? {
+            Definition::Process(process) => Some(Unit::keep(Definition::Process(process), Some(process))),
+            Definition::Stage(stage) => {
+                let process = stage.process().and_then(registry::process);
+                Some(Unit::keep(Definition::Stage(stage), process))
+            }
+        })
+    }
+}
+
+/// A process, or a stage on behalf of a process.
+#[derive(Debug)]
+pub(crate) struct Unit {
+    pub(crate) definition: Definition,
+    /// The process itself, or the one that the stage runs for.
+    pub(crate) process: Option<&'static ProcessDefinition>,
+    /// The span's name.
+    pub(crate) name: &'static str,
+    pub(crate) sla_nanos: Option<u64>,
+    /// Figures in the global domain.
+    pub(crate) account: OnceLock<Account>,
+    #[cfg(feature = "tracing")]
+    pub(crate) span: OnceLock<crate::observe::span::SpanSite>,
+    /// For a shared stage, its units for each process that it has run in.
+    shared: RwLock<Vec<&'static Unit>>,
+}
+
+impl Unit {
+    fn keep(definition: Definition, process: Option<&'static ProcessDefinition>) -> &'static Unit {
+        let name = match (definition, process) {
+            (Definition::Stage(stage), Some(process)) => &*format!("{}.{}", process.id(), stage.id()).leak(),
+            _ => definition.common().id.as_str(),
+        };
+        Box::leak(Box::new(Unit {
+            definition,
+            process,
+            name,
+            sla_nanos: definition.sla().map(|sla| sla.as_nanos() as u64),
+            account: OnceLock::new(),
+            #[cfg(feature = "tracing")]
+            span: OnceLock::new(),
+            shared: RwLock::new(Vec::new()),
+        }))
+    }
+
+    /// The stage, where this is one.
+    pub(crate) fn stage(&self) -> Option<&'static StageDefinition> {
+        match self.definition {
+            Definition::Process(_) => None,
+            Definition::Stage(stage) => Some(stage),
+        }
+    }
+
+    /// Whether both stand for the same annotated function.
+    pub(crate) fn is_same_site(&self, other: &Unit) -> bool {
+        std::ptr::eq(self.definition.common(), other.definition.common())
+    }
+
+    /// This unit inside a run of `enclosing`: a shared stage belongs to the run that encloses it.
+    pub(crate) fn within(&'static self, enclosing: Option<&'static ProcessDefinition>) -> &'static Unit {
+        let is_shared = self.process.is_none() && self.stage().is_some_and(|stage| stage.process().is_none());
+        let Some(process) = enclosing.filter(|_| is_shared) else { return self };
+        let runs_for =
+            |unit: &&&'static Unit| unit.process.is_some_and(|known| std::ptr::eq(known, process));
+        if let Some(unit) = self.shared.read().unwrap_or_else(PoisonError::into_inner).iter().find(runs_for) {
+            return unit;
+        }
+        let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(unit) = shared.iter().find(runs_for) {
+            return unit;
+        }
+        let unit = Unit::keep(self.definition, Some(process));
+        shared.push(unit);
+        unit
+    }
+
+    /// Every unit of a site that has run or could: the site's own, and those of a shared stage.
+    pub(crate) fn all() -> Vec<&'static Unit> {
+        let mut all = Vec::new();
+        for unit in inventory::iter::<Entry>.into_iter().filter_map(|entry| entry.0.unit()) {
+            all.push(unit);
+            all.extend(unit.shared.read().unwrap_or_else(PoisonError::into_inner).iter());
+        }
+        all
+    }
+}

@@ -1,0 +1,141 @@
+//! The one thread of the toolkit: it tells of runs that pass their SLA while they still run, closes the
+//! slices of the statistics, drains samples, and writes what there is to say. It sleeps until the next
+//! deadline; a run whose own is earlier wakes it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
+
+use crate::domain::Core;
+use crate::unit::Unit;
+use crate::windows::SLICE_SECONDS;
+
+/// The longest sleep: a wake that is lost to a race costs no more than this.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// The shortest, so that SLAs of a millisecond do not keep it awake.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
+
+/// When it wakes by itself, in ticks; a run with an earlier deadline wakes it. 0 where none runs.
+static WAKES_AT: AtomicU64 = AtomicU64::new(0);
+static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
+
+#[derive(Debug)]
+struct Running {
+    handle: JoinHandle<()>,
+    stop: Arc<AtomicBool>,
+}
+
+fn running() -> MutexGuard<'static, Option<Running>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts the thread, unless it runs.
+pub(crate) fn start() {
+    let mut running = running();
+    if running.as_ref().is_some_and(|running| !running.handle.is_finished()) {
+        return;
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let named = thread::Builder::new().name("process-watchdog".into());
+    match named.spawn(move || watch(&stopped)) {
+        Ok(handle) => *running = Some(Running { handle, stop }),
+        Err(error) => {
+            drop(running);
+            crate::report::once(format!("the watchdog's thread cannot be started: {error}"));
+        }
+    }
+}
+
+/// Stops the thread and waits for it.
+pub(crate) fn stop() {
+    let Some(Running { handle, stop }) = running().take() else { return };
+    stop.store(true, Ordering::Release);
+    handle.thread().unpark();
+    // Whatever it panicked with was said on standard error already.
+    let _ = handle.join();
+}
+
+/// Whether the thread runs.
+pub(crate) fn is_running() -> bool {
+    WAKES_AT.load(Ordering::Relaxed) != 0
+}
+
+/// Wakes the thread, if it runs.
+pub(crate) fn wake() {
+    if is_running()
+        && let Some(thread) = thread_of_watchdog()
+    {
+        thread.unpark();
+    }
+}
+
+/// Without waiting: whoever holds the lock is starting or stopping the thread.
+fn thread_of_watchdog() -> Option<Thread> {
+    let running = RUNNING.try_lock().ok()?;
+    Some(running.as_ref()?.handle.thread().clone())
+}
+
+/// Wakes the thread if it would sleep past this deadline.
+#[inline]
+pub(crate) fn expect(deadline: u64) {
+    if deadline < WAKES_AT.load(Ordering::Relaxed) {
+        wake();
+    }
+}
+
+fn watch(stop: &AtomicBool) {
+    let core = Core::global();
+    let mut rolled = Instant::now();
+    let mut drained = Instant::now();
+    while !stop.load(Ordering::Acquire) {
+        // From here on every new run wakes it, so none slips in behind the scan.
+        WAKES_AT.store(u64::MAX, Ordering::SeqCst);
+        let mut sleep = core.scan().unwrap_or(LONGEST_SLEEP);
+        if rolled.elapsed() >= Duration::from_secs(SLICE_SECONDS) {
+            rolled = Instant::now();
+            core.clock.refine();
+            roll(core);
+        }
+        sleep = sleep.min(tend_metrics(&mut drained));
+        crate::report::flush();
+        let sleep = sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP);
+        WAKES_AT.store(core.clock.now() + core.clock.ticks(sleep), Ordering::SeqCst);
+        thread::park_timeout(sleep);
+    }
+    WAKES_AT.store(0, Ordering::SeqCst);
+    crate::report::flush();
+}
+
+fn roll(core: &Core) {
+    for unit in Unit::all() {
+        if unit.account.get().is_some() {
+            crate::stats::roll(core.account(unit), &core.clock);
+        }
+    }
+}
+
+/// Follows the global meter provider, and drains. Returns when it wants to be called again.
+#[cfg(feature = "metrics")]
+fn tend_metrics(drained: &mut Instant) -> Duration {
+    use crate::observe::metrics;
+    crate::install::follow_global_meter_provider();
+    if let Some(problem) = metrics::problem() {
+        crate::report::once(problem);
+    }
+    if metrics::is_drain_due() {
+        let since = drained.elapsed();
+        if since < metrics::BETWEEN_DRAINS {
+            return metrics::BETWEEN_DRAINS - since;
+        }
+        metrics::drain();
+        *drained = Instant::now();
+    }
+    LONGEST_SLEEP
+}
+
+#[cfg(not(feature = "metrics"))]
+fn tend_metrics(_: &mut Instant) -> Duration {
+    LONGEST_SLEEP
+}
