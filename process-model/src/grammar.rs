@@ -253,7 +253,7 @@ impl fmt::Display for Sla {
         let &(unit, factor) = Self::UNITS
             .iter()
             .rev()
-            .find(|(_, factor)| self.0 % factor == 0)
+            .find(|(_, factor)| self.0.is_multiple_of(*factor))
             .expect("1 divides");
         f.pad(&format!("{}{unit}", self.0 / factor))
     }

@@ -64,7 +64,12 @@ pub(crate) struct Totals {
 
 impl Default for Totals {
     fn default() -> Self {
-        Totals { started: 0, ended: [0; ENDS], longest: 0, buckets: Box::new([0; BUCKETS]) }
+        Totals {
+            started: 0,
+            ended: [0; ENDS],
+            longest: 0,
+            buckets: Box::new([0; BUCKETS]),
+        }
     }
 }
 
@@ -96,23 +101,40 @@ impl Account {
     }
 
     /// Counts an end under its `error.type`, and says which of the bounded values that is.
-    pub(crate) fn error(&self, outcome: Outcome, late: bool, error_type: &'static str) -> &'static str {
+    pub(crate) fn error(
+        &self,
+        outcome: Outcome,
+        late: bool,
+        error_type: &'static str,
+    ) -> &'static str {
         let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         let known = errors.iter().any(|count| count.error_type == error_type);
-        let error_type = if known || distinct(&errors) < ERROR_TYPES { error_type } else { OTHER_ERROR };
+        let error_type = if known || distinct(&errors) < ERROR_TYPES {
+            error_type
+        } else {
+            OTHER_ERROR
+        };
         let same = |count: &&mut ErrorCount| {
             (count.error_type, count.outcome, count.late) == (error_type, outcome, late)
         };
         match errors.iter_mut().find(same) {
             Some(count) => count.runs += 1,
-            None => errors.push(ErrorCount { error_type, outcome, late, runs: 1 }),
+            None => errors.push(ErrorCount {
+                error_type,
+                outcome,
+                late,
+                runs: 1,
+            }),
         }
         error_type
     }
 
     /// Every `error.type` seen so far, with its counts.
     pub(crate) fn errors(&self) -> Vec<ErrorCount> {
-        self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.errors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// One more run is past its SLA and still running.
@@ -140,14 +162,21 @@ impl Account {
                 *sum += ended.load(Ordering::Acquire);
             }
         }
-        let started = self.all_shards().map(|shard| shard.started.load(Ordering::Acquire)).sum();
+        let started = self
+            .all_shards()
+            .map(|shard| shard.started.load(Ordering::Acquire))
+            .sum();
         (started, ended)
     }
 
     /// Everything since the start; `longest` is since the last [`Account::forget_longest`].
     pub(crate) fn totals(&self) -> Totals {
         let (started, ended) = self.counts();
-        let mut totals = Totals { started, ended, ..Totals::default() };
+        let mut totals = Totals {
+            started,
+            ended,
+            ..Totals::default()
+        };
         for shard in self.all_shards() {
             totals.longest = totals.longest.max(shard.longest.load(Ordering::Relaxed));
             for (sum, bucket) in totals.buckets.iter_mut().zip(&shard.buckets) {
@@ -188,7 +217,12 @@ impl Account {
     fn add_shard(&self, lane: Lane) -> &Shard {
         let new = Box::into_raw(Box::new(Shard::new()));
         let slot = &self.shards[lane.index()];
-        match slot.compare_exchange(std::ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
+        match slot.compare_exchange(
+            std::ptr::null_mut(),
+            new,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        ) {
             // SAFETY: `new` is valid and from now on owned by `self`, as in `shard`.
             Ok(_) => unsafe { &*new },
             Err(other) => {

@@ -43,7 +43,10 @@ impl Carrier {
 
     /// Polls `future`, and drops it, in the carried scope: `tokio::spawn(carrier.carry(work()))`.
     pub fn carry<F: Future>(self, future: F) -> Carried<F> {
-        Carried { carrier: self, future: ManuallyDrop::new(future) }
+        Carried {
+            carrier: self,
+            future: ManuallyDrop::new(future),
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-pub use process_model::{ContextKey, ContextSource, Criticality, ErrorText, Objective};
 use process_model::{Common, ProcessRecord, Record, StageRecord};
+pub use process_model::{ContextKey, ContextSource, Criticality, ErrorText, Objective};
 
 /// A critical process, as `#[critical_process]` defined it.
 #[derive(Debug)]
@@ -178,10 +178,16 @@ impl Definition {
         let hash = record.definition_hash();
         match record {
             Record::Process(record) => {
-                let definition = ProcessDefinition { record, hash, stages: OnceLock::new() };
+                let definition = ProcessDefinition {
+                    record,
+                    hash,
+                    stages: OnceLock::new(),
+                };
                 Definition::Process(Box::leak(Box::new(definition)))
             }
-            Record::Stage(record) => Definition::Stage(Box::leak(Box::new(StageDefinition { record, hash }))),
+            Record::Stage(record) => {
+                Definition::Stage(Box::leak(Box::new(StageDefinition { record, hash })))
+            }
         }
     }
 

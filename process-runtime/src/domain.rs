@@ -105,7 +105,9 @@ impl Core {
         if let Some(accounts) = &self.accounts {
             let mut accounts = accounts.lock().unwrap_or_else(PoisonError::into_inner);
             let key = std::ptr::from_ref(unit).addr();
-            let account = accounts.entry(key).or_insert_with(|| Box::new(Account::new(self.clock.now())));
+            let account = accounts
+                .entry(key)
+                .or_insert_with(|| Box::new(Account::new(self.clock.now())));
             // SAFETY: the box is never taken out of the map, which lives as long as `self`.
             return unsafe { &*std::ptr::from_ref::<Account>(account) };
         }
@@ -114,7 +116,12 @@ impl Core {
 
     /// A run enters, at `now`.
     #[inline]
-    pub(crate) fn enter(&self, unit: &'static Unit, now: u64, observed: Option<&Arc<Observed>>) -> Ticket {
+    pub(crate) fn enter(
+        &self,
+        unit: &'static Unit,
+        now: u64,
+        observed: Option<&Arc<Observed>>,
+    ) -> Ticket {
         self.account(unit).start();
         let deadline = unit.sla_nanos.map_or(NEVER, |sla| self.deadline(now, sla));
         let ticket = self.table.enter(unit, now, deadline, observed);
@@ -147,7 +154,9 @@ impl Core {
         let now = self.clock.now();
         // The clock's rate may be better known than when the deadline was set.
         let confirm = |unit: &'static Unit, started| {
-            unit.sla_nanos.map(|sla| self.deadline(started, sla)).filter(|&deadline| deadline > now)
+            unit.sla_nanos
+                .map(|sla| self.deadline(started, sla))
+                .filter(|&deadline| deadline > now)
         };
         let next = self.table.scan(now, confirm, |seen| {
             self.account(seen.unit).add_overdue();
@@ -157,7 +166,8 @@ impl Core {
     }
 
     fn elapsed(&self, seen: &Seen<Unit, Observed>) -> Duration {
-        self.clock.duration(self.clock.now().saturating_sub(seen.started))
+        self.clock
+            .duration(self.clock.now().saturating_sub(seen.started))
     }
 
     pub(crate) fn stats(&self, unit: &'static Unit) -> Stats {
@@ -169,13 +179,19 @@ impl Core {
         seen.sort_by_key(|seen| seen.started);
         let one = |seen: Seen<Unit, Observed>| {
             let elapsed = self.elapsed(&seen);
-            let values = seen.payload.map(|observed| observed.values_now()).unwrap_or_default();
+            let values = seen
+                .payload
+                .map(|observed| observed.values_now())
+                .unwrap_or_default();
             InFlight {
                 process: seen.unit.process,
                 stage: seen.unit.stage(),
                 elapsed,
                 overdue: seen.told || seen.unit.definition.sla().is_some_and(|sla| elapsed > sla),
-                context: values.iter().map(|(name, value)| (name, value.to_string())).collect(),
+                context: values
+                    .iter()
+                    .map(|(name, value)| (name, value.to_string()))
+                    .collect(),
             }
         };
         seen.into_iter().map(one).collect()
@@ -210,10 +226,15 @@ impl Core {
         }
         let sinks = Arc::clone(&self.sinks.read().unwrap_or_else(PoisonError::into_inner));
         for sink in sinks.iter() {
-            let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tell(&**sink, run)));
+            let told =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tell(&**sink, run)));
             if told.is_err() {
                 let mut sinks = self.sinks.write().unwrap_or_else(PoisonError::into_inner);
-                *sinks = sinks.iter().filter(|other| !Arc::ptr_eq(other, sink)).cloned().collect();
+                *sinks = sinks
+                    .iter()
+                    .filter(|other| !Arc::ptr_eq(other, sink))
+                    .cloned()
+                    .collect();
                 crate::report::once("a sink panicked, and is told of no more runs");
             }
         }

@@ -34,9 +34,11 @@ pub struct Ending<'a> {
     pub(crate) error_type: Option<&'static str>,
     pub(crate) error: ErrorRef<'a>,
     /// Whether another error has this one's type.
+    #[cfg(feature = "sentry")]
     pub(crate) has_type: Option<HasType>,
 }
 
+#[cfg(feature = "sentry")]
 pub(crate) type HasType = fn(&(dyn Error + 'static)) -> bool;
 
 /// What is known of an error.
@@ -74,7 +76,13 @@ impl ErrorRef<'_> {
 
 impl<'a> Ending<'a> {
     pub(crate) const fn of(outcome: Outcome) -> Ending<'a> {
-        Ending { outcome, error_type: None, error: ErrorRef::Opaque, has_type: None }
+        Ending {
+            outcome,
+            error_type: None,
+            error: ErrorRef::Opaque,
+            #[cfg(feature = "sentry")]
+            has_type: None,
+        }
     }
 
     /// It returned what it promised.
@@ -89,22 +97,35 @@ impl<'a> Ending<'a> {
 
     /// A failure of which only the return value tells (`fails(…)`).
     pub const fn failure() -> Ending<'a> {
-        Ending { error_type: Some(crate::account::OTHER_ERROR), ..Ending::of(Outcome::Failure) }
+        Ending {
+            error_type: Some(crate::account::OTHER_ERROR),
+            ..Ending::of(Outcome::Failure)
+        }
     }
 
     /// A failure with an error of type `E`.
     pub(crate) fn error<E: ?Sized>(error: ErrorRef<'a>) -> Ending<'a> {
-        Ending { error_type: Some(std::any::type_name::<E>()), error, ..Ending::failure() }
+        Ending {
+            error_type: Some(std::any::type_name::<E>()),
+            error,
+            ..Ending::failure()
+        }
     }
 
     /// The caller's mistake instead.
     pub fn rejected(self) -> Ending<'a> {
-        Ending { outcome: Outcome::Rejected, ..self }
+        Ending {
+            outcome: Outcome::Rejected,
+            ..self
+        }
     }
 
     /// With another `error.type`.
     pub fn error_type(self, error_type: &'static str) -> Ending<'a> {
-        Ending { error_type: Some(error_type), ..self }
+        Ending {
+            error_type: Some(error_type),
+            ..self
+        }
     }
 
     /// From the user's judgement.

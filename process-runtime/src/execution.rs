@@ -72,8 +72,15 @@ impl Run {
     /// A run of the function at `site`, which has not begun.
     #[inline]
     pub fn new(site: &'static Site) -> Run {
-        let unit = if ENABLED.load(Ordering::Relaxed) { site.unit() } else { None };
-        Run { unit, state: State::New(Vec::new()) }
+        let unit = if ENABLED.load(Ordering::Relaxed) {
+            site.unit()
+        } else {
+            None
+        };
+        Run {
+            unit,
+            state: State::New(Vec::new()),
+        }
     }
 
     /// Takes the context of entry, if some sink wants it. A value that panics is left out.
@@ -84,7 +91,10 @@ impl Run {
         }
         let mut capture = Capture { values: Vec::new() };
         if catch_unwind(AssertUnwindSafe(|| take(&mut capture))).is_err() {
-            crate::report::once(format!("an expression in the context of `{}` panicked", unit.name));
+            crate::report::once(format!(
+                "an expression in the context of `{}` panicked",
+                unit.name
+            ));
         }
         self.state = State::New(capture.values);
     }
@@ -93,8 +103,14 @@ impl Run {
     #[inline]
     fn begin(&mut self) {
         let Some(mut unit) = self.unit else { return };
-        let State::New(values) = replace(&mut self.state, State::Ended) else { return };
-        let outer = if frame::is_outermost() { None } else { frame::nearest() };
+        let State::New(values) = replace(&mut self.state, State::Ended) else {
+            return;
+        };
+        let outer = if frame::is_outermost() {
+            None
+        } else {
+            frame::nearest()
+        };
         if outer.is_some() || !frame::is_outermost() {
             unit = unit.within(frame::enclosing_process());
             self.unit = Some(unit);
@@ -108,7 +124,11 @@ impl Run {
         if let Some(observed) = &observed {
             observe::started(core, unit, observed);
         }
-        self.state = State::Running(Running { observed, started, ticket });
+        self.state = State::Running(Running {
+            observed,
+            started,
+            ticket,
+        });
     }
 
     /// Calls `f` inside of the run.
@@ -116,9 +136,10 @@ impl Run {
     fn inside<R>(&self, visit: Visit, f: impl FnOnce() -> R) -> R {
         match &self.state {
             State::Running(Running { observed: None, .. }) => frame::within(self.unit, None, f),
-            State::Running(Running { observed: Some(observed), .. }) => {
-                frame::within(self.unit, Some(observed), || enter(observed, visit, f))
-            }
+            State::Running(Running {
+                observed: Some(observed),
+                ..
+            }) => frame::within(self.unit, Some(observed), || enter(observed, visit, f)),
             State::New(_) | State::Ended => f(),
         }
     }
@@ -126,7 +147,10 @@ impl Run {
     /// Polls `future` inside of the run, and drops it there.
     #[inline]
     pub fn scope<F: Future>(&mut self, future: F) -> Scoped<'_, F> {
-        Scoped { run: self, future: ManuallyDrop::new(future) }
+        Scoped {
+            run: self,
+            future: ManuallyDrop::new(future),
+        }
     }
 
     /// Calls `body` inside of the run.
@@ -145,15 +169,23 @@ impl Run {
             Some(message) => Some(*message),
             None => payload.downcast_ref::<String>().map(String::as_str),
         };
-        let error = message.as_ref().map_or(ErrorRef::Opaque, |message| ErrorRef::Text(message));
-        self.end(Ending { error_type: Some(PANIC), error, ..Ending::of(Outcome::Panic) });
+        let error = message
+            .as_ref()
+            .map_or(ErrorRef::Opaque, |message| ErrorRef::Text(message));
+        self.end(Ending {
+            error_type: Some(PANIC),
+            error,
+            ..Ending::of(Outcome::Panic)
+        });
         resume_unwind(payload)
     }
 
     /// Ends the run, if nothing has yet.
     #[inline]
     pub fn end(&mut self, ending: Ending<'_>) {
-        if let (State::Running(running), Some(unit)) = (replace(&mut self.state, State::Ended), self.unit) {
+        if let (State::Running(running), Some(unit)) =
+            (replace(&mut self.state, State::Ended), self.unit)
+        {
             finish(unit, running, &ending);
         }
     }
@@ -182,7 +214,8 @@ enum Visit {
 #[inline]
 fn enter<R>(observed: &Arc<Observed>, visit: Visit, f: impl FnOnce() -> R) -> R {
     #[cfg(feature = "sentry")]
-    let outside = (visit == Visit::First && observe::sentry::is_active()).then(observe::sentry::current_hub);
+    let outside =
+        (visit == Visit::First && observe::sentry::is_active()).then(observe::sentry::current_hub);
     #[cfg(feature = "tracing")]
     let _span = observed.span.as_ref().map(|span| span.enter());
     #[cfg(feature = "sentry")]
@@ -217,14 +250,25 @@ fn finish(unit: &'static Unit, running: Running, ending: &Ending<'_>) {
     let late = told || unit.sla_nanos.is_some_and(|sla| nanos > sla as f64);
     let account = core.account(unit);
     account.end(ending.outcome, late, ticks);
-    let error_type = ending.error_type.map(|kind| account.error(ending.outcome, late, kind));
+    let error_type = ending
+        .error_type
+        .map(|kind| account.error(ending.outcome, late, kind));
     #[cfg(feature = "metrics")]
-    if running.observed.as_ref().is_none_or(|observed| !observed.domain.is_own()) {
+    if running
+        .observed
+        .as_ref()
+        .is_none_or(|observed| !observed.domain.is_own())
+    {
         observe::metrics::sample(unit, ending.outcome, ticks);
     }
     if running.observed.is_some() || ending.outcome.is_error() {
         let duration = core.clock.duration(ticks);
-        let end = End { outcome: ending.outcome, late, duration, error_type };
+        let end = End {
+            outcome: ending.outcome,
+            late,
+            duration,
+            error_type,
+        };
         unharmed(|| tell(core, unit, running.observed.as_ref(), ending, &end, told));
     }
 }
@@ -293,7 +337,8 @@ impl<F> Drop for Scoped<'_, F> {
     fn drop(&mut self) {
         let future = &mut self.future;
         // SAFETY: it is dropped once, here, and not used afterwards.
-        self.run.inside(Visit::Later, || unsafe { ManuallyDrop::drop(future) });
+        self.run
+            .inside(Visit::Later, || unsafe { ManuallyDrop::drop(future) });
     }
 }
 
@@ -326,7 +371,9 @@ impl LaterKey {
     /// Adds the value to the innermost run of the function, if some sink wants it.
     pub fn record(self, value: impl FnOnce() -> Option<Value>) {
         let Some(unit) = self.site.unit() else { return };
-        let Some(observed) = frame::run_of(unit) else { return };
+        let Some(observed) = frame::run_of(unit) else {
+            return;
+        };
         if let Some(value) = value() {
             unharmed(|| observed.record(self.name, value));
         }
@@ -349,7 +396,12 @@ pub struct BoxedSync;
 impl Plain {
     /// Calls the body, and judges what it returned.
     #[inline]
-    pub fn run<R>(self, mut run: Run, body: impl FnOnce() -> R, judge: impl FnOnce(&mut Run, &R)) -> R {
+    pub fn run<R>(
+        self,
+        mut run: Run,
+        body: impl FnOnce() -> R,
+        judge: impl FnOnce(&mut Run, &R),
+    ) -> R {
         let value = run.call(body);
         judge(&mut run, &value);
         value

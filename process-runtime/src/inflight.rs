@@ -96,7 +96,12 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
             chunks: (0..limit.div_ceil(CHUNK)).map(|_| empty()).collect(),
             limit,
             grown: Mutex::new(0),
-            lists: [const { List { own: AtomicU32::new(NONE), returned: AtomicU32::new(NONE) } }; OWNED],
+            lists: [const {
+                List {
+                    own: AtomicU32::new(NONE),
+                    returned: AtomicU32::new(NONE),
+                }
+            }; OWNED],
             shared: Mutex::new(Vec::new()),
             untracked: AtomicU64::new(0),
             scanning: Mutex::new(()),
@@ -119,9 +124,13 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         let (chunk, at) = self.chunk(index);
         let slot = &chunk.slots[at];
         slot.started.store(started, Ordering::Relaxed);
-        slot.unit.store(std::ptr::from_ref(unit).cast_mut(), Ordering::Relaxed);
+        slot.unit
+            .store(std::ptr::from_ref(unit).cast_mut(), Ordering::Relaxed);
         if let Some(payload) = payload {
-            slot.payload.store(Arc::into_raw(Arc::clone(payload)).cast_mut(), Ordering::Relaxed);
+            slot.payload.store(
+                Arc::into_raw(Arc::clone(payload)).cast_mut(),
+                Ordering::Relaxed,
+            );
         }
         chunk.deadlines[at].store(deadline.clamp(FREE + 1, NEVER), Ordering::Release);
         Ticket(index)
@@ -176,12 +185,19 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
                     next = next.min(deadline);
                     continue;
                 }
-                if cell.compare_exchange(deadline, BUSY, Ordering::Acquire, Ordering::Relaxed).is_err() {
+                if cell
+                    .compare_exchange(deadline, BUSY, Ordering::Acquire, Ordering::Relaxed)
+                    .is_err()
+                {
                     continue;
                 }
                 let seen = chunk.slots[at].look(false);
-                let state = confirm(seen.unit, seen.started).map_or(TOLD, |deadline| deadline.clamp(1, NEVER));
-                if cell.compare_exchange(BUSY, state, Ordering::Release, Ordering::Relaxed).is_err() {
+                let state = confirm(seen.unit, seen.started)
+                    .map_or(TOLD, |deadline| deadline.clamp(1, NEVER));
+                if cell
+                    .compare_exchange(BUSY, state, Ordering::Release, Ordering::Relaxed)
+                    .is_err()
+                {
                     self.give_back(first + at as u32);
                 } else if state == TOLD {
                     late.push(seen);
@@ -205,12 +221,17 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
                 let state = cell.load(Ordering::Relaxed);
                 let busy = if state == TOLD { BUSY_TOLD } else { BUSY };
                 if state == FREE
-                    || cell.compare_exchange(state, busy, Ordering::Acquire, Ordering::Relaxed).is_err()
+                    || cell
+                        .compare_exchange(state, busy, Ordering::Acquire, Ordering::Relaxed)
+                        .is_err()
                 {
                     continue;
                 }
                 let seen = chunk.slots[at].look(state == TOLD);
-                if cell.compare_exchange(busy, state, Ordering::Release, Ordering::Relaxed).is_err() {
+                if cell
+                    .compare_exchange(busy, state, Ordering::Release, Ordering::Relaxed)
+                    .is_err()
+                {
                     self.give_back(first + at as u32);
                 } else {
                     all.push(seen);
@@ -223,7 +244,9 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
     fn each_chunk(&self, mut f: impl FnMut(&Chunk<U, T>, u32)) {
         for (number, chunk) in self.chunks.iter().enumerate() {
             // SAFETY: null, or from `Box::into_raw` in `grow`, and freed only when the table is dropped.
-            let Some(chunk) = (unsafe { chunk.load(Ordering::Acquire).as_ref() }) else { break };
+            let Some(chunk) = (unsafe { chunk.load(Ordering::Acquire).as_ref() }) else {
+                break;
+            };
             f(chunk, (number * CHUNK) as u32);
         }
     }
@@ -258,7 +281,8 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
                 return self.grow(lane.index());
             }
         }
-        list.own.store(self.next(head).load(Ordering::Relaxed), Ordering::Relaxed);
+        list.own
+            .store(self.next(head).load(Ordering::Relaxed), Ordering::Relaxed);
         Some(head)
     }
 
@@ -279,7 +303,8 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
             lock(&self.shared).push(index);
         } else if lane.is_owned() && chunk.lane == lane.index() {
             let own = &self.lists[chunk.lane].own;
-            slot.next.store(own.load(Ordering::Relaxed), Ordering::Relaxed);
+            slot.next
+                .store(own.load(Ordering::Relaxed), Ordering::Relaxed);
             own.store(index, Ordering::Relaxed);
         } else {
             // Only pushes and taking all happen here, so a head seen twice is the same list.
@@ -287,7 +312,12 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
             let mut head = returned.load(Ordering::Relaxed);
             loop {
                 slot.next.store(head, Ordering::Relaxed);
-                match returned.compare_exchange_weak(head, index, Ordering::Release, Ordering::Relaxed) {
+                match returned.compare_exchange_weak(
+                    head,
+                    index,
+                    Ordering::Release,
+                    Ordering::Relaxed,
+                ) {
                     Ok(_) => return,
                     Err(other) => head = other,
                 }
@@ -310,7 +340,11 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
             lane,
         });
         for at in 1..slots {
-            let next = if at + 1 < slots { (first + at + 1) as u32 } else { NONE };
+            let next = if at + 1 < slots {
+                (first + at + 1) as u32
+            } else {
+                NONE
+            };
             chunk.slots[at].next.store(next, Ordering::Relaxed);
         }
         self.chunks[*grown].store(Box::into_raw(chunk), Ordering::Release);
@@ -327,19 +361,22 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
 
     /// At the bound, a slot that was returned to a thread which has not come for it.
     fn steal(&self) -> Option<u32> {
-        self.lists.iter().find_map(|list| {
-            let head = list.returned.swap(NONE, Ordering::Acquire);
-            if head == NONE {
-                return None;
-            }
-            let mut rest = self.next(head).load(Ordering::Relaxed);
-            while rest != NONE {
-                let after = self.next(rest).load(Ordering::Relaxed);
-                lock(&self.shared).push(rest);
-                rest = after;
-            }
-            Some(head)
-        }).or_else(|| lock(&self.shared).pop())
+        self.lists
+            .iter()
+            .find_map(|list| {
+                let head = list.returned.swap(NONE, Ordering::Acquire);
+                if head == NONE {
+                    return None;
+                }
+                let mut rest = self.next(head).load(Ordering::Relaxed);
+                while rest != NONE {
+                    let after = self.next(rest).load(Ordering::Relaxed);
+                    lock(&self.shared).push(rest);
+                    rest = after;
+                }
+                Some(head)
+            })
+            .or_else(|| lock(&self.shared).pop())
     }
 }
 
@@ -366,7 +403,12 @@ impl<U: 'static, T> Slot<U, T> {
         });
         // SAFETY: `enter` stored a `&'static U` before it stored the deadline that was just exchanged.
         let unit = unsafe { &*self.unit.load(Ordering::Relaxed) };
-        Seen { unit, started: self.started.load(Ordering::Relaxed), payload, told }
+        Seen {
+            unit,
+            started: self.started.load(Ordering::Relaxed),
+            payload,
+            told,
+        }
     }
 }
 

@@ -29,7 +29,9 @@ pub struct Install {
 
 impl std::fmt::Debug for Install {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Install").field("sinks", &self.sinks).finish_non_exhaustive()
+        f.debug_struct("Install")
+            .field("sinks", &self.sinks)
+            .finish_non_exhaustive()
     }
 }
 
@@ -80,7 +82,9 @@ impl Install {
 
     /// Installs, and reports once on standard error what [`Installation::report`] returns.
     pub fn start(self) -> Installation {
-        self.sinks.into_iter().for_each(|sink| Core::global().add_sink(sink));
+        self.sinks
+            .into_iter()
+            .for_each(|sink| Core::global().add_sink(sink));
         #[cfg(feature = "metrics")]
         match self.meter_provider {
             Some(provider) => {
@@ -95,8 +99,10 @@ impl Install {
             crate::observe::sentry::add_to(&sentry_core::Hub::current());
         }
         watchdog::start();
-        registry::validate().iter().for_each(|finding| report::once(finding.to_string()));
-        sinks_that_go_nowhere().into_iter().for_each(report::once);
+        registry::validate()
+            .iter()
+            .for_each(|finding| report::once(finding.to_string()));
+        sinks_that_go_nowhere().for_each(report::once);
         Installation { _private: () }
     }
 }
@@ -123,17 +129,14 @@ impl Installation {
 }
 
 /// What the run of a process would be told to, and is not.
-fn sinks_that_go_nowhere() -> Vec<String> {
-    let mut problems = Vec::new();
+fn sinks_that_go_nowhere() -> impl Iterator<Item = String> {
     #[cfg(feature = "tracing")]
-    problems.extend(crate::observe::span::problem());
+    let tracing = crate::observe::span::problem();
+    #[cfg(not(feature = "tracing"))]
+    let tracing = None;
     #[cfg(feature = "sentry")]
-    if !crate::observe::sentry::is_active() {
-        problems.push(
-            "no Sentry client is bound to sentry-core 0.49; if the application has one, it uses another \
-             version of sentry (`cargo tree -d -i sentry-core`) or starts it after Install"
-                .to_owned(),
-        );
-    }
-    problems
+    let sentry = crate::observe::sentry::problem();
+    #[cfg(not(feature = "sentry"))]
+    let sentry = None;
+    [tracing, sentry].into_iter().flatten()
 }

@@ -74,7 +74,11 @@ impl RunView<'_> {
 
     /// The business context: inherited, taken at entry, and recorded since.
     pub fn context(&self) -> Vec<(&'static str, Value)> {
-        self.observed.values_now().iter().map(|(name, value)| (name, value.clone())).collect()
+        self.observed
+            .values_now()
+            .iter()
+            .map(|(name, value)| (name, value.clone()))
+            .collect()
     }
 }
 
@@ -122,7 +126,12 @@ pub(crate) fn started(core: &Core, unit: &'static Unit, observed: &Observed) {
 }
 
 /// Tells that a run passed its SLA; without `observed` nobody wants to know.
-pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: Option<&Arc<Observed>>, elapsed: Duration) {
+pub(crate) fn overdue(
+    core: &Core,
+    unit: &'static Unit,
+    observed: Option<&Arc<Observed>>,
+    elapsed: Duration,
+) {
     let Some(observed) = observed else { return };
     #[cfg(feature = "tracing")]
     if let Some(span) = &observed.span {
@@ -130,7 +139,9 @@ pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: Option<&Arc<Ob
     }
     #[cfg(feature = "sentry")]
     sentry::overdue(unit, observed, elapsed);
-    core.tell(&RunView { unit, observed }, |sink, run| sink.overdue(run, elapsed));
+    core.tell(&RunView { unit, observed }, |sink, run| {
+        sink.overdue(run, elapsed)
+    });
 }
 
 /// Tells of an end, and closes what was opened.
@@ -147,7 +158,9 @@ pub(crate) fn ended(
     if let Some(span) = &observed.span {
         span.ended(unit, ending, end);
     }
-    core.tell(&RunView { unit, observed }, |sink, run| sink.ended(run, end));
+    core.tell(&RunView { unit, observed }, |sink, run| {
+        sink.ended(run, end)
+    });
     #[cfg(feature = "tracing")]
     if let Some(span) = &observed.span {
         span.close();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::context::{Value, Values};
+#[cfg(feature = "sentry")]
 use crate::definition::{Definition, ProcessDefinition};
 use crate::domain::Domain;
 use crate::unit::Unit;
@@ -39,11 +40,18 @@ impl Observed {
     ) -> Observed {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Observed { id, unit: Some(unit), ..Observed::inside(outer, domain, own) }
+        Observed {
+            id,
+            unit: Some(unit),
+            ..Observed::inside(outer, domain, own)
+        }
     }
 
     /// A scope inside of `outer`, which only sets values.
-    pub(crate) fn scope(outer: Option<&Arc<Observed>>, own: Vec<(&'static str, Value)>) -> Observed {
+    pub(crate) fn scope(
+        outer: Option<&Arc<Observed>>,
+        own: Vec<(&'static str, Value)>,
+    ) -> Observed {
         let domain = outer.map_or(Domain::Global, |outer| outer.domain.clone());
         Observed::inside(outer, domain, own)
     }
@@ -54,7 +62,11 @@ impl Observed {
         Observed::inside(None, domain, Vec::new())
     }
 
-    fn inside(outer: Option<&Arc<Observed>>, domain: Domain, own: Vec<(&'static str, Value)>) -> Observed {
+    fn inside(
+        outer: Option<&Arc<Observed>>,
+        domain: Domain,
+        own: Vec<(&'static str, Value)>,
+    ) -> Observed {
         let inherited = outer.map(|outer| outer.values_now()).unwrap_or_default();
         Observed {
             id: 0,
@@ -72,7 +84,12 @@ impl Observed {
 
     /// The values of entry, and over them those recorded later.
     pub(crate) fn values_now(&self) -> Values {
-        self.values.with(self.later.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        self.values.with(
+            self.later
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+        )
     }
 
     /// Adds a value while the run goes on.
@@ -104,6 +121,7 @@ impl Observed {
     }
 
     /// The definition of the process, where this is a run of one (and not of a stage).
+    #[cfg(feature = "sentry")]
     pub(crate) fn as_process(&self) -> Option<&'static ProcessDefinition> {
         match self.unit?.definition {
             Definition::Process(process) => Some(process),
@@ -112,6 +130,7 @@ impl Observed {
     }
 
     /// The innermost run of a process around this one.
+    #[cfg(feature = "sentry")]
     pub(crate) fn parent_process(&self) -> Option<Arc<Observed>> {
         let mut outer = self.parent.upgrade()?;
         while outer.as_process().is_none() {

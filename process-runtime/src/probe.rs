@@ -118,7 +118,11 @@ rung!(
 
 impl<'a, E: Error + 'static> BadError<'a> for &&&&&Bad<'a, E> {
     fn verdict(&self) -> Ending<'a> {
-        Ending { has_type: Some(|other| other.is::<E>()), ..Ending::error::<E>(ErrorRef::Chain(self.0)) }
+        Ending {
+            #[cfg(feature = "sentry")]
+            has_type: Some(|other| other.is::<E>()),
+            ..Ending::error::<E>(ErrorRef::Chain(self.0))
+        }
     }
 
     fn find<T: Error + 'static>(&self) -> Option<&'a T> {

@@ -1,6 +1,7 @@
 //! The figures that need no backend: for each process and stage, what ran, how it ended and how long it
 //! took, since the start and over the last 1, 5 and 60 minutes. Always on, in memory, fixed in size.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use process_model::Outcome;
@@ -13,8 +14,11 @@ use crate::windows::{SLICE_SECONDS, Slice};
 pub use crate::histogram::ERROR as PERCENTILE_ERROR;
 
 /// The windows that statistics are kept over.
-pub const WINDOWS: [Duration; 3] =
-    [Duration::from_secs(60), Duration::from_secs(5 * 60), Duration::from_secs(60 * 60)];
+pub const WINDOWS: [Duration; 3] = [
+    Duration::from_secs(60),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(60 * 60),
+];
 
 /// The figures of one process or stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +32,8 @@ pub struct Stats {
     pub active: u64,
     /// Of these, the ones that are past their SLA.
     pub overdue: u64,
+    /// Runs ended since the start that had an `error.type`, by it. Past 32 types it is `_OTHER`.
+    pub error_types: BTreeMap<&'static str, u64>,
     /// The last 1, 5 and 60 minutes, in the order of [`WINDOWS`].
     pub windows: [Window; WINDOWS.len()],
 }
@@ -87,7 +93,10 @@ impl Ended {
 
     /// How many ended late, in whatever way.
     pub fn late(&self) -> u64 {
-        Outcome::ALL.iter().map(|&outcome| self.late_with(outcome)).sum()
+        Outcome::ALL
+            .iter()
+            .map(|&outcome| self.late_with(outcome))
+            .sum()
     }
 
     /// How many ended.
@@ -114,7 +123,12 @@ pub(crate) fn read(account: &Account, clock: &Clock) -> Stats {
         (totals, windows)
     });
     let ended = Ended(totals.ended);
+    let mut error_types = BTreeMap::new();
+    for count in account.errors() {
+        *error_types.entry(count.error_type).or_default() += count.runs;
+    }
     Stats {
+        error_types,
         started: totals.started,
         ended,
         active: totals.started.saturating_sub(ended.total()),
@@ -155,7 +169,11 @@ fn window(length: Duration, slice: Slice, clock: &Clock) -> Window {
         p95: percentile(0.95),
         p99: percentile(0.99),
         max: longest,
-        throughput: if covered.is_zero() { 0.0 } else { ended.total() as f64 / covered.as_secs_f64() },
+        throughput: if covered.is_zero() {
+            0.0
+        } else {
+            ended.total() as f64 / covered.as_secs_f64()
+        },
         error_rate: ended.error_rate(),
     }
 }

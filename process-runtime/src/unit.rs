@@ -26,7 +26,11 @@ inventory::collect!(Entry);
 impl Site {
     /// From the text of the site's record.
     pub const fn new(text: &'static [u8]) -> Site {
-        Site { text, definition: OnceLock::new(), unit: OnceLock::new() }
+        Site {
+            text,
+            definition: OnceLock::new(),
+            unit: OnceLock::new(),
+        }
     }
 
     /// What the record says; decoded at the first call.
@@ -41,7 +45,9 @@ impl Site {
     #[inline]
     pub(crate) fn unit(&self) -> Option<&'static Unit> {
         *self.unit.get_or_init(|| match self.definition().ok()? {
-            Definition::Process(process) => Some(Unit::keep(Definition::Process(process), Some(process))),
+            Definition::Process(process) => {
+                Some(Unit::keep(Definition::Process(process), Some(process)))
+            }
             Definition::Stage(stage) => {
                 let process = stage.process().and_then(registry::process);
                 Some(Unit::keep(Definition::Stage(stage), process))
@@ -70,7 +76,9 @@ pub(crate) struct Unit {
 impl Unit {
     fn keep(definition: Definition, process: Option<&'static ProcessDefinition>) -> &'static Unit {
         let name = match (definition, process) {
-            (Definition::Stage(stage), Some(process)) => &*format!("{}.{}", process.id(), stage.id()).leak(),
+            (Definition::Stage(stage), Some(process)) => {
+                &*format!("{}.{}", process.id(), stage.id()).leak()
+            }
             _ => definition.common().id.as_str(),
         };
         Box::leak(Box::new(Unit {
@@ -99,12 +107,26 @@ impl Unit {
     }
 
     /// This unit inside a run of `enclosing`: a shared stage belongs to the run that encloses it.
-    pub(crate) fn within(&'static self, enclosing: Option<&'static ProcessDefinition>) -> &'static Unit {
-        let is_shared = self.process.is_none() && self.stage().is_some_and(|stage| stage.process().is_none());
-        let Some(process) = enclosing.filter(|_| is_shared) else { return self };
-        let runs_for =
-            |unit: &&&'static Unit| unit.process.is_some_and(|known| std::ptr::eq(known, process));
-        if let Some(unit) = self.shared.read().unwrap_or_else(PoisonError::into_inner).iter().find(runs_for) {
+    pub(crate) fn within(
+        &'static self,
+        enclosing: Option<&'static ProcessDefinition>,
+    ) -> &'static Unit {
+        let is_shared =
+            self.process.is_none() && self.stage().is_some_and(|stage| stage.process().is_none());
+        let Some(process) = enclosing.filter(|_| is_shared) else {
+            return self;
+        };
+        let runs_for = |unit: &&&'static Unit| {
+            unit.process
+                .is_some_and(|known| std::ptr::eq(known, process))
+        };
+        if let Some(unit) = self
+            .shared
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .find(runs_for)
+        {
             return unit;
         }
         let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
@@ -119,9 +141,17 @@ impl Unit {
     /// Every unit of a site that has run or could: the site's own, and those of a shared stage.
     pub(crate) fn all() -> Vec<&'static Unit> {
         let mut all = Vec::new();
-        for unit in inventory::iter::<Entry>.into_iter().filter_map(|entry| entry.0.unit()) {
+        for unit in inventory::iter::<Entry>
+            .into_iter()
+            .filter_map(|entry| entry.0.unit())
+        {
             all.push(unit);
-            all.extend(unit.shared.read().unwrap_or_else(PoisonError::into_inner).iter());
+            all.extend(
+                unit.shared
+                    .read()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .iter(),
+            );
         }
         all
     }

@@ -33,7 +33,10 @@ fn running() -> MutexGuard<'static, Option<Running>> {
 /// Starts the thread, unless it runs.
 pub(crate) fn start() {
     let mut running = running();
-    if running.as_ref().is_some_and(|running| !running.handle.is_finished()) {
+    if running
+        .as_ref()
+        .is_some_and(|running| !running.handle.is_finished())
+    {
         return;
     }
     let stop = Arc::new(AtomicBool::new(false));
@@ -50,7 +53,9 @@ pub(crate) fn start() {
 
 /// Stops the thread and waits for it.
 pub(crate) fn stop() {
-    let Some(Running { handle, stop }) = running().take() else { return };
+    let Some(Running { handle, stop }) = running().take() else {
+        return;
+    };
     stop.store(true, Ordering::Release);
     handle.thread().unpark();
     // Whatever it panicked with was said on standard error already.

@@ -1,0 +1,8 @@
+//! What the integration tests share: places that keep what runs told them, each as a user would see it.
+
+pub mod capture;
+pub mod events;
+pub mod isolated;
+pub mod readings;
+pub mod sink;
+pub mod traces;

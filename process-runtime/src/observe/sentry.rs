@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 
 use process_model::{ErrorText, Outcome};
 use sentry_core::protocol::{
-    Breadcrumb, Context, Event, Exception, Level, Mechanism, SpanStatus, TraceContext, User, Value as Json,
+    Breadcrumb, Context, Event, Exception, Level, Mechanism, SpanStatus, TraceContext, User,
+    Value as Json,
 };
 use sentry_core::types::Uuid;
 use sentry_core::{
-    ClientOptions, Hub, HubSwitchGuard, TracesSamplingStrategy, TransactionContext, TransactionOrSpan,
+    ClientOptions, Hub, HubSwitchGuard, TracesSamplingStrategy, TransactionContext,
+    TransactionOrSpan,
 };
 
 use super::End;
@@ -69,6 +71,15 @@ pub(crate) fn is_active() -> bool {
     Hub::with_active(|_| true)
 }
 
+/// Why events go nowhere, if they do.
+pub(crate) fn problem() -> Option<String> {
+    (!is_active()).then(|| {
+        "no Sentry client is bound to sentry-core 0.49; if the application has one, it uses another version of \
+         sentry (`cargo tree -d -i sentry-core`) or starts it after Install"
+            .to_owned()
+    })
+}
+
 /// What a run or scope keeps for Sentry.
 #[derive(Debug, Default)]
 pub(crate) struct Link {
@@ -105,7 +116,9 @@ impl Link {
     /// Makes the run's hub the thread's.
     #[inline]
     pub(crate) fn enter(&self) -> Option<HubSwitchGuard> {
-        self.hub.get().map(|hub| HubSwitchGuard::new(Arc::clone(hub)))
+        self.hub
+            .get()
+            .map(|hub| HubSwitchGuard::new(Arc::clone(hub)))
     }
 
     pub(crate) fn has_hub(&self) -> bool {
@@ -144,15 +157,20 @@ pub(crate) fn open(unit: &'static Unit, observed: &Observed, outside: usize) {
 }
 
 fn is_tracing(hub: &Hub) -> bool {
-    hub.client().is_some_and(|client| match client.options().traces_sampling_strategy {
-        TracesSamplingStrategy::FixedRate(rate) => rate > 0.0,
-        _ => true,
-    })
+    hub.client()
+        .is_some_and(|client| match client.options().traces_sampling_strategy {
+            TracesSamplingStrategy::FixedRate(rate) => rate > 0.0,
+            _ => true,
+        })
 }
 
 /// A child of the run around this one, or of a transaction that the application started, or a transaction.
 fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> TransactionOrSpan {
-    let op = if unit.stage().is_some() { "stage" } else { "process" };
+    let op = if unit.stage().is_some() {
+        "stage"
+    } else {
+        "process"
+    };
     let mut outer = observed.parent.upgrade();
     while let Some(run) = outer {
         if let Some(span) = run.sentry.span.get() {
@@ -165,7 +183,9 @@ fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> Transactio
     }
     let mut context = TransactionContext::builder(unit.name, op);
     if let Some(trace) = opentelemetry_ids() {
-        context = context.with_trace_id(trace.trace_id).with_span_id(trace.span_id);
+        context = context
+            .with_trace_id(trace.trace_id)
+            .with_span_id(trace.span_id);
     }
     let span = TransactionOrSpan::from(hub.start_transaction(context.finish()));
     if let Some(process) = unit.process {
@@ -191,7 +211,10 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
             None => capture(unit, observed, hub, ending, end),
         };
         if let Some(parent) = parent {
-            *parent.sentry.failure() = Some(Captured { is_last: true, ..captured });
+            *parent.sentry.failure() = Some(Captured {
+                is_last: true,
+                ..captured
+            });
         }
         return;
     }
@@ -201,7 +224,10 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
         captured.is_last = false;
     }
     if end.outcome == Outcome::Degraded {
-        hub.add_breadcrumb(breadcrumb(Level::Warning, format!("{} used its fallback", unit.name)));
+        hub.add_breadcrumb(breadcrumb(
+            Level::Warning,
+            format!("{} used its fallback", unit.name),
+        ));
     }
 }
 
@@ -222,16 +248,28 @@ fn stage_ended(unit: &'static Unit, observed: &Observed, hub: &Hub, end: &End) {
     let failed = end.outcome.is_error();
     if let Some(process) = observed.parent_process() {
         let stage = failed.then(|| unit.definition.common().id.as_str());
-        *process.sentry.failed_stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+        *process
+            .sentry
+            .failed_stage
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = stage;
     }
     if failed {
         let kind = end.error_type.unwrap_or_default();
-        hub.add_breadcrumb(breadcrumb(Level::Error, format!("stage {} failed: {kind}", unit.name)));
+        hub.add_breadcrumb(breadcrumb(
+            Level::Error,
+            format!("stage {} failed: {kind}", unit.name),
+        ));
     }
 }
 
 fn breadcrumb(level: Level, message: String) -> Breadcrumb {
-    Breadcrumb { category: Some("process".into()), message: Some(message), level, ..Breadcrumb::default() }
+    Breadcrumb {
+        category: Some("process".into()),
+        message: Some(message),
+        level,
+        ..Breadcrumb::default()
+    }
 }
 
 /// The event that already tells of this failure: of the panic hook, or of the child that failed last and
@@ -243,7 +281,9 @@ fn already_captured(link: &Link, ending: &Ending<'_>, end: &End) -> Option<Captu
         return Some(captured(event, Vec::new(), ending));
     }
     let failure = link.failure();
-    let captured = failure.as_ref().filter(|captured| captured.is_last && captured.is_in(ending))?;
+    let captured = failure
+        .as_ref()
+        .filter(|captured| captured.is_last && captured.is_in(ending))?;
     Some(captured.clone())
 }
 
@@ -292,11 +332,23 @@ fn capture(
     }
     let fingerprint = match &first {
         Some(first) if !first.fingerprint.is_empty() => first.fingerprint.clone(),
-        _ => vec![unit.name.to_owned(), end.error_type.unwrap_or_default().to_owned()],
+        _ => vec![
+            unit.name.to_owned(),
+            end.error_type.unwrap_or_default().to_owned(),
+        ],
     };
     let mut event = Event {
-        level: if end.outcome == Outcome::Panic { Level::Fatal } else { Level::Error },
-        fingerprint: fingerprint.iter().cloned().map(Into::into).collect::<Vec<_>>().into(),
+        level: if end.outcome == Outcome::Panic {
+            Level::Fatal
+        } else {
+            Level::Error
+        },
+        fingerprint: fingerprint
+            .iter()
+            .cloned()
+            .map(Into::into)
+            .collect::<Vec<_>>()
+            .into(),
         ..error_event(unit, ending, end)
     };
     if let Some(exception) = event.exception.values.last_mut() {
@@ -308,7 +360,10 @@ fn capture(
     }
     describe_as(&mut event, unit, observed, Some(end));
     if let (Some(first), Some(Context::Other(block))) = (&first, event.contexts.get_mut(BLOCK)) {
-        block.insert("first_event_id".into(), first.event.simple().to_string().into());
+        block.insert(
+            "first_event_id".into(),
+            first.event.simple().to_string().into(),
+        );
     }
     let event = hub.capture_event(event);
     captured(event, fingerprint, ending)
@@ -325,7 +380,10 @@ fn error_event(unit: &'static Unit, ending: &Ending<'_>, end: &End) -> Event<'st
                 value: error.text().filter(|_| told),
                 ..Exception::default()
             };
-            Event { exception: vec![exception].into(), ..Event::default() }
+            Event {
+                exception: vec![exception].into(),
+                ..Event::default()
+            }
         }
     }
 }
@@ -333,7 +391,11 @@ fn error_event(unit: &'static Unit, ending: &Ending<'_>, end: &End) -> Event<'st
 /// Whether a panic is sent by Sentry's own hook. Our integration would have seen it (`Link::panicked`).
 fn has_panic_hook(hub: &Hub) -> bool {
     let named = |client: Arc<sentry_core::Client>| {
-        client.options().integrations.iter().any(|integration| integration.name() == "panic")
+        client
+            .options()
+            .integrations
+            .iter()
+            .any(|integration| integration.name() == "panic")
     };
     !has_integration(hub) && hub.client().is_some_and(named)
 }
@@ -341,12 +403,17 @@ fn has_panic_hook(hub: &Hub) -> bool {
 /// Warns that a process is past its SLA: at most once a minute for each process.
 pub(crate) fn overdue(unit: &'static Unit, observed: &Arc<Observed>, elapsed: Duration) {
     static WARNED: Mutex<Option<HashMap<&'static str, Instant>>> = Mutex::new(None);
-    let (Some(hub), None) = (observed.sentry.hub.get(), unit.stage()) else { return };
+    let (Some(hub), None) = (observed.sentry.hub.get(), unit.stage()) else {
+        return;
+    };
     {
         let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
         let warned = warned.get_or_insert_default();
         let now = Instant::now();
-        if warned.get(unit.name).is_some_and(|last| now.duration_since(*last) < BETWEEN_WARNINGS) {
+        if warned
+            .get(unit.name)
+            .is_some_and(|last| now.duration_since(*last) < BETWEEN_WARNINGS)
+        {
             return;
         }
         warned.insert(unit.name, now);
@@ -375,14 +442,19 @@ fn describe(mut event: Event<'static>) -> Event<'static> {
     if event.contexts.contains_key(BLOCK) {
         return event;
     }
-    let Some(nearest) = frame::nearest() else { return event };
+    let Some(nearest) = frame::nearest() else {
+        return event;
+    };
     let run = if nearest.unit.is_some_and(|unit| unit.stage().is_none()) {
         Some(Arc::clone(&nearest))
     } else {
         nearest.parent_process()
     };
     let is_panic = |exception: &Exception| {
-        exception.mechanism.as_ref().is_some_and(|mechanism| mechanism.ty == "panic")
+        exception
+            .mechanism
+            .as_ref()
+            .is_some_and(|mechanism| mechanism.ty == "panic")
     };
     let panicked = event.exception.iter().any(is_panic);
     match run.as_ref().and_then(|run| Some((run, run.unit?))) {
@@ -408,11 +480,18 @@ fn withhold_text(event: &mut Event<'static>, unit: &'static Unit) {
 }
 
 /// Adds tags, the context block, the user and the trace of a run.
-fn describe_as(event: &mut Event<'static>, unit: &'static Unit, observed: &Observed, end: Option<&End>) {
+fn describe_as(
+    event: &mut Event<'static>,
+    unit: &'static Unit,
+    observed: &Observed,
+    end: Option<&End>,
+) {
     let mut block = BTreeMap::<String, Json>::new();
     if let Some(process) = unit.process {
         event.tags.insert("process_id".into(), process.id().into());
-        event.tags.insert("process_version".into(), process.version().into());
+        event
+            .tags
+            .insert("process_version".into(), process.version().into());
         event.transaction.get_or_insert_with(|| process.id().into());
         block.insert("id".into(), process.id().into());
         block.insert("name".into(), process.name().into());
@@ -427,16 +506,28 @@ fn describe_as(event: &mut Event<'static>, unit: &'static Unit, observed: &Obser
         }
     }
     if let Some(end) = end {
-        event.tags.insert("process_outcome".into(), end.outcome.as_str().into());
+        event
+            .tags
+            .insert("process_outcome".into(), end.outcome.as_str().into());
         block.insert("outcome".into(), end.outcome.as_str().into());
         block.insert("late".into(), end.late.into());
-        block.insert("duration_ms".into(), (end.duration.as_millis() as u64).into());
+        block.insert(
+            "duration_ms".into(),
+            (end.duration.as_millis() as u64).into(),
+        );
         if let Some(error_type) = end.error_type {
             block.insert("error_type".into(), error_type.into());
         }
     }
-    let failed = *observed.sentry.failed_stage.lock().unwrap_or_else(PoisonError::into_inner);
-    let stage = observed.unit.and_then(|unit| unit.stage()).map(|stage| stage.id());
+    let failed = *observed
+        .sentry
+        .failed_stage
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let stage = observed
+        .unit
+        .and_then(|unit| unit.stage())
+        .map(|stage| stage.id());
     if let Some(stage) = stage.or(failed) {
         block.insert("stage".into(), stage.into());
     }
@@ -446,7 +537,9 @@ fn describe_as(event: &mut Event<'static>, unit: &'static Unit, observed: &Obser
     event.contexts.insert(BLOCK.into(), Context::Other(block));
     describe_values(event, observed);
     if let Some(trace) = opentelemetry_ids() {
-        event.contexts.insert("trace".into(), Context::Trace(Box::new(trace)));
+        event
+            .contexts
+            .insert("trace".into(), Context::Trace(Box::new(trace)));
     }
 }
 

@@ -1,0 +1,208 @@
+//! What a process has attached while a row is measured: subscriber, Sentry client, meter provider,
+//! reporter. All of it is global, which is why each row runs in a child process of its own.
+//! Exporters discard; the queues before them are real.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrace::collector::{Config, Reporter, SpanRecord};
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::{SdkMeterProvider, Temporality};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData, SpanExporter};
+use sentry::integrations::tracing::SpanLayer;
+use sentry::{ClientInitGuard, ClientOptions, Envelope, Transport};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Everything a row may have attached. `..NOTHING` for what it has not.
+#[derive(Clone, Copy)]
+pub(crate) struct Attached {
+    pub(crate) spans: Spans,
+    /// A Sentry client, with this share of transactions sampled.
+    pub(crate) sentry: Option<f32>,
+    /// `sentry-tracing` beside the bridge.
+    pub(crate) sentry_layer: bool,
+    /// The OpenTelemetry SDK as the global meter provider.
+    pub(crate) metrics: bool,
+    /// A fastrace reporter.
+    pub(crate) reporter: bool,
+    /// A Prometheus scrape now and then.
+    pub(crate) scrape: bool,
+    /// Our own installation, with the meter provider if there is one.
+    pub(crate) ours: Ours,
+}
+
+/// How our runtime learns of what is attached.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ours {
+    /// It finds the subscriber and the Sentry client by itself.
+    Unaware,
+    /// It finds them, and the Sentry client has our integration.
+    Integrated,
+    /// By `Install` besides: the watchdog runs, and metrics go to the meter provider.
+    Installed,
+}
+
+/// The subscriber, and what its bridge to OpenTelemetry exports.
+#[derive(Clone, Copy)]
+pub(crate) enum Spans {
+    None,
+    /// The bridge as `tracing_opentelemetry::layer()` makes it.
+    Bridged(Share),
+    /// The bridge as our `telemetry::init` makes it: no location, threads, target, level, inactivity.
+    Lean(Share),
+}
+
+/// The share of traces that the sampler keeps.
+#[derive(Clone, Copy)]
+pub(crate) enum Share {
+    All,
+    Nothing,
+}
+
+pub(crate) const NOTHING: Attached = Attached {
+    spans: Spans::None,
+    sentry: None,
+    sentry_layer: false,
+    metrics: false,
+    reporter: false,
+    scrape: false,
+    ours: Ours::Unaware,
+};
+
+/// Keeps what is attached alive, and empties its queues between bursts.
+pub(crate) struct Attachment {
+    attached: Attached,
+    tracers: Option<SdkTracerProvider>,
+    meters: Option<SdkMeterProvider>,
+    _sentry: Option<ClientInitGuard>,
+}
+
+impl Attached {
+    pub(crate) fn attach(self) -> Attachment {
+        let sentry = self.sentry.map(|traces_sample_rate| {
+            let mut options = ClientOptions::new()
+                .dsn("https://public@sentry.invalid/1")
+                .traces_sample_rate(traces_sample_rate)
+                .transport(Arc::new(Discard));
+            if self.ours != Ours::Unaware {
+                options = options.add_integration(process_runtime::sentry::Integration);
+            }
+            sentry::init(options)
+        });
+        let tracers = self.spans.subscribe(self.sentry_layer);
+        let meters = self.metrics.then(|| {
+            let meters = SdkMeterProvider::builder().with_periodic_exporter(Discard).build();
+            opentelemetry::global::set_meter_provider(meters.clone());
+            meters
+        });
+        if self.ours == Ours::Installed {
+            let install = process_runtime::Install::new();
+            let _ = match &meters {
+                Some(meters) => install.meter_provider(meters).start(),
+                None => install.start(),
+            };
+        }
+        if self.reporter {
+            fastrace::set_reporter(Discard, Config::default());
+        }
+        Attachment { attached: self, tracers, meters, _sentry: sentry }
+    }
+
+    /// The most runs between two drains: below every queue's length and batch size, so that no run
+    /// is measured against a full queue or a concurrent export.
+    pub(crate) fn burst_limit(self) -> u32 {
+        match self.spans {
+            Spans::None if !self.reporter && !self.metrics => u32::MAX,
+            _ => 400,
+        }
+    }
+}
+
+impl Attachment {
+    /// Empties the span queues; the caller keeps it out of what it times.
+    pub(crate) fn drain(&self) {
+        if let Some(tracers) = &self.tracers {
+            tracers.force_flush().expect("the span queue drains");
+        }
+        if self.attached.reporter {
+            fastrace::flush();
+        }
+    }
+
+    /// One collection of all metrics. A minute apart in real life, so rarer here than a drain.
+    pub(crate) fn collect(&self) {
+        if let Some(meters) = &self.meters {
+            meters.force_flush().expect("the metrics collect");
+        }
+        if self.attached.scrape {
+            let scraped = prometheus::TextEncoder::new().encode_to_string(&prometheus::gather());
+            assert!(scraped.expect("the registry encodes").contains("function_calls"));
+        }
+    }
+}
+
+impl Spans {
+    fn subscribe(self, sentry_layer: bool) -> Option<SdkTracerProvider> {
+        let share = match self {
+            Spans::None => return None,
+            Spans::Bridged(share) | Spans::Lean(share) => share,
+        };
+        let sampler = match share {
+            Share::All => Sampler::AlwaysOn,
+            Share::Nothing => Sampler::AlwaysOff,
+        };
+        let tracers = SdkTracerProvider::builder().with_sampler(sampler).with_batch_exporter(Discard).build();
+        let lean = matches!(self, Spans::Lean(_));
+        let mut bridge = tracing_opentelemetry::layer().with_tracer(tracers.tracer("benches"));
+        if lean {
+            bridge = bridge
+                .with_location(false)
+                .with_threads(false)
+                .with_target(false)
+                .with_level(false)
+                .with_tracked_inactivity(false);
+        }
+        tracing_subscriber::registry().with(bridge).with(sentry_layer.then(SpanLayer::new)).init();
+        Some(tracers)
+    }
+}
+
+/// The far end of every exporter.
+#[derive(Debug)]
+struct Discard;
+
+impl SpanExporter for Discard {
+    async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+impl PushMetricExporter for Discard {
+    async fn export(&self, _: &ResourceMetrics) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn temporality(&self) -> Temporality {
+        Temporality::Cumulative
+    }
+}
+
+impl Transport for Discard {
+    fn send_envelope(&self, _: Envelope) {}
+}
+
+impl Reporter for Discard {
+    fn report(&mut self, _: Vec<SpanRecord>) {}
+}

@@ -1,0 +1,189 @@
+//! The budgets of the product, each with what was measured. They are ratios and differences of rows
+//! within one round; the machine's own speed is in none of the ratios.
+
+use crate::builds::Build;
+use crate::footprint::Footprint;
+use crate::measured::Measured;
+use crate::statistics::Spread;
+use crate::workload::Shape::{self, Ready, Sync, Yield3};
+
+/// One line of the budget.
+pub(crate) struct Budget {
+    pub(crate) what: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) bounds: Bounds,
+    /// `None` where this run of the driver did not look.
+    pub(crate) measured: Option<Spread>,
+}
+
+/// What must hold, and what we are after.
+#[derive(Clone, Copy)]
+pub(crate) enum Bounds {
+    AtMost {
+        must: f64,
+        aim: f64,
+    },
+    AtLeast {
+        must: f64,
+        aim: f64,
+    },
+    /// A figure that stands beside the one above it.
+    Beside,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    NotJudged,
+    NotMeasured,
+    Missed,
+    Met,
+    MetAim,
+}
+
+impl Verdict {
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Verdict::NotJudged => "for comparison",
+            Verdict::NotMeasured => "not measured",
+            Verdict::Missed => "**missed**",
+            Verdict::Met => "met",
+            Verdict::MetAim => "met, and the aim",
+        }
+    }
+}
+
+impl Budget {
+    pub(crate) fn verdict(&self) -> Verdict {
+        let Some(Spread { median, .. }) = self.measured else {
+            return Verdict::NotMeasured;
+        };
+        let (must, aim) = match self.bounds {
+            Bounds::AtMost { must, aim } => (median <= must, median <= aim),
+            Bounds::AtLeast { must, aim } => (median >= must, median >= aim),
+            Bounds::Beside => return Verdict::NotJudged,
+        };
+        match (must, aim) {
+            (_, true) => Verdict::MetAim,
+            (true, false) => Verdict::Met,
+            (false, false) => Verdict::Missed,
+        }
+    }
+}
+
+/// Every budget, in the order of the table that set them.
+pub(crate) fn all(measured: &Measured) -> Vec<Budget> {
+    let groups = [idle(measured), attached(measured), built(measured), kept(measured)];
+    groups.into_iter().flatten().collect()
+}
+
+/// Nobody listens: the always-on accounting alone.
+fn idle(measured: &Measured) -> Vec<Budget> {
+    let rounds = &measured.rounds;
+    let over_clock =
+        |shape| Spread::of_pairs(&rounds.nanos("ours", shape), &rounds.nanos("timed", shape), |a, b| a / b);
+    // What the two readings would cost more from `Instant`, on top of everything else.
+    let on_instant = |shape| {
+        let (ours, timed) = (rounds.nanos("ours", shape), rounds.nanos("timed", shape));
+        let dearer =
+            rounds.nanos("ticked", shape).into_iter().zip(&timed).map(|(ticked, timed)| timed - ticked);
+        let ours: Vec<f64> = ours.iter().zip(dearer).map(|(ours, dearer)| ours + dearer).collect();
+        Spread::of_pairs(&ours, &timed, |a, b| a / b)
+    };
+    let poll = Spread::of_pairs(&rounds.poll_nanos("ours"), &rounds.poll_nanos("bare"), |a, b| a - b);
+    let allocations = rounds.spread("ours", Yield3, |cost| cost.allocations);
+
+    let what = "nothing attached: over two clock reads";
+    let beside = "the same, were the clock `Instant` (computed)";
+    vec![
+        at_most(what, "× sync", 1.0, 0.7, over_clock(Sync)),
+        Budget { what: beside, unit: "× sync", bounds: Bounds::Beside, measured: on_instant(Sync) },
+        at_most(what, "× ready", 1.0, 0.7, over_clock(Ready)),
+        Budget { what: beside, unit: "× ready", bounds: Bounds::Beside, measured: on_instant(Ready) },
+        at_most("nothing attached: allocations for each run", "", 0.0, 0.0, allocations),
+        at_most("nothing attached: each further pending poll, over the bare future's", "ns", 15.0, 8.0, poll),
+        at_least(
+            "two threads on one process: throughput, relative to a loop that shares nothing",
+            "×",
+            0.95,
+            0.99,
+            rounds.throughput("ours"),
+        ),
+    ]
+}
+
+/// Somebody listens.
+fn attached(measured: &Measured) -> Vec<Budget> {
+    let rounds = &measured.rounds;
+    let added = |key, figure| {
+        let (with, without) = (rounds.each(key, Sync, figure), rounds.each("ours", Sync, figure));
+        Spread::of_pairs(&with, &without, |a, b| a - b)
+    };
+    let over_composed = |key, shape: Shape| {
+        let composed = rounds.nanos("composed/exported", shape);
+        Spread::of_pairs(&rounds.nanos(key, shape), &composed, |a, b| a / b)
+    };
+
+    let everything = "everything on: over the hand-composed stack";
+    let same_layers = "under the hand-composed stack's very layers: over it";
+    vec![
+        at_most("a Sentry client bound: added", "ns", 250.0, 120.0, added("ours/sentry", |c| c.nanos)),
+        at_most(
+            "a Sentry client bound: allocations added",
+            "",
+            3.0,
+            2.0,
+            added("ours/sentry", |c| c.allocations),
+        ),
+        at_most("metrics on: added", "ns", 100.0, 20.0, added("ours/metrics", |c| c.nanos)),
+        at_most("metrics on: allocations added", "", 0.0, 0.0, added("ours/metrics", |c| c.allocations)),
+        at_least("metrics on: two threads, as above", "×", 0.9, 0.99, rounds.throughput("ours/metrics")),
+        at_most(everything, "× sync", 0.35, 0.25, over_composed("ours/everything", Sync)),
+        at_most(everything, "× ready", 0.35, 0.25, over_composed("ours/everything", Ready)),
+        at_most(everything, "× yield3", 0.35, 0.22, over_composed("ours/everything", Yield3)),
+        at_most(same_layers, "× sync", 1.0, 0.85, over_composed("ours/same-layers", Sync)),
+        at_most(same_layers, "× ready", 1.0, 0.85, over_composed("ours/same-layers", Ready)),
+        at_most(same_layers, "× yield3", 1.0, 0.85, over_composed("ours/same-layers", Yield3)),
+    ]
+}
+
+/// What the compiler and the binary pay.
+fn built(measured: &Measured) -> Vec<Budget> {
+    let over_instrument = |times| measured.build_over("ours", "instrument", times);
+    let text = Spread::of(measured.build("ours").map(Build::text));
+    vec![
+        at_most(
+            "`cargo check` for each function: over `tracing::instrument(skip_all)`",
+            "×",
+            1.0,
+            0.8,
+            over_instrument(Build::checks),
+        ),
+        at_most(
+            "release build for each function: over `tracing::instrument(skip_all)`",
+            "×",
+            1.0,
+            0.6,
+            over_instrument(Build::releases),
+        ),
+        at_most("text for each function", "bytes", 1500.0, 900.0, text),
+    ]
+}
+
+/// What stays in memory.
+fn kept(measured: &Measured) -> Vec<Budget> {
+    let of = |figure: fn(&Footprint) -> f64| Spread::of(measured.footprint.as_ref().map(figure));
+    vec![
+        at_most("memory for each process", "KiB", 64.0, 16.0, of(|f| f.process_bytes / 1024.0)),
+        at_most("future size added", "bytes", 128.0, 64.0, of(|f| f.future_bytes_added)),
+        at_most("100 000 runs in flight: memory for each", "bytes", 128.0, 64.0, of(|f| f.in_flight_bytes)),
+        at_most("100 000 runs in flight: one scan", "ms", 5.0, 1.0, of(|f| f.scan_millis)),
+    ]
+}
+
+fn at_most(what: &'static str, unit: &'static str, must: f64, aim: f64, measured: Option<Spread>) -> Budget {
+    Budget { what, unit, bounds: Bounds::AtMost { must, aim }, measured }
+}
+
+fn at_least(what: &'static str, unit: &'static str, must: f64, aim: f64, measured: Option<Spread>) -> Budget {
+    Budget { what, unit, bounds: Bounds::AtLeast { must, aim }, measured }
+}

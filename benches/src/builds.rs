@@ -1,0 +1,254 @@
+//! What an attribute costs the compiler and the binary: crates of 100 and 300 annotated functions
+//! are generated into `target`, checked and built; a figure for one function is the slope between.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use object::{Object as _, ObjectSection as _};
+
+const FEW: usize = 100;
+const MANY: usize = 300;
+/// Checks in each round: they are short, and their slope is noisier than a release build's.
+const CHECKS: usize = 3;
+
+/// An attribute under which functions are generated.
+pub(crate) struct Attribute {
+    pub(crate) key: &'static str,
+    pub(crate) what: &'static str,
+    /// The line of `[dependencies]` that it needs.
+    dependency: &'static str,
+    /// The attribute as written on the function of this number.
+    written: fn(usize) -> String,
+}
+
+/// From a crate in `target/generated`.
+const OURS: &str = "process-runtime = { path = \"../../../../process-runtime\" }";
+
+pub(crate) static ATTRIBUTES: &[Attribute] = &[
+    Attribute { key: "bare", what: "bare", dependency: "", written: |_| String::new() },
+    Attribute {
+        key: "instrument",
+        what: "`tracing::instrument(skip_all)`",
+        dependency: "tracing = \"0.1\"",
+        written: |_| "#[tracing::instrument(skip_all)]".into(),
+    },
+    Attribute {
+        key: "fastrace",
+        what: "`fastrace::trace`",
+        dependency: "fastrace = { version = \"0.7\", features = [\"enable\"] }",
+        written: |_| "#[fastrace::trace]".into(),
+    },
+    Attribute {
+        key: "autometrics",
+        what: "`autometrics` (prometheus)",
+        dependency: "autometrics = { version = \"3.0\", features = [\"prometheus\"] }",
+        written: |_| "#[autometrics::autometrics]".into(),
+    },
+    Attribute {
+        key: "ours",
+        what: "`critical_process`",
+        dependency: OURS,
+        written: |number| {
+            format!(
+                "#[process_runtime::critical_process(id = \"charge{number}\", version = \"1.0.0\", sla = \"2s\")]"
+            )
+        },
+    },
+    Attribute {
+        key: "ours-context",
+        what: "`critical_process`, three context keys",
+        dependency: OURS,
+        written: |number| {
+            format!(
+                "#[process_runtime::critical_process(id = \"charge{number}\", version = \"1.0.0\", sla = \"2s\", context(order, customer, region))]"
+            )
+        },
+    },
+];
+
+/// What was measured for one attribute: a value for each round.
+pub(crate) struct Build {
+    pub(crate) attribute: &'static Attribute,
+    few: Crate,
+    many: Crate,
+}
+
+struct Crate {
+    directory: PathBuf,
+    package: String,
+    checks: Vec<Duration>,
+    releases: Vec<Duration>,
+    /// Bytes in the release binary.
+    text: u64,
+    data: u64,
+}
+
+impl Build {
+    /// Processor milliseconds of `cargo check` for one function, round by round.
+    pub(crate) fn checks(&self) -> Vec<f64> {
+        self.slopes(|one| &one.checks)
+    }
+
+    /// Processor milliseconds of `cargo build --release` for one function, round by round.
+    pub(crate) fn releases(&self) -> Vec<f64> {
+        self.slopes(|one| &one.releases)
+    }
+
+    /// Bytes of machine code for one function.
+    pub(crate) fn text(&self) -> f64 {
+        (self.many.text as f64 - self.few.text as f64) / (MANY - FEW) as f64
+    }
+
+    /// Bytes of writable statics for one function, zeroed ones included.
+    pub(crate) fn data(&self) -> f64 {
+        (self.many.data as f64 - self.few.data as f64) / (MANY - FEW) as f64
+    }
+
+    fn slopes(&self, times: fn(&Crate) -> &Vec<Duration>) -> Vec<f64> {
+        let pairs = times(&self.few).iter().zip(times(&self.many));
+        let millis = |time: &Duration| time.as_secs_f64() * 1e3;
+        pairs.map(|(few, many)| (millis(many) - millis(few)) / (MANY - FEW) as f64).collect()
+    }
+}
+
+/// Generates, builds and times all [`ATTRIBUTES`], in turns.
+pub(crate) fn measure(scratch: &Path, rounds: usize) -> Vec<Build> {
+    let workspace = scratch.join("generated");
+    let mut builds: Vec<Build> = ATTRIBUTES
+        .iter()
+        .map(|attribute| Build {
+            attribute,
+            few: Crate::generate(&workspace, attribute, FEW),
+            many: Crate::generate(&workspace, attribute, MANY),
+        })
+        .collect();
+    let root = "[workspace]\nresolver = \"3\"\nmembers = [\"*-100\", \"*-300\"]\n";
+    fs::write(workspace.join("Cargo.toml"), root).expect("target is writable");
+    // The very versions that the other tables measure.
+    fs::write(workspace.join("Cargo.lock"), include_str!("../Cargo.lock")).expect("target is writable");
+
+    for build in &builds {
+        eprintln!("building the dependencies of {}", build.attribute.key);
+        build.few.cargo(&["check"]);
+        build.few.cargo(&["build", "--release"]);
+    }
+    for round in 1..=rounds {
+        for build in &mut builds {
+            eprintln!("build {round} of {rounds}: {}", build.attribute.key);
+            build.few.time_release();
+            build.many.time_release();
+        }
+        for _ in 0..CHECKS {
+            for build in &mut builds {
+                build.few.time_check();
+                build.many.time_check();
+            }
+        }
+    }
+    for build in &mut builds {
+        build.few.weigh();
+        build.many.weigh();
+    }
+    builds
+}
+
+impl Crate {
+    fn generate(workspace: &Path, attribute: &Attribute, functions: usize) -> Crate {
+        let package = format!("{}-{functions}", attribute.key);
+        let directory = workspace.join(&package);
+        fs::create_dir_all(directory.join("src")).expect("target is writable");
+        let manifest = format!(
+            "[package]\nname = \"{package}\"\nedition = \"2024\"\n\n[dependencies]\n{}\n",
+            attribute.dependency
+        );
+        fs::write(directory.join("Cargo.toml"), manifest).expect("target is writable");
+        fs::write(directory.join("src/main.rs"), source(attribute, functions)).expect("target is writable");
+        Crate { directory, package, checks: Vec::new(), releases: Vec::new(), text: 0, data: 0 }
+    }
+
+    fn time_check(&mut self) {
+        self.touch();
+        self.checks.push(self.cargo(&["check"]));
+    }
+
+    fn time_release(&mut self) {
+        self.touch();
+        self.releases.push(self.cargo(&["build", "--release"]));
+    }
+
+    /// So that cargo compiles this crate again, and nothing else.
+    fn touch(&self) {
+        let source = File::options().append(true).open(self.directory.join("src/main.rs"));
+        source
+            .and_then(|source| source.set_modified(SystemTime::now()))
+            .expect("the generated source can be touched");
+    }
+
+    /// Processor time, not wall time: other work on the machine then counts little.
+    fn cargo(&self, arguments: &[&str]) -> Duration {
+        let before = processor_time_of_children();
+        let status = Command::new("cargo")
+            .args(arguments)
+            .args(["--offline", "--quiet", "--package", &self.package])
+            .current_dir(&self.directory)
+            .env_remove("CARGO_TARGET_DIR")
+            .stdin(Stdio::null())
+            .status()
+            .expect("cargo is installed");
+        assert!(status.success(), "cargo {arguments:?} of {} ended with {status}", self.package);
+        processor_time_of_children() - before
+    }
+
+    fn weigh(&mut self) {
+        let binary = self.directory.join("../target/release").join(&self.package);
+        let bytes = fs::read(binary).expect("the release build left a binary");
+        let object = object::File::parse(&*bytes).expect("the binary is an object file");
+        let size = |wanted: &[&str]| {
+            let sections = object.sections();
+            sections.filter(|s| s.name().is_ok_and(|n| wanted.contains(&n))).map(|s| s.size()).sum()
+        };
+        self.text = size(&[".text"]);
+        self.data = size(&[".data", ".bss"]);
+    }
+}
+
+/// A program that really polls each function, so that each is compiled.
+fn source(attribute: &Attribute, functions: usize) -> String {
+    let mut source = String::from(
+        "use std::future::Future;\nuse std::pin::Pin;\nuse std::task::{Context, Waker};\n\n\
+         #[derive(Debug)]\npub struct Refused;\n\
+         impl std::fmt::Display for Refused {\n    \
+         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(\"refused\") }\n}\n\
+         impl std::error::Error for Refused {}\n\n\
+         type Charge = fn(u64) -> Pin<Box<dyn Future<Output = Result<u64, Refused>>>>;\n\n",
+    );
+    for number in 0..functions {
+        source += &format!(
+            "{attribute}\npub async fn charge{number}(order: u64, customer: u64, region: &str) -> Result<u64, Refused> {{\n    \
+             std::future::ready(()).await;\n    \
+             let total = order.wrapping_mul(customer) ^ region.len() as u64 ^ {number};\n    \
+             if total == u64::MAX {{ Err(Refused) }} else {{ Ok(total) }}\n}}\n\n",
+            attribute = (attribute.written)(number),
+        );
+    }
+    source += &format!("static CHARGES: [Charge; {functions}] = [\n");
+    for number in 0..functions {
+        source += &format!("    |order| Box::pin(charge{number}(order, 7, \"eu\")),\n");
+    }
+    source += "];\n\nfn main() {\n    let mut context = Context::from_waker(Waker::noop());\n    \
+               for (order, charge) in CHARGES.iter().enumerate() {\n        \
+               let _ = charge(order as u64).as_mut().poll(&mut context);\n    }\n}\n";
+    source
+}
+
+fn processor_time_of_children() -> Duration {
+    // SAFETY: `rusage` is plain numbers, for which zero is a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` is a valid place for the answer.
+    let failed = unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage) };
+    assert_eq!(failed, 0, "the kernel accounts for children");
+    let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
+    time(usage.ru_utime) + time(usage.ru_stime)
+}

@@ -1,0 +1,97 @@
+//! A row in a process of its own: the driver starts itself once more, and asks it for samples over
+//! its standard input. Global state never meets another row's, and the rows of one round can take
+//! turns.
+
+use std::env;
+use std::io::{self, BufRead, BufReader, Write as _};
+use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
+
+use crate::contention;
+use crate::sample::{self, Cost};
+use crate::scenarios::{self, Scenario};
+use crate::workload::Shape;
+
+/// The subcommand that makes this program a child.
+pub(crate) const SUBCOMMAND: &str = "child";
+
+pub(crate) struct Child {
+    process: process::Child,
+    asks: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Child {
+    pub(crate) fn start(scenario: &Scenario) -> Child {
+        let mut process = this_program()
+            .args([SUBCOMMAND, scenario.key])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Our runtime says there what is not attached; that is the point of these rows.
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the driver can start itself");
+        let asks = process.stdin.take().expect("stdin is piped");
+        let answers = BufReader::new(process.stdout.take().expect("stdout is piped"));
+        Child { process, asks, answers }
+    }
+
+    pub(crate) fn cost(&mut self, shape: Shape) -> Cost {
+        let [nanos, processor_nanos, allocations, allocated_bytes] = self.ask("cost", shape);
+        Cost { nanos, processor_nanos, allocations, allocated_bytes }
+    }
+
+    pub(crate) fn relative_throughput(&mut self, shape: Shape) -> f64 {
+        let [relative] = self.ask("contention", shape);
+        relative
+    }
+
+    fn ask<const N: usize>(&mut self, what: &str, shape: Shape) -> [f64; N] {
+        writeln!(self.asks, "{what} {}", shape.name()).expect("the child listens");
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).expect("the child answers");
+        let figures: Vec<f64> = answer.split_whitespace().flat_map(str::parse).collect();
+        figures.try_into().unwrap_or_else(|_| panic!("{what} was answered with {answer:?}"))
+    }
+
+    /// Closing its input ends the child.
+    pub(crate) fn finish(self) {
+        let Child { mut process, asks, .. } = self;
+        drop(asks);
+        let status = process.wait().expect("the child ends");
+        assert!(status.success(), "a child ended with {status}");
+    }
+}
+
+/// The child's side.
+pub(crate) fn serve(key: &str) {
+    let scenario = scenarios::named(key).expect("the driver names a row of the table");
+    let attachment = scenario.attached.attach();
+    for ask in io::stdin().lines() {
+        let ask = ask.expect("the driver asks in UTF-8");
+        let (what, shape) = ask.split_once(' ').expect("an ask is two words");
+        let shape = Shape::named(shape).expect("the second word is a shape");
+        match what {
+            "cost" => {
+                let cost = sample::cost(scenario, &attachment, shape);
+                println!(
+                    "{} {} {} {}",
+                    cost.nanos, cost.processor_nanos, cost.allocations, cost.allocated_bytes
+                );
+            }
+            "contention" => {
+                println!("{}", contention::relative_throughput(scenario, &attachment, shape));
+            }
+            _ => panic!("nobody asks for {what}"),
+        }
+        if scenario.attached.metrics {
+            // A dropped sample costs less than a kept one, and would flatter the row.
+            for (reason, dropped) in process_runtime::measure::dropped() {
+                assert_eq!(dropped, 0, "{key} dropped a {reason}");
+            }
+        }
+    }
+}
+
+pub(crate) fn this_program() -> Command {
+    Command::new(env::current_exe().expect("a running program has a path"))
+}

@@ -1,0 +1,94 @@
+//! Two threads on one row against one, relative to a loop that shares nothing: what the row's
+//! shared state costs, without what the machine's second core lacks.
+
+use std::hint::{black_box, spin_loop};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use crate::attach::Attachment;
+use crate::sample::burst_size;
+use crate::scenarios::Scenario;
+use crate::statistics::median;
+use crate::workload::Shape;
+
+const REPETITIONS: usize = 15;
+const CONTROL_CALLS: u32 = 200_000;
+
+/// Throughput of two threads over one, divided by the control's: 1 where nothing is shared.
+pub(crate) fn relative_throughput(scenario: &Scenario, attachment: &Attachment, shape: Shape) -> f64 {
+    let calls = match scenario.attached.burst_limit() {
+        // The two threads must overlap for nearly all of a burst.
+        u32::MAX => burst_size(scenario, attachment, shape) * 4,
+        // They fill the same queue.
+        limit => limit / 2,
+    };
+    let subject = || rate(calls, || (scenario.subject.burst)(shape, calls));
+    let control = || rate(CONTROL_CALLS, share_nothing);
+    let phases: [(usize, &(dyn Fn() -> f64 + Sync)); 4] =
+        [(1, &subject), (2, &subject), (1, &control), (2, &control)];
+
+    let start = SpinBarrier::default();
+    let end = Barrier::new(2);
+    let repeat = |worker: usize| {
+        let phase = |&(threads, run): &(usize, &(dyn Fn() -> f64 + Sync))| {
+            start.wait();
+            let rate = if worker < threads { run() } else { 0.0 };
+            end.wait();
+            if worker == 0 {
+                attachment.drain();
+                attachment.collect();
+            }
+            rate
+        };
+        (0..REPETITIONS).map(|_| phases.each_ref().map(phase)).collect::<Vec<_>>()
+    };
+    let (first, second) = thread::scope(|scope| {
+        let second = scope.spawn(|| repeat(1));
+        (repeat(0), second.join().expect("the second worker finishes"))
+    });
+
+    let relative = |(first, second): (&[f64; 4], &[f64; 4])| {
+        let subject = (first[1] + second[1]) / first[0];
+        let control = (first[3] + second[3]) / first[2];
+        subject / control
+    };
+    median(&mut first.iter().zip(&second).map(relative).collect::<Vec<_>>())
+}
+
+/// Calls a second.
+fn rate(calls: u32, burst: impl Fn()) -> f64 {
+    let started = Instant::now();
+    burst();
+    f64::from(calls) / started.elapsed().as_secs_f64()
+}
+
+fn share_nothing() {
+    let mut state = 1_u64;
+    for _ in 0..CONTROL_CALLS {
+        state = black_box(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+    }
+}
+
+/// Lets two threads go within nanoseconds of one another; a sleeping barrier takes microseconds.
+#[derive(Default)]
+struct SpinBarrier {
+    arrived: AtomicUsize,
+}
+
+impl SpinBarrier {
+    fn wait(&self) {
+        let ticket = self.arrived.fetch_add(1, Ordering::AcqRel);
+        let both = (ticket / 2 + 1) * 2;
+        let mut spins = 0_u32;
+        while self.arrived.load(Ordering::Acquire) < both {
+            spins += 1;
+            // The other one may have lost its core to another program.
+            if spins.is_multiple_of(10_000) {
+                thread::yield_now();
+            }
+            spin_loop();
+        }
+    }
+}

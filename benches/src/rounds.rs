@@ -1,0 +1,68 @@
+//! Rows take turns: in each round every row is sampled once, in fresh processes, so that a machine
+//! whose speed drifts drifts for all of them, and memory lies differently each time.
+
+use std::collections::HashMap;
+
+use crate::child::Child;
+use crate::sample::Cost;
+use crate::scenarios::SCENARIOS;
+use crate::statistics::Spread;
+use crate::workload::Shape;
+
+/// Samples of every row, in the order of the rounds: values at one index were taken together.
+#[derive(Default)]
+pub(crate) struct Rounds {
+    costs: HashMap<(&'static str, Shape), Vec<Cost>>,
+    throughputs: HashMap<&'static str, Vec<f64>>,
+}
+
+/// A figure of a [`Cost`].
+pub(crate) type Figure = fn(&Cost) -> f64;
+
+impl Rounds {
+    pub(crate) fn measure(rounds: usize) -> Rounds {
+        let mut measured = Rounds::default();
+        for round in 1..=rounds {
+            eprintln!("round {round} of {rounds}");
+            let mut children: Vec<_> =
+                SCENARIOS.iter().map(|scenario| (scenario.key, Child::start(scenario))).collect();
+            for shape in Shape::ALL {
+                for (key, child) in &mut children {
+                    measured.costs.entry((key, shape)).or_default().push(child.cost(shape));
+                }
+            }
+            for (key, child) in &mut children {
+                let throughput = child.relative_throughput(Shape::Sync);
+                measured.throughputs.entry(key).or_default().push(throughput);
+            }
+            children.into_iter().for_each(|(_, child)| child.finish());
+        }
+        measured
+    }
+
+    /// A figure of one row, round by round; empty where the row was not measured.
+    pub(crate) fn each(&self, key: &str, shape: Shape, figure: Figure) -> Vec<f64> {
+        let costs = self.costs.iter().find(|((row, of), _)| *row == key && *of == shape);
+        costs.into_iter().flat_map(|(_, costs)| costs.iter().map(figure)).collect()
+    }
+
+    pub(crate) fn spread(&self, key: &str, shape: Shape, figure: Figure) -> Option<Spread> {
+        Spread::of(self.each(key, shape, figure))
+    }
+
+    /// Nanoseconds on the caller's path, round by round.
+    pub(crate) fn nanos(&self, key: &str, shape: Shape) -> Vec<f64> {
+        self.each(key, shape, |cost| cost.nanos)
+    }
+
+    /// Nanoseconds that one more pending poll takes, round by round.
+    pub(crate) fn poll_nanos(&self, key: &str) -> Vec<f64> {
+        let polls = f64::from(Shape::Yield35.pends() - Shape::Yield3.pends());
+        let (few, many) = (self.nanos(key, Shape::Yield3), self.nanos(key, Shape::Yield35));
+        few.iter().zip(many).map(|(few, many)| (many - few) / polls).collect()
+    }
+
+    pub(crate) fn throughput(&self, key: &str) -> Option<Spread> {
+        Spread::of(self.throughputs.get(key).into_iter().flatten().copied())
+    }
+}

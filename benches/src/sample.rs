@@ -1,0 +1,86 @@
+//! One sample of one row, taken inside its child process: short timed bursts with untimed drains
+//! between them. The median burst is the sample, so that a burst the scheduler cut in two is lost.
+
+use std::time::{Duration, Instant};
+
+use crate::allocations::Allocated;
+use crate::attach::Attachment;
+use crate::scenarios::Scenario;
+use crate::statistics::median;
+use crate::workload::Shape;
+
+/// Long enough that two clock reads vanish in it, short enough to fit in one time slice.
+const BURST: Duration = Duration::from_micros(150);
+const SAMPLE: Duration = Duration::from_millis(12);
+/// Bursts between two collections of metrics: few enough that no buffer of samples fills up.
+const COLLECT_EVERY: usize = 4;
+
+/// What one run cost; each figure is for a single run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    /// Nanoseconds on the caller's path.
+    pub(crate) nanos: f64,
+    /// Processor nanoseconds of all threads, drains and collections of metrics included.
+    pub(crate) processor_nanos: f64,
+    pub(crate) allocations: f64,
+    pub(crate) allocated_bytes: f64,
+}
+
+pub(crate) fn cost(scenario: &Scenario, attachment: &Attachment, shape: Shape) -> Cost {
+    let burst = scenario.subject.burst;
+    let calls = burst_size(scenario, attachment, shape);
+
+    let before = Allocated::by_this_thread();
+    burst(shape, calls);
+    let allocated = Allocated::by_this_thread() - before;
+    attachment.drain();
+
+    let mut bursts = Vec::new();
+    let mut timed = Duration::ZERO;
+    let processor_before = processor_time();
+    while timed < SAMPLE || bursts.len() < 5 {
+        let started = Instant::now();
+        burst(shape, calls);
+        let elapsed = started.elapsed();
+        timed += elapsed;
+        bursts.push(elapsed.as_nanos() as f64 / f64::from(calls));
+        attachment.drain();
+        if bursts.len().is_multiple_of(COLLECT_EVERY) {
+            attachment.collect();
+        }
+    }
+    let processor = processor_time() - processor_before;
+
+    Cost {
+        processor_nanos: processor.as_nanos() as f64 / (bursts.len() as f64 * f64::from(calls)),
+        nanos: median(&mut bursts),
+        allocations: allocated.count as f64 / f64::from(calls),
+        allocated_bytes: allocated.bytes as f64 / f64::from(calls),
+    }
+}
+
+/// Runs in one burst; finding it warms the row up.
+pub(crate) fn burst_size(scenario: &Scenario, attachment: &Attachment, shape: Shape) -> u32 {
+    let limit = scenario.attached.burst_limit();
+    let mut calls = 50;
+    loop {
+        let started = Instant::now();
+        (scenario.subject.burst)(shape, calls);
+        let elapsed = started.elapsed();
+        attachment.drain();
+        attachment.collect();
+        if elapsed >= BURST || calls >= limit {
+            return calls.min(limit);
+        }
+        calls *= 2;
+    }
+}
+
+/// Processor time of the whole process.
+fn processor_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place for the answer.
+    let failed = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    assert_eq!(failed, 0, "the process has a processor clock");
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}

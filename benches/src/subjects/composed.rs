@@ -1,0 +1,65 @@
+//! What a team composes by hand today for what one attribute of ours says: a span with three
+//! fields, a Sentry hub with three tags and a context, a histogram with three attributes, timing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
+
+use opentelemetry::metrics::Histogram;
+use opentelemetry::{KeyValue, global};
+use sentry::protocol::Context;
+use sentry::{Hub, SentryFutureExt as _};
+
+use super::{Subject, subject};
+use crate::workload::{Refused, pending, work};
+
+pub(crate) static COMPOSED: Subject = subject!(charge, charge_async);
+
+static DURATION: LazyLock<Histogram<f64>> =
+    LazyLock::new(|| global::meter("shop").f64_histogram("charge.duration").with_unit("s").build());
+
+#[tracing::instrument(skip_all, fields(order, customer, region))]
+fn charge(order: u64, customer: u64, region: &str) -> Result<u64, Refused> {
+    let started = Instant::now();
+    let charged = Hub::run(hub(order, customer, region), || work(order, customer, region));
+    record(started, &charged, region);
+    charged
+}
+
+#[tracing::instrument(skip_all, fields(order, customer, region))]
+async fn charge_async(order: u64, customer: u64, region: &str, pends: u32) -> Result<u64, Refused> {
+    let started = Instant::now();
+    let charged = async {
+        pending(pends).await;
+        work(order, customer, region)
+    };
+    let charged = charged.bind_hub(hub(order, customer, region)).await;
+    record(started, &charged, region);
+    charged
+}
+
+fn hub(order: u64, customer: u64, region: &str) -> Arc<Hub> {
+    let hub = Arc::new(Hub::new_from_top(Hub::current()));
+    hub.configure_scope(|scope| {
+        scope.set_tag("order", order);
+        scope.set_tag("customer", customer);
+        scope.set_tag("region", region);
+        let charge = BTreeMap::from([
+            ("order".to_owned(), order.into()),
+            ("customer".to_owned(), customer.into()),
+            ("region".to_owned(), region.into()),
+        ]);
+        scope.set_context("charge", Context::Other(charge));
+    });
+    hub
+}
+
+fn record(started: Instant, charged: &Result<u64, Refused>, region: &str) {
+    let outcome = if charged.is_ok() { "success" } else { "failure" };
+    let attributes = [
+        KeyValue::new("process", "charge"),
+        KeyValue::new("outcome", outcome),
+        KeyValue::new("region", region.to_owned()),
+    ];
+    DURATION.record(started.elapsed().as_secs_f64(), &attributes);
+}

@@ -1,0 +1,102 @@
+//! The business function that every row runs: one body, no clock, no allocation, and a future that
+//! is pending as often as it is told. Whatever a row costs above `bare`, its attribute costs.
+
+use std::fmt;
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+/// How the function is written and how often it waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Shape {
+    /// A plain function.
+    Sync,
+    /// An async function that is ready at its first poll.
+    Ready,
+    /// An async function that is pending three times.
+    Yield3,
+    /// Pending so often that the slope against `Ready` is the cost of one more poll.
+    Yield35,
+}
+
+impl Shape {
+    pub(crate) const TABLED: [Shape; 3] = [Shape::Sync, Shape::Ready, Shape::Yield3];
+    pub(crate) const ALL: [Shape; 4] = [Shape::Sync, Shape::Ready, Shape::Yield3, Shape::Yield35];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Shape::Sync => "sync",
+            Shape::Ready => "ready",
+            Shape::Yield3 => "yield3",
+            Shape::Yield35 => "yield35",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Shape> {
+        Shape::ALL.into_iter().find(|shape| shape.name() == name)
+    }
+
+    /// How often the async function is pending.
+    pub(crate) fn pends(self) -> u32 {
+        match self {
+            Shape::Sync | Shape::Ready => 0,
+            Shape::Yield3 => 3,
+            Shape::Yield35 => 35,
+        }
+    }
+}
+
+/// The error that no run here returns; the attributes still have to look for it.
+#[derive(Debug)]
+pub(crate) struct Refused;
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("refused")
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Kept out of line, so that no row's optimiser sees more of it than another's.
+#[inline(never)]
+pub(crate) fn work(order: u64, customer: u64, region: &str) -> Result<u64, Refused> {
+    let total = black_box(order).wrapping_mul(customer) ^ region.len() as u64;
+    if total == u64::MAX { Err(Refused) } else { Ok(total) }
+}
+
+/// A future that is pending `left` times. It wakes nobody: [`finish`] polls it again at once.
+pub(crate) struct Pending {
+    left: u32,
+}
+
+pub(crate) fn pending(times: u32) -> Pending {
+    Pending { left: times }
+}
+
+impl Future for Pending {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        match self.left.checked_sub(1) {
+            None => Poll::Ready(()),
+            Some(left) => {
+                self.left = left;
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// Polls by hand: no executor's own cost is in the figures. Out of line, because a runtime polls
+/// through a pointer too.
+#[inline(never)]
+pub(crate) fn finish<F: Future>(mut future: Pin<&mut F>) -> F::Output {
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Slots to typed arguments: every value has its type, and no key stands twice or beside one that excludes
+//! it. Whether the values are right is for `check`.
+
+use proc_macro2::Ident;
+use quote::format_ident;
+use syn::{ExprPath, LitStr, Path};
+
+use crate::context::{self, Entry};
+use crate::errors::Errors;
+use crate::keys::{Key, Kind};
+use crate::pattern::{self, Arm};
+use crate::slot::{Slot, Value};
+use crate::value::{Field, Number};
+
+/// The arguments of either attribute, as far as they could be read.
+#[derive(Default)]
+pub(crate) struct Args {
+    pub(crate) id: Option<LitStr>,
+    pub(crate) version: Option<LitStr>,
+    pub(crate) sla: Option<LitStr>,
+    pub(crate) process: Option<LitStr>,
+    pub(crate) after: Vec<LitStr>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) criticality: Option<Ident>,
+    pub(crate) owner: Option<LitStr>,
+    pub(crate) runbook: Option<LitStr>,
+    pub(crate) objective: Option<Number>,
+    pub(crate) context: Vec<Entry>,
+    pub(crate) rejects: Vec<Arm>,
+    pub(crate) fails: Vec<Arm>,
+    pub(crate) degraded: Option<ExprPath>,
+    pub(crate) outcome: Option<ExprPath>,
+    pub(crate) error_type: Option<ExprPath>,
+    pub(crate) error_text: Option<Ident>,
+    pub(crate) depends_on: Vec<LitStr>,
+    pub(crate) cancelled: Option<Ident>,
+    pub(crate) handler: Option<LitStr>,
+    pub(crate) runtime: Option<Path>,
+    /// The keys that were written, well or not, and those that were probably meant.
+    seen: Vec<Key>,
+}
+
+/// Reads the slots of one attribute.
+pub(crate) fn read(kind: Kind, slots: &[Slot], errors: &Errors) -> Args {
+    let mut args = Args::default();
+    for slot in slots {
+        if let Some(key) = args.admit(kind, slot, errors) {
+            args.set(Field { key, slot, errors });
+        }
+    }
+    args
+}
+
+impl Args {
+    /// Whether a key was written or probably meant: such a key is not missing as well.
+    pub(crate) fn has_seen(&self, key: Key) -> bool {
+        self.seen.contains(&key)
+    }
+
+    /// The key of a slot, if it is one and may stand here.
+    fn admit(&mut self, kind: Kind, slot: &Slot, errors: &Errors) -> Option<Key> {
+        let name = slot.key.to_string();
+        let Some(key) = kind.key(&name) else {
+            self.seen.extend(report_unknown(kind, slot, errors));
+            return None;
+        };
+        if self.has_seen(key) {
+            let mistake = errors.at(
+                &slot.key,
+                format!("`{name}` stands here for the second time"),
+            );
+            match slot.value {
+                Value::List(_) => drop(mistake.help("join both lists into one")),
+                _ => drop(mistake.help("keep one of them")),
+            }
+            return None;
+        }
+        let excluded = self.seen.iter().find(|seen| seen.excludes(key));
+        if let Some(seen) = excluded {
+            errors
+                .at(
+                    &slot.key,
+                    format!("`{name}` cannot stand beside `{}`", seen.name()),
+                )
+                .help("`outcome` judges the whole return by itself: leave one of them out");
+        }
+        let excluded = excluded.is_some();
+        self.seen.push(key);
+        (!excluded).then_some(key)
+    }
+
+    fn set(&mut self, field: Field<'_>) {
+        let key = field.key;
+        match key {
+            Key::Id => self.id = field.text(),
+            Key::Version => self.version = field.text(),
+            Key::Sla => self.sla = field.text(),
+            Key::Process => self.process = field.text(),
+            Key::After => self.after = field.texts().unwrap_or_default(),
+            Key::Name => self.name = field.text(),
+            Key::Criticality => self.criticality = field.word(process_model::Criticality::WORDS),
+            Key::Owner => self.owner = field.text(),
+            Key::Runbook => self.runbook = field.text(),
+            Key::Objective => self.objective = field.number(),
+            Key::Context => {
+                self.context = field
+                    .list()
+                    .map_or(Vec::new(), |list| context::read(list, field.errors));
+            }
+            Key::Rejects => self.rejects = arms(&field),
+            Key::Fails => self.fails = arms(&field),
+            Key::Degraded => self.degraded = field.path("a function `fn(&T) -> bool`"),
+            Key::Outcome => self.outcome = field.path("a function `fn(&R) -> Verdict`"),
+            Key::ErrorType => self.error_type = field.path("a function `fn(&E) -> &'static str`"),
+            Key::ErrorText => self.error_text = field.word(process_model::ErrorText::WORDS),
+            Key::DependsOn => self.depends_on = field.texts().unwrap_or_default(),
+            Key::Cancelled => self.cancelled = field.word(&["bad"]),
+            Key::Handler => self.handler = field.text(),
+            Key::Crate => self.runtime = field.module_path(),
+        }
+    }
+
+    /// The names of `later(…)`.
+    pub(crate) fn later(&self) -> Vec<Ident> {
+        let later = |entry: &&Entry| matches!(entry.source, context::Source::Later);
+        let entries = self.context.iter().filter(later);
+        entries.map(|entry| entry.name.clone()).collect()
+    }
+
+    /// The path of the runtime crate: what `crate = …` says, else where it is by default.
+    pub(crate) fn runtime(&self) -> Path {
+        self.runtime.clone().unwrap_or_else(|| {
+            let name = format_ident!("process_runtime");
+            syn::parse_quote!(::#name)
+        })
+    }
+}
+
+fn arms(field: &Field<'_>) -> Vec<Arm> {
+    field.list().map_or(Vec::new(), |list| {
+        pattern::read(field.key, list, field.errors)
+    })
+}
+
+/// Tells of an unknown key; the key that was probably meant.
+fn report_unknown(kind: Kind, slot: &Slot, errors: &Errors) -> Option<Key> {
+    let name = slot.key.to_string();
+    let attribute = kind.attribute();
+    let mistake = errors.at(&slot.key, format!("`{attribute}` has no key `{name}`"));
+    if let Some(other) = kind.is_key_of_the_other(&name) {
+        mistake
+            .help(format!("it is a key of `{}`", other.attribute()))
+            .note(format!("the keys of `{attribute}` are {}", kind.key_list()));
+        return None;
+    }
+    let near = kind.nearest_key(&name);
+    let mistake = match near {
+        Some(near) => mistake.help(format!("did you mean `{}`?", near.name())),
+        None => mistake,
+    };
+    mistake.note(format!("the keys of `{attribute}` are {}", kind.key_list()));
+    near
+}

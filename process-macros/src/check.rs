@@ -1,0 +1,358 @@
+//! Typed arguments and a function to a [`Model`]. Every value is judged by the grammars of `process-model`,
+//! which the runtime and the command line share; here they only get their places in the source.
+
+use proc_macro2::{Ident, Span};
+use process_model::grammar::{self, GrammarError};
+use process_model::{
+    Common, ContextKey, ContextSource, Criticality, ErrorText, Objective, ProcessRecord, Record,
+    Sla, StageRecord, nearest,
+};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::{ExprPath, LitStr, ReturnType, parse_quote};
+
+use crate::args::Args;
+use crate::context::{Entry, Source};
+use crate::errors::Errors;
+use crate::function::{Binding, Function};
+use crate::keys::{Key, Kind};
+use crate::model::{Judging, Model, Put, Rules};
+use crate::pattern::Arm;
+use crate::returns;
+use crate::shape;
+
+/// Checks everything; `None` where something is missing without which there is no model. Whether there
+/// were mistakes is for the sink to say.
+pub(crate) fn check(kind: Kind, args: Args, function: &Function, errors: &Errors) -> Option<Model> {
+    report_missing(kind, &args, errors);
+    let shape = shape::find(&function.signature, &function.body, kind, errors);
+    report_open_return(&args, function, errors);
+    let record = match kind {
+        Kind::Process => process(&args, function, errors).map(Record::Process),
+        Kind::Stage => stage(&args, function, errors).map(Record::Stage),
+    };
+    let runtime = args.runtime();
+    let handler = handler(args.handler.as_ref(), function, errors);
+    let (entries, later) = context(args.context, function, errors);
+    Some(Model {
+        record: record?,
+        handler,
+        runtime,
+        entries,
+        later,
+        judging: match args.outcome {
+            Some(verdict) => Judging::Outcome {
+                verdict,
+                error_type: args.error_type,
+            },
+            None => Judging::Rules(Rules {
+                rejects: args.rejects,
+                fails: args.fails,
+                degraded: args.degraded,
+                error_type: args.error_type,
+            }),
+        },
+        shape: shape?,
+    })
+}
+
+fn process(args: &Args, function: &Function, errors: &Errors) -> Option<ProcessRecord> {
+    let common = common(args, function, errors);
+    let version = args.version.as_ref().and_then(|version| {
+        let text = version.value();
+        accept(version, grammar::check_version(&text), errors).map(|()| text)
+    });
+    let sla = sla(args, errors);
+    let criticality = word(args.criticality.as_ref(), Criticality::parse, errors);
+    let objective = args
+        .objective
+        .as_ref()
+        .map_or(Some(Objective::default()), |number| {
+            accept(&number.tokens, Objective::parse(&number.text), errors)
+        });
+    let cancelled_is_bad = cancelled_is_bad(args.cancelled.as_ref(), errors);
+    Some(ProcessRecord {
+        common: common?,
+        version: version?,
+        sla: sla?,
+        criticality: criticality?,
+        owner: args.owner.as_ref().map(trimmed),
+        runbook: args.runbook.as_ref().map(trimmed),
+        objective: objective?,
+        cancelled_is_bad,
+    })
+}
+
+fn stage(args: &Args, function: &Function, errors: &Errors) -> Option<StageRecord> {
+    let common = common(args, function, errors);
+    let process = args.process.as_ref().map(|process| id(process, errors));
+    let sla = args.sla.as_ref().map(|_| sla(args, errors));
+    let after = ids(&args.after, errors);
+    if let (Some(own), Some(position)) = (&args.id, after.iter().position(|id| args.is_id(id))) {
+        errors
+            .at(
+                &args.after[position],
+                format!("stage `{}` comes after itself", own.value()),
+            )
+            .help("name the stages that must have ended before this one starts");
+    }
+    Some(StageRecord {
+        common: common?,
+        process: process.flatten(),
+        sla: sla.flatten(),
+        after,
+    })
+}
+
+impl Args {
+    fn is_id(&self, id: &str) -> bool {
+        self.id.as_ref().is_some_and(|own| own.value() == id)
+    }
+}
+
+fn common(args: &Args, function: &Function, errors: &Errors) -> Option<Common> {
+    let id = args.id.as_ref().and_then(|own| id(own, errors));
+    let error_text = word(args.error_text.as_ref(), ErrorText::parse, errors);
+    let depends_on = ids(&args.depends_on, errors);
+    let written = |path: &Option<ExprPath>| path.as_ref().map(text);
+    let id = id?;
+    Some(Common {
+        name: args
+            .name
+            .as_ref()
+            .map_or_else(|| grammar::name_from_id(&id), trimmed),
+        id,
+        description: function.description(),
+        context: args.context.iter().map(context_key).collect(),
+        rejects: args.rejects.iter().map(Arm::written).collect(),
+        fails: args.fails.iter().map(Arm::written).collect(),
+        degraded: written(&args.degraded),
+        outcome: written(&args.outcome),
+        error_type: written(&args.error_type),
+        error_text: error_text?,
+        depends_on,
+        signature: text(&function.signature),
+        ..Common::default()
+    })
+}
+
+fn context_key(entry: &Entry) -> ContextKey {
+    ContextKey {
+        name: entry.name.unraw().to_string(),
+        source: match entry.source {
+            Source::Argument(_) | Source::Expression(..) => ContextSource::Entry,
+            Source::Inherit => ContextSource::Inherit,
+            Source::Later => ContextSource::Later,
+        },
+    }
+}
+
+fn id(literal: &LitStr, errors: &Errors) -> Option<String> {
+    let text = literal.value();
+    accept(literal, grammar::check_id(&text), errors).map(|()| text)
+}
+
+/// A list of ids, in which none may stand twice.
+fn ids(literals: &[LitStr], errors: &Errors) -> Vec<String> {
+    let mut ids = Vec::new();
+    for literal in literals {
+        let Some(id) = id(literal, errors) else {
+            continue;
+        };
+        if ids.contains(&id) {
+            errors
+                .at(literal, format!("`{id}` stands in this list twice"))
+                .help("keep one of them");
+        } else {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
+fn sla(args: &Args, errors: &Errors) -> Option<Sla> {
+    let literal = args.sla.as_ref()?;
+    accept(literal, Sla::parse(&literal.value()), errors)
+}
+
+fn word<T: Default>(
+    word: Option<&Ident>,
+    parse: impl Fn(&str) -> Result<T, GrammarError>,
+    errors: &Errors,
+) -> Option<T> {
+    word.map_or(Some(T::default()), |word| {
+        accept(word, parse(&word.to_string()), errors)
+    })
+}
+
+fn cancelled_is_bad(word: Option<&Ident>, errors: &Errors) -> bool {
+    if let Some(word) = word.filter(|word| *word != "bad") {
+        errors
+            .at(word, format!("`cancelled` cannot be `{word}`"))
+            .help("write `cancelled = bad` to count every cancellation against the objective, or leave it out");
+    }
+    word.is_some()
+}
+
+/// Tells a grammar's refusal at the value's place.
+fn accept<T>(place: impl ToTokens, result: Result<T, GrammarError>, errors: &Errors) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(refusal) => {
+            errors.at(place, refusal.problem()).help(refusal.help());
+            None
+        }
+    }
+}
+
+fn trimmed(literal: &LitStr) -> String {
+    literal.value().trim().to_owned()
+}
+
+fn text(tokens: impl ToTokens) -> String {
+    crate::text::written(tokens.into_token_stream())
+}
+
+fn report_missing(kind: Kind, args: &Args, errors: &Errors) {
+    let missing = kind.required().iter().filter(|key| !args.has_seen(**key));
+    let missing: Vec<_> = missing.copied().collect();
+    if missing.is_empty() {
+        return;
+    }
+    let names: Vec<_> = missing.iter().map(|key| key.name()).collect();
+    let examples: Vec<_> = missing.iter().map(|key| key.example()).collect();
+    // The call site is the attribute as a whole: what is missing has no tokens of its own.
+    let attribute = Ident::new(kind.attribute(), Span::call_site());
+    errors
+        .at(
+            attribute,
+            format!("`{}` lacks {}", kind.attribute(), names_in_text(&names)),
+        )
+        .help(format!("add `{}`", examples.join(", ")));
+}
+
+/// "`a`", "`a` and `b`", "`a`, `b` and `c`"
+fn names_in_text(names: &[&str]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    match names.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+fn report_open_return(args: &Args, function: &Function, errors: &Errors) {
+    let ReturnType::Type(_, ty) = &function.signature.output else {
+        return;
+    };
+    if args.has_seen(Key::Outcome) || !returns::is_open(ty, &function.signature.generics) {
+        return;
+    }
+    errors
+        .at(
+            ty,
+            format!("what `{}` means is known to the caller alone", text(ty)),
+        )
+        .help("say how a run ended with `outcome = path`, a function `fn(&R) -> Verdict`");
+}
+
+fn handler(written: Option<&LitStr>, function: &Function, errors: &Errors) -> String {
+    let name = function.signature.ident.unraw().to_string();
+    let Some(literal) = written else {
+        return name;
+    };
+    let handler = literal.value();
+    let is_path = handler
+        .split("::")
+        .all(|part| syn::parse_str::<Ident>(part).is_ok());
+    if !is_path {
+        errors
+            .at(literal, format!("`{handler}` is no path of a function"))
+            .help(format!("write the type and the method: \"Type::{name}\""));
+    }
+    handler
+}
+
+fn context(entries: Vec<Entry>, function: &Function, errors: &Errors) -> (Vec<Put>, Vec<Ident>) {
+    let bindings = function.bindings();
+    let mut seen: Vec<String> = Vec::new();
+    let (mut puts, mut later) = (Vec::new(), Vec::new());
+    for Entry { name, source } in entries {
+        let key = name.unraw().to_string();
+        let is_good = check_key(&name, &source, &seen, errors).is_some();
+        seen.push(key.clone());
+        match source {
+            _ if !is_good => {}
+            Source::Inherit => {}
+            Source::Later => later.push(name),
+            Source::Expression(sigil, value) => puts.push(Put {
+                key,
+                value,
+                sigil,
+                cfgs: Vec::new(),
+            }),
+            Source::Argument(sigil) => {
+                if let Some(binding) = argument(&name, &bindings, errors) {
+                    puts.push(Put {
+                        key,
+                        value: parse_quote!(#name),
+                        sigil,
+                        cfgs: binding.cfgs.clone(),
+                    });
+                }
+            }
+        }
+    }
+    (puts, later)
+}
+
+fn check_key(name: &Ident, source: &Source, seen: &[String], errors: &Errors) -> Option<()> {
+    let key = name.unraw().to_string();
+    if seen.contains(&key) {
+        errors
+            .at(name, format!("`{key}` is recorded twice"))
+            .help("give each value a name of its own: `other_name = expression`");
+        return None;
+    }
+    let is_argument = matches!(source, Source::Argument(_));
+    if is_argument && name == "self" {
+        errors
+            .at(name, "`self` is not recorded as a whole")
+            .help("name what is recorded of it, as in `id = self.id`");
+        return None;
+    }
+    let Err(refusal) = grammar::check_context_key(&key) else {
+        return Some(());
+    };
+    let mistake = errors.at(name, refusal.problem()).help(refusal.help());
+    if is_argument {
+        mistake.help(format!(
+            "or record the argument under another name: `name = {name}`"
+        ));
+    }
+    None
+}
+
+/// The argument called `name`.
+fn argument<'b>(name: &Ident, bindings: &'b [Binding], errors: &Errors) -> Option<&'b Binding> {
+    let found = bindings.iter().find(|binding| binding.name == *name);
+    if found.is_some() {
+        return found;
+    }
+    let names: Vec<_> = bindings.iter().map(|b| b.name.to_string()).collect();
+    let mistake = errors.at(name, format!("no argument is called `{name}`"));
+    let mistake = match nearest(&name.to_string(), names.iter().map(String::as_str)) {
+        Some(near) => mistake.help(format!("did you mean `{near}`?")),
+        None => mistake,
+    };
+    if names.iter().any(|name| name.starts_with("__arg")) {
+        mistake.help(format!(
+            "async-trait takes patterns apart inside of the future: take the argument whole, and record \
+             `{name} = …` of it"
+        ));
+        return None;
+    }
+    mistake.note(format!(
+        "to record something else under this name, write `{name} = expression`; to fill it in during the run, `later({name})`"
+    ));
+    None
+}

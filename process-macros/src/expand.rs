@@ -1,0 +1,52 @@
+//! A [`Model`] and its function to tokens. Nothing here can fail, and nothing here behaves: the expansion is
+//! data and calls into `__private` of the runtime. Each part has a file of its own below.
+
+mod capture;
+mod judge;
+mod mentions;
+mod record;
+mod run;
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote_spanned;
+use syn::Path;
+
+use crate::function::Function;
+use crate::model::Model;
+
+/// The span of everything that the user did not write: its local names are invisible to the body, and
+/// the body's to them.
+fn ours() -> Span {
+    Span::mixed_site()
+}
+
+// Input:
+//     #[critical_process(id = "greet", …)]
+//     async fn greet(who: &str) -> String { BODY }
+// Output:
+//     async fn greet(who: &str) -> String {
+//         <the record and its registration>
+//         let mut __run = …;
+//         <capture of the context>
+//         <BODY inside the run, then the judgement>
+//     }
+pub(crate) fn expand(function: &Function, model: &Model) -> TokenStream {
+    let record = record::items(function, model);
+    let later = record::later_keys(&model.later, &model.runtime);
+    let start = capture::start(model);
+    let run = run::wrap(function, model);
+    function.print(quote_spanned!(ours()=> #record #later #start #run))
+}
+
+/// The function without a run, because its attribute is wrong. The names of `later(…)` stay declared, so
+/// that `record!` in the body is no second error.
+pub(crate) fn bare(function: &Function, later: &[Ident], runtime: &Path) -> TokenStream {
+    let body = &function.body;
+    if later.is_empty() {
+        return function.print(body);
+    }
+    let site = record::empty_site(runtime);
+    let later = record::later_keys(later, runtime);
+    let body = function.in_braces(body);
+    function.print(quote_spanned!(ours()=> #site #later #body))
+}

@@ -1,0 +1,134 @@
+//! The start of a run: the run itself, and the context that is taken at entry when a sink wants it.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Expr, Path};
+
+use super::ours;
+use crate::context::Sigil;
+use crate::model::{Model, Put};
+
+/// The functions of the runtime that context expressions may call without an import.
+const HELPERS: [&str; 3] = ["truncate", "mask", "hash"];
+
+// Input:  context(who, n = who.len())
+// Output:
+//     let mut __run = Run::new(&__PROCESS);
+//     __run.capture(&mut |__cx| { __cx.put("who", …); __cx.put("n", …); });
+pub(crate) fn start(model: &Model) -> TokenStream {
+    let runtime = &model.runtime;
+    let run = quote_spanned! {ours()=>
+        let mut __run = #runtime::__private::Run::new(&__PROCESS);
+    };
+    if model.entries.is_empty() {
+        return run;
+    }
+    let helpers = helpers(model);
+    let puts = model.entries.iter().map(|entry| put(entry, runtime));
+    let puts = quote!(#(#puts)*);
+    quote_spanned! {ours()=>
+        #run
+        __run.capture(&mut |__cx: &mut #runtime::__private::Capture| { #helpers #puts });
+    }
+}
+
+fn helpers(model: &Model) -> TokenStream {
+    let runtime = &model.runtime;
+    let called = HELPERS.iter().filter(|helper| {
+        let mut values = model.entries.iter().map(|entry| &entry.value);
+        values.any(|value| calls(value.to_token_stream(), helper))
+    });
+    called
+        .map(|helper| {
+            let helper = Ident::new(helper, ours());
+            quote_spanned!(ours()=> use #runtime::context::#helper;)
+        })
+        .collect()
+}
+
+/// Whether `name(…)` is called by its bare name.
+fn calls(tokens: TokenStream, name: &str) -> bool {
+    let tokens = Vec::from_iter(tokens);
+    let is_bare_call = |at: usize| {
+        let stands_alone = at == 0
+            || !matches!(&tokens[at - 1], TokenTree::Punct(punct) if matches!(punct.as_char(), ':' | '.'));
+        let called = matches!(tokens.get(at + 1), Some(TokenTree::Group(_)));
+        stands_alone && called && tokens[at].to_string() == name
+    };
+    (0..tokens.len()).any(|at| match &tokens[at] {
+        TokenTree::Group(group) => calls(group.stream(), name),
+        _ => is_bare_call(at),
+    })
+}
+
+fn put(entry: &Put, runtime: &Path) -> TokenStream {
+    let Put {
+        key, value, cfgs, ..
+    } = entry;
+    let value = match entry.sigil {
+        Sigil::Plain => plain(value, runtime),
+        Sigil::Display => by_trait(value, quote_spanned!(ours()=> #runtime::__private::display)),
+        Sigil::Debug => by_trait(value, quote_spanned!(ours()=> #runtime::__private::debug)),
+    };
+    quote_spanned! {ours()=>
+        #(#cfgs)*
+        __cx.put(#key, #value);
+    }
+}
+
+// Input:  who
+// Output: match &who { __v => { use probe::*; (&&&CaptureKind(__v)).capture_kind().value(__v) } }
+fn plain(value: &Expr, runtime: &Path) -> TokenStream {
+    let operand = operand(value);
+    // What is told of a type that cannot be recorded is told at the user's expression.
+    let captured = all_of(value, quote_spanned!(ours()=> __v));
+    quote_spanned! {ours()=>
+        match &#operand {
+            __v => {
+                use #runtime::__private::probe::*;
+                (&&&CaptureKind(__v)).capture_kind().value(#captured)
+            }
+        }
+    }
+}
+
+fn by_trait(value: &Expr, function: TokenStream) -> TokenStream {
+    let operand = operand(value);
+    let (start, _) = ends(value);
+    let argument = quote_spanned!(ours().located_at(start)=> &#operand);
+    quote_spanned!(ours()=> #function(#argument))
+}
+
+/// The expression as the operand of `&`.
+fn operand(value: &Expr) -> TokenStream {
+    match value {
+        Expr::Path(_)
+        | Expr::Field(_)
+        | Expr::Index(_)
+        | Expr::Lit(_)
+        | Expr::Macro(_)
+        | Expr::Call(_)
+        | Expr::MethodCall(_)
+        | Expr::Paren(_)
+        | Expr::Reference(_) => value.to_token_stream(),
+        _ => quote_spanned!(ours()=> (#value)),
+    }
+}
+
+/// A reborrow of the reference `name` whose place in the source is all of `tokens`.
+pub(crate) fn all_of(tokens: impl ToTokens, name: TokenStream) -> TokenStream {
+    let (start, end) = ends(tokens);
+    let borrow = quote_spanned!(ours().located_at(start)=> &*);
+    let name = name.into_iter().map(|mut token| {
+        token.set_span(ours().located_at(end));
+        token
+    });
+    quote!(#borrow #(#name)*)
+}
+
+/// The spans of the first and the last token.
+fn ends(tokens: impl ToTokens) -> (Span, Span) {
+    let mut spans = tokens.into_token_stream().into_iter().map(|t| t.span());
+    let first = spans.next().unwrap_or_else(ours);
+    (first, spans.last().unwrap_or(first))
+}

@@ -1,0 +1,217 @@
+//! How a return becomes an outcome: probes decide on the type, the rules of the attribute on the value. No
+//! token of the user's stands where the probes are imported.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{ExprPath, Path};
+
+use super::capture::all_of;
+use super::ours;
+use crate::model::{Judging, Model, Rules};
+use crate::pattern::Arm;
+use crate::returns::Returns;
+
+// Input:  a reference to what the body returned
+// Output: a statement that ends `__run`
+pub(crate) fn judge(
+    model: &Model,
+    returned: TokenStream,
+    returns: Option<&Returns>,
+) -> TokenStream {
+    let judge = Judge {
+        runtime: &model.runtime,
+        returned,
+    };
+    match (&model.judging, returns) {
+        (Judging::Rules(rules), Some(Returns::Unit | Returns::Never)) if rules.is_empty() => {
+            judge.success()
+        }
+        (Judging::Rules(rules), _) if rules.is_empty() => judge.by_type(),
+        (Judging::Rules(rules), _) => judge.by_rules(rules),
+        (
+            Judging::Outcome {
+                verdict,
+                error_type,
+            },
+            _,
+        ) => judge.by_verdict(verdict, error_type.as_ref()),
+    }
+}
+
+struct Judge<'m> {
+    runtime: &'m Path,
+    returned: TokenStream,
+}
+
+impl Judge<'_> {
+    fn success(&self) -> TokenStream {
+        let runtime = self.runtime;
+        quote_spanned!(ours()=> __run.end(#runtime::__private::Ending::success());)
+    }
+
+    // Output:
+    //     {
+    //         use probe::*;
+    //         match (&Return(&__out)).split() {
+    //             Ok(__v) => __run.end((&&Good(__v)).verdict()),
+    //             Err(__e) => __run.end((&&&&&&Bad(__e)).verdict()),
+    //         }
+    //     }
+    fn by_type(&self) -> TokenStream {
+        let Judge { runtime, returned } = self;
+        quote_spanned! {ours()=> {
+            use #runtime::__private::probe::*;
+            match (&Return(#returned)).split() {
+                ::core::result::Result::Ok(__v) => __run.end((&&Good(__v)).verdict()),
+                ::core::result::Result::Err(__e) => __run.end((&&&&&&Bad(__e)).verdict()),
+            }
+        }}
+    }
+
+    // Input:  rejects(Error::Empty), degraded = path
+    // Output:
+    //     let __ending = match <split> {
+    //         Ok(__v) => if path(__v) { degraded } else { <by type> },
+    //         Err(__e) => { let __ending = <by type>; match __e { Error::Empty => __ending.rejected(), _ => __ending } }
+    //     };
+    //     __run.end(__ending);
+    fn by_rules(&self, rules: &Rules) -> TokenStream {
+        let good = self.good(rules);
+        let bad = self.bad(rules);
+        let ending = self.fails(rules, self.split(good, bad));
+        quote_spanned! {ours()=>
+            let __ending = #ending;
+            __run.end(__ending);
+        }
+    }
+
+    fn by_verdict(&self, verdict: &ExprPath, error_type: Option<&ExprPath>) -> TokenStream {
+        let Judge { runtime, returned } = self;
+        let returned = quote_spanned!(ours()=> (#returned));
+        let verdict = call(verdict, returned);
+        let ending = quote_spanned!(ours()=> #runtime::__private::Ending::from_verdict(#verdict));
+        let ending = match error_type {
+            None => ending,
+            Some(path) => {
+                let bad = with_error_type(&ending, path);
+                self.split(ending, bad)
+            }
+        };
+        quote_spanned! {ours()=>
+            let __ending = #ending;
+            __run.end(__ending);
+        }
+    }
+
+    fn split(&self, good: TokenStream, bad: TokenStream) -> TokenStream {
+        let Judge { runtime, returned } = self;
+        quote_spanned! {ours()=>
+            match { use #runtime::__private::probe::*; (&Return(#returned)).split() } {
+                ::core::result::Result::Ok(__v) => #good,
+                ::core::result::Result::Err(__e) => #bad,
+            }
+        }
+    }
+
+    fn good(&self, rules: &Rules) -> TokenStream {
+        let runtime = self.runtime;
+        let by_type = quote_spanned! {ours()=>
+            { use #runtime::__private::probe::*; (&&Good(__v)).verdict() }
+        };
+        match &rules.degraded {
+            None => by_type,
+            Some(path) => {
+                let condition = call(path, quote_spanned!(ours()=> __v));
+                quote_spanned! {ours()=>
+                    if #condition { #runtime::__private::Ending::degraded() } else { #by_type }
+                }
+            }
+        }
+    }
+
+    fn bad(&self, rules: &Rules) -> TokenStream {
+        let runtime = self.runtime;
+        let by_type = quote_spanned! {ours()=>
+            { use #runtime::__private::probe::*; (&&&&&&Bad(__e)).verdict() }
+        };
+        let by_type = match &rules.error_type {
+            None => by_type,
+            Some(path) => with_error_type(&by_type, path),
+        };
+        if rules.rejects.is_empty() {
+            return by_type;
+        }
+        let is_rejected = self.is_rejected(&rules.rejects);
+        quote_spanned! {ours()=> {
+            let __ending = #by_type;
+            if #is_rejected { __ending.rejected() } else { __ending }
+        }}
+    }
+
+    // Input:  (Error::Empty, as AuthError: AuthError::Expired)
+    // Output:
+    //     match __e { Error::Empty => true, _ => false }
+    //         || match <find in the chain> { Some(AuthError::Expired) => true, _ => false }
+    fn is_rejected(&self, arms: &[Arm]) -> TokenStream {
+        let (within, direct): (Vec<_>, Vec<_>) = arms.iter().partition(|arm| arm.within.is_some());
+        let mut tests = Vec::new();
+        if !direct.is_empty() {
+            let heads = direct.iter().map(|arm| arm.head());
+            tests.push(is_any(quote_spanned!(ours()=> __e), heads));
+        }
+        tests.extend(within.iter().map(|arm| self.is_within(arm)));
+        let mut tests = tests.into_iter();
+        let first = tests.next();
+        let rest = quote_spanned!(ours()=> #(|| #tests)*);
+        quote!(#first #rest)
+    }
+
+    fn is_within(&self, arm: &Arm) -> TokenStream {
+        let Arm {
+            within,
+            pattern,
+            guard,
+        } = arm;
+        let runtime = self.runtime;
+        let guard = guard.as_ref().map(|guard| quote!(if #guard));
+        // A type that no chain can hold is told at the type.
+        let here = ours().located_at(within.span());
+        let found = quote_spanned! {here=> {
+            let __found: ::core::option::Option<&#within> =
+                { use #runtime::__private::probe::*; (&&&&&&Bad(__e)).find() };
+            __found
+        }};
+        let head = quote_spanned!(ours()=> ::core::option::Option::Some(#pattern) #guard);
+        is_any(found, [head].into_iter())
+    }
+
+    fn fails(&self, rules: &Rules, otherwise: TokenStream) -> TokenStream {
+        if rules.fails.is_empty() {
+            return otherwise;
+        }
+        let Judge { runtime, returned } = self;
+        let failed = is_any(returned.clone(), rules.fails.iter().map(Arm::head));
+        quote_spanned! {ours()=>
+            if #failed { #runtime::__private::Ending::failure() } else { #otherwise }
+        }
+    }
+}
+
+/// Whether a value matches any of the heads.
+fn is_any(value: TokenStream, heads: impl Iterator<Item = TokenStream>) -> TokenStream {
+    let arms = heads.map(|head| quote_spanned!(ours()=> #head => true,));
+    let arms = quote!(#(#arms)*);
+    quote_spanned!(ours()=> match #value { #arms _ => false })
+}
+
+fn with_error_type(ending: &TokenStream, path: &ExprPath) -> TokenStream {
+    let error_type = call(path, quote_spanned!(ours()=> __e));
+    quote_spanned!(ours()=> #ending.error_type(#error_type))
+}
+
+/// Calls the user's function; a type that does not fit is told at its path.
+fn call(path: &ExprPath, reference: TokenStream) -> TokenStream {
+    let argument = all_of(path, reference);
+    quote_spanned!(path.span()=> #path(#argument))
+}

@@ -1,0 +1,313 @@
+//! The annotated item: a function as its parts, with the body as raw tokens; or the reason why it is none.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, TokenStreamExt};
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::{
+    Attribute, Expr, ExprLit, FnArg, Lit, Meta, Pat, PatType, ReceiverKind, Result, Signature,
+    Token, Type, Visibility, token,
+};
+
+use crate::errors::Errors;
+use crate::keys::Kind;
+use crate::returns;
+
+/// A function whose body has not been looked into.
+pub(crate) struct Function {
+    /// The outer attributes, then the body's inner ones as outer ones.
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) visibility: Visibility,
+    pub(crate) signature: Signature,
+    pub(crate) braces: token::Brace,
+    /// What stands between the braces, without inner attributes.
+    pub(crate) body: TokenStream,
+}
+
+/// Reads the annotated item.
+///
+/// # Errors
+/// Where it is no function with a body: the mistake is told, and the caller emits the item unchanged.
+pub(crate) fn read(item: TokenStream, kind: Kind, errors: &Errors) -> Option<Function> {
+    let parse = |input: ParseStream<'_>| {
+        let attrs = input.call(Attribute::parse_outer)?;
+        let visibility = input.parse()?;
+        if let Some(keyword) = other_item(input) {
+            report_other_item(&keyword, kind, errors);
+            input.parse::<TokenStream>()?;
+            return Ok(None);
+        }
+        let signature: Signature = input.parse()?;
+        if let Some(semicolon) = input.parse::<Option<Token![;]>>()? {
+            report_no_body(&semicolon, &signature, kind, errors);
+            return Ok(None);
+        }
+        Function::with_body(attrs, visibility, signature, input).map(Some)
+    };
+    parse.parse2(item).unwrap_or_else(|error| {
+        let place = Ident::new(kind.attribute(), error.span());
+        errors
+            .at(
+                place,
+                format!(
+                    "`{}` goes on a function, and this cannot be read as one",
+                    kind.attribute()
+                ),
+            )
+            .note(error);
+        None
+    })
+}
+
+impl Function {
+    fn with_body(
+        mut attrs: Vec<Attribute>,
+        visibility: Visibility,
+        signature: Signature,
+        input: ParseStream<'_>,
+    ) -> Result<Self> {
+        let content;
+        let braces = syn::braced!(content in input);
+        for mut attr in content.call(Attribute::parse_inner)? {
+            attr.style = syn::AttrStyle::Outer;
+            attrs.push(attr);
+        }
+        Ok(Function {
+            attrs,
+            visibility,
+            signature,
+            braces,
+            body: content.parse()?,
+        })
+    }
+
+    /// The names that the arguments bind, each with the argument's `#[cfg]`s; `self` is none of them.
+    pub(crate) fn bindings(&self) -> Vec<Binding> {
+        let arguments = self
+            .signature
+            .inputs
+            .iter()
+            .filter_map(|input| match input {
+                FnArg::Typed(argument) => Some(argument),
+                FnArg::Receiver(_) => None,
+            });
+        arguments.flat_map(bindings_of).collect()
+    }
+
+    /// The arguments that are owned, `self` among them: those whose end may do something.
+    pub(crate) fn owned(&self) -> Vec<Binding> {
+        let receiver = self
+            .signature
+            .receiver()
+            .filter(|receiver| match &receiver.kind {
+                ReceiverKind::Value => true,
+                ReceiverKind::Typed(_, ty) => !is_reference(ty),
+                _ => false,
+            });
+        let mut owned = Vec::from_iter(receiver.map(|receiver| Binding {
+            name: Ident::new("self", receiver.self_token.span),
+            cfgs: Vec::new(),
+        }));
+        for input in &self.signature.inputs {
+            if let FnArg::Typed(argument) = input
+                && !is_reference(&argument.ty)
+            {
+                owned.extend(bindings_of(argument));
+            }
+        }
+        owned
+    }
+
+    /// The doc comment: its lines without their first space, trimmed, paragraphs kept.
+    pub(crate) fn description(&self) -> String {
+        let lines: Vec<_> = self.attrs.iter().filter_map(doc_line).collect();
+        lines.join("\n").trim().to_owned()
+    }
+
+    /// Prints the function with `body` in its braces.
+    pub(crate) fn print(&self, body: impl ToTokens) -> TokenStream {
+        let mut tokens = TokenStream::new();
+        tokens.append_all(&self.attrs);
+        self.visibility.to_tokens(&mut tokens);
+        self.signature.to_tokens(&mut tokens);
+        tokens.extend(self.in_braces(body));
+        tokens
+    }
+
+    /// `body` between the user's own braces, so that errors about the block as a whole point there.
+    pub(crate) fn in_braces(&self, body: impl ToTokens) -> TokenStream {
+        let mut tokens = TokenStream::new();
+        self.braces
+            .surround(&mut tokens, |inner| body.to_tokens(inner));
+        tokens
+    }
+}
+
+/// A name that an argument binds.
+pub(crate) struct Binding {
+    pub(crate) name: Ident,
+    pub(crate) cfgs: Vec<Attribute>,
+}
+
+fn bindings_of(argument: &PatType) -> Vec<Binding> {
+    let cfgs = argument.attrs.iter().filter(|a| a.path().is_ident("cfg"));
+    let cfgs = Vec::from_iter(cfgs.cloned());
+    let mut names = Vec::new();
+    collect_names(&argument.pat, &mut names);
+    let binding = |name: &Ident| Binding {
+        name: name.clone(),
+        cfgs: cfgs.clone(),
+    };
+    names.into_iter().map(binding).collect()
+}
+
+fn is_reference(ty: &Type) -> bool {
+    matches!(returns::bare(ty), Type::Reference(_))
+}
+
+fn collect_names<'a>(pattern: &'a Pat, names: &mut Vec<&'a Ident>) {
+    match pattern {
+        Pat::Ident(name) => {
+            names.push(&name.ident);
+            if let Some((_, within)) = &name.subpat {
+                collect_names(within, names);
+            }
+        }
+        Pat::Or(or) => or
+            .cases
+            .iter()
+            .take(1)
+            .for_each(|p| collect_names(p, names)),
+        Pat::Paren(paren) => collect_names(&paren.pat, names),
+        Pat::Reference(reference) => collect_names(&reference.pat, names),
+        Pat::Slice(slice) => slice.elems.iter().for_each(|p| collect_names(p, names)),
+        Pat::Struct(fields) => fields
+            .fields
+            .iter()
+            .for_each(|f| collect_names(&f.pat, names)),
+        Pat::Tuple(tuple) => tuple.elems.iter().for_each(|p| collect_names(p, names)),
+        Pat::TupleStruct(tuple) => tuple.elems.iter().for_each(|p| collect_names(p, names)),
+        Pat::Type(typed) => collect_names(&typed.pat, names),
+        _ => {}
+    }
+}
+
+fn doc_line(attr: &Attribute) -> Option<String> {
+    let Meta::NameValue(doc) = &attr.meta else {
+        return None;
+    };
+    match &doc.value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) if doc.path.is_ident("doc") => {
+            let text = text.value();
+            let lines = text.lines().map(|line| line.trim_start_matches(" * "));
+            let lines: Vec<_> = lines
+                .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end())
+                .collect();
+            Some(lines.join("\n"))
+        }
+        _ => None,
+    }
+}
+
+/// The keyword of an item that is no function.
+fn other_item(input: ParseStream<'_>) -> Option<Ident> {
+    const ITEMS: [&str; 12] = [
+        "struct",
+        "enum",
+        "union",
+        "trait",
+        "impl",
+        "mod",
+        "type",
+        "static",
+        "use",
+        "macro_rules",
+        "macro",
+        "auto",
+    ];
+    let ahead = input.fork();
+    let first = ahead.call(Ident::parse_any).ok()?;
+    if ITEMS.contains(&first.to_string().as_str()) {
+        return Some(first);
+    }
+    let second = ahead.call(Ident::parse_any).ok();
+    let second_name = second.as_ref().map(Ident::to_string).unwrap_or_default();
+    let starts_a_function = ["fn", "async", "unsafe", "extern"].contains(&second_name.as_str());
+    match first.to_string().as_str() {
+        "const" if !starts_a_function => Some(first),
+        "unsafe" if ITEMS.contains(&second_name.as_str()) => second,
+        "extern" if second_name == "crate" || ahead.peek(token::Brace) => Some(first),
+        _ => None,
+    }
+}
+
+fn report_other_item(keyword: &Ident, kind: Kind, errors: &Errors) {
+    let name = keyword.to_string();
+    let article = if name.starts_with(['a', 'e', 'i', 'u']) {
+        "an"
+    } else {
+        "a"
+    };
+    let help = match name.as_str() {
+        "impl" | "trait" => "put the attribute on the methods inside that do the work",
+        "mod" => "put the attribute on the functions inside that do the work",
+        _ => "put the attribute on the function or method that does the work",
+    };
+    errors
+        .at(
+            keyword,
+            format!(
+                "`{}` goes on a function, and this is {article} `{name}`",
+                kind.attribute()
+            ),
+        )
+        .help(help);
+}
+
+fn report_no_body(semicolon: &Token![;], signature: &Signature, kind: Kind, errors: &Errors) {
+    errors
+        .at(
+            semicolon,
+            format!("`{}` has no body here that could run", signature.ident),
+        )
+        .help(format!(
+            "put `{}` on the method in each `impl`, or give this one a default body",
+            kind.attribute()
+        ));
+}
+
+impl Function {
+    /// Takes out every further attribute of this crate, told as mistakes, so that none of them expands.
+    pub(crate) fn refuse_second_attribute(&mut self, kind: Kind, errors: &Errors) {
+        self.attrs.retain(|attr| {
+            if !is_own(attr) {
+                return true;
+            }
+            errors
+                .at(
+                    attr.path(),
+                    format!("`{}` is {} already", self.signature.ident, kind.noun()),
+                )
+                .help(
+                    "keep one of the two attributes, or move what is measured on its own into a function of its own",
+                );
+            false
+        });
+    }
+}
+
+/// Whether this is one of this crate's attributes, written alone or as `process_runtime::…`.
+fn is_own(attr: &Attribute) -> bool {
+    let path = attr.path();
+    let (Some(home), Some(last)) = (path.segments.first(), path.segments.last()) else {
+        return false;
+    };
+    let is_at_home = path.segments.len() == 1 || home.ident == "process_runtime";
+    is_at_home
+        && [Kind::Process, Kind::Stage]
+            .iter()
+            .any(|kind| last.ident == kind.attribute())
+}

@@ -1,0 +1,78 @@
+//! What `check` hands to `expand`: everything valid, nothing left to decide that could fail.
+
+use proc_macro2::{Ident, TokenStream};
+use process_model::Record;
+use syn::{Attribute, Expr, ExprPath, Path, Type};
+
+use crate::context::Sigil;
+use crate::pattern::Arm;
+use crate::returns::Returns;
+use crate::tail::Tail;
+
+/// An instrumented function, but for the function itself.
+pub(crate) struct Model {
+    /// The definition; its place is for the compiler to add.
+    pub(crate) record: Record,
+    /// The function's name within its module, as `Type::method` where that was said.
+    pub(crate) handler: String,
+    /// The path of the runtime crate.
+    pub(crate) runtime: Path,
+    /// Context taken at entry.
+    pub(crate) entries: Vec<Put>,
+    /// Context declared for `record!`.
+    pub(crate) later: Vec<Ident>,
+    pub(crate) judging: Judging,
+    pub(crate) shape: Shape,
+}
+
+/// One value of context that is taken at entry.
+pub(crate) struct Put {
+    pub(crate) key: String,
+    pub(crate) value: Expr,
+    pub(crate) sigil: Sigil,
+    /// The conditions of the argument that it is taken from.
+    pub(crate) cfgs: Vec<Attribute>,
+}
+
+/// How a return becomes an outcome.
+pub(crate) enum Judging {
+    /// `outcome` decides alone.
+    Outcome {
+        verdict: ExprPath,
+        error_type: Option<ExprPath>,
+    },
+    /// The type decides, with exceptions.
+    Rules(Rules),
+}
+
+/// The exceptions from what the type decides.
+pub(crate) struct Rules {
+    pub(crate) rejects: Vec<Arm>,
+    pub(crate) fails: Vec<Arm>,
+    pub(crate) degraded: Option<ExprPath>,
+    pub(crate) error_type: Option<ExprPath>,
+}
+
+impl Rules {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rejects.is_empty()
+            && self.fails.is_empty()
+            && self.degraded.is_none()
+            && self.error_type.is_none()
+    }
+}
+
+/// How the run is wrapped around the body.
+pub(crate) enum Shape {
+    /// `async fn`: the run is its future.
+    Async { body: TokenStream, returns: Returns },
+    /// A plain function: the run is its call.
+    Sync { body: TokenStream, returns: Returns },
+    /// A function that may return a boxed future: the type decides whether the run is the call or the
+    /// future.
+    ByType { body: TokenStream, returns: Type },
+    /// A function that ends in an async block: the run is that block.
+    Tail { tail: Tail, output: Returns },
+    /// A function that returns `impl Future` from something else than a block: the run is that future.
+    Future { body: TokenStream, output: Returns },
+}

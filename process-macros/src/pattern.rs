@@ -1,0 +1,129 @@
+//! The patterns of `rejects(…)` and `fails(…)`. A bare name or `_` is refused: it matches everything, which
+//! is what a mistyped variant would do.
+
+use proc_macro2::{Group, TokenStream};
+use quote::{ToTokens, quote};
+use syn::parse::ParseStream;
+use syn::{Expr, Pat, Result, Token, Type};
+
+use crate::entries;
+use crate::errors::Errors;
+use crate::keys::Key;
+
+/// One pattern, as an arm of a `match`.
+pub(crate) struct Arm {
+    /// `as Type:` before the pattern: the type that is looked for in the error's chain.
+    pub(crate) within: Option<Type>,
+    pub(crate) pattern: Pat,
+    pub(crate) guard: Option<Expr>,
+}
+
+impl Arm {
+    /// `pattern if guard`
+    pub(crate) fn head(&self) -> TokenStream {
+        let Arm { pattern, guard, .. } = self;
+        match guard {
+            None => pattern.to_token_stream(),
+            Some(guard) => quote!(#pattern if #guard),
+        }
+    }
+
+    /// The arm as it was written.
+    pub(crate) fn written(&self) -> String {
+        let head = self.head();
+        crate::text::written(match &self.within {
+            None => head,
+            Some(within) => quote!(as #within: #head),
+        })
+    }
+}
+
+// Input:  (Error::Empty | Error::Long, Error::Http(code) if *code < 500, as AuthError: AuthError::Expired)
+// Output: three `Arm`s
+pub(crate) fn read(key: Key, list: &Group, errors: &Errors) -> Vec<Arm> {
+    let refuse = |tokens: TokenStream, error: syn::Error| {
+        errors
+            .at(tokens, format!("this is no pattern of `{}`", key.name()))
+            .help(format!("write patterns like `{}`", key.example()))
+            .note(error);
+    };
+    let arms = entries::read(list, |input| parse(key, input), refuse);
+    for arm in &arms {
+        check(key, arm, errors);
+    }
+    arms
+}
+
+fn parse(key: Key, input: ParseStream<'_>) -> Result<Arm> {
+    let within = match input.parse::<Option<Token![as]>>()? {
+        Some(keyword) if key == Key::Fails => {
+            let why = "only `rejects` looks for a type in the error's chain";
+            return Err(syn::Error::new_spanned(keyword, why));
+        }
+        Some(_) => {
+            let within = input.parse()?;
+            input.parse::<Token![:]>()?;
+            Some(within)
+        }
+        None => None,
+    };
+    let pattern = Pat::parse_multi_with_leading_vert(input)?;
+    let guard = match input.parse::<Option<Token![if]>>()? {
+        Some(_) => Some(input.parse()?),
+        None => None,
+    };
+    Ok(Arm {
+        within,
+        pattern,
+        guard,
+    })
+}
+
+fn check(key: Key, arm: &Arm, errors: &Errors) {
+    let Some(catch_all) = catch_all(&arm.pattern) else {
+        return;
+    };
+    let name = match catch_all {
+        Pat::Ident(name) => name.ident.to_string(),
+        _ => String::new(),
+    };
+    let looks_like_a_variant = name.starts_with(char::is_uppercase);
+    // A guard, or a type looked for, narrows what the name catches, so the name is meant.
+    let narrowed = arm.guard.is_some() || (arm.within.is_some() && name.is_empty());
+    if narrowed && !looks_like_a_variant {
+        return;
+    }
+    let everything = match key {
+        Key::Fails => "every return",
+        _ => "every error",
+    };
+    let mistake = errors.at(
+        catch_all,
+        format!("`{}` catches {everything}", catch_all.to_token_stream()),
+    );
+    if looks_like_a_variant {
+        mistake
+            .help(format!("write the variant with its type: `Type::{name}`"))
+            .note("a name alone is a new variable to a pattern, even where a variant is called the same");
+    } else {
+        mistake.help(format!(
+            "name what is meant, as in `{}`, or add a guard: `error if condition(error)`",
+            key.example()
+        ));
+    }
+}
+
+/// The part of a pattern that matches everything, if there is one.
+fn catch_all(pattern: &Pat) -> Option<&Pat> {
+    match pattern {
+        Pat::Wild(_) | Pat::Rest(_) => Some(pattern),
+        Pat::Ident(name) => match &name.subpat {
+            Some((_, within)) => catch_all(within),
+            None => (name.ident != "None").then_some(pattern),
+        },
+        Pat::Or(or) => or.cases.iter().find_map(catch_all),
+        Pat::Paren(paren) => catch_all(&paren.pat),
+        Pat::Reference(reference) => catch_all(&reference.pat),
+        _ => None,
+    }
+}

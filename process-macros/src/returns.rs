@@ -1,0 +1,208 @@
+//! What a return type says by its tokens alone: unit, never, a future, an open type. Types are decided on
+//! by the compiler; what stands here only saves it work, or is nowhere else to be had.
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{
+    AssocType, GenericArgument, GenericParam, Generics, PathArguments, ReturnType, Type,
+    TypeParamBound, TypePath, parse_quote,
+};
+
+/// What is known of the value that ends a run.
+#[derive(Clone)]
+pub(crate) enum Returns {
+    /// Nothing is written, or `()`.
+    Unit,
+    /// `!`
+    Never,
+    /// A type, each `impl Trait` in it erased to `_`.
+    Value(Box<Type>),
+}
+
+impl Returns {
+    pub(crate) fn of(output: &ReturnType) -> Self {
+        match output {
+            ReturnType::Default => Returns::Unit,
+            ReturnType::Type(_, ty) => Returns::of_type(ty),
+        }
+    }
+
+    pub(crate) fn of_type(ty: &Type) -> Self {
+        match bare(ty) {
+            Type::Never(_) => Returns::Never,
+            Type::Tuple(tuple) if tuple.elems.is_empty() => Returns::Unit,
+            ty => Returns::Value(Box::new(without_impl(ty))),
+        }
+    }
+}
+
+/// The type without the groups and parentheses around it, as a macro's `$ty` has.
+pub(crate) fn bare(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => bare(&group.elem),
+        Type::Paren(paren) => bare(&paren.elem),
+        ty => ty,
+    }
+}
+
+// Input:  Result<impl Display, Error>
+// Output: Result<_, Error>
+fn without_impl(ty: &Type) -> Type {
+    let mut ty = ty.clone();
+    if mentions(&ty, "impl") {
+        erase(&mut ty);
+    }
+    ty
+}
+
+fn erase(ty: &mut Type) {
+    if let Type::ImplTrait(_) = ty {
+        *ty = parse_quote!(_);
+    } else {
+        parts(ty).into_iter().for_each(erase);
+    }
+}
+
+/// Whether `impl` stands anywhere in a type.
+pub(crate) fn mentions_impl(ty: &Type) -> bool {
+    mentions(ty, "impl")
+}
+
+fn mentions(ty: &Type, word: &str) -> bool {
+    fn within(tokens: TokenStream, word: &str) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Ident(ident) => ident == word,
+            TokenTree::Group(group) => within(group.stream(), word),
+            _ => false,
+        })
+    }
+    within(ty.to_token_stream(), word)
+}
+
+/// The types that a type is made of. What a function type takes and gives is no part of the value.
+fn parts(ty: &mut Type) -> Vec<&mut Type> {
+    match ty {
+        Type::Array(array) => vec![&mut array.elem],
+        Type::Group(group) => vec![&mut group.elem],
+        Type::Paren(paren) => vec![&mut paren.elem],
+        Type::Ptr(pointer) => vec![&mut pointer.elem],
+        Type::Reference(reference) => vec![&mut reference.elem],
+        Type::Slice(slice) => vec![&mut slice.elem],
+        Type::Tuple(tuple) => tuple.elems.iter_mut().collect(),
+        Type::Path(path) => path_parts(path),
+        _ => Vec::new(),
+    }
+}
+
+fn path_parts(path: &mut TypePath) -> Vec<&mut Type> {
+    let of_self = path.qself.iter_mut().map(|qself| &mut *qself.ty);
+    let segments = path.path.segments.iter_mut();
+    let arguments = segments.flat_map(|segment| match &mut segment.arguments {
+        PathArguments::AngleBracketed(arguments) => arguments
+            .args
+            .iter_mut()
+            .filter_map(|argument| match argument {
+                GenericArgument::Type(ty) => Some(ty),
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    });
+    of_self.chain(arguments).collect()
+}
+
+/// `T` of `impl Future<Output = T>`.
+pub(crate) fn impl_future_output(ty: &Type) -> Option<Returns> {
+    match bare(ty) {
+        Type::ImplTrait(opaque) => output_of(&opaque.bounds),
+        _ => None,
+    }
+}
+
+/// `T` of `Pin<Box<dyn Future<Output = T>>>`.
+pub(crate) fn boxed_future_output(ty: &Type) -> Option<Returns> {
+    let boxed = only_argument(ty, "Pin")?;
+    match bare(only_argument(boxed, "Box")?) {
+        Type::TraitObject(object) => output_of(&object.bounds),
+        _ => None,
+    }
+}
+
+/// `T` of `name<T>`.
+fn only_argument<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
+    let Type::Path(path) = bare(ty) else {
+        return None;
+    };
+    let last = path.path.segments.last()?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
+    match arguments.args.first() {
+        Some(GenericArgument::Type(ty)) if last.ident == name => Some(ty),
+        _ => None,
+    }
+}
+
+fn output_of<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> Option<Returns> {
+    bounds.into_iter().find_map(|bound| {
+        let TypeParamBound::Trait(bound) = bound else {
+            return None;
+        };
+        let last = bound.path.segments.last()?;
+        let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+            return None;
+        };
+        let output = arguments.args.iter().find_map(|argument| match argument {
+            GenericArgument::AssocType(AssocType { ident, ty, .. }) if ident == "Output" => {
+                Some(ty)
+            }
+            _ => None,
+        });
+        output
+            .filter(|_| last.ident == "Future")
+            .map(Returns::of_type)
+    })
+}
+
+/// A future somewhere in `ty`, which a run around the call would not see.
+pub(crate) fn hidden_future(ty: &Type) -> Option<Type> {
+    fn search(ty: &mut Type) -> Option<Type> {
+        let bounds = match &*ty {
+            Type::ImplTrait(opaque) => Some(&opaque.bounds),
+            Type::TraitObject(object) => Some(&object.bounds),
+            _ => None,
+        };
+        if bounds.is_some_and(|bounds| output_of(bounds).is_some()) {
+            return Some(ty.clone());
+        }
+        parts(ty).into_iter().find_map(search)
+    }
+    if mentions(ty, "Future") {
+        search(&mut ty.clone())
+    } else {
+        None
+    }
+}
+
+/// Whether only the caller knows the type: a generic parameter, or an associated type.
+pub(crate) fn is_open(ty: &Type, generics: &Generics) -> bool {
+    let Type::Path(TypePath { qself, path, .. }) = bare(ty) else {
+        return false;
+    };
+    let is_parameter = |name: &syn::Ident| {
+        generics
+            .params
+            .iter()
+            .any(|param| matches!(param, GenericParam::Type(param) if param.ident == *name))
+    };
+    if let Some(qself) = qself {
+        return mentions(&qself.ty, "Self") || is_open(&qself.ty, generics);
+    }
+    let Some(first) = path.segments.first() else {
+        return false;
+    };
+    match path.segments.len() {
+        1 => is_parameter(&first.ident),
+        _ => is_parameter(&first.ident) || first.ident == "Self",
+    }
+}

@@ -1,0 +1,103 @@
+//! Which of the shapes a function has, and which cannot be wrapped.
+
+use proc_macro2::TokenStream;
+use syn::{ReturnType, Signature, Type};
+
+use crate::errors::Errors;
+use crate::keys::Kind;
+use crate::model::Shape;
+use crate::returns::{self, Returns};
+use crate::tail::Tail;
+
+/// Finds the shape of a function; `None` where it has none, which is told.
+pub(crate) fn find(
+    signature: &Signature,
+    body: &TokenStream,
+    kind: Kind,
+    errors: &Errors,
+) -> Option<Shape> {
+    if let Some(keyword) = &signature.constness {
+        report_const(keyword, kind, errors);
+        return None;
+    }
+    let body = body.clone();
+    let ReturnType::Type(_, written) = &signature.output else {
+        return Some(plain(signature, body, Returns::Unit));
+    };
+    if signature.asyncness.is_none() {
+        if let Some(output) = returns::impl_future_output(written) {
+            return Some(of_future(body, output));
+        }
+        if let Some(output) = returns::boxed_future_output(written) {
+            return Some(of_boxed_future(body, output, written));
+        }
+    }
+    if let Some(hidden) = returns::hidden_future(written) {
+        report_hidden_future(&hidden, kind, errors);
+        return None;
+    }
+    let returns = Returns::of(&signature.output);
+    match &returns {
+        Returns::Value(ty) if signature.asyncness.is_none() && may_be_a_boxed_future(written) => {
+            let returns = Type::clone(ty);
+            Some(Shape::ByType { body, returns })
+        }
+        _ => Some(plain(signature, body, returns)),
+    }
+}
+
+fn plain(signature: &Signature, body: TokenStream, returns: Returns) -> Shape {
+    match signature.asyncness {
+        Some(_) => Shape::Async { body, returns },
+        None => Shape::Sync { body, returns },
+    }
+}
+
+fn of_future(body: TokenStream, output: Returns) -> Shape {
+    match Tail::of(body.clone()) {
+        Some(tail) => Shape::Tail { tail, output },
+        None => Shape::Future { body, output },
+    }
+}
+
+fn of_boxed_future(body: TokenStream, output: Returns, written: &Type) -> Shape {
+    match Tail::of(body.clone()) {
+        Some(tail) => Shape::Tail { tail, output },
+        None => {
+            let returns = written.clone();
+            Shape::ByType { body, returns }
+        }
+    }
+}
+
+/// Whether a type can be an alias of a boxed future: a path that hides no `impl`.
+fn may_be_a_boxed_future(ty: &Type) -> bool {
+    matches!(returns::bare(ty), Type::Path(_) | Type::Macro(_)) && !returns::mentions_impl(ty)
+}
+
+fn report_const(keyword: &syn::Token![const], kind: Kind, errors: &Errors) {
+    errors
+        .at(
+            keyword,
+            format!(
+                "a `const fn` cannot be {}: it may run while compiling, where nothing is measured",
+                kind.noun()
+            ),
+        )
+        .help("remove `const`, or put the attribute on the function that calls this one");
+}
+
+fn report_hidden_future(future: &Type, kind: Kind, errors: &Errors) {
+    errors
+        .at(
+            future,
+            format!(
+                "{} would end when this future is handed out, before it has run",
+                kind.noun()
+            ),
+        )
+        .help(
+            "make the function `async`, return the future itself (`impl Future<Output = T>` or \
+             `Pin<Box<dyn Future<Output = T>>>`), or put the attribute on the function that awaits it",
+        );
+}

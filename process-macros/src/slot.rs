@@ -1,0 +1,167 @@
+//! Attribute tokens to [`Slot`]s: `key`, `key = tokens` or `key(tokens)`, split at commas. Nothing here
+//! knows which keys exist.
+
+use proc_macro2::{Delimiter, Group, Ident, Punct, TokenStream, TokenTree};
+
+use crate::errors::Errors;
+use crate::keys::Kind;
+
+/// One entry of an attribute.
+pub(crate) struct Slot {
+    pub(crate) key: Ident,
+    pub(crate) value: Value,
+}
+
+/// What stands after a key.
+pub(crate) enum Value {
+    /// `key`
+    Absent,
+    /// `key = tokens`
+    Assigned(Punct, TokenStream),
+    /// `key(tokens)`
+    List(Group),
+}
+
+/// Splits an attribute's tokens.
+// Input:  id = "greet", sla = "2s", context(who)
+// Output: [id | = | "greet"], [sla | = | "2s"], [context | (who)]
+pub(crate) fn split(tokens: TokenStream, kind: Kind, errors: &Errors) -> Vec<Slot> {
+    let mut slots = Vec::new();
+    for part in Parts::new(tokens) {
+        slots.extend(read(part, kind, errors));
+    }
+    slots
+}
+
+fn read(part: Part, kind: Kind, errors: &Errors) -> Option<Slot> {
+    let mut tokens = part.tokens.into_iter();
+    let first = tokens.next()?;
+    let TokenTree::Ident(key) = first else {
+        report_missing_key(&first, kind, errors);
+        return None;
+    };
+    if part.comma_is_missing {
+        errors
+            .at(&key, format!("a comma is missing before `{key}`"))
+            .help("separate the entries of an attribute by commas");
+    }
+    let value = match tokens.next() {
+        None => Value::Absent,
+        Some(TokenTree::Punct(equals)) if equals.as_char() == '=' => {
+            return Some(Slot {
+                key,
+                value: Value::Assigned(equals, tokens.collect()),
+            });
+        }
+        Some(TokenTree::Group(list)) if list.delimiter() == Delimiter::Parenthesis => {
+            Value::List(list)
+        }
+        Some(other) => {
+            report_unexpected(&other, &key, errors);
+            return None;
+        }
+    };
+    if let Some(rest) = tokens.next() {
+        report_unexpected(&rest, &key, errors);
+    }
+    Some(Slot { key, value })
+}
+
+fn report_missing_key(first: &TokenTree, kind: Kind, errors: &Errors) {
+    errors
+        .at(first, format!("`{first}` stands where a key is expected"))
+        .help("write `key = value` or `key(values)`, as in `id = \"place_order\"`")
+        .note(format_args!(
+            "the keys of `{}` are {}",
+            kind.attribute(),
+            kind.key_list()
+        ));
+}
+
+fn report_unexpected(token: &TokenTree, key: &Ident, errors: &Errors) {
+    errors
+        .at(
+            token,
+            format!("`{key}` is followed by `{token}`, which no entry has there"),
+        )
+        .help("write `key = value` or `key(values)`, separated by commas");
+}
+
+/// The tokens between two commas.
+struct Part {
+    tokens: Vec<TokenTree>,
+    comma_is_missing: bool,
+}
+
+/// Splits at the commas that are outside of `<…>` as well as of every bracket, and where a new entry
+/// clearly starts although its comma is missing.
+struct Parts {
+    tokens: std::iter::Peekable<std::vec::IntoIter<TokenTree>>,
+    ahead: Option<TokenTree>,
+}
+
+impl Parts {
+    fn new(tokens: TokenStream) -> Self {
+        let tokens: Vec<_> = tokens.into_iter().collect();
+        Parts {
+            tokens: tokens.into_iter().peekable(),
+            ahead: None,
+        }
+    }
+
+    /// Whether `ident` begins an entry: `= …` follows, and what stands before it is a whole value.
+    fn begins_an_entry(&mut self, ident: &TokenTree, before: &[TokenTree]) -> bool {
+        let whole = !matches!(before.last(), None | Some(TokenTree::Punct(_)));
+        let equals = |token: &TokenTree| matches!(token, TokenTree::Punct(p) if p.as_char() == '=' && p.spacing() == proc_macro2::Spacing::Alone);
+        whole
+            && before.len() > 1
+            && matches!(ident, TokenTree::Ident(_))
+            && self.tokens.peek().is_some_and(equals)
+    }
+}
+
+impl Iterator for Parts {
+    type Item = Part;
+
+    fn next(&mut self) -> Option<Part> {
+        let mut part = Part {
+            comma_is_missing: self.ahead.is_some(),
+            tokens: Vec::from_iter(self.ahead.take()),
+        };
+        let mut angles = Angles::default();
+        while let Some(token) = self.tokens.next() {
+            if angles.is_comma_outside(&token) {
+                return Some(part);
+            }
+            if self.begins_an_entry(&token, &part.tokens) {
+                self.ahead = Some(token);
+                return Some(part);
+            }
+            part.tokens.push(token);
+        }
+        (!part.tokens.is_empty()).then_some(part)
+    }
+}
+
+/// Follows `<` and `>` where they can only be brackets: after `::`, after `=`, and inside such a pair.
+#[derive(Default)]
+struct Angles {
+    depth: usize,
+    last: Option<char>,
+}
+
+impl Angles {
+    fn is_comma_outside(&mut self, token: &TokenTree) -> bool {
+        let this = match token {
+            TokenTree::Punct(punct) => Some(punct.as_char()),
+            _ => None,
+        };
+        match this {
+            Some('<') if self.depth > 0 || matches!(self.last, Some(':' | '=')) => self.depth += 1,
+            Some('>') if self.last != Some('-') => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        self.last = this;
+        this == Some(',') && self.depth == 0
+    }
+}

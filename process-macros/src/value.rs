@@ -1,0 +1,220 @@
+//! One typed value out of one slot: a text, a word, a number, a path, a list. Each says what it expected,
+//! with the key's own example, when something else is written.
+
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::{ExprPath, LitStr, Path, Token};
+
+use crate::errors::{Errors, Mistake};
+use crate::keys::Key;
+use crate::slot::{Slot, Value};
+
+/// A number as it was written.
+pub(crate) struct Number {
+    pub(crate) tokens: TokenStream,
+    pub(crate) text: String,
+}
+
+/// A slot whose key is known.
+pub(crate) struct Field<'a> {
+    pub(crate) key: Key,
+    pub(crate) slot: &'a Slot,
+    pub(crate) errors: &'a Errors,
+}
+
+impl Field<'_> {
+    /// `key = "text"`: not empty, no suffix.
+    pub(crate) fn text(&self) -> Option<LitStr> {
+        let tokens = self.assigned()?;
+        match syn::parse2::<LitStr>(tokens.clone()) {
+            Ok(text) if text.suffix().is_empty() && !text.value().trim().is_empty() => Some(text),
+            Ok(text) if text.suffix().is_empty() => {
+                self.mistake(&text, format!("`{}` is empty", self.name()));
+                None
+            }
+            _ => {
+                self.report_no_text(tokens);
+                None
+            }
+        }
+    }
+
+    /// `key = word`.
+    pub(crate) fn word(&self, words: &[&str]) -> Option<Ident> {
+        let tokens = self.assigned()?;
+        if let Ok(word) = syn::parse2::<Ident>(tokens.clone()) {
+            return Some(word);
+        }
+        let list = words.join("`, `");
+        let mistake = self
+            .errors
+            .at(tokens, format!("`{}` takes a word: `{list}`", self.name()));
+        let bare = written(tokens).replace('"', "");
+        if words.contains(&bare.as_str()) {
+            mistake.help(format!(
+                "write it without quotes: `{} = {bare}`",
+                self.name()
+            ));
+        } else {
+            self.with_example(mistake);
+        }
+        None
+    }
+
+    /// `key = 99.9`: whatever stands there, as one text, for the grammar of numbers to judge.
+    pub(crate) fn number(&self) -> Option<Number> {
+        let tokens = self.assigned()?;
+        let text = written(tokens);
+        let bare = text.trim_matches('"').trim_end_matches('%');
+        if bare != text {
+            self.errors
+                .at(tokens, format!("`{}` takes a bare number", self.name()))
+                .help(format!("write `{} = {bare}`", self.name()));
+            return None;
+        }
+        Some(Number {
+            tokens: tokens.clone(),
+            text,
+        })
+    }
+
+    /// `key = path::to::function`.
+    pub(crate) fn path(&self, role: &str) -> Option<ExprPath> {
+        let tokens = self.assigned()?;
+        let path = syn::parse2(tokens.clone());
+        self.or_no_path(tokens, path, role)
+    }
+
+    /// `key = path::to::module`.
+    pub(crate) fn module_path(&self) -> Option<Path> {
+        let tokens = self.assigned()?;
+        let path = Path::parse_mod_style.parse2(tokens.clone());
+        self.or_no_path(tokens, path, "a crate or module")
+    }
+
+    fn or_no_path<P>(&self, tokens: &TokenStream, path: syn::Result<P>, role: &str) -> Option<P> {
+        if path.is_err() {
+            let problem = format!("`{}` takes the path of {role}", self.name());
+            self.mistake(tokens, problem);
+        }
+        path.ok()
+    }
+
+    /// `key("text", "text")`: at least one.
+    pub(crate) fn texts(&self) -> Option<Vec<LitStr>> {
+        let read = |input: ParseStream<'_>| {
+            let texts = input.parse_terminated(<LitStr as Parse>::parse, Token![,])?;
+            Ok(Vec::from_iter(texts))
+        };
+        let list = self.list()?;
+        match read.parse2(list.stream()) {
+            Ok(texts) => Some(texts),
+            Err(_) => {
+                let problem = format!("`{}` takes a list of string literals", self.name());
+                self.mistake(list.stream(), problem);
+                None
+            }
+        }
+    }
+
+    /// `key(…)` with something between the parentheses.
+    pub(crate) fn list(&self) -> Option<&Group> {
+        match &self.slot.value {
+            Value::List(list) if !list.stream().is_empty() => Some(list),
+            Value::List(list) => {
+                self.mistake(list, format!("`{}` lists nothing", self.name()));
+                None
+            }
+            _ => {
+                self.report_wrong_form();
+                None
+            }
+        }
+    }
+
+    fn assigned(&self) -> Option<&TokenStream> {
+        match &self.slot.value {
+            Value::Assigned(_, tokens) if !tokens.is_empty() => Some(tokens),
+            Value::Assigned(equals, _) => {
+                self.mistake(equals, format!("`{}` has no value", self.name()));
+                None
+            }
+            _ => {
+                self.report_wrong_form();
+                None
+            }
+        }
+    }
+
+    fn report_wrong_form(&self) {
+        let problem = match &self.slot.value {
+            Value::Absent => format!("`{}` has no value", self.name()),
+            Value::Assigned(..) => format!("`{}` takes a list in parentheses", self.name()),
+            Value::List(_) => format!("`{}` takes its value after `=`", self.name()),
+        };
+        self.mistake(&self.slot.key, problem);
+    }
+
+    fn report_no_text(&self, tokens: &TokenStream) {
+        let mistake = self
+            .errors
+            .at(tokens, format!("`{}` takes a string literal", self.name()));
+        let text = written(tokens);
+        if self.is_right_in_quotes(&text) {
+            mistake.help(format!(
+                "write it in quotes: `{} = \"{text}\"`",
+                self.name()
+            ));
+        } else if let Some(refusal) = self.refusal_in_quotes(&text) {
+            mistake.help(refusal);
+        } else {
+            self.with_example(mistake).note(
+                "the record is written into the binary while compiling, so a constant or a macro cannot be read here",
+            );
+        }
+    }
+
+    fn is_right_in_quotes(&self, text: &str) -> bool {
+        match self.key {
+            Key::Id | Key::Process => process_model::grammar::check_id(text).is_ok(),
+            Key::Version => process_model::grammar::check_version(text).is_ok(),
+            Key::Sla => process_model::Sla::parse(text).is_ok(),
+            _ => text.chars().all(char::is_alphanumeric) && text.starts_with(char::is_lowercase),
+        }
+    }
+
+    /// What the grammar would say to a number without quotes.
+    fn refusal_in_quotes(&self, text: &str) -> Option<String> {
+        let number = text.starts_with(|c: char| c.is_ascii_digit());
+        let refusal = match self.key {
+            Key::Version if number => process_model::grammar::check_version(text).err(),
+            Key::Sla if number => process_model::Sla::parse(text).err(),
+            _ => None,
+        };
+        refusal.map(|refusal| refusal.help().to_owned())
+    }
+
+    fn mistake(&self, place: impl ToTokens, problem: String) {
+        self.with_example(self.errors.at(place, problem));
+    }
+
+    fn with_example<'m>(&self, mistake: Mistake<'m>) -> Mistake<'m> {
+        mistake.help(format!("write it like `{}`", self.key.example()))
+    }
+
+    fn name(&self) -> &'static str {
+        self.key.name()
+    }
+}
+
+/// Tokens without the spaces between them: how a short value was most likely typed.
+fn written(tokens: &TokenStream) -> String {
+    let flat = tokens.clone().into_iter().map(|token| match token {
+        TokenTree::Group(group) if group.delimiter() == proc_macro2::Delimiter::None => {
+            written(&group.stream())
+        }
+        token => token.to_string(),
+    });
+    flat.collect()
+}

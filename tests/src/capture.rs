@@ -1,0 +1,187 @@
+//! Every span and event that a subscriber of the test's own saw, with no global state.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Dispatch, Event, Level, Subscriber, dispatcher};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::registry::{LookupSpan, Registry};
+
+/// The fields of a span or event, as text.
+pub type Fields = BTreeMap<String, String>;
+
+/// A layer that keeps everything.
+#[derive(Clone, Debug, Default)]
+pub struct Capture(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    spans: Vec<Span>,
+    loose: Vec<Fields>,
+}
+
+/// A span.
+#[derive(Clone, Debug)]
+pub struct Span {
+    /// Its name.
+    pub name: &'static str,
+    /// Its target.
+    pub target: String,
+    /// Its level.
+    pub level: Level,
+    /// The name of the span around it.
+    pub parent: Option<&'static str>,
+    /// Where that is among all spans.
+    pub parent_at: Option<usize>,
+    /// What it was opened with, and what was recorded since.
+    pub fields: Fields,
+    /// The events inside of it, each with its level and fields.
+    pub events: Vec<(Level, Fields)>,
+    /// Whether nobody holds it any more.
+    pub closed: bool,
+}
+
+/// The place of a span among all.
+struct Place(usize);
+
+impl Capture {
+    /// Nothing yet.
+    pub fn new() -> Capture {
+        Capture::default()
+    }
+
+    /// A capture that is the subscriber of this thread for as long as the guard lives.
+    pub fn installed() -> (Capture, dispatcher::DefaultGuard) {
+        let capture = Capture::new();
+        let guard = dispatcher::set_default(&capture.dispatch());
+        (capture, guard)
+    }
+
+    /// A subscriber that does nothing else.
+    pub fn dispatch(&self) -> Dispatch {
+        Dispatch::new(Registry::default().with(self.clone()))
+    }
+
+    /// Every span so far, in the order opened.
+    pub fn spans(&self) -> Vec<Span> {
+        self.kept().spans.clone()
+    }
+
+    /// The only span of this name.
+    ///
+    /// # Panics
+    /// If there is none, or more than one.
+    #[track_caller]
+    pub fn only(&self, name: &str) -> Span {
+        let named = self.named(name);
+        let [span] = &named[..] else {
+            panic!(
+                "{} spans are named {name}: {:#?}",
+                named.len(),
+                self.spans()
+            )
+        };
+        span.clone()
+    }
+
+    /// The spans of this name.
+    pub fn named(&self, name: &str) -> Vec<Span> {
+        self.spans()
+            .into_iter()
+            .filter(|span| span.name == name)
+            .collect()
+    }
+
+    /// Events outside of all spans.
+    pub fn loose_events(&self) -> Vec<Fields> {
+        self.kept().loose.clone()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Span {
+    /// A field that was set.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields.get(name).map(String::as_str)
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Capture {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let parent = span.parent();
+        let parent_at = parent
+            .as_ref()
+            .and_then(|parent| Some(parent.extensions().get::<Place>()?.0));
+        let mut fields = Texts(Fields::new());
+        attributes.record(&mut fields);
+        let mut kept = self.kept();
+        span.extensions_mut().insert(Place(kept.spans.len()));
+        kept.spans.push(Span {
+            name: span.name(),
+            target: span.metadata().target().to_owned(),
+            level: *span.metadata().level(),
+            parent: parent.map(|parent| parent.name()),
+            parent_at,
+            fields: fields.0,
+            events: Vec::new(),
+            closed: false,
+        });
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let place = place(&context, id);
+        let mut fields = Texts(Fields::new());
+        values.record(&mut fields);
+        if let Some(place) = place {
+            self.kept().spans[place].fields.extend(fields.0);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut fields = Texts(Fields::new());
+        event.record(&mut fields);
+        let place = context
+            .event_span(event)
+            .and_then(|span| Some(span.extensions().get::<Place>()?.0));
+        match place {
+            Some(place) => self.kept().spans[place]
+                .events
+                .push((*event.metadata().level(), fields.0)),
+            None => self.kept().loose.push(fields.0),
+        }
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        if let Some(place) = place(&context, &id) {
+            let span = &mut self.kept().spans[place];
+            assert!(!span.closed, "{} is closed twice", span.name);
+            span.closed = true;
+        }
+    }
+}
+
+fn place<S: Subscriber + for<'a> LookupSpan<'a>>(
+    context: &Context<'_, S>,
+    id: &Id,
+) -> Option<usize> {
+    Some(context.span(id)?.extensions().get::<Place>()?.0)
+}
+
+struct Texts(Fields);
+
+impl Visit for Texts {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}"));
+    }
+}

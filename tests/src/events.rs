@@ -1,0 +1,158 @@
+//! A Sentry client of the test's own: what it would have sent, kept in memory.
+
+use std::sync::Arc;
+
+use process_runtime::sentry::Integration;
+use sentry::protocol::{Context, EnvelopeItem, Event, Transaction, Value};
+use sentry::test::TestTransport;
+use sentry::{Client, ClientOptions, Envelope, Hub, HubSwitchGuard};
+
+/// A hub with a client, whose transport keeps everything.
+#[derive(Clone)]
+pub struct Inbox {
+    hub: Arc<Hub>,
+    transport: Arc<TestTransport>,
+}
+
+/// What a client sent.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// Errors, messages, warnings.
+    pub events: Vec<Event<'static>>,
+    /// Transactions.
+    pub transactions: Vec<Transaction<'static>>,
+    /// All of it, as on the wire.
+    pub wire: String,
+}
+
+impl Inbox {
+    /// A client with this crate's integration alone.
+    pub fn new() -> Inbox {
+        Inbox::of(ClientOptions::new().add_integration(Integration))
+    }
+
+    /// A client with these options, its transport aside.
+    pub fn of(options: ClientOptions) -> Inbox {
+        let transport = TestTransport::new();
+        let options = options
+            .dsn("https://public@sentry.invalid/1")
+            .transport(transport.clone());
+        let client = Arc::new(Client::with_options(options));
+        Inbox {
+            hub: Arc::new(Hub::new(Some(client), Arc::default())),
+            transport,
+        }
+    }
+
+    /// A client as `sentry::init` makes it, with the default integrations: Sentry's panic hook is one.
+    pub fn with_defaults(options: ClientOptions) -> Inbox {
+        let transport = TestTransport::new();
+        let options = options
+            .dsn("https://public@sentry.invalid/1")
+            .transport(transport.clone());
+        let client = Arc::new(Client::with_options(sentry::apply_defaults(options)));
+        Inbox {
+            hub: Arc::new(Hub::new(Some(client), Arc::default())),
+            transport,
+        }
+    }
+
+    /// Makes this thread's hub the one with the client, for as long as the guard lives.
+    #[must_use = "the hub is current for as long as the guard lives"]
+    pub fn bind(&self) -> HubSwitchGuard {
+        HubSwitchGuard::new(Arc::clone(&self.hub))
+    }
+
+    /// A client with this crate's integration, bound to this thread.
+    pub fn bound() -> (Inbox, HubSwitchGuard) {
+        let inbox = Inbox::new();
+        let guard = inbox.bind();
+        (inbox, guard)
+    }
+
+    /// The hub.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// What was sent since the last call.
+    pub fn take(&self) -> Sent {
+        let mut sent = Sent::default();
+        for envelope in self.transport.fetch_and_clear_envelopes() {
+            sent.add(&envelope);
+        }
+        sent
+    }
+
+    /// The events that were sent since the last call.
+    pub fn events(&self) -> Vec<Event<'static>> {
+        self.take().events
+    }
+
+    /// The only event since the last call.
+    ///
+    /// # Panics
+    /// If there was none, or more than one.
+    #[track_caller]
+    pub fn only_event(&self) -> Event<'static> {
+        let mut events = self.events();
+        assert_eq!(events.len(), 1, "{events:#?}");
+        events.remove(0)
+    }
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Inbox::new()
+    }
+}
+
+impl Sent {
+    fn add(&mut self, envelope: &Envelope) {
+        let mut wire = Vec::new();
+        envelope
+            .to_writer(&mut wire)
+            .expect("memory takes everything");
+        self.wire.push_str(&String::from_utf8_lossy(&wire));
+        for item in envelope.items() {
+            match item {
+                EnvelopeItem::Event(event) => self.events.push((**event).clone()),
+                EnvelopeItem::Transaction(transaction) => {
+                    self.transactions.push((**transaction).clone())
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A value in the context block `process`.
+pub fn in_block<'a>(event: &'a Event<'_>, key: &str) -> Option<&'a Value> {
+    match event.contexts.get("process")? {
+        Context::Other(block) => block.get(key),
+        _ => None,
+    }
+}
+
+/// A tag.
+pub fn tag<'a>(event: &'a Event<'_>, name: &str) -> Option<&'a str> {
+    event.tags.get(name).map(String::as_str)
+}
+
+/// The texts of the exceptions, in the order of the event: the innermost first.
+pub fn exception_texts(event: &Event<'_>) -> Vec<String> {
+    event
+        .exception
+        .iter()
+        .map(|exception| exception.value.clone().unwrap_or_default())
+        .collect()
+}
+
+/// The texts of the breadcrumbs.
+pub fn breadcrumbs(event: &Event<'_>) -> Vec<String> {
+    event
+        .breadcrumbs
+        .iter()
+        .filter_map(|breadcrumb| breadcrumb.message.clone())
+        .collect()
+}

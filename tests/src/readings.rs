@@ -1,0 +1,227 @@
+//! An OpenTelemetry meter provider whose readings stay in memory, flattened to what a backend stores.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
+
+/// A provider that is read only when a test asks.
+#[derive(Debug)]
+pub struct Readings {
+    exporter: InMemoryMetricExporter,
+    provider: SdkMeterProvider,
+}
+
+/// One instrument at one collection.
+#[derive(Clone, Debug)]
+pub struct Instrument {
+    /// Its unit.
+    pub unit: String,
+    /// What it is.
+    pub kind: Kind,
+    /// One for each set of attributes.
+    pub points: Vec<Point>,
+}
+
+/// What an instrument is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It only rises.
+    Counter,
+    /// It rises and falls, and can be added up.
+    UpDownCounter,
+    /// It cannot be added up.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
+/// One series.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// Its attributes, as text.
+    pub attributes: BTreeMap<String, String>,
+    /// Its value; for a histogram, how many samples it has.
+    pub value: i64,
+    /// The sum of a histogram.
+    pub sum: f64,
+    /// The boundaries of a histogram.
+    pub bounds: Vec<f64>,
+    /// Its buckets, one more than boundaries.
+    pub buckets: Vec<u64>,
+}
+
+/// Every instrument of one collection, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Collected {
+    /// The instruments.
+    pub instruments: BTreeMap<String, Instrument>,
+    /// All that was exported, as `Debug` shows it.
+    pub text: String,
+}
+
+impl Readings {
+    /// A provider of its own.
+    pub fn new() -> Readings {
+        let exporter = InMemoryMetricExporter::default();
+        let reader =
+            PeriodicReader::builder(exporter.clone()).with_interval(Duration::from_secs(86_400));
+        let provider = SdkMeterProvider::builder()
+            .with_reader(reader.build())
+            .build();
+        Readings { exporter, provider }
+    }
+
+    /// The provider.
+    pub fn provider(&self) -> &SdkMeterProvider {
+        &self.provider
+    }
+
+    /// Collects now.
+    pub fn collect(&self) -> Collected {
+        self.exporter.reset();
+        self.provider
+            .force_flush()
+            .expect("memory takes everything");
+        let mut collected = Collected::default();
+        for exported in self
+            .exporter
+            .get_finished_metrics()
+            .expect("memory is readable")
+        {
+            collected.text.push_str(&format!("{exported:?}"));
+            for scope in exported.scope_metrics() {
+                for metric in scope.metrics() {
+                    collected
+                        .instruments
+                        .insert(metric.name().to_owned(), Instrument::of(metric));
+                }
+            }
+        }
+        collected
+    }
+}
+
+impl Default for Readings {
+    fn default() -> Self {
+        Readings::new()
+    }
+}
+
+impl Collected {
+    /// An instrument.
+    ///
+    /// # Panics
+    /// If there is none of that name.
+    #[track_caller]
+    pub fn instrument(&self, name: &str) -> &Instrument {
+        let known = || self.instruments.keys().collect::<Vec<_>>();
+        self.instruments
+            .get(name)
+            .unwrap_or_else(|| panic!("no instrument {name} among {:?}", known()))
+    }
+
+    /// The points of an instrument that belong to a process.
+    pub fn points(&self, name: &str, process: &str) -> Vec<Point> {
+        let is_its = |point: &&Point| {
+            point
+                .attributes
+                .get("critical_process.id")
+                .is_some_and(|id| id == process)
+        };
+        let points = self
+            .instruments
+            .get(name)
+            .map(|instrument| &instrument.points[..])
+            .unwrap_or_default();
+        points.iter().filter(is_its).cloned().collect()
+    }
+
+    /// The value of the series of a process that has these attributes beside its id, or 0.
+    pub fn value(&self, name: &str, process: &str, others: &[(&str, &str)]) -> i64 {
+        let mut attributes =
+            BTreeMap::from([("critical_process.id".to_owned(), process.to_owned())]);
+        attributes.extend(
+            others
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        let points = self.points(name, process);
+        points
+            .iter()
+            .find(|point| point.attributes == attributes)
+            .map_or(0, |point| point.value)
+    }
+}
+
+impl Point {
+    fn new<'a>(attributes: impl Iterator<Item = &'a KeyValue>, value: i64) -> Point {
+        let text = |attribute: &KeyValue| (attribute.key.to_string(), attribute.value.to_string());
+        let attributes = attributes.map(text).collect();
+        Point {
+            attributes,
+            value,
+            sum: 0.0,
+            bounds: Vec::new(),
+            buckets: Vec::new(),
+        }
+    }
+}
+
+impl Instrument {
+    fn of(metric: &Metric) -> Instrument {
+        let (kind, points) = match metric.data() {
+            AggregatedMetrics::F64(data) => points(data, |value| value as i64, |value| value),
+            AggregatedMetrics::U64(data) => {
+                points(data, |value| value as i64, |value| value as f64)
+            }
+            AggregatedMetrics::I64(data) => points(data, |value| value, |value| value as f64),
+        };
+        Instrument {
+            unit: metric.unit().to_owned(),
+            kind,
+            points,
+        }
+    }
+}
+
+fn points<T: Copy>(
+    data: &MetricData<T>,
+    value: impl Fn(T) -> i64,
+    sum: impl Fn(T) -> f64,
+) -> (Kind, Vec<Point>) {
+    match data {
+        MetricData::Sum(data) => {
+            let kind = if data.is_monotonic() {
+                Kind::Counter
+            } else {
+                Kind::UpDownCounter
+            };
+            let point = |point: &opentelemetry_sdk::metrics::data::SumDataPoint<T>| {
+                Point::new(point.attributes(), value(point.value()))
+            };
+            (kind, data.data_points().map(point).collect())
+        }
+        MetricData::Gauge(data) => {
+            let points = data.data_points();
+            (
+                Kind::Gauge,
+                points
+                    .map(|point| Point::new(point.attributes(), value(point.value())))
+                    .collect(),
+            )
+        }
+        MetricData::Histogram(data) => {
+            let points = data.data_points().map(|point| Point {
+                sum: sum(point.sum()),
+                bounds: point.bounds().collect(),
+                buckets: point.bucket_counts().collect(),
+                ..Point::new(point.attributes(), point.count() as i64)
+            });
+            (Kind::Histogram, points.collect())
+        }
+        MetricData::ExponentialHistogram(_) => panic!("an exponential histogram was not asked for"),
+    }
+}

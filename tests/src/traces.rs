@@ -1,0 +1,82 @@
+//! An OpenTelemetry tracer whose exported spans stay in memory, behind `tracing-opentelemetry`.
+
+use opentelemetry::Value;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracer, SdkTracerProvider, SpanData};
+use tracing::{Dispatch, Subscriber};
+use tracing_opentelemetry::OpenTelemetryLayer;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::{LookupSpan, Registry};
+
+/// A tracer and what it exported.
+#[derive(Debug)]
+pub struct Traces {
+    exporter: InMemorySpanExporter,
+    provider: SdkTracerProvider,
+}
+
+impl Traces {
+    /// Nothing yet.
+    pub fn new() -> Traces {
+        let exporter = InMemorySpanExporter::default();
+        let provider = SdkTracerProvider::builder()
+            .with_simple_exporter(exporter.clone())
+            .build();
+        Traces { exporter, provider }
+    }
+
+    /// The bridge to it.
+    pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(
+        &self,
+    ) -> OpenTelemetryLayer<S, SdkTracer> {
+        tracing_opentelemetry::layer().with_tracer(self.provider.tracer("tests"))
+    }
+
+    /// A subscriber with nothing but the bridge.
+    pub fn dispatch(&self) -> Dispatch {
+        Dispatch::new(Registry::default().with(self.layer()))
+    }
+
+    /// Every exported span, in the order ended.
+    pub fn spans(&self) -> Vec<SpanData> {
+        self.exporter
+            .get_finished_spans()
+            .expect("nothing was shut down")
+    }
+
+    /// The only exported span of this name.
+    ///
+    /// # Panics
+    /// If there is none, or more than one.
+    #[track_caller]
+    pub fn only(&self, name: &str) -> SpanData {
+        let mut named: Vec<_> = self
+            .spans()
+            .into_iter()
+            .filter(|span| span.name == name)
+            .collect();
+        assert_eq!(named.len(), 1, "spans named {name}: {named:#?}");
+        named.remove(0)
+    }
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Traces::new()
+    }
+}
+
+/// An attribute of an exported span.
+pub fn attribute(span: &SpanData, name: &str) -> Option<Value> {
+    let same = |attribute: &&opentelemetry::KeyValue| attribute.key.as_str() == name;
+    span.attributes
+        .iter()
+        .find(same)
+        .map(|attribute| attribute.value.clone())
+}
+
+/// Whether one exported span is the child of another.
+pub fn is_child(child: &SpanData, parent: &SpanData) -> bool {
+    child.span_context.trace_id() == parent.span_context.trace_id()
+        && child.parent_span_id == parent.span_context.span_id()
+}

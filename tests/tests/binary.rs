@@ -1,0 +1,146 @@
+//! What a shipped binary carries and how it ends: built with all optimisation, fat LTO, stripped, and with
+//! `panic = "abort"`.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use object::{Object, ObjectSection};
+use process_model::{ContextSource, Criticality, Record, wire};
+
+/// The fixture's binary; built once, in a target directory of its own so that no other build is disturbed.
+fn shipped() -> &'static PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+        let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("shipped");
+        let built = Command::new(env!("CARGO"))
+            .current_dir(&workspace)
+            .args([
+                "build",
+                "--quiet",
+                "--package",
+                "shipped",
+                "--profile",
+                "shipped",
+                "--target-dir",
+            ])
+            .arg(&target)
+            .env(
+                "RUSTFLAGS",
+                if cfg!(target_os = "linux") {
+                    "-Clink-arg=-Wl,--build-id"
+                } else {
+                    ""
+                },
+            )
+            .output()
+            .expect("cargo starts");
+        assert!(
+            built.status.success(),
+            "{}",
+            String::from_utf8_lossy(&built.stderr)
+        );
+        target
+            .join("shipped")
+            .join(format!("shipped{}", std::env::consts::EXE_SUFFIX))
+    })
+}
+
+fn run(how: &str) -> Output {
+    Command::new(shipped())
+        .arg(how)
+        .output()
+        .expect("the fixture starts")
+}
+
+#[test]
+fn a_stripped_binary_carries_every_record_and_its_build_id() {
+    let bytes = std::fs::read(shipped()).unwrap();
+    let file = object::File::parse(&*bytes).unwrap();
+    assert!(file.symbols().next().is_none(), "it is stripped");
+    let section = if cfg!(target_vendor = "apple") {
+        "__critproc"
+    } else {
+        "critproc"
+    };
+    let section = file.section_by_name(section).expect("the section is there");
+    let mut records = wire::decode_section(section.data().unwrap()).unwrap();
+    records.sort_by(|a, b| a.common().id.cmp(&b.common().id));
+    let ids: Vec<_> = records.iter().map(|record| &*record.common().id).collect();
+    assert_eq!(ids, ["ends_the_program", "last_words", "never_called"]);
+
+    let Record::Process(process) = &records[0] else {
+        panic!("{:?}", records[0])
+    };
+    assert_eq!(
+        (process.version.as_str(), process.sla.as_millis()),
+        ("3.1.4", 250)
+    );
+    assert_eq!(
+        (process.criticality, process.objective.to_string().as_str()),
+        (Criticality::Critical, "99.95")
+    );
+    assert_eq!(
+        (process.owner.as_deref(), process.runbook.as_deref()),
+        (Some("fixtures"), Some("docs/the-end.md"))
+    );
+    let common = &process.common;
+    assert_eq!(
+        (common.name.as_str(), common.description.as_str()),
+        ("The end", "Ends the program in one of many ways.")
+    );
+    assert_eq!(
+        (common.handler.as_str(), common.rejects.as_slice()),
+        ("shipped::end", &["std::fmt::Error".to_owned()][..])
+    );
+    assert!(
+        common.file.ends_with("main.rs") && common.line > 0,
+        "{}:{}",
+        common.file,
+        common.line
+    );
+    assert_eq!(common.depends_on, ["the_system"]);
+    let sources: Vec<_> = common
+        .context
+        .iter()
+        .map(|key| (key.name.as_str(), key.source))
+        .collect();
+    assert_eq!(
+        sources,
+        [
+            ("how", ContextSource::Entry),
+            ("exit_code", ContextSource::Later)
+        ]
+    );
+
+    if cfg!(target_os = "linux") {
+        assert!(file.build_id().unwrap().is_some(), "the build id is there");
+    }
+}
+
+#[test]
+fn a_run_that_exits_the_program_exits_it() {
+    let output = run("exit");
+    assert_eq!(output.status.code(), Some(7));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn under_abort_a_panic_aborts_as_it_would_without_the_attribute() {
+    let output = run("panic");
+    assert!(!output.status.success());
+    #[cfg(unix)]
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&output.status),
+        Some(6),
+        "SIGABRT"
+    );
+    assert!(String::from_utf8_lossy(&output.stderr).contains("as told"));
+}
+
+#[test]
+fn a_run_that_returns_is_counted_in_the_shipped_binary_too() {
+    let output = run("return");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "true 1\n");
+}

@@ -1,0 +1,302 @@
+//! What the registry lists, and what `validate` finds. The fixtures below are wrong on purpose.
+
+use process_model::{Record, wire};
+use process_runtime::definition::{ContextSource, Criticality};
+use process_runtime::registry::{self, Finding};
+use process_runtime::{critical_process, stage};
+
+/// Everything that can be said.
+///
+/// In two paragraphs.
+#[critical_process(
+    id = "complete",
+    version = "2.1.0-rc.1",
+    sla = "2m",
+    name = "The complete one",
+    criticality = critical,
+    owner = "council",
+    runbook = "docs/runbooks/complete.md",
+    objective = 99.5,
+    context(company, size = company.len(), inherit(user_id), later(model_count)),
+    rejects(Trouble::Yours, Trouble::Status(400..500)),
+    error_text = never,
+    depends_on("openrouter_api", "supabase_db"),
+    cancelled = bad,
+    handler = "Council::complete",
+)]
+fn complete(company: &str) -> Result<usize, Trouble> {
+    Ok(company.len())
+}
+
+#[derive(Debug)]
+enum Trouble {
+    Yours,
+    Status(u16),
+}
+
+#[critical_process(id = "plain", version = "0.1.0", sla = "1500ms")]
+fn plain() {}
+
+#[stage(
+    id = "synthesis",
+    process = "complete",
+    sla = "20s",
+    after("ranking", "answers")
+)]
+fn synthesis() {}
+
+#[stage(id = "answers", process = "complete", sla = "45s")]
+fn answers() {}
+
+#[stage(id = "ranking", process = "complete", after("answers"))]
+fn ranking() {}
+
+mod one {
+    #[process_runtime::critical_process(id = "twice", version = "1.0.0", sla = "1s")]
+    pub(super) fn twice() {}
+}
+
+mod other {
+    #[process_runtime::critical_process(id = "twice", version = "1.0.1", sla = "1s")]
+    pub(super) fn twice() {}
+}
+
+#[stage(id = "lost", process = "compleat")]
+fn lost() {}
+
+#[stage(id = "dangling", process = "plain", after("nothing"))]
+fn dangling() {}
+
+#[critical_process(id = "circular", version = "1.0.0", sla = "1s")]
+fn circular() {}
+
+#[stage(id = "hen", process = "circular", after("egg"))]
+fn hen() {}
+
+#[stage(id = "egg", process = "circular", after("hen"))]
+fn egg() {}
+
+#[critical_process(id = "too_short", version = "1.0.0", sla = "10s")]
+fn too_short() {}
+
+#[stage(id = "slow", process = "too_short", sla = "6s")]
+fn slow() {}
+
+#[stage(id = "slower", process = "too_short", sla = "5s", after("slow"))]
+fn slower() {}
+
+#[stage(id = "beside", process = "too_short", sla = "9s")]
+fn beside() {}
+
+#[test]
+fn all_is_sorted_by_id_and_the_same_each_time() {
+    let ids: Vec<_> = registry::all().map(|process| process.id()).collect();
+    let mut sorted = ids.clone();
+    sorted.sort_unstable();
+    assert_eq!(ids, sorted);
+    assert_eq!(
+        ids,
+        [
+            "circular",
+            "complete",
+            "plain",
+            "too_short",
+            "twice",
+            "twice"
+        ]
+    );
+}
+
+#[test]
+fn an_entry_has_everything_that_was_said() {
+    let process = registry::get("complete").unwrap();
+    assert_eq!(process.name(), "The complete one");
+    assert_eq!(
+        process.description(),
+        "Everything that can be said.\n\nIn two paragraphs."
+    );
+    assert_eq!(process.version(), "2.1.0-rc.1");
+    assert_eq!(process.handler(), "registry::Council::complete");
+    assert!(
+        process.signature().starts_with("fn complete(company"),
+        "{}",
+        process.signature()
+    );
+    assert!(process.file().ends_with("registry.rs"));
+    let lines: Vec<_> = include_str!("registry.rs").lines().collect();
+    assert!(
+        lines[process.line() as usize - 1].starts_with("fn complete("),
+        "line {}",
+        process.line()
+    );
+    assert_eq!(process.sla().as_secs(), 120);
+    assert_eq!(process.criticality(), Criticality::Critical);
+    assert_eq!(
+        (process.owner(), process.runbook()),
+        (Some("council"), Some("docs/runbooks/complete.md"))
+    );
+    assert_eq!(process.objective().to_string(), "99.5");
+    let context: Vec<_> = process
+        .context()
+        .iter()
+        .map(|key| (key.name.as_str(), key.source))
+        .collect();
+    assert_eq!(
+        context,
+        [
+            ("company", ContextSource::Entry),
+            ("size", ContextSource::Entry),
+            ("user_id", ContextSource::Inherit),
+            ("model_count", ContextSource::Later),
+        ]
+    );
+    assert_eq!(process.dependencies(), ["openrouter_api", "supabase_db"]);
+    let rejects: Vec<String> = process
+        .rejects()
+        .iter()
+        .map(|pattern| pattern.replace(' ', ""))
+        .collect();
+    assert_eq!(rejects, ["Trouble::Yours", "Trouble::Status(400..500)"]);
+    assert!(process.cancelled_is_bad());
+    let stages: Vec<_> = process.stages().iter().map(|stage| stage.id()).collect();
+    assert_eq!(stages, ["answers", "ranking", "synthesis"]);
+}
+
+#[test]
+fn what_was_not_said_has_the_documented_default() {
+    let process = registry::get("plain").unwrap();
+    assert_eq!((process.name(), process.description()), ("Plain", ""));
+    assert_eq!(
+        (
+            process.criticality(),
+            process.objective().to_string().as_str()
+        ),
+        (Criticality::High, "99.9")
+    );
+    assert_eq!((process.owner(), process.runbook()), (None, None));
+    assert_eq!(process.handler(), "registry::plain");
+    assert!(!process.cancelled_is_bad());
+}
+
+#[test]
+fn an_unknown_id_is_an_error_with_the_nearest() {
+    let error = registry::get("complet").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "no process `complet` is registered; did you mean `complete`?"
+    );
+    assert_eq!(
+        registry::stats("xyz").unwrap_err().to_string(),
+        "no process `xyz` is registered"
+    );
+}
+
+#[test]
+fn the_hash_tells_definitions_apart_and_survives_the_wire() {
+    let process = registry::get("complete").unwrap();
+    let frame = process.record().to_frame();
+    let [Record::Process(read)] = &wire::decode_section(&frame).unwrap()[..] else {
+        panic!()
+    };
+    assert_eq!(Record::Process(read.clone()), process.record());
+    assert_eq!(
+        Record::Process(read.clone()).definition_hash(),
+        process.hash()
+    );
+    let moved = Record::Process({
+        let mut moved = read.clone();
+        moved.common.line += 10;
+        moved.common.file = "elsewhere.rs".into();
+        moved
+    });
+    assert_eq!(moved.definition_hash(), process.hash());
+    let hashes: Vec<_> = registry::all()
+        .filter(|process| process.id() == "twice")
+        .map(|p| p.hash())
+        .collect();
+    assert_ne!(hashes[0], hashes[1]);
+}
+
+#[test]
+fn validate_finds_each_mistake_with_the_places_of_all_involved() {
+    registry::expect(["plain", "complet", "of_another_crate"]);
+    let findings = registry::validate();
+    let has = |wanted: &dyn Fn(&Finding) -> bool| {
+        findings.iter().filter(|finding| wanted(finding)).count()
+    };
+
+    assert_eq!(
+        has(
+            &|finding| matches!(finding, Finding::DuplicateProcess { id, places }
+            if id == "twice" && places.len() == 2 && places[0] != places[1])
+        ),
+        1
+    );
+    assert_eq!(
+        has(
+            &|finding| matches!(finding, Finding::UnknownProcess { stage, process, nearest: Some("complete"), .. }
+            if stage == "lost" && process == "compleat")
+        ),
+        1
+    );
+    assert_eq!(
+        has(
+            &|finding| matches!(finding, Finding::UnknownStage { stage, after, .. }
+            if stage == "dangling" && after == "nothing")
+        ),
+        1
+    );
+    assert_eq!(
+        has(
+            &|finding| matches!(finding, Finding::StageCycle { process, stages, places }
+            if process == "circular" && stages == &["egg", "hen"] && places.len() == 2)
+        ),
+        1
+    );
+    assert_eq!(
+        has(
+            &|finding| matches!(finding, Finding::StagesExceedSla { process, sum, stages, .. }
+            if process == "too_short" && sum.as_secs() == 11 && stages == &["slow", "slower"])
+        ),
+        1
+    );
+    assert_eq!(
+        has(
+            &|finding| matches!(finding, Finding::NotLinked { id, nearest: Some("complete") } if id == "complet")
+        ),
+        1
+    );
+    assert_eq!(
+        has(
+            &|finding| matches!(finding, Finding::NotLinked { id, .. } if id == "of_another_crate")
+        ),
+        1
+    );
+    assert_eq!(findings.len(), 7, "and nothing else: {findings:#?}");
+    for finding in &findings {
+        let line = finding.to_string();
+        assert!(!line.contains('\n') && line.len() > 40, "{line}");
+    }
+}
+
+#[test]
+fn functions_with_one_id_keep_their_own_account() {
+    one::twice();
+    other::twice();
+    other::twice();
+    // Which of the two is asked for is the first by place; that both exist is a finding.
+    assert_eq!(registry::stats("twice").unwrap().started, 1);
+}
+
+#[test]
+fn fixtures_run_like_any_other() {
+    assert_eq!(complete("acme").unwrap(), 4);
+    let _ = (Trouble::Yours, Trouble::Status(400));
+    for fixture in [
+        plain, synthesis, answers, ranking, lost, dangling, circular, hen, egg, too_short, slow,
+        slower, beside,
+    ] {
+        fixture();
+    }
+    assert_eq!(registry::stats("plain").unwrap().started, 1);
+}
