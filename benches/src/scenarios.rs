@@ -96,7 +96,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
         "`critical_process`",
         "Sentry bound",
         &ours::OURS,
-        Attached { sentry: Some(0.0), ..NOTHING },
+        Attached { sentry: Some(0.0), ours: Ours::Integrated, ..NOTHING },
     ),
     row(
         "ours/metrics",

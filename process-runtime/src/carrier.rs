@@ -21,24 +21,55 @@ use crate::observed::Observed;
 /// The scope that was current where the carrier was made. It can outlive its run: what runs in it then is
 /// still part of the same trace and has the same context, but no longer keeps anything of the run open.
 #[derive(Clone, Debug, Default)]
-pub struct Carrier(Option<Arc<Observed>>);
+pub struct Carrier {
+    observed: Option<Arc<Observed>>,
+    trace: Trace,
+}
+
+/// The OpenTelemetry span that was current, for when its `tracing` span is closed.
+#[derive(Clone, Debug, Default)]
+struct Trace {
+    #[cfg(feature = "metrics")]
+    span: Option<opentelemetry::trace::SpanContext>,
+}
 
 impl Carrier {
     /// Of the innermost run or scope of this thread; without one, a carrier that carries nothing.
     pub fn current() -> Carrier {
-        Carrier(frame::nearest())
+        Carrier {
+            observed: frame::nearest(),
+            trace: Trace::current(),
+        }
     }
 
     pub(crate) fn of(observed: Arc<Observed>) -> Carrier {
-        Carrier(Some(observed))
+        Carrier {
+            observed: Some(observed),
+            trace: Trace::default(),
+        }
     }
 
     /// Calls `f` in the carried scope.
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
-        match &self.0 {
-            Some(observed) => frame::within(observed.unit, Some(observed), || observed.visit(f)),
-            None => f(),
-        }
+        let Some(observed) = &self.observed else {
+            return f();
+        };
+        let run = observed.run_around();
+        let is_inside = run.as_ref().is_some_and(frame::is_inside);
+        frame::within(observed.unit, Some(observed), || {
+            // A thread that is inside of the run anyhow is inside of its span and hub.
+            if is_inside {
+                return f();
+            }
+            let span = run.as_ref().and_then(|run| run.visit_span());
+            let _trace = if span.is_none() {
+                self.trace.attach()
+            } else {
+                None
+            };
+            let _hub = observed.visit_hub();
+            f()
+        })
     }
 
     /// Polls `future`, and drops it, in the carried scope: `tokio::spawn(carrier.carry(work()))`.
@@ -47,6 +78,39 @@ impl Carrier {
             carrier: self,
             future: ManuallyDrop::new(future),
         }
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl Trace {
+    fn current() -> Trace {
+        use opentelemetry::trace::TraceContextExt;
+        let context = opentelemetry::Context::current();
+        let span = context.span().span_context().clone();
+        Trace {
+            span: span.is_valid().then_some(span),
+        }
+    }
+
+    fn attach(&self) -> Option<opentelemetry::ContextGuard> {
+        use opentelemetry::trace::TraceContextExt;
+        let span = self.span.clone()?;
+        Some(
+            opentelemetry::Context::current()
+                .with_remote_span_context(span)
+                .attach(),
+        )
+    }
+}
+
+#[cfg(not(feature = "metrics"))]
+impl Trace {
+    fn current() -> Trace {
+        Trace::default()
+    }
+
+    fn attach(&self) -> Option<()> {
+        None
     }
 }
 

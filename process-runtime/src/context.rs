@@ -22,9 +22,9 @@ use crate::observed::Observed;
 pub enum Value {
     /// A truth.
     Bool(bool),
-    /// A signed number.
+    /// A whole number.
     I64(i64),
-    /// An unsigned number.
+    /// A whole number that is too large for the former.
     U64(u64),
     /// A fraction.
     F64(f64),
@@ -68,8 +68,7 @@ macro_rules! numbers {
 
 numbers! {
     Bool: bool = bool;
-    I64: i64 = i8, i16, i32, i64;
-    U64: u64 = u8, u16, u32, u64;
+    I64: i64 = i8, i16, i32, i64, u8, u16, u32;
     F64: f64 = f32, f64;
 }
 
@@ -79,9 +78,16 @@ impl ContextValue for isize {
     }
 }
 
+impl ContextValue for u64 {
+    fn to_value(&self) -> Option<Value> {
+        // OpenTelemetry's numbers are signed.
+        Some(i64::try_from(*self).map_or(Value::U64(*self), Value::I64))
+    }
+}
+
 impl ContextValue for usize {
     fn to_value(&self) -> Option<Value> {
-        Some(Value::U64(*self as u64))
+        (*self as u64).to_value()
     }
 }
 

@@ -85,6 +85,13 @@ pub(crate) fn run_of(unit: &'static Unit) -> Option<Arc<Observed>> {
     unsafe { frame.observed.as_ref() }.cloned()
 }
 
+/// Whether the thread is inside of this run.
+pub(crate) fn is_inside(run: &Arc<Observed>) -> bool {
+    // SAFETY: as in `nearest`.
+    let mut all = frames().filter_map(|frame| unsafe { frame.observed.as_ref() });
+    all.any(|observed| Arc::ptr_eq(observed, run))
+}
+
 /// Whether the thread is inside of no run or scope at all.
 #[inline]
 pub(crate) fn is_outermost() -> bool {

@@ -103,14 +103,34 @@ impl Observed {
         later.push((name, value));
     }
 
-    /// Calls `f` inside of this scope's span and hub, where they are still open.
-    pub(crate) fn visit<R>(&self, f: impl FnOnce() -> R) -> R {
-        #[cfg(feature = "tracing")]
-        let _span = self.span.as_ref().and_then(|span| span.visit());
-        #[cfg(feature = "sentry")]
-        let _hub = self.sentry.enter();
-        f()
+    /// This run, or the one around this scope, while somebody still holds it.
+    pub(crate) fn run_around(self: &Arc<Self>) -> Option<Arc<Observed>> {
+        let mut run = Arc::clone(self);
+        while run.unit.is_none() {
+            run = run.parent.upgrade()?;
+        }
+        Some(run)
     }
+
+    /// Enters this run's span, while it is open.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn visit_span(&self) -> Option<crate::observe::span::Visit<'_>> {
+        self.span.as_ref()?.visit()
+    }
+
+    #[cfg(not(feature = "tracing"))]
+    pub(crate) fn visit_span(&self) -> Option<()> {
+        None
+    }
+
+    /// Makes this scope's Sentry hub the thread's.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn visit_hub(&self) -> Option<sentry_core::HubSwitchGuard> {
+        self.sentry.enter()
+    }
+
+    #[cfg(not(feature = "sentry"))]
+    pub(crate) fn visit_hub(&self) {}
 
     /// Whether what happens here can be sent to Sentry.
     pub(crate) fn has_hub(&self) -> bool {

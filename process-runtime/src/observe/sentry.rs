@@ -196,7 +196,7 @@ fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> Transactio
     span
 }
 
-/// Tells of the end of a run, inside of its span and hub.
+/// Tells of the end of a run.
 pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Ending<'_>, end: &End) {
     let link = &observed.sentry;
     finish_span(link, end);
@@ -208,7 +208,12 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
     if end.outcome.is_error() {
         let captured = match already_captured(link, ending, end) {
             Some(captured) => captured,
-            None => capture(unit, observed, hub, ending, end),
+            // Inside of the run's span, whose ids the event carries.
+            None => frame::within(Some(unit), Some(observed), || {
+                let _span = observed.visit_span();
+                let _hub = observed.visit_hub();
+                capture(unit, observed, hub, ending, end)
+            }),
         };
         if let Some(parent) = parent {
             *parent.sentry.failure() = Some(Captured {
@@ -426,14 +431,14 @@ pub(crate) fn overdue(unit: &'static Unit, observed: &Arc<Observed>, elapsed: Du
         ..Event::default()
     };
     frame::within(Some(unit), Some(observed), || {
-        observed.visit(|| {
-            describe_as(&mut event, unit, observed, None);
-            if let Some(Context::Other(block)) = event.contexts.get_mut(BLOCK) {
-                block.insert("elapsed_ms".into(), (elapsed.as_millis() as u64).into());
-                block.insert("late".into(), true.into());
-            }
-            hub.capture_event(event);
-        });
+        let _span = observed.visit_span();
+        let _hub = observed.visit_hub();
+        describe_as(&mut event, unit, observed, None);
+        if let Some(Context::Other(block)) = event.contexts.get_mut(BLOCK) {
+            block.insert("elapsed_ms".into(), (elapsed.as_millis() as u64).into());
+            block.insert("late".into(), true.into());
+        }
+        hub.capture_event(event);
     });
 }
 

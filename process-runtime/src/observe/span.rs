@@ -189,7 +189,7 @@ pub(crate) fn open(unit: &'static Unit, values: &Values) -> Option<SpanHandle> {
         return None;
     }
     dispatcher::get_default(|dispatch| {
-        let line = unit.definition.common().line;
+        let line = i64::from(unit.definition.common().line);
         with_fields(site, |fields| {
             let common = unit.definition.common();
             if let Some(process) = unit.process {

@@ -1,0 +1,37 @@
+"""Sentry's own normaliser judges events: JSON lines on standard input, complaints on standard output."""
+
+import json
+import sys
+
+from sentry_relay.processing import StoreNormalizer
+
+
+def complaints(event):
+    """What the normaliser would change or refuse of an event."""
+    normal = StoreNormalizer(project_id=1, enable_trimming=True).normalize_event(json.loads(json.dumps(event)))
+    for error in normal.get("errors") or []:
+        yield f"error: {error}"
+    if normal.get("_meta"):
+        yield f"changed: {json.dumps(normal['_meta'])}"
+    before = {key: str(value) for key, value in event["tags"].items()}
+    after = {key: value for key, value in normal["tags"] if key in before}
+    if before != after:
+        yield f"tags: {before} became {after}"
+    # An event without a level is an error by definition, and ours is then left out on the wire.
+    for part, default in (("fingerprint", None), ("level", "error"), ("transaction", None)):
+        if event.get(part, default) != normal.get(part):
+            yield f"{part}: {event.get(part)} became {normal.get(part)}"
+    block = event["contexts"]["process"]
+    for key, value in normal["contexts"]["process"].items():
+        if key != "type" and block.get(key) != value:
+            yield f"context {key}: {block.get(key)} became {value}"
+    for ids in ("trace_id", "span_id"):
+        if event["contexts"]["trace"][ids] != normal["contexts"]["trace"][ids]:
+            yield f"{ids} changed"
+
+
+lines = [line for line in sys.stdin if line.strip()]
+for line in lines:
+    for complaint in complaints(json.loads(line)):
+        print(complaint)
+print(f"judged {len(lines)}")
