@@ -124,7 +124,8 @@ pub(crate) fn measure(scratch: &Path, rounds: usize) -> Vec<Build> {
             many: Crate::generate(&workspace, attribute, MANY),
         })
         .collect();
-    let root = "[workspace]\nresolver = \"3\"\nmembers = [\"*-100\", \"*-300\"]\n";
+    let members: Vec<_> = builds.iter().flat_map(|build| [&build.few.package, &build.many.package]).collect();
+    let root = format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n");
     fs::write(workspace.join("Cargo.toml"), root).expect("target is writable");
     // The very versions that the other tables measure.
     fs::write(workspace.join("Cargo.lock"), include_str!("../Cargo.lock")).expect("target is writable");

@@ -63,10 +63,11 @@ fn main() -> ExitCode {
 
     let measured = match arguments[..] {
         [] => Measured {
-            rounds: rounds(),
-            footprint: footprint(),
-            instructions: instructions(),
+            // First, because it is what fails when something does.
             builds: builds(),
+            footprint: footprint(),
+            rounds: rounds(),
+            instructions: instructions(),
         },
         ["quick"] => Measured { rounds: Rounds::measure(QUICK_ROUNDS), footprint: footprint(), ..nothing() },
         ["costs"] => Measured { rounds: rounds(), ..nothing() },

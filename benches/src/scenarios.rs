@@ -76,6 +76,13 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     ),
     row("composed/exported", "composed by hand", "exported", &composed::COMPOSED, STACK),
     row(
+        "composed/told",
+        "composed by hand, with our span's fields",
+        "exported",
+        &composed::COMPOSED_TOLD,
+        STACK,
+    ),
+    row(
         "composed/no-sentry-layer",
         "composed by hand, without `sentry-tracing`",
         "exported",

@@ -65,10 +65,7 @@ impl Args {
             return None;
         };
         if self.has_seen(key) {
-            let mistake = errors.at(
-                &slot.key,
-                format!("`{name}` stands here for the second time"),
-            );
+            let mistake = errors.at(&slot.key, format!("`{name}` stands here for the second time"));
             match slot.value {
                 Value::List(_) => drop(mistake.help("join both lists into one")),
                 _ => drop(mistake.help("keep one of them")),
@@ -78,10 +75,7 @@ impl Args {
         let excluded = self.seen.iter().find(|seen| seen.excludes(key));
         if let Some(seen) = excluded {
             errors
-                .at(
-                    &slot.key,
-                    format!("`{name}` cannot stand beside `{}`", seen.name()),
-                )
+                .at(&slot.key, format!("`{name}` cannot stand beside `{}`", seen.name()))
                 .help("`outcome` judges the whole return by itself: leave one of them out");
         }
         let excluded = excluded.is_some();
@@ -103,9 +97,7 @@ impl Args {
             Key::Runbook => self.runbook = field.text(),
             Key::Objective => self.objective = field.number(),
             Key::Context => {
-                self.context = field
-                    .list()
-                    .map_or(Vec::new(), |list| context::read(list, field.errors));
+                self.context = field.list().map_or(Vec::new(), |list| context::read(list, field.errors));
             }
             Key::Rejects => self.rejects = arms(&field),
             Key::Fails => self.fails = arms(&field),
@@ -137,9 +129,7 @@ impl Args {
 }
 
 fn arms(field: &Field<'_>) -> Vec<Arm> {
-    field.list().map_or(Vec::new(), |list| {
-        pattern::read(field.key, list, field.errors)
-    })
+    field.list().map_or(Vec::new(), |list| pattern::read(field.key, list, field.errors))
 }
 
 /// Tells of an unknown key; the key that was probably meant.

@@ -4,8 +4,8 @@
 use proc_macro2::{Ident, Span};
 use process_model::grammar::{self, GrammarError};
 use process_model::{
-    Common, ContextKey, ContextSource, Criticality, ErrorText, Objective, ProcessRecord, Record,
-    Sla, StageRecord, nearest,
+    Common, ContextKey, ContextSource, Criticality, ErrorText, Objective, ProcessRecord, Record, Sla,
+    StageRecord, nearest,
 };
 use quote::ToTokens;
 use syn::ext::IdentExt;
@@ -41,10 +41,7 @@ pub(crate) fn check(kind: Kind, args: Args, function: &Function, errors: &Errors
         entries,
         later,
         judging: match args.outcome {
-            Some(verdict) => Judging::Outcome {
-                verdict,
-                error_type: args.error_type,
-            },
+            Some(verdict) => Judging::Outcome { verdict, error_type: args.error_type },
             None => Judging::Rules(Rules {
                 rejects: args.rejects,
                 fails: args.fails,
@@ -64,12 +61,9 @@ fn process(args: &Args, function: &Function, errors: &Errors) -> Option<ProcessR
     });
     let sla = sla(args, errors);
     let criticality = word(args.criticality.as_ref(), Criticality::parse, errors);
-    let objective = args
-        .objective
-        .as_ref()
-        .map_or(Some(Objective::default()), |number| {
-            accept(&number.tokens, Objective::parse(&number.text), errors)
-        });
+    let objective = args.objective.as_ref().map_or(Some(Objective::default()), |number| {
+        accept(&number.tokens, Objective::parse(&number.text), errors)
+    });
     let cancelled_is_bad = cancelled_is_bad(args.cancelled.as_ref(), errors);
     Some(ProcessRecord {
         common: common?,
@@ -90,18 +84,10 @@ fn stage(args: &Args, function: &Function, errors: &Errors) -> Option<StageRecor
     let after = ids(&args.after, errors);
     if let (Some(own), Some(position)) = (&args.id, after.iter().position(|id| args.is_id(id))) {
         errors
-            .at(
-                &args.after[position],
-                format!("stage `{}` comes after itself", own.value()),
-            )
+            .at(&args.after[position], format!("stage `{}` comes after itself", own.value()))
             .help("name the stages that must have ended before this one starts");
     }
-    Some(StageRecord {
-        common: common?,
-        process: process.flatten(),
-        sla: sla.flatten(),
-        after,
-    })
+    Some(StageRecord { common: common?, process: process.flatten(), sla: sla.flatten(), after })
 }
 
 impl Args {
@@ -117,10 +103,7 @@ fn common(args: &Args, function: &Function, errors: &Errors) -> Option<Common> {
     let written = |path: &Option<ExprPath>| path.as_ref().map(text);
     let id = id?;
     Some(Common {
-        name: args
-            .name
-            .as_ref()
-            .map_or_else(|| grammar::name_from_id(&id), trimmed),
+        name: args.name.as_ref().map_or_else(|| grammar::name_from_id(&id), trimmed),
         id,
         description: function.description(),
         context: args.context.iter().map(context_key).collect(),
@@ -160,9 +143,7 @@ fn ids(literals: &[LitStr], errors: &Errors) -> Vec<String> {
             continue;
         };
         if ids.contains(&id) {
-            errors
-                .at(literal, format!("`{id}` stands in this list twice"))
-                .help("keep one of them");
+            errors.at(literal, format!("`{id}` stands in this list twice")).help("keep one of them");
         } else {
             ids.push(id);
         }
@@ -180,16 +161,14 @@ fn word<T: Default>(
     parse: impl Fn(&str) -> Result<T, GrammarError>,
     errors: &Errors,
 ) -> Option<T> {
-    word.map_or(Some(T::default()), |word| {
-        accept(word, parse(&word.to_string()), errors)
-    })
+    word.map_or(Some(T::default()), |word| accept(word, parse(&word.to_string()), errors))
 }
 
 fn cancelled_is_bad(word: Option<&Ident>, errors: &Errors) -> bool {
     if let Some(word) = word.filter(|word| *word != "bad") {
-        errors
-            .at(word, format!("`cancelled` cannot be `{word}`"))
-            .help("write `cancelled = bad` to count every cancellation against the objective, or leave it out");
+        errors.at(word, format!("`cancelled` cannot be `{word}`")).help(
+            "write `cancelled = bad` to count every cancellation against the objective, or leave it out",
+        );
     }
     word.is_some()
 }
@@ -224,10 +203,7 @@ fn report_missing(kind: Kind, args: &Args, errors: &Errors) {
     // The call site is the attribute as a whole: what is missing has no tokens of its own.
     let attribute = Ident::new(kind.attribute(), Span::call_site());
     errors
-        .at(
-            attribute,
-            format!("`{}` lacks {}", kind.attribute(), names_in_text(&names)),
-        )
+        .at(attribute, format!("`{}` lacks {}", kind.attribute(), names_in_text(&names)))
         .help(format!("add `{}`", examples.join(", ")));
 }
 
@@ -248,10 +224,7 @@ fn report_open_return(args: &Args, function: &Function, errors: &Errors) {
         return;
     }
     errors
-        .at(
-            ty,
-            format!("what `{}` means is known to the caller alone", text(ty)),
-        )
+        .at(ty, format!("what `{}` means is known to the caller alone", text(ty)))
         .help("say how a run ended with `outcome = path`, a function `fn(&R) -> Verdict`");
 }
 
@@ -261,9 +234,7 @@ fn handler(written: Option<&LitStr>, function: &Function, errors: &Errors) -> St
         return name;
     };
     let handler = literal.value();
-    let is_path = handler
-        .split("::")
-        .all(|part| syn::parse_str::<Ident>(part).is_ok());
+    let is_path = handler.split("::").all(|part| syn::parse_str::<Ident>(part).is_ok());
     if !is_path {
         errors
             .at(literal, format!("`{handler}` is no path of a function"))
@@ -284,20 +255,10 @@ fn context(entries: Vec<Entry>, function: &Function, errors: &Errors) -> (Vec<Pu
             _ if !is_good => {}
             Source::Inherit => {}
             Source::Later => later.push(name),
-            Source::Expression(sigil, value) => puts.push(Put {
-                key,
-                value,
-                sigil,
-                cfgs: Vec::new(),
-            }),
+            Source::Expression(sigil, value) => puts.push(Put { key, value, sigil, cfgs: Vec::new() }),
             Source::Argument(sigil) => {
                 if let Some(binding) = argument(&name, &bindings, errors) {
-                    puts.push(Put {
-                        key,
-                        value: parse_quote!(#name),
-                        sigil,
-                        cfgs: binding.cfgs.clone(),
-                    });
+                    puts.push(Put { key, value: parse_quote!(#name), sigil, cfgs: binding.cfgs.clone() });
                 }
             }
         }
@@ -325,9 +286,7 @@ fn check_key(name: &Ident, source: &Source, seen: &[String], errors: &Errors) ->
     };
     let mistake = errors.at(name, refusal.problem()).help(refusal.help());
     if is_argument {
-        mistake.help(format!(
-            "or record the argument under another name: `name = {name}`"
-        ));
+        mistake.help(format!("or record the argument under another name: `name = {name}`"));
     }
     None
 }

@@ -44,10 +44,7 @@ pub(crate) enum Sigil {
 // Output: one `Entry` for each name
 pub(crate) fn read(list: &Group, errors: &Errors) -> Vec<Entry> {
     let refuse = |tokens: TokenStream, _| refuse(&tokens, errors);
-    let entries: Vec<_> = entries::read(list, parse, refuse)
-        .into_iter()
-        .flatten()
-        .collect();
+    let entries: Vec<_> = entries::read(list, parse, refuse).into_iter().flatten().collect();
     for entry in &entries {
         if let Source::Expression(_, value) = &entry.source {
             check_does_not_wait(value, errors);
@@ -64,10 +61,7 @@ fn check_does_not_wait(value: &Expr, errors: &Errors) {
     }
     if let Some(keyword) = words(tokens).find(|word| word == "await") {
         errors
-            .at(
-                keyword,
-                "context is taken before the run begins, so it cannot wait",
-            )
+            .at(keyword, "context is taken before the run begins, so it cannot wait")
             .help("declare the key as `later(name)`, and call `record!(name = value)` in the body");
     }
 }
@@ -105,10 +99,7 @@ fn parse_named_list(input: ParseStream<'_>) -> Result<Vec<Entry>> {
     let names;
     parenthesized!(names in input);
     let names = Punctuated::<Ident, Token![,]>::parse_terminated_with(&names, Ident::parse_any)?;
-    let entry = |name| Entry {
-        name,
-        source: source(),
-    };
+    let entry = |name| Entry { name, source: source() };
     Ok(names.into_iter().map(entry).collect())
 }
 
@@ -138,9 +129,7 @@ fn refuse(tokens: &TokenStream, errors: &Errors) {
 /// What was probably meant.
 fn proposal(tokens: &TokenStream) -> Option<String> {
     if let Ok((sigil, name, value)) = misplaced_sigil.parse2(tokens.clone()) {
-        return Some(format!(
-            "the sigil stands before the value: `{name} = {sigil}{value}`"
-        ));
+        return Some(format!("the sigil stands before the value: `{name} = {sigil}{value}`"));
     }
     let expression = syn::parse2::<Expr>(tokens.clone()).ok()?;
     let written = crate::text::written(tokens.clone());

@@ -33,11 +33,7 @@ pub(crate) fn read<T>(
 }
 
 fn ends(input: ParseStream<'_>) -> Result<()> {
-    if input.is_empty() || input.peek(Token![,]) {
-        Ok(())
-    } else {
-        Err(input.error("expected `,`"))
-    }
+    if input.is_empty() || input.peek(Token![,]) { Ok(()) } else { Err(input.error("expected `,`")) }
 }
 
 fn skip(input: ParseStream<'_>) -> Result<TokenStream> {

@@ -15,18 +15,12 @@ pub(crate) struct Errors {
 
 impl Errors {
     pub(crate) fn new() -> Self {
-        Errors {
-            found: RefCell::new(Some(Vec::new())),
-        }
+        Errors { found: RefCell::new(Some(Vec::new())) }
     }
 
     /// Starts a mistake at `place`: the tokens that are underlined.
     pub(crate) fn at(&self, place: impl ToTokens, problem: impl Display) -> Mistake<'_> {
-        Mistake {
-            errors: self,
-            place: place.into_token_stream(),
-            message: problem.to_string(),
-        }
+        Mistake { errors: self, place: place.into_token_stream(), message: problem.to_string() }
     }
 
     /// The mistakes as `compile_error!` items, or `None` where there are none.
@@ -43,10 +37,7 @@ impl Errors {
 impl Drop for Errors {
     fn drop(&mut self) {
         let unread = self.found.get_mut().is_some();
-        debug_assert!(
-            !unread || std::thread::panicking(),
-            "mistakes were collected and never told"
-        );
+        debug_assert!(!unread || std::thread::panicking(), "mistakes were collected and never told");
     }
 }
 

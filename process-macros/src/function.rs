@@ -5,8 +5,8 @@ use quote::{ToTokens, TokenStreamExt};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{
-    Attribute, Expr, ExprLit, FnArg, Lit, Meta, Pat, PatType, ReceiverKind, Result, Signature,
-    Token, Type, Visibility, token,
+    Attribute, Expr, ExprLit, FnArg, Lit, Meta, Pat, PatType, ReceiverKind, Result, Signature, Token, Type,
+    Visibility, token,
 };
 
 use crate::errors::Errors;
@@ -47,13 +47,7 @@ pub(crate) fn read(item: TokenStream, kind: Kind, errors: &Errors) -> Option<Fun
     parse.parse2(item).unwrap_or_else(|error| {
         let place = Ident::new(kind.attribute(), error.span());
         errors
-            .at(
-                place,
-                format!(
-                    "`{}` goes on a function, and this cannot be read as one",
-                    kind.attribute()
-                ),
-            )
+            .at(place, format!("`{}` goes on a function, and this cannot be read as one", kind.attribute()))
             .note(error);
         None
     })
@@ -72,38 +66,25 @@ impl Function {
             attr.style = syn::AttrStyle::Outer;
             attrs.push(attr);
         }
-        Ok(Function {
-            attrs,
-            visibility,
-            signature,
-            braces,
-            body: content.parse()?,
-        })
+        Ok(Function { attrs, visibility, signature, braces, body: content.parse()? })
     }
 
     /// The names that the arguments bind, each with the argument's `#[cfg]`s; `self` is none of them.
     pub(crate) fn bindings(&self) -> Vec<Binding> {
-        let arguments = self
-            .signature
-            .inputs
-            .iter()
-            .filter_map(|input| match input {
-                FnArg::Typed(argument) => Some(argument),
-                FnArg::Receiver(_) => None,
-            });
+        let arguments = self.signature.inputs.iter().filter_map(|input| match input {
+            FnArg::Typed(argument) => Some(argument),
+            FnArg::Receiver(_) => None,
+        });
         arguments.flat_map(bindings_of).collect()
     }
 
     /// The arguments that are owned, `self` among them: those whose end may do something.
     pub(crate) fn owned(&self) -> Vec<Binding> {
-        let receiver = self
-            .signature
-            .receiver()
-            .filter(|receiver| match &receiver.kind {
-                ReceiverKind::Value => true,
-                ReceiverKind::Typed(_, ty) => !is_reference(ty),
-                _ => false,
-            });
+        let receiver = self.signature.receiver().filter(|receiver| match &receiver.kind {
+            ReceiverKind::Value => true,
+            ReceiverKind::Typed(_, ty) => !is_reference(ty),
+            _ => false,
+        });
         let mut owned = Vec::from_iter(receiver.map(|receiver| Binding {
             name: Ident::new("self", receiver.self_token.span),
             cfgs: Vec::new(),
@@ -137,8 +118,7 @@ impl Function {
     /// `body` between the user's own braces, so that errors about the block as a whole point there.
     pub(crate) fn in_braces(&self, body: impl ToTokens) -> TokenStream {
         let mut tokens = TokenStream::new();
-        self.braces
-            .surround(&mut tokens, |inner| body.to_tokens(inner));
+        self.braces.surround(&mut tokens, |inner| body.to_tokens(inner));
         tokens
     }
 }
@@ -154,10 +134,7 @@ fn bindings_of(argument: &PatType) -> Vec<Binding> {
     let cfgs = Vec::from_iter(cfgs.cloned());
     let mut names = Vec::new();
     collect_names(&argument.pat, &mut names);
-    let binding = |name: &Ident| Binding {
-        name: name.clone(),
-        cfgs: cfgs.clone(),
-    };
+    let binding = |name: &Ident| Binding { name: name.clone(), cfgs: cfgs.clone() };
     names.into_iter().map(binding).collect()
 }
 
@@ -173,18 +150,11 @@ fn collect_names<'a>(pattern: &'a Pat, names: &mut Vec<&'a Ident>) {
                 collect_names(within, names);
             }
         }
-        Pat::Or(or) => or
-            .cases
-            .iter()
-            .take(1)
-            .for_each(|p| collect_names(p, names)),
+        Pat::Or(or) => or.cases.iter().take(1).for_each(|p| collect_names(p, names)),
         Pat::Paren(paren) => collect_names(&paren.pat, names),
         Pat::Reference(reference) => collect_names(&reference.pat, names),
         Pat::Slice(slice) => slice.elems.iter().for_each(|p| collect_names(p, names)),
-        Pat::Struct(fields) => fields
-            .fields
-            .iter()
-            .for_each(|f| collect_names(&f.pat, names)),
+        Pat::Struct(fields) => fields.fields.iter().for_each(|f| collect_names(&f.pat, names)),
         Pat::Tuple(tuple) => tuple.elems.iter().for_each(|p| collect_names(p, names)),
         Pat::TupleStruct(tuple) => tuple.elems.iter().for_each(|p| collect_names(p, names)),
         Pat::Type(typed) => collect_names(&typed.pat, names),
@@ -197,15 +167,10 @@ fn doc_line(attr: &Attribute) -> Option<String> {
         return None;
     };
     match &doc.value {
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(text),
-            ..
-        }) if doc.path.is_ident("doc") => {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if doc.path.is_ident("doc") => {
             let text = text.value();
             let lines = text.lines().map(|line| line.trim_start_matches(" * "));
-            let lines: Vec<_> = lines
-                .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end())
-                .collect();
+            let lines: Vec<_> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).collect();
             Some(lines.join("\n"))
         }
         _ => None,
@@ -246,37 +211,22 @@ fn other_item(input: ParseStream<'_>) -> Option<Ident> {
 
 fn report_other_item(keyword: &Ident, kind: Kind, errors: &Errors) {
     let name = keyword.to_string();
-    let article = if name.starts_with(['a', 'e', 'i', 'u']) {
-        "an"
-    } else {
-        "a"
-    };
+    let article = if name.starts_with(['a', 'e', 'i', 'u']) { "an" } else { "a" };
     let help = match name.as_str() {
         "impl" | "trait" => "put the attribute on the methods inside that do the work",
         "mod" => "put the attribute on the functions inside that do the work",
         _ => "put the attribute on the function or method that does the work",
     };
     errors
-        .at(
-            keyword,
-            format!(
-                "`{}` goes on a function, and this is {article} `{name}`",
-                kind.attribute()
-            ),
-        )
+        .at(keyword, format!("`{}` goes on a function, and this is {article} `{name}`", kind.attribute()))
         .help(help);
 }
 
 fn report_no_body(semicolon: &Token![;], signature: &Signature, kind: Kind, errors: &Errors) {
-    errors
-        .at(
-            semicolon,
-            format!("`{}` has no body here that could run", signature.ident),
-        )
-        .help(format!(
-            "put `{}` on the method in each `impl`, or give this one a default body",
-            kind.attribute()
-        ));
+    errors.at(semicolon, format!("`{}` has no body here that could run", signature.ident)).help(format!(
+        "put `{}` on the method in each `impl`, or give this one a default body",
+        kind.attribute()
+    ));
 }
 
 impl Function {
@@ -306,8 +256,5 @@ fn is_own(attr: &Attribute) -> bool {
         return false;
     };
     let is_at_home = path.segments.len() == 1 || home.ident == "process_runtime";
-    is_at_home
-        && [Kind::Process, Kind::Stage]
-            .iter()
-            .any(|kind| last.ident == kind.attribute())
+    is_at_home && [Kind::Process, Kind::Stage].iter().any(|kind| last.ident == kind.attribute())
 }

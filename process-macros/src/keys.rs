@@ -66,10 +66,7 @@ impl Kind {
     }
 
     fn keys(self) -> impl Iterator<Item = Key> {
-        TABLE
-            .iter()
-            .filter(move |row| row.2.has(self))
-            .map(|row| row.0)
+        TABLE.iter().filter(move |row| row.2.has(self)).map(|row| row.0)
     }
 }
 
@@ -117,34 +114,14 @@ impl On {
 /// Key, how it is written, and on which attribute; in the order in which diagnostics list them.
 const TABLE: &[(Key, &str, On)] = &[
     (Key::Id, r#"id = "place_order""#, On::Both),
-    (
-        Key::Version,
-        r#"version = "1.0.0""#,
-        On::Only(Kind::Process),
-    ),
+    (Key::Version, r#"version = "1.0.0""#, On::Only(Kind::Process)),
     (Key::Sla, r#"sla = "30s""#, On::Both),
-    (
-        Key::Process,
-        r#"process = "place_order""#,
-        On::Only(Kind::Stage),
-    ),
-    (
-        Key::After,
-        r#"after("reserve_stock")"#,
-        On::Only(Kind::Stage),
-    ),
+    (Key::Process, r#"process = "place_order""#, On::Only(Kind::Stage)),
+    (Key::After, r#"after("reserve_stock")"#, On::Only(Kind::Stage)),
     (Key::Name, r#"name = "Place an order""#, On::Both),
-    (
-        Key::Criticality,
-        "criticality = high",
-        On::Only(Kind::Process),
-    ),
+    (Key::Criticality, "criticality = high", On::Only(Kind::Process)),
     (Key::Owner, r#"owner = "checkout""#, On::Only(Kind::Process)),
-    (
-        Key::Runbook,
-        r#"runbook = "docs/runbooks/place_order.md""#,
-        On::Only(Kind::Process),
-    ),
+    (Key::Runbook, r#"runbook = "docs/runbooks/place_order.md""#, On::Only(Kind::Process)),
     (Key::Objective, "objective = 99.9", On::Only(Kind::Process)),
     (Key::Context, "context(order_id)", On::Both),
     (Key::Rejects, "rejects(OrderError::Empty)", On::Both),
@@ -176,7 +153,6 @@ impl Key {
     /// Whether two keys cannot stand together: `outcome` judges the whole return by itself.
     pub(crate) fn excludes(self, other: Key) -> bool {
         const RULES: [Key; 3] = [Key::Rejects, Key::Fails, Key::Degraded];
-        (self == Key::Outcome && RULES.contains(&other))
-            || (other == Key::Outcome && RULES.contains(&self))
+        (self == Key::Outcome && RULES.contains(&other)) || (other == Key::Outcome && RULES.contains(&self))
     }
 }

@@ -37,10 +37,7 @@ pub(crate) struct Put {
 /// How a return becomes an outcome.
 pub(crate) enum Judging {
     /// `outcome` decides alone.
-    Outcome {
-        verdict: ExprPath,
-        error_type: Option<ExprPath>,
-    },
+    Outcome { verdict: ExprPath, error_type: Option<ExprPath> },
     /// The type decides, with exceptions.
     Rules(Rules),
 }

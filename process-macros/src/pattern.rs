@@ -72,11 +72,7 @@ fn parse(key: Key, input: ParseStream<'_>) -> Result<Arm> {
         Some(_) => Some(input.parse()?),
         None => None,
     };
-    Ok(Arm {
-        within,
-        pattern,
-        guard,
-    })
+    Ok(Arm { within, pattern, guard })
 }
 
 fn check(key: Key, arm: &Arm, errors: &Errors) {
@@ -97,10 +93,7 @@ fn check(key: Key, arm: &Arm, errors: &Errors) {
         Key::Fails => "every return",
         _ => "every error",
     };
-    let mistake = errors.at(
-        catch_all,
-        format!("`{}` catches {everything}", catch_all.to_token_stream()),
-    );
+    let mistake = errors.at(catch_all, format!("`{}` catches {everything}", catch_all.to_token_stream()));
     if looks_like_a_variant {
         mistake
             .help(format!("write the variant with its type: `Type::{name}`"))

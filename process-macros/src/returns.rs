@@ -4,8 +4,8 @@
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    AssocType, GenericArgument, GenericParam, Generics, PathArguments, ReturnType, Type,
-    TypeParamBound, TypePath, parse_quote,
+    AssocType, GenericArgument, GenericParam, Generics, PathArguments, ReturnType, Type, TypeParamBound,
+    TypePath, parse_quote,
 };
 
 /// What is known of the value that ends a run.
@@ -153,14 +153,10 @@ fn output_of<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> Option
             return None;
         };
         let output = arguments.args.iter().find_map(|argument| match argument {
-            GenericArgument::AssocType(AssocType { ident, ty, .. }) if ident == "Output" => {
-                Some(ty)
-            }
+            GenericArgument::AssocType(AssocType { ident, ty, .. }) if ident == "Output" => Some(ty),
             _ => None,
         });
-        output
-            .filter(|_| last.ident == "Future")
-            .map(Returns::of_type)
+        output.filter(|_| last.ident == "Future").map(Returns::of_type)
     })
 }
 
@@ -177,11 +173,7 @@ pub(crate) fn hidden_future(ty: &Type) -> Option<Type> {
         }
         parts(ty).into_iter().find_map(search)
     }
-    if mentions(ty, "Future") {
-        search(&mut ty.clone())
-    } else {
-        None
-    }
+    if mentions(ty, "Future") { search(&mut ty.clone()) } else { None }
 }
 
 /// Whether only the caller knows the type: a generic parameter, or an associated type.
@@ -190,10 +182,7 @@ pub(crate) fn is_open(ty: &Type, generics: &Generics) -> bool {
         return false;
     };
     let is_parameter = |name: &syn::Ident| {
-        generics
-            .params
-            .iter()
-            .any(|param| matches!(param, GenericParam::Type(param) if param.ident == *name))
+        generics.params.iter().any(|param| matches!(param, GenericParam::Type(param) if param.ident == *name))
     };
     if let Some(qself) = qself {
         return mentions(&qself.ty, "Self") || is_open(&qself.ty, generics);

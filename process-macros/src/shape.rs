@@ -10,12 +10,7 @@ use crate::returns::{self, Returns};
 use crate::tail::Tail;
 
 /// Finds the shape of a function; `None` where it has none, which is told.
-pub(crate) fn find(
-    signature: &Signature,
-    body: &TokenStream,
-    kind: Kind,
-    errors: &Errors,
-) -> Option<Shape> {
+pub(crate) fn find(signature: &Signature, body: &TokenStream, kind: Kind, errors: &Errors) -> Option<Shape> {
     if let Some(keyword) = &signature.constness {
         report_const(keyword, kind, errors);
         return None;
@@ -89,13 +84,7 @@ fn report_const(keyword: &syn::Token![const], kind: Kind, errors: &Errors) {
 
 fn report_hidden_future(future: &Type, kind: Kind, errors: &Errors) {
     errors
-        .at(
-            future,
-            format!(
-                "{} would end when this future is handed out, before it has run",
-                kind.noun()
-            ),
-        )
+        .at(future, format!("{} would end when this future is handed out, before it has run", kind.noun()))
         .help(
             "make the function `async`, return the future itself (`impl Future<Output = T>` or \
              `Pin<Box<dyn Future<Output = T>>>`), or put the attribute on the function that awaits it",

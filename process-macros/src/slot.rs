@@ -48,14 +48,9 @@ fn read(part: Part, kind: Kind, errors: &Errors) -> Option<Slot> {
     let value = match tokens.next() {
         None => Value::Absent,
         Some(TokenTree::Punct(equals)) if equals.as_char() == '=' => {
-            return Some(Slot {
-                key,
-                value: Value::Assigned(equals, tokens.collect()),
-            });
+            return Some(Slot { key, value: Value::Assigned(equals, tokens.collect()) });
         }
-        Some(TokenTree::Group(list)) if list.delimiter() == Delimiter::Parenthesis => {
-            Value::List(list)
-        }
+        Some(TokenTree::Group(list)) if list.delimiter() == Delimiter::Parenthesis => Value::List(list),
         Some(other) => {
             report_unexpected(&other, &key, errors);
             return None;
@@ -71,19 +66,12 @@ fn report_missing_key(first: &TokenTree, kind: Kind, errors: &Errors) {
     errors
         .at(first, format!("`{first}` stands where a key is expected"))
         .help("write `key = value` or `key(values)`, as in `id = \"place_order\"`")
-        .note(format_args!(
-            "the keys of `{}` are {}",
-            kind.attribute(),
-            kind.key_list()
-        ));
+        .note(format_args!("the keys of `{}` are {}", kind.attribute(), kind.key_list()));
 }
 
 fn report_unexpected(token: &TokenTree, key: &Ident, errors: &Errors) {
     errors
-        .at(
-            token,
-            format!("`{key}` is followed by `{token}`, which no entry has there"),
-        )
+        .at(token, format!("`{key}` is followed by `{token}`, which no entry has there"))
         .help("write `key = value` or `key(values)`, separated by commas");
 }
 
@@ -103,10 +91,7 @@ struct Parts {
 impl Parts {
     fn new(tokens: TokenStream) -> Self {
         let tokens: Vec<_> = tokens.into_iter().collect();
-        Parts {
-            tokens: tokens.into_iter().peekable(),
-            ahead: None,
-        }
+        Parts { tokens: tokens.into_iter().peekable(), ahead: None }
     }
 
     /// Whether `ident` begins an entry: `= …` follows, and what stands before it is a whole value.
@@ -124,10 +109,8 @@ impl Iterator for Parts {
     type Item = Part;
 
     fn next(&mut self) -> Option<Part> {
-        let mut part = Part {
-            comma_is_missing: self.ahead.is_some(),
-            tokens: Vec::from_iter(self.ahead.take()),
-        };
+        let mut part =
+            Part { comma_is_missing: self.ahead.is_some(), tokens: Vec::from_iter(self.ahead.take()) };
         let mut angles = Angles::default();
         while let Some(token) = self.tokens.next() {
             if angles.is_comma_outside(&token) {

@@ -57,41 +57,30 @@ impl Tail {
         if !rests.all(|rest| rest.is_empty()) || !is_whole_statements(&before) || returns(&before) {
             return None;
         }
-        Some(Tail {
-            before: before.into_iter().collect(),
-            wrappers: calls,
-            keywords,
-            block,
-        })
+        Some(Tail { before: before.into_iter().collect(), wrappers: calls, keywords, block })
     }
 
     /// Prints the tail with another block.
     pub(crate) fn with_block(&self, block: TokenStream) -> TokenStream {
-        self.wrappers
-            .iter()
-            .rev()
-            .fold(block, |inner, (path, call)| {
-                let mut group = Group::new(Delimiter::Parenthesis, inner);
-                group.set_span(call.span());
-                let mut tokens = path.clone();
-                tokens.extend([TokenTree::Group(group)]);
-                tokens
-            })
+        self.wrappers.iter().rev().fold(block, |inner, (path, call)| {
+            let mut group = Group::new(Delimiter::Parenthesis, inner);
+            group.set_span(call.span());
+            let mut tokens = path.clone();
+            tokens.extend([TokenTree::Group(group)]);
+            tokens
+        })
     }
 }
 
 /// Takes `async` or `async move` off the end.
 fn async_keywords(tokens: &mut Vec<TokenTree>) -> Option<Vec<Ident>> {
     let mut keywords = Vec::new();
-    while let Some(TokenTree::Ident(ident)) = tokens.pop_if(
-        |token| matches!(token, TokenTree::Ident(ident) if ident == "async" || ident == "move"),
-    ) {
+    while let Some(TokenTree::Ident(ident)) =
+        tokens.pop_if(|token| matches!(token, TokenTree::Ident(ident) if ident == "async" || ident == "move"))
+    {
         keywords.insert(0, ident);
     }
-    keywords
-        .first()
-        .is_some_and(|first| first == "async")
-        .then_some(keywords)
+    keywords.first().is_some_and(|first| first == "async").then_some(keywords)
 }
 
 /// Takes a path that ends in `Box::pin`, `Box::new` or `Pin::from` off the end.

@@ -45,8 +45,7 @@ fn collect(tokens: TokenStream, words: &mut Vec<Word>) {
                 words.push(Word::Open(open));
                 collect(group.stream(), words);
                 // Where lines break, rustfmt ends a list by a comma; `(T,)` is no list.
-                if (is_call || open == '{') && words.last() == Some(&Word::Operator(",".to_owned()))
-                {
+                if (is_call || open == '{') && words.last() == Some(&Word::Operator(",".to_owned())) {
                     words.pop();
                 }
                 words.push(Word::Close(close));
@@ -58,8 +57,7 @@ fn collect(tokens: TokenStream, words: &mut Vec<Word>) {
             TokenTree::Punct(punct) => {
                 let mut operator = String::from(punct.as_char());
                 let mut spacing = punct.spacing();
-                while let (Spacing::Joint, Some(TokenTree::Punct(next))) = (spacing, tokens.peek())
-                {
+                while let (Spacing::Joint, Some(TokenTree::Punct(next))) = (spacing, tokens.peek()) {
                     let longer = format!("{operator}{}", next.as_char());
                     if !OPERATORS.contains(&longer.as_str()) {
                         break;
@@ -76,15 +74,11 @@ fn collect(tokens: TokenStream, words: &mut Vec<Word>) {
 }
 
 /// Operators of several characters; `<<`, `>>` and their like are left apart, since they close generics.
-const OPERATORS: [&str; 12] = [
-    "::", "->", "=>", "==", "!=", "<=", "&&", "||", "..", "...", "..=", "|=",
-];
+const OPERATORS: [&str; 12] = ["::", "->", "=>", "==", "!=", "<=", "&&", "||", "..", "...", "..=", "|="];
 
 /// Keywords after which an operator is a prefix, and a bracket stands apart.
-const KEYWORDS: [&str; 13] = [
-    "as", "const", "dyn", "for", "if", "impl", "in", "match", "mut", "ref", "return", "use",
-    "where",
-];
+const KEYWORDS: [&str; 13] =
+    ["as", "const", "dyn", "for", "if", "impl", "in", "match", "mut", "ref", "return", "use", "where"];
 
 #[derive(Default)]
 struct Line {
@@ -222,9 +216,7 @@ mod tests {
     #[test]
     fn signatures_are_printed_as_rustfmt_would() {
         reprinted("async fn greet<'a>(who: &'a str) -> Result<String, Error>");
-        reprinted(
-            "fn f<T: Into<Vec<u8>> + Send, const N: usize>(self: Pin<&mut Self>, [a, b]: [T; N]) -> !",
-        );
+        reprinted("fn f<T: Into<Vec<u8>> + Send, const N: usize>(self: Pin<&mut Self>, [a, b]: [T; N]) -> !");
         reprinted(
             "unsafe extern \"C\" fn g(State(s): State<Arc<S>>, mut x: *const u8) -> (u8, &'static str)",
         );

@@ -47,15 +47,10 @@ impl Field<'_> {
             return Some(word);
         }
         let list = words.join("`, `");
-        let mistake = self
-            .errors
-            .at(tokens, format!("`{}` takes a word: `{list}`", self.name()));
+        let mistake = self.errors.at(tokens, format!("`{}` takes a word: `{list}`", self.name()));
         let bare = written(tokens).replace('"', "");
         if words.contains(&bare.as_str()) {
-            mistake.help(format!(
-                "write it without quotes: `{} = {bare}`",
-                self.name()
-            ));
+            mistake.help(format!("write it without quotes: `{} = {bare}`", self.name()));
         } else {
             self.with_example(mistake);
         }
@@ -73,10 +68,7 @@ impl Field<'_> {
                 .help(format!("write `{} = {bare}`", self.name()));
             return None;
         }
-        Some(Number {
-            tokens: tokens.clone(),
-            text,
-        })
+        Some(Number { tokens: tokens.clone(), text })
     }
 
     /// `key = path::to::function`.
@@ -157,15 +149,10 @@ impl Field<'_> {
     }
 
     fn report_no_text(&self, tokens: &TokenStream) {
-        let mistake = self
-            .errors
-            .at(tokens, format!("`{}` takes a string literal", self.name()));
+        let mistake = self.errors.at(tokens, format!("`{}` takes a string literal", self.name()));
         let text = written(tokens);
         if self.is_right_in_quotes(&text) {
-            mistake.help(format!(
-                "write it in quotes: `{} = \"{text}\"`",
-                self.name()
-            ));
+            mistake.help(format!("write it in quotes: `{} = \"{text}\"`", self.name()));
         } else if let Some(refusal) = self.refusal_in_quotes(&text) {
             mistake.help(refusal);
         } else {

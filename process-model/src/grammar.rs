@@ -16,10 +16,7 @@ pub struct GrammarError {
 
 impl GrammarError {
     fn new(problem: impl Into<String>, help: impl Into<String>) -> Self {
-        GrammarError {
-            problem: problem.into(),
-            help: help.into(),
-        }
+        GrammarError { problem: problem.into(), help: help.into() }
     }
 
     /// What is wrong.
@@ -47,19 +44,14 @@ impl std::error::Error for GrammarError {}
 /// With an id that would be accepted, where one is near.
 pub fn check_id(id: &str) -> Result<(), GrammarError> {
     let starts = id.starts_with(|c: char| c.is_ascii_lowercase());
-    let continues = id
-        .chars()
-        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    let continues = id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     if starts && continues && id.len() <= MAX_ID {
         return Ok(());
     }
     let problem = if id.is_empty() {
         "an id is empty".to_owned()
     } else if id.len() > MAX_ID {
-        format!(
-            "the id is {} bytes long, and {MAX_ID} are the most",
-            id.len()
-        )
+        format!("the id is {} bytes long, and {MAX_ID} are the most", id.len())
     } else {
         format!("`{id}` is no id")
     };
@@ -73,15 +65,8 @@ pub fn check_id(id: &str) -> Result<(), GrammarError> {
 }
 
 /// Names that the toolkit or a convention already gives a meaning to.
-const RESERVED_CONTEXT_KEYS: [&str; 7] = [
-    "critical_process",
-    "error",
-    "otel",
-    "code",
-    "process_id",
-    "process_version",
-    "process_outcome",
-];
+const RESERVED_CONTEXT_KEYS: [&str; 7] =
+    ["critical_process", "error", "otel", "code", "process_id", "process_version", "process_outcome"];
 
 /// Accepts the name of a context key: an id, and none that telemetry already means something by
 /// (`critical_process`, `error`, `otel`, `code`, and Sentry's tags of a run).
@@ -128,9 +113,7 @@ fn proposed_id(id: &str) -> String {
 pub fn name_from_id(id: &str) -> String {
     let words = id.replace('_', " ");
     let mut letters = words.chars();
-    letters.next().map_or(String::new(), |first| {
-        first.to_ascii_uppercase().to_string() + letters.as_str()
-    })
+    letters.next().map_or(String::new(), |first| first.to_ascii_uppercase().to_string() + letters.as_str())
 }
 
 /// Accepts a semantic version (semver.org 2.0.0).
@@ -150,10 +133,7 @@ pub fn check_version(version: &str) -> Result<(), GrammarError> {
         Some(proposal) => format!("write major, minor and patch: \"{proposal}\""),
         None => "write major, minor and patch, as in \"1.0.0\"".to_owned(),
     };
-    Err(GrammarError::new(
-        format!("`{version}` is no semantic version ({error})"),
-        help,
-    ))
+    Err(GrammarError::new(format!("`{version}` is no semantic version ({error})"), help))
 }
 
 /// The longest time a good run may take: a whole number of milliseconds, more than zero.
@@ -167,16 +147,11 @@ impl Sla {
     /// The longest SLA: a year of 365 days.
     pub const MAX: Sla = Sla(365 * 24 * 3_600_000);
 
-    const UNITS: [(&'static str, u64); 4] =
-        [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+    const UNITS: [(&'static str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 
     /// From milliseconds; `None` for zero and for more than [`Sla::MAX`].
     pub const fn from_millis(millis: u64) -> Option<Sla> {
-        if millis == 0 || millis > Sla::MAX.0 {
-            None
-        } else {
-            Some(Sla(millis))
-        }
+        if millis == 0 || millis > Sla::MAX.0 { None } else { Some(Sla(millis)) }
     }
 
     /// Reads `"120s"`.
@@ -193,10 +168,7 @@ impl Sla {
         if number.is_empty() {
             return Err(GrammarError::new(format!("`{text}` has no number"), HELP));
         }
-        let millis = number
-            .parse::<u64>()
-            .ok()
-            .and_then(|number| number.checked_mul(factor));
+        let millis = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
         match millis {
             Some(0) => Err(GrammarError::new(
                 format!("an SLA of `{text}` is over before the run starts"),
@@ -250,11 +222,8 @@ impl Sla {
 
 impl fmt::Display for Sla {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let &(unit, factor) = Self::UNITS
-            .iter()
-            .rev()
-            .find(|(_, factor)| self.0.is_multiple_of(*factor))
-            .expect("1 divides");
+        let &(unit, factor) =
+            Self::UNITS.iter().rev().find(|(_, factor)| self.0.is_multiple_of(*factor)).expect("1 divides");
         f.pad(&format!("{}{unit}", self.0 / factor))
     }
 }
@@ -276,27 +245,16 @@ impl Objective {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
         if whole.is_empty() || !digits(whole) || !digits(fraction) {
-            return Err(GrammarError::new(
-                format!("`{text}` is no percentage"),
-                help,
-            ));
+            return Err(GrammarError::new(format!("`{text}` is no percentage"), help));
         }
         let fraction = fraction.trim_end_matches('0');
         if fraction.len() > Self::DECIMALS {
-            return Err(GrammarError::new(
-                format!("`{text}` has more than six decimals"),
-                help,
-            ));
+            return Err(GrammarError::new(format!("`{text}` has more than six decimals"), help));
         }
-        let scaled = format!("{whole}{fraction:0<width$}", width = Self::DECIMALS)
-            .parse::<u32>()
-            .ok();
+        let scaled = format!("{whole}{fraction:0<width$}", width = Self::DECIMALS).parse::<u32>().ok();
         match scaled.filter(|&scaled| scaled > 0 && scaled < 100 * Self::SCALE) {
             Some(scaled) => Ok(Objective(scaled)),
-            None => Err(GrammarError::new(
-                format!("an objective of {text} % cannot be missed or met"),
-                help,
-            )),
+            None => Err(GrammarError::new(format!("an objective of {text} % cannot be missed or met"), help)),
         }
     }
 

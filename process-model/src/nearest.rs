@@ -29,9 +29,8 @@ fn distance(left: &str, right: &str) -> usize {
     for (row, &from) in left.iter().enumerate() {
         let mut current = vec![row + 1];
         for (column, &to) in right.iter().enumerate() {
-            let mut best = (last[column] + usize::from(from != to))
-                .min(last[column + 1] + 1)
-                .min(current[column] + 1);
+            let mut best =
+                (last[column] + usize::from(from != to)).min(last[column + 1] + 1).min(current[column] + 1);
             if row > 0 && column > 0 && from == right[column - 1] && left[row - 1] == to {
                 best = best.min(before_last[column - 1] + 1);
             }

@@ -46,15 +46,8 @@ impl<const N: usize> Frame<N> {
     /// # Panics
     /// Where `text` is not `N` bytes long: at compile time, since a frame is a constant.
     pub const fn new(text: &str) -> Self {
-        let Some(text) = text.as_bytes().first_chunk::<N>() else {
-            panic!("a frame is as long as its text")
-        };
-        Frame {
-            magic: MAGIC,
-            version: WIRE_VERSION,
-            length: (N as u32).to_le_bytes(),
-            text: *text,
-        }
+        let Some(text) = text.as_bytes().first_chunk::<N>() else { panic!("a frame is as long as its text") };
+        Frame { magic: MAGIC, version: WIRE_VERSION, length: (N as u32).to_le_bytes(), text: *text }
     }
 
     /// The text between the headers.
@@ -108,19 +101,13 @@ impl fmt::Display for DecodeError {
                  use the release that the binary was built with"
             ),
             Problem::TooLong(length) => {
-                write!(
-                    f,
-                    "byte {offset}: a record of {length} bytes, where at most {MAX_TEXT} are read"
-                )
+                write!(f, "byte {offset}: a record of {length} bytes, where at most {MAX_TEXT} are read")
             }
             Problem::NotText => write!(f, "byte {offset}: a record that is not UTF-8"),
             Problem::NotAField => write!(f, "byte {offset}: a field without its separators"),
             Problem::Missing(key) => write!(f, "byte {offset}: a record without `{key}`"),
             Problem::Malformed(key) => write!(f, "byte {offset}: `{key}` is malformed or repeated"),
-            Problem::Hash => write!(
-                f,
-                "byte {offset}: a record whose hash does not match; it is damaged"
-            ),
+            Problem::Hash => write!(f, "byte {offset}: a record whose hash does not match; it is damaged"),
         }
     }
 }
@@ -130,12 +117,7 @@ impl std::error::Error for DecodeError {}
 impl Record {
     /// The record without its frame, as [`decode_text`] reads it.
     pub fn to_text(&self) -> String {
-        let Common {
-            handler,
-            file,
-            line,
-            ..
-        } = self.common();
+        let Common { handler, file, line, .. } = self.common();
         let mut text = Text(self.definition_text());
         text.field("handler", handler);
         text.field("file", file);
@@ -202,10 +184,7 @@ impl Text {
                 self.field("kind", "stage");
                 self.common(&stage.common);
                 self.optional("process", stage.process.as_deref());
-                self.optional(
-                    "sla_ms",
-                    stage.sla.map(|sla| sla.as_millis().to_string()).as_deref(),
-                );
+                self.optional("sla_ms", stage.sla.map(|sla| sla.as_millis().to_string()).as_deref());
                 self.list("after", &stage.after);
             }
         }
@@ -236,11 +215,7 @@ impl Text {
     fn field(&mut self, key: &str, value: &str) {
         self.0.push_str(key);
         self.0.push(UNIT);
-        self.0.extend(
-            value
-                .chars()
-                .map(|c| if c == UNIT || c == RECORD { ' ' } else { c }),
-        );
+        self.0.extend(value.chars().map(|c| if c == UNIT || c == RECORD { ' ' } else { c }));
         self.0.push(RECORD);
     }
 
@@ -266,12 +241,9 @@ pub fn decode_section(section: &[u8]) -> Result<Vec<Record>, DecodeError> {
     let mut offset = 0;
     while let Some(skipped) = section[offset..].iter().position(|&byte| byte != 0) {
         offset += skipped;
-        let text =
-            frame_text(&section[offset..]).map_err(|problem| DecodeError { offset, problem })?;
-        let record = decode_text(text).map_err(|error| DecodeError {
-            offset: offset + HEADER + error.offset,
-            ..error
-        })?;
+        let text = frame_text(&section[offset..]).map_err(|problem| DecodeError { offset, problem })?;
+        let record = decode_text(text)
+            .map_err(|error| DecodeError { offset: offset + HEADER + error.offset, ..error })?;
         records.push(record);
         offset += HEADER + text.len();
     }
@@ -302,10 +274,8 @@ fn frame_text(bytes: &[u8]) -> Result<&[u8], Problem> {
 /// # Errors
 /// With the offset in `text` and what is wrong there.
 pub fn decode_text(text: &[u8]) -> Result<Record, DecodeError> {
-    let text = std::str::from_utf8(text).map_err(|error| DecodeError {
-        offset: error.valid_up_to(),
-        problem: Problem::NotText,
-    })?;
+    let text = std::str::from_utf8(text)
+        .map_err(|error| DecodeError { offset: error.valid_up_to(), problem: Problem::NotText })?;
     let fields = Fields::parse(text)?;
     fields.check_hash()?;
     let common = Common {
@@ -334,9 +304,7 @@ pub fn decode_text(text: &[u8]) -> Result<Record, DecodeError> {
             owner: fields.optional("owner", string)?,
             runbook: fields.optional("runbook", string)?,
             objective: fields.required("objective", |text| Objective::parse(text).ok())?,
-            cancelled_is_bad: fields
-                .optional("cancelled", |text| (text == "bad").then_some(()))?
-                .is_some(),
+            cancelled_is_bad: fields.optional("cancelled", |text| (text == "bad").then_some(()))?.is_some(),
         })),
         "stage" => Ok(Record::Stage(StageRecord {
             common,
@@ -353,15 +321,11 @@ fn string(text: &str) -> Option<String> {
 }
 
 fn id(text: &str) -> Option<String> {
-    crate::grammar::check_id(text)
-        .ok()
-        .map(|()| text.to_owned())
+    crate::grammar::check_id(text).ok().map(|()| text.to_owned())
 }
 
 fn version(text: &str) -> Option<String> {
-    crate::grammar::check_version(text)
-        .ok()
-        .map(|()| text.to_owned())
+    crate::grammar::check_version(text).ok().map(|()| text.to_owned())
 }
 
 fn sla(text: &str) -> Option<Sla> {
@@ -382,10 +346,7 @@ impl<'a> Fields<'a> {
             let (key, value) = field
                 .strip_suffix(RECORD)
                 .and_then(|field| field.split_once(UNIT))
-                .ok_or(DecodeError {
-                    offset,
-                    problem: Problem::NotAField,
-                })?;
+                .ok_or(DecodeError { offset, problem: Problem::NotAField })?;
             fields.push((offset, key, value));
             offset += field.len();
         }
@@ -396,21 +357,11 @@ impl<'a> Fields<'a> {
         let stated = self.required("hash", string)?;
         let (offset, ..) = self.all("hash").next().expect("just read");
         let found = format!("{:032x}", fnv1a(&self.text.as_bytes()[..offset]));
-        if stated == found {
-            Ok(())
-        } else {
-            Err(DecodeError {
-                offset,
-                problem: Problem::Hash,
-            })
-        }
+        if stated == found { Ok(()) } else { Err(DecodeError { offset, problem: Problem::Hash }) }
     }
 
     fn all(&self, key: &str) -> impl Iterator<Item = (usize, &'a str)> {
-        self.fields
-            .iter()
-            .filter(move |field| field.1 == key)
-            .map(|&(offset, _, value)| (offset, value))
+        self.fields.iter().filter(move |field| field.1 == key).map(|&(offset, _, value)| (offset, value))
     }
 
     fn optional<T>(
@@ -429,13 +380,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn required<T>(
-        &self,
-        key: &'static str,
-        read: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<T, DecodeError> {
-        self.optional(key, read)?
-            .ok_or_else(|| self.error(key, Problem::Missing(key)))
+    fn required<T>(&self, key: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, DecodeError> {
+        self.optional(key, read)?.ok_or_else(|| self.error(key, Problem::Missing(key)))
     }
 
     fn list(&self, key: &str) -> Vec<String> {
@@ -452,20 +398,14 @@ impl<'a> Fields<'a> {
                     "later" => ContextSource::Later,
                     _ => return None,
                 };
-                Some(ContextKey {
-                    name: value.to_owned(),
-                    source,
-                })
+                Some(ContextKey { name: value.to_owned(), source })
             })
             .collect()
     }
 
     /// An error at the last field `key`, or at the start where there is none.
     fn error(&self, key: &str, problem: Problem) -> DecodeError {
-        DecodeError {
-            offset: self.all(key).last().map_or(0, |(offset, _)| offset),
-            problem,
-        }
+        DecodeError { offset: self.all(key).last().map_or(0, |(offset, _)| offset), problem }
     }
 }
 
@@ -474,7 +414,5 @@ impl<'a> Fields<'a> {
 fn fnv1a(bytes: &[u8]) -> u128 {
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    bytes.iter().fold(BASIS, |hash, &byte| {
-        (hash ^ u128::from(byte)).wrapping_mul(PRIME)
-    })
+    bytes.iter().fold(BASIS, |hash, &byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME))
 }

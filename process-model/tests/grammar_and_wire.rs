@@ -2,8 +2,8 @@
 
 use process_model::wire::{decode_section, decode_text};
 use process_model::{
-    Common, ContextKey, ContextSource, Criticality, ErrorText, Objective, ProcessRecord, Record,
-    Sla, StageRecord,
+    Common, ContextKey, ContextSource, Criticality, ErrorText, Objective, ProcessRecord, Record, Sla,
+    StageRecord,
 };
 use proptest::prelude::*;
 
@@ -30,61 +30,39 @@ fn texts() -> impl Strategy<Value = Vec<String>> {
 }
 
 fn context_key() -> impl Strategy<Value = ContextKey> {
-    let source = prop_oneof![
-        Just(ContextSource::Entry),
-        Just(ContextSource::Inherit),
-        Just(ContextSource::Later)
-    ];
+    let source =
+        prop_oneof![Just(ContextSource::Entry), Just(ContextSource::Inherit), Just(ContextSource::Later)];
     (id(), source).prop_map(|(name, source)| ContextKey { name, source })
 }
 
 fn common() -> impl Strategy<Value = Common> {
     let places = (text(), text(), text(), any::<u32>());
-    let rules = (
-        texts(),
-        texts(),
-        prop::option::of(text()),
-        prop::option::of(text()),
-        prop::option::of(text()),
-    );
-    let error_text = prop_oneof![
-        Just(ErrorText::Sentry),
-        Just(ErrorText::Everywhere),
-        Just(ErrorText::Never)
-    ];
-    (
-        id(),
-        text(),
-        text(),
-        prop::collection::vec(context_key(), 0..5),
-        rules,
-        error_text,
-        texts(),
-        places,
-    )
-        .prop_map(
-            |(id, name, description, context, rules, error_text, depends_on, places)| {
-                let (rejects, fails, degraded, outcome, error_type) = rules;
-                let (signature, handler, file, line) = places;
-                Common {
-                    id,
-                    name,
-                    description,
-                    context,
-                    rejects,
-                    fails,
-                    degraded,
-                    outcome,
-                    error_type,
-                    error_text,
-                    depends_on,
-                    signature,
-                    handler,
-                    file,
-                    line,
-                }
-            },
-        )
+    let rules =
+        (texts(), texts(), prop::option::of(text()), prop::option::of(text()), prop::option::of(text()));
+    let error_text =
+        prop_oneof![Just(ErrorText::Sentry), Just(ErrorText::Everywhere), Just(ErrorText::Never)];
+    (id(), text(), text(), prop::collection::vec(context_key(), 0..5), rules, error_text, texts(), places)
+        .prop_map(|(id, name, description, context, rules, error_text, depends_on, places)| {
+            let (rejects, fails, degraded, outcome, error_type) = rules;
+            let (signature, handler, file, line) = places;
+            Common {
+                id,
+                name,
+                description,
+                context,
+                rejects,
+                fails,
+                degraded,
+                outcome,
+                error_type,
+                error_text,
+                depends_on,
+                signature,
+                handler,
+                file,
+                line,
+            }
+        })
 }
 
 fn record() -> impl Strategy<Value = Record> {
@@ -99,35 +77,21 @@ fn record() -> impl Strategy<Value = Record> {
         objective(),
         any::<bool>(),
     )
-        .prop_map(
-            |(common, version, sla, criticality, owner, runbook, objective, cancelled_is_bad)| {
-                let version = format!("{}.{}.{}", version.0, version.1, version.2);
-                Record::Process(ProcessRecord {
-                    common,
-                    version,
-                    sla,
-                    criticality,
-                    owner,
-                    runbook,
-                    objective,
-                    cancelled_is_bad,
-                })
-            },
-        );
-    let stage = (
-        common(),
-        prop::option::of(id()),
-        prop::option::of(sla()),
-        texts(),
-    )
-        .prop_map(|(common, process, sla, after)| {
-            Record::Stage(StageRecord {
+        .prop_map(|(common, version, sla, criticality, owner, runbook, objective, cancelled_is_bad)| {
+            let version = format!("{}.{}.{}", version.0, version.1, version.2);
+            Record::Process(ProcessRecord {
                 common,
-                process,
+                version,
                 sla,
-                after,
+                criticality,
+                owner,
+                runbook,
+                objective,
+                cancelled_is_bad,
             })
         });
+    let stage = (common(), prop::option::of(id()), prop::option::of(sla()), texts())
+        .prop_map(|(common, process, sla, after)| Record::Stage(StageRecord { common, process, sla, after }));
     prop_oneof![process, stage]
 }
 
@@ -212,11 +176,6 @@ proptest! {
 
 #[test]
 fn a_record_of_another_wire_version_names_both() {
-    let error = decode_section(b"critproc\x09\0\0\0\0")
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("wire version 9") && error.contains("version 1"),
-        "{error}"
-    );
+    let error = decode_section(b"critproc\x09\0\0\0\0").unwrap_err().to_string();
+    assert!(error.contains("wire version 9") && error.contains("version 1"), "{error}");
 }

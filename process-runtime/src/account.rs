@@ -7,8 +7,10 @@ use std::sync::{Mutex, PoisonError};
 
 use process_model::Outcome;
 
+use crate::clock::Clock;
 use crate::histogram::{BUCKETS, bucket};
 use crate::lane::{LANES, Lane};
+use crate::unit::Unit;
 use crate::windows::Windows;
 
 /// Outcomes on time, then the same late.
@@ -29,6 +31,10 @@ pub(crate) fn end_index(outcome: Outcome, late: bool) -> usize {
 pub(crate) struct Account {
     shards: [AtomicPtr<Shard>; LANES],
     overdue: AtomicU64,
+    /// The SLA in ticks, as well as the clock knew when it was last asked; `u64::MAX` without one.
+    limit: AtomicU64,
+    #[cfg(feature = "sentry")]
+    warned_at: AtomicU64,
     errors: Mutex<Vec<ErrorCount>>,
     windows: Mutex<Windows>,
 }
@@ -64,36 +70,56 @@ pub(crate) struct Totals {
 
 impl Default for Totals {
     fn default() -> Self {
-        Totals {
-            started: 0,
-            ended: [0; ENDS],
-            longest: 0,
-            buckets: Box::new([0; BUCKETS]),
-        }
+        Totals { started: 0, ended: [0; ENDS], longest: 0, buckets: Box::new([0; BUCKETS]) }
     }
 }
 
 impl Account {
-    pub(crate) fn new(now: u64) -> Account {
-        Account {
+    pub(crate) fn new(unit: &Unit, clock: &Clock) -> Account {
+        clock.refine();
+        let account = Account {
             shards: [const { AtomicPtr::new(std::ptr::null_mut()) }; LANES],
             overdue: AtomicU64::new(0),
             errors: Mutex::new(Vec::new()),
-            windows: Mutex::new(Windows::new(now)),
+            windows: Mutex::new(Windows::new(clock.now())),
+            limit: AtomicU64::new(u64::MAX),
+            #[cfg(feature = "sentry")]
+            warned_at: AtomicU64::new(0),
+        };
+        account.refine(unit, clock);
+        account
+    }
+
+    /// Takes over what the clock knows of its rate by now.
+    pub(crate) fn refine(&self, unit: &Unit, clock: &Clock) {
+        if let Some(sla) = unit.sla {
+            self.limit.store(clock.ticks(sla), Ordering::Relaxed);
         }
+    }
+
+    /// The SLA in ticks.
+    #[inline]
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last warning is long enough ago; this is then the last.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn may_warn(&self, now: u64, between: u64) -> bool {
+        let now = now.max(1);
+        let due = |last| (last == 0 || now.saturating_sub(last) >= between).then_some(now);
+        self.warned_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok()
     }
 
     /// Counts a start.
     #[inline]
-    pub(crate) fn start(&self) {
-        let lane = Lane::current();
+    pub(crate) fn start(&self, lane: Lane) {
         lane.add(&self.shard(lane).started, 1);
     }
 
     /// Counts an end.
     #[inline]
-    pub(crate) fn end(&self, outcome: Outcome, late: bool, ticks: u64) {
-        let lane = Lane::current();
+    pub(crate) fn end(&self, lane: Lane, outcome: Outcome, late: bool, ticks: u64) {
         let shard = self.shard(lane);
         lane.add(&shard.ended[end_index(outcome, late)], 1);
         lane.count(&shard.buckets[bucket(ticks)]);
@@ -101,40 +127,23 @@ impl Account {
     }
 
     /// Counts an end under its `error.type`, and says which of the bounded values that is.
-    pub(crate) fn error(
-        &self,
-        outcome: Outcome,
-        late: bool,
-        error_type: &'static str,
-    ) -> &'static str {
+    pub(crate) fn error(&self, outcome: Outcome, late: bool, error_type: &'static str) -> &'static str {
         let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         let known = errors.iter().any(|count| count.error_type == error_type);
-        let error_type = if known || distinct(&errors) < ERROR_TYPES {
-            error_type
-        } else {
-            OTHER_ERROR
-        };
+        let error_type = if known || distinct(&errors) < ERROR_TYPES { error_type } else { OTHER_ERROR };
         let same = |count: &&mut ErrorCount| {
             (count.error_type, count.outcome, count.late) == (error_type, outcome, late)
         };
         match errors.iter_mut().find(same) {
             Some(count) => count.runs += 1,
-            None => errors.push(ErrorCount {
-                error_type,
-                outcome,
-                late,
-                runs: 1,
-            }),
+            None => errors.push(ErrorCount { error_type, outcome, late, runs: 1 }),
         }
         error_type
     }
 
     /// Every `error.type` seen so far, with its counts.
     pub(crate) fn errors(&self) -> Vec<ErrorCount> {
-        self.errors
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// One more run is past its SLA and still running.
@@ -162,21 +171,14 @@ impl Account {
                 *sum += ended.load(Ordering::Acquire);
             }
         }
-        let started = self
-            .all_shards()
-            .map(|shard| shard.started.load(Ordering::Acquire))
-            .sum();
+        let started = self.all_shards().map(|shard| shard.started.load(Ordering::Acquire)).sum();
         (started, ended)
     }
 
     /// Everything since the start; `longest` is since the last [`Account::forget_longest`].
     pub(crate) fn totals(&self) -> Totals {
         let (started, ended) = self.counts();
-        let mut totals = Totals {
-            started,
-            ended,
-            ..Totals::default()
-        };
+        let mut totals = Totals { started, ended, ..Totals::default() };
         for shard in self.all_shards() {
             totals.longest = totals.longest.max(shard.longest.load(Ordering::Relaxed));
             for (sum, bucket) in totals.buckets.iter_mut().zip(&shard.buckets) {
@@ -217,12 +219,7 @@ impl Account {
     fn add_shard(&self, lane: Lane) -> &Shard {
         let new = Box::into_raw(Box::new(Shard::new()));
         let slot = &self.shards[lane.index()];
-        match slot.compare_exchange(
-            std::ptr::null_mut(),
-            new,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        ) {
+        match slot.compare_exchange(std::ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
             // SAFETY: `new` is valid and from now on owned by `self`, as in `shard`.
             Ok(_) => unsafe { &*new },
             Err(other) => {

@@ -36,17 +36,11 @@ struct Trace {
 impl Carrier {
     /// Of the innermost run or scope of this thread; without one, a carrier that carries nothing.
     pub fn current() -> Carrier {
-        Carrier {
-            observed: frame::nearest(),
-            trace: Trace::current(),
-        }
+        Carrier { observed: frame::nearest(), trace: Trace::current() }
     }
 
     pub(crate) fn of(observed: Arc<Observed>) -> Carrier {
-        Carrier {
-            observed: Some(observed),
-            trace: Trace::default(),
-        }
+        Carrier { observed: Some(observed), trace: Trace::default() }
     }
 
     /// Calls `f` in the carried scope.
@@ -62,11 +56,7 @@ impl Carrier {
                 return f();
             }
             let span = run.as_ref().and_then(|run| run.visit_span());
-            let _trace = if span.is_none() {
-                self.trace.attach()
-            } else {
-                None
-            };
+            let _trace = if span.is_none() { self.trace.attach() } else { None };
             let _hub = observed.visit_hub();
             f()
         })
@@ -74,10 +64,7 @@ impl Carrier {
 
     /// Polls `future`, and drops it, in the carried scope: `tokio::spawn(carrier.carry(work()))`.
     pub fn carry<F: Future>(self, future: F) -> Carried<F> {
-        Carried {
-            carrier: self,
-            future: ManuallyDrop::new(future),
-        }
+        Carried { carrier: self, future: ManuallyDrop::new(future) }
     }
 }
 
@@ -87,19 +74,13 @@ impl Trace {
         use opentelemetry::trace::TraceContextExt;
         let context = opentelemetry::Context::current();
         let span = context.span().span_context().clone();
-        Trace {
-            span: span.is_valid().then_some(span),
-        }
+        Trace { span: span.is_valid().then_some(span) }
     }
 
     fn attach(&self) -> Option<opentelemetry::ContextGuard> {
         use opentelemetry::trace::TraceContextExt;
         let span = self.span.clone()?;
-        Some(
-            opentelemetry::Context::current()
-                .with_remote_span_context(span)
-                .attach(),
-        )
+        Some(opentelemetry::Context::current().with_remote_span_context(span).attach())
     }
 }
 

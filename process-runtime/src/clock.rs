@@ -39,13 +39,7 @@ impl Clock {
             return Clock::of(Source::Instant(Instant::now()), 1.0);
         }
         let (anchor, anchor_ticks) = (Instant::now(), counter::read());
-        let clock = Clock::of(
-            Source::Counter {
-                anchor,
-                anchor_ticks,
-            },
-            1.0,
-        );
+        let clock = Clock::of(Source::Counter { anchor, anchor_ticks }, 1.0);
         while anchor.elapsed() < FIRST_LOOK {
             std::hint::spin_loop();
         }
@@ -66,10 +60,7 @@ impl Clock {
     }
 
     fn of(source: Source, nanos_per_tick: f64) -> Clock {
-        Clock {
-            source,
-            nanos_per_tick: AtomicU64::new(nanos_per_tick.to_bits()),
-        }
+        Clock { source, nanos_per_tick: AtomicU64::new(nanos_per_tick.to_bits()) }
     }
 
     /// Now.
@@ -94,10 +85,7 @@ impl Clock {
     pub(crate) fn refine(&self) {
         match &self.source {
             #[cfg(target_arch = "x86_64")]
-            Source::Counter {
-                anchor,
-                anchor_ticks,
-            } => {
+            Source::Counter { anchor, anchor_ticks } => {
                 let (nanos, ticks) = (anchor.elapsed().as_nanos(), counter::read());
                 let ticks = ticks.saturating_sub(*anchor_ticks);
                 if ticks > 0 {

@@ -159,11 +159,7 @@ pub fn truncate(value: impl fmt::Display, most: usize) -> String {
 pub fn mask(value: impl fmt::Display) -> String {
     let text = value.to_string();
     let shown = match text.chars().count() {
-        12.. => text
-            .char_indices()
-            .rev()
-            .nth(3)
-            .map_or("", |(start, _)| &text[start..]),
+        12.. => text.char_indices().rev().nth(3).map_or("", |(start, _)| &text[start..]),
         _ => "",
     };
     format!("****{shown}")
@@ -177,11 +173,7 @@ pub const HASH_KEY_VARIABLE: &str = "CRITICAL_PROCESS_HASH_KEY";
 /// secret. The key is read once.
 pub fn hash(value: impl fmt::Display) -> String {
     static KEY: OnceLock<Option<String>> = OnceLock::new();
-    let key = KEY.get_or_init(|| {
-        std::env::var(HASH_KEY_VARIABLE)
-            .ok()
-            .filter(|key| !key.is_empty())
-    });
+    let key = KEY.get_or_init(|| std::env::var(HASH_KEY_VARIABLE).ok().filter(|key| !key.is_empty()));
     match key {
         Some(key) => keyed_hash(key, &value.to_string()),
         None => "[unkeyed]".to_owned(),
@@ -189,14 +181,10 @@ pub fn hash(value: impl fmt::Display) -> String {
 }
 
 fn keyed_hash(key: &str, value: &str) -> String {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes a key of any length");
     mac.update(value.as_bytes());
     let bytes = mac.finalize().into_bytes();
-    bytes[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    bytes[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Named values, shared by all scopes that see the same ones.
@@ -205,10 +193,7 @@ pub(crate) struct Values(Option<Arc<[(&'static str, Value)]>>);
 
 impl Values {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
-        self.0
-            .iter()
-            .flat_map(|values| values.iter())
-            .map(|(name, value)| (*name, value))
+        self.0.iter().flat_map(|values| values.iter()).map(|(name, value)| (*name, value))
     }
 
     /// These, with others set over them.
@@ -216,9 +201,7 @@ impl Values {
         if over.is_empty() {
             return self.clone();
         }
-        let kept = self
-            .iter()
-            .filter(|(name, _)| over.iter().all(|(other, _)| other != name));
+        let kept = self.iter().filter(|(name, _)| over.iter().all(|(other, _)| other != name));
         let kept: Vec<_> = kept.map(|(name, value)| (name, value.clone())).collect();
         Values(Some(kept.into_iter().chain(over).collect()))
     }
@@ -230,10 +213,7 @@ static DECLARED: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
 /// have a field for them. The names in `context(…)` need no declaration. Call it before the first run:
 /// a span's fields are fixed when its process first runs.
 pub fn declare(names: impl IntoIterator<Item = &'static str>) {
-    DECLARED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .extend(names);
+    DECLARED.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
 }
 
 /// Every name that can appear in a context.
@@ -241,10 +221,7 @@ pub fn declare(names: impl IntoIterator<Item = &'static str>) {
 pub(crate) fn names() -> Vec<&'static str> {
     let units = crate::registry::all().map(|process| process.common());
     let stages = crate::registry::stages().map(|stage| stage.common());
-    let keys = units
-        .chain(stages)
-        .flat_map(|common| &common.context)
-        .map(|key| key.name.as_str());
+    let keys = units.chain(stages).flat_map(|common| &common.context).map(|key| key.name.as_str());
     let declared = DECLARED.lock().unwrap_or_else(PoisonError::into_inner);
     let mut names: Vec<_> = keys.chain(declared.iter().copied()).collect();
     names.sort_unstable();
@@ -292,10 +269,7 @@ impl Scope {
     }
 
     fn into_carrier(self) -> Carrier {
-        Carrier::of(Arc::new(Observed::scope(
-            frame::nearest().as_ref(),
-            self.values,
-        )))
+        Carrier::of(Arc::new(Observed::scope(frame::nearest().as_ref(), self.values)))
     }
 }
 
@@ -306,9 +280,6 @@ mod tests {
     #[test]
     fn a_hash_is_hmac_sha_256_of_rfc_4231() {
         // Test case 2 of RFC 4231.
-        assert_eq!(
-            keyed_hash("Jefe", "what do ya want for nothing?"),
-            "5bdcc146bf60754e6a042426089575c7"
-        );
+        assert_eq!(keyed_hash("Jefe", "what do ya want for nothing?"), "5bdcc146bf60754e6a042426089575c7");
     }
 }

@@ -178,16 +178,10 @@ impl Definition {
         let hash = record.definition_hash();
         match record {
             Record::Process(record) => {
-                let definition = ProcessDefinition {
-                    record,
-                    hash,
-                    stages: OnceLock::new(),
-                };
+                let definition = ProcessDefinition { record, hash, stages: OnceLock::new() };
                 Definition::Process(Box::leak(Box::new(definition)))
             }
-            Record::Stage(record) => {
-                Definition::Stage(Box::leak(Box::new(StageDefinition { record, hash })))
-            }
+            Record::Stage(record) => Definition::Stage(Box::leak(Box::new(StageDefinition { record, hash }))),
         }
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::account::Account;
 use crate::clock::Clock;
 use crate::inflight::{self, NEVER, Seen, Table, Ticket};
+use crate::lane::Lane;
 use crate::observe::{self, RunView, Sink};
 use crate::observed::Observed;
 use crate::registry::InFlight;
@@ -98,6 +99,15 @@ impl Core {
         }
     }
 
+    /// Whether this is the program's one domain.
+    #[inline]
+    pub(crate) fn is_global(&self) -> bool {
+        #[cfg(feature = "testing")]
+        return self.accounts.is_none();
+        #[cfg(not(feature = "testing"))]
+        true
+    }
+
     /// The account of a unit in this domain.
     #[inline]
     pub(crate) fn account(&self, unit: &'static Unit) -> &Account {
@@ -105,47 +115,52 @@ impl Core {
         if let Some(accounts) = &self.accounts {
             let mut accounts = accounts.lock().unwrap_or_else(PoisonError::into_inner);
             let key = std::ptr::from_ref(unit).addr();
-            let account = accounts
-                .entry(key)
-                .or_insert_with(|| Box::new(Account::new(self.clock.now())));
+            let account = accounts.entry(key).or_insert_with(|| Box::new(Account::new(unit, &self.clock)));
             // SAFETY: the box is never taken out of the map, which lives as long as `self`.
             return unsafe { &*std::ptr::from_ref::<Account>(account) };
         }
-        unit.account.get_or_init(|| Account::new(self.clock.now()))
+        unit.account.get_or_init(|| Account::new(unit, &self.clock))
     }
 
     /// A run enters, at `now`.
     #[inline]
-    pub(crate) fn enter(
-        &self,
-        unit: &'static Unit,
-        now: u64,
-        observed: Option<&Arc<Observed>>,
-    ) -> Ticket {
-        self.account(unit).start();
-        let deadline = unit.sla_nanos.map_or(NEVER, |sla| self.deadline(now, sla));
-        let ticket = self.table.enter(unit, now, deadline, observed);
-        #[cfg(feature = "testing")]
-        if self.accounts.is_some() {
-            self.waiter.wake();
-            return ticket;
+    pub(crate) fn enter(&self, unit: &'static Unit, now: u64, observed: Option<&Arc<Observed>>) -> Ticket {
+        let account = self.account(unit);
+        let lane = Lane::current();
+        account.start(lane);
+        let deadline = now.saturating_add(account.limit()).min(NEVER);
+        let ticket = self.table.enter(lane, unit, now, deadline, observed);
+        if self.is_global() {
+            crate::watchdog::expect(deadline);
         }
-        crate::watchdog::expect(deadline);
+        #[cfg(feature = "testing")]
+        if !self.is_global() {
+            self.waiter.wake();
+        }
         ticket
     }
 
     /// A run leaves. Whether the watchdog told of it as late.
     #[inline]
-    pub(crate) fn leave(&self, unit: &'static Unit, ticket: Ticket) -> bool {
-        let told = self.table.leave(ticket);
+    pub(crate) fn leave(&self, lane: Lane, account: &Account, ticket: Ticket) -> bool {
+        let told = self.table.leave(lane, ticket);
         if told {
-            self.account(unit).remove_overdue();
+            account.remove_overdue();
         }
         told
     }
 
-    fn deadline(&self, started: u64, sla_nanos: u64) -> u64 {
-        started.saturating_add((sla_nanos as f64 / self.clock.nanos_per_tick()) as u64)
+    /// Whether a run of this length is late. Far from the limit a rough idea of the clock's rate will do.
+    #[inline]
+    pub(crate) fn is_late(&self, unit: &'static Unit, account: &Account, ticks: u64) -> bool {
+        ticks + ticks / 64 >= account.limit() && self.is_just_late(unit, account, ticks)
+    }
+
+    #[cold]
+    fn is_just_late(&self, unit: &'static Unit, account: &Account, ticks: u64) -> bool {
+        self.clock.refine();
+        account.refine(unit, &self.clock);
+        unit.sla.is_some_and(|sla| self.clock.duration(ticks) > sla)
     }
 
     /// Tells of every run that has passed its SLA since the last scan. Returns the time to the next
@@ -153,10 +168,11 @@ impl Core {
     pub(crate) fn scan(&self) -> Option<Duration> {
         let now = self.clock.now();
         // The clock's rate may be better known than when the deadline was set.
-        let confirm = |unit: &'static Unit, started| {
-            unit.sla_nanos
-                .map(|sla| self.deadline(started, sla))
-                .filter(|&deadline| deadline > now)
+        let confirm = |unit: &'static Unit, started: u64| {
+            let account = self.account(unit);
+            account.refine(unit, &self.clock);
+            let deadline = started.saturating_add(account.limit());
+            (deadline > now).then_some(deadline)
         };
         let next = self.table.scan(now, confirm, |seen| {
             self.account(seen.unit).add_overdue();
@@ -166,8 +182,7 @@ impl Core {
     }
 
     fn elapsed(&self, seen: &Seen<Unit, Observed>) -> Duration {
-        self.clock
-            .duration(self.clock.now().saturating_sub(seen.started))
+        self.clock.duration(self.clock.now().saturating_sub(seen.started))
     }
 
     pub(crate) fn stats(&self, unit: &'static Unit) -> Stats {
@@ -179,19 +194,13 @@ impl Core {
         seen.sort_by_key(|seen| seen.started);
         let one = |seen: Seen<Unit, Observed>| {
             let elapsed = self.elapsed(&seen);
-            let values = seen
-                .payload
-                .map(|observed| observed.values_now())
-                .unwrap_or_default();
+            let values = seen.payload.map(|observed| observed.values_now()).unwrap_or_default();
             InFlight {
                 process: seen.unit.process,
                 stage: seen.unit.stage(),
                 elapsed,
                 overdue: seen.told || seen.unit.definition.sla().is_some_and(|sla| elapsed > sla),
-                context: values
-                    .iter()
-                    .map(|(name, value)| (name, value.to_string()))
-                    .collect(),
+                context: values.iter().map(|(name, value)| (name, value.to_string())).collect(),
             }
         };
         seen.into_iter().map(one).collect()
@@ -226,16 +235,9 @@ impl Core {
         }
         let sinks = Arc::clone(&self.sinks.read().unwrap_or_else(PoisonError::into_inner));
         for sink in sinks.iter() {
-            let told =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tell(&**sink, run)));
-            if told.is_err() {
+            if !observe::unharmed(|| tell(&**sink, run)) {
                 let mut sinks = self.sinks.write().unwrap_or_else(PoisonError::into_inner);
-                *sinks = sinks
-                    .iter()
-                    .filter(|other| !Arc::ptr_eq(other, sink))
-                    .cloned()
-                    .collect();
-                crate::report::once("a sink panicked, and is told of no more runs");
+                *sinks = sinks.iter().filter(|other| !Arc::ptr_eq(other, sink)).cloned().collect();
             }
         }
     }

@@ -3,7 +3,10 @@
 use std::error::Error;
 use std::fmt;
 
-use process_model::Outcome;
+use process_model::{ErrorText, Outcome};
+
+/// The `error.type` of a panic.
+const PANIC: &str = "panic";
 
 /// What `outcome = path` returns: the judgement of a return value that no rule could express.
 ///
@@ -31,15 +34,16 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug)]
 pub struct Ending<'a> {
     pub(crate) outcome: Outcome,
-    pub(crate) error_type: Option<&'static str>,
-    pub(crate) error: ErrorRef<'a>,
-    /// Whether another error has this one's type.
-    #[cfg(feature = "sentry")]
-    pub(crate) has_type: Option<HasType>,
+    /// What went wrong: there for exactly those outcomes that say that something did.
+    pub(crate) fault: Option<Fault<'a>>,
 }
 
-#[cfg(feature = "sentry")]
-pub(crate) type HasType = fn(&(dyn Error + 'static)) -> bool;
+/// What went wrong.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault<'a> {
+    pub(crate) error_type: &'static str,
+    pub(crate) error: ErrorRef<'a>,
+}
 
 /// What is known of an error.
 #[derive(Clone, Copy)]
@@ -49,7 +53,7 @@ pub(crate) enum ErrorRef<'a> {
     /// A text.
     Text(&'a dyn fmt::Display),
     /// An error with a chain of sources.
-    Chain(&'a (dyn Error + 'static)),
+    Chain(&'a (dyn Error + 'a)),
 }
 
 impl fmt::Debug for ErrorRef<'_> {
@@ -74,58 +78,69 @@ impl ErrorRef<'_> {
     }
 }
 
+impl<'a> Fault<'a> {
+    pub(crate) const fn new(error_type: &'static str, error: ErrorRef<'a>) -> Fault<'a> {
+        Fault { error_type, error }
+    }
+
+    /// An error of type `E`.
+    pub(crate) fn of<E: ?Sized>(error: ErrorRef<'a>) -> Fault<'a> {
+        Fault::new(std::any::type_name::<E>(), error)
+    }
+
+    /// The text of the outermost error, where it may be told at all.
+    pub(crate) fn text(&self, told: ErrorText) -> Option<String> {
+        if told == ErrorText::Never { None } else { self.error.text() }
+    }
+}
+
 impl<'a> Ending<'a> {
-    pub(crate) const fn of(outcome: Outcome) -> Ending<'a> {
-        Ending {
-            outcome,
-            error_type: None,
-            error: ErrorRef::Opaque,
-            #[cfg(feature = "sentry")]
-            has_type: None,
-        }
+    const fn without_fault(outcome: Outcome) -> Ending<'a> {
+        Ending { outcome, fault: None }
+    }
+
+    const fn with_fault(outcome: Outcome, fault: Fault<'a>) -> Ending<'a> {
+        Ending { outcome, fault: Some(fault) }
     }
 
     /// It returned what it promised.
+    #[inline]
     pub const fn success() -> Ending<'a> {
-        Ending::of(Outcome::Success)
+        Ending::without_fault(Outcome::Success)
     }
 
     /// It succeeded through its declared fallback.
     pub const fn degraded() -> Ending<'a> {
-        Ending::of(Outcome::Degraded)
+        Ending::without_fault(Outcome::Degraded)
+    }
+
+    pub(crate) const fn cancelled() -> Ending<'a> {
+        Ending::without_fault(Outcome::Cancelled)
+    }
+
+    pub(crate) const fn panic(message: ErrorRef<'a>) -> Ending<'a> {
+        Ending::with_fault(Outcome::Panic, Fault::new(PANIC, message))
     }
 
     /// A failure of which only the return value tells (`fails(…)`).
     pub const fn failure() -> Ending<'a> {
-        Ending {
-            error_type: Some(crate::account::OTHER_ERROR),
-            ..Ending::of(Outcome::Failure)
-        }
+        Ending::with_fault(Outcome::Failure, Fault::new(crate::account::OTHER_ERROR, ErrorRef::Opaque))
     }
 
-    /// A failure with an error of type `E`.
-    pub(crate) fn error<E: ?Sized>(error: ErrorRef<'a>) -> Ending<'a> {
-        Ending {
-            error_type: Some(std::any::type_name::<E>()),
-            error,
-            ..Ending::failure()
-        }
+    /// A failure with an error.
+    pub(crate) const fn error(fault: Fault<'a>) -> Ending<'a> {
+        Ending::with_fault(Outcome::Failure, fault)
     }
 
     /// The caller's mistake instead.
     pub fn rejected(self) -> Ending<'a> {
-        Ending {
-            outcome: Outcome::Rejected,
-            ..self
-        }
+        let fault = self.fault.or(Ending::failure().fault);
+        Ending { outcome: Outcome::Rejected, fault }
     }
 
-    /// With another `error.type`.
+    /// With another `error.type`, where something went wrong.
     pub fn error_type(self, error_type: &'static str) -> Ending<'a> {
-        Ending {
-            error_type: Some(error_type),
-            ..self
-        }
+        Ending { fault: self.fault.map(|fault| Fault { error_type, ..fault }), ..self }
     }
 
     /// From the user's judgement.

@@ -3,26 +3,22 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::mem::{ManuallyDrop, replace};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-
-use process_model::Outcome;
 
 use crate::context::Value;
 use crate::domain::{Core, Domain};
 use crate::ending::{Ending, ErrorRef};
 use crate::frame;
 use crate::inflight::Ticket;
-use crate::observe::{self, End};
+use crate::lane::Lane;
+use crate::observe::{self, End, unharmed};
 use crate::observed::Observed;
 use crate::unit::{Site, Unit};
-
-/// The `error.type` of a panic.
-const PANIC: &str = "panic";
 
 static ENABLED: AtomicBool = AtomicBool::new(true);
 
@@ -41,46 +37,30 @@ pub fn enable() {
 #[derive(Debug)]
 pub struct Run {
     unit: Option<&'static Unit>,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    /// Not begun, with the context that was taken at entry.
-    New(Vec<(&'static str, Value)>),
-    Running(Running),
-    Ended,
-}
-
-#[derive(Debug)]
-struct Running {
     observed: Option<Arc<Observed>>,
+    /// The context that was taken at entry, until the run begins.
+    values: Option<Box<Values>>,
     started: u64,
     ticket: Ticket,
+    phase: Phase,
 }
 
-impl Running {
-    fn core(&self) -> &Core {
-        match &self.observed {
-            Some(observed) => observed.domain.core(),
-            None => Core::global(),
-        }
-    }
+type Values = Vec<(&'static str, Value)>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    New,
+    Running,
+    Ended,
 }
 
 impl Run {
     /// A run of the function at `site`, which has not begun.
     #[inline]
     pub fn new(site: &'static Site) -> Run {
-        let unit = if ENABLED.load(Ordering::Relaxed) {
-            site.unit()
-        } else {
-            None
-        };
-        Run {
-            unit,
-            state: State::New(Vec::new()),
-        }
+        let unit = if ENABLED.load(Ordering::Relaxed) { site.unit() } else { None };
+        let phase = if unit.is_some() { Phase::New } else { Phase::Ended };
+        Run { unit, observed: None, values: None, started: 0, ticket: Ticket::UNTRACKED, phase }
     }
 
     /// Takes the context of entry, if some sink wants it. A value that panics is left out.
@@ -91,66 +71,74 @@ impl Run {
         }
         let mut capture = Capture { values: Vec::new() };
         if catch_unwind(AssertUnwindSafe(|| take(&mut capture))).is_err() {
-            crate::report::once(format!(
-                "an expression in the context of `{}` panicked",
-                unit.name
-            ));
+            crate::report::once(format!("an expression in the context of `{}` panicked", unit.name));
         }
-        self.state = State::New(capture.values);
+        if !capture.values.is_empty() {
+            self.values = Some(Box::new(capture.values));
+        }
     }
 
     /// Begins, on the thread that first polls or calls.
-    #[inline]
     fn begin(&mut self) {
-        let Some(mut unit) = self.unit else { return };
-        let State::New(values) = replace(&mut self.state, State::Ended) else {
-            return;
-        };
-        let outer = if frame::is_outermost() {
-            None
-        } else {
-            frame::nearest()
-        };
-        if outer.is_some() || !frame::is_outermost() {
-            unit = unit.within(frame::enclosing_process());
-            self.unit = Some(unit);
+        let (Some(unit), Phase::New) = (self.unit, self.phase) else { return };
+        if !frame::is_outermost() {
+            return self.begin_inside(unit);
         }
+        let core = Core::global();
+        self.started = core.clock.now();
+        if self.values.is_some() || observe::is_wanted(unit, core) {
+            self.observe(unit, None, Domain::Global);
+        }
+        self.enter(unit, core);
+    }
+
+    /// Begins inside of another run or scope.
+    fn begin_inside(&mut self, unit: &'static Unit) {
+        let unit = unit.within(frame::enclosing_process());
+        self.unit = Some(unit);
+        let outer = frame::nearest();
         let domain = Domain::of(outer.as_deref());
         let core = domain.core();
-        let started = core.clock.now();
-        let wanted = !values.is_empty() || domain.is_own() || observe::is_wanted(unit, core);
-        let observed = wanted.then(|| observed(unit, outer.as_ref(), domain.clone(), values));
-        let ticket = core.enter(unit, started, observed.as_ref());
-        if let Some(observed) = &observed {
+        self.started = core.clock.now();
+        if self.values.is_some() || domain.is_own() || observe::is_wanted(unit, core) {
+            self.observe(unit, outer.as_ref(), domain.clone());
+        }
+        self.enter(unit, core);
+    }
+
+    #[cold]
+    fn observe(&mut self, unit: &'static Unit, outer: Option<&Arc<Observed>>, domain: Domain) {
+        let values = self.values.take().map(|values| *values).unwrap_or_default();
+        let mut observed = Observed::run(unit, outer, domain, values);
+        unharmed(|| observe::open(unit, &mut observed));
+        self.observed = Some(Arc::new(observed));
+    }
+
+    #[inline]
+    fn enter(&mut self, unit: &'static Unit, core: &Core) {
+        self.ticket = core.enter(unit, self.started, self.observed.as_ref());
+        self.phase = Phase::Running;
+        if let Some(observed) = &self.observed {
             observe::started(core, unit, observed);
         }
-        self.state = State::Running(Running {
-            observed,
-            started,
-            ticket,
-        });
     }
 
     /// Calls `f` inside of the run.
     #[inline]
     fn inside<R>(&self, visit: Visit, f: impl FnOnce() -> R) -> R {
-        match &self.state {
-            State::Running(Running { observed: None, .. }) => frame::within(self.unit, None, f),
-            State::Running(Running {
-                observed: Some(observed),
-                ..
-            }) => frame::within(self.unit, Some(observed), || enter(observed, visit, f)),
-            State::New(_) | State::Ended => f(),
+        match (&self.observed, self.phase) {
+            (Some(observed), Phase::Running) => {
+                frame::within(self.unit, Some(observed), || inside(observed, visit, f))
+            }
+            (None, Phase::Running) => frame::within(self.unit, None, f),
+            (_, Phase::New | Phase::Ended) => f(),
         }
     }
 
     /// Polls `future` inside of the run, and drops it there.
     #[inline]
     pub fn scope<F: Future>(&mut self, future: F) -> Scoped<'_, F> {
-        Scoped {
-            run: self,
-            future: ManuallyDrop::new(future),
-        }
+        Scoped { run: self, future: ManuallyDrop::new(future) }
     }
 
     /// Calls `body` inside of the run.
@@ -169,40 +157,63 @@ impl Run {
             Some(message) => Some(*message),
             None => payload.downcast_ref::<String>().map(String::as_str),
         };
-        let error = message
-            .as_ref()
-            .map_or(ErrorRef::Opaque, |message| ErrorRef::Text(message));
-        self.end(Ending {
-            error_type: Some(PANIC),
-            error,
-            ..Ending::of(Outcome::Panic)
-        });
+        let message = message.as_ref().map_or(ErrorRef::Opaque, |message| ErrorRef::Text(message));
+        self.end(Ending::panic(message));
         resume_unwind(payload)
     }
 
-    /// Ends the run, if nothing has yet.
-    #[inline]
+    /// Ends the run, if nothing has yet: accounts for it, then tells whoever wants to know.
     pub fn end(&mut self, ending: Ending<'_>) {
-        if let (State::Running(running), Some(unit)) =
-            (replace(&mut self.state, State::Ended), self.unit)
-        {
-            finish(unit, running, &ending);
+        let (Some(unit), Phase::Running) = (self.unit, self.phase) else { return };
+        self.phase = Phase::Ended;
+        let observed = self.observed.take();
+        let core = match &observed {
+            Some(observed) => observed.domain.core(),
+            None => Core::global(),
+        };
+        let ticks = core.clock.now().saturating_sub(self.started);
+        let account = core.account(unit);
+        let lane = Lane::current();
+        let told = core.leave(lane, account, self.ticket);
+        let late = told || core.is_late(unit, account, ticks);
+        account.end(lane, ending.outcome, late, ticks);
+        #[cfg(feature = "metrics")]
+        if core.is_global() {
+            observe::metrics::sample(lane, unit, ending.outcome, ticks);
         }
+        if observed.is_some() || ending.fault.is_some() {
+            let fault = ending.fault.as_ref();
+            let error_type = fault.map(|fault| account.error(ending.outcome, late, fault.error_type));
+            let duration = core.clock.duration(ticks);
+            let end = End { outcome: ending.outcome, late, duration, error_type };
+            tell(core, unit, observed.as_ref(), &ending, &end, told);
+        }
+    }
+
+    #[cold]
+    fn dropped(&mut self) {
+        self.end(if crate::timeout::stops() {
+            Ending::failure().error_type(crate::timeout::ERROR_TYPE)
+        } else {
+            Ending::cancelled()
+        });
     }
 }
 
 impl Drop for Run {
     #[inline]
     fn drop(&mut self) {
-        if let State::Running(_) = self.state {
-            let ending = match crate::timeout::stops() {
-                true => Ending::failure().error_type(crate::timeout::ERROR_TYPE),
-                false => Ending::of(Outcome::Cancelled),
-            };
-            self.end(ending);
+        if self.phase == Phase::Running {
+            self.dropped();
         }
     }
 }
+
+// What a run shares with others is behind locks that ignore poison, and it ends only once: a panic leaves
+// nothing half done in it.
+impl UnwindSafe for Run {}
+impl RefUnwindSafe for Run {}
+impl<F: UnwindSafe> UnwindSafe for Scoped<'_, F> {}
 
 /// Which visit to its own scope this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,66 +222,19 @@ enum Visit {
     Later,
 }
 
-#[inline]
-fn enter<R>(observed: &Arc<Observed>, visit: Visit, f: impl FnOnce() -> R) -> R {
+fn inside<R>(observed: &Arc<Observed>, visit: Visit, f: impl FnOnce() -> R) -> R {
     #[cfg(feature = "sentry")]
-    let outside =
-        (visit == Visit::First && observe::sentry::is_active()).then(observe::sentry::current_hub);
+    let outside = (visit == Visit::First && observe::sentry::is_active()).then(observe::sentry::current_hub);
     #[cfg(feature = "tracing")]
     let _span = observed.span.as_ref().map(|span| span.enter());
     #[cfg(feature = "sentry")]
     if let (Some(outside), Some(unit)) = (outside, observed.unit) {
-        observe::sentry::open(unit, observed, outside);
+        unharmed(|| observe::sentry::open(unit, observed, outside));
     }
     #[cfg(feature = "sentry")]
     let _hub = observed.sentry.enter();
     let _ = (observed, visit);
     f()
-}
-
-#[cold]
-fn observed(
-    unit: &'static Unit,
-    outer: Option<&Arc<Observed>>,
-    domain: Domain,
-    values: Vec<(&'static str, Value)>,
-) -> Arc<Observed> {
-    let mut observed = Observed::run(unit, outer, domain, values);
-    unharmed(|| observe::open(unit, &mut observed));
-    Arc::new(observed)
-}
-
-/// Accounts for the end. Everything that calls foreign code comes last, and may panic.
-#[inline]
-fn finish(unit: &'static Unit, running: Running, ending: &Ending<'_>) {
-    let core = running.core();
-    let ticks = core.clock.now().saturating_sub(running.started);
-    let nanos = ticks as f64 * core.clock.nanos_per_tick();
-    let told = core.leave(unit, running.ticket);
-    let late = told || unit.sla_nanos.is_some_and(|sla| nanos > sla as f64);
-    let account = core.account(unit);
-    account.end(ending.outcome, late, ticks);
-    let error_type = ending
-        .error_type
-        .map(|kind| account.error(ending.outcome, late, kind));
-    #[cfg(feature = "metrics")]
-    if running
-        .observed
-        .as_ref()
-        .is_none_or(|observed| !observed.domain.is_own())
-    {
-        observe::metrics::sample(unit, ending.outcome, ticks);
-    }
-    if running.observed.is_some() || ending.outcome.is_error() {
-        let duration = core.clock.duration(ticks);
-        let end = End {
-            outcome: ending.outcome,
-            late,
-            duration,
-            error_type,
-        };
-        unharmed(|| tell(core, unit, running.observed.as_ref(), ending, &end, told));
-    }
 }
 
 #[cold]
@@ -283,21 +247,18 @@ fn tell(
     told: bool,
 ) {
     let is_sent = observed.is_some_and(|observed| observed.has_hub());
-    if end.outcome.is_error() && unit.stage().is_none() && !is_sent {
-        crate::report::failure(unit, ending, end);
+    if let Some(fault) = &ending.fault
+        && end.outcome.is_error()
+        && unit.stage().is_none()
+        && !is_sent
+    {
+        unharmed(|| crate::report::failure(unit, fault, end));
     }
     let Some(observed) = observed else { return };
     if end.late && !told {
         observe::overdue(core, unit, Some(observed), end.duration);
     }
     observe::ended(core, unit, observed, ending, end);
-}
-
-/// Calls foreign code that must not take the application down.
-fn unharmed(f: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(f)).is_err() {
-        crate::report::once("a subscriber, client or sink panicked while it was told of a run");
-    }
 }
 
 /// A future inside of its run.
@@ -318,13 +279,8 @@ impl<F: Future> Future for Scoped<'_, F> {
             let this = self.get_unchecked_mut();
             (&mut *this.run, Pin::new_unchecked(&mut *this.future))
         };
-        let visit = match run.state {
-            State::New(_) => Visit::First,
-            State::Running(_) | State::Ended => Visit::Later,
-        };
-        if visit == Visit::First {
-            run.begin();
-        }
+        let visit = if run.phase == Phase::New { Visit::First } else { Visit::Later };
+        run.begin();
         match catch_unwind(AssertUnwindSafe(|| run.inside(visit, || future.poll(cx)))) {
             Ok(poll) => poll,
             Err(payload) => run.panicked(payload),
@@ -337,8 +293,7 @@ impl<F> Drop for Scoped<'_, F> {
     fn drop(&mut self) {
         let future = &mut self.future;
         // SAFETY: it is dropped once, here, and not used afterwards.
-        self.run
-            .inside(Visit::Later, || unsafe { ManuallyDrop::drop(future) });
+        self.run.inside(Visit::Later, || unsafe { ManuallyDrop::drop(future) });
     }
 }
 
@@ -396,12 +351,7 @@ pub struct BoxedSync;
 impl Plain {
     /// Calls the body, and judges what it returned.
     #[inline]
-    pub fn run<R>(
-        self,
-        mut run: Run,
-        body: impl FnOnce() -> R,
-        judge: impl FnOnce(&mut Run, &R),
-    ) -> R {
+    pub fn run<R>(self, mut run: Run, body: impl FnOnce() -> R, judge: impl FnOnce(&mut Run, &R)) -> R {
         let value = run.call(body);
         judge(&mut run, &value);
         value

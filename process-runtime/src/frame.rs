@@ -29,11 +29,7 @@ pub(crate) fn within<R>(
     f: impl FnOnce() -> R,
 ) -> R {
     let observed = observed.map_or(null(), std::ptr::from_ref);
-    let frame = Frame {
-        unit,
-        observed,
-        outer: CURRENT.get(),
-    };
+    let frame = Frame { unit, observed, outer: CURRENT.get() };
     CURRENT.set(&raw const frame);
     let _leave = Leave(&frame);
     f()
@@ -67,9 +63,7 @@ pub(crate) fn nearest() -> Option<Arc<Observed>> {
         return None;
     }
     // SAFETY: `within` was given a reference that outlives its frame.
-    frames()
-        .find_map(|frame| unsafe { frame.observed.as_ref() })
-        .cloned()
+    frames().find_map(|frame| unsafe { frame.observed.as_ref() }).cloned()
 }
 
 /// The process of the innermost run.
@@ -79,8 +73,7 @@ pub(crate) fn enclosing_process() -> Option<&'static ProcessDefinition> {
 
 /// What observes the innermost run of the function that `unit` stands for.
 pub(crate) fn run_of(unit: &'static Unit) -> Option<Arc<Observed>> {
-    let frame =
-        frames().find(|frame| frame.unit.is_some_and(|running| running.is_same_site(unit)))?;
+    let frame = frames().find(|frame| frame.unit.is_some_and(|running| running.is_same_site(unit)))?;
     // SAFETY: as in `nearest`.
     unsafe { frame.observed.as_ref() }.cloned()
 }

@@ -78,16 +78,9 @@ fn code(status: StatusCode) -> &'static str {
         StatusCode::GATEWAY_TIMEOUT,
     ];
     const CODES: [&str; 16] = [
-        "400", "401", "402", "403", "404", "405", "408", "409", "410", "413", "422", "429", "500",
-        "502", "503", "504",
+        "400", "401", "402", "403", "404", "405", "408", "409", "410", "413", "422", "429", "500", "502",
+        "503", "504",
     ];
     let known = KNOWN.iter().position(|known| *known == status);
-    known.map_or(
-        if status.is_server_error() {
-            "5xx"
-        } else {
-            "4xx"
-        },
-        |at| CODES[at],
-    )
+    known.map_or(if status.is_server_error() { "5xx" } else { "4xx" }, |at| CODES[at])
 }

@@ -96,12 +96,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
             chunks: (0..limit.div_ceil(CHUNK)).map(|_| empty()).collect(),
             limit,
             grown: Mutex::new(0),
-            lists: [const {
-                List {
-                    own: AtomicU32::new(NONE),
-                    returned: AtomicU32::new(NONE),
-                }
-            }; OWNED],
+            lists: [const { List { own: AtomicU32::new(NONE), returned: AtomicU32::new(NONE) } }; OWNED],
             shared: Mutex::new(Vec::new()),
             untracked: AtomicU64::new(0),
             scanning: Mutex::new(()),
@@ -112,25 +107,22 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
     #[inline]
     pub(crate) fn enter(
         &self,
+        lane: Lane,
         unit: &'static U,
         started: u64,
         deadline: u64,
         payload: Option<&Arc<T>>,
     ) -> Ticket {
-        let Some(index) = self.take() else {
+        let Some(index) = self.take(lane) else {
             self.untracked.fetch_add(1, Ordering::Relaxed);
             return Ticket::UNTRACKED;
         };
         let (chunk, at) = self.chunk(index);
         let slot = &chunk.slots[at];
         slot.started.store(started, Ordering::Relaxed);
-        slot.unit
-            .store(std::ptr::from_ref(unit).cast_mut(), Ordering::Relaxed);
+        slot.unit.store(std::ptr::from_ref(unit).cast_mut(), Ordering::Relaxed);
         if let Some(payload) = payload {
-            slot.payload.store(
-                Arc::into_raw(Arc::clone(payload)).cast_mut(),
-                Ordering::Relaxed,
-            );
+            slot.payload.store(Arc::into_raw(Arc::clone(payload)).cast_mut(), Ordering::Relaxed);
         }
         chunk.deadlines[at].store(deadline.clamp(FREE + 1, NEVER), Ordering::Release);
         Ticket(index)
@@ -138,7 +130,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
 
     /// A run leaves. Whether it was told of as late.
     #[inline]
-    pub(crate) fn leave(&self, ticket: Ticket) -> bool {
+    pub(crate) fn leave(&self, lane: Lane, ticket: Ticket) -> bool {
         let Ticket(index) = ticket;
         if index == NONE {
             return false;
@@ -148,7 +140,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
             BUSY => false,
             BUSY_TOLD => true,
             old => {
-                self.give_back(index);
+                self.give_back(lane, index);
                 old == TOLD
             }
         }
@@ -185,20 +177,14 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
                     next = next.min(deadline);
                     continue;
                 }
-                if cell
-                    .compare_exchange(deadline, BUSY, Ordering::Acquire, Ordering::Relaxed)
-                    .is_err()
-                {
+                if cell.compare_exchange(deadline, BUSY, Ordering::Acquire, Ordering::Relaxed).is_err() {
                     continue;
                 }
                 let seen = chunk.slots[at].look(false);
-                let state = confirm(seen.unit, seen.started)
-                    .map_or(TOLD, |deadline| deadline.clamp(1, NEVER));
-                if cell
-                    .compare_exchange(BUSY, state, Ordering::Release, Ordering::Relaxed)
-                    .is_err()
-                {
-                    self.give_back(first + at as u32);
+                let state =
+                    confirm(seen.unit, seen.started).map_or(TOLD, |deadline| deadline.clamp(1, NEVER));
+                if cell.compare_exchange(BUSY, state, Ordering::Release, Ordering::Relaxed).is_err() {
+                    self.give_back(Lane::current(), first + at as u32);
                 } else if state == TOLD {
                     late.push(seen);
                 } else {
@@ -221,18 +207,13 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
                 let state = cell.load(Ordering::Relaxed);
                 let busy = if state == TOLD { BUSY_TOLD } else { BUSY };
                 if state == FREE
-                    || cell
-                        .compare_exchange(state, busy, Ordering::Acquire, Ordering::Relaxed)
-                        .is_err()
+                    || cell.compare_exchange(state, busy, Ordering::Acquire, Ordering::Relaxed).is_err()
                 {
                     continue;
                 }
                 let seen = chunk.slots[at].look(state == TOLD);
-                if cell
-                    .compare_exchange(busy, state, Ordering::Release, Ordering::Relaxed)
-                    .is_err()
-                {
-                    self.give_back(first + at as u32);
+                if cell.compare_exchange(busy, state, Ordering::Release, Ordering::Relaxed).is_err() {
+                    self.give_back(Lane::current(), first + at as u32);
                 } else {
                     all.push(seen);
                 }
@@ -267,8 +248,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
 
     /// Takes a free slot for this thread.
     #[inline]
-    fn take(&self) -> Option<u32> {
-        let lane = Lane::current();
+    fn take(&self, lane: Lane) -> Option<u32> {
         if !lane.is_owned() {
             let free = lock(&self.shared).pop();
             return free.or_else(|| self.grow(SHARED));
@@ -281,14 +261,13 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
                 return self.grow(lane.index());
             }
         }
-        list.own
-            .store(self.next(head).load(Ordering::Relaxed), Ordering::Relaxed);
+        list.own.store(self.next(head).load(Ordering::Relaxed), Ordering::Relaxed);
         Some(head)
     }
 
     /// Drops what the slot holds and frees it. The caller is the only one who knows the slot.
     #[inline]
-    fn give_back(&self, index: u32) {
+    fn give_back(&self, lane: Lane, index: u32) {
         let (chunk, at) = self.chunk(index);
         let slot = &chunk.slots[at];
         let payload = slot.payload.load(Ordering::Relaxed);
@@ -298,13 +277,11 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
             // deadline's swap, or its failed exchange, made this thread the slot's only owner.
             drop(unsafe { Arc::from_raw(payload) });
         }
-        let lane = Lane::current();
         if chunk.lane == SHARED {
             lock(&self.shared).push(index);
         } else if lane.is_owned() && chunk.lane == lane.index() {
             let own = &self.lists[chunk.lane].own;
-            slot.next
-                .store(own.load(Ordering::Relaxed), Ordering::Relaxed);
+            slot.next.store(own.load(Ordering::Relaxed), Ordering::Relaxed);
             own.store(index, Ordering::Relaxed);
         } else {
             // Only pushes and taking all happen here, so a head seen twice is the same list.
@@ -312,12 +289,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
             let mut head = returned.load(Ordering::Relaxed);
             loop {
                 slot.next.store(head, Ordering::Relaxed);
-                match returned.compare_exchange_weak(
-                    head,
-                    index,
-                    Ordering::Release,
-                    Ordering::Relaxed,
-                ) {
+                match returned.compare_exchange_weak(head, index, Ordering::Release, Ordering::Relaxed) {
                     Ok(_) => return,
                     Err(other) => head = other,
                 }
@@ -340,11 +312,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
             lane,
         });
         for at in 1..slots {
-            let next = if at + 1 < slots {
-                (first + at + 1) as u32
-            } else {
-                NONE
-            };
+            let next = if at + 1 < slots { (first + at + 1) as u32 } else { NONE };
             chunk.slots[at].next.store(next, Ordering::Relaxed);
         }
         self.chunks[*grown].store(Box::into_raw(chunk), Ordering::Release);
@@ -403,12 +371,7 @@ impl<U: 'static, T> Slot<U, T> {
         });
         // SAFETY: `enter` stored a `&'static U` before it stored the deadline that was just exchanged.
         let unit = unsafe { &*self.unit.load(Ordering::Relaxed) };
-        Seen {
-            unit,
-            started: self.started.load(Ordering::Relaxed),
-            payload,
-            told,
-        }
+        Seen { unit, started: self.started.load(Ordering::Relaxed), payload, told }
     }
 }
 

@@ -29,9 +29,7 @@ pub struct Install {
 
 impl std::fmt::Debug for Install {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Install")
-            .field("sinks", &self.sinks)
-            .finish_non_exhaustive()
+        f.debug_struct("Install").field("sinks", &self.sinks).finish_non_exhaustive()
     }
 }
 
@@ -82,9 +80,7 @@ impl Install {
 
     /// Installs, and reports once on standard error what [`Installation::report`] returns.
     pub fn start(self) -> Installation {
-        self.sinks
-            .into_iter()
-            .for_each(|sink| Core::global().add_sink(sink));
+        self.sinks.into_iter().for_each(|sink| Core::global().add_sink(sink));
         #[cfg(feature = "metrics")]
         match self.meter_provider {
             Some(provider) => {
@@ -99,9 +95,7 @@ impl Install {
             crate::observe::sentry::add_to(&sentry_core::Hub::current());
         }
         watchdog::start();
-        registry::validate()
-            .iter()
-            .for_each(|finding| report::once(finding.to_string()));
+        registry::validate().iter().for_each(|finding| report::once(finding.to_string()));
         sinks_that_go_nowhere().for_each(report::once);
         Installation { _private: () }
     }

@@ -70,10 +70,7 @@ impl Lane {
     #[inline]
     pub(crate) fn add(self, counter: &AtomicU64, amount: u64) {
         if self.is_owned() {
-            counter.store(
-                counter.load(Ordering::Relaxed).wrapping_add(amount),
-                Ordering::Relaxed,
-            );
+            counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
         } else {
             counter.fetch_add(amount, Ordering::Relaxed);
         }
@@ -83,10 +80,7 @@ impl Lane {
     #[inline]
     pub(crate) fn count(self, bucket: &AtomicU32) {
         if self.is_owned() {
-            bucket.store(
-                bucket.load(Ordering::Relaxed).wrapping_add(1),
-                Ordering::Relaxed,
-            );
+            bucket.store(bucket.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         } else {
             bucket.fetch_add(1, Ordering::Relaxed);
         }

@@ -8,7 +8,9 @@ pub mod sentry;
 #[cfg(feature = "tracing")]
 pub(crate) mod span;
 
+use std::cell::Cell;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,11 +76,7 @@ impl RunView<'_> {
 
     /// The business context: inherited, taken at entry, and recorded since.
     pub fn context(&self) -> Vec<(&'static str, Value)> {
-        self.observed
-            .values_now()
-            .iter()
-            .map(|(name, value)| (name, value.clone()))
-            .collect()
+        self.observed.values_now().iter().map(|(name, value)| (name, value.clone())).collect()
     }
 }
 
@@ -126,22 +124,15 @@ pub(crate) fn started(core: &Core, unit: &'static Unit, observed: &Observed) {
 }
 
 /// Tells that a run passed its SLA; without `observed` nobody wants to know.
-pub(crate) fn overdue(
-    core: &Core,
-    unit: &'static Unit,
-    observed: Option<&Arc<Observed>>,
-    elapsed: Duration,
-) {
+pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: Option<&Arc<Observed>>, elapsed: Duration) {
     let Some(observed) = observed else { return };
     #[cfg(feature = "tracing")]
     if let Some(span) = &observed.span {
-        span.overdue(unit, elapsed);
+        unharmed(|| span.overdue(unit, elapsed));
     }
     #[cfg(feature = "sentry")]
-    sentry::overdue(unit, observed, elapsed);
-    core.tell(&RunView { unit, observed }, |sink, run| {
-        sink.overdue(run, elapsed)
-    });
+    unharmed(|| sentry::overdue(core, unit, observed, elapsed));
+    core.tell(&RunView { unit, observed }, |sink, run| sink.overdue(run, elapsed));
 }
 
 /// Tells of an end, and closes what was opened.
@@ -153,17 +144,31 @@ pub(crate) fn ended(
     end: &End,
 ) {
     #[cfg(feature = "sentry")]
-    sentry::ended(unit, observed, ending, end);
+    unharmed(|| sentry::ended(unit, observed, ending, end));
     #[cfg(feature = "tracing")]
     if let Some(span) = &observed.span {
-        span.ended(unit, ending, end);
+        unharmed(|| span.ended(unit, ending, end));
+        unharmed(|| span.close());
     }
-    core.tell(&RunView { unit, observed }, |sink, run| {
-        sink.ended(run, end)
-    });
-    #[cfg(feature = "tracing")]
-    if let Some(span) = &observed.span {
-        span.close();
-    }
+    core.tell(&RunView { unit, observed }, |sink, run| sink.ended(run, end));
     let _ = ending;
+}
+
+thread_local! {
+    static TELLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls foreign code, one destination at a time: what panics takes down neither the application nor the
+/// next destination. Runs inside of that code are accounted for and told to nobody, or a destination that is
+/// a process itself would be told of what it does for ever. Whether `f` returned.
+pub(crate) fn unharmed(f: impl FnOnce()) -> bool {
+    if TELLING.replace(true) {
+        return true;
+    }
+    let returned = catch_unwind(AssertUnwindSafe(f)).is_ok();
+    TELLING.set(false);
+    if !returned {
+        crate::report::once("a subscriber, Sentry client or sink panicked while it was told of a run");
+    }
+    returned
 }

@@ -40,18 +40,11 @@ impl Observed {
     ) -> Observed {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Observed {
-            id,
-            unit: Some(unit),
-            ..Observed::inside(outer, domain, own)
-        }
+        Observed { id, unit: Some(unit), ..Observed::inside(outer, domain, own) }
     }
 
     /// A scope inside of `outer`, which only sets values.
-    pub(crate) fn scope(
-        outer: Option<&Arc<Observed>>,
-        own: Vec<(&'static str, Value)>,
-    ) -> Observed {
+    pub(crate) fn scope(outer: Option<&Arc<Observed>>, own: Vec<(&'static str, Value)>) -> Observed {
         let domain = outer.map_or(Domain::Global, |outer| outer.domain.clone());
         Observed::inside(outer, domain, own)
     }
@@ -62,11 +55,7 @@ impl Observed {
         Observed::inside(None, domain, Vec::new())
     }
 
-    fn inside(
-        outer: Option<&Arc<Observed>>,
-        domain: Domain,
-        own: Vec<(&'static str, Value)>,
-    ) -> Observed {
+    fn inside(outer: Option<&Arc<Observed>>, domain: Domain, own: Vec<(&'static str, Value)>) -> Observed {
         let inherited = outer.map(|outer| outer.values_now()).unwrap_or_default();
         Observed {
             id: 0,
@@ -84,12 +73,7 @@ impl Observed {
 
     /// The values of entry, and over them those recorded later.
     pub(crate) fn values_now(&self) -> Values {
-        self.values.with(
-            self.later
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone(),
-        )
+        self.values.with(self.later.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// Adds a value while the run goes on.

@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 
 use crate::context::{ContextValue, Value};
-use crate::ending::{Ending, ErrorRef};
+use crate::ending::{Ending, ErrorRef, Fault};
 use crate::execution::{Boxed, BoxedLocal, BoxedSync, Plain};
 
 /// A return value.
@@ -24,7 +24,7 @@ pub enum NoError {}
 impl<'a, T, E> Return<'a, Result<T, E>> {
     /// The value or the error.
     #[inline]
-    pub fn split(&self) -> Result<&'a T, &'a E> {
+    pub fn __process_split(&self) -> Result<&'a T, &'a E> {
         self.0.as_ref()
     }
 }
@@ -32,12 +32,12 @@ impl<'a, T, E> Return<'a, Result<T, E>> {
 /// Everything else is a value.
 pub trait SplitOther<'a, R: ?Sized> {
     /// The value.
-    fn split(&self) -> Result<&'a R, &'a NoError>;
+    fn __process_split(&self) -> Result<&'a R, &'a NoError>;
 }
 
 impl<'a, R: ?Sized> SplitOther<'a, R> for Return<'a, R> {
     #[inline]
-    fn split(&self) -> Result<&'a R, &'a NoError> {
+    fn __process_split(&self) -> Result<&'a R, &'a NoError> {
         Ok(self.0)
     }
 }
@@ -49,12 +49,12 @@ pub struct Good<'a, T: ?Sized>(pub &'a T);
 /// A value with an HTTP status is judged by it.
 pub trait GoodByStatus {
     /// 5xx failed, 4xx was rejected, the rest succeeded.
-    fn verdict(&self) -> Ending<'static>;
+    fn __process_verdict(&self) -> Ending<'static>;
 }
 
 #[cfg(feature = "axum")]
 impl<T: crate::http::HasStatus> GoodByStatus for &Good<'_, T> {
-    fn verdict(&self) -> Ending<'static> {
+    fn __process_verdict(&self) -> Ending<'static> {
         crate::http::judge(self.0.status())
     }
 }
@@ -62,12 +62,12 @@ impl<T: crate::http::HasStatus> GoodByStatus for &Good<'_, T> {
 /// Any other value is a success.
 pub trait GoodAnyway {
     /// Success.
-    fn verdict(&self) -> Ending<'static>;
+    fn __process_verdict(&self) -> Ending<'static>;
 }
 
 impl<T: ?Sized> GoodAnyway for Good<'_, T> {
     #[inline]
-    fn verdict(&self) -> Ending<'static> {
+    fn __process_verdict(&self) -> Ending<'static> {
         Ending::success()
     }
 }
@@ -81,12 +81,7 @@ macro_rules! rung {
         $(#[$doc])*
         pub trait $name<'a> {
             /// The end of a run that returned it.
-            fn verdict(&self) -> Ending<'a>;
-
-            /// The first error of type `T` in its chain.
-            fn find<T: Error + 'static>(&self) -> Option<&'a T> {
-                None
-            }
+            fn __process_verdict(&self) -> Ending<'a>;
         }
     };
 }
@@ -116,56 +111,86 @@ rung!(
     BadOpaque
 );
 
-impl<'a, E: Error + 'static> BadError<'a> for &&&&&Bad<'a, E> {
-    fn verdict(&self) -> Ending<'a> {
-        Ending {
-            #[cfg(feature = "sentry")]
-            has_type: Some(|other| other.is::<E>()),
-            ..Ending::error::<E>(ErrorRef::Chain(self.0))
-        }
-    }
-
-    fn find<T: Error + 'static>(&self) -> Option<&'a T> {
-        find_in_chain(self.0)
+// Not `'static`: method lookup does not see lifetimes, so this rung is taken for borrowed errors too.
+impl<'a, E: Error + 'a> BadError<'a> for &&&&&Bad<'a, E> {
+    fn __process_verdict(&self) -> Ending<'a> {
+        Ending::error(Fault::of::<E>(ErrorRef::Chain(self.0)))
     }
 }
 
-impl<'a, E: AsRef<dyn Error + Send + Sync + 'static>> BadReport<'a> for &&&&Bad<'a, E> {
-    fn verdict(&self) -> Ending<'a> {
-        Ending::error::<E>(ErrorRef::Chain(self.0.as_ref()))
-    }
-
-    fn find<T: Error + 'static>(&self) -> Option<&'a T> {
-        find_in_chain(self.0.as_ref())
+impl<'a, E: AsRef<dyn Error + Send + Sync>> BadReport<'a> for &&&&Bad<'a, E> {
+    fn __process_verdict(&self) -> Ending<'a> {
+        Ending::error(Fault::of::<E>(ErrorRef::Chain(self.0.as_ref())))
     }
 }
 
-impl<'a, E: AsRef<dyn Error + 'static>> BadBox<'a> for &&&Bad<'a, E> {
-    fn verdict(&self) -> Ending<'a> {
-        Ending::error::<E>(ErrorRef::Chain(self.0.as_ref()))
-    }
-
-    fn find<T: Error + 'static>(&self) -> Option<&'a T> {
-        find_in_chain(self.0.as_ref())
+impl<'a, E: AsRef<dyn Error>> BadBox<'a> for &&&Bad<'a, E> {
+    fn __process_verdict(&self) -> Ending<'a> {
+        Ending::error(Fault::of::<E>(ErrorRef::Chain(self.0.as_ref())))
     }
 }
 
 #[cfg(feature = "axum")]
 impl<'a, E: crate::http::HasStatus> BadStatus<'a> for &&Bad<'a, E> {
-    fn verdict(&self) -> Ending<'a> {
+    fn __process_verdict(&self) -> Ending<'a> {
         crate::http::judge_error(self.0.status())
     }
 }
 
 impl<'a, E: fmt::Display> BadText<'a> for &Bad<'a, E> {
-    fn verdict(&self) -> Ending<'a> {
-        Ending::error::<E>(ErrorRef::Text(self.0))
+    fn __process_verdict(&self) -> Ending<'a> {
+        Ending::error(Fault::of::<E>(ErrorRef::Text(self.0)))
     }
 }
 
 impl<'a, E: ?Sized> BadOpaque<'a> for Bad<'a, E> {
-    fn verdict(&self) -> Ending<'a> {
-        Ending::error::<E>(ErrorRef::Opaque)
+    fn __process_verdict(&self) -> Ending<'a> {
+        Ending::error(Fault::of::<E>(ErrorRef::Opaque))
+    }
+}
+
+/// An error in whose chain `rejects(as Type: …)` searches.
+#[derive(Debug)]
+pub struct Search<'a, E: ?Sized>(pub &'a E);
+
+macro_rules! search {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        pub trait $name<'a> {
+            /// The first error of type `T` in the chain.
+            fn __process_find<T: Error + 'static>(&self) -> Option<&'a T>;
+        }
+    };
+}
+
+search!(
+    /// In a box or report around an error that can cross threads.
+    SearchReport
+);
+search!(
+    /// In a box around an error that cannot.
+    SearchBox
+);
+search!(
+    /// In an error of the standard trait.
+    SearchError
+);
+
+impl<'a, E: AsRef<dyn Error + Send + Sync>> SearchReport<'a> for &&Search<'a, E> {
+    fn __process_find<T: Error + 'static>(&self) -> Option<&'a T> {
+        find_in_chain(self.0.as_ref())
+    }
+}
+
+impl<'a, E: AsRef<dyn Error>> SearchBox<'a> for &Search<'a, E> {
+    fn __process_find<T: Error + 'static>(&self) -> Option<&'a T> {
+        find_in_chain(self.0.as_ref())
+    }
+}
+
+impl<'a, E: Error + 'static> SearchError<'a> for Search<'a, E> {
+    fn __process_find<T: Error + 'static>(&self) -> Option<&'a T> {
+        find_in_chain(self.0)
     }
 }
 
@@ -191,21 +216,21 @@ impl<R> Kind<R> {
 
 impl<'a, T> Kind<Pin<Box<dyn Future<Output = T> + 'a>>> {
     /// A boxed future that stays on its thread.
-    pub fn kind(&self) -> BoxedLocal {
+    pub fn __process_kind(&self) -> BoxedLocal {
         BoxedLocal
     }
 }
 
 impl<'a, T> Kind<Pin<Box<dyn Future<Output = T> + Send + 'a>>> {
     /// A boxed future.
-    pub fn kind(&self) -> Boxed {
+    pub fn __process_kind(&self) -> Boxed {
         Boxed
     }
 }
 
 impl<'a, T> Kind<Pin<Box<dyn Future<Output = T> + Send + Sync + 'a>>> {
     /// A boxed future that can be shared.
-    pub fn kind(&self) -> BoxedSync {
+    pub fn __process_kind(&self) -> BoxedSync {
         BoxedSync
     }
 }
@@ -213,11 +238,11 @@ impl<'a, T> Kind<Pin<Box<dyn Future<Output = T> + Send + Sync + 'a>>> {
 /// Everything else is a value.
 pub trait KindOther {
     /// A value.
-    fn kind(&self) -> Plain;
+    fn __process_kind(&self) -> Plain;
 }
 
 impl<R> KindOther for Kind<R> {
-    fn kind(&self) -> Plain {
+    fn __process_kind(&self) -> Plain {
         Plain
     }
 }
@@ -247,7 +272,7 @@ pub struct AsOptionalText;
 /// A value that can be recorded as it is.
 pub trait CaptureAsIs {
     /// As it is.
-    fn capture_kind(&self) -> AsIs {
+    fn __process_capture(&self) -> AsIs {
         AsIs
     }
 }
@@ -257,7 +282,7 @@ impl<T: ContextValue + ?Sized> CaptureAsIs for &&CaptureKind<'_, T> {}
 /// A value with a text.
 pub trait CaptureAsText {
     /// As text.
-    fn capture_kind(&self) -> AsText {
+    fn __process_capture(&self) -> AsText {
         AsText
     }
 }
@@ -267,7 +292,7 @@ impl<T: fmt::Display + ?Sized> CaptureAsText for &CaptureKind<'_, T> {}
 /// An optional value with a text.
 pub trait CaptureAsOptionalText {
     /// As text, if any.
-    fn capture_kind(&self) -> AsOptionalText {
+    fn __process_capture(&self) -> AsOptionalText {
         AsOptionalText
     }
 }
@@ -277,7 +302,7 @@ impl<T: fmt::Display> CaptureAsOptionalText for CaptureKind<'_, Option<T>> {}
 /// Anything else: the error is then about [`ContextValue`], which says what to do.
 pub trait CaptureRefused: Sized {
     /// As it is, which fails.
-    fn capture_kind(self) -> AsIs {
+    fn __process_capture(self) -> AsIs {
         AsIs
     }
 }
@@ -286,21 +311,21 @@ impl<T: ?Sized> CaptureRefused for CaptureKind<'_, T> {}
 
 impl AsIs {
     /// The value.
-    pub fn value<T: ContextValue + ?Sized>(self, value: &T) -> Option<Value> {
+    pub fn __process_value<T: ContextValue + ?Sized>(self, value: &T) -> Option<Value> {
         value.to_value()
     }
 }
 
 impl AsText {
     /// The text.
-    pub fn value<T: fmt::Display + ?Sized>(self, value: &T) -> Option<Value> {
+    pub fn __process_value<T: fmt::Display + ?Sized>(self, value: &T) -> Option<Value> {
         display(value)
     }
 }
 
 impl AsOptionalText {
     /// The text, if any.
-    pub fn value<T: fmt::Display>(self, value: &Option<T>) -> Option<Value> {
+    pub fn __process_value<T: fmt::Display>(self, value: &Option<T>) -> Option<Value> {
         display(value.as_ref()?)
     }
 }

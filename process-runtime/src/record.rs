@@ -36,7 +36,7 @@ macro_rules! record {
         DeclaredLater::$name.record(|| {
             use $crate::__private::probe::*;
             match &$value {
-                value => (&&&CaptureKind(value)).capture_kind().value(value),
+                value => (&&&CaptureKind(value)).__process_capture().__process_value(value),
             }
         });
         $($crate::record!($($rest)*);)?

@@ -25,11 +25,7 @@ struct Registry {
 fn registry() -> &'static Registry {
     static REGISTRY: OnceLock<Registry> = OnceLock::new();
     REGISTRY.get_or_init(|| {
-        let mut registry = Registry {
-            processes: Vec::new(),
-            stages: Vec::new(),
-            unreadable: Vec::new(),
-        };
+        let mut registry = Registry { processes: Vec::new(), stages: Vec::new(), unreadable: Vec::new() };
         for entry in inventory::iter::<Entry> {
             match entry.0.definition() {
                 Ok(Definition::Process(process)) => registry.processes.push(process),
@@ -38,12 +34,8 @@ fn registry() -> &'static Registry {
             }
         }
         // The linker's order is arbitrary.
-        registry
-            .processes
-            .sort_by_key(|process| (process.id(), process.file(), process.line()));
-        registry
-            .stages
-            .sort_by_key(|stage| (stage.process(), stage.id(), stage.file(), stage.line()));
+        registry.processes.sort_by_key(|process| (process.id(), process.file(), process.line()));
+        registry.stages.sort_by_key(|stage| (stage.process(), stage.id(), stage.file(), stage.line()));
         registry.unreadable.sort();
         registry
     })
@@ -104,9 +96,7 @@ pub fn stats(id: &str) -> Result<Stats, UnknownProcess> {
     let process = get(id)?;
     let is_it = |unit: &&'static Unit| matches!(unit.definition, Definition::Process(found) if std::ptr::eq(found, process));
     let unit = Unit::all().into_iter().find(is_it);
-    Ok(Domain::current()
-        .core()
-        .stats(unit.expect("a registered process has a unit")))
+    Ok(Domain::current().core().stats(unit.expect("a registered process has a unit")))
 }
 
 /// The figures of each stage of a process, by stage id, in the current domain. A shared stage appears once
@@ -118,19 +108,9 @@ pub fn stage_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, UnknownPro
     let process = get(id)?;
     let domain = Domain::current();
     let units = Unit::all().into_iter().filter(|unit| {
-        unit.stage().is_some()
-            && unit
-                .process
-                .is_some_and(|owner| std::ptr::eq(owner, process))
+        unit.stage().is_some() && unit.process.is_some_and(|owner| std::ptr::eq(owner, process))
     });
-    Ok(units
-        .map(|unit| {
-            (
-                unit.definition.common().id.as_str(),
-                domain.core().stats(unit),
-            )
-        })
-        .collect())
+    Ok(units.map(|unit| (unit.definition.common().id.as_str(), domain.core().stats(unit))).collect())
 }
 
 /// The runs that are going on now in the current domain, the oldest first.
@@ -168,32 +148,20 @@ where
     I: IntoIterator,
     I::Item: Into<String>,
 {
-    EXPECTED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .extend(ids.into_iter().map(Into::into));
+    EXPECTED.lock().unwrap_or_else(PoisonError::into_inner).extend(ids.into_iter().map(Into::into));
 }
 
 /// Everything that is wrong with the registry as a whole; empty where nothing is.
 pub fn validate() -> Vec<Finding> {
     let mut findings = Vec::new();
     let registry = registry();
-    findings.extend(registry.unreadable.iter().map(|error| Finding::Unreadable {
-        error: error.clone(),
-    }));
-    findings.extend(
-        registry
-            .processes
-            .chunk_by(|a, b| a.id() == b.id())
-            .filter(|same| same.len() > 1)
-            .map(|same| Finding::DuplicateProcess {
-                id: same[0].id().to_owned(),
-                places: same
-                    .iter()
-                    .map(|process| place(process.file(), process.line()))
-                    .collect(),
-            }),
-    );
+    findings.extend(registry.unreadable.iter().map(|error| Finding::Unreadable { error: error.clone() }));
+    findings.extend(registry.processes.chunk_by(|a, b| a.id() == b.id()).filter(|same| same.len() > 1).map(
+        |same| Finding::DuplicateProcess {
+            id: same[0].id().to_owned(),
+            places: same.iter().map(|process| place(process.file(), process.line())).collect(),
+        },
+    ));
     findings.extend(
         registry
             .stages
@@ -202,31 +170,18 @@ pub fn validate() -> Vec<Finding> {
             .map(|same| Finding::DuplicateStage {
                 process: same[0].process().map(str::to_owned),
                 stage: same[0].id().to_owned(),
-                places: same
-                    .iter()
-                    .map(|stage| place(stage.file(), stage.line()))
-                    .collect(),
+                places: same.iter().map(|stage| place(stage.file(), stage.line())).collect(),
             }),
     );
-    findings.extend(
-        registry
-            .stages
-            .iter()
-            .filter_map(|stage| unknown_process_of(stage)),
-    );
+    findings.extend(registry.stages.iter().filter_map(|stage| unknown_process_of(stage)));
     for process in &registry.processes {
         findings.extend(stage_order(process));
     }
     let expected = EXPECTED.lock().unwrap_or_else(PoisonError::into_inner);
-    findings.extend(
-        expected
-            .iter()
-            .filter(|id| process(id).is_none())
-            .map(|id| Finding::NotLinked {
-                id: id.clone(),
-                nearest: nearest(id, all().map(|process| process.id())),
-            }),
-    );
+    findings.extend(expected.iter().filter(|id| process(id).is_none()).map(|id| Finding::NotLinked {
+        id: id.clone(),
+        nearest: nearest(id, all().map(|process| process.id())),
+    }));
     findings
 }
 
@@ -317,63 +272,29 @@ impl fmt::Display for Finding {
         match self {
             Finding::Unreadable { error } => write!(f, "a record cannot be read: {error}"),
             Finding::DuplicateProcess { id, places } => {
-                write!(
-                    f,
-                    "process `{id}` is defined more than once: at {}",
-                    places.join(" and at ")
-                )
+                write!(f, "process `{id}` is defined more than once: at {}", places.join(" and at "))
             }
-            Finding::DuplicateStage {
-                process,
-                stage,
-                places,
-            } => {
-                let of = process
-                    .as_ref()
-                    .map(|process| format!(" of process `{process}`"))
-                    .unwrap_or_default();
-                write!(
-                    f,
-                    "stage `{stage}`{of} is defined more than once: at {}",
-                    places.join(" and at ")
-                )
+            Finding::DuplicateStage { process, stage, places } => {
+                let of =
+                    process.as_ref().map(|process| format!(" of process `{process}`")).unwrap_or_default();
+                write!(f, "stage `{stage}`{of} is defined more than once: at {}", places.join(" and at "))
             }
-            Finding::UnknownProcess {
-                stage,
-                process,
-                nearest,
-                place,
-            } => write!(
+            Finding::UnknownProcess { stage, process, nearest, place } => write!(
                 f,
                 "stage `{stage}` at {place} belongs to process `{process}`, which is not registered{}",
                 mean(nearest)
             ),
-            Finding::UnknownStage {
-                process,
-                stage,
-                after,
-                place,
-            } => write!(
+            Finding::UnknownStage { process, stage, after, place } => write!(
                 f,
                 "stage `{stage}` at {place} comes after `{after}`, which is no stage of process `{process}`"
             ),
-            Finding::StageCycle {
-                process,
-                stages,
-                places,
-            } => write!(
+            Finding::StageCycle { process, stages, places } => write!(
                 f,
                 "stages `{}` of process `{process}` come after one another: at {}",
                 stages.join("`, `"),
                 places.join(" and at ")
             ),
-            Finding::StagesExceedSla {
-                process,
-                sla,
-                sum,
-                stages,
-                places,
-            } => write!(
+            Finding::StagesExceedSla { process, sla, sum, stages, places } => write!(
                 f,
                 "stages `{}` one after another may take {sum:?}, and process `{process}` only {sla:?}: at {}",
                 stages.join("`, `"),
@@ -406,9 +327,7 @@ fn unknown_process_of(stage: &StageDefinition) -> Option<Finding> {
 }
 
 fn own_stages(process: &ProcessDefinition) -> Vec<&'static StageDefinition> {
-    stages()
-        .filter(|stage| stage.process() == Some(process.id()))
-        .collect()
+    stages().filter(|stage| stage.process() == Some(process.id())).collect()
 }
 
 /// The stages of a process in order: repeatedly the first by id whose predecessors are all placed. Stages
@@ -430,10 +349,7 @@ fn order(process: &ProcessDefinition) -> (Stages, Stages) {
     let mut placed = BTreeSet::new();
     let mut ordered = Vec::new();
     let is_ready = |stage: &&StageDefinition, placed: &BTreeSet<&str>| {
-        stage
-            .after()
-            .iter()
-            .all(|after| placed.contains(after.as_str()) || !known.contains(after.as_str()))
+        stage.after().iter().all(|after| placed.contains(after.as_str()) || !known.contains(after.as_str()))
     };
     while let Some(next) = waiting.iter().position(|stage| is_ready(stage, &placed)) {
         let stage = waiting.remove(next);
@@ -446,17 +362,10 @@ fn order(process: &ProcessDefinition) -> (Stages, Stages) {
 /// What is wrong with the order of a process's stages.
 fn stage_order(process: &ProcessDefinition) -> Vec<Finding> {
     let (ordered, stuck) = order(process);
-    let ids: BTreeSet<&str> = ordered
-        .iter()
-        .chain(&stuck)
-        .map(|stage| stage.id())
-        .collect();
+    let ids: BTreeSet<&str> = ordered.iter().chain(&stuck).map(|stage| stage.id()).collect();
     let mut findings = Vec::new();
     for stage in ordered.iter().chain(&stuck) {
-        let unknown = stage
-            .after()
-            .iter()
-            .filter(|after| !ids.contains(after.as_str()));
+        let unknown = stage.after().iter().filter(|after| !ids.contains(after.as_str()));
         findings.extend(unknown.map(|after| Finding::UnknownStage {
             process: process.id().to_owned(),
             stage: stage.id().to_owned(),
@@ -468,19 +377,14 @@ fn stage_order(process: &ProcessDefinition) -> Vec<Finding> {
         findings.push(Finding::StageCycle {
             process: process.id().to_owned(),
             stages: stuck.iter().map(|stage| stage.id().to_owned()).collect(),
-            places: stuck
-                .iter()
-                .map(|stage| place(stage.file(), stage.line()))
-                .collect(),
+            places: stuck.iter().map(|stage| place(stage.file(), stage.line())).collect(),
         });
     }
     let slowest = slowest_path(&ordered);
     let sum = slowest.iter().filter_map(|stage| stage.sla()).sum();
     if sum > process.sla() {
         let process_place = place(process.file(), process.line());
-        let stage_places = slowest
-            .iter()
-            .map(|stage| place(stage.file(), stage.line()));
+        let stage_places = slowest.iter().map(|stage| place(stage.file(), stage.line()));
         findings.push(Finding::StagesExceedSla {
             process: process.id().to_owned(),
             sla: process.sla(),
@@ -496,20 +400,10 @@ fn stage_order(process: &ProcessDefinition) -> Vec<Finding> {
 fn slowest_path(ordered: &Stages) -> Stages {
     let mut paths: BTreeMap<&str, (Duration, Stages)> = BTreeMap::new();
     for stage in ordered {
-        let before = stage
-            .after()
-            .iter()
-            .filter_map(|after| paths.get(after.as_str()));
-        let (sum, mut path) = before
-            .max_by_key(|(sum, _)| *sum)
-            .cloned()
-            .unwrap_or_default();
+        let before = stage.after().iter().filter_map(|after| paths.get(after.as_str()));
+        let (sum, mut path) = before.max_by_key(|(sum, _)| *sum).cloned().unwrap_or_default();
         path.push(stage);
         paths.insert(stage.id(), (sum + stage.sla().unwrap_or_default(), path));
     }
-    paths
-        .into_values()
-        .max_by_key(|(sum, _)| *sum)
-        .map(|(_, path)| path)
-        .unwrap_or_default()
+    paths.into_values().max_by_key(|(sum, _)| *sum).map(|(_, path)| path).unwrap_or_default()
 }

@@ -7,9 +7,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use process_model::ErrorText;
-
-use crate::ending::Ending;
+use crate::ending::Fault;
 use crate::observe::End;
 use crate::unit::Unit;
 
@@ -37,23 +35,15 @@ pub(crate) fn line(line: String) {
 }
 
 /// Queues a failure that no Sentry client can take. Error text stays on this machine.
-pub(crate) fn failure(unit: &'static Unit, ending: &Ending<'_>, end: &End) {
+pub(crate) fn failure(unit: &'static Unit, fault: &Fault<'_>, end: &End) {
     if !crate::watchdog::is_running() {
         return;
     }
     let late = if end.late { ", late" } else { "" };
-    let kind = end.error_type.unwrap_or_default();
-    let told = unit.definition.common().error_text != ErrorText::Never;
-    let text = ending
-        .error
-        .text()
-        .filter(|_| told)
-        .map(|text| format!(": {text}"))
-        .unwrap_or_default();
-    let (name, outcome, duration) = (unit.name, end.outcome, end.duration);
-    line(format!(
-        "critical_process: {name}: {outcome}{late} after {duration:.1?}, {kind}{text}"
-    ));
+    let text = fault.text(unit.definition.common().error_text);
+    let text = text.map(|text| format!(": {text}")).unwrap_or_default();
+    let (name, outcome, kind, took) = (unit.name, end.outcome, fault.error_type, end.duration);
+    line(format!("critical_process: {name}: {outcome}{late} after {took:.1?}, {kind}{text}"));
 }
 
 /// Queues a line about the toolkit itself, the first time it is said.
@@ -83,17 +73,13 @@ pub(crate) fn flush() {
     if waiting.is_empty() {
         return;
     }
-    let mut text: String = waiting
-        .into_iter()
-        .map(|line| line.replace(char::is_control, " ") + "\n")
-        .collect();
+    let mut text: String =
+        waiting.into_iter().map(|line| line.replace(char::is_control, " ") + "\n").collect();
     let lost = LOST.load(Ordering::Relaxed);
     if lost > 0 {
         static SAID_LOST: AtomicU64 = AtomicU64::new(0);
         if SAID_LOST.swap(lost, Ordering::Relaxed) != lost {
-            text.push_str(&format!(
-                "critical_process: {lost} lines in all found no room in the queue\n"
-            ));
+            text.push_str(&format!("critical_process: {lost} lines in all found no room in the queue\n"));
         }
     }
     let _ = std::io::stderr().lock().write_all(text.as_bytes());

@@ -14,11 +14,8 @@ use crate::windows::{SLICE_SECONDS, Slice};
 pub use crate::histogram::ERROR as PERCENTILE_ERROR;
 
 /// The windows that statistics are kept over.
-pub const WINDOWS: [Duration; 3] = [
-    Duration::from_secs(60),
-    Duration::from_secs(5 * 60),
-    Duration::from_secs(60 * 60),
-];
+pub const WINDOWS: [Duration; 3] =
+    [Duration::from_secs(60), Duration::from_secs(5 * 60), Duration::from_secs(60 * 60)];
 
 /// The figures of one process or stage.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,10 +90,7 @@ impl Ended {
 
     /// How many ended late, in whatever way.
     pub fn late(&self) -> u64 {
-        Outcome::ALL
-            .iter()
-            .map(|&outcome| self.late_with(outcome))
-            .sum()
+        Outcome::ALL.iter().map(|&outcome| self.late_with(outcome)).sum()
     }
 
     /// How many ended.
@@ -169,11 +163,7 @@ fn window(length: Duration, slice: Slice, clock: &Clock) -> Window {
         p95: percentile(0.95),
         p99: percentile(0.99),
         max: longest,
-        throughput: if covered.is_zero() {
-            0.0
-        } else {
-            ended.total() as f64 / covered.as_secs_f64()
-        },
+        throughput: if covered.is_zero() { 0.0 } else { ended.total() as f64 / covered.as_secs_f64() },
         error_rate: ended.error_rate(),
     }
 }

@@ -66,10 +66,7 @@ impl Builder {
     pub fn build(self) -> Domain {
         let core = Arc::new(Core::own(self.in_flight, self.sinks));
         let scope = Observed::domain(domain::Domain::Own(Arc::clone(&core)));
-        Domain {
-            core,
-            scope: Carrier::of(Arc::new(scope)),
-        }
+        Domain { core, scope: Carrier::of(Arc::new(scope)) }
     }
 }
 
@@ -87,10 +84,7 @@ impl Domain {
 
     /// A domain with sinks.
     pub fn builder() -> Builder {
-        Builder {
-            sinks: Vec::new(),
-            in_flight: inflight::LIMIT,
-        }
+        Builder { sinks: Vec::new(), in_flight: inflight::LIMIT }
     }
 
     /// Polls `future` in this domain. While it runs, every run of the domain that passes its SLA is told of
@@ -106,10 +100,7 @@ impl Domain {
             loop {
                 let Some(next) = self.core.scan() else { break };
                 deadline.set(Some(tokio::time::sleep(next)));
-                let is_past = deadline
-                    .as_mut()
-                    .as_pin_mut()
-                    .is_some_and(|sleep| sleep.poll(cx).is_ready());
+                let is_past = deadline.as_mut().as_pin_mut().is_some_and(|sleep| sleep.poll(cx).is_ready());
                 if !is_past {
                     break;
                 }

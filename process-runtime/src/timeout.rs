@@ -46,9 +46,7 @@ mod with_tokio {
         let mut future = pin!(Some(future));
         let mut sleep = pin!(tokio::time::sleep(duration));
         let ready = std::future::poll_fn(|cx| {
-            if let Some(Poll::Ready(value)) =
-                future.as_mut().as_pin_mut().map(|future| future.poll(cx))
-            {
+            if let Some(Poll::Ready(value)) = future.as_mut().as_pin_mut().map(|future| future.poll(cx)) {
                 return Poll::Ready(Some(value));
             }
             sleep.as_mut().poll(cx).map(|()| None)

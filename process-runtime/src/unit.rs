@@ -2,6 +2,7 @@
 //! leaves; a [`Unit`] is what the run needs of it, made at its first use and kept.
 
 use std::sync::{OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use process_model::wire::{DecodeError, decode_text};
 
@@ -26,28 +27,19 @@ inventory::collect!(Entry);
 impl Site {
     /// From the text of the site's record.
     pub const fn new(text: &'static [u8]) -> Site {
-        Site {
-            text,
-            definition: OnceLock::new(),
-            unit: OnceLock::new(),
-        }
+        Site { text, definition: OnceLock::new(), unit: OnceLock::new() }
     }
 
     /// What the record says; decoded at the first call.
     pub(crate) fn definition(&self) -> Result<Definition, &DecodeError> {
-        self.definition
-            .get_or_init(|| decode_text(self.text).map(Definition::keep))
-            .as_ref()
-            .copied()
+        self.definition.get_or_init(|| decode_text(self.text).map(Definition::keep)).as_ref().copied()
     }
 
     /// What runs here; `None` where the record cannot be read, which `registry::validate` tells.
     #[inline]
     pub(crate) fn unit(&self) -> Option<&'static Unit> {
         *self.unit.get_or_init(|| match self.definition().ok()? {
-            Definition::Process(process) => {
-                Some(Unit::keep(Definition::Process(process), Some(process)))
-            }
+            Definition::Process(process) => Some(Unit::keep(Definition::Process(process), Some(process))),
             Definition::Stage(stage) => {
                 let process = stage.process().and_then(registry::process);
                 Some(Unit::keep(Definition::Stage(stage), process))
@@ -64,7 +56,7 @@ pub(crate) struct Unit {
     pub(crate) process: Option<&'static ProcessDefinition>,
     /// The span's name.
     pub(crate) name: &'static str,
-    pub(crate) sla_nanos: Option<u64>,
+    pub(crate) sla: Option<Duration>,
     /// Figures in the global domain.
     pub(crate) account: OnceLock<Account>,
     #[cfg(feature = "tracing")]
@@ -76,16 +68,14 @@ pub(crate) struct Unit {
 impl Unit {
     fn keep(definition: Definition, process: Option<&'static ProcessDefinition>) -> &'static Unit {
         let name = match (definition, process) {
-            (Definition::Stage(stage), Some(process)) => {
-                &*format!("{}.{}", process.id(), stage.id()).leak()
-            }
+            (Definition::Stage(stage), Some(process)) => &*format!("{}.{}", process.id(), stage.id()).leak(),
             _ => definition.common().id.as_str(),
         };
         Box::leak(Box::new(Unit {
             definition,
             process,
             name,
-            sla_nanos: definition.sla().map(|sla| sla.as_nanos() as u64),
+            sla: definition.sla(),
             account: OnceLock::new(),
             #[cfg(feature = "tracing")]
             span: OnceLock::new(),
@@ -107,26 +97,13 @@ impl Unit {
     }
 
     /// This unit inside a run of `enclosing`: a shared stage belongs to the run that encloses it.
-    pub(crate) fn within(
-        &'static self,
-        enclosing: Option<&'static ProcessDefinition>,
-    ) -> &'static Unit {
-        let is_shared =
-            self.process.is_none() && self.stage().is_some_and(|stage| stage.process().is_none());
+    pub(crate) fn within(&'static self, enclosing: Option<&'static ProcessDefinition>) -> &'static Unit {
+        let is_shared = self.process.is_none() && self.stage().is_some_and(|stage| stage.process().is_none());
         let Some(process) = enclosing.filter(|_| is_shared) else {
             return self;
         };
-        let runs_for = |unit: &&&'static Unit| {
-            unit.process
-                .is_some_and(|known| std::ptr::eq(known, process))
-        };
-        if let Some(unit) = self
-            .shared
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .find(runs_for)
-        {
+        let runs_for = |unit: &&&'static Unit| unit.process.is_some_and(|known| std::ptr::eq(known, process));
+        if let Some(unit) = self.shared.read().unwrap_or_else(PoisonError::into_inner).iter().find(runs_for) {
             return unit;
         }
         let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
@@ -141,17 +118,9 @@ impl Unit {
     /// Every unit of a site that has run or could: the site's own, and those of a shared stage.
     pub(crate) fn all() -> Vec<&'static Unit> {
         let mut all = Vec::new();
-        for unit in inventory::iter::<Entry>
-            .into_iter()
-            .filter_map(|entry| entry.0.unit())
-        {
+        for unit in inventory::iter::<Entry>.into_iter().filter_map(|entry| entry.0.unit()) {
             all.push(unit);
-            all.extend(
-                unit.shared
-                    .read()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .iter(),
-            );
+            all.extend(unit.shared.read().unwrap_or_else(PoisonError::into_inner).iter());
         }
         all
     }

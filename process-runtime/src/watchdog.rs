@@ -33,10 +33,7 @@ fn running() -> MutexGuard<'static, Option<Running>> {
 /// Starts the thread, unless it runs.
 pub(crate) fn start() {
     let mut running = running();
-    if running
-        .as_ref()
-        .is_some_and(|running| !running.handle.is_finished())
-    {
+    if running.as_ref().is_some_and(|running| !running.handle.is_finished()) {
         return;
     }
     let stop = Arc::new(AtomicBool::new(false));
@@ -115,8 +112,9 @@ fn watch(stop: &AtomicBool) {
 
 fn roll(core: &Core) {
     for unit in Unit::all() {
-        if unit.account.get().is_some() {
-            crate::stats::roll(core.account(unit), &core.clock);
+        if let Some(account) = unit.account.get() {
+            account.refine(unit, &core.clock);
+            crate::stats::roll(account, &core.clock);
         }
     }
 }

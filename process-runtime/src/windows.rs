@@ -10,21 +10,9 @@ use crate::histogram::BUCKETS;
 
 /// Levels of slices: how long one is in seconds, how many are kept, how many are merged into the next.
 const LEVELS: [Level; 3] = [
-    Level {
-        seconds: 5,
-        kept: 18,
-        merged: 6,
-    },
-    Level {
-        seconds: 30,
-        kept: 20,
-        merged: 10,
-    },
-    Level {
-        seconds: 300,
-        kept: 12,
-        merged: 1,
-    },
+    Level { seconds: 5, kept: 18, merged: 6 },
+    Level { seconds: 30, kept: 20, merged: 10 },
+    Level { seconds: 300, kept: 12, merged: 1 },
 ];
 
 struct Level {
@@ -58,11 +46,7 @@ pub(crate) struct Slice {
 
 impl Windows {
     pub(crate) fn new(now: u64) -> Windows {
-        Windows {
-            rolled_at: now,
-            rolled: Totals::default(),
-            levels: Default::default(),
-        }
+        Windows { rolled_at: now, rolled: Totals::default(), levels: Default::default() }
     }
 
     /// Whether a slice is full.
@@ -118,14 +102,8 @@ impl Windows {
     pub(crate) fn memory(&self) -> usize {
         let slices = self.levels.iter().flatten();
         size_of::<[u32; BUCKETS]>()
-            + self
-                .levels
-                .iter()
-                .map(|level| level.capacity() * size_of::<Slice>())
-                .sum::<usize>()
-            + slices
-                .map(|slice| size_of_val(&*slice.buckets))
-                .sum::<usize>()
+            + self.levels.iter().map(|level| level.capacity() * size_of::<Slice>()).sum::<usize>()
+            + slices.map(|slice| size_of_val(&*slice.buckets)).sum::<usize>()
     }
 }
 
@@ -140,9 +118,8 @@ impl Slice {
     }
 
     fn merge(self, other: Slice) -> Slice {
-        let counts: Vec<u32> = (0..BUCKETS)
-            .map(|bucket| self.count(bucket).saturating_add(other.count(bucket)))
-            .collect();
+        let counts: Vec<u32> =
+            (0..BUCKETS).map(|bucket| self.count(bucket).saturating_add(other.count(bucket))).collect();
         let used = used(&counts);
         Slice {
             from: self.from.min(other.from),
@@ -156,20 +133,13 @@ impl Slice {
     }
 
     fn count(&self, bucket: usize) -> u32 {
-        bucket
-            .checked_sub(self.first_bucket)
-            .and_then(|at| self.buckets.get(at))
-            .copied()
-            .unwrap_or(0)
+        bucket.checked_sub(self.first_bucket).and_then(|at| self.buckets.get(at)).copied().unwrap_or(0)
     }
 }
 
 /// From the first to the last bucket that is not empty.
 fn used(buckets: &[u32]) -> Range<usize> {
     let first = buckets.iter().position(|&count| count > 0).unwrap_or(0);
-    let end = buckets
-        .iter()
-        .rposition(|&count| count > 0)
-        .map_or(first, |last| last + 1);
+    let end = buckets.iter().rposition(|&count| count > 0).map_or(first, |last| last + 1);
     first..end
 }

@@ -78,21 +78,14 @@ impl Capture {
     pub fn only(&self, name: &str) -> Span {
         let named = self.named(name);
         let [span] = &named[..] else {
-            panic!(
-                "{} spans are named {name}: {:#?}",
-                named.len(),
-                self.spans()
-            )
+            panic!("{} spans are named {name}: {:#?}", named.len(), self.spans())
         };
         span.clone()
     }
 
     /// The spans of this name.
     pub fn named(&self, name: &str) -> Vec<Span> {
-        self.spans()
-            .into_iter()
-            .filter(|span| span.name == name)
-            .collect()
+        self.spans().into_iter().filter(|span| span.name == name).collect()
     }
 
     /// Events outside of all spans.
@@ -116,9 +109,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Capture {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
         let parent = span.parent();
-        let parent_at = parent
-            .as_ref()
-            .and_then(|parent| Some(parent.extensions().get::<Place>()?.0));
+        let parent_at = parent.as_ref().and_then(|parent| Some(parent.extensions().get::<Place>()?.0));
         let mut fields = Texts(Fields::new());
         attributes.record(&mut fields);
         let mut kept = self.kept();
@@ -147,13 +138,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Capture {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Texts(Fields::new());
         event.record(&mut fields);
-        let place = context
-            .event_span(event)
-            .and_then(|span| Some(span.extensions().get::<Place>()?.0));
+        let place = context.event_span(event).and_then(|span| Some(span.extensions().get::<Place>()?.0));
         match place {
-            Some(place) => self.kept().spans[place]
-                .events
-                .push((*event.metadata().level(), fields.0)),
+            Some(place) => self.kept().spans[place].events.push((*event.metadata().level(), fields.0)),
             None => self.kept().loose.push(fields.0),
         }
     }
@@ -167,10 +154,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Capture {
     }
 }
 
-fn place<S: Subscriber + for<'a> LookupSpan<'a>>(
-    context: &Context<'_, S>,
-    id: &Id,
-) -> Option<usize> {
+fn place<S: Subscriber + for<'a> LookupSpan<'a>>(context: &Context<'_, S>, id: &Id) -> Option<usize> {
     Some(context.span(id)?.extensions().get::<Place>()?.0)
 }
 

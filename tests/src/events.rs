@@ -34,27 +34,17 @@ impl Inbox {
     /// A client with these options, its transport aside.
     pub fn of(options: ClientOptions) -> Inbox {
         let transport = TestTransport::new();
-        let options = options
-            .dsn("https://public@sentry.invalid/1")
-            .transport(transport.clone());
+        let options = options.dsn("https://public@sentry.invalid/1").transport(transport.clone());
         let client = Arc::new(Client::with_options(options));
-        Inbox {
-            hub: Arc::new(Hub::new(Some(client), Arc::default())),
-            transport,
-        }
+        Inbox { hub: Arc::new(Hub::new(Some(client), Arc::default())), transport }
     }
 
     /// A client as `sentry::init` makes it, with the default integrations: Sentry's panic hook is one.
     pub fn with_defaults(options: ClientOptions) -> Inbox {
         let transport = TestTransport::new();
-        let options = options
-            .dsn("https://public@sentry.invalid/1")
-            .transport(transport.clone());
+        let options = options.dsn("https://public@sentry.invalid/1").transport(transport.clone());
         let client = Arc::new(Client::with_options(sentry::apply_defaults(options)));
-        Inbox {
-            hub: Arc::new(Hub::new(Some(client), Arc::default())),
-            transport,
-        }
+        Inbox { hub: Arc::new(Hub::new(Some(client), Arc::default())), transport }
     }
 
     /// Makes this thread's hub the one with the client, for as long as the guard lives.
@@ -110,16 +100,12 @@ impl Default for Inbox {
 impl Sent {
     fn add(&mut self, envelope: &Envelope) {
         let mut wire = Vec::new();
-        envelope
-            .to_writer(&mut wire)
-            .expect("memory takes everything");
+        envelope.to_writer(&mut wire).expect("memory takes everything");
         self.wire.push_str(&String::from_utf8_lossy(&wire));
         for item in envelope.items() {
             match item {
                 EnvelopeItem::Event(event) => self.events.push((**event).clone()),
-                EnvelopeItem::Transaction(transaction) => {
-                    self.transactions.push((**transaction).clone())
-                }
+                EnvelopeItem::Transaction(transaction) => self.transactions.push((**transaction).clone()),
                 _ => {}
             }
         }
@@ -141,18 +127,10 @@ pub fn tag<'a>(event: &'a Event<'_>, name: &str) -> Option<&'a str> {
 
 /// The texts of the exceptions, in the order of the event: the innermost first.
 pub fn exception_texts(event: &Event<'_>) -> Vec<String> {
-    event
-        .exception
-        .iter()
-        .map(|exception| exception.value.clone().unwrap_or_default())
-        .collect()
+    event.exception.iter().map(|exception| exception.value.clone().unwrap_or_default()).collect()
 }
 
 /// The texts of the breadcrumbs.
 pub fn breadcrumbs(event: &Event<'_>) -> Vec<String> {
-    event
-        .breadcrumbs
-        .iter()
-        .filter_map(|breadcrumb| breadcrumb.message.clone())
-        .collect()
+    event.breadcrumbs.iter().filter_map(|breadcrumb| breadcrumb.message.clone()).collect()
 }

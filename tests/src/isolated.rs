@@ -21,18 +21,9 @@ pub fn isolated(name: &str, body: impl FnOnce()) -> Option<String> {
         .env(VARIABLE, name)
         .output()
         .expect("the test's own binary starts");
-    let (stdout, stderr) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(
-        output.status.success(),
-        "in a process of its own, {name} failed:\n{stdout}\n{stderr}"
-    );
-    assert!(
-        stdout.contains("1 passed"),
-        "{name} is not the name of this test:\n{stdout}"
-    );
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "in a process of its own, {name} failed:\n{stdout}\n{stderr}");
+    assert!(stdout.contains("1 passed"), "{name} is not the name of this test:\n{stdout}");
     Some(stderr.into_owned())
 }
 

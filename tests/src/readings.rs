@@ -66,11 +66,8 @@ impl Readings {
     /// A provider of its own.
     pub fn new() -> Readings {
         let exporter = InMemoryMetricExporter::default();
-        let reader =
-            PeriodicReader::builder(exporter.clone()).with_interval(Duration::from_secs(86_400));
-        let provider = SdkMeterProvider::builder()
-            .with_reader(reader.build())
-            .build();
+        let reader = PeriodicReader::builder(exporter.clone()).with_interval(Duration::from_secs(86_400));
+        let provider = SdkMeterProvider::builder().with_reader(reader.build()).build();
         Readings { exporter, provider }
     }
 
@@ -82,21 +79,13 @@ impl Readings {
     /// Collects now.
     pub fn collect(&self) -> Collected {
         self.exporter.reset();
-        self.provider
-            .force_flush()
-            .expect("memory takes everything");
+        self.provider.force_flush().expect("memory takes everything");
         let mut collected = Collected::default();
-        for exported in self
-            .exporter
-            .get_finished_metrics()
-            .expect("memory is readable")
-        {
+        for exported in self.exporter.get_finished_metrics().expect("memory is readable") {
             collected.text.push_str(&format!("{exported:?}"));
             for scope in exported.scope_metrics() {
                 for metric in scope.metrics() {
-                    collected
-                        .instruments
-                        .insert(metric.name().to_owned(), Instrument::of(metric));
+                    collected.instruments.insert(metric.name().to_owned(), Instrument::of(metric));
                 }
             }
         }
@@ -118,41 +107,23 @@ impl Collected {
     #[track_caller]
     pub fn instrument(&self, name: &str) -> &Instrument {
         let known = || self.instruments.keys().collect::<Vec<_>>();
-        self.instruments
-            .get(name)
-            .unwrap_or_else(|| panic!("no instrument {name} among {:?}", known()))
+        self.instruments.get(name).unwrap_or_else(|| panic!("no instrument {name} among {:?}", known()))
     }
 
     /// The points of an instrument that belong to a process.
     pub fn points(&self, name: &str, process: &str) -> Vec<Point> {
-        let is_its = |point: &&Point| {
-            point
-                .attributes
-                .get("critical_process.id")
-                .is_some_and(|id| id == process)
-        };
-        let points = self
-            .instruments
-            .get(name)
-            .map(|instrument| &instrument.points[..])
-            .unwrap_or_default();
+        let is_its =
+            |point: &&Point| point.attributes.get("critical_process.id").is_some_and(|id| id == process);
+        let points = self.instruments.get(name).map(|instrument| &instrument.points[..]).unwrap_or_default();
         points.iter().filter(is_its).cloned().collect()
     }
 
     /// The value of the series of a process that has these attributes beside its id, or 0.
     pub fn value(&self, name: &str, process: &str, others: &[(&str, &str)]) -> i64 {
-        let mut attributes =
-            BTreeMap::from([("critical_process.id".to_owned(), process.to_owned())]);
-        attributes.extend(
-            others
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
+        let mut attributes = BTreeMap::from([("critical_process.id".to_owned(), process.to_owned())]);
+        attributes.extend(others.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let points = self.points(name, process);
-        points
-            .iter()
-            .find(|point| point.attributes == attributes)
-            .map_or(0, |point| point.value)
+        points.iter().find(|point| point.attributes == attributes).map_or(0, |point| point.value)
     }
 }
 
@@ -160,13 +131,7 @@ impl Point {
     fn new<'a>(attributes: impl Iterator<Item = &'a KeyValue>, value: i64) -> Point {
         let text = |attribute: &KeyValue| (attribute.key.to_string(), attribute.value.to_string());
         let attributes = attributes.map(text).collect();
-        Point {
-            attributes,
-            value,
-            sum: 0.0,
-            bounds: Vec::new(),
-            buckets: Vec::new(),
-        }
+        Point { attributes, value, sum: 0.0, bounds: Vec::new(), buckets: Vec::new() }
     }
 }
 
@@ -174,16 +139,10 @@ impl Instrument {
     fn of(metric: &Metric) -> Instrument {
         let (kind, points) = match metric.data() {
             AggregatedMetrics::F64(data) => points(data, |value| value as i64, |value| value),
-            AggregatedMetrics::U64(data) => {
-                points(data, |value| value as i64, |value| value as f64)
-            }
+            AggregatedMetrics::U64(data) => points(data, |value| value as i64, |value| value as f64),
             AggregatedMetrics::I64(data) => points(data, |value| value, |value| value as f64),
         };
-        Instrument {
-            unit: metric.unit().to_owned(),
-            kind,
-            points,
-        }
+        Instrument { unit: metric.unit().to_owned(), kind, points }
     }
 }
 
@@ -194,11 +153,7 @@ fn points<T: Copy>(
 ) -> (Kind, Vec<Point>) {
     match data {
         MetricData::Sum(data) => {
-            let kind = if data.is_monotonic() {
-                Kind::Counter
-            } else {
-                Kind::UpDownCounter
-            };
+            let kind = if data.is_monotonic() { Kind::Counter } else { Kind::UpDownCounter };
             let point = |point: &opentelemetry_sdk::metrics::data::SumDataPoint<T>| {
                 Point::new(point.attributes(), value(point.value()))
             };
@@ -206,12 +161,7 @@ fn points<T: Copy>(
         }
         MetricData::Gauge(data) => {
             let points = data.data_points();
-            (
-                Kind::Gauge,
-                points
-                    .map(|point| Point::new(point.attributes(), value(point.value())))
-                    .collect(),
-            )
+            (Kind::Gauge, points.map(|point| Point::new(point.attributes(), value(point.value()))).collect())
         }
         MetricData::Histogram(data) => {
             let points = data.data_points().map(|point| Point {

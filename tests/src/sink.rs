@@ -40,30 +40,19 @@ pub struct Log(Arc<Mutex<Vec<Told>>>);
 impl Log {
     /// All that was told, in order.
     pub fn told(&self) -> Vec<Told> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The ends.
     pub fn ends(&self) -> Vec<End> {
         let end = |told: &Told| {
-            if let What::Ended(end) = told.what {
-                Some(end)
-            } else {
-                None
-            }
+            if let What::Ended(end) = told.what { Some(end) } else { None }
         };
         self.told().iter().filter_map(end).collect()
     }
 
     fn add(&self, run: &RunView<'_>, what: What) {
-        let context = run
-            .context()
-            .iter()
-            .map(|(name, value)| (*name, value.to_string()))
-            .collect();
+        let context = run.context().iter().map(|(name, value)| (*name, value.to_string())).collect();
         let told = Told {
             run: run.id(),
             parent: run.parent_id(),
@@ -72,10 +61,7 @@ impl Log {
             context,
             what,
         };
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(told);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(told);
     }
 }
 

@@ -19,16 +19,12 @@ impl Traces {
     /// Nothing yet.
     pub fn new() -> Traces {
         let exporter = InMemorySpanExporter::default();
-        let provider = SdkTracerProvider::builder()
-            .with_simple_exporter(exporter.clone())
-            .build();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
         Traces { exporter, provider }
     }
 
     /// The bridge to it.
-    pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(
-        &self,
-    ) -> OpenTelemetryLayer<S, SdkTracer> {
+    pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> OpenTelemetryLayer<S, SdkTracer> {
         tracing_opentelemetry::layer().with_tracer(self.provider.tracer("tests"))
     }
 
@@ -39,9 +35,7 @@ impl Traces {
 
     /// Every exported span, in the order ended.
     pub fn spans(&self) -> Vec<SpanData> {
-        self.exporter
-            .get_finished_spans()
-            .expect("nothing was shut down")
+        self.exporter.get_finished_spans().expect("nothing was shut down")
     }
 
     /// The only exported span of this name.
@@ -50,11 +44,7 @@ impl Traces {
     /// If there is none, or more than one.
     #[track_caller]
     pub fn only(&self, name: &str) -> SpanData {
-        let mut named: Vec<_> = self
-            .spans()
-            .into_iter()
-            .filter(|span| span.name == name)
-            .collect();
+        let mut named: Vec<_> = self.spans().into_iter().filter(|span| span.name == name).collect();
         assert_eq!(named.len(), 1, "spans named {name}: {named:#?}");
         named.remove(0)
     }
@@ -69,10 +59,7 @@ impl Default for Traces {
 /// An attribute of an exported span.
 pub fn attribute(span: &SpanData, name: &str) -> Option<Value> {
     let same = |attribute: &&opentelemetry::KeyValue| attribute.key.as_str() == name;
-    span.attributes
-        .iter()
-        .find(same)
-        .map(|attribute| attribute.value.clone())
+    span.attributes.iter().find(same).map(|attribute| attribute.value.clone())
 }
 
 /// Whether one exported span is the child of another.

@@ -16,42 +16,18 @@ fn shipped() -> &'static PathBuf {
         let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("shipped");
         let built = Command::new(env!("CARGO"))
             .current_dir(&workspace)
-            .args([
-                "build",
-                "--quiet",
-                "--package",
-                "shipped",
-                "--profile",
-                "shipped",
-                "--target-dir",
-            ])
+            .args(["build", "--quiet", "--package", "shipped", "--profile", "shipped", "--target-dir"])
             .arg(&target)
-            .env(
-                "RUSTFLAGS",
-                if cfg!(target_os = "linux") {
-                    "-Clink-arg=-Wl,--build-id"
-                } else {
-                    ""
-                },
-            )
+            .env("RUSTFLAGS", if cfg!(target_os = "linux") { "-Clink-arg=-Wl,--build-id" } else { "" })
             .output()
             .expect("cargo starts");
-        assert!(
-            built.status.success(),
-            "{}",
-            String::from_utf8_lossy(&built.stderr)
-        );
-        target
-            .join("shipped")
-            .join(format!("shipped{}", std::env::consts::EXE_SUFFIX))
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        target.join("shipped").join(format!("shipped{}", std::env::consts::EXE_SUFFIX))
     })
 }
 
 fn run(how: &str) -> Output {
-    Command::new(shipped())
-        .arg(how)
-        .output()
-        .expect("the fixture starts")
+    Command::new(shipped()).arg(how).output().expect("the fixture starts")
 }
 
 #[test]
@@ -59,24 +35,15 @@ fn a_stripped_binary_carries_every_record_and_its_build_id() {
     let bytes = std::fs::read(shipped()).unwrap();
     let file = object::File::parse(&*bytes).unwrap();
     assert!(file.symbols().next().is_none(), "it is stripped");
-    let section = if cfg!(target_vendor = "apple") {
-        "__critproc"
-    } else {
-        "critproc"
-    };
+    let section = if cfg!(target_vendor = "apple") { "__critproc" } else { "critproc" };
     let section = file.section_by_name(section).expect("the section is there");
     let mut records = wire::decode_section(section.data().unwrap()).unwrap();
     records.sort_by(|a, b| a.common().id.cmp(&b.common().id));
     let ids: Vec<_> = records.iter().map(|record| &*record.common().id).collect();
     assert_eq!(ids, ["ends_the_program", "last_words", "never_called"]);
 
-    let Record::Process(process) = &records[0] else {
-        panic!("{:?}", records[0])
-    };
-    assert_eq!(
-        (process.version.as_str(), process.sla.as_millis()),
-        ("3.1.4", 250)
-    );
+    let Record::Process(process) = &records[0] else { panic!("{:?}", records[0]) };
+    assert_eq!((process.version.as_str(), process.sla.as_millis()), ("3.1.4", 250));
     assert_eq!(
         (process.criticality, process.objective.to_string().as_str()),
         (Criticality::Critical, "99.95")
@@ -94,25 +61,10 @@ fn a_stripped_binary_carries_every_record_and_its_build_id() {
         (common.handler.as_str(), common.rejects.as_slice()),
         ("shipped::end", &["std::fmt::Error".to_owned()][..])
     );
-    assert!(
-        common.file.ends_with("main.rs") && common.line > 0,
-        "{}:{}",
-        common.file,
-        common.line
-    );
+    assert!(common.file.ends_with("main.rs") && common.line > 0, "{}:{}", common.file, common.line);
     assert_eq!(common.depends_on, ["the_system"]);
-    let sources: Vec<_> = common
-        .context
-        .iter()
-        .map(|key| (key.name.as_str(), key.source))
-        .collect();
-    assert_eq!(
-        sources,
-        [
-            ("how", ContextSource::Entry),
-            ("exit_code", ContextSource::Later)
-        ]
-    );
+    let sources: Vec<_> = common.context.iter().map(|key| (key.name.as_str(), key.source)).collect();
+    assert_eq!(sources, [("how", ContextSource::Entry), ("exit_code", ContextSource::Later)]);
 
     if cfg!(target_os = "linux") {
         assert!(file.build_id().unwrap().is_some(), "the build id is there");
@@ -131,11 +83,7 @@ fn under_abort_a_panic_aborts_as_it_would_without_the_attribute() {
     let output = run("panic");
     assert!(!output.status.success());
     #[cfg(unix)]
-    assert_eq!(
-        std::os::unix::process::ExitStatusExt::signal(&output.status),
-        Some(6),
-        "SIGABRT"
-    );
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&output.status), Some(6), "SIGABRT");
     assert!(String::from_utf8_lossy(&output.stderr).contains("as told"));
 }
 

@@ -37,12 +37,7 @@ enum Trouble {
 #[critical_process(id = "plain", version = "0.1.0", sla = "1500ms")]
 fn plain() {}
 
-#[stage(
-    id = "synthesis",
-    process = "complete",
-    sla = "20s",
-    after("ranking", "answers")
-)]
+#[stage(id = "synthesis", process = "complete", sla = "20s", after("ranking", "answers"))]
 fn synthesis() {}
 
 #[stage(id = "answers", process = "complete", sla = "45s")]
@@ -94,53 +89,25 @@ fn all_is_sorted_by_id_and_the_same_each_time() {
     let mut sorted = ids.clone();
     sorted.sort_unstable();
     assert_eq!(ids, sorted);
-    assert_eq!(
-        ids,
-        [
-            "circular",
-            "complete",
-            "plain",
-            "too_short",
-            "twice",
-            "twice"
-        ]
-    );
+    assert_eq!(ids, ["circular", "complete", "plain", "too_short", "twice", "twice"]);
 }
 
 #[test]
 fn an_entry_has_everything_that_was_said() {
     let process = registry::get("complete").unwrap();
     assert_eq!(process.name(), "The complete one");
-    assert_eq!(
-        process.description(),
-        "Everything that can be said.\n\nIn two paragraphs."
-    );
+    assert_eq!(process.description(), "Everything that can be said.\n\nIn two paragraphs.");
     assert_eq!(process.version(), "2.1.0-rc.1");
     assert_eq!(process.handler(), "registry::Council::complete");
-    assert!(
-        process.signature().starts_with("fn complete(company"),
-        "{}",
-        process.signature()
-    );
+    assert!(process.signature().starts_with("fn complete(company"), "{}", process.signature());
     assert!(process.file().ends_with("registry.rs"));
     let lines: Vec<_> = include_str!("registry.rs").lines().collect();
-    assert!(
-        lines[process.line() as usize - 1].starts_with("fn complete("),
-        "line {}",
-        process.line()
-    );
+    assert!(lines[process.line() as usize - 1].starts_with("fn complete("), "line {}", process.line());
     assert_eq!(process.sla().as_secs(), 120);
     assert_eq!(process.criticality(), Criticality::Critical);
-    assert_eq!(
-        (process.owner(), process.runbook()),
-        (Some("council"), Some("docs/runbooks/complete.md"))
-    );
+    assert_eq!((process.owner(), process.runbook()), (Some("council"), Some("docs/runbooks/complete.md")));
     assert_eq!(process.objective().to_string(), "99.5");
-    let context: Vec<_> = process
-        .context()
-        .iter()
-        .map(|key| (key.name.as_str(), key.source))
-        .collect();
+    let context: Vec<_> = process.context().iter().map(|key| (key.name.as_str(), key.source)).collect();
     assert_eq!(
         context,
         [
@@ -151,11 +118,7 @@ fn an_entry_has_everything_that_was_said() {
         ]
     );
     assert_eq!(process.dependencies(), ["openrouter_api", "supabase_db"]);
-    let rejects: Vec<String> = process
-        .rejects()
-        .iter()
-        .map(|pattern| pattern.replace(' ', ""))
-        .collect();
+    let rejects: Vec<String> = process.rejects().iter().map(|pattern| pattern.replace(' ', "")).collect();
     assert_eq!(rejects, ["Trouble::Yours", "Trouble::Status(400..500)"]);
     assert!(process.cancelled_is_bad());
     let stages: Vec<_> = process.stages().iter().map(|stage| stage.id()).collect();
@@ -167,10 +130,7 @@ fn what_was_not_said_has_the_documented_default() {
     let process = registry::get("plain").unwrap();
     assert_eq!((process.name(), process.description()), ("Plain", ""));
     assert_eq!(
-        (
-            process.criticality(),
-            process.objective().to_string().as_str()
-        ),
+        (process.criticality(), process.objective().to_string().as_str()),
         (Criticality::High, "99.9")
     );
     assert_eq!((process.owner(), process.runbook()), (None, None));
@@ -181,28 +141,17 @@ fn what_was_not_said_has_the_documented_default() {
 #[test]
 fn an_unknown_id_is_an_error_with_the_nearest() {
     let error = registry::get("complet").unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "no process `complet` is registered; did you mean `complete`?"
-    );
-    assert_eq!(
-        registry::stats("xyz").unwrap_err().to_string(),
-        "no process `xyz` is registered"
-    );
+    assert_eq!(error.to_string(), "no process `complet` is registered; did you mean `complete`?");
+    assert_eq!(registry::stats("xyz").unwrap_err().to_string(), "no process `xyz` is registered");
 }
 
 #[test]
 fn the_hash_tells_definitions_apart_and_survives_the_wire() {
     let process = registry::get("complete").unwrap();
     let frame = process.record().to_frame();
-    let [Record::Process(read)] = &wire::decode_section(&frame).unwrap()[..] else {
-        panic!()
-    };
+    let [Record::Process(read)] = &wire::decode_section(&frame).unwrap()[..] else { panic!() };
     assert_eq!(Record::Process(read.clone()), process.record());
-    assert_eq!(
-        Record::Process(read.clone()).definition_hash(),
-        process.hash()
-    );
+    assert_eq!(Record::Process(read.clone()).definition_hash(), process.hash());
     let moved = Record::Process({
         let mut moved = read.clone();
         moved.common.line += 10;
@@ -210,10 +159,8 @@ fn the_hash_tells_definitions_apart_and_survives_the_wire() {
         moved
     });
     assert_eq!(moved.definition_hash(), process.hash());
-    let hashes: Vec<_> = registry::all()
-        .filter(|process| process.id() == "twice")
-        .map(|p| p.hash())
-        .collect();
+    let hashes: Vec<_> =
+        registry::all().filter(|process| process.id() == "twice").map(|p| p.hash()).collect();
     assert_ne!(hashes[0], hashes[1]);
 }
 
@@ -221,15 +168,11 @@ fn the_hash_tells_definitions_apart_and_survives_the_wire() {
 fn validate_finds_each_mistake_with_the_places_of_all_involved() {
     registry::expect(["plain", "complet", "of_another_crate"]);
     let findings = registry::validate();
-    let has = |wanted: &dyn Fn(&Finding) -> bool| {
-        findings.iter().filter(|finding| wanted(finding)).count()
-    };
+    let has = |wanted: &dyn Fn(&Finding) -> bool| findings.iter().filter(|finding| wanted(finding)).count();
 
     assert_eq!(
-        has(
-            &|finding| matches!(finding, Finding::DuplicateProcess { id, places }
-            if id == "twice" && places.len() == 2 && places[0] != places[1])
-        ),
+        has(&|finding| matches!(finding, Finding::DuplicateProcess { id, places }
+            if id == "twice" && places.len() == 2 && places[0] != places[1])),
         1
     );
     assert_eq!(
@@ -240,24 +183,18 @@ fn validate_finds_each_mistake_with_the_places_of_all_involved() {
         1
     );
     assert_eq!(
-        has(
-            &|finding| matches!(finding, Finding::UnknownStage { stage, after, .. }
-            if stage == "dangling" && after == "nothing")
-        ),
+        has(&|finding| matches!(finding, Finding::UnknownStage { stage, after, .. }
+            if stage == "dangling" && after == "nothing")),
         1
     );
     assert_eq!(
-        has(
-            &|finding| matches!(finding, Finding::StageCycle { process, stages, places }
-            if process == "circular" && stages == &["egg", "hen"] && places.len() == 2)
-        ),
+        has(&|finding| matches!(finding, Finding::StageCycle { process, stages, places }
+            if process == "circular" && stages == &["egg", "hen"] && places.len() == 2)),
         1
     );
     assert_eq!(
-        has(
-            &|finding| matches!(finding, Finding::StagesExceedSla { process, sum, stages, .. }
-            if process == "too_short" && sum.as_secs() == 11 && stages == &["slow", "slower"])
-        ),
+        has(&|finding| matches!(finding, Finding::StagesExceedSla { process, sum, stages, .. }
+            if process == "too_short" && sum.as_secs() == 11 && stages == &["slow", "slower"])),
         1
     );
     assert_eq!(
@@ -267,9 +204,7 @@ fn validate_finds_each_mistake_with_the_places_of_all_involved() {
         1
     );
     assert_eq!(
-        has(
-            &|finding| matches!(finding, Finding::NotLinked { id, .. } if id == "of_another_crate")
-        ),
+        has(&|finding| matches!(finding, Finding::NotLinked { id, .. } if id == "of_another_crate")),
         1
     );
     assert_eq!(findings.len(), 7, "and nothing else: {findings:#?}");
@@ -293,8 +228,8 @@ fn fixtures_run_like_any_other() {
     assert_eq!(complete("acme").unwrap(), 4);
     let _ = (Trouble::Yours, Trouble::Status(400));
     for fixture in [
-        plain, synthesis, answers, ranking, lost, dangling, circular, hen, egg, too_short, slow,
-        slower, beside,
+        plain, synthesis, answers, ranking, lost, dangling, circular, hen, egg, too_short, slow, slower,
+        beside,
     ] {
         fixture();
     }

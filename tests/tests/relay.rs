@@ -56,7 +56,8 @@ fn events() -> Vec<sentry::protocol::Event<'static>> {
 }
 
 fn is_missing(part: &str) -> bool {
-    let import = Command::new("python3").args(["-c", &format!("import {part}")]).stderr(Stdio::null()).status();
+    let import =
+        Command::new("python3").args(["-c", &format!("import {part}")]).stderr(Stdio::null()).status();
     let missing = !import.is_ok_and(|status| status.success());
     let required = std::env::var("PROCESS_REAL_PARTS").is_ok_and(|parts| parts == "required");
     assert!(!(missing && required), "python3 cannot import {part}, which CI requires");

@@ -97,23 +97,12 @@ impl Log {
     fn ends(&self) -> Vec<End> {
         let told = self.0.lock().unwrap();
         told.iter()
-            .filter_map(|told| {
-                if let Told::Ended(_, end) = told {
-                    Some(*end)
-                } else {
-                    None
-                }
-            })
+            .filter_map(|told| if let Told::Ended(_, end) = told { Some(*end) } else { None })
             .collect()
     }
 
     fn overdue(&self) -> usize {
-        self.0
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|told| matches!(told, Told::Overdue(_)))
-            .count()
+        self.0.lock().unwrap().iter().filter(|told| matches!(told, Told::Overdue(_))).count()
     }
 }
 
@@ -132,23 +121,12 @@ async fn each_way_to_end_is_one_outcome() {
         (How::Panic, Outcome::Panic),
     ] {
         let (domain, log) = logged();
-        let run = AssertUnwindSafe(domain.run(any_outcome(how)))
-            .catch_unwind()
-            .await;
+        let run = AssertUnwindSafe(domain.run(any_outcome(how))).catch_unwind().await;
         assert_eq!(run.is_err(), how == How::Panic);
-        let [end] = log.ends()[..] else {
-            panic!("{:?}", log)
-        };
+        let [end] = log.ends()[..] else { panic!("{:?}", log) };
         assert_eq!((end.outcome, end.late), (outcome, false));
         let stats = domain.stats("any_outcome").unwrap();
-        assert_eq!(
-            (
-                stats.started,
-                stats.ended.total(),
-                stats.ended.with(outcome)
-            ),
-            (1, 1, 1)
-        );
+        assert_eq!((stats.started, stats.ended.total(), stats.ended.with(outcome)), (1, 1, 1));
         assert_eq!((stats.active, stats.overdue), (0, 0));
         assert!(domain.in_flight().is_empty());
     }
@@ -162,9 +140,7 @@ async fn error_types_are_named_by_the_rules_and_absent_on_success() {
             let _ = any_outcome(How::Succeed).await;
             let _ = any_outcome(How::Reject).await;
             let _ = any_outcome(How::Fail).await;
-            let _ = AssertUnwindSafe(any_outcome(How::Panic))
-                .catch_unwind()
-                .await;
+            let _ = AssertUnwindSafe(any_outcome(How::Panic)).catch_unwind().await;
         })
         .await;
     let types: Vec<_> = log.ends().iter().map(|end| end.error_type).collect();
@@ -182,13 +158,8 @@ async fn a_dropped_run_is_cancelled_once() {
             assert_eq!(registry::stats("any_outcome").unwrap().active, 1);
         })
         .await;
-    let [end] = log.ends()[..] else {
-        panic!("{log:?}")
-    };
-    assert_eq!(
-        (end.outcome, end.late, end.error_type),
-        (Outcome::Cancelled, false, None)
-    );
+    let [end] = log.ends()[..] else { panic!("{log:?}") };
+    assert_eq!((end.outcome, end.late, end.error_type), (Outcome::Cancelled, false, None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,9 +183,7 @@ async fn a_run_dropped_by_somebody_elses_panic_is_cancelled_and_not_a_panic() {
         .await
     });
     assert!(unwound.await.is_err());
-    let [end] = log.ends()[..] else {
-        panic!("{log:?}")
-    };
+    let [end] = log.ends()[..] else { panic!("{log:?}") };
     assert_eq!(end.outcome, Outcome::Cancelled);
 }
 
@@ -229,9 +198,7 @@ async fn a_run_is_told_of_as_late_at_its_deadline_and_once() {
                 // Nothing but the domain's own timer wakes this task up at the deadline.
                 std::future::poll_fn(|cx| match run.as_mut().poll(cx) {
                     Poll::Ready(_) => Poll::Ready(()),
-                    Poll::Pending if started.elapsed() >= Duration::from_secs(10) => {
-                        Poll::Ready(())
-                    }
+                    Poll::Pending if started.elapsed() >= Duration::from_secs(10) => Poll::Ready(()),
                     Poll::Pending => Poll::Pending,
                 })
                 .await
@@ -240,21 +207,14 @@ async fn a_run_is_told_of_as_late_at_its_deadline_and_once() {
             tokio::task::yield_now().await;
             assert_eq!(started.elapsed(), Duration::from_secs(10));
             tokio::task::yield_now().await;
-            let [run_in_flight] = &registry::in_flight()[..] else {
-                panic!()
-            };
+            let [run_in_flight] = &registry::in_flight()[..] else { panic!() };
             assert!(run_in_flight.overdue);
             let _ = run.await;
         })
         .await;
     assert_eq!(log.overdue(), 1);
-    let [end] = log.ends()[..] else {
-        panic!("{log:?}")
-    };
-    assert_eq!(
-        (end.outcome, end.late, end.duration),
-        (Outcome::Success, true, Duration::from_secs(11))
-    );
+    let [end] = log.ends()[..] else { panic!("{log:?}") };
+    assert_eq!((end.outcome, end.late, end.duration), (Outcome::Success, true, Duration::from_secs(11)));
 }
 
 /// Exactly its SLA is not late.
@@ -267,15 +227,9 @@ async fn to_the_point(takes: Duration) {
 async fn lateness_starts_past_the_sla() {
     for (takes, late) in [(9_999, 0), (10_000, 0), (10_002, 1)] {
         let domain = Domain::new();
-        domain
-            .call(|| to_the_point(Duration::from_millis(takes)))
-            .now_or_never();
+        domain.call(|| to_the_point(Duration::from_millis(takes))).now_or_never();
         domain.run(to_the_point(Duration::from_millis(takes))).await;
-        assert_eq!(
-            domain.stats("to_the_point").unwrap().ended.late(),
-            late,
-            "{takes} ms"
-        );
+        assert_eq!(domain.stats("to_the_point").unwrap().ended.late(), late, "{takes} ms");
     }
 }
 
@@ -284,9 +238,7 @@ async fn a_hung_run_is_overdue_until_it_is_dropped() {
     let (domain, log) = logged();
     let carrier = domain.carrier();
     let hung = tokio::spawn(carrier.carry(any_outcome(How::Hang)));
-    domain
-        .run(tokio::time::sleep(Duration::from_secs(60)))
-        .await;
+    domain.run(tokio::time::sleep(Duration::from_secs(60))).await;
     assert_eq!(log.overdue(), 1);
     assert_eq!(domain.stats("any_outcome").unwrap().overdue, 1);
     hung.abort();
@@ -300,53 +252,31 @@ async fn a_hung_run_is_overdue_until_it_is_dropped() {
 async fn a_timeout_makes_what_it_stops_a_failure() {
     let (domain, log) = logged();
     let limit = Duration::from_secs(3);
-    let stopped = domain
-        .run(process_runtime::timeout(limit, any_outcome(How::Hang)))
-        .await;
+    let stopped = domain.run(process_runtime::timeout(limit, any_outcome(How::Hang))).await;
     assert_eq!(stopped.unwrap_err().after, limit);
-    let [end] = log.ends()[..] else {
-        panic!("{log:?}")
-    };
-    assert_eq!(
-        (end.outcome, end.error_type),
-        (Outcome::Failure, Some("timeout"))
-    );
+    let [end] = log.ends()[..] else { panic!("{log:?}") };
+    assert_eq!((end.outcome, end.error_type), (Outcome::Failure, Some("timeout")));
     assert_eq!(end.duration, limit);
 }
 
 #[critical_process(id = "guarded", version = "1.0.0", sla = "10s")]
 async fn guarded() -> Result<(), process_runtime::TimedOut> {
-    process_runtime::timeout(Duration::from_secs(1), any_outcome(How::Hang))
-        .await
-        .map(|_| ())
+    process_runtime::timeout(Duration::from_secs(1), any_outcome(How::Hang)).await.map(|_| ())
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_inside_a_run_leaves_the_outer_run_to_judge() {
     let (domain, log) = logged();
     let _ = domain.run(guarded()).await;
-    let ends: Vec<_> = log
-        .ends()
-        .iter()
-        .map(|end| (end.outcome, end.error_type))
-        .collect();
+    let ends: Vec<_> = log.ends().iter().map(|end| (end.outcome, end.error_type)).collect();
     let timed_out = std::any::type_name::<process_runtime::TimedOut>();
-    assert_eq!(
-        ends,
-        [
-            (Outcome::Failure, Some("timeout")),
-            (Outcome::Failure, Some(timed_out))
-        ]
-    );
+    assert_eq!(ends, [(Outcome::Failure, Some("timeout")), (Outcome::Failure, Some(timed_out))]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn at_the_bound_runs_go_untracked_and_are_still_counted() {
     let log = Arc::new(Log::default());
-    let domain = Domain::builder()
-        .in_flight_limit(3)
-        .sink(log.clone())
-        .build();
+    let domain = Domain::builder().in_flight_limit(3).sink(log.clone()).build();
     domain
         .run(async {
             let mut runs: Vec<_> = (0..10).map(|_| Box::pin(any_outcome(How::Hang))).collect();
@@ -363,10 +293,7 @@ async fn at_the_bound_runs_go_untracked_and_are_still_counted() {
     let stats = domain.stats("any_outcome").unwrap();
     assert_eq!((stats.active, stats.overdue), (0, 0));
     // Untracked runs are told of as late when they end.
-    assert_eq!(
-        (stats.ended.late_with(Outcome::Cancelled), log.overdue()),
-        (10, 10)
-    );
+    assert_eq!((stats.ended.late_with(Outcome::Cancelled), log.overdue()), (10, 10));
     // The room is there again.
     domain.run(any_outcome(How::Succeed)).await.unwrap();
     assert_eq!(domain.untracked(), 7);
@@ -375,11 +302,7 @@ async fn at_the_bound_runs_go_untracked_and_are_still_counted() {
 #[stage(id = "first", process = "staged", sla = "1s")]
 async fn first_stage(seconds: u64) -> Result<(), Trouble> {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
-    if seconds == 0 {
-        Err(Trouble::Ours)
-    } else {
-        Ok(())
-    }
+    if seconds == 0 { Err(Trouble::Ours) } else { Ok(()) }
 }
 
 #[stage(id = "shared")]
@@ -410,19 +333,10 @@ async fn stages_have_their_own_account_for_each_process() {
     assert_eq!(stages["first"].ended.with(Outcome::Failure), 1);
     assert_eq!(stages["first"].ended.late_with(Outcome::Success), 1);
     assert_eq!(stages["shared"].ended.total(), 2);
-    let stages = domain
-        .call(|| registry::stage_stats("also_staged"))
-        .unwrap();
+    let stages = domain.call(|| registry::stage_stats("also_staged")).unwrap();
     assert_eq!(stages["shared"].ended.total(), 1);
     // The process mended what its stage could not do.
-    assert_eq!(
-        domain
-            .stats("staged")
-            .unwrap()
-            .ended
-            .on_time(Outcome::Success),
-        2
-    );
+    assert_eq!(domain.stats("staged").unwrap().ended.on_time(Outcome::Success), 2);
 }
 
 #[critical_process(id = "judged", version = "1.0.0", sla = "10s", outcome = judge)]
@@ -443,11 +357,7 @@ fn judge(rows: &usize) -> Verdict {
 async fn a_judge_of_ones_own_decides() {
     let (domain, log) = logged();
     domain.call(|| [0, 1, 13, 2].map(judged));
-    let ends: Vec<_> = log
-        .ends()
-        .iter()
-        .map(|end| (end.outcome, end.error_type))
-        .collect();
+    let ends: Vec<_> = log.ends().iter().map(|end| (end.outcome, end.error_type)).collect();
     assert_eq!(
         ends,
         [
@@ -464,20 +374,8 @@ async fn domains_do_not_see_each_other() {
     let (one, other) = (Domain::new(), Domain::new());
     one.run(other.run(any_outcome(How::Succeed))).await.unwrap();
     one.run(any_outcome(How::Fail)).await.unwrap_err();
-    assert_eq!(
-        one.stats("any_outcome")
-            .unwrap()
-            .ended
-            .with(Outcome::Success),
-        0
-    );
-    assert_eq!(
-        one.stats("any_outcome")
-            .unwrap()
-            .ended
-            .with(Outcome::Failure),
-        1
-    );
+    assert_eq!(one.stats("any_outcome").unwrap().ended.with(Outcome::Success), 0);
+    assert_eq!(one.stats("any_outcome").unwrap().ended.with(Outcome::Failure), 1);
     assert_eq!(other.stats("any_outcome").unwrap().ended.total(), 1);
 }
 
@@ -489,9 +387,7 @@ async fn a_carrier_takes_the_domain_across_spawn_thread_and_channel() {
             let spawned = tokio::spawn(Carrier::current().carry(any_outcome(How::Succeed)));
             spawned.await.unwrap().unwrap();
             let carrier = Carrier::current();
-            std::thread::spawn(move || carrier.run(|| judged(2)))
-                .join()
-                .unwrap();
+            std::thread::spawn(move || carrier.run(|| judged(2))).join().unwrap();
             let (sender, receiver) = std::sync::mpsc::channel();
             sender.send((Carrier::current(), 2)).unwrap();
             let worker = std::thread::spawn(move || {
@@ -522,15 +418,9 @@ impl Sink for Broken {
 #[tokio::test(start_paused = true)]
 async fn a_sink_that_panics_harms_neither_the_result_nor_other_sinks() {
     let log = Arc::new(Log::default());
-    let domain = Domain::builder()
-        .sink(Arc::new(Broken))
-        .sink(log.clone())
-        .build();
+    let domain = Domain::builder().sink(Arc::new(Broken)).sink(log.clone()).build();
     for _ in 0..3 {
-        assert_eq!(
-            domain.run(any_outcome(How::Succeed)).await.unwrap(),
-            How::Succeed
-        );
+        assert_eq!(domain.run(any_outcome(How::Succeed)).await.unwrap(), How::Succeed);
     }
     assert_eq!(log.ends().len(), 3);
 }
@@ -557,8 +447,7 @@ struct Witness;
 impl Drop for Witness {
     fn drop(&mut self) {
         let inside = registry::in_flight().last().and_then(|run| run.process);
-        DROPPED_INSIDE
-            .with_borrow_mut(|all| all.push(inside.map_or("none", |process| process.id())));
+        DROPPED_INSIDE.with_borrow_mut(|all| all.push(inside.map_or("none", |process| process.id())));
         judged(2);
     }
 }

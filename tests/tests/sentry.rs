@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures::FutureExt as _;
 use futures::future::{join_all, try_join};
+use opentelemetry::trace::TraceContextExt as _;
 use process_runtime::sentry::Integration;
 use process_runtime::testing::Domain;
 use process_runtime::{Carrier, Install, Outcome, critical_process, record, registry, stage};
@@ -650,6 +651,7 @@ async fn an_event_carries_the_opentelemetry_ids_of_its_run() {
     let span = traces.only("traced").span_context;
     let events = inbox.events();
     assert_eq!(events.len(), 2);
+    assert!(!opentelemetry::Context::current().has_active_span(), "the run's context outlives it");
     for event in &events {
         let trace = trace_of(event);
         let what = event.message.as_deref().unwrap_or("the failure");
@@ -734,7 +736,8 @@ async fn two_root_runs_are_two_transactions_of_two_traces() {
     let _guard = inbox.bind();
     tokio::join!(sampled_root("p-1", false), sampled_root("p-2", false)).0.unwrap();
     let sent = inbox.take();
-    let ids: Vec<_> = sent.transactions.iter().map(|transaction| transaction.contexts["trace"].clone()).collect();
+    let ids: Vec<_> =
+        sent.transactions.iter().map(|transaction| transaction.contexts["trace"].clone()).collect();
     let [Context::Trace(one), Context::Trace(other)] = &ids[..] else { panic!("{ids:#?}") };
     assert_ne!(one.trace_id, other.trace_id);
     assert!(sent.transactions.iter().all(|transaction| transaction.spans.len() == 2));
@@ -858,7 +861,9 @@ async fn late_again() {
 async fn after_a_minute_a_late_process_is_a_warning_again() {
     let (inbox, _guard) = Inbox::bound();
     let domain = Domain::new();
-    domain.run(async { while tokio::time::timeout(Duration::from_secs(1), late_again()).await.is_ok() {} }).await;
+    domain
+        .run(async { while tokio::time::timeout(Duration::from_secs(1), late_again()).await.is_ok() {} })
+        .await;
     for _ in 0..4 {
         domain.run(late_again()).await;
     }
@@ -953,3 +958,119 @@ fn registry_stats_do_not_depend_on_a_client() {
 
 #[critical_process(id = "traced_sync", version = "1.0.0", sla = "10s")]
 fn traced_sync() {}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_dropped_on_another_thread_leaves_that_threads_hub_alone() {
+    let (inbox, _guard) = Inbox::bound();
+    let mut run = Box::pin(charge("c-9", 42, 1, How::Hang));
+    assert!(futures::poll!(run.as_mut()).is_pending());
+    let other = std::thread::spawn(move || {
+        let before = Hub::current();
+        note("of the thread");
+        drop(run);
+        assert!(std::sync::Arc::ptr_eq(&before, &Hub::current()));
+    });
+    other.join().unwrap();
+    sentry::capture_message("here", Level::Info);
+    assert!(breadcrumbs(&inbox.only_event()).is_empty());
+}
+
+#[critical_process(id = "shares", version = "1.0.0", sla = "10s")]
+fn shares() -> Result<(), Unavailable> {
+    let carrier = Carrier::current();
+    let worker = std::thread::spawn(move || {
+        carrier.run(|| note("of the worker"));
+        note("of nobody");
+        sentry::configure_scope(|scope| scope.set_tag("worker", "outside"));
+    });
+    worker.join().unwrap();
+    Err(Unavailable)
+}
+
+#[test]
+fn a_carrier_shares_the_scope_with_a_thread_for_as_long_as_it_is_inside() {
+    let (inbox, _guard) = Inbox::bound();
+    shares().unwrap_err();
+    let event = inbox.only_event();
+    assert_eq!((breadcrumbs(&event), tag(&event, "worker")), (vec!["of the worker".to_owned()], None));
+}
+
+#[critical_process(id = "catches", version = "1.0.0", sla = "10s")]
+async fn catches() -> Result<(), Unavailable> {
+    let charged = AssertUnwindSafe(charge("c-9", 42, 1, How::Panic)).catch_unwind().await;
+    charged.map(drop).map_err(|_| Unavailable)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_that_is_caught_and_becomes_an_error_is_two_linked_events() {
+    for inbox in [Inbox::new(), Inbox::with_defaults(ClientOptions::new().add_integration(Integration))] {
+        let _guard = inbox.bind();
+        catches().await.unwrap_err();
+        let events = inbox.events();
+        assert_eq!(processes(&events), ["charge", "catches"]);
+        assert_eq!((events[0].level, events[1].level), (Level::Fatal, Level::Error));
+        assert_eq!(first_event_id(&events[1]), Some(events[0].event_id.simple().to_string()));
+    }
+}
+
+#[critical_process(id = "resumes", version = "1.0.0", sla = "10s")]
+fn resumes() {
+    std::panic::resume_unwind(Box::new("brought from elsewhere"));
+}
+
+#[test]
+fn a_panic_that_no_hook_saw_is_one_event_all_the_same() {
+    let with_hook = || Inbox::with_defaults(ClientOptions::new().add_integration(Integration));
+    for inbox in [Inbox::new(), with_hook(), Inbox::with_defaults(ClientOptions::new())] {
+        let _guard = inbox.bind();
+        catch_unwind(resumes).unwrap_err();
+        let event = inbox.only_event();
+        assert_eq!((event.level, tag(&event, "process_id")), (Level::Fatal, Some("resumes")));
+        assert_eq!(exception_texts(&event), ["brought from elsewhere"]);
+    }
+}
+
+#[critical_process(id = "fails_on_rejection", version = "1.0.0", sla = "10s")]
+async fn fails_on_rejection() -> Result<(), ChargeError> {
+    charge("c-9", 42, 1, How::Reject).await.map(drop)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_inner_run_rejects_and_the_outer_one_does_not_is_the_outer_ones_first_event() {
+    let (inbox, _guard) = Inbox::bound();
+    fails_on_rejection().await.unwrap_err();
+    let event = inbox.only_event();
+    assert_eq!((tag(&event, "process_id"), first_event_id(&event)), (Some("fails_on_rejection"), None));
+}
+
+#[test]
+fn a_client_that_runs_a_failing_process_itself_does_not_run_for_ever() {
+    isolated("a_client_that_runs_a_failing_process_itself_does_not_run_for_ever", || {
+        let runs = |event| {
+            let _ = text_never(false);
+            Some(event)
+        };
+        let inbox = Inbox::of(ClientOptions::new().add_integration(Integration).before_send(runs));
+        let _guard = inbox.bind();
+        text_never(false).unwrap_err();
+        let events = inbox.events();
+        assert!((1..=2).contains(&events.len()), "{events:#?}");
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn opentelemetry_and_sentry_tracing_together_send_nothing_twice() {
+    let inbox = Inbox::of(sampled(1.0));
+    let _guard = inbox.bind();
+    let traces = Traces::new();
+    let layers = Registry::default()
+        .with(traces.layer())
+        .with(sentry_tracing::SpanLayer::new().with_filter(LevelFilter::INFO))
+        .with(sentry_tracing::ErrorLayer::new().with_filter(LevelFilter::ERROR));
+    let _subscriber = dispatcher::set_default(&Dispatch::new(layers));
+    sampled_root("p-2", true).await.unwrap_err();
+    let sent = inbox.take();
+    assert_eq!((sent.transactions.len(), sent.events.len()), (1, 2));
+    let span = traces.only("sampled_root").span_context;
+    assert_eq!(trace_of(&sent.events[1]).trace_id.to_string(), span.trace_id().to_string());
+}

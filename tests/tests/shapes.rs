@@ -8,6 +8,7 @@ mod shapes {
     mod drops;
     mod ends;
     mod errors;
+    mod fixtures;
     mod futures;
     mod generics;
     mod http;

@@ -12,7 +12,7 @@ use opentelemetry::Value;
 use opentelemetry::trace::{SpanId, Status};
 use process_runtime::context::{self, Scope};
 use process_runtime::testing::Domain;
-use process_runtime::{Carrier, Install, critical_process, record, registry, stage};
+use process_runtime::{Carrier, Install, Outcome, critical_process, record, registry, stage};
 use process_tests::capture::Capture;
 use process_tests::isolated::{eventually, isolated};
 use process_tests::traces::{Traces, attribute, is_child};
@@ -20,7 +20,7 @@ use tokio::task::yield_now;
 use tokio::time::sleep;
 use tracing::{Dispatch, Level, dispatcher};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
 
 #[derive(Clone, Copy, Debug)]
@@ -72,8 +72,7 @@ async fn transfer(account: &str, cents: u64, how: How) -> Result<How, Trouble> {
 
 async fn run(how: How) {
     let domain = Domain::new();
-    let mut future =
-        Box::pin(AssertUnwindSafe(domain.run(transfer("a-1", 60, how))).catch_unwind());
+    let mut future = Box::pin(AssertUnwindSafe(domain.run(transfer("a-1", 60, how))).catch_unwind());
     match how {
         How::Hang => assert!(futures::poll!(future.as_mut()).is_pending()),
         _ => drop(future.await),
@@ -85,10 +84,7 @@ async fn a_run_is_a_span_with_every_attribute() {
     let (capture, _guard) = Capture::installed();
     run(How::Succeed).await;
     let span = capture.only("transfer");
-    assert_eq!(
-        (span.target.as_str(), span.level, span.parent),
-        ("critical_process", Level::INFO, None)
-    );
+    assert_eq!((span.target.as_str(), span.level, span.parent), ("critical_process", Level::INFO, None));
     let process = registry::get("transfer").unwrap();
     let line = process.line().to_string();
     let expected = [
@@ -104,11 +100,7 @@ async fn a_run_is_a_span_with_every_attribute() {
         ("critical_process.version", "2.1.0"),
         ("is_large", "false"),
     ];
-    let fields: Vec<_> = span
-        .fields
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
+    let fields: Vec<_> = span.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(fields, expected);
     assert!(span.closed);
     assert!(span.events.is_empty());
@@ -129,11 +121,7 @@ async fn each_outcome_is_on_its_span_and_the_status_is_error_for_failure_and_pan
         run(how).await;
         let span = capture.only("transfer");
         assert_eq!(span.field("critical_process.outcome"), Some(outcome));
-        assert_eq!(
-            span.field("critical_process.late"),
-            Some("false"),
-            "{how:?}"
-        );
+        assert_eq!(span.field("critical_process.late"), Some("false"), "{how:?}");
         assert_eq!(span.field("error.type"), error_type, "{how:?}");
         assert_eq!(span.field("otel.status_code"), status, "{how:?}");
         assert!(span.closed, "{how:?}");
@@ -158,22 +146,12 @@ async fn an_exported_span_has_the_same_attributes_with_their_types_and_its_statu
         assert_eq!(text("critical_process.outcome").as_deref(), Some(outcome));
         assert_eq!(text("critical_process.id").as_deref(), Some("transfer"));
         assert_eq!(text("critical_process.version").as_deref(), Some("2.1.0"));
-        assert_eq!(
-            text("code.function.name").as_deref(),
-            Some("spans::transfer")
-        );
+        assert_eq!(text("code.function.name").as_deref(), Some("spans::transfer"));
         assert_eq!(text("code.file.path").as_deref(), Some(file!()));
-        assert_eq!(
-            attribute(&span, "critical_process.late"),
-            Some(Value::Bool(false))
-        );
+        assert_eq!(attribute(&span, "critical_process.late"), Some(Value::Bool(false)));
         assert_eq!(attribute(&span, "is_large"), Some(Value::Bool(false)));
         // A failure's text is not the attribute's to tell.
-        let expected = if is_error {
-            Status::error("")
-        } else {
-            Status::Unset
-        };
+        let expected = if is_error { Status::error("") } else { Status::Unset };
         assert_eq!(span.status, expected, "{how:?}");
         assert!(span.events.is_empty(), "{how:?}: {:?}", span.events);
         assert_eq!(span.parent_span_id, SpanId::INVALID);
@@ -219,10 +197,7 @@ fn settle_again() {
 #[tokio::test(start_paused = true)]
 async fn stages_and_inner_processes_are_children_and_inherit_the_context() {
     let (capture, _guard) = Capture::installed();
-    Domain::new()
-        .run(settle("b-7", How::Succeed))
-        .await
-        .unwrap();
+    Domain::new().run(settle("b-7", How::Succeed)).await.unwrap();
     let stage = capture.only("settle.debit");
     assert_eq!(
         (stage.parent, stage.target.as_str(), stage.level),
@@ -240,21 +215,12 @@ async fn stages_and_inner_processes_are_children_and_inherit_the_context() {
         assert_eq!(stage.field(name), Some(value), "{name}");
     }
     let shared = capture.only("settle.audit_trail");
-    assert_eq!(
-        (shared.parent, shared.field("batch")),
-        (Some("settle"), Some("b-7"))
-    );
+    assert_eq!((shared.parent, shared.field("batch")), (Some("settle"), Some("b-7")));
     assert_eq!(shared.events[0].1["message"], "written");
     let inner = capture.only("transfer");
-    assert_eq!(
-        (inner.parent, inner.field("batch")),
-        (Some("settle"), Some("b-7"))
-    );
+    assert_eq!((inner.parent, inner.field("batch")), (Some("settle"), Some("b-7")));
     // What a stage named is no concern of what comes after it.
-    assert_eq!(
-        (inner.field("leg"), inner.field("critical_process.stage")),
-        (None, None)
-    );
+    assert_eq!((inner.field("leg"), inner.field("critical_process.stage")), (None, None));
     assert_eq!(capture.only("settle").field("critical_process.stage"), None);
 }
 
@@ -266,27 +232,17 @@ fn a_shared_stage_is_named_by_the_run_around_it() {
     let within = capture.only("settle_again.audit_trail");
     assert_eq!(within.field("critical_process.id"), Some("settle_again"));
     let alone = capture.only("audit_trail");
-    assert_eq!(
-        (alone.parent, alone.field("critical_process.id")),
-        (None, None)
-    );
+    assert_eq!((alone.parent, alone.field("critical_process.id")), (None, None));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_stage_is_an_error_on_its_own_span() {
     let (capture, _guard) = Capture::installed();
-    Domain::new()
-        .run(settle("b-8", How::Fail))
-        .await
-        .unwrap_err();
+    Domain::new().run(settle("b-8", How::Fail)).await.unwrap_err();
     for name in ["settle.debit", "settle"] {
         let span = capture.only(name);
         assert_eq!(span.field("otel.status_code"), Some("ERROR"), "{name}");
-        assert_eq!(
-            span.field("error.type"),
-            Some(std::any::type_name::<Trouble>()),
-            "{name}"
-        );
+        assert_eq!(span.field("error.type"), Some(std::any::type_name::<Trouble>()), "{name}");
     }
 }
 
@@ -294,10 +250,7 @@ async fn a_failed_stage_is_an_error_on_its_own_span() {
 async fn an_exported_trace_has_the_shape_of_the_calls_and_the_context_of_its_root() {
     let traces = Traces::new();
     let _guard = dispatcher::set_default(&traces.dispatch());
-    Domain::new()
-        .run(settle("b-9", How::Succeed))
-        .await
-        .unwrap();
+    Domain::new().run(settle("b-9", How::Succeed)).await.unwrap();
     let root = traces.only("settle");
     for name in ["settle.debit", "settle.audit_trail", "transfer"] {
         let child = traces.only(name);
@@ -328,27 +281,13 @@ fn a_scope_around_a_run_gives_it_context() {
     isolated("a_scope_around_a_run_gives_it_context", || {
         context::declare(["request_id"]);
         let (capture, _guard) = Capture::installed();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        let scope = Scope::new()
-            .set("request_id", "r-1")
-            .set("batch", "of the scope");
-        runtime
-            .block_on(scope.in_scope(settle("of the run", How::Succeed)))
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let scope = Scope::new().set("request_id", "r-1").set("batch", "of the scope");
+        runtime.block_on(scope.in_scope(settle("of the run", How::Succeed))).unwrap();
         for name in ["settle", "settle.debit", "settle.audit_trail", "transfer"] {
-            assert_eq!(
-                capture.only(name).field("request_id"),
-                Some("r-1"),
-                "{name}"
-            );
+            assert_eq!(capture.only(name).field("request_id"), Some("r-1"), "{name}");
             // What is nearer wins.
-            assert_eq!(
-                capture.only(name).field("batch"),
-                Some("of the run"),
-                "{name}"
-            );
+            assert_eq!(capture.only(name).field("batch"), Some("of the run"), "{name}");
         }
     });
 }
@@ -396,13 +335,9 @@ async fn concurrent_runs_in_a_join_never_see_each_others_context() {
 async fn carrying(order: i64) -> Carrier {
     let _ = order;
     yield_now().await;
-    tokio::spawn(Carrier::current().carry(carried("task")))
-        .await
-        .unwrap();
+    tokio::spawn(Carrier::current().carry(carried("task"))).await.unwrap();
     let carrier = Carrier::current();
-    std::thread::spawn(move || carrier.run(|| carried("thread").now_or_never()))
-        .join()
-        .unwrap();
+    std::thread::spawn(move || carrier.run(|| carried("thread").now_or_never())).join().unwrap();
     let (sender, receiver) = mpsc::channel();
     let worker = std::thread::spawn(move || {
         let (carrier, way): (Carrier, _) = receiver.recv().unwrap();
@@ -423,50 +358,36 @@ fn carried_over(test: &str, check: fn(&Traces)) {
     isolated(test, || {
         let traces = Traces::new();
         dispatcher::set_global_default(traces.dispatch()).unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
         let carrier = runtime.block_on(carrying(7));
-        runtime
-            .block_on(runtime.spawn(carrier.carry(carried("afterwards"))))
-            .unwrap();
+        runtime.block_on(runtime.spawn(carrier.carry(carried("afterwards")))).unwrap();
         check(&traces);
     });
 }
 
 #[test]
 fn a_carrier_takes_trace_and_context_across_task_thread_and_channel() {
-    carried_over(
-        "a_carrier_takes_trace_and_context_across_task_thread_and_channel",
-        |traces| {
-            let root = traces.only("carrying");
-            for way in ["task", "thread", "channel"] {
-                let spans = traces.spans();
-                let is_it = |span: &&_| attribute(span, "way") == Some(way.into());
-                let child = spans.iter().find(is_it).unwrap();
-                assert!(is_child(child, &root), "{way}");
-                assert_eq!(attribute(child, "order"), Some(Value::I64(7)), "{way}");
-            }
-        },
-    );
+    carried_over("a_carrier_takes_trace_and_context_across_task_thread_and_channel", |traces| {
+        let root = traces.only("carrying");
+        for way in ["task", "thread", "channel"] {
+            let spans = traces.spans();
+            let is_it = |span: &&_| attribute(span, "way") == Some(way.into());
+            let child = spans.iter().find(is_it).unwrap();
+            assert!(is_child(child, &root), "{way}");
+            assert_eq!(attribute(child, "order"), Some(Value::I64(7)), "{way}");
+        }
+    });
 }
 
 #[test]
 fn a_carrier_that_outlives_its_run_is_still_part_of_the_trace() {
-    carried_over(
-        "a_carrier_that_outlives_its_run_is_still_part_of_the_trace",
-        |traces| {
-            let root = traces.only("carrying");
-            let spans = traces.spans();
-            let child = spans
-                .iter()
-                .find(|span| attribute(span, "way") == Some("afterwards".into()))
-                .unwrap();
-            assert_eq!(attribute(child, "order"), Some(Value::I64(7)));
-            assert!(is_child(child, &root), "{child:#?}");
-        },
-    );
+    carried_over("a_carrier_that_outlives_its_run_is_still_part_of_the_trace", |traces| {
+        let root = traces.only("carrying");
+        let spans = traces.spans();
+        let child = spans.iter().find(|span| attribute(span, "way") == Some("afterwards".into())).unwrap();
+        assert_eq!(attribute(child, "order"), Some(Value::I64(7)));
+        assert!(is_child(child, &root), "{child:#?}");
+    });
 }
 
 #[test]
@@ -504,27 +425,20 @@ async fn a_late_run_has_one_event_in_its_span_while_it_still_runs() {
         sleep(Duration::from_secs(2)).await;
         let span = capture.only("slow");
         assert!(!span.closed);
-        let [(level, fields)] = &span.events[..] else {
-            panic!("{span:#?}")
-        };
+        let [(level, fields)] = &span.events[..] else { panic!("{span:#?}") };
         assert_eq!(*level, Level::WARN);
         assert_eq!(fields["critical_process.id"], "slow");
         assert_eq!(fields["sla_s"], "10.0");
         let elapsed: f64 = fields["elapsed_s"].parse().unwrap();
         assert!((10.0..11.0).contains(&elapsed), "{elapsed}");
     };
-    domain
-        .run(async { tokio::join!(slow(Duration::from_secs(25)), watched) })
-        .await;
+    domain.run(async { tokio::join!(slow(Duration::from_secs(25)), watched) }).await;
     let span = capture.only("slow");
     assert_eq!(span.events.len(), 1);
     assert_eq!(span.field("critical_process.late"), Some("true"));
     // Late is not an error.
     assert_eq!(
-        (
-            span.field("critical_process.outcome"),
-            span.field("otel.status_code")
-        ),
+        (span.field("critical_process.outcome"), span.field("otel.status_code")),
         (Some("success"), None)
     );
 }
@@ -540,31 +454,23 @@ async fn a_run_on_time_has_no_event() {
 
 #[critical_process(id = "hung", version = "1.0.0", sla = "1ms")]
 fn hung(capture: &Capture) {
-    eventually("an event in the span of a hung run", || {
-        capture.only("hung").events.len() == 1
-    });
+    eventually("an event in the span of a hung run", || capture.only("hung").events.len() == 1);
     // Told, and not told again, while the watchdog goes on.
     assert_eq!(registry::stats("hung").unwrap().overdue, 1);
 }
 
 #[test]
 fn the_watchdog_tells_of_a_hung_run_from_its_own_thread() {
-    isolated(
-        "the_watchdog_tells_of_a_hung_run_from_its_own_thread",
-        || {
-            let installation = Install::new().start();
-            let (capture, _guard) = Capture::installed();
-            hung(&capture);
-            let span = capture.only("hung");
-            assert_eq!(span.events.len(), 1);
-            assert_eq!(
-                (span.field("critical_process.late"), span.closed),
-                (Some("true"), true)
-            );
-            assert_eq!(registry::stats("hung").unwrap().overdue, 0);
-            installation.stop();
-        },
-    );
+    isolated("the_watchdog_tells_of_a_hung_run_from_its_own_thread", || {
+        let installation = Install::new().start();
+        let (capture, _guard) = Capture::installed();
+        hung(&capture);
+        let span = capture.only("hung");
+        assert_eq!(span.events.len(), 1);
+        assert_eq!((span.field("critical_process.late"), span.closed), (Some("true"), true));
+        assert_eq!(registry::stats("hung").unwrap().overdue, 0);
+        installation.stop();
+    });
 }
 
 #[critical_process(id = "filtered", version = "1.0.0", sla = "10s", context(key))]
@@ -593,26 +499,16 @@ fn a_subscriber_that_filters_the_target_away_costs_the_body_nothing_else() {
 fn install_reports_spans_that_a_filter_drops() {
     let test = "install_reports_spans_that_a_filter_drops";
     let stderr = isolated(test, || {
-        let subscriber = Registry::default()
-            .with(EnvFilter::new("critical_process=warn"))
-            .with(Capture::new());
+        let subscriber =
+            Registry::default().with(EnvFilter::new("critical_process=warn")).with(Capture::new());
         dispatcher::set_global_default(Dispatch::new(subscriber)).unwrap();
         let installation = Install::new().start();
-        let is_it =
-            |line: &String| line.contains("filtered") && line.contains("critical_process=info");
-        assert!(
-            installation.report().iter().any(is_it),
-            "{:#?}",
-            installation.report()
-        );
+        let is_it = |line: &String| line.contains("filtered") && line.contains("critical_process=info");
+        assert!(installation.report().iter().any(is_it), "{:#?}", installation.report());
         installation.stop();
     });
     if let Some(stderr) = stderr {
-        assert_eq!(
-            stderr.matches("the subscriber's filter drops").count(),
-            1,
-            "{stderr}"
-        );
+        assert_eq!(stderr.matches("the subscriber's filter drops").count(), 1, "{stderr}");
     }
 }
 
@@ -632,14 +528,10 @@ fn a_scoped_subscriber_hears_of_its_scope_alone_and_the_global_one_of_the_rest()
         // A run ends where it began, whoever polls it.
         let mut run = Box::pin(transfer("a-3", 1, How::Succeed));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        let polled =
-            dispatcher::with_default(&scoped.dispatch(), || run.as_mut().poll(&mut context));
+        let polled = dispatcher::with_default(&scoped.dispatch(), || run.as_mut().poll(&mut context));
         assert!(polled.is_pending());
         assert!(run.as_mut().poll(&mut context).is_ready());
-        assert_eq!(
-            scoped.only("transfer").field("critical_process.outcome"),
-            Some("success")
-        );
+        assert_eq!(scoped.only("transfer").field("critical_process.outcome"), Some("success"));
         assert!(global.named("transfer").is_empty());
     });
 }
@@ -662,33 +554,19 @@ async fn ranked() {
 async fn what_a_run_records_later_is_on_its_span_and_on_those_it_opens_afterwards() {
     let traces = Traces::new();
     let capture = Capture::new();
-    let both = Registry::default()
-        .with(traces.layer())
-        .with(capture.clone());
+    let both = Registry::default().with(traces.layer()).with(capture.clone());
     let _guard = dispatcher::set_default(&Dispatch::new(both));
     ranked().await;
     for name in ["ranked", "settle_again"] {
         let span = capture.only(name);
-        for (key, value) in [
-            ("model_count", "4"),
-            ("share", "0.25"),
-            ("best", "gpt"),
-            ("how", "Succeed"),
-            ("done", "true"),
-        ] {
+        for (key, value) in
+            [("model_count", "4"), ("share", "0.25"), ("best", "gpt"), ("how", "Succeed"), ("done", "true")]
+        {
             assert_eq!(span.field(key), Some(value), "{name}: {key}");
         }
         let exported = traces.only(name);
-        assert_eq!(
-            attribute(&exported, "share"),
-            Some(Value::F64(0.25)),
-            "{name}"
-        );
-        assert_eq!(
-            attribute(&exported, "done"),
-            Some(Value::Bool(true)),
-            "{name}"
-        );
+        assert_eq!(attribute(&exported, "share"), Some(Value::F64(0.25)), "{name}");
+        assert_eq!(attribute(&exported, "done"), Some(Value::Bool(true)), "{name}");
     }
 }
 
@@ -698,38 +576,22 @@ struct Secret(u32);
 
 #[critical_process(id = "text_everywhere", version = "1.0.0", sla = "10s", error_text = everywhere)]
 fn text_everywhere(panics: bool) -> Result<(), Secret> {
-    if panics {
-        panic!("SECRET-panic")
-    } else {
-        Err(Secret(1))
-    }
+    if panics { panic!("SECRET-panic") } else { Err(Secret(1)) }
 }
 
 #[critical_process(id = "text_sentry", version = "1.0.0", sla = "10s", error_text = sentry)]
 fn text_sentry(panics: bool) -> Result<(), Secret> {
-    if panics {
-        panic!("SECRET-panic")
-    } else {
-        Err(Secret(1))
-    }
+    if panics { panic!("SECRET-panic") } else { Err(Secret(1)) }
 }
 
 #[critical_process(id = "text_never", version = "1.0.0", sla = "10s", error_text = never)]
 fn text_never(panics: bool) -> Result<(), Secret> {
-    if panics {
-        panic!("SECRET-panic")
-    } else {
-        Err(Secret(1))
-    }
+    if panics { panic!("SECRET-panic") } else { Err(Secret(1)) }
 }
 
 #[critical_process(id = "text_default", version = "1.0.0", sla = "10s")]
 fn text_default(panics: bool) -> Result<(), Secret> {
-    if panics {
-        panic!("SECRET-panic")
-    } else {
-        Err(Secret(1))
-    }
+    if panics { panic!("SECRET-panic") } else { Err(Secret(1)) }
 }
 
 #[test]
@@ -780,10 +642,7 @@ fn an_error_type_is_the_name_of_the_type_unless_said_otherwise() {
     let _ = text_error();
     let _ = no_result();
     for (name, error_type) in [
-        (
-            "boxed_error",
-            std::any::type_name::<Box<dyn Error + Send + Sync>>(),
-        ),
+        ("boxed_error", std::any::type_name::<Box<dyn Error + Send + Sync>>()),
         ("any_error", std::any::type_name::<anyhow::Error>()),
         ("text_error", std::any::type_name::<String>()),
         ("no_result", "_OTHER"),
@@ -793,10 +652,9 @@ fn an_error_type_is_the_name_of_the_type_unless_said_otherwise() {
 }
 
 const KINDS: [&str; 40] = [
-    "e00", "e01", "e02", "e03", "e04", "e05", "e06", "e07", "e08", "e09", "e10", "e11", "e12",
-    "e13", "e14", "e15", "e16", "e17", "e18", "e19", "e20", "e21", "e22", "e23", "e24", "e25",
-    "e26", "e27", "e28", "e29", "e30", "e31", "e32", "e33", "e34", "e35", "e36", "e37", "e38",
-    "e39",
+    "e00", "e01", "e02", "e03", "e04", "e05", "e06", "e07", "e08", "e09", "e10", "e11", "e12", "e13", "e14",
+    "e15", "e16", "e17", "e18", "e19", "e20", "e21", "e22", "e23", "e24", "e25", "e26", "e27", "e28", "e29",
+    "e30", "e31", "e32", "e33", "e34", "e35", "e36", "e37", "e38", "e39",
 ];
 
 #[critical_process(id = "many_kinds", version = "1.0.0", sla = "10s", error_type = kind_of)]
@@ -819,10 +677,7 @@ async fn past_32_error_types_a_process_says_other() {
         let _ = many_kinds(3);
     });
     let spans = capture.named("many_kinds");
-    let types: Vec<_> = spans
-        .iter()
-        .map(|span| span.field("error.type").unwrap())
-        .collect();
+    let types: Vec<_> = spans.iter().map(|span| span.field("error.type").unwrap()).collect();
     assert_eq!(types[..32], KINDS[..32]);
     assert_eq!(types[32..40], ["_OTHER"; 8]);
     assert_eq!(types[40], "e03");
@@ -864,9 +719,85 @@ async fn a_run_that_wanders_between_threads_keeps_its_span() {
     join_all(runs).await;
     let spans = capture.named("many_polls");
     assert_eq!(spans.len(), 50);
-    assert!(
-        spans
-            .iter()
-            .all(|span| span.events.len() == 10 && span.closed)
-    );
+    assert!(spans.iter().all(|span| span.events.len() == 10 && span.closed));
+}
+
+/// A layer that panics in one of its methods, for the spans of this crate.
+struct Broken(&'static str);
+
+impl Broken {
+    fn at(&self, method: &str) {
+        if self.0 == method {
+            panic!("of the subscriber: {method}");
+        }
+    }
+}
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Broken {
+    fn enabled(&self, _: &tracing::Metadata<'_>, _: LayerContext<'_, S>) -> bool {
+        self.at("enabled");
+        true
+    }
+
+    fn on_new_span(&self, _: &tracing::span::Attributes<'_>, _: &tracing::Id, _: LayerContext<'_, S>) {
+        self.at("new_span");
+    }
+
+    fn on_record(&self, _: &tracing::Id, _: &tracing::span::Record<'_>, _: LayerContext<'_, S>) {
+        self.at("record");
+    }
+
+    fn on_enter(&self, _: &tracing::Id, _: LayerContext<'_, S>) {
+        self.at("enter");
+    }
+
+    fn on_exit(&self, _: &tracing::Id, _: LayerContext<'_, S>) {
+        self.at("exit");
+    }
+
+    fn on_close(&self, _: tracing::Id, _: LayerContext<'_, S>) {
+        self.at("close");
+    }
+}
+
+fn survives(method: &'static str) {
+    let dispatch = Dispatch::new(Registry::default().with(Broken(method)));
+    let result = dispatcher::with_default(&dispatch, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.unwrap().block_on(async {
+            let domain = Domain::new();
+            let result = domain.run(transfer("a-1", 60, How::Succeed)).await;
+            let ended = domain.stats("transfer").unwrap().ended;
+            assert_eq!((ended.total(), ended.with(Outcome::Success)), (1, 1), "{method}");
+            result
+        })
+    });
+    assert!(matches!(result, Ok(How::Succeed)), "{method}");
+}
+
+#[test]
+fn a_subscriber_that_panics_when_it_is_asked_or_told_of_a_span_does_not_harm_the_run() {
+    let test = "a_subscriber_that_panics_when_it_is_asked_or_told_of_a_span_does_not_harm_the_run";
+    isolated(test, || ["enabled", "new_span", "record", "close"].into_iter().for_each(survives));
+}
+
+#[test]
+fn a_subscriber_that_panics_when_a_span_is_entered_or_left_does_not_harm_the_run() {
+    let test = "a_subscriber_that_panics_when_a_span_is_entered_or_left_does_not_harm_the_run";
+    isolated(test, || ["enter", "exit"].into_iter().for_each(survives));
+}
+
+#[critical_process(id = "odd_panic", version = "1.0.0", sla = "10s", error_text = everywhere)]
+fn odd_panic() {
+    std::panic::panic_any(42_u8);
+}
+
+#[test]
+fn a_panic_with_no_text_is_a_panic_all_the_same_and_arrives_unchanged() {
+    let (capture, _guard) = Capture::installed();
+    let payload = catch_unwind(odd_panic).unwrap_err();
+    assert_eq!(payload.downcast_ref::<u8>(), Some(&42));
+    let span = capture.only("odd_panic");
+    assert_eq!(span.field("error.type"), Some("panic"));
+    assert_eq!(span.field("exception.message"), None);
 }

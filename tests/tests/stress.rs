@@ -91,9 +91,8 @@ async fn scheduled(seed: u64, depth: u64, elsewhere: Sender<Job>) -> Result<(), 
         YieldOnce(false).await;
     }
     if depth > 0 {
-        let child = |random: &mut Random| -> Job {
-            job(random.below(u64::MAX), depth - 1, elsewhere.clone())
-        };
+        let child =
+            |random: &mut Random| -> Job { job(random.below(u64::MAX), depth - 1, elsewhere.clone()) };
         match random.below(6) {
             0 => {
                 let _ = child(&mut random).await;
@@ -145,11 +144,7 @@ impl Future for YieldOnce {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if std::mem::replace(&mut self.0, true) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -172,12 +167,7 @@ fn silence_panics() {
 }
 
 /// Polls jobs in random order, drops some on the way, and hands some to the other worker.
-fn work(
-    worker: u64,
-    incoming: std::sync::mpsc::Receiver<Job>,
-    own: Sender<Job>,
-    other: Sender<Job>,
-) {
+fn work(worker: u64, incoming: std::sync::mpsc::Receiver<Job>, own: Sender<Job>, other: Sender<Job>) {
     let mut random = Random(worker);
     let mut jobs: Vec<Job> = Vec::new();
     let mut left = SCHEDULES / THREADS;
@@ -197,9 +187,7 @@ fn work(
             }
             _ => {
                 if poll(&mut jobs[at]).is_ready() {
-                    drop(catch_unwind(AssertUnwindSafe(|| {
-                        drop(jobs.swap_remove(at))
-                    })));
+                    drop(catch_unwind(AssertUnwindSafe(|| drop(jobs.swap_remove(at)))));
                 }
             }
         }
@@ -241,26 +229,15 @@ fn a_million_schedules_end_each_run_exactly_once() {
     let stats = registry::stats("scheduled").unwrap();
     let seen = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     assert!(stats.started > SCHEDULES, "{}", stats.started);
-    assert_eq!(
-        stats.started,
-        seen(&SEEN.began),
-        "each body that began is one start"
-    );
+    assert_eq!(stats.started, seen(&SEEN.began), "each body that began is one start");
     assert_eq!(stats.ended.total(), stats.started, "each start has one end");
     // A panic of an inner run also ends the runs that it unwinds through.
     let panicked_inside = stats.ended.with(Outcome::Panic) - seen(&SEEN.panicked);
     assert_eq!(stats.ended.with(Outcome::Success), seen(&SEEN.returned));
     assert_eq!(stats.ended.with(Outcome::Failure), seen(&SEEN.failed));
-    assert_eq!(
-        stats.ended.with(Outcome::Cancelled) + panicked_inside,
-        seen(&SEEN.dropped)
-    );
+    assert_eq!(stats.ended.with(Outcome::Cancelled) + panicked_inside, seen(&SEEN.dropped));
     assert_eq!((stats.active, stats.overdue), (0, 0));
-    assert!(
-        registry::in_flight()
-            .iter()
-            .all(|run| run.process.unwrap().id() != "scheduled")
-    );
+    assert!(registry::in_flight().iter().all(|run| run.process.unwrap().id() != "scheduled"));
 }
 
 /// Sees at every step that its surroundings are its own.
@@ -277,12 +254,7 @@ async fn isolated(ticket: u64) {
     }
 }
 
-#[critical_process(
-    id = "isolated_inner",
-    version = "1.0.0",
-    sla = "1h",
-    context(inherit(ticket))
-)]
+#[critical_process(id = "isolated_inner", version = "1.0.0", sla = "1h", context(inherit(ticket)))]
 async fn inner(ticket: u64, step: u64) {
     YieldOnce(false).await;
     assert_eq!(current_user(), Some(user(ticket)));
@@ -293,10 +265,7 @@ async fn inner(ticket: u64, step: u64) {
 }
 
 fn user(ticket: u64) -> sentry::User {
-    sentry::User {
-        id: Some(ticket.to_string()),
-        ..Default::default()
-    }
+    sentry::User { id: Some(ticket.to_string()), ..Default::default() }
 }
 
 fn current_user() -> Option<sentry::User> {
@@ -314,9 +283,7 @@ fn a_hundred_thousand_interleaved_runs_leak_neither_context_nor_scope() {
     let client = Arc::new(sentry::Client::from(options));
     thread::scope(|scope| {
         let (give, take) = channel::<Pin<Box<dyn Future<Output = ()> + Send>>>();
-        let run = |first: u64,
-                   give: Option<Sender<_>>,
-                   take: Option<std::sync::mpsc::Receiver<_>>| {
+        let run = |first: u64, give: Option<Sender<_>>, take: Option<std::sync::mpsc::Receiver<_>>| {
             let hub = Arc::new(Hub::new(Some(client.clone()), Arc::default()));
             scope.spawn(move || {
                 Hub::run(hub, || {
@@ -334,10 +301,8 @@ fn a_hundred_thousand_interleaved_runs_leak_neither_context_nor_scope() {
                             break;
                         }
                         let at = random.below(runs.len() as u64) as usize;
-                        let ready = runs[at]
-                            .as_mut()
-                            .poll(&mut Context::from_waker(Waker::noop()))
-                            .is_ready();
+                        let ready =
+                            runs[at].as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
                         if ready {
                             drop(runs.swap_remove(at));
                         } else if let Some(give) = give.as_ref().filter(|_| random.below(50) == 0) {
@@ -347,11 +312,7 @@ fn a_hundred_thousand_interleaved_runs_leak_neither_context_nor_scope() {
                     }
                     // Whatever the other has given meanwhile is finished here.
                     for mut run in take.into_iter().flatten() {
-                        while run
-                            .as_mut()
-                            .poll(&mut Context::from_waker(Waker::noop()))
-                            .is_pending()
-                        {}
+                        while run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {}
                     }
                 });
             })
@@ -367,26 +328,11 @@ fn a_hundred_thousand_interleaved_runs_leak_neither_context_nor_scope() {
         assert_eq!(event.tags["ticket"], ticket);
         assert_eq!(event.tags["process_id"], "isolated");
         assert_eq!(event.user.as_ref().unwrap().id.as_ref(), Some(&ticket));
-        let own = |crumb: &sentry::Breadcrumb| {
-            crumb
-                .message
-                .as_ref()
-                .unwrap()
-                .starts_with(&format!("{ticket}."))
-        };
-        assert!(
-            event.breadcrumbs.iter().all(own),
-            "{ticket}: {:?}",
-            event.breadcrumbs
-        );
+        let own =
+            |crumb: &sentry::Breadcrumb| crumb.message.as_ref().unwrap().starts_with(&format!("{ticket}."));
+        assert!(event.breadcrumbs.iter().all(own), "{ticket}: {:?}", event.breadcrumbs);
         let steps = ticket.parse::<u64>().unwrap() % 4;
         assert_eq!(event.breadcrumbs.len() as u64, steps);
     }
-    assert_eq!(
-        registry::stats("isolated")
-            .unwrap()
-            .ended
-            .with(Outcome::Success),
-        RUNS
-    );
+    assert_eq!(registry::stats("isolated").unwrap().ended.with(Outcome::Success), RUNS);
 }

@@ -9,25 +9,76 @@ use opentelemetry::metrics::Histogram;
 use opentelemetry::{KeyValue, global};
 use sentry::protocol::Context;
 use sentry::{Hub, SentryFutureExt as _};
+use tracing::field::Empty;
 
 use super::{Subject, subject};
 use crate::workload::{Refused, pending, work};
 
 pub(crate) static COMPOSED: Subject = subject!(charge, charge_async);
+/// The same, and the span says what ours says.
+pub(crate) static COMPOSED_TOLD: Subject = subject!(charge_told, charge_told_async);
 
 static DURATION: LazyLock<Histogram<f64>> =
     LazyLock::new(|| global::meter("shop").f64_histogram("charge.duration").with_unit("s").build());
 
 #[tracing::instrument(skip_all, fields(order, customer, region))]
 fn charge(order: u64, customer: u64, region: &str) -> Result<u64, Refused> {
+    composed(order, customer, region)
+}
+
+#[tracing::instrument(skip_all, fields(order, customer, region))]
+async fn charge_async(order: u64, customer: u64, region: &str, pends: u32) -> Result<u64, Refused> {
+    composed_async(order, customer, region, pends).await
+}
+
+#[tracing::instrument(skip_all, fields(
+    critical_process.id = "charge",
+    critical_process.version = "1.0.0",
+    critical_process.criticality = "high",
+    critical_process.outcome = Empty,
+    critical_process.late = Empty,
+    code.function.name = "charge",
+    order,
+    customer,
+    region,
+))]
+fn charge_told(order: u64, customer: u64, region: &str) -> Result<u64, Refused> {
+    let charged = composed(order, customer, region);
+    tell(&charged);
+    charged
+}
+
+#[tracing::instrument(skip_all, fields(
+    critical_process.id = "charge",
+    critical_process.version = "1.0.0",
+    critical_process.criticality = "high",
+    critical_process.outcome = Empty,
+    critical_process.late = Empty,
+    code.function.name = "charge",
+    order,
+    customer,
+    region,
+))]
+async fn charge_told_async(order: u64, customer: u64, region: &str, pends: u32) -> Result<u64, Refused> {
+    let charged = composed_async(order, customer, region, pends).await;
+    tell(&charged);
+    charged
+}
+
+fn tell(charged: &Result<u64, Refused>) {
+    let span = tracing::Span::current();
+    span.record("critical_process.outcome", outcome(charged));
+    span.record("critical_process.late", false);
+}
+
+fn composed(order: u64, customer: u64, region: &str) -> Result<u64, Refused> {
     let started = Instant::now();
     let charged = Hub::run(hub(order, customer, region), || work(order, customer, region));
     record(started, &charged, region);
     charged
 }
 
-#[tracing::instrument(skip_all, fields(order, customer, region))]
-async fn charge_async(order: u64, customer: u64, region: &str, pends: u32) -> Result<u64, Refused> {
+async fn composed_async(order: u64, customer: u64, region: &str, pends: u32) -> Result<u64, Refused> {
     let started = Instant::now();
     let charged = async {
         pending(pends).await;
@@ -36,6 +87,10 @@ async fn charge_async(order: u64, customer: u64, region: &str, pends: u32) -> Re
     let charged = charged.bind_hub(hub(order, customer, region)).await;
     record(started, &charged, region);
     charged
+}
+
+fn outcome(charged: &Result<u64, Refused>) -> &'static str {
+    if charged.is_ok() { "success" } else { "failure" }
 }
 
 fn hub(order: u64, customer: u64, region: &str) -> Arc<Hub> {
@@ -55,10 +110,9 @@ fn hub(order: u64, customer: u64, region: &str) -> Arc<Hub> {
 }
 
 fn record(started: Instant, charged: &Result<u64, Refused>, region: &str) {
-    let outcome = if charged.is_ok() { "success" } else { "failure" };
     let attributes = [
         KeyValue::new("process", "charge"),
-        KeyValue::new("outcome", outcome),
+        KeyValue::new("outcome", outcome(charged)),
         KeyValue::new("region", region.to_owned()),
     ];
     DURATION.record(started.elapsed().as_secs_f64(), &attributes);

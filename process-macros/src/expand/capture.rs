@@ -62,9 +62,7 @@ fn calls(tokens: TokenStream, name: &str) -> bool {
 }
 
 fn put(entry: &Put, runtime: &Path) -> TokenStream {
-    let Put {
-        key, value, cfgs, ..
-    } = entry;
+    let Put { key, value, cfgs, .. } = entry;
     let value = match entry.sigil {
         Sigil::Plain => plain(value, runtime),
         Sigil::Display => by_trait(value, quote_spanned!(ours()=> #runtime::__private::display)),
@@ -77,7 +75,7 @@ fn put(entry: &Put, runtime: &Path) -> TokenStream {
 }
 
 // Input:  who
-// Output: match &who { __v => { use probe::*; (&&&CaptureKind(__v)).capture_kind().value(__v) } }
+// Output: match &who { __v => { use probe::*; (&&&CaptureKind(__v)).__process_capture().__process_value(__v) } }
 fn plain(value: &Expr, runtime: &Path) -> TokenStream {
     let operand = operand(value);
     // What is told of a type that cannot be recorded is told at the user's expression.
@@ -86,7 +84,7 @@ fn plain(value: &Expr, runtime: &Path) -> TokenStream {
         match &#operand {
             __v => {
                 use #runtime::__private::probe::*;
-                (&&&CaptureKind(__v)).capture_kind().value(#captured)
+                (&&&CaptureKind(__v)).__process_capture().__process_value(#captured)
             }
         }
     }

@@ -14,28 +14,13 @@ use crate::returns::Returns;
 
 // Input:  a reference to what the body returned
 // Output: a statement that ends `__run`
-pub(crate) fn judge(
-    model: &Model,
-    returned: TokenStream,
-    returns: Option<&Returns>,
-) -> TokenStream {
-    let judge = Judge {
-        runtime: &model.runtime,
-        returned,
-    };
+pub(crate) fn judge(model: &Model, returned: TokenStream, returns: Option<&Returns>) -> TokenStream {
+    let judge = Judge { runtime: &model.runtime, returned };
     match (&model.judging, returns) {
-        (Judging::Rules(rules), Some(Returns::Unit | Returns::Never)) if rules.is_empty() => {
-            judge.success()
-        }
+        (Judging::Rules(rules), Some(Returns::Unit | Returns::Never)) if rules.is_empty() => judge.success(),
         (Judging::Rules(rules), _) if rules.is_empty() => judge.by_type(),
         (Judging::Rules(rules), _) => judge.by_rules(rules),
-        (
-            Judging::Outcome {
-                verdict,
-                error_type,
-            },
-            _,
-        ) => judge.by_verdict(verdict, error_type.as_ref()),
+        (Judging::Outcome { verdict, error_type }, _) => judge.by_verdict(verdict, error_type.as_ref()),
     }
 }
 
@@ -53,18 +38,18 @@ impl Judge<'_> {
     // Output:
     //     {
     //         use probe::*;
-    //         match (&Return(&__out)).split() {
-    //             Ok(__v) => __run.end((&&Good(__v)).verdict()),
-    //             Err(__e) => __run.end((&&&&&&Bad(__e)).verdict()),
+    //         match (&Return(&__out)).__process_split() {
+    //             Ok(__v) => __run.end((&&Good(__v)).__process_verdict()),
+    //             Err(__e) => __run.end((&&&&&&Bad(__e)).__process_verdict()),
     //         }
     //     }
     fn by_type(&self) -> TokenStream {
         let Judge { runtime, returned } = self;
         quote_spanned! {ours()=> {
             use #runtime::__private::probe::*;
-            match (&Return(#returned)).split() {
-                ::core::result::Result::Ok(__v) => __run.end((&&Good(__v)).verdict()),
-                ::core::result::Result::Err(__e) => __run.end((&&&&&&Bad(__e)).verdict()),
+            match (&Return(#returned)).__process_split() {
+                ::core::result::Result::Ok(__v) => __run.end((&&Good(__v)).__process_verdict()),
+                ::core::result::Result::Err(__e) => __run.end((&&&&&&Bad(__e)).__process_verdict()),
             }
         }}
     }
@@ -107,7 +92,7 @@ impl Judge<'_> {
     fn split(&self, good: TokenStream, bad: TokenStream) -> TokenStream {
         let Judge { runtime, returned } = self;
         quote_spanned! {ours()=>
-            match { use #runtime::__private::probe::*; (&Return(#returned)).split() } {
+            match { use #runtime::__private::probe::*; (&Return(#returned)).__process_split() } {
                 ::core::result::Result::Ok(__v) => #good,
                 ::core::result::Result::Err(__e) => #bad,
             }
@@ -117,7 +102,7 @@ impl Judge<'_> {
     fn good(&self, rules: &Rules) -> TokenStream {
         let runtime = self.runtime;
         let by_type = quote_spanned! {ours()=>
-            { use #runtime::__private::probe::*; (&&Good(__v)).verdict() }
+            { use #runtime::__private::probe::*; (&&Good(__v)).__process_verdict() }
         };
         match &rules.degraded {
             None => by_type,
@@ -133,7 +118,7 @@ impl Judge<'_> {
     fn bad(&self, rules: &Rules) -> TokenStream {
         let runtime = self.runtime;
         let by_type = quote_spanned! {ours()=>
-            { use #runtime::__private::probe::*; (&&&&&&Bad(__e)).verdict() }
+            { use #runtime::__private::probe::*; (&&&&&&Bad(__e)).__process_verdict() }
         };
         let by_type = match &rules.error_type {
             None => by_type,
@@ -168,18 +153,14 @@ impl Judge<'_> {
     }
 
     fn is_within(&self, arm: &Arm) -> TokenStream {
-        let Arm {
-            within,
-            pattern,
-            guard,
-        } = arm;
+        let Arm { within, pattern, guard } = arm;
         let runtime = self.runtime;
         let guard = guard.as_ref().map(|guard| quote!(if #guard));
         // A type that no chain can hold is told at the type.
         let here = ours().located_at(within.span());
         let found = quote_spanned! {here=> {
             let __found: ::core::option::Option<&#within> =
-                { use #runtime::__private::probe::*; (&&&&&&Bad(__e)).find() };
+                { use #runtime::__private::probe::*; (&&&Search(__e)).__process_find() };
             __found
         }};
         let head = quote_spanned!(ours()=> ::core::option::Option::Some(#pattern) #guard);

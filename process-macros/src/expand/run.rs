@@ -24,12 +24,7 @@ pub(crate) fn wrap(function: &Function, model: &Model) -> TokenStream {
     }
 }
 
-fn asynchronous(
-    function: &Function,
-    model: &Model,
-    body: &TokenStream,
-    returns: &Returns,
-) -> TokenStream {
+fn asynchronous(function: &Function, model: &Model, body: &TokenStream, returns: &Returns) -> TokenStream {
     let mentions = mentions::in_order_of_drop(&function.owned(), body);
     let fixed = fix_type(returns, &model.runtime);
     let dead = quote!(#mentions #fixed);
@@ -72,11 +67,7 @@ fn in_closure(function: &Function, body: &TokenStream) -> TokenStream {
 // Input:  BODY, and statements that only the compiler reads
 // Output: { if false { STATEMENTS } { BODY } }
 fn after_dead_code(dead: &TokenStream, body: &TokenStream, place: Span) -> TokenStream {
-    let dead = if dead.is_empty() {
-        TokenStream::new()
-    } else {
-        quote_spanned!(ours()=> if false { #dead })
-    };
+    let dead = if dead.is_empty() { TokenStream::new() } else { quote_spanned!(ours()=> if false { #dead }) };
     // The body keeps a block of its own, since items that it starts with are to stay at a start.
     let body = braced(body.clone(), place);
     braced(quote!(#dead #body), place).into_token_stream()
@@ -130,14 +121,14 @@ fn synchronous(model: &Model, body: &TokenStream, returns: &Returns) -> TokenStr
 
 // Output:
 //     let __kind = Kind::<R>::NEW;
-//     let __kind = { use probe::*; (&__kind).kind() };
+//     let __kind = { use probe::*; (&__kind).__process_kind() };
 //     __kind.run(__run, move || -> R BODY, |__run, __out| <judgement>)
 fn by_type(model: &Model, body: &TokenStream, returns: &Type) -> TokenStream {
     let runtime = &model.runtime;
     let judge = judge_closure(model, None, quote_spanned!(ours()=> _));
     quote_spanned! {ours()=>
         let __kind = #runtime::__private::probe::Kind::<#returns>::NEW;
-        let __kind = { use #runtime::__private::probe::*; (&__kind).kind() };
+        let __kind = { use #runtime::__private::probe::*; (&__kind).__process_kind() };
         __kind.run(__run, move || -> #returns #body, #judge)
     }
 }
@@ -172,12 +163,7 @@ fn judge_closure(model: &Model, returns: Option<&Returns>, ty: TokenStream) -> T
 //         __out
 //     })
 fn at_tail(model: &Model, tail: &Tail, output: &Returns) -> TokenStream {
-    let Tail {
-        before,
-        keywords,
-        block,
-        ..
-    } = tail;
+    let Tail { before, keywords, block, .. } = tail;
     let fixed = fix_type(output, &model.runtime);
     let inner = after_dead_code(&fixed, &block.stream(), block.span());
     let inner = quote_spanned!(ours()=> #(#keywords)* #inner);

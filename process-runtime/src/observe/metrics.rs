@@ -34,8 +34,8 @@ const UNCOLLECTED: Duration = Duration::from_secs(150);
 
 /// Where nothing says otherwise: seconds, from a fast query to a long batch.
 const BOUNDARIES: [f64; 18] = [
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
-    1800.0, 3600.0,
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0,
+    3600.0,
 ];
 /// The most boundaries of a histogram: each is a series for every process and outcome.
 const MOST_BOUNDARIES: usize = 40;
@@ -72,10 +72,7 @@ pub(crate) fn attach(provider: &dyn MeterProvider) {
 pub(crate) fn attach_global() {
     let provider = global::meter_provider();
     let id = Arc::as_ptr(&provider).addr();
-    if attached()
-        .as_ref()
-        .is_none_or(|attached| attached.provider != id)
-    {
+    if attached().as_ref().is_none_or(|attached| attached.provider != id) {
         attach_as(&*provider, id);
     }
 }
@@ -92,9 +89,7 @@ fn attach_as(provider: &dyn MeterProvider, id: usize) {
             .f64_histogram("critical_process.duration")
             .with_unit("s")
             .with_description("How long runs took")
-            .with_boundaries(boundaries(
-                crate::registry::all().map(|process| process.sla()),
-            ))
+            .with_boundaries(boundaries(crate::registry::all().map(|process| process.sla())))
             .build(),
         utilization: meter
             .f64_histogram("critical_process.sla.utilization")
@@ -106,9 +101,7 @@ fn attach_as(provider: &dyn MeterProvider, id: usize) {
             .f64_histogram("critical_process.stage.duration")
             .with_unit("s")
             .with_description("How long stages took")
-            .with_boundaries(boundaries(
-                crate::registry::stages().filter_map(|stage| stage.sla()),
-            ))
+            .with_boundaries(boundaries(crate::registry::stages().filter_map(|stage| stage.sla())))
             .build(),
     };
     drain();
@@ -131,12 +124,7 @@ fn boundaries(slas: impl Iterator<Item = Duration>) -> Vec<f64> {
         all.truncate(MOST_BOUNDARIES);
     }
     let room = MOST_BOUNDARIES - all.len();
-    let base = BOUNDARIES
-        .iter()
-        .copied()
-        .filter(|base| !all.contains(base))
-        .take(room)
-        .collect::<Vec<_>>();
+    let base = BOUNDARIES.iter().copied().filter(|base| !all.contains(base)).take(room).collect::<Vec<_>>();
     all.extend(base);
     all.sort_by(f64::total_cmp);
     all
@@ -214,13 +202,7 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
 /// What could not be delivered, by reason.
 pub(crate) fn dropped() -> [(&'static str, u64); 3] {
     [
-        (
-            "sample",
-            BUFFERS
-                .iter()
-                .map(|buffer| buffer.dropped.load(Ordering::Relaxed))
-                .sum(),
-        ),
+        ("sample", BUFFERS.iter().map(|buffer| buffer.dropped.load(Ordering::Relaxed)).sum()),
         ("untracked", Core::global().untracked()),
         ("line", crate::report::lost()),
     ]
@@ -228,10 +210,7 @@ pub(crate) fn dropped() -> [(&'static str, u64); 3] {
 
 fn processes() -> impl Iterator<Item = (&'static str, &'static Unit)> {
     let own = |unit: &'static Unit| Some((unit.process?.id(), unit));
-    Unit::all()
-        .into_iter()
-        .filter(|unit| unit.stage().is_none())
-        .filter_map(own)
+    Unit::all().into_iter().filter(|unit| unit.stage().is_none()).filter_map(own)
 }
 
 /// Each outcome that has happened, by lateness and `error.type`. Whether an end has an error type is a
@@ -239,12 +218,7 @@ fn processes() -> impl Iterator<Item = (&'static str, &'static Unit)> {
 fn each_end(unit: &'static Unit, mut f: impl FnMut(Outcome, bool, Option<&'static str>, u64)) {
     let account = Core::global().account(unit);
     for count in account.errors() {
-        f(
-            count.outcome,
-            count.late,
-            Some(count.error_type),
-            count.runs,
-        );
+        f(count.outcome, count.late, Some(count.error_type), count.runs);
     }
     let (_, ended) = account.counts();
     for outcome in [Outcome::Success, Outcome::Degraded, Outcome::Cancelled] {
@@ -294,8 +268,7 @@ impl Buffer {
     }
 
     fn ring(&self) -> &[UnsafeCell<Option<Sample>>] {
-        self.ring
-            .get_or_init(|| (0..SAMPLES).map(|_| UnsafeCell::new(None)).collect())
+        self.ring.get_or_init(|| (0..SAMPLES).map(|_| UnsafeCell::new(None)).collect())
     }
 
     /// By the lane's own thread. How many samples wait, or `None` where there is no room.
@@ -308,8 +281,7 @@ impl Buffer {
         }
         // SAFETY: only this thread writes, and the consumer has read what was here (see `Sync`).
         unsafe { *self.ring()[written % SAMPLES].get() = Some(sample) };
-        self.written
-            .store(written.wrapping_add(1), Ordering::Release);
+        self.written.store(written.wrapping_add(1), Ordering::Release);
         Some(waiting + 1)
     }
 
@@ -336,32 +308,22 @@ impl Buffer {
             read = read.wrapping_add(1);
             self.read.store(read, Ordering::Release);
         }
-        let shared =
-            std::mem::take(&mut *self.shared.lock().unwrap_or_else(PoisonError::into_inner));
+        let shared = std::mem::take(&mut *self.shared.lock().unwrap_or_else(PoisonError::into_inner));
         shared.into_iter().for_each(f);
     }
 }
 
 /// Leaves the duration of a run that ended.
 #[inline]
-pub(crate) fn sample(unit: &'static Unit, outcome: Outcome, ticks: u64) {
+pub(crate) fn sample(lane: Lane, unit: &'static Unit, outcome: Outcome, ticks: u64) {
     if ON.load(Ordering::Relaxed) {
-        leave(Sample {
-            unit,
-            ticks,
-            outcome,
-        });
+        leave(lane, Sample { unit, ticks, outcome });
     }
 }
 
-fn leave(sample: Sample) {
-    let lane = Lane::current();
+fn leave(lane: Lane, sample: Sample) {
     let buffer = &BUFFERS[lane.index()];
-    let waiting = if lane.index() < OWNED {
-        buffer.push(sample)
-    } else {
-        buffer.push_shared(sample)
-    };
+    let waiting = if lane.index() < OWNED { buffer.push(sample) } else { buffer.push_shared(sample) };
     match waiting {
         Some(WORTH_A_DRAIN) => crate::watchdog::wake(),
         Some(_) => {}
@@ -375,29 +337,20 @@ pub(crate) fn drain() {
     let Some(attached) = &*attached else { return };
     let clock = &Core::global().clock;
     for buffer in &BUFFERS {
-        buffer.drain(
-            |Sample {
-                 unit,
-                 ticks,
-                 outcome,
-             }| {
-                let nanos = ticks as f64 * clock.nanos_per_tick();
-                let seconds = nanos / 1e9;
-                let id = KeyValue::new(ID, unit.process.map_or("", |process| process.id()));
-                let outcome = KeyValue::new(OUTCOME, outcome.as_str());
-                if let Some(stage) = unit.stage() {
-                    attached
-                        .stage_duration
-                        .record(seconds, &[id, KeyValue::new(STAGE, stage.id()), outcome]);
-                    return;
-                }
-                let attributes = [id, outcome];
-                attached.duration.record(seconds, &attributes);
-                if let Some(sla) = unit.sla_nanos {
-                    attached.utilization.record(nanos / sla as f64, &attributes);
-                }
-            },
-        );
+        buffer.drain(|Sample { unit, ticks, outcome }| {
+            let seconds = clock.duration(ticks).as_secs_f64();
+            let id = KeyValue::new(ID, unit.process.map_or("", |process| process.id()));
+            let outcome = KeyValue::new(OUTCOME, outcome.as_str());
+            if let Some(stage) = unit.stage() {
+                attached.stage_duration.record(seconds, &[id, KeyValue::new(STAGE, stage.id()), outcome]);
+                return;
+            }
+            let attributes = [id, outcome];
+            attached.duration.record(seconds, &attributes);
+            if let Some(sla) = unit.sla {
+                attached.utilization.record(seconds / sla.as_secs_f64(), &attributes);
+            }
+        });
     }
 }
 
@@ -407,9 +360,7 @@ pub(crate) fn is_drain_due() -> bool {
         let written = buffer.written.load(Ordering::Relaxed);
         written.wrapping_sub(buffer.read.load(Ordering::Relaxed))
     };
-    BUFFERS
-        .iter()
-        .any(|buffer| waiting(buffer) >= WORTH_A_DRAIN)
+    BUFFERS.iter().any(|buffer| waiting(buffer) >= WORTH_A_DRAIN)
 }
 
 /// Why measurements go nowhere, if they do.
@@ -418,8 +369,7 @@ pub(crate) fn problem() -> Option<&'static str> {
     let Some(attached) = &*attached else {
         return Some("no meter provider is attached; start process_runtime::Install with one");
     };
-    let silent =
-        !attached.collected.load(Ordering::Relaxed) && attached.since.elapsed() > UNCOLLECTED;
+    let silent = !attached.collected.load(Ordering::Relaxed) && attached.since.elapsed() > UNCOLLECTED;
     silent.then_some(
         "measurements go nowhere: no reader has ever collected them; give Install the meter provider that \
          the application exports from, or set the global one (opentelemetry 0.33)",

@@ -5,24 +5,24 @@
 //! Give [`Integration`] to the client's options (or call [`crate::Install`]) so that events which the body
 //! of a run sends itself carry the run's context too.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::error::Error;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use process_model::{ErrorText, Outcome};
 use sentry_core::protocol::{
-    Breadcrumb, Context, Event, Exception, Level, Mechanism, SpanStatus, TraceContext, User,
-    Value as Json,
+    Breadcrumb, Context, Event, Exception, Level, Mechanism, SpanStatus, TraceContext, User, Value as Json,
 };
 use sentry_core::types::Uuid;
 use sentry_core::{
-    ClientOptions, Hub, HubSwitchGuard, TracesSamplingStrategy, TransactionContext,
-    TransactionOrSpan,
+    ClientOptions, Hub, HubSwitchGuard, TracesSamplingStrategy, TransactionContext, TransactionOrSpan,
 };
 
 use super::End;
 use crate::context::Value;
-use crate::ending::{Ending, ErrorRef, HasType};
+use crate::domain::Core;
+use crate::ending::{Ending, ErrorRef, Fault};
 use crate::frame;
 use crate::observed::Observed;
 use crate::unit::Unit;
@@ -95,11 +95,10 @@ pub(crate) struct Link {
 /// A failure that Sentry has an event of.
 #[derive(Clone, Debug)]
 struct Captured {
+    /// The first event of it.
     event: Uuid,
     fingerprint: Vec<String>,
-    error_type: Option<&'static str>,
-    has_type: Option<HasType>,
-    text: Option<String>,
+    identity: Identity,
     /// Whether no other child ended after it.
     is_last: bool,
 }
@@ -116,9 +115,7 @@ impl Link {
     /// Makes the run's hub the thread's.
     #[inline]
     pub(crate) fn enter(&self) -> Option<HubSwitchGuard> {
-        self.hub
-            .get()
-            .map(|hub| HubSwitchGuard::new(Arc::clone(hub)))
+        self.hub.get().map(|hub| HubSwitchGuard::new(Arc::clone(hub)))
     }
 
     pub(crate) fn has_hub(&self) -> bool {
@@ -157,20 +154,15 @@ pub(crate) fn open(unit: &'static Unit, observed: &Observed, outside: usize) {
 }
 
 fn is_tracing(hub: &Hub) -> bool {
-    hub.client()
-        .is_some_and(|client| match client.options().traces_sampling_strategy {
-            TracesSamplingStrategy::FixedRate(rate) => rate > 0.0,
-            _ => true,
-        })
+    hub.client().is_some_and(|client| match client.options().traces_sampling_strategy {
+        TracesSamplingStrategy::FixedRate(rate) => rate > 0.0,
+        _ => true,
+    })
 }
 
 /// A child of the run around this one, or of a transaction that the application started, or a transaction.
 fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> TransactionOrSpan {
-    let op = if unit.stage().is_some() {
-        "stage"
-    } else {
-        "process"
-    };
+    let op = if unit.stage().is_some() { "stage" } else { "process" };
     let mut outer = observed.parent.upgrade();
     while let Some(run) = outer {
         if let Some(span) = run.sentry.span.get() {
@@ -183,9 +175,7 @@ fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> Transactio
     }
     let mut context = TransactionContext::builder(unit.name, op);
     if let Some(trace) = opentelemetry_ids() {
-        context = context
-            .with_trace_id(trace.trace_id)
-            .with_span_id(trace.span_id);
+        context = context.with_trace_id(trace.trace_id).with_span_id(trace.span_id);
     }
     let span = TransactionOrSpan::from(hub.start_transaction(context.finish()));
     if let Some(process) = unit.process {
@@ -205,34 +195,30 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
         return stage_ended(unit, observed, hub, end);
     }
     let parent = observed.parent_process();
-    if end.outcome.is_error() {
-        let captured = match already_captured(link, ending, end) {
+    if let Some(fault) = ending.fault.as_ref().filter(|_| end.outcome.is_error()) {
+        let captured = match already_captured(link, fault, end) {
             Some(captured) => captured,
             // Inside of the run's span, whose ids the event carries.
             None => frame::within(Some(unit), Some(observed), || {
                 let _span = observed.visit_span();
                 let _hub = observed.visit_hub();
-                capture(unit, observed, hub, ending, end)
+                capture(unit, observed, hub, fault, end)
             }),
         };
         if let Some(parent) = parent {
-            *parent.sentry.failure() = Some(Captured {
-                is_last: true,
-                ..captured
-            });
+            *parent.sentry.failure() = Some(Captured { is_last: true, ..captured });
         }
         return;
     }
-    if let Some(parent) = parent
+    // What was cancelled made nobody's error.
+    if end.outcome != Outcome::Cancelled
+        && let Some(parent) = parent
         && let Some(captured) = &mut *parent.sentry.failure()
     {
         captured.is_last = false;
     }
     if end.outcome == Outcome::Degraded {
-        hub.add_breadcrumb(breadcrumb(
-            Level::Warning,
-            format!("{} used its fallback", unit.name),
-        ));
+        hub.add_breadcrumb(breadcrumb(Level::Warning, format!("{} used its fallback", unit.name)));
     }
 }
 
@@ -253,73 +239,72 @@ fn stage_ended(unit: &'static Unit, observed: &Observed, hub: &Hub, end: &End) {
     let failed = end.outcome.is_error();
     if let Some(process) = observed.parent_process() {
         let stage = failed.then(|| unit.definition.common().id.as_str());
-        *process
-            .sentry
-            .failed_stage
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = stage;
+        *process.sentry.failed_stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
     }
     if failed {
         let kind = end.error_type.unwrap_or_default();
-        hub.add_breadcrumb(breadcrumb(
-            Level::Error,
-            format!("stage {} failed: {kind}", unit.name),
-        ));
+        hub.add_breadcrumb(breadcrumb(Level::Error, format!("stage {} failed: {kind}", unit.name)));
     }
 }
 
 fn breadcrumb(level: Level, message: String) -> Breadcrumb {
-    Breadcrumb {
-        category: Some("process".into()),
-        message: Some(message),
-        level,
-        ..Breadcrumb::default()
-    }
+    Breadcrumb { category: Some("process".into()), message: Some(message), level, ..Breadcrumb::default() }
 }
 
 /// The event that already tells of this failure: of the panic hook, or of the child that failed last and
 /// whose error this one holds.
-fn already_captured(link: &Link, ending: &Ending<'_>, end: &End) -> Option<Captured> {
+fn already_captured(link: &Link, fault: &Fault<'_>, end: &End) -> Option<Captured> {
     if let Some(&event) = link.panicked.get()
         && end.outcome == Outcome::Panic
     {
-        return Some(captured(event, Vec::new(), ending));
+        return Some(captured(event, Vec::new(), fault));
     }
     let failure = link.failure();
-    let captured = failure
-        .as_ref()
-        .filter(|captured| captured.is_last && captured.is_in(ending))?;
+    let captured = failure.as_ref().filter(|captured| captured.is_last && captured.identity.is_in(fault))?;
     Some(captured.clone())
 }
 
-impl Captured {
-    /// Whether an error is this one, or has it in its chain: same type and same text.
-    fn is_in(&self, ending: &Ending<'_>) -> bool {
-        match ending.error {
-            ErrorRef::Chain(error) => {
-                let mut chain = std::iter::successors(Some(error), |error| error.source());
-                chain.any(|error| {
-                    self.has_type.is_none_or(|has_type| has_type(error))
-                        && self.text.as_ref() == Some(&error.to_string())
-                })
-            }
-            ErrorRef::Text(text) => {
-                self.error_type == ending.error_type && self.text == Some(text.to_string())
-            }
-            ErrorRef::Opaque => self.error_type == ending.error_type && self.text.is_none(),
+/// What makes an error the same one further out: its type, as far as it can be named, and its text.
+#[derive(Clone, Debug, PartialEq)]
+enum Identity {
+    /// An error in a chain. There its type is known only as Sentry shows it, from its `Debug` form.
+    Link { shown_type: String, text: String },
+    /// Anything else.
+    Value { error_type: &'static str, text: Option<String> },
+}
+
+impl Identity {
+    fn of(fault: &Fault<'_>) -> Identity {
+        match fault.error {
+            ErrorRef::Chain(error) => Identity::of_link(error),
+            other => Identity::Value { error_type: fault.error_type, text: other.text() },
         }
+    }
+
+    fn of_link(error: &dyn Error) -> Identity {
+        let debug = format!("{error:?}");
+        let shown_type = sentry_core::parse_type_from_debug(&debug).to_owned();
+        Identity::Link { shown_type, text: error.to_string() }
+    }
+
+    /// Whether an error is this one, or has it in its chain.
+    fn is_in(&self, fault: &Fault<'_>) -> bool {
+        let mut link = match fault.error {
+            ErrorRef::Chain(error) => Some(error),
+            _ => return *self == Identity::of(fault),
+        };
+        while let Some(error) = link {
+            if *self == Identity::of_link(error) {
+                return true;
+            }
+            link = error.source().map(|source| source as &dyn Error);
+        }
+        false
     }
 }
 
-fn captured(event: Uuid, fingerprint: Vec<String>, ending: &Ending<'_>) -> Captured {
-    Captured {
-        event,
-        fingerprint,
-        error_type: ending.error_type,
-        has_type: ending.has_type,
-        text: ending.error.text(),
-        is_last: true,
-    }
+fn captured(event: Uuid, fingerprint: Vec<String>, fault: &Fault<'_>) -> Captured {
+    Captured { event, fingerprint, identity: Identity::of(fault), is_last: true }
 }
 
 /// Sends the event of a failure.
@@ -327,34 +312,25 @@ fn capture(
     unit: &'static Unit,
     observed: &Arc<Observed>,
     hub: &Arc<Hub>,
-    ending: &Ending<'_>,
+    fault: &Fault<'_>,
     end: &End,
 ) -> Captured {
     let first = observed.sentry.failure().clone();
-    if end.outcome == Outcome::Panic && has_panic_hook(hub) {
-        // The hook of Sentry's panic integration has sent it; without our integration nobody saw the id.
-        return captured(hub.last_event_id().unwrap_or_default(), Vec::new(), ending);
+    if end.outcome == Outcome::Panic
+        && has_panic_hook(hub)
+        && let Some(last) = hub.last_event_id()
+    {
+        // The hook of Sentry's panic integration has sent it; without our integration nobody saw which.
+        return captured(last, Vec::new(), fault);
     }
     let fingerprint = match &first {
         Some(first) if !first.fingerprint.is_empty() => first.fingerprint.clone(),
-        _ => vec![
-            unit.name.to_owned(),
-            end.error_type.unwrap_or_default().to_owned(),
-        ],
+        _ => vec![unit.name.to_owned(), end.error_type.unwrap_or_default().to_owned()],
     };
     let mut event = Event {
-        level: if end.outcome == Outcome::Panic {
-            Level::Fatal
-        } else {
-            Level::Error
-        },
-        fingerprint: fingerprint
-            .iter()
-            .cloned()
-            .map(Into::into)
-            .collect::<Vec<_>>()
-            .into(),
-        ..error_event(unit, ending, end)
+        level: if end.outcome == Outcome::Panic { Level::Fatal } else { Level::Error },
+        fingerprint: fingerprint.iter().cloned().map(Into::into).collect::<Vec<_>>().into(),
+        ..error_event(unit, fault, end)
     };
     if let Some(exception) = event.exception.values.last_mut() {
         exception.mechanism = Some(Mechanism {
@@ -365,30 +341,24 @@ fn capture(
     }
     describe_as(&mut event, unit, observed, Some(end));
     if let (Some(first), Some(Context::Other(block))) = (&first, event.contexts.get_mut(BLOCK)) {
-        block.insert(
-            "first_event_id".into(),
-            first.event.simple().to_string().into(),
-        );
+        block.insert("first_event_id".into(), first.event.simple().to_string().into());
     }
     let event = hub.capture_event(event);
-    captured(event, fingerprint, ending)
+    captured(first.map_or(event, |first| first.event), fingerprint, fault)
 }
 
 /// The exceptions of an error, the innermost first, as far as its text may leave the process.
-fn error_event(unit: &'static Unit, ending: &Ending<'_>, end: &End) -> Event<'static> {
-    let told = unit.definition.common().error_text != ErrorText::Never;
-    match ending.error {
-        ErrorRef::Chain(error) if told => sentry_core::event_from_error(error),
-        error => {
+fn error_event(unit: &'static Unit, fault: &Fault<'_>, end: &End) -> Event<'static> {
+    let told = unit.definition.common().error_text;
+    match fault.error {
+        ErrorRef::Chain(error) if told != ErrorText::Never => sentry_core::event_from_error(error),
+        _ => {
             let exception = Exception {
                 ty: end.error_type.unwrap_or("error").to_owned(),
-                value: error.text().filter(|_| told),
+                value: fault.text(told),
                 ..Exception::default()
             };
-            Event {
-                exception: vec![exception].into(),
-                ..Event::default()
-            }
+            Event { exception: vec![exception].into(), ..Event::default() }
         }
     }
 }
@@ -396,32 +366,17 @@ fn error_event(unit: &'static Unit, ending: &Ending<'_>, end: &End) -> Event<'st
 /// Whether a panic is sent by Sentry's own hook. Our integration would have seen it (`Link::panicked`).
 fn has_panic_hook(hub: &Hub) -> bool {
     let named = |client: Arc<sentry_core::Client>| {
-        client
-            .options()
-            .integrations
-            .iter()
-            .any(|integration| integration.name() == "panic")
+        client.options().integrations.iter().any(|integration| integration.name() == "panic")
     };
     !has_integration(hub) && hub.client().is_some_and(named)
 }
 
-/// Warns that a process is past its SLA: at most once a minute for each process.
-pub(crate) fn overdue(unit: &'static Unit, observed: &Arc<Observed>, elapsed: Duration) {
-    static WARNED: Mutex<Option<HashMap<&'static str, Instant>>> = Mutex::new(None);
-    let (Some(hub), None) = (observed.sentry.hub.get(), unit.stage()) else {
+/// Warns that a process is past its SLA: at most once in [`BETWEEN_WARNINGS`].
+pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: &Arc<Observed>, elapsed: Duration) {
+    let (Some(hub), None) = (observed.sentry.hub.get(), unit.stage()) else { return };
+    let now = core.clock.now();
+    if !core.account(unit).may_warn(now, core.clock.ticks(BETWEEN_WARNINGS)) {
         return;
-    };
-    {
-        let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
-        let warned = warned.get_or_insert_default();
-        let now = Instant::now();
-        if warned
-            .get(unit.name)
-            .is_some_and(|last| now.duration_since(*last) < BETWEEN_WARNINGS)
-        {
-            return;
-        }
-        warned.insert(unit.name, now);
     }
     let sla = unit.definition.sla().unwrap_or_default();
     let mut event = Event {
@@ -455,12 +410,8 @@ fn describe(mut event: Event<'static>) -> Event<'static> {
     } else {
         nearest.parent_process()
     };
-    let is_panic = |exception: &Exception| {
-        exception
-            .mechanism
-            .as_ref()
-            .is_some_and(|mechanism| mechanism.ty == "panic")
-    };
+    let is_panic =
+        |exception: &Exception| exception.mechanism.as_ref().is_some_and(|mechanism| mechanism.ty == "panic");
     let panicked = event.exception.iter().any(is_panic);
     match run.as_ref().and_then(|run| Some((run, run.unit?))) {
         Some((run, unit)) => {
@@ -485,18 +436,11 @@ fn withhold_text(event: &mut Event<'static>, unit: &'static Unit) {
 }
 
 /// Adds tags, the context block, the user and the trace of a run.
-fn describe_as(
-    event: &mut Event<'static>,
-    unit: &'static Unit,
-    observed: &Observed,
-    end: Option<&End>,
-) {
+fn describe_as(event: &mut Event<'static>, unit: &'static Unit, observed: &Observed, end: Option<&End>) {
     let mut block = BTreeMap::<String, Json>::new();
     if let Some(process) = unit.process {
         event.tags.insert("process_id".into(), process.id().into());
-        event
-            .tags
-            .insert("process_version".into(), process.version().into());
+        event.tags.insert("process_version".into(), process.version().into());
         event.transaction.get_or_insert_with(|| process.id().into());
         block.insert("id".into(), process.id().into());
         block.insert("name".into(), process.name().into());
@@ -511,28 +455,16 @@ fn describe_as(
         }
     }
     if let Some(end) = end {
-        event
-            .tags
-            .insert("process_outcome".into(), end.outcome.as_str().into());
+        event.tags.insert("process_outcome".into(), end.outcome.as_str().into());
         block.insert("outcome".into(), end.outcome.as_str().into());
         block.insert("late".into(), end.late.into());
-        block.insert(
-            "duration_ms".into(),
-            (end.duration.as_millis() as u64).into(),
-        );
+        block.insert("duration_ms".into(), (end.duration.as_millis() as u64).into());
         if let Some(error_type) = end.error_type {
             block.insert("error_type".into(), error_type.into());
         }
     }
-    let failed = *observed
-        .sentry
-        .failed_stage
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    let stage = observed
-        .unit
-        .and_then(|unit| unit.stage())
-        .map(|stage| stage.id());
+    let failed = *observed.sentry.failed_stage.lock().unwrap_or_else(PoisonError::into_inner);
+    let stage = observed.unit.and_then(|unit| unit.stage()).map(|stage| stage.id());
     if let Some(stage) = stage.or(failed) {
         block.insert("stage".into(), stage.into());
     }
@@ -542,9 +474,7 @@ fn describe_as(
     event.contexts.insert(BLOCK.into(), Context::Other(block));
     describe_values(event, observed);
     if let Some(trace) = opentelemetry_ids() {
-        event
-            .contexts
-            .insert("trace".into(), Context::Trace(Box::new(trace)));
+        event.contexts.insert("trace".into(), Context::Trace(Box::new(trace)));
     }
 }
 

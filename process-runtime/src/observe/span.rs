@@ -71,9 +71,7 @@ struct RuntimeCallsite {
 
 impl std::fmt::Debug for RuntimeCallsite {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RuntimeCallsite")
-            .field("metadata", &self.metadata)
-            .finish_non_exhaustive()
+        f.debug_struct("RuntimeCallsite").field("metadata", &self.metadata).finish_non_exhaustive()
     }
 }
 
@@ -92,9 +90,7 @@ impl Callsite for RuntimeCallsite {
     }
 
     fn metadata(&self) -> &Metadata<'_> {
-        self.metadata
-            .get()
-            .expect("set before the callsite is registered")
+        self.metadata.get().expect("set before the callsite is registered")
     }
 }
 
@@ -133,22 +129,14 @@ impl SpanSite {
     /// Where a context name stands among the fields.
     fn field(&self, name: &str) -> Option<usize> {
         let names = self.metadata.fields().iter().enumerate().skip(FIXED.len());
-        names
-            .map(|(at, field)| (at, field.name()))
-            .find(|(_, known)| *known == name)
-            .map(|(at, _)| at)
+        names.map(|(at, field)| (at, field.name())).find(|(_, known)| *known == name).map(|(at, _)| at)
     }
 }
 
 /// The fixed fields, the unit's own context, then every other name, as far as there is room.
 fn fields(unit: &'static Unit) -> Vec<&'static str> {
     let mut fields = FIXED.to_vec();
-    let own = unit
-        .definition
-        .common()
-        .context
-        .iter()
-        .map(|key| key.name.as_str());
+    let own = unit.definition.common().context.iter().map(|key| key.name.as_str());
     for name in own.chain(crate::context::names()) {
         if !fields.contains(&name) {
             fields.push(name);
@@ -210,11 +198,7 @@ pub(crate) fn open(unit: &'static Unit, values: &Values) -> Option<SpanHandle> {
             fields.set(LINE, &line, |values| {
                 let values = site.metadata.fields().value_set_all(values);
                 let id = dispatch.new_span(&Attributes::new(site.metadata, &values));
-                Some(SpanHandle {
-                    dispatch: dispatch.clone(),
-                    id,
-                    users: AtomicU32::new(0),
-                })
+                Some(SpanHandle { dispatch: dispatch.clone(), id, users: AtomicU32::new(0) })
             })
         })
     })
@@ -229,13 +213,8 @@ pub(crate) fn problem() -> Option<String> {
                 .to_owned(),
         );
     }
-    let units = Unit::all()
-        .into_iter()
-        .filter(|unit| unit.stage().is_none());
-    let mut filtered: Vec<_> = units
-        .filter(|unit| !site(unit).is_enabled())
-        .map(|unit| unit.name)
-        .collect();
+    let units = Unit::all().into_iter().filter(|unit| unit.stage().is_none());
+    let mut filtered: Vec<_> = units.filter(|unit| !site(unit).is_enabled()).map(|unit| unit.name).collect();
     filtered.sort_unstable();
     (!filtered.is_empty()).then(|| {
         format!(
@@ -253,11 +232,7 @@ struct Fields<'a> {
 }
 
 fn with_fields<'a, R>(site: &SpanSite, f: impl FnOnce(&mut Fields<'a>) -> R) -> R {
-    f(&mut Fields {
-        texts: [None; FIELDS],
-        others: [None; FIELDS],
-        used: site.metadata.fields().len(),
-    })
+    f(&mut Fields { texts: [None; FIELDS], others: [None; FIELDS], used: site.metadata.fields().len() })
 }
 
 impl<'a> Fields<'a> {
@@ -273,12 +248,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Sets one more field, and hands all of them over as `tracing` wants them.
-    fn set<R>(
-        &self,
-        at: usize,
-        value: &dyn Field,
-        f: impl FnOnce(&[Option<&dyn Field>]) -> R,
-    ) -> R {
+    fn set<R>(&self, at: usize, value: &dyn Field, f: impl FnOnce(&[Option<&dyn Field>]) -> R) -> R {
         let mut all: [Option<&dyn Field>; FIELDS] = [None; FIELDS];
         for (field, text) in all.iter_mut().zip(&self.texts[..self.used]) {
             *field = text.as_ref().map(|text| text as &dyn Field);
@@ -326,9 +296,7 @@ impl SpanHandle {
     /// Enters the span of a run that may end meanwhile; `None` where it has.
     pub(crate) fn visit(&self) -> Option<Visit<'_>> {
         let open = |users| (users & CLOSED == 0).then_some(users + 1);
-        self.users
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, open)
-            .ok()?;
+        self.users.fetch_update(Ordering::AcqRel, Ordering::Acquire, open).ok()?;
         self.dispatch.enter(&self.id);
         Some(Visit(self))
     }
@@ -351,9 +319,7 @@ impl SpanHandle {
     }
 
     fn record(&self, site: &SpanSite, at: usize, value: &dyn Field) {
-        with_fields(site, |fields| {
-            fields.set(at, value, |values| self.record_all(site, values))
-        });
+        with_fields(site, |fields| fields.set(at, value, |values| self.record_all(site, values)));
     }
 
     fn record_all(&self, site: &SpanSite, values: &[Option<&dyn Field>]) {
@@ -365,11 +331,7 @@ impl SpanHandle {
     pub(crate) fn ended(&self, unit: &'static Unit, ending: &Ending<'_>, end: &End) {
         let site = site(unit);
         let everywhere = unit.definition.common().error_text == ErrorText::Everywhere;
-        let message = if everywhere {
-            ending.error.text()
-        } else {
-            None
-        };
+        let message = ending.fault.filter(|_| everywhere).and_then(|fault| fault.error.text());
         with_fields(site, |fields| {
             fields.text(OUTCOME, end.outcome.as_str());
             if let Some(error_type) = end.error_type {

@@ -7,19 +7,6 @@ use process_runtime::{critical_process, stage};
 
 use super::trial::{Trial, called, ran};
 
-#[critical_process(id = "attr_track_caller", version = "1.0.0", sla = "10s")]
-#[track_caller]
-fn tracked() -> &'static Location<'static> {
-    Location::caller()
-}
-
-#[cfg(any())]
-#[tokio::test(start_paused = true)]
-async fn track_caller_tells_of_the_caller() {
-    let (line, place) = (line!(), called("attr_track_caller", Success, || tracked()));
-    assert_eq!((place.file(), place.line()), (file!(), line));
-}
-
 #[inline(never)]
 #[cold]
 #[must_use = "a fixture"]
@@ -176,5 +163,26 @@ fn with_stages(of: u8) -> Result<u8, u8> {
 async fn a_stage_is_told_for_the_process_around_it() {
     let trial = Trial::new();
     assert_eq!(trial.call(|| with_stages(1)), Ok(0));
-    trial.saw(&[("attr_staged.attr_stage", Success), ("attr_staged.attr_stage", Failure), ("attr_staged", Success)]);
+    trial.saw(&[
+        ("attr_staged.attr_stage", Success),
+        ("attr_staged.attr_stage", Failure),
+        ("attr_staged", Success),
+    ]);
+}
+
+#[cfg(any())]
+mod callers {
+    use super::*;
+
+    #[critical_process(id = "attr_track_caller", version = "1.0.0", sla = "10s")]
+    #[track_caller]
+    fn tracked() -> &'static Location<'static> {
+        Location::caller()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn track_caller_tells_of_the_caller() {
+        let (line, place) = (line!(), called("attr_track_caller", Success, || tracked()));
+        assert_eq!((place.file(), place.line()), (file!(), line));
+    }
 }

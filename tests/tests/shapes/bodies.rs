@@ -51,12 +51,7 @@ async fn converts(bytes: &[u8]) -> Result<u8, Wrapped> {
     Ok(async { text.parse::<u8>() }.await?)
 }
 
-#[critical_process(
-    id = "body_question_option",
-    version = "1.0.0",
-    sla = "10s",
-    fails(None)
-)]
+#[critical_process(id = "body_question_option", version = "1.0.0", sla = "10s", fails(None))]
 fn option(of: &[Option<u8>]) -> Option<u8> {
     let first = (*of.first()?)?;
     Some(first + 1)
@@ -85,57 +80,19 @@ fn labels(of: u8) -> Result<u8, u8> {
 
 #[tokio::test(start_paused = true)]
 async fn early_returns_and_question_marks_leave_the_body_and_not_the_run() {
-    assert_eq!(
-        called("body_sync_early", Failure, || early(&[-1])),
-        Err("negative".to_owned())
-    );
-    assert_eq!(
-        called("body_sync_early", Failure, || early(&[])),
-        Err("empty".to_owned())
-    );
-    assert_eq!(
-        called("body_sync_early", Success, || early(&[7, -1])),
-        Ok(7)
-    );
+    assert_eq!(called("body_sync_early", Failure, || early(&[-1])), Err("negative".to_owned()));
+    assert_eq!(called("body_sync_early", Failure, || early(&[])), Err("empty".to_owned()));
+    assert_eq!(called("body_sync_early", Success, || early(&[7, -1])), Ok(7));
     assert_eq!(called("body_sync_early", Success, || early(&[1, 2])), Ok(2));
-    assert_eq!(
-        ran("body_async_early", Failure, early_async(&[1, -1])).await,
-        Err("negative".to_owned())
-    );
-    assert_eq!(
-        ran("body_async_early", Failure, early_async(&[])).await,
-        Err("empty".to_owned())
-    );
-    assert_eq!(
-        ran("body_async_early", Success, early_async(&[2])).await,
-        Ok(2)
-    );
-    assert!(matches!(
-        ran("body_question_from", Failure, converts(b"x")).await,
-        Err(Wrapped::Number(_))
-    ));
-    assert!(matches!(
-        ran("body_question_from", Failure, converts(b"\xff")).await,
-        Err(Wrapped::Text(_))
-    ));
-    assert_eq!(
-        ran("body_question_from", Success, converts(b"1"))
-            .await
-            .ok(),
-        Some(1)
-    );
-    assert_eq!(
-        called("body_question_option", Failure, || option(&[])),
-        None
-    );
-    assert_eq!(
-        called("body_question_option", Failure, || option(&[None])),
-        None
-    );
-    assert_eq!(
-        called("body_question_option", Success, || option(&[Some(1)])),
-        Some(2)
-    );
+    assert_eq!(ran("body_async_early", Failure, early_async(&[1, -1])).await, Err("negative".to_owned()));
+    assert_eq!(ran("body_async_early", Failure, early_async(&[])).await, Err("empty".to_owned()));
+    assert_eq!(ran("body_async_early", Success, early_async(&[2])).await, Ok(2));
+    assert!(matches!(ran("body_question_from", Failure, converts(b"x")).await, Err(Wrapped::Number(_))));
+    assert!(matches!(ran("body_question_from", Failure, converts(b"\xff")).await, Err(Wrapped::Text(_))));
+    assert_eq!(ran("body_question_from", Success, converts(b"1")).await.ok(), Some(1));
+    assert_eq!(called("body_question_option", Failure, || option(&[])), None);
+    assert_eq!(called("body_question_option", Failure, || option(&[None])), None);
+    assert_eq!(called("body_question_option", Success, || option(&[Some(1)])), Some(2));
     let mut zero = 0;
     ran("body_return_unit", Success, returns_unit(&mut zero)).await;
     assert_eq!(called("body_labels", Success, || labels(5)), Ok(3));
@@ -184,28 +141,16 @@ async fn async_closures(words: Vec<String>) -> String {
 async fn captures(words: Vec<String>, limit: usize) -> Vec<usize> {
     use futures::StreamExt as _;
     let lengths = futures::stream::iter(words.iter().map(|word| async move { word.len() }));
-    lengths
-        .buffered(2)
-        .filter(|length| std::future::ready(*length < limit))
-        .collect()
-        .await
+    lengths.buffered(2).filter(|length| std::future::ready(*length < limit)).collect().await
 }
 
 #[tokio::test(start_paused = true)]
 async fn closures_capture_by_move_by_reference_and_mutably() {
-    let (words, count) = called("body_closures", Success, || {
-        closures(vec!["x".to_owned()], "-")
-    });
+    let (words, count) = called("body_closures", Success, || closures(vec!["x".to_owned()], "-"));
     assert_eq!((words.concat().as_str(), count), ("x-a-b", 5));
     let words = || vec!["a".to_owned(), "bc".to_owned()];
-    assert_eq!(
-        ran("body_async_closures", Success, async_closures(words())).await,
-        "abc"
-    );
-    assert_eq!(
-        ran("body_captures", Success, captures(words(), 2)).await,
-        [1]
-    );
+    assert_eq!(ran("body_async_closures", Success, async_closures(words())).await, "abc");
+    assert_eq!(ran("body_captures", Success, captures(words(), 2)).await, [1]);
 }
 
 #[critical_process(id = "body_recursive", version = "1.0.0", sla = "10s")]
@@ -221,22 +166,12 @@ async fn recursive(depth: u8) -> Result<u32, u8> {
 
 #[critical_process(id = "body_recursive_boxed", version = "1.0.0", sla = "10s")]
 fn recursive_boxed(depth: u8) -> Pin<Box<dyn Future<Output = u32> + Send>> {
-    Box::pin(async move {
-        if depth == 0 {
-            0
-        } else {
-            recursive_boxed(depth - 1).await + 1
-        }
-    })
+    Box::pin(async move { if depth == 0 { 0 } else { recursive_boxed(depth - 1).await + 1 } })
 }
 
 #[critical_process(id = "body_recursive_sync", version = "1.0.0", sla = "10s")]
 fn recursive_sync(depth: u8) -> u32 {
-    if depth == 0 {
-        0
-    } else {
-        recursive_sync(depth - 1) + 1
-    }
+    if depth == 0 { 0 } else { recursive_sync(depth - 1) + 1 }
 }
 
 #[critical_process(id = "body_ping", version = "1.0.0", sla = "10s")]
@@ -264,19 +199,9 @@ async fn each_level_of_a_recursion_is_a_run() {
     trial.saw(&[("body_pong", Success), ("body_ping", Success)]);
 }
 
-#[critical_process(
-    id = "body_outer",
-    version = "1.0.0",
-    sla = "10s",
-    context(later(reached))
-)]
+#[critical_process(id = "body_outer", version = "1.0.0", sla = "10s", context(later(reached)))]
 async fn outer(of: u8) -> u8 {
-    #[critical_process(
-        id = "body_inner",
-        version = "1.0.0",
-        sla = "10s",
-        context(later(depth))
-    )]
+    #[critical_process(id = "body_inner", version = "1.0.0", sla = "10s", context(later(depth)))]
     fn inner(of: u8) -> Result<u8, u8> {
         #[stage(id = "body_innermost", process = "body_inner")]
         fn innermost(of: u8) -> u8 {
@@ -374,28 +299,13 @@ async fn select(of: u64) -> Result<u8, u8> {
 
 #[tokio::test(start_paused = true)]
 async fn bodies_hold_items_macros_and_every_kind_of_tail() {
-    assert_eq!(
-        called("body_items", Success, || items(1)),
-        Some(Local { name: "b" })
-    );
+    assert_eq!(called("body_items", Success, || items(1)), Some(Local { name: "b" }));
     assert_eq!(called("body_items", Success, || items(4)), None);
     ran("body_empty", Success, empty()).await;
     assert_eq!(ran("body_semicolon", Success, ends_in_a_return()).await, 1);
-    assert_eq!(
-        called("body_block_like", Success, || {
-            ends_in_a_statement_like_expression(0)
-        }),
-        1
-    );
-    assert_eq!(
-        ran("body_struct_literal", Success, struct_literal())
-            .await
-            .name,
-        "literal"
-    );
-    called("body_unit_expression", Success, || {
-        unit_expression(&mut Vec::new())
-    });
+    assert_eq!(called("body_block_like", Success, || { ends_in_a_statement_like_expression(0) }), 1);
+    assert_eq!(ran("body_struct_literal", Success, struct_literal()).await.name, "literal");
+    called("body_unit_expression", Success, || unit_expression(&mut Vec::new()));
     assert_eq!(ran("body_select", Failure, select(5)).await, Err(2));
 }
 
@@ -439,35 +349,19 @@ fn diverges_opaquely() -> impl Iterator<Item = u8> {
 #[tokio::test(start_paused = true)]
 async fn functions_that_never_return_end_as_what_stopped_them() {
     let trial = Trial::new();
-    let panicked = trial
-        .run(AssertUnwindSafe(never_async(true)).catch_unwind())
-        .await;
+    let panicked = trial.run(AssertUnwindSafe(never_async(true)).catch_unwind()).await;
     assert_eq!(panicked.unwrap_err().downcast_ref(), Some(&"never"));
     trial.saw(&[("never_async", Panic)]);
-    let stopped =
-        tokio::time::timeout(std::time::Duration::ZERO, trial.run(never_async(false))).await;
+    let stopped = tokio::time::timeout(std::time::Duration::ZERO, trial.run(never_async(false))).await;
     assert!(stopped.is_err());
     trial.saw(&[("never_async", Cancelled)]);
     let panicked = trial.call(|| catch_unwind(|| never_called()));
     assert_eq!(panicked.unwrap_err().downcast_ref(), Some(&2_u8));
     trial.saw(&[("never_sync", Panic), ("never_called", Panic)]);
     assert_eq!(trial.run(infallible()).await, Ok(1));
-    assert!(
-        trial
-            .run(AssertUnwindSafe(diverges()).catch_unwind())
-            .await
-            .is_err()
-    );
-    assert!(
-        trial
-            .call(|| catch_unwind(|| diverges_opaquely().count()))
-            .is_err()
-    );
-    trial.saw(&[
-        ("never_infallible", Success),
-        ("never_diverges", Panic),
-        ("never_todo_impl", Panic),
-    ]);
+    assert!(trial.run(AssertUnwindSafe(diverges()).catch_unwind()).await.is_err());
+    assert!(trial.call(|| catch_unwind(|| diverges_opaquely().count())).is_err());
+    trial.saw(&[("never_infallible", Success), ("never_diverges", Panic), ("never_todo_impl", Panic)]);
 }
 
 #[critical_process(id = "out_tuple", version = "1.0.0", sla = "10s")]
@@ -520,7 +414,7 @@ fn parenthesized() -> (Result<u8, u8>) {
 }
 
 #[critical_process(id = "out_array_of_const", version = "1.0.0", sla = "10s")]
-async fn array_of_const() -> [u8; { 1 + 1 }] {
+async fn array_of_const() -> [u8; Hidden::TWO] {
     [1; 2]
 }
 
@@ -535,46 +429,18 @@ fn every<T>(_: &T) -> process_runtime::Verdict {
 
 #[tokio::test(start_paused = true)]
 async fn returns_of_every_kind_of_type_come_out() {
-    assert_eq!(
-        ran("out_tuple", Success, tuple()).await,
-        (1, (), ["a", "b"])
-    );
+    assert_eq!(ran("out_tuple", Success, tuple()).await, (1, (), ["a", "b"]));
     called("out_unit", Success, unit);
     assert_eq!(called("out_function", Success, function)("ab"), 2);
     let byte = 1;
-    assert_eq!(
-        called("out_pointer", Success, || pointer(&byte)),
-        &raw const byte
-    );
-    assert_eq!(
-        called("out_slice", Success, || slice(&[1, 2, 3])),
-        [1, 2, 3]
-    );
-    assert_eq!(
-        called("out_dyn", Success, || trait_object(&1)).to_string(),
-        "1"
-    );
-    assert_eq!(
-        ran("out_dyn_async", Success, trait_object_async(&1))
-            .await
-            .to_string(),
-        "1"
-    );
-    assert_eq!(
-        called("out_nested_result", Success, nested_result),
-        Ok(Err(1))
-    );
-    assert_eq!(
-        called("out_reference_to_result", Success, || reference_to_result(
-            &Err(1)
-        )),
-        &Err(1)
-    );
+    assert_eq!(called("out_pointer", Success, || pointer(&byte)), &raw const byte);
+    assert_eq!(called("out_slice", Success, || slice(&[1, 2, 3])), [1, 2, 3]);
+    assert_eq!(called("out_dyn", Success, || trait_object(&1)).to_string(), "1");
+    assert_eq!(ran("out_dyn_async", Success, trait_object_async(&1)).await.to_string(), "1");
+    assert_eq!(called("out_nested_result", Success, nested_result), Ok(Err(1)));
+    assert_eq!(called("out_reference_to_result", Success, || reference_to_result(&Err(1))), &Err(1));
     assert_eq!(called("out_parenthesized", Failure, parenthesized), Err(1));
-    assert_eq!(
-        ran("out_array_of_const", Success, array_of_const()).await,
-        [1, 1]
-    );
+    assert_eq!(ran("out_array_of_const", Success, array_of_const()).await, [1, 1]);
     assert_eq!(called("out_qualified", Success, qualified).count(), 1);
 }
 
@@ -607,23 +473,13 @@ pub(crate) unsafe extern "C" fn unsafe_extern_c(of: *mut u8) {
 async fn unsafe_and_foreign_functions_are_runs() {
     let mut byte = 1;
     // SAFETY: the pointer is to a local.
-    assert_eq!(
-        called("unsafe_sync", Success, || unsafe {
-            unsafe_sync(&raw const byte)
-        }),
-        1
-    );
+    assert_eq!(called("unsafe_sync", Success, || unsafe { unsafe_sync(&raw const byte) }), 1);
     // SAFETY: nothing is asked for.
-    assert_eq!(
-        ran("unsafe_async", Success, unsafe { unsafe_async(&[5]) }).await,
-        Some(&5)
-    );
+    assert_eq!(ran("unsafe_async", Success, unsafe { unsafe_async(&[5]) }).await, Some(&5));
     let pointer: extern "C" fn(u8) -> u8 = extern_c;
     assert_eq!(called("extern_c", Success, || pointer(1)), 2);
     // SAFETY: the pointer is to a local.
-    called("unsafe_extern_c", Success, || unsafe {
-        unsafe_extern_c(&raw mut byte)
-    });
+    called("unsafe_extern_c", Success, || unsafe { unsafe_extern_c(&raw mut byte) });
     assert_eq!(byte, 2);
 }
 
@@ -644,12 +500,13 @@ const _: () = {
 #[derive(Debug, PartialEq)]
 struct Hidden(u8);
 
+impl Hidden {
+    const TWO: usize = 2;
+}
+
 #[tokio::test(start_paused = true)]
 async fn functions_in_an_anonymous_constant_are_runs() {
     let trial = Trial::new();
     assert_eq!(trial.run(Hidden(0).reveal()).await, Err(Hidden(0)));
-    trial.saw(&[
-        ("in_const_block", Failure),
-        ("in_const_block_method", Failure),
-    ]);
+    trial.saw(&[("in_const_block", Failure), ("in_const_block_method", Failure)]);
 }

@@ -238,12 +238,19 @@ async fn a_panic_before_there_is_a_future_is_the_callers_and_no_run() {
     trial.saw(&[("end_boxed_statements", Success)]);
 }
 
+#[critical_process(id = "end_hangs", version = "1.0.0", sla = "10s")]
+async fn hangs() {
+    std::future::pending().await
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_spawned_run_that_is_aborted_is_cancelled() {
     let trial = Trial::new();
-    let task = tokio::spawn(trial.carrier().carry(opaque()));
-    tokio::task::yield_now().await;
+    let task = tokio::spawn(trial.carrier().carry(hangs()));
+    while trial.active() == 0 {
+        tokio::task::yield_now().await;
+    }
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
-    trial.saw(&[("end_opaque", Cancelled)]);
+    trial.saw(&[("end_hangs", Cancelled)]);
 }

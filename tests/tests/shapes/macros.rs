@@ -45,7 +45,9 @@ macro_rules! with_tokens {
 }
 
 with_tokens!("mac_literals", "1.0.0", "10s", from_literals, Result<u8, ()>, Err(()));
-with_tokens!("mac_future", "1.0.0", "10s", from_future_type, impl Future<Output = Result<u8, ()>>, async { Err(()) });
+with_tokens!("mac_future", "1.0.0", "10s", from_future_type, impl Future<Output = Result<u8, ()>>, async {
+    Err(())
+});
 with_tokens!(
     "mac_boxed",
     "1.0.0",
@@ -54,7 +56,14 @@ with_tokens!(
     std::pin::Pin<Box<dyn Future<Output = Result<u8, ()>> + Send>>,
     Box::pin(async { Err(()) })
 );
-with_tokens!("mac_alias", "1.0.0", "10s", from_alias, futures::future::BoxFuture<'static, Option<u8>>, Box::pin(async { None }));
+with_tokens!(
+    "mac_alias",
+    "1.0.0",
+    "10s",
+    from_alias,
+    futures::future::BoxFuture<'static, Option<u8>>,
+    Box::pin(async { None })
+);
 with_tokens!("mac_unit", "1.0.0", "10s", from_unit, (), ());
 with_tokens!("mac_impl", "1.0.0", "10s", from_impl, impl Iterator<Item = u8>, [1].into_iter());
 with_tokens!("mac_qself", "1.0.0", "10s", from_reference, &'static str, "a");
@@ -143,14 +152,14 @@ async fn methods_may_come_from_a_macro_with_their_self() {
 macro_rules! judged {
     ($pattern:pat, $guard:expr, $error:ty, $path:path, $kind:path, $key:ident) => {
         #[critical_process(
-            id = "mac_rules",
-            version = "1.0.0",
-            sla = "10s",
-            rejects($pattern if $guard),
-            degraded = $path,
-            error_type = $kind,
-            context($key, doubled = $key * 2),
-        )]
+                    id = "mac_rules",
+                    version = "1.0.0",
+                    sla = "10s",
+                    rejects($pattern if $guard),
+                    degraded = $path,
+                    error_type = $kind,
+                    context($key, doubled = $key * 2),
+                )]
         async fn rules($key: u8) -> Result<u8, $error> {
             $key.checked_sub(5).ok_or(Refused($key))
         }
@@ -179,7 +188,12 @@ async fn rules_may_come_from_a_macro() {
     for number in [6, 5, 3, 1] {
         let _ = trial.run(rules(number)).await;
     }
-    trial.saw(&[("mac_rules", Success), ("mac_rules", Degraded), ("mac_rules", Failure), ("mac_rules", Rejected)]);
+    trial.saw(&[
+        ("mac_rules", Success),
+        ("mac_rules", Degraded),
+        ("mac_rules", Failure),
+        ("mac_rules", Rejected),
+    ]);
     assert_eq!(trial.error_type(), Some("one"));
     assert_eq!(trial.context(), [("number", "1".to_owned()), ("doubled", "2".to_owned())]);
 }
@@ -193,11 +207,11 @@ mod library {
     macro_rules! watched {
         ($id:literal => $item:item) => {
             #[$crate::shapes::macros::library::__reexport::process_runtime::critical_process(
-                id = $id,
-                version = "1.0.0",
-                sla = "10s",
-                crate = $crate::shapes::macros::library::__reexport::process_runtime,
-            )]
+                            id = $id,
+                            version = "1.0.0",
+                            sla = "10s",
+                            crate = $crate::shapes::macros::library::__reexport::process_runtime,
+                        )]
             $item
         };
     }

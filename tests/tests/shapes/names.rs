@@ -138,7 +138,7 @@ mod shadowed_types {
         ::core::result::Result::Ok(Ok(of))
     }
 
-    #[critical_process(id = "name_ok_rules", version = "1.0.0", sla = "10s", rejects(Err), degraded = degraded)]
+    #[critical_process(id = "name_ok_rules", version = "1.0.0", sla = "10s", rejects(Err {}), degraded = degraded)]
     pub(super) fn rules(of: u8) -> ::core::result::Result<Ok<u8>, Err> {
         if of == 0 { ::core::result::Result::Err(Err) } else { ::core::result::Result::Ok(Ok(of)) }
     }
@@ -168,7 +168,12 @@ mod shadowed_types {
     }
 
     #[critical_process(id = "name_probes", version = "1.0.0", sla = "10s")]
-    pub(super) fn probes(_: Return, _: Good, _: Bad, _: Kind) -> ::core::result::Result<Run, (Plain, Ending)> {
+    pub(super) fn probes(
+        _: Return,
+        _: Good,
+        _: Bad,
+        _: Kind,
+    ) -> ::core::result::Result<Run, (Plain, Ending)> {
         ::core::result::Result::Err((Plain, Ending))
     }
 
@@ -287,63 +292,6 @@ async fn a_module_without_a_prelude_is_enough() {
     trial.saw(&[("name_no_prelude_never", Panic)]);
 }
 
-mod helpers {
-    use process_runtime::critical_process;
-
-    fn truncate(_: &str, _: usize) -> String {
-        unreachable!("an attribute's `truncate` is the toolkit's")
-    }
-
-    fn split(_: &Held) {
-        unreachable!("a free function is no method")
-    }
-
-    pub(super) trait Verdict {
-        fn verdict(&self) -> u8;
-        fn kind(&self) -> u8 {
-            3
-        }
-        fn find(&self) {}
-        fn capture_kind(&self) {}
-        fn value(&self) {}
-        fn run(&self) {}
-        fn split(&self) {}
-    }
-
-    impl<T: ?Sized> Verdict for T {
-        fn verdict(&self) -> u8 {
-            1
-        }
-    }
-
-    pub(super) struct Held(pub(super) u8);
-
-    #[critical_process(id = "name_helpers", version = "1.0.0", sla = "10s", context(of = truncate(of, 1)))]
-    pub(super) fn shadowed(of: &str) -> (String, u8) {
-        let _ = (truncate, split);
-        (of.to_owned(), of.verdict())
-    }
-
-    #[critical_process(id = "name_blanket", version = "1.0.0", sla = "10s", context(n = of.verdict(), text))]
-    pub(super) async fn blanket(of: u8, text: &str) -> Result<u8, std::fmt::Error> {
-        if text.is_empty() { Err(std::fmt::Error) } else { Ok(of.kind()) }
-    }
-
-    #[critical_process(id = "name_blanket_boxed", version = "1.0.0", sla = "10s")]
-    pub(super) fn blanket_boxed() -> futures::future::BoxFuture<'static, u8> {
-        Box::pin(async { 1 })
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_users_traits_for_every_type_do_not_answer_for_ours() {
-    assert_eq!(called("name_helpers", Success, || helpers::shadowed("abc")), ("abc".to_owned(), 1));
-    assert_eq!(ran("name_blanket", Success, helpers::blanket(1, "a")).await, Ok(3));
-    assert_eq!(ran("name_blanket", Failure, helpers::blanket(1, "")).await, Err(std::fmt::Error));
-    assert_eq!(ran("name_blanket_boxed", Success, helpers::blanket_boxed()).await, 1);
-    let _ = helpers::Held(1).0;
-}
-
 mod renamed_import {
     use process_runtime::{self as rt, critical_process as watch, stage as part};
 
@@ -384,4 +332,65 @@ async fn the_runtime_is_where_the_attribute_says() {
     trial.run(renamed_import::by_facade()).await.unwrap_err();
     trial.saw(&[("name_facade", Failure)]);
     assert_eq!(trial.context(), [("seen", "1".to_owned())]);
+}
+
+mod blanket_traits {
+    use super::*;
+
+    mod helpers {
+        use process_runtime::critical_process;
+
+        fn truncate(_: &str, _: usize) -> String {
+            unreachable!("an attribute's `truncate` is the toolkit's")
+        }
+
+        fn split(_: &Held) {
+            unreachable!("a free function is no method")
+        }
+
+        pub(super) trait Verdict {
+            fn verdict(&self) -> u8;
+            fn kind(&self) -> u8 {
+                3
+            }
+            fn find(&self) {}
+            fn capture_kind(&self) {}
+            fn value(&self) {}
+            fn run(&self) {}
+            fn split(&self) {}
+        }
+
+        impl<T: ?Sized> Verdict for T {
+            fn verdict(&self) -> u8 {
+                1
+            }
+        }
+
+        pub(super) struct Held(pub(super) u8);
+
+        #[critical_process(id = "name_helpers", version = "1.0.0", sla = "10s", context(of = truncate(of, 1)))]
+        pub(super) fn shadowed(of: &str) -> (String, u8) {
+            let _ = (truncate, split);
+            (of.to_owned(), of.verdict())
+        }
+
+        #[critical_process(id = "name_blanket", version = "1.0.0", sla = "10s", context(n = of.verdict(), text))]
+        pub(super) async fn blanket(of: u8, text: &str) -> Result<u8, std::fmt::Error> {
+            if text.is_empty() { Err(std::fmt::Error) } else { Ok(of.kind()) }
+        }
+
+        #[critical_process(id = "name_blanket_boxed", version = "1.0.0", sla = "10s")]
+        pub(super) fn blanket_boxed() -> futures::future::BoxFuture<'static, u8> {
+            Box::pin(async { 1 })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_users_traits_for_every_type_do_not_answer_for_ours() {
+        assert_eq!(called("name_helpers", Success, || helpers::shadowed("abc")), ("abc".to_owned(), 1));
+        assert_eq!(ran("name_blanket", Success, helpers::blanket(1, "a")).await, Ok(3));
+        assert_eq!(ran("name_blanket", Failure, helpers::blanket(1, "")).await, Err(std::fmt::Error));
+        assert_eq!(ran("name_blanket_boxed", Success, helpers::blanket_boxed()).await, 1);
+        let _ = helpers::Held(1).0;
+    }
 }

@@ -16,10 +16,7 @@ struct Till {
 }
 
 fn till(coins: u32) -> Till {
-    Till {
-        coins,
-        name: "till".to_owned(),
-    }
+    Till { coins, name: "till".to_owned() }
 }
 
 impl Till {
@@ -49,11 +46,7 @@ impl Till {
 
     #[critical_process(id = "recv_async_named_ref", version = "1.0.0", sla = "10s")]
     async fn async_named_ref<'a>(&'a self, other: &str) -> Result<&'a str, usize> {
-        if self.name == other {
-            Ok(&self.name)
-        } else {
-            Err(other.len())
-        }
+        if self.name == other { Ok(&self.name) } else { Err(other.len()) }
     }
 
     #[critical_process(id = "recv_async_box", version = "1.0.0", sla = "10s")]
@@ -179,10 +172,7 @@ impl Till {
 
     #[critical_process(id = "recv_none", version = "1.0.0", sla = "10s")]
     fn none(coins: u32) -> Self {
-        Self {
-            coins: coins * Self::SHOPS,
-            ..till(0)
-        }
+        Self { coins: coins * Self::SHOPS, ..till(0) }
     }
 
     #[critical_process(id = "recv_async_none", version = "1.0.0", sla = "10s")]
@@ -193,132 +183,50 @@ impl Till {
 
 #[tokio::test(start_paused = true)]
 async fn async_methods_take_every_receiver() {
-    assert_eq!(
-        ran("recv_async_value", Success, till(1).async_value()).await,
-        "till"
-    );
-    assert_eq!(
-        ran("recv_async_mut_value", Success, till(1).async_mut_value()).await,
-        till(2)
-    );
-    assert_eq!(
-        ran("recv_async_ref", Success, till(1).async_ref()).await,
-        "till"
-    );
+    assert_eq!(ran("recv_async_value", Success, till(1).async_value()).await, "till");
+    assert_eq!(ran("recv_async_mut_value", Success, till(1).async_mut_value()).await, till(2));
+    assert_eq!(ran("recv_async_ref", Success, till(1).async_ref()).await, "till");
     let mut one = till(1);
     *ran("recv_async_ref_mut", Success, one.async_ref_mut()).await += 10;
     assert_eq!(one, till(12));
     let name = "till".to_owned();
-    assert_eq!(
-        ran("recv_async_named_ref", Success, one.async_named_ref(&name)).await,
-        Ok("till")
-    );
-    assert_eq!(
-        ran("recv_async_named_ref", Failure, one.async_named_ref("no")).await,
-        Err(2)
-    );
-    assert_eq!(
-        *ran("recv_async_box", Success, Box::new(till(1)).async_box()).await,
-        till(1)
-    );
-    assert_eq!(
-        ran(
-            "recv_async_mut_box",
-            Success,
-            Box::new(till(1)).async_mut_box()
-        )
-        .await,
-        2
-    );
-    assert_eq!(
-        ran("recv_async_rc", Success, Rc::new(till(1)).async_rc()).await,
-        1
-    );
+    assert_eq!(ran("recv_async_named_ref", Success, one.async_named_ref(&name)).await, Ok("till"));
+    assert_eq!(ran("recv_async_named_ref", Failure, one.async_named_ref("no")).await, Err(2));
+    assert_eq!(*ran("recv_async_box", Success, Box::new(till(1)).async_box()).await, till(1));
+    assert_eq!(ran("recv_async_mut_box", Success, Box::new(till(1)).async_mut_box()).await, 2);
+    assert_eq!(ran("recv_async_rc", Success, Rc::new(till(1)).async_rc()).await, 1);
     let shared = Arc::new(till(1));
-    assert_eq!(
-        ran("recv_async_arc", Success, shared.clone().async_arc()).await,
-        2
-    );
-    assert!(Arc::ptr_eq(
-        &ran("recv_async_ref_arc", Success, shared.async_ref_arc()).await,
-        &shared
-    ));
-    assert_eq!(
-        ran("recv_async_pin", Success, pin!(till(1)).async_pin()).await,
-        2
-    );
-    assert_eq!(
-        *ran(
-            "recv_async_pin_box",
-            Success,
-            Box::pin(till(1)).async_pin_box()
-        )
-        .await,
-        till(1)
-    );
-    assert_eq!(
-        *ran("recv_async_typed_ref", Success, till(1).async_typed_ref()).await,
-        1
-    );
-    assert_eq!(
-        ran(
-            "recv_async_typed_value",
-            Success,
-            till(1).async_typed_value()
-        )
-        .await,
-        3
-    );
-    ran(
-        "recv_async_unused",
-        Success,
-        Box::new(till(1)).async_unused(),
-    )
-    .await;
+    assert_eq!(ran("recv_async_arc", Success, shared.clone().async_arc()).await, 2);
+    assert!(Arc::ptr_eq(&ran("recv_async_ref_arc", Success, shared.async_ref_arc()).await, &shared));
+    assert_eq!(ran("recv_async_pin", Success, pin!(till(1)).async_pin()).await, 2);
+    assert_eq!(*ran("recv_async_pin_box", Success, Box::pin(till(1)).async_pin_box()).await, till(1));
+    assert_eq!(*ran("recv_async_typed_ref", Success, till(1).async_typed_ref()).await, 1);
+    assert_eq!(ran("recv_async_typed_value", Success, till(1).async_typed_value()).await, 3);
+    ran("recv_async_unused", Success, Box::new(till(1)).async_unused()).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn sync_methods_take_every_receiver() {
     assert_eq!(called("recv_value", Success, || till(1).value()), "till");
-    assert_eq!(
-        called("recv_mut_value", Success, || till(1).mut_value()),
-        till(2)
-    );
+    assert_eq!(called("recv_mut_value", Success, || till(1).mut_value()), till(2));
     let mut one = till(1);
     assert_eq!(called("recv_ref", Success, || one.by_ref()), "till");
     *called("recv_ref_mut", Success, || one.by_ref_mut()) += 10;
     let (coins, name) = called("recv_ref_mut_fields", Success, || one.fields());
     *coins += 1;
     name.push('!');
-    assert_eq!(
-        called("recv_replace", Success, || one.replace(till(0))).name,
-        "till!"
-    );
+    assert_eq!(called("recv_replace", Success, || one.replace(till(0))).name, "till!");
     assert_eq!(one, till(0));
-    assert_eq!(
-        *called("recv_box", Success, || Box::new(till(1)).by_box()),
-        till(1)
-    );
+    assert_eq!(*called("recv_box", Success, || Box::new(till(1)).by_box()), till(1));
     assert_eq!(called("recv_rc", Success, || Rc::new(till(1)).by_rc()), 1);
-    assert_eq!(
-        called("recv_arc", Success, || Arc::new(till(1)).by_arc()),
-        1
-    );
+    assert_eq!(called("recv_arc", Success, || Arc::new(till(1)).by_arc()), 1);
     let shared = Rc::new(till(1));
-    assert!(Rc::ptr_eq(
-        &called("recv_ref_rc", Success, || shared.by_ref_rc()),
-        &shared
-    ));
+    assert!(Rc::ptr_eq(&called("recv_ref_rc", Success, || shared.by_ref_rc()), &shared));
     let mut pinned = pin!(till(1));
     assert_eq!(called("recv_pin", Success, || pinned.as_mut().by_pin()), 2);
-    *called("recv_pin_borrow", Success, || {
-        pinned.as_mut().by_pin_borrow()
-    }) += 1;
+    *called("recv_pin_borrow", Success, || pinned.as_mut().by_pin_borrow()) += 1;
     assert_eq!(pinned.coins, 3);
-    assert_eq!(
-        *called("recv_pin_box", Success, || Box::pin(till(1)).by_pin_box()),
-        till(1)
-    );
+    assert_eq!(*called("recv_pin_box", Success, || Box::pin(till(1)).by_pin_box()), till(1));
     assert_eq!(called("recv_none", Success, || Till::none(1)).coins, 3);
 }
 

@@ -84,31 +84,13 @@ async fn default_bodies_and_impls_of_a_trait_are_runs() {
     let mut memory = Memory::default();
     assert!(called("trait_default", Success, || memory.fits(2)));
     assert_eq!(called("trait_default_open", Degraded, || memory.open()), 7);
-    assert_eq!(
-        ran("trait_default_async", Success, memory.first(&[9])).await,
-        Some(9)
-    );
-    assert_eq!(
-        ran("trait_impl_async", Success, memory.put(1)).await,
-        Ok(&1)
-    );
+    assert_eq!(ran("trait_default_async", Success, memory.first(&[9])).await, Some(9));
+    assert_eq!(ran("trait_impl_async", Success, memory.put(1)).await, Ok(&1));
     memory.0.push(2);
-    assert_eq!(
-        ran("trait_impl_async", Failure, memory.put(3)).await,
-        Err("full".to_owned())
-    );
-    assert_eq!(
-        ran("trait_impl_future", Success, memory.load("abc")).await,
-        Ok("ab")
-    );
-    assert_eq!(
-        ran("trait_impl_future", Failure, memory.load("a")).await,
-        Err(2)
-    );
-    assert_eq!(
-        called("trait_impl_iterator", Success, || memory.each()).count(),
-        2
-    );
+    assert_eq!(ran("trait_impl_async", Failure, memory.put(3)).await, Err("full".to_owned()));
+    assert_eq!(ran("trait_impl_future", Success, memory.load("abc")).await, Ok("ab"));
+    assert_eq!(ran("trait_impl_future", Failure, memory.load("a")).await, Err(2));
+    assert_eq!(called("trait_impl_iterator", Success, || memory.each()).count(), 2);
 }
 
 #[async_trait]
@@ -133,7 +115,6 @@ trait Courier: Sync {
     where
         Self: Sized;
     async fn destructured(&self, (a, _): (u8, u8), _: &str, mut c: u8) -> u8;
-    async fn never(&self, x: u8) -> !;
     async fn nothing(&self);
     async fn free(of: u8) -> Option<u8>
     where
@@ -161,10 +142,7 @@ impl Courier for Van {
     }
 
     #[critical_process(id = "async_trait_generic", version = "1.0.0", sla = "10s")]
-    async fn generic<T: fmt::Display + Send + 'static, const N: usize>(
-        &self,
-        of: [T; N],
-    ) -> String {
+    async fn generic<T: fmt::Display + Send + 'static, const N: usize>(&self, of: [T; N]) -> String {
         of.iter().map(T::to_string).collect()
     }
 
@@ -174,22 +152,10 @@ impl Courier for Van {
         c
     }
 
-    #[critical_process(id = "async_trait_never", version = "1.0.0", sla = "10s")]
-    async fn never(&self, x: u8) -> ! {
-        panic!("never {x}")
-    }
-
     #[critical_process(id = "async_trait_nothing", version = "1.0.0", sla = "10s")]
     async fn nothing(&self) {}
 
-    #[must_use]
-    #[critical_process(
-        id = "async_trait_free",
-        version = "1.0.0",
-        sla = "10s",
-        fails(None),
-        context(of)
-    )]
+    #[critical_process(id = "async_trait_free", version = "1.0.0", sla = "10s", fails(None), context(of))]
     #[allow(clippy::unused_async, reason = "a fixture")]
     async fn free(of: u8) -> Option<u8> {
         of.checked_sub(1)
@@ -199,51 +165,23 @@ impl Courier for Van {
 #[tokio::test(start_paused = true)]
 async fn async_trait_methods_are_runs() {
     let mut van = Van(Vec::new());
-    assert_eq!(
-        ran("async_trait_load", Success, van.load(vec!["a".to_owned()]))
-            .await
-            .len(),
-        1
-    );
-    assert_eq!(
-        ran("async_trait_generic", Success, van.generic([1, 2])).await,
-        "12"
-    );
-    assert_eq!(
-        ran(
-            "async_trait_destructured",
-            Success,
-            van.destructured((1, 2), "", 3)
-        )
-        .await,
-        4
-    );
+    assert_eq!(ran("async_trait_load", Success, van.load(vec!["a".to_owned()])).await.len(), 1);
+    assert_eq!(ran("async_trait_generic", Success, van.generic([1, 2])).await, "12");
+    assert_eq!(ran("async_trait_destructured", Success, van.destructured((1, 2), "", 3)).await, 4);
     ran("async_trait_nothing", Success, van.nothing()).await;
     let boxed: Box<dyn Courier> = Box::new(Van(Vec::new()));
-    assert_eq!(
-        ran("async_trait_consume", Success, boxed.consume()).await,
-        0
-    );
+    assert_eq!(ran("async_trait_consume", Success, boxed.consume()).await, 0);
     assert_eq!(ran("async_trait_free", Failure, Van::free(0)).await, None);
-    assert_eq!(
-        ran("async_trait_free", Success, Van::free(1)).await,
-        Some(0)
-    );
+    assert_eq!(ran("async_trait_free", Success, Van::free(1)).await, Some(0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_async_trait_default_body_judges_its_early_return_and_encloses_what_it_calls() {
     let (trial, van) = (Trial::new(), Van(Vec::new()));
-    assert_eq!(
-        trial.run(van.default_body(&[])).await,
-        Err("nowhere".to_owned())
-    );
+    assert_eq!(trial.run(van.default_body(&[])).await, Err("nowhere".to_owned()));
     trial.saw(&[("async_trait_default", Failure)]);
     assert_eq!(trial.run(van.default_body(&["a"])).await, Ok(1));
-    trial.saw(&[
-        ("async_trait_speed", Success),
-        ("async_trait_default", Success),
-    ]);
+    trial.saw(&[("async_trait_speed", Success), ("async_trait_default", Success)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -279,10 +217,7 @@ async fn async_trait_methods_that_stay_on_their_thread_are_runs() {
     let trial = Trial::new();
     let here: &dyn Local = &Here;
     assert_eq!(trial.run(here.around(std::rc::Rc::new(2))).await, 4);
-    trial.saw(&[
-        ("async_trait_local.async_trait_local_stage", Success),
-        ("async_trait_local", Success),
-    ]);
+    trial.saw(&[("async_trait_local.async_trait_local_stage", Success), ("async_trait_local", Success)]);
 }
 
 #[async_trait]
@@ -314,18 +249,9 @@ impl<T: Sync + Into<u8> + Copy> Written for T {
 
 #[tokio::test(start_paused = true)]
 async fn a_blanket_async_trait_impl_converts_its_errors() {
-    assert_eq!(
-        ran("async_trait_blanket", Success, 1_u8.by_hand(&2)).await,
-        Ok(3)
-    );
-    assert_eq!(
-        ran("async_trait_blanket", Failure, true.by_hand(&255)).await,
-        Err("overflow".to_owned())
-    );
-    assert_eq!(
-        ran("async_trait_macro_tail", Success, 1_u8.boxed(&2)).await,
-        2
-    );
+    assert_eq!(ran("async_trait_blanket", Success, 1_u8.by_hand(&2)).await, Ok(3));
+    assert_eq!(ran("async_trait_blanket", Failure, true.by_hand(&255)).await, Err("overflow".to_owned()));
+    assert_eq!(ran("async_trait_macro_tail", Success, 1_u8.boxed(&2)).await, 2);
 }
 
 #[derive(Debug, PartialEq)]
@@ -342,12 +268,7 @@ enum NoMoney {
 impl FromStr for Money {
     type Err = NoMoney;
 
-    #[critical_process(
-        id = "std_from_str",
-        version = "1.0.0",
-        sla = "10s",
-        rejects(NoMoney::Empty)
-    )]
+    #[critical_process(id = "std_from_str", version = "1.0.0", sla = "10s", rejects(NoMoney::Empty))]
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.is_empty() {
             return Err(NoMoney::Empty);
@@ -376,11 +297,7 @@ impl Add for Money {
 }
 
 fn verdict(money: &Money) -> Verdict {
-    if money.0 > 10 {
-        Verdict::Rejected("too_much")
-    } else {
-        Verdict::Success
-    }
+    if money.0 > 10 { Verdict::Rejected("too_much") } else { Verdict::Success }
 }
 
 impl Deref for Money {
@@ -427,25 +344,14 @@ impl Future for Money {
 async fn methods_of_the_standard_traits_are_runs() {
     let trial = Trial::new();
     assert_eq!(trial.call(|| "".parse::<Money>()), Err(NoMoney::Empty));
-    assert!(matches!(
-        trial.call(|| "x".parse::<Money>()),
-        Err(NoMoney::Digits(_))
-    ));
+    assert!(matches!(trial.call(|| "x".parse::<Money>()), Err(NoMoney::Digits(_))));
     let three = trial.call(|| "3".parse::<Money>()).unwrap();
-    trial.saw(&[
-        ("std_from_str", Rejected),
-        ("std_from_str", Failure),
-        ("std_from_str", Success),
-    ]);
+    trial.saw(&[("std_from_str", Rejected), ("std_from_str", Failure), ("std_from_str", Success)]);
     assert_eq!(trial.call(|| three.to_string()), "3 €");
-    assert_eq!(trial.call(|| **three), 3);
+    assert_eq!(trial.call(|| *three), 3);
     trial.saw(&[("std_display", Success), ("std_deref", Success)]);
     trial.call(|| std::mem::forget(three + Money(9)));
-    trial.saw(&[
-        ("std_add", Rejected),
-        ("std_drop", Success),
-        ("std_drop", Success),
-    ]);
+    trial.saw(&[("std_drop", Success), ("std_drop", Success), ("std_add", Rejected)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -454,12 +360,7 @@ async fn iteration_and_polling_are_a_run_for_each_call() {
     let (mut two, poll) = (Money(1), Money(1));
     trial.call(|| assert_eq!(Iterator::by_ref(&mut two).collect::<Vec<_>>(), [0]));
     trial.saw(&[("std_next", Success), ("std_next", Failure)]);
-    assert_eq!(
-        trial
-            .run(async { std::mem::ManuallyDrop::new(poll).deref_mut_pin().await })
-            .await,
-        2
-    );
+    assert_eq!(trial.run(async { std::mem::ManuallyDrop::new(poll).deref_mut_pin().await }).await, 2);
     trial.saw(&[("std_poll", Degraded), ("std_poll", Success)]);
 }
 
@@ -521,31 +422,32 @@ async fn methods_on_types_without_a_name_are_runs() {
     trial.saw(&[("on_slice", Success), ("on_dyn_async", Success)]);
 }
 
-trait Fallible {
-    type Error: std::error::Error;
+mod associated_errors {
+    use super::*;
 
-    fn attempt(&self) -> Result<u8, Self::Error>;
+    trait Fallible {
+        type Error: std::error::Error;
 
-    #[critical_process(id = "trait_borrowed_error", version = "1.0.0", sla = "10s")]
-    fn attempt_twice(&self) -> Result<u8, Self::Error> {
-        self.attempt()?;
-        self.attempt()
+        fn attempt(&self) -> Result<u8, Self::Error>;
+
+        #[critical_process(id = "trait_borrowed_error", version = "1.0.0", sla = "10s")]
+        fn attempt_twice(&self) -> Result<u8, Self::Error> {
+            self.attempt()?;
+            self.attempt()
+        }
     }
-}
 
-impl Fallible for &str {
-    type Error = std::num::ParseIntError;
+    impl Fallible for &str {
+        type Error = std::num::ParseIntError;
 
-    fn attempt(&self) -> Result<u8, Self::Error> {
-        self.parse()
+        fn attempt(&self) -> Result<u8, Self::Error> {
+            self.parse()
+        }
     }
-}
 
-#[tokio::test(start_paused = true)]
-async fn an_associated_error_type_needs_no_more_bounds_than_it_has() {
-    assert_eq!(
-        called("trait_borrowed_error", Success, || "1".attempt_twice()),
-        Ok(1)
-    );
-    assert!(called("trait_borrowed_error", Failure, || "x".attempt_twice()).is_err());
+    #[tokio::test(start_paused = true)]
+    async fn an_associated_error_type_needs_no_more_bounds_than_it_has() {
+        assert_eq!(called("trait_borrowed_error", Success, || "1".attempt_twice()), Ok(1));
+        assert!(called("trait_borrowed_error", Failure, || "x".attempt_twice()).is_err());
+    }
 }

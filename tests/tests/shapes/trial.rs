@@ -35,22 +35,10 @@ impl Sink for Log {
     }
 
     fn ended(&self, run: &RunView<'_>, end: &End) {
-        let parts = [
-            run.process().map(|process| process.id()),
-            run.stage().map(|stage| stage.id()),
-        ];
+        let parts = [run.process().map(|process| process.id()), run.stage().map(|stage| stage.id())];
         let parts: Vec<_> = parts.into_iter().flatten().collect();
-        let context = run
-            .context()
-            .iter()
-            .map(|(name, value)| (*name, value.to_string()))
-            .collect();
-        let ended = Ended {
-            run: run.id(),
-            name: parts.join("."),
-            end: *end,
-            context,
-        };
+        let context = run.context().iter().map(|(name, value)| (*name, value.to_string())).collect();
+        let ended = Ended { run: run.id(), name: parts.join("."), end: *end, context };
         self.ended.lock().unwrap().push(ended);
     }
 }
@@ -59,11 +47,7 @@ impl Trial {
     pub(crate) fn new() -> Trial {
         let log = Arc::new(Log::default());
         let domain = Domain::builder().sink(log.clone()).build();
-        Trial {
-            domain,
-            log,
-            seen: Cell::new(0),
-        }
+        Trial { domain, log, seen: Cell::new(0) }
     }
 
     pub(crate) async fn run<F: Future>(&self, future: F) -> F::Output {
@@ -88,10 +72,7 @@ impl Trial {
     #[track_caller]
     pub(crate) fn saw(&self, expected: &[(&str, Outcome)]) {
         let all = self.log.ended.lock().unwrap().clone();
-        let new: Vec<_> = all[self.seen.get()..]
-            .iter()
-            .map(|e| (e.name.as_str(), e.end.outcome))
-            .collect();
+        let new: Vec<_> = all[self.seen.get()..].iter().map(|e| (e.name.as_str(), e.end.outcome)).collect();
         assert_eq!(new, expected);
         self.seen.set(all.len());
         let mut started = self.log.started.lock().unwrap().clone();
@@ -102,33 +83,18 @@ impl Trial {
         for (id, _) in expected.iter().filter(|(id, _)| registry::get(id).is_ok()) {
             let stats = self.domain.stats(id).unwrap();
             let runs = all.iter().filter(|ended| ended.name == *id).count() as u64;
-            assert_eq!(
-                (stats.started, stats.ended.total(), stats.active),
-                (runs, runs, 0),
-                "{id}"
-            );
+            assert_eq!((stats.started, stats.ended.total(), stats.active), (runs, runs, 0), "{id}");
         }
     }
 
     /// The last run's `error.type`.
     pub(crate) fn error_type(&self) -> Option<&'static str> {
-        self.log
-            .ended
-            .lock()
-            .unwrap()
-            .last()
-            .and_then(|ended| ended.end.error_type)
+        self.log.ended.lock().unwrap().last().and_then(|ended| ended.end.error_type)
     }
 
     /// The last run's business context.
     pub(crate) fn context(&self) -> Vec<(&'static str, String)> {
-        self.log
-            .ended
-            .lock()
-            .unwrap()
-            .last()
-            .map(|ended| ended.context.clone())
-            .unwrap_or_default()
+        self.log.ended.lock().unwrap().last().map(|ended| ended.context.clone()).unwrap_or_default()
     }
 }
 

@@ -1,0 +1,315 @@
+//! Nothing is recorded unless it is named: unique words in everything else, and none of them anywhere that
+//! telemetry goes. Each test has a process of its own, since meters and standard error are one for each.
+
+use std::fmt;
+use std::panic::catch_unwind;
+use std::pin::pin;
+use std::task::{Context, Waker};
+
+use process_runtime::sentry::Integration;
+use process_runtime::{Install, critical_process, record, registry, stage};
+use process_tests::capture::Capture;
+use process_tests::events::Inbox;
+use process_tests::isolated::{eventually, isolated};
+use process_tests::readings::Readings;
+use process_tests::sink::Log;
+use process_tests::traces::Traces;
+use sentry::ClientOptions;
+use tracing::{Dispatch, dispatcher};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::Registry;
+
+/// What is named: it has to be found, or the search proves nothing.
+const NAMED: &str = "canary-named";
+const LATER: &str = "canary-later";
+
+/// What nobody named.
+const ARGUMENT: &str = "canary-argument";
+const FIELD: &str = "canary-field";
+const RECEIVER: &str = "canary-receiver";
+const STAGE: &str = "canary-stage";
+const RETURNED: &str = "canary-returned";
+
+/// The texts of errors and panics.
+const DISPLAY: &str = "canary-display";
+const DEBUG: &str = "canary-debug";
+const SOURCE: &str = "canary-source";
+const PANIC: &str = "canary-panic";
+
+const UNNAMED: [&str; 5] = [ARGUMENT, FIELD, RECEIVER, STAGE, RETURNED];
+const TEXTS: [&str; 4] = [DISPLAY, DEBUG, SOURCE, PANIC];
+
+#[derive(Clone, Debug)]
+#[allow(dead_code, reason = "only `Debug` would read it, and nobody is to ask for that")]
+struct Secret {
+    field: &'static str,
+}
+
+/// An error that says too much, in `Display`, in `Debug` and in its source.
+struct Leaky;
+
+impl fmt::Display for Leaky {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(DISPLAY)
+    }
+}
+
+impl fmt::Debug for Leaky {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{DEBUG} of Leaky")
+    }
+}
+
+impl std::error::Error for Leaky {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        static INNER: Inner = Inner;
+        Some(&INNER)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("canary-source")]
+struct Inner;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum How {
+    Return,
+    Fail,
+    Panic,
+    Hang,
+    BeLate,
+}
+
+struct Service {
+    secret: Secret,
+}
+
+macro_rules! processes {
+    ($($module:ident: $id:literal, $stage:literal, $text:ident;)+) => {$(
+        mod $module {
+            use super::*;
+
+            impl Service {
+                #[critical_process(
+                    id = $id,
+                    version = "1.0.0",
+                    sla = "1ms",
+                    context(named, later(found)),
+                    error_text = $text,
+                )]
+                pub(super) async fn $module(
+                    &self,
+                    named: &str,
+                    password: String,
+                    Secret { field }: Secret,
+                    how: How,
+                ) -> Result<Secret, Leaky> {
+                    let _ = (named, &password, field, &self.secret);
+                    record!(found = LATER);
+                    step(STAGE, how).await?;
+                    match how {
+                        How::Panic => panic!("canary-panic"),
+                        How::Hang => std::future::pending().await,
+                        How::BeLate => {
+                            eventually("the run is late", || registry::stats($id).unwrap().overdue == 1);
+                        }
+                        How::Return | How::Fail => {}
+                    }
+                    Ok(Secret { field: RETURNED })
+                }
+            }
+
+            #[stage(id = $stage, process = $id, error_text = $text)]
+            async fn step(token: &'static str, how: How) -> Result<Secret, Leaky> {
+                if how == How::Fail { Err(Leaky) } else { Ok(Secret { field: token }) }
+            }
+        }
+    )+};
+}
+
+processes! {
+    quiet: "quiet", "step", sentry;
+    silent: "silent", "step", never;
+    loud: "loud", "step", everywhere;
+}
+
+/// All that telemetry says of a process, by where it says it.
+#[derive(Default)]
+struct Said {
+    spans: String,
+    exported: String,
+    metrics: String,
+    sinks: String,
+    in_flight: String,
+    record: String,
+    report: String,
+    sentry: String,
+}
+
+impl Said {
+    fn places(&self) -> [(&'static str, &str); 8] {
+        [
+            ("spans", &self.spans),
+            ("exported spans", &self.exported),
+            ("metrics", &self.metrics),
+            ("sinks", &self.sinks),
+            ("runs in flight", &self.in_flight),
+            ("the record", &self.record),
+            ("the report", &self.report),
+            ("Sentry", &self.sentry),
+        ]
+    }
+
+    #[track_caller]
+    fn find(&self, words: &[&str], allowed: &[&str]) {
+        for (place, text) in self.places() {
+            for word in words {
+                let found = text.contains(word);
+                assert!(!found || allowed.contains(&place), "{word} is in {place}:\n{text}");
+            }
+        }
+    }
+}
+
+/// Runs a process in every way, under everything that can listen.
+fn listen(id: &str, options: ClientOptions, mut run: impl FnMut(&Service, How)) -> Said {
+    let (traces, capture, readings, log) = (Traces::new(), Capture::new(), Readings::new(), Log::default());
+    let subscriber = Registry::default().with(traces.layer()).with(capture.clone());
+    let _subscriber = dispatcher::set_default(&Dispatch::new(subscriber));
+    let inbox = Inbox::with_defaults(options.traces_sample_rate(1.0));
+    let _hub = inbox.bind();
+    let installation = Install::new().meter_provider(readings.provider()).sink(log.clone()).start();
+    // Sentry's hook and no other: Rust's own prints the message of a panic, which is not ours to judge.
+    std::panic::set_hook(Box::new(|info| sentry::integrations::panic::panic_handler(info)));
+    let service = Service { secret: Secret { field: RECEIVER } };
+    for how in [How::Return, How::Fail, How::Panic, How::Hang, How::BeLate] {
+        run(&service, how);
+    }
+    let process = registry::get(id).unwrap();
+    let stages = process.stages().iter().map(|stage| stage.record().to_text());
+    let said = Said {
+        spans: format!("{:?} {:?}", capture.spans(), capture.loose_events()),
+        exported: format!("{:?}", traces.spans()),
+        metrics: readings.collect().text,
+        sinks: format!("{:?}", log.told()),
+        in_flight: IN_FLIGHT.take(),
+        record: process.record().to_text() + &stages.collect::<String>(),
+        report: installation.report().join("\n"),
+        sentry: inbox.take().wire,
+    };
+    installation.stop();
+    // The search finds what is there, or it proves nothing.
+    for (place, text) in said.places() {
+        if !["metrics", "the record", "the report"].contains(&place) {
+            assert!(text.contains(NAMED) && text.contains(LATER), "{place} lacks what is named:\n{text}");
+        }
+    }
+    assert_eq!(log.ends().len(), 5 + 5);
+    assert!(said.metrics.contains(id) && said.record.contains(id));
+    said.find(&[NAMED, LATER], &["spans", "exported spans", "sinks", "runs in flight", "Sentry"]);
+    said
+}
+
+thread_local! {
+    static IN_FLIGHT: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) };
+}
+
+/// Polls once, looks at what is in flight, and drops.
+fn poll_once<F: Future>(future: F) {
+    let mut future = pin!(future);
+    let polled = catch_unwind(std::panic::AssertUnwindSafe(|| {
+        future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }));
+    if polled.is_ok_and(|is_ready| !is_ready) {
+        IN_FLIGHT.with_borrow_mut(|text| text.push_str(&format!("{:?}", registry::in_flight())));
+    }
+}
+
+fn secret() -> Secret {
+    Secret { field: FIELD }
+}
+
+fn integrated() -> ClientOptions {
+    ClientOptions::new().add_integration(Integration)
+}
+
+#[test]
+fn what_is_not_named_goes_nowhere_and_error_text_to_sentry_alone() {
+    isolated("what_is_not_named_goes_nowhere_and_error_text_to_sentry_alone", || {
+        let run =
+            |service: &Service, how| poll_once(service.quiet(NAMED, ARGUMENT.to_owned(), secret(), how));
+        let said = listen("quiet", integrated(), run);
+        said.find(&UNNAMED, &[]);
+        said.find(&TEXTS, &["Sentry"]);
+        for word in [DISPLAY, SOURCE, PANIC] {
+            assert!(said.sentry.contains(word), "Sentry lacks {word}, which it exists for");
+        }
+    });
+}
+
+#[test]
+fn error_text_that_may_never_be_told_goes_nowhere_at_all() {
+    let test = "error_text_that_may_never_be_told_goes_nowhere_at_all";
+    let stderr = isolated(test, || {
+        let run =
+            |service: &Service, how| poll_once(service.silent(NAMED, ARGUMENT.to_owned(), secret(), how));
+        let said = listen("silent", integrated(), run);
+        said.find(&UNNAMED, &[]);
+        said.find(&TEXTS, &[]);
+    });
+    for word in UNNAMED.iter().chain(&TEXTS) {
+        assert!(stderr.as_ref().is_none_or(|stderr| !stderr.contains(word)), "{word} is on standard error");
+    }
+}
+
+#[test]
+fn error_text_that_may_go_everywhere_is_on_the_span_too_and_in_no_metric() {
+    isolated("error_text_that_may_go_everywhere_is_on_the_span_too_and_in_no_metric", || {
+        let run = |service: &Service, how| poll_once(service.loud(NAMED, ARGUMENT.to_owned(), secret(), how));
+        let said = listen("loud", integrated(), run);
+        said.find(&UNNAMED, &[]);
+        said.find(&[DISPLAY, PANIC], &["Sentry", "spans", "exported spans"]);
+        assert!(said.spans.contains(DISPLAY) && said.spans.contains(PANIC));
+        // `Debug` is nobody's text to tell but Sentry's, which names an exception by it.
+        said.find(&[DEBUG, SOURCE], &["Sentry"]);
+    });
+}
+
+/// Runs a process that fails and one that panics with no Sentry client, and returns standard error.
+fn on_the_console(test: &str, run: fn(&Service, How)) -> Option<String> {
+    isolated(test, || {
+        std::panic::set_hook(Box::new(|_| {}));
+        let installation = Install::new().start();
+        // The console is written to only while the watchdog runs, which the first of these waits for.
+        for how in [How::BeLate, How::Fail, How::Panic] {
+            run(&Service { secret: Secret { field: RECEIVER } }, how);
+        }
+        installation.stop();
+    })
+}
+
+#[test]
+fn without_a_sentry_client_error_text_goes_to_the_local_console() {
+    let run = |service: &Service, how| poll_once(service.quiet(NAMED, ARGUMENT.to_owned(), secret(), how));
+    let stderr = on_the_console("without_a_sentry_client_error_text_goes_to_the_local_console", run);
+    if let Some(stderr) = stderr {
+        for word in [DISPLAY, PANIC] {
+            assert!(stderr.contains(word), "{word} is not in:\n{stderr}");
+        }
+        for word in UNNAMED {
+            assert!(!stderr.contains(word), "{word} is in:\n{stderr}");
+        }
+    }
+}
+
+#[test]
+fn error_text_that_may_never_be_told_is_not_on_the_console() {
+    let run = |service: &Service, how| poll_once(service.silent(NAMED, ARGUMENT.to_owned(), secret(), how));
+    let stderr = on_the_console("error_text_that_may_never_be_told_is_not_on_the_console", run);
+    if let Some(stderr) = stderr {
+        assert!(stderr.contains("silent: failure") && stderr.contains("silent: panic"), "{stderr}");
+        for word in UNNAMED.iter().chain(&TEXTS) {
+            assert!(!stderr.contains(word), "{word} is in:\n{stderr}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! A third party's own destination for runs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use process_runtime::observe::{End, RunView, Sink};
+use process_runtime::testing::Domain;
+use process_runtime::{Install, Outcome, critical_process, record, registry, stage};
+use process_tests::isolated::isolated;
+use process_tests::sink::{Log, What};
+use tokio::time::sleep;
+
+#[critical_process(id = "outer", version = "1.0.0", sla = "10s", context(order, later(parts)))]
+async fn outer(order: u32, takes: Duration) -> Result<u32, String> {
+    record!(parts = 2_u8);
+    part(1).await;
+    inner();
+    sleep(takes).await;
+    Ok(order)
+}
+
+#[stage(id = "part", process = "outer", context(number))]
+async fn part(number: u8) {
+    let _ = number;
+}
+
+#[critical_process(id = "inner", version = "1.0.0", sla = "10s")]
+fn inner() {}
+
+fn told(log: &Log) -> Vec<(&'static str, String)> {
+    let name = |process: &str, stage: Option<&str>| match stage {
+        Some(stage) => format!("{process}.{stage}"),
+        None => process.to_owned(),
+    };
+    let what = |what| match what {
+        What::Started => "started",
+        What::Overdue(_) => "overdue",
+        What::Ended(_) => "ended",
+    };
+    log.told().iter().map(|told| (what(told.what), name(told.process.unwrap(), told.stage))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_is_told_of_each_start_and_end_once_with_context_and_family() {
+    let log = Log::default();
+    let domain = Domain::builder().sink(Arc::new(log.clone())).build();
+    domain.run(outer(7, Duration::ZERO)).await.unwrap();
+    let expected = [
+        ("started", "outer"),
+        ("started", "outer.part"),
+        ("ended", "outer.part"),
+        ("started", "inner"),
+        ("ended", "inner"),
+        ("ended", "outer"),
+    ];
+    assert_eq!(told(&log), expected.map(|(what, name)| (what, name.to_owned())));
+    let told = log.told();
+    let (outer, part, inner) = (&told[0], &told[1], &told[3]);
+    assert_eq!((outer.parent, part.parent, inner.parent), (None, Some(outer.run), Some(outer.run)));
+    assert_eq!(outer.run, told[5].run);
+    let order = ("order", "7".to_owned());
+    assert_eq!(outer.context, std::slice::from_ref(&order));
+    assert_eq!(told[5].context, [order.clone(), ("parts", "2".to_owned())]);
+    assert_eq!(part.context, [order, ("parts", "2".to_owned()), ("number", "1".to_owned())]);
+    assert!(log.ends().iter().all(|end| end.outcome == Outcome::Success && !end.late));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_is_told_of_a_late_run_once_while_it_still_runs() {
+    let log = Log::default();
+    let domain = Domain::builder().sink(Arc::new(log.clone())).build();
+    let watched = async {
+        sleep(Duration::from_secs(11)).await;
+        let told = log.told();
+        let overdue: Vec<_> = told.iter().filter(|told| matches!(told.what, What::Overdue(_))).collect();
+        let [overdue] = overdue[..] else { panic!("{told:#?}") };
+        let What::Overdue(elapsed) = overdue.what else { unreachable!() };
+        assert!(elapsed >= Duration::from_secs(10) && elapsed < Duration::from_secs(11), "{elapsed:?}");
+        assert_eq!(overdue.context, [("order", "7".to_owned()), ("parts", "2".to_owned())]);
+    };
+    let run = outer(7, Duration::from_secs(25));
+    domain.run(async { tokio::join!(run, watched) }).await.0.unwrap();
+    let told = told(&log);
+    assert_eq!(told.iter().filter(|(what, _)| *what == "overdue").count(), 1);
+    let end = log.ends().pop().unwrap();
+    assert_eq!((end.late, end.duration.as_secs()), (true, 25));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_sink_of_a_domain_is_told() {
+    let logs = [Log::default(), Log::default()];
+    let domain = Domain::builder().sink(Arc::new(logs[0].clone())).sink(Arc::new(logs[1].clone())).build();
+    domain.run(outer(1, Duration::ZERO)).await.unwrap();
+    assert_eq!(told(&logs[0]), told(&logs[1]));
+    assert_eq!(logs[0].ends().len(), 3);
+}
+
+/// A sink that panics where it is told to, and counts what it was told.
+#[derive(Debug, Default)]
+struct Broken {
+    when: &'static str,
+    calls: AtomicUsize,
+}
+
+impl Broken {
+    fn told(&self, what: &str) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        if what == self.when {
+            panic!("a sink's own: {what}");
+        }
+    }
+}
+
+impl Sink for Broken {
+    fn started(&self, _: &RunView<'_>) {
+        self.told("started");
+    }
+
+    fn overdue(&self, _: &RunView<'_>, _: Duration) {
+        self.told("overdue");
+    }
+
+    fn ended(&self, _: &RunView<'_>, _: &End) {
+        self.told("ended");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_panics_is_told_no_more_and_harms_neither_result_nor_other_sinks() {
+    for (when, heard) in [("started", 1), ("ended", 3), ("overdue", 6)] {
+        let broken = Arc::new(Broken { when, ..Broken::default() });
+        let log = Log::default();
+        let domain = Domain::builder().sink(broken.clone()).sink(Arc::new(log.clone())).build();
+        for _ in 0..2 {
+            let result = domain.run(outer(9, Duration::from_secs(11))).await;
+            assert_eq!(result, Ok(9), "{when}");
+        }
+        assert_eq!(broken.calls.load(Ordering::Relaxed), heard, "{when}");
+        assert_eq!(log.told().len(), 2 * 7, "{when}");
+        let stats = domain.stats("outer").unwrap();
+        assert_eq!((stats.ended.late_with(Outcome::Success), stats.active), (2, 0), "{when}");
+    }
+}
+
+#[test]
+fn a_sink_of_install_is_told_of_the_whole_program() {
+    isolated("a_sink_of_install_is_told_of_the_whole_program", || {
+        let log = Log::default();
+        inner();
+        let installation = Install::new().sink(log.clone()).start();
+        inner();
+        std::thread::spawn(inner).join().unwrap();
+        assert_eq!(log.ends().len(), 2);
+        assert_eq!(registry::stats("inner").unwrap().ended.total(), 3);
+        installation.stop();
+    });
+}
+
+#[test]
+fn a_broken_sink_of_install_is_reported_once() {
+    isolated("a_broken_sink_of_install_is_reported_once", || {
+        let installation = Install::new().sink(Broken { when: "started", ..Broken::default() }).start();
+        (0..3).for_each(|_| inner());
+        let reports = installation.report().into_iter().filter(|line| line.contains("sink panicked"));
+        assert_eq!(reports.count(), 1);
+        assert_eq!(registry::stats("inner").unwrap().ended.total(), 3);
+        installation.stop();
+    });
+}
+
+/// A sink that does its work in a process of its own, as one that writes to a database might.
+#[derive(Debug, Default)]
+struct Reentrant {
+    calls: AtomicUsize,
+}
+
+impl Sink for Reentrant {
+    fn started(&self, _: &RunView<'_>) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        inner();
+    }
+
+    fn ended(&self, _: &RunView<'_>, _: &End) {
+        inner();
+    }
+}
+
+#[test]
+fn a_sink_that_runs_a_process_itself_does_not_run_for_ever() {
+    isolated("a_sink_that_runs_a_process_itself_does_not_run_for_ever", || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let sink = Arc::new(Reentrant::default());
+            let domain = Domain::builder().sink(sink.clone()).build();
+            domain.run(outer(3, Duration::ZERO)).await.unwrap();
+            // The three runs of the body; those of the sink itself are counted, and not told to it.
+            assert_eq!(sink.calls.load(Ordering::Relaxed), 3);
+            assert_eq!(domain.stats("outer").unwrap().ended.total(), 1);
+        });
+    });
+}
