@@ -10,6 +10,7 @@ use syn::{Expr, Member, Result, Token, parenthesized};
 
 use crate::entries;
 use crate::errors::Errors;
+use crate::words;
 
 /// One declared key of context.
 pub(crate) struct Entry {
@@ -55,23 +56,14 @@ pub(crate) fn read(list: &Group, errors: &Errors) -> Vec<Entry> {
 
 /// Values are taken by a closure before the body runs. An `async` block within it may wait.
 fn check_does_not_wait(value: &Expr, errors: &Errors) {
-    let tokens = value.to_token_stream();
-    if words(tokens.clone()).any(|word| word == "async") {
+    if words::find(value, "async").is_some() {
         return;
     }
-    if let Some(keyword) = words(tokens).find(|word| word == "await") {
+    if let Some(keyword) = words::find(value, "await") {
         errors
             .at(keyword, "context is taken before the run begins, so it cannot wait")
             .help("declare the key as `later(name)`, and call `record!(name = value)` in the body");
     }
-}
-
-fn words(tokens: TokenStream) -> Box<dyn Iterator<Item = Ident>> {
-    Box::new(tokens.into_iter().flat_map(|token| match token {
-        TokenTree::Ident(ident) => Box::new(std::iter::once(ident)),
-        TokenTree::Group(group) => words(group.stream()),
-        _ => Box::new(std::iter::empty()),
-    }))
 }
 
 fn parse(input: ParseStream<'_>) -> Result<Vec<Entry>> {

@@ -13,6 +13,7 @@ use syn::Path;
 
 use crate::function::Function;
 use crate::model::Model;
+use crate::words;
 
 /// The span of everything that the user did not write: its local names are invisible to the body, and
 /// the body's to them.
@@ -32,10 +33,19 @@ fn ours() -> Span {
 //     }
 pub(crate) fn expand(function: &Function, model: &Model) -> TokenStream {
     let record = record::items(function, model);
-    let later = record::later_keys(&model.later, &model.runtime);
+    let later = later(function, model);
     let start = capture::start(model);
     let run = run::wrap(function, model);
     function.print(quote_spanned!(ours()=> #record #later #start #run))
+}
+
+/// The keys for `record!`. A body that calls it has its own, even if they are none: a key of an outer
+/// function is not this one's.
+fn later(function: &Function, model: &Model) -> TokenStream {
+    if model.later.is_empty() && words::find(&function.body, "record").is_none() {
+        return TokenStream::new();
+    }
+    record::later_keys(&model.later, &model.runtime)
 }
 
 /// The function without a run, because its attribute is wrong. The names of `later(…)` stay declared, so

@@ -16,6 +16,7 @@ mod slot;
 mod tail;
 mod text;
 mod value;
+mod words;
 
 use proc_macro::TokenStream;
 

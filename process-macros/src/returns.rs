@@ -1,8 +1,6 @@
 //! What a return type says by its tokens alone: unit, never, a future, an open type. Types are decided on
 //! by the compiler; what stands here only saves it work, or is nowhere else to be had.
 
-use proc_macro2::{TokenStream, TokenTree};
-use quote::ToTokens;
 use syn::{
     AssocType, GenericArgument, GenericParam, Generics, PathArguments, ReturnType, Type, TypeParamBound,
     TypePath, parse_quote,
@@ -49,7 +47,7 @@ pub(crate) fn bare(ty: &Type) -> &Type {
 // Output: Result<_, Error>
 fn without_impl(ty: &Type) -> Type {
     let mut ty = ty.clone();
-    if mentions(&ty, "impl") {
+    if words::find(&ty, "impl").is_some() {
         erase(&mut ty);
     }
     ty
@@ -65,18 +63,7 @@ fn erase(ty: &mut Type) {
 
 /// Whether `impl` stands anywhere in a type.
 pub(crate) fn mentions_impl(ty: &Type) -> bool {
-    mentions(ty, "impl")
-}
-
-fn mentions(ty: &Type, word: &str) -> bool {
-    fn within(tokens: TokenStream, word: &str) -> bool {
-        tokens.into_iter().any(|token| match token {
-            TokenTree::Ident(ident) => ident == word,
-            TokenTree::Group(group) => within(group.stream(), word),
-            _ => false,
-        })
-    }
-    within(ty.to_token_stream(), word)
+    words::find(ty, "impl").is_some()
 }
 
 /// The types that a type is made of. What a function type takes and gives is no part of the value.
@@ -173,7 +160,7 @@ pub(crate) fn hidden_future(ty: &Type) -> Option<Type> {
         }
         parts(ty).into_iter().find_map(search)
     }
-    if mentions(ty, "Future") { search(&mut ty.clone()) } else { None }
+    if words::find(ty, "Future").is_some() { search(&mut ty.clone()) } else { None }
 }
 
 /// Whether only the caller knows the type: a generic parameter, or an associated type.
@@ -185,7 +172,7 @@ pub(crate) fn is_open(ty: &Type, generics: &Generics) -> bool {
         generics.params.iter().any(|param| matches!(param, GenericParam::Type(param) if param.ident == *name))
     };
     if let Some(qself) = qself {
-        return mentions(&qself.ty, "Self") || is_open(&qself.ty, generics);
+        return words::find(&qself.ty, "Self").is_some() || is_open(&qself.ty, generics);
     }
     let Some(first) = path.segments.first() else {
         return false;

@@ -3,82 +3,84 @@
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 
+use crate::words;
+
 /// A body taken apart at its tail.
 pub(crate) struct Tail {
     /// The statements before it.
     pub(crate) before: TokenStream,
-    /// `Box::pin`, `Pin::from(Box::new`; empty for a bare block. One path for each pair of parentheses.
-    pub(crate) wrappers: Vec<(TokenStream, Group)>,
-    /// `async` or `async move`
-    pub(crate) keywords: Vec<Ident>,
-    /// The block itself.
-    pub(crate) block: Group,
+    pub(crate) future: Future,
+}
+
+/// An expression that makes a future.
+pub(crate) enum Future {
+    /// `async move { … }`
+    Block { keywords: Vec<Ident>, block: Group },
+    /// `Box::pin(…)`, `Pin::from(Box::new(…))`
+    Boxed { path: TokenStream, call: Group, inner: Box<Future> },
 }
 
 impl Tail {
     // Input:  let x = self.x; Box::pin(async move { x.await })
-    // Output: before `let x = self.x;`, wrapper `Box::pin(…)`, keywords `async move`, block `{ x.await }`
+    // Output: before `let x = self.x;`, path `Box::pin`, keywords `async move`, block `{ x.await }`
     pub(crate) fn of(body: TokenStream) -> Option<Tail> {
         let mut tokens = Vec::from_iter(body);
-        let mut wrappers = Vec::new();
-        let (keywords, block) = loop {
-            match tokens.pop()? {
-                TokenTree::Group(block) if block.delimiter() == Delimiter::Brace => {
-                    break (async_keywords(&mut tokens)?, block);
-                }
-                TokenTree::Group(call) if call.delimiter() == Delimiter::Parenthesis => {
-                    let path = boxing_path(&mut tokens)?;
-                    let inner = single_argument(&call);
-                    let outside = std::mem::replace(&mut tokens, inner);
-                    wrappers.push((outside, path, call));
-                }
-                _ => return None,
-            }
-        };
-        Tail::assemble(tokens, wrappers, keywords, block)
-    }
-
-    fn assemble(
-        innermost: Vec<TokenTree>,
-        wrappers: Vec<(Vec<TokenTree>, TokenStream, Group)>,
-        keywords: Vec<Ident>,
-        block: Group,
-    ) -> Option<Tail> {
-        let mut rests = Vec::new();
-        let mut calls = Vec::new();
-        for (rest, path, call) in wrappers {
-            rests.push(rest);
-            calls.push((path, call));
-        }
-        rests.push(innermost);
-        let mut rests = rests.into_iter();
-        let before = rests.next()?;
-        // Nothing may stand beside the block inside the parentheses.
-        if !rests.all(|rest| rest.is_empty()) || !is_whole_statements(&before) || returns(&before) {
+        let future = Future::take_off(&mut tokens)?;
+        if !is_whole_statements(&tokens) {
             return None;
         }
-        Some(Tail { before: before.into_iter().collect(), wrappers: calls, keywords, block })
+        let before: TokenStream = tokens.into_iter().collect();
+        // Statements that return by themselves hand out another future than the tail.
+        words::find(&before, "return").is_none().then_some(Tail { before, future })
+    }
+}
+
+impl Future {
+    /// Takes an expression off the end of `tokens`.
+    fn take_off(tokens: &mut Vec<TokenTree>) -> Option<Future> {
+        let TokenTree::Group(last) = tokens.pop()? else { return None };
+        match last.delimiter() {
+            Delimiter::Brace => Some(Future::Block { keywords: keywords(tokens)?, block: last }),
+            Delimiter::Parenthesis => {
+                let path = boxing_path(tokens)?;
+                let mut argument = single_argument(&last);
+                let inner = Box::new(Future::take_off(&mut argument)?);
+                argument.is_empty().then_some(Future::Boxed { path, call: last, inner })
+            }
+            Delimiter::Bracket | Delimiter::None => None,
+        }
     }
 
-    /// Prints the tail with another block.
-    pub(crate) fn with_block(&self, block: TokenStream) -> TokenStream {
-        self.wrappers.iter().rev().fold(block, |inner, (path, call)| {
-            let mut group = Group::new(Delimiter::Parenthesis, inner);
-            group.set_span(call.span());
-            let mut tokens = path.clone();
-            tokens.extend([TokenTree::Group(group)]);
-            tokens
-        })
+    /// The block, and the keywords before it.
+    pub(crate) fn block(&self) -> (&[Ident], &Group) {
+        match self {
+            Future::Block { keywords, block } => (keywords, block),
+            Future::Boxed { inner, .. } => inner.block(),
+        }
+    }
+
+    /// The same expression around another block.
+    pub(crate) fn around(&self, block: TokenStream) -> TokenStream {
+        match self {
+            Future::Block { .. } => block,
+            Future::Boxed { path, call, inner } => {
+                let mut group = Group::new(Delimiter::Parenthesis, inner.around(block));
+                group.set_span(call.span());
+                let mut tokens = path.clone();
+                tokens.extend([TokenTree::Group(group)]);
+                tokens
+            }
+        }
     }
 }
 
 /// Takes `async` or `async move` off the end.
-fn async_keywords(tokens: &mut Vec<TokenTree>) -> Option<Vec<Ident>> {
+fn keywords(tokens: &mut Vec<TokenTree>) -> Option<Vec<Ident>> {
+    let is_keyword =
+        |token: &mut TokenTree| matches!(token, TokenTree::Ident(word) if word == "async" || word == "move");
     let mut keywords = Vec::new();
-    while let Some(TokenTree::Ident(ident)) =
-        tokens.pop_if(|token| matches!(token, TokenTree::Ident(ident) if ident == "async" || ident == "move"))
-    {
-        keywords.insert(0, ident);
+    while let Some(TokenTree::Ident(keyword)) = tokens.pop_if(is_keyword) {
+        keywords.insert(0, keyword);
     }
     keywords.first().is_some_and(|first| first == "async").then_some(keywords)
 }
@@ -116,13 +118,4 @@ fn is_whole_statements(before: &[TokenTree]) -> bool {
         Some(TokenTree::Group(group)) => group.delimiter() == Delimiter::Brace,
         Some(_) => false,
     }
-}
-
-/// Whether the statements return by themselves: then the tail is not the only future.
-fn returns(tokens: &[TokenTree]) -> bool {
-    tokens.iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == "return",
-        TokenTree::Group(group) => returns(&Vec::from_iter(group.stream())),
-        _ => false,
-    })
 }

@@ -66,7 +66,7 @@ impl Run {
     /// Takes the context of entry, if some sink wants it. A value that panics is left out.
     pub fn capture(&mut self, take: &mut dyn FnMut(&mut Capture)) {
         let Some(unit) = self.unit else { return };
-        if !observe::is_wanted(unit, Domain::current().core()) {
+        if !observe::is_wanted(unit, Domain::current().core(), Core::global().clock.now()) {
             return;
         }
         let mut capture = Capture { values: Vec::new() };
@@ -86,7 +86,7 @@ impl Run {
         }
         let core = Core::global();
         self.started = core.clock.now();
-        if self.values.is_some() || observe::is_wanted(unit, core) {
+        if self.values.is_some() || observe::is_wanted(unit, core, self.started) {
             self.observe(unit, None, Domain::Global);
         }
         self.enter(unit, core);
@@ -100,7 +100,7 @@ impl Run {
         let domain = Domain::of(outer.as_deref());
         let core = domain.core();
         self.started = core.clock.now();
-        if self.values.is_some() || domain.is_own() || observe::is_wanted(unit, core) {
+        if self.values.is_some() || domain.is_own() || observe::is_wanted(unit, core, self.started) {
             self.observe(unit, outer.as_ref(), domain.clone());
         }
         self.enter(unit, core);

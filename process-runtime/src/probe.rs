@@ -95,7 +95,11 @@ rung!(
     BadReport
 );
 rung!(
-    /// A box around an error that cannot.
+    /// A box around an error that can only be sent.
+    BadSendBox
+);
+rung!(
+    /// A box around an error that stays on its thread.
     BadBox
 );
 rung!(
@@ -112,19 +116,25 @@ rung!(
 );
 
 // Not `'static`: method lookup does not see lifetimes, so this rung is taken for borrowed errors too.
-impl<'a, E: Error + 'a> BadError<'a> for &&&&&Bad<'a, E> {
+impl<'a, E: Error + 'a> BadError<'a> for &&&&&&Bad<'a, E> {
     fn __process_verdict(&self) -> Ending<'a> {
         Ending::error(Fault::of::<E>(ErrorRef::Chain(self.0)))
     }
 }
 
-impl<'a, E: AsRef<dyn Error + Send + Sync>> BadReport<'a> for &&&&Bad<'a, E> {
+impl<'a, 'e: 'a, E: AsRef<dyn Error + Send + Sync + 'e>> BadReport<'a> for &&&&&Bad<'a, E> {
     fn __process_verdict(&self) -> Ending<'a> {
         Ending::error(Fault::of::<E>(ErrorRef::Chain(self.0.as_ref())))
     }
 }
 
-impl<'a, E: AsRef<dyn Error>> BadBox<'a> for &&&Bad<'a, E> {
+impl<'a, 'e: 'a, E: AsRef<dyn Error + Send + 'e>> BadSendBox<'a> for &&&&Bad<'a, E> {
+    fn __process_verdict(&self) -> Ending<'a> {
+        Ending::error(Fault::of::<E>(ErrorRef::Chain(self.0.as_ref())))
+    }
+}
+
+impl<'a, 'e: 'a, E: AsRef<dyn Error + 'e>> BadBox<'a> for &&&Bad<'a, E> {
     fn __process_verdict(&self) -> Ending<'a> {
         Ending::error(Fault::of::<E>(ErrorRef::Chain(self.0.as_ref())))
     }
@@ -168,7 +178,11 @@ search!(
     SearchReport
 );
 search!(
-    /// In a box around an error that cannot.
+    /// In a box around an error that can only be sent.
+    SearchSendBox
+);
+search!(
+    /// In a box around an error that stays on its thread.
     SearchBox
 );
 search!(
@@ -176,7 +190,13 @@ search!(
     SearchError
 );
 
-impl<'a, E: AsRef<dyn Error + Send + Sync>> SearchReport<'a> for &&Search<'a, E> {
+impl<'a, E: AsRef<dyn Error + Send + Sync>> SearchReport<'a> for &&&Search<'a, E> {
+    fn __process_find<T: Error + 'static>(&self) -> Option<&'a T> {
+        find_in_chain(self.0.as_ref())
+    }
+}
+
+impl<'a, E: AsRef<dyn Error + Send>> SearchSendBox<'a> for &&Search<'a, E> {
     fn __process_find<T: Error + 'static>(&self) -> Option<&'a T> {
         find_in_chain(self.0.as_ref())
     }

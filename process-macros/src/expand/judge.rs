@@ -40,7 +40,7 @@ impl Judge<'_> {
     //         use probe::*;
     //         match (&Return(&__out)).__process_split() {
     //             Ok(__v) => __run.end((&&Good(__v)).__process_verdict()),
-    //             Err(__e) => __run.end((&&&&&&Bad(__e)).__process_verdict()),
+    //             Err(__e) => __run.end((&&&&&&&Bad(__e)).__process_verdict()),
     //         }
     //     }
     fn by_type(&self) -> TokenStream {
@@ -49,7 +49,7 @@ impl Judge<'_> {
             use #runtime::__private::probe::*;
             match (&Return(#returned)).__process_split() {
                 ::core::result::Result::Ok(__v) => __run.end((&&Good(__v)).__process_verdict()),
-                ::core::result::Result::Err(__e) => __run.end((&&&&&&Bad(__e)).__process_verdict()),
+                ::core::result::Result::Err(__e) => __run.end((&&&&&&&Bad(__e)).__process_verdict()),
             }
         }}
     }
@@ -118,7 +118,7 @@ impl Judge<'_> {
     fn bad(&self, rules: &Rules) -> TokenStream {
         let runtime = self.runtime;
         let by_type = quote_spanned! {ours()=>
-            { use #runtime::__private::probe::*; (&&&&&&Bad(__e)).__process_verdict() }
+            { use #runtime::__private::probe::*; (&&&&&&&Bad(__e)).__process_verdict() }
         };
         let by_type = match &rules.error_type {
             None => by_type,
@@ -160,7 +160,7 @@ impl Judge<'_> {
         let here = ours().located_at(within.span());
         let found = quote_spanned! {here=> {
             let __found: ::core::option::Option<&#within> =
-                { use #runtime::__private::probe::*; (&&&Search(__e)).__process_find() };
+                { use #runtime::__private::probe::*; (&&&&Search(__e)).__process_find() };
             __found
         }};
         let head = quote_spanned!(ours()=> ::core::option::Option::Some(#pattern) #guard);

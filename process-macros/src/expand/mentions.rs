@@ -1,10 +1,11 @@
 //! Mentions of the arguments, for the order in which they are dropped. They are dead code.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
 use super::ours;
 use crate::function::Binding;
+use crate::words::words;
 
 // Input:  async fn f(lock: Guard, unused: u8, sender: Sender) { sender.send(lock.value()) }
 // Output: let _ = &sender; let _ = &lock;
@@ -12,7 +13,11 @@ use crate::function::Binding;
 /// order of their first mention. What the body does not name is left alone, so that the compiler still
 /// warns of it.
 pub(crate) fn in_order_of_drop(owned: &[Binding], body: &TokenStream) -> TokenStream {
-    let named = owned.iter().filter(|binding| names(body, &binding.name));
+    if owned.len() < 2 {
+        return TokenStream::new();
+    }
+    let words = words(body);
+    let named = owned.iter().filter(|binding| words.contains(&binding.name));
     let named: Vec<_> = named.collect();
     if named.len() < 2 {
         return TokenStream::new();
@@ -22,12 +27,4 @@ pub(crate) fn in_order_of_drop(owned: &[Binding], body: &TokenStream) -> TokenSt
         quote!(#(#cfgs)* #borrow)
     });
     mentions.collect()
-}
-
-fn names(tokens: &TokenStream, name: &Ident) -> bool {
-    tokens.clone().into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == *name,
-        TokenTree::Group(group) => names(&group.stream(), name),
-        _ => false,
-    })
 }

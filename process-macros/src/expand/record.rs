@@ -70,9 +70,6 @@ pub(crate) fn empty_site(runtime: &Path) -> TokenStream {
 // Input:  later(count)
 // Output: an item that `record!` finds by its name, with a constant for each key
 pub(crate) fn later_keys(names: &[Ident], runtime: &Path) -> TokenStream {
-    if names.is_empty() {
-        return TokenStream::new();
-    }
     let keys = names.iter().map(|name| {
         let key = name.unraw().to_string();
         // Located at the name, but ours: lints about names and unused constants are not for the user.

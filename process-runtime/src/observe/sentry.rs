@@ -5,6 +5,7 @@
 //! Give [`Integration`] to the client's options (or call [`crate::Install`]) so that events which the body
 //! of a run sends itself carry the run's context too.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -66,9 +67,41 @@ fn has_integration(hub: &Hub) -> bool {
 }
 
 /// Whether a client would take an event from this thread.
-#[inline]
 pub(crate) fn is_active() -> bool {
     Hub::with_active(|_| true)
+}
+
+/// How long a hub without a client is taken to stay so. Asking a hub is a third of what a run costs that
+/// nobody watches; a client that is bound to a hub in use is seen by runs that start this much later.
+const ASK_AGAIN: Duration = Duration::from_millis(1);
+
+thread_local! {
+    /// The hub that had no client, and until when, in ticks of the global clock, it is not asked again.
+    static IDLE: Cell<(*const Hub, u64)> = const { Cell::new((std::ptr::null(), 0)) };
+    /// Keeps that hub, so that no other can have its address.
+    static IDLE_HUB: RefCell<Option<Arc<Hub>>> = const { RefCell::new(None) };
+}
+
+/// The same for a run that starts at `now`, remembering for a moment which hub has no client.
+#[inline]
+pub(crate) fn is_active_at(now: u64) -> bool {
+    let hub = Hub::current();
+    let (idle, until) = IDLE.get();
+    if std::ptr::eq(idle, Arc::as_ptr(&hub)) && now < until { false } else { ask(hub, now) }
+}
+
+#[cold]
+fn ask(hub: Arc<Hub>, now: u64) -> bool {
+    if hub.client().is_some_and(|client| client.is_enabled()) {
+        return true;
+    }
+    let idle = Arc::as_ptr(&hub);
+    // A thread that is ending keeps nothing any more.
+    let kept = IDLE_HUB.try_with(|kept| kept.replace(Some(hub))).is_ok();
+    if kept {
+        IDLE.set((idle, now + Core::global().clock.ticks(ASK_AGAIN)));
+    }
+    false
 }
 
 /// Why events go nowhere, if they do.

@@ -16,7 +16,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Level, callsite::Identifier};
 
-use super::End;
+use super::{End, unharmed};
 use crate::context::{Value, Values};
 use crate::definition::Definition;
 use crate::ending::Ending;
@@ -158,18 +158,21 @@ fn site(unit: &'static Unit) -> &'static SpanSite {
     unit.span.get_or_init(|| SpanSite::of(unit))
 }
 
-/// Whether context is worth taking: some subscriber may open this span, or one inside of it.
+/// Whether any subscriber opens spans of this level at all.
 #[inline]
-pub(crate) fn is_wanted(unit: &'static Unit) -> bool {
+pub(crate) fn may_be_wanted() -> bool {
     let level = LevelFilter::INFO;
-    level <= tracing::level_filters::STATIC_MAX_LEVEL
-        && level <= LevelFilter::current()
-        && (site(unit).is_enabled() || !unit.definition.common().context.is_empty())
+    level <= tracing::level_filters::STATIC_MAX_LEVEL && level <= LevelFilter::current()
+}
+
+/// Whether context is worth taking: some subscriber may open this span, or one inside of it.
+pub(crate) fn is_wanted(unit: &'static Unit) -> bool {
+    site(unit).is_enabled() || !unit.definition.common().context.is_empty()
 }
 
 /// Opens the span of a run, as a child of the current one.
 pub(crate) fn open(unit: &'static Unit, values: &Values) -> Option<SpanHandle> {
-    if LevelFilter::INFO > LevelFilter::current() {
+    if !may_be_wanted() {
         return None;
     }
     let site = site(unit);
@@ -289,7 +292,7 @@ impl SpanHandle {
     /// Enters the span; the run itself, which closes it, needs no visit.
     #[inline]
     pub(crate) fn enter(&self) -> Entered<'_> {
-        self.dispatch.enter(&self.id);
+        unharmed(|| self.dispatch.enter(&self.id));
         Entered(self)
     }
 
@@ -297,7 +300,7 @@ impl SpanHandle {
     pub(crate) fn visit(&self) -> Option<Visit<'_>> {
         let open = |users| (users & CLOSED == 0).then_some(users + 1);
         self.users.fetch_update(Ordering::AcqRel, Ordering::Acquire, open).ok()?;
-        self.dispatch.enter(&self.id);
+        unharmed(|| self.dispatch.enter(&self.id));
         Some(Visit(self))
     }
 
@@ -373,7 +376,7 @@ pub(crate) struct Entered<'a>(&'a SpanHandle);
 impl Drop for Entered<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.0.dispatch.exit(&self.0.id);
+        unharmed(|| self.0.dispatch.exit(&self.0.id));
     }
 }
 
@@ -383,7 +386,7 @@ pub(crate) struct Visit<'a>(&'a SpanHandle);
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        self.0.dispatch.exit(&self.0.id);
+        unharmed(|| self.0.dispatch.exit(&self.0.id));
         if self.0.users.fetch_sub(1, Ordering::AcqRel) == CLOSED + 1 {
             self.0.dispatch.try_close(self.0.id.clone());
         }

@@ -1,7 +1,5 @@
 //! Other attributes beside ours: what they say of the function still holds.
 
-use std::panic::Location;
-
 use process_runtime::Outcome::{Failure, Success};
 use process_runtime::{critical_process, stage};
 
@@ -172,6 +170,8 @@ async fn a_stage_is_told_for_the_process_around_it() {
 
 #[cfg(any())]
 mod callers {
+    use std::panic::Location;
+
     use super::*;
 
     #[critical_process(id = "attr_track_caller", version = "1.0.0", sla = "10s")]

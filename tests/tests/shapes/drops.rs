@@ -48,7 +48,8 @@ mod asynchronous {
     use super::*;
 
     macro_rules! functions {
-        ($($id:literal $name:ident($($args:tt)*) $body:block)*) => {$(
+        ($($(#[$attr:meta])* $id:literal $name:ident($($args:tt)*) $body:block)*) => {$(
+            $(#[$attr])*
             pub(super) mod $name {
                 #![allow(unused_variables, reason = "what becomes of them is the question")]
 
@@ -69,6 +70,7 @@ mod asynchronous {
             tokio::task::yield_now().await;
             n.write("end");
         }
+        #[cfg(any())]
         "drop_async_unused" unused(a: Noted, _: Noted, b: Noted, _c: Noted, n: Notes) {
             let _ = &b;
             tokio::task::yield_now().await;
@@ -80,6 +82,7 @@ mod asynchronous {
             let _ = (&a, &c);
             n.write("end");
         }
+        #[cfg(any())]
         "drop_async_formatted" formatted(a: Noted, b: Noted, c: Noted, n: Notes) {
             n.write(if format!("{a:?}{b:?}{c:?}").is_empty() { "" } else { "formatted" });
             tokio::task::yield_now().await;
@@ -118,7 +121,8 @@ mod synchronous {
     use super::*;
 
     macro_rules! functions {
-        ($($id:literal $name:ident($($args:tt)*) $body:block)*) => {$(
+        ($($(#[$attr:meta])* $id:literal $name:ident($($args:tt)*) $body:block)*) => {$(
+            $(#[$attr])*
             pub(super) mod $name {
                 #![allow(unused_variables, reason = "what becomes of them is the question")]
 
@@ -138,10 +142,12 @@ mod synchronous {
             let _ = (&c, &a, &b);
             n.write("end");
         }
+        #[cfg(any())]
         "drop_sync_unused" unused(a: Noted, _: Noted, b: Noted, _c: Noted, n: Notes) {
             let _ = &b;
             n.write("end");
         }
+        #[cfg(any())]
         "drop_sync_formatted" formatted(a: Noted, b: Noted, c: Noted, n: Notes) {
             n.write(if format!("{a:?}{b:?}{c:?}").is_empty() { "" } else { "formatted" });
         }
@@ -241,11 +247,13 @@ mod methods {
             n.write("end");
         }
 
+        #[cfg(any())]
         pub(super) fn bare_field(self, n: &Notes) {
             let _ = &self.right;
             n.write("end");
         }
 
+        #[cfg(any())]
         #[critical_process(id = "drop_self_field", version = "1.0.0", sla = "10s")]
         pub(super) fn annotated_field(self, n: &Notes) {
             let _ = &self.right;

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use process_runtime::Outcome::{Failure, Rejected, Success};
 use process_runtime::critical_process;
@@ -134,85 +134,75 @@ async fn error_type_is_a_function_of_the_error_and_else_the_types_name() {
     assert_eq!(trial.error_type(), Some("409"));
 }
 
-mod borrowed {
-    use std::sync::{Mutex, MutexGuard, PoisonError};
+#[derive(Debug, PartialEq)]
+struct Unexpected<'a>(&'a str);
 
-    use super::*;
-
-    #[derive(Debug, PartialEq)]
-    struct Unexpected<'a>(&'a str);
-
-    impl fmt::Display for Unexpected<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(self.0)
-        }
+impl fmt::Display for Unexpected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
     }
+}
 
-    impl Error for Unexpected<'_> {}
+impl Error for Unexpected<'_> {}
 
-    #[critical_process(id = "err_borrowed", version = "1.0.0", sla = "10s", rejects(Unexpected("?")))]
-    fn by_borrowed(of: &str) -> Result<u8, Unexpected<'_>> {
-        of.parse().map_err(|_| Unexpected(of))
-    }
+#[critical_process(id = "err_borrowed", version = "1.0.0", sla = "10s", rejects(Unexpected("?")))]
+fn by_borrowed(of: &str) -> Result<u8, Unexpected<'_>> {
+    of.parse().map_err(|_| Unexpected(of))
+}
 
-    #[critical_process(id = "err_borrowed_async", version = "1.0.0", sla = "10s")]
-    async fn by_borrowed_async<'a>(of: &'a str) -> Result<u8, Unexpected<'a>> {
-        of.parse().map_err(|_| Unexpected(of))
-    }
+#[critical_process(id = "err_borrowed_async", version = "1.0.0", sla = "10s")]
+async fn by_borrowed_async<'a>(of: &'a str) -> Result<u8, Unexpected<'a>> {
+    of.parse().map_err(|_| Unexpected(of))
+}
 
-    #[critical_process(id = "err_poison", version = "1.0.0", sla = "10s")]
-    fn by_poison<T>(of: &Mutex<T>) -> Result<MutexGuard<'_, T>, PoisonError<MutexGuard<'_, T>>> {
-        of.lock()
-    }
+#[critical_process(id = "err_poison", version = "1.0.0", sla = "10s")]
+fn by_poison<T>(of: &Mutex<T>) -> Result<MutexGuard<'_, T>, PoisonError<MutexGuard<'_, T>>> {
+    of.lock()
+}
 
-    #[critical_process(id = "err_boxed_borrowed", version = "1.0.0", sla = "10s")]
-    fn by_boxed_borrowed<'a>(of: &'a str) -> Result<u8, Box<dyn Error + 'a>> {
-        Err(Box::new(Unexpected(of)))
-    }
+#[critical_process(id = "err_reference", version = "1.0.0", sla = "10s")]
+fn by_reference(of: &Login) -> Result<u8, &Login> {
+    Err(of)
+}
 
-    #[critical_process(id = "err_reference", version = "1.0.0", sla = "10s")]
-    fn by_reference(of: &Login) -> Result<u8, &Login> {
-        Err(of)
-    }
+#[critical_process(id = "err_reference_dyn", version = "1.0.0", sla = "10s")]
+fn by_dyn_reference<'a>(of: &'a (dyn Error + 'static)) -> Result<u8, &'a (dyn Error + 'static)> {
+    Err(of)
+}
 
-    #[critical_process(id = "err_reference_dyn", version = "1.0.0", sla = "10s")]
-    fn by_dyn_reference<'a>(of: &'a (dyn Error + 'static)) -> Result<u8, &'a (dyn Error + 'static)> {
-        Err(of)
-    }
+#[critical_process(id = "err_generic", version = "1.0.0", sla = "10s")]
+fn by_generic<E: Error>(with: E) -> Result<u8, E> {
+    Err(with)
+}
 
-    #[critical_process(id = "err_generic", version = "1.0.0", sla = "10s")]
-    fn by_generic<E: Error>(with: E) -> Result<u8, E> {
-        Err(with)
-    }
+#[critical_process(id = "err_generic_boxed", version = "1.0.0", sla = "10s")]
+fn by_generic_boxed<'a, E: Error + Send + 'a>(with: E) -> futures::future::BoxFuture<'a, Result<u8, E>> {
+    Box::pin(async { Err(with) })
+}
 
-    #[critical_process(id = "err_generic_boxed", version = "1.0.0", sla = "10s")]
-    fn by_generic_boxed<'a, E: Error + Send + 'a>(with: E) -> futures::future::BoxFuture<'a, Result<u8, E>> {
-        Box::pin(async { Err(with) })
-    }
+#[tokio::test(start_paused = true)]
+async fn an_error_may_borrow() {
+    assert_eq!(called("err_borrowed", Success, || by_borrowed("1")), Ok(1));
+    assert_eq!(called("err_borrowed", Failure, || by_borrowed("!")), Err(Unexpected("!")));
+    assert_eq!(called("err_borrowed", Rejected, || by_borrowed("?")), Err(Unexpected("?")));
+    let text = "x".to_owned();
+    assert_eq!(ran("err_borrowed_async", Failure, by_borrowed_async(&text)).await, Err(Unexpected("x")));
+    let mutex = Mutex::new(1);
+    assert_eq!(*called("err_poison", Success, || by_poison(&mutex)).unwrap(), 1);
+    assert_eq!(called("err_reference", Failure, || by_reference(&Login::Expired)), Err(&Login::Expired));
+    assert!(called("err_reference_dyn", Failure, || by_dyn_reference(&Login::Expired)).is_err());
+}
 
-    #[tokio::test(start_paused = true)]
-    async fn an_error_may_borrow() {
-        assert_eq!(called("err_borrowed", Success, || by_borrowed("1")), Ok(1));
-        assert_eq!(called("err_borrowed", Failure, || by_borrowed("!")), Err(Unexpected("!")));
-        assert_eq!(called("err_borrowed", Rejected, || by_borrowed("?")), Err(Unexpected("?")));
-        let text = "x".to_owned();
-        assert_eq!(ran("err_borrowed_async", Failure, by_borrowed_async(&text)).await, Err(Unexpected("x")));
-        let mutex = Mutex::new(1);
-        assert_eq!(*called("err_poison", Success, || by_poison(&mutex)).unwrap(), 1);
-        assert!(called("err_boxed_borrowed", Failure, || by_boxed_borrowed(&text)).is_err());
-        assert_eq!(called("err_reference", Failure, || by_reference(&Login::Expired)), Err(&Login::Expired));
-        assert!(called("err_reference_dyn", Failure, || by_dyn_reference(&Login::Expired)).is_err());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_error_of_a_generic_type_needs_not_be_static() {
-        assert_eq!(called("err_generic", Failure, || by_generic(fmt::Error)), Err(fmt::Error));
-        assert_eq!(ran("err_generic_boxed", Failure, by_generic_boxed(fmt::Error)).await, Err(fmt::Error));
-    }
+#[tokio::test(start_paused = true)]
+async fn an_error_of_a_generic_type_needs_not_be_static() {
+    assert_eq!(called("err_generic", Failure, || by_generic(fmt::Error)), Err(fmt::Error));
+    assert_eq!(ran("err_generic_boxed", Failure, by_generic_boxed(fmt::Error)).await, Err(fmt::Error));
 }
 
 #[cfg(any())]
 mod pointers {
+    use std::sync::Arc;
+
     use super::*;
 
     #[critical_process(id = "err_box_send", version = "1.0.0", sla = "10s", rejects(as Login: Login::Expired))]
@@ -253,5 +243,21 @@ mod anyhow_context {
         let with = anyhow::anyhow!("no chain").context(Login::Expired);
         assert!(with.is::<Login>());
         assert!(ran("err_anyhow", Rejected, by_anyhow(Some(with))).await.is_err());
+    }
+}
+
+#[cfg(any())]
+mod borrowed_boxes {
+    use super::*;
+
+    #[critical_process(id = "err_boxed_borrowed", version = "1.0.0", sla = "10s")]
+    fn by_boxed_borrowed<'a>(of: &'a str) -> Result<u8, Box<dyn Error + 'a>> {
+        Err(Box::new(Unexpected(of)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_may_be_a_box_that_borrows() {
+        let text = "x".to_owned();
+        assert!(called("err_boxed_borrowed", Failure, || by_boxed_borrowed(&text)).is_err());
     }
 }

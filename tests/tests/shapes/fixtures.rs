@@ -20,7 +20,7 @@ async fn a_renamed_dependency_works_in_an_older_edition() {
         ("renamed_async", Degraded),
     ]);
     assert!(ran("renamed_async", Failure, renamed::asynchronous("")).await.is_err());
-    assert_eq!(called("renamed_absolute", Failure, || renamed::absolute(None)), Err(()));
+    assert_eq!(called("renamed_absolute", Failure, || renamed::absolute(None)), Err(0));
     assert_eq!(ran("renamed_module", Success, renamed::module()).await, 1);
 }
 

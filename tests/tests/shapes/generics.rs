@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::{Ref, RefCell};
 use std::collections::HashMap;
 use std::fmt::{Debug, Display};
+use std::future::Future;
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard};
 
@@ -286,29 +287,25 @@ async fn every_instance_of_a_generic_function_is_the_same_process() {
     trial.saw(&[("gen_one_account", Success); 3]);
 }
 
-mod generic_errors {
-    use super::*;
-
-    #[critical_process(id = "gen_retry", version = "1.0.0", sla = "10s")]
-    async fn retry<T, E: std::error::Error, Fut: Future<Output = Result<T, E>>>(
-        mut attempt: impl FnMut(u8) -> Fut,
-    ) -> Result<T, E> {
-        let mut tries = 0;
-        loop {
-            match attempt(tries).await {
-                Err(_) if tries < 2 => tries += 1,
-                done => return done,
-            }
+#[critical_process(id = "gen_retry", version = "1.0.0", sla = "10s")]
+async fn retry<T, E: std::error::Error, Fut: Future<Output = Result<T, E>>>(
+    mut attempt: impl FnMut(u8) -> Fut,
+) -> Result<T, E> {
+    let mut tries = 0;
+    loop {
+        match attempt(tries).await {
+            Err(_) if tries < 2 => tries += 1,
+            done => return done,
         }
     }
+}
 
-    #[tokio::test(start_paused = true)]
-    async fn an_error_of_a_generic_type_needs_no_more_bounds_than_it_has() {
-        let attempt = |tries| async move { if tries == 2 { Ok(tries) } else { Err(std::fmt::Error) } };
-        assert_eq!(ran("gen_retry", Success, retry(attempt)).await, Ok(2));
-        let attempt = |_| async { Err::<u8, _>(std::fmt::Error) };
-        assert_eq!(ran("gen_retry", Failure, retry(attempt)).await, Err(std::fmt::Error));
-    }
+#[tokio::test(start_paused = true)]
+async fn an_error_of_a_generic_type_needs_no_more_bounds_than_it_has() {
+    let attempt = |tries| async move { if tries == 2 { Ok(tries) } else { Err(std::fmt::Error) } };
+    assert_eq!(ran("gen_retry", Success, retry(attempt)).await, Ok(2));
+    let attempt = |_| async { Err::<u8, _>(std::fmt::Error) };
+    assert_eq!(ran("gen_retry", Failure, retry(attempt)).await, Err(std::fmt::Error));
 }
 
 #[cfg(any())]

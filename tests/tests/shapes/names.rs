@@ -334,63 +334,59 @@ async fn the_runtime_is_where_the_attribute_says() {
     assert_eq!(trial.context(), [("seen", "1".to_owned())]);
 }
 
-mod blanket_traits {
-    use super::*;
+mod helpers {
+    use process_runtime::critical_process;
 
-    mod helpers {
-        use process_runtime::critical_process;
+    fn truncate(_: &str, _: usize) -> String {
+        unreachable!("an attribute's `truncate` is the toolkit's")
+    }
 
-        fn truncate(_: &str, _: usize) -> String {
-            unreachable!("an attribute's `truncate` is the toolkit's")
+    fn split(_: &Held) {
+        unreachable!("a free function is no method")
+    }
+
+    pub(super) trait Verdict {
+        fn verdict(&self) -> u8;
+        fn kind(&self) -> u8 {
+            3
         }
+        fn find(&self) {}
+        fn capture_kind(&self) {}
+        fn value(&self) {}
+        fn run(&self) {}
+        fn split(&self) {}
+    }
 
-        fn split(_: &Held) {
-            unreachable!("a free function is no method")
-        }
-
-        pub(super) trait Verdict {
-            fn verdict(&self) -> u8;
-            fn kind(&self) -> u8 {
-                3
-            }
-            fn find(&self) {}
-            fn capture_kind(&self) {}
-            fn value(&self) {}
-            fn run(&self) {}
-            fn split(&self) {}
-        }
-
-        impl<T: ?Sized> Verdict for T {
-            fn verdict(&self) -> u8 {
-                1
-            }
-        }
-
-        pub(super) struct Held(pub(super) u8);
-
-        #[critical_process(id = "name_helpers", version = "1.0.0", sla = "10s", context(of = truncate(of, 1)))]
-        pub(super) fn shadowed(of: &str) -> (String, u8) {
-            let _ = (truncate, split);
-            (of.to_owned(), of.verdict())
-        }
-
-        #[critical_process(id = "name_blanket", version = "1.0.0", sla = "10s", context(n = of.verdict(), text))]
-        pub(super) async fn blanket(of: u8, text: &str) -> Result<u8, std::fmt::Error> {
-            if text.is_empty() { Err(std::fmt::Error) } else { Ok(of.kind()) }
-        }
-
-        #[critical_process(id = "name_blanket_boxed", version = "1.0.0", sla = "10s")]
-        pub(super) fn blanket_boxed() -> futures::future::BoxFuture<'static, u8> {
-            Box::pin(async { 1 })
+    impl<T: ?Sized> Verdict for T {
+        fn verdict(&self) -> u8 {
+            1
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_users_traits_for_every_type_do_not_answer_for_ours() {
-        assert_eq!(called("name_helpers", Success, || helpers::shadowed("abc")), ("abc".to_owned(), 1));
-        assert_eq!(ran("name_blanket", Success, helpers::blanket(1, "a")).await, Ok(3));
-        assert_eq!(ran("name_blanket", Failure, helpers::blanket(1, "")).await, Err(std::fmt::Error));
-        assert_eq!(ran("name_blanket_boxed", Success, helpers::blanket_boxed()).await, 1);
-        let _ = helpers::Held(1).0;
+    pub(super) struct Held(pub(super) u8);
+
+    #[critical_process(id = "name_helpers", version = "1.0.0", sla = "10s", context(of = truncate(of, 1)))]
+    pub(super) fn shadowed(of: &str) -> (String, u8) {
+        let _ = (truncate, split);
+        (of.to_owned(), of.verdict())
     }
+
+    #[critical_process(id = "name_blanket", version = "1.0.0", sla = "10s", context(n = of.verdict(), text))]
+    pub(super) async fn blanket(of: u8, text: &str) -> Result<u8, std::fmt::Error> {
+        if text.is_empty() { Err(std::fmt::Error) } else { Ok(of.kind()) }
+    }
+
+    #[critical_process(id = "name_blanket_boxed", version = "1.0.0", sla = "10s")]
+    pub(super) fn blanket_boxed() -> futures::future::BoxFuture<'static, u8> {
+        Box::pin(async { 1 })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_users_traits_for_every_type_do_not_answer_for_ours() {
+    assert_eq!(called("name_helpers", Success, || helpers::shadowed("abc")), ("abc".to_owned(), 1));
+    assert_eq!(ran("name_blanket", Success, helpers::blanket(1, "a")).await, Ok(3));
+    assert_eq!(ran("name_blanket", Failure, helpers::blanket(1, "")).await, Err(std::fmt::Error));
+    assert_eq!(ran("name_blanket_boxed", Success, helpers::blanket_boxed()).await, 1);
+    let _ = helpers::Held(1).0;
 }

@@ -168,15 +168,10 @@ async fn what_cannot_be_sent_runs_where_it_is() {
     trial.saw(&[("send_returns_local", Success), ("send_boxed_error", process_runtime::Outcome::Rejected)]);
 }
 
-#[cfg(any())]
-mod unwinding {
-    use super::*;
-
-    #[test]
-    fn a_future_that_could_cross_an_unwind_still_can() {
-        fn assert_unwind_safe<T: std::panic::UnwindSafe>(value: T) -> T {
-            value
-        }
-        let _ = assert_unwind_safe(as_inner(std::future::ready(1)));
+#[test]
+fn a_future_that_could_cross_an_unwind_still_can() {
+    fn assert_unwind_safe<T: std::panic::UnwindSafe>(value: T) -> T {
+        value
     }
+    let _ = assert_unwind_safe(as_inner(std::future::ready(1)));
 }

@@ -422,32 +422,28 @@ async fn methods_on_types_without_a_name_are_runs() {
     trial.saw(&[("on_slice", Success), ("on_dyn_async", Success)]);
 }
 
-mod associated_errors {
-    use super::*;
+trait Fallible {
+    type Error: std::error::Error;
 
-    trait Fallible {
-        type Error: std::error::Error;
+    fn attempt(&self) -> Result<u8, Self::Error>;
 
-        fn attempt(&self) -> Result<u8, Self::Error>;
-
-        #[critical_process(id = "trait_borrowed_error", version = "1.0.0", sla = "10s")]
-        fn attempt_twice(&self) -> Result<u8, Self::Error> {
-            self.attempt()?;
-            self.attempt()
-        }
+    #[critical_process(id = "trait_borrowed_error", version = "1.0.0", sla = "10s")]
+    fn attempt_twice(&self) -> Result<u8, Self::Error> {
+        self.attempt()?;
+        self.attempt()
     }
+}
 
-    impl Fallible for &str {
-        type Error = std::num::ParseIntError;
+impl Fallible for &str {
+    type Error = std::num::ParseIntError;
 
-        fn attempt(&self) -> Result<u8, Self::Error> {
-            self.parse()
-        }
+    fn attempt(&self) -> Result<u8, Self::Error> {
+        self.parse()
     }
+}
 
-    #[tokio::test(start_paused = true)]
-    async fn an_associated_error_type_needs_no_more_bounds_than_it_has() {
-        assert_eq!(called("trait_borrowed_error", Success, || "1".attempt_twice()), Ok(1));
-        assert!(called("trait_borrowed_error", Failure, || "x".attempt_twice()).is_err());
-    }
+#[tokio::test(start_paused = true)]
+async fn an_associated_error_type_needs_no_more_bounds_than_it_has() {
+    assert_eq!(called("trait_borrowed_error", Success, || "1".attempt_twice()), Ok(1));
+    assert!(called("trait_borrowed_error", Failure, || "x".attempt_twice()).is_err());
 }

@@ -1,0 +1,13 @@
+use process_runtime::critical_process;
+
+#[derive(Debug)]
+struct User {
+    name: String,
+}
+
+#[critical_process(id = "greet", version = "1.0.0", sla = "2s", context(%user))]
+fn greet(user: &User) -> usize {
+    user.name.len()
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+use process_runtime::critical_process;
+
+use process_runtime::Verdict;
+
+fn judge(paid: &Result<u32, String>) -> Verdict {
+    if paid.is_ok() { Verdict::Success } else { Verdict::Failure("unpaid") }
+}
+
+#[critical_process(id = "pay", version = "1.0.0", sla = "2s", outcome = juge)]
+fn pay(cents: u32) -> Result<u32, String> {
+    Ok(cents)
+}
+
+fn main() {}

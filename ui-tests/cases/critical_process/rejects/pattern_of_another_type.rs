@@ -1,0 +1,13 @@
+use process_runtime::critical_process;
+
+enum OrderError {
+    Empty,
+    TooLarge(u32),
+}
+
+#[critical_process(id = "order", version = "1.0.0", sla = "2s", rejects(Some(_)))]
+fn order(lines: &[u32]) -> Result<u32, OrderError> {
+    lines.first().copied().ok_or(OrderError::Empty)
+}
+
+fn main() {}

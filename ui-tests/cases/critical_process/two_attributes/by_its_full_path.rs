@@ -1,0 +1,11 @@
+use process_runtime::critical_process;
+
+#[critical_process(id = "greet", version = "1.0.0", sla = "2s")]
+#[process_runtime::stage(id = "greet")]
+fn greet(name: &str) -> usize {
+    name.len()
+}
+
+fn main() {
+    greet("you");
+}

@@ -1,0 +1,9 @@
+use process_runtime::critical_process;
+
+#[critical_process(id = "greet", version = "1.0.0", sla = "2s")]
+async fn greet(names: Vec<String>) -> Vec<String> {
+    names.clear();
+    names
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use process_runtime::critical_process;
+
+#[critical_process(id = "greet", version = "1.0.0", sla = "2s", context(name))]
+async fn greet(name: &str) -> usize {
+    name.len()
+}
+
+fn main() {
+    drop(greet(7));
+}

@@ -1,0 +1,12 @@
+#![deny(unused_must_use)]
+
+use process_runtime::critical_process;
+
+#[critical_process(id = "greet", version = "1.0.0", sla = "2s")]
+fn greet(name: &str) -> Result<usize, String> {
+    Ok(name.len())
+}
+
+fn main() {
+    greet("you");
+}

@@ -1,0 +1,12 @@
+use process_runtime::{critical_process, record};
+
+#[critical_process(id = "greet", version = "1.0.0", sla = "2s", context(later(model_count, seen)))]
+fn greet(models: &[u8]) {
+    count(models);
+}
+
+fn count(models: &[u8]) {
+    record!(model_count = models.len());
+}
+
+fn main() {}

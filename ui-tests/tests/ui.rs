@@ -1,0 +1,56 @@
+//! Runs `cases/<attribute>/<failure family>/<case>.rs`: those of a family `pass` compile and run, all others
+//! fail with exactly the words beside them. After a change, `TRYBUILD=overwrite cargo test -p ui-tests`
+//! writes the words anew; then read them, as the user will.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use trybuild::TestCases;
+
+/// The compiler whose words the `.stderr` files hold: every minor version changes some of them.
+const PINNED: &str = "rustc 1.95.";
+
+/// The family of the cases that compile.
+const PASS: &str = "pass";
+
+#[test]
+fn the_cases_that_pass_compile_and_run() {
+    let cases = TestCases::new();
+    for family in families().filter(|family| family.ends_with(PASS)) {
+        cases.pass(family.join("*.rs"));
+    }
+}
+
+#[test]
+fn the_cases_that_fail_read_like_advice() {
+    let compiler = compiler();
+    if !compiler.starts_with(PINNED) {
+        println!("SKIPPED: the diagnostics are pinned to {PINNED}x, and this is {compiler}");
+        return;
+    }
+    let cases = TestCases::new();
+    for family in families().filter(|family| !family.ends_with(PASS)) {
+        cases.compile_fail(family.join("*.rs"));
+    }
+}
+
+/// What the compiler calls itself.
+fn compiler() -> String {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let told = Command::new(rustc).arg("--version").output().expect("rustc runs");
+    String::from_utf8_lossy(&told.stdout).trim().to_owned()
+}
+
+/// The directories `cases/<attribute>/<failure family>`, in their order.
+fn families() -> impl Iterator<Item = PathBuf> {
+    directories(Path::new("cases")).into_iter().flat_map(|attribute| directories(&attribute))
+}
+
+fn directories(within: &Path) -> Vec<PathBuf> {
+    let entries = within.read_dir().unwrap_or_else(|error| panic!("{}: {error}", within.display()));
+    let paths = entries.map(|entry| entry.expect("an entry of a directory").path());
+    let mut directories: Vec<_> = paths.filter(|path| path.is_dir()).collect();
+    directories.sort();
+    directories
+}
