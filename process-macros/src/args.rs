@@ -61,7 +61,10 @@ impl Args {
     fn admit(&mut self, kind: Kind, slot: &Slot, errors: &Errors) -> Option<Key> {
         let name = slot.key.to_string();
         let Some(key) = kind.key(&name) else {
-            self.seen.extend(report_unknown(kind, slot, errors));
+            // Where no entry could be read, the key is told no second time.
+            if !matches!(slot.value, Value::Unreadable) {
+                self.seen.extend(report_unknown(kind, slot, errors));
+            }
             return None;
         };
         if self.has_seen(key) {
@@ -72,15 +75,16 @@ impl Args {
             }
             return None;
         }
-        let excluded = self.seen.iter().find(|seen| seen.excludes(key));
-        if let Some(seen) = excluded {
+        let excluded = self.seen.iter().filter(|seen| seen.excludes(key));
+        let excluded: Vec<_> = excluded.map(|seen| format!("`{}`", seen.name())).collect();
+        if !excluded.is_empty() {
             errors
-                .at(&slot.key, format!("`{name}` cannot stand beside `{}`", seen.name()))
-                .help("`outcome` judges the whole return by itself: leave one of them out");
+                .at(&slot.key, format!("`{name}` cannot stand beside {}", excluded.join(" and ")))
+                .help("`outcome` judges the whole return by itself: leave it out, or the others");
         }
-        let excluded = excluded.is_some();
         self.seen.push(key);
-        (!excluded).then_some(key)
+        let is_unreadable = matches!(slot.value, Value::Unreadable);
+        (excluded.is_empty() && !is_unreadable).then_some(key)
     }
 
     fn set(&mut self, field: Field<'_>) {

@@ -9,7 +9,8 @@ use process_model::{
 };
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{ExprPath, LitStr, ReturnType, parse_quote};
+use syn::spanned::Spanned;
+use syn::{ExprPath, LitStr, Path, ReturnType, parse_quote};
 
 use crate::args::Args;
 use crate::context::{Entry, Source};
@@ -31,13 +32,15 @@ pub(crate) fn check(kind: Kind, args: Args, function: &Function, errors: &Errors
         Kind::Process => process(&args, function, errors).map(Record::Process),
         Kind::Stage => stage(&args, function, errors).map(Record::Stage),
     };
-    let runtime = args.runtime();
+    let import = args.runtime.clone().filter(|path| !is_keyword(path));
+    let runtime = import.as_ref().map_or_else(|| args.runtime(), name_of_import);
     let handler = handler(args.handler.as_ref(), function, errors);
     let (entries, later) = context(args.context, function, errors);
     Some(Model {
         record: record?,
         handler,
         runtime,
+        import,
         entries,
         later,
         judging: match args.outcome {
@@ -51,6 +54,15 @@ pub(crate) fn check(kind: Kind, args: Args, function: &Function, errors: &Errors
         },
         shape: shape?,
     })
+}
+
+/// `crate`, `self`, `super` and `$crate` alone cannot be imported by another name.
+fn is_keyword(path: &Path) -> bool {
+    path.get_ident().is_some_and(|name| syn::parse2::<Ident>(name.to_token_stream()).is_err())
+}
+
+fn name_of_import(path: &Path) -> Path {
+    Ident::new("__process_runtime", path.span()).into()
 }
 
 fn process(args: &Args, function: &Function, errors: &Errors) -> Option<ProcessRecord> {

@@ -1,8 +1,7 @@
 //! The entries of `context(…)`: what is recorded of a run, under which name, and where it comes from.
 
-use proc_macro2::{Group, Ident, Punct, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Punct, TokenStream};
 use process_model::nearest;
-use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;

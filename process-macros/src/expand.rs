@@ -10,6 +10,7 @@ mod run;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote_spanned;
 use syn::Path;
+use syn::spanned::Spanned;
 
 use crate::function::Function;
 use crate::model::Model;
@@ -32,11 +33,15 @@ fn ours() -> Span {
 //         <BODY inside the run, then the judgement>
 //     }
 pub(crate) fn expand(function: &Function, model: &Model) -> TokenStream {
+    let import = model.import.as_ref().map(|path| {
+        let name = &model.runtime;
+        quote_spanned!(path.span()=> use #path as #name;)
+    });
     let record = record::items(function, model);
     let later = later(function, model);
     let start = capture::start(model);
     let run = run::wrap(function, model);
-    function.print(quote_spanned!(ours()=> #record #later #start #run))
+    function.print(quote_spanned!(ours()=> #import #record #later #start #run))
 }
 
 /// The keys for `record!`. A body that calls it has its own, even if they are none: a key of an outer

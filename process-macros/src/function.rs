@@ -1,7 +1,7 @@
 //! The annotated item: a function as its parts, with the body as raw tokens; or the reason why it is none.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, TokenStreamExt};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, TokenStreamExt, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{
@@ -168,13 +168,23 @@ fn doc_line(attr: &Attribute) -> Option<String> {
     };
     match &doc.value {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if doc.path.is_ident("doc") => {
-            let text = text.value();
-            let lines = text.lines().map(|line| line.trim_start_matches(" * "));
-            let lines: Vec<_> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end()).collect();
-            Some(lines.join("\n"))
+            Some(doc_text(&text.value()))
         }
         _ => None,
     }
+}
+
+/// The text of one doc attribute: a line after `///`, or all of `/** … */`, whose lines start with a star.
+fn doc_text(text: &str) -> String {
+    if !text.contains('\n') {
+        return text.strip_prefix(' ').unwrap_or(text).trim_end().to_owned();
+    }
+    let lines = text.lines().map(|line| {
+        let line = line.trim();
+        let line = line.strip_prefix('*').unwrap_or(line);
+        line.strip_prefix(' ').unwrap_or(line)
+    });
+    Vec::from_iter(lines).join("\n")
 }
 
 /// The keyword of an item that is no function.
@@ -211,7 +221,7 @@ fn other_item(input: ParseStream<'_>) -> Option<Ident> {
 
 fn report_other_item(keyword: &Ident, kind: Kind, errors: &Errors) {
     let name = keyword.to_string();
-    let article = if name.starts_with(['a', 'e', 'i', 'u']) { "an" } else { "a" };
+    let article = if name.starts_with(['a', 'e', 'i']) { "an" } else { "a" };
     let help = match name.as_str() {
         "impl" | "trait" => "put the attribute on the methods inside that do the work",
         "mod" => "put the attribute on the functions inside that do the work",
@@ -223,15 +233,20 @@ fn report_other_item(keyword: &Ident, kind: Kind, errors: &Errors) {
 }
 
 fn report_no_body(semicolon: &Token![;], signature: &Signature, kind: Kind, errors: &Errors) {
-    errors.at(semicolon, format!("`{}` has no body here that could run", signature.ident)).help(format!(
-        "put `{}` on the method in each `impl`, or give this one a default body",
-        kind.attribute()
-    ));
+    let mistake = errors.at(semicolon, format!("`{}` has no body here that could run", signature.ident));
+    let attribute = kind.attribute();
+    mistake.help(match signature.receiver() {
+        Some(_) => format!("put `{attribute}` on the method in each `impl`, or give this one a default body"),
+        None => {
+            format!("put `{attribute}` on the function in each `impl`, or on the one that calls this one")
+        }
+    });
 }
 
 impl Function {
     /// Takes out every further attribute of this crate, told as mistakes, so that none of them expands.
     pub(crate) fn refuse_second_attribute(&mut self, kind: Kind, errors: &Errors) {
+        let mut uses = TokenStream::new();
         self.attrs.retain(|attr| {
             if !is_own(attr) {
                 return true;
@@ -244,8 +259,13 @@ impl Function {
                 .help(
                     "keep one of the two attributes, or move what is measured on its own into a function of its own",
                 );
+            // Its import is no second mistake.
+            let path = attr.path();
+            uses.extend(quote_spanned!(Span::mixed_site()=> #[allow(unused_imports)] use #path as _;));
             false
         });
+        uses.extend(std::mem::take(&mut self.body));
+        self.body = uses;
     }
 }
 

@@ -1,4 +1,9 @@
-//! docs later
+//! The attributes of `process-runtime`: [`macro@critical_process`] and [`macro@stage`]. Depend on
+//! `process-runtime`, which re-exports both; this crate has no behaviour of its own.
+//!
+//! An attribute goes one way, and each step has a file and a type: tokens → `slot` → `args` → `check` →
+//! `model` → `expand`. After `check` nothing can fail. Every mistake of an attribute is told in one
+//! compile, and the function itself always stays.
 
 mod args;
 mod check;
@@ -14,47 +19,172 @@ mod returns;
 mod shape;
 mod slot;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod text;
 mod value;
 mod words;
 
-use proc_macro::TokenStream;
+use quote::quote;
 
+use crate::errors::Errors;
 use crate::keys::Kind;
 
-/// docs later
+/// Makes a function a critical process: registered, timed against its SLA, judged by what it returns, and
+/// told of with its business context.
+///
+/// ```ignore
+/// /// Three models answer, rank one another, and a chairman writes the synthesis.
+/// #[critical_process(
+///     id = "council_deliberation_3stage",
+///     version = "2.1.0",
+///     sla = "120s",
+///     criticality = critical,
+///     owner = "council",
+///     context(company_id, query = truncate(query, 100), inherit(user_id), later(model_count)),
+///     rejects(CouncilError::EmptyQuery),
+///     degraded = Deliberation::used_fallback,
+/// )]
+/// pub async fn deliberate(query: &str, company_id: &CompanyId) -> Result<Deliberation, CouncilError> {
+///     let models = models_of(company_id).await?;
+///     record!(model_count = models.len());
+///     ask(query, &models).await
+/// }
+/// ```
+///
+/// The doc comment is the description of the process. Everything that the attribute, the doc comment and
+/// the signature say is written into the binary, readable by whoever holds it.
+///
+/// # Keys
+///
+/// `id`, `version` and `sla` are required. Values are literals: they are written into the record while
+/// compiling, so a constant cannot be read.
+///
+/// | key | what it says | default |
+/// |---|---|---|
+/// | `id = "…"` | who this is, on every signal: `[a-z][a-z0-9_]*`, at most 64 bytes; unique in the program | |
+/// | `version = "…"` | semantic version of the process | |
+/// | `sla = "…"` | the longest time that a good run may take: one whole number and `ms`, `s`, `m` or `h`; more than zero, at most a year | |
+/// | `name = "…"` | its name for people | from the id |
+/// | `criticality = word` | `critical`, `high`, `medium` or `low` | `high` |
+/// | `owner = "…"` | the team to call | |
+/// | `runbook = "…"` | path or URL of the runbook | |
+/// | `objective = number` | percent of runs that must be good, between 0 and 100, at most six decimals | `99.9` |
+/// | `context(…)` | what is recorded of a run; nothing else is | |
+/// | `rejects(patterns)` | errors that are the caller's mistake: outside the objective | |
+/// | `fails(patterns)` | returns that are failures although they are no `Err` | |
+/// | `degraded = path` | `fn(&T) -> bool`: succeeded by the declared fallback | |
+/// | `outcome = path` | `fn(&R) -> Verdict`: judges the whole return; excludes the three above | |
+/// | `error_type = path` | `fn(&E) -> &'static str`: the low-cardinality name of an error | the type's name |
+/// | `error_text = word` | where the text of errors and panics may go: `sentry`, `everywhere`, `never` | `sentry` |
+/// | `depends_on("…", …)` | ids of what it depends on | |
+/// | `cancelled = bad` | counts every cancellation against the objective | only late ones |
+/// | `handler = "Type::method"` | the type of a method, which the attribute cannot see | the function's name |
+/// | `crate = path` | where `process-runtime` is, if it was renamed or re-exported | `::process_runtime` |
+///
+/// # Context
+///
+/// Values are taken at entry, and only when some sink wants them. A key is named like an id.
+///
+/// | entry | what is recorded |
+/// |---|---|
+/// | `name` | the argument of that name, destructured ones included (`State(s)` binds `s`) |
+/// | `name = expression` | the expression over the arguments and `self`; it may call `truncate(x, n)`, `mask(x)` and `hash(x)` without an import |
+/// | `%name`, `name = %expression` | its `Display` form |
+/// | `?name`, `name = ?expression` | its `Debug` form |
+/// | `inherit(name, …)` | what an enclosing scope recorded under that name |
+/// | `later(name, …)` | what `record!(name = value)` fills in during the run |
+///
+/// # What a return means
+///
+/// `Result` is decided on the type, aliases included: `Ok` is success, `Err` is failure. Everything else is
+/// success, unless `fails`, `outcome` or, for an axum response, its status says otherwise. A return type
+/// that is a generic parameter or an associated type needs `outcome`.
+///
+/// Patterns are those of a `match` on a reference, with `|` and `if` guards.
+/// `rejects(as AuthError: pattern)` looks for a type in the chain of an `anyhow` or boxed error. A bare name
+/// or `_` is refused, since a mistyped variant would catch everything; a name with a guard is fine
+/// (`error if error.is_timeout()`), and so is `as AuthError: _`. A guard sees what its pattern binds.
+///
+/// # Functions
+///
+/// `async fn` and plain ones, free functions, methods with every receiver, trait methods with a body,
+/// `async-trait` methods, generic, `unsafe` and `extern` functions. Where a function returns `impl Future`
+/// or a boxed future, that future is the run: context is taken at the call, and the run begins when the
+/// future is first polled. An `async fn` begins at its first poll as well, a plain function at its call.
+///
+/// The body is as it was: its types, its borrows, the order in which arguments are dropped, whether the
+/// future is `Send`. A plain function with `#[track_caller]` sees this attribute as its caller.
+///
+/// # What cannot be wrapped
+///
+/// Each of these is a compile error that says what to do instead: a `const fn`, a trait method without a
+/// body, anything that is no function, a second `critical_process` or `stage` on one function, and a return
+/// type with a future inside of another type (`Option<Pin<Box<dyn Future<…>>>>`), whose run would end before
+/// the future has begun.
+///
+/// # Errors
+///
+/// Every mistake of an attribute is an error of its own, at the key or value that is wrong. The function is
+/// emitted without its run, so that no second error follows.
 #[proc_macro_attribute]
-pub fn critical_process(attribute: TokenStream, item: TokenStream) -> TokenStream {
+pub fn critical_process(
+    attribute: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
     instrument(Kind::Process, attribute.into(), item.into()).into()
 }
 
-/// docs later
+/// Makes a function a stage: a part of a critical process that is timed and judged by itself.
+///
+/// ```ignore
+/// #[stage(id = "ranking", process = "council_deliberation_3stage", sla = "45s", after("answers"))]
+/// async fn rank(answers: &[Answer]) -> Result<Ranking, CouncilError> {
+///     Ranking::of(answers)
+/// }
+/// ```
+///
+/// A stage without `process` is shared: it belongs to the run that encloses it.
+///
+/// # Keys
+///
+/// Only `id` is required. `name`, `context(…)`, `rejects(…)`, `fails(…)`, `degraded`, `outcome`,
+/// `error_type`, `error_text`, `depends_on(…)`, `handler` and `crate` are those of
+/// [`macro@critical_process`], and so are the functions that can be wrapped and the errors. The others are:
+///
+/// | key | what it says | default |
+/// |---|---|---|
+/// | `id = "…"` | who this is among the stages of its process: `[a-z][a-z0-9_]*`, at most 64 bytes | |
+/// | `process = "…"` | id of the process that it belongs to | the one that encloses it |
+/// | `sla = "…"` | the longest it may take: one whole number and `ms`, `s`, `m` or `h` | none |
+/// | `after("…", …)` | ids of the stages that must have ended before it starts | |
 #[proc_macro_attribute]
-pub fn stage(attribute: TokenStream, item: TokenStream) -> TokenStream {
+pub fn stage(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     instrument(Kind::Stage, attribute.into(), item.into()).into()
 }
 
-/// The whole way of one attribute, in the tokens that unit tests can make too.
+// Input:  the attribute's tokens, and the item below it
+// Output: the item with a run around its body; where something is wrong the item as it is, and the mistakes
 fn instrument(
     kind: Kind,
     attribute: proc_macro2::TokenStream,
     item: proc_macro2::TokenStream,
 ) -> proc_macro2::TokenStream {
-    let errors = errors::Errors::new();
+    let errors = Errors::new();
     let slots = slot::split(attribute, kind, &errors);
     let args = args::read(kind, &slots, &errors);
     let Some(mut function) = function::read(item.clone(), kind, &errors) else {
-        let told = errors.into_tokens();
-        return quote::quote!(#told #item);
+        let mistakes = errors.into_tokens();
+        return quote!(#mistakes #item);
     };
     function.refuse_second_attribute(kind, &errors);
     let (later, runtime) = (args.later(), args.runtime());
     let model = check::check(kind, args, &function, &errors);
     match (errors.into_tokens(), model) {
         (None, Some(model)) => expand::expand(&function, &model),
-        (told, _) => {
+        (mistakes, _) => {
             let function = expand::bare(&function, &later, &runtime);
-            quote::quote!(#told #function)
+            quote!(#mistakes #function)
         }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Model {
     pub(crate) handler: String,
     /// The path of the runtime crate.
     pub(crate) runtime: Path,
+    /// What `runtime` is a name for, if the attribute says where the crate is: so a wrong path is told once.
+    pub(crate) import: Option<Path>,
     /// Context taken at entry.
     pub(crate) entries: Vec<Put>,
     /// Context declared for `record!`.

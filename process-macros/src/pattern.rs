@@ -4,7 +4,7 @@
 use proc_macro2::{Group, TokenStream};
 use quote::{ToTokens, quote};
 use syn::parse::ParseStream;
-use syn::{Expr, Pat, Result, Token, Type};
+use syn::{Expr, Lit, Pat, PatLit, Result, Token, Type};
 
 use crate::entries;
 use crate::errors::Errors;
@@ -19,22 +19,45 @@ pub(crate) struct Arm {
 }
 
 impl Arm {
-    /// `pattern if guard`
+    /// `pattern if guard`, as it matches a reference.
     pub(crate) fn head(&self) -> TokenStream {
-        let Arm { pattern, guard, .. } = self;
-        match guard {
-            None => pattern.to_token_stream(),
-            Some(guard) => quote!(#pattern if #guard),
-        }
+        with_guard(of_reference(&self.pattern), self.guard.as_ref())
+    }
+
+    /// `variant(pattern) if guard`
+    pub(crate) fn head_within(&self, variant: &TokenStream) -> TokenStream {
+        let pattern = of_reference(&self.pattern);
+        with_guard(quote!(#variant(#pattern)), self.guard.as_ref())
     }
 
     /// The arm as it was written.
     pub(crate) fn written(&self) -> String {
-        let head = self.head();
+        let head = with_guard(self.pattern.to_token_stream(), self.guard.as_ref());
         crate::text::written(match &self.within {
             None => head,
             Some(within) => quote!(as #within: #head),
         })
+    }
+}
+
+fn with_guard(pattern: TokenStream, guard: Option<&Expr>) -> TokenStream {
+    match guard {
+        None => pattern,
+        Some(guard) => quote!(#pattern if #guard),
+    }
+}
+
+// Input:  "empty" | Error::Long
+// Output: &"empty" | Error::Long
+/// A pattern looks through references by itself, but for a text, which is a reference of its own.
+fn of_reference(pattern: &Pat) -> TokenStream {
+    match pattern {
+        Pat::Lit(PatLit { lit: Lit::Str(_) | Lit::ByteStr(_) | Lit::CStr(_), .. }) => quote!(&#pattern),
+        Pat::Or(or) => {
+            let cases = or.cases.iter().map(of_reference);
+            quote!(#(#cases)|*)
+        }
+        _ => pattern.to_token_stream(),
     }
 }
 

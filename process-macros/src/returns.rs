@@ -6,6 +6,8 @@ use syn::{
     TypePath, parse_quote,
 };
 
+use crate::words;
+
 /// What is known of the value that ends a run.
 #[derive(Clone)]
 pub(crate) enum Returns {
@@ -130,20 +132,20 @@ fn only_argument<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
     }
 }
 
+/// `T` of `Future<Output = T>`; `_` where `Output` is not said.
 fn output_of<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> Option<Returns> {
-    bounds.into_iter().find_map(|bound| {
-        let TypeParamBound::Trait(bound) = bound else {
-            return None;
-        };
-        let last = bound.path.segments.last()?;
-        let PathArguments::AngleBracketed(arguments) = &last.arguments else {
-            return None;
-        };
-        let output = arguments.args.iter().find_map(|argument| match argument {
-            GenericArgument::AssocType(AssocType { ident, ty, .. }) if ident == "Output" => Some(ty),
-            _ => None,
-        });
-        output.filter(|_| last.ident == "Future").map(Returns::of_type)
+    let last = bounds.into_iter().find_map(|bound| match bound {
+        TypeParamBound::Trait(bound) => bound.path.segments.last().filter(|last| last.ident == "Future"),
+        _ => None,
+    })?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return Some(Returns::of_type(&parse_quote!(_)));
+    };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::AssocType(AssocType { ident, ty, .. }) if ident == "Output" => {
+            Some(Returns::of_type(ty))
+        }
+        _ => None,
     })
 }
 

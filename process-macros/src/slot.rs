@@ -20,6 +20,8 @@ pub(crate) enum Value {
     Assigned(Punct, TokenStream),
     /// `key(tokens)`
     List(Group),
+    /// Something else, which was told.
+    Unreadable,
 }
 
 /// Splits an attribute's tokens.
@@ -34,6 +36,11 @@ pub(crate) fn split(tokens: TokenStream, kind: Kind, errors: &Errors) -> Vec<Slo
 }
 
 fn read(part: Part, kind: Kind, errors: &Errors) -> Option<Slot> {
+    if let Some(semicolon) = part.semicolon {
+        errors
+            .at(semicolon, "`;` stands where a comma is expected")
+            .help("separate the entries of an attribute by commas");
+    }
     let mut tokens = part.tokens.into_iter();
     let first = tokens.next()?;
     let TokenTree::Ident(key) = first else {
@@ -53,7 +60,7 @@ fn read(part: Part, kind: Kind, errors: &Errors) -> Option<Slot> {
         Some(TokenTree::Group(list)) if list.delimiter() == Delimiter::Parenthesis => Value::List(list),
         Some(other) => {
             report_unexpected(&other, &key, errors);
-            return None;
+            return Some(Slot { key, value: Value::Unreadable });
         }
     };
     if let Some(rest) = tokens.next() {
@@ -79,6 +86,8 @@ fn report_unexpected(token: &TokenTree, key: &Ident, errors: &Errors) {
 struct Part {
     tokens: Vec<TokenTree>,
     comma_is_missing: bool,
+    /// What stands after them instead of a comma.
+    semicolon: Option<TokenTree>,
 }
 
 /// Splits at the commas that are outside of `<…>` as well as of every bracket, and where a new entry
@@ -109,11 +118,18 @@ impl Iterator for Parts {
     type Item = Part;
 
     fn next(&mut self) -> Option<Part> {
-        let mut part =
-            Part { comma_is_missing: self.ahead.is_some(), tokens: Vec::from_iter(self.ahead.take()) };
+        let mut part = Part {
+            comma_is_missing: self.ahead.is_some(),
+            tokens: Vec::from_iter(self.ahead.take()),
+            semicolon: None,
+        };
         let mut angles = Angles::default();
         while let Some(token) = self.tokens.next() {
             if angles.is_comma_outside(&token) {
+                return Some(part);
+            }
+            if matches!(&token, TokenTree::Punct(punct) if punct.as_char() == ';') {
+                part.semicolon = Some(token);
                 return Some(part);
             }
             if self.begins_an_entry(&token, &part.tokens) {

@@ -144,6 +144,8 @@ impl Field<'_> {
             Value::Absent => format!("`{}` has no value", self.name()),
             Value::Assigned(..) => format!("`{}` takes a list in parentheses", self.name()),
             Value::List(_) => format!("`{}` takes its value after `=`", self.name()),
+            // Told where it was found.
+            Value::Unreadable => return,
         };
         self.mistake(&self.slot.key, problem);
     }
@@ -156,9 +158,12 @@ impl Field<'_> {
         } else if let Some(refusal) = self.refusal_in_quotes(&text) {
             mistake.help(refusal);
         } else {
-            self.with_example(mistake).note(
-                "the record is written into the binary while compiling, so a constant or a macro cannot be read here",
-            );
+            let mistake = self.with_example(mistake);
+            if !matches!(tokens.clone().into_iter().next(), Some(TokenTree::Literal(_))) {
+                mistake.note(
+                    "the record is written into the binary while compiling, so a constant or a macro cannot be read here",
+                );
+            }
         }
     }
 

@@ -56,7 +56,9 @@ pub fn check_id(id: &str) -> Result<(), GrammarError> {
         format!("`{id}` is no id")
     };
     let proposal = proposed_id(id);
-    let help = if check_id_quietly(&proposal) {
+    let help = if id.len() > MAX_ID {
+        format!("write at most {MAX_ID} lower-case letters, digits and `_`, starting with a letter")
+    } else if check_id_quietly(&proposal) {
         format!("write lower-case letters, digits and `_`, starting with a letter: \"{proposal}\"")
     } else {
         "write lower-case letters, digits and `_`, starting with a letter".to_owned()
@@ -198,7 +200,8 @@ impl Sla {
             (true, true) => "an SLA is empty".to_owned(),
             (false, true) => format!("`{text}` has no unit"),
             (true, false) => format!("`{text}` is no duration"),
-            (false, false) => format!("`{unit}` is no unit that an SLA is written in"),
+            (false, false) if unit.starts_with('.') => format!("`{text}` is no whole number"),
+            (false, false) => format!("`{}` is no unit that an SLA is written in", unit.trim()),
         };
         let help = format!("write one whole number and `ms`, `s`, `m` or `h`: {proposal}");
         GrammarError::new(problem, help)

@@ -381,11 +381,11 @@ boxed! {
 }
 
 /// A future that is a run.
-pub async fn future<F: Future>(
+pub async fn future<T, F: Future<Output = T>>(
     mut run: Run,
     future: F,
-    judge: impl FnOnce(&mut Run, &F::Output),
-) -> F::Output {
+    judge: impl FnOnce(&mut Run, &T),
+) -> T {
     let value = run.scope(future).await;
     judge(&mut run, &value);
     value

@@ -170,8 +170,14 @@ pub(crate) fn unharmed(f: impl FnOnce()) -> bool {
     if TELLING.replace(true) {
         return true;
     }
-    let returned = catch_unwind(AssertUnwindSafe(f)).is_ok();
+    let returned = caught(f);
     TELLING.set(false);
+    returned
+}
+
+/// Calls foreign code that may be in the middle of being told. Whether `f` returned.
+pub(crate) fn caught(f: impl FnOnce()) -> bool {
+    let returned = catch_unwind(AssertUnwindSafe(f)).is_ok();
     if !returned {
         crate::report::once("a subscriber, Sentry client or sink panicked while it was told of a run");
     }

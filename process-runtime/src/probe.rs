@@ -19,7 +19,7 @@ pub struct Return<'a, R: ?Sized>(pub &'a R);
 
 /// The error of what is no `Result`.
 #[derive(Debug)]
-pub enum NoError {}
+pub enum NotAResult {}
 
 impl<'a, T, E> Return<'a, Result<T, E>> {
     /// The value or the error.
@@ -32,12 +32,12 @@ impl<'a, T, E> Return<'a, Result<T, E>> {
 /// Everything else is a value.
 pub trait SplitOther<'a, R: ?Sized> {
     /// The value.
-    fn __process_split(&self) -> Result<&'a R, &'a NoError>;
+    fn __process_split(&self) -> Result<&'a R, &'a NotAResult>;
 }
 
 impl<'a, R: ?Sized> SplitOther<'a, R> for Return<'a, R> {
     #[inline]
-    fn __process_split(&self) -> Result<&'a R, &'a NoError> {
+    fn __process_split(&self) -> Result<&'a R, &'a NotAResult> {
         Ok(self.0)
     }
 }
@@ -213,6 +213,27 @@ impl<'a, E: Error + 'static> SearchError<'a> for Search<'a, E> {
         find_in_chain(self.0)
     }
 }
+
+/// Anything else: the error is then about [`Chained`], which says what to do.
+pub trait SearchRefused<'a, E: ?Sized>: Sized {
+    /// In nothing, which fails.
+    fn __process_find<T>(self) -> Option<&'a T>
+    where
+        E: Chained,
+    {
+        None
+    }
+}
+
+impl<'a, E: ?Sized> SearchRefused<'a, E> for Search<'a, E> {}
+
+/// An error in whose chain can be searched.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no chain of errors to search",
+    label = "`rejects(as …)` searches errors, boxes of errors and `anyhow::Error`",
+    note = "write the pattern without `as`, or implement `std::error::Error` for `{Self}`"
+)]
+pub trait Chained {}
 
 fn find_in_chain<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);

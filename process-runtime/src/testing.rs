@@ -97,8 +97,7 @@ impl Domain {
             if let Poll::Ready(value) = future.as_mut().poll(cx) {
                 return Poll::Ready(value);
             }
-            loop {
-                let Some(next) = self.core.scan() else { break };
+            while let Some(next) = self.core.scan() {
                 deadline.set(Some(tokio::time::sleep(next)));
                 let is_past = deadline.as_mut().as_pin_mut().is_some_and(|sleep| sleep.poll(cx).is_ready());
                 if !is_past {

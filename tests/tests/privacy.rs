@@ -180,7 +180,7 @@ fn listen(id: &str, options: ClientOptions, mut run: impl FnMut(&Service, How)) 
     let _hub = inbox.bind();
     let installation = Install::new().meter_provider(readings.provider()).sink(log.clone()).start();
     // Sentry's hook and no other: Rust's own prints the message of a panic, which is not ours to judge.
-    std::panic::set_hook(Box::new(|info| sentry::integrations::panic::panic_handler(info)));
+    std::panic::set_hook(Box::new(sentry::integrations::panic::panic_handler));
     let service = Service { secret: Secret { field: RECEIVER } };
     for how in [How::Return, How::Fail, How::Panic, How::Hang, How::BeLate] {
         run(&service, how);

@@ -644,19 +644,56 @@ async fn traced() -> Result<(), Unavailable> {
 
 #[tokio::test(start_paused = true)]
 async fn an_event_carries_the_opentelemetry_ids_of_its_run() {
-    let (inbox, _guard) = Inbox::bound();
+    let untraced = ClientOptions::new().add_integration(Integration);
+    for options in [untraced, sampled(0.0), sampled(1.0)] {
+        let inbox = Inbox::of(options);
+        let _guard = inbox.bind();
+        let traces = Traces::new();
+        let _subscriber = dispatcher::set_default(&traces.dispatch());
+        traced().await.unwrap_err();
+        let span = traces.only("traced").span_context;
+        let events = inbox.events();
+        assert_eq!(events.len(), 2);
+        assert!(!opentelemetry::Context::current().has_active_span(), "the run's context outlives it");
+        for event in &events {
+            let trace = trace_of(event);
+            let what = event.message.as_deref().unwrap_or("the failure");
+            assert_eq!(trace.trace_id.to_string(), span.trace_id().to_string(), "{what}");
+            assert_eq!(trace.span_id.to_string(), span.span_id().to_string(), "{what}");
+        }
+    }
+}
+
+#[critical_process(id = "late_and_traced", version = "1.0.0", sla = "10s")]
+async fn late_and_traced() {
+    sleep(Duration::from_secs(11)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_warning_of_a_late_run_carries_its_opentelemetry_ids() {
+    let inbox = Inbox::of(sampled(0.0));
+    let _guard = inbox.bind();
     let traces = Traces::new();
     let _subscriber = dispatcher::set_default(&traces.dispatch());
-    traced().await.unwrap_err();
-    let span = traces.only("traced").span_context;
-    let events = inbox.events();
-    assert_eq!(events.len(), 2);
-    assert!(!opentelemetry::Context::current().has_active_span(), "the run's context outlives it");
-    for event in &events {
-        let trace = trace_of(event);
-        let what = event.message.as_deref().unwrap_or("the failure");
-        assert_eq!(trace.trace_id.to_string(), span.trace_id().to_string(), "{what}");
-        assert_eq!(trace.span_id.to_string(), span.span_id().to_string(), "{what}");
+    Domain::new().run(late_and_traced()).await;
+    let trace = trace_of(&inbox.only_event());
+    let span = traces.only("late_and_traced").span_context;
+    assert_eq!(trace.trace_id.to_string(), span.trace_id().to_string());
+    assert_eq!(trace.span_id.to_string(), span.span_id().to_string());
+}
+
+#[critical_process(id = "looks_for_a_span", version = "1.0.0", sla = "10s")]
+fn looks_for_a_span() -> bool {
+    sentry::configure_scope(|scope| scope.get_span().is_some())
+}
+
+#[test]
+fn a_run_starts_a_transaction_only_where_the_client_traces() {
+    let untraced = ClientOptions::new().add_integration(Integration);
+    for (options, expected) in [(untraced, false), (sampled(0.0), false), (sampled(1.0), true)] {
+        let inbox = Inbox::of(options);
+        let _guard = inbox.bind();
+        assert_eq!(looks_for_a_span(), expected);
     }
 }
 

@@ -5,7 +5,6 @@
     clippy::style,
     clippy::let_underscore_future,
     clippy::multiple_bound_locations,
-    clippy::non_minimal_cfg,
     reason = "what users write, and not only the tidy ones"
 )]
 

@@ -65,8 +65,8 @@ fn put(entry: &Put, runtime: &Path) -> TokenStream {
     let Put { key, value, cfgs, .. } = entry;
     let value = match entry.sigil {
         Sigil::Plain => plain(value, runtime),
-        Sigil::Display => by_trait(value, quote_spanned!(ours()=> #runtime::__private::display)),
-        Sigil::Debug => by_trait(value, quote_spanned!(ours()=> #runtime::__private::debug)),
+        Sigil::Display => by_trait(value, runtime, "display"),
+        Sigil::Debug => by_trait(value, runtime, "debug"),
     };
     quote_spanned! {ours()=>
         #(#cfgs)*
@@ -75,26 +75,31 @@ fn put(entry: &Put, runtime: &Path) -> TokenStream {
 }
 
 // Input:  who
-// Output: match &who { __v => { use probe::*; (&&&CaptureKind(__v)).__process_capture().__process_value(__v) } }
+// Output: match &who { __v => { use probe::{self, *}; (&&&probe::CaptureKind(__v)).__process_capture().__process_value(__v) } }
 fn plain(value: &Expr, runtime: &Path) -> TokenStream {
     let operand = operand(value);
     // What is told of a type that cannot be recorded is told at the user's expression.
     let captured = all_of(value, quote_spanned!(ours()=> __v));
+    let (start, _) = ends(value);
+    let capture = quote_spanned!(ours().located_at(start)=> __process_value);
     quote_spanned! {ours()=>
         match &#operand {
             __v => {
-                use #runtime::__private::probe::*;
-                (&&&CaptureKind(__v)).__process_capture().__process_value(#captured)
+                use #runtime::__private::probe::{self, *};
+                (&&&probe::CaptureKind(__v)).__process_capture().#capture(#captured)
             }
         }
     }
 }
 
-fn by_trait(value: &Expr, function: TokenStream) -> TokenStream {
+fn by_trait(value: &Expr, runtime: &Path, function: &str) -> TokenStream {
     let operand = operand(value);
     let (start, _) = ends(value);
-    let argument = quote_spanned!(ours().located_at(start)=> &#operand);
-    quote_spanned!(ours()=> #function(#argument))
+    let here = ours().located_at(start);
+    let function = Ident::new(function, here);
+    let runtime = located(runtime, start);
+    let argument = quote_spanned!(here=> &#operand);
+    quote_spanned!(here=> #runtime::__private::#function(#argument))
 }
 
 /// The expression as the operand of `&`.
@@ -122,6 +127,15 @@ pub(crate) fn all_of(tokens: impl ToTokens, name: TokenStream) -> TokenStream {
         token
     });
     quote!(#borrow #(#name)*)
+}
+
+/// Tokens that mean what they meant, at another place in the source.
+pub(crate) fn located(tokens: impl ToTokens, place: Span) -> TokenStream {
+    let tokens = tokens.into_token_stream().into_iter().map(|mut token| {
+        token.set_span(token.span().located_at(place));
+        token
+    });
+    tokens.collect()
 }
 
 /// The spans of the first and the last token.

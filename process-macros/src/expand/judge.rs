@@ -6,7 +6,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{ExprPath, Path};
 
-use super::capture::all_of;
+use super::capture::{all_of, located};
 use super::ours;
 use crate::model::{Judging, Model, Rules};
 use crate::pattern::Arm;
@@ -37,19 +37,19 @@ impl Judge<'_> {
 
     // Output:
     //     {
-    //         use probe::*;
-    //         match (&Return(&__out)).__process_split() {
-    //             Ok(__v) => __run.end((&&Good(__v)).__process_verdict()),
-    //             Err(__e) => __run.end((&&&&&&&Bad(__e)).__process_verdict()),
+    //         use probe::{self, *};
+    //         match (&probe::Return(&__out)).__process_split() {
+    //             Ok(__v) => __run.end((&&probe::Good(__v)).__process_verdict()),
+    //             Err(__e) => __run.end((&&&&&&&probe::Bad(__e)).__process_verdict()),
     //         }
     //     }
     fn by_type(&self) -> TokenStream {
         let Judge { runtime, returned } = self;
         quote_spanned! {ours()=> {
-            use #runtime::__private::probe::*;
-            match (&Return(#returned)).__process_split() {
-                ::core::result::Result::Ok(__v) => __run.end((&&Good(__v)).__process_verdict()),
-                ::core::result::Result::Err(__e) => __run.end((&&&&&&&Bad(__e)).__process_verdict()),
+            use #runtime::__private::probe::{self, *};
+            match (&probe::Return(#returned)).__process_split() {
+                ::core::result::Result::Ok(__v) => __run.end((&&probe::Good(__v)).__process_verdict()),
+                ::core::result::Result::Err(__e) => __run.end((&&&&&&&probe::Bad(__e)).__process_verdict()),
             }
         }}
     }
@@ -74,7 +74,7 @@ impl Judge<'_> {
     fn by_verdict(&self, verdict: &ExprPath, error_type: Option<&ExprPath>) -> TokenStream {
         let Judge { runtime, returned } = self;
         let returned = quote_spanned!(ours()=> (#returned));
-        let verdict = call(verdict, returned);
+        let verdict = fixed(verdict, call(verdict, returned), quote_spanned!(ours()=> #runtime::Verdict));
         let ending = quote_spanned!(ours()=> #runtime::__private::Ending::from_verdict(#verdict));
         let ending = match error_type {
             None => ending,
@@ -92,7 +92,7 @@ impl Judge<'_> {
     fn split(&self, good: TokenStream, bad: TokenStream) -> TokenStream {
         let Judge { runtime, returned } = self;
         quote_spanned! {ours()=>
-            match { use #runtime::__private::probe::*; (&Return(#returned)).__process_split() } {
+            match { use #runtime::__private::probe::{self, *}; (&probe::Return(#returned)).__process_split() } {
                 ::core::result::Result::Ok(__v) => #good,
                 ::core::result::Result::Err(__e) => #bad,
             }
@@ -102,7 +102,7 @@ impl Judge<'_> {
     fn good(&self, rules: &Rules) -> TokenStream {
         let runtime = self.runtime;
         let by_type = quote_spanned! {ours()=>
-            { use #runtime::__private::probe::*; (&&Good(__v)).__process_verdict() }
+            { use #runtime::__private::probe::{self, *}; (&&probe::Good(__v)).__process_verdict() }
         };
         match &rules.degraded {
             None => by_type,
@@ -118,7 +118,7 @@ impl Judge<'_> {
     fn bad(&self, rules: &Rules) -> TokenStream {
         let runtime = self.runtime;
         let by_type = quote_spanned! {ours()=>
-            { use #runtime::__private::probe::*; (&&&&&&&Bad(__e)).__process_verdict() }
+            { use #runtime::__private::probe::{self, *}; (&&&&&&&probe::Bad(__e)).__process_verdict() }
         };
         let by_type = match &rules.error_type {
             None => by_type,
@@ -153,17 +153,16 @@ impl Judge<'_> {
     }
 
     fn is_within(&self, arm: &Arm) -> TokenStream {
-        let Arm { within, pattern, guard } = arm;
+        let within = &arm.within;
         let runtime = self.runtime;
-        let guard = guard.as_ref().map(|guard| quote!(if #guard));
         // A type that no chain can hold is told at the type.
         let here = ours().located_at(within.span());
         let found = quote_spanned! {here=> {
             let __found: ::core::option::Option<&#within> =
-                { use #runtime::__private::probe::*; (&&&&Search(__e)).__process_find() };
+                { use #runtime::__private::probe::{self, *}; (&&&&probe::Search(__e)).__process_find() };
             __found
         }};
-        let head = quote_spanned!(ours()=> ::core::option::Option::Some(#pattern) #guard);
+        let head = arm.head_within(&quote_spanned!(ours()=> ::core::option::Option::Some));
         is_any(found, [head].into_iter())
     }
 
@@ -188,7 +187,18 @@ fn is_any(value: TokenStream, heads: impl Iterator<Item = TokenStream>) -> Token
 
 fn with_error_type(ending: &TokenStream, path: &ExprPath) -> TokenStream {
     let error_type = call(path, quote_spanned!(ours()=> __e));
+    let error_type = fixed(path, error_type, quote_spanned!(ours()=> &'static ::core::primitive::str));
     quote_spanned!(ours()=> #ending.error_type(#error_type))
+}
+
+/// What the function at `path` gave, of a type that is written beside it: another is told at the path alone.
+fn fixed(path: &ExprPath, value: TokenStream, ty: TokenStream) -> TokenStream {
+    let place = path.span();
+    let ty = located(ty, place);
+    quote_spanned! {ours().located_at(place)=> {
+        let __fixed: #ty = #value;
+        __fixed
+    }}
 }
 
 /// Calls the user's function; a type that does not fit is told at its path.

@@ -4,7 +4,7 @@
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Path, Type};
+use syn::{Path, ReturnType, Type};
 
 use super::judge::judge;
 use super::mentions;
@@ -17,20 +17,22 @@ use crate::tail::Tail;
 pub(crate) fn wrap(function: &Function, model: &Model) -> TokenStream {
     match &model.shape {
         Shape::Async { body, returns } => asynchronous(function, model, body, returns),
-        Shape::Sync { body, returns } => synchronous(model, &in_closure(function, body), returns),
-        Shape::ByType { body, returns } => by_type(model, &in_closure(function, body), returns),
-        Shape::Tail { tail, output } => at_tail(model, tail, output),
-        Shape::Future { body, output } => future(model, &in_closure(function, body), output),
+        Shape::Sync { body, returns } => synchronous(function, model, &in_closure(function, body), returns),
+        Shape::ByType { body, returns } => by_type(function, model, &in_closure(function, body), returns),
+        Shape::Tail { tail, output } => at_tail(function, model, tail, output),
+        Shape::Future { body, output } => future(function, model, &in_closure(function, body), output),
     }
 }
 
 fn asynchronous(function: &Function, model: &Model, body: &TokenStream, returns: &Returns) -> TokenStream {
     let mentions = mentions::in_order_of_drop(&function.owned(), body);
-    let fixed = fix_type(returns, &model.runtime);
+    let fixed = fix_type(returns, function, &model.runtime);
     let dead = quote!(#mentions #fixed);
     let place = function.braces.span.join();
     let block = after_dead_code(&dead, body, place);
-    let block = quote_spanned!(ours()=> async move #block);
+    let keyword = function.signature.asyncness.map_or(place, |keyword| keyword.span());
+    let head = quote_spanned!(keyword=> async move);
+    let block = quote!(#head #block);
     in_scope(model, &block, place, returns)
 }
 
@@ -69,31 +71,42 @@ fn in_closure(function: &Function, body: &TokenStream) -> TokenStream {
 fn after_dead_code(dead: &TokenStream, body: &TokenStream, place: Span) -> TokenStream {
     let dead = if dead.is_empty() { TokenStream::new() } else { quote_spanned!(ours()=> if false { #dead }) };
     // The body keeps a block of its own, since items that it starts with are to stay at a start.
-    let body = braced(body.clone(), place);
+    let body = braced(body.clone(), ours().located_at(place));
     braced(quote!(#dead #body), place).into_token_stream()
 }
 
-/// Braces that errors about a block as a whole point at, and lints about its style do not.
+/// Braces that errors about a block as a whole point at. Lints about its style do where `place` is the user's.
 fn braced(tokens: TokenStream, place: Span) -> Group {
     let mut block = Group::new(Delimiter::Brace, tokens);
-    block.set_span(ours().located_at(place));
+    block.set_span(place);
     block
 }
 
 /// A statement that tells the compiler what the block around it returns: an async block has no place for
 /// a type.
-fn fix_type(returns: &Returns, runtime: &Path) -> TokenStream {
+fn fix_type(returns: &Returns, function: &Function, runtime: &Path) -> TokenStream {
+    let end_of_arguments = function.signature.paren_token.span.close();
     match returns {
-        Returns::Unit => quote_spanned!(ours()=> return;),
+        // Where `-> T` would stand.
+        Returns::Unit => quote_spanned!(end_of_arguments=> return;),
         Returns::Value(ty) if matches!(**ty, Type::Infer(_)) => TokenStream::new(),
         Returns::Never | Returns::Value(_) => {
             let ty = nameable(returns);
             let value = quote_spanned!(ours()=> #runtime::__private::unreachable_value::<#ty>());
             // What was inferred from this statement is explained at the type that was written.
-            let value = braced(value, ty.span());
+            let value = written_at(ty.span(), value);
             quote_spanned!(ours()=> return #value;)
         }
     }
+}
+
+/// Tokens as if the user had written them at `place`.
+fn written_at(place: Span, tokens: TokenStream) -> TokenStream {
+    let tokens = tokens.into_iter().map(|mut token| {
+        token.set_span(place);
+        token
+    });
+    tokens.collect()
 }
 
 /// The type as it can be written within the body; nothing is a value of `Infallible`, as of `!`.
@@ -106,12 +119,16 @@ fn nameable(returns: &Returns) -> TokenStream {
 }
 
 // Output: Plain.run(__run, move || -> R BODY, |__run, __out| <judgement>)
-fn synchronous(model: &Model, body: &TokenStream, returns: &Returns) -> TokenStream {
+fn synchronous(function: &Function, model: &Model, body: &TokenStream, returns: &Returns) -> TokenStream {
     let runtime = &model.runtime;
-    let ty = nameable(returns);
+    let closure = closure_head(function);
+    let ty = match (returns, &function.signature.output) {
+        (Returns::Never, ReturnType::Type(_, never)) => never.to_token_stream(),
+        _ => nameable(returns),
+    };
     let judge = judge_closure(model, Some(returns), quote_spanned!(ours()=> _));
     let run = quote_spanned! {ours()=>
-        #runtime::__private::Plain.run(__run, move || -> #ty #body, #judge)
+        #runtime::__private::Plain.run(__run, #closure -> #ty #body, #judge)
     };
     match returns {
         Returns::Never => quote_spanned!(ours()=> match #run {}),
@@ -123,26 +140,37 @@ fn synchronous(model: &Model, body: &TokenStream, returns: &Returns) -> TokenStr
 //     let __kind = Kind::<R>::NEW;
 //     let __kind = { use probe::*; (&__kind).__process_kind() };
 //     __kind.run(__run, move || -> R BODY, |__run, __out| <judgement>)
-fn by_type(model: &Model, body: &TokenStream, returns: &Type) -> TokenStream {
+fn by_type(function: &Function, model: &Model, body: &TokenStream, returns: &Type) -> TokenStream {
     let runtime = &model.runtime;
+    let closure = closure_head(function);
     let judge = judge_closure(model, None, quote_spanned!(ours()=> _));
     quote_spanned! {ours()=>
         let __kind = #runtime::__private::probe::Kind::<#returns>::NEW;
         let __kind = { use #runtime::__private::probe::*; (&__kind).__process_kind() };
-        __kind.run(__run, move || -> #returns #body, #judge)
+        __kind.run(__run, #closure -> #returns #body, #judge)
     }
 }
 
 // Output: future(__run, __once(move || BODY), |__run, __out: &T| <judgement>)
-fn future(model: &Model, body: &TokenStream, output: &Returns) -> TokenStream {
+fn future(function: &Function, model: &Model, body: &TokenStream, output: &Returns) -> TokenStream {
     let runtime = &model.runtime;
-    let judge = judge_closure(model, Some(output), nameable(output));
+    let ty = nameable(output);
+    let closure = closure_head(function);
+    let judge = judge_closure(model, Some(output), quote_spanned!(ours()=> _));
+    let here = ours().located_at(function.braces.span.join());
+    let future = quote_spanned!(here=> __once(#closure #body));
     // A closure that is called where it stands may be taken for one that is called often, and then
     // nothing may be borrowed from what it captured.
     quote_spanned! {ours()=>
         fn __once<__F: ::core::ops::FnOnce() -> __T, __T>(body: __F) -> __T { body() }
-        #runtime::__private::future(__run, __once(move || #body), #judge)
+        #runtime::__private::future::<#ty, _>(__run, #future, #judge)
     }
+}
+
+/// What the body's closure starts with: written at the function's own start, since the compiler names no
+/// variable of what is written in another crate.
+fn closure_head(function: &Function) -> TokenStream {
+    quote_spanned!(function.signature.fn_token.span=> move ||)
 }
 
 fn judge_closure(model: &Model, returns: Option<&Returns>, ty: TokenStream) -> TokenStream {
@@ -162,9 +190,10 @@ fn judge_closure(model: &Model, returns: Option<&Returns>, ty: TokenStream) -> T
 //         <judgement>
 //         __out
 //     })
-fn at_tail(model: &Model, tail: &Tail, output: &Returns) -> TokenStream {
-    let Tail { before, keywords, block, .. } = tail;
-    let fixed = fix_type(output, &model.runtime);
+fn at_tail(function: &Function, model: &Model, tail: &Tail, output: &Returns) -> TokenStream {
+    let Tail { before, future } = tail;
+    let (keywords, block) = future.block();
+    let fixed = fix_type(output, function, &model.runtime);
     let inner = after_dead_code(&fixed, &block.stream(), block.span());
     let inner = quote_spanned!(ours()=> #(#keywords)* #inner);
     let run = in_scope(model, &inner, block.span(), output);
@@ -174,6 +203,6 @@ fn at_tail(model: &Model, tail: &Tail, output: &Returns) -> TokenStream {
             #run
         }
     };
-    let tail = tail.with_block(outer);
-    quote!(#before #tail)
+    let future = future.around(outer);
+    quote!(#before #future)
 }

@@ -189,6 +189,7 @@ pub(crate) fn open(unit: &'static Unit, observed: &Observed, outside: usize) {
 fn is_tracing(hub: &Hub) -> bool {
     hub.client().is_some_and(|client| match client.options().traces_sampling_strategy {
         TracesSamplingStrategy::FixedRate(rate) => rate > 0.0,
+        TracesSamplingStrategy::Disabled => false,
         _ => true,
     })
 }

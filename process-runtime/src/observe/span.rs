@@ -16,7 +16,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Level, callsite::Identifier};
 
-use super::{End, unharmed};
+use super::{End, caught};
 use crate::context::{Value, Values};
 use crate::definition::Definition;
 use crate::ending::Ending;
@@ -292,7 +292,7 @@ impl SpanHandle {
     /// Enters the span; the run itself, which closes it, needs no visit.
     #[inline]
     pub(crate) fn enter(&self) -> Entered<'_> {
-        unharmed(|| self.dispatch.enter(&self.id));
+        caught(|| self.dispatch.enter(&self.id));
         Entered(self)
     }
 
@@ -300,7 +300,7 @@ impl SpanHandle {
     pub(crate) fn visit(&self) -> Option<Visit<'_>> {
         let open = |users| (users & CLOSED == 0).then_some(users + 1);
         self.users.fetch_update(Ordering::AcqRel, Ordering::Acquire, open).ok()?;
-        unharmed(|| self.dispatch.enter(&self.id));
+        caught(|| self.dispatch.enter(&self.id));
         Some(Visit(self))
     }
 
@@ -376,7 +376,7 @@ pub(crate) struct Entered<'a>(&'a SpanHandle);
 impl Drop for Entered<'_> {
     #[inline]
     fn drop(&mut self) {
-        unharmed(|| self.0.dispatch.exit(&self.0.id));
+        caught(|| self.0.dispatch.exit(&self.0.id));
     }
 }
 
@@ -386,7 +386,7 @@ pub(crate) struct Visit<'a>(&'a SpanHandle);
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        unharmed(|| self.0.dispatch.exit(&self.0.id));
+        caught(|| self.0.dispatch.exit(&self.0.id));
         if self.0.users.fetch_sub(1, Ordering::AcqRel) == CLOSED + 1 {
             self.0.dispatch.try_close(self.0.id.clone());
         }

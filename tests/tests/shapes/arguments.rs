@@ -150,7 +150,7 @@ async fn raw_names_are_names() {
 #[critical_process(id = "arg_cfg", version = "1.0.0", sla = "10s", context(kept))]
 async fn conditional(
     #[cfg(any())] gone: Missing,
-    #[cfg(all())] kept: u8,
+    #[cfg(not(any()))] kept: u8,
     #[allow(unused_variables, reason = "a fixture")] ignored: u8,
     #[cfg(not(any()))] mut also: Vec<u8>,
 ) -> usize {
@@ -161,7 +161,7 @@ async fn conditional(
 }
 
 #[critical_process(id = "arg_cfg_sync", version = "1.0.0", sla = "10s")]
-fn conditional_sync(#[cfg(any())] gone: Missing, #[cfg(all())] kept: String, other: String) -> String {
+fn conditional_sync(#[cfg(any())] gone: Missing, #[cfg(not(any()))] kept: String, other: String) -> String {
     #[cfg(any())]
     return gone;
     kept + &other

@@ -40,7 +40,7 @@ async fn expects_a_lint(unused: u8) {
 }
 
 #[critical_process(id = "attr_expect_below", version = "1.0.0", sla = "10s")]
-#[expect(clippy::needless_return, unused_mut, reason = "the lint must still be about the body")]
+#[expect(unused_mut, reason = "the lint must still be about the body")]
 fn expects_a_lint_below(mut of: u8) -> u8 {
     return of;
 }

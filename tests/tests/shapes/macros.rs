@@ -152,14 +152,14 @@ async fn methods_may_come_from_a_macro_with_their_self() {
 macro_rules! judged {
     ($pattern:pat, $guard:expr, $error:ty, $path:path, $kind:path, $key:ident) => {
         #[critical_process(
-                                                    id = "mac_rules",
-                                                    version = "1.0.0",
-                                                    sla = "10s",
-                                                    rejects($pattern if $guard),
-                                                    degraded = $path,
-                                                    error_type = $kind,
-                                                    context($key, doubled = $key * 2),
-                                                )]
+                                                                            id = "mac_rules",
+                                                                            version = "1.0.0",
+                                                                            sla = "10s",
+                                                                            rejects($pattern if $guard),
+                                                                            degraded = $path,
+                                                                            error_type = $kind,
+                                                                            context($key, doubled = $key * 2),
+                                                                        )]
         async fn rules($key: u8) -> Result<u8, $error> {
             $key.checked_sub(5).ok_or(Refused($key))
         }

@@ -335,6 +335,8 @@ async fn the_runtime_is_where_the_attribute_says() {
 }
 
 mod helpers {
+    #![allow(dead_code, reason = "they are there to be in the way")]
+
     use process_runtime::critical_process;
 
     fn truncate(_: &str, _: usize) -> String {

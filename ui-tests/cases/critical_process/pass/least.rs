@@ -1,8 +1,10 @@
 use process_runtime::critical_process;
 
 #[critical_process(id = "greet", version = "1.0.0", sla = "2s")]
-macro_rules! greet {
-    () => {};
+fn greet(name: &str) -> usize {
+    name.len()
 }
 
-fn main() {}
+fn main() {
+    assert_eq!(greet("you"), 3);
+}

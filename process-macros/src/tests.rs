@@ -1,0 +1,175 @@
+//! What the attributes expand to, as snapshots that a person can read, and proof that they accept exactly
+//! what the grammars of `process-model` accept.
+
+use insta::assert_snapshot;
+use proc_macro2::TokenStream;
+use process_model::grammar;
+use process_model::{Criticality, ErrorText, Objective, Sla};
+use proptest::prelude::*;
+use quote::quote;
+
+use crate::instrument;
+use crate::keys::Kind;
+
+fn process(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    instrument(Kind::Process, attribute, item)
+}
+
+fn pretty(tokens: TokenStream) -> String {
+    let file = syn::parse2(tokens).expect("an expansion is a file of items");
+    prettyplease::unparse(&file)
+}
+
+#[test]
+fn an_async_function() {
+    assert_snapshot!(pretty(process(
+        quote!(
+            id = "greet",
+            version = "1.0.0",
+            sla = "2s",
+            context(who, length = who.len(), later(count)),
+            rejects(Error::Empty)
+        ),
+        quote! {
+            /// Greets.
+            async fn greet(who: &str) -> Result<String, Error> {
+                let greeting = greeting_for(who).await?;
+                record!(count = greeting.len());
+                Ok(greeting)
+            }
+        },
+    )));
+}
+
+#[test]
+fn a_plain_function() {
+    assert_snapshot!(pretty(process(
+        quote!(id = "place_order", version = "1.0.0", sla = "300ms", outcome = verdict),
+        quote! {
+            pub fn place(&mut self, order: Order) -> Receipt {
+                self.orders.push(order);
+                Receipt::of(&self.orders)
+            }
+        },
+    )));
+}
+
+#[test]
+fn a_method_that_async_trait_rewrote() {
+    assert_snapshot!(pretty(process(
+        quote!(id = "send", version = "1.0.0", sla = "5s"),
+        quote! {
+            fn send<'a, 'async_trait>(
+                &'a self,
+            ) -> ::core::pin::Pin<Box<dyn ::core::future::Future<Output = u8> + Send + 'async_trait>>
+            where
+                'a: 'async_trait,
+            {
+                Box::pin(async move {
+                    let __self = self;
+                    __self.port
+                })
+            }
+        },
+    )));
+}
+
+#[test]
+fn a_stage() {
+    assert_snapshot!(pretty(instrument(
+        Kind::Stage,
+        quote!(id = "rank", process = "deliberate", after("answers")),
+        quote! {
+            async fn rank() {
+                rank_all().await;
+            }
+        },
+    )));
+}
+
+#[test]
+fn a_wrong_attribute_leaves_the_function_and_tells_every_mistake() {
+    assert_snapshot!(pretty(process(
+        quote!(id = "Greet", verison = "1.0.0", sla = 120, context(wo, later(count))),
+        quote! {
+            async fn greet(who: &str) -> usize {
+                who.len()
+            }
+        },
+    )));
+}
+
+/// The mistakes that an attribute is told of.
+fn mistakes(attribute: TokenStream) -> usize {
+    let tokens = process(
+        attribute,
+        quote!(
+            fn f(argument: u8) {}
+        ),
+    );
+    let file: syn::File = syn::parse2(tokens).expect("an expansion is a file of items");
+    let is_mistake = |item: &&syn::Item| matches!(item, syn::Item::Macro(call) if call.mac.path.segments.last().is_some_and(|last| last.ident == "compile_error"));
+    file.items.iter().filter(is_mistake).count()
+}
+
+fn accepts(key: TokenStream) -> bool {
+    let complete = quote!(id = "an_id", version = "1.0.0", sla = "1s");
+    mistakes(quote!(#complete, #key)) == 0
+}
+
+/// Texts of which many are right, and most of the others nearly so.
+fn nearly(right: &'static str) -> impl Strategy<Value = String> {
+    prop_oneof![3 => right, 2 => ".{0,8}", 1 => ("[ -~]{0,3}", right).prop_map(|(a, b)| a + &b)]
+}
+
+proptest! {
+    #[test]
+    fn the_attribute_accepts_the_ids_that_the_grammar_accepts(id in nearly("[a-z][a-z0-9_]{0,70}")) {
+        let accepted = mistakes(quote!(id = #id, version = "1.0.0", sla = "1s")) == 0;
+        prop_assert_eq!(accepted, grammar::check_id(&id).is_ok());
+    }
+
+    #[test]
+    fn the_attribute_accepts_the_versions_that_the_grammar_accepts(version in nearly("[0-9]{1,3}(\\.[0-9]{1,3}){1,3}(-[a-z.]{1,3})?")) {
+        let accepted = mistakes(quote!(id = "an_id", version = #version, sla = "1s")) == 0;
+        prop_assert_eq!(accepted, grammar::check_version(&version).is_ok());
+    }
+
+    #[test]
+    fn the_attribute_accepts_the_slas_that_the_grammar_accepts(sla in nearly("[0-9]{1,6}(ms|s|m|h|d)?")) {
+        let accepted = mistakes(quote!(id = "an_id", version = "1.0.0", sla = #sla)) == 0;
+        prop_assert_eq!(accepted, Sla::parse(&sla).is_ok());
+    }
+
+    #[test]
+    fn the_attribute_accepts_the_objectives_that_the_grammar_accepts(objective in "[0-9]{1,3}(\\.[0-9]{0,8})?") {
+        let number: TokenStream = objective.parse().expect("a number");
+        prop_assert_eq!(accepts(quote!(objective = #number)), Objective::parse(&objective).is_ok());
+    }
+
+    #[test]
+    fn the_attribute_accepts_the_words_that_the_grammar_accepts(word in "critical|high|medium|low|sentry|never|everywhere|[a-z_]{2,9}") {
+        prop_assume!(syn::parse_str::<syn::Ident>(&word).is_ok());
+        let tokens: TokenStream = word.parse().expect("a word");
+        prop_assert_eq!(accepts(quote!(criticality = #tokens)), Criticality::parse(&word).is_ok());
+        prop_assert_eq!(accepts(quote!(error_text = #tokens)), ErrorText::parse(&word).is_ok());
+    }
+
+    #[test]
+    fn the_attribute_accepts_the_context_keys_that_the_grammar_accepts(key in "error|otel|code|process_(id|version|outcome)|[a-zA-Z_][a-z0-9_]{1,80}") {
+        prop_assume!(syn::parse_str::<syn::Ident>(&key).is_ok());
+        let tokens: TokenStream = key.parse().expect("a word");
+        let right = grammar::check_context_key(&key).is_ok();
+        prop_assert_eq!(accepts(quote!(context(#tokens = 1))), right);
+        prop_assert_eq!(accepts(quote!(context(later(#tokens)))), right);
+        prop_assert_eq!(accepts(quote!(context(inherit(#tokens)))), right);
+    }
+
+    #[test]
+    fn no_tokens_make_the_attribute_panic(attribute in "[a-z_=(),:;|<>.\"%?!&@#{}0-9 \\[\\]'-]{0,40}", body in "[a-z_=(),:;|<>.\"%?!&@{} -]{0,30}") {
+        if let (Ok(attribute), Ok(body)) = (attribute.parse::<TokenStream>(), body.parse::<TokenStream>()) {
+            process(attribute.clone(), quote!(fn f(argument: u8) -> Pin<Box<dyn Future<Output = u8>>> { #body }));
+            instrument(Kind::Stage, quote!(id = "an_id", #attribute), quote!(fn f() #body));
+        }
+    }
+}

@@ -1,9 +1,0 @@
-use process_runtime::critical_process;
-
-fn greet() -> u32 {
-    #[critical_process(id = "greet", version = "1.0.0", sla = "2s")]
-    let hello = || 1;
-    hello()
-}
-
-fn main() {}

@@ -1,0 +1,32 @@
+#![allow(dead_code, non_camel_case_types)]
+
+mod core {}
+mod std {}
+mod tracing {}
+
+struct Result;
+struct Option;
+struct String;
+struct str;
+
+#[allow(non_snake_case)]
+fn Ok() {}
+#[allow(non_snake_case)]
+fn Err() {}
+#[allow(non_snake_case)]
+fn Some() {}
+
+#[::process_runtime::critical_process(id = "greet", version = "1.0.0", sla = "2s", context(name))]
+fn greet(name: &'static ::core::primitive::str) -> ::core::result::Result<usize, ::core::fmt::Error> {
+    ::core::result::Result::Ok(name.len())
+}
+
+#[::process_runtime::critical_process(id = "rest", version = "1.0.0", sla = "2s")]
+async fn rest() -> Result {
+    Result
+}
+
+fn main() {
+    assert!(greet("you").is_ok());
+    drop(rest());
+}
