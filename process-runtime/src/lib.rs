@@ -21,7 +21,7 @@
 //! | `tracing` | yes | a span for each run, so any OpenTelemetry backend |
 //! | `sentry` | yes | an event for each failure, with business context |
 //! | `metrics` | yes | OpenTelemetry instruments, and trace ids on Sentry events |
-//! | `tokio` | no | [`timeout`](fn@timeout), whose stops are failures |
+//! | `tokio` | no | `timeout`, whose stops are failures |
 //! | `axum` | no | responses judged by their status |
 //! | `testing` | no | a domain of a test's own, on tokio's clock |
 //!

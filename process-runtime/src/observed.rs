@@ -114,7 +114,9 @@ impl Observed {
     }
 
     #[cfg(not(feature = "sentry"))]
-    pub(crate) fn visit_hub(&self) {}
+    pub(crate) fn visit_hub(&self) -> Option<()> {
+        None
+    }
 
     /// Whether what happens here can be sent to Sentry.
     pub(crate) fn has_hub(&self) -> bool {

@@ -99,7 +99,7 @@ async fn scheduled(seed: u64, depth: u64, elsewhere: Sender<Job>) -> Result<(), 
             }
             1 => {
                 let (left, right) = (child(&mut random), child(&mut random));
-                futures::join!(left, right);
+                let _ = futures::join!(left, right);
             }
             2 => {
                 let (left, right) = (child(&mut random), child(&mut random));
