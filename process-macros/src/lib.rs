@@ -114,7 +114,8 @@ use crate::keys::Kind;
 /// future is first polled. An `async fn` begins at its first poll as well, a plain function at its call.
 ///
 /// The body is as it was: its types, its borrows, the order in which arguments are dropped, whether the
-/// future is `Send`. A plain function with `#[track_caller]` sees this attribute as its caller.
+/// future is `Send`. Only arguments that it does not name are dropped after all others, and after the run
+/// (`_`, an unused one; a name such as `_guard` keeps its place). A plain function with `#[track_caller]` sees this attribute as its caller.
 ///
 /// # What cannot be wrapped
 ///
@@ -122,6 +123,10 @@ use crate::keys::Kind;
 /// body, anything that is no function, a second `critical_process` or `stage` on one function, and a return
 /// type with a future inside of another type (`Option<Pin<Box<dyn Future<…>>>>`), whose run would end before
 /// the future has begun.
+///
+/// A closure that is returned as `impl Fn…` takes the types of its arguments from the signature only in a
+/// plain function that returns it alone, where the bounds name no lifetime and no generic parameter.
+/// Elsewhere (an `async fn`, `Result<impl Fn…, E>`) write them: `move |value: &i32| …`.
 ///
 /// # Errors
 ///

@@ -1,9 +1,10 @@
 //! The patterns of `rejects(…)` and `fails(…)`. A bare name or `_` is refused: it matches everything, which
 //! is what a mistyped variant would do.
 
-use proc_macro2::{Group, TokenStream};
-use quote::{ToTokens, quote};
+use proc_macro2::{Group, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::ParseStream;
+use syn::spanned::Spanned;
 use syn::{Expr, Lit, Pat, PatLit, Result, Token, Type};
 
 use crate::entries;
@@ -47,12 +48,20 @@ fn with_guard(pattern: TokenStream, guard: Option<&Expr>) -> TokenStream {
     }
 }
 
-// Input:  "empty" | Error::Long
-// Output: &"empty" | Error::Long
-/// A pattern looks through references by itself, but for a text, which is a reference of its own.
+// Input:  "empty" | (StatusCode::CONFLICT) | Error::Long(_)
+// Output: &"empty" | (&StatusCode::CONFLICT) | Error::Long(_)
+/// A pattern looks through references by itself, but for a text, which is a reference of its own, and for a
+/// constant, which cannot be told from a variant.
 fn of_reference(pattern: &Pat) -> TokenStream {
     match pattern {
-        Pat::Lit(PatLit { lit: Lit::Str(_) | Lit::ByteStr(_) | Lit::CStr(_), .. }) => quote!(&#pattern),
+        Pat::Lit(PatLit { lit: Lit::Str(_) | Lit::ByteStr(_) | Lit::CStr(_), .. }) | Pat::Path(_) => {
+            let reference = quote_spanned!(Span::mixed_site().located_at(pattern.span())=> &);
+            quote!(#reference #pattern)
+        }
+        Pat::Paren(paren) => {
+            let within = of_reference(&paren.pat);
+            quote!((#within))
+        }
         Pat::Or(or) => {
             let cases = or.cases.iter().map(of_reference);
             quote!(#(#cases)|*)

@@ -1,9 +1,11 @@
 //! What a return type says by its tokens alone: unit, never, a future, an open type. Types are decided on
 //! by the compiler; what stands here only saves it work, or is nowhere else to be had.
 
+use proc_macro2::{Ident, TokenStream};
+use quote::ToTokens;
 use syn::{
-    AssocType, GenericArgument, GenericParam, Generics, PathArguments, ReturnType, Type, TypeParamBound,
-    TypePath, parse_quote,
+    AssocType, GenericArgument, GenericParam, Generics, PathArguments, ReturnType, Signature, Type,
+    TypeParamBound, TypePath, parse_quote,
 };
 
 use crate::words;
@@ -163,6 +165,33 @@ pub(crate) fn hidden_future(ty: &Type) -> Option<Type> {
         parts(ty).into_iter().find_map(search)
     }
     if words::find(ty, "Future").is_some() { search(&mut ty.clone()) } else { None }
+}
+
+// Input:  fn f(by: i32) -> impl Fn(&i32) -> i32
+// Output: Fn(&i32) -> i32
+/// The bounds that say what a returned closure takes and gives, where an item within the body can repeat
+/// them: where they name no parameter of the function, nor of what is around it.
+pub(crate) fn closure_bounds(signature: &Signature) -> Option<TokenStream> {
+    let ReturnType::Type(_, ty) = &signature.output else {
+        return None;
+    };
+    let Type::ImplTrait(opaque) = bare(ty) else {
+        return None;
+    };
+    let bounds = opaque.bounds.to_token_stream();
+    let words = words::words(&bounds);
+    let is_closure = words.iter().any(|word| word == "Fn" || word == "FnMut" || word == "FnOnce");
+    let has_parameter = words.iter().any(|word| may_be_parameter(word, &signature.generics));
+    let has_lifetime = bounds.to_string().replace("'static", "").contains('\'');
+    (is_closure && !has_parameter && !has_lifetime).then_some(bounds)
+}
+
+/// The parameters of an `impl` around the function cannot be seen: capitals alone (`T`, `N`) are taken for them.
+fn may_be_parameter(word: &Ident, generics: &Generics) -> bool {
+    let is_capitals = !word.to_string().contains(char::is_lowercase);
+    let is_own = generics.type_params().any(|param| param.ident == *word)
+        || generics.const_params().any(|param| param.ident == *word);
+    is_capitals || is_own || word == "Self" || word == "impl" || word == "use"
 }
 
 /// Whether only the caller knows the type: a generic parameter, or an associated type.

@@ -8,6 +8,7 @@ use crate::keys::Kind;
 use crate::model::Shape;
 use crate::returns::{self, Returns};
 use crate::tail::Tail;
+use crate::words;
 
 /// Finds the shape of a function; `None` where it has none, which is told.
 pub(crate) fn find(signature: &Signature, body: &TokenStream, kind: Kind, errors: &Errors) -> Option<Shape> {
@@ -57,8 +58,9 @@ fn of_future(body: TokenStream, output: Returns) -> Shape {
 
 fn of_boxed_future(body: TokenStream, output: Returns, written: &Type) -> Shape {
     match Tail::of(body.clone()) {
-        Some(tail) => Shape::Tail { tail, output },
-        None => {
+        // A macro may return by itself, and what it returns is a run as well.
+        Some(tail) if !words::calls_a_macro(&tail.before) => Shape::Tail { tail, output },
+        _ => {
             let returns = written.clone();
             Shape::ByType { body, returns }
         }

@@ -3,6 +3,7 @@
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
+use syn::ext::IdentExt;
 
 /// Every word, in order.
 pub(crate) fn words(tokens: impl ToTokens) -> Vec<Ident> {
@@ -23,4 +24,34 @@ pub(crate) fn words(tokens: impl ToTokens) -> Vec<Ident> {
 /// The first place of a word.
 pub(crate) fn find(tokens: impl ToTokens, word: &str) -> Option<Ident> {
     words(tokens).into_iter().find(|found| found == word)
+}
+
+/// Whether a macro is called: `name!(…)`. A negated group after a keyword is taken for one.
+pub(crate) fn calls_a_macro(tokens: &TokenStream) -> bool {
+    let tokens = Vec::from_iter(tokens.clone());
+    let is_call = |window: &[TokenTree]| match window {
+        [TokenTree::Ident(_), TokenTree::Punct(mark), TokenTree::Group(_)] => mark.as_char() == '!',
+        _ => false,
+    };
+    let is_within = |token: &TokenTree| match token {
+        TokenTree::Group(group) => calls_a_macro(&group.stream()),
+        _ => false,
+    };
+    tokens.windows(3).any(is_call) || tokens.iter().any(is_within)
+}
+
+// Input:  "{name:?} and {other}"
+// Output: true for `name` and `other`
+/// Whether a format string names a variable.
+pub(crate) fn formats(tokens: &TokenStream, name: &Ident) -> bool {
+    let opening = format!("{{{}", name.unraw());
+    let is_named = |text: String| {
+        let mut ends = text.match_indices(&opening).map(|(at, _)| &text[at + opening.len()..]);
+        ends.any(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_'))
+    };
+    tokens.clone().into_iter().any(|token| match token {
+        TokenTree::Literal(literal) => is_named(literal.to_string()),
+        TokenTree::Group(group) => formats(&group.stream(), name),
+        TokenTree::Ident(_) | TokenTree::Punct(_) => false,
+    })
 }

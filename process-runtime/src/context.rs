@@ -29,7 +29,7 @@ pub enum Value {
     /// A fraction.
     F64(f64),
     /// Anything else, as text.
-    Text(Arc<str>),
+    Text(Box<str>),
 }
 
 impl fmt::Display for Value {

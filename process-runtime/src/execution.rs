@@ -224,7 +224,7 @@ enum Visit {
 
 fn inside<R>(observed: &Arc<Observed>, visit: Visit, f: impl FnOnce() -> R) -> R {
     #[cfg(feature = "sentry")]
-    let outside = (visit == Visit::First && observe::sentry::is_active()).then(observe::sentry::current_hub);
+    let outside = if visit == Visit::First { observe::sentry::Outside::current() } else { None };
     #[cfg(feature = "tracing")]
     let _span = observed.span.as_ref().map(|span| span.enter());
     #[cfg(feature = "sentry")]

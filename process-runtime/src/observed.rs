@@ -96,6 +96,15 @@ impl Observed {
         Some(run)
     }
 
+    /// Whether it has a span of its own.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn has_span(&self) -> bool {
+        #[cfg(feature = "tracing")]
+        return self.span.is_some();
+        #[cfg(not(feature = "tracing"))]
+        false
+    }
+
     /// Enters this run's span, while it is open.
     #[cfg(feature = "tracing")]
     pub(crate) fn visit_span(&self) -> Option<crate::observe::span::Visit<'_>> {

@@ -33,10 +33,10 @@ macro_rules! record {
         $($crate::record!($($rest)*);)?
     }};
     ($name:ident = $value:expr $(, $($rest:tt)*)?) => {{
-        DeclaredLater::$name.record(|| {
-            use $crate::__private::probe::*;
-            match &$value {
-                value => (&&&CaptureKind(value)).__process_capture().__process_value(value),
+        DeclaredLater::$name.record(|| match &$value {
+            value => {
+                use $crate::__private::probe::{self, *};
+                (&&&probe::CaptureKind(value)).__process_capture().__process_value(value)
             }
         });
         $($crate::record!($($rest)*);)?

@@ -14,7 +14,7 @@ const HELPERS: [&str; 3] = ["truncate", "mask", "hash"];
 // Input:  context(who, n = who.len())
 // Output:
 //     let mut __run = Run::new(&__PROCESS);
-//     __run.capture(&mut |__cx| { __cx.put("who", …); __cx.put("n", …); });
+//     Run::capture(&mut __run, &mut |__cx| { __cx.put("who", …); __cx.put("n", …); });
 pub(crate) fn start(model: &Model) -> TokenStream {
     let runtime = &model.runtime;
     let run = quote_spanned! {ours()=>
@@ -28,7 +28,10 @@ pub(crate) fn start(model: &Model) -> TokenStream {
     let puts = quote!(#(#puts)*);
     quote_spanned! {ours()=>
         #run
-        __run.capture(&mut |__cx: &mut #runtime::__private::Capture| { #helpers #puts });
+        #runtime::__private::Run::capture(
+            &mut __run,
+            &mut |__cx: &mut #runtime::__private::Capture| { #helpers #puts },
+        );
     }
 }
 

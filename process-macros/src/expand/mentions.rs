@@ -1,30 +1,29 @@
 //! Mentions of the arguments, for the order in which they are dropped. They are dead code.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::ours;
 use crate::function::Binding;
-use crate::words::words;
+use crate::words::{self, words};
 
-// Input:  async fn f(lock: Guard, unused: u8, sender: Sender) { sender.send(lock.value()) }
-// Output: let _ = &sender; let _ = &lock;
+// Input:  async fn f(lock: Guard, unused: u8, sender: Sender, _kept: Guard) { sender.send(lock.value()) }
+// Output: let _ = &_kept; let _ = &sender; let _ = &lock;
 /// A function drops its arguments from the last to the first, and a block those that it captured in the
-/// order of their first mention. What the body does not name is left alone, so that the compiler still
-/// warns of it.
+/// order of their first mention, each as a whole. What the body does not name is left alone, so that the
+/// compiler still warns of it; it never warns of a name that starts with `_`.
 pub(crate) fn in_order_of_drop(owned: &[Binding], body: &TokenStream) -> TokenStream {
-    if owned.len() < 2 {
-        return TokenStream::new();
-    }
     let words = words(body);
-    let named = owned.iter().filter(|binding| words.contains(&binding.name));
-    let named: Vec<_> = named.collect();
-    if named.len() < 2 {
-        return TokenStream::new();
-    }
-    let mentions = named.into_iter().rev().map(|Binding { name, cfgs }| {
-        let borrow = quote_spanned!(ours()=> let _ = &#name;);
-        quote!(#(#cfgs)* #borrow)
-    });
-    mentions.collect()
+    let is_named = |name: &Ident| {
+        words.contains(name) || name.to_string().starts_with('_') || words::formats(body, name)
+    };
+    let named = owned.iter().filter(|binding| is_named(&binding.name));
+    named.rev().map(mention).collect()
+}
+
+fn mention(Binding { name, cfgs }: &Binding) -> TokenStream {
+    let is_underscored = name.to_string().starts_with('_');
+    let allow = is_underscored.then(|| quote_spanned!(ours()=> #[allow(clippy::used_underscore_binding)]));
+    let borrow = quote_spanned!(ours()=> #allow let _ = &#name;);
+    quote!(#(#cfgs)* #borrow)
 }

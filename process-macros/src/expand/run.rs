@@ -6,12 +6,13 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Path, ReturnType, Type};
 
+use super::capture::located;
 use super::judge::judge;
 use super::mentions;
 use super::ours;
 use crate::function::Function;
 use crate::model::{Model, Shape};
-use crate::returns::Returns;
+use crate::returns::{self, Returns};
 use crate::tail::Tail;
 
 pub(crate) fn wrap(function: &Function, model: &Model) -> TokenStream {
@@ -38,18 +39,23 @@ fn asynchronous(function: &Function, model: &Model, body: &TokenStream, returns:
 
 // Input:  an async block
 // Output:
-//     let __out = __run.scope(<block>).await;
+//     let __out = Run::scope(&mut __run, <block>).await;
+//     let __run = &mut __run;
 //     <judgement>
 //     __out
+/// A method of the user's for every type that takes `self` would be preferred to ours on a `Run`, and is not
+/// on a reference to one.
 fn in_scope(model: &Model, block: &TokenStream, place: Span, returns: &Returns) -> TokenStream {
     // Errors about what is borrowed for how long are told where the value passes: at the body.
     let here = ours().located_at(place);
-    let run = quote_spanned!(here=> __run.scope(#block).await);
+    let runtime = located(&model.runtime, place);
+    let run = quote_spanned!(here=> #runtime::__private::Run::scope(&mut __run, #block).await);
     let judge = judge(model, quote_spanned!(ours()=> &__out), Some(returns));
     match returns {
         Returns::Never => quote_spanned!(here=> match #run {}),
         _ => quote_spanned! {here=>
             let __out = #run;
+            let __run = &mut __run;
             #judge
             __out
         },
@@ -126,14 +132,26 @@ fn synchronous(function: &Function, model: &Model, body: &TokenStream, returns: 
         (Returns::Never, ReturnType::Type(_, never)) => never.to_token_stream(),
         _ => nameable(returns),
     };
+    let body = typed(function, quote_spanned!(ours()=> #closure -> #ty #body));
     let judge = judge_closure(model, Some(returns), quote_spanned!(ours()=> _));
-    let run = quote_spanned! {ours()=>
-        #runtime::__private::Plain.run(__run, #closure -> #ty #body, #judge)
-    };
+    let run = quote_spanned!(ours()=> #runtime::__private::Plain.run(__run, #body, #judge));
     match returns {
         Returns::Never => quote_spanned!(ours()=> match #run {}),
         _ => run,
     }
+}
+
+// Input:  the body's closure in a function that returns `impl Fn(&u8) -> u8`
+// Output: { fn __typed<__F: FnOnce() -> __T, __T: Fn(&u8) -> u8>(body: __F) -> __F { body } __typed(CLOSURE) }
+/// A closure that the body returns takes its types from the signature.
+fn typed(function: &Function, body: TokenStream) -> TokenStream {
+    let Some(bounds) = returns::closure_bounds(&function.signature) else {
+        return body;
+    };
+    quote_spanned! {ours()=> {
+        fn __typed<__F: ::core::ops::FnOnce() -> __T, __T: #bounds>(body: __F) -> __F { body }
+        __typed(#body)
+    }}
 }
 
 // Output:
@@ -186,7 +204,8 @@ fn judge_closure(model: &Model, returns: Option<&Returns>, ty: TokenStream) -> T
 //     STATEMENTS
 //     Box::pin(async move {
 //         let mut __run = __run;
-//         let __out = __run.scope(async move { <fixes the type> BODY }).await;
+//         let __out = Run::scope(&mut __run, async move { <fixes the type> BODY }).await;
+//         let __run = &mut __run;
 //         <judgement>
 //         __out
 //     })

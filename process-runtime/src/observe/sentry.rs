@@ -17,7 +17,7 @@ use sentry_core::protocol::{
 };
 use sentry_core::types::Uuid;
 use sentry_core::{
-    ClientOptions, Hub, HubSwitchGuard, TracesSamplingStrategy, TransactionContext, TransactionOrSpan,
+    Client, ClientOptions, Hub, HubSwitchGuard, TracesSamplingStrategy, TransactionContext, TransactionOrSpan,
 };
 
 use super::End;
@@ -160,24 +160,30 @@ impl Link {
     }
 }
 
-/// The hub that is current outside of a run's span, to tell whether entering the span changed it.
-pub(crate) fn current_hub() -> usize {
-    Arc::as_ptr(&Hub::current()).addr()
+/// What is current outside of a run's span.
+#[derive(Debug)]
+pub(crate) struct Outside {
+    hub: Arc<Hub>,
+    client: Arc<Client>,
 }
 
-/// Opens what a run needs, at its first poll and inside of its span. `outside` is the hub outside of it:
-/// where `sentry-tracing` is installed, the span has brought a hub of its own, and transactions are left to
-/// it.
-pub(crate) fn open(unit: &'static Unit, observed: &Observed, outside: usize) {
-    let link = &observed.sentry;
-    let current = Hub::current();
-    let traced_elsewhere = Arc::as_ptr(&current).addr() != outside;
-    if !link.has_hub() {
-        let _ = link.hub.set(Arc::new(Hub::new_from_top(current)));
+impl Outside {
+    /// `None` where no client would take an event.
+    pub(crate) fn current() -> Option<Outside> {
+        let hub = Hub::current();
+        let client = hub.client().filter(|client| client.is_enabled())?;
+        Some(Outside { hub, client })
     }
-    if let (false, Some(hub)) = (traced_elsewhere, link.hub.get())
-        && is_tracing(hub)
-    {
+}
+
+/// Opens what a run needs, at its first poll and inside of its span. Where `sentry-tracing` is installed, the
+/// span has brought a hub of its own, and transactions are left to it.
+pub(crate) fn open(unit: &'static Unit, observed: &Observed, outside: Outside) {
+    let link = &observed.sentry;
+    let current = if observed.has_span() { Hub::current() } else { Arc::clone(&outside.hub) };
+    let traced_elsewhere = !Arc::ptr_eq(&current, &outside.hub);
+    let hub = link.hub.get_or_init(|| Arc::new(Hub::new_from_top(current)));
+    if !traced_elsewhere && is_tracing(&outside.client) {
         let span = start_span(unit, observed, hub);
         for (name, value) in observed.values.iter() {
             span.set_tag(name, value);
@@ -186,12 +192,12 @@ pub(crate) fn open(unit: &'static Unit, observed: &Observed, outside: usize) {
     }
 }
 
-fn is_tracing(hub: &Hub) -> bool {
-    hub.client().is_some_and(|client| match client.options().traces_sampling_strategy {
+fn is_tracing(client: &Client) -> bool {
+    match client.options().traces_sampling_strategy {
         TracesSamplingStrategy::FixedRate(rate) => rate > 0.0,
         TracesSamplingStrategy::Disabled => false,
         _ => true,
-    })
+    }
 }
 
 /// A child of the run around this one, or of a transaction that the application started, or a transaction.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use process_model::ErrorText;
 use tracing::callsite::{self, Callsite};
 use tracing::dispatcher::{self, Dispatch};
-use tracing::field::{FieldSet, Value as Field};
+use tracing::field::{FieldSet, Value as Recorded};
 use tracing::level_filters::LevelFilter;
 use tracing::metadata::{Kind, Metadata};
 use tracing::span::{Attributes, Id, Record};
@@ -18,7 +18,6 @@ use tracing::{Level, callsite::Identifier};
 
 use super::{End, caught};
 use crate::context::{Value, Values};
-use crate::definition::Definition;
 use crate::ending::Ending;
 use crate::unit::Unit;
 
@@ -62,6 +61,10 @@ const MESSAGE: usize = 12;
 pub(crate) struct SpanSite {
     metadata: &'static Metadata<'static>,
     callsite: &'static RuntimeCallsite,
+    names: &'static [&'static str],
+    /// What every span of the unit says, with its place among the fields.
+    texts: Vec<(usize, &'static str)>,
+    line: i64,
 }
 
 struct RuntimeCallsite {
@@ -102,6 +105,7 @@ impl SpanSite {
             interest: AtomicU8::new(SOMETIMES),
         }));
         let common = unit.definition.common();
+        let names: &'static [&'static str] = fields(unit).leak();
         let metadata = callsite.metadata.get_or_init(|| {
             Metadata::new(
                 unit.name,
@@ -110,12 +114,12 @@ impl SpanSite {
                 Some(&common.file),
                 Some(common.line),
                 Some(&common.handler),
-                FieldSet::new(fields(unit).leak(), Identifier(callsite)),
+                FieldSet::new(names, Identifier(callsite)),
                 Kind::SPAN,
             )
         });
         callsite::register(callsite);
-        SpanSite { metadata, callsite }
+        SpanSite { metadata, callsite, names, texts: texts(unit), line: common.line.into() }
     }
 
     fn is_enabled(&self) -> bool {
@@ -127,10 +131,22 @@ impl SpanSite {
     }
 
     /// Where a context name stands among the fields.
-    fn field(&self, name: &str) -> Option<usize> {
-        let names = self.metadata.fields().iter().enumerate().skip(FIXED.len());
-        names.map(|(at, field)| (at, field.name())).find(|(_, known)| *known == name).map(|(at, _)| at)
+    fn place(&self, name: &str) -> Option<usize> {
+        let context = self.names[FIXED.len()..].iter().position(|known| *known == name)?;
+        Some(FIXED.len() + context)
     }
+}
+
+/// What every span of the unit says, with its place among the fields.
+fn texts(unit: &'static Unit) -> Vec<(usize, &'static str)> {
+    let common = unit.definition.common();
+    let mut texts = vec![(FUNCTION, common.handler.as_str()), (FILE, common.file.as_str())];
+    if let Some(process) = unit.process {
+        let criticality = process.criticality().as_str();
+        texts.extend([(ID, process.id()), (VERSION, process.version()), (CRITICALITY, criticality)]);
+    }
+    texts.extend(unit.stage().map(|stage| (STAGE, stage.id())));
+    texts
 }
 
 /// The fixed fields, the unit's own context, then every other name, as far as there is room.
@@ -179,31 +195,20 @@ pub(crate) fn open(unit: &'static Unit, values: &Values) -> Option<SpanHandle> {
     if !site.is_enabled() {
         return None;
     }
+    let mut all: [Option<&dyn Recorded>; FIELDS] = [None; FIELDS];
+    all[LINE] = Some(&site.line);
+    for (place, text) in &site.texts {
+        all[*place] = Some(text);
+    }
+    for (name, value) in values.iter() {
+        if let Some(place) = site.place(name) {
+            all[place] = Some(as_recorded(value));
+        }
+    }
     dispatcher::get_default(|dispatch| {
-        let line = i64::from(unit.definition.common().line);
-        with_fields(site, |fields| {
-            let common = unit.definition.common();
-            if let Some(process) = unit.process {
-                fields.text(ID, process.id());
-                fields.text(VERSION, process.version());
-                fields.text(CRITICALITY, process.criticality().as_str());
-            }
-            if let Definition::Stage(stage) = unit.definition {
-                fields.text(STAGE, stage.id());
-            }
-            fields.text(FUNCTION, &common.handler);
-            fields.text(FILE, &common.file);
-            for (name, value) in values.iter() {
-                if let Some(at) = site.field(name) {
-                    fields.value(at, value);
-                }
-            }
-            fields.set(LINE, &line, |values| {
-                let values = site.metadata.fields().value_set_all(values);
-                let id = dispatch.new_span(&Attributes::new(site.metadata, &values));
-                Some(SpanHandle { dispatch: dispatch.clone(), id, users: AtomicU32::new(0) })
-            })
-        })
+        let values = site.metadata.fields().value_set_all(&all[..site.names.len()]);
+        let id = dispatch.new_span(&Attributes::new(site.metadata, &values));
+        Some(SpanHandle { dispatch: dispatch.clone(), id, users: AtomicU32::new(0) })
     })
 }
 
@@ -227,53 +232,13 @@ pub(crate) fn problem() -> Option<String> {
     })
 }
 
-/// The values of one span, in the order of its fields.
-struct Fields<'a> {
-    texts: [Option<&'a str>; FIELDS],
-    others: [Option<&'a Value>; FIELDS],
-    used: usize,
-}
-
-fn with_fields<'a, R>(site: &SpanSite, f: impl FnOnce(&mut Fields<'a>) -> R) -> R {
-    f(&mut Fields { texts: [None; FIELDS], others: [None; FIELDS], used: site.metadata.fields().len() })
-}
-
-impl<'a> Fields<'a> {
-    fn text(&mut self, at: usize, text: &'a str) {
-        self.texts[at] = Some(text);
-    }
-
-    fn value(&mut self, at: usize, value: &'a Value) {
-        match value {
-            Value::Text(text) => self.texts[at] = Some(text),
-            other => self.others[at] = Some(other),
-        }
-    }
-
-    /// Sets one more field, and hands all of them over as `tracing` wants them.
-    fn set<R>(&self, at: usize, value: &dyn Field, f: impl FnOnce(&[Option<&dyn Field>]) -> R) -> R {
-        let mut all: [Option<&dyn Field>; FIELDS] = [None; FIELDS];
-        for (field, text) in all.iter_mut().zip(&self.texts[..self.used]) {
-            *field = text.as_ref().map(|text| text as &dyn Field);
-        }
-        for (field, other) in all.iter_mut().zip(&self.others[..self.used]) {
-            if let Some(other) = other {
-                *field = Some(as_field(other));
-            }
-        }
-        all[at] = Some(value);
-        f(&all[..self.used])
-    }
-}
-
-fn as_field(value: &Value) -> &dyn Field {
+fn as_recorded(value: &Value) -> &dyn Recorded {
     match value {
         Value::Bool(value) => value,
         Value::I64(value) => value,
         Value::U64(value) => value,
         Value::F64(value) => value,
-        // Texts are kept apart: a `&str` needs a place to be borrowed from.
-        Value::Text(_) => &tracing::field::Empty,
+        Value::Text(value) => value,
     }
 }
 
@@ -314,40 +279,38 @@ impl SpanHandle {
     /// Adds a context value.
     pub(crate) fn record_value(&self, unit: &'static Unit, name: &str, value: &Value) {
         let site = site(unit);
-        let Some(at) = site.field(name) else { return };
-        match value {
-            Value::Text(text) => self.record(site, at, &&**text),
-            other => self.record(site, at, as_field(other)),
+        if let Some(place) = site.place(name) {
+            self.record(site, [(place, Some(as_recorded(value)))]);
         }
-    }
-
-    fn record(&self, site: &SpanSite, at: usize, value: &dyn Field) {
-        with_fields(site, |fields| fields.set(at, value, |values| self.record_all(site, values)));
-    }
-
-    fn record_all(&self, site: &SpanSite, values: &[Option<&dyn Field>]) {
-        let values = site.metadata.fields().value_set_all(values);
-        self.dispatch.record(&self.id, &Record::new(&values));
     }
 
     /// Adds how the run ended.
     pub(crate) fn ended(&self, unit: &'static Unit, ending: &Ending<'_>, end: &End) {
-        let site = site(unit);
         let everywhere = unit.definition.common().error_text == ErrorText::Everywhere;
         let message = ending.fault.filter(|_| everywhere).and_then(|fault| fault.error.text());
-        with_fields(site, |fields| {
-            fields.text(OUTCOME, end.outcome.as_str());
-            if let Some(error_type) = end.error_type {
-                fields.text(ERROR_TYPE, error_type);
-            }
-            if end.outcome.is_error() {
-                fields.text(STATUS, "ERROR");
-            }
-            if let Some(message) = &message {
-                fields.text(MESSAGE, message);
-            }
-            fields.set(LATE, &end.late, |values| self.record_all(site, values));
-        });
+        let outcome = end.outcome.as_str();
+        let site = site(unit);
+        if ending.fault.is_none() {
+            return self.record(site, [(OUTCOME, Some(&outcome)), (LATE, Some(&end.late))]);
+        }
+        let status = end.outcome.is_error().then_some("ERROR");
+        let values: [(usize, Option<&dyn Recorded>); 5] = [
+            (OUTCOME, Some(&outcome)),
+            (LATE, Some(&end.late)),
+            (ERROR_TYPE, end.error_type.as_ref().map(|kind| kind as &dyn Recorded)),
+            (STATUS, status.as_ref().map(|status| status as &dyn Recorded)),
+            (MESSAGE, message.as_ref().map(|message| message as &dyn Recorded)),
+        ];
+        self.record(site, values);
+    }
+
+    fn record<const N: usize>(&self, site: &SpanSite, values: [(usize, Option<&dyn Recorded>); N]) {
+        let mut all: [Option<&dyn Recorded>; FIELDS] = [None; FIELDS];
+        for (place, value) in values {
+            all[place] = value;
+        }
+        let values = site.metadata.fields().value_set_all(&all[..site.names.len()]);
+        self.dispatch.record(&self.id, &Record::new(&values));
     }
 
     /// Tells that the run is past its SLA and still running.

@@ -70,7 +70,6 @@ mod asynchronous {
             tokio::task::yield_now().await;
             n.write("end");
         }
-        #[cfg(any())]
         "drop_async_unused" unused(a: Noted, _: Noted, b: Noted, _c: Noted, n: Notes) {
             let _ = &b;
             tokio::task::yield_now().await;
@@ -82,7 +81,6 @@ mod asynchronous {
             let _ = (&a, &c);
             n.write("end");
         }
-        #[cfg(any())]
         "drop_async_formatted" formatted(a: Noted, b: Noted, c: Noted, n: Notes) {
             n.write(if format!("{a:?}{b:?}{c:?}").is_empty() { "" } else { "formatted" });
             tokio::task::yield_now().await;
@@ -142,12 +140,10 @@ mod synchronous {
             let _ = (&c, &a, &b);
             n.write("end");
         }
-        #[cfg(any())]
         "drop_sync_unused" unused(a: Noted, _: Noted, b: Noted, _c: Noted, n: Notes) {
             let _ = &b;
             n.write("end");
         }
-        #[cfg(any())]
         "drop_sync_formatted" formatted(a: Noted, b: Noted, c: Noted, n: Notes) {
             n.write(if format!("{a:?}{b:?}{c:?}").is_empty() { "" } else { "formatted" });
         }
@@ -247,13 +243,11 @@ mod methods {
             n.write("end");
         }
 
-        #[cfg(any())]
         pub(super) fn bare_field(self, n: &Notes) {
             let _ = &self.right;
             n.write("end");
         }
 
-        #[cfg(any())]
         #[critical_process(id = "drop_self_field", version = "1.0.0", sla = "10s")]
         pub(super) fn annotated_field(self, n: &Notes) {
             let _ = &self.right;
@@ -327,7 +321,6 @@ async fn what_a_body_uses_is_dropped_inside_of_the_run() {
     trial.saw(&[("drop_closes", Success), ("drop_closes", Success), ("drop_inside_sync", Success)]);
 }
 
-#[cfg(any())]
 mod orders {
     use super::*;
 

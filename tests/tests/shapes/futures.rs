@@ -291,7 +291,6 @@ async fn a_panic_inside_of_a_returned_future_is_the_runs() {
     trial.saw(&[("fut_never", Panic), ("fut_box_never", Panic)]);
 }
 
-#[cfg(any())]
 mod hidden_returns {
     use super::*;
 

@@ -308,7 +308,6 @@ async fn an_error_of_a_generic_type_needs_no_more_bounds_than_it_has() {
     assert_eq!(ran("gen_retry", Failure, retry(attempt)).await, Err(std::fmt::Error));
 }
 
-#[cfg(any())]
 mod opaque_closures {
     use super::*;
 
@@ -324,13 +323,24 @@ mod opaque_closures {
 
     #[critical_process(id = "impl_closure_async", version = "1.0.0", sla = "10s")]
     async fn impl_closure_async(by: i32) -> impl Fn(&i32) -> i32 {
-        move |value| *value + by
+        move |value: &i32| *value + by
+    }
+
+    struct Scale<T>(T);
+
+    impl<T: Copy + std::ops::Mul<Output = T>> Scale<T> {
+        #[critical_process(id = "impl_closure_generic", version = "1.0.0", sla = "10s")]
+        fn impl_closure_of_a_parameter(&self) -> impl Fn(&T) -> T + use<'_, T> {
+            |value: &T| *value * self.0
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_closure_that_is_returned_opaquely_takes_its_types_from_the_signature() {
         assert_eq!(called("impl_closure", Success, || impl_closure(1))(&2), 3);
         assert_eq!(called("impl_closure_borrowed", Success, impl_closure_that_borrows)(" a "), "a");
+        let scale = Scale(2);
+        assert_eq!(called("impl_closure_generic", Success, || scale.impl_closure_of_a_parameter())(&3), 6);
         assert_eq!(ran("impl_closure_async", Success, impl_closure_async(1)).await(&2), 3);
     }
 }

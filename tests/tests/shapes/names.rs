@@ -1,6 +1,6 @@
 //! Names that a user may give to modules, types and values, and that an expansion must not meet.
 
-use process_runtime::Outcome::{Cancelled, Failure, Success};
+use process_runtime::Outcome::{Cancelled, Failure, Rejected, Success};
 
 use super::trial::{Trial, called, ran};
 
@@ -187,6 +187,14 @@ mod shadowed_types {
         process_runtime::record!(of = "a", of = %1, of = ?2);
         1
     }
+
+    pub(super) struct CaptureKind(u8);
+
+    #[critical_process(id = "name_captured_probe", version = "1.0.0", sla = "10s", context(later(of)))]
+    pub(super) async fn recorded_of_a_probe() -> u8 {
+        process_runtime::record!(of = CaptureKind(3).0);
+        1
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,6 +217,8 @@ async fn types_may_be_called_like_those_of_the_prelude() {
     trial.saw(&[("name_probes.name_stage", Success)]);
     assert_eq!(trial.run(types::recorded()).await, 1);
     assert_eq!(trial.context(), [("of", "2".to_owned())]);
+    assert_eq!(trial.run(types::recorded_of_a_probe()).await, 1);
+    assert_eq!(trial.context(), [("of", "3".to_owned())]);
 }
 
 mod bare {
@@ -272,7 +282,7 @@ mod bare {
 
 #[tokio::test(start_paused = true)]
 async fn a_module_without_a_prelude_is_enough() {
-    use process_runtime::Outcome::{Degraded, Panic, Rejected};
+    use process_runtime::Outcome::{Degraded, Panic};
     let trial = Trial::new();
     for of in [1, 2, 0, 9] {
         let _ = trial.run(bare::asynchronous(of)).await;
@@ -359,6 +369,20 @@ mod helpers {
         fn split(&self) {}
     }
 
+    /// Like inherent methods of ours, and by value, which is preferred to what borrows.
+    pub(super) trait Consumes: Sized {
+        fn end(self) {}
+        fn scope(self) {}
+        fn capture(self) {}
+        fn call(self) {}
+        fn put(self) {}
+        fn record(self) {}
+        fn rejected(self) {}
+        fn error_type(self) {}
+    }
+
+    impl<T> Consumes for T {}
+
     impl<T: ?Sized> Verdict for T {
         fn verdict(&self) -> u8 {
             1
@@ -378,6 +402,28 @@ mod helpers {
         if text.is_empty() { Err(std::fmt::Error) } else { Ok(of.kind()) }
     }
 
+    #[critical_process(
+        id = "name_consumed",
+        version = "1.0.0",
+        sla = "10s",
+        context(of, later(seen)),
+        rejects(std::fmt::Error),
+        error_type = kind_of
+    )]
+    pub(super) async fn consumed(of: u8) -> Result<u8, std::fmt::Error> {
+        process_runtime::record!(seen = of);
+        Err(std::fmt::Error)
+    }
+
+    #[critical_process(id = "name_consumed_sync", version = "1.0.0", sla = "10s", context(of), fails(1))]
+    pub(super) fn consumed_sync(of: u8) -> u8 {
+        of
+    }
+
+    fn kind_of(_: &std::fmt::Error) -> &'static str {
+        "error"
+    }
+
     #[critical_process(id = "name_blanket_boxed", version = "1.0.0", sla = "10s")]
     pub(super) fn blanket_boxed() -> futures::future::BoxFuture<'static, u8> {
         Box::pin(async { 1 })
@@ -390,5 +436,7 @@ async fn a_users_traits_for_every_type_do_not_answer_for_ours() {
     assert_eq!(ran("name_blanket", Success, helpers::blanket(1, "a")).await, Ok(3));
     assert_eq!(ran("name_blanket", Failure, helpers::blanket(1, "")).await, Err(std::fmt::Error));
     assert_eq!(ran("name_blanket_boxed", Success, helpers::blanket_boxed()).await, 1);
+    assert!(ran("name_consumed", Rejected, helpers::consumed(1)).await.is_err());
+    assert_eq!(called("name_consumed_sync", Failure, || helpers::consumed_sync(1)), 1);
     let _ = helpers::Held(1).0;
 }

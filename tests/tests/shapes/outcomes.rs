@@ -372,7 +372,6 @@ async fn rules_may_name_generics_and_self() {
     assert!(called("rule_method", Rejected, || typed.attempt(fmt::Error)).is_err());
 }
 
-#[cfg(any())]
 mod constants {
     use super::*;
 
