@@ -80,24 +80,27 @@ pub(crate) fn all(measured: &Measured) -> Vec<Budget> {
 fn idle(measured: &Measured) -> Vec<Budget> {
     let rounds = &measured.rounds;
     let over_clock =
-        |shape| Spread::of_pairs(&rounds.nanos("ours", shape), &rounds.nanos("timed", shape), |a, b| a / b);
+        |key, shape| Spread::of_pairs(&rounds.nanos(key, shape), &rounds.nanos("timed", shape), |a, b| a / b);
     // What the two readings would cost more from `Instant`, on top of everything else.
     let on_instant = |shape| {
-        let (ours, timed) = (rounds.nanos("ours", shape), rounds.nanos("timed", shape));
+        let (ours, timed) = (rounds.nanos("plain", shape), rounds.nanos("timed", shape));
         let dearer =
             rounds.nanos("ticked", shape).into_iter().zip(&timed).map(|(ticked, timed)| timed - ticked);
         let ours: Vec<f64> = ours.iter().zip(dearer).map(|(ours, dearer)| ours + dearer).collect();
         Spread::of_pairs(&ours, &timed, |a, b| a / b)
     };
-    let poll = Spread::of_pairs(&rounds.poll_nanos("ours"), &rounds.poll_nanos("bare"), |a, b| a - b);
-    let allocations = rounds.spread("ours", Yield3, |cost| cost.allocations);
+    let poll = Spread::of_pairs(&rounds.poll_nanos("plain"), &rounds.poll_nanos("bare"), |a, b| a - b);
+    let allocations = rounds.spread("plain", Yield3, |cost| cost.allocations);
 
     let what = "nothing attached: over two clock reads";
+    let with_context = "the same, with three context keys";
     let beside = "the same, were the clock `Instant` (computed)";
     vec![
-        at_most(what, "× sync", 1.0, 0.7, over_clock(Sync)),
+        at_most(what, "× sync", 1.0, 0.7, over_clock("plain", Sync)),
+        for_comparison(with_context, "× sync", over_clock("ours", Sync)),
         for_comparison(beside, "× sync", on_instant(Sync)),
-        at_most(what, "× ready", 1.0, 0.7, over_clock(Ready)),
+        at_most(what, "× ready", 1.0, 0.7, over_clock("plain", Ready)),
+        for_comparison(with_context, "× ready", over_clock("ours", Ready)),
         for_comparison(beside, "× ready", on_instant(Ready)),
         at_most("nothing attached: allocations for each run", "", 0.0, 0.0, allocations),
         at_most("nothing attached: each further pending poll, over the bare future's", "ns", 15.0, 8.0, poll),
@@ -106,7 +109,7 @@ fn idle(measured: &Measured) -> Vec<Budget> {
             "×",
             0.95,
             0.99,
-            rounds.throughput("ours"),
+            rounds.throughput("plain"),
         ),
     ]
 }
@@ -114,8 +117,8 @@ fn idle(measured: &Measured) -> Vec<Budget> {
 /// Somebody listens.
 fn attached(measured: &Measured) -> Vec<Budget> {
     let rounds = &measured.rounds;
-    let added = |key, figure| {
-        let (with, without) = (rounds.each(key, Sync, figure), rounds.each("ours", Sync, figure));
+    let added = |key, to, figure| {
+        let (with, without) = (rounds.each(key, Sync, figure), rounds.each(to, Sync, figure));
         Spread::of_pairs(&with, &without, |a, b| a - b)
     };
     let over = |key, composed, shape: Shape| {
@@ -129,16 +132,38 @@ fn attached(measured: &Measured) -> Vec<Budget> {
     let under = "under the hand-composed stack's very layers, same fields: over it";
     let beside = "the same, over the stack with its three fields only";
     vec![
-        at_most("a Sentry client bound: added", "ns", 250.0, 120.0, added("ours/sentry", |c| c.nanos)),
+        at_most(
+            "a Sentry client bound: added",
+            "ns",
+            250.0,
+            120.0,
+            added("plain/sentry", "plain", |c| c.nanos),
+        ),
         at_most(
             "a Sentry client bound: allocations added",
             "",
             3.0,
             2.0,
-            added("ours/sentry", |c| c.allocations),
+            added("plain/sentry", "plain", |c| c.allocations),
         ),
-        at_most("metrics on: added", "ns", 100.0, 20.0, added("ours/metrics", |c| c.nanos)),
-        at_most("metrics on: allocations added", "", 0.0, 0.0, added("ours/metrics", |c| c.allocations)),
+        for_comparison(
+            "the same, with three context keys taken",
+            "ns",
+            added("ours/sentry", "ours", |c| c.nanos),
+        ),
+        for_comparison(
+            "the same, with three context keys taken",
+            "",
+            added("ours/sentry", "ours", |c| c.allocations),
+        ),
+        at_most("metrics on: added", "ns", 100.0, 20.0, added("ours/metrics", "ours", |c| c.nanos)),
+        at_most(
+            "metrics on: allocations added",
+            "",
+            0.0,
+            0.0,
+            added("ours/metrics", "ours", |c| c.allocations),
+        ),
         at_least("metrics on: two threads, as above", "×", 0.9, 0.99, rounds.throughput("ours/metrics")),
         at_most(on, "× sync", 0.35, 0.25, everything(Sync)),
         at_most(on, "× ready", 0.35, 0.25, everything(Ready)),

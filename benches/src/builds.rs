@@ -37,18 +37,6 @@ pub(crate) static ATTRIBUTES: &[Attribute] = &[
         written: |_| "#[tracing::instrument(skip_all)]".into(),
     },
     Attribute {
-        key: "fastrace",
-        what: "`fastrace::trace`",
-        dependency: "fastrace = { version = \"0.7\", features = [\"enable\"] }",
-        written: |_| "#[fastrace::trace]".into(),
-    },
-    Attribute {
-        key: "autometrics",
-        what: "`autometrics` (prometheus)",
-        dependency: "autometrics = { version = \"3.0\", features = [\"prometheus\"] }",
-        written: |_| "#[autometrics::autometrics]".into(),
-    },
-    Attribute {
         key: "ours",
         what: "`critical_process`",
         dependency: OURS,
@@ -67,6 +55,18 @@ pub(crate) static ATTRIBUTES: &[Attribute] = &[
                 "#[process_runtime::critical_process(id = \"charge{number}\", version = \"1.0.0\", sla = \"2s\", context(order, customer, region))]"
             )
         },
+    },
+    Attribute {
+        key: "fastrace",
+        what: "`fastrace::trace`",
+        dependency: "fastrace = { version = \"0.7\", features = [\"enable\"] }",
+        written: |_| "#[fastrace::trace]".into(),
+    },
+    Attribute {
+        key: "autometrics",
+        what: "`autometrics` (prometheus)",
+        dependency: "autometrics = { version = \"3.0\", features = [\"prometheus\"] }",
+        written: |_| "#[autometrics::autometrics]".into(),
     },
 ];
 

@@ -2,6 +2,7 @@
 //! its standard input. Global state never meets another row's, and the rows of one round can take
 //! turns.
 
+use std::collections::HashMap;
 use std::env;
 use std::io::{self, BufRead, BufReader, Write as _};
 use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
@@ -66,13 +67,16 @@ impl Child {
 pub(crate) fn serve(key: &str) {
     let scenario = scenarios::named(key).expect("the driver names a row of the table");
     let attachment = scenario.attached.attach();
+    let mut burst_sizes = HashMap::new();
     for ask in io::stdin().lines() {
         let ask = ask.expect("the driver asks in UTF-8");
         let (what, shape) = ask.split_once(' ').expect("an ask is two words");
         let shape = Shape::named(shape).expect("the second word is a shape");
         match what {
             "cost" => {
-                let cost = sample::cost(scenario, &attachment, shape);
+                let find_size = || sample::burst_size(scenario, &attachment, shape);
+                let calls = *burst_sizes.entry(shape).or_insert_with(find_size);
+                let cost = sample::cost(scenario, &attachment, shape, calls);
                 println!(
                     "{} {} {} {}",
                     cost.nanos, cost.processor_nanos, cost.allocations, cost.allocated_bytes

@@ -42,7 +42,7 @@ budgets        all that the budgets need; --strict fails where one is missed
 
 const ROUNDS: usize = 11;
 const QUICK_ROUNDS: usize = 3;
-const BUILD_ROUNDS: usize = 5;
+const BUILD_ROUNDS: usize = 3;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();

@@ -1,5 +1,6 @@
-//! Rows take turns: in each round every row is sampled once, in fresh processes, so that a machine
-//! whose speed drifts drifts for all of them, and memory lies differently each time.
+//! Rows take turns: in each round every row has a fresh process, and in each turn every row is sampled
+//! once, within a tenth of a second of any other. A machine whose speed drifts, or whose other core goes
+//! to work, then does so for all of them alike.
 
 use std::collections::HashMap;
 
@@ -9,7 +10,12 @@ use crate::scenarios::SCENARIOS;
 use crate::statistics::Spread;
 use crate::workload::Shape;
 
-/// Samples of every row, in the order of the rounds: values at one index were taken together.
+/// Samples of each row and shape in a round.
+const TURNS: usize = 5;
+/// The rows whose slope over many polls the budgets look at.
+const POLLED: [&str; 2] = ["bare", "plain"];
+
+/// Samples of every row, in the order they were taken: values at one index belong to one turn.
 #[derive(Default)]
 pub(crate) struct Rounds {
     costs: HashMap<(&'static str, Shape), Vec<Cost>>,
@@ -27,8 +33,8 @@ impl Rounds {
             let mut children: Vec<_> =
                 SCENARIOS.iter().map(|scenario| (scenario.key, Child::start(scenario))).collect();
             for shape in Shape::ALL {
-                for (key, child) in &mut children {
-                    measured.costs.entry((key, shape)).or_default().push(child.cost(shape));
+                for _ in 0..TURNS {
+                    measured.turn(&mut children, shape);
                 }
             }
             for (key, child) in &mut children {
@@ -40,7 +46,14 @@ impl Rounds {
         measured
     }
 
-    /// A figure of one row, round by round; empty where the row was not measured.
+    fn turn(&mut self, children: &mut [(&'static str, Child)], shape: Shape) {
+        let is_wanted = |key: &str| shape != Shape::Yield35 || POLLED.contains(&key);
+        for (key, child) in children.iter_mut().filter(|(key, _)| is_wanted(key)) {
+            self.costs.entry((key, shape)).or_default().push(child.cost(shape));
+        }
+    }
+
+    /// A figure of one row, turn by turn; empty where the row was not measured.
     pub(crate) fn each(&self, key: &str, shape: Shape, figure: Figure) -> Vec<f64> {
         let costs = self.costs.iter().find(|((row, of), _)| *row == key && *of == shape);
         costs.into_iter().flat_map(|(_, costs)| costs.iter().map(figure)).collect()
@@ -50,12 +63,12 @@ impl Rounds {
         Spread::of(self.each(key, shape, figure))
     }
 
-    /// Nanoseconds on the caller's path, round by round.
+    /// Nanoseconds on the caller's path, turn by turn.
     pub(crate) fn nanos(&self, key: &str, shape: Shape) -> Vec<f64> {
         self.each(key, shape, |cost| cost.nanos)
     }
 
-    /// Nanoseconds that one more pending poll takes, round by round.
+    /// Nanoseconds that one more pending poll takes, turn by turn.
     pub(crate) fn poll_nanos(&self, key: &str) -> Vec<f64> {
         let polls = f64::from(Shape::Yield35.pends() - Shape::Yield3.pends());
         let (few, many) = (self.nanos(key, Shape::Yield3), self.nanos(key, Shape::Yield35));

@@ -11,9 +11,9 @@ use crate::workload::Shape;
 
 /// Long enough that two clock reads vanish in it, short enough to fit in one time slice.
 const BURST: Duration = Duration::from_micros(150);
-const SAMPLE: Duration = Duration::from_millis(12);
+const SAMPLE: Duration = Duration::from_millis(3);
 /// However long they take: most of so many are undisturbed.
-const LEAST_BURSTS: usize = 15;
+const LEAST_BURSTS: usize = 7;
 /// Bursts between two collections of metrics: few enough that no buffer of samples fills up.
 const COLLECT_EVERY: usize = 4;
 
@@ -28,9 +28,9 @@ pub(crate) struct Cost {
     pub(crate) allocated_bytes: f64,
 }
 
-pub(crate) fn cost(scenario: &Scenario, attachment: &Attachment, shape: Shape) -> Cost {
+/// Runs in bursts of so many calls ([`burst_size`]).
+pub(crate) fn cost(scenario: &Scenario, attachment: &Attachment, shape: Shape, calls: u32) -> Cost {
     let burst = scenario.subject.burst;
-    let calls = burst_size(scenario, attachment, shape);
 
     let before = Allocated::by_this_thread();
     burst(shape, calls);

@@ -1,6 +1,7 @@
-//! Medians and ranges: all the statistics there are here.
+//! Medians and quartiles: all the statistics there are here.
 
-/// The middle of several rounds, and how far they lay apart.
+/// The median of several values, and the range of their middle half. Of up to three values it is the
+/// whole range.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -10,14 +11,15 @@ pub(crate) struct Spread {
 
 impl Spread {
     /// `None` of nothing.
-    pub(crate) fn of(rounds: impl IntoIterator<Item = f64>) -> Option<Spread> {
-        let mut rounds: Vec<f64> = rounds.into_iter().collect();
-        let median = median(&mut rounds);
-        let (&low, &high) = rounds.first().zip(rounds.last())?;
-        Some(Spread { median, low, high })
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        let median = median(&mut values);
+        let quarter = values.len() / 4;
+        let low = *values.get(quarter)?;
+        Some(Spread { median, low, high: values[values.len() - 1 - quarter] })
     }
 
-    /// Of what two figures make of one another within each round.
+    /// Of what two figures make of one another each time.
     pub(crate) fn of_pairs(
         figure: &[f64],
         other: &[f64],
