@@ -123,9 +123,18 @@ impl Run {
         }
     }
 
+    /// Begins if it has not yet, and calls `f` inside of the run; a panic ends the run and goes on. Neither
+    /// this nor what it calls is generic: all annotated functions share the code.
+    fn guard(&mut self, f: &mut dyn FnMut()) {
+        let visit = if self.phase == Phase::New { Visit::First } else { Visit::Later };
+        self.begin();
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.inside(visit, f))) {
+            self.panicked(payload);
+        }
+    }
+
     /// Calls `f` inside of the run.
-    #[inline]
-    fn inside<R>(&self, visit: Visit, f: impl FnOnce() -> R) -> R {
+    fn inside(&self, visit: Visit, f: &mut dyn FnMut()) {
         match (&self.observed, self.phase) {
             (Some(observed), Phase::Running) => {
                 frame::within(self.unit, Some(observed), || inside(observed, visit, f))
@@ -144,11 +153,9 @@ impl Run {
     /// Calls `body` inside of the run.
     #[inline]
     fn call<R>(&mut self, body: impl FnOnce() -> R) -> R {
-        self.begin();
-        match catch_unwind(AssertUnwindSafe(|| self.inside(Visit::First, body))) {
-            Ok(value) => value,
-            Err(payload) => self.panicked(payload),
-        }
+        let (mut body, mut value) = (Some(body), None);
+        self.guard(&mut || value = body.take().map(|body| body()));
+        value.expect("the body was called, or its panic went on")
     }
 
     #[cold]
@@ -222,7 +229,7 @@ enum Visit {
     Later,
 }
 
-fn inside<R>(observed: &Arc<Observed>, visit: Visit, f: impl FnOnce() -> R) -> R {
+fn inside(observed: &Arc<Observed>, visit: Visit, f: &mut dyn FnMut()) {
     #[cfg(feature = "sentry")]
     let outside = if visit == Visit::First { observe::sentry::Outside::current() } else { None };
     #[cfg(feature = "tracing")]
@@ -275,16 +282,13 @@ impl<F: Future> Future for Scoped<'_, F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         // SAFETY: `future` is pinned with `self`: nothing moves it, and `drop` drops it in place.
-        let (run, future) = unsafe {
+        let (run, mut future) = unsafe {
             let this = self.get_unchecked_mut();
             (&mut *this.run, Pin::new_unchecked(&mut *this.future))
         };
-        let visit = if run.phase == Phase::New { Visit::First } else { Visit::Later };
-        run.begin();
-        match catch_unwind(AssertUnwindSafe(|| run.inside(visit, || future.poll(cx)))) {
-            Ok(poll) => poll,
-            Err(payload) => run.panicked(payload),
-        }
+        let mut poll = Poll::Pending;
+        run.guard(&mut || poll = future.as_mut().poll(cx));
+        poll
     }
 }
 
@@ -293,7 +297,7 @@ impl<F> Drop for Scoped<'_, F> {
     fn drop(&mut self) {
         let future = &mut self.future;
         // SAFETY: it is dropped once, here, and not used afterwards.
-        self.run.inside(Visit::Later, || unsafe { ManuallyDrop::drop(future) });
+        self.run.inside(Visit::Later, &mut || unsafe { ManuallyDrop::drop(future) });
     }
 }
 
