@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use object::{Object as _, ObjectSection as _};
 
+use crate::cores;
+
 const FEW: usize = 100;
 const MANY: usize = 300;
 /// Checks in each round: they are short, and their slope is noisier than a release build's.
@@ -137,8 +139,11 @@ pub(crate) fn measure(scratch: &Path, rounds: usize) -> Vec<Build> {
         build.few.cargo(&["check"]);
         build.few.cargo(&["build", "--release"]);
     }
+    let cores = cores::all();
     for round in 1..=rounds {
         eprintln!("build {round} of {rounds}");
+        // Cargo and its compilers inherit it.
+        cores::pin(&[cores::fastest()]);
         let of_round = |build: &&mut Build| round == 1 || COMPARED.contains(&build.attribute.key);
         for build in builds.iter_mut().filter(of_round) {
             build.few.time_release();
@@ -151,6 +156,7 @@ pub(crate) fn measure(scratch: &Path, rounds: usize) -> Vec<Build> {
             }
         }
     }
+    cores::pin(&cores);
     for build in &mut builds {
         build.few.weigh();
         build.many.weigh();

@@ -8,6 +8,7 @@ use std::io::{self, BufRead, BufReader, Write as _};
 use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::contention;
+use crate::cores::{self, Core};
 use crate::sample::{self, Cost};
 use crate::scenarios::{self, Scenario};
 use crate::workload::Shape;
@@ -36,18 +37,19 @@ impl Child {
         Child { process, asks, answers }
     }
 
-    pub(crate) fn cost(&mut self, shape: Shape) -> Cost {
-        let [nanos, processor_nanos, allocations, allocated_bytes] = self.ask("cost", shape);
+    pub(crate) fn cost(&mut self, shape: Shape, core: Core) -> Cost {
+        let [nanos, processor_nanos, allocations, allocated_bytes] =
+            self.ask(&format!("cost {} {core}", shape.name()));
         Cost { nanos, processor_nanos, allocations, allocated_bytes }
     }
 
     pub(crate) fn relative_throughput(&mut self, shape: Shape) -> f64 {
-        let [relative] = self.ask("contention", shape);
+        let [relative] = self.ask(&format!("contention {}", shape.name()));
         relative
     }
 
-    fn ask<const N: usize>(&mut self, what: &str, shape: Shape) -> [f64; N] {
-        writeln!(self.asks, "{what} {}", shape.name()).expect("the child listens");
+    fn ask<const N: usize>(&mut self, what: &str) -> [f64; N] {
+        writeln!(self.asks, "{what}").expect("the child listens");
         let mut answer = String::new();
         self.answers.read_line(&mut answer).expect("the child answers");
         let figures: Vec<f64> = answer.split_whitespace().flat_map(str::parse).collect();
@@ -67,13 +69,16 @@ impl Child {
 pub(crate) fn serve(key: &str) {
     let scenario = scenarios::named(key).expect("the driver names a row of the table");
     let attachment = scenario.attached.attach();
+    let all_cores = cores::all();
     let mut burst_sizes = HashMap::new();
     for ask in io::stdin().lines() {
         let ask = ask.expect("the driver asks in UTF-8");
-        let (what, shape) = ask.split_once(' ').expect("an ask is two words");
-        let shape = Shape::named(shape).expect("the second word is a shape");
-        match what {
-            "cost" => {
+        let words: Vec<&str> = ask.split(' ').collect();
+        let shape = Shape::named(words[1]).expect("the second word is a shape");
+        match words[..] {
+            ["cost", _, core] => {
+                // Only this thread: those of the exporters were started before, and run where they like.
+                cores::pin(&[core.parse().expect("the third word is a core")]);
                 let find_size = || sample::burst_size(scenario, &attachment, shape);
                 let calls = *burst_sizes.entry(shape).or_insert_with(find_size);
                 let cost = sample::cost(scenario, &attachment, shape, calls);
@@ -82,10 +87,11 @@ pub(crate) fn serve(key: &str) {
                     cost.nanos, cost.processor_nanos, cost.allocations, cost.allocated_bytes
                 );
             }
-            "contention" => {
+            ["contention", _] => {
+                cores::pin(&all_cores);
                 println!("{}", contention::relative_throughput(scenario, &attachment, shape));
             }
-            _ => panic!("nobody asks for {what}"),
+            _ => panic!("nobody asks for {ask}"),
         }
         if scenario.attached.metrics {
             // A dropped sample costs less than a kept one, and would flatter the row.

@@ -1,5 +1,5 @@
-//! Two threads on one row against one, relative to a loop that shares nothing: what the row's
-//! shared state costs, without what the machine's second core lacks.
+//! Two threads on one row, each on a core of its own, against each of them alone, relative to a loop that
+//! shares nothing: what the row's shared state costs, without what the machine's second core lacks.
 
 use std::hint::{black_box, spin_loop};
 use std::sync::Barrier;
@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 use crate::attach::Attachment;
+use crate::cores;
 use crate::sample::burst_size;
 use crate::scenarios::Scenario;
 use crate::statistics::median;
@@ -16,48 +17,63 @@ use crate::workload::Shape;
 const REPETITIONS: usize = 15;
 const CONTROL_CALLS: u32 = 200_000;
 
-/// Throughput of two threads over one, divided by the control's: 1 where nothing is shared.
+/// Which of the two workers run in each phase.
+const PHASES: [[bool; 2]; 3] = [[true, false], [false, true], [true, true]];
+
+/// Throughput of two threads over that of both alone, divided by the control's: 1 where nothing is shared.
 pub(crate) fn relative_throughput(scenario: &Scenario, attachment: &Attachment, shape: Shape) -> f64 {
     let calls = match scenario.attached.burst_limit() {
         // The two threads must overlap for nearly all of a burst.
         u32::MAX => burst_size(scenario, attachment, shape) * 4,
-        // They fill the same queue.
-        limit => limit / 2,
+        // Both fill the same queue, and each burst is run once to warm up.
+        limit => limit / 4,
     };
-    let subject = || rate(calls, || (scenario.subject.burst)(shape, calls));
-    let control = || rate(CONTROL_CALLS, share_nothing);
-    let phases: [(usize, &(dyn Fn() -> f64 + Sync)); 4] =
-        [(1, &subject), (2, &subject), (1, &control), (2, &control)];
-
+    let cores = cores::all();
     let start = SpinBarrier::default();
     let end = Barrier::new(2);
+    let phase = |worker: usize, runs: [bool; 2], run: &dyn Fn() -> f64| {
+        let rate = || if runs[worker] { run() } else { 0.0 };
+        rate();
+        start.wait();
+        let rate = rate();
+        end.wait();
+        if worker == 0 {
+            attachment.drain();
+            attachment.collect();
+        }
+        rate
+    };
     let repeat = |worker: usize| {
-        let phase = |&(threads, run): &(usize, &(dyn Fn() -> f64 + Sync))| {
-            start.wait();
-            let rate = if worker < threads { run() } else { 0.0 };
-            end.wait();
-            if worker == 0 {
-                attachment.drain();
-                attachment.collect();
-            }
-            rate
+        cores::pin(&[cores[worker % cores.len()]]);
+        let subject = || rate(calls, || (scenario.subject.burst)(shape, calls));
+        let control = || rate(CONTROL_CALLS, share_nothing);
+        let repetition = || Rates {
+            subject: PHASES.map(|runs| phase(worker, runs, &subject)),
+            control: PHASES.map(|runs| phase(worker, runs, &control)),
         };
-        (0..REPETITIONS).map(|_| phases.each_ref().map(phase)).collect::<Vec<_>>()
+        (0..REPETITIONS).map(|_| repetition()).collect::<Vec<_>>()
     };
     let (first, second) = thread::scope(|scope| {
         let second = scope.spawn(|| repeat(1));
         (repeat(0), second.join().expect("the second worker finishes"))
     });
-
-    let relative = |(first, second): (&[f64; 4], &[f64; 4])| {
-        let subject = (first[1] + second[1]) / first[0];
-        let control = (first[3] + second[3]) / first[2];
-        subject / control
+    let relative = |(first, second): (&Rates, &Rates)| {
+        scaling(first.subject, second.subject) / scaling(first.control, second.control)
     };
     median(&mut first.iter().zip(&second).map(relative).collect::<Vec<_>>())
 }
 
-/// Calls a second.
+/// One worker's calls a second in each phase.
+struct Rates {
+    subject: [f64; PHASES.len()],
+    control: [f64; PHASES.len()],
+}
+
+/// Both together over each alone.
+fn scaling(first: [f64; PHASES.len()], second: [f64; PHASES.len()]) -> f64 {
+    (first[2] + second[2]) / (first[0] + second[1])
+}
+
 fn rate(calls: u32, burst: impl Fn()) -> f64 {
     let started = Instant::now();
     burst();

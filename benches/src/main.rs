@@ -8,6 +8,7 @@ mod budgets;
 mod builds;
 mod child;
 mod contention;
+mod cores;
 mod footprint;
 mod instructions;
 mod machine;

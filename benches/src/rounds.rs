@@ -1,10 +1,11 @@
 //! Rows take turns: in each round every row has a fresh process, and in each turn every row is sampled
-//! once, within a tenth of a second of any other. A machine whose speed drifts, or whose other core goes
-//! to work, then does so for all of them alike.
+//! once, on one core and within a fraction of a second of any other. A machine whose speed drifts then does
+//! so for all of them alike.
 
 use std::collections::HashMap;
 
 use crate::child::Child;
+use crate::cores::{self, Core};
 use crate::sample::Cost;
 use crate::scenarios::SCENARIOS;
 use crate::statistics::Spread;
@@ -34,7 +35,7 @@ impl Rounds {
                 SCENARIOS.iter().map(|scenario| (scenario.key, Child::start(scenario))).collect();
             for shape in Shape::ALL {
                 for _ in 0..TURNS {
-                    measured.turn(&mut children, shape);
+                    measured.turn(&mut children, shape, cores::fastest());
                 }
             }
             for (key, child) in &mut children {
@@ -46,10 +47,10 @@ impl Rounds {
         measured
     }
 
-    fn turn(&mut self, children: &mut [(&'static str, Child)], shape: Shape) {
+    fn turn(&mut self, children: &mut [(&'static str, Child)], shape: Shape, core: Core) {
         let is_wanted = |key: &str| shape != Shape::Yield35 || POLLED.contains(&key);
         for (key, child) in children.iter_mut().filter(|(key, _)| is_wanted(key)) {
-            self.costs.entry((key, shape)).or_default().push(child.cost(shape));
+            self.costs.entry((key, shape)).or_default().push(child.cost(shape, core));
         }
     }
 
