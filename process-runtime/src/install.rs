@@ -14,9 +14,9 @@ use crate::{registry, report, watchdog};
 /// What to install. Starting it again adds to what is there.
 ///
 /// ```
-/// let installation = process_runtime::Install::new().expect(["pay_invoice"]).start();
+/// let installation = process_runtime::Install::new().expect(["ship_order"]).start();
 /// // Nothing of that name was linked with this example, and the report says so.
-/// assert!(installation.report().iter().any(|line| line.contains("pay_invoice")));
+/// assert!(installation.report().iter().any(|line| line.contains("ship_order")));
 /// installation.stop();
 /// ```
 #[derive(Default)]
