@@ -189,7 +189,7 @@ fn keyed_hash(key: &str, value: &str) -> String {
 
 /// Named values, shared by all scopes that see the same ones.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Values(Option<Arc<[(&'static str, Value)]>>);
+pub(crate) struct Values(Option<Arc<Vec<(&'static str, Value)>>>);
 
 impl Values {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
@@ -202,8 +202,12 @@ impl Values {
             return self.clone();
         }
         let kept = self.iter().filter(|(name, _)| over.iter().all(|(other, _)| other != name));
-        let kept: Vec<_> = kept.map(|(name, value)| (name, value.clone())).collect();
-        Values(Some(kept.into_iter().chain(over).collect()))
+        let mut all: Vec<_> = kept.map(|(name, value)| (name, value.clone())).collect();
+        if all.is_empty() {
+            return Values(Some(Arc::new(over)));
+        }
+        all.extend(over);
+        Values(Some(Arc::new(all)))
     }
 }
 

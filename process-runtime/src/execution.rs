@@ -3,7 +3,6 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use crate::ending::{Ending, ErrorRef};
 use crate::frame;
 use crate::inflight::Ticket;
 use crate::lane::Lane;
-use crate::observe::{self, End, unharmed};
+use crate::observe::{self, End, Wanted, unharmed};
 use crate::observed::Observed;
 use crate::unit::{Site, Unit};
 
@@ -63,55 +62,66 @@ impl Run {
         Run { unit, observed: None, values: None, started: 0, ticket: Ticket::UNTRACKED, phase }
     }
 
-    /// Takes the context of entry, if some sink wants it. A value that panics is left out.
+    /// Begins a run whose body follows at once, and takes its context, if some sink wants it.
+    pub fn begin(&mut self, take: &mut dyn FnMut(&mut Capture)) {
+        self.start(Some(take));
+    }
+
+    /// Takes the context of a run that begins later, if some sink wants it.
     pub fn capture(&mut self, take: &mut dyn FnMut(&mut Capture)) {
         let Some(unit) = self.unit else { return };
-        if !observe::is_wanted(unit, Domain::current().core(), Core::global().clock.now()) {
-            return;
-        }
-        let mut capture = Capture { values: Vec::new() };
-        if catch_unwind(AssertUnwindSafe(|| take(&mut capture))).is_err() {
-            crate::report::once(format!("an expression in the context of `{}` panicked", unit.name));
-        }
-        if !capture.values.is_empty() {
-            self.values = Some(Box::new(capture.values));
+        let now = Core::global().clock.now();
+        if observe::wanted(unit, Domain::current().core(), now).is_some() {
+            self.values = Some(Box::new(Capture::of(unit, take)));
         }
     }
 
     /// Begins, on the thread that first polls or calls.
-    fn begin(&mut self) {
+    #[inline]
+    fn start(&mut self, take: Option<&mut dyn FnMut(&mut Capture)>) {
         let (Some(unit), Phase::New) = (self.unit, self.phase) else { return };
         if !frame::is_outermost() {
-            return self.begin_inside(unit);
+            return self.start_inside(unit, take);
         }
         let core = Core::global();
         self.started = core.clock.now();
-        if self.values.is_some() || observe::is_wanted(unit, core, self.started) {
-            self.observe(unit, None, Domain::Global);
+        if let Some(wanted) = observe::wanted(unit, core, self.started) {
+            self.observe(unit, None, Domain::Global, wanted, take);
         }
         self.enter(unit, core);
     }
 
     /// Begins inside of another run or scope.
-    fn begin_inside(&mut self, unit: &'static Unit) {
+    fn start_inside(&mut self, unit: &'static Unit, take: Option<&mut dyn FnMut(&mut Capture)>) {
         let unit = unit.within(frame::enclosing_process());
         self.unit = Some(unit);
         let outer = frame::nearest();
         let domain = Domain::of(outer.as_deref());
         let core = domain.core();
         self.started = core.clock.now();
-        if self.values.is_some() || domain.is_own() || observe::is_wanted(unit, core, self.started) {
-            self.observe(unit, outer.as_ref(), domain.clone());
+        let now = if core.is_global() { self.started } else { Core::global().clock.now() };
+        let wanted = observe::wanted(unit, core, now);
+        if let Some(wanted) = wanted.or_else(|| domain.is_own().then(observe::Wanted::by_domain)) {
+            self.observe(unit, outer.as_ref(), domain.clone(), wanted, take);
         }
         self.enter(unit, core);
     }
 
-    #[cold]
-    fn observe(&mut self, unit: &'static Unit, outer: Option<&Arc<Observed>>, domain: Domain) {
-        let values = self.values.take().map(|values| *values).unwrap_or_default();
-        let mut observed = Observed::run(unit, outer, domain, values);
-        unharmed(|| observe::open(unit, &mut observed));
-        self.observed = Some(Arc::new(observed));
+    #[inline(never)]
+    fn observe(
+        &mut self,
+        unit: &'static Unit,
+        outer: Option<&Arc<Observed>>,
+        domain: Domain,
+        wanted: Wanted,
+        take: Option<&mut dyn FnMut(&mut Capture)>,
+    ) {
+        let values = match (self.values.take(), take) {
+            (Some(values), _) => *values,
+            (None, Some(take)) => Capture::of(unit, take),
+            (None, None) => Vec::new(),
+        };
+        self.observed = Some(Observed::run(unit, outer, domain, values, wanted));
     }
 
     #[inline]
@@ -126,28 +136,34 @@ impl Run {
     /// Begins if it has not yet, and calls `f` inside of the run; a panic ends the run and goes on. Neither
     /// this nor what it calls is generic: all annotated functions share the code.
     fn guard(&mut self, f: &mut dyn FnMut()) {
-        let visit = if self.phase == Phase::New { Visit::First } else { Visit::Later };
-        self.begin();
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.inside(visit, f))) {
+        self.start(None);
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.inside(f))) {
             self.panicked(payload);
         }
     }
 
     /// Calls `f` inside of the run.
-    fn inside(&self, visit: Visit, f: &mut dyn FnMut()) {
+    #[inline]
+    fn inside(&self, f: &mut dyn FnMut()) {
         match (&self.observed, self.phase) {
             (Some(observed), Phase::Running) => {
-                frame::within(self.unit, Some(observed), || inside(observed, visit, f))
+                frame::within(self.unit, Some(observed), || inside(observed, f))
             }
             (None, Phase::Running) => frame::within(self.unit, None, f),
             (_, Phase::New | Phase::Ended) => f(),
         }
     }
 
+    /// The same for [`Scoped`]'s drop, out of line.
+    #[inline(never)]
+    fn inside_at_drop(&self, f: &mut dyn FnMut()) {
+        self.inside(f);
+    }
+
     /// Polls `future` inside of the run, and drops it there.
     #[inline]
     pub fn scope<F: Future>(&mut self, future: F) -> Scoped<'_, F> {
-        Scoped { run: self, future: ManuallyDrop::new(future) }
+        Scoped { run: self, future: Some(future) }
     }
 
     /// Calls `body` inside of the run.
@@ -222,25 +238,17 @@ impl UnwindSafe for Run {}
 impl RefUnwindSafe for Run {}
 impl<F: UnwindSafe> UnwindSafe for Scoped<'_, F> {}
 
-/// Which visit to its own scope this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Visit {
-    First,
-    Later,
-}
-
-fn inside(observed: &Arc<Observed>, visit: Visit, f: &mut dyn FnMut()) {
-    #[cfg(feature = "sentry")]
-    let outside = if visit == Visit::First { observe::sentry::Outside::current() } else { None };
+#[inline(never)]
+fn inside(observed: &Arc<Observed>, f: &mut dyn FnMut()) {
     #[cfg(feature = "tracing")]
     let _span = observed.span.as_ref().map(|span| span.enter());
     #[cfg(feature = "sentry")]
-    if let (Some(outside), Some(unit)) = (outside, observed.unit) {
-        unharmed(|| observe::sentry::open(unit, observed, outside));
+    if let (true, Some(unit)) = (observed.sentry.is_to_open(), observed.unit) {
+        unharmed(|| observe::sentry::open(unit, observed));
     }
     #[cfg(feature = "sentry")]
     let _hub = observed.sentry.enter();
-    let _ = (observed, visit);
+    let _ = observed;
     f()
 }
 
@@ -268,12 +276,12 @@ fn tell(
     observe::ended(core, unit, observed, ending, end);
 }
 
-/// A future inside of its run.
+/// A future inside of its run. It is gone as soon as it is ready.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Scoped<'r, F> {
     run: &'r mut Run,
-    future: ManuallyDrop<F>,
+    future: Option<F>,
 }
 
 impl<F: Future> Future for Scoped<'_, F> {
@@ -281,13 +289,18 @@ impl<F: Future> Future for Scoped<'_, F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        // SAFETY: `future` is pinned with `self`: nothing moves it, and `drop` drops it in place.
+        // SAFETY: `future` is pinned with `self`: nothing moves it, and it is dropped in place.
         let (run, mut future) = unsafe {
             let this = self.get_unchecked_mut();
-            (&mut *this.run, Pin::new_unchecked(&mut *this.future))
+            (&mut *this.run, Pin::new_unchecked(&mut this.future))
         };
         let mut poll = Poll::Pending;
-        run.guard(&mut || poll = future.as_mut().poll(cx));
+        run.guard(&mut || {
+            poll = future.as_mut().as_pin_mut().map_or(Poll::Pending, |future| future.poll(cx));
+            if poll.is_ready() {
+                future.set(None);
+            }
+        });
         poll
     }
 }
@@ -296,8 +309,9 @@ impl<F> Drop for Scoped<'_, F> {
     #[inline]
     fn drop(&mut self) {
         let future = &mut self.future;
-        // SAFETY: it is dropped once, here, and not used afterwards.
-        self.run.inside(Visit::Later, &mut || unsafe { ManuallyDrop::drop(future) });
+        if future.is_some() {
+            self.run.inside_at_drop(&mut || *future = None);
+        }
     }
 }
 
@@ -308,6 +322,15 @@ pub struct Capture {
 }
 
 impl Capture {
+    /// What `take` puts. A value that panics is left out.
+    fn of(unit: &'static Unit, take: &mut dyn FnMut(&mut Capture)) -> Vec<(&'static str, Value)> {
+        let mut capture = Capture { values: Vec::new() };
+        if catch_unwind(AssertUnwindSafe(|| take(&mut capture))).is_err() {
+            crate::report::once(format!("an expression in the context of `{}` panicked", unit.name));
+        }
+        capture.values
+    }
+
     /// Takes a value, if there is one.
     pub fn put(&mut self, name: &'static str, value: Option<Value>) {
         self.values.extend(value.map(|value| (name, value)));

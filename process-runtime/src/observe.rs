@@ -94,33 +94,45 @@ pub struct End {
     pub error_type: Option<&'static str>,
 }
 
-/// Whether any destination wants to hear of a run of this unit that starts on this thread now, in ticks of
-/// the global clock.
-#[inline]
-pub(crate) fn is_wanted(unit: &'static Unit, core: &Core, now: u64) -> bool {
-    #[cfg(feature = "tracing")]
-    if span::may_be_wanted() {
-        let mut wanted = false;
-        unharmed(|| wanted = span::is_wanted(unit));
-        if wanted {
-            return true;
-        }
-    }
+/// What a run finds at its start that wants to hear of it.
+#[derive(Debug)]
+pub(crate) struct Wanted {
     #[cfg(feature = "sentry")]
-    if sentry::is_active_at(now) {
-        return true;
-    }
-    let _ = (unit, now);
-    core.has_sinks()
+    pub(crate) outside: Option<sentry::Outside>,
 }
 
-/// Opens everything that a run needs, while nobody else knows of it.
-pub(crate) fn open(unit: &'static Unit, observed: &mut Observed) {
-    #[cfg(feature = "tracing")]
-    {
-        observed.span = span::open(unit, &observed.values);
+impl Wanted {
+    /// A test's domain hears of all its runs.
+    pub(crate) fn by_domain() -> Wanted {
+        Wanted {
+            #[cfg(feature = "sentry")]
+            outside: None,
+        }
     }
-    let _ = (unit, observed);
+}
+
+/// Who wants to hear of a run of this unit that starts on this thread now, in ticks of the global clock;
+/// `None` where nobody does.
+#[inline]
+pub(crate) fn wanted(unit: &'static Unit, core: &Core, now: u64) -> Option<Wanted> {
+    let wanted = Wanted {
+        #[cfg(feature = "sentry")]
+        outside: sentry::outside(now),
+    };
+    #[cfg(feature = "sentry")]
+    if wanted.outside.is_some() {
+        return Some(wanted);
+    }
+    #[cfg(feature = "tracing")]
+    if span::may_be_wanted() {
+        let mut is_wanted = false;
+        unharmed(|| is_wanted = span::is_wanted(unit));
+        if is_wanted {
+            return Some(wanted);
+        }
+    }
+    let _ = (unit, now);
+    core.has_sinks().then_some(wanted)
 }
 
 /// Tells of a start.

@@ -1,6 +1,7 @@
 //! A run or scope that some sink wants to hear of: what it shares with its children, with the watchdog and
 //! with carriers. Runs that nobody observes have none of this, and allocate nothing.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -8,6 +9,9 @@ use crate::context::{Value, Values};
 #[cfg(feature = "sentry")]
 use crate::definition::{Definition, ProcessDefinition};
 use crate::domain::Domain;
+use crate::observe::Wanted;
+#[cfg(feature = "tracing")]
+use crate::observe::unharmed;
 use crate::unit::Unit;
 
 /// What is known of a run while it goes on.
@@ -31,16 +35,41 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    /// A run inside of `outer`.
+    /// A run inside of `outer`, with its span open.
     pub(crate) fn run(
         unit: &'static Unit,
         outer: Option<&Arc<Observed>>,
         domain: Domain,
         own: Vec<(&'static str, Value)>,
-    ) -> Observed {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Observed { id, unit: Some(unit), ..Observed::inside(outer, domain, own) }
+        wanted: Wanted,
+    ) -> Arc<Observed> {
+        let values = inherited(outer).with(own);
+        #[cfg(feature = "tracing")]
+        let mut span = None;
+        #[cfg(feature = "tracing")]
+        unharmed(|| span = crate::observe::span::open(unit, &values));
+        #[cfg(not(feature = "tracing"))]
+        let span = None::<()>;
+        let has_span = span.is_some();
+        #[cfg(feature = "sentry")]
+        let sentry = {
+            let outer = outer.map(|outer| &outer.sentry);
+            crate::observe::sentry::Link::of_run(outer, wanted.outside, has_span)
+        };
+        #[cfg(not(feature = "sentry"))]
+        let _ = (has_span, wanted);
+        Arc::new(Observed {
+            id: next_id(),
+            unit: Some(unit),
+            domain,
+            values,
+            later: Mutex::default(),
+            parent: outer.map(Arc::downgrade).unwrap_or_default(),
+            #[cfg(feature = "tracing")]
+            span,
+            #[cfg(feature = "sentry")]
+            sentry,
+        })
     }
 
     /// A scope inside of `outer`, which only sets values.
@@ -56,13 +85,12 @@ impl Observed {
     }
 
     fn inside(outer: Option<&Arc<Observed>>, domain: Domain, own: Vec<(&'static str, Value)>) -> Observed {
-        let inherited = outer.map(|outer| outer.values_now()).unwrap_or_default();
         Observed {
             id: 0,
             unit: None,
             domain,
-            values: inherited.with(own),
-            later: Mutex::new(Vec::new()),
+            values: inherited(outer).with(own),
+            later: Mutex::default(),
             parent: outer.map(Arc::downgrade).unwrap_or_default(),
             #[cfg(feature = "tracing")]
             span: None,
@@ -94,15 +122,6 @@ impl Observed {
             run = run.parent.upgrade()?;
         }
         Some(run)
-    }
-
-    /// Whether it has a span of its own.
-    #[cfg(feature = "sentry")]
-    pub(crate) fn has_span(&self) -> bool {
-        #[cfg(feature = "tracing")]
-        return self.span.is_some();
-        #[cfg(not(feature = "tracing"))]
-        false
     }
 
     /// Enters this run's span, while it is open.
@@ -153,4 +172,24 @@ impl Observed {
         }
         Some(outer)
     }
+}
+
+fn inherited(outer: Option<&Arc<Observed>>) -> Values {
+    outer.map(|outer| outer.values_now()).unwrap_or_default()
+}
+
+/// How many ids a thread takes at a time: taken one by one, they would be what all threads wait for.
+const IDS: u64 = 1024;
+
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local! {
+        static OWN: Cell<u64> = const { Cell::new(0) };
+    }
+    let id = match OWN.get() {
+        used_up if used_up % IDS == 0 => NEXT.fetch_add(1, Ordering::Relaxed) * IDS,
+        id => id,
+    };
+    OWN.set(id + 1);
+    id
 }

@@ -42,121 +42,115 @@ impl<'a, R: ?Sized> SplitOther<'a, R> for Return<'a, R> {
     }
 }
 
-/// A value that was returned, or that a `Result` held.
+/// What was returned, to be judged by its type: in one lookup, since every annotated function pays for it.
 #[derive(Debug)]
-pub struct Good<'a, T: ?Sized>(pub &'a T);
+pub struct Judge<'a, R: ?Sized>(pub &'a R);
 
-/// A value with an HTTP status is judged by it.
-pub trait GoodByStatus {
-    /// 5xx failed, 4xx was rejected, the rest succeeded.
-    fn __process_verdict(&self) -> Ending<'static>;
-}
-
-#[cfg(feature = "axum")]
-impl<T: crate::http::HasStatus> GoodByStatus for &Good<'_, T> {
-    fn __process_verdict(&self) -> Ending<'static> {
-        crate::http::judge(self.0.status())
-    }
-}
-
-/// Any other value is a success.
-pub trait GoodAnyway {
-    /// Success.
-    fn __process_verdict(&self) -> Ending<'static>;
-}
-
-impl<T: ?Sized> GoodAnyway for Good<'_, T> {
-    #[inline]
-    fn __process_verdict(&self) -> Ending<'static> {
-        Ending::success()
-    }
-}
-
-/// An error that was returned.
-#[derive(Debug)]
-pub struct Bad<'a, E: ?Sized>(pub &'a E);
-
-macro_rules! rung {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
+macro_rules! rungs {
+    ($($(#[$docs:meta])+ $name:ident),+ $(,)?) => {$(
+        $(#[$docs])+
         pub trait $name<'a> {
             /// The end of a run that returned it.
             fn __process_verdict(&self) -> Ending<'a>;
         }
-    };
+    )+};
 }
 
-rung!(
-    /// An error of the standard trait.
-    BadError
-);
-rung!(
-    /// A box or report around an error that can cross threads (`anyhow::Error`, `Box<dyn Error + Send + Sync>`).
-    BadReport
-);
-rung!(
-    /// A box around an error that can only be sent.
-    BadSendBox
-);
-rung!(
-    /// A box around an error that stays on its thread.
-    BadBox
-);
-rung!(
-    /// An error with an HTTP status.
-    BadStatus
-);
-rung!(
-    /// An error with nothing but a text.
-    BadText
-);
-rung!(
+rungs! {
+    /// Anything else is a success.
+    Anything,
+    /// A value with an HTTP status is judged by it.
+    WithStatus,
     /// An error of which nothing is known.
-    BadOpaque
-);
-
-// Not `'static`: method lookup does not see lifetimes, so this rung is taken for borrowed errors too.
-impl<'a, E: Error + 'a> BadError<'a> for &&&&&&Bad<'a, E> {
-    fn __process_verdict(&self) -> Ending<'a> {
-        Ending::error(Fault::of::<E>(ErrorRef::Chain(self.0)))
-    }
+    Opaque,
+    /// An error with nothing but a text.
+    Text,
+    /// An error with an HTTP status.
+    StatusError,
+    /// A box around an error that stays on its thread.
+    LocalBox,
+    /// A box around an error that can only be sent.
+    SendBox,
+    /// A box or report around an error that can cross threads (`anyhow::Error`, `Box<dyn Error + Send + Sync>`).
+    Report,
+    /// An error of the standard trait.
+    StandardError,
+    /// The same beside a value with an HTTP status.
+    StatusOrOpaque,
+    /// The same beside a value with an HTTP status.
+    StatusOrText,
+    /// The same beside a value with an HTTP status.
+    StatusOrStatusError,
+    /// The same beside a value with an HTTP status.
+    StatusOrLocalBox,
+    /// The same beside a value with an HTTP status.
+    StatusOrSendBox,
+    /// The same beside a value with an HTTP status.
+    StatusOrReport,
+    /// The same beside a value with an HTTP status.
+    StatusOrStandardError,
 }
 
-impl<'a, 'e: 'a, E: AsRef<dyn Error + Send + Sync + 'e>> BadReport<'a> for &&&&&Bad<'a, E> {
+impl<'a, R: ?Sized> Anything<'a> for Judge<'a, R> {
+    #[inline]
     fn __process_verdict(&self) -> Ending<'a> {
-        Ending::error(Fault::of::<E>(ErrorRef::Chain(self.0.as_ref())))
-    }
-}
-
-impl<'a, 'e: 'a, E: AsRef<dyn Error + Send + 'e>> BadSendBox<'a> for &&&&Bad<'a, E> {
-    fn __process_verdict(&self) -> Ending<'a> {
-        Ending::error(Fault::of::<E>(ErrorRef::Chain(self.0.as_ref())))
-    }
-}
-
-impl<'a, 'e: 'a, E: AsRef<dyn Error + 'e>> BadBox<'a> for &&&Bad<'a, E> {
-    fn __process_verdict(&self) -> Ending<'a> {
-        Ending::error(Fault::of::<E>(ErrorRef::Chain(self.0.as_ref())))
+        Ending::success()
     }
 }
 
 #[cfg(feature = "axum")]
-impl<'a, E: crate::http::HasStatus> BadStatus<'a> for &&Bad<'a, E> {
+impl<'a, R: crate::http::HasStatus> WithStatus<'a> for &Judge<'a, R> {
     fn __process_verdict(&self) -> Ending<'a> {
-        crate::http::judge_error(self.0.status())
+        crate::http::judge(self.0.status())
     }
 }
 
-impl<'a, E: fmt::Display> BadText<'a> for &Bad<'a, E> {
-    fn __process_verdict(&self) -> Ending<'a> {
-        Ending::error(Fault::of::<E>(ErrorRef::Text(self.0)))
-    }
+/// The rungs of a kind of error: beside any value, and beside one with an HTTP status.
+macro_rules! results {
+    ($(
+        $(#[$condition:meta])?
+        [$($bounds:tt)*] $plain:ident for [$($plain_at:tt)*], $status:ident for [$($status_at:tt)*]:
+            |$error:ident| $ending:expr;
+    )+) => {$(
+        // Not `'static`: method lookup does not see lifetimes, so a rung is taken for borrowed errors too.
+        $(#[$condition])?
+        impl<'a, 'e: 'a, T, E: 'a + $($bounds)*> $plain<'a> for $($plain_at)* Judge<'a, Result<T, E>> {
+            fn __process_verdict(&self) -> Ending<'a> {
+                self.0.as_ref().map_or_else(|$error| $ending, |_| Ending::success())
+            }
+        }
+
+        #[cfg(feature = "axum")]
+        impl<'a, 'e: 'a, T: crate::http::HasStatus, E: 'a + $($bounds)*> $status<'a>
+            for $($status_at)* Judge<'a, Result<T, E>>
+        {
+            fn __process_verdict(&self) -> Ending<'a> {
+                self.0.as_ref().map_or_else(|$error| $ending, |value| crate::http::judge(value.status()))
+            }
+        }
+    )+};
 }
 
-impl<'a, E: ?Sized> BadOpaque<'a> for Bad<'a, E> {
-    fn __process_verdict(&self) -> Ending<'a> {
-        Ending::error(Fault::of::<E>(ErrorRef::Opaque))
-    }
+results! {
+    [Error] StandardError for [&&&&&&&&], StatusOrStandardError for [&&&&&&&&&&&&&&&]:
+        |error| failed::<E>(ErrorRef::Chain(error));
+    [AsRef<dyn Error + Send + Sync + 'e>] Report for [&&&&&&&], StatusOrReport for [&&&&&&&&&&&&&&]:
+        |error| failed::<E>(ErrorRef::Chain(error.as_ref()));
+    [AsRef<dyn Error + Send + 'e>] SendBox for [&&&&&&], StatusOrSendBox for [&&&&&&&&&&&&&]:
+        |error| failed::<E>(ErrorRef::Chain(error.as_ref()));
+    [AsRef<dyn Error + 'e>] LocalBox for [&&&&&], StatusOrLocalBox for [&&&&&&&&&&&&]:
+        |error| failed::<E>(ErrorRef::Chain(error.as_ref()));
+    #[cfg(feature = "axum")]
+    [crate::http::HasStatus] StatusError for [&&&&], StatusOrStatusError for [&&&&&&&&&&&]:
+        |error| crate::http::judge_error(error.status());
+    [fmt::Display] Text for [&&&], StatusOrText for [&&&&&&&&&&]:
+        |error| failed::<E>(ErrorRef::Text(error));
+    [] Opaque for [&&], StatusOrOpaque for [&&&&&&&&&]:
+        |_error| failed::<E>(ErrorRef::Opaque);
+}
+
+fn failed<E>(error: ErrorRef<'_>) -> Ending<'_> {
+    Ending::error(Fault::of::<E>(error))
 }
 
 /// An error in whose chain `rejects(as Type: …)` searches.

@@ -6,7 +6,7 @@ use syn::{Expr, Path};
 
 use super::ours;
 use crate::context::Sigil;
-use crate::model::{Model, Put};
+use crate::model::{Model, Put, Shape};
 
 /// The functions of the runtime that context expressions may call without an import.
 const HELPERS: [&str; 3] = ["truncate", "mask", "hash"];
@@ -14,7 +14,7 @@ const HELPERS: [&str; 3] = ["truncate", "mask", "hash"];
 // Input:  context(who, n = who.len())
 // Output:
 //     let mut __run = Run::new(&__PROCESS);
-//     Run::capture(&mut __run, &mut |__cx| { __cx.put("who", …); __cx.put("n", …); });
+//     Run::begin(&mut __run, &mut |__cx| { __cx.put("who", …); __cx.put("n", …); });
 pub(crate) fn start(model: &Model) -> TokenStream {
     let runtime = &model.runtime;
     let run = quote_spanned! {ours()=>
@@ -26,9 +26,14 @@ pub(crate) fn start(model: &Model) -> TokenStream {
     let helpers = helpers(model);
     let puts = model.entries.iter().map(|entry| put(entry, runtime));
     let puts = quote!(#(#puts)*);
+    // What the function returns may be a future, which begins when it is first polled.
+    let method = match model.shape {
+        Shape::Async { .. } | Shape::Sync { .. } => quote_spanned!(ours()=> begin),
+        Shape::ByType { .. } | Shape::Tail { .. } | Shape::Future { .. } => quote_spanned!(ours()=> capture),
+    };
     quote_spanned! {ours()=>
         #run
-        #runtime::__private::Run::capture(
+        #runtime::__private::Run::#method(
             &mut __run,
             &mut |__cx: &mut #runtime::__private::Capture| { #helpers #puts },
         );

@@ -35,37 +35,43 @@ impl Judge<'_> {
         quote_spanned!(ours()=> __run.end(#runtime::__private::Ending::success());)
     }
 
-    // Output:
-    //     {
-    //         use probe::{self, *};
-    //         match (&probe::Return(&__out)).__process_split() {
-    //             Ok(__v) => __run.end((&&probe::Good(__v)).__process_verdict()),
-    //             Err(__e) => __run.end((&&&&&&&probe::Bad(__e)).__process_verdict()),
-    //         }
-    //     }
+    // Output: __run.end({ use probe::{self, *}; (&&…&probe::Judge(&__out)).__process_verdict() });
     fn by_type(&self) -> TokenStream {
+        let verdict = self.verdict();
+        quote_spanned!(ours()=> __run.end(#verdict);)
+    }
+
+    fn verdict(&self) -> TokenStream {
         let Judge { runtime, returned } = self;
+        // One reference for each rung of the ladder.
         quote_spanned! {ours()=> {
             use #runtime::__private::probe::{self, *};
-            match (&probe::Return(#returned)).__process_split() {
-                ::core::result::Result::Ok(__v) => __run.end((&&probe::Good(__v)).__process_verdict()),
-                ::core::result::Result::Err(__e) => __run.end((&&&&&&&probe::Bad(__e)).__process_verdict()),
-            }
+            (&&&&&&&&&&&&&&&&probe::Judge(#returned)).__process_verdict()
         }}
     }
 
     // Input:  rejects(Error::Empty), degraded = path
     // Output:
+    //     let __ending = <by type>;
     //     let __ending = match <split> {
-    //         Ok(__v) => if path(__v) { degraded } else { <by type> },
-    //         Err(__e) => { let __ending = <by type>; match __e { Error::Empty => __ending.rejected(), _ => __ending } }
+    //         Ok(__v) => if path(__v) { Ending::degraded() } else { __ending },
+    //         Err(__e) => if match __e { Error::Empty => true, _ => false } { __ending.rejected() } else { __ending },
     //     };
     //     __run.end(__ending);
     fn by_rules(&self, rules: &Rules) -> TokenStream {
+        let verdict = self.verdict();
         let good = self.good(rules);
         let bad = self.bad(rules);
-        let ending = self.fails(rules, self.split(good, bad));
+        let ending = match (&good, &bad) {
+            (None, None) => quote_spanned!(ours()=> __ending),
+            _ => {
+                let unchanged = quote_spanned!(ours()=> __ending);
+                self.split(good.unwrap_or_else(|| unchanged.clone()), bad.unwrap_or(unchanged))
+            }
+        };
+        let ending = self.fails(rules, ending);
         quote_spanned! {ours()=>
+            let __ending = #verdict;
             let __ending = #ending;
             __run.end(__ending);
         }
@@ -99,39 +105,27 @@ impl Judge<'_> {
         }
     }
 
-    fn good(&self, rules: &Rules) -> TokenStream {
+    /// What becomes of `__ending` for the value `__v`.
+    fn good(&self, rules: &Rules) -> Option<TokenStream> {
         let runtime = self.runtime;
-        let by_type = quote_spanned! {ours()=>
-            { use #runtime::__private::probe::{self, *}; (&&probe::Good(__v)).__process_verdict() }
-        };
-        match &rules.degraded {
-            None => by_type,
-            Some(path) => {
-                let condition = call(path, quote_spanned!(ours()=> __v));
-                quote_spanned! {ours()=>
-                    if #condition { #runtime::__private::Ending::degraded() } else { #by_type }
-                }
-            }
-        }
+        let condition = call(rules.degraded.as_ref()?, quote_spanned!(ours()=> __v));
+        Some(quote_spanned! {ours()=>
+            if #condition { #runtime::__private::Ending::degraded() } else { __ending }
+        })
     }
 
-    fn bad(&self, rules: &Rules) -> TokenStream {
-        let runtime = self.runtime;
-        let by_type = quote_spanned! {ours()=>
-            { use #runtime::__private::probe::{self, *}; (&&&&&&&probe::Bad(__e)).__process_verdict() }
-        };
-        let by_type = match &rules.error_type {
-            None => by_type,
-            Some(path) => with_error_type(&by_type, path),
-        };
+    /// What becomes of `__ending` for the error `__e`.
+    fn bad(&self, rules: &Rules) -> Option<TokenStream> {
+        let ending = quote_spanned!(ours()=> __ending);
+        let ending = rules.error_type.as_ref().map(|path| with_error_type(&ending, path)).unwrap_or(ending);
         if rules.rejects.is_empty() {
-            return by_type;
+            return rules.error_type.is_some().then_some(ending);
         }
         let is_rejected = self.is_rejected(&rules.rejects);
-        quote_spanned! {ours()=> {
-            let __ending = #by_type;
+        Some(quote_spanned! {ours()=> {
+            let __ending = #ending;
             if #is_rejected { __ending.rejected() } else { __ending }
-        }}
+        }})
     }
 
     // Input:  (Error::Empty, as AuthError: AuthError::Expired)

@@ -8,7 +8,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use process_model::{ErrorText, Outcome};
@@ -17,7 +18,7 @@ use sentry_core::protocol::{
 };
 use sentry_core::types::Uuid;
 use sentry_core::{
-    Client, ClientOptions, Hub, HubSwitchGuard, TracesSamplingStrategy, TransactionContext, TransactionOrSpan,
+    ClientOptions, Hub, HubSwitchGuard, TracesSamplingStrategy, TransactionContext, TransactionOrSpan,
 };
 
 use super::End;
@@ -71,37 +72,58 @@ pub(crate) fn is_active() -> bool {
     Hub::with_active(|_| true)
 }
 
-/// How long a hub without a client is taken to stay so. Asking a hub is a third of what a run costs that
-/// nobody watches; a client that is bound to a hub in use is seen by runs that start this much later.
-const ASK_AGAIN: Duration = Duration::from_millis(1);
-
-thread_local! {
-    /// The hub that had no client, and until when, in ticks of the global clock, it is not asked again.
-    static IDLE: Cell<(*const Hub, u64)> = const { Cell::new((std::ptr::null(), 0)) };
-    /// Keeps that hub, so that no other can have its address.
-    static IDLE_HUB: RefCell<Option<Arc<Hub>>> = const { RefCell::new(None) };
+/// The hub that a run finds around it, and whether its client takes transactions.
+#[derive(Debug)]
+pub(crate) struct Outside {
+    hub: Arc<Hub>,
+    traces: bool,
 }
 
-/// The same for a run that starts at `now`, remembering for a moment which hub has no client.
+/// How long a hub's answer is remembered. To ask its client costs as much as everything else that a run pays
+/// while nobody watches; a client that is bound to a hub in use, or closed, is noticed this much later.
+const ASK_AGAIN: Duration = Duration::from_millis(1);
+
+/// What a hub said of its client.
+#[derive(Clone, Copy)]
+enum Client {
+    /// There is none, or it is disabled.
+    Absent,
+    Takes {
+        traces: bool,
+    },
+}
+
+thread_local! {
+    /// The hub that was asked last, what it said, and until when, in ticks of the global clock, that holds.
+    static KNOWN: Cell<(*const Hub, u64, Client)> = const { Cell::new((std::ptr::null(), 0, Client::Absent)) };
+    /// Keeps that hub, so that no other can have its address.
+    static KNOWN_HUB: RefCell<Option<Arc<Hub>>> = const { RefCell::new(None) };
+}
+
+/// What is around a run that starts at `now`; `None` where no client would take an event.
 #[inline]
-pub(crate) fn is_active_at(now: u64) -> bool {
+pub(crate) fn outside(now: u64) -> Option<Outside> {
     let hub = Hub::current();
-    let (idle, until) = IDLE.get();
-    if std::ptr::eq(idle, Arc::as_ptr(&hub)) && now < until { false } else { ask(hub, now) }
+    let (known, until, answer) = KNOWN.get();
+    let is_known = std::ptr::eq(known, Arc::as_ptr(&hub)) && now < until;
+    match if is_known { answer } else { ask(&hub, now) } {
+        Client::Absent => None,
+        Client::Takes { traces } => Some(Outside { hub, traces }),
+    }
 }
 
 #[cold]
-fn ask(hub: Arc<Hub>, now: u64) -> bool {
-    if hub.client().is_some_and(|client| client.is_enabled()) {
-        return true;
-    }
-    let idle = Arc::as_ptr(&hub);
+fn ask(hub: &Arc<Hub>, now: u64) -> Client {
+    let answer = match hub.client().filter(|client| client.is_enabled()) {
+        None => Client::Absent,
+        Some(client) => Client::Takes { traces: is_tracing(&client) },
+    };
     // A thread that is ending keeps nothing any more.
-    let kept = IDLE_HUB.try_with(|kept| kept.replace(Some(hub))).is_ok();
+    let kept = KNOWN_HUB.try_with(|kept| kept.replace(Some(Arc::clone(hub)))).is_ok();
     if kept {
-        IDLE.set((idle, now + Core::global().clock.ticks(ASK_AGAIN)));
+        KNOWN.set((Arc::as_ptr(hub), now + Core::global().clock.ticks(ASK_AGAIN), answer));
     }
-    false
+    answer
 }
 
 /// Why events go nowhere, if they do.
@@ -116,7 +138,19 @@ pub(crate) fn problem() -> Option<String> {
 /// What a run or scope keeps for Sentry.
 #[derive(Debug, Default)]
 pub(crate) struct Link {
-    hub: OnceLock<Arc<Hub>>,
+    /// Shared with the run around it, or its own where nothing can bring another before its first poll.
+    hub: Option<Arc<Hub>>,
+    /// Made by [`open`].
+    opened: OnceLock<Arc<Hub>>,
+    /// What [`open`] needs, where there is anything to open.
+    outside: Option<Outside>,
+    is_open: AtomicBool,
+    details: OnceLock<Box<Details>>,
+}
+
+/// What few runs need.
+#[derive(Debug, Default)]
+struct Details {
     span: OnceLock<TransactionOrSpan>,
     /// The last failure among its children.
     failure: Mutex<Option<Captured>>,
@@ -137,62 +171,84 @@ struct Captured {
 }
 
 impl Link {
+    /// Of a scope inside of `outer`, which shares its hub.
     pub(crate) fn inside(outer: Option<&Link>) -> Link {
-        let link = Link::default();
-        if let Some(hub) = outer.and_then(|outer| outer.hub.get()) {
-            let _ = link.hub.set(Arc::clone(hub));
+        Link { hub: outer.and_then(Link::hub).cloned(), ..Link::default() }
+    }
+
+    /// Of a run inside of `outer`. Nothing but a span of its own can bring another hub before the run's first
+    /// poll, so without one the run's hub is made right here.
+    pub(crate) fn of_run(outer: Option<&Link>, outside: Option<Outside>, has_span: bool) -> Link {
+        let mut hub = outer.and_then(Link::hub).cloned();
+        if let (None, Some(outside), false) = (&hub, &outside, has_span) {
+            hub = Some(Arc::new(Hub::new_from_top(&outside.hub)));
         }
-        link
+        let outside = outside.filter(|outside| hub.is_none() || outside.traces);
+        Link { hub, outside, ..Link::default() }
+    }
+
+    /// Whether [`open`] has something to do.
+    #[inline]
+    pub(crate) fn is_to_open(&self) -> bool {
+        self.outside.is_some() && !self.is_open.load(Ordering::Relaxed)
     }
 
     /// Makes the run's hub the thread's.
     #[inline]
     pub(crate) fn enter(&self) -> Option<HubSwitchGuard> {
-        self.hub.get().map(|hub| HubSwitchGuard::new(Arc::clone(hub)))
+        self.hub().map(|hub| HubSwitchGuard::new(Arc::clone(hub)))
+    }
+
+    #[inline]
+    fn hub(&self) -> Option<&Arc<Hub>> {
+        self.hub.as_ref().or_else(|| self.opened.get())
     }
 
     pub(crate) fn has_hub(&self) -> bool {
-        self.hub.get().is_some()
+        self.hub().is_some()
     }
 
-    fn failure(&self) -> std::sync::MutexGuard<'_, Option<Captured>> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    fn details(&self) -> &Details {
+        self.details.get_or_init(Box::default)
+    }
+
+    fn span(&self) -> Option<&TransactionOrSpan> {
+        self.details.get()?.span.get()
+    }
+
+    fn failure(&self) -> Option<Captured> {
+        lock(&self.details.get()?.failure).clone()
+    }
+
+    fn failed_stage(&self) -> Option<&'static str> {
+        *lock(&self.details.get()?.failed_stage)
     }
 }
 
-/// What is current outside of a run's span.
-#[derive(Debug)]
-pub(crate) struct Outside {
-    hub: Arc<Hub>,
-    client: Arc<Client>,
-}
-
-impl Outside {
-    /// `None` where no client would take an event.
-    pub(crate) fn current() -> Option<Outside> {
-        let hub = Hub::current();
-        let client = hub.client().filter(|client| client.is_enabled())?;
-        Some(Outside { hub, client })
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Opens what a run needs, at its first poll and inside of its span. Where `sentry-tracing` is installed, the
-/// span has brought a hub of its own, and transactions are left to it.
-pub(crate) fn open(unit: &'static Unit, observed: &Observed, outside: Outside) {
+/// span has brought a hub of its own, which becomes the run's; transactions are then left to it.
+pub(crate) fn open(unit: &'static Unit, observed: &Observed) {
     let link = &observed.sentry;
-    let current = if observed.has_span() { Hub::current() } else { Arc::clone(&outside.hub) };
+    let Some(outside) = &link.outside else { return };
+    link.is_open.store(true, Ordering::Relaxed);
+    let current = Hub::current();
     let traced_elsewhere = !Arc::ptr_eq(&current, &outside.hub);
-    let hub = link.hub.get_or_init(|| Arc::new(Hub::new_from_top(current)));
-    if !traced_elsewhere && is_tracing(&outside.client) {
+    let own = || if traced_elsewhere { current } else { Arc::new(Hub::new_from_top(current)) };
+    let hub = link.hub.as_ref().unwrap_or_else(|| link.opened.get_or_init(own));
+    if !traced_elsewhere && outside.traces {
         let span = start_span(unit, observed, hub);
         for (name, value) in observed.values.iter() {
             span.set_tag(name, value);
         }
-        let _ = link.span.set(span);
+        let _ = link.details().span.set(span);
     }
 }
 
-fn is_tracing(client: &Client) -> bool {
+fn is_tracing(client: &sentry_core::Client) -> bool {
     match client.options().traces_sampling_strategy {
         TracesSamplingStrategy::FixedRate(rate) => rate > 0.0,
         TracesSamplingStrategy::Disabled => false,
@@ -205,7 +261,7 @@ fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> Transactio
     let op = if unit.stage().is_some() { "stage" } else { "process" };
     let mut outer = observed.parent.upgrade();
     while let Some(run) = outer {
-        if let Some(span) = run.sentry.span.get() {
+        if let Some(span) = run.sentry.span() {
             return span.start_child(op, unit.name).into();
         }
         outer = run.parent.upgrade();
@@ -230,7 +286,7 @@ fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> Transactio
 pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Ending<'_>, end: &End) {
     let link = &observed.sentry;
     finish_span(link, end);
-    let Some(hub) = link.hub.get() else { return };
+    let Some(hub) = link.hub() else { return };
     if unit.stage().is_some() {
         return stage_ended(unit, observed, hub, end);
     }
@@ -246,14 +302,14 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
             }),
         };
         if let Some(parent) = parent {
-            *parent.sentry.failure() = Some(Captured { is_last: true, ..captured });
+            *lock(&parent.sentry.details().failure) = Some(Captured { is_last: true, ..captured });
         }
         return;
     }
     // What was cancelled made nobody's error.
     if end.outcome != Outcome::Cancelled
-        && let Some(parent) = parent
-        && let Some(captured) = &mut *parent.sentry.failure()
+        && let Some(details) = parent.as_ref().and_then(|parent| parent.sentry.details.get())
+        && let Some(captured) = &mut *lock(&details.failure)
     {
         captured.is_last = false;
     }
@@ -263,7 +319,7 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
 }
 
 fn finish_span(link: &Link, end: &End) {
-    let Some(span) = link.span.get() else { return };
+    let Some(span) = link.span() else { return };
     span.set_status(match end.outcome {
         Outcome::Success | Outcome::Degraded => SpanStatus::Ok,
         Outcome::Rejected => SpanStatus::InvalidArgument,
@@ -279,7 +335,9 @@ fn stage_ended(unit: &'static Unit, observed: &Observed, hub: &Hub, end: &End) {
     let failed = end.outcome.is_error();
     if let Some(process) = observed.parent_process() {
         let stage = failed.then(|| unit.definition.common().id.as_str());
-        *process.sentry.failed_stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+        if stage != process.sentry.failed_stage() {
+            *lock(&process.sentry.details().failed_stage) = stage;
+        }
     }
     if failed {
         let kind = end.error_type.unwrap_or_default();
@@ -294,14 +352,12 @@ fn breadcrumb(level: Level, message: String) -> Breadcrumb {
 /// The event that already tells of this failure: of the panic hook, or of the child that failed last and
 /// whose error this one holds.
 fn already_captured(link: &Link, fault: &Fault<'_>, end: &End) -> Option<Captured> {
-    if let Some(&event) = link.panicked.get()
+    if let Some(&event) = link.details.get().and_then(|details| details.panicked.get())
         && end.outcome == Outcome::Panic
     {
         return Some(captured(event, Vec::new(), fault));
     }
-    let failure = link.failure();
-    let captured = failure.as_ref().filter(|captured| captured.is_last && captured.identity.is_in(fault))?;
-    Some(captured.clone())
+    link.failure().filter(|captured| captured.is_last && captured.identity.is_in(fault))
 }
 
 /// What makes an error the same one further out: its type, as far as it can be named, and its text.
@@ -355,7 +411,7 @@ fn capture(
     fault: &Fault<'_>,
     end: &End,
 ) -> Captured {
-    let first = observed.sentry.failure().clone();
+    let first = observed.sentry.failure();
     if end.outcome == Outcome::Panic
         && has_panic_hook(hub)
         && let Some(last) = hub.last_event_id()
@@ -413,7 +469,7 @@ fn has_panic_hook(hub: &Hub) -> bool {
 
 /// Warns that a process is past its SLA: at most once in [`BETWEEN_WARNINGS`].
 pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: &Arc<Observed>, elapsed: Duration) {
-    let (Some(hub), None) = (observed.sentry.hub.get(), unit.stage()) else { return };
+    let (Some(hub), None) = (observed.sentry.hub(), unit.stage()) else { return };
     let now = core.clock.now();
     if !core.account(unit).may_warn(now, core.clock.ticks(BETWEEN_WARNINGS)) {
         return;
@@ -456,7 +512,7 @@ fn describe(mut event: Event<'static>) -> Event<'static> {
     match run.as_ref().and_then(|run| Some((run, run.unit?))) {
         Some((run, unit)) => {
             if panicked {
-                let _ = run.sentry.panicked.set(event.event_id);
+                let _ = run.sentry.details().panicked.set(event.event_id);
                 withhold_text(&mut event, unit);
             }
             describe_as(&mut event, unit, &nearest, None);
@@ -503,9 +559,8 @@ fn describe_as(event: &mut Event<'static>, unit: &'static Unit, observed: &Obser
             block.insert("error_type".into(), error_type.into());
         }
     }
-    let failed = *observed.sentry.failed_stage.lock().unwrap_or_else(PoisonError::into_inner);
     let stage = observed.unit.and_then(|unit| unit.stage()).map(|stage| stage.id());
-    if let Some(stage) = stage.or(failed) {
+    if let Some(stage) = stage.or_else(|| observed.sentry.failed_stage()) {
         block.insert("stage".into(), stage.into());
     }
     for (name, value) in observed.values_now().iter() {

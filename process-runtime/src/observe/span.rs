@@ -9,7 +9,7 @@ use std::time::Duration;
 use process_model::ErrorText;
 use tracing::callsite::{self, Callsite};
 use tracing::dispatcher::{self, Dispatch};
-use tracing::field::{FieldSet, Value as Recorded};
+use tracing::field::{FieldSet, Value as Recorded, ValueSet};
 use tracing::level_filters::LevelFilter;
 use tracing::metadata::{Kind, Metadata};
 use tracing::span::{Attributes, Id, Record};
@@ -26,9 +26,12 @@ pub(crate) const TARGET: &str = "critical_process";
 
 /// The most fields of a span.
 const FIELDS: usize = 64;
+/// The fields of a span in a program with few context names.
+const FEW: usize = 24;
 
-/// What a span is opened with.
-const FIXED: [&str; 13] = [
+/// What a span is opened with. The place in the source is in the metadata, where bridges look for it: said twice
+/// it would be exported twice.
+const FIXED: [&str; 11] = [
     "critical_process.id",
     "critical_process.version",
     "critical_process.criticality",
@@ -38,8 +41,6 @@ const FIXED: [&str; 13] = [
     "critical_process.synthetic",
     "error.type",
     "code.function.name",
-    "code.file.path",
-    "code.line.number",
     "otel.status_code",
     "exception.message",
 ];
@@ -51,10 +52,8 @@ const OUTCOME: usize = 4;
 const LATE: usize = 5;
 const ERROR_TYPE: usize = 7;
 const FUNCTION: usize = 8;
-const FILE: usize = 9;
-const LINE: usize = 10;
-const STATUS: usize = 11;
-const MESSAGE: usize = 12;
+const STATUS: usize = 9;
+const MESSAGE: usize = 10;
 
 /// A callsite that was made at run time.
 #[derive(Debug)]
@@ -64,7 +63,6 @@ pub(crate) struct SpanSite {
     names: &'static [&'static str],
     /// What every span of the unit says, with its place among the fields.
     texts: Vec<(usize, &'static str)>,
-    line: i64,
 }
 
 struct RuntimeCallsite {
@@ -113,13 +111,13 @@ impl SpanSite {
                 Level::INFO,
                 Some(&common.file),
                 Some(common.line),
-                Some(&common.handler),
+                None,
                 FieldSet::new(names, Identifier(callsite)),
                 Kind::SPAN,
             )
         });
         callsite::register(callsite);
-        SpanSite { metadata, callsite, names, texts: texts(unit), line: common.line.into() }
+        SpanSite { metadata, callsite, names, texts: texts(unit) }
     }
 
     fn is_enabled(&self) -> bool {
@@ -128,6 +126,31 @@ impl SpanSite {
             ALWAYS => true,
             _ => dispatcher::get_default(|dispatch| dispatch.enabled(self.metadata)),
         }
+    }
+
+    /// Calls `f` with values at their places among the fields.
+    fn with_values<'v>(
+        &self,
+        values: impl Iterator<Item = (usize, &'v dyn Recorded)>,
+        f: impl FnOnce(&ValueSet<'_>),
+    ) {
+        // To clear what few programs need would cost more than the rest of this.
+        match self.names.len() {
+            0..=FEW => self.with_room::<FEW>(values, f),
+            _ => self.with_room::<FIELDS>(values, f),
+        }
+    }
+
+    fn with_room<'v, const ROOM: usize>(
+        &self,
+        values: impl Iterator<Item = (usize, &'v dyn Recorded)>,
+        f: impl FnOnce(&ValueSet<'_>),
+    ) {
+        let mut all: [Option<&dyn Recorded>; ROOM] = [None; ROOM];
+        for (place, value) in values {
+            all[place] = Some(value);
+        }
+        f(&self.metadata.fields().value_set_all(&all[..self.names.len()]));
     }
 
     /// Where a context name stands among the fields.
@@ -140,7 +163,7 @@ impl SpanSite {
 /// What every span of the unit says, with its place among the fields.
 fn texts(unit: &'static Unit) -> Vec<(usize, &'static str)> {
     let common = unit.definition.common();
-    let mut texts = vec![(FUNCTION, common.handler.as_str()), (FILE, common.file.as_str())];
+    let mut texts = vec![(FUNCTION, common.handler.as_str())];
     if let Some(process) = unit.process {
         let criticality = process.criticality().as_str();
         texts.extend([(ID, process.id()), (VERSION, process.version()), (CRITICALITY, criticality)]);
@@ -195,21 +218,16 @@ pub(crate) fn open(unit: &'static Unit, values: &Values) -> Option<SpanHandle> {
     if !site.is_enabled() {
         return None;
     }
-    let mut all: [Option<&dyn Recorded>; FIELDS] = [None; FIELDS];
-    all[LINE] = Some(&site.line);
-    for (place, text) in &site.texts {
-        all[*place] = Some(text);
-    }
-    for (name, value) in values.iter() {
-        if let Some(place) = site.place(name) {
-            all[place] = Some(as_recorded(value));
-        }
-    }
-    dispatcher::get_default(|dispatch| {
-        let values = site.metadata.fields().value_set_all(&all[..site.names.len()]);
-        let id = dispatch.new_span(&Attributes::new(site.metadata, &values));
-        Some(SpanHandle { dispatch: dispatch.clone(), id, users: AtomicU32::new(0) })
-    })
+    let texts = site.texts.iter().map(|(place, text)| (*place, text as &dyn Recorded));
+    let context = values.iter().filter_map(|(name, value)| Some((site.place(name)?, as_recorded(value))));
+    let mut span = None;
+    site.with_values(texts.chain(context), |values| {
+        dispatcher::get_default(|dispatch| {
+            let id = dispatch.new_span(&Attributes::new(site.metadata, values));
+            span = Some(SpanHandle { dispatch: dispatch.clone(), id, users: AtomicU32::new(0) });
+        });
+    });
+    span
 }
 
 /// Why spans go nowhere, if they do.
@@ -280,7 +298,7 @@ impl SpanHandle {
     pub(crate) fn record_value(&self, unit: &'static Unit, name: &str, value: &Value) {
         let site = site(unit);
         if let Some(place) = site.place(name) {
-            self.record(site, [(place, Some(as_recorded(value)))]);
+            self.record(site, std::iter::once((place, as_recorded(value))));
         }
     }
 
@@ -290,9 +308,6 @@ impl SpanHandle {
         let message = ending.fault.filter(|_| everywhere).and_then(|fault| fault.error.text());
         let outcome = end.outcome.as_str();
         let site = site(unit);
-        if ending.fault.is_none() {
-            return self.record(site, [(OUTCOME, Some(&outcome)), (LATE, Some(&end.late))]);
-        }
         let status = end.outcome.is_error().then_some("ERROR");
         let values: [(usize, Option<&dyn Recorded>); 5] = [
             (OUTCOME, Some(&outcome)),
@@ -301,16 +316,11 @@ impl SpanHandle {
             (STATUS, status.as_ref().map(|status| status as &dyn Recorded)),
             (MESSAGE, message.as_ref().map(|message| message as &dyn Recorded)),
         ];
-        self.record(site, values);
+        self.record(site, values.into_iter().filter_map(|(place, value)| Some((place, value?))));
     }
 
-    fn record<const N: usize>(&self, site: &SpanSite, values: [(usize, Option<&dyn Recorded>); N]) {
-        let mut all: [Option<&dyn Recorded>; FIELDS] = [None; FIELDS];
-        for (place, value) in values {
-            all[place] = value;
-        }
-        let values = site.metadata.fields().value_set_all(&all[..site.names.len()]);
-        self.dispatch.record(&self.id, &Record::new(&values));
+    fn record<'v>(&self, site: &SpanSite, values: impl Iterator<Item = (usize, &'v dyn Recorded)>) {
+        site.with_values(values, |values| self.dispatch.record(&self.id, &Record::new(values)));
     }
 
     /// Tells that the run is past its SLA and still running.
