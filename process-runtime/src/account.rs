@@ -9,6 +9,7 @@ use process_model::Outcome;
 
 use crate::clock::Clock;
 use crate::histogram::{BUCKETS, bucket};
+use crate::inflight::NEVER;
 use crate::lane::{LANES, Lane};
 use crate::unit::Unit;
 use crate::windows::Windows;
@@ -101,6 +102,12 @@ impl Account {
     #[inline]
     pub(crate) fn limit(&self) -> u64 {
         self.limit.load(Ordering::Relaxed)
+    }
+
+    /// The first tick at which a run that started at `started` is late: the one after its SLA.
+    #[inline]
+    pub(crate) fn deadline(&self, started: u64) -> u64 {
+        started.saturating_add(self.limit()).saturating_add(1).min(NEVER)
     }
 
     /// Whether the last warning is long enough ago; this is then the last.
@@ -205,6 +212,12 @@ impl Account {
         size_of::<Account>()
             + self.all_shards().count() * size_of::<Shard>()
             + self.with_windows(|windows| windows.memory())
+    }
+
+    /// The same once every lane has written, with windows of so many bytes.
+    #[cfg(test)]
+    pub(crate) fn most_memory(windows: usize) -> usize {
+        size_of::<Account>() + LANES * size_of::<Shard>() + windows
     }
 
     #[inline]

@@ -17,12 +17,15 @@ use std::task::{Context, Poll};
 
 use crate::frame;
 use crate::observed::Observed;
+use crate::unit::Unit;
 
 /// The scope that was current where the carrier was made. It can outlive its run: what runs in it then is
 /// still part of the same trace and has the same context, but no longer keeps anything of the run open.
 #[derive(Clone, Debug, Default)]
 pub struct Carrier {
     observed: Option<Arc<Observed>>,
+    /// The innermost run's, where nobody observes it: what runs in the carrier still belongs to it.
+    unit: Option<&'static Unit>,
     trace: Trace,
 }
 
@@ -36,17 +39,19 @@ struct Trace {
 impl Carrier {
     /// Of the innermost run or scope of this thread; without one, a carrier that carries nothing.
     pub fn current() -> Carrier {
-        Carrier { observed: frame::nearest(), trace: Trace::current() }
+        let observed = frame::nearest();
+        let unit = if observed.is_none() { frame::innermost_unit() } else { None };
+        Carrier { observed, unit, trace: Trace::current() }
     }
 
     pub(crate) fn of(observed: Arc<Observed>) -> Carrier {
-        Carrier { observed: Some(observed), trace: Trace::default() }
+        Carrier { observed: Some(observed), ..Carrier::default() }
     }
 
     /// Calls `f` in the carried scope.
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         let Some(observed) = &self.observed else {
-            return f();
+            return if self.unit.is_some() { frame::within(self.unit, None, f) } else { f() };
         };
         let run = observed.run_around();
         let is_inside = run.as_ref().is_some_and(frame::is_inside);

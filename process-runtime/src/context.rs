@@ -217,7 +217,12 @@ static DECLARED: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
 /// have a field for them. The names in `context(…)` need no declaration. Call it before the first run:
 /// a span's fields are fixed when its process first runs.
 pub fn declare(names: impl IntoIterator<Item = &'static str>) {
-    DECLARED.lock().unwrap_or_else(PoisonError::into_inner).extend(names);
+    let mut declared = DECLARED.lock().unwrap_or_else(PoisonError::into_inner);
+    for name in names {
+        if !declared.contains(&name) {
+            declared.push(name);
+        }
+    }
 }
 
 /// Every name that can appear in a context.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::account::Account;
 use crate::clock::Clock;
-use crate::inflight::{self, NEVER, Seen, Table, Ticket};
+use crate::inflight::{self, Seen, Table, Ticket};
 use crate::lane::Lane;
 use crate::observe::{self, RunView, Sink};
 use crate::observed::Observed;
@@ -128,7 +128,7 @@ impl Core {
         let account = self.account(unit);
         let lane = Lane::current();
         account.start(lane);
-        let deadline = now.saturating_add(account.limit()).min(NEVER);
+        let deadline = account.deadline(now);
         let ticket = self.table.enter(lane, unit, now, deadline, observed);
         if self.is_global() {
             crate::watchdog::expect(deadline);
@@ -171,7 +171,7 @@ impl Core {
         let confirm = |unit: &'static Unit, started: u64| {
             let account = self.account(unit);
             account.refine(unit, &self.clock);
-            let deadline = started.saturating_add(account.limit());
+            let deadline = account.deadline(started);
             (deadline > now).then_some(deadline)
         };
         let next = self.table.scan(now, confirm, |seen| {

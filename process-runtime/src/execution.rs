@@ -213,10 +213,20 @@ impl Run {
         }
     }
 
+    /// Ends the run as the attribute's rules have it, or as the type says where a function of the rules panics.
+    pub fn judge<'a>(&mut self, by_type: Ending<'a>, rules: &mut dyn FnMut(Ending<'a>) -> Ending<'a>) {
+        let mut ending = by_type;
+        if catch_unwind(AssertUnwindSafe(|| ending = rules(by_type))).is_err() {
+            let name = self.unit.map_or("", |unit| unit.name);
+            crate::report::once(format!("a function that judges what `{name}` returns panicked"));
+        }
+        self.end(ending);
+    }
+
     #[cold]
     fn dropped(&mut self) {
-        self.end(if crate::timeout::stops() {
-            Ending::failure().error_type(crate::timeout::ERROR_TYPE)
+        self.end(if crate::deadline::stops() {
+            Ending::failure().error_type(crate::deadline::ERROR_TYPE)
         } else {
             Ending::cancelled()
         });
@@ -356,7 +366,12 @@ impl LaterKey {
         let Some(observed) = frame::run_of(unit) else {
             return;
         };
-        if let Some(value) = value() {
+        let mut recorded = None;
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| recorded = value())) {
+            drop(payload);
+            crate::report::once(format!("the value of `record!({} = …)` panicked", self.name));
+        }
+        if let Some(value) = recorded {
             unharmed(|| observed.record(self.name, value));
         }
     }

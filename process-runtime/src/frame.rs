@@ -66,9 +66,14 @@ pub(crate) fn nearest() -> Option<Arc<Observed>> {
     frames().find_map(|frame| unsafe { frame.observed.as_ref() }).cloned()
 }
 
+/// What runs innermost.
+pub(crate) fn innermost_unit() -> Option<&'static Unit> {
+    frames().find_map(|frame| frame.unit)
+}
+
 /// The process of the innermost run.
 pub(crate) fn enclosing_process() -> Option<&'static ProcessDefinition> {
-    frames().find_map(|frame| frame.unit)?.process
+    innermost_unit()?.process
 }
 
 /// What observes the innermost run of the function that `unit` stands for.

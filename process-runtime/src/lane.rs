@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 /// Lanes with a single writer.
 pub(crate) const OWNED: usize = 16;
 /// Lanes in all; those from [`OWNED`] on are shared.
-pub(crate) const LANES: usize = OWNED + 8;
+pub(crate) const LANES: usize = OWNED + 4;
 
 const UNASSIGNED: usize = usize::MAX;
 

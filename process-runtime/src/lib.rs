@@ -31,6 +31,7 @@ mod account;
 mod carrier;
 mod clock;
 pub mod context;
+mod deadline;
 pub mod definition;
 mod domain;
 mod ending;
@@ -54,12 +55,13 @@ mod report;
 pub mod stats;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod timeout;
 mod unit;
 mod watchdog;
 mod windows;
 
 pub use carrier::{Carried, Carrier};
+#[cfg(feature = "tokio")]
+pub use deadline::{TimedOut, timeout};
 pub use ending::Verdict;
 pub use execution::{disable, enable};
 pub use install::{Install, Installation};
@@ -67,8 +69,6 @@ pub use install::{Install, Installation};
 pub use observe::sentry;
 pub use process_macros::{critical_process, stage};
 pub use process_model::Outcome;
-#[cfg(feature = "tokio")]
-pub use timeout::{TimedOut, timeout};
 
 /// What expansions name. Not for you: it changes without notice.
 #[doc(hidden)]

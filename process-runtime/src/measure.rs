@@ -26,6 +26,17 @@ pub fn scan() -> Duration {
     started.elapsed()
 }
 
+/// How often a run has woken the watchdog.
+pub fn watchdog_wakes() -> u64 {
+    crate::watchdog::wakes()
+}
+
+/// Samples that wait to be recorded.
+#[cfg(feature = "metrics")]
+pub fn samples_waiting() -> usize {
+    crate::observe::metrics::waiting()
+}
+
 /// Measurements that could not be delivered since the start, by reason.
 #[cfg(feature = "metrics")]
 pub fn dropped() -> [(&'static str, u64); 3] {

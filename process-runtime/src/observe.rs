@@ -164,8 +164,9 @@ pub(crate) fn ended(
     unharmed(|| sentry::ended(unit, observed, ending, end));
     #[cfg(feature = "tracing")]
     if let Some(span) = &observed.span {
-        unharmed(|| span.ended(unit, ending, end));
-        unharmed(|| span.close());
+        // Also in the middle of telling of something else: a span that stays open is kept for ever.
+        caught(|| span.ended(unit, ending, end));
+        caught(|| span.close());
     }
     core.tell(&RunView { unit, observed }, |sink, run| sink.ended(run, end));
     let _ = ending;

@@ -14,7 +14,7 @@ use process_model::nearest;
 use crate::definition::{Definition, ProcessDefinition, StageDefinition};
 use crate::domain::Domain;
 use crate::stats::Stats;
-use crate::unit::{Entry, Unit};
+use crate::unit::{Site, Unit};
 
 struct Registry {
     processes: Vec<&'static ProcessDefinition>,
@@ -26,8 +26,8 @@ fn registry() -> &'static Registry {
     static REGISTRY: OnceLock<Registry> = OnceLock::new();
     REGISTRY.get_or_init(|| {
         let mut registry = Registry { processes: Vec::new(), stages: Vec::new(), unreadable: Vec::new() };
-        for entry in inventory::iter::<Entry> {
-            match entry.0.definition() {
+        for site in Site::all() {
+            match site.definition() {
                 Ok(Definition::Process(process)) => registry.processes.push(process),
                 Ok(Definition::Stage(stage)) => registry.stages.push(stage),
                 Err(error) => registry.unreadable.push(error.to_string()),

@@ -106,9 +106,9 @@ impl Ended {
     }
 }
 
-/// Reads an account, rolling its windows where that is due.
+/// Reads an account, and rolls its windows where that is due. Where nobody has rolled them for long, what is
+/// read is what happened since the last time, and says so ([`Window::covered`]).
 pub(crate) fn read(account: &Account, clock: &Clock) -> Stats {
-    roll(account, clock);
     // Totals are taken under the windows' lock: a roll in between would be ahead of them.
     let (totals, windows) = account.with_windows(|windows| {
         let (now, totals) = (clock.now(), account.totals());
@@ -116,6 +116,7 @@ pub(crate) fn read(account: &Account, clock: &Clock) -> Stats {
         let windows = WINDOWS.map(|length| window(length, last(length), clock));
         (totals, windows)
     });
+    roll(account, clock);
     let ended = Ended(totals.ended);
     let mut error_types = BTreeMap::new();
     for count in account.errors() {

@@ -1,6 +1,7 @@
 //! What can run: a process, or a stage on behalf of a process. A [`Site`] is the static that an expansion
 //! leaves; a [`Unit`] is what the run needs of it, made at its first use and kept.
 
+use std::collections::HashSet;
 use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -30,6 +31,18 @@ impl Site {
         Site { text, definition: OnceLock::new(), unit: OnceLock::new() }
     }
 
+    /// Every annotated function. Where another macro expands an attribute again (`#[debug_handler]` emits its
+    /// function several times), that is still one function.
+    pub(crate) fn all() -> impl Iterator<Item = &'static Site> {
+        let mut seen = HashSet::new();
+        inventory::iter::<Entry>.into_iter().map(|entry| entry.0).filter(move |site| seen.insert(site.text))
+    }
+
+    /// The one among [`Site::all`] that stands for the same function.
+    fn first(&'static self) -> &'static Site {
+        Site::all().find(|site| site.text == self.text).unwrap_or(self)
+    }
+
     /// What the record says; decoded at the first call.
     pub(crate) fn definition(&self) -> Result<Definition, &DecodeError> {
         self.definition.get_or_init(|| decode_text(self.text).map(Definition::keep)).as_ref().copied()
@@ -37,12 +50,18 @@ impl Site {
 
     /// What runs here; `None` where the record cannot be read, which `registry::validate` tells.
     #[inline]
-    pub(crate) fn unit(&self) -> Option<&'static Unit> {
-        *self.unit.get_or_init(|| match self.definition().ok()? {
-            Definition::Process(process) => Some(Unit::keep(Definition::Process(process), Some(process))),
-            Definition::Stage(stage) => {
-                let process = stage.process().and_then(registry::process);
-                Some(Unit::keep(Definition::Stage(stage), process))
+    pub(crate) fn unit(&'static self) -> Option<&'static Unit> {
+        *self.unit.get_or_init(|| {
+            let first = self.first();
+            if !std::ptr::eq(first, self) {
+                return first.unit();
+            }
+            match self.definition().ok()? {
+                Definition::Process(process) => Some(Unit::keep(Definition::Process(process), Some(process))),
+                Definition::Stage(stage) => {
+                    let process = stage.process().and_then(registry::process);
+                    Some(Unit::keep(Definition::Stage(stage), process))
+                }
             }
         })
     }
@@ -118,7 +137,7 @@ impl Unit {
     /// Every unit of a site that has run or could: the site's own, and those of a shared stage.
     pub(crate) fn all() -> Vec<&'static Unit> {
         let mut all = Vec::new();
-        for unit in inventory::iter::<Entry>.into_iter().filter_map(|entry| entry.0.unit()) {
+        for unit in Site::all().filter_map(Site::unit) {
             all.push(unit);
             all.extend(unit.shared.read().unwrap_or_else(PoisonError::into_inner).iter());
         }

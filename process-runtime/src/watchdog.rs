@@ -1,6 +1,7 @@
 //! The one thread of the toolkit: it tells of runs that pass their SLA while they still run, closes the
 //! slices of the statistics, drains samples, and writes what there is to say. It sleeps until the next
-//! deadline; a run whose own is earlier wakes it.
+//! deadline; a run whose own is earlier wakes it. Since that costs the run a call to the system, the watchdog
+//! then looks by itself, as often as the shortest SLA asks for, until a while has passed without any such run.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,6 +9,7 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use crate::domain::Core;
+use crate::registry;
 use crate::unit::Unit;
 use crate::windows::SLICE_SECONDS;
 
@@ -15,9 +17,14 @@ use crate::windows::SLICE_SECONDS;
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// The shortest, so that SLAs of a millisecond do not keep it awake.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
+/// How much later than at its deadline a run may be told of before it wakes the watchdog for that.
+const SLACK: Duration = Duration::from_millis(10);
+/// How long the watchdog looks by itself after a run has woken it.
+const ATTENTIVE: Duration = Duration::from_secs(1);
 
 /// When it wakes by itself, in ticks; a run with an earlier deadline wakes it. 0 where none runs.
 static WAKES_AT: AtomicU64 = AtomicU64::new(0);
+static WAKES: AtomicU64 = AtomicU64::new(0);
 static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
 
 #[derive(Debug)]
@@ -48,15 +55,17 @@ pub(crate) fn start() {
     }
 }
 
-/// Stops the thread and waits for it.
+/// Stops the thread and waits for it, unless it is the watchdog itself that asks, through a sink.
 pub(crate) fn stop() {
     let Some(Running { handle, stop }) = running().take() else {
         return;
     };
     stop.store(true, Ordering::Release);
     handle.thread().unpark();
-    // Whatever it panicked with was said on standard error already.
-    let _ = handle.join();
+    if handle.thread().id() != thread::current().id() {
+        // Whatever it panicked with was said on standard error already.
+        let _ = handle.join();
+    }
 }
 
 /// Whether the thread runs.
@@ -83,17 +92,28 @@ fn thread_of_watchdog() -> Option<Thread> {
 #[inline]
 pub(crate) fn expect(deadline: u64) {
     if deadline < WAKES_AT.load(Ordering::Relaxed) {
+        WAKES.fetch_add(1, Ordering::Relaxed);
         wake();
     }
+}
+
+/// How often a run has woken the thread.
+pub(crate) fn wakes() -> u64 {
+    WAKES.load(Ordering::Relaxed)
 }
 
 fn watch(stop: &AtomicBool) {
     let core = Core::global();
     let mut rolled = Instant::now();
     let mut drained = Instant::now();
+    // No run that starts from now on has a deadline before this is over.
+    let round = shortest_sla().clamp(SLACK, LONGEST_SLEEP);
+    let mut attentive_until = Instant::now();
+    let wakes_in = |sleep: Duration| core.clock.now() + core.clock.ticks(sleep.saturating_sub(SLACK));
     while !stop.load(Ordering::Acquire) {
-        // From here on every new run wakes it, so none slips in behind the scan.
-        WAKES_AT.store(u64::MAX, Ordering::SeqCst);
+        let is_attentive = Instant::now() < attentive_until;
+        // None may slip in behind the scan: the next comes early enough, or whoever starts meanwhile wakes it.
+        WAKES_AT.store(if is_attentive { wakes_in(round) } else { u64::MAX }, Ordering::SeqCst);
         let mut sleep = core.scan().unwrap_or(LONGEST_SLEEP);
         if rolled.elapsed() >= Duration::from_secs(SLICE_SECONDS) {
             rolled = Instant::now();
@@ -102,12 +122,23 @@ fn watch(stop: &AtomicBool) {
         }
         sleep = sleep.min(tend_metrics(&mut drained));
         crate::report::flush();
-        let sleep = sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP);
-        WAKES_AT.store(core.clock.now() + core.clock.ticks(sleep), Ordering::SeqCst);
+        let sleep = sleep.clamp(SHORTEST_SLEEP, if is_attentive { round } else { LONGEST_SLEEP });
+        WAKES_AT.store(wakes_in(sleep), Ordering::SeqCst);
+        let slept = Instant::now();
         thread::park_timeout(sleep);
+        if slept.elapsed() < sleep {
+            attentive_until = Instant::now() + ATTENTIVE;
+        }
     }
     WAKES_AT.store(0, Ordering::SeqCst);
     crate::report::flush();
+}
+
+/// Of every process and stage of the program.
+fn shortest_sla() -> Duration {
+    let processes = registry::all().map(|process| process.sla());
+    let stages = registry::stages().filter_map(|stage| stage.sla());
+    processes.chain(stages).min().unwrap_or(LONGEST_SLEEP)
 }
 
 fn roll(core: &Core) {

@@ -1,28 +1,24 @@
 //! The last minute, five and sixty: differences between snapshots of an account, so that a run pays
 //! nothing for them. Slices of 5 s become slices of 30 s, then of 5 min, as they age; a slice keeps only
-//! the buckets between its fastest and slowest run.
+//! the buckets between its fastest and slowest run, each count in as few bytes as it needs.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 
 use crate::account::{ENDS, Totals};
 use crate::histogram::BUCKETS;
 
-/// Levels of slices: how long one is in seconds, how many are kept, how many are merged into the next.
-const LEVELS: [Level; 3] = [
-    Level { seconds: 5, kept: 18, merged: 6 },
-    Level { seconds: 30, kept: 20, merged: 10 },
-    Level { seconds: 300, kept: 12, merged: 1 },
-];
+/// How long the finest slice is, in seconds: how often [`Windows::roll`] is worth a call.
+pub(crate) const SLICE_SECONDS: u64 = 5;
 
+/// Slices of 5 s, 30 s and 5 min, for the last minute, five and sixty.
+const LEVELS: [Level; 3] =
+    [Level { rolls: 1, kept: 12 }, Level { rolls: 6, kept: 10 }, Level { rolls: 60, kept: 12 }];
+
+/// How many of the finest slices one holds, and how many of them are kept.
 struct Level {
-    seconds: u64,
+    rolls: u32,
     kept: usize,
-    merged: usize,
 }
-
-/// How long the finest slice is: how often [`Windows::roll`] is worth a call.
-pub(crate) const SLICE_SECONDS: u64 = LEVELS[0].seconds;
 
 /// The recent past of one account. Times are ticks.
 #[derive(Debug)]
@@ -40,8 +36,9 @@ pub(crate) struct Slice {
     pub(crate) started: u64,
     pub(crate) ended: [u64; ENDS],
     pub(crate) longest: u64,
-    first_bucket: usize,
-    buckets: Box<[u32]>,
+    /// How many of the finest slices it was merged from.
+    rolls: u32,
+    buckets: Packed,
 }
 
 impl Windows {
@@ -59,15 +56,14 @@ impl Windows {
         let slice = self.current(now, &totals);
         self.rolled_at = now;
         self.rolled = totals;
-        self.levels[0].push_back(slice);
-        for (level, Level { kept, merged, .. }) in LEVELS.iter().enumerate() {
-            if self.levels[level].len() <= *kept {
-                break;
+        let mut next = Some(slice);
+        for (level, Level { rolls, kept }) in self.levels.iter_mut().zip(LEVELS) {
+            let Some(slice) = next.take() else { break };
+            match level.pop_back() {
+                Some(newest) if newest.rolls + slice.rolls <= rolls => level.push_back(newest.merge(slice)),
+                newest => level.extend(newest.into_iter().chain([slice])),
             }
-            let oldest = self.levels[level].drain(..*merged).reduce(Slice::merge);
-            if let (Some(next), Some(oldest)) = (self.levels.get_mut(level + 1), oldest) {
-                next.push_back(oldest);
-            }
+            next = if level.len() > kept { level.pop_front() } else { None };
         }
     }
 
@@ -86,15 +82,14 @@ impl Windows {
     fn current(&self, now: u64, totals: &Totals) -> Slice {
         let pairs = totals.buckets.iter().zip(self.rolled.buckets.iter());
         let new: Vec<u32> = pairs.map(|(now, then)| now.wrapping_sub(*then)).collect();
-        let used = used(&new);
         Slice {
             from: self.rolled_at,
             to: now.max(self.rolled_at),
             started: totals.started - self.rolled.started,
             ended: std::array::from_fn(|end| totals.ended[end] - self.rolled.ended[end]),
             longest: totals.longest,
-            first_bucket: used.start,
-            buckets: new[used].into(),
+            rolls: 1,
+            buckets: Packed::of(&new),
         }
     }
 
@@ -103,43 +98,99 @@ impl Windows {
         let slices = self.levels.iter().flatten();
         size_of::<[u32; BUCKETS]>()
             + self.levels.iter().map(|level| level.capacity() * size_of::<Slice>()).sum::<usize>()
-            + slices.map(|slice| size_of_val(&*slice.buckets)).sum::<usize>()
+            + slices.map(|slice| slice.buckets.bytes.len()).sum::<usize>()
     }
 }
 
 impl Slice {
-    /// The whole histogram, in wide counts.
+    /// The whole histogram.
     pub(crate) fn histogram(&self) -> Vec<u64> {
         let mut all = vec![0; BUCKETS];
-        for (bucket, count) in self.buckets.iter().enumerate() {
-            all[self.first_bucket + bucket] = u64::from(*count);
+        for (bucket, count) in self.buckets.iter() {
+            all[bucket] = u64::from(count);
         }
         all
     }
 
     fn merge(self, other: Slice) -> Slice {
-        let counts: Vec<u32> =
-            (0..BUCKETS).map(|bucket| self.count(bucket).saturating_add(other.count(bucket))).collect();
-        let used = used(&counts);
+        let mut counts = vec![0u32; BUCKETS];
+        for (bucket, count) in self.buckets.iter().chain(other.buckets.iter()) {
+            counts[bucket] = counts[bucket].saturating_add(count);
+        }
         Slice {
             from: self.from.min(other.from),
             to: self.to.max(other.to),
             started: self.started + other.started,
             ended: std::array::from_fn(|end| self.ended[end] + other.ended[end]),
             longest: self.longest.max(other.longest),
-            first_bucket: used.start,
-            buckets: counts[used].into(),
+            rolls: self.rolls.saturating_add(other.rolls),
+            buckets: Packed::of(&counts),
         }
-    }
-
-    fn count(&self, bucket: usize) -> u32 {
-        bucket.checked_sub(self.first_bucket).and_then(|at| self.buckets.get(at)).copied().unwrap_or(0)
     }
 }
 
-/// From the first to the last bucket that is not empty.
-fn used(buckets: &[u32]) -> Range<usize> {
-    let first = buckets.iter().position(|&count| count > 0).unwrap_or(0);
-    let end = buckets.iter().rposition(|&count| count > 0).map_or(first, |last| last + 1);
-    first..end
+/// Counts of neighbouring buckets, from the first to the last that is not empty, in base 128: seven bits a
+/// byte, the lowest first, the eighth set on all but a count's last byte (LEB128).
+#[derive(Clone, Debug)]
+struct Packed {
+    first: usize,
+    bytes: Box<[u8]>,
+}
+
+impl Packed {
+    fn of(counts: &[u32]) -> Packed {
+        let first = counts.iter().position(|&count| count > 0).unwrap_or(0);
+        let end = counts.iter().rposition(|&count| count > 0).map_or(first, |last| last + 1);
+        let mut bytes = Vec::with_capacity(end - first);
+        for &count in &counts[first..end] {
+            let mut left = count;
+            while left >= 1 << 7 {
+                bytes.push(left as u8 | 1 << 7);
+                left >>= 7;
+            }
+            bytes.push(left as u8);
+        }
+        Packed { first, bytes: bytes.into() }
+    }
+
+    /// Each bucket with its count.
+    fn iter(&self) -> impl Iterator<Item = (usize, u32)> {
+        let counts = self.bytes.split_inclusive(|byte| byte >> 7 == 0).map(|bytes| {
+            bytes.iter().rev().fold(0, |count, byte| count << 7 | u32::from(byte & ((1 << 7) - 1)))
+        });
+        (self.first..).zip(counts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::account::Account;
+
+    #[test]
+    fn a_process_that_has_seen_everything_takes_at_most_64_kib() {
+        let (mut windows, mut totals) = (Windows::new(0), Totals::default());
+        for roll in 1..3000 {
+            // Ten thousand runs of every length there is, in each slice.
+            totals.buckets.iter_mut().for_each(|bucket| *bucket = bucket.wrapping_add(10_000));
+            windows.roll(roll, totals.clone());
+        }
+        let bytes = Account::most_memory(windows.memory());
+        assert!(bytes <= 64 * 1024, "{bytes} bytes");
+    }
+
+    proptest! {
+        #[test]
+        fn packed_counts_are_those_that_were_packed(
+            counts in prop::collection::vec(prop_oneof![Just(0), 0..200u32, any::<u32>()], BUCKETS)
+        ) {
+            let mut unpacked = vec![0; BUCKETS];
+            for (bucket, count) in Packed::of(&counts).iter() {
+                unpacked[bucket] = count;
+            }
+            prop_assert_eq!(unpacked, counts);
+        }
+    }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::NoSubscriber;
 use tracing::{Dispatch, Event, Level, Subscriber, dispatcher};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, Registry};
@@ -62,6 +63,11 @@ impl Capture {
 
     /// A subscriber that does nothing else.
     pub fn dispatch(&self) -> Dispatch {
+        // While there is one subscriber alone, tracing-core asks that of the thread which registers a callsite,
+        // and can overwrite what a second one, made at the same moment on another thread, has just said.
+        static OTHERS: LazyLock<[Dispatch; 2]> =
+            LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::default())));
+        LazyLock::force(&OTHERS);
         Dispatch::new(Registry::default().with(self.clone()))
     }
 

@@ -370,6 +370,38 @@ fn no_sample_is_lost_between_threads() {
     });
 }
 
+#[test]
+fn threads_beyond_those_with_a_lane_of_their_own_lose_no_sample_either() {
+    isolated("threads_beyond_those_with_a_lane_of_their_own_lose_no_sample_either", || {
+        measured_by(|readings| {
+            let (leave, stay) = std::sync::mpsc::channel::<()>();
+            let stay = std::sync::Arc::new(std::sync::Mutex::new(stay));
+            let others: Vec<_> = (0..16)
+                .map(|_| {
+                    let stay = std::sync::Arc::clone(&stay);
+                    std::thread::spawn(move || {
+                        odd_sla();
+                        let _ = stay.lock().unwrap().recv();
+                    })
+                })
+                .collect();
+            eventually("every lane is taken", || registry::stats("odd_sla").unwrap().ended.total() == 16);
+            let work = || {
+                for _ in 0..5 {
+                    (0..3000).for_each(|_| odd_sla());
+                    eventually("the watchdog drains", || process_runtime::measure::samples_waiting() < 2048);
+                }
+            };
+            std::thread::spawn(work).join().unwrap();
+            drop(leave);
+            others.into_iter().for_each(|thread| thread.join().unwrap());
+            let collected = readings.collect();
+            let samples = collected.value("critical_process.duration", "odd_sla", &[(OUTCOME, "success")]);
+            assert_eq!(samples, 15_016);
+        });
+    });
+}
+
 macro_rules! many {
     ($($name:ident = $id:literal),+ $(,)?) => {
         $(

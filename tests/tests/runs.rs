@@ -3,14 +3,16 @@
 use std::cell::RefCell;
 use std::future::{Future, pending};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
 use process_runtime::observe::{End, RunView, Sink};
+use process_runtime::registry::Finding;
 use process_runtime::testing::Domain;
-use process_runtime::{Carrier, Outcome, Verdict, critical_process, registry, stage};
+use process_runtime::{Carrier, Install, Outcome, Verdict, critical_process, record, registry, stage};
+use process_tests::isolated::isolated;
 
 /// Every outcome on demand.
 #[critical_process(
@@ -198,14 +200,15 @@ async fn a_run_is_told_of_as_late_at_its_deadline_and_once() {
                 // Nothing but the domain's own timer wakes this task up at the deadline.
                 std::future::poll_fn(|cx| match run.as_mut().poll(cx) {
                     Poll::Ready(_) => Poll::Ready(()),
-                    Poll::Pending if started.elapsed() >= Duration::from_secs(10) => Poll::Ready(()),
+                    Poll::Pending if started.elapsed() > Duration::from_secs(10) => Poll::Ready(()),
                     Poll::Pending => Poll::Pending,
                 })
                 .await
             });
             watched.as_mut().await;
             tokio::task::yield_now().await;
-            assert_eq!(started.elapsed(), Duration::from_secs(10));
+            // At its SLA a run is not late yet, and the next time that tokio's timers know is a millisecond on.
+            assert_eq!(started.elapsed(), Duration::from_millis(10_001));
             tokio::task::yield_now().await;
             let [run_in_flight] = &registry::in_flight()[..] else { panic!() };
             assert!(run_in_flight.overdue);
@@ -230,7 +233,126 @@ async fn lateness_starts_past_the_sla() {
         domain.call(|| to_the_point(Duration::from_millis(takes))).now_or_never();
         domain.run(to_the_point(Duration::from_millis(takes))).await;
         assert_eq!(domain.stats("to_the_point").unwrap().ended.late(), late, "{takes} ms");
+        // The same where the domain looks for late runs before the run itself gets its turn.
+        let domain = Domain::new();
+        let run = domain.carrier().carry(to_the_point(Duration::from_millis(takes)));
+        domain.run(async { tokio::spawn(run).await.unwrap() }).await;
+        assert_eq!(domain.stats("to_the_point").unwrap().ended.late(), late, "{takes} ms, in another task");
     }
+}
+
+#[critical_process(id = "at_the_end", version = "1.0.0", sla = "10s")]
+fn at_the_end() -> u8 {
+    1
+}
+
+#[test]
+fn a_thread_can_run_processes_until_its_very_end() {
+    struct Ends(mpsc::Sender<u8>);
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            let _ = self.0.send(at_the_end());
+        }
+    }
+    thread_local! {
+        static ENDS: RefCell<Vec<Ends>> = const { RefCell::new(Vec::new()) };
+        static ENDS_TOO: RefCell<Vec<Ends>> = const { RefCell::new(Vec::new()) };
+    }
+    let (sender, receiver) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        // One is made before the runtime's own thread-locals, one after.
+        ENDS.with_borrow_mut(|ends| ends.push(Ends(sender.clone())));
+        at_the_end();
+        ENDS_TOO.with_borrow_mut(|ends| ends.push(Ends(sender)));
+    });
+    thread.join().unwrap();
+    assert_eq!(receiver.iter().collect::<Vec<_>>(), [1, 1]);
+}
+
+fn is_bad(_: &u8) -> bool {
+    panic!("the rule itself is broken")
+}
+
+fn kind(_: &Trouble) -> &'static str {
+    panic!("the rule itself is broken")
+}
+
+#[critical_process(id = "misjudged", version = "1.0.0", sla = "10s", degraded = is_bad, error_type = kind)]
+async fn misjudged(how: How) -> Result<u8, Trouble> {
+    match how {
+        How::Fail => Err(Trouble::Ours),
+        _ => Ok(1),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_panics_leaves_the_result_and_what_its_type_says() {
+    let (domain, log) = logged();
+    assert_eq!(domain.run(misjudged(How::Succeed)).await.unwrap(), 1);
+    assert!(domain.run(misjudged(How::Fail)).await.is_err());
+    let outcomes: Vec<_> = log.ends().iter().map(|end| (end.outcome, end.error_type)).collect();
+    let trouble = std::any::type_name::<Trouble>();
+    assert_eq!(outcomes, [(Outcome::Success, None), (Outcome::Failure, Some(trouble))]);
+}
+
+struct Unprintable;
+
+impl std::fmt::Display for Unprintable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("cannot be printed")
+    }
+}
+
+#[critical_process(id = "recording", version = "1.0.0", sla = "10s", context(later(what)))]
+fn recording() -> u8 {
+    record!(what = Unprintable);
+    1
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recorded_value_that_panics_is_left_out() {
+    let (domain, log) = logged();
+    assert_eq!(domain.call(recording), 1);
+    assert_eq!(log.ends()[0].outcome, Outcome::Success);
+}
+
+#[stage(id = "shared_part")]
+fn shared_part() {}
+
+#[critical_process(id = "carrying", version = "1.0.0", sla = "10s")]
+fn carrying() {
+    let carrier = Carrier::current();
+    std::thread::spawn(move || carrier.run(shared_part)).join().unwrap();
+}
+
+#[test]
+fn a_carrier_takes_the_process_along_though_nobody_watches() {
+    carrying();
+    assert_eq!(registry::stage_stats("carrying").unwrap()["shared_part"].started, 1);
+}
+
+macro_rules! twice {
+    ($($function:tt)*) => {
+        const _: () = {
+            #[allow(dead_code, reason = "as `#[debug_handler]` does")]
+            $($function)*
+        };
+        $($function)*
+    };
+}
+
+twice! {
+    #[critical_process(id = "expanded_twice", version = "1.0.0", sla = "10s")]
+    fn expanded_twice() {}
+}
+
+#[test]
+fn a_function_that_another_macro_emits_twice_is_one_process() {
+    expanded_twice();
+    assert_eq!(registry::stats("expanded_twice").unwrap().started, 1);
+    assert_eq!(registry::all().filter(|process| process.id() == "expanded_twice").count(), 1);
+    let said_twice = |finding: &Finding| finding.to_string().contains("expanded_twice");
+    assert!(!registry::validate().iter().any(said_twice));
 }
 
 #[tokio::test(start_paused = true)]
@@ -550,4 +672,23 @@ mod allocations {
     pub(super) fn on_this_thread() -> u64 {
         COUNT.get()
     }
+}
+
+#[critical_process(id = "soon_late", version = "1.0.0", sla = "200ms")]
+fn soon_late() {}
+
+#[test]
+fn runs_with_a_short_sla_do_not_wake_the_watchdog_time_and_again() {
+    isolated("runs_with_a_short_sla_do_not_wake_the_watchdog_time_and_again", || {
+        let installation = Install::new().start();
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(2) {
+            soon_late();
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        // Once a second or so, and not for every other run.
+        let wakes = process_runtime::measure::watchdog_wakes();
+        assert!((1..20).contains(&wakes), "{wakes}");
+        installation.stop();
+    });
 }

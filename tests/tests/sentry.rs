@@ -1118,3 +1118,73 @@ async fn opentelemetry_and_sentry_tracing_together_send_nothing_twice() {
     let span = traces.only("sampled_root").span_context;
     assert_eq!(trace_of(&sent.events[1]).trace_id.to_string(), span.trace_id().to_string());
 }
+
+#[stage(id = "secretive", error_text = never)]
+async fn secretive(how: How) -> Result<(), String> {
+    match how {
+        How::Panic => panic!("canary of a stage"),
+        _ => Err("canary of a stage".to_owned()),
+    }
+}
+
+#[critical_process(id = "talkative", version = "1.0.0", sla = "10s")]
+async fn talkative(how: How) -> Result<(), String> {
+    secretive(how).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_text_of_a_stages_error_that_is_never_told_is_not_told_by_its_process_either() {
+    for how in [How::Fail, How::Panic] {
+        for inbox in [Inbox::new(), Inbox::with_defaults(ClientOptions::new().add_integration(Integration))] {
+            let _hub = inbox.bind();
+            let _ = AssertUnwindSafe(Domain::new().run(talkative(how))).catch_unwind().await;
+            let sent = inbox.take();
+            assert_eq!(sent.events.len(), 1, "{how:?}");
+            assert!(!sent.wire.contains("canary"), "{how:?}: {}", sent.wire);
+        }
+    }
+}
+
+#[critical_process(id = "with_a_block", version = "1.0.0", sla = "10s", context(user_id, version))]
+async fn with_a_block(user_id: u64, version: &str) -> Result<(), String> {
+    let _ = (user_id, version);
+    sentry::configure_scope(|scope| {
+        let theirs = [("pid".to_owned(), 7.into()), ("id".to_owned(), "theirs".into())];
+        scope.set_context("process", Context::Other(theirs.into()));
+    });
+    sentry::capture_message("said by the body", Level::Info);
+    Err("failed".to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_applications_own_block_and_context_of_the_same_names_take_nothing_away() {
+    let (inbox, _hub) = Inbox::bound();
+    Domain::new().run(with_a_block(42, "v-9")).await.unwrap_err();
+    let events = inbox.events();
+    assert_eq!(events.len(), 2);
+    for event in &events {
+        assert_eq!(tag(event, "process_id"), Some("with_a_block"));
+        assert_eq!(tag(event, "version"), Some("v-9"));
+        assert_eq!(in_block(event, "id").unwrap(), "with_a_block");
+        assert_eq!(in_block(event, "version").unwrap(), "1.0.0");
+    }
+    assert_eq!(in_block(&events[0], "pid").unwrap(), 7);
+}
+
+#[critical_process(id = "tagged", version = "1.0.0", sla = "10s", context(long, later(rows)))]
+async fn tagged(long: &str) {
+    let _ = long;
+    record!(rows = 3_u8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_has_the_tags_that_an_event_would_have() {
+    let inbox = Inbox::of(ClientOptions::new().traces_sample_rate(1.0).add_integration(Integration));
+    let _hub = inbox.bind();
+    Domain::new().run(tagged(&"long ".repeat(100))).await;
+    Domain::new().run(tagged("short")).await;
+    let transactions = inbox.take().transactions;
+    let tag = |at: usize, name: &str| transactions[at].tags.get(name).map(String::as_str);
+    assert_eq!((tag(0, "long"), tag(1, "long")), (None, Some("short")));
+    assert_eq!((tag(0, "rows"), tag(0, "process_id")), (Some("3"), Some("tagged")));
+}

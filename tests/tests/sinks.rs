@@ -1,12 +1,14 @@
 //! A third party's own destination for runs.
 
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use process_runtime::observe::{End, RunView, Sink};
 use process_runtime::testing::Domain;
 use process_runtime::{Install, Outcome, critical_process, record, registry, stage};
+use process_tests::capture::Capture;
 use process_tests::isolated::isolated;
 use process_tests::sink::{Log, What};
 use tokio::time::sleep;
@@ -200,4 +202,41 @@ fn a_sink_that_runs_a_process_itself_does_not_run_for_ever() {
             assert_eq!(domain.stats("outer").unwrap().ended.total(), 1);
         });
     });
+}
+
+/// A sink that lets go of a run while it is told of another.
+#[derive(Debug, Default)]
+struct Dropping(Mutex<Option<Pending>>);
+
+struct Pending(#[allow(dead_code, reason = "only dropped")] Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl std::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pending")
+    }
+}
+
+impl Sink for Dropping {
+    fn ended(&self, _: &RunView<'_>, _: &End) {
+        let dropped = self.0.lock().unwrap().take();
+        drop(dropped);
+    }
+}
+
+#[critical_process(id = "left_pending", version = "1.0.0", sla = "10s")]
+async fn left_pending() {
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_a_sink_drops_closes_its_span() {
+    let (capture, _guard) = Capture::installed();
+    let sink = Arc::new(Dropping::default());
+    let domain = Domain::builder().sink(sink.clone()).build();
+    let mut pending: Pin<Box<dyn Future<Output = ()> + Send>> =
+        Box::pin(domain.carrier().carry(left_pending()));
+    assert!(futures::poll!(pending.as_mut()).is_pending());
+    *sink.0.lock().unwrap() = Some(Pending(pending));
+    domain.call(inner);
+    assert!(capture.only("left_pending").closed);
 }

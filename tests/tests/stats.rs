@@ -261,3 +261,17 @@ fn an_unknown_process_is_answered_with_the_nearest() {
     let error = registry::stats("take").unwrap_err();
     assert_eq!((error.nearest, error.to_string().contains("did you mean `takes`?")), (Some("takes"), true));
 }
+
+#[tokio::test(start_paused = true)]
+async fn runs_that_just_ended_are_in_the_windows_though_nobody_looked_for_hours() {
+    let domain = Domain::new();
+    domain.run(takes(Duration::ZERO)).await;
+    sleep(seconds(2 * 60 * 60)).await;
+    for _ in 0..49 {
+        domain.run(takes(Duration::ZERO)).await;
+    }
+    for window in domain.stats("takes").unwrap().windows {
+        assert_eq!(window.ended.total(), 50, "{:?}", window.length);
+        assert_eq!(window.covered, seconds(2 * 60 * 60), "and what of is said");
+    }
+}

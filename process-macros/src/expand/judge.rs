@@ -52,12 +52,10 @@ impl Judge<'_> {
 
     // Input:  rejects(Error::Empty), degraded = path
     // Output:
-    //     let __ending = <by type>;
-    //     let __ending = match <split> {
+    //     __run.judge(<by type>, &mut |__ending| match <split> {
     //         Ok(__v) => if path(__v) { Ending::degraded() } else { __ending },
     //         Err(__e) => if match __e { Error::Empty => true, _ => false } { __ending.rejected() } else { __ending },
-    //     };
-    //     __run.end(__ending);
+    //     });
     fn by_rules(&self, rules: &Rules) -> TokenStream {
         let verdict = self.verdict();
         let good = self.good(rules);
@@ -70,11 +68,7 @@ impl Judge<'_> {
             }
         };
         let ending = self.fails(rules, ending);
-        quote_spanned! {ours()=>
-            let __ending = #verdict;
-            let __ending = #ending;
-            __run.end(__ending);
-        }
+        quote_spanned!(ours()=> __run.judge(#verdict, &mut |__ending| #ending);)
     }
 
     fn by_verdict(&self, verdict: &ExprPath, error_type: Option<&ExprPath>) -> TokenStream {
@@ -89,10 +83,8 @@ impl Judge<'_> {
                 self.split(ending, bad)
             }
         };
-        quote_spanned! {ours()=>
-            let __ending = #ending;
-            __run.end(__ending);
-        }
+        let by_type = self.verdict();
+        quote_spanned!(ours()=> __run.judge(#by_type, &mut |_| #ending);)
     }
 
     fn split(&self, good: TokenStream, bad: TokenStream) -> TokenStream {

@@ -287,12 +287,23 @@ impl Buffer {
 
     /// By a thread that shares the lane.
     fn push_shared(&self, sample: Sample) -> Option<usize> {
-        let mut shared = self.shared.try_lock().ok()?;
+        let mut shared = self.shared();
         if shared.len() == SAMPLES {
             return None;
         }
         shared.push(sample);
         Some(shared.len())
+    }
+
+    /// Held for the length of a push or a swap.
+    fn shared(&self) -> MutexGuard<'_, Vec<Sample>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many samples wait.
+    fn waiting(&self) -> usize {
+        let written = self.written.load(Ordering::Relaxed);
+        written.wrapping_sub(self.read.load(Ordering::Relaxed)) + self.shared().len()
     }
 
     /// By the one consumer.
@@ -308,7 +319,7 @@ impl Buffer {
             read = read.wrapping_add(1);
             self.read.store(read, Ordering::Release);
         }
-        let shared = std::mem::take(&mut *self.shared.lock().unwrap_or_else(PoisonError::into_inner));
+        let shared = std::mem::take(&mut *self.shared());
         shared.into_iter().for_each(f);
     }
 }
@@ -354,13 +365,14 @@ pub(crate) fn drain() {
     }
 }
 
+/// Samples that wait.
+pub(crate) fn waiting() -> usize {
+    BUFFERS.iter().map(Buffer::waiting).sum()
+}
+
 /// Whether samples wait in such number that a drain is worth it.
 pub(crate) fn is_drain_due() -> bool {
-    let waiting = |buffer: &Buffer| {
-        let written = buffer.written.load(Ordering::Relaxed);
-        written.wrapping_sub(buffer.read.load(Ordering::Relaxed))
-    };
-    BUFFERS.iter().any(|buffer| waiting(buffer) >= WORTH_A_DRAIN)
+    BUFFERS.iter().any(|buffer| buffer.waiting() >= WORTH_A_DRAIN)
 }
 
 /// Why measurements go nowhere, if they do.

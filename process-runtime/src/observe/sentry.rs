@@ -8,8 +8,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use process_model::{ErrorText, Outcome};
@@ -21,7 +22,7 @@ use sentry_core::{
     ClientOptions, Hub, HubSwitchGuard, TracesSamplingStrategy, TransactionContext, TransactionOrSpan,
 };
 
-use super::End;
+use super::{End, caught};
 use crate::context::Value;
 use crate::domain::Core;
 use crate::ending::{Ending, ErrorRef, Fault};
@@ -33,8 +34,11 @@ use crate::unit::Unit;
 const LONGEST_TAG: usize = 200;
 /// How long a process stays silent after a warning that it is overdue.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
-/// The name of the context block, which also marks an event as done.
+/// The name of the context block.
 const BLOCK: &str = "process";
+/// The most errors of stages that a run remembers in order to withhold their text; from there on it withholds
+/// that of every error.
+const MOST_WITHHELD: usize = 64;
 
 /// Adds the context of the current run to every event of a client.
 ///
@@ -57,8 +61,13 @@ impl sentry_core::Integration for Integration {
 }
 
 /// Adds the same to a hub whose client was made without the integration, and to those made from it later.
-pub(crate) fn add_to(hub: &Hub) {
-    if hub.client().is_some() && !has_integration(hub) {
+pub(crate) fn add_to(hub: &Arc<Hub>) {
+    static HUBS: Mutex<Vec<Weak<Hub>>> = Mutex::new(Vec::new());
+    let mut hubs = lock(&HUBS);
+    hubs.retain(|known| known.strong_count() > 0);
+    let is_known = hubs.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(hub)));
+    if hub.client().is_some() && !has_integration(hub) && !is_known {
+        hubs.push(Arc::downgrade(hub));
         hub.configure_scope(|scope| scope.add_event_processor(|event| Some(describe(event))));
     }
 }
@@ -68,7 +77,7 @@ fn has_integration(hub: &Hub) -> bool {
 }
 
 /// Whether a client would take an event from this thread.
-pub(crate) fn is_active() -> bool {
+fn is_active() -> bool {
     Hub::with_active(|_| true)
 }
 
@@ -93,23 +102,54 @@ enum Client {
     },
 }
 
+/// What a thread knows of its hub.
+#[derive(Clone, Copy)]
+enum Known {
+    /// It was not asked yet.
+    Nothing,
+    /// What this hub said, and until when, in ticks of the global clock, that holds.
+    Said(*const Hub, u64, Client),
+    /// The thread is ending, and may have lost its hub already.
+    Ending,
+}
+
 thread_local! {
-    /// The hub that was asked last, what it said, and until when, in ticks of the global clock, that holds.
-    static KNOWN: Cell<(*const Hub, u64, Client)> = const { Cell::new((std::ptr::null(), 0, Client::Absent)) };
-    /// Keeps that hub, so that no other can have its address.
-    static KNOWN_HUB: RefCell<Option<Arc<Hub>>> = const { RefCell::new(None) };
+    static KNOWN: Cell<Known> = const { Cell::new(Known::Nothing) };
+    /// Keeps the hub that was asked, so that no other can have its address.
+    static ASKED: Asked = const { Asked(RefCell::new(None)) };
+}
+
+struct Asked(RefCell<Option<Arc<Hub>>>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        KNOWN.set(Known::Ending);
+    }
 }
 
 /// What is around a run that starts at `now`; `None` where no client would take an event.
 #[inline]
 pub(crate) fn outside(now: u64) -> Option<Outside> {
+    let Known::Said(known, until, answer) = KNOWN.get() else {
+        return outside_at_first(now);
+    };
     let hub = Hub::current();
-    let (known, until, answer) = KNOWN.get();
     let is_known = std::ptr::eq(known, Arc::as_ptr(&hub)) && now < until;
-    match if is_known { answer } else { ask(&hub, now) } {
-        Client::Absent => None,
-        Client::Takes { traces } => Some(Outside { hub, traces }),
+    Outside::of(if is_known { answer } else { ask(&hub, now) }, hub)
+}
+
+#[cold]
+fn outside_at_first(now: u64) -> Option<Outside> {
+    if matches!(KNOWN.get(), Known::Ending) {
+        return None;
     }
+    let mut outside = None;
+    // `Hub::current` panics on a thread that has lost its hub.
+    caught(|| {
+        let hub = Hub::current();
+        outside = Outside::of(ask(&hub, now), hub);
+    });
+    outside
 }
 
 #[cold]
@@ -118,12 +158,22 @@ fn ask(hub: &Arc<Hub>, now: u64) -> Client {
         None => Client::Absent,
         Some(client) => Client::Takes { traces: is_tracing(&client) },
     };
-    // A thread that is ending keeps nothing any more.
-    let kept = KNOWN_HUB.try_with(|kept| kept.replace(Some(Arc::clone(hub)))).is_ok();
-    if kept {
-        KNOWN.set((Arc::as_ptr(hub), now + Core::global().clock.ticks(ASK_AGAIN), answer));
-    }
+    // Thread-locals end in the reverse order of their first use: this one, used after the hub's, before it.
+    let is_kept = ASKED.try_with(|asked| asked.0.replace(Some(Arc::clone(hub)))).is_ok();
+    KNOWN.set(match is_kept {
+        true => Known::Said(Arc::as_ptr(hub), now + Core::global().clock.ticks(ASK_AGAIN), answer),
+        false => Known::Ending,
+    });
     answer
+}
+
+impl Outside {
+    fn of(answer: Client, hub: Arc<Hub>) -> Option<Outside> {
+        match answer {
+            Client::Absent => None,
+            Client::Takes { traces } => Some(Outside { hub, traces }),
+        }
+    }
 }
 
 /// Why events go nowhere, if they do.
@@ -157,6 +207,8 @@ struct Details {
     /// The event of the panic that is unwinding.
     panicked: OnceLock<Uuid>,
     failed_stage: Mutex<Option<&'static str>>,
+    /// Errors of stages whose text is never told.
+    withheld: Mutex<Vec<Identity>>,
 }
 
 /// A failure that Sentry has an event of.
@@ -193,10 +245,13 @@ impl Link {
         self.outside.is_some() && !self.is_open.load(Ordering::Relaxed)
     }
 
-    /// Makes the run's hub the thread's.
+    /// Makes the run's hub the thread's, unless the thread is ending and has none.
     #[inline]
     pub(crate) fn enter(&self) -> Option<HubSwitchGuard> {
-        self.hub().map(|hub| HubSwitchGuard::new(Arc::clone(hub)))
+        let hub = self.hub()?;
+        let mut guard = None;
+        caught(|| guard = Some(HubSwitchGuard::new(Arc::clone(hub))));
+        guard
     }
 
     #[inline]
@@ -220,6 +275,18 @@ impl Link {
         lock(&self.details.get()?.failure).clone()
     }
 
+    fn withhold(&self, identity: Identity) {
+        let mut withheld = lock(&self.details().withheld);
+        if withheld.len() < MOST_WITHHELD && !withheld.contains(&identity) {
+            withheld.push(identity);
+        }
+    }
+
+    fn is_withheld(&self, fault: &Fault<'_>) -> bool {
+        let withheld = self.details.get().map(|details| lock(&details.withheld));
+        withheld.is_some_and(|all| all.len() == MOST_WITHHELD || all.iter().any(|one| one.is_in(fault)))
+    }
+
     fn failed_stage(&self) -> Option<&'static str> {
         *lock(&self.details.get()?.failed_stage)
     }
@@ -241,9 +308,6 @@ pub(crate) fn open(unit: &'static Unit, observed: &Observed) {
     let hub = link.hub.as_ref().unwrap_or_else(|| link.opened.get_or_init(own));
     if !traced_elsewhere && outside.traces {
         let span = start_span(unit, observed, hub);
-        for (name, value) in observed.values.iter() {
-            span.set_tag(name, value);
-        }
         let _ = link.details().span.set(span);
     }
 }
@@ -285,10 +349,10 @@ fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> Transactio
 /// Tells of the end of a run.
 pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Ending<'_>, end: &End) {
     let link = &observed.sentry;
-    finish_span(link, end);
+    finish_span(observed, end);
     let Some(hub) = link.hub() else { return };
     if unit.stage().is_some() {
-        return stage_ended(unit, observed, hub, end);
+        return stage_ended(unit, observed, hub, ending, end);
     }
     let parent = observed.parent_process();
     if let Some(fault) = ending.fault.as_ref().filter(|_| end.outcome.is_error()) {
@@ -318,8 +382,13 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
     }
 }
 
-fn finish_span(link: &Link, end: &End) {
-    let Some(span) = link.span() else { return };
+fn finish_span(observed: &Observed, end: &End) {
+    let Some(span) = observed.sentry.span() else { return };
+    for (name, value) in observed.values_now().iter() {
+        if let Some(tag) = tag(value) {
+            span.set_tag(name, tag);
+        }
+    }
     span.set_status(match end.outcome {
         Outcome::Success | Outcome::Degraded => SpanStatus::Ok,
         Outcome::Rejected => SpanStatus::InvalidArgument,
@@ -331,9 +400,14 @@ fn finish_span(link: &Link, end: &End) {
 }
 
 /// A stage has no event of its own: its error is the process's to return or to mend.
-fn stage_ended(unit: &'static Unit, observed: &Observed, hub: &Hub, end: &End) {
+fn stage_ended(unit: &'static Unit, observed: &Observed, hub: &Hub, ending: &Ending<'_>, end: &End) {
     let failed = end.outcome.is_error();
     if let Some(process) = observed.parent_process() {
+        if let Some(fault) = &ending.fault
+            && is_withheld(unit)
+        {
+            process.sentry.withhold(Identity::of(fault));
+        }
         let stage = failed.then(|| unit.definition.common().id.as_str());
         if stage != process.sentry.failed_stage() {
             *lock(&process.sentry.details().failed_stage) = stage;
@@ -426,7 +500,7 @@ fn capture(
     let mut event = Event {
         level: if end.outcome == Outcome::Panic { Level::Fatal } else { Level::Error },
         fingerprint: fingerprint.iter().cloned().map(Into::into).collect::<Vec<_>>().into(),
-        ..error_event(unit, fault, end)
+        ..error_event(unit, observed, fault, end)
     };
     if let Some(exception) = event.exception.values.last_mut() {
         exception.mechanism = Some(Mechanism {
@@ -439,13 +513,14 @@ fn capture(
     if let (Some(first), Some(Context::Other(block))) = (&first, event.contexts.get_mut(BLOCK)) {
         block.insert("first_event_id".into(), first.event.simple().to_string().into());
     }
-    let event = hub.capture_event(event);
+    let event = send(hub, event);
     captured(first.map_or(event, |first| first.event), fingerprint, fault)
 }
 
 /// The exceptions of an error, the innermost first, as far as its text may leave the process.
-fn error_event(unit: &'static Unit, fault: &Fault<'_>, end: &End) -> Event<'static> {
-    let told = unit.definition.common().error_text;
+fn error_event(unit: &'static Unit, observed: &Observed, fault: &Fault<'_>, end: &End) -> Event<'static> {
+    let is_withheld = is_withheld(unit) || observed.sentry.is_withheld(fault);
+    let told = if is_withheld { ErrorText::Never } else { unit.definition.common().error_text };
     match fault.error {
         ErrorRef::Chain(error) if told != ErrorText::Never => sentry_core::event_from_error(error),
         _ => {
@@ -489,13 +564,32 @@ pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: &Arc<Observed>
             block.insert("elapsed_ms".into(), (elapsed.as_millis() as u64).into());
             block.insert("late".into(), true.into());
         }
-        hub.capture_event(event);
+        send(hub, event);
     });
+}
+
+type Block = BTreeMap<String, Json>;
+
+thread_local! {
+    /// The block of the event that is on its way and was described here: the scope may put another in its place.
+    static DESCRIBED: Cell<Option<Block>> = const { Cell::new(None) };
+}
+
+/// Sends an event that is described already.
+fn send(hub: &Hub, event: Event<'static>) -> Uuid {
+    if let Some(Context::Other(block)) = event.contexts.get(BLOCK) {
+        DESCRIBED.set(Some(block.clone()));
+    }
+    let sent = catch_unwind(AssertUnwindSafe(|| hub.capture_event(event)));
+    DESCRIBED.set(None);
+    sent.unwrap_or_else(|payload| resume_unwind(payload))
 }
 
 /// Adds the current run to an event that somebody else sends.
 fn describe(mut event: Event<'static>) -> Event<'static> {
-    if event.contexts.contains_key(BLOCK) {
+    if let Some(block) = DESCRIBED.take() {
+        add_block(&mut event, block.clone());
+        DESCRIBED.set(Some(block));
         return event;
     }
     let Some(nearest) = frame::nearest() else {
@@ -513,7 +607,9 @@ fn describe(mut event: Event<'static>) -> Event<'static> {
         Some((run, unit)) => {
             if panicked {
                 let _ = run.sentry.details().panicked.set(event.event_id);
-                withhold_text(&mut event, unit);
+                if is_withheld(unit) || nearest.unit.is_some_and(is_withheld) {
+                    withhold_text(&mut event);
+                }
             }
             describe_as(&mut event, unit, &nearest, None);
         }
@@ -522,18 +618,20 @@ fn describe(mut event: Event<'static>) -> Event<'static> {
     event
 }
 
+fn is_withheld(unit: &'static Unit) -> bool {
+    unit.definition.common().error_text == ErrorText::Never
+}
+
 /// A panic's message is error text.
-fn withhold_text(event: &mut Event<'static>, unit: &'static Unit) {
-    if unit.definition.common().error_text == ErrorText::Never {
-        for exception in &mut event.exception.values {
-            exception.value = None;
-        }
+fn withhold_text(event: &mut Event<'static>) {
+    for exception in &mut event.exception.values {
+        exception.value = None;
     }
 }
 
 /// Adds tags, the context block, the user and the trace of a run.
 fn describe_as(event: &mut Event<'static>, unit: &'static Unit, observed: &Observed, end: Option<&End>) {
-    let mut block = BTreeMap::<String, Json>::new();
+    let mut block = Block::new();
     if let Some(process) = unit.process {
         event.tags.insert("process_id".into(), process.id().into());
         event.tags.insert("process_version".into(), process.version().into());
@@ -564,27 +662,41 @@ fn describe_as(event: &mut Event<'static>, unit: &'static Unit, observed: &Obser
         block.insert("stage".into(), stage.into());
     }
     for (name, value) in observed.values_now().iter() {
-        block.insert(name.into(), json(value));
+        block.entry(name.into()).or_insert_with(|| json(value));
     }
-    event.contexts.insert(BLOCK.into(), Context::Other(block));
+    add_block(event, block);
     describe_values(event, observed);
     if let Some(trace) = opentelemetry_ids() {
         event.contexts.insert("trace".into(), Context::Trace(Box::new(trace)));
     }
 }
 
+/// Adds the context block. What the application itself put into one of that name stays, beside ours.
+fn add_block(event: &mut Event<'static>, mut block: Block) {
+    if let Some(Context::Other(theirs)) = event.contexts.remove(BLOCK) {
+        for (name, value) in theirs {
+            block.entry(name).or_insert(value);
+        }
+    }
+    event.contexts.insert(BLOCK.into(), Context::Other(block));
+}
+
 /// Adds business context as tags, and the user.
 fn describe_values(event: &mut Event<'static>, observed: &Observed) {
     for (name, value) in observed.values_now().iter() {
-        let text = value.to_string();
         if name == "user_id" {
             let user = event.user.get_or_insert_with(User::default);
-            user.id.get_or_insert_with(|| text.clone());
+            user.id.get_or_insert_with(|| value.to_string());
         }
-        if text.chars().count() <= LONGEST_TAG && !text.is_empty() && !text.contains(['\n', '\r']) {
-            event.tags.insert(name.into(), text);
-        }
+        event.tags.extend(tag(value).map(|tag| (name.into(), tag)));
     }
+}
+
+/// A value as a tag, if Sentry would keep it whole.
+fn tag(value: &Value) -> Option<String> {
+    let text = value.to_string();
+    let is_kept = text.chars().count() <= LONGEST_TAG && !text.is_empty() && !text.contains(['\n', '\r']);
+    is_kept.then_some(text)
 }
 
 fn json(value: &Value) -> Json {
