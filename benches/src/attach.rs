@@ -12,6 +12,7 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{SdkMeterProvider, Temporality};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData, SpanExporter};
+use process_runtime::DescribedTracer;
 use sentry::integrations::tracing::SpanLayer;
 use sentry::{ClientInitGuard, ClientOptions, Envelope, Transport};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -52,7 +53,8 @@ pub(crate) enum Spans {
     None,
     /// The bridge as `tracing_opentelemetry::layer()` makes it.
     Bridged(Share),
-    /// The bridge as our `telemetry::init` makes it: no location, threads, target, level, inactivity.
+    /// The bridge as our `telemetry::init` makes it: no threads, target, level or inactivity, and a tracer that
+    /// describes runs.
     Lean(Share),
 }
 
@@ -156,17 +158,19 @@ impl Spans {
             Share::Nothing => Sampler::AlwaysOff,
         };
         let tracers = SdkTracerProvider::builder().with_sampler(sampler).with_batch_exporter(Discard).build();
-        let lean = matches!(self, Spans::Lean(_));
-        let mut bridge = tracing_opentelemetry::layer().with_tracer(tracers.tracer("benches"));
-        if lean {
-            bridge = bridge
-                .with_location(false)
+        let tracer = tracers.tracer("benches");
+        if matches!(self, Spans::Lean(_)) {
+            let bridge = tracing_opentelemetry::layer()
+                .with_tracer(DescribedTracer::new(tracer))
                 .with_threads(false)
                 .with_target(false)
                 .with_level(false)
                 .with_tracked_inactivity(false);
+            tracing_subscriber::registry().with(bridge).init();
+        } else {
+            let bridge = tracing_opentelemetry::layer().with_tracer(tracer);
+            tracing_subscriber::registry().with(bridge).with(sentry_layer.then(SpanLayer::new)).init();
         }
-        tracing_subscriber::registry().with(bridge).with(sentry_layer.then(SpanLayer::new)).init();
         Some(tracers)
     }
 }

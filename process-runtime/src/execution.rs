@@ -63,6 +63,7 @@ impl Run {
     }
 
     /// Begins a run whose body follows at once, and takes its context, if some sink wants it.
+    #[inline(never)]
     pub fn begin(&mut self, take: &mut dyn FnMut(&mut Capture)) {
         self.start(Some(take));
     }
@@ -77,7 +78,7 @@ impl Run {
     }
 
     /// Begins, on the thread that first polls or calls.
-    #[inline]
+    #[inline(always)]
     fn start(&mut self, take: Option<&mut dyn FnMut(&mut Capture)>) {
         let (Some(unit), Phase::New) = (self.unit, self.phase) else { return };
         if !frame::is_outermost() {
@@ -92,6 +93,7 @@ impl Run {
     }
 
     /// Begins inside of another run or scope.
+    #[inline(never)]
     fn start_inside(&mut self, unit: &'static Unit, take: Option<&mut dyn FnMut(&mut Capture)>) {
         let unit = unit.within(frame::enclosing_process());
         self.unit = Some(unit);
@@ -124,7 +126,7 @@ impl Run {
         self.observed = Some(Observed::run(unit, outer, domain, values, wanted));
     }
 
-    #[inline]
+    #[inline(always)]
     fn enter(&mut self, unit: &'static Unit, core: &Core) {
         self.ticket = core.enter(unit, self.started, self.observed.as_ref());
         self.phase = Phase::Running;
@@ -143,7 +145,7 @@ impl Run {
     }
 
     /// Calls `f` inside of the run.
-    #[inline]
+    #[inline(always)]
     fn inside(&self, f: &mut dyn FnMut()) {
         match (&self.observed, self.phase) {
             (Some(observed), Phase::Running) => {

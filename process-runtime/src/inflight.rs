@@ -104,7 +104,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
     }
 
     /// A run enters. `deadline` is in ticks.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(
         &self,
         lane: Lane,
@@ -266,7 +266,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
     }
 
     /// Drops what the slot holds and frees it. The caller is the only one who knows the slot.
-    #[inline]
+    #[inline(always)]
     fn give_back(&self, lane: Lane, index: u32) {
         let (chunk, at) = self.chunk(index);
         let slot = &chunk.slots[at];

@@ -67,6 +67,8 @@ pub use execution::{disable, enable};
 pub use install::{Install, Installation};
 #[cfg(feature = "sentry")]
 pub use observe::sentry;
+#[cfg(all(feature = "tracing", feature = "metrics"))]
+pub use observe::tracer::DescribedTracer;
 pub use process_macros::{critical_process, stage};
 pub use process_model::Outcome;
 

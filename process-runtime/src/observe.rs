@@ -7,6 +7,8 @@ pub(crate) mod metrics;
 pub mod sentry;
 #[cfg(feature = "tracing")]
 pub(crate) mod span;
+#[cfg(all(feature = "tracing", feature = "metrics"))]
+pub(crate) mod tracer;
 
 use std::cell::Cell;
 use std::fmt;
@@ -113,7 +115,7 @@ impl Wanted {
 
 /// Who wants to hear of a run of this unit that starts on this thread now, in ticks of the global clock;
 /// `None` where nobody does.
-#[inline]
+#[inline(always)]
 pub(crate) fn wanted(unit: &'static Unit, core: &Core, now: u64) -> Option<Wanted> {
     let wanted = Wanted {
         #[cfg(feature = "sentry")]

@@ -3,6 +3,7 @@
 use opentelemetry::Value;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracer, SdkTracerProvider, SpanData};
+use process_runtime::DescribedTracer;
 use tracing::{Dispatch, Subscriber};
 use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -26,6 +27,12 @@ impl Traces {
     /// The bridge to it.
     pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> OpenTelemetryLayer<S, SdkTracer> {
         tracing_opentelemetry::layer().with_tracer(self.provider.tracer("tests"))
+    }
+
+    /// A subscriber with nothing but the bridge, behind a tracer that describes runs.
+    pub fn described(&self) -> Dispatch {
+        let tracer = DescribedTracer::new(self.provider.tracer("tests"));
+        Dispatch::new(Registry::default().with(tracing_opentelemetry::layer().with_tracer(tracer)))
     }
 
     /// A subscriber with nothing but the bridge.

@@ -806,3 +806,55 @@ fn a_panic_with_no_text_is_a_panic_all_the_same_and_arrives_unchanged() {
     assert_eq!(span.field("error.type"), Some("panic"));
     assert_eq!(span.field("exception.message"), None);
 }
+
+#[stage(id = "shared_leg", context(leg))]
+async fn shared_leg(leg: u8) {
+    let _ = leg;
+}
+
+#[critical_process(id = "journey", version = "1.0.0", sla = "2s", context(leg = 0))]
+async fn journey() {
+    shared_leg(1).await;
+    first_leg().await;
+}
+
+#[stage(id = "first_leg", process = "journey")]
+async fn first_leg() {}
+
+#[test]
+fn a_describing_tracer_exports_the_same_attributes_and_takes_them_off_the_fields() {
+    isolated("a_describing_tracer_exports_the_same_attributes_and_takes_them_off_the_fields", || {
+        let traces = Traces::new();
+        let (capture, described) = (Capture::new(), traces.described());
+        dispatcher::with_default(&described, || {
+            journey().now_or_never().unwrap();
+            tracing::info_span!("somebody_elses").in_scope(|| ());
+        });
+        let spans = [
+            ("journey", None, "spans::journey"),
+            ("journey.shared_leg", Some("shared_leg"), "spans::shared_leg"),
+            ("journey.first_leg", Some("first_leg"), "spans::first_leg"),
+        ];
+        for (name, stage, function) in spans {
+            let span = traces.only(name);
+            let text = |name: &str| attribute(&span, name).map(|value| value.as_str().into_owned());
+            assert_eq!(text("critical_process.id").as_deref(), Some("journey"));
+            assert_eq!(text("critical_process.version").as_deref(), Some("1.0.0"));
+            assert_eq!(text("critical_process.criticality").as_deref(), Some("high"));
+            assert_eq!(text("critical_process.stage").as_deref(), stage);
+            assert_eq!(text("code.function.name").as_deref(), Some(function));
+            assert_eq!(text("critical_process.outcome").as_deref(), Some("success"));
+            let keys: BTreeSet<_> = span.attributes.iter().map(|attribute| attribute.key.as_str()).collect();
+            assert_eq!(
+                keys.len(),
+                span.attributes.len(),
+                "an attribute is there twice: {:?}",
+                span.attributes
+            );
+        }
+        assert_eq!(attribute(&traces.only("somebody_elses"), "critical_process.id"), None);
+        dispatcher::with_default(&capture.dispatch(), || journey().now_or_never().unwrap());
+        assert_eq!(capture.only("journey").field("critical_process.id"), None);
+        assert_eq!(capture.only("journey").field("critical_process.outcome"), Some("success"));
+    });
+}

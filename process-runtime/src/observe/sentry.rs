@@ -128,7 +128,7 @@ impl Drop for Asked {
 }
 
 /// What is around a run that starts at `now`; `None` where no client would take an event.
-#[inline]
+#[inline(always)]
 pub(crate) fn outside(now: u64) -> Option<Outside> {
     let Known::Said(known, until, answer) = KNOWN.get() else {
         return outside_at_first(now);

@@ -117,7 +117,15 @@ impl SpanSite {
             )
         });
         callsite::register(callsite);
-        SpanSite { metadata, callsite, names, texts: texts(unit) }
+        let mut texts = texts(unit);
+        #[cfg(feature = "metrics")]
+        {
+            let says: Vec<_> = texts.iter().map(|(place, text)| (names[*place], *text)).collect();
+            if super::tracer::take_over(unit.name, &says) {
+                texts.clear();
+            }
+        }
+        SpanSite { metadata, callsite, names, texts }
     }
 
     fn is_enabled(&self) -> bool {

@@ -1,0 +1,72 @@
+//! What the bridge from `tracing` to OpenTelemetry does at a price: it copies each text of a span onto the heap,
+//! to be freed on the exporter's thread. What an attribute says of its process never changes, so a tracer behind
+//! the bridge can add it without a copy.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, PoisonError, RwLock};
+
+use opentelemetry::trace::{SpanBuilder, Tracer};
+use opentelemetry::{Context, KeyValue};
+
+/// A tracer that adds to the span of each run what its attribute says: `critical_process.id`, `.version`,
+/// `.criticality`, `.stage` and `code.function.name`.
+///
+/// Without it the spans say so as `tracing` fields, which the bridge copies for every run: 0.1 µs each. With it,
+/// processes that first run from then on leave these fields to the tracer, and other layers of the subscriber
+/// see them no more. Spans of others pass unchanged.
+///
+/// ```
+/// use opentelemetry::trace::TracerProvider as _;
+/// use process_runtime::DescribedTracer;
+///
+/// # let provider = opentelemetry::trace::noop::NoopTracerProvider::new();
+/// let tracer = DescribedTracer::new(provider.tracer("shop"));
+/// // tracing_opentelemetry::layer().with_tracer(tracer)
+/// # let _ = tracer;
+/// ```
+#[derive(Clone, Debug)]
+pub struct DescribedTracer<T> {
+    inner: T,
+}
+
+static IN_USE: AtomicBool = AtomicBool::new(false);
+
+/// By the address of the span's name, which is the unit's own.
+static ATTRIBUTES: LazyLock<RwLock<HashMap<usize, Vec<KeyValue>>>> = LazyLock::new(RwLock::default);
+
+impl<T> DescribedTracer<T> {
+    /// Around the tracer that the spans go to.
+    pub fn new(tracer: T) -> DescribedTracer<T> {
+        IN_USE.store(true, Ordering::Relaxed);
+        DescribedTracer { inner: tracer }
+    }
+}
+
+impl<T: Tracer> Tracer for DescribedTracer<T> {
+    type Span = T::Span;
+
+    fn build_with_context(&self, mut builder: SpanBuilder, parent: &Context) -> T::Span {
+        if let Cow::Borrowed(name) = builder.name
+            && let Some(known) = ATTRIBUTES.read().unwrap_or_else(PoisonError::into_inner).get(&address(name))
+        {
+            builder.attributes.get_or_insert_default().extend_from_slice(known);
+        }
+        self.inner.build_with_context(builder, parent)
+    }
+}
+
+/// Takes over what every span of this name says, if there is a tracer to say it.
+pub(super) fn take_over(name: &'static str, says: &[(&'static str, &'static str)]) -> bool {
+    let in_use = IN_USE.load(Ordering::Relaxed);
+    if in_use {
+        let says = says.iter().map(|(key, value)| KeyValue::new(*key, *value)).collect();
+        ATTRIBUTES.write().unwrap_or_else(PoisonError::into_inner).insert(address(name), says);
+    }
+    in_use
+}
+
+fn address(name: &'static str) -> usize {
+    name.as_ptr().addr()
+}
