@@ -182,7 +182,7 @@ impl Account {
         (started, ended)
     }
 
-    /// Everything since the start; `longest` is since the last [`Account::forget_longest`].
+    /// Everything since the start; `longest` is since the last [`Account::take_longest`].
     pub(crate) fn totals(&self) -> Totals {
         let (started, ended) = self.counts();
         let mut totals = Totals { started, ended, ..Totals::default() };
@@ -195,11 +195,9 @@ impl Account {
         totals
     }
 
-    /// Starts the search for the longest run anew.
-    pub(crate) fn forget_longest(&self) {
-        for shard in self.all_shards() {
-            shard.longest.store(0, Ordering::Relaxed);
-        }
+    /// The longest run since the last call.
+    pub(crate) fn take_longest(&self) -> u64 {
+        self.all_shards().map(|shard| shard.longest.swap(0, Ordering::Relaxed)).max().unwrap_or(0)
     }
 
     /// The rolling windows; whoever holds them is the only one to roll.

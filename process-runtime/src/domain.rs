@@ -229,10 +229,15 @@ impl Core {
     }
 
     /// Tells every sink. One that panics is told no more.
+    #[inline]
     pub(crate) fn tell(&self, run: &RunView<'_>, tell: impl Fn(&dyn Sink, &RunView<'_>)) {
-        if !self.has_sinks() {
-            return;
+        if self.has_sinks() {
+            self.tell_all(run, &tell);
         }
+    }
+
+    #[cold]
+    fn tell_all(&self, run: &RunView<'_>, tell: &dyn Fn(&dyn Sink, &RunView<'_>)) {
         let sinks = Arc::clone(&self.sinks.read().unwrap_or_else(PoisonError::into_inner));
         for sink in sinks.iter() {
             if !observe::unharmed(|| tell(&**sink, run)) {

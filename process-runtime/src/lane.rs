@@ -66,13 +66,13 @@ impl Lane {
         self.0 < OWNED
     }
 
-    /// Adds to a counter of this lane.
+    /// Adds to a counter of this lane. Who reads the sum sees all that this thread added elsewhere before.
     #[inline]
     pub(crate) fn add(self, counter: &AtomicU64, amount: u64) {
         if self.is_owned() {
-            counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+            counter.store(counter.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Release);
         } else {
-            counter.fetch_add(amount, Ordering::Relaxed);
+            counter.fetch_add(amount, Ordering::Release);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use process_model::Outcome;
 
-use crate::account::{Account, ENDS, end_index};
+use crate::account::{Account, ENDS, Totals, end_index};
 use crate::clock::Clock;
 use crate::histogram::quantile;
 use crate::windows::{SLICE_SECONDS, Slice};
@@ -138,22 +138,22 @@ pub(crate) fn roll(account: &Account, clock: &Clock) {
     let slice = clock.ticks(Duration::from_secs(SLICE_SECONDS));
     account.with_windows(|windows| {
         if windows.is_due(now, slice) {
-            windows.roll(now, account.totals());
-            account.forget_longest();
+            let totals = account.totals();
+            windows.roll(now, Totals { longest: account.take_longest(), ..totals });
         }
     });
 }
 
 fn window(length: Duration, slice: Slice, clock: &Clock) -> Window {
     let histogram = slice.histogram();
-    let longest = (slice.longest > 0).then(|| clock.duration(slice.longest));
+    let ended = Ended(slice.ended);
+    let longest = (ended.total() > 0).then(|| clock.duration(slice.longest));
     // The middle of the last bucket may lie beyond the longest run, which is known exactly.
     let percentile = |q| {
         let percentile = clock.duration(quantile(&histogram, q)? as u64);
         Some(longest.map_or(percentile, |longest| percentile.min(longest)))
     };
     let covered = clock.duration(slice.to - slice.from);
-    let ended = Ended(slice.ended);
     Window {
         length,
         covered,

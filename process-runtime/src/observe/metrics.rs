@@ -48,9 +48,10 @@ static ATTACHED: Mutex<Option<Attached>> = Mutex::new(None);
 static BUFFERS: [Buffer; LANES] = [const { Buffer::new() }; LANES];
 
 /// The instruments of the provider that measurements go to.
-#[derive(Debug)]
 struct Attached {
     provider: usize,
+    /// Keeps the global provider, so that no other can have its address.
+    _global: Option<Arc<dyn MeterProvider + Send + Sync>>,
     since: Instant,
     collected: Arc<AtomicBool>,
     duration: Histogram<f64>,
@@ -64,7 +65,7 @@ fn attached() -> MutexGuard<'static, Option<Attached>> {
 
 /// Sends measurements to this provider from now on.
 pub(crate) fn attach(provider: &dyn MeterProvider) {
-    attach_as(provider, std::ptr::from_ref(provider).addr());
+    attach_as(provider, std::ptr::from_ref(provider).addr(), None);
 }
 
 /// Sends measurements to the global provider, if it is another than before: one that is installed late
@@ -73,16 +74,17 @@ pub(crate) fn attach_global() {
     let provider = global::meter_provider();
     let id = Arc::as_ptr(&provider).addr();
     if attached().as_ref().is_none_or(|attached| attached.provider != id) {
-        attach_as(&*provider, id);
+        attach_as(&*provider, id, Some(Arc::clone(&provider)));
     }
 }
 
-fn attach_as(provider: &dyn MeterProvider, id: usize) {
+fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<Arc<dyn MeterProvider + Send + Sync>>) {
     let meter = provider.meter("critical_process");
     let collected = Arc::new(AtomicBool::new(false));
     // Instruments first: creating one inside of a callback would deadlock, and a callback drains.
     let new = Attached {
         provider: id,
+        _global: global,
         since: Instant::now(),
         collected: Arc::clone(&collected),
         duration: meter

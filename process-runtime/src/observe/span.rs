@@ -27,42 +27,30 @@ pub(crate) const TARGET: &str = "critical_process";
 /// The most fields of a span.
 const FIELDS: usize = 64;
 /// The fields of a span in a program with few context names.
-const FEW: usize = 24;
+const FEW: usize = 16;
 
-/// What a span is opened with. The place in the source is in the metadata, where bridges look for it: said twice
-/// it would be exported twice.
-const FIXED: [&str; 11] = [
-    "critical_process.id",
-    "critical_process.version",
-    "critical_process.criticality",
-    "critical_process.stage",
+/// What is recorded when a run ends; the last only where error text may go everywhere.
+const ENDS: [&str; 5] = [
     "critical_process.outcome",
     "critical_process.late",
-    "critical_process.synthetic",
     "error.type",
-    "code.function.name",
     "otel.status_code",
     "exception.message",
 ];
-const ID: usize = 0;
-const VERSION: usize = 1;
-const CRITICALITY: usize = 2;
-const STAGE: usize = 3;
-const OUTCOME: usize = 4;
-const LATE: usize = 5;
-const ERROR_TYPE: usize = 7;
-const FUNCTION: usize = 8;
-const STATUS: usize = 9;
-const MESSAGE: usize = 10;
 
 /// A callsite that was made at run time.
 #[derive(Debug)]
 pub(crate) struct SpanSite {
     metadata: &'static Metadata<'static>,
     callsite: &'static RuntimeCallsite,
+    /// What every span of the unit says in its first fields, unless a tracer does; then some or all of [`ENDS`],
+    /// then context.
     names: &'static [&'static str],
-    /// What every span of the unit says, with its place among the fields.
-    texts: Vec<(usize, &'static str)>,
+    says: Vec<&'static str>,
+    /// Where [`ENDS`] start.
+    ends: usize,
+    /// Where context starts.
+    context: usize,
 }
 
 struct RuntimeCallsite {
@@ -103,7 +91,14 @@ impl SpanSite {
             interest: AtomicU8::new(SOMETIMES),
         }));
         let common = unit.definition.common();
-        let names: &'static [&'static str] = fields(unit).leak();
+        // The place in the source is in the metadata, where bridges look for it: said twice, it would be exported
+        // twice.
+        let says = says(unit);
+        let is_text_told = common.error_text == ErrorText::Everywhere;
+        let ends = &ENDS[..if is_text_told { ENDS.len() } else { ENDS.len() - 1 }];
+        let fixed: Vec<_> = says.iter().map(|(name, _)| *name).chain(ends.iter().copied()).collect();
+        let (ends, context) = (says.len(), fixed.len());
+        let names: &'static [&'static str] = fields(unit, fixed).leak();
         let metadata = callsite.metadata.get_or_init(|| {
             Metadata::new(
                 unit.name,
@@ -117,15 +112,10 @@ impl SpanSite {
             )
         });
         callsite::register(callsite);
-        let mut texts = texts(unit);
         #[cfg(feature = "metrics")]
-        {
-            let says: Vec<_> = texts.iter().map(|(place, text)| (names[*place], *text)).collect();
-            if super::tracer::take_over(unit.name, &says) {
-                texts.clear();
-            }
-        }
-        SpanSite { metadata, callsite, names, texts }
+        let says = if super::tracer::take_over(unit.name, &says) { Vec::new() } else { says };
+        let says = says.into_iter().map(|(_, text)| text).collect();
+        SpanSite { metadata, callsite, names, says, ends, context }
     }
 
     fn is_enabled(&self) -> bool {
@@ -163,26 +153,29 @@ impl SpanSite {
 
     /// Where a context name stands among the fields.
     fn place(&self, name: &str) -> Option<usize> {
-        let context = self.names[FIXED.len()..].iter().position(|known| *known == name)?;
-        Some(FIXED.len() + context)
+        let place = self.names[self.context..].iter().position(|known| *known == name)?;
+        Some(self.context + place)
     }
 }
 
-/// What every span of the unit says, with its place among the fields.
-fn texts(unit: &'static Unit) -> Vec<(usize, &'static str)> {
-    let common = unit.definition.common();
-    let mut texts = vec![(FUNCTION, common.handler.as_str())];
+/// What every span of the unit says.
+fn says(unit: &'static Unit) -> Vec<(&'static str, &'static str)> {
+    let mut says = vec![("code.function.name", unit.definition.common().handler.as_str())];
     if let Some(process) = unit.process {
-        let criticality = process.criticality().as_str();
-        texts.extend([(ID, process.id()), (VERSION, process.version()), (CRITICALITY, criticality)]);
+        says.extend([
+            ("critical_process.id", process.id()),
+            ("critical_process.version", process.version()),
+            ("critical_process.criticality", process.criticality().as_str()),
+        ]);
     }
-    texts.extend(unit.stage().map(|stage| (STAGE, stage.id())));
-    texts
+    says.extend(unit.stage().map(|stage| ("critical_process.stage", stage.id())));
+    says
 }
 
 /// The fixed fields, the unit's own context, then every other name, as far as there is room.
-fn fields(unit: &'static Unit) -> Vec<&'static str> {
-    let mut fields = FIXED.to_vec();
+fn fields(unit: &'static Unit, fixed: Vec<&'static str>) -> Vec<&'static str> {
+    let room = FIELDS - fixed.len();
+    let mut fields = fixed;
     let own = unit.definition.common().context.iter().map(|key| key.name.as_str());
     for name in own.chain(crate::context::names()) {
         if !fields.contains(&name) {
@@ -191,8 +184,7 @@ fn fields(unit: &'static Unit) -> Vec<&'static str> {
     }
     if fields.len() > FIELDS {
         crate::report::once(format!(
-            "the program knows more than {} context names; the spans of `{}` leave out {}",
-            FIELDS - FIXED.len(),
+            "the program knows more than {room} context names; the spans of `{}` leave out {}",
             unit.name,
             fields[FIELDS..].join(", ")
         ));
@@ -226,10 +218,10 @@ pub(crate) fn open(unit: &'static Unit, values: &Values) -> Option<SpanHandle> {
     if !site.is_enabled() {
         return None;
     }
-    let texts = site.texts.iter().map(|(place, text)| (*place, text as &dyn Recorded));
+    let says = site.says.iter().map(|text| text as &dyn Recorded).enumerate();
     let context = values.iter().filter_map(|(name, value)| Some((site.place(name)?, as_recorded(value))));
     let mut span = None;
-    site.with_values(texts.chain(context), |values| {
+    site.with_values(says.chain(context), |values| {
         dispatcher::get_default(|dispatch| {
             let id = dispatch.new_span(&Attributes::new(site.metadata, values));
             span = Some(SpanHandle { dispatch: dispatch.clone(), id, users: AtomicU32::new(0) });
@@ -317,14 +309,15 @@ impl SpanHandle {
         let outcome = end.outcome.as_str();
         let site = site(unit);
         let status = end.outcome.is_error().then_some("ERROR");
-        let values: [(usize, Option<&dyn Recorded>); 5] = [
-            (OUTCOME, Some(&outcome)),
-            (LATE, Some(&end.late)),
-            (ERROR_TYPE, end.error_type.as_ref().map(|kind| kind as &dyn Recorded)),
-            (STATUS, status.as_ref().map(|status| status as &dyn Recorded)),
-            (MESSAGE, message.as_ref().map(|message| message as &dyn Recorded)),
+        // In the order of `ENDS`; there is a message only where there is a field for it.
+        let values: [Option<&dyn Recorded>; ENDS.len()] = [
+            Some(&outcome),
+            Some(&end.late),
+            end.error_type.as_ref().map(|kind| kind as &dyn Recorded),
+            status.as_ref().map(|status| status as &dyn Recorded),
+            message.as_ref().map(|message| message as &dyn Recorded),
         ];
-        self.record(site, values.into_iter().filter_map(|(place, value)| Some((place, value?))));
+        self.record(site, (site.ends..).zip(values).filter_map(|(place, value)| Some((place, value?))));
     }
 
     fn record<'v>(&self, site: &SpanSite, values: impl Iterator<Item = (usize, &'v dyn Recorded)>) {
