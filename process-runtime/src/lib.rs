@@ -62,15 +62,15 @@
 //! The text of an error goes to Sentry and nowhere else; with no Sentry client, to standard error (once
 //! [`Install`] has started). `error_text = everywhere` adds it to the span, `never` withholds it from all of
 //! them. A panic ends its run as `panic`, with the `error.type` `panic`, and unwinds on; its message is error
-//! text and goes the same ways. Rust's own panic hook prints it as ever. No log line tells of an end: an
-//! outcome is fields of the span, which `fmt` prints with `FmtSpan::CLOSE`.
+//! text and goes the same ways. Rust's own panic hook prints it as ever. No `tracing` event tells
+//! of an end: an outcome is fields of the span, which `fmt` prints with `FmtSpan::CLOSE`.
 //!
 //! # Names on the wire
 //!
 //! Telemetry can be turned into a dashboard from this section alone. `error.type` is the name of the error's
 //! type unless `error_type = path` names it, and never comes from its text. `panic` is a panic,
-//! `timeout` what `process_runtime::timeout` stopped, `_OTHER` what `fails(…)` matched and every type of a process
-//! past its 32nd.
+//! `timeout` what `process_runtime::timeout` stopped, `_OTHER` what `fails(…)` matched and every type of a
+//! process past its 32nd.
 //!
 //! ## Spans
 //!
@@ -91,7 +91,9 @@
 //! | `exception.message` | the same, with `error_text = everywhere` |
 //!
 //! `code.file.path` and `code.line.number` are no fields of ours: the span's metadata says them, and
-//! tracing-opentelemetry exports them from there (`with_location`, its default).
+//! tracing-opentelemetry exports them from there (`with_location`, its default). Around its tracer,
+//! `DescribedTracer` takes what is said at entry, but for context, off the fields and exports the same
+//! attributes for less.
 //!
 //! ## Metrics
 //!
@@ -122,12 +124,12 @@
 //! body sends itself (`capture_error`, a `tracing::error!` under sentry-tracing) and then returns is two
 //! events: leave it to the attribute.
 //!
-//! * Tags: `process_id`, `process_version`, at an end `process_outcome`, and each context key whose value is one line
-//!   of at most 200 characters. `user_id` also sets the user.
+//! * Tags: `process_id`, `process_version`, at an end `process_outcome`, and each context key whose value is
+//!   one line of at most 200 characters. `user_id` also sets the user.
 //! * Context block `process`: `id`, `name`, `version`, `criticality`, `sla_ms`, `handler`, `owner`,
-//!   `runbook`; `stage`, the one that runs or, where it failed, the last; at an end `outcome`, `late`, `duration_ms`,
-//!   `error_type`; `elapsed_ms` of a late run; `first_event_id` where an inner process has failed before; each
-//!   context key, unless one of these has its name.
+//!   `runbook`; `stage`, the one that runs or, where it failed, the last; at an end `outcome`, `late`,
+//!   `duration_ms`, `error_type`; `elapsed_ms` of a late run; `first_event_id` where an inner process has
+//!   failed before; each context key, unless one of these has its name.
 //! * Fingerprint: `[process id, error.type]`, so all variants of one error type, and everything in
 //!   an `anyhow::Error`, are one issue of their process. Give `error_type = path` where variants should be
 //!   separate issues. A late run's is `[process id, "overdue"]`.
