@@ -70,36 +70,40 @@ use crate::keys::Kind;
 /// | `owner = "…"` | the team to call | |
 /// | `runbook = "…"` | path or URL of the runbook | |
 /// | `objective = number` | percent of runs that must be good, between 0 and 100, at most six decimals | `99.9` |
-/// | `context(…)` | what is recorded of a run; nothing else is | |
+/// | `context(…)` | what is recorded of a run, beside what it inherits from outer runs and scopes | |
 /// | `rejects(patterns)` | errors that are the caller's mistake: outside the objective | |
-/// | `fails(patterns)` | returns that are failures although they are no `Err` | |
+/// | `fails(patterns)` | returns that are failures although they are no `Err`; their `error.type` is `_OTHER` | |
 /// | `degraded = path` | `fn(&T) -> bool`: succeeded by the declared fallback | |
 /// | `outcome = path` | `fn(&R) -> Verdict`: judges the whole return; excludes the three above | |
-/// | `error_type = path` | `fn(&E) -> &'static str`: the low-cardinality name of an error | the type's name |
+/// | `error_type = path` | `fn(&E) -> &'static str`: the low-cardinality name of an error, by which Sentry groups: variants that it names are issues of their own | the type's name |
 /// | `error_text = word` | where the text of errors and panics may go: `sentry`, `everywhere`, `never` | `sentry` |
-/// | `depends_on("…", …)` | ids of what it depends on | |
+/// | `depends_on("…", …)` | ids of what it depends on, processes or not; not checked | |
 /// | `cancelled = bad` | counts every cancellation against the objective | only late ones |
 /// | `handler = "Type::method"` | the type of a method, which the attribute cannot see | the function's name |
 /// | `crate = path` | where `process-runtime` is, if it was renamed or re-exported | `::process_runtime` |
 ///
 /// # Context
 ///
-/// Values are taken at entry, and only when some sink wants them. A key is named like an id.
+/// Values are taken at entry, and only when some sink wants them. A key is named like an id. An expression
+/// borrows the arguments: it moves nothing out of them, and has neither `?` nor `.await`. What an outer run or
+/// scope recorded is inherited by every run inside, under the same names, and stands on its span and events.
 ///
 /// | entry | what is recorded |
 /// |---|---|
 /// | `name` | the argument of that name, destructured ones included (`State(s)` binds `s`) |
-/// | `name = expression` | the expression over the arguments and `self`; it may call `truncate(x, n)`, `mask(x)` and `hash(x)` without an import |
+/// | `name = expression` | the expression over the arguments and `self`; it may call `truncate(x, n)`, `mask(x)` and `hash(x)` (under the key in the environment's `CRITICAL_PROCESS_HASH_KEY`, else `[unkeyed]`) without an import |
 /// | `%name`, `name = %expression` | its `Display` form |
 /// | `?name`, `name = ?expression` | its `Debug` form |
-/// | `inherit(name, …)` | what an enclosing scope recorded under that name |
+/// | `inherit(name, …)` | nothing more: it states that an outer run or scope records that name, and gives spans a field for it |
 /// | `later(name, …)` | what `record!(name = value)` fills in during the run |
 ///
 /// # What a return means
 ///
 /// `Result` is decided on the type, aliases included: `Ok` is success, `Err` is failure. Everything else is
-/// success, unless `fails`, `outcome` or, for an axum response, its status says otherwise. A return type
-/// that is a generic parameter or an associated type needs `outcome`.
+/// success, unless `fails`, `outcome` or, for an axum response, its status says otherwise: `Some(Err(…))`, a
+/// `Vec` of results and `ExitCode::FAILURE` are values too. A status decides only with feature `axum`, and
+/// not for an error that has yet to become a response (`Result<_, AppError>`): that is a failure unless
+/// `rejects` matches. A return type that is a generic parameter or an associated type needs `outcome`.
 ///
 /// Patterns are those of a `match` on a reference, with `|` and `if` guards.
 /// `rejects(as AuthError: pattern)` looks for a type in the chain of an `anyhow` or boxed error. A bare name
@@ -112,6 +116,10 @@ use crate::keys::Kind;
 /// `async-trait` methods, generic, `unsafe` and `extern` functions. Where a function returns `impl Future`
 /// or a boxed future, that future is the run: context is taken at the call, and the run begins when the
 /// future is first polled. An `async fn` begins at its first poll as well, a plain function at its call.
+///
+/// Of several attributes the one written above works inside: `#[tracing::instrument]` above this one opens its
+/// span within the run. Below `#[tokio::main]` this one wraps the whole runtime, above it the async body; a
+/// `main` that sets the subscriber up is no place for it, since its run begins before.
 ///
 /// The body is as it was: its types, its borrows, the order in which arguments are dropped, whether the
 /// future is `Send`. Only arguments that it does not name are dropped after all others, and after the run
@@ -149,7 +157,10 @@ pub fn critical_process(
 /// }
 /// ```
 ///
-/// A stage without `process` is shared: it belongs to the run that encloses it.
+/// A stage without `process` is shared: it belongs to the run that encloses it. One that names its process
+/// counts as a stage of it, also outside of any run of it. A stage that fails has a span, a count and a
+/// breadcrumb, and no Sentry event or line of its own, since its error is the process's to return: outside of
+/// any process nobody else is told of it.
 ///
 /// # Keys
 ///
@@ -162,7 +173,7 @@ pub fn critical_process(
 /// | `id = "…"` | who this is among the stages of its process: `[a-z][a-z0-9_]*`, at most 64 bytes | |
 /// | `process = "…"` | id of the process that it belongs to | the one that encloses it |
 /// | `sla = "…"` | the longest it may take: one whole number and `ms`, `s`, `m` or `h` | none |
-/// | `after("…", …)` | ids of the stages that must have ended before it starts | |
+/// | `after("…", …)` | ids of the stages that are declared to come before it; `registry::validate` checks the declarations, nothing the runs | |
 #[proc_macro_attribute]
 pub fn stage(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     instrument(Kind::Stage, attribute.into(), item.into()).into()

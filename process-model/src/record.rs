@@ -104,7 +104,7 @@ pub struct ContextKey {
 pub enum ContextSource {
     /// An argument or an expression, taken at entry.
     Entry,
-    /// `inherit(…)`: the enclosing scope.
+    /// `inherit(…)`: an enclosing process or scope, which is stated and not enforced.
     Inherit,
     /// `later(…)`: `record!` inside the run.
     Later,

@@ -1,13 +1,5 @@
-//! Taking the current scope along where a task, a thread or a channel would lose it: the business context,
-//! the span that new spans are children of, the Sentry hub, and the run that a failure is told to.
-//!
-//! ```
-//! use process_runtime::Carrier;
-//!
-//! let carrier = Carrier::current();
-//! let worker = std::thread::spawn(move || carrier.run(|| 6 * 7));
-//! assert_eq!(worker.join().unwrap(), 42);
-//! ```
+//! Taking the current scope along where a task, a thread or a channel would lose it. How a thread knows its
+//! scope is `frame`'s.
 
 use std::future::Future;
 use std::mem::ManuallyDrop;
@@ -19,8 +11,23 @@ use crate::frame;
 use crate::observed::Observed;
 use crate::unit::Unit;
 
-/// The scope that was current where the carrier was made. It can outlive its run: what runs in it then is
-/// still part of the same trace and has the same context, but no longer keeps anything of the run open.
+/// Takes the current scope along where a task, a thread or a channel would lose it: the business context,
+/// the span that new spans are children of, the Sentry hub, the run that [`record!`](crate::record) and a
+/// failure are told to, and a test's domain.
+///
+/// A carrier can outlive its run: what runs in it then is still part of the same trace and has the same
+/// context, but no longer keeps anything of the run open.
+///
+/// ```
+/// use process_runtime::Carrier;
+///
+/// let carrier = Carrier::current();
+/// let worker = std::thread::spawn(move || carrier.run(|| 6 * 7));
+/// assert_eq!(worker.join().unwrap(), 42);
+/// ```
+///
+/// For a task: `tokio::spawn(Carrier::current().carry(work()))`. Without a carrier what it runs begins a trace
+/// of its own, without context; tracing's `in_current_span` alone keeps the trace and loses the context.
 #[derive(Clone, Debug, Default)]
 pub struct Carrier {
     observed: Option<Arc<Observed>>,

@@ -1,5 +1,6 @@
 //! Business context: the few named values that say whom a run was for. Only what is named is taken, at
-//! entry, and only when some sink wants it. What an outer scope set is inherited by every run inside it.
+//! entry, and only when some sink wants it. What an outer process or [`Scope`] named is inherited by every run
+//! inside it, also by one that names nothing.
 //!
 //! [`truncate`], [`mask`] and [`hash`] make a value safe to record; inside `context(…)` they need no import.
 
@@ -169,8 +170,8 @@ pub fn mask(value: impl fmt::Display) -> String {
 pub const HASH_KEY_VARIABLE: &str = "CRITICAL_PROCESS_HASH_KEY";
 
 /// A pseudonym of a value: HMAC-SHA-256 (RFC 2104) under the key in [`HASH_KEY_VARIABLE`], the first 16
-/// bytes as hexadecimal digits. Without a key it is `[unkeyed]`: a plain hash of an e-mail address is no
-/// secret. The key is read once.
+/// bytes as hexadecimal digits. Without a key it is `[unkeyed]`, and nothing else tells so: a plain hash of an
+/// e-mail address is no secret. The key is read once.
 pub fn hash(value: impl fmt::Display) -> String {
     static KEY: OnceLock<Option<String>> = OnceLock::new();
     let key = KEY.get_or_init(|| std::env::var(HASH_KEY_VARIABLE).ok().filter(|key| !key.is_empty()));
@@ -214,8 +215,9 @@ impl Values {
 static DECLARED: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
 
 /// Declares names that only an outer scope sets (an HTTP layer's `request_id`), so that the spans of runs
-/// have a field for them. The names in `context(…)` need no declaration. Call it before the first run:
-/// a span's fields are fixed when its process first runs.
+/// have a field for them; sinks and Sentry have them anyway. The names in any `context(…)` of the program,
+/// `inherit(…)` among them, need no declaration. Call it before [`Install`](crate::Install) starts and before
+/// the first run: they fix the fields of spans.
 pub fn declare(names: impl IntoIterator<Item = &'static str>) {
     let mut declared = DECLARED.lock().unwrap_or_else(PoisonError::into_inner);
     for name in names {
@@ -239,6 +241,7 @@ pub(crate) fn names() -> Vec<&'static str> {
 }
 
 /// Values for everything that runs inside a future or a closure: what an HTTP layer knows of its request.
+/// A span shows those whose names some `context(…)` or [`declare`] knows.
 ///
 /// ```
 /// use process_runtime::context::Scope;

@@ -26,7 +26,8 @@ mod with_tokio {
     use super::STOPS;
 
     /// Waits for `future`, at most `duration`. The runs inside that it then stops are failures with the
-    /// error type `timeout`.
+    /// error type `timeout`, where a bare `tokio::time::timeout` leaves silent cancellations. What `future` has
+    /// spawned is not stopped. Feature `tokio`.
     ///
     /// # Errors
     /// [`TimedOut`] when the time is over.

@@ -8,7 +8,8 @@ use process_model::{ErrorText, Outcome};
 /// The `error.type` of a panic.
 const PANIC: &str = "panic";
 
-/// What `outcome = path` returns: the judgement of a return value that no rule could express.
+/// What `outcome = path` returns: the judgement of a return value that no rule could express. It is asked for
+/// every value that is returned, also of types that are successes by themselves (`ExitCode`, `Some(Err(_))`).
 ///
 /// ```
 /// use process_runtime::Verdict;

@@ -21,8 +21,8 @@ use crate::unit::{Site, Unit};
 
 static ENABLED: AtomicBool = AtomicBool::new(true);
 
-/// Turns all instrumentation off: annotated functions then do nothing but what is written in them. Runs
-/// that are going on end as usual.
+/// Turns the instrumentation of the whole program off: annotated functions then do nothing but what is
+/// written in them. Runs that are going on end as usual.
 pub fn disable() {
     ENABLED.store(false, Ordering::Relaxed);
 }

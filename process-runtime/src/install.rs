@@ -1,7 +1,5 @@
-//! One call for a service that has its own set-up of tracing, OpenTelemetry and Sentry: it starts the
-//! watchdog, attaches the meter provider and the Sentry integration, and says once what is amiss. Runs work
-//! without it; what they then miss is the watchdog, metrics, and context on events that they send
-//! themselves.
+//! One call for a service that has its own set-up of tracing, OpenTelemetry and Sentry. What it starts lives
+//! elsewhere: the watchdog, the instruments, the event processor.
 
 use std::sync::Arc;
 #[cfg(feature = "metrics")]
@@ -11,7 +9,21 @@ use crate::domain::Core;
 use crate::observe::Sink;
 use crate::{registry, report, watchdog};
 
-/// What to install. Starting it again adds to what is there.
+/// One call for a service that has its own set-up of tracing, OpenTelemetry and Sentry, after that set-up: it
+/// starts the watchdog, attaches the meter provider, puts the run's context on events that the body of a run
+/// sends to Sentry itself, and says once what is amiss.
+///
+/// Runs work without it: spans, Sentry's events of failures and [`registry::stats`]. What they then miss is the
+/// watchdog (a late run is told of at its end only), metrics, and lines on standard error.
+///
+/// Of Sentry's hubs it reaches the main one and this thread's, and those made from them afterwards. A thread
+/// that used Sentry before keeps a hub whose own events have no context, and so does a client that is bound
+/// later: give the client `process_runtime::sentry::Integration`, which reaches all of them.
+///
+/// Starting another adds to what is there. One with another meter provider takes the histograms to it;
+/// counters and gauges are then read by both.
+///
+/// # Examples
 ///
 /// ```
 /// let installation = process_runtime::Install::new().expect(["ship_order"]).start();
@@ -68,7 +80,8 @@ impl Install {
         self
     }
 
-    /// States which processes the program must have been linked with ([`registry::expect`]).
+    /// States which processes the program must have been linked with ([`registry::expect`]); one that is
+    /// missing is in the report.
     pub fn expect<I>(self, ids: I) -> Install
     where
         I: IntoIterator,
@@ -78,7 +91,8 @@ impl Install {
         self
     }
 
-    /// Installs, and reports once on standard error what [`Installation::report`] returns.
+    /// Installs, and reports once on standard error what [`Installation::report`] returns. Keep what it
+    /// returns, and call [`Installation::stop`] at the end of `main`.
     pub fn start(self) -> Installation {
         self.sinks.into_iter().for_each(|sink| Core::global().add_sink(sink));
         #[cfg(feature = "metrics")]
@@ -101,20 +115,23 @@ impl Install {
     }
 }
 
-/// What was installed. Dropping it changes nothing: the watchdog runs until [`Installation::stop`].
+/// What was installed. Dropping it changes nothing: the watchdog runs until [`Installation::stop`], or until
+/// the program ends, and then the lines and samples that still wait are lost.
 #[derive(Debug)]
 pub struct Installation {
     _private: (),
 }
 
 impl Installation {
-    /// Everything that was found amiss so far, by this installation or while processes ran.
+    /// Everything that was found amiss so far, by this installation or while processes ran. It is a history:
+    /// what was mended since stays in it. That measurements go nowhere is known only after 150 s without a
+    /// reader.
     pub fn report(&self) -> Vec<String> {
         report::said()
     }
 
-    /// Stops the watchdog and waits for its thread; what it had to say is written first. Samples that wait
-    /// are recorded, so call it before the meter provider is shut down.
+    /// Stops the watchdog and waits for its thread; the lines that wait are written to standard error first.
+    /// Samples that wait are recorded, so call it before the meter provider is shut down.
     pub fn stop(&self) {
         #[cfg(feature = "metrics")]
         crate::observe::metrics::drain();

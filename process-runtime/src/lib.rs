@@ -1,4 +1,6 @@
-//! One attribute on a function makes a critical process observable, testable, monitored and recoverable.
+//! One attribute on a function makes a critical process observable (a span for each run), testable
+//! (`testing::Domain`), monitored (its SLA, counted outcomes, [`registry`]) and recoverable: whoever
+//! repairs a failure finds whom it hit, who owns it and which runbook to open on the event itself.
 //!
 //! ```
 //! use process_runtime::{critical_process, registry};
@@ -14,18 +16,141 @@
 //! assert_eq!(stats.ended.total(), 1);
 //! ```
 //!
+//! Every key is in the documentation of [`macro@critical_process`]; [`Install`] is the one call at start-up.
+//!
 //! # Features
 //!
-//! | feature | default | what it adds |
-//! |---|---|---|
-//! | `tracing` | yes | a span for each run, so any OpenTelemetry backend |
-//! | `sentry` | yes | an event for each failure, with business context |
-//! | `metrics` | yes | OpenTelemetry instruments, and trace ids on Sentry events |
-//! | `tokio` | no | `timeout`, whose stops are failures |
-//! | `axum` | no | responses judged by their status |
-//! | `testing` | no | a domain of a test's own, on tokio's clock |
+//! | feature | default | what it adds | works with |
+//! |---|---|---|---|
+//! | `tracing` | yes | a span for each run, so any OpenTelemetry backend | tracing 0.1 |
+//! | `sentry` | yes | an event for each failure, with business context | sentry and sentry-core 0.49 |
+//! | `metrics` | yes | OpenTelemetry instruments; trace ids on Sentry events and in [`Carrier`] | opentelemetry 0.33 (tracing-opentelemetry 0.34) |
+//! | `tokio` | no | `timeout`, whose stops are failures | tokio 1 |
+//! | `axum` | no | [responses judged by their status](#http-statuses) | axum 0.8, anything on http 1 |
+//! | `testing` | no | `testing::Domain`, on tokio's clock; includes `tokio` | tokio 1 |
 //!
-//! Without any the attribute registers the process and keeps its statistics.
+//! Without any the attribute registers the process and keeps its statistics. Another version of tracing,
+//! opentelemetry or sentry-core in the application compiles, and is a different crate that hears nothing:
+//! [`Installation::report`] tells.
+//!
+//! # What a run is
+//!
+//! A run begins when its function is called, or its future first polled, and ends in exactly one
+//! [`Outcome`]: by its return, an error, a panic or a drop, whichever comes first. Beside the outcome it is
+//! *late* if it took longer than its SLA.
+//!
+//! A run of an `async fn` is inside of itself only while it is polled; what it spawns is outside, unless a
+//! [`Carrier`] takes the scope along. A run of a plain function is everything that its thread does until it
+//! returns. A `block_on` inside of one includes whatever the runtime polls on that thread, tasks that others
+//! spawned among them. So do not put the attribute on a plain `main` that runs a current-thread runtime; note
+//! that `#[critical_process]` below `#[tokio::main]` sees such a `main`, and above it an `async` one.
+//!
+//! The attribute that is written above is expanded first, and so ends up *inside*: `#[tracing::instrument]`
+//! above `#[critical_process]` opens its span within the run, below it around the run. The run of a `main`
+//! begins before its body installs a subscriber, so it has no span: annotate a function that `main` calls.
+//!
+//! # What is recorded
+//!
+//! Of arguments and return values nothing but what `context(…)` names, taken at entry, and only where a
+//! subscriber, Sentry client or sink wants it. Context flows down: what an outer process or a
+//! [`context::Scope`] named is inherited by every run inside (also one without `context(…)`) and stands on
+//! its span and its events, under the value that it had when the inner run began. What an inner run names
+//! itself goes over it, for that run and those inside of it. `inherit(name)` takes no value and changes none:
+//! it states in the registry that the process expects one from outside, and gives spans a field for it
+//! where only a `Scope` sets it (as [`context::declare`] does).
+//!
+//! The text of an error goes to Sentry and nowhere else; with no Sentry client, to standard error (once
+//! [`Install`] has started). `error_text = everywhere` adds it to the span, `never` withholds it from all of
+//! them. A panic ends its run as `panic`, with the `error.type` `panic`, and unwinds on; its message is error
+//! text and goes the same ways. Rust's own panic hook prints it as ever. No `tracing` event tells
+//! of an end: an outcome is fields of the span, which `fmt` prints with `FmtSpan::CLOSE`.
+//!
+//! # Names on the wire
+//!
+//! Telemetry can be turned into a dashboard from this section alone. `error.type` is the name of the error's
+//! type unless `error_type = path` names it, and never comes from its text. `panic` is a panic,
+//! `timeout` what `process_runtime::timeout` stopped, `_OTHER` what `fails(…)` matched and every type of a
+//! process past its 32nd.
+//!
+//! ## Spans
+//!
+//! A span has the process's id for its name, a stage's `<process id>.<stage id>`; its target is
+//! `critical_process` and its level INFO, so this filter line lets all of them through:
+//! `critical_process=info`. Its status is Error (field `otel.status_code`) after failure and panic, otherwise
+//! unset. A run that passes its SLA is one WARN event of the same target in its span, with
+//! `critical_process.id`, `critical_process.stage`, `elapsed_s` and `sla_s`.
+//!
+//! | field | when |
+//! |---|---|
+//! | `critical_process.id`, `.version`, `.criticality` | at entry; not on a shared stage outside of any process |
+//! | `critical_process.stage` | at entry of a stage |
+//! | `code.function.name` | at entry: path of the function, or `handler` |
+//! | each context key, as named | at entry, or by [`record!`]; a program's first 53, a process's own before others |
+//! | `critical_process.outcome`, `.late` | at the end |
+//! | `error.type` | at the end of a failure, panic or rejection |
+//! | `exception.message` | the same, with `error_text = everywhere` |
+//!
+//! `code.file.path` and `code.line.number` are no fields of ours: the span's metadata says them, and
+//! tracing-opentelemetry exports them from there (`with_location`, its default). Around its tracer,
+//! `DescribedTracer` takes what is said at entry, but for context, off the fields and exports the same
+//! attributes for less.
+//!
+//! ## Metrics
+//!
+//! Of the meter `critical_process`. Business context and versions are never attributes.
+//!
+//! | instrument | kind, unit | attributes |
+//! |---|---|---|
+//! | `critical_process.duration` | histogram, `s`, with a boundary at every SLA | `critical_process.id`, `critical_process.outcome` |
+//! | `critical_process.sla.utilization` | histogram, `1`: duration ÷ SLA, with a boundary at 1 | the same |
+//! | `critical_process.stage.duration` | histogram, `s` | the same (an empty id outside of any process), `critical_process.stage` |
+//! | `critical_process.started` | counter, `{run}` | `critical_process.id` |
+//! | `critical_process.runs` | counter, `{run}`: those that ended | `critical_process.id`, `.outcome`, `.late`; `error.type` of failure, panic and rejected |
+//! | `critical_process.active` | up-down counter, `{run}` | `critical_process.id` |
+//! | `critical_process.overdue` | gauge, `{run}`: going on past their SLA | `critical_process.id` |
+//! | `critical_process.telemetry.dropped` | counter, `{item}` | `reason`: `sample`, `untracked`, `line` |
+//!
+//! ## Sentry
+//!
+//! | outcome | what is sent |
+//! |---|---|
+//! | failure | an event, level error |
+//! | panic | an event, level fatal; where Sentry's panic integration sends one, that is it |
+//! | late | an event, level warning, at most one a minute for each process; none for stages |
+//! | degraded process; failed stage | a breadcrumb |
+//! | success, rejected, cancelled | nothing |
+//!
+//! An error that a process returns after an inner process failed with it is not sent again. One that the
+//! body sends itself (`capture_error`, a `tracing::error!` under sentry-tracing) and then returns is two
+//! events: leave it to the attribute.
+//!
+//! * Tags: `process_id`, `process_version`, at an end `process_outcome`, and each context key whose value is
+//!   one line of at most 200 characters. `user_id` also sets the user.
+//! * Context block `process`: `id`, `name`, `version`, `criticality`, `sla_ms`, `handler`, `owner`,
+//!   `runbook`; `stage`, the one that runs or, where it failed, the last; at an end `outcome`, `late`,
+//!   `duration_ms`, `error_type`; `elapsed_ms` of a late run; `first_event_id` where an inner process has
+//!   failed before; each context key, unless one of these has its name.
+//! * Fingerprint: `[process id, error.type]`, so all variants of one error type, and everything in
+//!   an `anyhow::Error`, are one issue of their process. Give `error_type = path` where variants should be
+//!   separate issues. A late run's is `[process id, "overdue"]`.
+//! * Trace: the ids of the run's OpenTelemetry span. Where Sentry samples transactions and sentry-tracing is
+//!   not installed, a run is one of op `process`, and a stage a span of op `stage` in it.
+//!
+//! # HTTP statuses
+//!
+//! With feature `axum`, a return that has a status (a `StatusCode`, an `http::Response`, a tuple that starts
+//! with a `StatusCode`) is judged by it, alone or in `Ok`; without the feature any of them is a success.
+//!
+//! | status | outcome | `error.type` |
+//! |---|---|---|
+//! | 5xx | failure | the status code, as `503`; of a rare status `5xx` |
+//! | 4xx | rejected | the same, `4xx` |
+//! | any other | success; in `Err` a failure | |
+//!
+//! An `Err` is judged so only if it *is* one of these. The error of a `Result<_, AppError>` is a failure
+//! unless `rejects(…)` matches, whatever status its `IntoResponse` would give it: a 404 among your errors
+//! belongs in `rejects`. The same goes for the `ErrorResponse` of `axum::response::Result`. A request that an
+//! extractor turns away never reaches the handler, and is no run.
 
 mod account;
 mod carrier;

@@ -1,6 +1,7 @@
-//! What a run is told to. Each destination is one file behind one feature; this one decides whether any
-//! wants to hear of a run, and holds the trait for a destination of your own.
+//! What a run is told to: beside tracing, OpenTelemetry and Sentry a destination of your own, a [`Sink`].
+//! Give it to [`Install::sink`](crate::Install::sink), or to a test's domain.
 
+// Each destination is one file behind one feature; this one decides whether any wants to hear of a run.
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
 #[cfg(feature = "sentry")]
@@ -25,8 +26,9 @@ use crate::ending::Ending;
 use crate::observed::Observed;
 use crate::unit::Unit;
 
-/// A destination of your own: it is told of every run of a domain, on the thread that runs. A sink must
-/// not block; one that panics is told no more, and the run goes on.
+/// A destination of your own: it is told of every run of a domain, processes and stages alike, on the thread
+/// that runs (of a run that is overdue, mostly on the watchdog's). A sink must not block; one that panics is
+/// told no more, and the run goes on. Runs inside of a sink are counted and told to nobody.
 pub trait Sink: Send + Sync + fmt::Debug + 'static {
     /// A run started.
     fn started(&self, run: &RunView<'_>) {
@@ -92,7 +94,7 @@ pub struct End {
     pub late: bool,
     /// How long it took.
     pub duration: Duration,
-    /// What kind of error, of a bounded set of names.
+    /// The `error.type` of a failure, panic or rejection: of at most 32 for each process, then `_OTHER`.
     pub error_type: Option<&'static str>,
 }
 

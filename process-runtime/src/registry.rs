@@ -99,8 +99,8 @@ pub fn stats(id: &str) -> Result<Stats, UnknownProcess> {
     Ok(Domain::current().core().stats(unit.expect("a registered process has a unit")))
 }
 
-/// The figures of each stage of a process, by stage id, in the current domain. A shared stage appears once
-/// it has run in the process.
+/// The figures of each stage of a process, by stage id, in the current domain. A stage that names its process
+/// counts here also where it runs outside of one; a shared stage appears once it has run in the process.
 ///
 /// # Errors
 /// With the nearest id, where there is no such process.
@@ -151,7 +151,9 @@ where
     EXPECTED.lock().unwrap_or_else(PoisonError::into_inner).extend(ids.into_iter().map(Into::into));
 }
 
-/// Everything that is wrong with the registry as a whole; empty where nothing is.
+/// Everything that is wrong with the registry as a whole; empty where nothing is. `after` is checked here, as
+/// an order of declaration: nothing checks the order in which stages run. `depends_on` may name what is no
+/// process, and is not checked.
 pub fn validate() -> Vec<Finding> {
     let mut findings = Vec::new();
     let registry = registry();
@@ -236,7 +238,7 @@ pub enum Finding {
     StageCycle {
         /// The process.
         process: String,
-        /// The stages that can never start.
+        /// The stages that have no order.
         stages: Vec<String>,
         /// `file:line` of each.
         places: Vec<String>,

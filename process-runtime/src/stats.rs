@@ -1,5 +1,6 @@
 //! The figures that need no backend: for each process and stage, what ran, how it ended and how long it
-//! took, since the start and over the last 1, 5 and 60 minutes. Always on, in memory, fixed in size.
+//! took, since the start and over the last 1, 5 and 60 minutes. On unless [`crate::disable`] was called, in
+//! memory, fixed in size.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,7 +30,8 @@ pub struct Stats {
     pub active: u64,
     /// Of these, the ones that are past their SLA.
     pub overdue: u64,
-    /// Runs ended since the start that had an `error.type`, by it. Past 32 types it is `_OTHER`.
+    /// Runs ended since the start that had an `error.type`, by it. It is `_OTHER` for what `fails(…)`
+    /// matched, and past 32 types.
     pub error_types: BTreeMap<&'static str, u64>,
     /// The last 1, 5 and 60 minutes, in the order of [`WINDOWS`].
     pub windows: [Window; WINDOWS.len()],

@@ -1,5 +1,6 @@
 //! A domain of a test's own: its clock is tokio's, so that paused time is what runs see; its figures, runs
-//! in flight and sinks are nobody else's. Feature `testing`.
+//! in flight and sinks are nobody else's. Feature `testing`. Paused time is tokio's feature `test-util`, among
+//! the test's own dependencies: `#[tokio::test(start_paused = true)]`.
 //!
 //! ```
 //! use std::time::Duration;
@@ -31,7 +32,9 @@ use crate::observed::Observed;
 use crate::registry::{self, InFlight, UnknownProcess};
 use crate::stats::Stats;
 
-/// Where a test's runs belong.
+/// Where a test's runs belong: those inside of [`Domain::run`] and [`Domain::call`]. A task or thread that
+/// they spawn leaves the domain, and its runs count in the program's: spawn
+/// `Carrier::current().carry(task)`, or [`Domain::carrier`]'s.
 #[derive(Clone, Debug)]
 pub struct Domain {
     core: Arc<Core>,
@@ -59,10 +62,8 @@ impl Builder {
         self
     }
 
-    /// The domain. Its clock starts now.
-    ///
-    /// # Panics
-    /// Outside of a tokio runtime whose clock is paused, since then there is no clock to follow.
+    /// The domain. Its clock starts now and is tokio's: make it inside of the test's runtime. Where that is
+    /// not paused, or there is none, it is the real time.
     pub fn build(self) -> Domain {
         let core = Arc::new(Core::own(self.in_flight, self.sinks));
         let scope = Observed::domain(domain::Domain::Own(Arc::clone(&core)));
@@ -89,6 +90,9 @@ impl Domain {
 
     /// Polls `future` in this domain. While it runs, every run of the domain that passes its SLA is told of
     /// at that moment of the runtime's time, also those in other tasks.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with a timer, once a run with an SLA begins, as `tokio::time::sleep` does.
     pub async fn run<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(self.scope.clone().carry(future));
         let mut deadline = pin!(None::<tokio::time::Sleep>);
@@ -114,7 +118,7 @@ impl Domain {
         self.scope.run(f)
     }
 
-    /// Takes the domain into another task or thread.
+    /// Takes the domain into another task or thread; [`Carrier::current`] takes the run as well.
     pub fn carrier(&self) -> Carrier {
         self.scope.clone()
     }

@@ -1,9 +1,11 @@
 //! What Sentry is told (`sentry-core`): one event for each failure, with business context; a warning for a
-//! process that is overdue; breadcrumbs for what went well enough. A root run has a hub of its own, kept
-//! across polls and shared by the runs inside it; while nothing fails, that hub is all that Sentry costs.
+//! process that is overdue; breadcrumbs for what went well enough. Which names they carry is in the
+//! [crate's documentation](crate#sentry). A root run has a hub of its own, kept across polls and shared by the
+//! runs inside it; while nothing fails, that hub is all that Sentry costs.
 //!
-//! Give [`Integration`] to the client's options (or call [`crate::Install`]) so that events which the body
-//! of a run sends itself carry the run's context too.
+//! Those events need no set-up but a client. For events that the body of a run sends itself, and for those
+//! of Sentry's panic hook, give [`Integration`] to the client's options. [`crate::Install`] does the same for
+//! the main hub, the current one and those made from them later.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -40,7 +42,8 @@ const BLOCK: &str = "process";
 /// that of every error.
 const MOST_WITHHELD: usize = 64;
 
-/// Adds the context of the current run to every event of a client.
+/// Adds tags, context block, user and trace of the current run to every event of a client, on whatever
+/// thread it is sent.
 ///
 /// ```
 /// let options = sentry_core::ClientOptions::new()
