@@ -88,5 +88,5 @@ fn code(status: StatusCode) -> &'static str {
         "503", "504",
     ];
     let known = KNOWN.iter().position(|known| *known == status);
-    known.map_or(if status.is_server_error() { "5xx" } else { "4xx" }, |at| CODES[at])
+    known.map_or(if status.as_u16() >= 500 { "5xx" } else { "4xx" }, |at| CODES[at])
 }

@@ -45,10 +45,13 @@ pub(crate) fn start() {
     }
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
+    // It counts as running from here on: what happens before its first look waits for it.
+    WAKES_AT.store(u64::MAX, Ordering::SeqCst);
     let named = thread::Builder::new().name("process-watchdog".into());
     match named.spawn(move || watch(&stopped)) {
         Ok(handle) => *running = Some(Running { handle, stop }),
         Err(error) => {
+            WAKES_AT.store(0, Ordering::SeqCst);
             drop(running);
             crate::report::once(format!("the watchdog's thread cannot be started: {error}"));
         }
