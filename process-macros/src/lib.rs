@@ -26,6 +26,8 @@ mod value;
 mod words;
 
 use quote::quote;
+use syn::parse::{ParseStream, Parser};
+use syn::{Expr, Path, Token};
 
 use crate::errors::Errors;
 use crate::keys::Kind;
@@ -166,6 +168,23 @@ pub fn critical_process(
 #[proc_macro_attribute]
 pub fn stage(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     instrument(Kind::Stage, attribute.into(), item.into()).into()
+}
+
+/// The value of `record!(name = value)`, so that what is wrong with it is told at the value.
+#[doc(hidden)]
+#[proc_macro]
+pub fn __record_value(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let read = |input: ParseStream<'_>| {
+        let runtime = input.call(Path::parse_mod_style)?;
+        input.parse::<Token![=]>()?;
+        let (sigil, mut value) = (input.parse()?, input.parse()?);
+        // A macro's `$value` is a group without a place in the source.
+        while let Expr::Group(group) = value {
+            value = *group.expr;
+        }
+        Ok(expand::value(&runtime, sigil, &value))
+    };
+    read.parse(input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 // Input:  the attribute's tokens, and the item below it

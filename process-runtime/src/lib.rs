@@ -74,6 +74,7 @@ pub use timeout::{TimedOut, timeout};
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;
+    pub use process_macros::__record_value as record_value;
     pub use process_model::Frame;
 
     pub use crate::ending::Ending;
