@@ -86,7 +86,8 @@ use crate::keys::Kind;
 ///
 /// # Context
 ///
-/// Values are taken at entry, and only when some sink wants them. A key is named like an id.
+/// Values are taken at entry, and only when some sink wants them: an expression borrows what the body needs
+/// (`truncate(&name, 10)` of an owned `name`), and neither waits nor returns. A key is named like an id.
 ///
 /// | entry | what is recorded |
 /// |---|---|
