@@ -82,6 +82,6 @@ pub mod __private {
         Boxed, BoxedLocal, BoxedSync, Capture, LaterKey, Plain, Run, future, unreachable_value,
     };
     pub use crate::probe;
-    pub use crate::probe::{debug, display};
+    pub use crate::probe::{debug, display, error_type};
     pub use crate::unit::{Entry, Site};
 }

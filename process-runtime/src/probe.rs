@@ -153,6 +153,11 @@ fn failed<E>(error: ErrorRef<'_>) -> Ending<'_> {
     Ending::error(Fault::of::<E>(error))
 }
 
+/// What `error_type = path` calls an error.
+pub fn error_type<E: ?Sized>(error: &E, path: impl FnOnce(&E) -> &'static str) -> &'static str {
+    path(error)
+}
+
 /// An error in whose chain `rejects(as Type: …)` searches.
 #[derive(Debug)]
 pub struct Search<'a, E: ?Sized>(pub &'a E);
