@@ -102,10 +102,14 @@ use crate::keys::Kind;
 ///
 /// `Result` is decided on the type, aliases included: `Ok` is success, `Err` is failure. Everything else is
 /// success, unless `fails`, `outcome` or, for an axum response, its status says otherwise. A return type
-/// that is a generic parameter or an associated type needs `outcome`.
+/// that is a generic parameter of the function or an associated type needs `outcome`. So does a parameter
+/// of the `impl` around a method, but the attribute cannot see that one: without `outcome` it is a success,
+/// whatever it stands for.
 ///
 /// Patterns are those of a `match` on a reference, with `|` and `if` guards.
-/// `rejects(as AuthError: pattern)` looks for a type in the chain of an `anyhow` or boxed error. A bare name
+/// `rejects(as AuthError: pattern)` looks for a type in the chain of an `anyhow` or boxed error; without
+/// `as`, the pattern is one of the error itself, so `rejects(AuthError::Expired)` on an `anyhow::Result` is
+/// "mismatched types: expected `anyhow::Error`, found `AuthError`". A bare name
 /// or `_` is refused, since a mistyped variant would catch everything; a name with a guard is fine
 /// (`error if error.is_timeout()`), and so is `as AuthError: _`. A guard sees what its pattern binds.
 ///
@@ -124,8 +128,14 @@ use crate::keys::Kind;
 ///
 /// Each of these is a compile error that says what to do instead: a `const fn`, a trait method without a
 /// body, anything that is no function, a second `critical_process` or `stage` on one function, and a return
-/// type with a future inside of another type (`Option<Pin<Box<dyn Future<…>>>>`), whose run would end before
-/// the future has begun.
+/// type with a future whose run would end before the future has begun: one inside of another type
+/// (`Option<Pin<Box<dyn Future<…>>>>`), and of a plain function one of any other type than above
+/// (`JoinHandle<T>`, `Ready<T>`, `Pin<Box<dyn Future<…> + Sync>>`), unless `outcome` says how its call ended.
+/// What an `impl Iterator` yields or an `impl Fn` returns may be futures: the run is the call.
+///
+/// Of `impl Future<…> + …` that is made by something else than an async block at the function's end, only
+/// the bounds that a future takes over from the one it awaits can be kept: `Send`, `Sync`, `UnwindSafe`,
+/// lifetimes. `Unpin` and others are refused.
 ///
 /// A closure that is returned as `impl Fn…` takes the types of its arguments from the signature only in a
 /// plain function that returns it alone, where the bounds name no lifetime and no generic parameter.
