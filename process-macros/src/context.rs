@@ -74,12 +74,12 @@ fn check_stays(value: &Expr, errors: &Errors) {
     }
 }
 
-/// Whether tokens hold a closure, a function, a loop or a macro, as far as tokens tell.
+/// Whether tokens hold a closure, a function, a loop, a labelled block or a macro, as far as tokens tell.
 fn has_code_of_its_own(tokens: &TokenStream) -> bool {
     let is_keyword = |word: &Ident| ["fn", "for", "loop", "while"].iter().any(|keyword| word == keyword);
     words::calls_a_macro(tokens)
         || words::words(tokens).iter().any(is_keyword)
-        || find(tokens.clone(), &|token| is_punct(token, '|')).is_some()
+        || find(tokens.clone(), &|token| is_punct(token, '|') || is_punct(token, '\'')).is_some()
 }
 
 fn is_way_out(token: &TokenTree) -> bool {
