@@ -141,16 +141,17 @@ fn report_unknown(kind: Kind, slot: &Slot, errors: &Errors) -> Option<Key> {
     let name = slot.key.to_string();
     let attribute = kind.attribute();
     let mistake = errors.at(&slot.key, format!("`{attribute}` has no key `{name}`"));
-    if let Some(other) = kind.is_key_of_the_other(&name) {
-        mistake
-            .help(format!("it is a key of `{}`", other.attribute()))
-            .note(format!("the keys of `{attribute}` are {}", kind.key_list()));
-        return None;
-    }
-    let near = kind.nearest_key(&name);
-    let mistake = match near {
-        Some(near) => mistake.help(format!("did you mean `{}`?", near.name())),
-        None => mistake,
+    let other = kind.other_with_key(&name);
+    let near = kind.nearest_key(&name).filter(|_| other.is_none());
+    let mistake = match (other, near) {
+        (Some(other), _) => mistake.help(format!("it is a key of `{}`", other.attribute())),
+        (None, Some(near)) => {
+            mistake.help(format!("did you mean `{}`, as in `{}`?", near.name(), near.example()))
+        }
+        (None, None) if ["description", "desc", "summary", "doc"].contains(&name.as_str()) => {
+            mistake.help("the function's doc comment is the description: write it as `/// …`")
+        }
+        (None, None) => mistake,
     };
     mistake.note(format!("the keys of `{attribute}` are {}", kind.key_list()));
     near

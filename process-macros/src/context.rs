@@ -1,11 +1,12 @@
 //! The entries of `context(…)`: what is recorded of a run, under which name, and where it comes from.
 
-use proc_macro2::{Group, Ident, Punct, TokenStream};
-use process_model::nearest;
+use proc_macro2::{Group, Ident, Punct, TokenStream, TokenTree};
+use process_model::{grammar, nearest};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Expr, Member, Result, Token, parenthesized};
+use syn::{Expr, ExprLit, Lit, Member, Result, Token, parenthesized};
 
 use crate::entries;
 use crate::errors::Errors;
@@ -47,22 +48,56 @@ pub(crate) fn read(list: &Group, errors: &Errors) -> Vec<Entry> {
     let entries: Vec<_> = entries::read(list, parse, refuse).into_iter().flatten().collect();
     for entry in &entries {
         if let Source::Expression(_, value) = &entry.source {
-            check_does_not_wait(value, errors);
+            check_stays(value, errors);
         }
     }
     entries
 }
 
-/// Values are taken by a closure before the body runs. An `async` block within it may wait.
-fn check_does_not_wait(value: &Expr, errors: &Errors) {
-    if words::find(value, "async").is_some() {
+/// Values are taken by a closure before the body runs, which cannot wait, and cannot leave the body. What
+/// has code of its own is left to the compiler: a closure may return, an `async` block may wait.
+fn check_stays(value: &Expr, errors: &Errors) {
+    let tokens = value.to_token_stream();
+    if words::find(&tokens, "async").is_some() {
         return;
     }
-    if let Some(keyword) = words::find(value, "await") {
+    if let Some(keyword) = words::find(&tokens, "await") {
         errors
             .at(keyword, "context is taken before the run begins, so it cannot wait")
             .help("declare the key as `later(name)`, and call `record!(name = value)` in the body");
+    } else if !has_code_of_its_own(&tokens)
+        && let Some(way_out) = find(tokens, &is_way_out)
+    {
+        errors
+            .at(&way_out, format!("`{way_out}` cannot leave the function from within its context"))
+            .help("give the entry a value in every case; `None`, as of `result.ok()`, is not recorded");
     }
+}
+
+/// Whether tokens hold a closure, a function, a loop, a labelled block or a macro, as far as tokens tell.
+fn has_code_of_its_own(tokens: &TokenStream) -> bool {
+    let is_keyword = |word: &Ident| ["fn", "for", "loop", "while"].iter().any(|keyword| word == keyword);
+    words::calls_a_macro(tokens)
+        || words::words(tokens).iter().any(is_keyword)
+        || find(tokens.clone(), &|token| is_punct(token, '|') || is_punct(token, '\'')).is_some()
+}
+
+fn is_way_out(token: &TokenTree) -> bool {
+    match token {
+        TokenTree::Ident(word) => ["return", "break", "continue"].iter().any(|keyword| word == keyword),
+        token => is_punct(token, '?'),
+    }
+}
+
+fn find(tokens: TokenStream, is_meant: &dyn Fn(&TokenTree) -> bool) -> Option<TokenTree> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Group(group) => find(group.stream(), is_meant),
+        token => is_meant(&token).then_some(token),
+    })
+}
+
+fn is_punct(token: &TokenTree, mark: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == mark)
 }
 
 fn parse(input: ParseStream<'_>) -> Result<Vec<Entry>> {
@@ -122,13 +157,15 @@ fn proposal(tokens: &TokenStream) -> Option<String> {
     if let Ok((sigil, name, value)) = misplaced_sigil.parse2(tokens.clone()) {
         return Some(format!("the sigil stands before the value: `{name} = {sigil}{value}`"));
     }
+    if let Some((name, value)) = name_of_several_words(tokens) {
+        return Some(format!("a key is one name: `{name} = {value}`"));
+    }
     let expression = syn::parse2::<Expr>(tokens.clone()).ok()?;
-    let written = crate::text::written(tokens.clone());
-    if let Some(word) = misspelt_list(&expression) {
-        let rest = &written[written.find('(')?..];
-        return Some(format!("did you mean `{word}{rest}`?"));
+    if let Some(proposal) = list_of_names(&expression) {
+        return Some(proposal);
     }
     let name = proposed_name(&expression).unwrap_or_else(|| "some_name".to_owned());
+    let written = crate::text::written(tokens.clone());
     Some(format!("an expression needs a name: `{name} = {written}`"))
 }
 
@@ -140,19 +177,49 @@ fn misplaced_sigil(input: ParseStream<'_>) -> Result<(char, Ident, String)> {
     Ok((sigil.as_char(), name, crate::text::written(input.parse()?)))
 }
 
-/// `latter(…)` is `later(…)`.
-fn misspelt_list(expression: &Expr) -> Option<&'static str> {
+// Input:  user.id = value | user-id = value | "user id" = value
+// Output: user_id, value
+fn name_of_several_words(tokens: &TokenStream) -> Option<(String, String)> {
+    let tokens = Vec::from_iter(tokens.clone());
+    let equals = tokens.iter().position(|token| is_punct(token, '='))?;
+    let (name, value) = (&tokens[..equals], &tokens[equals + 1..]);
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_part = |token: &TokenTree| match token {
+        TokenTree::Ident(_) => true,
+        TokenTree::Literal(literal) => literal.to_string().chars().all(|c| is_word(c) || "\" .-".contains(c)),
+        token => ['.', '-', ':'].iter().any(|mark| is_punct(token, *mark)),
+    };
+    if !name.iter().all(is_part) || value.is_empty() {
+        return None;
+    }
+    let name = name.iter().map(TokenTree::to_string).collect::<String>();
+    let words: Vec<_> = name.split(|c| !is_word(c)).filter(|word| !word.is_empty()).collect();
+    let name = words.join("_");
+    let value = crate::text::written(value.iter().cloned().collect());
+    name.starts_with(char::is_alphabetic).then_some((name, value))
+}
+
+// Input:  latter(user_id) | later("user_id") | inherit(user.id)
+// Output: did you mean `later(user_id)`? | the names stand bare: `later(user_id)` | …`inherit(id)`
+fn list_of_names(expression: &Expr) -> Option<String> {
     let Expr::Call(call) = expression else {
         return None;
     };
     let Expr::Path(function) = &*call.func else {
         return None;
     };
-    let name = function.path.get_ident()?.to_string();
-    nearest(&name, ["inherit", "later"])
+    let written = function.path.get_ident()?.to_string();
+    let word = nearest(&written, ["inherit", "later"])?;
+    let names: Option<Vec<_>> = call.args.iter().map(proposed_name).collect();
+    let names = names.filter(|names| !names.is_empty()).map_or("name".to_owned(), |names| names.join(", "));
+    Some(if written == word {
+        format!("`{word}` takes bare names: `{word}({names})`")
+    } else {
+        format!("did you mean `{word}({names})`?")
+    })
 }
 
-/// `user.id` is `id`, `order.id()` is `id`, `truncate(query, 100)` is `query`.
+/// `user.id` is `id`, `order.id()` is `id`, `truncate(query, 100)` is `query`, `"size"` is `size`.
 fn proposed_name(expression: &Expr) -> Option<String> {
     match expression {
         Expr::Field(field) => match &field.member {
@@ -163,6 +230,11 @@ fn proposed_name(expression: &Expr) -> Option<String> {
         Expr::Call(call) => call.args.first().and_then(proposed_name),
         Expr::Reference(reference) => proposed_name(&reference.expr),
         Expr::Path(path) => path.path.get_ident().map(|name| name.unraw().to_string()),
+        Expr::Assign(assign) => proposed_name(&assign.left),
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
+            let text = text.value();
+            grammar::check_id(&text).is_ok().then_some(text)
+        }
         _ => None,
     }
 }

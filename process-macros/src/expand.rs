@@ -12,6 +12,8 @@ use quote::quote_spanned;
 use syn::Path;
 use syn::spanned::Spanned;
 
+pub(crate) use self::capture::value;
+
 use crate::function::Function;
 use crate::model::Model;
 use crate::words;

@@ -49,13 +49,16 @@ impl Kind {
         self.keys().find(|key| key.name() == name)
     }
 
-    /// The key that was probably meant by `name`.
+    /// The key that was probably meant by `name`: one that is called so elsewhere, or that is spelt nearly so.
     pub(crate) fn nearest_key(self, name: &str) -> Option<Key> {
-        nearest(name, self.keys().map(Key::name)).and_then(|name| self.key(name))
+        let other_name =
+            OTHER_NAMES.iter().find(|(_, names)| names.contains(&name)).map(|(key, _)| key.name());
+        let near = other_name.or_else(|| nearest(name, self.keys().map(Key::name)));
+        near.and_then(|name| self.key(name))
     }
 
-    /// Whether the other attribute has a key called `name`.
-    pub(crate) fn is_key_of_the_other(self, name: &str) -> Option<Kind> {
+    /// The other attribute, if it has a key called `name`.
+    pub(crate) fn other_with_key(self, name: &str) -> Option<Kind> {
         self.other().key(name).map(|_| self.other())
     }
 
@@ -134,6 +137,18 @@ const TABLE: &[(Key, &str, On)] = &[
     (Key::Cancelled, "cancelled = bad", On::Only(Kind::Process)),
     (Key::Handler, r#"handler = "Orders::place""#, On::Both),
     (Key::Crate, "crate = my_crate::process_runtime", On::Both),
+];
+
+/// What keys are called by other tools, or for short.
+const OTHER_NAMES: &[(Key, &[&str])] = &[
+    (Key::Sla, &["timeout", "deadline", "budget", "max_duration"]),
+    (Key::Name, &["title", "label"]),
+    (Key::Criticality, &["severity", "priority", "tier", "importance"]),
+    (Key::Owner, &["team", "owners", "contact"]),
+    (Key::Runbook, &["docs", "playbook"]),
+    (Key::Objective, &["slo", "target"]),
+    (Key::Context, &["ctx", "fields", "record"]),
+    (Key::DependsOn, &["dependencies", "requires"]),
 ];
 
 impl Key {

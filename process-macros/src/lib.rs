@@ -26,6 +26,8 @@ mod value;
 mod words;
 
 use quote::quote;
+use syn::parse::{ParseStream, Parser};
+use syn::{Expr, Path, Token};
 
 use crate::errors::Errors;
 use crate::keys::Kind;
@@ -84,9 +86,10 @@ use crate::keys::Kind;
 ///
 /// # Context
 ///
-/// Values are taken at entry, and only when some sink wants them. A key is named like an id. An expression
-/// borrows the arguments: it moves nothing out of them, and has neither `?` nor `.await`. What an outer run or
-/// scope recorded is inherited by every run inside, under the same names, and stands on its span and events.
+/// Values are taken at entry, and only when some sink wants them: an expression borrows what the body needs
+/// (`truncate(&name, 10)` of an owned `name`), and neither waits nor returns. A key is named like an id. What an
+/// outer run or scope recorded is inherited by every run inside, under the same names, and stands on its span
+/// and events.
 ///
 /// | entry | what is recorded |
 /// |---|---|
@@ -103,10 +106,14 @@ use crate::keys::Kind;
 /// success, unless `fails`, `outcome` or, for an axum response, its status says otherwise: `Some(Err(…))`, a
 /// `Vec` of results and `ExitCode::FAILURE` are values too. A status decides only with feature `axum`, and
 /// not for an error that has yet to become a response (`Result<_, AppError>`): that is a failure unless
-/// `rejects` matches. A return type that is a generic parameter or an associated type needs `outcome`.
+/// `rejects` matches. A return type that is a generic parameter of the function or an associated type needs
+/// `outcome`. So does a parameter of the `impl` around a method, but the attribute cannot see that one: without
+/// `outcome` it is a success, whatever it stands for.
 ///
 /// Patterns are those of a `match` on a reference, with `|` and `if` guards.
-/// `rejects(as AuthError: pattern)` looks for a type in the chain of an `anyhow` or boxed error. A bare name
+/// `rejects(as AuthError: pattern)` looks for a type in the chain of an `anyhow` or boxed error; without
+/// `as`, the pattern is one of the error itself, so `rejects(AuthError::Expired)` on an `anyhow::Result` is
+/// "mismatched types: expected `anyhow::Error`, found `AuthError`". A bare name
 /// or `_` is refused, since a mistyped variant would catch everything; a name with a guard is fine
 /// (`error if error.is_timeout()`), and so is `as AuthError: _`. A guard sees what its pattern binds.
 ///
@@ -129,8 +136,14 @@ use crate::keys::Kind;
 ///
 /// Each of these is a compile error that says what to do instead: a `const fn`, a trait method without a
 /// body, anything that is no function, a second `critical_process` or `stage` on one function, and a return
-/// type with a future inside of another type (`Option<Pin<Box<dyn Future<…>>>>`), whose run would end before
-/// the future has begun.
+/// type with a future whose run would end before the future has begun: one inside of another type
+/// (`Option<Pin<Box<dyn Future<…>>>>`), and of a plain function one of any other type than above
+/// (`JoinHandle<T>`, `Ready<T>`, `Pin<Box<dyn Future<…> + Sync>>`), unless `outcome` says how its call ended.
+/// What an `impl Iterator` yields or an `impl Fn` returns may be futures: the run is the call.
+///
+/// Of `impl Future<…> + …` that is made by something else than an async block at the function's end, only
+/// the bounds that a future takes over from the one it awaits can be kept: `Send`, `Sync`, `UnwindSafe`,
+/// lifetimes. `Unpin` and others are refused.
 ///
 /// A closure that is returned as `impl Fn…` takes the types of its arguments from the signature only in a
 /// plain function that returns it alone, where the bounds name no lifetime and no generic parameter.
@@ -177,6 +190,23 @@ pub fn critical_process(
 #[proc_macro_attribute]
 pub fn stage(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     instrument(Kind::Stage, attribute.into(), item.into()).into()
+}
+
+/// The value of `record!(name = value)`, so that what is wrong with it is told at the value.
+#[doc(hidden)]
+#[proc_macro]
+pub fn __record_value(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let read = |input: ParseStream<'_>| {
+        let runtime = input.call(Path::parse_mod_style)?;
+        input.parse::<Token![=]>()?;
+        let (sigil, mut value) = (input.parse()?, input.parse()?);
+        // A macro's `$value` is a group without a place in the source.
+        while let Expr::Group(group) = value {
+            value = *group.expr;
+        }
+        Ok(expand::value(&runtime, sigil, &value))
+    };
+    read.parse(input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 // Input:  the attribute's tokens, and the item below it

@@ -110,6 +110,21 @@ pub(crate) fn impl_future_output(ty: &Type) -> Option<Returns> {
     }
 }
 
+/// A bound of `impl Future<…> + …` that a future around another does not take over from it.
+pub(crate) fn bound_of_its_own(ty: &Type) -> Option<&TypeParamBound> {
+    const TAKEN_OVER: [&str; 5] = ["Future", "Send", "Sync", "UnwindSafe", "RefUnwindSafe"];
+    let Type::ImplTrait(opaque) = bare(ty) else {
+        return None;
+    };
+    opaque.bounds.iter().find(|bound| match bound {
+        TypeParamBound::Trait(bound) => {
+            let last = bound.path.segments.last();
+            last.is_some_and(|last| !TAKEN_OVER.iter().any(|name| last.ident == name))
+        }
+        _ => false,
+    })
+}
+
 /// `T` of `Pin<Box<dyn Future<Output = T>>>`.
 pub(crate) fn boxed_future_output(ty: &Type) -> Option<Returns> {
     let boxed = only_argument(ty, "Pin")?;

@@ -1,7 +1,8 @@
 //! Which of the shapes a function has, and which cannot be wrapped.
 
 use proc_macro2::TokenStream;
-use syn::{ReturnType, Signature, Type};
+use quote::ToTokens;
+use syn::{ReturnType, Signature, Type, TypeParamBound};
 
 use crate::errors::Errors;
 use crate::keys::Kind;
@@ -22,7 +23,7 @@ pub(crate) fn find(signature: &Signature, body: &TokenStream, kind: Kind, errors
     };
     if signature.asyncness.is_none() {
         if let Some(output) = returns::impl_future_output(written) {
-            return Some(of_future(body, output));
+            return of_future(body, output, written, errors);
         }
         if let Some(output) = returns::boxed_future_output(written) {
             return Some(of_boxed_future(body, output, written));
@@ -49,11 +50,15 @@ fn plain(signature: &Signature, body: TokenStream, returns: Returns) -> Shape {
     }
 }
 
-fn of_future(body: TokenStream, output: Returns) -> Shape {
-    match Tail::of(body.clone()) {
-        Some(tail) => Shape::Tail { tail, output },
-        None => Shape::Future { body, output },
+fn of_future(body: TokenStream, output: Returns, written: &Type, errors: &Errors) -> Option<Shape> {
+    if let Some(tail) = Tail::of(body.clone()) {
+        return Some(Shape::Tail { tail, output });
     }
+    let lost = returns::bound_of_its_own(written);
+    if let Some(lost) = lost {
+        report_lost_bound(lost, errors);
+    }
+    lost.is_none().then_some(Shape::Future { body, output })
 }
 
 fn of_boxed_future(body: TokenStream, output: Returns, written: &Type) -> Shape {
@@ -82,6 +87,16 @@ fn report_const(keyword: &syn::Token![const], kind: Kind, errors: &Errors) {
             ),
         )
         .help("remove `const`, or put the attribute on the function that calls this one");
+}
+
+fn report_lost_bound(bound: &TypeParamBound, errors: &Errors) {
+    let name = crate::text::written(bound.to_token_stream());
+    errors
+        .at(bound, format!("the future that is returned is one around the body's, which is not `{name}`"))
+        .help(format!(
+            "leave out `{name}`, return `Pin<Box<dyn Future<Output = T>>>` (which is `Unpin`), or put the \
+             attribute on the function that awaits it"
+        ));
 }
 
 fn report_hidden_future(future: &Type, kind: Kind, errors: &Errors) {

@@ -59,7 +59,10 @@ fn read(part: Part, kind: Kind, errors: &Errors) -> Option<Slot> {
         }
         Some(TokenTree::Group(list)) if list.delimiter() == Delimiter::Parenthesis => Value::List(list),
         Some(other) => {
-            report_unexpected(&other, &key, errors);
+            match name_with_dashes(&key, &other, tokens) {
+                Some(name) => drop(errors.at(&other, "a key has no dashes").help(format!("write `{name}`"))),
+                None => report_unexpected(&other, &key, errors),
+            }
             return Some(Slot { key, value: Value::Unreadable });
         }
     };
@@ -80,6 +83,24 @@ fn report_unexpected(token: &TokenTree, key: &Ident, errors: &Errors) {
     errors
         .at(token, format!("`{key}` is followed by `{token}`, which no entry has there"))
         .help("write `key = value` or `key(values)`, separated by commas");
+}
+
+// Input:  error - type = …
+// Output: error_type
+fn name_with_dashes(
+    key: &Ident,
+    second: &TokenTree,
+    mut rest: impl Iterator<Item = TokenTree>,
+) -> Option<String> {
+    let is_dash = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == '-');
+    let mut name = key.to_string();
+    let mut next = Some(second.clone());
+    while next.as_ref().is_some_and(is_dash) {
+        let TokenTree::Ident(word) = rest.next()? else { return None };
+        name.push_str(&format!("_{word}"));
+        next = rest.next();
+    }
+    (*key != name).then_some(name)
 }
 
 /// The tokens between two commas.

@@ -161,15 +161,12 @@ impl Sla {
     /// # Errors
     /// For anything else, with what was probably meant.
     pub fn parse(text: &str) -> Result<Sla, GrammarError> {
-        const HELP: &str = "write one whole number and `ms`, `s`, `m` or `h`, as in \"120s\"";
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
-        let Some(&(_, factor)) = Self::UNITS.iter().find(|(name, _)| *name == unit) else {
-            return Err(Self::wrong_unit(text, number, unit));
+        let factor = Self::UNITS.iter().find(|(name, _)| *name == unit && !number.is_empty());
+        let Some(&(_, factor)) = factor else {
+            return Err(Self::no_sla(text, unit));
         };
-        if number.is_empty() {
-            return Err(GrammarError::new(format!("`{text}` has no number"), HELP));
-        }
         let millis = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
         match millis {
             Some(0) => Err(GrammarError::new(
@@ -184,27 +181,43 @@ impl Sla {
         }
     }
 
-    fn wrong_unit(text: &str, number: &str, unit: &str) -> GrammarError {
-        let meant = match unit.trim().to_ascii_lowercase().as_str() {
-            "ms" | "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => Some("ms"),
-            "" | "s" | "sec" | "secs" | "second" | "seconds" => Some("s"),
-            "m" | "min" | "mins" | "minute" | "minutes" => Some("m"),
-            "h" | "hr" | "hrs" | "hour" | "hours" => Some("h"),
-            _ => None,
+    /// Why a text is refused that is not one number and one unit.
+    fn no_sla(text: &str, unit: &str) -> GrammarError {
+        let closed: String = text.split_whitespace().collect();
+        let problem = if closed.is_empty() {
+            "an SLA is empty".to_owned()
+        } else if unit.is_empty() {
+            format!("`{text}` has no unit")
+        } else if closed != text && Self::parse(&closed).is_ok() {
+            format!("there is a blank in `{text}`")
+        } else if Self::UNITS.iter().any(|(name, _)| *name == closed) {
+            format!("`{text}` has no number")
+        } else if !closed.starts_with(|c: char| c.is_ascii_digit()) {
+            format!("`{text}` is no duration")
+        } else if unit.starts_with(['.', ',', '_']) {
+            format!("`{text}` is no whole number and unit")
+        } else if unit.contains(|c: char| c.is_ascii_digit()) {
+            format!("`{text}` is more than one number and unit")
+        } else {
+            format!("`{}` is no unit that an SLA is written in", unit.trim())
         };
-        let proposal = match meant {
-            Some(meant) if !number.is_empty() => format!("\"{number}{meant}\""),
-            _ => "\"120s\"".to_owned(),
+        let write = "write one whole number and `ms`, `s`, `m` or `h`";
+        let help = match meant(text).and_then(|nanos| Self::nearest(text, nanos)) {
+            Some((sla, Rounded::No)) => format!("{write}: \"{sla}\""),
+            Some((sla, Rounded::Up)) => format!("the finest unit is `ms`: \"{sla}\""),
+            None => format!("{write}, as in \"120s\""),
         };
-        let problem = match (number.is_empty(), unit.is_empty()) {
-            (true, true) => "an SLA is empty".to_owned(),
-            (false, true) => format!("`{text}` has no unit"),
-            (true, false) => format!("`{text}` is no duration"),
-            (false, false) if unit.starts_with('.') => format!("`{text}` is no whole number"),
-            (false, false) => format!("`{}` is no unit that an SLA is written in", unit.trim()),
-        };
-        let help = format!("write one whole number and `ms`, `s`, `m` or `h`: {proposal}");
         GrammarError::new(problem, help)
+    }
+
+    /// The text of the shortest SLA of at least `nanos`: in the unit of `text`, where its number is whole.
+    fn nearest(text: &str, nanos: u64) -> Option<(String, Rounded)> {
+        let sla = Sla::from_millis(nanos.div_ceil(NANOS_PER_MILLI))?;
+        let number = text.trim().split(|c: char| !c.is_ascii_digit()).next()?;
+        let whole = number.parse::<u64>().unwrap_or_default();
+        let as_written = Self::UNITS.iter().find(|(_, factor)| whole.checked_mul(*factor) == Some(sla.0));
+        let text = as_written.map_or_else(|| sla.to_string(), |(unit, _)| format!("{whole}{unit}"));
+        Some((text, if nanos.is_multiple_of(NANOS_PER_MILLI) { Rounded::No } else { Rounded::Up }))
     }
 
     /// In milliseconds.
@@ -229,6 +242,48 @@ impl fmt::Display for Sla {
             Self::UNITS.iter().rev().find(|(_, factor)| self.0.is_multiple_of(*factor)).expect("1 divides");
         f.pad(&format!("{}{unit}", self.0 / factor))
     }
+}
+
+const NANOS_PER_MILLI: u64 = 1_000_000;
+
+/// Whether a proposal is longer than what was written.
+enum Rounded {
+    No,
+    Up,
+}
+
+/// The nanoseconds that a text such as `1.5 s`, `1m30s` or `2 days` means to a person. Only proposals come
+/// from here: what an SLA is, [`Sla::parse`] says alone.
+fn meant(text: &str) -> Option<u64> {
+    const UNITS: [(&[&str], f64); 8] = [
+        (&["ns", "nano", "nanos", "nanosecond", "nanoseconds"], 1e0),
+        (&["us", "\u{b5}s", "\u{3bc}s", "usec", "usecs", "micros", "microsecond", "microseconds"], 1e3),
+        (&["ms", "msec", "msecs", "millis", "millisecond", "milliseconds"], 1e6),
+        (&["s", "sec", "secs", "second", "seconds"], 1e9),
+        (&["m", "min", "mins", "minute", "minutes"], 60e9),
+        (&["h", "hr", "hrs", "hour", "hours"], 3_600e9),
+        (&["d", "day", "days"], 86_400e9),
+        (&["w", "week", "weeks"], 604_800e9),
+    ];
+    let text = text.to_lowercase().replace('_', "");
+    let mut rest = text.trim();
+    if rest.parse::<f64>().is_ok() {
+        // A bare number is most often one of seconds.
+        return meant(&format!("{rest}s"));
+    }
+    let mut nanos = 0.0;
+    while !rest.is_empty() {
+        let (number, after) = split_after(rest, |c| c.is_ascii_digit() || c == '.');
+        let (unit, after) = split_after(after.trim_start(), char::is_alphabetic);
+        let (_, factor) = UNITS.iter().find(|(names, _)| names.contains(&unit))?;
+        nanos += number.parse::<f64>().ok()? * factor;
+        rest = after.trim_start();
+    }
+    Some(nanos.round() as u64)
+}
+
+fn split_after(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|c| !belongs(c)).unwrap_or(text.len()))
 }
 
 /// Percent of runs that must be good: more than 0, less than 100, at most six decimals; held exactly.

@@ -102,6 +102,14 @@ proptest! {
     }
 
     #[test]
+    fn what_is_proposed_for_an_sla_is_one(text in "[0-9]{1,3}([.][0-9]{1,2})? ?(ns|us|ms|s|sec|min|h|d|weeks)( [0-9]{1,2}s)?") {
+        if let Err(refusal) = Sla::parse(&text) {
+            let proposal = refusal.help().split('"').nth(1).unwrap_or("1s");
+            prop_assert!(Sla::parse(proposal).is_ok(), "{text}: {proposal}");
+        }
+    }
+
+    #[test]
     fn an_objective_reads_back_as_it_prints(objective in objective()) {
         prop_assert_eq!(Objective::parse(&objective.to_string()), Ok(objective));
     }
@@ -178,4 +186,27 @@ proptest! {
 fn a_record_of_another_wire_version_names_both() {
     let error = decode_section(b"critproc\x09\0\0\0\0").unwrap_err().to_string();
     assert!(error.contains("wire version 9") && error.contains("version 1"), "{error}");
+}
+
+#[test]
+fn an_sla_that_is_none_is_answered_with_what_was_meant() {
+    let meant = [
+        ("2 s", "2s"),
+        (" 30s", "30s"),
+        ("120", "120s"),
+        ("120 sec", "120s"),
+        ("1.5s", "1500ms"),
+        ("0.5 h", "30m"),
+        ("1m30s", "90s"),
+        ("1h 30m", "90m"),
+        ("1_500ms", "1500ms"),
+        ("500us", "1ms"),
+        ("1500\u{b5}s", "2ms"),
+        ("1d", "24h"),
+        ("2 weeks", "336h"),
+    ];
+    for (text, proposal) in meant {
+        let refusal = Sla::parse(text).expect_err(text);
+        assert!(refusal.help().ends_with(&format!(": \"{proposal}\"")), "{text}: {refusal}");
+    }
 }

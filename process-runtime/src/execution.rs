@@ -343,6 +343,17 @@ impl Capture {
         capture.values
     }
 
+    /// What takes values once. Of what it moves the compiler then speaks as of any move.
+    #[inline]
+    pub fn once(take: impl FnOnce(&mut Capture)) -> impl FnMut(&mut Capture) {
+        let mut take = Some(take);
+        move |capture| {
+            if let Some(take) = take.take() {
+                take(capture);
+            }
+        }
+    }
+
     /// Takes a value, if there is one.
     pub fn put(&mut self, name: &'static str, value: Option<Value>) {
         self.values.extend(value.map(|value| (name, value)));

@@ -201,6 +201,7 @@ pub use process_model::Outcome;
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;
+    pub use process_macros::__record_value as record_value;
     pub use process_model::Frame;
 
     pub use crate::ending::Ending;
@@ -208,6 +209,6 @@ pub mod __private {
         Boxed, BoxedLocal, BoxedSync, Capture, LaterKey, Plain, Run, future, unreachable_value,
     };
     pub use crate::probe;
-    pub use crate::probe::{debug, display};
+    pub use crate::probe::{debug, display, error_type};
     pub use crate::unit::{Entry, Site};
 }

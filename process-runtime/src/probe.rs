@@ -153,6 +153,11 @@ fn failed<E>(error: ErrorRef<'_>) -> Ending<'_> {
     Ending::error(Fault::of::<E>(error))
 }
 
+/// What `error_type = path` calls an error.
+pub fn error_type<E: ?Sized>(error: &E, path: impl FnOnce(&E) -> &'static str) -> &'static str {
+    path(error)
+}
+
 /// An error in whose chain `rejects(as Type: …)` searches.
 #[derive(Debug)]
 pub struct Search<'a, E: ?Sized>(pub &'a E);
@@ -251,36 +256,67 @@ impl<R> Kind<R> {
 
 impl<'a, T> Kind<Pin<Box<dyn Future<Output = T> + 'a>>> {
     /// A boxed future that stays on its thread.
-    pub fn __process_kind(&self) -> BoxedLocal {
+    pub fn __process_kind(&self, _same: &Self) -> BoxedLocal {
         BoxedLocal
     }
 }
 
 impl<'a, T> Kind<Pin<Box<dyn Future<Output = T> + Send + 'a>>> {
     /// A boxed future.
-    pub fn __process_kind(&self) -> Boxed {
+    pub fn __process_kind(&self, _same: &Self) -> Boxed {
         Boxed
     }
 }
 
 impl<'a, T> Kind<Pin<Box<dyn Future<Output = T> + Send + Sync + 'a>>> {
     /// A boxed future that can be shared.
-    pub fn __process_kind(&self) -> BoxedSync {
+    pub fn __process_kind(&self, _same: &Self) -> BoxedSync {
         BoxedSync
     }
 }
 
 /// Everything else is a value.
-pub trait KindOther {
+pub trait KindOther<R> {
     /// A value.
-    fn __process_kind(&self) -> Plain;
+    fn __process_kind(&self, _same: &Kind<R>) -> Plain;
 }
 
-impl<R> KindOther for Kind<R> {
-    fn __process_kind(&self) -> Plain {
+impl<R> KindOther<R> for &Kind<R> {
+    fn __process_kind(&self, _same: &Kind<R>) -> Plain {
         Plain
     }
 }
+
+/// The rung that is there where the type decides alone, which it cannot for a future of another type.
+pub mod by_type_alone {
+    use super::{Future, Kind, MeasuredFuture, Plain};
+
+    /// Any other future: the error is then about [`MeasuredFuture`], which says what to do.
+    pub trait KindFuture<R> {
+        /// A value, which fails.
+        fn __process_kind(&self, _same: &Kind<R>) -> Plain
+        where
+            R: MeasuredFuture;
+    }
+
+    impl<R: Future> KindFuture<R> for Kind<R> {
+        fn __process_kind(&self, _same: &Kind<R>) -> Plain
+        where
+            R: MeasuredFuture,
+        {
+            Plain
+        }
+    }
+}
+
+/// A future that is a run when a function returns it.
+#[diagnostic::on_unimplemented(
+    message = "the run would end when this future is handed out, before it has run",
+    label = "`{Self}` is a future of a type that is not measured",
+    note = "make the function `async`, or return `impl Future<Output = T>` or `Pin<Box<dyn Future<Output = T> + Send>>`",
+    note = "where the call alone is the run, say how it ended with `outcome = path`, a function `fn(&R) -> Verdict`"
+)]
+pub trait MeasuredFuture {}
 
 /// A value to record.
 #[derive(Debug)]

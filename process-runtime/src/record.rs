@@ -28,20 +28,15 @@
 #[macro_export]
 macro_rules! record {
     ($name:ident = %$value:expr $(, $($rest:tt)*)?) => {{
-        DeclaredLater::$name.record(|| $crate::__private::display(&$value));
+        KeysDeclaredWithLater::$name.record(|| $crate::__private::record_value!($crate = %$value));
         $($crate::record!($($rest)*);)?
     }};
     ($name:ident = ?$value:expr $(, $($rest:tt)*)?) => {{
-        DeclaredLater::$name.record(|| $crate::__private::debug(&$value));
+        KeysDeclaredWithLater::$name.record(|| $crate::__private::record_value!($crate = ?$value));
         $($crate::record!($($rest)*);)?
     }};
     ($name:ident = $value:expr $(, $($rest:tt)*)?) => {{
-        DeclaredLater::$name.record(|| match &$value {
-            value => {
-                use $crate::__private::probe::{self, *};
-                (&&&probe::CaptureKind(value)).__process_capture().__process_value(value)
-            }
-        });
+        KeysDeclaredWithLater::$name.record(|| $crate::__private::record_value!($crate = $value));
         $($crate::record!($($rest)*);)?
     }};
     () => {};

@@ -14,7 +14,7 @@ const HELPERS: [&str; 3] = ["truncate", "mask", "hash"];
 // Input:  context(who, n = who.len())
 // Output:
 //     let mut __run = Run::new(&__PROCESS);
-//     Run::begin(&mut __run, &mut |__cx| { __cx.put("who", …); __cx.put("n", …); });
+//     Run::begin(&mut __run, &mut Capture::once(|__cx| { __cx.put("who", …); __cx.put("n", …); }));
 pub(crate) fn start(model: &Model) -> TokenStream {
     let runtime = &model.runtime;
     let run = quote_spanned! {ours()=>
@@ -35,7 +35,9 @@ pub(crate) fn start(model: &Model) -> TokenStream {
         #run
         #runtime::__private::Run::#method(
             &mut __run,
-            &mut |__cx: &mut #runtime::__private::Capture| { #helpers #puts },
+            &mut #runtime::__private::Capture::once(
+                |__cx: &mut #runtime::__private::Capture| { #helpers #puts }
+            ),
         );
     }
 }
@@ -70,15 +72,20 @@ fn calls(tokens: TokenStream, name: &str) -> bool {
 }
 
 fn put(entry: &Put, runtime: &Path) -> TokenStream {
-    let Put { key, value, cfgs, .. } = entry;
-    let value = match entry.sigil {
-        Sigil::Plain => plain(value, runtime),
-        Sigil::Display => by_trait(value, runtime, "display"),
-        Sigil::Debug => by_trait(value, runtime, "debug"),
-    };
+    let Put { key, value: written, sigil, cfgs } = entry;
+    let value = value(runtime, *sigil, written);
     quote_spanned! {ours()=>
         #(#cfgs)*
         __cx.put(#key, #value);
+    }
+}
+
+/// What is recorded of a value.
+pub(crate) fn value(runtime: &Path, sigil: Sigil, value: &Expr) -> TokenStream {
+    match sigil {
+        Sigil::Plain => plain(value, runtime),
+        Sigil::Display => by_trait(value, runtime, "display"),
+        Sigil::Debug => by_trait(value, runtime, "debug"),
     }
 }
 
@@ -100,14 +107,23 @@ fn plain(value: &Expr, runtime: &Path) -> TokenStream {
     }
 }
 
+// Input:  %who
+// Output: match &who { __v => { use display as __form; __form(__v) } }
 fn by_trait(value: &Expr, runtime: &Path, function: &str) -> TokenStream {
     let operand = operand(value);
+    let captured = all_of(value, quote_spanned!(ours()=> __v));
     let (start, _) = ends(value);
     let here = ours().located_at(start);
     let function = Ident::new(function, here);
-    let runtime = located(runtime, start);
-    let argument = quote_spanned!(here=> &#operand);
-    quote_spanned!(here=> #runtime::__private::#function(#argument))
+    let form = Ident::new("__form", here);
+    quote_spanned! {ours()=>
+        match &#operand {
+            __v => {
+                use #runtime::__private::#function as #form;
+                #form(#captured)
+            }
+        }
+    }
 }
 
 /// The expression as the operand of `&`.

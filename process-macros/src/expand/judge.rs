@@ -79,7 +79,7 @@ impl Judge<'_> {
         let ending = match error_type {
             None => ending,
             Some(path) => {
-                let bad = with_error_type(&ending, path);
+                let bad = self.with_error_type(&ending, path);
                 self.split(ending, bad)
             }
         };
@@ -109,7 +109,10 @@ impl Judge<'_> {
     /// What becomes of `__ending` for the error `__e`.
     fn bad(&self, rules: &Rules) -> Option<TokenStream> {
         let ending = quote_spanned!(ours()=> __ending);
-        let ending = rules.error_type.as_ref().map(|path| with_error_type(&ending, path)).unwrap_or(ending);
+        let ending = match &rules.error_type {
+            Some(path) => self.with_error_type(&ending, path),
+            None => ending,
+        };
         if rules.rejects.is_empty() {
             return rules.error_type.is_some().then_some(ending);
         }
@@ -162,6 +165,19 @@ impl Judge<'_> {
             if #failed { #runtime::__private::Ending::failure() } else { #otherwise }
         }
     }
+
+    // Output: __ending.error_type(error_type(__e, |__e| { let __fixed: &'static str = path(__e); __fixed }))
+    /// In a closure, so that a text which borrows from the error is told at the path, and nowhere else.
+    fn with_error_type(&self, ending: &TokenStream, path: &ExprPath) -> TokenStream {
+        let runtime = self.runtime;
+        let here = ours().located_at(path.span());
+        let error_type = call(path, quote_spanned!(ours()=> __e));
+        let error_type = fixed(path, error_type, quote_spanned!(ours()=> &'static ::core::primitive::str));
+        let error_type = quote_spanned!(here=> |__e| #error_type);
+        quote_spanned! {ours()=>
+            #ending.error_type(#runtime::__private::error_type(__e, #error_type))
+        }
+    }
 }
 
 /// Whether a value matches any of the heads.
@@ -169,12 +185,6 @@ fn is_any(value: TokenStream, heads: impl Iterator<Item = TokenStream>) -> Token
     let arms = heads.map(|head| quote_spanned!(ours()=> #head => true,));
     let arms = quote!(#(#arms)*);
     quote_spanned!(ours()=> match #value { #arms _ => false })
-}
-
-fn with_error_type(ending: &TokenStream, path: &ExprPath) -> TokenStream {
-    let error_type = call(path, quote_spanned!(ours()=> __e));
-    let error_type = fixed(path, error_type, quote_spanned!(ours()=> &'static ::core::primitive::str));
-    quote_spanned!(ours()=> #ending.error_type(#error_type))
 }
 
 /// What the function at `path` gave, of a type that is written beside it: another is told at the path alone.
@@ -190,5 +200,5 @@ fn fixed(path: &ExprPath, value: TokenStream, ty: TokenStream) -> TokenStream {
 /// Calls the user's function; a type that does not fit is told at its path.
 fn call(path: &ExprPath, reference: TokenStream) -> TokenStream {
     let argument = all_of(path, reference);
-    quote_spanned!(path.span()=> #path(#argument))
+    quote_spanned!(ours().located_at(path.span())=> #path(#argument))
 }

@@ -82,7 +82,7 @@ pub(crate) fn later_keys(names: &[Ident], runtime: &Path) -> TokenStream {
     });
     let keys = quote!(#(#keys)*);
     quote_spanned! {ours()=>
-        struct DeclaredLater;
-        impl DeclaredLater { #keys }
+        struct KeysDeclaredWithLater;
+        impl KeysDeclaredWithLater { #keys }
     }
 }

@@ -6,12 +6,12 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Path, ReturnType, Type};
 
-use super::capture::located;
+use super::capture::{all_of, located};
 use super::judge::judge;
 use super::mentions;
 use super::ours;
 use crate::function::Function;
-use crate::model::{Model, Shape};
+use crate::model::{Judging, Model, Shape};
 use crate::returns::{self, Returns};
 use crate::tail::Tail;
 
@@ -155,16 +155,22 @@ fn typed(function: &Function, body: TokenStream) -> TokenStream {
 }
 
 // Output:
-//     let __kind = Kind::<R>::NEW;
-//     let __kind = { use probe::*; (&__kind).__process_kind() };
+//     let __kind = &Kind::<R>::NEW;
+//     let __kind = { use probe::{*, by_type_alone::*}; __kind.__process_kind(&*__kind) };
 //     __kind.run(__run, move || -> R BODY, |__run, __out| <judgement>)
 fn by_type(function: &Function, model: &Model, body: &TokenStream, returns: &Type) -> TokenStream {
     let runtime = &model.runtime;
     let closure = closure_head(function);
     let judge = judge_closure(model, None, quote_spanned!(ours()=> _));
+    let alone = match model.judging {
+        Judging::Rules(_) => quote_spanned!(ours()=> use #runtime::__private::probe::by_type_alone::*;),
+        Judging::Outcome { .. } => TokenStream::new(),
+    };
+    // What is told of a future that is not measured is told at its type.
+    let same = all_of(returns, quote_spanned!(ours()=> __kind));
     quote_spanned! {ours()=>
-        let __kind = #runtime::__private::probe::Kind::<#returns>::NEW;
-        let __kind = { use #runtime::__private::probe::*; (&__kind).__process_kind() };
+        let __kind = &#runtime::__private::probe::Kind::<#returns>::NEW;
+        let __kind = { use #runtime::__private::probe::*; #alone __kind.__process_kind(#same) };
         __kind.run(__run, #closure -> #returns #body, #judge)
     }
 }

@@ -314,3 +314,47 @@ mod hidden_returns {
         assert_eq!(ran("fut_box_hidden_return", Failure, boxed_with_a_return_in_a_macro(0)).await, Err(0));
     }
 }
+
+mod other_futures {
+    use std::future::Ready;
+
+    use process_runtime::Verdict;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    type Shared = Pin<Box<dyn Future<Output = u8> + Sync>>;
+
+    fn always<F>(_: &F) -> Verdict {
+        Verdict::Success
+    }
+
+    fn not_finished<T>(task: &JoinHandle<T>) -> Verdict {
+        if task.is_finished() { Verdict::Failure("finished") } else { Verdict::Success }
+    }
+
+    #[critical_process(id = "fut_other_start", version = "1.0.0", sla = "10s", outcome = not_finished)]
+    fn start(of: u8) -> JoinHandle<u8> {
+        tokio::spawn(async move { of })
+    }
+
+    #[critical_process(id = "fut_other_ready", version = "1.0.0", sla = "10s", outcome = always)]
+    fn at_once(of: u8) -> Ready<u8> {
+        ready(of)
+    }
+
+    #[critical_process(id = "fut_other_shared", version = "1.0.0", sla = "10s", outcome = always)]
+    fn shared(of: u8) -> Shared {
+        Box::pin(ready(of))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_future_of_another_type_is_a_value_to_outcome_and_the_call_is_the_run() {
+        let trial = Trial::new();
+        let task = trial.call(|| start(1));
+        trial.saw(&[("fut_other_start", Success)]);
+        assert_eq!(task.await.unwrap(), 1);
+        drop(trial.call(|| (at_once(1), shared(1))));
+        trial.saw(&[("fut_other_ready", Success), ("fut_other_shared", Success)]);
+    }
+}

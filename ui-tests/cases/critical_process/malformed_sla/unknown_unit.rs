@@ -1,6 +1,6 @@
 use process_runtime::critical_process;
 
-#[critical_process(id = "greet", version = "1.0.0", sla = "2d")]
+#[critical_process(id = "greet", version = "1.0.0", sla = "1d")]
 fn greet(name: &str) -> usize {
     name.len()
 }

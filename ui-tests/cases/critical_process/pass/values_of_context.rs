@@ -32,6 +32,8 @@ struct Opaque;
         next = number + 1.0,
         debug = ?opaque,
         local = Rc::new(id.0),
+        within = (|| Some(id.0.checked_sub(1)? + 1))(),
+        labelled = 'a: { break 'a id.0 },
     )
 )]
 fn note(id: &Id, maybe: Option<Id>, opaque: Opaque, shown: Id, text: Cow<'_, str>, number: f32) -> f32 {

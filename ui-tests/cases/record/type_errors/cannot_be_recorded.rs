@@ -4,7 +4,7 @@ struct Model;
 
 #[critical_process(id = "greet", version = "1.0.0", sla = "2s", context(later(model_count, seen)))]
 fn greet() {
-    record!(seen = Model);
+    record!(seen = true, model_count = (Model, 2));
 }
 
 fn main() {}
