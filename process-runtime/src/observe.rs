@@ -165,7 +165,9 @@ pub(crate) fn ended(
     end: &End,
 ) {
     #[cfg(feature = "sentry")]
-    unharmed(|| sentry::ended(unit, observed, ending, end));
+    if sentry::is_told(observed, end) {
+        unharmed(|| sentry::ended(unit, observed, ending, end));
+    }
     #[cfg(feature = "tracing")]
     if let Some(span) = &observed.span {
         // Also in the middle of telling of something else: a span that stays open is kept for ever.

@@ -242,7 +242,9 @@ struct Sample {
 }
 
 /// The samples of one lane: a ring with one producer and, under the lock of [`drain`], one consumer. Shared
-/// lanes have several producers, and a lock instead.
+/// lanes have several producers, and a lock instead. No two lanes write to one line of the cache, nor to two that
+/// the processor fetches together.
+#[repr(align(128))]
 struct Buffer {
     ring: OnceLock<Box<[UnsafeCell<Option<Sample>>]>>,
     /// Samples ever written, and ever read.

@@ -349,6 +349,14 @@ fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> Transactio
     span
 }
 
+/// Whether the end of a run changes anything for Sentry: the success of a root run in which nothing failed does not.
+#[inline]
+pub(crate) fn is_told(observed: &Observed, end: &End) -> bool {
+    end.outcome != Outcome::Success
+        || observed.sentry.details.get().is_some()
+        || observed.parent.strong_count() > 0
+}
+
 /// Tells of the end of a run.
 pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Ending<'_>, end: &End) {
     let link = &observed.sentry;
