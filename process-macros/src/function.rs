@@ -1,6 +1,6 @@
 //! The annotated item: a function as its parts, with the body as raw tokens; or the reason why it is none.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
@@ -29,6 +29,8 @@ pub(crate) struct Function {
 /// # Errors
 /// Where it is no function with a body: the mistake is told, and the caller emits the item unchanged.
 pub(crate) fn read(item: TokenStream, kind: Kind, errors: &Errors) -> Option<Function> {
+    // A body is not looked into: the parser would copy all of it.
+    let (head, body) = split_off_body(item);
     let parse = |input: ParseStream<'_>| {
         let attrs = input.call(Attribute::parse_outer)?;
         let visibility = input.parse()?;
@@ -42,9 +44,14 @@ pub(crate) fn read(item: TokenStream, kind: Kind, errors: &Errors) -> Option<Fun
             report_no_body(&semicolon, &signature, kind, errors);
             return Ok(None);
         }
-        Function::with_body(attrs, visibility, signature, input).map(Some)
+        match body {
+            Some(body) if input.is_empty() => {
+                Function::with_body(attrs, visibility, signature, &body).map(Some)
+            }
+            _ => Err(input.error("expected `{`")),
+        }
     };
-    parse.parse2(item).unwrap_or_else(|error| {
+    parse.parse2(head).unwrap_or_else(|error| {
         let place = Ident::new(kind.attribute(), error.span());
         errors
             .at(place, format!("`{}` goes on a function, and this cannot be read as one", kind.attribute()))
@@ -53,20 +60,57 @@ pub(crate) fn read(item: TokenStream, kind: Kind, errors: &Errors) -> Option<Fun
     })
 }
 
+/// The item without the braces that it ends in, and those.
+fn split_off_body(item: TokenStream) -> (TokenStream, Option<Group>) {
+    let mut head = Vec::from_iter(item);
+    let body = head.last().and_then(in_braces);
+    if body.is_some() {
+        head.pop();
+    }
+    (head.into_iter().collect(), body)
+}
+
+/// A group in braces, or a macro's `$body` that is one.
+fn in_braces(token: &TokenTree) -> Option<Group> {
+    let TokenTree::Group(group) = token else { return None };
+    match group.delimiter() {
+        Delimiter::Brace => Some(group.clone()),
+        Delimiter::None => {
+            let mut tokens = group.stream().into_iter();
+            let only = tokens.next().filter(|_| tokens.next().is_none())?;
+            in_braces(&only)
+        }
+        Delimiter::Parenthesis | Delimiter::Bracket => None,
+    }
+}
+
+/// The inner attributes that a body starts with, and the rest.
+fn split_off_attributes(body: TokenStream) -> Result<(Vec<Attribute>, TokenStream)> {
+    let mut start = body.clone().into_iter().take(2);
+    let is_attribute = ['#', '!']
+        .iter()
+        .all(|mark| matches!(start.next(), Some(TokenTree::Punct(punct)) if punct.as_char() == *mark));
+    if !is_attribute {
+        return Ok((Vec::new(), body));
+    }
+    let parse = |input: ParseStream<'_>| Ok((input.call(Attribute::parse_inner)?, input.parse()?));
+    parse.parse2(body)
+}
+
 impl Function {
     fn with_body(
         mut attrs: Vec<Attribute>,
         visibility: Visibility,
         signature: Signature,
-        input: ParseStream<'_>,
+        body: &Group,
     ) -> Result<Self> {
-        let content;
-        let braces = syn::braced!(content in input);
-        for mut attr in content.call(Attribute::parse_inner)? {
+        let braces = token::Brace { span: body.delim_span() };
+        let (inner, body) = split_off_attributes(body.stream())?;
+        for mut attr in inner {
             attr.style = syn::AttrStyle::Outer;
             attrs.push(attr);
         }
-        Ok(Function { attrs, visibility, signature, braces, body: content.parse()? })
+        Ok(Function { attrs, visibility, signature, braces, body })
     }
 
     /// The names that the arguments bind, each with the argument's `#[cfg]`s; `self` is none of them.
@@ -214,7 +258,7 @@ fn other_item(input: ParseStream<'_>) -> Option<Ident> {
     match first.to_string().as_str() {
         "const" if !starts_a_function => Some(first),
         "unsafe" if ITEMS.contains(&second_name.as_str()) => second,
-        "extern" if second_name == "crate" || ahead.peek(token::Brace) => Some(first),
+        "extern" if second_name == "crate" || ahead.is_empty() => Some(first),
         _ => None,
     }
 }

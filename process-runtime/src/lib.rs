@@ -85,7 +85,7 @@
 //! | `critical_process.id`, `.version`, `.criticality` | at entry; not on a shared stage outside of any process |
 //! | `critical_process.stage` | at entry of a stage |
 //! | `code.function.name` | at entry: path of the function, or `handler` |
-//! | each context key, as named | at entry, or by [`record!`]; a program's first 53, a process's own before others |
+//! | each context key, as named | at entry, or by [`record!`]; at least a program's first 54, a process's own before others |
 //! | `critical_process.outcome`, `.late` | at the end |
 //! | `error.type` | at the end of a failure, panic or rejection |
 //! | `exception.message` | the same, with `error_text = everywhere` |
@@ -211,4 +211,5 @@ pub mod __private {
     pub use crate::probe;
     pub use crate::probe::{debug, display, error_type};
     pub use crate::unit::{Entry, Site};
+    pub use crate::{__by_type as by_type, __site as site};
 }

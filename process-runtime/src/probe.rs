@@ -46,6 +46,16 @@ impl<'a, R: ?Sized> SplitOther<'a, R> for Return<'a, R> {
 #[derive(Debug)]
 pub struct Judge<'a, R: ?Sized>(pub &'a R);
 
+/// How a run ends that returned this reference: one more reference than the highest rung has.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __by_type {
+    ($returned:expr) => {{
+        use $crate::__private::probe::{self, *};
+        (&&&&&&&&&&&&&&&&probe::Judge($returned)).__process_verdict()
+    }};
+}
+
 macro_rules! rungs {
     ($($(#[$docs:meta])+ $name:ident),+ $(,)?) => {$(
         $(#[$docs])+

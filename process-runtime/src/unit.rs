@@ -25,6 +25,26 @@ pub struct Entry(pub &'static Site);
 
 inventory::collect!(Entry);
 
+/// The value of a site's static, which leaves behind the record in the object file's section and the
+/// registration. Here and not in the attribute's expansion, since the compiler is many times faster at this
+/// than a procedural macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __site {
+    ($site:ident, $text:expr) => {{
+        const TEXT: &::core::primitive::str = $text;
+        #[used]
+        #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__critproc"))]
+        #[cfg_attr(
+            not(any(target_vendor = "apple", target_family = "wasm")),
+            unsafe(link_section = "critproc")
+        )]
+        static RECORD: $crate::__private::Frame<{ TEXT.len() }> = $crate::__private::Frame::new(TEXT);
+        $crate::__private::inventory::submit! { $crate::__private::Entry(&$site) }
+        $crate::__private::Site::new(RECORD.text())
+    }};
+}
+
 impl Site {
     /// From the text of the site's record.
     pub const fn new(text: &'static [u8]) -> Site {

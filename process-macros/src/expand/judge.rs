@@ -35,7 +35,7 @@ impl Judge<'_> {
         quote_spanned!(ours()=> __run.end(#runtime::__private::Ending::success());)
     }
 
-    // Output: __run.end({ use probe::{self, *}; (&&…&probe::Judge(&__out)).__process_verdict() });
+    // Output: __run.end(by_type!(&__out));
     fn by_type(&self) -> TokenStream {
         let verdict = self.verdict();
         quote_spanned!(ours()=> __run.end(#verdict);)
@@ -43,11 +43,7 @@ impl Judge<'_> {
 
     fn verdict(&self) -> TokenStream {
         let Judge { runtime, returned } = self;
-        // One reference for each rung of the ladder.
-        quote_spanned! {ours()=> {
-            use #runtime::__private::probe::{self, *};
-            (&&&&&&&&&&&&&&&&probe::Judge(#returned)).__process_verdict()
-        }}
+        quote_spanned!(ours()=> #runtime::__private::by_type!(#returned))
     }
 
     // Input:  rejects(Error::Empty), degraded = path

@@ -12,27 +12,12 @@ use crate::function::Function;
 use crate::model::Model;
 
 // Input:  a record, and what only the compiler knows: module path, file and line
-// Output:
-//     const __TEXT: &str = concat!("kind…hash…", "handler…", module_path!(), …);
-//     #[link_section] static __RECORD: Frame<LENGTH> = …;
-//     static __PROCESS: Site = …;
-//     inventory::submit! { Entry(&__PROCESS) }
+// Output: static __PROCESS: Site = site!(__PROCESS, concat!("kind…hash…", "handler…", module_path!(), …));
 pub(crate) fn items(function: &Function, model: &Model) -> TokenStream {
     let runtime = &model.runtime;
     let text = text(function, model);
     quote_spanned! {ours()=>
-        const __TEXT: &::core::primitive::str = #text;
-        #[used]
-        #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__critproc"))]
-        #[cfg_attr(
-            not(any(target_vendor = "apple", target_family = "wasm")),
-            unsafe(link_section = "critproc")
-        )]
-        static __RECORD: #runtime::__private::Frame<{ __TEXT.len() }> =
-            #runtime::__private::Frame::new(__TEXT);
-        static __PROCESS: #runtime::__private::Site =
-            #runtime::__private::Site::new(__RECORD.text());
-        #runtime::__private::inventory::submit! { #runtime::__private::Entry(&__PROCESS) }
+        static __PROCESS: #runtime::__private::Site = #runtime::__private::site!(__PROCESS, #text);
     }
 }
 
