@@ -16,7 +16,6 @@ pub(crate) use self::capture::value;
 
 use crate::function::Function;
 use crate::model::Model;
-use crate::words;
 
 /// The span of everything that the user did not write: its local names are invisible to the body, and
 /// the body's to them.
@@ -49,7 +48,7 @@ pub(crate) fn expand(function: &Function, model: &Model) -> TokenStream {
 /// The keys for `record!`. A body that calls it has its own, even if they are none: a key of an outer
 /// function is not this one's.
 fn later(function: &Function, model: &Model) -> TokenStream {
-    if model.later.is_empty() && words::find(&function.body, "record").is_none() {
+    if model.later.is_empty() && !function.says("record") {
         return TokenStream::new();
     }
     record::later_keys(&model.later, &model.runtime)

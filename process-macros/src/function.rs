@@ -1,5 +1,8 @@
 //! The annotated item: a function as its parts, with the body as raw tokens; or the reason why it is none.
 
+use std::cell::OnceCell;
+use std::collections::HashSet;
+
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt, quote_spanned};
 use syn::ext::IdentExt;
@@ -12,6 +15,7 @@ use syn::{
 use crate::errors::Errors;
 use crate::keys::Kind;
 use crate::returns;
+use crate::words;
 
 /// A function whose body has not been looked into.
 pub(crate) struct Function {
@@ -22,6 +26,8 @@ pub(crate) struct Function {
     pub(crate) braces: token::Brace,
     /// What stands between the braces, without inner attributes.
     pub(crate) body: TokenStream,
+    /// The words of the body, once somebody has asked.
+    words: OnceCell<HashSet<String>>,
 }
 
 /// Reads the annotated item.
@@ -110,7 +116,13 @@ impl Function {
             attr.style = syn::AttrStyle::Outer;
             attrs.push(attr);
         }
-        Ok(Function { attrs, visibility, signature, braces, body })
+        Ok(Function { attrs, visibility, signature, braces, body, words: OnceCell::new() })
+    }
+
+    /// Whether the body has this word.
+    pub(crate) fn says(&self, word: &str) -> bool {
+        let collect = || words::words(&self.body).iter().map(Ident::to_string).collect();
+        self.words.get_or_init(collect).contains(word)
     }
 
     /// The names that the arguments bind, each with the argument's `#[cfg]`s; `self` is none of them.
@@ -122,7 +134,8 @@ impl Function {
         arguments.flat_map(bindings_of).collect()
     }
 
-    /// The arguments that are owned, `self` among them: those whose end may do something.
+    /// The arguments that are owned, `self` among them: those whose end may do something. That of a number never
+    /// does.
     pub(crate) fn owned(&self) -> Vec<Binding> {
         let receiver = self.signature.receiver().filter(|receiver| match &receiver.kind {
             ReceiverKind::Value => true,
@@ -136,6 +149,7 @@ impl Function {
         for input in &self.signature.inputs {
             if let FnArg::Typed(argument) = input
                 && !is_reference(&argument.ty)
+                && !is_primitive(&argument.ty)
             {
                 owned.extend(bindings_of(argument));
             }
@@ -180,6 +194,18 @@ fn bindings_of(argument: &PatType) -> Vec<Binding> {
     collect_names(&argument.pat, &mut names);
     let binding = |name: &Ident| Binding { name: name.clone(), cfgs: cfgs.clone() };
     names.into_iter().map(binding).collect()
+}
+
+fn is_primitive(ty: &Type) -> bool {
+    const PRIMITIVES: [&str; 16] = [
+        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64",
+        "u128", "usize",
+    ];
+    let name = match ty {
+        Type::Path(path) if path.qself.is_none() => path.path.get_ident(),
+        _ => None,
+    };
+    name.is_some_and(|name| PRIMITIVES.contains(&name.to_string().as_str()))
 }
 
 fn is_reference(ty: &Type) -> bool {

@@ -23,7 +23,14 @@ pub(crate) fn words(tokens: impl ToTokens) -> Vec<Ident> {
 
 /// The first place of a word.
 pub(crate) fn find(tokens: impl ToTokens, word: &str) -> Option<Ident> {
-    words(tokens).into_iter().find(|found| found == word)
+    fn search(tokens: TokenStream, word: &str) -> Option<Ident> {
+        tokens.into_iter().find_map(|token| match token {
+            TokenTree::Ident(found) => Some(found).filter(|found| found == word),
+            TokenTree::Group(group) => search(group.stream(), word),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => None,
+        })
+    }
+    search(tokens.into_token_stream(), word)
 }
 
 /// Whether a macro is called: `name!(…)`. A negated group after a keyword is taken for one.

@@ -1,24 +1,23 @@
 //! Mentions of the arguments, for the order in which they are dropped. They are dead code.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
 use super::ours;
-use crate::function::Binding;
-use crate::words::{self, words};
+use crate::function::{Binding, Function};
+use crate::words;
 
 // Input:  async fn f(lock: Guard, unused: u8, sender: Sender, _kept: Guard) { sender.send(lock.value()) }
 // Output: let _ = &_kept; let _ = &sender; let _ = &lock;
 /// A function drops its arguments from the last to the first, and a block those that it captured in the
 /// order of their first mention, each as a whole. What the body does not name is left alone, so that the
 /// compiler still warns of it; it never warns of a name that starts with `_`.
-pub(crate) fn in_order_of_drop(owned: &[Binding], body: &TokenStream) -> TokenStream {
-    let words = words(body);
-    let is_named = |name: &Ident| {
-        words.contains(name) || name.to_string().starts_with('_') || words::formats(body, name)
+pub(crate) fn in_order_of_drop(function: &Function) -> TokenStream {
+    let is_named = |Binding { name, .. }: &&Binding| {
+        let written = name.to_string();
+        written.starts_with('_') || function.says(&written) || words::formats(&function.body, name)
     };
-    let named = owned.iter().filter(|binding| is_named(&binding.name));
-    named.rev().map(mention).collect()
+    function.owned().iter().filter(is_named).rev().map(mention).collect()
 }
 
 fn mention(Binding { name, cfgs }: &Binding) -> TokenStream {

@@ -26,7 +26,7 @@ pub(crate) fn wrap(function: &Function, model: &Model) -> TokenStream {
 }
 
 fn asynchronous(function: &Function, model: &Model, body: &TokenStream, returns: &Returns) -> TokenStream {
-    let mentions = mentions::in_order_of_drop(&function.owned(), body);
+    let mentions = mentions::in_order_of_drop(function);
     let fixed = fix_type(returns, function, &model.runtime);
     let dead = quote!(#mentions #fixed);
     let place = function.braces.span.join();
@@ -64,7 +64,7 @@ fn in_scope(model: &Model, block: &TokenStream, place: Span, returns: &Returns) 
 
 /// The body as that of a closure.
 fn in_closure(function: &Function, body: &TokenStream) -> TokenStream {
-    let mentions = mentions::in_order_of_drop(&function.owned(), body);
+    let mentions = mentions::in_order_of_drop(function);
     if mentions.is_empty() {
         function.in_braces(body)
     } else {
