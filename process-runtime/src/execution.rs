@@ -206,7 +206,11 @@ impl Run {
         if core.is_global() {
             observe::metrics::sample(lane, unit, ending.outcome, ticks);
         }
-        if observed.is_some() || ending.fault.is_some() {
+        let is_quiet = match &observed {
+            Some(observed) => !late && observe::is_quiet(core, observed, ending.outcome),
+            None => ending.fault.is_none(),
+        };
+        if !is_quiet {
             let fault = ending.fault.as_ref();
             let error_type = fault.map(|fault| account.error(ending.outcome, late, fault.error_type));
             let duration = core.clock.duration(ticks);
@@ -310,7 +314,8 @@ impl<F: Future> Future for Scoped<'_, F> {
         run.guard(&mut || {
             poll = future.as_mut().as_pin_mut().map_or(Poll::Pending, |future| future.poll(cx));
             if poll.is_ready() {
-                future.set(None);
+                // SAFETY: it is dropped in place.
+                end(unsafe { future.as_mut().get_unchecked_mut() });
             }
         });
         poll
@@ -322,9 +327,15 @@ impl<F> Drop for Scoped<'_, F> {
     fn drop(&mut self) {
         let future = &mut self.future;
         if future.is_some() {
-            self.run.inside_at_drop(&mut || *future = None);
+            self.run.inside_at_drop(&mut || end(future));
         }
     }
+}
+
+/// Drops a future in place. Out of line: the code is there once, and not at each of its ends.
+#[inline(never)]
+fn end<F>(future: &mut Option<F>) {
+    *future = None;
 }
 
 /// The context of one run, while it is taken.

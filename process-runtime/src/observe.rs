@@ -156,6 +156,21 @@ pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: Option<&Arc<Ob
     core.tell(&RunView { unit, observed }, |sink, run| sink.overdue(run, elapsed));
 }
 
+/// Whether an end in time and without a fault is nothing to tell of, and there is nothing to close.
+#[inline]
+pub(crate) fn is_quiet(core: &Core, observed: &Observed, outcome: Outcome) -> bool {
+    #[cfg(feature = "tracing")]
+    if observed.span.is_some() {
+        return false;
+    }
+    #[cfg(feature = "sentry")]
+    if sentry::is_told(observed, outcome) {
+        return false;
+    }
+    let _ = observed;
+    matches!(outcome, Outcome::Success | Outcome::Degraded | Outcome::Cancelled) && !core.has_sinks()
+}
+
 /// Tells of an end, and closes what was opened.
 pub(crate) fn ended(
     core: &Core,
@@ -165,7 +180,7 @@ pub(crate) fn ended(
     end: &End,
 ) {
     #[cfg(feature = "sentry")]
-    if sentry::is_told(observed, end) {
+    if sentry::is_told(observed, end.outcome) {
         unharmed(|| sentry::ended(unit, observed, ending, end));
     }
     #[cfg(feature = "tracing")]

@@ -47,7 +47,9 @@ impl Observed {
         #[cfg(feature = "tracing")]
         let mut span = None;
         #[cfg(feature = "tracing")]
-        unharmed(|| span = crate::observe::span::open(unit, &values));
+        if crate::observe::span::may_be_wanted() {
+            unharmed(|| span = crate::observe::span::open(unit, &values));
+        }
         #[cfg(not(feature = "tracing"))]
         let span = None::<()>;
         let has_span = span.is_some();

@@ -351,8 +351,8 @@ fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> Transactio
 
 /// Whether the end of a run changes anything for Sentry: the success of a root run in which nothing failed does not.
 #[inline]
-pub(crate) fn is_told(observed: &Observed, end: &End) -> bool {
-    end.outcome != Outcome::Success
+pub(crate) fn is_told(observed: &Observed, outcome: Outcome) -> bool {
+    outcome != Outcome::Success
         || observed.sentry.details.get().is_some()
         || observed.parent.strong_count() > 0
 }
