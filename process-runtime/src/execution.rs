@@ -16,7 +16,7 @@ use crate::frame;
 use crate::inflight::Ticket;
 use crate::lane::Lane;
 use crate::observe::{self, End, Wanted, unharmed};
-use crate::observed::Observed;
+use crate::observed::{self, Observed};
 use crate::unit::{Site, Unit};
 
 static ENABLED: AtomicBool = AtomicBool::new(true);
@@ -217,6 +217,9 @@ impl Run {
             let end = End { outcome: ending.outcome, late, duration, error_type };
             tell(core, unit, observed.as_ref(), &ending, &end, told);
         }
+        if let Some(observed) = observed {
+            observed::let_go(observed);
+        }
     }
 
     /// Ends the run as the attribute's rules have it, or as the type says where a function of the rules panics.
@@ -314,8 +317,7 @@ impl<F: Future> Future for Scoped<'_, F> {
         run.guard(&mut || {
             poll = future.as_mut().as_pin_mut().map_or(Poll::Pending, |future| future.poll(cx));
             if poll.is_ready() {
-                // SAFETY: it is dropped in place.
-                end(unsafe { future.as_mut().get_unchecked_mut() });
+                future.set(None);
             }
         });
         poll
@@ -327,15 +329,9 @@ impl<F> Drop for Scoped<'_, F> {
     fn drop(&mut self) {
         let future = &mut self.future;
         if future.is_some() {
-            self.run.inside_at_drop(&mut || end(future));
+            self.run.inside_at_drop(&mut || *future = None);
         }
     }
-}
-
-/// Drops a future in place. Out of line: the code is there once, and not at each of its ends.
-#[inline(never)]
-fn end<F>(future: &mut Option<F>) {
-    *future = None;
 }
 
 /// The context of one run, while it is taken.

@@ -60,7 +60,7 @@ impl Observed {
         };
         #[cfg(not(feature = "sentry"))]
         let _ = (has_span, wanted);
-        Arc::new(Observed {
+        allocate(Observed {
             id: next_id(),
             unit: Some(unit),
             domain,
@@ -194,4 +194,26 @@ fn next_id() -> u64 {
     };
     OWN.set(id + 1);
     id
+}
+
+thread_local! {
+    /// Memory for the next run of this thread: to get it and to give it back would be a good part of what a
+    /// Sentry client adds to a run.
+    static SPARE: Cell<Option<Arc<Observed>>> = const { Cell::new(None) };
+}
+
+fn allocate(observed: Observed) -> Arc<Observed> {
+    let Some(mut spare) = SPARE.try_with(Cell::take).ok().flatten() else { return Arc::new(observed) };
+    match Arc::get_mut(&mut spare) {
+        Some(room) => *room = observed,
+        None => return Arc::new(observed),
+    }
+    spare
+}
+
+/// The run has ended: what it held goes now, and its memory is kept for the next, unless somebody still has it.
+pub(crate) fn let_go(mut observed: Arc<Observed>) {
+    let Some(room) = Arc::get_mut(&mut observed) else { return };
+    *room = Observed::inside(None, Domain::Global, Vec::new());
+    let _ = SPARE.try_with(|spare| spare.set(Some(observed)));
 }

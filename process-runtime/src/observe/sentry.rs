@@ -7,37 +7,31 @@
 //! of Sentry's panic hook, give [`Integration`] to the client's options. [`crate::Install`] does the same for
 //! the main hub, the current one and those made from them later.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
-use std::error::Error;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+mod client;
+mod event;
+mod failure;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use process_model::{ErrorText, Outcome};
-use sentry_core::protocol::{
-    Breadcrumb, Context, Event, Exception, Level, Mechanism, SpanStatus, TraceContext, User, Value as Json,
-};
+use process_model::Outcome;
+use sentry_core::protocol::{Breadcrumb, Context, Event, Level, SpanStatus};
 use sentry_core::types::Uuid;
-use sentry_core::{
-    ClientOptions, Hub, HubSwitchGuard, TracesSamplingStrategy, TransactionContext, TransactionOrSpan,
-};
+use sentry_core::{ClientOptions, Hub, HubSwitchGuard, TransactionContext, TransactionOrSpan};
 
+pub(crate) use self::client::{Outside, outside};
+use self::event::{BLOCK, describe, describe_as, is_withheld, opentelemetry_ids, send, tag};
+use self::failure::{Captured, Identity, already_captured, capture};
 use super::{End, caught};
-use crate::context::Value;
 use crate::domain::Core;
-use crate::ending::{Ending, ErrorRef, Fault};
+use crate::ending::{Ending, Fault};
 use crate::frame;
 use crate::observed::Observed;
 use crate::unit::Unit;
 
-/// The longest tag that Sentry keeps whole.
-const LONGEST_TAG: usize = 200;
 /// How long a process stays silent after a warning that it is overdue.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
-/// The name of the context block.
-const BLOCK: &str = "process";
 /// The most errors of stages that a run remembers in order to withhold their text; from there on it withholds
 /// that of every error.
 const MOST_WITHHELD: usize = 64;
@@ -84,101 +78,6 @@ fn is_active() -> bool {
     Hub::with_active(|_| true)
 }
 
-/// The hub that a run finds around it, and whether its client takes transactions.
-#[derive(Debug)]
-pub(crate) struct Outside {
-    hub: Arc<Hub>,
-    traces: bool,
-}
-
-/// How long a hub's answer is remembered. To ask its client costs as much as everything else that a run pays
-/// while nobody watches; a client that is bound to a hub in use, or closed, is noticed this much later.
-const ASK_AGAIN: Duration = Duration::from_millis(1);
-
-/// What a hub said of its client.
-#[derive(Clone, Copy)]
-enum Client {
-    /// There is none, or it is disabled.
-    Absent,
-    Takes {
-        traces: bool,
-    },
-}
-
-/// What a thread knows of its hub.
-#[derive(Clone, Copy)]
-enum Known {
-    /// It was not asked yet.
-    Nothing,
-    /// What this hub said, and until when, in ticks of the global clock, that holds.
-    Said(*const Hub, u64, Client),
-    /// The thread is ending, and may have lost its hub already.
-    Ending,
-}
-
-thread_local! {
-    static KNOWN: Cell<Known> = const { Cell::new(Known::Nothing) };
-    /// Keeps the hub that was asked, so that no other can have its address.
-    static ASKED: Asked = const { Asked(RefCell::new(None)) };
-}
-
-struct Asked(RefCell<Option<Arc<Hub>>>);
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        KNOWN.set(Known::Ending);
-    }
-}
-
-/// What is around a run that starts at `now`; `None` where no client would take an event.
-#[inline(always)]
-pub(crate) fn outside(now: u64) -> Option<Outside> {
-    let Known::Said(known, until, answer) = KNOWN.get() else {
-        return outside_at_first(now);
-    };
-    let hub = Hub::current();
-    let is_known = std::ptr::eq(known, Arc::as_ptr(&hub)) && now < until;
-    Outside::of(if is_known { answer } else { ask(&hub, now) }, hub)
-}
-
-#[cold]
-fn outside_at_first(now: u64) -> Option<Outside> {
-    if matches!(KNOWN.get(), Known::Ending) {
-        return None;
-    }
-    let mut outside = None;
-    // `Hub::current` panics on a thread that has lost its hub.
-    caught(|| {
-        let hub = Hub::current();
-        outside = Outside::of(ask(&hub, now), hub);
-    });
-    outside
-}
-
-#[cold]
-fn ask(hub: &Arc<Hub>, now: u64) -> Client {
-    let answer = match hub.client().filter(|client| client.is_enabled()) {
-        None => Client::Absent,
-        Some(client) => Client::Takes { traces: is_tracing(&client) },
-    };
-    // Thread-locals end in the reverse order of their first use: this one, used after the hub's, before it.
-    let is_kept = ASKED.try_with(|asked| asked.0.replace(Some(Arc::clone(hub)))).is_ok();
-    KNOWN.set(match is_kept {
-        true => Known::Said(Arc::as_ptr(hub), now + Core::global().clock.ticks(ASK_AGAIN), answer),
-        false => Known::Ending,
-    });
-    answer
-}
-
-impl Outside {
-    fn of(answer: Client, hub: Arc<Hub>) -> Option<Outside> {
-        match answer {
-            Client::Absent => None,
-            Client::Takes { traces } => Some(Outside { hub, traces }),
-        }
-    }
-}
-
 /// Why events go nowhere, if they do.
 pub(crate) fn problem() -> Option<String> {
     (!is_active()).then(|| {
@@ -212,17 +111,6 @@ struct Details {
     failed_stage: Mutex<Option<&'static str>>,
     /// Errors of stages whose text is never told.
     withheld: Mutex<Vec<Identity>>,
-}
-
-/// A failure that Sentry has an event of.
-#[derive(Clone, Debug)]
-struct Captured {
-    /// The first event of it.
-    event: Uuid,
-    fingerprint: Vec<String>,
-    identity: Identity,
-    /// Whether no other child ended after it.
-    is_last: bool,
 }
 
 impl Link {
@@ -312,14 +200,6 @@ pub(crate) fn open(unit: &'static Unit, observed: &Observed) {
     if !traced_elsewhere && outside.traces {
         let span = start_span(unit, observed, hub);
         let _ = link.details().span.set(span);
-    }
-}
-
-fn is_tracing(client: &sentry_core::Client) -> bool {
-    match client.options().traces_sampling_strategy {
-        TracesSamplingStrategy::FixedRate(rate) => rate > 0.0,
-        TracesSamplingStrategy::Disabled => false,
-        _ => true,
     }
 }
 
@@ -434,125 +314,6 @@ fn breadcrumb(level: Level, message: String) -> Breadcrumb {
     Breadcrumb { category: Some("process".into()), message: Some(message), level, ..Breadcrumb::default() }
 }
 
-/// The event that already tells of this failure: of the panic hook, or of the child that failed last and
-/// whose error this one holds.
-fn already_captured(link: &Link, fault: &Fault<'_>, end: &End) -> Option<Captured> {
-    if let Some(&event) = link.details.get().and_then(|details| details.panicked.get())
-        && end.outcome == Outcome::Panic
-    {
-        return Some(captured(event, Vec::new(), fault));
-    }
-    link.failure().filter(|captured| captured.is_last && captured.identity.is_in(fault))
-}
-
-/// What makes an error the same one further out: its type, as far as it can be named, and its text.
-#[derive(Clone, Debug, PartialEq)]
-enum Identity {
-    /// An error in a chain. There its type is known only as Sentry shows it, from its `Debug` form.
-    Link { shown_type: String, text: String },
-    /// Anything else.
-    Value { error_type: &'static str, text: Option<String> },
-}
-
-impl Identity {
-    fn of(fault: &Fault<'_>) -> Identity {
-        match fault.error {
-            ErrorRef::Chain(error) => Identity::of_link(error),
-            other => Identity::Value { error_type: fault.error_type, text: other.text() },
-        }
-    }
-
-    fn of_link(error: &dyn Error) -> Identity {
-        let debug = format!("{error:?}");
-        let shown_type = sentry_core::parse_type_from_debug(&debug).to_owned();
-        Identity::Link { shown_type, text: error.to_string() }
-    }
-
-    /// Whether an error is this one, or has it in its chain.
-    fn is_in(&self, fault: &Fault<'_>) -> bool {
-        let mut link = match fault.error {
-            ErrorRef::Chain(error) => Some(error),
-            _ => return *self == Identity::of(fault),
-        };
-        while let Some(error) = link {
-            if *self == Identity::of_link(error) {
-                return true;
-            }
-            link = error.source().map(|source| source as &dyn Error);
-        }
-        false
-    }
-}
-
-fn captured(event: Uuid, fingerprint: Vec<String>, fault: &Fault<'_>) -> Captured {
-    Captured { event, fingerprint, identity: Identity::of(fault), is_last: true }
-}
-
-/// Sends the event of a failure.
-fn capture(
-    unit: &'static Unit,
-    observed: &Arc<Observed>,
-    hub: &Arc<Hub>,
-    fault: &Fault<'_>,
-    end: &End,
-) -> Captured {
-    let first = observed.sentry.failure();
-    if end.outcome == Outcome::Panic
-        && has_panic_hook(hub)
-        && let Some(last) = hub.last_event_id()
-    {
-        // The hook of Sentry's panic integration has sent it; without our integration nobody saw which.
-        return captured(last, Vec::new(), fault);
-    }
-    let fingerprint = match &first {
-        Some(first) if !first.fingerprint.is_empty() => first.fingerprint.clone(),
-        _ => vec![unit.name.to_owned(), end.error_type.unwrap_or_default().to_owned()],
-    };
-    let mut event = Event {
-        level: if end.outcome == Outcome::Panic { Level::Fatal } else { Level::Error },
-        fingerprint: fingerprint.iter().cloned().map(Into::into).collect::<Vec<_>>().into(),
-        ..error_event(unit, observed, fault, end)
-    };
-    if let Some(exception) = event.exception.values.last_mut() {
-        exception.mechanism = Some(Mechanism {
-            ty: "critical_process".into(),
-            handled: Some(end.outcome != Outcome::Panic),
-            ..Mechanism::default()
-        });
-    }
-    describe_as(&mut event, unit, observed, Some(end));
-    if let (Some(first), Some(Context::Other(block))) = (&first, event.contexts.get_mut(BLOCK)) {
-        block.insert("first_event_id".into(), first.event.simple().to_string().into());
-    }
-    let event = send(hub, event);
-    captured(first.map_or(event, |first| first.event), fingerprint, fault)
-}
-
-/// The exceptions of an error, the innermost first, as far as its text may leave the process.
-fn error_event(unit: &'static Unit, observed: &Observed, fault: &Fault<'_>, end: &End) -> Event<'static> {
-    let is_withheld = is_withheld(unit) || observed.sentry.is_withheld(fault);
-    let told = if is_withheld { ErrorText::Never } else { unit.definition.common().error_text };
-    match fault.error {
-        ErrorRef::Chain(error) if told != ErrorText::Never => sentry_core::event_from_error(error),
-        _ => {
-            let exception = Exception {
-                ty: end.error_type.unwrap_or("error").to_owned(),
-                value: fault.text(told),
-                ..Exception::default()
-            };
-            Event { exception: vec![exception].into(), ..Event::default() }
-        }
-    }
-}
-
-/// Whether a panic is sent by Sentry's own hook. Our integration would have seen it (`Link::panicked`).
-fn has_panic_hook(hub: &Hub) -> bool {
-    let named = |client: Arc<sentry_core::Client>| {
-        client.options().integrations.iter().any(|integration| integration.name() == "panic")
-    };
-    !has_integration(hub) && hub.client().is_some_and(named)
-}
-
 /// Warns that a process is past its SLA: at most once in [`BETWEEN_WARNINGS`].
 pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: &Arc<Observed>, elapsed: Duration) {
     let (Some(hub), None) = (observed.sentry.hub(), unit.stage()) else { return };
@@ -577,164 +338,4 @@ pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: &Arc<Observed>
         }
         send(hub, event);
     });
-}
-
-type Block = BTreeMap<String, Json>;
-
-thread_local! {
-    /// The block of the event that is on its way and was described here: the scope may put another in its place.
-    static DESCRIBED: Cell<Option<Block>> = const { Cell::new(None) };
-}
-
-/// Sends an event that is described already.
-fn send(hub: &Hub, event: Event<'static>) -> Uuid {
-    if let Some(Context::Other(block)) = event.contexts.get(BLOCK) {
-        DESCRIBED.set(Some(block.clone()));
-    }
-    let sent = catch_unwind(AssertUnwindSafe(|| hub.capture_event(event)));
-    DESCRIBED.set(None);
-    sent.unwrap_or_else(|payload| resume_unwind(payload))
-}
-
-/// Adds the current run to an event that somebody else sends.
-fn describe(mut event: Event<'static>) -> Event<'static> {
-    if let Some(block) = DESCRIBED.take() {
-        add_block(&mut event, block.clone());
-        DESCRIBED.set(Some(block));
-        return event;
-    }
-    let Some(nearest) = frame::nearest() else {
-        return event;
-    };
-    let run = if nearest.unit.is_some_and(|unit| unit.stage().is_none()) {
-        Some(Arc::clone(&nearest))
-    } else {
-        nearest.parent_process()
-    };
-    let is_panic =
-        |exception: &Exception| exception.mechanism.as_ref().is_some_and(|mechanism| mechanism.ty == "panic");
-    let panicked = event.exception.iter().any(is_panic);
-    match run.as_ref().and_then(|run| Some((run, run.unit?))) {
-        Some((run, unit)) => {
-            if panicked {
-                let _ = run.sentry.details().panicked.set(event.event_id);
-                if is_withheld(unit) || nearest.unit.is_some_and(is_withheld) {
-                    withhold_text(&mut event);
-                }
-            }
-            describe_as(&mut event, unit, &nearest, None);
-        }
-        None => describe_values(&mut event, &nearest),
-    }
-    event
-}
-
-fn is_withheld(unit: &'static Unit) -> bool {
-    unit.definition.common().error_text == ErrorText::Never
-}
-
-/// A panic's message is error text.
-fn withhold_text(event: &mut Event<'static>) {
-    for exception in &mut event.exception.values {
-        exception.value = None;
-    }
-}
-
-/// Adds tags, the context block, the user and the trace of a run.
-fn describe_as(event: &mut Event<'static>, unit: &'static Unit, observed: &Observed, end: Option<&End>) {
-    let mut block = Block::new();
-    if let Some(process) = unit.process {
-        event.tags.insert("process_id".into(), process.id().into());
-        event.tags.insert("process_version".into(), process.version().into());
-        event.transaction.get_or_insert_with(|| process.id().into());
-        block.insert("id".into(), process.id().into());
-        block.insert("name".into(), process.name().into());
-        block.insert("version".into(), process.version().into());
-        block.insert("criticality".into(), process.criticality().as_str().into());
-        block.insert("sla_ms".into(), (process.sla().as_millis() as u64).into());
-        block.insert("handler".into(), process.handler().into());
-        for (key, value) in [("owner", process.owner()), ("runbook", process.runbook())] {
-            if let Some(value) = value {
-                block.insert(key.into(), value.into());
-            }
-        }
-    }
-    if let Some(end) = end {
-        event.tags.insert("process_outcome".into(), end.outcome.as_str().into());
-        block.insert("outcome".into(), end.outcome.as_str().into());
-        block.insert("late".into(), end.late.into());
-        block.insert("duration_ms".into(), (end.duration.as_millis() as u64).into());
-        if let Some(error_type) = end.error_type {
-            block.insert("error_type".into(), error_type.into());
-        }
-    }
-    let stage = observed.unit.and_then(|unit| unit.stage()).map(|stage| stage.id());
-    if let Some(stage) = stage.or_else(|| observed.sentry.failed_stage()) {
-        block.insert("stage".into(), stage.into());
-    }
-    for (name, value) in observed.values_now().iter() {
-        block.entry(name.into()).or_insert_with(|| json(value));
-    }
-    add_block(event, block);
-    describe_values(event, observed);
-    if let Some(trace) = opentelemetry_ids() {
-        event.contexts.insert("trace".into(), Context::Trace(Box::new(trace)));
-    }
-}
-
-/// Adds the context block. What the application itself put into one of that name stays, beside ours.
-fn add_block(event: &mut Event<'static>, mut block: Block) {
-    if let Some(Context::Other(theirs)) = event.contexts.remove(BLOCK) {
-        for (name, value) in theirs {
-            block.entry(name).or_insert(value);
-        }
-    }
-    event.contexts.insert(BLOCK.into(), Context::Other(block));
-}
-
-/// Adds business context as tags, and the user.
-fn describe_values(event: &mut Event<'static>, observed: &Observed) {
-    for (name, value) in observed.values_now().iter() {
-        if name == "user_id" {
-            let user = event.user.get_or_insert_with(User::default);
-            user.id.get_or_insert_with(|| value.to_string());
-        }
-        event.tags.extend(tag(value).map(|tag| (name.into(), tag)));
-    }
-}
-
-/// A value as a tag, if Sentry would keep it whole.
-fn tag(value: &Value) -> Option<String> {
-    let text = value.to_string();
-    let is_kept = text.chars().count() <= LONGEST_TAG && !text.is_empty() && !text.contains(['\n', '\r']);
-    is_kept.then_some(text)
-}
-
-fn json(value: &Value) -> Json {
-    match value {
-        Value::Bool(value) => (*value).into(),
-        Value::I64(value) => (*value).into(),
-        Value::U64(value) => (*value).into(),
-        Value::F64(value) => (*value).into(),
-        Value::Text(value) => (**value).into(),
-    }
-}
-
-/// Ids of the current OpenTelemetry span, so that an event and its trace find each other.
-#[cfg(feature = "metrics")]
-fn opentelemetry_ids() -> Option<TraceContext> {
-    use opentelemetry::trace::TraceContextExt;
-    let context = opentelemetry::Context::current();
-    let span = context.span();
-    let ids = span.span_context();
-    ids.is_valid().then(|| TraceContext {
-        trace_id: ids.trace_id().to_bytes().into(),
-        span_id: ids.span_id().to_bytes().into(),
-        ..TraceContext::default()
-    })
-}
-
-#[cfg(not(feature = "metrics"))]
-fn opentelemetry_ids() -> Option<TraceContext> {
-    None
 }

@@ -1,0 +1,114 @@
+//! What a thread knows of its hub: whether a client would take an event. Every run asks, so what the hub said is
+//! remembered for a moment.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sentry_core::{Hub, TracesSamplingStrategy};
+
+use crate::domain::Core;
+use crate::observe::caught;
+
+/// The hub that a run finds around it, and whether its client takes transactions.
+#[derive(Debug)]
+pub(crate) struct Outside {
+    pub(super) hub: Arc<Hub>,
+    pub(super) traces: bool,
+}
+
+/// How long a hub's answer is remembered. To ask its client costs as much as everything else that a run pays
+/// while nobody watches; a client that is bound to a hub in use, or closed, is noticed this much later.
+const ASK_AGAIN: Duration = Duration::from_millis(1);
+
+/// What a hub said of its client.
+#[derive(Clone, Copy)]
+enum Client {
+    /// There is none, or it is disabled.
+    Absent,
+    Takes {
+        traces: bool,
+    },
+}
+
+/// What a thread knows of its hub.
+#[derive(Clone, Copy)]
+enum Known {
+    /// It was not asked yet.
+    Nothing,
+    /// What this hub said, and until when, in ticks of the global clock, that holds.
+    Said(*const Hub, u64, Client),
+    /// The thread is ending, and may have lost its hub already.
+    Ending,
+}
+
+thread_local! {
+    static KNOWN: Cell<Known> = const { Cell::new(Known::Nothing) };
+    /// Keeps the hub that was asked, so that no other can have its address.
+    static ASKED: Asked = const { Asked(RefCell::new(None)) };
+}
+
+struct Asked(RefCell<Option<Arc<Hub>>>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        KNOWN.set(Known::Ending);
+    }
+}
+
+/// What is around a run that starts at `now`; `None` where no client would take an event.
+#[inline(always)]
+pub(crate) fn outside(now: u64) -> Option<Outside> {
+    let Known::Said(known, until, answer) = KNOWN.get() else {
+        return outside_at_first(now);
+    };
+    let hub = Hub::current();
+    let is_known = std::ptr::eq(known, Arc::as_ptr(&hub)) && now < until;
+    Outside::of(if is_known { answer } else { ask(&hub, now) }, hub)
+}
+
+#[cold]
+fn outside_at_first(now: u64) -> Option<Outside> {
+    if matches!(KNOWN.get(), Known::Ending) {
+        return None;
+    }
+    let mut outside = None;
+    // `Hub::current` panics on a thread that has lost its hub.
+    caught(|| {
+        let hub = Hub::current();
+        outside = Outside::of(ask(&hub, now), hub);
+    });
+    outside
+}
+
+#[cold]
+fn ask(hub: &Arc<Hub>, now: u64) -> Client {
+    let answer = match hub.client().filter(|client| client.is_enabled()) {
+        None => Client::Absent,
+        Some(client) => Client::Takes { traces: is_tracing(&client) },
+    };
+    // Thread-locals end in the reverse order of their first use: this one, used after the hub's, before it.
+    let is_kept = ASKED.try_with(|asked| asked.0.replace(Some(Arc::clone(hub)))).is_ok();
+    KNOWN.set(match is_kept {
+        true => Known::Said(Arc::as_ptr(hub), now + Core::global().clock.ticks(ASK_AGAIN), answer),
+        false => Known::Ending,
+    });
+    answer
+}
+
+impl Outside {
+    fn of(answer: Client, hub: Arc<Hub>) -> Option<Outside> {
+        match answer {
+            Client::Absent => None,
+            Client::Takes { traces } => Some(Outside { hub, traces }),
+        }
+    }
+}
+
+fn is_tracing(client: &sentry_core::Client) -> bool {
+    match client.options().traces_sampling_strategy {
+        TracesSamplingStrategy::FixedRate(rate) => rate > 0.0,
+        TracesSamplingStrategy::Disabled => false,
+        _ => true,
+    }
+}

@@ -1,0 +1,187 @@
+//! What an event says of its run: tags, the context block, the user, the trace.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use process_model::ErrorText;
+use sentry_core::Hub;
+use sentry_core::protocol::{Context, Event, Exception, TraceContext, User, Value as Json};
+use sentry_core::types::Uuid;
+
+use crate::context::Value;
+use crate::frame;
+use crate::observe::End;
+use crate::observed::Observed;
+use crate::unit::Unit;
+
+/// The name of the context block.
+pub(super) const BLOCK: &str = "process";
+/// The longest tag that Sentry keeps whole.
+const LONGEST_TAG: usize = 200;
+
+type Block = BTreeMap<String, Json>;
+
+thread_local! {
+    /// The block of the event that is on its way and was described here: the scope may put another in its place.
+    static DESCRIBED: Cell<Option<Block>> = const { Cell::new(None) };
+}
+
+/// Sends an event that is described already.
+pub(super) fn send(hub: &Hub, event: Event<'static>) -> Uuid {
+    if let Some(Context::Other(block)) = event.contexts.get(BLOCK) {
+        DESCRIBED.set(Some(block.clone()));
+    }
+    let sent = catch_unwind(AssertUnwindSafe(|| hub.capture_event(event)));
+    DESCRIBED.set(None);
+    sent.unwrap_or_else(|payload| resume_unwind(payload))
+}
+
+/// Adds the current run to an event that somebody else sends.
+pub(super) fn describe(mut event: Event<'static>) -> Event<'static> {
+    if let Some(block) = DESCRIBED.take() {
+        add_block(&mut event, block.clone());
+        DESCRIBED.set(Some(block));
+        return event;
+    }
+    let Some(nearest) = frame::nearest() else {
+        return event;
+    };
+    let run = if nearest.unit.is_some_and(|unit| unit.stage().is_none()) {
+        Some(Arc::clone(&nearest))
+    } else {
+        nearest.parent_process()
+    };
+    let is_panic =
+        |exception: &Exception| exception.mechanism.as_ref().is_some_and(|mechanism| mechanism.ty == "panic");
+    let panicked = event.exception.iter().any(is_panic);
+    match run.as_ref().and_then(|run| Some((run, run.unit?))) {
+        Some((run, unit)) => {
+            if panicked {
+                let _ = run.sentry.details().panicked.set(event.event_id);
+                if is_withheld(unit) || nearest.unit.is_some_and(is_withheld) {
+                    withhold_text(&mut event);
+                }
+            }
+            describe_as(&mut event, unit, &nearest, None);
+        }
+        None => describe_values(&mut event, &nearest),
+    }
+    event
+}
+
+pub(super) fn is_withheld(unit: &'static Unit) -> bool {
+    unit.definition.common().error_text == ErrorText::Never
+}
+
+/// A panic's message is error text.
+fn withhold_text(event: &mut Event<'static>) {
+    for exception in &mut event.exception.values {
+        exception.value = None;
+    }
+}
+
+/// Adds tags, the context block, the user and the trace of a run.
+pub(super) fn describe_as(
+    event: &mut Event<'static>,
+    unit: &'static Unit,
+    observed: &Observed,
+    end: Option<&End>,
+) {
+    let mut block = Block::new();
+    if let Some(process) = unit.process {
+        event.tags.insert("process_id".into(), process.id().into());
+        event.tags.insert("process_version".into(), process.version().into());
+        event.transaction.get_or_insert_with(|| process.id().into());
+        block.insert("id".into(), process.id().into());
+        block.insert("name".into(), process.name().into());
+        block.insert("version".into(), process.version().into());
+        block.insert("criticality".into(), process.criticality().as_str().into());
+        block.insert("sla_ms".into(), (process.sla().as_millis() as u64).into());
+        block.insert("handler".into(), process.handler().into());
+        for (key, value) in [("owner", process.owner()), ("runbook", process.runbook())] {
+            if let Some(value) = value {
+                block.insert(key.into(), value.into());
+            }
+        }
+    }
+    if let Some(end) = end {
+        event.tags.insert("process_outcome".into(), end.outcome.as_str().into());
+        block.insert("outcome".into(), end.outcome.as_str().into());
+        block.insert("late".into(), end.late.into());
+        block.insert("duration_ms".into(), (end.duration.as_millis() as u64).into());
+        if let Some(error_type) = end.error_type {
+            block.insert("error_type".into(), error_type.into());
+        }
+    }
+    let stage = observed.unit.and_then(|unit| unit.stage()).map(|stage| stage.id());
+    if let Some(stage) = stage.or_else(|| observed.sentry.failed_stage()) {
+        block.insert("stage".into(), stage.into());
+    }
+    for (name, value) in observed.values_now().iter() {
+        block.entry(name.into()).or_insert_with(|| json(value));
+    }
+    add_block(event, block);
+    describe_values(event, observed);
+    if let Some(trace) = opentelemetry_ids() {
+        event.contexts.insert("trace".into(), Context::Trace(Box::new(trace)));
+    }
+}
+
+/// Adds the context block. What the application itself put into one of that name stays, beside ours.
+fn add_block(event: &mut Event<'static>, mut block: Block) {
+    if let Some(Context::Other(theirs)) = event.contexts.remove(BLOCK) {
+        for (name, value) in theirs {
+            block.entry(name).or_insert(value);
+        }
+    }
+    event.contexts.insert(BLOCK.into(), Context::Other(block));
+}
+
+/// Adds business context as tags, and the user.
+fn describe_values(event: &mut Event<'static>, observed: &Observed) {
+    for (name, value) in observed.values_now().iter() {
+        if name == "user_id" {
+            let user = event.user.get_or_insert_with(User::default);
+            user.id.get_or_insert_with(|| value.to_string());
+        }
+        event.tags.extend(tag(value).map(|tag| (name.into(), tag)));
+    }
+}
+
+/// A value as a tag, if Sentry would keep it whole.
+pub(super) fn tag(value: &Value) -> Option<String> {
+    let text = value.to_string();
+    let is_kept = text.chars().count() <= LONGEST_TAG && !text.is_empty() && !text.contains(['\n', '\r']);
+    is_kept.then_some(text)
+}
+
+fn json(value: &Value) -> Json {
+    match value {
+        Value::Bool(value) => (*value).into(),
+        Value::I64(value) => (*value).into(),
+        Value::U64(value) => (*value).into(),
+        Value::F64(value) => (*value).into(),
+        Value::Text(value) => (**value).into(),
+    }
+}
+
+/// Ids of the current OpenTelemetry span, so that an event and its trace find each other.
+#[cfg(feature = "metrics")]
+pub(super) fn opentelemetry_ids() -> Option<TraceContext> {
+    use opentelemetry::trace::TraceContextExt;
+    let context = opentelemetry::Context::current();
+    let span = context.span();
+    let ids = span.span_context();
+    ids.is_valid().then(|| TraceContext {
+        trace_id: ids.trace_id().to_bytes().into(),
+        span_id: ids.span_id().to_bytes().into(),
+        ..TraceContext::default()
+    })
+}
+
+#[cfg(not(feature = "metrics"))]
+pub(super) fn opentelemetry_ids() -> Option<TraceContext> {
+    None
+}

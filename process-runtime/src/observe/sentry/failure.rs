@@ -1,0 +1,146 @@
+//! The event of a failure, and how one is known again further out.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use process_model::{ErrorText, Outcome};
+use sentry_core::Hub;
+use sentry_core::protocol::{Context, Event, Exception, Level, Mechanism};
+use sentry_core::types::Uuid;
+
+use super::event::{BLOCK, describe_as, is_withheld, send};
+use super::{Link, has_integration};
+use crate::ending::{ErrorRef, Fault};
+use crate::observe::End;
+use crate::observed::Observed;
+use crate::unit::Unit;
+
+/// A failure that Sentry has an event of.
+#[derive(Clone, Debug)]
+pub(super) struct Captured {
+    /// The first event of it.
+    pub(super) event: Uuid,
+    pub(super) fingerprint: Vec<String>,
+    pub(super) identity: Identity,
+    /// Whether no other child ended after it.
+    pub(super) is_last: bool,
+}
+
+/// The event that already tells of this failure: of the panic hook, or of the child that failed last and
+/// whose error this one holds.
+pub(super) fn already_captured(link: &Link, fault: &Fault<'_>, end: &End) -> Option<Captured> {
+    if let Some(&event) = link.details.get().and_then(|details| details.panicked.get())
+        && end.outcome == Outcome::Panic
+    {
+        return Some(captured(event, Vec::new(), fault));
+    }
+    link.failure().filter(|captured| captured.is_last && captured.identity.is_in(fault))
+}
+
+/// What makes an error the same one further out: its type, as far as it can be named, and its text.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Identity {
+    /// An error in a chain. There its type is known only as Sentry shows it, from its `Debug` form.
+    Link { shown_type: String, text: String },
+    /// Anything else.
+    Value { error_type: &'static str, text: Option<String> },
+}
+
+impl Identity {
+    pub(super) fn of(fault: &Fault<'_>) -> Identity {
+        match fault.error {
+            ErrorRef::Chain(error) => Identity::of_link(error),
+            other => Identity::Value { error_type: fault.error_type, text: other.text() },
+        }
+    }
+
+    fn of_link(error: &dyn Error) -> Identity {
+        let debug = format!("{error:?}");
+        let shown_type = sentry_core::parse_type_from_debug(&debug).to_owned();
+        Identity::Link { shown_type, text: error.to_string() }
+    }
+
+    /// Whether an error is this one, or has it in its chain.
+    pub(super) fn is_in(&self, fault: &Fault<'_>) -> bool {
+        let mut link = match fault.error {
+            ErrorRef::Chain(error) => Some(error),
+            _ => return *self == Identity::of(fault),
+        };
+        while let Some(error) = link {
+            if *self == Identity::of_link(error) {
+                return true;
+            }
+            link = error.source().map(|source| source as &dyn Error);
+        }
+        false
+    }
+}
+
+fn captured(event: Uuid, fingerprint: Vec<String>, fault: &Fault<'_>) -> Captured {
+    Captured { event, fingerprint, identity: Identity::of(fault), is_last: true }
+}
+
+/// Sends the event of a failure.
+pub(super) fn capture(
+    unit: &'static Unit,
+    observed: &Arc<Observed>,
+    hub: &Arc<Hub>,
+    fault: &Fault<'_>,
+    end: &End,
+) -> Captured {
+    let first = observed.sentry.failure();
+    if end.outcome == Outcome::Panic
+        && has_panic_hook(hub)
+        && let Some(last) = hub.last_event_id()
+    {
+        // The hook of Sentry's panic integration has sent it; without our integration nobody saw which.
+        return captured(last, Vec::new(), fault);
+    }
+    let fingerprint = match &first {
+        Some(first) if !first.fingerprint.is_empty() => first.fingerprint.clone(),
+        _ => vec![unit.name.to_owned(), end.error_type.unwrap_or_default().to_owned()],
+    };
+    let mut event = Event {
+        level: if end.outcome == Outcome::Panic { Level::Fatal } else { Level::Error },
+        fingerprint: fingerprint.iter().cloned().map(Into::into).collect::<Vec<_>>().into(),
+        ..error_event(unit, observed, fault, end)
+    };
+    if let Some(exception) = event.exception.values.last_mut() {
+        exception.mechanism = Some(Mechanism {
+            ty: "critical_process".into(),
+            handled: Some(end.outcome != Outcome::Panic),
+            ..Mechanism::default()
+        });
+    }
+    describe_as(&mut event, unit, observed, Some(end));
+    if let (Some(first), Some(Context::Other(block))) = (&first, event.contexts.get_mut(BLOCK)) {
+        block.insert("first_event_id".into(), first.event.simple().to_string().into());
+    }
+    let event = send(hub, event);
+    captured(first.map_or(event, |first| first.event), fingerprint, fault)
+}
+
+/// The exceptions of an error, the innermost first, as far as its text may leave the process.
+fn error_event(unit: &'static Unit, observed: &Observed, fault: &Fault<'_>, end: &End) -> Event<'static> {
+    let is_withheld = is_withheld(unit) || observed.sentry.is_withheld(fault);
+    let told = if is_withheld { ErrorText::Never } else { unit.definition.common().error_text };
+    match fault.error {
+        ErrorRef::Chain(error) if told != ErrorText::Never => sentry_core::event_from_error(error),
+        _ => {
+            let exception = Exception {
+                ty: end.error_type.unwrap_or("error").to_owned(),
+                value: fault.text(told),
+                ..Exception::default()
+            };
+            Event { exception: vec![exception].into(), ..Event::default() }
+        }
+    }
+}
+
+/// Whether a panic is sent by Sentry's own hook. Our integration would have seen it (`Link::panicked`).
+fn has_panic_hook(hub: &Hub) -> bool {
+    let named = |client: Arc<sentry_core::Client>| {
+        client.options().integrations.iter().any(|integration| integration.name() == "panic")
+    };
+    !has_integration(hub) && hub.client().is_some_and(named)
+}
