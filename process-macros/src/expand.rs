@@ -40,9 +40,10 @@ pub(crate) fn expand(function: &Function, model: &Model) -> TokenStream {
     });
     let record = record::items(function, model);
     let later = later(function, model);
+    let kind = run::kind(model);
     let start = capture::start(model);
     let run = run::wrap(function, model);
-    function.print(quote_spanned!(ours()=> #import #record #later #start #run))
+    function.print(quote_spanned!(ours()=> #import #record #later #kind #start #run))
 }
 
 /// The keys for `record!`. A body that calls it has its own, even if they are none: a key of an outer

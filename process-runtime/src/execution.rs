@@ -411,6 +411,12 @@ pub struct BoxedLocal;
 pub struct BoxedSync;
 
 impl Plain {
+    /// Begins the run, which is the call, and takes its context.
+    #[inline]
+    pub fn take(&self, run: &mut Run, take: &mut dyn FnMut(&mut Capture)) {
+        run.begin(take);
+    }
+
     /// Calls the body, and judges what it returned.
     #[inline]
     pub fn run<R>(self, mut run: Run, body: impl FnOnce() -> R, judge: impl FnOnce(&mut Run, &R)) -> R {
@@ -423,6 +429,12 @@ impl Plain {
 macro_rules! boxed {
     ($($kind:ident: $($bound:ident),*;)+) => {$(
         impl $kind {
+            /// Takes the context of the run, which is the future.
+            #[inline]
+            pub fn take(&self, run: &mut Run, take: &mut dyn FnMut(&mut Capture)) {
+                run.capture(take);
+            }
+
             /// Calls the body, whose future is the run, and judges what that returned.
             pub fn run<'a, T: 'a>(
                 self,

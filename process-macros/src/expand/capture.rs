@@ -26,14 +26,17 @@ pub(crate) fn start(model: &Model) -> TokenStream {
     let helpers = helpers(model);
     let puts = model.entries.iter().map(|entry| put(entry, runtime));
     let puts = quote!(#(#puts)*);
-    // What the function returns may be a future, which begins when it is first polled.
-    let method = match model.shape {
-        Shape::Async { .. } | Shape::Sync { .. } => quote_spanned!(ours()=> begin),
-        Shape::ByType { .. } | Shape::Tail { .. } | Shape::Future { .. } => quote_spanned!(ours()=> capture),
+    // A future that the function returns begins when it is first polled.
+    let take = match model.shape {
+        Shape::Async { .. } | Shape::Sync { .. } => quote_spanned!(ours()=> #runtime::__private::Run::begin),
+        Shape::ByType { .. } => quote_spanned!(ours()=> __kind.take),
+        Shape::Tail { .. } | Shape::Future { .. } => {
+            quote_spanned!(ours()=> #runtime::__private::Run::capture)
+        }
     };
     quote_spanned! {ours()=>
         #run
-        #runtime::__private::Run::#method(
+        #take(
             &mut __run,
             &mut #runtime::__private::Capture::once(
                 |__cx: &mut #runtime::__private::Capture| { #helpers #puts }

@@ -157,11 +157,12 @@ fn typed(function: &Function, body: TokenStream) -> TokenStream {
 // Output:
 //     let __kind = &Kind::<R>::NEW;
 //     let __kind = { use probe::{*, by_type_alone::*}; __kind.__process_kind(&*__kind) };
-//     __kind.run(__run, move || -> R BODY, |__run, __out| <judgement>)
-fn by_type(function: &Function, model: &Model, body: &TokenStream, returns: &Type) -> TokenStream {
+/// Whether the call is the run or the future that it returns, where the type has to say so.
+pub(crate) fn kind(model: &Model) -> TokenStream {
+    let Shape::ByType { returns, .. } = &model.shape else {
+        return TokenStream::new();
+    };
     let runtime = &model.runtime;
-    let closure = closure_head(function);
-    let judge = judge_closure(model, None, quote_spanned!(ours()=> _));
     let alone = match model.judging {
         Judging::Rules(_) => quote_spanned!(ours()=> use #runtime::__private::probe::by_type_alone::*;),
         Judging::Outcome { .. } => TokenStream::new(),
@@ -171,8 +172,14 @@ fn by_type(function: &Function, model: &Model, body: &TokenStream, returns: &Typ
     quote_spanned! {ours()=>
         let __kind = &#runtime::__private::probe::Kind::<#returns>::NEW;
         let __kind = { use #runtime::__private::probe::*; #alone __kind.__process_kind(#same) };
-        __kind.run(__run, #closure -> #returns #body, #judge)
     }
+}
+
+// Output: __kind.run(__run, move || -> R BODY, |__run, __out| <judgement>)
+fn by_type(function: &Function, model: &Model, body: &TokenStream, returns: &Type) -> TokenStream {
+    let closure = closure_head(function);
+    let judge = judge_closure(model, None, quote_spanned!(ours()=> _));
+    quote_spanned!(ours()=> __kind.run(__run, #closure -> #returns #body, #judge))
 }
 
 // Output: future(__run, __once(move || BODY), |__run, __out: &T| <judgement>)
