@@ -331,7 +331,7 @@ impl Function {
                 );
             // Its import is no second mistake.
             let path = attr.path();
-            uses.extend(quote_spanned!(Span::mixed_site()=> #[allow(unused_imports)] use #path as _;));
+            uses.extend(quote_spanned!(Span::mixed_site()=> #[allow(unused_imports, reason = "only resolved")] use #path as _;));
             false
         });
         uses.extend(std::mem::take(&mut self.body));

@@ -22,7 +22,9 @@ pub(crate) fn in_order_of_drop(function: &Function) -> TokenStream {
 
 fn mention(Binding { name, cfgs }: &Binding) -> TokenStream {
     let is_underscored = name.to_string().starts_with('_');
-    let allow = is_underscored.then(|| quote_spanned!(ours()=> #[allow(clippy::used_underscore_binding)]));
+    let allow = is_underscored.then(|| {
+        quote_spanned!(ours()=> #[allow(clippy::used_underscore_binding, reason = "dropped in the function's order")])
+    });
     let borrow = quote_spanned!(ours()=> #allow let _ = &#name;);
     quote!(#(#cfgs)* #borrow)
 }
