@@ -55,7 +55,7 @@ enum Phase {
 
 impl Run {
     /// A run of the function at `site`, which has not begun.
-    #[inline]
+    #[inline(never)]
     pub fn new(site: &'static Site) -> Run {
         let unit = if ENABLED.load(Ordering::Relaxed) { site.unit() } else { None };
         let phase = if unit.is_some() { Phase::New } else { Phase::Ended };

@@ -125,8 +125,14 @@ macro_rules! results {
         // Not `'static`: method lookup does not see lifetimes, so a rung is taken for borrowed errors too.
         $(#[$condition])?
         impl<'a, 'e: 'a, T, E: 'a + $($bounds)*> $plain<'a> for $($plain_at)* Judge<'a, Result<T, E>> {
+            #[inline]
             fn __process_verdict(&self) -> Ending<'a> {
-                self.0.as_ref().map_or_else(|$error| $ending, |_| Ending::success())
+                // Out of line: functions that return the same type share it.
+                #[inline(never)]
+                fn judge<'a, 'e: 'a, T, E: 'a + $($bounds)*>(returned: &'a Result<T, E>) -> Ending<'a> {
+                    returned.as_ref().map_or_else(|$error| $ending, |_| Ending::success())
+                }
+                judge(self.0)
             }
         }
 
