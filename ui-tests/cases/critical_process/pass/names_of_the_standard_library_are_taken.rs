@@ -1,4 +1,4 @@
-#![allow(dead_code, non_camel_case_types)]
+#![allow(dead_code, non_camel_case_types, reason = "named like what they hide")]
 
 mod core {}
 mod std {}
@@ -9,11 +9,11 @@ struct Option;
 struct String;
 struct str;
 
-#[allow(non_snake_case)]
+#[allow(non_snake_case, reason = "named like what it hides")]
 fn Ok() {}
-#[allow(non_snake_case)]
+#[allow(non_snake_case, reason = "named like what it hides")]
 fn Err() {}
-#[allow(non_snake_case)]
+#[allow(non_snake_case, reason = "named like what it hides")]
 fn Some() {}
 
 #[::process_runtime::critical_process(id = "greet", version = "1.0.0", sla = "2s", context(name))]
