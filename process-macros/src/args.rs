@@ -1,9 +1,8 @@
 //! Slots to typed arguments: every value has its type, and no key stands twice or beside one that excludes
 //! it. Whether the values are right is for `check`.
 
-use proc_macro2::Ident;
-use quote::format_ident;
-use syn::{ExprPath, LitStr, Path};
+use proc_macro2::{Ident, Span};
+use syn::{ExprPath, LitStr, Path, PathSegment, Token};
 
 use crate::context::{self, Entry};
 use crate::errors::Errors;
@@ -126,8 +125,11 @@ impl Args {
     /// The path of the runtime crate: what `crate = …` says, else where it is by default.
     pub(crate) fn runtime(&self) -> Path {
         self.runtime.clone().unwrap_or_else(|| {
-            let name = format_ident!("process_runtime");
-            syn::parse_quote!(::#name)
+            let name = Ident::new("process_runtime", Span::call_site());
+            Path {
+                leading_colon: Some(Token![::](Span::call_site())),
+                segments: [PathSegment::from(name)].into_iter().collect(),
+            }
         })
     }
 }

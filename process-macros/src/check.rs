@@ -126,7 +126,7 @@ fn common(args: &Args, function: &Function, errors: &Errors) -> Option<Common> {
         error_type: written(&args.error_type),
         error_text: error_text?,
         depends_on,
-        signature: text(&function.signature),
+        signature: text(&function.written),
         ..Common::default()
     })
 }

@@ -39,17 +39,16 @@ pub(crate) fn expand(function: &Function, model: &Model) -> TokenStream {
         quote_spanned!(path.span()=> use #path as #name;)
     });
     let record = record::items(function, model);
-    let later = later(function, model);
+    let later = later(model);
     let kind = run::kind(model);
     let start = capture::start(model);
     let run = run::wrap(function, model);
     function.print(quote_spanned!(ours()=> #import #record #later #kind #start #run))
 }
 
-/// The keys for `record!`. A body that calls it has its own, even if they are none: a key of an outer
-/// function is not this one's.
-fn later(function: &Function, model: &Model) -> TokenStream {
-    if model.later.is_empty() && !function.says("record") {
+/// The keys for `record!`.
+fn later(model: &Model) -> TokenStream {
+    if model.later.is_empty() {
         return TokenStream::new();
     }
     record::later_keys(&model.later, &model.runtime)

@@ -23,6 +23,8 @@ pub(crate) struct Function {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) visibility: Visibility,
     pub(crate) signature: Signature,
+    /// The signature's tokens.
+    pub(crate) written: TokenStream,
     pub(crate) braces: token::Brace,
     /// What stands between the braces, without inner attributes.
     pub(crate) body: TokenStream,
@@ -45,6 +47,7 @@ pub(crate) fn read(item: TokenStream, kind: Kind, errors: &Errors) -> Option<Fun
             input.parse::<TokenStream>()?;
             return Ok(None);
         }
+        let written = input.fork().parse()?;
         let signature: Signature = input.parse()?;
         if let Some(semicolon) = input.parse::<Option<Token![;]>>()? {
             report_no_body(&semicolon, &signature, kind, errors);
@@ -52,7 +55,7 @@ pub(crate) fn read(item: TokenStream, kind: Kind, errors: &Errors) -> Option<Fun
         }
         match body {
             Some(body) if input.is_empty() => {
-                Function::with_body(attrs, visibility, signature, &body).map(Some)
+                Function::new(attrs, visibility, signature, written, &body).map(Some)
             }
             _ => Err(input.error("expected `{`")),
         }
@@ -104,10 +107,11 @@ fn split_off_attributes(body: TokenStream) -> Result<(Vec<Attribute>, TokenStrea
 }
 
 impl Function {
-    fn with_body(
+    fn new(
         mut attrs: Vec<Attribute>,
         visibility: Visibility,
         signature: Signature,
+        written: TokenStream,
         body: &Group,
     ) -> Result<Self> {
         let braces = token::Brace { span: body.delim_span() };
@@ -116,7 +120,7 @@ impl Function {
             attr.style = syn::AttrStyle::Outer;
             attrs.push(attr);
         }
-        Ok(Function { attrs, visibility, signature, braces, body, words: OnceCell::new() })
+        Ok(Function { attrs, visibility, signature, written, braces, body, words: OnceCell::new() })
     }
 
     /// Whether the body has this word.
@@ -168,7 +172,7 @@ impl Function {
         let mut tokens = TokenStream::new();
         tokens.append_all(&self.attrs);
         self.visibility.to_tokens(&mut tokens);
-        self.signature.to_tokens(&mut tokens);
+        self.written.to_tokens(&mut tokens);
         tokens.extend(self.in_braces(body));
         tokens
     }
@@ -316,6 +320,9 @@ fn report_no_body(semicolon: &Token![;], signature: &Signature, kind: Kind, erro
 impl Function {
     /// Takes out every further attribute of this crate, told as mistakes, so that none of them expands.
     pub(crate) fn refuse_second_attribute(&mut self, kind: Kind, errors: &Errors) {
+        if !self.attrs.iter().any(is_own) {
+            return;
+        }
         let mut uses = TokenStream::new();
         self.attrs.retain(|attr| {
             if !is_own(attr) {

@@ -51,9 +51,7 @@ pub(crate) fn bare(ty: &Type) -> &Type {
 // Output: Result<_, Error>
 fn without_impl(ty: &Type) -> Type {
     let mut ty = ty.clone();
-    if words::find(&ty, "impl").is_some() {
-        erase(&mut ty);
-    }
+    erase(&mut ty);
     ty
 }
 
@@ -179,7 +177,7 @@ pub(crate) fn hidden_future(ty: &Type) -> Option<Type> {
         }
         parts(ty).into_iter().find_map(search)
     }
-    if words::find(ty, "Future").is_some() { search(&mut ty.clone()) } else { None }
+    search(&mut ty.clone())
 }
 
 // Input:  fn f(by: i32) -> impl Fn(&i32) -> i32

@@ -126,7 +126,7 @@ impl Record {
     }
 
     /// The part of the text that a macro knows as a literal: the definition and its hash. What a
-    /// compiler must add is [`field`]s for `handler`, `file` and `line`.
+    /// compiler must add is the fields `handler`, `file` and `line`.
     pub fn definition_text(&self) -> String {
         let mut text = Text(String::new());
         text.definition(self);
@@ -153,13 +153,6 @@ impl Record {
         text.definition(self);
         format!("{:032x}", fnv1a(text.0.as_bytes()))
     }
-}
-
-/// One field with its separators, for the parts of a record that only the compiler knows.
-pub fn field(key: &str, value: &str) -> String {
-    let mut text = Text(String::new());
-    text.field(key, value);
-    text.0
 }
 
 struct Text(String);
@@ -215,7 +208,13 @@ impl Text {
     fn field(&mut self, key: &str, value: &str) {
         self.0.push_str(key);
         self.0.push(UNIT);
-        self.0.extend(value.chars().map(|c| if c == UNIT || c == RECORD { ' ' } else { c }));
+        let start = self.0.len();
+        self.0.push_str(value);
+        // Bytes and not characters: this runs in a procedural macro, which is rarely optimised.
+        if self.0.as_bytes()[start..].iter().any(|&byte| byte == UNIT as u8 || byte == RECORD as u8) {
+            let value = self.0.split_off(start).replace([UNIT, RECORD], " ");
+            self.0.push_str(&value);
+        }
         self.0.push(RECORD);
     }
 

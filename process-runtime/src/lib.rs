@@ -209,7 +209,7 @@ pub mod __private {
         Boxed, BoxedLocal, BoxedSync, Capture, LaterKey, Plain, Run, future, unreachable_value,
     };
     pub use crate::probe;
-    pub use crate::probe::{debug, display, error_type};
+    pub use crate::probe::{Judge, debug, display, error_type};
     pub use crate::unit::{Entry, Site};
     pub use crate::{__by_type as by_type, __site as site};
 }

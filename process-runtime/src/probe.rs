@@ -46,70 +46,34 @@ impl<'a, R: ?Sized> SplitOther<'a, R> for Return<'a, R> {
 #[derive(Debug)]
 pub struct Judge<'a, R: ?Sized>(pub &'a R);
 
-/// How a run ends that returned this reference: one more reference than the highest rung has.
+/// How a run ends that returned this reference: one more reference than the highest rung has. One name is
+/// imported, and not a module: each name would be resolved in every annotated function.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __by_type {
     ($returned:expr) => {{
-        use $crate::__private::probe::{self, *};
-        (&&&&&&&&&&&&&&&&probe::Judge($returned)).__process_verdict()
+        use $crate::__private::probe::Verdict as _;
+        (&&&&&&&&&&&&&&&&$crate::__private::Judge($returned)).__process_verdict()
     }};
 }
 
-macro_rules! rungs {
-    ($($(#[$docs:meta])+ $name:ident),+ $(,)?) => {$(
-        $(#[$docs])+
-        pub trait $name<'a> {
-            /// The end of a run that returned it.
-            fn __process_verdict(&self) -> Ending<'a>;
-        }
-    )+};
+/// How a run ended, told by what it returned.
+pub trait Verdict<'a> {
+    /// The end of a run that returned it.
+    fn __process_verdict(&self) -> Ending<'a>;
 }
 
-rungs! {
-    /// Anything else is a success.
-    Anything,
-    /// A value with an HTTP status is judged by it.
-    WithStatus,
-    /// An error of which nothing is known.
-    Opaque,
-    /// An error with nothing but a text.
-    Text,
-    /// An error with an HTTP status.
-    StatusError,
-    /// A box around an error that stays on its thread.
-    LocalBox,
-    /// A box around an error that can only be sent.
-    SendBox,
-    /// A box or report around an error that can cross threads (`anyhow::Error`, `Box<dyn Error + Send + Sync>`).
-    Report,
-    /// An error of the standard trait.
-    StandardError,
-    /// The same beside a value with an HTTP status.
-    StatusOrOpaque,
-    /// The same beside a value with an HTTP status.
-    StatusOrText,
-    /// The same beside a value with an HTTP status.
-    StatusOrStatusError,
-    /// The same beside a value with an HTTP status.
-    StatusOrLocalBox,
-    /// The same beside a value with an HTTP status.
-    StatusOrSendBox,
-    /// The same beside a value with an HTTP status.
-    StatusOrReport,
-    /// The same beside a value with an HTTP status.
-    StatusOrStandardError,
-}
-
-impl<'a, R: ?Sized> Anything<'a> for Judge<'a, R> {
+/// Anything else is a success.
+impl<'a, R: ?Sized> Verdict<'a> for Judge<'a, R> {
     #[inline]
     fn __process_verdict(&self) -> Ending<'a> {
         Ending::success()
     }
 }
 
+/// A value with an HTTP status is judged by it.
 #[cfg(feature = "axum")]
-impl<'a, R: crate::http::HasStatus> WithStatus<'a> for &Judge<'a, R> {
+impl<'a, R: crate::http::HasStatus> Verdict<'a> for &Judge<'a, R> {
     fn __process_verdict(&self) -> Ending<'a> {
         crate::http::judge(self.0.status())
     }
@@ -118,13 +82,13 @@ impl<'a, R: crate::http::HasStatus> WithStatus<'a> for &Judge<'a, R> {
 /// The rungs of a kind of error: beside any value, and beside one with an HTTP status.
 macro_rules! results {
     ($(
-        $(#[$condition:meta])?
-        [$($bounds:tt)*] $plain:ident for [$($plain_at:tt)*], $status:ident for [$($status_at:tt)*]:
+        $(#[$docs:meta])+
+        [$($bounds:tt)*] at [$($plain:tt)*], beside a status at [$($status:tt)*]:
             |$error:ident| $ending:expr;
     )+) => {$(
         // Not `'static`: method lookup does not see lifetimes, so a rung is taken for borrowed errors too.
-        $(#[$condition])?
-        impl<'a, 'e: 'a, T, E: 'a + $($bounds)*> $plain<'a> for $($plain_at)* Judge<'a, Result<T, E>> {
+        $(#[$docs])+
+        impl<'a, 'e: 'a, T, E: 'a + $($bounds)*> Verdict<'a> for $($plain)* Judge<'a, Result<T, E>> {
             #[inline]
             fn __process_verdict(&self) -> Ending<'a> {
                 // Out of line: functions that return the same type share it.
@@ -137,8 +101,8 @@ macro_rules! results {
         }
 
         #[cfg(feature = "axum")]
-        impl<'a, 'e: 'a, T: crate::http::HasStatus, E: 'a + $($bounds)*> $status<'a>
-            for $($status_at)* Judge<'a, Result<T, E>>
+        impl<'a, 'e: 'a, T: crate::http::HasStatus, E: 'a + $($bounds)*> Verdict<'a>
+            for $($status)* Judge<'a, Result<T, E>>
         {
             fn __process_verdict(&self) -> Ending<'a> {
                 self.0.as_ref().map_or_else(|$error| $ending, |value| crate::http::judge(value.status()))
@@ -148,20 +112,27 @@ macro_rules! results {
 }
 
 results! {
-    [Error] StandardError for [&&&&&&&&], StatusOrStandardError for [&&&&&&&&&&&&&&&]:
+    /// An error of the standard trait.
+    [Error] at [&&&&&&&&], beside a status at [&&&&&&&&&&&&&&&]:
         |error| failed::<E>(ErrorRef::Chain(error));
-    [AsRef<dyn Error + Send + Sync + 'e>] Report for [&&&&&&&], StatusOrReport for [&&&&&&&&&&&&&&]:
+    /// A box or report around an error that can cross threads (`anyhow::Error`, `Box<dyn Error + Send + Sync>`).
+    [AsRef<dyn Error + Send + Sync + 'e>] at [&&&&&&&], beside a status at [&&&&&&&&&&&&&&]:
         |error| failed::<E>(ErrorRef::Chain(error.as_ref()));
-    [AsRef<dyn Error + Send + 'e>] SendBox for [&&&&&&], StatusOrSendBox for [&&&&&&&&&&&&&]:
+    /// A box around an error that can only be sent.
+    [AsRef<dyn Error + Send + 'e>] at [&&&&&&], beside a status at [&&&&&&&&&&&&&]:
         |error| failed::<E>(ErrorRef::Chain(error.as_ref()));
-    [AsRef<dyn Error + 'e>] LocalBox for [&&&&&], StatusOrLocalBox for [&&&&&&&&&&&&]:
+    /// A box around an error that stays on its thread.
+    [AsRef<dyn Error + 'e>] at [&&&&&], beside a status at [&&&&&&&&&&&&]:
         |error| failed::<E>(ErrorRef::Chain(error.as_ref()));
+    /// An error with an HTTP status.
     #[cfg(feature = "axum")]
-    [crate::http::HasStatus] StatusError for [&&&&], StatusOrStatusError for [&&&&&&&&&&&]:
+    [crate::http::HasStatus] at [&&&&], beside a status at [&&&&&&&&&&&]:
         |error| crate::http::judge_error(error.status());
-    [fmt::Display] Text for [&&&], StatusOrText for [&&&&&&&&&&]:
+    /// An error with nothing but a text.
+    [fmt::Display] at [&&&], beside a status at [&&&&&&&&&&]:
         |error| failed::<E>(ErrorRef::Text(error));
-    [] Opaque for [&&], StatusOrOpaque for [&&&&&&&&&]:
+    /// An error of which nothing is known.
+    [] at [&&], beside a status at [&&&&&&&&&]:
         |_error| failed::<E>(ErrorRef::Opaque);
 }
 
