@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::mem::{ManuallyDrop, forget, replace};
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -135,45 +136,45 @@ impl Run {
         }
     }
 
-    /// Begins if it has not yet, and calls `f` inside of the run; a panic ends the run and goes on. Neither
-    /// this nor what it calls is generic: all annotated functions share the code.
-    fn guard(&mut self, f: &mut dyn FnMut()) {
+    /// Begins if it has not yet, and works inside of the run; a panic ends the run and goes on. Neither this
+    /// nor what it calls is generic: all annotated functions share the code.
+    fn guard(&mut self, work: &mut dyn Work) {
         self.start(None);
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.inside(f))) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.inside(work))) {
             self.panicked(payload);
         }
     }
 
-    /// Calls `f` inside of the run.
+    /// Works inside of the run.
     #[inline(always)]
-    fn inside(&self, f: &mut dyn FnMut()) {
+    fn inside(&self, work: &mut dyn Work) {
         match (&self.observed, self.phase) {
             (Some(observed), Phase::Running) => {
-                frame::within(self.unit, Some(observed), || inside(observed, f))
+                frame::within(self.unit, Some(observed), || inside(observed, work))
             }
-            (None, Phase::Running) => frame::within(self.unit, None, f),
-            (_, Phase::New | Phase::Ended) => f(),
+            (None, Phase::Running) => frame::within(self.unit, None, || work.work()),
+            (_, Phase::New | Phase::Ended) => work.work(),
         }
     }
 
     /// The same for [`Scoped`]'s drop, out of line.
     #[inline(never)]
-    fn inside_at_drop(&self, f: &mut dyn FnMut()) {
-        self.inside(f);
+    fn inside_at_drop(&self, work: &mut dyn Work) {
+        self.inside(work);
     }
 
     /// Polls `future` inside of the run, and drops it there.
     #[inline]
     pub fn scope<F: Future>(&mut self, future: F) -> Scoped<'_, F> {
-        Scoped { run: self, future: Some(future) }
+        Scoped { run: self, future: ManuallyDrop::new(future), is_alive: true }
     }
 
     /// Calls `body` inside of the run.
     #[inline]
     fn call<R>(&mut self, body: impl FnOnce() -> R) -> R {
-        let (mut body, mut value) = (Some(body), None);
-        self.guard(&mut || value = body.take().map(|body| body()));
-        value.expect("the body was called, or its panic went on")
+        let mut call = Call { body: Some(body), value: None };
+        self.guard(&mut call);
+        call.value.expect("the body was called, or its panic went on")
     }
 
     #[cold]
@@ -258,7 +259,7 @@ impl RefUnwindSafe for Run {}
 impl<F: UnwindSafe> UnwindSafe for Scoped<'_, F> {}
 
 #[inline(never)]
-fn inside(observed: &Arc<Observed>, f: &mut dyn FnMut()) {
+fn inside(observed: &Arc<Observed>, work: &mut dyn Work) {
     #[cfg(feature = "tracing")]
     let _span = observed.span.as_ref().map(|span| span.enter());
     #[cfg(feature = "sentry")]
@@ -268,7 +269,7 @@ fn inside(observed: &Arc<Observed>, f: &mut dyn FnMut()) {
     #[cfg(feature = "sentry")]
     let _hub = observed.sentry.enter();
     let _ = observed;
-    f()
+    work.work();
 }
 
 #[cold]
@@ -300,7 +301,9 @@ fn tell(
 #[must_use = "futures do nothing unless polled"]
 pub struct Scoped<'r, F> {
     run: &'r mut Run,
-    future: Option<F>,
+    /// Whoever drops it says so first.
+    future: ManuallyDrop<F>,
+    is_alive: bool,
 }
 
 impl<F: Future> Future for Scoped<'_, F> {
@@ -309,28 +312,76 @@ impl<F: Future> Future for Scoped<'_, F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         // SAFETY: `future` is pinned with `self`: nothing moves it, and it is dropped in place.
-        let (run, mut future) = unsafe {
-            let this = self.get_unchecked_mut();
-            (&mut *this.run, Pin::new_unchecked(&mut this.future))
-        };
-        let mut poll = Poll::Pending;
-        run.guard(&mut || {
-            poll = future.as_mut().as_pin_mut().map_or(Poll::Pending, |future| future.poll(cx));
-            if poll.is_ready() {
-                future.set(None);
-            }
-        });
-        poll
+        let Scoped { run, future, is_alive } = unsafe { self.get_unchecked_mut() };
+        let mut poll = OnePoll { future, is_alive, cx, polled: Poll::Pending };
+        run.guard(&mut poll);
+        poll.polled
     }
 }
 
 impl<F> Drop for Scoped<'_, F> {
     #[inline]
     fn drop(&mut self) {
-        let future = &mut self.future;
-        if future.is_some() {
-            self.run.inside_at_drop(&mut || *future = None);
+        if self.is_alive {
+            self.run.inside_at_drop(&mut Release { future: &mut self.future });
         }
+    }
+}
+
+/// What is done inside of a run. Every annotated function has objects of this, and they are smaller than
+/// those of `FnMut`, which also know how to be called by value.
+trait Work {
+    fn work(&mut self);
+}
+
+/// A call of the body.
+struct Call<B, R> {
+    body: Option<B>,
+    value: Option<R>,
+}
+
+impl<R, B: FnOnce() -> R> Work for Call<B, R> {
+    fn work(&mut self) {
+        if let Some(body) = self.body.take() {
+            self.value = Some(body());
+        }
+    }
+}
+
+/// One poll of the future, which is pinned.
+struct OnePoll<'p, 'w, F: Future> {
+    future: &'p mut ManuallyDrop<F>,
+    is_alive: &'p mut bool,
+    cx: &'p mut Context<'w>,
+    polled: Poll<F::Output>,
+}
+
+impl<F: Future> Work for OnePoll<'_, '_, F> {
+    fn work(&mut self) {
+        if !*self.is_alive {
+            return;
+        }
+        // SAFETY: it is alive, and pinned, as `Scoped` was that made this.
+        let polled = unsafe { Pin::new_unchecked(&mut **self.future) }.poll(self.cx);
+        // `Pending`, which needs no drop, and thus no code for one.
+        forget(replace(&mut self.polled, polled));
+        if self.polled.is_ready() {
+            *self.is_alive = false;
+            // SAFETY: it was alive, and nobody will think so again, even if this panics.
+            unsafe { ManuallyDrop::drop(self.future) };
+        }
+    }
+}
+
+/// The end of a future that is alive.
+struct Release<'f, F> {
+    future: &'f mut ManuallyDrop<F>,
+}
+
+impl<F> Work for Release<'_, F> {
+    fn work(&mut self) {
+        // SAFETY: only the drop of `Scoped` makes this, of a future that is alive, and works once.
+        unsafe { ManuallyDrop::drop(self.future) }
     }
 }
 
