@@ -5,6 +5,7 @@
 //! [`truncate`], [`mask`] and [`hash`] make a value safe to record; inside `context(…)` they need no import.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::rc::Rc;
@@ -188,9 +189,12 @@ fn keyed_hash(key: &str, value: &str) -> String {
     bytes[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Named values, on their way into [`Values`].
+pub(crate) type Taken = Vec<(&'static str, Value)>;
+
 /// Named values, shared by all scopes that see the same ones.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Values(Option<Arc<Vec<(&'static str, Value)>>>);
+pub(crate) struct Values(Option<Arc<Taken>>);
 
 impl Values {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
@@ -198,18 +202,52 @@ impl Values {
     }
 
     /// These, with others set over them.
-    pub(crate) fn with(&self, over: Vec<(&'static str, Value)>) -> Values {
+    pub(crate) fn with(self, over: Taken) -> Values {
         if over.is_empty() {
-            return self.clone();
+            return self;
         }
         let kept = self.iter().filter(|(name, _)| over.iter().all(|(other, _)| other != name));
         let mut all: Vec<_> = kept.map(|(name, value)| (name, value.clone())).collect();
         if all.is_empty() {
-            return Values(Some(Arc::new(over)));
+            return Values::of(over);
         }
         all.extend(over);
-        Values(Some(Arc::new(all)))
+        Values::of(all)
     }
+
+    fn of(values: Taken) -> Values {
+        let Some(mut spare) = SPARE.try_with(Cell::take).ok().flatten() else {
+            return Values(Some(Arc::new(values)));
+        };
+        match Arc::get_mut(&mut spare) {
+            Some(room) => *room = values,
+            None => return Values(Some(Arc::new(values))),
+        }
+        Values(Some(spare))
+    }
+
+    /// An empty list for values that are to be taken.
+    pub(crate) fn room() -> Taken {
+        let Some(mut spare) = SPARE.try_with(Cell::take).ok().flatten() else { return Vec::new() };
+        let room = Arc::get_mut(&mut spare).map(std::mem::take).unwrap_or_default();
+        let _ = SPARE.try_with(|own| own.set(Some(spare)));
+        room
+    }
+
+    /// Nobody here needs them any more: their memory is kept for the thread's next, unless somebody else does.
+    pub(crate) fn let_go(self) {
+        if let Some(mut values) = self.0
+            && let Some(room) = Arc::get_mut(&mut values)
+        {
+            room.clear();
+            let _ = SPARE.try_with(|spare| spare.set(Some(values)));
+        }
+    }
+}
+
+thread_local! {
+    /// Memory for the next values of this thread.
+    static SPARE: Cell<Option<Arc<Taken>>> = const { Cell::new(None) };
 }
 
 static DECLARED: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());

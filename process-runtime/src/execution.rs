@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use crate::context::Value;
+use crate::context::{Taken, Value, Values};
 use crate::domain::{Core, Domain};
 use crate::ending::{Ending, ErrorRef};
 use crate::frame;
@@ -39,13 +39,11 @@ pub struct Run {
     unit: Option<&'static Unit>,
     observed: Option<Arc<Observed>>,
     /// The context that was taken at entry, until the run begins.
-    values: Option<Box<Values>>,
+    values: Option<Box<Taken>>,
     started: u64,
     ticket: Ticket,
     phase: Phase,
 }
-
-type Values = Vec<(&'static str, Value)>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -119,10 +117,11 @@ impl Run {
         wanted: Wanted,
         take: Option<&mut dyn FnMut(&mut Capture)>,
     ) {
+        let inherited = observed::inherited(outer);
         let values = match (self.values.take(), take) {
-            (Some(values), _) => *values,
-            (None, Some(take)) => Capture::of(unit, take),
-            (None, None) => Vec::new(),
+            (Some(values), _) => inherited.with(*values),
+            (None, Some(take)) => inherited.with(Capture::of(unit, take)),
+            (None, None) => inherited,
         };
         self.observed = Some(Observed::run(unit, outer, domain, values, wanted));
     }
@@ -388,13 +387,13 @@ impl<F> Work for Release<'_, F> {
 /// The context of one run, while it is taken.
 #[derive(Debug)]
 pub struct Capture {
-    values: Vec<(&'static str, Value)>,
+    values: Taken,
 }
 
 impl Capture {
     /// What `take` puts. A value that panics is left out.
-    fn of(unit: &'static Unit, take: &mut dyn FnMut(&mut Capture)) -> Vec<(&'static str, Value)> {
-        let mut capture = Capture { values: Vec::new() };
+    fn of(unit: &'static Unit, take: &mut dyn FnMut(&mut Capture)) -> Taken {
+        let mut capture = Capture { values: Values::room() };
         if catch_unwind(AssertUnwindSafe(|| take(&mut capture))).is_err() {
             crate::report::once(format!("an expression in the context of `{}` panicked", unit.name));
         }
@@ -414,7 +413,9 @@ impl Capture {
 
     /// Takes a value, if there is one.
     pub fn put(&mut self, name: &'static str, value: Option<Value>) {
-        self.values.extend(value.map(|value| (name, value)));
+        if let Some(value) = value {
+            self.values.push((name, value));
+        }
     }
 }
 

@@ -2,10 +2,11 @@
 //! with carriers. Runs that nobody observes have none of this, and allocate nothing.
 
 use std::cell::Cell;
+use std::mem::take;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crate::context::{Value, Values};
+use crate::context::{Taken, Value, Values};
 #[cfg(feature = "sentry")]
 use crate::definition::{Definition, ProcessDefinition};
 use crate::domain::Domain;
@@ -25,7 +26,7 @@ pub(crate) struct Observed {
     /// Inherited values, and over them those taken at entry.
     pub(crate) values: Values,
     /// Values that `record!` added.
-    later: Mutex<Vec<(&'static str, Value)>>,
+    later: Mutex<Taken>,
     /// Weak, so that a chain of tasks that each spawn the next does not keep all of its past.
     pub(crate) parent: Weak<Observed>,
     #[cfg(feature = "tracing")]
@@ -35,15 +36,14 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    /// A run inside of `outer`, with its span open.
+    /// A run inside of `outer`, with its span open, and with these values and no others.
     pub(crate) fn run(
         unit: &'static Unit,
         outer: Option<&Arc<Observed>>,
         domain: Domain,
-        own: Vec<(&'static str, Value)>,
+        values: Values,
         wanted: Wanted,
     ) -> Arc<Observed> {
-        let values = inherited(outer).with(own);
         #[cfg(feature = "tracing")]
         let mut span = None;
         #[cfg(feature = "tracing")]
@@ -60,22 +60,28 @@ impl Observed {
         };
         #[cfg(not(feature = "sentry"))]
         let _ = (has_span, wanted);
-        allocate(Observed {
-            id: next_id(),
-            unit: Some(unit),
-            domain,
-            values,
-            later: Mutex::default(),
-            parent: outer.map(Arc::downgrade).unwrap_or_default(),
+        let mut observed = room();
+        // Field by field: to move a run as a whole costs more than to make it.
+        if let Some(room) = Arc::get_mut(&mut observed) {
+            room.id = next_id();
+            room.unit = Some(unit);
+            room.domain = domain;
+            room.values = values;
+            room.parent = outer.map(Arc::downgrade).unwrap_or_default();
             #[cfg(feature = "tracing")]
-            span,
+            {
+                room.span = span;
+            }
             #[cfg(feature = "sentry")]
-            sentry,
-        })
+            {
+                room.sentry = sentry;
+            }
+        }
+        observed
     }
 
     /// A scope inside of `outer`, which only sets values.
-    pub(crate) fn scope(outer: Option<&Arc<Observed>>, own: Vec<(&'static str, Value)>) -> Observed {
+    pub(crate) fn scope(outer: Option<&Arc<Observed>>, own: Taken) -> Observed {
         let domain = outer.map_or(Domain::Global, |outer| outer.domain.clone());
         Observed::inside(outer, domain, own)
     }
@@ -86,7 +92,7 @@ impl Observed {
         Observed::inside(None, domain, Vec::new())
     }
 
-    fn inside(outer: Option<&Arc<Observed>>, domain: Domain, own: Vec<(&'static str, Value)>) -> Observed {
+    fn inside(outer: Option<&Arc<Observed>>, domain: Domain, own: Taken) -> Observed {
         Observed {
             id: 0,
             unit: None,
@@ -103,7 +109,7 @@ impl Observed {
 
     /// The values of entry, and over them those recorded later.
     pub(crate) fn values_now(&self) -> Values {
-        self.values.with(self.later.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        self.values.clone().with(self.later.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// Adds a value while the run goes on.
@@ -176,7 +182,8 @@ impl Observed {
     }
 }
 
-fn inherited(outer: Option<&Arc<Observed>>) -> Values {
+/// What a run or scope inside of `outer` starts with.
+pub(crate) fn inherited(outer: Option<&Arc<Observed>>) -> Values {
     outer.map(|outer| outer.values_now()).unwrap_or_default()
 }
 
@@ -202,18 +209,27 @@ thread_local! {
     static SPARE: Cell<Option<Arc<Observed>>> = const { Cell::new(None) };
 }
 
-fn allocate(observed: Observed) -> Arc<Observed> {
-    let Some(mut spare) = SPARE.try_with(Cell::take).ok().flatten() else { return Arc::new(observed) };
-    match Arc::get_mut(&mut spare) {
-        Some(room) => *room = observed,
-        None => return Arc::new(observed),
-    }
-    spare
+/// A run that is nothing yet, and nobody else's.
+fn room() -> Arc<Observed> {
+    let spare = SPARE.try_with(Cell::take).ok().flatten();
+    spare.unwrap_or_else(|| Arc::new(Observed::inside(None, Domain::Global, Vec::new())))
 }
 
 /// The run has ended: what it held goes now, and its memory is kept for the next, unless somebody still has it.
 pub(crate) fn let_go(mut observed: Arc<Observed>) {
     let Some(room) = Arc::get_mut(&mut observed) else { return };
-    *room = Observed::inside(None, Domain::Global, Vec::new());
+    take(&mut room.values).let_go();
+    room.unit = None;
+    room.domain = Domain::Global;
+    room.later.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+    room.parent = Weak::new();
+    #[cfg(feature = "tracing")]
+    {
+        room.span = None;
+    }
+    #[cfg(feature = "sentry")]
+    {
+        room.sentry = crate::observe::sentry::Link::default();
+    }
     let _ = SPARE.try_with(|spare| spare.set(Some(observed)));
 }

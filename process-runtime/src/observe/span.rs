@@ -9,7 +9,7 @@ use std::time::Duration;
 use process_model::ErrorText;
 use tracing::callsite::{self, Callsite};
 use tracing::dispatcher::{self, Dispatch};
-use tracing::field::{FieldSet, Value as Recorded, ValueSet};
+use tracing::field::{Field, FieldSet, Value as Recorded, ValueSet};
 use tracing::level_filters::LevelFilter;
 use tracing::metadata::{Kind, Metadata};
 use tracing::span::{Attributes, Id, Record};
@@ -45,8 +45,11 @@ pub(crate) struct SpanSite {
     callsite: &'static RuntimeCallsite,
     /// What every span of the unit says in its first fields, unless a tracer does; then some or all of [`ENDS`],
     /// then context.
-    names: &'static [&'static str],
+    fields: Vec<Field>,
     says: Vec<&'static str>,
+    /// The same, where a tracer says it.
+    #[cfg(feature = "metrics")]
+    described: Option<&'static [opentelemetry::KeyValue]>,
     /// Where [`ENDS`] start.
     ends: usize,
     /// Where context starts.
@@ -113,9 +116,25 @@ impl SpanSite {
         });
         callsite::register(callsite);
         #[cfg(feature = "metrics")]
-        let says = if super::tracer::take_over(unit.name, &says) { Vec::new() } else { says };
-        let says = says.into_iter().map(|(_, text)| text).collect();
-        SpanSite { metadata, callsite, names, says, ends, context }
+        let described = super::tracer::take_over(unit.name, &says);
+        #[cfg(feature = "metrics")]
+        let says = if described.is_some() { Vec::new() } else { says };
+        SpanSite {
+            metadata,
+            callsite,
+            fields: metadata.fields().iter().collect(),
+            says: says.into_iter().map(|(_, text)| text).collect(),
+            #[cfg(feature = "metrics")]
+            described,
+            ends,
+            context,
+        }
+    }
+
+    /// What a tracer says of every span of the unit.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn described(&self) -> Option<&'static [opentelemetry::KeyValue]> {
+        self.described
     }
 
     fn is_enabled(&self) -> bool {
@@ -126,34 +145,34 @@ impl SpanSite {
         }
     }
 
-    /// Calls `f` with values at their places among the fields.
-    fn with_values<'v>(
-        &self,
-        values: impl Iterator<Item = (usize, &'v dyn Recorded)>,
-        f: impl FnOnce(&ValueSet<'_>),
-    ) {
+    /// Calls `f` with what a new span says.
+    fn with_values(&self, values: &Values, f: impl FnOnce(&ValueSet<'_>)) {
         // To clear what few programs need would cost more than the rest of this.
-        match self.names.len() {
+        match self.fields.len() {
             0..=FEW => self.with_room::<FEW>(values, f),
             _ => self.with_room::<FIELDS>(values, f),
         }
     }
 
-    fn with_room<'v, const ROOM: usize>(
-        &self,
-        values: impl Iterator<Item = (usize, &'v dyn Recorded)>,
-        f: impl FnOnce(&ValueSet<'_>),
-    ) {
+    fn with_room<const ROOM: usize>(&self, values: &Values, f: impl FnOnce(&ValueSet<'_>)) {
         let mut all: [Option<&dyn Recorded>; ROOM] = [None; ROOM];
-        for (place, value) in values {
-            all[place] = Some(value);
+        for (room, text) in all.iter_mut().zip(&self.says) {
+            *room = Some(text);
         }
-        f(&self.metadata.fields().value_set_all(&all[..self.names.len()]));
+        for (at, (name, value)) in values.iter().enumerate() {
+            if let Some(place) = self.place(name, self.context + at) {
+                all[place] = Some(as_recorded(value));
+            }
+        }
+        f(&self.metadata.fields().value_set_all(&all[..self.fields.len()]));
     }
 
-    /// Where a context name stands among the fields.
-    fn place(&self, name: &str) -> Option<usize> {
-        let place = self.names[self.context..].iter().position(|known| *known == name)?;
+    /// Where a context name stands among the fields: mostly at `guess`, since values are taken in their order.
+    fn place(&self, name: &str, guess: usize) -> Option<usize> {
+        if self.fields.get(guess).is_some_and(|known| known.name() == name) {
+            return Some(guess);
+        }
+        let place = self.fields[self.context..].iter().position(|known| known.name() == name)?;
         Some(self.context + place)
     }
 }
@@ -215,10 +234,8 @@ pub(crate) fn open(unit: &'static Unit, values: &Values) -> Option<SpanHandle> {
     if !site.is_enabled() {
         return None;
     }
-    let says = site.says.iter().map(|text| text as &dyn Recorded).enumerate();
-    let context = values.iter().filter_map(|(name, value)| Some((site.place(name)?, as_recorded(value))));
     let mut span = None;
-    site.with_values(says.chain(context), |values| {
+    site.with_values(values, |values| {
         dispatcher::get_default(|dispatch| {
             let id = dispatch.new_span(&Attributes::new(site.metadata, values));
             span = Some(SpanHandle { dispatch: dispatch.clone(), id, users: AtomicU32::new(0) });
@@ -294,8 +311,8 @@ impl SpanHandle {
     /// Adds a context value.
     pub(crate) fn record_value(&self, unit: &'static Unit, name: &str, value: &Value) {
         let site = site(unit);
-        if let Some(place) = site.place(name) {
-            self.record(site, std::iter::once((place, as_recorded(value))));
+        if let Some(place) = site.place(name, site.context) {
+            self.record(site, [(&site.fields[place], Some(as_recorded(value)))]);
         }
     }
 
@@ -307,18 +324,23 @@ impl SpanHandle {
         let site = site(unit);
         let status = end.outcome.is_error().then_some("ERROR");
         // In the order of `ENDS`; there is a message only where there is a field for it.
-        let values: [Option<&dyn Recorded>; ENDS.len()] = [
-            Some(&outcome),
-            Some(&end.late),
-            end.error_type.as_ref().map(|kind| kind as &dyn Recorded),
-            status.as_ref().map(|status| status as &dyn Recorded),
-            message.as_ref().map(|message| message as &dyn Recorded),
-        ];
-        self.record(site, (site.ends..).zip(values).filter_map(|(place, value)| Some((place, value?))));
+        let field = |end: usize| &site.fields[site.ends + end];
+        self.record(
+            site,
+            [
+                (field(0), Some(&outcome)),
+                (field(1), Some(&end.late)),
+                (field(2), end.error_type.as_ref().map(|kind| kind as &dyn Recorded)),
+                (field(3), status.as_ref().map(|status| status as &dyn Recorded)),
+            ],
+        );
+        if let Some(message) = message {
+            self.record(site, [(field(4), Some(&message))]);
+        }
     }
 
-    fn record<'v>(&self, site: &SpanSite, values: impl Iterator<Item = (usize, &'v dyn Recorded)>) {
-        site.with_values(values, |values| self.dispatch.record(&self.id, &Record::new(values)));
+    fn record<const N: usize>(&self, site: &SpanSite, values: [(&Field, Option<&dyn Recorded>); N]) {
+        self.dispatch.record(&self.id, &Record::new(&site.metadata.fields().value_set(&values)));
     }
 
     /// Tells that the run is past its SLA and still running.

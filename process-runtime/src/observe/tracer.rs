@@ -10,6 +10,8 @@ use std::sync::{LazyLock, PoisonError, RwLock};
 use opentelemetry::trace::{SpanBuilder, Tracer};
 use opentelemetry::{Context, KeyValue};
 
+use crate::frame;
+
 /// A tracer that adds to the span of each run what its attribute says: `critical_process.id`, `.version`,
 /// `.criticality`, `.stage` and `code.function.name`.
 ///
@@ -33,8 +35,11 @@ pub struct DescribedTracer<T> {
 
 static IN_USE: AtomicBool = AtomicBool::new(false);
 
+/// What the spans of a unit say. They live as long as the program, as units do.
+type Attributes = &'static [KeyValue];
+
 /// By the address of the span's name, which is the unit's own.
-static ATTRIBUTES: LazyLock<RwLock<HashMap<usize, Vec<KeyValue>>>> = LazyLock::new(RwLock::default);
+static ATTRIBUTES: LazyLock<RwLock<HashMap<usize, Attributes>>> = LazyLock::new(RwLock::default);
 
 impl<T> DescribedTracer<T> {
     /// Around the tracer that the spans go to.
@@ -49,7 +54,7 @@ impl<T: Tracer> Tracer for DescribedTracer<T> {
 
     fn build_with_context(&self, mut builder: SpanBuilder, parent: &Context) -> T::Span {
         if let Cow::Borrowed(name) = builder.name
-            && let Some(known) = ATTRIBUTES.read().unwrap_or_else(PoisonError::into_inner).get(&address(name))
+            && let Some(known) = attributes(name)
         {
             builder.attributes.get_or_insert_default().extend_from_slice(known);
         }
@@ -57,14 +62,23 @@ impl<T: Tracer> Tracer for DescribedTracer<T> {
     }
 }
 
-/// Takes over what every span of this name says, if there is a tracer to say it.
-pub(super) fn take_over(name: &'static str, says: &[(&'static str, &'static str)]) -> bool {
-    let in_use = IN_USE.load(Ordering::Relaxed);
-    if in_use {
-        let says = says.iter().map(|(key, value)| KeyValue::new(*key, *value)).collect();
-        ATTRIBUTES.write().unwrap_or_else(PoisonError::into_inner).insert(address(name), says);
+/// A bridge mostly builds the span where its run begins: nothing shared is then looked at.
+fn attributes(name: &'static str) -> Option<Attributes> {
+    match frame::innermost_unit() {
+        Some(unit) if std::ptr::eq(unit.name, name) => unit.span.get()?.described(),
+        _ => ATTRIBUTES.read().unwrap_or_else(PoisonError::into_inner).get(&address(name)).copied(),
     }
-    in_use
+}
+
+/// Takes over what every span of this name says, if there is a tracer to say it.
+pub(super) fn take_over(name: &'static str, says: &[(&'static str, &'static str)]) -> Option<Attributes> {
+    if !IN_USE.load(Ordering::Relaxed) {
+        return None;
+    }
+    let says: Vec<_> = says.iter().map(|(key, value)| KeyValue::new(*key, *value)).collect();
+    let says = says.leak();
+    ATTRIBUTES.write().unwrap_or_else(PoisonError::into_inner).insert(address(name), says);
+    Some(says)
 }
 
 fn address(name: &'static str) -> usize {
