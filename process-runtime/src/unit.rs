@@ -25,37 +25,35 @@ pub struct Entry(pub &'static Site);
 
 inventory::collect!(Entry);
 
-/// A site's static, which leaves behind the record in the object file's section and the registration. Here and
-/// not in the attribute's expansion, since the compiler is many times faster at this than a procedural macro.
+/// The value of a site's static, which leaves behind the record in the object file's section and the registration.
+/// Here and not in the attribute's expansion, since the compiler is many times faster at this than a procedural macro.
 /// The record's text is the definition, and after it what only the compiler knows, in `process_model`'s wire form.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __site {
-    ($site:ident, $definition:literal, $function:literal, $file:expr, $line:expr) => {
-        static $site: $crate::__private::Site = {
-            const TEXT: &::core::primitive::str = ::core::concat!(
-                $definition,
-                "handler\u{1f}",
-                ::core::module_path!(),
-                "::",
-                $function,
-                "\u{1e}file\u{1f}",
-                $file,
-                "\u{1e}line\u{1f}",
-                $line,
-                "\u{1e}"
-            );
-            #[used]
-            #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__critproc"))]
-            #[cfg_attr(
-                not(any(target_vendor = "apple", target_family = "wasm")),
-                unsafe(link_section = "critproc")
-            )]
-            static RECORD: $crate::__private::Frame<{ TEXT.len() }> = $crate::__private::Frame::new(TEXT);
-            $crate::__private::inventory::submit! { $crate::__private::Entry(&$site) }
-            $crate::__private::Site::new(RECORD.text())
-        };
-    };
+    ($site:ident, $definition:literal, $function:literal, $file:expr, $line:expr) => {{
+        const TEXT: &::core::primitive::str = ::core::concat!(
+            $definition,
+            "handler\u{1f}",
+            ::core::module_path!(),
+            "::",
+            $function,
+            "\u{1e}file\u{1f}",
+            $file,
+            "\u{1e}line\u{1f}",
+            $line,
+            "\u{1e}"
+        );
+        #[used]
+        #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__critproc"))]
+        #[cfg_attr(
+            not(any(target_vendor = "apple", target_family = "wasm")),
+            unsafe(link_section = "critproc")
+        )]
+        static RECORD: $crate::__private::Frame<{ TEXT.len() }> = $crate::__private::Frame::new(TEXT);
+        $crate::__private::inventory::submit! { $crate::__private::Entry(&$site) }
+        $crate::__private::Site::new(RECORD.text())
+    }};
 }
 
 impl Site {

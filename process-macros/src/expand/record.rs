@@ -11,7 +11,7 @@ use crate::function::Function;
 use crate::model::Model;
 
 // Input:  a record, and what only the compiler knows: module path, file and line
-// Output: site!(__PROCESS, "kind…hash…", "greet", file!(), line!());
+// Output: static __PROCESS: Site = site!(__PROCESS, "kind…hash…", "greet", file!(), line!());
 pub(crate) fn items(function: &Function, model: &Model) -> TokenStream {
     let runtime = &model.runtime;
     let definition = Literal::string(&model.record.definition_text());
@@ -19,7 +19,10 @@ pub(crate) fn items(function: &Function, model: &Model) -> TokenStream {
     // These two macros tell the place that they are written at: here, the function's name.
     let place = function.signature.ident.span();
     let place = quote_spanned!(place=> ::core::file!(), ::core::line!());
-    quote_spanned!(ours()=> #runtime::__private::site!(__PROCESS, #definition, #handler, #place);)
+    quote_spanned! {ours()=>
+        static __PROCESS: #runtime::__private::Site =
+            #runtime::__private::site!(__PROCESS, #definition, #handler, #place);
+    }
 }
 
 /// A site without a record, for a function whose attribute is wrong.

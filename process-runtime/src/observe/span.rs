@@ -26,8 +26,8 @@ pub(crate) const TARGET: &str = "critical_process";
 
 /// The most fields of a span.
 const FIELDS: usize = 64;
-/// The fields of a span in a program with few context names.
-const FEW: usize = 16;
+/// The values that most spans start with at most.
+const FEW: usize = 8;
 
 /// What is recorded when a run ends; the last only where error text may go everywhere.
 const ENDS: [&str; 5] = [
@@ -49,7 +49,7 @@ pub(crate) struct SpanSite {
     says: Vec<&'static str>,
     /// The same, where a tracer says it.
     #[cfg(feature = "metrics")]
-    described: Option<&'static [opentelemetry::KeyValue]>,
+    described: Option<super::tracer::Attributes>,
     /// Where [`ENDS`] start.
     ends: usize,
     /// Where context starts.
@@ -133,7 +133,7 @@ impl SpanSite {
 
     /// What a tracer says of every span of the unit.
     #[cfg(feature = "metrics")]
-    pub(crate) fn described(&self) -> Option<&'static [opentelemetry::KeyValue]> {
+    pub(crate) fn described(&self) -> Option<super::tracer::Attributes> {
         self.described
     }
 
@@ -147,24 +147,27 @@ impl SpanSite {
 
     /// Calls `f` with what a new span says.
     fn with_values(&self, values: &Values, f: impl FnOnce(&ValueSet<'_>)) {
-        // To clear what few programs need would cost more than the rest of this.
-        match self.fields.len() {
+        // To clear what few spans need would cost more than the rest of this.
+        match self.says.len() + values.iter().count() {
             0..=FEW => self.with_room::<FEW>(values, f),
             _ => self.with_room::<FIELDS>(values, f),
         }
     }
 
     fn with_room<const ROOM: usize>(&self, values: &Values, f: impl FnOnce(&ValueSet<'_>)) {
-        let mut all: [Option<&dyn Recorded>; ROOM] = [None; ROOM];
-        for (room, text) in all.iter_mut().zip(&self.says) {
-            *room = Some(text);
-        }
-        for (at, (name, value)) in values.iter().enumerate() {
-            if let Some(place) = self.place(name, self.context + at) {
-                all[place] = Some(as_recorded(value));
+        let says = self.says.iter().enumerate().map(|(at, text)| (at, text as &dyn Recorded));
+        let places = self.context..;
+        let context = places.zip(values.iter());
+        let context =
+            context.filter_map(|(guess, (name, value))| Some((self.place(name, guess)?, as_recorded(value))));
+        let mut all: [(&Field, Option<&dyn Recorded>); ROOM] = [(&self.fields[0], None); ROOM];
+        let mut room = all.iter_mut();
+        says.chain(context).for_each(|(place, value)| {
+            if let Some(room) = room.next() {
+                *room = (&self.fields[place], Some(value));
             }
-        }
-        f(&self.metadata.fields().value_set_all(&all[..self.fields.len()]));
+        });
+        f(&self.metadata.fields().value_set(&all));
     }
 
     /// Where a context name stands among the fields: mostly at `guess`, since values are taken in their order.
