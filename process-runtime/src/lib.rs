@@ -178,6 +178,8 @@ mod record;
 pub mod registry;
 mod report;
 pub mod stats;
+#[cfg(feature = "telemetry")]
+pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod unit;

@@ -1,0 +1,263 @@
+//! Telemetry in one call (feature `telemetry`), for a service that has no set-up of its own: [`init`] reads the
+//! standard variables, wires `tracing`, OpenTelemetry and Sentry, and [installs](crate::Install). A service that
+//! has its own set-up keeps it and calls [`Install`](crate::Install) instead.
+//!
+//! # Where it goes
+//!
+//! | set | traces and metrics go |
+//! |---|---|
+//! | nothing | to OTLP-JSON files (at most 128 MiB, the oldest go first), and one line for each run to standard error |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT`, or that of a signal (`…_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT`) | there |
+//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`: to the endpoint, by default the collector on this machine; `console`: to the files; `none`: nowhere |
+//! | `OTEL_SDK_DISABLED=true` | nowhere |
+//!
+//! `OTEL_EXPORTER_OTLP_PROTOCOL` is `http/protobuf` (the default), `http/json` or `grpc`. Headers, timeouts and
+//! compression, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, the sampler, the batches and the interval of metrics
+//! are those of the [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
+//!
+//! `SENTRY_DSN` turns Sentry on; `SENTRY_ENVIRONMENT`, `SENTRY_RELEASE` and `SENTRY_TRACES_SAMPLE_RATE` (0 to 1,
+//! default 0) are read with it. `RUST_LOG` filters the log on standard output, and nothing else: spans of runs are
+//! always opened.
+//!
+//! Every span that begins inside a run carries the run's business context, those of libraries too.
+//!
+//! # When something is wrong
+//!
+//! A variable that cannot be read, a collector that cannot be reached, a disk that is full: one line on standard error
+//! each, which [`Installation::report`](crate::Installation::report) also returns; the application runs on, and what
+//! is lost is counted.
+
+mod console;
+mod environment;
+mod exporters;
+mod files;
+mod http;
+mod inherit;
+mod reported;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use self::environment::{Destination, Environment};
+use crate::observe::tracer::DescribedTracer;
+use crate::{Install, Installation, report};
+
+/// How long the end of [`Telemetry`] waits for what is still to be sent.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// Telemetry as the environment says; see the [module](self). Keep what it returns until the end of `main`: its
+/// drop sends what waits, for at most five seconds.
+///
+/// ```no_run
+/// let _telemetry = process_runtime::telemetry::init();
+/// ```
+pub fn init() -> Telemetry {
+    Setup::new().init()
+}
+
+/// [`init`] with what the environment does not know.
+#[derive(Debug)]
+#[must_use = "nothing is set up before `init`"]
+pub struct Setup {
+    service: Option<(String, String)>,
+    directory: PathBuf,
+    install: Install,
+}
+
+impl Default for Setup {
+    fn default() -> Setup {
+        Setup { service: None, directory: PathBuf::from("telemetry"), install: Install::new() }
+    }
+}
+
+impl Setup {
+    /// What [`init`] does.
+    pub fn new() -> Setup {
+        Setup::default()
+    }
+
+    /// The service's name and version, where `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` do not say. Without
+    /// either the name is that of the executable.
+    pub fn service(mut self, name: impl Into<String>, version: impl Into<String>) -> Setup {
+        self.service = Some((name.into(), version.into()));
+        self
+    }
+
+    /// Where the OTLP-JSON files go while no exporter is configured; `telemetry` in the working directory by default.
+    pub fn directory(mut self, path: impl Into<PathBuf>) -> Setup {
+        self.directory = path.into();
+        self
+    }
+
+    /// What is installed: sinks, expected processes.
+    pub fn install(mut self, install: Install) -> Setup {
+        self.install = install;
+        self
+    }
+
+    /// Sets up. Where the application has a subscriber already, its own stays, which is reported.
+    pub fn init(self) -> Telemetry {
+        let environment = Environment::read();
+        environment.problems.iter().for_each(report::once);
+        let resource = resource(self.service.as_ref());
+        let sentry = environment.sentry.as_ref().map(exporters::sentry);
+        let mut destinations = Vec::new();
+
+        let exporters = exporters::Exporters::new(&self.directory);
+        let traces = exporters.traces(environment.traces).map(|exporter| {
+            destinations.push(format!("traces: {}", exporter.place));
+            let batches = BatchSpanProcessor::builder(exporter.exporter).build();
+            SdkTracerProvider::builder()
+                .with_resource(resource.clone())
+                .with_span_processor(inherit::Describing::new(batches))
+                .build()
+        });
+        let metrics = exporters.metrics(environment.metrics).map(|exporter| {
+            destinations.push(format!("metrics: {}", exporter.place));
+            SdkMeterProvider::builder()
+                .with_resource(resource)
+                .with_reader(PeriodicReader::builder(exporter.exporter).build())
+                .build()
+        });
+        if let Some(sentry) = &environment.sentry {
+            destinations.push(format!("errors: Sentry at {}", sentry.host));
+        }
+
+        let tracer = traces.as_ref().map(|traces| DescribedTracer::new(traces.tracer("process-runtime")));
+        let bridge = tracer.map(|tracer| {
+            tracing_opentelemetry::layer()
+                .with_tracer(tracer)
+                .with_threads(false)
+                .with_target(false)
+                .with_level(false)
+                .with_tracked_inactivity(false)
+        });
+        let inherits = bridge.is_some();
+        let subscriber = tracing_subscriber::registry()
+            .with(inherits.then_some(inherit::Before))
+            .with(bridge)
+            .with(inherits.then_some(inherit::After))
+            .with(reported::layer())
+            .with(console::log());
+        if subscriber.try_init().is_err() {
+            report::once(
+                "a tracing subscriber is set already: `telemetry::init` leaves it, and traces go where it says",
+            );
+        }
+        opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+        if let Some(traces) = &traces {
+            opentelemetry::global::set_tracer_provider(traces.clone());
+        }
+        let mut install = self.install;
+        if let Some(metrics) = &metrics {
+            opentelemetry::global::set_meter_provider(metrics.clone());
+            install = install.meter_provider(metrics);
+        }
+        if environment.traces == Destination::Files {
+            install = install.sink(console::Runs { failures_too: sentry.is_some() });
+        }
+        let installation = install.start();
+        Telemetry { installation, traces, metrics, sentry, exporters: Some(exporters), destinations }
+    }
+}
+
+fn resource(service: Option<&(String, String)>) -> Resource {
+    // The variables win over what the code says.
+    let said = Resource::builder().build();
+    let mut builder = Resource::builder_empty();
+    if let Some((name, version)) = service {
+        builder = builder
+            .with_service_name(name.clone())
+            .with_attribute(opentelemetry::KeyValue::new("service.version", version.clone()));
+    } else if let Some(name) = std::env::current_exe().ok().as_deref().and_then(std::path::Path::file_stem) {
+        builder = builder.with_service_name(name.to_string_lossy().into_owned());
+    }
+    let is_unknown = |value: &opentelemetry::Value| value.as_str().starts_with("unknown_service");
+    let said = said.iter().filter(|(key, value)| key.as_str() != "service.name" || !is_unknown(value));
+    builder
+        .with_attributes(said.map(|(key, value)| opentelemetry::KeyValue::new(key.clone(), value.clone())))
+        .build()
+}
+
+/// What [`init`] set up. Its drop sends what waits, for at most five seconds, and stops the watchdog.
+pub struct Telemetry {
+    installation: Installation,
+    traces: Option<SdkTracerProvider>,
+    metrics: Option<SdkMeterProvider>,
+    sentry: Option<sentry::ClientInitGuard>,
+    exporters: Option<exporters::Exporters>,
+    destinations: Vec<String>,
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").field("destinations", &self.destinations).finish_non_exhaustive()
+    }
+}
+
+impl Telemetry {
+    /// Where traces, metrics and errors go: a line each.
+    pub fn destinations(&self) -> &[String] {
+        &self.destinations
+    }
+
+    /// What is installed.
+    pub fn installation(&self) -> &Installation {
+        &self.installation
+    }
+
+    /// Sends what waits, for at most this long. Whether all of it was sent.
+    pub fn flush(&self, most: Duration) -> bool {
+        #[cfg(feature = "metrics")]
+        crate::observe::metrics::drain();
+        let (traces, metrics) = (self.traces.clone(), self.metrics.clone());
+        let deadline = Instant::now() + most;
+        let sent = within(most, move || {
+            let traces = traces.is_none_or(|traces| traces.force_flush().is_ok());
+            let metrics = metrics.is_none_or(|metrics| metrics.force_flush().is_ok());
+            traces && metrics
+        });
+        let rest = deadline.saturating_duration_since(Instant::now());
+        let errors = self.sentry.as_ref().is_none_or(|sentry| sentry.flush(Some(rest)));
+        sent == Some(true) && errors
+    }
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        let deadline = Instant::now() + FLUSH;
+        self.installation.stop();
+        let (traces, metrics) = (self.traces.take(), self.metrics.take());
+        let sent = within(FLUSH, move || {
+            let traces = traces.map(|traces| traces.shutdown_with_timeout(FLUSH));
+            let metrics = metrics.map(|metrics| metrics.shutdown_with_timeout(FLUSH));
+            [traces, metrics].into_iter().flatten().all(|ended| ended.is_ok())
+        });
+        if let Some(sentry) = self.sentry.take() {
+            sentry.close(Some(deadline.saturating_duration_since(Instant::now())));
+        }
+        if sent != Some(true) {
+            report::once("not all telemetry could be sent before the program ended");
+        }
+        drop(self.exporters.take());
+        report::flush();
+    }
+}
+
+/// What `f` gave, unless that took longer: it then goes on alone.
+fn within<T: Send + 'static>(most: Duration, f: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name("telemetry-flush".into());
+    thread.spawn(move || drop(sender.send(f()))).ok()?;
+    receiver.recv_timeout(most).ok()
+}

@@ -1,0 +1,206 @@
+//! The exporters of each destination.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry_otlp::{MetricExporter, SpanExporter as OtlpSpanExporter, WithHttpConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+use tokio::runtime::{Builder, Runtime};
+
+use super::environment::{Destination, Sentry};
+use super::files::{Directory, FileExporter};
+use super::http;
+use crate::report;
+
+/// What exporters share.
+#[derive(Debug)]
+pub(super) struct Exporters {
+    directory: Arc<Directory>,
+    /// gRPC needs one, and not that of the application: that may be busy or gone when the last spans are sent.
+    runtime: Option<Runtime>,
+}
+
+/// An exporter, and where it sends.
+#[derive(Debug)]
+pub(super) struct Placed<E> {
+    pub(super) exporter: E,
+    pub(super) place: String,
+}
+
+impl Exporters {
+    pub(super) fn new(directory: &Path) -> Exporters {
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build();
+        let runtime = runtime
+            .map_err(|error| report::once(format!("no thread for telemetry could be started: {error}")))
+            .ok();
+        Exporters { directory: Arc::new(Directory::new(directory)), runtime }
+    }
+
+    pub(super) fn traces(&self, destination: Destination) -> Option<Placed<Traces>> {
+        self.placed(destination, "traces", Traces::Files, |protocol| {
+            match protocol {
+                Protocol::Grpc => OtlpSpanExporter::builder().with_tonic().build(),
+                Protocol::Http(client) => {
+                    OtlpSpanExporter::builder().with_http().with_http_client(client).build()
+                }
+            }
+            .map(|exporter| Traces::Otlp(Box::new(exporter)))
+        })
+    }
+
+    pub(super) fn metrics(&self, destination: Destination) -> Option<Placed<Metrics>> {
+        self.placed(destination, "metrics", Metrics::Files, |protocol| {
+            match protocol {
+                Protocol::Grpc => MetricExporter::builder().with_tonic().build(),
+                Protocol::Http(client) => {
+                    MetricExporter::builder().with_http().with_http_client(client).build()
+                }
+            }
+            .map(|exporter| Metrics::Otlp(Box::new(exporter)))
+        })
+    }
+
+    fn placed<E>(
+        &self,
+        destination: Destination,
+        signal: &'static str,
+        files: fn(FileExporter) -> E,
+        otlp: impl FnOnce(Protocol) -> Result<E, opentelemetry_otlp::ExporterBuildError>,
+    ) -> Option<Placed<E>> {
+        match destination {
+            Destination::Nowhere => None,
+            Destination::Files => Some(Placed {
+                exporter: files(FileExporter::new(&self.directory, signal)),
+                place: format!("OTLP-JSON files in {}", self.directory.path().display()),
+            }),
+            Destination::Otlp => {
+                let variable = |name: &str| {
+                    let own = format!("OTEL_EXPORTER_OTLP_{}_{name}", signal.to_uppercase());
+                    let all = format!("OTEL_EXPORTER_OTLP_{name}");
+                    [own, all]
+                        .into_iter()
+                        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+                };
+                let is_grpc =
+                    variable("PROTOCOL").is_some_and(|protocol| protocol.eq_ignore_ascii_case("grpc"));
+                let timeout =
+                    variable("TIMEOUT").and_then(|millis| millis.parse().ok()).map(Duration::from_millis);
+                let protocol = match is_grpc {
+                    true => Protocol::Grpc,
+                    false => Protocol::Http(http::Client::new(timeout.unwrap_or(OTLP_TIMEOUT))),
+                };
+                let _inside = self.runtime.as_ref().map(Runtime::enter);
+                let built = otlp(protocol);
+                let place =
+                    variable("ENDPOINT").unwrap_or_else(|| "the collector on this machine".to_owned());
+                let protocol = if is_grpc { "gRPC" } else { "HTTP" };
+                let problem = |error| report::once(format!("no {signal} can be sent to {place}: {error}"));
+                Some(Placed {
+                    exporter: built.map_err(problem).ok()?,
+                    place: format!("OTLP over {protocol} to {place}"),
+                })
+            }
+        }
+    }
+}
+
+impl Drop for Exporters {
+    fn drop(&mut self) {
+        // Also where the program's end is inside of another runtime.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The time that OTLP gives an export.
+const OTLP_TIMEOUT: Duration = Duration::from_secs(10);
+
+enum Protocol {
+    Grpc,
+    Http(http::Client),
+}
+
+/// Where spans go.
+#[derive(Debug)]
+pub(super) enum Traces {
+    Otlp(Box<OtlpSpanExporter>),
+    Files(FileExporter),
+}
+
+impl SpanExporter for Traces {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        match self {
+            Traces::Otlp(exporter) => exporter.export(batch).await,
+            Traces::Files(exporter) => SpanExporter::export(exporter, batch).await,
+        }
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        match self {
+            Traces::Otlp(exporter) => exporter.shutdown_with_timeout(timeout),
+            Traces::Files(_) => Ok(()),
+        }
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        match self {
+            Traces::Otlp(exporter) => exporter.set_resource(resource),
+            Traces::Files(exporter) => exporter.set_resource(resource),
+        }
+    }
+}
+
+/// Where measurements go.
+#[derive(Debug)]
+pub(super) enum Metrics {
+    Otlp(Box<MetricExporter>),
+    Files(FileExporter),
+}
+
+impl PushMetricExporter for Metrics {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        match self {
+            Metrics::Otlp(exporter) => exporter.export(metrics).await,
+            Metrics::Files(exporter) => PushMetricExporter::export(exporter, metrics).await,
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        match self {
+            Metrics::Otlp(exporter) => exporter.force_flush(),
+            Metrics::Files(_) => Ok(()),
+        }
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        match self {
+            Metrics::Otlp(exporter) => exporter.shutdown_with_timeout(timeout),
+            Metrics::Files(_) => Ok(()),
+        }
+    }
+
+    fn temporality(&self) -> Temporality {
+        match self {
+            Metrics::Otlp(exporter) => exporter.temporality(),
+            Metrics::Files(exporter) => exporter.temporality(),
+        }
+    }
+}
+
+/// Starts Sentry.
+pub(super) fn sentry(sentry: &Sentry) -> sentry::ClientInitGuard {
+    let options = sentry::ClientOptions::new()
+        .dsn(&sentry.dsn)
+        .traces_sample_rate(sentry.traces_sample_rate)
+        .attach_stacktrace(true)
+        .add_integration(crate::sentry::Integration);
+    sentry::init(options)
+}

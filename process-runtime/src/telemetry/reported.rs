@@ -1,0 +1,55 @@
+//! What OpenTelemetry and its exporters say about themselves (an unreachable collector, a full queue, a variable
+//! that they cannot read), each thing once, in the toolkit's own report.
+
+use std::fmt::{self, Write as _};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::report;
+
+/// Reports warnings and errors of OpenTelemetry.
+pub(super) fn layer<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
+    Reported.with_filter(filter_fn(is_of_opentelemetry))
+}
+
+/// Whether this is an event that OpenTelemetry sends about itself.
+pub(super) fn is_of_opentelemetry(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event() && *metadata.level() <= Level::WARN && metadata.target().starts_with("opentelemetry")
+}
+
+struct Reported;
+
+impl<S: Subscriber> Layer<S> for Reported {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut text = String::new();
+        event.record(&mut Fields { text: &mut text });
+        report::once(format!("OpenTelemetry: {}{text}", event.metadata().name()));
+    }
+}
+
+/// Fields as `, name: value`; numbers change from time to time, and are left out so that each thing is said once.
+struct Fields<'t> {
+    text: &'t mut String,
+}
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() != "name" {
+            let _ = write!(self.text, ", {}: {value:?}", field.name());
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() != "name" {
+            let _ = write!(self.text, ", {}: {value}", field.name());
+        }
+    }
+
+    fn record_i64(&mut self, _: &Field, _: i64) {}
+
+    fn record_u64(&mut self, _: &Field, _: u64) {}
+}
