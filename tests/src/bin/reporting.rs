@@ -1,0 +1,90 @@
+//! A small service that sets its telemetry up in one call. What leaves it is judged from outside, in
+//! `tests/telemetry.rs`, since the set-up is that of a whole program.
+
+use std::error::Error;
+use std::fmt;
+
+use process_runtime::{critical_process, record, stage, telemetry};
+use tracing::{Instrument, info_span};
+
+#[derive(Debug)]
+enum OrderError {
+    Declined,
+    NoCard(String),
+}
+
+impl fmt::Display for OrderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OrderError::Declined => f.write_str("the card was declined"),
+            OrderError::NoCard(card) => write!(f, "there is no card {card}"),
+        }
+    }
+}
+
+impl Error for OrderError {}
+
+/// A run with a stage, and spans of a driver.
+#[critical_process(
+    id = "place_order",
+    version = "1.2.0",
+    sla = "2500ms",
+    criticality = critical,
+    context(customer_id, items = items, later(total)),
+    rejects(OrderError::Declined),
+)]
+async fn place_order(customer_id: &str, items: u64, card: &str) -> Result<u64, OrderError> {
+    let total = charge(items, card).await?;
+    record!(total = total);
+    Ok(total)
+}
+
+/// What is charged.
+#[stage(process = "place_order", id = "charge", sla = "700ms")]
+async fn charge(items: u64, card: &str) -> Result<u64, OrderError> {
+    query().await;
+    match card {
+        "declined" => Err(OrderError::Declined),
+        "canary-4929" => Err(OrderError::NoCard(card.to_owned())),
+        _ => Ok(items * 250),
+    }
+}
+
+/// What a database driver does.
+async fn query() {
+    async { tokio::task::yield_now().await }.instrument(info_span!(target: "driver", "query")).await;
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let directory = std::env::args().nth(1).expect("the directory of the files");
+    let telemetry = telemetry::Setup::new().service("reporting", "1.2.3").directory(directory).init();
+    telemetry.destinations().iter().for_each(|destination| println!("{destination}"));
+
+    // Made outside of every run, and ended inside of one.
+    let keep_alive = info_span!(target: "driver", "keep_alive");
+    // Made inside of one run, and first entered inside of another.
+    let late = place_order_with("c-1", |made| *made = Some(info_span!(target: "driver", "prefetch"))).await;
+    place_order_with("c-2", |_| {
+        drop(keep_alive);
+        if let Some(late) = late {
+            late.in_scope(|| ());
+        }
+    })
+    .await;
+    let _ = place_order("c-3", 3, "declined").await;
+    let _ = place_order("c-4", 4, "canary-4929").await;
+    tracing::info!("the day is over");
+}
+
+/// A run around a closure.
+#[critical_process(id = "around", version = "1.0.0", sla = "1s", context(customer_id))]
+async fn place_order_with(
+    customer_id: &str,
+    around: impl FnOnce(&mut Option<tracing::Span>),
+) -> Option<tracing::Span> {
+    let mut made = None;
+    around(&mut made);
+    let _ = place_order(customer_id, 2, "good").await;
+    made
+}

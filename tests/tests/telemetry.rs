@@ -1,0 +1,307 @@
+//! `telemetry::init` from outside: a program that calls it, and what arrives at collectors, at Sentry and in files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::routing::post;
+use mock_collector::{MockServer, Protocol};
+use serde_json::Value;
+use tokio::process::Command;
+use tokio::sync::mpsc;
+
+/// A directory of one test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Scratch {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("telemetry-{}-{number}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Scratch(path)
+    }
+
+    /// The lines of all files of a signal.
+    fn lines(&self, signal: &str) -> Vec<Value> {
+        let Ok(entries) = std::fs::read_dir(&self.0) else { return Vec::new() };
+        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.to_string_lossy().ends_with(&format!("-{signal}.otlp.jsonl")));
+        files.sort();
+        let texts = files.iter().map(|path| std::fs::read_to_string(path).unwrap());
+        texts
+            .flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>())
+            .collect()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs the program; whatever happens to its telemetry, it ends well and soon.
+async fn run(scratch: &Scratch, variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reporting"));
+    command.arg(&scratch.0).envs(variables.iter().copied()).kill_on_drop(true);
+    for (name, _) in std::env::vars() {
+        if name.starts_with("OTEL_") || name.starts_with("SENTRY_") || name == "RUST_LOG" {
+            command.env_remove(name);
+        }
+    }
+    command.envs(variables.iter().copied());
+    let started = Instant::now();
+    let output = command.output().await.expect("the program starts");
+    assert!(output.status.success(), "{output:?}");
+    assert!(started.elapsed() < Duration::from_secs(20), "it took {:?}", started.elapsed());
+    output
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The spans of OTLP-JSON requests.
+fn spans_in(requests: &[Value]) -> Vec<Value> {
+    let all = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+    let resources = requests.iter().flat_map(|request| all(request, "resourceSpans"));
+    let scopes = resources.flat_map(|resource| all(&resource, "scopeSpans"));
+    scopes.flat_map(|scope| all(&scope, "spans")).collect()
+}
+
+/// The attributes of a span or resource, as texts.
+fn attributes(of: &Value) -> BTreeMap<String, String> {
+    let pairs = of["attributes"].as_array().into_iter().flatten();
+    let text = |value: &Value| {
+        let value = value.as_object().and_then(|kinds| kinds.values().next()).cloned().unwrap_or_default();
+        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    };
+    pairs.map(|pair| (pair["key"].as_str().unwrap().to_owned(), text(&pair["value"]))).collect()
+}
+
+fn named<'s>(spans: &'s [Value], name: &str) -> Vec<&'s Value> {
+    spans.iter().filter(|span| span["name"] == name).collect()
+}
+
+/// The one span of this name whose run was for this customer.
+fn of<'s>(spans: &'s [Value], name: &str, customer: &str) -> &'s Value {
+    let is_theirs = |span: &&&Value| attributes(span).get("customer_id").is_some_and(|id| id == customer);
+    let found: Vec<_> = named(spans, name).into_iter().filter(|span| is_theirs(&span)).collect();
+    assert_eq!(found.len(), 1, "{name} of {customer} among {spans:#?}");
+    found[0]
+}
+
+/// What DESIGN.md promises of the spans of this program, wherever they arrive.
+fn judge_spans(spans: &[Value]) {
+    let run = of(spans, "place_order", "c-1");
+    let says = attributes(run);
+    let expected = [
+        ("critical_process.id", "place_order"),
+        ("critical_process.version", "1.2.0"),
+        ("critical_process.criticality", "critical"),
+        ("critical_process.outcome", "success"),
+        ("critical_process.late", "false"),
+        ("code.function.name", "reporting::place_order"),
+        ("items", "2"),
+        ("total", "500"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(says.get(name).map(String::as_str), Some(value), "{name} in {says:?}");
+    }
+    assert!(says["code.file.path"].ends_with("reporting.rs"), "{says:?}");
+    assert!(says.contains_key("code.line.number"), "{says:?}");
+    assert_eq!(run["parentSpanId"], of(spans, "around", "c-1")["spanId"]);
+
+    let stage = of(spans, "place_order.charge", "c-1");
+    assert_eq!(stage["parentSpanId"], run["spanId"]);
+    assert_eq!(attributes(stage)["critical_process.stage"], "charge");
+    let query = of(spans, "query", "c-1");
+    assert_eq!((&query["parentSpanId"], &query["traceId"]), (&stage["spanId"], &run["traceId"]));
+
+    let rejected = of(spans, "place_order", "c-3");
+    assert_eq!(attributes(rejected)["critical_process.outcome"], "rejected");
+    assert_ne!(rejected["status"]["code"], 2);
+    let failed = of(spans, "place_order", "c-4");
+    assert_eq!(attributes(failed)["error.type"], "reporting::OrderError");
+    assert_eq!(failed["status"]["code"], 2);
+
+    // Made in the first customer's run, and ended in the second's.
+    of(spans, "prefetch", "c-1");
+    assert_eq!(named(spans, "prefetch").len(), 1);
+    let keep_alive = named(spans, "keep_alive");
+    assert_eq!(keep_alive.len(), 1);
+    assert!(!attributes(keep_alive[0]).contains_key("customer_id"), "{:?}", keep_alive[0]);
+}
+
+fn nothing_secret(bytes: &str) {
+    assert!(!bytes.contains("canary-4929"), "an argument that is not named, or error text, left the program");
+}
+
+#[tokio::test]
+async fn with_nothing_configured_there_are_files_and_lines() {
+    let scratch = Scratch::new();
+    let output = run(&scratch, &[]).await;
+    let traces = scratch.lines("traces");
+    judge_spans(&spans_in(&traces));
+    let resource = attributes(&traces[0]["resourceSpans"][0]["resource"]);
+    assert_eq!((&*resource["service.name"], &*resource["service.version"]), ("reporting", "1.2.3"));
+    let metrics = scratch.lines("metrics");
+    let instruments = metrics.iter().map(Value::to_string).collect::<String>();
+    for name in ["critical_process.duration", "critical_process.runs", "critical_process.sla.utilization"] {
+        assert!(instruments.contains(&format!("\"{name}\"")), "{name} in {instruments}");
+    }
+    nothing_secret(&(instruments + &traces.iter().map(Value::to_string).collect::<String>()));
+
+    let (log, lines) = (text(&output.stdout), text(&output.stderr));
+    assert!(log.contains("traces: OTLP-JSON files in") && log.contains("the day is over"), "{log}");
+    assert!(lines.contains("place_order.charge: success"), "{lines}");
+    assert!(lines.contains("place_order: rejected after") && lines.contains("customer_id=c-3"), "{lines}");
+    assert!(lines.contains("there is no card canary-4929"), "error text goes to the local console: {lines}");
+}
+
+async fn arrives_over(protocol: Protocol, name: &str) {
+    let server = MockServer::builder().protocol(protocol).port(0).start().await.expect("a port is free");
+    let scratch = Scratch::new();
+    let endpoint = format!("http://{}", server.addr());
+    let output =
+        run(&scratch, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", name)])
+            .await;
+    assert!(!scratch.0.exists(), "no files where an exporter is configured: {output:?}");
+    let (spans, instruments, resource) = server
+        .with_collector(|collector| {
+            let spans: Vec<_> =
+                collector.spans().iter().map(|span| serde_json::to_value(span.span()).unwrap()).collect();
+            let metrics: Vec<_> = collector
+                .metrics()
+                .iter()
+                .map(|one| (one.metric().name.clone(), one.metric().unit.clone()))
+                .collect();
+            let resource = serde_json::json!({ "attributes": collector.spans()[0].resource_attrs() });
+            (spans, metrics, resource)
+        })
+        .await;
+    judge_spans(&spans);
+    assert_eq!(attributes(&resource)["service.name"], "reporting");
+    let unit =
+        |name: &str| instruments.iter().find(|(known, _)| known == name).map(|(_, unit)| unit.as_str());
+    assert_eq!(unit("critical_process.duration"), Some("s"), "{instruments:?}");
+    assert_eq!(unit("critical_process.sla.utilization"), Some("1"), "{instruments:?}");
+    assert_eq!(unit("critical_process.runs"), Some("{run}"), "{instruments:?}");
+    nothing_secret(&spans.iter().map(Value::to_string).collect::<String>());
+}
+
+#[tokio::test]
+async fn it_arrives_over_http() {
+    arrives_over(Protocol::HttpBinary, "http/protobuf").await;
+}
+
+#[tokio::test]
+async fn it_arrives_over_http_as_json() {
+    arrives_over(Protocol::HttpJson, "http/json").await;
+}
+
+#[tokio::test]
+async fn it_arrives_over_grpc() {
+    arrives_over(Protocol::Grpc, "grpc").await;
+}
+
+#[tokio::test]
+async fn a_collector_that_cannot_be_reached_is_told_once() {
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for protocol in ["http/protobuf", "grpc"] {
+        let scratch = Scratch::new();
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let output = run(
+            &scratch,
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)],
+        )
+        .await;
+        let lines = text(&output.stderr);
+        assert!(lines.contains("not all telemetry could be sent"), "{protocol}: {lines}");
+        let told: Vec<_> = lines.lines().filter(|line| line.contains("OpenTelemetry")).collect();
+        assert!(!told.is_empty(), "{protocol}: {lines}");
+        let mut once = told.clone();
+        once.dedup();
+        assert_eq!(told, once, "{protocol}");
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_is_told_once() {
+    let output = run(&Scratch(PathBuf::from("/dev/null/telemetry")), &[]).await;
+    let lines = text(&output.stderr);
+    assert_eq!(lines.matches("traces cannot be written to /dev/null/telemetry").count(), 1, "{lines}");
+}
+
+#[tokio::test]
+async fn a_wrong_variable_is_told_and_the_rest_works() {
+    let scratch = Scratch::new();
+    let output = run(
+        &scratch,
+        &[
+            ("OTEL_TRACES_EXPORTER", "zipkin"),
+            ("SENTRY_DSN", "not a dsn"),
+            ("RUST_LOG", "==="),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
+        ],
+    )
+    .await;
+    let lines = text(&output.stderr);
+    for wrong in ["OTEL_TRACES_EXPORTER is `zipkin`", "SENTRY_DSN cannot be read", "RUST_LOG cannot be read"]
+    {
+        assert_eq!(lines.matches(wrong).count(), 1, "{wrong} in {lines}");
+    }
+    judge_spans(&spans_in(&scratch.lines("traces")));
+}
+
+#[tokio::test]
+async fn a_disabled_sdk_sends_nothing() {
+    let scratch = Scratch::new();
+    run(&scratch, &[("OTEL_SDK_DISABLED", "true")]).await;
+    assert!(!scratch.0.exists());
+}
+
+#[tokio::test]
+async fn sentry_hears_of_the_failure_alone() {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let ingest = Router::new().route(
+        "/api/{project}/envelope/",
+        post(move |body: axum::body::Bytes| {
+            sender.send(text(&body)).unwrap();
+            async { "{}" }
+        }),
+    );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dsn = format!("http://public@{}/1", listener.local_addr().unwrap());
+    tokio::spawn(async { axum::serve(listener, ingest).await });
+    let scratch = Scratch::new();
+    let output = run(&scratch, &[("SENTRY_DSN", &dsn), ("SENTRY_ENVIRONMENT", "staging")]).await;
+
+    receiver.close();
+    let mut events = Vec::new();
+    while let Some(envelope) = receiver.recv().await {
+        let mut lines = envelope.lines();
+        while let Some(line) = lines.next() {
+            if line.contains("\"type\":\"event\"") {
+                events.push(serde_json::from_str::<Value>(lines.next().unwrap()).unwrap());
+            }
+        }
+    }
+    assert_eq!(events.len(), 1, "{events:#?}");
+    let event = &events[0];
+    assert_eq!(event["tags"]["process_id"], "place_order");
+    assert_eq!(event["tags"]["customer_id"], "c-4");
+    assert_eq!(event["environment"], "staging");
+    assert_eq!(event["exception"]["values"][0]["value"], "there is no card canary-4929");
+    let failed = spans_in(&scratch.lines("traces"));
+    assert_eq!(event["contexts"]["trace"]["trace_id"], of(&failed, "place_order", "c-4")["traceId"]);
+    let lines = text(&output.stderr);
+    assert!(!lines.contains("canary-4929"), "with a Sentry client error text stays there: {lines}");
+    assert!(lines.contains("place_order: failure after"), "{lines}");
+}
