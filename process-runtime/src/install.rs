@@ -37,6 +37,8 @@ pub struct Install {
     #[cfg(feature = "metrics")]
     meter_provider: Option<Box<dyn opentelemetry::metrics::MeterProvider>>,
     sinks: Vec<Arc<dyn Sink>>,
+    /// Whether it is no surprise that no Sentry client is bound.
+    without_sentry: bool,
 }
 
 impl std::fmt::Debug for Install {
@@ -80,6 +82,13 @@ impl Install {
         self
     }
 
+    /// The environment says that there is to be no Sentry.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn without_sentry(mut self) -> Install {
+        self.without_sentry = true;
+        self
+    }
+
     /// States which processes the program must have been linked with ([`registry::expect`]); one that is
     /// missing is in the report.
     pub fn expect<I>(self, ids: I) -> Install
@@ -110,7 +119,7 @@ impl Install {
         }
         watchdog::start();
         registry::validate().iter().for_each(|finding| report::once(finding.to_string()));
-        sinks_that_go_nowhere().for_each(report::once);
+        sinks_that_go_nowhere(self.without_sentry).for_each(report::once);
         Installation { _private: () }
     }
 }
@@ -140,7 +149,7 @@ impl Installation {
 }
 
 /// What the run of a process would be told to, and is not.
-fn sinks_that_go_nowhere() -> impl Iterator<Item = String> {
+fn sinks_that_go_nowhere(without_sentry: bool) -> impl Iterator<Item = String> {
     #[cfg(feature = "tracing")]
     let tracing = crate::observe::span::problem();
     #[cfg(not(feature = "tracing"))]
@@ -148,6 +157,6 @@ fn sinks_that_go_nowhere() -> impl Iterator<Item = String> {
     #[cfg(feature = "sentry")]
     let sentry = crate::observe::sentry::problem();
     #[cfg(not(feature = "sentry"))]
-    let sentry = None;
-    [tracing, sentry].into_iter().flatten()
+    let sentry = None::<String>;
+    [tracing, sentry.filter(|_| !without_sentry)].into_iter().flatten()
 }

@@ -166,6 +166,9 @@ impl Setup {
         if environment.traces == Destination::Files {
             install = install.sink(console::Runs { failures_too: sentry.is_some() });
         }
+        if environment.sentry.is_none() {
+            install = install.without_sentry();
+        }
         let installation = install.start();
         Telemetry { installation, traces, metrics, sentry, exporters: Some(exporters), destinations }
     }
@@ -218,7 +221,6 @@ impl Telemetry {
 
     /// Sends what waits, for at most this long. Whether all of it was sent.
     pub fn flush(&self, most: Duration) -> bool {
-        #[cfg(feature = "metrics")]
         crate::observe::metrics::drain();
         let (traces, metrics) = (self.traces.clone(), self.metrics.clone());
         let deadline = Instant::now() + most;

@@ -201,9 +201,13 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
         .build();
 }
 
+/// Spans that `telemetry` handed to an exporter which failed.
+pub(crate) static LOST_SPANS: AtomicU64 = AtomicU64::new(0);
+
 /// What could not be delivered, by reason.
-pub(crate) fn dropped() -> [(&'static str, u64); 3] {
+pub(crate) fn dropped() -> [(&'static str, u64); 4] {
     [
+        ("span", LOST_SPANS.load(Ordering::Relaxed)),
         ("sample", BUFFERS.iter().map(|buffer| buffer.dropped.load(Ordering::Relaxed)).sum()),
         ("untracked", Core::global().untracked()),
         ("line", crate::report::lost()),

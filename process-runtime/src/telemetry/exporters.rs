@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use opentelemetry_otlp::{MetricExporter, SpanExporter as OtlpSpanExporter, WithHttpConfig as _};
@@ -16,6 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::environment::{Destination, Sentry};
 use super::files::{Directory, FileExporter};
 use super::http;
+use crate::observe::metrics::LOST_SPANS;
 use crate::report;
 
 /// What exporters share.
@@ -137,10 +139,15 @@ pub(super) enum Traces {
 
 impl SpanExporter for Traces {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        match self {
+        let spans = batch.len() as u64;
+        let sent = match self {
             Traces::Otlp(exporter) => exporter.export(batch).await,
             Traces::Files(exporter) => SpanExporter::export(exporter, batch).await,
+        };
+        if sent.is_err() {
+            LOST_SPANS.fetch_add(spans, Ordering::Relaxed);
         }
+        sent
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {

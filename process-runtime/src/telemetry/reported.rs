@@ -13,18 +13,23 @@ use crate::report;
 
 /// Reports warnings and errors of OpenTelemetry.
 pub(super) fn layer<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
-    Reported.with_filter(filter_fn(is_of_opentelemetry))
+    Reported
+        .with_filter(filter_fn(|metadata| is_of_opentelemetry(metadata) && *metadata.level() <= Level::WARN))
 }
 
 /// Whether this is an event that OpenTelemetry sends about itself.
 pub(super) fn is_of_opentelemetry(metadata: &Metadata<'_>) -> bool {
-    metadata.is_event() && *metadata.level() <= Level::WARN && metadata.target().starts_with("opentelemetry")
+    metadata.is_event() && metadata.target().starts_with("opentelemetry")
 }
 
 struct Reported;
 
 impl<S: Subscriber> Layer<S> for Reported {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        // What failed stands in another event, with its reason.
+        if event.metadata().name() == "Export.Failed.Exhausted" {
+            return;
+        }
         let mut text = String::new();
         event.record(&mut Fields { text: &mut text });
         report::once(format!("OpenTelemetry: {}{text}", event.metadata().name()));
