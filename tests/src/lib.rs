@@ -1,6 +1,7 @@
 //! What the integration tests share: places that keep what runs told them, each as a user would see it.
 
 pub mod capture;
+pub mod collector;
 pub mod events;
 pub mod isolated;
 pub mod readings;

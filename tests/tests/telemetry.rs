@@ -1,6 +1,7 @@
 //! `telemetry::init` from outside: a program that calls it, and what arrives at collectors, at Sentry and in files.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::post;
-use mock_collector::{MockServer, Protocol};
+use process_tests::collector::Collector;
 use serde_json::Value;
 use tokio::process::Command;
 use tokio::sync::mpsc;
@@ -138,6 +139,35 @@ fn judge_spans(spans: &[Value]) {
     assert!(!attributes(keep_alive[0]).contains_key("customer_id"), "{:?}", keep_alive[0]);
 }
 
+/// Every instrument has its unit, and every SLA is a boundary.
+fn judge_metrics(requests: &[Value]) {
+    let all = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+    let resources = requests.iter().flat_map(|request| all(request, "resourceMetrics"));
+    let scopes = resources.flat_map(|resource| all(&resource, "scopeMetrics"));
+    let metrics: Vec<_> = scopes.flat_map(|scope| all(&scope, "metrics")).collect();
+    let units = [
+        ("critical_process.duration", "s"),
+        ("critical_process.sla.utilization", "1"),
+        ("critical_process.stage.duration", "s"),
+        ("critical_process.started", "{run}"),
+        ("critical_process.runs", "{run}"),
+        ("critical_process.active", "{run}"),
+        ("critical_process.overdue", "{run}"),
+    ];
+    let bounds = |name: &str| {
+        let metric = metrics.iter().rfind(|metric| metric["name"] == name).unwrap();
+        let bounds = metric["histogram"]["dataPoints"][0]["explicitBounds"].as_array().unwrap();
+        bounds.iter().map(|bound| bound.as_f64().unwrap()).collect::<Vec<_>>()
+    };
+    for (name, unit) in units {
+        let metric = metrics.iter().find(|metric| metric["name"] == name);
+        assert_eq!(metric.map(|metric| &metric["unit"]), Some(&Value::from(unit)), "{name} in {metrics:#?}");
+    }
+    assert!(bounds("critical_process.duration").contains(&2.5));
+    assert!(bounds("critical_process.stage.duration").contains(&0.7));
+    assert!(bounds("critical_process.sla.utilization").contains(&1.0));
+}
+
 fn nothing_secret(bytes: &str) {
     assert!(!bytes.contains("canary-4929"), "an argument that is not named, or error text, left the program");
 }
@@ -151,11 +181,8 @@ async fn with_nothing_configured_there_are_files_and_lines() {
     let resource = attributes(&traces[0]["resourceSpans"][0]["resource"]);
     assert_eq!((&*resource["service.name"], &*resource["service.version"]), ("reporting", "1.2.3"));
     let metrics = scratch.lines("metrics");
-    let instruments = metrics.iter().map(Value::to_string).collect::<String>();
-    for name in ["critical_process.duration", "critical_process.runs", "critical_process.sla.utilization"] {
-        assert!(instruments.contains(&format!("\"{name}\"")), "{name} in {instruments}");
-    }
-    nothing_secret(&(instruments + &traces.iter().map(Value::to_string).collect::<String>()));
+    judge_metrics(&metrics);
+    nothing_secret(&traces.iter().chain(&metrics).map(Value::to_string).collect::<String>());
 
     let (log, lines) = (text(&output.stdout), text(&output.stderr));
     assert!(log.contains("traces: OTLP-JSON files in") && log.contains("the day is over"), "{log}");
@@ -164,50 +191,38 @@ async fn with_nothing_configured_there_are_files_and_lines() {
     assert!(lines.contains("there is no card canary-4929"), "error text goes to the local console: {lines}");
 }
 
-async fn arrives_over(protocol: Protocol, name: &str) {
-    let server = MockServer::builder().protocol(protocol).port(0).start().await.expect("a port is free");
+async fn arrives(collector: Collector, place: SocketAddr, protocol: &str) {
     let scratch = Scratch::new();
-    let endpoint = format!("http://{}", server.addr());
-    let output =
-        run(&scratch, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", name)])
-            .await;
+    let endpoint = format!("http://{place}");
+    let output = run(
+        &scratch,
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)],
+    )
+    .await;
     assert!(!scratch.0.exists(), "no files where an exporter is configured: {output:?}");
-    let (spans, instruments, resource) = server
-        .with_collector(|collector| {
-            let spans: Vec<_> =
-                collector.spans().iter().map(|span| serde_json::to_value(span.span()).unwrap()).collect();
-            let metrics: Vec<_> = collector
-                .metrics()
-                .iter()
-                .map(|one| (one.metric().name.clone(), one.metric().unit.clone()))
-                .collect();
-            let resource = serde_json::json!({ "attributes": collector.spans()[0].resource_attrs() });
-            (spans, metrics, resource)
-        })
-        .await;
-    judge_spans(&spans);
-    assert_eq!(attributes(&resource)["service.name"], "reporting");
-    let unit =
-        |name: &str| instruments.iter().find(|(known, _)| known == name).map(|(_, unit)| unit.as_str());
-    assert_eq!(unit("critical_process.duration"), Some("s"), "{instruments:?}");
-    assert_eq!(unit("critical_process.sla.utilization"), Some("1"), "{instruments:?}");
-    assert_eq!(unit("critical_process.runs"), Some("{run}"), "{instruments:?}");
-    nothing_secret(&spans.iter().map(Value::to_string).collect::<String>());
+    let (traces, metrics) = (collector.traces(), collector.metrics());
+    judge_spans(&spans_in(&traces));
+    assert_eq!(attributes(&traces[0]["resourceSpans"][0]["resource"])["service.name"], "reporting");
+    judge_metrics(&metrics);
+    nothing_secret(&traces.iter().chain(&metrics).map(Value::to_string).collect::<String>());
 }
 
 #[tokio::test]
 async fn it_arrives_over_http() {
-    arrives_over(Protocol::HttpBinary, "http/protobuf").await;
+    let (collector, place) = Collector::over_http().await;
+    arrives(collector, place, "http/protobuf").await;
 }
 
 #[tokio::test]
 async fn it_arrives_over_http_as_json() {
-    arrives_over(Protocol::HttpJson, "http/json").await;
+    let (collector, place) = Collector::over_http().await;
+    arrives(collector, place, "http/json").await;
 }
 
 #[tokio::test]
 async fn it_arrives_over_grpc() {
-    arrives_over(Protocol::Grpc, "grpc").await;
+    let (collector, place) = Collector::over_grpc().await;
+    arrives(collector, place, "grpc").await;
 }
 
 #[tokio::test]

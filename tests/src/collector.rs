@@ -1,0 +1,122 @@
+//! A collector that keeps what it is sent, as OTLP-JSON requests: over HTTP in both encodings, and over gRPC.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use prost::Message;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+
+/// What arrived.
+#[derive(Clone, Debug, Default)]
+pub struct Collector {
+    traces: Arc<Mutex<Vec<Value>>>,
+    metrics: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Collector {
+    /// Listens on a free port for OTLP over HTTP.
+    pub async fn over_http() -> (Collector, SocketAddr) {
+        let (collector, listener) = Collector::listen().await;
+        let place = listener.local_addr().expect("it listens");
+        let (traces, metrics) = (Arc::clone(&collector.traces), Arc::clone(&collector.metrics));
+        let router = Router::new()
+            .route(
+                "/v1/traces",
+                post(async move |headers, body| keep::<ExportTraceServiceRequest>(&traces, &headers, &body)),
+            )
+            .route(
+                "/v1/metrics",
+                post(async move |headers, body| {
+                    keep::<ExportMetricsServiceRequest>(&metrics, &headers, &body)
+                }),
+            );
+        tokio::spawn(async { axum::serve(listener, router).await });
+        (collector, place)
+    }
+
+    /// Listens on a free port for OTLP over gRPC.
+    pub async fn over_grpc() -> (Collector, SocketAddr) {
+        let (collector, listener) = Collector::listen().await;
+        let place = listener.local_addr().expect("it listens");
+        let server = Server::builder()
+            .add_service(TraceServiceServer::new(collector.clone()))
+            .add_service(MetricsServiceServer::new(collector.clone()));
+        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+        (collector, place)
+    }
+
+    async fn listen() -> (Collector, TcpListener) {
+        (Collector::default(), TcpListener::bind("127.0.0.1:0").await.expect("a port is free"))
+    }
+
+    /// The requests with spans.
+    pub fn traces(&self) -> Vec<Value> {
+        self.traces.lock().expect("no test panics in here").clone()
+    }
+
+    /// The requests with measurements.
+    pub fn metrics(&self) -> Vec<Value> {
+        self.metrics.lock().expect("no test panics in here").clone()
+    }
+}
+
+fn keep<R: Message + Default + Serialize + DeserializeOwned>(
+    kept: &Mutex<Vec<Value>>,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> StatusCode {
+    let is_json = headers.get("content-type").is_some_and(|kind| kind == "application/json");
+    let request = if is_json { serde_json::from_slice(body).ok() } else { R::decode(&**body).ok() };
+    let Some(request) = request else { return StatusCode::BAD_REQUEST };
+    push(kept, &request);
+    StatusCode::OK
+}
+
+fn push(kept: &Mutex<Vec<Value>>, request: &impl Serialize) {
+    let request = serde_json::to_value(request).expect("a request is JSON");
+    kept.lock().expect("no test panics in here").push(request);
+}
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        push(&self.traces, request.get_ref());
+        Ok(Response::new(Default::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        push(&self.metrics, request.get_ref());
+        Ok(Response::new(Default::default()))
+    }
+}
