@@ -126,9 +126,17 @@ fn common(args: &Args, function: &Function, errors: &Errors) -> Option<Common> {
         error_type: written(&args.error_type),
         error_text: error_text?,
         depends_on,
-        signature: text(&function.written),
+        signature: signature(function),
         ..Common::default()
     })
+}
+
+/// The signature as it is written, which saves printing it; but not what a macro left empty in it.
+fn signature(function: &Function) -> String {
+    let generics = &function.signature.generics;
+    let is_empty = generics.lt_token.is_some() && generics.params.is_empty()
+        || generics.where_clause.as_ref().is_some_and(|clause| clause.predicates.is_empty());
+    if is_empty { text(&function.signature) } else { text(&function.written) }
 }
 
 fn context_key(entry: &Entry) -> ContextKey {

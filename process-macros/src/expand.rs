@@ -16,6 +16,7 @@ pub(crate) use self::capture::value;
 
 use crate::function::Function;
 use crate::model::Model;
+use crate::words;
 
 /// The span of everything that the user did not write: its local names are invisible to the body, and
 /// the body's to them.
@@ -39,16 +40,17 @@ pub(crate) fn expand(function: &Function, model: &Model) -> TokenStream {
         quote_spanned!(path.span()=> use #path as #name;)
     });
     let record = record::items(function, model);
-    let later = later(model);
+    let later = later(function, model);
     let kind = run::kind(model);
     let start = capture::start(model);
     let run = run::wrap(function, model);
     function.print(quote_spanned!(ours()=> #import #record #later #kind #start #run))
 }
 
-/// The keys for `record!`.
-fn later(model: &Model) -> TokenStream {
-    if model.later.is_empty() {
+/// The keys for `record!`. A body that says it has its own, even if they are none: a key of a function around
+/// this one is not this one's.
+fn later(function: &Function, model: &Model) -> TokenStream {
+    if model.later.is_empty() && words::find(&function.body, "record").is_none() {
         return TokenStream::new();
     }
     record::later_keys(&model.later, &model.runtime)

@@ -117,6 +117,23 @@ fn accepts(key: TokenStream) -> bool {
     mistakes(quote!(#complete, #key)) == 0
 }
 
+#[test]
+fn what_a_macro_leaves_empty_is_no_part_of_a_definition() {
+    let definition = |item| {
+        let tokens = process(quote!(id = "an_id", version = "1.0.0", sla = "1s"), item).to_string();
+        let start = tokens.find("signature").expect("a record");
+        tokens[start..].split("version").next().map(str::to_owned)
+    };
+    assert_eq!(
+        definition(quote!(
+            fn f(a: u8) {}
+        )),
+        definition(quote!(
+            fn f(a: u8) {}
+        ))
+    );
+}
+
 /// Texts of which many are right, and most of the others nearly so.
 fn nearly(right: &'static str) -> impl Strategy<Value = String> {
     prop_oneof![3 => right, 2 => ".{0,8}", 1 => ("[ -~]{0,3}", right).prop_map(|(a, b)| a + &b)]

@@ -121,6 +121,7 @@ impl Record {
         let mut text = Text(self.definition_text());
         text.field("handler", handler);
         text.field("file", file);
+        // `site!` of the runtime writes this tail for a compiled program.
         text.field("line", &line.to_string());
         text.0
     }

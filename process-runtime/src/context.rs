@@ -216,12 +216,10 @@ impl Values {
     }
 
     fn of(values: Taken) -> Values {
-        let Some(mut spare) = SPARE.try_with(Cell::take).ok().flatten() else {
-            return Values(Some(Arc::new(values)));
-        };
-        match Arc::get_mut(&mut spare) {
-            Some(room) => *room = values,
-            None => return Values(Some(Arc::new(values))),
+        let mut spare = SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default();
+        // Only `let_go` put it there, when it was nobody else's.
+        if let Some(room) = Arc::get_mut(&mut spare) {
+            *room = values;
         }
         Values(Some(spare))
     }

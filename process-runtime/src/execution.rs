@@ -117,11 +117,14 @@ impl Run {
         wanted: Wanted,
         take: Option<&mut dyn FnMut(&mut Capture)>,
     ) {
-        let inherited = observed::inherited(outer);
+        // What an expression records on the run around it is inherited: first the own, then the others.
         let values = match (self.values.take(), take) {
-            (Some(values), _) => inherited.with(*values),
-            (None, Some(take)) => inherited.with(Capture::of(unit, take)),
-            (None, None) => inherited,
+            (Some(own), _) => observed::inherited(outer).with(*own),
+            (None, Some(take)) => {
+                let own = Capture::of(unit, take);
+                observed::inherited(outer).with(own)
+            }
+            (None, None) => observed::inherited(outer),
         };
         self.observed = Some(Observed::run(unit, outer, domain, values, wanted));
     }

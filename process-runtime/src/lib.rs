@@ -174,6 +174,8 @@ pub mod observe;
 mod observed;
 #[doc(hidden)]
 pub mod probe;
+#[cfg(all(feature = "axum", feature = "metrics", feature = "tracing"))]
+pub mod propagation;
 mod record;
 pub mod registry;
 mod report;

@@ -61,7 +61,7 @@ impl Observed {
         #[cfg(not(feature = "sentry"))]
         let _ = (has_span, wanted);
         let mut observed = room();
-        // Field by field: to move a run as a whole costs more than to make it.
+        // Field by field: to move a run as a whole costs more than to make it. It is nobody else's, so this holds.
         if let Some(room) = Arc::get_mut(&mut observed) {
             room.id = next_id();
             room.unit = Some(unit);

@@ -6,8 +6,7 @@
 /// run is around it.
 ///
 /// The value may be a number, a truth, a text or anything with `Display`; `%` asks for `Display` and `?` for
-/// `Debug`. It is evaluated only where some sink wants it. An undeclared name does not compile, and where nothing is
-/// declared the compiler knows no `KeysDeclaredWithLater`.
+/// `Debug`. It is evaluated only where some sink wants it. An undeclared name does not compile.
 ///
 /// ```
 /// use process_runtime::{critical_process, record};

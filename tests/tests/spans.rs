@@ -223,6 +223,28 @@ async fn stages_and_inner_processes_are_children_and_inherit_the_context() {
     assert_eq!(capture.only("settle").field("critical_process.stage"), None);
 }
 
+#[critical_process(id = "counted", version = "1.0.0", sla = "1s", context(answer = count()))]
+fn counted(count: impl Fn() -> u64) {
+    let _ = &count;
+}
+
+#[critical_process(id = "counting", version = "1.0.0", sla = "1s", context(later(counts)))]
+fn counting() {
+    counted(|| {
+        record!(counts = 7);
+        5
+    });
+}
+
+#[test]
+fn what_an_expression_records_on_the_run_around_it_is_inherited() {
+    let (capture, _guard) = Capture::installed();
+    counting();
+    let inner = capture.only("counted");
+    assert_eq!((inner.field("answer"), inner.field("counts")), (Some("5"), Some("7")));
+    assert_eq!(capture.only("counting").field("counts"), Some("7"));
+}
+
 #[test]
 fn a_shared_stage_is_named_by_the_run_around_it() {
     let (capture, _guard) = Capture::installed();

@@ -156,10 +156,13 @@ impl SpanSite {
 
     fn with_room<const ROOM: usize>(&self, values: &Values, f: impl FnOnce(&ValueSet<'_>)) {
         let says = self.says.iter().enumerate().map(|(at, text)| (at, text as &dyn Recorded));
-        let places = self.context..;
-        let context = places.zip(values.iter());
-        let context =
-            context.filter_map(|(guess, (name, value))| Some((self.place(name, guess)?, as_recorded(value))));
+        // Values are taken in the order of their fields, so the next is mostly after the last.
+        let mut next = self.context;
+        let context = values.iter().filter_map(|(name, value)| {
+            let place = self.place(name, next)?;
+            next = place + 1;
+            Some((place, as_recorded(value)))
+        });
         let mut all: [(&Field, Option<&dyn Recorded>); ROOM] = [(&self.fields[0], None); ROOM];
         let mut room = all.iter_mut();
         says.chain(context).for_each(|(place, value)| {
@@ -170,7 +173,7 @@ impl SpanSite {
         f(&self.metadata.fields().value_set(&all));
     }
 
-    /// Where a context name stands among the fields: mostly at `guess`, since values are taken in their order.
+    /// Where a context name stands among the fields: mostly at `guess`.
     fn place(&self, name: &str, guess: usize) -> Option<usize> {
         if self.fields.get(guess).is_some_and(|known| known.name() == name) {
             return Some(guess);
