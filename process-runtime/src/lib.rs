@@ -184,6 +184,8 @@ pub mod stats;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "telemetry")]
+pub mod timeline;
 mod unit;
 mod watchdog;
 mod windows;
