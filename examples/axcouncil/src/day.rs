@@ -114,7 +114,7 @@ impl Day {
     async fn hang(&mut self, umbra: Client) -> Result<JoinHandle<Result<Reply>>> {
         let before = Counts::now()?;
         umbra.models(json!({ "mode": "hang", "path": "/v1/answer", "model": "hypnos" })).await?;
-        let request = async move { umbra.deliberate("Which route is the safest in winter?").await };
+        let request = async move { umbra.deliberate("Which route is the safest in winter?", Some(3)).await };
         let hung = tokio::spawn(request);
         until("the deliberation to hang", || stages_in_flight("stage1").len() == 1).await?;
         let step = "A deliberation begins; model hypnos hangs";
@@ -137,7 +137,7 @@ impl Day {
         let removal = client.delete("/departments/2");
         self.answered("A department is deleted, with its roles", removal, 200, [succeeded(DELETE, 1)])
             .await?;
-        let deliberation = client.deliberate("Should we open an office in Lisbon?");
+        let deliberation = client.deliberate("Should we open an office in Lisbon?", Some(1));
         let council = [CONTEXT, STAGE1, STAGE2, STAGE3, COUNCIL].map(|id| succeeded(id, 1));
         self.answered("The council deliberates", deliberation, 200, council).await?;
         Ok(())
@@ -147,7 +147,7 @@ impl Day {
     async fn trouble(&mut self) -> Result<()> {
         let client = self.client.clone();
         client.models(json!({ "mode": "hang", "path": "/v1/synthesize" })).await?;
-        let deliberation = client.deliberate("Should we lease the robots?");
+        let deliberation = client.deliberate("Should we lease the robots?", None);
         let fallback = [
             succeeded(CONTEXT, 1),
             succeeded(STAGE1, 1),
@@ -159,7 +159,7 @@ impl Day {
             .await?;
         client.models(json!({ "mode": "ok", "path": "/v1/synthesize" })).await?;
 
-        let empty = client.deliberate("  ");
+        let empty = client.deliberate("  ", None);
         self.answered("An empty question", empty, 422, [rejected(COUNCIL, 1)]).await?;
         let login = client.login(ACME_USER, "incorrect horse");
         self.answered("A wrong password", login, 401, [rejected(AUTHENTICATION, 1)]).await?;
@@ -179,7 +179,7 @@ impl Day {
         client.models(json!({ "mode": "hang", "path": "/v1/answer", "model": "zephyr" })).await?;
         let before = Counts::now()?;
         let asking = client.clone();
-        let request = tokio::spawn(async move { asking.deliberate("Never mind?").await });
+        let request = tokio::spawn(async move { asking.deliberate("Never mind?", None).await });
         until("the second deliberation to hang", || stages_in_flight("stage1").len() == 2).await?;
         request.abort();
         let left = [succeeded(CONTEXT, 1), cancelled(STAGE1, 1), cancelled(COUNCIL, 1)];

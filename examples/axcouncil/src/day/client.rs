@@ -39,8 +39,8 @@ impl Client {
         self.post("/login", &json!({ "email": email, "password": password })).await
     }
 
-    pub(super) async fn deliberate(&self, question: &str) -> Result<Reply> {
-        self.post("/deliberations", &json!({ "question": question, "department_id": null })).await
+    pub(super) async fn deliberate(&self, question: &str, department: Option<i64>) -> Result<Reply> {
+        self.post("/deliberations", &json!({ "question": question, "department_id": department })).await
     }
 
     pub(super) async fn subscribe(&self) -> Result<Reply> {

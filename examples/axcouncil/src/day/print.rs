@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use process_runtime::Outcome;
 use process_runtime::registry::{self, Finding};
 use process_runtime::stats::Stats;
 use process_runtime::telemetry::Telemetry;
-use process_runtime::{Outcome, definition};
 
 use super::counts::Counts;
+
+/// No line is longer.
+const COLUMNS: usize = 100;
 
 pub(super) fn heading(text: &str) {
     println!("\n{text}\n{}", "─".repeat(text.chars().count()));
@@ -16,27 +19,12 @@ pub(super) fn heading(text: &str) {
 /// Every process that is linked, and where it is.
 pub(super) fn registry() {
     heading("Critical processes");
-    println!("{:<30}{:<11}{:>5}  {:<14}handler, and where it is", "id", "criticality", "SLA", "owner");
+    println!("{:<29}{:<13}{:>6}  owner", "id", "criticality", "SLA");
     for process in registry::all() {
-        println!(
-            "{:<30}{:<11}{:>5}  {:<14}{}",
-            process.id(),
-            criticality(process),
-            format!("{:?}", process.sla()),
-            process.owner().unwrap_or("nobody"),
-            process.handler(),
-        );
-        println!("{:62}{}:{}", "", within(process.file()), process.line());
+        let (criticality, sla) = (process.criticality().to_string(), format!("{:?}", process.sla()));
+        println!("{:<29}{criticality:<13}{sla:>6}  {}", process.id(), process.owner().unwrap_or("nobody"));
+        println!("  {} at {}:{}", process.handler(), process.file(), process.line());
     }
-}
-
-fn criticality(process: &definition::ProcessDefinition) -> String {
-    process.criticality().to_string()
-}
-
-/// The end of a path, which is what tells files apart.
-fn within(file: &str) -> &str {
-    file.strip_prefix("examples/axcouncil/").unwrap_or(file)
 }
 
 /// What a step was answered, and what was counted for it.
@@ -77,18 +65,21 @@ pub(super) fn overdue() {
 /// How every run since the start ended.
 pub(super) fn outcomes() {
     heading("Outcomes since the start");
-    print!("{:<30}{:>8}", "process", "started");
-    Outcome::ALL.iter().for_each(|outcome| print!("{:>10}", outcome.as_str()));
-    println!("\u{20}  late");
+    let row = |id: &str, started: &str, ended: [String; Outcome::ALL.len()], late: &str| {
+        let ended = Outcome::ALL.iter().zip(ended);
+        let ended: String =
+            ended.map(|(outcome, shown)| format!("{shown:>0$}", outcome.as_str().len() + 2)).collect();
+        println!("{id:<29}{started:>8}{ended}{late:>6}");
+    };
+    row("process", "started", Outcome::ALL.map(|outcome| outcome.to_string()), "late");
     for (id, stats) in figures() {
-        print!("{id:<30}{:>8}", stats.started);
-        Outcome::ALL.iter().for_each(|outcome| print!("{:>10}", stats.ended.with(*outcome)));
-        println!("\u{20}{:>6}", stats.ended.late());
+        let ended = Outcome::ALL.map(|outcome| stats.ended.with(outcome).to_string());
+        row(id, &stats.started.to_string(), ended, &stats.ended.late().to_string());
     }
     println!();
     for (id, stats) in figures() {
         for (kind, runs) in &stats.error_types {
-            println!("{id:<30}{kind} × {runs}");
+            println!("{id:<29}{kind} × {runs}");
         }
     }
 }
@@ -97,8 +88,8 @@ pub(super) fn outcomes() {
 pub(super) fn durations() {
     heading("Durations over the last five minutes");
     println!(
-        "{:<30}{:>8}{:>10}{:>10}{:>10}{:>10}{:>12}",
-        "process", "runs", "p50", "p95", "p99", "SLA", "error rate"
+        "{:<29}{:>6}{:>10}{:>10}{:>10}{:>10}{:>8}{:>12}",
+        "process", "runs", "p50", "p95", "p99", "longest", "SLA", "error rate"
     );
     for (id, stats) in figures() {
         let [_, five_minutes, _] = &stats.windows;
@@ -106,11 +97,12 @@ pub(super) fn durations() {
         let sla = registry::get(id).map(|process| format!("{:?}", process.sla())).unwrap_or_default();
         let rate = five_minutes.error_rate.map_or("–".to_owned(), |rate| format!("{:.1} %", rate * 100.0));
         println!(
-            "{id:<30}{:>8}{:>10}{:>10}{:>10}{sla:>10}{rate:>12}",
+            "{id:<29}{:>6}{:>10}{:>10}{:>10}{:>10}{sla:>8}{rate:>12}",
             five_minutes.ended.total(),
             shown(five_minutes.p50),
             shown(five_minutes.p95),
             shown(five_minutes.p99),
+            shown(five_minutes.max),
         );
     }
 }
@@ -123,12 +115,15 @@ fn figures() -> impl Iterator<Item = (&'static str, Stats)> {
 pub(super) fn telemetry(telemetry: &Telemetry) {
     heading("Telemetry");
     telemetry.destinations().iter().for_each(|destination| println!("{destination}"));
-    telemetry.installation().report().iter().for_each(|line| println!("told: {line}"));
+    println!("a line for each run: standard error");
+    for line in telemetry.installation().report() {
+        wrapped(&format!("told: {line}"));
+    }
 }
 
 pub(super) fn verdict(went_well: bool, idle: bool, findings: &[Finding]) {
     heading("Verdict");
-    findings.iter().for_each(|finding| println!("registry: {finding}"));
+    findings.iter().for_each(|finding| wrapped(&format!("registry: {finding}")));
     if !idle {
         println!("Runs go on that should have ended.");
     }
@@ -137,4 +132,20 @@ pub(super) fn verdict(went_well: bool, idle: bool, findings: &[Finding]) {
         "{}",
         if as_it_must { "Every step went as it must." } else { "Not every step went as it must." }
     );
+}
+
+/// A text of any length, its lines after the first set in.
+fn wrapped(text: &str) {
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if line.chars().count() + 1 + word.chars().count() > COLUMNS {
+            println!("{line}");
+            line = "     ".to_owned();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    println!("{line}");
 }
