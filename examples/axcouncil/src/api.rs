@@ -1,0 +1,53 @@
+//! The routes, and how a request is read. Whatever cannot be read is told as JSON, like any other error.
+
+use axum::Router;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::routing::{post, put};
+use serde::de::DeserializeOwned;
+
+use crate::error::ApiError;
+use crate::service::Service;
+use crate::{auth, council, departments, knowledge, payment};
+
+pub(crate) fn router(service: Service) -> Router {
+    Router::new()
+        .route("/login", post(auth::login))
+        .route("/deliberations", post(council::create))
+        .route("/knowledge", post(knowledge::create))
+        .route("/subscriptions", post(payment::create))
+        .route("/departments", post(departments::create).get(departments::list))
+        .route("/departments/{id}", put(departments::update).delete(departments::remove))
+        .route("/departments/{id}/roles", post(departments::create_role))
+        .route("/roles/{id}", put(departments::update_role))
+        .fallback(async || ApiError::not_found("route"))
+        .method_not_allowed_fallback(async || {
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Not with this method.")
+        })
+        .with_state(service)
+}
+
+/// A JSON body.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Body<T>, ApiError> {
+        let axum::Json(body) = axum::Json::from_request(request, state).await?;
+        Ok(Body(body))
+    }
+}
+
+/// The id in the path.
+pub(crate) struct Id(pub(crate) i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Id, ApiError> {
+        let Path(id) = Path::from_request_parts(parts, state).await?;
+        Ok(Id(id))
+    }
+}

@@ -1,0 +1,111 @@
+//! Who is there: the login, and the proof of it that every other route asks for.
+
+mod password;
+mod token;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use process_runtime::{critical_process, record};
+use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
+
+pub(crate) use self::password::{Cost, Password, Passwords};
+pub(crate) use self::token::{Tokens, User};
+use crate::api::Body;
+use crate::error::ApiError;
+use crate::service::Service;
+
+/// What a client logs in with.
+#[derive(Deserialize)]
+pub(crate) struct Credentials {
+    email: String,
+    password: Password,
+}
+
+/// What a client has after it.
+#[derive(Serialize)]
+pub(crate) struct Session {
+    token: String,
+    expires_in: u64,
+}
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuthError {
+    #[error("nobody has this e-mail address")]
+    UnknownUser,
+    #[error("the password is wrong")]
+    WrongPassword,
+    #[error("the users cannot be read")]
+    Database(#[from] sqlx::Error),
+    #[error("the password cannot be verified: {0}")]
+    Verification(#[from] password::Unverified),
+    #[error("the token cannot be signed")]
+    Signature(#[from] jsonwebtoken::errors::Error),
+}
+
+impl AuthError {
+    fn kind(&self) -> &'static str {
+        match self {
+            AuthError::UnknownUser => "unknown_user",
+            AuthError::WrongPassword => "wrong_password",
+            AuthError::Database(_) => "database",
+            AuthError::Verification(_) => "password_verification",
+            AuthError::Signature(_) => "token_signature",
+        }
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> ApiError {
+        match error {
+            // Which of the two it was is nobody's business.
+            AuthError::UnknownUser | AuthError::WrongPassword => {
+                let message = "E-mail address or password are wrong.";
+                ApiError::new(StatusCode::UNAUTHORIZED, "wrong_credentials", message)
+            }
+            _ => ApiError::internal(),
+        }
+    }
+}
+
+/// `POST /login`
+pub(crate) async fn login(
+    State(service): State<Service>,
+    Body(credentials): Body<Credentials>,
+) -> Result<Json<Session>, ApiError> {
+    Ok(Json(authenticate(&service, &credentials.email, credentials.password).await?))
+}
+
+/// Verifies a password and opens a session. Where nobody has the address, a password is verified all the same,
+/// so that the time it takes tells nothing.
+#[critical_process(
+    id = "user_authentication",
+    version = "1.0.0",
+    sla = "2s",
+    criticality = critical,
+    owner = "identity",
+    runbook = "docs/runbooks/authentication.md",
+    objective = 99.95,
+    context(email = mask(email), later(user_id, company_id)),
+    rejects(AuthError::UnknownUser | AuthError::WrongPassword),
+    error_type = AuthError::kind,
+    depends_on("sqlite"),
+)]
+async fn authenticate(service: &Service, email: &str, password: Password) -> Result<Session, AuthError> {
+    let row = sqlx::query("SELECT id, company_id, password_hash FROM users WHERE email = ?")
+        .bind(email)
+        .fetch_optional(&service.database)
+        .await?;
+    let known = row.as_ref().map(|row| row.try_get::<String, _>("password_hash")).transpose()?;
+    let is_right = service.passwords.verify(password, known).await?;
+    let row = row.ok_or(AuthError::UnknownUser)?;
+    if !is_right {
+        return Err(AuthError::WrongPassword);
+    }
+    let user = User { id: row.try_get("id")?, company: row.try_get("company_id")? };
+    record!(user_id = user.id, company_id = user.company);
+    let token = service.tokens.sign(&user)?;
+    Ok(Session { token, expires_in: token::LIFETIME.as_secs() })
+}

@@ -1,0 +1,81 @@
+//! The proof of a login: a signed token that names a user and its company.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use argon2::password_hash::rand_core::{OsRng, RngCore as _};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use process_runtime::context::Scope;
+use serde::{Deserialize, Serialize};
+
+use crate::error::ApiError;
+use crate::service::Service;
+
+/// How long a session lasts.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Who asks. As an argument of a handler it is a user whose token was found good.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct User {
+    pub(crate) id: i64,
+    pub(crate) company: i64,
+}
+
+impl User {
+    /// The context of everything that is done for this user.
+    pub(crate) fn scope(self) -> Scope {
+        Scope::new().set("user_id", self.id).set("company_id", self.company)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    /// A string, as RFC 7519 has it.
+    sub: String,
+    company: i64,
+    exp: u64,
+}
+
+/// Signs and reads tokens.
+pub(crate) struct Tokens {
+    sign: EncodingKey,
+    read: DecodingKey,
+    validation: Validation,
+}
+
+impl Tokens {
+    /// With a key that nobody else has, and that ends with the program: a restart ends every session.
+    pub(crate) fn new() -> Tokens {
+        let mut key = [0; 32];
+        OsRng.fill_bytes(&mut key);
+        // It takes tokens of this algorithm alone, and none without an end.
+        let validation = Validation::new(Algorithm::HS256);
+        Tokens { sign: EncodingKey::from_secret(&key), read: DecodingKey::from_secret(&key), validation }
+    }
+
+    pub(crate) fn sign(&self, user: &User) -> Result<String, jsonwebtoken::errors::Error> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let exp = (now + LIFETIME).as_secs();
+        let claims = Claims { sub: user.id.to_string(), company: user.company, exp };
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.sign)
+    }
+
+    fn read(&self, token: &str) -> Option<User> {
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.read, &self.validation).ok()?.claims;
+        Some(User { id: claims.sub.parse().ok()?, company: claims.company })
+    }
+}
+
+impl FromRequestParts<Service> for User {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<User, ApiError> {
+        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = header.and_then(|value| value.strip_prefix("Bearer "));
+        token.and_then(|token| service.tokens.read(token)).ok_or_else(|| {
+            ApiError::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Log in first: the token is no good.")
+        })
+    }
+}

@@ -1,0 +1,119 @@
+//! What the models must know of a company before they read its question.
+
+use std::fmt;
+
+use process_runtime::{critical_process, record};
+use sqlx::Row as _;
+
+use crate::service::Service;
+
+/// How many knowledge entries go along, the latest first.
+const MOST_ENTRIES: i64 = 20;
+
+/// What every model reads, in the one order that there is: company, department, query.
+#[derive(Debug)]
+pub(crate) struct Prompt {
+    company: String,
+    department: Option<String>,
+    query: String,
+}
+
+impl fmt::Display for Prompt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "# Company\n{}", self.company)?;
+        if let Some(department) = &self.department {
+            writeln!(f, "# Department\n{department}")?;
+        }
+        write!(f, "# Question\n{}", self.query)
+    }
+}
+
+/// Why there is no context.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ContextError {
+    #[error("the company has no such department")]
+    UnknownDepartment,
+    #[error("the context cannot be read")]
+    Database(#[from] sqlx::Error),
+}
+
+impl ContextError {
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            ContextError::UnknownDepartment => "unknown_department",
+            ContextError::Database(_) => "database",
+        }
+    }
+}
+
+/// Collects playbook, injected knowledge, department and roles.
+#[critical_process(
+    id = "company_context_load",
+    version = "1.0.0",
+    sla = "5s",
+    criticality = high,
+    owner = "knowledge",
+    runbook = "docs/runbooks/company_context.md",
+    context(company_id, department_id, inherit(user_id), later(entry_count)),
+    rejects(ContextError::UnknownDepartment),
+    error_type = ContextError::kind,
+    depends_on("sqlite"),
+)]
+pub(crate) async fn load(
+    service: &Service,
+    company_id: i64,
+    department_id: Option<i64>,
+    query: &str,
+) -> Result<Prompt, ContextError> {
+    let company = sqlx::query("SELECT name, playbook FROM companies WHERE id = ?")
+        .bind(company_id)
+        .fetch_one(&service.database)
+        .await?;
+    let (name, playbook): (String, String) = (company.try_get("name")?, company.try_get("playbook")?);
+    let entries = sqlx::query_as::<_, (String, String)>(
+        "SELECT title, body FROM knowledge_entries WHERE company_id = ? AND auto_inject = 1
+         ORDER BY id DESC LIMIT ?",
+    )
+    .bind(company_id)
+    .bind(MOST_ENTRIES)
+    .fetch_all(&service.database)
+    .await?;
+    record!(entry_count = entries.len());
+
+    let mut company = format!("{name}\n{playbook}\n");
+    company.extend(entries.iter().map(|(title, body)| format!("- {title}: {body}\n")));
+    let department = match department_id {
+        Some(id) => Some(department(service, company_id, id).await?),
+        None => None,
+    };
+    Ok(Prompt { company, department, query: query.to_owned() })
+}
+
+async fn department(service: &Service, company: i64, id: i64) -> Result<String, ContextError> {
+    let name: String = sqlx::query_scalar("SELECT name FROM departments WHERE id = ? AND company_id = ?")
+        .bind(id)
+        .bind(company)
+        .fetch_optional(&service.database)
+        .await?
+        .ok_or(ContextError::UnknownDepartment)?;
+    let roles = sqlx::query_as::<_, (String, String)>(
+        "SELECT name, brief FROM roles WHERE department_id = ? ORDER BY name",
+    )
+    .bind(id)
+    .fetch_all(&service.database)
+    .await?;
+    let roles = roles.iter().map(|(name, brief)| format!("- {name}: {brief}\n"));
+    Ok(std::iter::once(format!("{name}\n")).chain(roles).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn company_comes_before_department_before_query() {
+        let prompt =
+            Prompt { company: "Acme".into(), department: Some("Sales".into()), query: "Why?".into() };
+        assert_eq!(prompt.to_string(), "# Company\nAcme\n# Department\nSales\n# Question\nWhy?");
+    }
+}

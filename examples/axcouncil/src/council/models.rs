@@ -1,0 +1,93 @@
+//! The client of the model provider.
+
+use reqwest::StatusCode;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// What a model said.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    pub(crate) model: String,
+    pub(crate) text: String,
+}
+
+/// Asks models.
+pub(crate) struct Models {
+    client: reqwest::Client,
+    url: String,
+}
+
+/// Why a model did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ModelError {
+    #[error("model {model} cannot be reached, or not be understood")]
+    Transport { model: String, source: reqwest::Error },
+    #[error("model {model} answered with status {status}")]
+    Status { model: String, status: StatusCode },
+}
+
+impl ModelError {
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            ModelError::Transport { .. } => "model_transport",
+            ModelError::Status { .. } => "model_status",
+        }
+    }
+}
+
+impl Models {
+    pub(crate) fn new(client: reqwest::Client, url: String) -> Models {
+        Models { client, url }
+    }
+
+    pub(super) async fn answer(&self, model: &str, prompt: &str) -> Result<Answer, ModelError> {
+        let said: Said = self.ask("/v1/answer", model, json!({ "model": model, "prompt": prompt })).await?;
+        Ok(Answer { model: model.to_owned(), text: said.text })
+    }
+
+    pub(super) async fn rank(
+        &self,
+        model: &str,
+        prompt: &str,
+        answers: &[Answer],
+    ) -> Result<Vec<String>, ModelError> {
+        let body = json!({ "model": model, "prompt": prompt, "answers": answers });
+        let ballot: Ballot = self.ask("/v1/rank", model, body).await?;
+        Ok(ballot.order)
+    }
+
+    pub(super) async fn synthesize(
+        &self,
+        model: &str,
+        prompt: &str,
+        answers: &[Answer],
+    ) -> Result<String, ModelError> {
+        let body = json!({ "model": model, "prompt": prompt, "answers": answers });
+        let said: Said = self.ask("/v1/synthesize", model, body).await?;
+        Ok(said.text)
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, path: &str, model: &str, body: Value) -> Result<T, ModelError> {
+        let transport = |source: reqwest::Error| ModelError::Transport {
+            model: model.to_owned(),
+            source: source.without_url(),
+        };
+        let response = self.client.post(format!("{}{path}", self.url)).json(&body).send().await;
+        let response = response.map_err(transport)?;
+        if !response.status().is_success() {
+            return Err(ModelError::Status { model: model.to_owned(), status: response.status() });
+        }
+        response.json().await.map_err(transport)
+    }
+}
+
+#[derive(Deserialize)]
+struct Said {
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Ballot {
+    order: Vec<String>,
+}

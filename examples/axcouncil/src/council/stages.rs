@@ -1,0 +1,105 @@
+//! The three stages of a deliberation. Nothing bounds the first two, so one that hangs is seen only by its SLA.
+
+use std::collections::HashMap;
+
+use futures::future::try_join_all;
+use process_runtime::stage;
+
+use super::{Answer, CouncilError, Models};
+
+/// Every model answers by itself, all at the same time.
+#[stage(
+    process = "council_deliberation_3stage",
+    id = "stage1",
+    name = "Answers",
+    sla = "45s",
+    error_type = CouncilError::kind,
+    depends_on("model_provider"),
+)]
+pub(super) async fn answer(
+    models: &Models,
+    members: &[String],
+    prompt: &str,
+) -> Result<Vec<Answer>, CouncilError> {
+    let answers = members.iter().map(|model| models.answer(model, prompt));
+    Ok(try_join_all(answers).await?)
+}
+
+/// Every model puts the answers in order; they come back with the best first.
+#[stage(
+    process = "council_deliberation_3stage",
+    id = "stage2",
+    name = "Ranking",
+    sla = "30s",
+    after("stage1"),
+    error_type = CouncilError::kind,
+    depends_on("model_provider"),
+)]
+pub(super) async fn rank(
+    models: &Models,
+    prompt: &str,
+    answers: Vec<Answer>,
+) -> Result<Vec<Answer>, CouncilError> {
+    let ballots = answers.iter().map(|voter| models.rank(&voter.model, prompt, &answers));
+    let ballots = try_join_all(ballots).await?;
+    Ok(count(answers, &ballots))
+}
+
+/// The chairman makes one answer of all.
+#[stage(
+    process = "council_deliberation_3stage",
+    id = "stage3",
+    name = "Synthesis",
+    sla = "30s",
+    after("stage2"),
+    error_type = CouncilError::kind,
+    depends_on("model_provider"),
+)]
+pub(super) async fn synthesize(
+    models: &Models,
+    chairman: &str,
+    prompt: &str,
+    ranked: &[Answer],
+) -> Result<String, CouncilError> {
+    Ok(models.synthesize(chairman, prompt, ranked).await?)
+}
+
+/// Borda's count: a place on a ballot is worth as many points as answers stand behind it. Nobody has a say on
+/// its own answer, names that no answer has count for nothing, and equals stay in the order of their seats.
+fn count(mut answers: Vec<Answer>, ballots: &[Vec<String>]) -> Vec<Answer> {
+    let mut points: HashMap<String, usize> = HashMap::new();
+    for (voter, ballot) in answers.iter().zip(ballots) {
+        let others: Vec<_> = ballot.iter().filter(|model| **model != voter.model).collect();
+        for (place, model) in others.iter().enumerate() {
+            *points.entry(model.to_string()).or_default() += others.len() - place;
+        }
+    }
+    answers.sort_by_key(|answer| std::cmp::Reverse(points.get(&answer.model).copied().unwrap_or_default()));
+    answers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(ballots: [&[&str]; 3]) -> Vec<String> {
+        let answers = ["a", "b", "c"].map(|model| Answer { model: model.into(), text: String::new() });
+        let ballots = ballots.map(|ballot| ballot.iter().map(|model| model.to_string()).collect());
+        count(answers.into(), &ballots).into_iter().map(|answer| answer.model).collect()
+    }
+
+    #[test]
+    fn the_answer_that_others_prefer_is_first() {
+        assert_eq!(order([&["c", "b"], &["c", "a"], &["a", "b"]]), ["c", "a", "b"]);
+    }
+
+    #[test]
+    fn a_vote_for_oneself_is_no_vote() {
+        assert_eq!(order([&["a", "c", "b"], &["b", "c", "a"], &["c", "b", "a"]]), ["c", "b", "a"]);
+    }
+
+    #[test]
+    fn without_votes_the_seats_decide() {
+        assert_eq!(order([&[], &["nobody"], &[]]), ["a", "b", "c"]);
+    }
+}

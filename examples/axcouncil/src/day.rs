@@ -1,0 +1,269 @@
+//! A day of the service. Each step says what must be counted after it, and the registry is asked whether it was.
+
+mod client;
+mod counts;
+mod print;
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use axcouncil::{ACME_USER, PASSWORD, Running, UMBRA_USER};
+use process_runtime::registry::{self, InFlight};
+use process_runtime::telemetry::Telemetry;
+use serde_json::json;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use self::client::{Client, Reply};
+use self::counts::{Counts, cancelled, degraded, failed, late, rejected, succeeded};
+
+const AUTHENTICATION: &str = "user_authentication";
+const CONTEXT: &str = "company_context_load";
+const COUNCIL: &str = "council_deliberation_3stage";
+const DELETE: &str = "department_delete";
+const KNOWLEDGE: &str = "knowledge_entry_save";
+const PAYMENT: &str = "payment_subscription";
+const STAGE1: &str = "council_deliberation_3stage.stage1";
+const STAGE2: &str = "council_deliberation_3stage.stage2";
+const STAGE3: &str = "council_deliberation_3stage.stage3";
+
+/// How long something that must come is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Light traffic: so many requests, one every so often, of which every fifth is a login.
+const REQUESTS: u64 = 300;
+const EVERY: Duration = Duration::from_millis(20);
+const LOGIN_EVERY: u64 = 5;
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Plays the day and prints it. Whether all of it went as it must.
+pub(crate) async fn play(running: &Running, telemetry: &Telemetry) -> Result<bool> {
+    print::registry();
+    print::heading("The day");
+    let mut day = Day { client: Client::new(running)?, went_well: true };
+
+    let umbra = day.login("Umbra's user logs in", UMBRA_USER).await?;
+    let hung = day.hang(umbra).await?;
+    day.morning().await?;
+    day.trouble().await?;
+    day.traffic().await?;
+    day.overdue().await?;
+    day.release(hung).await?;
+
+    print::outcomes();
+    print::durations();
+    print::telemetry(telemetry);
+    let idle = registry::in_flight().is_empty();
+    let findings = registry::validate();
+    print::verdict(day.went_well, idle, &findings);
+    Ok(day.went_well && idle && findings.is_empty())
+}
+
+struct Day {
+    client: Client,
+    went_well: bool,
+}
+
+impl Day {
+    /// Compares what was counted since `before` with what must have been, and waits for what is still to come: a
+    /// service learns a little later that its client hung up.
+    async fn expect(&mut self, step: &str, before: &Counts, told: &str, expected: Counts) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut counted = Counts::now()?.since(before);
+        while counted != expected && Instant::now() < deadline {
+            sleep(LOOK).await;
+            counted = Counts::now()?.since(before);
+        }
+        self.went_well &= counted == expected;
+        print::step(step, told, &counted, &expected);
+        Ok(())
+    }
+
+    /// A request that must be answered with this status.
+    async fn answered(
+        &mut self,
+        step: &str,
+        request: impl Future<Output = Result<Reply>>,
+        status: u16,
+        expected: impl Into<Counts>,
+    ) -> Result<Reply> {
+        let before = Counts::now()?;
+        let reply = request.await?;
+        self.went_well &= reply.status == status;
+        let told = if reply.status == status {
+            format!("{status}")
+        } else {
+            format!("{} instead of {status}: {}", reply.status, reply.body)
+        };
+        self.expect(step, &before, &told, expected.into()).await?;
+        Ok(reply)
+    }
+
+    /// Logs in, and goes on as this user. The user's client.
+    async fn login(&mut self, step: &str, email: &str) -> Result<Client> {
+        let anyone = self.client.clone();
+        let request = anyone.login(email, PASSWORD);
+        let reply = self.answered(step, request, 200, [succeeded(AUTHENTICATION, 1)]).await?;
+        anyone.with_token(&reply)
+    }
+
+    /// A deliberation of Umbra's whose third model says nothing. It runs on while the day goes by.
+    async fn hang(&mut self, umbra: Client) -> Result<JoinHandle<Result<Reply>>> {
+        let before = Counts::now()?;
+        umbra.models(json!({ "mode": "hang", "path": "/v1/answer", "model": "hypnos" })).await?;
+        let request = async move { umbra.deliberate("Which route is the safest in winter?", Some(3)).await };
+        let hung = tokio::spawn(request);
+        until("the deliberation to hang", || stages_in_flight("stage1").len() == 1).await?;
+        let step = "A deliberation begins; model hypnos hangs";
+        self.expect(step, &before, "goes on", [succeeded(CONTEXT, 1)].into()).await?;
+        Ok(hung)
+    }
+
+    /// What a good day has.
+    async fn morning(&mut self) -> Result<()> {
+        self.client = self.login("Acme's user logs in", ACME_USER).await?;
+        let client = self.client.clone();
+        let entry = json!({
+            "title": "Prices", "body": "No discount above ten percent.",
+            "tags": ["Pricing", "sales"], "auto_inject": true,
+        });
+        let saved = [succeeded(KNOWLEDGE, 1)];
+        self.answered("A decision is kept", client.post("/knowledge", &entry), 201, saved).await?;
+        let order = client.subscribe();
+        self.answered("A subscription is paid", order, 201, [succeeded(PAYMENT, 1)]).await?;
+        let removal = client.delete("/departments/2");
+        self.answered("A department is deleted, with its roles", removal, 200, [succeeded(DELETE, 1)])
+            .await?;
+        let deliberation = client.deliberate("Should we open an office in Lisbon?", Some(1));
+        let council = [CONTEXT, STAGE1, STAGE2, STAGE3, COUNCIL].map(|id| succeeded(id, 1));
+        self.answered("The council deliberates", deliberation, 200, council).await?;
+        Ok(())
+    }
+
+    /// What goes wrong, each in its own way.
+    async fn trouble(&mut self) -> Result<()> {
+        let client = self.client.clone();
+        client.models(json!({ "mode": "hang", "path": "/v1/synthesize" })).await?;
+        let deliberation = client.deliberate("Should we lease the robots?", None);
+        let fallback = [
+            succeeded(CONTEXT, 1),
+            succeeded(STAGE1, 1),
+            succeeded(STAGE2, 1),
+            failed(STAGE3, 1),
+            degraded(COUNCIL, 1),
+        ];
+        self.answered("The chairman is silent; the best answer stands in", deliberation, 200, fallback)
+            .await?;
+        client.models(json!({ "mode": "ok", "path": "/v1/synthesize" })).await?;
+
+        let empty = client.deliberate("  ", None);
+        self.answered("An empty question", empty, 422, [rejected(COUNCIL, 1)]).await?;
+        let login = client.login(ACME_USER, "incorrect horse");
+        self.answered("A wrong password", login, 401, [rejected(AUTHENTICATION, 1)]).await?;
+
+        client.payments("decline").await?;
+        self.answered("A card is declined", client.subscribe(), 402, [rejected(PAYMENT, 1)]).await?;
+        client.payments("fail").await?;
+        let broken = client.subscribe();
+        self.answered("The payment provider answers 500", broken, 502, [failed(PAYMENT, 1)]).await?;
+        client.payments("ok").await?;
+        self.hang_up().await
+    }
+
+    /// A client that goes away in the middle of its deliberation.
+    async fn hang_up(&mut self) -> Result<()> {
+        let client = self.client.clone();
+        client.models(json!({ "mode": "hang", "path": "/v1/answer", "model": "zephyr" })).await?;
+        let before = Counts::now()?;
+        let asking = client.clone();
+        let request = tokio::spawn(async move { asking.deliberate("Never mind?", None).await });
+        until("the second deliberation to hang", || stages_in_flight("stage1").len() == 2).await?;
+        request.abort();
+        let left = [succeeded(CONTEXT, 1), cancelled(STAGE1, 1), cancelled(COUNCIL, 1)];
+        self.expect("A client hangs up in the middle", &before, "hung up", left.into()).await?;
+        client.models(json!({ "mode": "ok", "path": "/v1/answer", "model": "zephyr" })).await
+    }
+
+    /// Enough of the same for percentiles to mean something, slowly enough to leave the machine to others.
+    async fn traffic(&mut self) -> Result<()> {
+        let (client, before) = (self.client.clone(), Counts::now()?);
+        let entry = json!({ "title": "Note", "body": "As every day.", "tags": ["routine"] });
+        let mut ticks = tokio::time::interval(EVERY);
+        let mut answered = 0;
+        for request in 0..REQUESTS {
+            ticks.tick().await;
+            let reply = if request % LOGIN_EVERY == 0 {
+                client.login(ACME_USER, PASSWORD).await?
+            } else {
+                client.post("/knowledge", &entry).await?
+            };
+            answered += u64::from(reply.status < 300);
+        }
+        let logins = REQUESTS / LOGIN_EVERY;
+        let traffic = [succeeded(AUTHENTICATION, logins), succeeded(KNOWLEDGE, REQUESTS - logins)];
+        self.went_well &= answered == REQUESTS;
+        let told = format!("{answered} fine");
+        self.expect(&format!("{REQUESTS} requests of every day"), &before, &told, traffic.into()).await
+    }
+
+    /// Waits until the deliberation that hangs is past its SLA, and shows it.
+    async fn overdue(&mut self) -> Result<()> {
+        let mut told = Instant::now();
+        let sla = registry::get(COUNCIL)?.sla();
+        if let Some(run) = deliberations().first() {
+            print::waiting(sla.saturating_sub(run.elapsed), sla);
+        }
+        while let Some(run) = deliberations().first()
+            && !run.overdue
+        {
+            if told.elapsed() >= Duration::from_secs(30) {
+                told = Instant::now();
+                print::waiting(sla.saturating_sub(run.elapsed), sla);
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+        self.went_well &= registry::stats(COUNCIL)?.overdue == 1;
+        print::overdue();
+        Ok(())
+    }
+
+    /// Lets the model answer at last: the deliberation ends, too late.
+    async fn release(&mut self, hung: JoinHandle<Result<Reply>>) -> Result<()> {
+        print::heading("The evening");
+        let client = self.client.clone();
+        let released = async {
+            client.models(json!({ "mode": "ok", "path": "/v1/answer", "model": "hypnos" })).await?;
+            hung.await?
+        };
+        let ended = [late(STAGE1, 1), succeeded(STAGE2, 1), succeeded(STAGE3, 1), late(COUNCIL, 1)];
+        self.answered("Hypnos wakes up, and the deliberation ends", released, 200, ended).await?;
+        Ok(())
+    }
+}
+
+/// The deliberations that go on, the oldest first.
+fn deliberations() -> Vec<InFlight> {
+    let runs = registry::in_flight().into_iter();
+    runs.filter(|run| run.stage.is_none() && run.process.is_some_and(|process| process.id() == COUNCIL))
+        .collect()
+}
+
+fn stages_in_flight(id: &str) -> Vec<InFlight> {
+    let runs = registry::in_flight().into_iter();
+    runs.filter(|run| run.stage.is_some_and(|stage| stage.id() == id)).collect()
+}
+
+/// Waits for what must come.
+async fn until(what: &str, came: impl Fn() -> bool) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !came() {
+        if Instant::now() > deadline {
+            return Err(format!("waited {PATIENCE:?} in vain for {what}").into());
+        }
+        sleep(LOOK).await;
+    }
+    Ok(())
+}

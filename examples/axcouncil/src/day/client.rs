@@ -1,0 +1,78 @@
+//! Somebody who uses the service, over HTTP like anybody else.
+
+use axcouncil::Running;
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use super::Result;
+
+#[derive(Clone)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    api: String,
+    models: String,
+    payments: String,
+    token: Option<String>,
+}
+
+/// What the service said.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) body: Value,
+}
+
+impl Client {
+    pub(super) fn new(running: &Running) -> Result<Client> {
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        let (api, models, payments) = (running.url(), running.models_url(), running.payments_url());
+        Ok(Client { http, api, models, payments, token: None })
+    }
+
+    /// The same, as the user that this login was answered for.
+    pub(super) fn with_token(mut self, login: &Reply) -> Result<Client> {
+        let token = login.body["token"].as_str().ok_or("a login without a token")?;
+        self.token = Some(token.to_owned());
+        Ok(self)
+    }
+
+    pub(super) async fn login(&self, email: &str, password: &str) -> Result<Reply> {
+        self.post("/login", &json!({ "email": email, "password": password })).await
+    }
+
+    pub(super) async fn deliberate(&self, question: &str, department: Option<i64>) -> Result<Reply> {
+        self.post("/deliberations", &json!({ "question": question, "department_id": department })).await
+    }
+
+    pub(super) async fn subscribe(&self) -> Result<Reply> {
+        self.post("/subscriptions", &json!({ "plan": "team", "seats": 12, "card": "tok_visa" })).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Reply> {
+        self.send(self.http.request(Method::POST, format!("{}{path}", self.api)).json(body)).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Result<Reply> {
+        self.send(self.http.request(Method::DELETE, format!("{}{path}", self.api))).await
+    }
+
+    /// Sets the switch of the model provider.
+    pub(super) async fn models(&self, rule: Value) -> Result<()> {
+        self.http.post(format!("{}/mode", self.models)).json(&rule).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Sets the switch of the payment provider, for all that it does.
+    pub(super) async fn payments(&self, mode: &str) -> Result<()> {
+        let rule = json!({ "mode": mode });
+        self.http.post(format!("{}/mode", self.payments)).json(&rule).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    async fn send(&self, mut request: RequestBuilder) -> Result<Reply> {
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await?;
+        Ok(Reply { status: response.status().as_u16(), body: response.json().await? })
+    }
+}

@@ -1,0 +1,151 @@
+//! What a person sees of the day, on at most 100 columns. All of it is what the registry says.
+
+use std::time::Duration;
+
+use process_runtime::Outcome;
+use process_runtime::registry::{self, Finding};
+use process_runtime::stats::Stats;
+use process_runtime::telemetry::Telemetry;
+
+use super::counts::Counts;
+
+/// No line is longer.
+const COLUMNS: usize = 100;
+
+pub(super) fn heading(text: &str) {
+    println!("\n{text}\n{}", "─".repeat(text.chars().count()));
+}
+
+/// Every process that is linked, and where it is.
+pub(super) fn registry() {
+    heading("Critical processes");
+    println!("{:<29}{:<13}{:>6}  owner", "id", "criticality", "SLA");
+    for process in registry::all() {
+        let (criticality, sla) = (process.criticality().to_string(), format!("{:?}", process.sla()));
+        println!("{:<29}{criticality:<13}{sla:>6}  {}", process.id(), process.owner().unwrap_or("nobody"));
+        println!("  {} at {}:{}", process.handler(), process.file(), process.line());
+    }
+}
+
+/// What a step was answered, and what was counted for it.
+pub(super) fn step(name: &str, told: &str, counted: &Counts, expected: &Counts) {
+    let mark = if counted == expected { "ok" } else { "NO" };
+    println!("{mark}  {name:<52}{told}");
+    counted.lines().iter().for_each(|line| println!("      {line}"));
+    if counted != expected {
+        println!("    it should have been");
+        expected.lines().iter().for_each(|line| println!("      {line}"));
+    }
+}
+
+pub(super) fn waiting(left: Duration, sla: Duration) {
+    println!(
+        "..  waiting for the deliberation that hangs to pass its SLA of {sla:?}: {} s left",
+        left.as_secs() + 1
+    );
+}
+
+/// Whoever is late now, whom to call, and what to read.
+pub(super) fn overdue() {
+    heading("Overdue now");
+    for run in registry::in_flight().into_iter().filter(|run| run.overdue) {
+        let Some(process) = run.process else { continue };
+        let stage = run.stage.map(|stage| format!(", {} ({})", stage.id(), stage.name())).unwrap_or_default();
+        println!("{}{stage}", process.id());
+        let sla = run.stage.map_or(Some(process.sla()), |stage| stage.sla()).unwrap_or_default();
+        println!("  running {:.1} s, SLA {sla:?}", run.elapsed.as_secs_f64());
+        println!("  owner   {}", process.owner().unwrap_or("nobody"));
+        println!("  runbook {}", process.runbook().unwrap_or("none"));
+        for (name, value) in run.context {
+            println!("  {name} = {value}");
+        }
+    }
+}
+
+/// How every run since the start ended.
+pub(super) fn outcomes() {
+    heading("Outcomes since the start");
+    let row = |id: &str, started: &str, ended: [String; Outcome::ALL.len()], late: &str| {
+        let ended = Outcome::ALL.iter().zip(ended);
+        let ended: String =
+            ended.map(|(outcome, shown)| format!("{shown:>0$}", outcome.as_str().len() + 2)).collect();
+        println!("{id:<29}{started:>8}{ended}{late:>6}");
+    };
+    row("process", "started", Outcome::ALL.map(|outcome| outcome.to_string()), "late");
+    for (id, stats) in figures() {
+        let ended = Outcome::ALL.map(|outcome| stats.ended.with(outcome).to_string());
+        row(id, &stats.started.to_string(), ended, &stats.ended.late().to_string());
+    }
+    println!();
+    for (id, stats) in figures() {
+        for (kind, runs) in &stats.error_types {
+            println!("{id:<29}{kind} × {runs}");
+        }
+    }
+}
+
+/// How long they took, and whether that is as promised.
+pub(super) fn durations() {
+    heading("Durations over the last five minutes");
+    println!(
+        "{:<29}{:>6}{:>10}{:>10}{:>10}{:>10}{:>8}{:>12}",
+        "process", "runs", "p50", "p95", "p99", "longest", "SLA", "error rate"
+    );
+    for (id, stats) in figures() {
+        let [_, five_minutes, _] = &stats.windows;
+        let shown = |time: Option<Duration>| time.map_or("–".to_owned(), |time| format!("{time:.1?}"));
+        let sla = registry::get(id).map(|process| format!("{:?}", process.sla())).unwrap_or_default();
+        let rate = five_minutes.error_rate.map_or("–".to_owned(), |rate| format!("{:.1} %", rate * 100.0));
+        println!(
+            "{id:<29}{:>6}{:>10}{:>10}{:>10}{:>10}{sla:>8}{rate:>12}",
+            five_minutes.ended.total(),
+            shown(five_minutes.p50),
+            shown(five_minutes.p95),
+            shown(five_minutes.p99),
+            shown(five_minutes.max),
+        );
+    }
+}
+
+fn figures() -> impl Iterator<Item = (&'static str, Stats)> {
+    registry::all().filter_map(|process| Some((process.id(), registry::stats(process.id()).ok()?)))
+}
+
+/// Where all of this went, beside here.
+pub(super) fn telemetry(telemetry: &Telemetry) {
+    heading("Telemetry");
+    telemetry.destinations().iter().for_each(|destination| println!("{destination}"));
+    println!("a line for each run: standard error");
+    for line in telemetry.installation().report() {
+        wrapped(&format!("told: {line}"));
+    }
+}
+
+pub(super) fn verdict(went_well: bool, idle: bool, findings: &[Finding]) {
+    heading("Verdict");
+    findings.iter().for_each(|finding| wrapped(&format!("registry: {finding}")));
+    if !idle {
+        println!("Runs go on that should have ended.");
+    }
+    let as_it_must = went_well && idle && findings.is_empty();
+    println!(
+        "{}",
+        if as_it_must { "Every step went as it must." } else { "Not every step went as it must." }
+    );
+}
+
+/// A text of any length, its lines after the first set in.
+fn wrapped(text: &str) {
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if line.chars().count() + 1 + word.chars().count() > COLUMNS {
+            println!("{line}");
+            line = "     ".to_owned();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    println!("{line}");
+}

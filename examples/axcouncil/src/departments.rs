@@ -1,0 +1,161 @@
+//! Departments and their roles. What creates and updates them is plain; what deletes is a process, in `delete`.
+
+mod delete;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use self::delete::delete;
+use crate::api::{Body, Id};
+use crate::auth::User;
+use crate::error::ApiError;
+use crate::service::Service;
+
+/// A department, or its new name.
+#[derive(Deserialize)]
+pub(crate) struct Named {
+    name: String,
+}
+
+/// A role, or what it is from now on.
+#[derive(Deserialize)]
+pub(crate) struct Role {
+    name: String,
+    brief: String,
+}
+
+/// The id of what was made.
+#[derive(Serialize)]
+pub(crate) struct Created {
+    id: i64,
+}
+
+/// A department as it is listed.
+#[derive(Serialize)]
+pub(crate) struct Department {
+    id: i64,
+    name: String,
+    roles: i64,
+}
+
+/// `GET /departments`
+pub(crate) async fn list(
+    State(service): State<Service>,
+    user: User,
+) -> Result<Json<Vec<Department>>, ApiError> {
+    let departments = sqlx::query_as::<_, (i64, String, i64)>(
+        "SELECT id, name, (SELECT count(*) FROM roles WHERE department_id = departments.id) AS roles
+         FROM departments WHERE company_id = ? ORDER BY name",
+    )
+    .bind(user.company)
+    .fetch_all(&service.database)
+    .await?;
+    let departments = departments.into_iter().map(|(id, name, roles)| Department { id, name, roles });
+    Ok(Json(departments.collect()))
+}
+
+/// `POST /departments`
+pub(crate) async fn create(
+    State(service): State<Service>,
+    user: User,
+    Body(named): Body<Named>,
+) -> Result<(StatusCode, Json<Created>), ApiError> {
+    let made = sqlx::query("INSERT INTO departments (company_id, name) VALUES (?, ?)")
+        .bind(user.company)
+        .bind(filled(&named.name)?)
+        .execute(&service.database)
+        .await?;
+    Ok((StatusCode::CREATED, Json(Created { id: made.last_insert_rowid() })))
+}
+
+/// `PUT /departments/{id}`
+pub(crate) async fn update(
+    State(service): State<Service>,
+    user: User,
+    Id(id): Id,
+    Body(named): Body<Named>,
+) -> Result<StatusCode, ApiError> {
+    let updated = sqlx::query("UPDATE departments SET name = ? WHERE id = ? AND company_id = ?")
+        .bind(filled(&named.name)?)
+        .bind(id)
+        .bind(user.company)
+        .execute(&service.database)
+        .await?;
+    if updated.rows_affected() == 0 {
+        Err(ApiError::not_found("department"))
+    } else {
+        Ok(StatusCode::NO_CONTENT)
+    }
+}
+
+/// `DELETE /departments/{id}`
+pub(crate) async fn remove(
+    State(service): State<Service>,
+    user: User,
+    Id(id): Id,
+) -> Result<Json<delete::Deleted>, ApiError> {
+    Ok(Json(user.scope().in_scope(delete(&service, user, id)).await?))
+}
+
+/// `POST /departments/{id}/roles`
+pub(crate) async fn create_role(
+    State(service): State<Service>,
+    user: User,
+    Id(department): Id,
+    Body(role): Body<Role>,
+) -> Result<(StatusCode, Json<Created>), ApiError> {
+    let made = sqlx::query(
+        "INSERT INTO roles (department_id, name, brief)
+         SELECT id, ?, ? FROM departments WHERE id = ? AND company_id = ?",
+    )
+    .bind(filled(&role.name)?)
+    .bind(filled(&role.brief)?)
+    .bind(department)
+    .bind(user.company)
+    .execute(&service.database)
+    .await?;
+    if made.rows_affected() == 0 {
+        return Err(ApiError::not_found("department"));
+    }
+    Ok((StatusCode::CREATED, Json(Created { id: made.last_insert_rowid() })))
+}
+
+/// `PUT /roles/{id}`
+pub(crate) async fn update_role(
+    State(service): State<Service>,
+    user: User,
+    Id(id): Id,
+    Body(role): Body<Role>,
+) -> Result<StatusCode, ApiError> {
+    let updated = sqlx::query(
+        "UPDATE roles SET name = ?, brief = ?
+         WHERE id = ? AND department_id IN (SELECT id FROM departments WHERE company_id = ?)",
+    )
+    .bind(filled(&role.name)?)
+    .bind(filled(&role.brief)?)
+    .bind(id)
+    .bind(user.company)
+    .execute(&service.database)
+    .await?;
+    if updated.rows_affected() == 0 { Err(ApiError::not_found("role")) } else { Ok(StatusCode::NO_CONTENT) }
+}
+
+/// A text that says something.
+fn filled(text: &str) -> Result<&str, ApiError> {
+    let text = text.trim();
+    if text.is_empty() { Err(ApiError::invalid("A name or brief is empty.")) } else { Ok(text) }
+}
+
+/// Of the plain handlers; a process has errors of its own.
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> ApiError {
+        match error.as_database_error() {
+            Some(error) if error.is_unique_violation() => {
+                ApiError::new(StatusCode::CONFLICT, "name_taken", "There is one of that name already.")
+            }
+            _ => ApiError::internal(),
+        }
+    }
+}

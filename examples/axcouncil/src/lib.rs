@@ -1,0 +1,33 @@
+//! AxCouncil: a company asks a question, three models answer it, rank one another, and a chairman writes the
+//! synthesis. Around that are logins, a knowledge base, departments and subscriptions.
+//!
+//! It is the example service of `process-runtime`: a real HTTP API over a real database, with six critical
+//! processes. Each is one function with one attribute:
+//!
+//! | process | where |
+//! |---|---|
+//! | `council_deliberation_3stage` | `council.rs`, its stages in `council/stages.rs` |
+//! | `user_authentication` | `auth.rs` |
+//! | `company_context_load` | `company_context.rs` |
+//! | `payment_subscription` | `payment.rs` |
+//! | `knowledge_entry_save` | `knowledge.rs` |
+//! | `department_delete` | `departments/delete.rs` |
+//!
+//! [`start`] starts everything: the database, the two providers that this example plays itself, and the API.
+
+mod api;
+mod auth;
+mod company_context;
+mod council;
+mod database;
+mod departments;
+mod error;
+mod knowledge;
+mod payment;
+mod providers;
+mod seed;
+mod server;
+mod service;
+
+pub use seed::{ACME_USER, PASSWORD, UMBRA_USER};
+pub use server::{Config, Running, StartError, start};

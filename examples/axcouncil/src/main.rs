@@ -1,0 +1,95 @@
+//! `cargo run -p axcouncil` plays a day of the service against itself, and fails if anything went otherwise than it
+//! must. `cargo run -p axcouncil -- --serve` keeps serving.
+
+mod arguments;
+mod day;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use axcouncil::{ACME_USER, Config, PASSWORD, UMBRA_USER};
+use process_runtime::Install;
+use process_runtime::telemetry::{Setup, Telemetry};
+
+use self::arguments::Arguments;
+
+/// Where everything goes that it writes.
+const DIRECTORY: &str = "target/axcouncil";
+
+const PROCESSES: [&str; 6] = [
+    "company_context_load",
+    "council_deliberation_3stage",
+    "department_delete",
+    "knowledge_entry_save",
+    "payment_subscription",
+    "user_authentication",
+];
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = match Arguments::read(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("axcouncil: {error}; usage: axcouncil [--serve [--port N]]");
+            return ExitCode::from(2);
+        }
+    };
+    let telemetry = Setup::new()
+        .service("axcouncil", env!("CARGO_PKG_VERSION"))
+        .directory(Path::new(DIRECTORY).join("telemetry"))
+        .install(Install::new().expect(PROCESSES))
+        .init();
+    let ended = match arguments {
+        Arguments::Day => play(&telemetry).await,
+        Arguments::Serve { port } => serve(port).await.map(|()| true),
+    };
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("axcouncil: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A day of its own, over an empty database. Whether all of it went as it must.
+async fn play(telemetry: &Telemetry) -> Result<bool, Box<dyn Error + Send + Sync>> {
+    let database = file("day.db")?;
+    for left in ["day.db", "day.db-wal", "day.db-shm"] {
+        match std::fs::remove_file(Path::new(DIRECTORY).join(left)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    // The chairman has little time, so that nobody waits long for the one that says nothing.
+    let synthesis_limit = Duration::from_millis(1_500);
+    let running =
+        axcouncil::start(Config { database, port: 0, synthesis_limit, cheap_passwords: false }).await?;
+    let went_well = day::play(&running, telemetry).await?;
+    running.stop().await;
+    Ok(went_well)
+}
+
+/// Serves until it is interrupted, over a database that stays.
+async fn serve(port: u16) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let database = file("axcouncil.db")?;
+    let synthesis_limit = Duration::from_secs(25);
+    let running =
+        axcouncil::start(Config { database, port, synthesis_limit, cheap_passwords: false }).await?;
+    println!("API                {}", running.url());
+    println!("model provider     {}", running.models_url());
+    println!("payment provider   {}", running.payments_url());
+    println!("users              {ACME_USER} and {UMBRA_USER}, password “{PASSWORD}”");
+    tokio::signal::ctrl_c().await?;
+    running.stop().await;
+    Ok(())
+}
+
+/// A file in the directory, which is made.
+fn file(name: &str) -> std::io::Result<PathBuf> {
+    std::fs::create_dir_all(DIRECTORY)?;
+    Ok(Path::new(DIRECTORY).join(name))
+}

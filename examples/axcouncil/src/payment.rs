@@ -1,0 +1,163 @@
+//! Subscriptions: a bill is computed, a card charged, an invoice written.
+
+mod bill;
+mod provider;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use process_runtime::{Carrier, critical_process, record};
+use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
+
+use self::bill::Bill;
+pub(crate) use self::provider::Payments;
+use self::provider::{Card, ChargeError};
+use crate::api::Body;
+use crate::auth::User;
+use crate::error::ApiError;
+use crate::service::Service;
+
+/// What is bought.
+#[derive(Deserialize)]
+pub(crate) struct Order {
+    plan: String,
+    seats: u32,
+    /// The provider's token of a card, never its number.
+    card: Card,
+}
+
+/// What was paid.
+#[derive(Serialize)]
+pub(crate) struct Invoice {
+    id: i64,
+    #[serde(flatten)]
+    bill: Bill,
+}
+
+/// Why nothing was, as far as we know.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PaymentError {
+    #[error("there is no such plan")]
+    UnknownPlan,
+    #[error("the plan is not sold with so many seats")]
+    Seats,
+    #[error(transparent)]
+    Charge(#[from] ChargeError),
+    #[error("the bill is larger than any number")]
+    TooLarge,
+    #[error("the invoice cannot be written")]
+    Database(#[from] sqlx::Error),
+}
+
+impl PaymentError {
+    fn kind(&self) -> &'static str {
+        match self {
+            PaymentError::UnknownPlan => "unknown_plan",
+            PaymentError::Seats => "seats",
+            PaymentError::Charge(error) => error.kind(),
+            PaymentError::TooLarge => "bill_too_large",
+            PaymentError::Database(_) => "database",
+        }
+    }
+}
+
+impl From<PaymentError> for ApiError {
+    fn from(error: PaymentError) -> ApiError {
+        match error {
+            PaymentError::UnknownPlan => ApiError::not_found("plan"),
+            PaymentError::Seats => ApiError::invalid("The plan is not sold with so many seats."),
+            PaymentError::Charge(ChargeError::Declined) => {
+                ApiError::new(StatusCode::PAYMENT_REQUIRED, "card_declined", "The card was declined.")
+            }
+            PaymentError::Charge(_) => {
+                let message = "The payment could not be completed.";
+                ApiError::new(StatusCode::BAD_GATEWAY, "payment_unavailable", message)
+            }
+            PaymentError::TooLarge | PaymentError::Database(_) => ApiError::internal(),
+        }
+    }
+}
+
+/// `POST /subscriptions`. A charge that has begun goes on where the client hangs up: dropped in the middle,
+/// it would leave a card charged and an invoice that says nothing.
+pub(crate) async fn create(
+    State(service): State<Service>,
+    user: User,
+    Body(order): Body<Order>,
+) -> Result<(StatusCode, Json<Invoice>), ApiError> {
+    let run = user.scope().run(|| Carrier::current().carry(subscribe(service, user, order)));
+    let invoice = tokio::spawn(run).await.map_err(|_| ApiError::internal())??;
+    Ok((StatusCode::CREATED, Json(invoice)))
+}
+
+/// Charges a card for a plan, and writes the invoice.
+#[critical_process(
+    id = "payment_subscription",
+    version = "1.2.0",
+    sla = "10s",
+    criticality = critical,
+    owner = "billing",
+    runbook = "docs/runbooks/payments.md",
+    objective = 99.95,
+    context(plan = &order.plan, seats = order.seats, inherit(user_id, company_id), later(invoice_id, total_cents)),
+    rejects(
+        PaymentError::UnknownPlan | PaymentError::Seats | PaymentError::Charge(ChargeError::Declined)
+    ),
+    error_type = PaymentError::kind,
+    depends_on("payment_provider", "sqlite"),
+)]
+async fn subscribe(service: Service, user: User, order: Order) -> Result<Invoice, PaymentError> {
+    let bill = price(&service, user, &order).await?;
+    let id = open_invoice(&service, user, &order, &bill).await?;
+    record!(invoice_id = id, total_cents = bill.total_cents);
+    let charged = service.payments.charge(id, bill.total_cents, &order.card).await;
+    let (status, charge) = match &charged {
+        Ok(charge) => ("paid", Some(charge)),
+        Err(ChargeError::Declined) => ("declined", None),
+        // It may have gone through: what the provider knows of this invoice has to be asked.
+        Err(_) => ("unknown", None),
+    };
+    sqlx::query("UPDATE invoices SET status = ?, charge_id = ? WHERE id = ?")
+        .bind(status)
+        .bind(charge)
+        .bind(id)
+        .execute(&service.database)
+        .await?;
+    charged?;
+    Ok(Invoice { id, bill })
+}
+
+async fn price(service: &Service, user: User, order: &Order) -> Result<Bill, PaymentError> {
+    let plan = sqlx::query(
+        "SELECT cents_per_seat, most_seats, tax_basis_points FROM plans, companies
+         WHERE plans.id = ? AND companies.id = ?",
+    )
+    .bind(&order.plan)
+    .bind(user.company)
+    .fetch_optional(&service.database)
+    .await?
+    .ok_or(PaymentError::UnknownPlan)?;
+    let seats = i64::from(order.seats);
+    if seats == 0 || seats > plan.try_get("most_seats")? {
+        return Err(PaymentError::Seats);
+    }
+    let bill = Bill::compute(seats, plan.try_get("cents_per_seat")?, plan.try_get("tax_basis_points")?);
+    bill.ok_or(PaymentError::TooLarge)
+}
+
+async fn open_invoice(service: &Service, user: User, order: &Order, bill: &Bill) -> Result<i64, sqlx::Error> {
+    let written = sqlx::query(
+        "INSERT INTO invoices (company_id, plan_id, seats, net_cents, tax_cents, total_cents)
+         VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(user.company)
+    .bind(&order.plan)
+    .bind(order.seats)
+    .bind(bill.net_cents)
+    .bind(bill.tax_cents)
+    .bind(bill.total_cents)
+    .execute(&service.database)
+    .await?;
+    Ok(written.last_insert_rowid())
+}

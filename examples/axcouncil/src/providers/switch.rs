@@ -1,0 +1,83 @@
+//! The switch of a provider: `POST /mode {"mode": "hang", "path": "/v1/answer", "model": "hypnos"}`. Without a
+//! path it is for every path, without a model for every model. The last one that fits counts, also for requests
+//! that hang: they go on when it no longer says so.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use tokio::sync::watch;
+
+/// How long a slow answer takes.
+const SLOW: Duration = Duration::from_millis(500);
+
+#[derive(Clone, Copy, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    Ok,
+    Slow,
+    Fail,
+    Hang,
+    Decline,
+}
+
+#[derive(Clone, Deserialize)]
+struct Rule {
+    mode: Mode,
+    path: Option<String>,
+    model: Option<String>,
+}
+
+impl Rule {
+    fn fits(&self, path: &str, model: Option<&str>) -> bool {
+        self.path.as_deref().is_none_or(|own| own == path)
+            && self.model.as_deref().is_none_or(|own| Some(own) == model)
+    }
+}
+
+/// What a provider was told to do.
+#[derive(Clone)]
+pub(super) struct Switch(watch::Sender<Vec<Rule>>);
+
+impl Switch {
+    /// A switch, and the routes that use it beside the one that sets it.
+    pub(super) fn router<const N: usize>(routes: [(&str, MethodRouter<Switch>); N]) -> Router {
+        let switch = Switch(watch::Sender::new(Vec::new()));
+        let start = Router::new().route("/mode", post(set));
+        routes.into_iter().fold(start, |router, (path, route)| router.route(path, route)).with_state(switch)
+    }
+
+    /// Does what it was told to do with a request of this path and model, before the request is answered.
+    pub(super) async fn pass(&self, path: &str, model: Option<&str>) -> Result<(), Response> {
+        let mode = |rules: &Vec<Rule>| {
+            rules.iter().rev().find(|rule| rule.fits(path, model)).map_or(Mode::Ok, |rule| rule.mode)
+        };
+        let mut rules = self.0.subscribe();
+        let mode = match rules.wait_for(|rules| mode(rules) != Mode::Hang).await {
+            Ok(rules) => mode(&rules),
+            Err(_) => Mode::Fail,
+        };
+        match mode {
+            Mode::Ok | Mode::Hang => Ok(()),
+            Mode::Slow => {
+                tokio::time::sleep(SLOW).await;
+                Ok(())
+            }
+            Mode::Fail => Err(StatusCode::INTERNAL_SERVER_ERROR.into_response()),
+            Mode::Decline => Err(StatusCode::PAYMENT_REQUIRED.into_response()),
+        }
+    }
+}
+
+async fn set(State(switch): State<Switch>, Json(rule): Json<Rule>) -> StatusCode {
+    switch.0.send_modify(|rules| {
+        // One for the same paths and models is no longer needed.
+        rules.retain(|old| (&old.path, &old.model) != (&rule.path, &rule.model));
+        rules.push(rule);
+    });
+    StatusCode::NO_CONTENT
+}

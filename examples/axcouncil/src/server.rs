@@ -1,0 +1,159 @@
+//! Starts everything on loopback: the two providers, the database, and the API.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::auth::{Cost, Passwords, Tokens};
+use crate::council::Models;
+use crate::payment::Payments;
+use crate::service::{Parts, Service};
+use crate::{api, database, providers, seed};
+
+/// How long requests that still run are waited for at the end.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What can be chosen.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The SQLite file. It is made if it is not there; its directory is not.
+    pub database: PathBuf,
+    /// The port of the API on loopback, or 0 for any that is free.
+    pub port: u16,
+    /// How long the chairman may take for a synthesis, before the best answer is taken instead.
+    pub synthesis_limit: Duration,
+    /// Whether passwords are hashed as cheaply as can be, which is for tests alone.
+    pub cheap_passwords: bool,
+}
+
+/// Why it did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A port is taken.
+    #[error("cannot listen on port {port} of loopback: {source}")]
+    Listen {
+        /// The port.
+        port: u16,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The database cannot be opened, migrated or filled.
+    #[error("the database cannot be used: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The passwords of the first users cannot be hashed.
+    #[error("a password cannot be hashed: {0}")]
+    Password(#[from] argon2::password_hash::Error),
+    /// There is no client for the providers.
+    #[error("the HTTP client cannot be made: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// What runs: the API and the two providers. When it is dropped, none of them takes another request.
+#[derive(Debug)]
+pub struct Running {
+    api: Server,
+    models: Server,
+    payments: Server,
+    database: sqlx::SqlitePool,
+}
+
+/// Starts the service, the providers among it.
+///
+/// # Errors
+/// Where a port is taken, or the database cannot be used.
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    let database = database::open(&config.database).await?;
+    let passwords = Passwords::new(if config.cheap_passwords { Cost::Least } else { Cost::Full })?;
+    seed::fill(&database, &passwords).await?;
+
+    let models = Server::start(0, providers::models()).await?;
+    let payments = Server::start(0, providers::payments()).await?;
+    // Everything is on this machine: a proxy of the environment has no part in it.
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let service = Service::new(Parts {
+        database: database.clone(),
+        passwords,
+        tokens: Tokens::new(),
+        models: Models::new(client.clone(), models.url()),
+        payments: Payments::new(client, payments.url()),
+        synthesis_limit: config.synthesis_limit,
+    });
+    let api = Server::start(config.port, api::router(service)).await?;
+    Ok(Running { api, models, payments, database })
+}
+
+impl Running {
+    /// Where the API is, as `http://127.0.0.1:…`.
+    pub fn url(&self) -> String {
+        self.api.url()
+    }
+
+    /// Where the model provider is.
+    pub fn models_url(&self) -> String {
+        self.models.url()
+    }
+
+    /// Where the payment provider is.
+    pub fn payments_url(&self) -> String {
+        self.payments.url()
+    }
+
+    /// The database, for a look at what really happened.
+    pub fn database(&self) -> &sqlx::SqlitePool {
+        &self.database
+    }
+
+    /// Takes no more requests, waits a little for those that run, and closes the database.
+    pub async fn stop(self) {
+        self.api.stop().await;
+        self.models.stop().await;
+        self.payments.stop().await;
+        self.database.close().await;
+    }
+}
+
+/// One server on loopback.
+#[derive(Debug)]
+struct Server {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    async fn start(port: u16, router: Router) -> Result<Server, StartError> {
+        let failed = |source| StartError::Listen { port, source };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serve = axum::serve(listener, router).with_graceful_shutdown(async {
+            // An error says that nobody will ask for it: also then it is time.
+            let _ = stopped.await;
+        });
+        // It has no end but the one that is asked for.
+        let task = tokio::spawn(async { serve.await.unwrap_or_default() });
+        Ok(Server { address, stop: Some(stop), task })
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    async fn stop(mut self) {
+        drop(self.stop.take());
+        // Where it takes longer, the drop of this value ends it.
+        let _ = tokio::time::timeout(GRACE, &mut self.task).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

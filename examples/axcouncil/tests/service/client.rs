@@ -1,0 +1,82 @@
+//! A service of a test's own, and somebody who uses it.
+
+use std::time::Duration;
+
+use axcouncil::{Config, PASSWORD, Running};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Longer than any test.
+const LONG: Duration = Duration::from_secs(600);
+
+/// A service with a database that goes with it.
+pub(crate) struct Service {
+    pub(crate) running: Running,
+    http: reqwest::Client,
+    _directory: TempDir,
+}
+
+impl Service {
+    pub(crate) async fn start() -> Service {
+        Service::with_synthesis_limit(LONG).await
+    }
+
+    pub(crate) async fn with_synthesis_limit(synthesis_limit: Duration) -> Service {
+        let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+        let database = directory.path().join("test.db");
+        let config = Config { database, port: 0, synthesis_limit, cheap_passwords: true };
+        let running = axcouncil::start(config).await.expect("it starts");
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
+        Service { running, http, _directory: directory }
+    }
+
+    pub(crate) async fn send(&self, method: Method, path: &str, token: &str, body: &Value) -> (u16, Value) {
+        let request = self.http.request(method, format!("{}{path}", self.running.url())).json(body);
+        let request = if token.is_empty() { request } else { request.bearer_auth(token) };
+        let response = request.send().await.expect("it answers");
+        let status = response.status().as_u16();
+        (status, response.json().await.unwrap_or_default())
+    }
+
+    pub(crate) async fn post(&self, path: &str, token: &str, body: &Value) -> (u16, Value) {
+        self.send(Method::POST, path, token, body).await
+    }
+
+    /// The token of a user.
+    pub(crate) async fn login(&self, email: &str) -> String {
+        let body = json!({ "email": email, "password": PASSWORD });
+        let (status, session) = self.post("/login", "", &body).await;
+        assert_eq!(status, 200, "{session}");
+        session["token"].as_str().expect("a session has a token").to_owned()
+    }
+
+    pub(crate) async fn models(&self, rule: Value) {
+        self.switch(self.running.models_url(), rule).await;
+    }
+
+    pub(crate) async fn payments(&self, mode: &str) {
+        self.switch(self.running.payments_url(), json!({ "mode": mode })).await;
+    }
+
+    async fn switch(&self, provider: String, rule: Value) {
+        let set = self.http.post(format!("{provider}/mode")).json(&rule).send().await;
+        assert_eq!(set.expect("it answers").status(), 204);
+    }
+
+    /// The one number that a query gives.
+    pub(crate) async fn number(&self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query).fetch_one(self.running.database()).await.expect("it can be asked")
+    }
+
+    /// The texts that a query gives.
+    pub(crate) async fn texts(&self, query: &'static str) -> Vec<String> {
+        sqlx::query_scalar(query).fetch_all(self.running.database()).await.expect("it can be asked")
+    }
+}
+
+/// The code of an error, which must have a text as well.
+pub(crate) fn code(body: &Value) -> &str {
+    assert!(body["error"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
+    body["error"]["code"].as_str().expect("an error has a code")
+}

@@ -1,0 +1,70 @@
+//! What a council answers, and when its chairman does not.
+
+use std::time::Duration;
+
+use axcouncil::{ACME_USER, UMBRA_USER};
+use process_runtime::{Outcome, registry};
+use serde_json::json;
+
+use crate::client::{Service, code};
+
+#[tokio::test]
+async fn three_stages_make_one_answer() {
+    let service = Service::start().await;
+    let token = service.login(ACME_USER).await;
+    let question = json!({ "question": "Should we hire?", "department_id": 2 });
+    let (status, deliberation) = service.post("/deliberations", &token, &question).await;
+    assert_eq!(status, 200, "{deliberation}");
+    // Each model prefers the longest name that is not its own.
+    assert_eq!(deliberation["ranking"], json!(["borealis", "aurora", "zephyr"]));
+    assert_eq!(deliberation["used_fallback"], false);
+    let answer = deliberation["answer"].as_str().expect("there is an answer");
+    assert!(answer.starts_with("The council agrees. borealis on “Should we hire?”"), "{answer}");
+    assert_eq!(service.texts("SELECT answer FROM deliberations").await, [answer]);
+}
+
+#[tokio::test]
+async fn the_best_answer_stands_in_for_a_chairman_who_says_nothing() {
+    // However short it is: the chairman never answers.
+    let service = Service::with_synthesis_limit(Duration::from_millis(1)).await;
+    service.models(json!({ "mode": "hang", "path": "/v1/synthesize" })).await;
+    let token = service.login(ACME_USER).await;
+    let (status, deliberation) =
+        service.post("/deliberations", &token, &json!({ "question": "Should we sell?" })).await;
+    assert_eq!(status, 200, "{deliberation}");
+    assert_eq!(deliberation["used_fallback"], true);
+    assert_eq!(deliberation["answer"], "borealis on “Should we sell?”: begin small, and measure.");
+
+    // No other test here has a chairman without time.
+    let stats = registry::stats("council_deliberation_3stage").expect("it is linked");
+    assert_eq!(stats.ended.with(Outcome::Degraded), 1);
+    let stages = registry::stage_stats("council_deliberation_3stage").expect("it is linked");
+    assert_eq!(stages["stage3"].error_types["timeout"], 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_is_refused() {
+    let service = Service::start().await;
+    let token = service.login(UMBRA_USER).await;
+    let ask = async |question, department| {
+        let body = json!({ "question": question, "department_id": department });
+        service.post("/deliberations", &token, &body).await
+    };
+    let (status, body) = ask(" ", None).await;
+    assert_eq!((status, code(&body)), (422, "invalid"));
+    // It is another company's.
+    let (status, body) = ask("Why?", Some(2)).await;
+    assert_eq!((status, code(&body)), (404, "not_found"));
+}
+
+#[tokio::test]
+async fn a_model_that_fails_fails_the_deliberation() {
+    let service = Service::start().await;
+    service.models(json!({ "mode": "fail", "model": "hypnos" })).await;
+    let token = service.login(UMBRA_USER).await;
+    let (status, body) = service.post("/deliberations", &token, &json!({ "question": "Why?" })).await;
+    assert_eq!((status, code(&body)), (502, "council_unavailable"));
+    assert_eq!(service.number("SELECT count(*) FROM deliberations").await, 0);
+    let stats = registry::stats("council_deliberation_3stage").expect("it is linked");
+    assert_eq!(stats.error_types["model_status"], 1);
+}

@@ -1,0 +1,62 @@
+//! How departments begin, change and end.
+
+use axcouncil::{ACME_USER, UMBRA_USER};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::client::{Service, code};
+
+#[tokio::test]
+async fn a_department_goes_with_its_roles_and_a_line_in_the_audit_log() {
+    let service = Service::start().await;
+    let token = service.login(ACME_USER).await;
+    let delete = async || service.send(Method::DELETE, "/departments/2", &token, &Value::Null).await;
+    assert_eq!(delete().await, (200, json!({ "roles": 2 })));
+    assert_eq!(service.number("SELECT count(*) FROM departments WHERE id = 2").await, 0);
+    assert_eq!(service.number("SELECT count(*) FROM roles WHERE department_id = 2").await, 0);
+    let log = "SELECT user_id || ' ' || action || ' ' || subject || ': ' || detail FROM audit_log";
+    let written = ["1 department_delete department 2: Sales, with 2 roles"];
+    assert_eq!(service.texts(log).await, written);
+
+    let (status, body) = delete().await;
+    assert_eq!((status, code(&body)), (404, "not_found"));
+    assert_eq!(service.texts(log).await, written);
+}
+
+#[tokio::test]
+async fn what_must_stay_stays() {
+    let service = Service::start().await;
+    let (ada, uma) = (service.login(ACME_USER).await, service.login(UMBRA_USER).await);
+    let delete = async |token, path| service.send(Method::DELETE, path, token, &Value::Null).await;
+    let (status, body) = delete(&ada, "/departments/1").await;
+    assert_eq!((status, code(&body)), (409, "default_department"));
+    // It is Acme's.
+    let (status, body) = delete(&uma, "/departments/2").await;
+    assert_eq!((status, code(&body)), (404, "not_found"));
+    assert_eq!(service.number("SELECT count(*) FROM departments").await, 3);
+    assert_eq!(service.number("SELECT count(*) FROM roles").await, 4);
+    assert_eq!(service.number("SELECT count(*) FROM audit_log").await, 0);
+}
+
+#[tokio::test]
+async fn departments_and_roles_are_made_and_renamed() {
+    let service = Service::start().await;
+    let token = service.login(ACME_USER).await;
+    let (status, made) = service.post("/departments", &token, &json!({ "name": "Support" })).await;
+    assert_eq!(status, 201);
+    let roles = format!("/departments/{}/roles", made["id"]);
+    let role = json!({ "name": "First line", "brief": "Listens." });
+    let (status, made_role) = service.post(&roles, &token, &role).await;
+    assert_eq!(status, 201);
+
+    let put = async |path: String, body| service.send(Method::PUT, &path, &token, &body).await.0;
+    assert_eq!(put(format!("/departments/{}", made["id"]), json!({ "name": "Service" })).await, 204);
+    let brief = json!({ "name": "First line", "brief": "Listens, and answers." });
+    assert_eq!(put(format!("/roles/{}", made_role["id"]), brief).await, 204);
+    let written = "SELECT departments.name || ': ' || brief FROM roles, departments
+                   WHERE departments.id = department_id AND roles.name = 'First line'";
+    assert_eq!(service.texts(written).await, ["Service: Listens, and answers."]);
+
+    let (status, body) = service.post("/departments", &token, &json!({ "name": "Service" })).await;
+    assert_eq!((status, code(&body)), (409, "name_taken"));
+}

@@ -1,0 +1,9 @@
+//! The service over HTTP, each test with providers and a database of its own.
+
+mod client;
+mod council;
+mod departments;
+mod errors;
+mod knowledge;
+mod login;
+mod payment;

@@ -1,0 +1,67 @@
+//! What happens to an invoice.
+
+use std::time::Duration;
+
+use axcouncil::ACME_USER;
+use process_runtime::{Outcome, registry};
+use serde_json::json;
+
+use crate::client::{Service, code};
+
+const INVOICES: &str = "SELECT status || ' ' || coalesce(charge_id, '-') || ' ' || total_cents FROM invoices";
+
+#[tokio::test]
+async fn a_charge_is_paid_declined_or_unknown() {
+    let service = Service::start().await;
+    let token = service.login(ACME_USER).await;
+    let order = json!({ "plan": "team", "seats": 3, "card": "tok_visa" });
+    let subscribe = async || service.post("/subscriptions", &token, &order).await;
+
+    let paid = json!({ "id": 1, "net_cents": 8_700, "tax_cents": 1_653, "total_cents": 10_353 });
+    assert_eq!(subscribe().await, (201, paid));
+    service.payments("decline").await;
+    let (status, body) = subscribe().await;
+    assert_eq!((status, code(&body)), (402, "card_declined"));
+    service.payments("fail").await;
+    let (status, body) = subscribe().await;
+    assert_eq!((status, code(&body)), (502, "payment_unavailable"));
+    let invoices = ["paid ch_1 10353", "declined - 10353", "unknown - 10353"];
+    assert_eq!(service.texts(INVOICES).await, invoices);
+
+    // No other test here has a card declined, or a provider that fails.
+    let stats = registry::stats("payment_subscription").expect("it is linked");
+    assert_eq!(stats.error_types["card_declined"], 1);
+    assert_eq!(stats.error_types["payment_provider_status"], 1);
+    assert_eq!(stats.ended.with(Outcome::Failure), 1);
+}
+
+#[tokio::test]
+async fn what_is_not_sold_is_not_charged() {
+    let service = Service::start().await;
+    let token = service.login(ACME_USER).await;
+    for (plan, seats, expected) in [("gold", 1, (404, "not_found")), ("team", 51, (422, "invalid"))] {
+        let order = json!({ "plan": plan, "seats": seats, "card": "tok_visa" });
+        let (status, body) = service.post("/subscriptions", &token, &order).await;
+        assert_eq!((status, code(&body)), expected);
+    }
+    assert!(service.texts(INVOICES).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_has_an_invoice_all_the_same() {
+    let service = Service::start().await;
+    let token = service.login(ACME_USER).await;
+    service.payments("hang").await;
+    let order = json!({ "plan": "team", "seats": 1, "card": "tok_visa" });
+    let until = async |wanted: &str| {
+        while service.texts("SELECT status FROM invoices").await != [wanted] {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        reply = service.post("/subscriptions", &token, &order) => panic!("{reply:?}"),
+        () = until("open") => {}
+    }
+    service.payments("ok").await;
+    until("paid").await;
+}
