@@ -5,6 +5,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::routing::{post, put};
+use process_runtime::propagation;
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
@@ -26,6 +27,7 @@ pub(crate) fn router(service: Service) -> Router {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Not with this method.")
         })
         .with_state(service)
+        .layer(propagation::layer())
 }
 
 /// A JSON body.

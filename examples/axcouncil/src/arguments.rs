@@ -1,10 +1,15 @@
 //! What the command line says.
 
+use process_runtime::timeline::Query;
+
+use crate::trace;
+
 /// What is to be done.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Arguments {
     Day,
     Serve { port: u16 },
+    Trace(Query),
 }
 
 impl Arguments {
@@ -12,7 +17,11 @@ impl Arguments {
     ///
     /// # Errors
     /// With what is wrong, in a few words.
-    pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    pub(crate) fn read(given: impl Iterator<Item = String>) -> Result<Arguments, String> {
+        let mut given = given.peekable();
+        if given.next_if(|first| first == "trace").is_some() {
+            return trace::query(given).map(Arguments::Trace);
+        }
         let (mut serve, mut port) = (false, None);
         while let Some(argument) = given.next() {
             match argument.as_str() {

@@ -5,6 +5,7 @@ mod counts;
 mod print;
 
 use std::error::Error;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use axcouncil::{ACME_USER, PASSWORD, Running, UMBRA_USER};
@@ -40,10 +41,10 @@ const LOGIN_EVERY: u64 = 5;
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Plays the day and prints it. Whether all of it went as it must.
-pub(crate) async fn play(running: &Running, telemetry: &Telemetry) -> Result<bool> {
+pub(crate) async fn play(running: &Running, telemetry: &Telemetry, directory: &Path) -> Result<bool> {
     print::registry();
     print::heading("The day");
-    let mut day = Day { client: Client::new(running)?, went_well: true };
+    let mut day = Day { client: Client::new(running)?, went_well: true, broken: None };
 
     let umbra = day.login("Umbra's user logs in", UMBRA_USER).await?;
     let hung = day.hang(umbra).await?;
@@ -55,6 +56,7 @@ pub(crate) async fn play(running: &Running, telemetry: &Telemetry) -> Result<boo
 
     print::outcomes();
     print::durations();
+    day.went_well &= print::timeline(telemetry, directory, day.broken.as_deref())?;
     print::telemetry(telemetry);
     let idle = registry::in_flight().is_empty();
     let findings = registry::validate();
@@ -65,6 +67,8 @@ pub(crate) async fn play(running: &Running, telemetry: &Telemetry) -> Result<boo
 struct Day {
     client: Client,
     went_well: bool,
+    /// The trace of the payment that failed.
+    broken: Option<String>,
 }
 
 impl Day {
@@ -168,7 +172,11 @@ impl Day {
         self.answered("A card is declined", client.subscribe(), 402, [rejected(PAYMENT, 1)]).await?;
         client.payments("fail").await?;
         let broken = client.subscribe();
-        self.answered("The payment provider answers 500", broken, 502, [failed(PAYMENT, 1)]).await?;
+        let reply =
+            self.answered("The payment provider answers 500", broken, 502, [failed(PAYMENT, 1)]).await?;
+        self.went_well &=
+            reply.trace.is_some() && reply.body["error"]["trace_id"].as_str() == reply.trace.as_deref();
+        self.broken = reply.trace;
         client.payments("ok").await?;
         self.hang_up().await
     }

@@ -1,12 +1,14 @@
-//! What a client is told of an error: a status, a stable code, and a text that says nothing of the inside.
+//! What a client is told of an error: a status, a stable code, a text that says nothing of the inside, and the id of
+//! the trace, by which we find what it was.
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use process_runtime::propagation;
 use serde_json::json;
 
-/// An error on its way to a client, as `{"error": {"code": "…", "message": "…"}}`.
+/// An error on its way to a client, as `{"error": {"code": "…", "message": "…", "trace_id": "…"}}`.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
@@ -37,7 +39,8 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = json!({ "error": { "code": self.code, "message": self.message } });
+        let trace_id = propagation::trace_id();
+        let body = json!({ "error": { "code": self.code, "message": self.message, "trace_id": trace_id } });
         (self.status, Json(body)).into_response()
     }
 }

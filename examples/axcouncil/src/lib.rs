@@ -23,6 +23,7 @@ mod database;
 mod departments;
 mod error;
 mod knowledge;
+mod outgoing;
 mod payment;
 mod providers;
 mod seed;

@@ -3,8 +3,10 @@
 
 mod arguments;
 mod day;
+mod trace;
 
 use std::error::Error;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -32,31 +34,42 @@ async fn main() -> ExitCode {
     let arguments = match Arguments::read(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(error) => {
-            eprintln!("axcouncil: {error}; usage: axcouncil [--serve [--port N]]");
+            eprintln!(
+                "axcouncil: {error}; usage: axcouncil [--serve [--port N] | trace [--id ID] [--context KEY=VALUE] \
+                 [--around HH:MM]]"
+            );
             return ExitCode::from(2);
         }
     };
+    let directory = Path::new(DIRECTORY).join("telemetry");
+    let port = match arguments {
+        Arguments::Day => None,
+        Arguments::Serve { port } => Some(port),
+        Arguments::Trace(query) => return trace::draw(&directory, &query).map_or_else(failed, exit),
+    };
     let telemetry = Setup::new()
         .service("axcouncil", env!("CARGO_PKG_VERSION"))
-        .directory(Path::new(DIRECTORY).join("telemetry"))
+        .directory(&directory)
         .install(Install::new().expect(PROCESSES))
         .init();
-    let ended = match arguments {
-        Arguments::Day => play(&telemetry).await,
-        Arguments::Serve { port } => serve(port).await.map(|()| true),
+    let ended = match port {
+        Some(port) => serve(port).await.map(|()| true),
+        None => play(&telemetry, &directory).await,
     };
-    match ended {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("axcouncil: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    ended.map_or_else(failed, exit)
+}
+
+fn exit(went_well: bool) -> ExitCode {
+    if went_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn failed(error: impl Display) -> ExitCode {
+    eprintln!("axcouncil: {error}");
+    ExitCode::FAILURE
 }
 
 /// A day of its own, over an empty database. Whether all of it went as it must.
-async fn play(telemetry: &Telemetry) -> Result<bool, Box<dyn Error + Send + Sync>> {
+async fn play(telemetry: &Telemetry, directory: &Path) -> Result<bool, Box<dyn Error + Send + Sync>> {
     let database = file("day.db")?;
     for left in ["day.db", "day.db-wal", "day.db-shm"] {
         match std::fs::remove_file(Path::new(DIRECTORY).join(left)) {
@@ -68,7 +81,7 @@ async fn play(telemetry: &Telemetry) -> Result<bool, Box<dyn Error + Send + Sync
     let synthesis_limit = Duration::from_millis(1_500);
     let running =
         axcouncil::start(Config { database, port: 0, synthesis_limit, cheap_passwords: false }).await?;
-    let went_well = day::play(&running, telemetry).await?;
+    let went_well = day::play(&running, telemetry, directory).await?;
     running.stop().await;
     Ok(went_well)
 }

@@ -5,6 +5,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::outgoing::traced;
+
 /// What a model said.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Answer {
@@ -73,7 +75,7 @@ impl Models {
             model: model.to_owned(),
             source: source.without_url(),
         };
-        let response = self.client.post(format!("{}{path}", self.url)).json(&body).send().await;
+        let response = traced(self.client.post(format!("{}{path}", self.url)).json(&body)).send().await;
         let response = response.map_err(transport)?;
         if !response.status().is_success() {
             return Err(ModelError::Status { model: model.to_owned(), status: response.status() });

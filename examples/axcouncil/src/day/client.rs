@@ -1,6 +1,7 @@
 //! Somebody who uses the service, over HTTP like anybody else.
 
 use axcouncil::Running;
+use process_runtime::propagation;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -18,6 +19,8 @@ pub(super) struct Client {
 /// What the service said.
 pub(super) struct Reply {
     pub(super) status: u16,
+    /// The id of its trace.
+    pub(super) trace: Option<String>,
     pub(super) body: Value,
 }
 
@@ -73,6 +76,8 @@ impl Client {
             request = request.bearer_auth(token);
         }
         let response = request.send().await?;
-        Ok(Reply { status: response.status().as_u16(), body: response.json().await? })
+        let trace = response.headers().get(propagation::TRACE_ID).and_then(|id| id.to_str().ok());
+        let (status, trace) = (response.status().as_u16(), trace.map(str::to_owned));
+        Ok(Reply { status, trace, body: response.json().await? })
     }
 }

@@ -1,13 +1,19 @@
 //! What a person sees of the day, on at most 100 columns. All of it is what the registry says.
 
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use process_runtime::Outcome;
 use process_runtime::registry::{self, Finding};
 use process_runtime::stats::Stats;
 use process_runtime::telemetry::Telemetry;
+use process_runtime::timeline::{self, Query, Timeline};
 
 use super::counts::Counts;
+
+/// How long the end of the day waits for its telemetry to be written.
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// No line is longer.
 const COLUMNS: usize = 100;
@@ -109,6 +115,22 @@ pub(super) fn durations() {
 
 fn figures() -> impl Iterator<Item = (&'static str, Stats)> {
     registry::all().filter_map(|process| Some((process.id(), registry::stats(process.id()).ok()?)))
+}
+
+/// What the trace of the request that failed says, found by nothing but the id in its response. Whether it says where
+/// it failed; where the traces went to a collector, it is there.
+pub(super) fn timeline(telemetry: &Telemetry, directory: &Path, trace_id: Option<&str>) -> io::Result<bool> {
+    heading("The payment that failed");
+    let trace_id = trace_id.map(str::to_owned);
+    if !telemetry.destinations().iter().any(|place| place.contains("traces: OTLP-JSON files")) {
+        println!("trace {}, where the traces went", trace_id.as_deref().unwrap_or("of no id"));
+        return Ok(true);
+    }
+    telemetry.flush(FLUSH);
+    let found = timeline::find(directory, &Query { trace_id, ..Query::default() }, 1)?;
+    found.timelines.iter().for_each(|timeline| print!("{timeline}"));
+    let failed_at = found.timelines.first().and_then(Timeline::failed_at);
+    Ok(failed_at == Some(("payment_subscription", "payment_provider_status".to_owned())))
 }
 
 /// Where all of this went, beside here.

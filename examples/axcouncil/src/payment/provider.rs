@@ -6,6 +6,8 @@ use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::outgoing::traced;
+
 /// How long a charge may take: less than the SLA, so that a provider that hangs is known as that.
 const LIMIT: Duration = Duration::from_secs(8);
 
@@ -59,7 +61,7 @@ impl Payments {
     pub(super) async fn charge(&self, invoice: i64, cents: i64, card: &Card) -> Result<String, ChargeError> {
         let body = json!({ "idempotency_key": invoice, "amount_cents": cents, "card": card });
         let request = self.client.post(format!("{}/v1/charges", self.url)).timeout(LIMIT).json(&body);
-        let response = request.send().await?;
+        let response = traced(request).send().await?;
         match response.status() {
             StatusCode::PAYMENT_REQUIRED => Err(ChargeError::Declined),
             status if !status.is_success() => Err(ChargeError::Status(status)),

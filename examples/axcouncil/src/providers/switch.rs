@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use axum::{Json, Router};
+use process_runtime::propagation;
 use serde::Deserialize;
 use tokio::sync::watch;
 
@@ -48,7 +49,8 @@ impl Switch {
     pub(super) fn router<const N: usize>(routes: [(&str, MethodRouter<Switch>); N]) -> Router {
         let switch = Switch(watch::Sender::new(Vec::new()));
         let start = Router::new().route("/mode", post(set));
-        routes.into_iter().fold(start, |router, (path, route)| router.route(path, route)).with_state(switch)
+        let router = routes.into_iter().fold(start, |router, (path, route)| router.route(path, route));
+        router.with_state(switch).layer(propagation::layer())
     }
 
     /// Does what it was told to do with a request of this path and model, before the request is answered.

@@ -1,0 +1,96 @@
+//! `axcouncil trace`: what happened to somebody at some time, out of the files of earlier runs.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use process_runtime::timeline::{self, Query};
+
+/// How far from the time that is asked for a span may be.
+const AROUND: Duration = Duration::from_secs(60);
+/// The most traces that are drawn.
+const MOST: usize = 20;
+const DAY: u64 = 24 * 60 * 60;
+
+/// What `axcouncil trace` takes.
+pub(crate) fn query(mut given: impl Iterator<Item = String>) -> Result<Query, String> {
+    let mut query = Query::default();
+    while let Some(argument) = given.next() {
+        let value = given.next().ok_or_else(|| format!("`{argument}` needs a value"))?;
+        match argument.as_str() {
+            "--context" => {
+                let (key, value) =
+                    value.split_once('=').ok_or_else(|| format!("`{value}` is no `key=value`"))?;
+                query.context.push((key.to_owned(), value.to_owned()));
+            }
+            "--id" => query.trace_id = Some(value),
+            "--around" => {
+                let time = time_of_day(&value)
+                    .ok_or_else(|| format!("`{value}` is no time: write `14:43`, in UTC"))?;
+                query.around = Some((time, AROUND));
+            }
+            other => return Err(format!("`{other}` is not understood")),
+        }
+    }
+    match query == Query::default() {
+        true => Err("what is looked for? write `--id`, `--context` or `--around`".to_owned()),
+        false => Ok(query),
+    }
+}
+
+/// `14:43` or `14:43:20`: the last time that it was that time.
+fn time_of_day(text: &str) -> Option<SystemTime> {
+    let numbers: Option<Vec<u64>> = text.split(':').map(|part| part.parse().ok()).collect();
+    let seconds = match *numbers?.as_slice() {
+        [hours @ 0..24, minutes @ 0..60] => hours * 3600 + minutes * 60,
+        [hours @ 0..24, minutes @ 0..60, seconds @ 0..60] => hours * 3600 + minutes * 60 + seconds,
+        _ => return None,
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let today = now - now % DAY + seconds;
+    let asked = if today > now + AROUND.as_secs() { today - DAY } else { today };
+    Some(UNIX_EPOCH + Duration::from_secs(asked))
+}
+
+/// Draws what is found. Whether anything was.
+pub(crate) fn draw(directory: &Path, query: &Query) -> io::Result<bool> {
+    let found = timeline::find(directory, query, MOST)?;
+    for skipped in &found.skipped {
+        eprintln!("axcouncil: {}:{}: {}", skipped.file.display(), skipped.line, skipped.problem);
+    }
+    found.timelines.iter().for_each(|timeline| println!("{timeline}"));
+    if found.left_out > 0 {
+        println!("{} earlier traces match as well.", found.left_out);
+    }
+    if found.timelines.is_empty() {
+        println!("Nothing in {} matches.", directory.display());
+    }
+    Ok(!found.timelines.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Query, String> {
+        query(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn what_is_looked_for_is_read() {
+        let both = read("--context user_id=1 --around 14:43 --context company_id=7").expect("a good line");
+        assert_eq!(both.context, [("user_id".into(), "1".into()), ("company_id".into(), "7".into())]);
+        let (time, _) = both.around.expect("a time");
+        assert!(
+            time < SystemTime::now() + AROUND && SystemTime::now() < time + Duration::from_secs(DAY + 120)
+        );
+        assert_eq!(read("--id abc").expect("a good line").trace_id.as_deref(), Some("abc"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        for line in ["", "--id", "--context user", "--around 25:00", "--around noon", "--when 14:43"] {
+            assert!(read(line).is_err(), "{line}");
+        }
+    }
+}
