@@ -48,7 +48,11 @@ pub(super) fn waiting(left: Duration, sla: Duration) {
 /// Whoever is late now, whom to call, and what to read.
 pub(super) fn overdue() {
     heading("Overdue now");
-    for run in registry::in_flight().into_iter().filter(|run| run.overdue) {
+    let overdue: Vec<_> = registry::in_flight().into_iter().filter(|run| run.overdue).collect();
+    if overdue.is_empty() {
+        println!("nobody");
+    }
+    for run in overdue {
         let Some(process) = run.process else { continue };
         let stage = run.stage.map(|stage| format!(", {} ({})", stage.id(), stage.name())).unwrap_or_default();
         println!("{}{stage}", process.id());
