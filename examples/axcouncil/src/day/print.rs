@@ -119,7 +119,6 @@ fn figures() -> impl Iterator<Item = (&'static str, Stats)> {
 pub(super) fn telemetry(telemetry: &Telemetry) {
     heading("Telemetry");
     telemetry.destinations().iter().for_each(|destination| println!("{destination}"));
-    println!("a line for each run: standard error");
     for line in telemetry.installation().report() {
         wrapped(&format!("told: {line}"));
     }
