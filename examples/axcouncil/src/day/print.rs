@@ -54,7 +54,11 @@ pub(super) fn waiting(left: Duration, sla: Duration) {
 /// Whoever is late now, whom to call, and what to read.
 pub(super) fn overdue() {
     heading("Overdue now");
-    for run in registry::in_flight().into_iter().filter(|run| run.overdue) {
+    let overdue: Vec<_> = registry::in_flight().into_iter().filter(|run| run.overdue).collect();
+    if overdue.is_empty() {
+        println!("nobody");
+    }
+    for run in overdue {
         let Some(process) = run.process else { continue };
         let stage = run.stage.map(|stage| format!(", {} ({})", stage.id(), stage.name())).unwrap_or_default();
         println!("{}{stage}", process.id());
@@ -137,7 +141,6 @@ pub(super) fn timeline(telemetry: &Telemetry, directory: &Path, trace_id: Option
 pub(super) fn telemetry(telemetry: &Telemetry) {
     heading("Telemetry");
     telemetry.destinations().iter().for_each(|destination| println!("{destination}"));
-    println!("a line for each run: standard error");
     for line in telemetry.installation().report() {
         wrapped(&format!("told: {line}"));
     }

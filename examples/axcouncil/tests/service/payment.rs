@@ -1,6 +1,6 @@
 //! What happens to an invoice.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axcouncil::ACME_USER;
 use process_runtime::{Outcome, registry};
@@ -54,7 +54,9 @@ async fn a_client_that_hangs_up_has_an_invoice_all_the_same() {
     service.payments("hang").await;
     let order = json!({ "plan": "team", "seats": 1, "card": "tok_visa" });
     let until = async |wanted: &str| {
+        let began = Instant::now();
         while service.texts("SELECT status FROM invoices").await != [wanted] {
+            assert!(began.elapsed() < Duration::from_secs(30), "the invoice never was {wanted}");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
