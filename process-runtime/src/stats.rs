@@ -9,7 +9,7 @@ use process_model::Outcome;
 
 use crate::account::{Account, ENDS, Totals, end_index};
 use crate::clock::Clock;
-use crate::histogram::quantile;
+use crate::histogram::{bucket, middle, quantile};
 use crate::windows::{SLICE_SECONDS, Slice};
 
 pub use crate::histogram::ERROR as PERCENTILE_ERROR;
@@ -150,10 +150,12 @@ fn window(length: Duration, slice: Slice, clock: &Clock) -> Window {
     let histogram = slice.histogram();
     let ended = Ended(slice.ended);
     let longest = (ended.total() > 0).then(|| clock.duration(slice.longest));
-    // The middle of the last bucket may lie beyond the longest run, which is known exactly.
+    // The longest run is known exactly, and stands for all in its bucket: rounded down, a percentile might read as
+    // if an SLA had been kept.
+    let last = middle(bucket(slice.longest));
     let percentile = |q| {
-        let percentile = clock.duration(quantile(&histogram, q)? as u64);
-        Some(longest.map_or(percentile, |longest| percentile.min(longest)))
+        let ticks = quantile(&histogram, q)?;
+        if ticks >= last { longest } else { Some(clock.duration(ticks as u64)) }
     };
     let covered = clock.duration(slice.to - slice.from);
     Window {

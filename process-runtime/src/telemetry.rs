@@ -16,10 +16,12 @@
 //! are those of the [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
 //!
 //! `SENTRY_DSN` turns Sentry on; `SENTRY_ENVIRONMENT`, `SENTRY_RELEASE` and `SENTRY_TRACES_SAMPLE_RATE` (0 to 1,
-//! default 0) are read with it. `RUST_LOG` filters the log on standard output, and nothing else: spans of runs are
+//! default 0) are read with it, and without `SENTRY_RELEASE` the release is the service's `name@version`. `RUST_LOG` filters the log on standard output, and nothing else: spans of runs are
 //! always opened.
 //!
-//! Every span that begins inside a run carries the run's business context, those of libraries too.
+//! Spans of level INFO and above are exported, and of events warnings and errors: what libraries say of their inside
+//! below that (queries, headers) stays in the log. Every span that begins inside a run carries the run's business
+//! context, those of libraries too.
 //!
 //! # When something is wrong
 //!
@@ -45,6 +47,8 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -110,7 +114,8 @@ impl Setup {
         let environment = Environment::read();
         environment.problems.iter().for_each(report::once);
         let resource = resource(self.service.as_ref());
-        let sentry = environment.sentry.as_ref().map(exporters::sentry);
+        let sentry = environment.sentry.as_ref();
+        let sentry = sentry.map(|sentry| exporters::sentry(sentry, self.service.as_ref()));
         let mut destinations = Vec::new();
 
         let exporters = exporters::Exporters::new(&self.directory);
@@ -141,6 +146,7 @@ impl Setup {
                 .with_target(false)
                 .with_level(false)
                 .with_tracked_inactivity(false)
+                .with_filter(filter_fn(is_exported))
         });
         let inherits = bridge.is_some();
         let subscriber = tracing_subscriber::registry()
@@ -172,6 +178,13 @@ impl Setup {
         let installation = install.start();
         Telemetry { installation, traces, metrics, sentry, exporters: Some(exporters), destinations }
     }
+}
+
+/// Spans of level INFO and above, and of events the warnings: what else libraries say of their inside (queries,
+/// headers, addresses) is for the log, which stays here.
+fn is_exported(metadata: &tracing::Metadata<'_>) -> bool {
+    let least = if metadata.is_span() { tracing::Level::INFO } else { tracing::Level::WARN };
+    *metadata.level() <= least && !metadata.target().starts_with(reported::OPENTELEMETRY)
 }
 
 fn resource(service: Option<&(String, String)>) -> Resource {

@@ -124,6 +124,12 @@ fn judge_spans(spans: &[Value]) {
     let query = of(spans, "query", "c-1");
     assert_eq!((&query["parentSpanId"], &query["traceId"]), (&stage["spanId"], &run["traceId"]));
 
+    assert_eq!(
+        stage["events"].as_array().map(Vec::len),
+        Some(1),
+        "the warning, and nothing below it: {stage:#?}"
+    );
+
     let rejected = of(spans, "place_order", "c-3");
     assert_eq!(attributes(rejected)["critical_process.outcome"], "rejected");
     assert_ne!(rejected["status"]["code"], 2);
@@ -170,6 +176,7 @@ fn judge_metrics(requests: &[Value]) {
 
 fn nothing_secret(bytes: &str) {
     assert!(!bytes.contains("canary-4929"), "an argument that is not named, or error text, left the program");
+    assert!(!bytes.contains("canary-sql"), "what a library says of its inside left the program");
 }
 
 #[tokio::test]
@@ -312,7 +319,7 @@ async fn sentry_hears_of_the_failure_alone() {
     let event = &events[0];
     assert_eq!(event["tags"]["process_id"], "place_order");
     assert_eq!(event["tags"]["customer_id"], "c-4");
-    assert_eq!(event["environment"], "staging");
+    assert_eq!((&event["environment"], &event["release"]), (&"staging".into(), &"reporting@1.2.3".into()));
     assert_eq!(event["exception"]["values"][0]["value"], "there is no card canary-4929");
     let failed = spans_in(&scratch.lines("traces"));
     assert_eq!(event["contexts"]["trace"]["trace_id"], of(&failed, "place_order", "c-4")["traceId"]);

@@ -203,9 +203,12 @@ impl PushMetricExporter for Metrics {
 }
 
 /// Starts Sentry.
-pub(super) fn sentry(sentry: &Sentry) -> sentry::ClientInitGuard {
+pub(super) fn sentry(sentry: &Sentry, service: Option<&(String, String)>) -> sentry::ClientInitGuard {
+    let said = std::env::var("SENTRY_RELEASE").ok().filter(|release| !release.is_empty());
+    let release = said.or_else(|| service.map(|(name, version)| format!("{name}@{version}")));
     let options = sentry::ClientOptions::new()
         .dsn(&sentry.dsn)
+        .maybe_release(release)
         .traces_sample_rate(sentry.traces_sample_rate)
         .attach_stacktrace(true)
         .add_integration(crate::sentry::Integration);

@@ -17,9 +17,12 @@ pub(super) fn layer<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
         .with_filter(filter_fn(|metadata| is_of_opentelemetry(metadata) && *metadata.level() <= Level::WARN))
 }
 
+/// What the targets of OpenTelemetry's own events start with.
+pub(super) const OPENTELEMETRY: &str = "opentelemetry";
+
 /// Whether this is an event that OpenTelemetry sends about itself.
 pub(super) fn is_of_opentelemetry(metadata: &Metadata<'_>) -> bool {
-    metadata.is_event() && metadata.target().starts_with("opentelemetry")
+    metadata.is_event() && metadata.target().starts_with(OPENTELEMETRY)
 }
 
 struct Reported;

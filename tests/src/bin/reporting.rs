@@ -52,6 +52,8 @@ async fn charge(items: u64, card: &str) -> Result<u64, OrderError> {
 
 /// What a database driver does.
 async fn query() {
+    tracing::debug!(target: "driver", statement = "SELECT 'canary-sql'");
+    tracing::warn!(target: "driver", "a slow query");
     async { tokio::task::yield_now().await }.instrument(info_span!(target: "driver", "query")).await;
 }
 
