@@ -1,6 +1,6 @@
 //! Telemetry in one call (feature `telemetry`), for a service that has no set-up of its own: [`init`] reads the
-//! standard variables, wires `tracing`, OpenTelemetry and Sentry, and [installs](crate::Install). A service that
-//! has its own set-up keeps it and calls [`Install`](crate::Install) instead.
+//! standard variables, wires `tracing`, OpenTelemetry and Sentry, and [installs](Install). A service that
+//! has its own set-up keeps it and calls [`Install`] instead.
 //!
 //! # Where it goes
 //!
