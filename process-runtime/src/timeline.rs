@@ -312,11 +312,12 @@ impl Timeline {
         &self.trace_id
     }
 
-    /// The name of the innermost span that failed, and its `error.type`.
+    /// The name of the innermost process or stage that failed, and its `error.type`; of another span, where none did.
     pub fn failed_at(&self) -> Option<(&str, String)> {
         let failed = self.spans.iter().filter(|(_, span)| span.is_failed());
         // Of those at one depth the first: what came after it was told of it.
-        let deepest = failed.min_by_key(|(depth, span)| (usize::MAX - depth, span.end.0))?;
+        let deepest = failed
+            .min_by_key(|(depth, span)| (span.says(OUTCOME).is_none(), usize::MAX - depth, span.end.0))?;
         Some((&deepest.1.name, deepest.1.says("error.type").unwrap_or_default()))
     }
 }
@@ -401,6 +402,13 @@ mod tests {
         })
     }
 
+    /// What another service says of the same.
+    fn error_of_another(id: &str, parent: &str, times: (u64, u64)) -> serde_json::Value {
+        let mut span = span(id, parent, "request", times, &[]);
+        span["status"] = serde_json::json!({ "code": 2 });
+        span
+    }
+
     fn line(spans: &[serde_json::Value]) -> String {
         serde_json::json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": spans }] }] }).to_string()
     }
@@ -434,6 +442,7 @@ mod tests {
             span("b", "a", "pay.charge", (1_020, 1_200), &failed("Refused")),
             span("c", "a", "pay.receipt", (1_210, 1_230), &[(OUTCOME, "success")]),
             span("a", "", "pay", (1_000, 1_240), &failed("PayError")),
+            error_of_another("d", "b", (1_030, 1_190)),
         ]);
         let found = found(&text, &by_user("u-1"));
         let timeline = &found.timelines[0];
@@ -444,6 +453,7 @@ trace 0af7651916cd43dd8448eb211c80319c, 00:00:01.000 UTC
 failed at pay.charge: Refused
 ! +    0.0ns  pay             240.0ms  failure, PayError  user_id=u-1
 ! +   20.0ms    pay.charge    180.0ms  failure, Refused  user_id=u-1
+! +   30.0ms      request     160.0ms  error
   +  210.0ms    pay.receipt    20.0ms  success
 ";
         assert_eq!(drawn, expected);
