@@ -1,11 +1,10 @@
 //! Sentry's own normaliser (PyPI `sentry-relay`) finds nothing to change in our events. Skipped, and said
 //! so, where it is not installed; CI requires it (`PROCESS_REAL_PARTS=required`).
 
-use std::io::Write;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use process_runtime::{critical_process, stage};
+use process_tests::parts::{is_missing, judged_by_sentry};
 
 /// Charges a card.
 #[critical_process(
@@ -55,32 +54,13 @@ fn events() -> Vec<sentry::protocol::Event<'static>> {
     transport.fetch_and_clear_events()
 }
 
-fn is_missing(part: &str) -> bool {
-    let import =
-        Command::new("python3").args(["-c", &format!("import {part}")]).stderr(Stdio::null()).status();
-    let missing = !import.is_ok_and(|status| status.success());
-    let required = std::env::var("PROCESS_REAL_PARTS").is_ok_and(|parts| parts == "required");
-    assert!(!(missing && required), "python3 cannot import {part}, which CI requires");
-    missing
-}
-
 #[test]
 fn sentrys_normaliser_leaves_our_events_as_they_are() {
-    if is_missing("sentry_relay") {
-        eprintln!("SKIPPED: python3 cannot import sentry_relay (pip install sentry-relay)");
+    if is_missing("sentry_relay", "sentry-relay") {
         return;
     }
     let events = events();
     assert_eq!(events.len(), 3);
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/relay.py");
-    let mut judge = Command::new("python3")
-        .arg(script)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("python3 starts");
-    let lines: String = events.iter().map(|event| serde_json::to_string(event).unwrap() + "\n").collect();
-    judge.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
-    let output = judge.wait_with_output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "judged 3\n");
+    let lines: Vec<_> = events.iter().map(|event| serde_json::to_string(event).unwrap()).collect();
+    assert_eq!(judged_by_sentry(&lines), "judged 3\n");
 }

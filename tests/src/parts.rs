@@ -1,0 +1,35 @@
+//! Real programs that judge what leaves the process. A test that needs one installs nothing: it says that it is
+//! skipped where the program is absent, and CI requires it (`PROCESS_REAL_PARTS=required`).
+
+use std::process::{Command, Stdio};
+
+/// Whether python3 cannot import a module; where it must, that is a failure.
+pub fn is_missing(module: &str, package: &str) -> bool {
+    let import =
+        Command::new("python3").args(["-c", &format!("import {module}")]).stderr(Stdio::null()).status();
+    let missing = !import.is_ok_and(|status| status.success());
+    let required = std::env::var("PROCESS_REAL_PARTS").is_ok_and(|parts| parts == "required");
+    assert!(!(missing && required), "python3 cannot import {module}, which CI requires");
+    if missing {
+        eprintln!("SKIPPED: python3 cannot import {module} (pip install {package})");
+    }
+    missing
+}
+
+/// What our events have to say to Sentry's own normaliser: one JSON line each, and what it would change.
+pub fn judged_by_sentry(events: &[String]) -> String {
+    use std::io::Write;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/relay.py");
+    let mut judge = Command::new("python3")
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 starts");
+    let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+    let mut input = judge.stdin.take().expect("it is piped");
+    input.write_all(lines.as_bytes()).expect("it reads");
+    drop(input);
+    let output = judge.wait_with_output().expect("it ends");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

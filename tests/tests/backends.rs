@@ -1,0 +1,197 @@
+//! `telemetry::init` against real backends: an OTLP collector (PyPI `rotel`) and a Sentry ingest (PyPI `kent`).
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use process_tests::isolated::eventually;
+use process_tests::parts::{is_missing, judged_by_sentry};
+use serde_json::Value;
+
+/// A program that is killed at the end of the test.
+struct Backend(Child);
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A port that is free, or was a moment ago.
+fn port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn scratch(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}
+
+fn listens(port: u16) {
+    eventually(&format!("something listens on {port}"), || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+}
+
+/// Runs the service that reports.
+fn report(directory: &Path, variables: &[(&str, &str)]) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reporting"));
+    for (name, _) in std::env::vars() {
+        if name.starts_with("OTEL_") || name.starts_with("SENTRY_") {
+            command.env_remove(name);
+        }
+    }
+    let output = command.arg(directory.join("files")).envs(variables.iter().copied()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let lines = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!lines.contains("not all telemetry"), "{lines}");
+}
+
+/// What a collector says of what it was sent.
+fn collected(protocol: &str) -> Option<String> {
+    if is_missing("rotel", "rotel") {
+        return None;
+    }
+    let found = Command::new("python3")
+        .args(["-c", "import rotel, os; print(os.path.dirname(rotel.__file__))"])
+        .output()
+        .unwrap();
+    let agent = Path::new(String::from_utf8_lossy(&found.stdout).trim()).join("rotel-agent");
+    let (grpc, http) = (port(), port());
+    let directory = scratch(&format!("rotel-{}", protocol.replace('/', "-")));
+    let log = directory.join("log");
+    let child = Command::new(agent)
+        .args(["start", "--exporter", "blackhole", "--debug-log", "traces", "--debug-log", "metrics"])
+        .args(["--debug-log-verbosity", "detailed"])
+        .args(["--otlp-grpc-endpoint", &format!("127.0.0.1:{grpc}")])
+        .args(["--otlp-http-endpoint", &format!("127.0.0.1:{http}")])
+        .stdout(File::create(&log).unwrap())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the collector starts");
+    let backend = Backend(child);
+    listens(grpc);
+    listens(http);
+    let endpoint = format!("http://127.0.0.1:{}", if protocol == "grpc" { grpc } else { http });
+    report(
+        &directory,
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)],
+    );
+    let said = || std::fs::read_to_string(&log).unwrap_or_default();
+    eventually("the collector to tell of the measurements", || {
+        said().contains("critical_process.sla.utilization")
+    });
+    drop(backend);
+    let said = said();
+    std::fs::remove_dir_all(directory).unwrap();
+    Some(said)
+}
+
+fn judge(said: &str) {
+    for line in [
+        "Name           : place_order.charge",
+        "-> critical_process.id: Str(place_order)",
+        "-> critical_process.version: Str(1.2.0)",
+        "-> critical_process.criticality: Str(critical)",
+        "-> critical_process.outcome: Str(rejected)",
+        "-> critical_process.late: Bool(false)",
+        "-> critical_process.stage: Str(charge)",
+        "-> error.type: Str(reporting::OrderError)",
+        "-> code.function.name: Str(reporting::place_order)",
+        "-> customer_id: Str(c-4)",
+        "-> total: Int(500)",
+        "Status code    : STATUS_CODE_ERROR",
+        "-> service.name: Str(reporting)",
+        "-> Name: critical_process.runs",
+        "-> Unit: {run}",
+        "-> Unit: s",
+        "-> Unit: 1",
+    ] {
+        assert!(said.lines().any(|told| told.contains(line)), "{line} in {said}");
+    }
+    let boundaries = |sla: &str| {
+        let is_it = |line: &str| line.starts_with("ExplicitBounds") && line.ends_with(&format!(": {sla}"));
+        said.lines().any(is_it)
+    };
+    assert!(boundaries("2.5") && boundaries("0.7") && boundaries("1"), "every SLA is a boundary: {said}");
+    assert!(!said.contains("canary"), "{said}");
+}
+
+#[test]
+fn a_real_collector_takes_it_over_grpc() {
+    if let Some(said) = collected("grpc") {
+        judge(&said);
+    }
+}
+
+#[test]
+fn a_real_collector_takes_it_over_http() {
+    if let Some(said) = collected("http/protobuf") {
+        judge(&said);
+    }
+}
+
+/// A request to the ingest, by hand: it is HTTP/1.0, and the answer is JSON.
+fn get(port: u16, path: &str) -> Option<Value> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n").ok()?;
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    while reader.read_line(&mut line).ok()? > 2 {
+        line.clear();
+    }
+    let mut body = String::new();
+    reader.read_to_string(&mut body).ok()?;
+    serde_json::from_str(&body).ok()
+}
+
+#[test]
+fn a_real_ingest_gets_one_event_for_the_failure() {
+    if is_missing("kent", "kent") || is_missing("sentry_relay", "sentry-relay") {
+        return;
+    }
+    let port = port();
+    let directory = scratch("kent");
+    let backend = Command::new("kent-server")
+        .args(["run", "--host", "127.0.0.1", "--port", &port.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map(Backend)
+        .expect("the ingest starts");
+    listens(port);
+    let dsn = format!("http://public@127.0.0.1:{port}/1");
+    let started = Instant::now();
+    report(&directory, &[("SENTRY_DSN", &dsn), ("SENTRY_TRACES_SAMPLE_RATE", "1")]);
+    assert!(started.elapsed() < Duration::from_secs(60));
+
+    let all = get(port, "/api/eventlist/").expect("the ingest answers");
+    let ids = all["events"].as_array().unwrap().iter().map(|event| event["event_id"].as_str().unwrap());
+    let all: Vec<_> = ids
+        .map(|id| get(port, &format!("/api/event/{id}")).expect("it is there")["payload"].clone())
+        .collect();
+    let of_type = |kind: &str| {
+        let items = all.iter().filter(move |payload| payload["header"]["type"] == kind);
+        items.map(|payload| payload["body"].clone()).collect::<Vec<_>>()
+    };
+    let (transactions, events) = (of_type("transaction"), of_type("event"));
+    assert_eq!(events.len(), 1, "one failure, and none for the rejected: {events:#?}");
+    let event = &events[0];
+    assert_eq!(event["tags"]["process_id"], "place_order");
+    assert_eq!(event["contexts"]["process"]["stage"], "charge");
+    assert_eq!(event["exception"]["values"][0]["type"], "NoCard");
+    let stack = &event["threads"]["values"][0]["stacktrace"]["frames"];
+    assert!(stack.as_array().is_some_and(|frames| !frames.is_empty()), "{event:#}");
+    assert_eq!(event["transaction"], "place_order");
+    let names: Vec<_> = transactions.iter().map(|transaction| &transaction["transaction"]).collect();
+    assert_eq!(names.iter().filter(|name| **name == "place_order").count(), 2, "{names:?}");
+    assert_eq!(judged_by_sentry(&[event.to_string()]), "judged 1\n");
+    drop(backend);
+    std::fs::remove_dir_all(directory).unwrap();
+}
