@@ -212,5 +212,13 @@ pub(super) fn sentry(sentry: &Sentry, service: Option<&(String, String)>) -> sen
         .traces_sample_rate(sentry.traces_sample_rate)
         .attach_stacktrace(true)
         .add_integration(crate::sentry::Integration);
-    sentry::init(options)
+    let guard = sentry::init(options);
+    // The first stack reads the program's debug information, which takes seconds where there is much of it: better
+    // now than in the first run that fails.
+    let reading = std::thread::Builder::new().name("telemetry-symbols".into());
+    let read = reading.spawn(|| drop(sentry::integrations::backtrace::current_stacktrace()));
+    if let Err(error) = read {
+        report::once(format!("no thread for the program's symbols could be started: {error}"));
+    }
+    guard
 }
