@@ -16,8 +16,8 @@
 //! are those of the [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
 //!
 //! `SENTRY_DSN` turns Sentry on; `SENTRY_ENVIRONMENT`, `SENTRY_RELEASE` and `SENTRY_TRACES_SAMPLE_RATE` (0 to 1,
-//! default 0) are read with it, and without `SENTRY_RELEASE` the release is the service's `name@version`. `RUST_LOG` filters the log on standard output, and nothing else: spans of runs are
-//! always opened.
+//! default 0) are read with it, and without `SENTRY_RELEASE` the release is the service's `name@version`. `RUST_LOG` filters the log on standard output by targets and levels
+//! (`info,my_crate=debug`), and nothing else: spans of runs are always opened.
 //!
 //! Spans of level INFO and above are exported, and of events warnings and errors: what libraries say of their inside
 //! below that (queries, headers) stays in the log. Every span that begins inside a run carries the run's business
@@ -47,8 +47,6 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider};
-use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -146,15 +144,9 @@ impl Setup {
                 .with_target(false)
                 .with_level(false)
                 .with_tracked_inactivity(false)
-                .with_filter(filter_fn(is_exported))
         });
-        let inherits = bridge.is_some();
-        let subscriber = tracing_subscriber::registry()
-            .with(inherits.then_some(inherit::Before))
-            .with(bridge)
-            .with(inherits.then_some(inherit::After))
-            .with(reported::layer())
-            .with(console::log());
+        let subscriber =
+            tracing_subscriber::registry().with(bridge.map(inherit::Bridge::new)).with(console::log());
         if subscriber.try_init().is_err() {
             report::once(
                 "a tracing subscriber is set already: `telemetry::init` leaves it, and traces go where it says",
@@ -178,13 +170,6 @@ impl Setup {
         let installation = install.start();
         Telemetry { installation, traces, metrics, sentry, exporters: Some(exporters), destinations }
     }
-}
-
-/// Spans of level INFO and above, and of events the warnings: what else libraries say of their inside (queries,
-/// headers, addresses) is for the log, which stays here.
-fn is_exported(metadata: &tracing::Metadata<'_>) -> bool {
-    let least = if metadata.is_span() { tracing::Level::INFO } else { tracing::Level::WARN };
-    *metadata.level() <= least && !metadata.target().starts_with(reported::OPENTELEMETRY)
 }
 
 fn resource(service: Option<&(String, String)>) -> Resource {

@@ -3,9 +3,11 @@
 
 use std::fmt::Write as _;
 
-use tracing::Subscriber;
-use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
-use tracing_subscriber::layer::Layer;
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::Interest;
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::reported;
@@ -15,16 +17,55 @@ use crate::report;
 /// The filter where `RUST_LOG` says nothing.
 const LOG: &str = "info";
 
-/// The log: events alone. Runs and their spans are told elsewhere, and to write a span's fields costs more than the
-/// span.
+/// The log, and what of everything there is may be heard at all: spans of level INFO and above, of events warnings and
+/// what the log wants. That is settled once for each callsite, so it costs a run nothing.
 pub(super) fn log<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
     let written = std::env::var("RUST_LOG").ok().filter(|filter| !filter.trim().is_empty());
-    let filter = written.as_deref().unwrap_or(LOG).parse::<EnvFilter>().unwrap_or_else(|error| {
+    let wanted = written.as_deref().unwrap_or(LOG).parse::<Targets>().unwrap_or_else(|error| {
         report::once(format!("RUST_LOG cannot be read ({error}); it is taken for `{LOG}`"));
-        EnvFilter::new(LOG)
+        Targets::new().with_default(LevelFilter::INFO)
     });
-    let events = filter_fn(|metadata| metadata.is_event() && !reported::is_of_opentelemetry(metadata));
-    tracing_subscriber::fmt::layer().with_filter(events.and(filter))
+    Log { written: tracing_subscriber::fmt::layer(), wanted }
+}
+
+struct Log<L> {
+    written: L,
+    wanted: Targets,
+}
+
+impl<L> Log<L> {
+    fn is_written(&self, metadata: &Metadata<'_>) -> bool {
+        !reported::is_of_opentelemetry(metadata)
+            && self.wanted.would_enable(metadata.target(), metadata.level())
+    }
+
+    fn is_heard(&self, metadata: &Metadata<'_>) -> bool {
+        let least = if metadata.is_span() { Level::INFO } else { Level::WARN };
+        *metadata.level() <= least || metadata.is_event() && self.is_written(metadata)
+    }
+}
+
+impl<S: Subscriber, L: Layer<S>> Layer<S> for Log<L> {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.is_heard(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        self.is_heard(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        let written = self.wanted.iter().map(|(_, level)| level).chain(self.wanted.default_level()).max();
+        Some(LevelFilter::INFO.max(written.unwrap_or(LevelFilter::OFF)))
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if reported::is_of_opentelemetry(event.metadata()) {
+            reported::report(event);
+        } else if self.is_written(event.metadata()) {
+            self.written.on_event(event, context);
+        }
+    }
 }
 
 /// A line for each run.

@@ -1,10 +1,11 @@
-//! The run's business context on every span that begins inside it, whoever opens it: what a database driver or an
-//! HTTP client does on behalf of a run is found by the run's keys.
+//! The bridge to OpenTelemetry, and the run's business context on every span that begins inside a run, whoever opens
+//! it: what a database driver or an HTTP client does on behalf of a run is found by the run's keys.
 //!
 //! A span belongs to the run that its thread is inside of when it is made, and to no other: the bridge may build it
 //! later and close it later still, inside of another run or of none. What was there at its making is therefore kept
-//! with the span, and added when it ends. The bridge ends spans within `on_close`, between [`Before`] and [`After`].
+//! with the span, and added when it ends, which the bridge does within `on_close`.
 
+use std::any::TypeId;
 use std::cell::RefCell;
 use std::time::Duration;
 
@@ -12,11 +13,12 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
-use tracing::Subscriber;
-use tracing::span::{Attributes, Id};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context as LayerContext, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::reported;
 use crate::context::{Value, Values};
 use crate::frame;
 use crate::observe::span::TARGET;
@@ -29,35 +31,77 @@ thread_local! {
 /// What a span inherited from the run that it was made in.
 struct Inherited(Values);
 
-/// Below the bridge.
-pub(super) struct Before;
+/// Around the bridge. A filter of `tracing-subscriber` around it would cost each span a fifth more.
+pub(super) struct Bridge<L> {
+    bridge: L,
+}
 
-impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Before {
+impl<L> Bridge<L> {
+    pub(super) fn new(bridge: L) -> Bridge<L> {
+        Bridge { bridge }
+    }
+}
+
+impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L> {
+    fn on_register_dispatch(&self, subscriber: &Dispatch) {
+        self.bridge.on_register_dispatch(subscriber);
+    }
+
+    fn on_layer(&mut self, subscriber: &mut S) {
+        self.bridge.on_layer(subscriber);
+    }
+
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: LayerContext<'_, S>) {
         // A run's own span has its context as fields.
-        if attributes.metadata().target() == TARGET {
-            return;
-        }
-        let Some(observed) = frame::nearest() else { return };
-        let values = observed.values_now();
-        let is_empty = values.iter().next().is_none();
-        if let Some(span) = context.span(id).filter(|_| !is_empty) {
+        if attributes.metadata().target() != TARGET
+            && let Some(observed) = frame::nearest()
+            && let values = observed.values_now()
+            && values.iter().next().is_some()
+            && let Some(span) = context.span(id)
+        {
             span.extensions_mut().replace(Inherited(values));
         }
+        self.bridge.on_new_span(attributes, id, context);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: LayerContext<'_, S>) {
+        self.bridge.on_record(id, values, context);
+    }
+
+    fn on_follows_from(&self, id: &Id, follows: &Id, context: LayerContext<'_, S>) {
+        self.bridge.on_follows_from(id, follows, context);
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: LayerContext<'_, S>) {
+        // What libraries say of their inside below that is for the log, which stays here.
+        if *event.metadata().level() <= Level::WARN && !reported::is_of_opentelemetry(event.metadata()) {
+            self.bridge.on_event(event, context);
+        }
+    }
+
+    fn on_enter(&self, id: &Id, context: LayerContext<'_, S>) {
+        self.bridge.on_enter(id, context);
+    }
+
+    fn on_exit(&self, id: &Id, context: LayerContext<'_, S>) {
+        self.bridge.on_exit(id, context);
     }
 
     fn on_close(&self, id: Id, context: LayerContext<'_, S>) {
         let inherited = context.span(&id).and_then(|span| span.extensions_mut().remove());
         CLOSING.set(inherited.map(|Inherited(values)| values));
-    }
-}
-
-/// Above the bridge.
-pub(super) struct After;
-
-impl<S: Subscriber> Layer<S> for After {
-    fn on_close(&self, _: Id, _: LayerContext<'_, S>) {
+        self.bridge.on_close(id, context);
         CLOSING.take();
+    }
+
+    fn on_id_change(&self, old: &Id, new: &Id, context: LayerContext<'_, S>) {
+        self.bridge.on_id_change(old, new, context);
+    }
+
+    // SAFETY: what the bridge answers for itself lives as long as this, which holds it.
+    unsafe fn downcast_raw(&self, id: TypeId) -> Option<*const ()> {
+        // SAFETY: the promise of the caller is passed on as it is.
+        unsafe { self.bridge.downcast_raw(id) }
     }
 }
 

@@ -4,39 +4,24 @@
 use std::fmt::{self, Write as _};
 
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Metadata, Subscriber};
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::{Context, Layer};
-use tracing_subscriber::registry::LookupSpan;
+use tracing::{Event, Level, Metadata};
 
 use crate::report;
 
-/// Reports warnings and errors of OpenTelemetry.
-pub(super) fn layer<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
-    Reported
-        .with_filter(filter_fn(|metadata| is_of_opentelemetry(metadata) && *metadata.level() <= Level::WARN))
-}
-
-/// What the targets of OpenTelemetry's own events start with.
-pub(super) const OPENTELEMETRY: &str = "opentelemetry";
-
 /// Whether this is an event that OpenTelemetry sends about itself.
 pub(super) fn is_of_opentelemetry(metadata: &Metadata<'_>) -> bool {
-    metadata.is_event() && metadata.target().starts_with(OPENTELEMETRY)
+    metadata.is_event() && metadata.target().starts_with("opentelemetry")
 }
 
-struct Reported;
-
-impl<S: Subscriber> Layer<S> for Reported {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        // What failed stands in another event, with its reason.
-        if event.metadata().name() == "Export.Failed.Exhausted" {
-            return;
-        }
-        let mut text = String::new();
-        event.record(&mut Fields { text: &mut text });
-        report::once(format!("OpenTelemetry: {}{text}", event.metadata().name()));
+/// Reports a warning or an error.
+pub(super) fn report(event: &Event<'_>) {
+    // What failed stands in another event, with its reason.
+    if *event.metadata().level() > Level::WARN || event.metadata().name() == "Export.Failed.Exhausted" {
+        return;
     }
+    let mut text = String::new();
+    event.record(&mut Fields { text: &mut text });
+    report::once(format!("OpenTelemetry: {}{text}", event.metadata().name()));
 }
 
 /// Fields as `, name: value`; numbers change from time to time, and are left out so that each thing is said once.
