@@ -109,7 +109,7 @@
 //! | `critical_process.runs` | counter, `{run}`: those that ended | `critical_process.id`, `.outcome`, `.late`; `error.type` of failure, panic and rejected |
 //! | `critical_process.active` | up-down counter, `{run}` | `critical_process.id` |
 //! | `critical_process.overdue` | gauge, `{run}`: going on past their SLA | `critical_process.id` |
-//! | `critical_process.telemetry.dropped` | counter, `{item}` | `reason`: `sample`, `untracked`, `line`; `span`, which an exporter of `telemetry` failed to send |
+//! | `critical_process.telemetry.dropped` | counter, `{item}` | `reason`: `sample`, `untracked`, `line`; with `telemetry` also `span`, `event` and `transaction` (Sentry), which could not be delivered |
 //!
 //! ## Sentry
 //!

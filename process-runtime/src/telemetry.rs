@@ -34,7 +34,9 @@ mod environment;
 mod exporters;
 mod files;
 mod http;
+mod ingest;
 mod inherit;
+mod queue;
 mod reported;
 
 use std::fmt;
@@ -46,7 +48,7 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -119,10 +121,9 @@ impl Setup {
         let exporters = exporters::Exporters::new(&self.directory);
         let traces = exporters.traces(environment.traces).map(|exporter| {
             destinations.push(format!("traces: {}", exporter.place));
-            let batches = BatchSpanProcessor::builder(exporter.exporter).build();
             SdkTracerProvider::builder()
                 .with_resource(resource.clone())
-                .with_span_processor(inherit::Describing::new(batches))
+                .with_span_processor(inherit::Describing::new(queue::batches(exporter.exporter)))
                 .build()
         });
         let metrics = exporters.metrics(environment.metrics).map(|exporter| {
@@ -243,10 +244,9 @@ impl Drop for Telemetry {
             let metrics = metrics.map(|metrics| metrics.shutdown_with_timeout(FLUSH));
             [traces, metrics].into_iter().flatten().all(|ended| ended.is_ok())
         });
-        if let Some(sentry) = self.sentry.take() {
-            sentry.close(Some(deadline.saturating_duration_since(Instant::now())));
-        }
-        if sent != Some(true) {
+        let rest = deadline.saturating_duration_since(Instant::now());
+        let errors = self.sentry.take().is_none_or(|sentry| sentry.close(Some(rest)));
+        if sent != Some(true) || !errors {
             report::once("not all telemetry could be sent before the program ended");
         }
         drop(self.exporters.take());
