@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use process_tests::isolated::eventually;
+use process_tests::loaded::Loaded;
 use process_tests::parts::{is_missing, judged_by_sentry};
 use serde_json::Value;
 
@@ -52,42 +53,58 @@ fn report(directory: &Path, variables: &[(&str, &str)]) {
     assert!(!lines.contains("not all telemetry"), "{lines}");
 }
 
+/// A collector, and where it writes what it is sent.
+struct Rotel {
+    grpc: u16,
+    http: u16,
+    log: PathBuf,
+    _backend: Backend,
+}
+
+impl Rotel {
+    fn start(grpc: u16, http: u16, log: PathBuf) -> Rotel {
+        let found = Command::new("python3")
+            .args(["-c", "import rotel, os; print(os.path.dirname(rotel.__file__))"])
+            .output()
+            .unwrap();
+        let agent = Path::new(String::from_utf8_lossy(&found.stdout).trim()).join("rotel-agent");
+        let child = Command::new(agent)
+            .args(["start", "--exporter", "blackhole", "--debug-log", "traces", "--debug-log", "metrics"])
+            .args(["--debug-log-verbosity", "detailed"])
+            .args(["--otlp-grpc-endpoint", &format!("127.0.0.1:{grpc}")])
+            .args(["--otlp-http-endpoint", &format!("127.0.0.1:{http}")])
+            .stdout(File::create(&log).unwrap())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the collector starts");
+        listens(grpc);
+        listens(http);
+        Rotel { grpc, http, log, _backend: Backend(child) }
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
 /// What a collector says of what it was sent.
 fn collected(protocol: &str) -> Option<String> {
     if is_missing("rotel", "rotel") {
         return None;
     }
-    let found = Command::new("python3")
-        .args(["-c", "import rotel, os; print(os.path.dirname(rotel.__file__))"])
-        .output()
-        .unwrap();
-    let agent = Path::new(String::from_utf8_lossy(&found.stdout).trim()).join("rotel-agent");
-    let (grpc, http) = (port(), port());
     let directory = scratch(&format!("rotel-{}", protocol.replace('/', "-")));
-    let log = directory.join("log");
-    let child = Command::new(agent)
-        .args(["start", "--exporter", "blackhole", "--debug-log", "traces", "--debug-log", "metrics"])
-        .args(["--debug-log-verbosity", "detailed"])
-        .args(["--otlp-grpc-endpoint", &format!("127.0.0.1:{grpc}")])
-        .args(["--otlp-http-endpoint", &format!("127.0.0.1:{http}")])
-        .stdout(File::create(&log).unwrap())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the collector starts");
-    let backend = Backend(child);
-    listens(grpc);
-    listens(http);
-    let endpoint = format!("http://127.0.0.1:{}", if protocol == "grpc" { grpc } else { http });
+    let rotel = Rotel::start(port(), port(), directory.join("log"));
+    let port = if protocol == "grpc" { rotel.grpc } else { rotel.http };
+    let endpoint = format!("http://127.0.0.1:{port}");
     report(
         &directory,
         &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)],
     );
-    let said = || std::fs::read_to_string(&log).unwrap_or_default();
     eventually("the collector to tell of the measurements", || {
-        said().contains("critical_process.sla.utilization")
+        rotel.said().contains("critical_process.sla.utilization")
     });
-    drop(backend);
-    let said = said();
+    let said = rotel.said();
+    drop(rotel);
     std::fs::remove_dir_all(directory).unwrap();
     Some(said)
 }
@@ -133,6 +150,38 @@ fn a_real_collector_takes_it_over_grpc() {
 fn a_real_collector_takes_it_over_http() {
     if let Some(said) = collected("http/protobuf") {
         judge(&said);
+    }
+}
+
+#[test]
+fn a_real_collector_dies_under_load_and_comes_back() {
+    if is_missing("rotel", "rotel") {
+        return;
+    }
+    for protocol in ["grpc", "http/protobuf"] {
+        let directory = scratch(&format!("returns-{}", protocol.replace('/', "-")));
+        let first = Rotel::start(port(), port(), directory.join("first"));
+        let (grpc, http) = (first.grpc, first.http);
+        let endpoint = format!("http://127.0.0.1:{}", if protocol == "grpc" { grpc } else { http });
+        let variables =
+            [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
+        let binary = Command::new(env!("CARGO_BIN_EXE_loaded"));
+        let mut service = Loaded::start(binary, &directory.join("files"), 0, &variables);
+        service.run();
+        drop(first);
+        service.run();
+        service.run();
+        let second = Rotel::start(grpc, http, directory.join("second"));
+        service.run();
+        service.ask("figures");
+        let report = service.ask("figures")["report"].to_string();
+        println!("{protocol}: {report}");
+        eventually("the collector to tell of what comes, and of what was lost", || {
+            let said = second.said();
+            said.contains("Name           : loaded_order") && said.contains("reason: Str(span)")
+        });
+        drop((service, second));
+        std::fs::remove_dir_all(directory).unwrap();
     }
 }
 

@@ -9,6 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backtrace::Backtrace;
+#[cfg(unix)]
+use backtrace::BacktraceFrame;
 use sentry::integrations::backtrace::{backtrace_to_stacktrace, current_thread, process_event_stacktrace};
 use sentry::protocol::{Envelope, EnvelopeItem, Event, Level, Thread};
 use sentry::transports::{RateLimiter, RateLimitingCategory};
@@ -23,6 +25,9 @@ use crate::report;
 
 /// The most envelopes that wait, and the most stacks.
 const MOST: usize = 100;
+/// The most frames of a stack.
+#[cfg(unix)]
+const DEPTH: usize = 128;
 /// The time that a request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -46,7 +51,7 @@ impl sentry_core::Integration for Ingest {
 
     fn process_event(&self, event: Event<'static>, _: &ClientOptions) -> Option<Event<'static>> {
         if event.level >= Level::Error && !has_stack(&event) {
-            let stack = (event.event_id, current_thread(false), Backtrace::new_unresolved());
+            let stack = (event.event_id, current_thread(false), stack());
             let mut stacks = lock(&self.stacks);
             // One whose event was never sent.
             if stacks.len() == MOST {
@@ -56,6 +61,26 @@ impl sentry_core::Integration for Ingest {
         }
         Some(event)
     }
+}
+
+/// The stack of this thread, as addresses.
+#[cfg(unix)]
+fn stack() -> Backtrace {
+    let mut frames = Vec::with_capacity(DEPTH);
+    let mut keep = |frame: &backtrace::Frame| {
+        frames.push(BacktraceFrame::from(frame.clone()));
+        frames.len() < DEPTH
+    };
+    // SAFETY: What is not synchronised is shared with nobody: the system's unwinder may be used by any thread at any
+    // time. `Backtrace::new_unresolved` would wait for the lock under which the other thread looks up names.
+    unsafe { backtrace::trace_unsynchronized(&mut keep) };
+    Backtrace::from(frames)
+}
+
+/// The stack of this thread, as addresses. Here the unwinder needs the lock.
+#[cfg(not(unix))]
+fn stack() -> Backtrace {
+    Backtrace::new_unresolved()
 }
 
 fn has_stack(event: &Event<'_>) -> bool {
