@@ -79,7 +79,7 @@
 //! `critical_process` and its level INFO, so this filter line lets all of them through:
 //! `critical_process=info`. Its status is Error (field `otel.status_code`) after failure and panic, otherwise
 //! unset. A run that passes its SLA is one WARN event of the same target in its span, with
-//! `critical_process.id`, `critical_process.stage`, `elapsed_s` and `sla_s`.
+//! `critical_process.id`, `critical_process.stage`, `elapsed_s`, `sla_s`, and the process's `owner` and `runbook`.
 //!
 //! | field | when |
 //! |---|---|

@@ -362,6 +362,8 @@ impl SpanHandle {
                 critical_process.stage = unit.stage().map(|stage| stage.id()),
                 elapsed_s = elapsed.as_secs_f64(),
                 sla_s = sla.as_secs_f64(),
+                owner = unit.process.and_then(|process| process.owner()),
+                runbook = unit.process.and_then(|process| process.runbook()),
                 "past its SLA and still running"
             );
         });
