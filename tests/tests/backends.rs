@@ -1,5 +1,6 @@
 //! `telemetry::init` against real backends: an OTLP collector (PyPI `rotel`) and a Sentry ingest (PyPI `kent`).
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -109,33 +110,98 @@ fn collected(protocol: &str) -> Option<String> {
     Some(said)
 }
 
-fn judge(said: &str) {
-    for line in [
-        "Name           : place_order.charge",
-        "-> critical_process.id: Str(place_order)",
-        "-> critical_process.version: Str(1.2.0)",
-        "-> critical_process.criticality: Str(critical)",
-        "-> critical_process.outcome: Str(rejected)",
-        "-> critical_process.late: Bool(false)",
-        "-> critical_process.stage: Str(charge)",
-        "-> error.type: Str(reporting::OrderError)",
-        "-> code.function.name: Str(reporting::place_order)",
-        "-> customer_id: Str(c-4)",
-        "-> total: Int(500)",
-        "Status code    : STATUS_CODE_ERROR",
-        "-> service.name: Str(reporting)",
-        "-> Name: critical_process.runs",
-        "-> Unit: {run}",
-        "-> Unit: s",
-        "-> Unit: 1",
-    ] {
-        assert!(said.lines().any(|told| told.contains(line)), "{line} in {said}");
+/// A span, as the collector tells of it.
+#[derive(Debug, Default)]
+struct Span<'a> {
+    trace: &'a str,
+    id: &'a str,
+    parent: &'a str,
+    name: &'a str,
+    status: &'a str,
+    attributes: BTreeMap<&'a str, &'a str>,
+}
+
+fn spans_in(said: &str) -> Vec<Span<'_>> {
+    let (mut spans, mut is_event) = (Vec::new(), false);
+    for line in said.lines() {
+        if line.starts_with("Span #") {
+            spans.push(Span::default());
+            is_event = false;
+        }
+        is_event |= line.starts_with("Events:") || line.starts_with("Resource");
+        let Some(span) = spans.last_mut().filter(|_| !is_event) else { continue };
+        let Some((key, value)) = line.trim().split_once(':') else { continue };
+        match (key.trim(), value.trim()) {
+            ("Trace ID", value) => span.trace = value,
+            ("ID", value) => span.id = value,
+            ("Parent ID", value) => span.parent = value,
+            ("Name", value) => span.name = value,
+            ("Status code", value) => span.status = value,
+            (key, value) => drop(key.strip_prefix("-> ").map(|key| span.attributes.insert(key, value))),
+        }
     }
-    let boundaries = |sla: &str| {
+    spans
+}
+
+fn judge(said: &str) {
+    let spans = spans_in(said);
+    let of = |name: &str, customer: &str| {
+        let is_it = |span: &&Span<'_>| span.name == name && span.attributes["customer_id"] == customer;
+        let mut found = spans.iter().filter(|span| span.attributes.contains_key("customer_id")).filter(is_it);
+        let one = found.next().unwrap_or_else(|| panic!("{name} of {customer} in {spans:#?}"));
+        assert!(found.next().is_none(), "{name} of {customer} came twice");
+        one
+    };
+    let ends = [
+        ("Str(c-1)", "STATUS_CODE_UNSET", "Str(success)", None),
+        ("Str(c-3)", "STATUS_CODE_UNSET", "Str(rejected)", Some("Str(reporting::OrderError)")),
+        ("Str(c-4)", "STATUS_CODE_ERROR", "Str(failure)", Some("Str(reporting::OrderError)")),
+    ];
+    for (customer, status, outcome, error_type) in ends {
+        let (process, stage) = (of("place_order", customer), of("place_order.charge", customer));
+        let query = of("query", customer);
+        assert_eq!((stage.trace, stage.parent), (process.trace, process.id));
+        assert_eq!((query.trace, query.parent), (process.trace, stage.id));
+        assert_eq!(process.status, status);
+        for span in [process, stage] {
+            assert_eq!(span.attributes["critical_process.id"], "Str(place_order)");
+            assert_eq!(span.attributes["critical_process.version"], "Str(1.2.0)");
+            assert_eq!(span.attributes["critical_process.criticality"], "Str(critical)");
+            assert_eq!(span.attributes["critical_process.late"], "Bool(false)");
+            assert_eq!(span.attributes["code.file.path"], "Str(tests/src/bin/reporting.rs)");
+            assert!(span.attributes["code.line.number"].starts_with("Int("));
+        }
+        assert_eq!(process.attributes["critical_process.outcome"], outcome);
+        assert_eq!(process.attributes.get("error.type").copied(), error_type);
+        assert_eq!(process.attributes["code.function.name"], "Str(reporting::place_order)");
+        assert_eq!(stage.attributes["critical_process.stage"], "Str(charge)");
+    }
+    assert_eq!(of("place_order", "Str(c-1)").attributes["total"], "Int(500)");
+
+    let mut lines = said.lines().map(str::trim);
+    let mut units = BTreeMap::new();
+    while let Some(line) = lines.next() {
+        if let Some(name) = line.strip_prefix("-> Name: critical_process.") {
+            units.insert(name, lines.nth(1).and_then(|line| line.strip_prefix("-> Unit: ")));
+        }
+    }
+    let known = [
+        ("active", "{run}"),
+        ("duration", "s"),
+        ("overdue", "{run}"),
+        ("runs", "{run}"),
+        ("sla.utilization", "1"),
+        ("stage.duration", "s"),
+        ("started", "{run}"),
+        ("telemetry.dropped", "{item}"),
+    ];
+    assert_eq!(units, known.map(|(name, unit)| (name, Some(unit))).into());
+    let has_boundary = |sla: &str| {
         let is_it = |line: &str| line.starts_with("ExplicitBounds") && line.ends_with(&format!(": {sla}"));
         said.lines().any(is_it)
     };
-    assert!(boundaries("2.5") && boundaries("0.7") && boundaries("1"), "every SLA is a boundary: {said}");
+    assert!(["2.5", "0.7", "1"].into_iter().all(has_boundary), "every SLA is a boundary: {said}");
+    assert!(said.contains("-> service.name: Str(reporting)"), "{said}");
     assert!(!said.contains("canary"), "{said}");
 }
 
@@ -234,12 +300,20 @@ fn a_real_ingest_gets_one_event_for_the_failure() {
     let event = &events[0];
     assert_eq!(event["tags"]["process_id"], "place_order");
     assert_eq!(event["contexts"]["process"]["stage"], "charge");
-    assert_eq!(event["exception"]["values"][0]["type"], "NoCard");
+    assert_eq!(event["tags"]["process_outcome"], "failure");
+    assert_eq!(event["tags"]["customer_id"], "c-4");
+    assert_eq!(event["contexts"]["process"]["criticality"], "critical");
+    // The error that failed it all, and first what it came of.
+    let types = event["exception"]["values"].as_array().unwrap().iter().map(|error| &error["type"]);
+    assert_eq!(types.collect::<Vec<_>>(), ["Error", "NoCard"]);
     let stack = &event["threads"]["values"][0]["stacktrace"]["frames"];
     assert!(stack.as_array().is_some_and(|frames| !frames.is_empty()), "{event:#}");
     assert_eq!(event["transaction"], "place_order");
     let names: Vec<_> = transactions.iter().map(|transaction| &transaction["transaction"]).collect();
-    assert_eq!(names.iter().filter(|name| **name == "place_order").count(), 2, "{names:?}");
+    let roots = [("around", 2), ("checkout", 1), ("place_order", 1)];
+    for (root, times) in roots {
+        assert_eq!(names.iter().filter(|name| **name == root).count(), times, "{root} in {names:?}");
+    }
     assert_eq!(judged_by_sentry(&[event.to_string()]), "judged 1\n");
     drop(backend);
     std::fs::remove_dir_all(directory).unwrap();
