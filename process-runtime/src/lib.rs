@@ -16,7 +16,8 @@
 //! assert_eq!(stats.ended.total(), 1);
 //! ```
 //!
-//! Every key is in the documentation of [`macro@critical_process`]; [`Install`] is the one call at start-up.
+//! Every key is in the documentation of [`macro@critical_process`]; [`Install`] is the one call at start-up. For a
+//! service that has tracing, OpenTelemetry and Sentry already there is a guide: the module `adopting`.
 //!
 //! # Features
 //!
@@ -154,6 +155,11 @@
 //! extractor turns away never reaches the handler, and is no run.
 
 mod account;
+/// In a service that has tracing, OpenTelemetry and Sentry already.
+///
+#[cfg(doc)]
+#[doc = include_str!("../docs/adopting.md")]
+pub mod adopting {}
 mod carrier;
 mod clock;
 pub mod context;

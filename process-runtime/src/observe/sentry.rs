@@ -74,7 +74,7 @@ fn has_integration(hub: &Hub) -> bool {
 }
 
 /// Whether a client would take an event from this thread.
-fn is_active() -> bool {
+pub(crate) fn is_active() -> bool {
     Hub::with_active(|_| true)
 }
 
