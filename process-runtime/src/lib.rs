@@ -168,6 +168,11 @@ pub mod definition;
 mod domain;
 mod ending;
 mod execution;
+/// In a new program: from `cargo new` to a trace.
+///
+#[cfg(all(doc, feature = "telemetry"))]
+#[doc = include_str!("../docs/first-process.md")]
+pub mod first_process {}
 mod frame;
 mod histogram;
 #[cfg(feature = "axum")]
