@@ -1,6 +1,7 @@
 //! Business context: the few named values that say whom a run was for. Only what is named is taken, at
 //! entry, and only when some sink wants it. What an outer process or [`Scope`] named is inherited by every run
-//! inside it, also by one that names nothing.
+//! inside it, also by one that names nothing. One needs this module where a value must be made safe before it is
+//! recorded, or is known outside of the functions with the attribute: an HTTP layer's user, a job's tenant.
 //!
 //! [`truncate`], [`mask`] and [`hash`] make a value safe to record; inside `context(…)` they need no import.
 

@@ -1,5 +1,6 @@
 //! What the attributes said, and where. A definition is decoded from the very bytes that the binary
-//! carries in its section, and lives as long as the program.
+//! carries in its section, and lives as long as the program. One needs it to show or export what a service does: each
+//! process with its owner, SLA, runbook and stages, from [`registry::all`](crate::registry::all).
 
 use std::sync::OnceLock;
 use std::time::Duration;

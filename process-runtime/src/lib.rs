@@ -16,7 +16,10 @@
 //! assert_eq!(stats.ended.total(), 1);
 //! ```
 //!
-//! Every key is in the documentation of [`macro@critical_process`]; [`Install`] is the one call at start-up.
+//! Every key is in the documentation of [`macro@critical_process`]. A new program gets to its first trace in five
+//! minutes with the page `first_process` (feature `telemetry`); a service that has tracing, OpenTelemetry and Sentry
+//! already keeps them, and [`adopting`] says what to put in and what to take out. [`Install`] is then the one call at
+//! start-up.
 //!
 //! # Features
 //!
@@ -26,7 +29,7 @@
 //! | `sentry` | yes | an event for each failure, with business context | sentry and sentry-core 0.49 |
 //! | `metrics` | yes | OpenTelemetry instruments; trace ids on Sentry events and in [`Carrier`] | opentelemetry 0.33 (tracing-opentelemetry 0.34) |
 //! | `tokio` | no | `timeout`, whose stops are failures | tokio 1 |
-//! | `axum` | no | [responses judged by their status](#http-statuses); `propagation`: one trace across services | axum 0.8, anything on http 1 and tower |
+//! | `axum` | no | [responses judged by their status](#http-statuses); with `tracing` and `metrics` also `propagation`: one trace across services | axum 0.8, anything on http 1 and tower |
 //! | `telemetry` | no | `telemetry::init`, the whole set-up from the standard variables, and `timeline`, which reads what it wrote; brings the SDKs (some 150 crates) | a service without a set-up of its own |
 //! | `testing` | no | `testing::Domain`, on tokio's clock; includes `tokio` | tokio 1 |
 //!
@@ -154,6 +157,11 @@
 //! extractor turns away never reaches the handler, and is no run.
 
 mod account;
+/// In a service that has tracing, OpenTelemetry and Sentry already.
+///
+#[cfg(doc)]
+#[doc = include_str!("../docs/adopting.md")]
+pub mod adopting {}
 mod carrier;
 mod clock;
 pub mod context;
@@ -162,6 +170,11 @@ pub mod definition;
 mod domain;
 mod ending;
 mod execution;
+/// In a new program: from `cargo new` to a trace.
+///
+#[cfg(all(doc, feature = "telemetry"))]
+#[doc = include_str!("../docs/first-process.md")]
+pub mod first_process {}
 mod frame;
 mod histogram;
 #[cfg(feature = "axum")]
@@ -198,6 +211,7 @@ pub use ending::Verdict;
 pub use execution::{disable, enable};
 pub use install::{Install, Installation};
 #[cfg(feature = "sentry")]
+#[doc(inline)]
 pub use observe::sentry;
 #[cfg(all(feature = "tracing", feature = "metrics"))]
 pub use observe::tracer::DescribedTracer;

@@ -1,5 +1,5 @@
-//! What a run is told to: beside tracing, OpenTelemetry and Sentry a destination of your own, a [`Sink`].
-//! Give it to [`Install::sink`](crate::Install::sink), or to a test's domain.
+//! What a run is told to: beside tracing, OpenTelemetry and Sentry a destination of your own, a [`Sink`]. One needs it
+//! to feed what none of these reaches, such as an audit trail, and in tests that ask what a run was told to. Give it to [`Install::sink`](crate::Install::sink), or to a test's domain.
 
 // Each destination is one file behind one feature; this one decides whether any wants to hear of a run.
 #[cfg(feature = "metrics")]

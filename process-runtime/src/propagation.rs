@@ -74,9 +74,9 @@ impl Extractor for Headers<&HeaderMap> {
     }
 }
 
-/// Continues the caller's trace in this service, and names it in the response's [`TRACE_ID`]. Each request has a span
-/// `request`, unless it is in one already: a tracing layer of the application's stays as it is, and if it is to
-/// continue the caller's trace it has to do so itself.
+/// Continues the caller's trace in this service, and names it in the response's [`TRACE_ID`]. Each request has the
+/// span of [`request_span`], unless it is in one already: a tracing layer of the application's stays as it is, and
+/// continues the caller's trace if it makes its spans with [`request_span`].
 pub fn layer() -> PropagationLayer {
     PropagationLayer { _private: () }
 }
@@ -114,17 +114,22 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Answer<S::Future> {
-        let span = if Span::current().is_none() { span_of(&request) } else { Span::current() };
+        let span = if Span::current().is_none() { request_span(&request) } else { Span::current() };
         let future = span.in_scope(|| self.inner.call(request));
         Answer { future, span }
     }
 }
 
-/// The span of a request, as a child of the caller's.
-fn span_of<B>(request: &Request<B>) -> Span {
-    let parent =
+/// The span of a request, a child of the caller's: `request`, of the target `http`. [`layer`] makes it for a request
+/// that has none; a service with a `TraceLayer` gives it to that instead: `make_span_with(propagation::request_span)`.
+///
+/// Where Sentry is there, the span tells sentry-tracing of the caller's trace too, so that its transaction has the
+/// same trace id.
+pub fn request_span<B>(request: &Request<B>) -> Span {
+    let caller =
         global::get_text_map_propagator(|propagator| propagator.extract(&Headers(request.headers())));
-    let _inside = parent.attach();
+    let sentry_trace = sentry_trace(&caller);
+    let _inside = caller.attach();
     tracing::info_span!(
         target: "http",
         "request",
@@ -132,7 +137,22 @@ fn span_of<B>(request: &Request<B>) -> Span {
         http.request.method = request.method().as_str(),
         http.response.status_code = tracing::field::Empty,
         otel.status_code = tracing::field::Empty,
+        sentry.trace = sentry_trace,
     )
+}
+
+/// The caller's trace as Sentry writes it, but for its sampling, which stays Sentry's own.
+#[cfg(feature = "sentry")]
+fn sentry_trace(caller: &TraceContext) -> Option<String> {
+    let span = caller.span();
+    let ids = span.span_context();
+    let is_told = ids.is_remote() && crate::observe::sentry::is_active();
+    is_told.then(|| format!("{}-{}", ids.trace_id(), ids.span_id()))
+}
+
+#[cfg(not(feature = "sentry"))]
+fn sentry_trace(_: &TraceContext) -> Option<String> {
+    None
 }
 
 pin_project! {

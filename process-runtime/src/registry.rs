@@ -1,5 +1,6 @@
 //! Every critical process that the program was linked with: what it is, what it is doing now, and what is
-//! wrong with the whole.
+//! wrong with the whole. One needs it for a page or a check that says what a service does now, and at start-up to say
+//! which processes must be there.
 //!
 //! A crate that is named in Cargo.toml but never in the source contributes nothing to a binary, so say
 //! which processes you expect ([`expect`]) and let [`validate`] tell what is missing.

@@ -1,6 +1,6 @@
 //! The figures that need no backend: for each process and stage, what ran, how it ended and how long it
 //! took, since the start and over the last 1, 5 and 60 minutes. On unless [`crate::disable`] was called, in
-//! memory, fixed in size.
+//! memory, fixed in size. One needs them where no metrics backend is at hand: a status page, a test, a small service.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -53,11 +53,14 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use self::environment::{Destination, Environment};
+use crate::definition::ProcessDefinition;
 use crate::observe::tracer::DescribedTracer;
-use crate::{Install, Installation, report};
+use crate::{Install, Installation, registry, report};
 
 /// How long the end of [`Telemetry`] waits for what is still to be sent.
 const FLUSH: Duration = Duration::from_secs(5);
+/// Telemetry that ends this soon, before any process ran, was hardly meant to.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Telemetry as the environment says; see the [module](self). Keep what it returns until the end of `main`: its
 /// drop sends what waits, for at most five seconds.
@@ -169,7 +172,15 @@ impl Setup {
             install = install.without_sentry();
         }
         let installation = install.start();
-        Telemetry { installation, traces, metrics, sentry, exporters: Some(exporters), destinations }
+        Telemetry {
+            began: Instant::now(),
+            installation,
+            traces,
+            metrics,
+            sentry,
+            exporters: Some(exporters),
+            destinations,
+        }
     }
 }
 
@@ -191,8 +202,11 @@ fn resource(service: Option<&(String, String)>) -> Resource {
         .build()
 }
 
-/// What [`init`] set up. Its drop sends what waits, for at most five seconds, and stops the watchdog.
+/// What [`init`] set up. Its drop sends what waits, for at most five seconds, and stops the watchdog. Name it: `let _ =`
+/// drops it at once, and `std::process::exit` never does.
+#[must_use = "telemetry ends when this is dropped: keep it until the end of `main`"]
 pub struct Telemetry {
+    began: Instant,
     installation: Installation,
     traces: Option<SdkTracerProvider>,
     metrics: Option<SdkMeterProvider>,
@@ -237,6 +251,14 @@ impl Telemetry {
 impl Drop for Telemetry {
     fn drop(&mut self) {
         let deadline = Instant::now() + FLUSH;
+        let has_run =
+            |process: &ProcessDefinition| registry::stats(process.id()).is_ok_and(|stats| stats.started > 0);
+        if self.began.elapsed() < AT_ONCE && !registry::all().any(has_run) {
+            report::once(
+                "telemetry ended before any process ran: keep what `telemetry::init` returns until the end of \
+                 `main`, as in `let _telemetry = telemetry::init();`",
+            );
+        }
         self.installation.stop();
         let (traces, metrics) = (self.traces.take(), self.metrics.take());
         let sent = within(FLUSH, move || {

@@ -1,6 +1,7 @@
 //! A domain of a test's own: its clock is tokio's, so that paused time is what runs see; its figures, runs
-//! in flight and sinks are nobody else's. Feature `testing`. Paused time is tokio's feature `test-util`, among
-//! the test's own dependencies: `#[tokio::test(start_paused = true)]`.
+//! in flight and sinks are nobody else's. One needs it to test what happens past an SLA of two minutes, or what a
+//! run was counted as, beside other tests. Feature `testing`. Paused time is tokio's feature `test-util`, among the
+//! test's own dependencies: `#[tokio::test(start_paused = true)]`.
 //!
 //! ```
 //! use std::time::Duration;

@@ -74,10 +74,10 @@ pub struct Skipped {
 /// Finds at most `most` traces in the files of a directory whose names end in `.jsonl` or `.json`.
 ///
 /// # Errors
-/// Where the directory or a file cannot be read.
+/// Where the directory or a file cannot be read; the error names it.
 pub fn find(directory: &Path, query: &Query, most: usize) -> io::Result<Found> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(directory)? {
+    for entry in fs::read_dir(directory).map_err(|error| in_place(directory, error))? {
         let path = entry?.path();
         if path.extension().is_some_and(|ending| ending == "jsonl" || ending == "json") {
             files.push(path);
@@ -116,8 +116,12 @@ pub fn find(directory: &Path, query: &Query, most: usize) -> io::Result<Found> {
     Ok(found)
 }
 
+fn in_place(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
 fn each_span(path: &Path, skip: &mut dyn FnMut(Skipped), each: &mut dyn FnMut(Span)) -> io::Result<()> {
-    let mut file = BufReader::new(File::open(path)?);
+    let mut file = BufReader::new(File::open(path).map_err(|error| in_place(path, error))?);
     let mut bytes = Vec::new();
     for line in 1.. {
         bytes.clear();

@@ -67,11 +67,7 @@ impl Inbox {
 
     /// What was sent since the last call.
     pub fn take(&self) -> Sent {
-        let mut sent = Sent::default();
-        for envelope in self.transport.fetch_and_clear_envelopes() {
-            sent.add(&envelope);
-        }
-        sent
+        Sent::through(&self.transport)
     }
 
     /// The events that were sent since the last call.
@@ -98,6 +94,13 @@ impl Default for Inbox {
 }
 
 impl Sent {
+    /// What went through a transport since the last call.
+    pub fn through(transport: &TestTransport) -> Sent {
+        let mut sent = Sent::default();
+        transport.fetch_and_clear_envelopes().iter().for_each(|envelope| sent.add(envelope));
+        sent
+    }
+
     fn add(&mut self, envelope: &Envelope) {
         let mut wire = Vec::new();
         envelope.to_writer(&mut wire).expect("memory takes everything");

@@ -1,5 +1,6 @@
 //! Who is there: the login, and the proof of it that every other route asks for.
 
+mod hs256;
 mod password;
 mod token;
 

@@ -1,7 +1,8 @@
 //! What Sentry is told (`sentry-core`): one event for each failure, with business context; a warning for a
-//! process that is overdue; breadcrumbs for what went well enough. Which names they carry is in the
-//! [crate's documentation](crate#sentry). A root run has a hub of its own, kept across polls and shared by the
-//! runs inside it; while nothing fails, that hub is all that Sentry costs.
+//! process that is overdue; breadcrumbs for what went well enough. One needs this module for [`Integration`] alone,
+//! among the options of the client. Which names the events carry is in the [crate's documentation](crate#sentry). A
+//! root run has a hub of its own, kept across polls and shared by the runs inside it; while nothing fails, that hub is
+//! all that Sentry costs.
 //!
 //! Those events need no set-up but a client. For events that the body of a run sends itself, and for those
 //! of Sentry's panic hook, give [`Integration`] to the client's options. [`crate::Install`] does the same for
@@ -74,7 +75,7 @@ fn has_integration(hub: &Hub) -> bool {
 }
 
 /// Whether a client would take an event from this thread.
-fn is_active() -> bool {
+pub(crate) fn is_active() -> bool {
     Hub::with_active(|_| true)
 }
 

@@ -10,6 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use process_runtime::context::Scope;
 use serde::{Deserialize, Serialize};
 
+use super::hs256;
 use crate::error::ApiError;
 use crate::service::Service;
 
@@ -48,6 +49,7 @@ pub(crate) struct Tokens {
 impl Tokens {
     /// With a key that nobody else has, and that ends with the program: a restart ends every session.
     pub(crate) fn new() -> Tokens {
+        hs256::install();
         let mut key = [0; 32];
         OsRng.fill_bytes(&mut key);
         // It takes tokens of this algorithm alone, and none without an end.
