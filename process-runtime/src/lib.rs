@@ -29,7 +29,7 @@
 //! | `sentry` | yes | an event for each failure, with business context | sentry and sentry-core 0.49 |
 //! | `metrics` | yes | OpenTelemetry instruments; trace ids on Sentry events and in [`Carrier`] | opentelemetry 0.33 (tracing-opentelemetry 0.34) |
 //! | `tokio` | no | `timeout`, whose stops are failures | tokio 1 |
-//! | `axum` | no | [responses judged by their status](#http-statuses); with `tracing` and `metrics` also `propagation`: one trace across services | axum 0.8, anything on http 1 and tower |
+//! | `axum` | no | [responses judged by their status](#http-statuses); with `tracing` and `metrics` also `propagation`: one trace across services, and errors that name it | axum 0.8, anything on http 1 and tower |
 //! | `telemetry` | no | `telemetry::init`, the whole set-up from the standard variables, and `timeline`, which reads what it wrote; brings the SDKs (some 150 crates) | a service without a set-up of its own |
 //! | `testing` | no | `testing::Domain`, on tokio's clock; includes `tokio` | tokio 1 |
 //!

@@ -13,7 +13,8 @@
 //!
 //! `OTEL_EXPORTER_OTLP_PROTOCOL` is `http/protobuf` (the default), `http/json` or `grpc`. Headers, timeouts and
 //! compression, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, the sampler, the batches and the interval of metrics
-//! are those of the [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
+//! are those of the [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/),
+//! but that spans wait half a second for a file, and not five, where `OTEL_BSP_SCHEDULE_DELAY` does not say.
 //!
 //! `SENTRY_DSN` turns Sentry on; `SENTRY_ENVIRONMENT`, `SENTRY_RELEASE` and `SENTRY_TRACES_SAMPLE_RATE` (0 to 1,
 //! default 0) are read with it, and without `SENTRY_RELEASE` the release is the service's `name@version`. `RUST_LOG` filters the log on standard output by targets and levels
@@ -48,7 +49,7 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::{BatchConfigBuilder, SdkTracerProvider};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -61,6 +62,11 @@ use crate::{Install, Installation, registry, report};
 const FLUSH: Duration = Duration::from_secs(5);
 /// Telemetry that ends this soon, before any process ran, was hardly meant to.
 const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// How long spans may wait for a file. Whoever looks for a trace there has just seen it fail.
+const FILE_DELAY: Duration = Duration::from_millis(500);
+/// What says how long they may wait, and not only for files.
+const BATCH_DELAY: &str = "OTEL_BSP_SCHEDULE_DELAY";
 
 /// Telemetry as the environment says; see the [module](self). Keep what it returns until the end of `main`: its
 /// drop sends what waits, for at most five seconds.
@@ -124,9 +130,14 @@ impl Setup {
         let exporters = exporters::Exporters::new(&self.directory);
         let traces = exporters.traces(environment.traces).map(|exporter| {
             destinations.push(format!("traces: {}", exporter.place));
+            let mut batches = BatchConfigBuilder::default();
+            if environment.traces == Destination::Files && std::env::var_os(BATCH_DELAY).is_none() {
+                batches = batches.with_scheduled_delay(FILE_DELAY);
+            }
+            let batches = queue::batches(exporter.exporter, batches);
             SdkTracerProvider::builder()
                 .with_resource(resource.clone())
-                .with_span_processor(inherit::Describing::new(queue::batches(exporter.exporter)))
+                .with_span_processor(inherit::Describing::new(batches))
                 .build()
         });
         let metrics = exporters.metrics(environment.metrics).map(|exporter| {

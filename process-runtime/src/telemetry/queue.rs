@@ -21,11 +21,14 @@ const VARIABLE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
 const MOST: usize = 2048;
 
 /// Sends spans in batches, from a thread of its own.
-pub(super) fn batches(exporter: impl SpanExporter + 'static) -> impl SpanProcessor {
+pub(super) fn batches(
+    exporter: impl SpanExporter + 'static,
+    config: BatchConfigBuilder,
+) -> impl SpanProcessor {
     let most = std::env::var(VARIABLE).ok().and_then(|most| most.parse().ok()).filter(|most| *most > 0);
     let room = Arc::new(Room { waiting: AtomicUsize::new(0), most: most.unwrap_or(MOST) });
     // As long as what is being sent takes room as well, the queue inside is never full.
-    let config = BatchConfigBuilder::default().with_max_queue_size(room.most).build();
+    let config = config.with_max_queue_size(room.most).build();
     let exporter = Counted { exporter, room: Arc::clone(&room) };
     Bounded { next: BatchSpanProcessor::new(exporter, config), room, told: Once::new() }
 }
