@@ -7,13 +7,23 @@ use std::process::{Command, Stdio};
 pub fn is_missing(module: &str, package: &str) -> bool {
     let import =
         Command::new("python3").args(["-c", &format!("import {module}")]).stderr(Stdio::null()).status();
-    let missing = !import.is_ok_and(|status| status.success());
+    is_told(import.is_ok_and(|status| status.success()), module, &format!("pip install {package}"))
+}
+
+/// Whether a program, which tells its `--version`, is not installed; where it must be, that is a failure.
+pub fn is_program_missing(program: &str, package: &str) -> bool {
+    let version = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    is_told(version.is_ok_and(|status| status.success()), program, &format!("apt-get install {package}"))
+}
+
+/// Whether a part is missing, which is told.
+fn is_told(is_there: bool, part: &str, install: &str) -> bool {
     let required = std::env::var("PROCESS_REAL_PARTS").is_ok_and(|parts| parts == "required");
-    assert!(!(missing && required), "python3 cannot import {module}, which CI requires");
-    if missing {
-        eprintln!("SKIPPED: python3 cannot import {module} (pip install {package})");
+    assert!(is_there || !required, "{part} is missing, which CI requires");
+    if !is_there {
+        eprintln!("SKIPPED: {part} is missing ({install})");
     }
-    missing
+    !is_there
 }
 
 /// What our events have to say to Sentry's own normaliser: one JSON line each, and what it would change.
