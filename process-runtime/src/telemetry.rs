@@ -8,7 +8,7 @@
 //! |---|---|
 //! | nothing | to OTLP-JSON files (at most 128 MiB, the oldest go first), and one line for each run to standard error |
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT`, or that of a signal (`…_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT`) | there |
-//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`: to the endpoint, by default the collector on this machine; `console`: to the files; `none`: nowhere |
+//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`: to the endpoint, by default the collector on this machine; `console`: to the files; `none`: nowhere; `prometheus` (metrics alone; feature `prometheus`): [fetched from here](#prometheus), also beside another (`otlp,prometheus`) |
 //! | `OTEL_SDK_DISABLED=true` | nowhere |
 //!
 //! `OTEL_EXPORTER_OTLP_PROTOCOL` is `http/protobuf` (the default), `http/json` or `grpc`. Headers, timeouts and
@@ -24,6 +24,26 @@
 //! below that (queries, headers) stays in the log. Every span that begins inside a run carries the run's business
 //! context, those of libraries too.
 //!
+//! # Prometheus
+//!
+//! With feature `prometheus` and `OTEL_METRICS_EXPORTER=prometheus` the measurements are served at
+//! `http://localhost:9464/metrics`; `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT` say where else.
+//! `Setup::prometheus` offers them to a route of the service's own. Prometheus sees
+//!
+//! | instrument | as | labels |
+//! |---|---|---|
+//! | `critical_process.duration` | histogram `critical_process_duration_seconds` | `critical_process_id`, `critical_process_outcome` |
+//! | `critical_process.sla.utilization` | histogram `critical_process_sla_utilization_ratio`; `le="1"` is what was on time | the same |
+//! | `critical_process.stage.duration` | histogram `critical_process_stage_duration_seconds` | the same, `critical_process_stage` |
+//! | `critical_process.started` | counter `critical_process_started_total` | `critical_process_id` |
+//! | `critical_process.runs` | counter `critical_process_runs_total` | `critical_process_id`, `critical_process_outcome`, `critical_process_late`, `error_type` |
+//! | `critical_process.active` | gauge `critical_process_active` | `critical_process_id` |
+//! | `critical_process.overdue` | gauge `critical_process_overdue` | `critical_process_id` |
+//! | `critical_process.telemetry.dropped` | counter `critical_process_telemetry_dropped_total` | `reason` |
+//!
+//! Every series has the label `otel_scope_name="critical_process"` too, so rules say `sum by (…)`. The service's name
+//! and version stand in `target_info`. Prometheus 3 writes the boundary as `le="1.0"`; `le=~"1(\\.0)?"` matches both.
+//!
 //! # When something is wrong
 //!
 //! A variable that cannot be read, a collector that cannot be reached, a disk that is full: one line on standard error
@@ -37,6 +57,8 @@ mod files;
 mod http;
 mod ingest;
 mod inherit;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 mod queue;
 mod reported;
 
@@ -53,7 +75,11 @@ use opentelemetry_sdk::trace::{BatchConfigBuilder, SdkTracerProvider};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+#[cfg(feature = "prometheus")]
+use self::environment::Scraped;
 use self::environment::{Destination, Environment};
+#[cfg(feature = "prometheus")]
+pub use self::prometheus::{NotCollected, Prometheus};
 use crate::definition::ProcessDefinition;
 use crate::observe::tracer::DescribedTracer;
 use crate::{Install, Installation, registry, report};
@@ -85,11 +111,20 @@ pub struct Setup {
     service: Option<(String, String)>,
     directory: PathBuf,
     install: Install,
+    /// Whether a route of the service wants the measurements.
+    #[cfg(feature = "prometheus")]
+    is_scraped: bool,
 }
 
 impl Default for Setup {
     fn default() -> Setup {
-        Setup { service: None, directory: PathBuf::from("telemetry"), install: Install::new() }
+        Setup {
+            service: None,
+            directory: PathBuf::from("telemetry"),
+            install: Install::new(),
+            #[cfg(feature = "prometheus")]
+            is_scraped: false,
+        }
     }
 }
 
@@ -118,6 +153,14 @@ impl Setup {
         self
     }
 
+    /// Keeps measurements for a Prometheus that scrapes a route of the service ([`Telemetry::prometheus`]), beside
+    /// wherever else they go.
+    #[cfg(feature = "prometheus")]
+    pub fn prometheus(mut self) -> Setup {
+        self.is_scraped = true;
+        self
+    }
+
     /// Sets up. Where the application has a subscriber already, its own stays, which is reported.
     pub fn init(self) -> Telemetry {
         let environment = Environment::read();
@@ -142,11 +185,19 @@ impl Setup {
         });
         let metrics = exporters.metrics(environment.metrics).map(|exporter| {
             destinations.push(format!("metrics: {}", exporter.place));
-            SdkMeterProvider::builder()
-                .with_resource(resource)
-                .with_reader(PeriodicReader::builder(exporter.exporter).build())
-                .build()
+            SdkMeterProvider::builder().with_reader(PeriodicReader::builder(exporter.exporter).build())
         });
+        #[cfg(feature = "prometheus")]
+        let (prometheus, metrics) = match Prometheus::wanted(self.is_scraped, &environment.scraped) {
+            Some((prometheus, reader)) => {
+                if let Scraped::At { host, port } = &environment.scraped {
+                    destinations.extend(prometheus.serve(host, *port, exporters.runtime()));
+                }
+                (Some(prometheus), Some(metrics.unwrap_or_default().with_reader(reader)))
+            }
+            None => (None, metrics),
+        };
+        let metrics = metrics.map(|metrics| metrics.with_resource(resource).build());
         if let Some(sentry) = &environment.sentry {
             destinations.push(format!("errors: Sentry at {}", sentry.host));
         }
@@ -191,6 +242,8 @@ impl Setup {
             sentry,
             exporters: Some(exporters),
             destinations,
+            #[cfg(feature = "prometheus")]
+            prometheus,
         }
     }
 }
@@ -224,6 +277,8 @@ pub struct Telemetry {
     sentry: Option<sentry::ClientInitGuard>,
     exporters: Option<exporters::Exporters>,
     destinations: Vec<String>,
+    #[cfg(feature = "prometheus")]
+    prometheus: Option<Prometheus>,
 }
 
 impl fmt::Debug for Telemetry {
@@ -236,6 +291,12 @@ impl Telemetry {
     /// Where traces, metrics and errors go: a line each.
     pub fn destinations(&self) -> &[String] {
         &self.destinations
+    }
+
+    /// What a Prometheus scrapes, where [`Setup::prometheus`] or `OTEL_METRICS_EXPORTER` asks for it.
+    #[cfg(feature = "prometheus")]
+    pub fn prometheus(&self) -> Option<&Prometheus> {
+        self.prometheus.as_ref()
     }
 
     /// What is installed.

@@ -14,11 +14,24 @@ pub fn is_skipped(reason: &str) {
 pub fn is_missing(module: &str, package: &str) -> bool {
     let import =
         Command::new("python3").args(["-c", &format!("import {module}")]).stderr(Stdio::null()).status();
-    let missing = !import.is_ok_and(|status| status.success());
-    if missing {
-        is_skipped(&format!("python3 cannot import {module} (pip install {package})"));
+    is_told(
+        import.is_ok_and(|status| status.success()),
+        &format!("python3 module {module} (pip install {package})"),
+    )
+}
+
+/// Whether a program, which tells its `--version`, is not installed.
+pub fn is_program_missing(program: &str, package: &str) -> bool {
+    let version = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    is_told(version.is_ok_and(|status| status.success()), &format!("{program} (apt-get install {package})"))
+}
+
+/// Whether a part is missing, which is told.
+fn is_told(is_there: bool, part: &str) -> bool {
+    if !is_there {
+        is_skipped(&format!("there is no {part}"));
     }
-    missing
+    !is_there
 }
 
 /// What our events have to say to Sentry's own normaliser: one JSON line each, and what it would change.

@@ -257,6 +257,22 @@ async fn a_collector_that_cannot_be_reached_is_told_once() {
 }
 
 #[tokio::test]
+async fn a_port_for_prometheus_that_is_taken_is_told_once() {
+    let scratch = Scratch::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let variables = [
+        ("OTEL_METRICS_EXPORTER", "console,prometheus"),
+        ("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", &port),
+    ];
+    let lines = text(&run(&scratch, &variables).await.stderr);
+    assert_eq!(lines.matches(&format!("no Prometheus can scrape 127.0.0.1:{port}")).count(), 1, "{lines}");
+    judge_spans(&spans_in(&scratch.lines("traces")));
+    judge_metrics(&scratch.lines("metrics"));
+}
+
+#[tokio::test]
 async fn a_directory_that_cannot_be_written_is_told_once() {
     let output = run(&Scratch(PathBuf::from("/dev/null/telemetry")), &[]).await;
     let lines = text(&output.stderr);

@@ -47,6 +47,12 @@ impl Exporters {
         Exporters { directory: Arc::new(Directory::new(directory)), runtime }
     }
 
+    /// The threads of telemetry, where they could be started.
+    #[cfg(feature = "prometheus")]
+    pub(super) fn runtime(&self) -> Option<&Runtime> {
+        self.runtime.as_ref()
+    }
+
     pub(super) fn traces(&self, destination: Destination) -> Option<Placed<Traces>> {
         self.placed(destination, "traces", Traces::Files, |protocol| {
             match protocol {
