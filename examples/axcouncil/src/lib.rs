@@ -29,6 +29,7 @@ mod providers;
 mod seed;
 mod server;
 mod service;
+mod status;
 
 pub use seed::{ACME_USER, PASSWORD, UMBRA_USER};
 pub use server::{Config, Running, StartError, start};
