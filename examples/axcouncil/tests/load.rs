@@ -34,9 +34,9 @@ const AROUND: Duration = Duration::from_micros(if cfg!(debug_assertions) { 2_000
 const BETWEEN: Duration = Duration::from_millis(if cfg!(debug_assertions) { 10 } else { 2 });
 /// The shortest load whose memory is judged: before that it is still warming up.
 const JUDGED: Duration = Duration::from_secs(30);
-/// How much more memory the last quarter of the load may take than the second. In a minute half of some 200 000 requests
-/// lie between the two: ten bytes that each of them kept would be seen.
-const GROWTH: u64 = 1 << 20;
+/// How much more memory the last quarter of the load may take than the second. In a minute some 100 000 requests lie
+/// between the two: an allocation that each of them kept, which takes 32 bytes however small it is, would be 3 MiB.
+const GROWTH: u64 = 2 << 20;
 
 /// The service, in a process and a directory of its own.
 struct Service {
