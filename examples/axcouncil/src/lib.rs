@@ -30,6 +30,7 @@ mod providers;
 mod seed;
 mod server;
 mod service;
+mod status;
 
 pub use providers::models as model_provider;
 pub use seed::{ACME_USER, PASSWORD, UMBRA_USER};
