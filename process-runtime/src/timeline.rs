@@ -18,6 +18,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::de::{Error, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::observe::span::OUTCOME;
+
 /// The longest line that is read: a request of a thousand spans is half a megabyte.
 const LINE: usize = 16 << 20;
 /// The most traces that are compared at once.
@@ -349,7 +351,8 @@ impl Span {
             serde_json::Value::String(code) => code == "STATUS_CODE_ERROR" || code == "2",
             _ => false,
         };
-        is_error || self.says(OUTCOME).is_some_and(|outcome| outcome == "failure" || outcome == "panic")
+        // A run's outcome is the authority: an error that was logged in it makes an error of its span with some bridges.
+        self.says(OUTCOME).map_or(is_error, |outcome| outcome == "failure" || outcome == "panic")
     }
 
     fn took(&self) -> Duration {
@@ -365,8 +368,6 @@ impl Span {
         [self.says(OUTCOME), failed, late, kind].into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }
-
-const OUTCOME: &str = "critical_process.outcome";
 
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Status {
@@ -518,10 +519,11 @@ impl Timeline {
             let kind = if kind.is_empty() { kind } else { format!(": {kind}") };
             writeln!(f, "failed at {place}{kind}")?;
         }
-        let width =
-            self.spans.iter().map(|(depth, span)| 2 * depth + span.name.chars().count()).max().unwrap_or(0);
+        let indent = |depth: usize| 2 * depth.min(DEPTH);
+        let widths = self.spans.iter().map(|(depth, span)| indent(*depth) + span.name.chars().count());
+        let width = widths.max().unwrap_or(0).min(WIDTH);
         for (depth, span) in &self.spans {
-            let name = format!("{}{}", "  ".repeat(*depth), span.name);
+            let name = format!("{:1$}{2}", "", indent(*depth), span.name);
             let mark = if span.is_failed() { '!' } else { ' ' };
             let since = Duration::from_nanos(span.start.0 - start);
             write!(f, "{mark} +{:>9.1?}  {name:<width$} {:>9.1?}", since, span.took())?;
@@ -534,6 +536,11 @@ impl Timeline {
         Ok(())
     }
 }
+
+/// The deepest that a span is drawn.
+const DEPTH: usize = 32;
+/// The most columns that names are aligned in.
+const WIDTH: usize = 120;
 
 /// Keys of business context have no dot.
 fn is_context(key: &str) -> bool {

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::HeaderName;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post, put};

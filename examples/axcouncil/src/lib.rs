@@ -34,4 +34,4 @@ mod status;
 
 pub use providers::models as model_provider;
 pub use seed::{ACME_USER, PASSWORD, UMBRA_USER};
-pub use server::{Config, Running, StartError, start};
+pub use server::{Config, Running, StartError, asked_to_stop, start};
