@@ -317,6 +317,15 @@ impl Scope {
         self.into_carrier().carry(future).await
     }
 
+    /// A scope of what somebody else says: over nothing that is known here.
+    #[cfg(all(feature = "axum", feature = "metrics", feature = "tracing"))]
+    pub(crate) fn below(mut said: Taken) -> Carrier {
+        let outer = frame::nearest();
+        let known = crate::observed::inherited(outer.as_ref());
+        said.retain(|(name, _)| known.iter().all(|(other, _)| other != *name));
+        Carrier::of(Arc::new(Observed::scope(outer.as_ref(), said)))
+    }
+
     fn into_carrier(self) -> Carrier {
         Carrier::of(Arc::new(Observed::scope(frame::nearest().as_ref(), self.values)))
     }

@@ -289,7 +289,7 @@ fn tell(
         && unit.stage().is_none()
         && !is_sent
     {
-        unharmed(|| crate::report::failure(unit, fault, end));
+        unharmed(|| crate::report::failure(unit, observed.map(|observed| &**observed), fault, end));
     }
     let Some(observed) = observed else { return };
     if end.late && !told {

@@ -29,8 +29,9 @@
 //! | `sentry` | yes | an event for each failure, with business context | sentry and sentry-core 0.49 |
 //! | `metrics` | yes | OpenTelemetry instruments; trace ids on Sentry events and in [`Carrier`] | opentelemetry 0.33 (tracing-opentelemetry 0.34) |
 //! | `tokio` | no | `timeout`, whose stops are failures | tokio 1 |
-//! | `axum` | no | [responses judged by their status](#http-statuses); with `tracing` and `metrics` also `propagation`: one trace across services | axum 0.8, anything on http 1 and tower |
+//! | `axum` | no | [responses judged by their status](#http-statuses); with `tracing` and `metrics` also `propagation`: one trace across services, and errors that name it | axum 0.8, anything on http 1 and tower |
 //! | `telemetry` | no | `telemetry::init`, the whole set-up from the standard variables, and `timeline`, which reads what it wrote; brings the SDKs (some 150 crates) | a service without a set-up of its own |
+//! | `prometheus` | no | `telemetry` that a Prometheus scrapes; six crates more | Prometheus 2 and 3 |
 //! | `testing` | no | `testing::Domain`, on tokio's clock; includes `tokio` | tokio 1 |
 //!
 //! Without any the attribute registers the process and keeps its statistics. Another version of tracing,
@@ -82,7 +83,7 @@
 //! `critical_process` and its level INFO, so this filter line lets all of them through:
 //! `critical_process=info`. Its status is Error (field `otel.status_code`) after failure and panic, otherwise
 //! unset. A run that passes its SLA is one WARN event of the same target in its span, with
-//! `critical_process.id`, `critical_process.stage`, `elapsed_s` and `sla_s`.
+//! `critical_process.id`, `critical_process.stage`, `elapsed_s`, `sla_s`, and the process's `owner` and `runbook`.
 //!
 //! | field | when |
 //! |---|---|
@@ -112,7 +113,7 @@
 //! | `critical_process.runs` | counter, `{run}`: those that ended | `critical_process.id`, `.outcome`, `.late`; `error.type` of failure, panic and rejected |
 //! | `critical_process.active` | up-down counter, `{run}` | `critical_process.id` |
 //! | `critical_process.overdue` | gauge, `{run}`: going on past their SLA | `critical_process.id` |
-//! | `critical_process.telemetry.dropped` | counter, `{item}` | `reason`: `sample`, `untracked`, `line`; `span`, which an exporter of `telemetry` failed to send |
+//! | `critical_process.telemetry.dropped` | counter, `{item}` | `reason`: `sample`, `untracked`, `line`; with `telemetry` also `span`, `event` and `transaction` (Sentry), which could not be delivered |
 //!
 //! ## Sentry
 //!

@@ -186,7 +186,7 @@ pub(crate) fn ended(
     #[cfg(feature = "tracing")]
     if let Some(span) = &observed.span {
         // Also in the middle of telling of something else: a span that stays open is kept for ever.
-        caught(|| span.ended(unit, ending, end));
+        caught(|| span.ended(unit, observed, ending, end));
         caught(|| span.close());
     }
     core.tell(&RunView { unit, observed }, |sink, run| sink.ended(run, end));

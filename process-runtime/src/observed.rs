@@ -123,6 +123,13 @@ impl Observed {
         later.push((name, value));
     }
 
+    /// Whether the run itself has said it since it began.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn has_recorded(&self, name: &str) -> bool {
+        let later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
+        later.iter().any(|(recorded, _)| *recorded == name)
+    }
+
     /// This run, or the one around this scope, while somebody still holds it.
     pub(crate) fn run_around(self: &Arc<Self>) -> Option<Arc<Observed>> {
         let mut run = Arc::clone(self);

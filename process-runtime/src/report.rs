@@ -3,12 +3,15 @@
 //! bounded; what finds no room is counted.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::context::Values;
 use crate::ending::Fault;
 use crate::observe::End;
+use crate::observed::Observed;
 use crate::unit::Unit;
 
 /// The most lines that wait.
@@ -35,7 +38,7 @@ pub(crate) fn line(line: String) {
 }
 
 /// Queues a failure that no Sentry client can take. Error text stays on this machine.
-pub(crate) fn failure(unit: &'static Unit, fault: &Fault<'_>, end: &End) {
+pub(crate) fn failure(unit: &'static Unit, observed: Option<&Observed>, fault: &Fault<'_>, end: &End) {
     if !crate::watchdog::is_running() {
         return;
     }
@@ -43,7 +46,11 @@ pub(crate) fn failure(unit: &'static Unit, fault: &Fault<'_>, end: &End) {
     let text = fault.text(unit.definition.common().error_text);
     let text = text.map(|text| format!(": {text}")).unwrap_or_default();
     let (name, outcome, kind, took) = (unit.name, end.outcome, fault.error_type, end.duration);
-    line(format!("critical_process: {name}: {outcome}{late} after {took:.1?}, {kind}{text}"));
+    let mut context = String::new();
+    for (key, value) in observed.map(Observed::values_now).iter().flat_map(Values::iter) {
+        let _ = write!(context, ", {key}={value}");
+    }
+    line(format!("critical_process: {name}: {outcome}{late} after {took:.1?}{context}, {kind}{text}"));
 }
 
 /// Queues a line about the toolkit itself, the first time it is said.

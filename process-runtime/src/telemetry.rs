@@ -8,12 +8,13 @@
 //! |---|---|
 //! | nothing | to OTLP-JSON files (at most 128 MiB, the oldest go first), and one line for each run to standard error |
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT`, or that of a signal (`…_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT`) | there |
-//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`: to the endpoint, by default the collector on this machine; `console`: to the files; `none`: nowhere |
+//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`: to the endpoint, by default the collector on this machine; `console`: to the files; `none`: nowhere; `prometheus` (metrics alone; feature `prometheus`): [fetched from here](#prometheus), also beside another (`otlp,prometheus`) |
 //! | `OTEL_SDK_DISABLED=true` | nowhere |
 //!
 //! `OTEL_EXPORTER_OTLP_PROTOCOL` is `http/protobuf` (the default), `http/json` or `grpc`. Headers, timeouts and
 //! compression, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, the sampler, the batches and the interval of metrics
-//! are those of the [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
+//! are those of the [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/),
+//! but that spans wait half a second for a file, and not five, where `OTEL_BSP_SCHEDULE_DELAY` does not say.
 //!
 //! `SENTRY_DSN` turns Sentry on; `SENTRY_ENVIRONMENT`, `SENTRY_RELEASE` and `SENTRY_TRACES_SAMPLE_RATE` (0 to 1,
 //! default 0) are read with it, and without `SENTRY_RELEASE` the release is the service's `name@version`. `RUST_LOG` filters the log on standard output by targets and levels
@@ -22,6 +23,26 @@
 //! Spans of level INFO and above are exported, and of events warnings and errors: what libraries say of their inside
 //! below that (queries, headers) stays in the log. Every span that begins inside a run carries the run's business
 //! context, those of libraries too.
+//!
+//! # Prometheus
+//!
+//! With feature `prometheus` and `OTEL_METRICS_EXPORTER=prometheus` the measurements are served at
+//! `http://localhost:9464/metrics`; `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT` say where else.
+//! `Setup::prometheus` offers them to a route of the service's own. Prometheus sees
+//!
+//! | instrument | as | labels |
+//! |---|---|---|
+//! | `critical_process.duration` | histogram `critical_process_duration_seconds` | `critical_process_id`, `critical_process_outcome` |
+//! | `critical_process.sla.utilization` | histogram `critical_process_sla_utilization_ratio`; `le="1"` is what was on time | the same |
+//! | `critical_process.stage.duration` | histogram `critical_process_stage_duration_seconds` | the same, `critical_process_stage` |
+//! | `critical_process.started` | counter `critical_process_started_total` | `critical_process_id` |
+//! | `critical_process.runs` | counter `critical_process_runs_total` | `critical_process_id`, `critical_process_outcome`, `critical_process_late`, `error_type` |
+//! | `critical_process.active` | gauge `critical_process_active` | `critical_process_id` |
+//! | `critical_process.overdue` | gauge `critical_process_overdue` | `critical_process_id` |
+//! | `critical_process.telemetry.dropped` | counter `critical_process_telemetry_dropped_total` | `reason` |
+//!
+//! Every series has the label `otel_scope_name="critical_process"` too, so rules say `sum by (…)`. The service's name
+//! and version stand in `target_info`. Prometheus 3 writes the boundary as `le="1.0"`; `le=~"1(\\.0)?"` matches both.
 //!
 //! # When something is wrong
 //!
@@ -34,7 +55,11 @@ mod environment;
 mod exporters;
 mod files;
 mod http;
+mod ingest;
 mod inherit;
+#[cfg(feature = "prometheus")]
+mod prometheus;
+mod queue;
 mod reported;
 
 use std::fmt;
@@ -46,11 +71,15 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider};
+use opentelemetry_sdk::trace::{BatchConfigBuilder, SdkTracerProvider};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+#[cfg(feature = "prometheus")]
+use self::environment::Scraped;
 use self::environment::{Destination, Environment};
+#[cfg(feature = "prometheus")]
+pub use self::prometheus::{NotCollected, Prometheus};
 use crate::definition::ProcessDefinition;
 use crate::observe::tracer::DescribedTracer;
 use crate::{Install, Installation, registry, report};
@@ -59,6 +88,11 @@ use crate::{Install, Installation, registry, report};
 const FLUSH: Duration = Duration::from_secs(5);
 /// Telemetry that ends this soon, before any process ran, was hardly meant to.
 const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// How long spans may wait for a file. Whoever looks for a trace there has just seen it fail.
+const FILE_DELAY: Duration = Duration::from_millis(500);
+/// What says how long they may wait, and not only for files.
+const BATCH_DELAY: &str = "OTEL_BSP_SCHEDULE_DELAY";
 
 /// Telemetry as the environment says; see the [module](self). Keep what it returns until the end of `main`: its
 /// drop sends what waits, for at most five seconds.
@@ -77,11 +111,20 @@ pub struct Setup {
     service: Option<(String, String)>,
     directory: PathBuf,
     install: Install,
+    /// Whether a route of the service wants the measurements.
+    #[cfg(feature = "prometheus")]
+    is_scraped: bool,
 }
 
 impl Default for Setup {
     fn default() -> Setup {
-        Setup { service: None, directory: PathBuf::from("telemetry"), install: Install::new() }
+        Setup {
+            service: None,
+            directory: PathBuf::from("telemetry"),
+            install: Install::new(),
+            #[cfg(feature = "prometheus")]
+            is_scraped: false,
+        }
     }
 }
 
@@ -110,6 +153,14 @@ impl Setup {
         self
     }
 
+    /// Keeps measurements for a Prometheus that scrapes a route of the service ([`Telemetry::prometheus`]), beside
+    /// wherever else they go.
+    #[cfg(feature = "prometheus")]
+    pub fn prometheus(mut self) -> Setup {
+        self.is_scraped = true;
+        self
+    }
+
     /// Sets up. Where the application has a subscriber already, its own stays, which is reported.
     pub fn init(self) -> Telemetry {
         let environment = Environment::read();
@@ -122,7 +173,11 @@ impl Setup {
         let exporters = exporters::Exporters::new(&self.directory);
         let traces = exporters.traces(environment.traces).map(|exporter| {
             destinations.push(format!("traces: {}", exporter.place));
-            let batches = BatchSpanProcessor::builder(exporter.exporter).build();
+            let mut batches = BatchConfigBuilder::default();
+            if environment.traces == Destination::Files && std::env::var_os(BATCH_DELAY).is_none() {
+                batches = batches.with_scheduled_delay(FILE_DELAY);
+            }
+            let batches = queue::batches(exporter.exporter, batches);
             SdkTracerProvider::builder()
                 .with_resource(resource.clone())
                 .with_span_processor(inherit::Describing::new(batches))
@@ -130,11 +185,19 @@ impl Setup {
         });
         let metrics = exporters.metrics(environment.metrics).map(|exporter| {
             destinations.push(format!("metrics: {}", exporter.place));
-            SdkMeterProvider::builder()
-                .with_resource(resource)
-                .with_reader(PeriodicReader::builder(exporter.exporter).build())
-                .build()
+            SdkMeterProvider::builder().with_reader(PeriodicReader::builder(exporter.exporter).build())
         });
+        #[cfg(feature = "prometheus")]
+        let (prometheus, metrics) = match Prometheus::wanted(self.is_scraped, &environment.scraped) {
+            Some((prometheus, reader)) => {
+                if let Scraped::At { host, port } = &environment.scraped {
+                    destinations.extend(prometheus.serve(host, *port, exporters.runtime()));
+                }
+                (Some(prometheus), Some(metrics.unwrap_or_default().with_reader(reader)))
+            }
+            None => (None, metrics),
+        };
+        let metrics = metrics.map(|metrics| metrics.with_resource(resource).build());
         if let Some(sentry) = &environment.sentry {
             destinations.push(format!("errors: Sentry at {}", sentry.host));
         }
@@ -179,6 +242,8 @@ impl Setup {
             sentry,
             exporters: Some(exporters),
             destinations,
+            #[cfg(feature = "prometheus")]
+            prometheus,
         }
     }
 }
@@ -212,6 +277,8 @@ pub struct Telemetry {
     sentry: Option<sentry::ClientInitGuard>,
     exporters: Option<exporters::Exporters>,
     destinations: Vec<String>,
+    #[cfg(feature = "prometheus")]
+    prometheus: Option<Prometheus>,
 }
 
 impl fmt::Debug for Telemetry {
@@ -224,6 +291,12 @@ impl Telemetry {
     /// Where traces, metrics and errors go: a line each.
     pub fn destinations(&self) -> &[String] {
         &self.destinations
+    }
+
+    /// What a Prometheus scrapes, where [`Setup::prometheus`] or `OTEL_METRICS_EXPORTER` asks for it.
+    #[cfg(feature = "prometheus")]
+    pub fn prometheus(&self) -> Option<&Prometheus> {
+        self.prometheus.as_ref()
     }
 
     /// What is installed.
@@ -265,10 +338,9 @@ impl Drop for Telemetry {
             let metrics = metrics.map(|metrics| metrics.shutdown_with_timeout(FLUSH));
             [traces, metrics].into_iter().flatten().all(|ended| ended.is_ok())
         });
-        if let Some(sentry) = self.sentry.take() {
-            sentry.close(Some(deadline.saturating_duration_since(Instant::now())));
-        }
-        if sent != Some(true) {
+        let rest = deadline.saturating_duration_since(Instant::now());
+        let errors = self.sentry.take().is_none_or(|sentry| sentry.close(Some(rest)));
+        if sent != Some(true) || !errors {
             report::once("not all telemetry could be sent before the program ended");
         }
         drop(self.exporters.take());

@@ -316,6 +316,19 @@ impl Timeline {
         &self.trace_id
     }
 
+    /// Whether every span is here together with the one that it is inside of. If not, the rest is still to be written,
+    /// or the trace began in a program whose files are elsewhere.
+    pub fn is_whole(&self) -> bool {
+        let known: HashSet<&str> = self.spans.iter().map(|(_, span)| span.id.as_str()).collect();
+        self.spans.iter().all(|(_, span)| span.parent.is_empty() || known.contains(span.parent.as_str()))
+    }
+
+    /// When the last of its spans ended.
+    pub fn ended(&self) -> SystemTime {
+        let last = self.spans.iter().map(|(_, span)| span.end.0).max().unwrap_or_default();
+        UNIX_EPOCH + Duration::from_nanos(last)
+    }
+
     /// The name of the innermost process or stage that failed, and its `error.type`; of another span, where none did.
     pub fn failed_at(&self) -> Option<(&str, String)> {
         let failed = self.spans.iter().filter(|(_, span)| span.is_failed());
@@ -461,6 +474,15 @@ failed at pay.charge: Refused
   +  210.0ms    pay.receipt    20.0ms  success
 ";
         assert_eq!(drawn, expected);
+    }
+
+    #[test]
+    fn a_trace_without_its_beginning_is_not_whole() {
+        let (outer, inner) = (span("a", "", "pay", (1, 9), &[]), span("b", "a", "charge", (2, 8), &[]));
+        let of = |spans: &[serde_json::Value]| found(&line(spans), &Query::default()).timelines.remove(0);
+        let whole = of(&[outer, inner.clone()]);
+        assert!(whole.is_whole() && !of(&[inner]).is_whole());
+        assert_eq!(whole.ended(), UNIX_EPOCH + Duration::from_millis(9));
     }
 
     #[test]

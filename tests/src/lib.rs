@@ -4,6 +4,7 @@ pub mod capture;
 pub mod collector;
 pub mod events;
 pub mod isolated;
+pub mod loaded;
 pub mod parts;
 pub mod readings;
 pub mod sink;

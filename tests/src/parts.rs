@@ -3,17 +3,35 @@
 
 use std::process::{Command, Stdio};
 
-/// Whether python3 cannot import a module; where it must, that is a failure.
+/// Says that a test is skipped, and why; where CI requires all of them, that is a failure.
+pub fn is_skipped(reason: &str) {
+    let required = std::env::var("PROCESS_REAL_PARTS").is_ok_and(|parts| parts == "required");
+    assert!(!required, "{reason}, which CI requires");
+    eprintln!("SKIPPED: {reason}");
+}
+
+/// Whether python3 cannot import a module.
 pub fn is_missing(module: &str, package: &str) -> bool {
     let import =
         Command::new("python3").args(["-c", &format!("import {module}")]).stderr(Stdio::null()).status();
-    let missing = !import.is_ok_and(|status| status.success());
-    let required = std::env::var("PROCESS_REAL_PARTS").is_ok_and(|parts| parts == "required");
-    assert!(!(missing && required), "python3 cannot import {module}, which CI requires");
-    if missing {
-        eprintln!("SKIPPED: python3 cannot import {module} (pip install {package})");
+    is_told(
+        import.is_ok_and(|status| status.success()),
+        &format!("python3 module {module} (pip install {package})"),
+    )
+}
+
+/// Whether a program, which tells its `--version`, is not installed.
+pub fn is_program_missing(program: &str, package: &str) -> bool {
+    let version = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    is_told(version.is_ok_and(|status| status.success()), &format!("{program} (apt-get install {package})"))
+}
+
+/// Whether a part is missing, which is told.
+fn is_told(is_there: bool, part: &str) -> bool {
+    if !is_there {
+        is_skipped(&format!("there is no {part}"));
     }
-    missing
+    !is_there
 }
 
 /// What our events have to say to Sentry's own normaliser: one JSON line each, and what it would change.

@@ -1,5 +1,7 @@
-//! `telemetry::init` against real backends: an OTLP collector (PyPI `rotel`) and a Sentry ingest (PyPI `kent`).
+//! `telemetry::init` against real backends: an OTLP collector (PyPI `rotel`), a Sentry ingest (PyPI `kent`) and a
+//! Prometheus.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -8,7 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use process_tests::isolated::eventually;
-use process_tests::parts::{is_missing, judged_by_sentry};
+use process_tests::loaded::Loaded;
+use process_tests::parts::{is_missing, is_program_missing, judged_by_sentry};
 use serde_json::Value;
 
 /// A program that is killed at the end of the test.
@@ -38,18 +41,59 @@ fn listens(port: u16) {
     });
 }
 
-/// Runs the service that reports.
-fn report(directory: &Path, variables: &[(&str, &str)]) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_reporting"));
+/// A program that knows of no telemetry but what these variables say.
+fn program(path: &str, variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(path);
     for (name, _) in std::env::vars() {
         if name.starts_with("OTEL_") || name.starts_with("SENTRY_") {
             command.env_remove(name);
         }
     }
-    let output = command.arg(directory.join("files")).envs(variables.iter().copied()).output().unwrap();
+    command.envs(variables.iter().copied());
+    command
+}
+
+/// Runs the service that reports.
+fn report(directory: &Path, variables: &[(&str, &str)]) {
+    let mut command = program(env!("CARGO_BIN_EXE_reporting"), variables);
+    let output = command.arg(directory.join("files")).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let lines = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!lines.contains("not all telemetry"), "{lines}");
+}
+
+/// A collector, and where it writes what it is sent.
+struct Rotel {
+    grpc: u16,
+    http: u16,
+    log: PathBuf,
+    _backend: Backend,
+}
+
+impl Rotel {
+    fn start(grpc: u16, http: u16, log: PathBuf) -> Rotel {
+        let found = Command::new("python3")
+            .args(["-c", "import rotel, os; print(os.path.dirname(rotel.__file__))"])
+            .output()
+            .unwrap();
+        let agent = Path::new(String::from_utf8_lossy(&found.stdout).trim()).join("rotel-agent");
+        let child = Command::new(agent)
+            .args(["start", "--exporter", "blackhole", "--debug-log", "traces", "--debug-log", "metrics"])
+            .args(["--debug-log-verbosity", "detailed"])
+            .args(["--otlp-grpc-endpoint", &format!("127.0.0.1:{grpc}")])
+            .args(["--otlp-http-endpoint", &format!("127.0.0.1:{http}")])
+            .stdout(File::create(&log).unwrap())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the collector starts");
+        listens(grpc);
+        listens(http);
+        Rotel { grpc, http, log, _backend: Backend(child) }
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
 }
 
 /// What a collector says of what it was sent.
@@ -57,68 +101,115 @@ fn collected(protocol: &str) -> Option<String> {
     if is_missing("rotel", "rotel") {
         return None;
     }
-    let found = Command::new("python3")
-        .args(["-c", "import rotel, os; print(os.path.dirname(rotel.__file__))"])
-        .output()
-        .unwrap();
-    let agent = Path::new(String::from_utf8_lossy(&found.stdout).trim()).join("rotel-agent");
-    let (grpc, http) = (port(), port());
     let directory = scratch(&format!("rotel-{}", protocol.replace('/', "-")));
-    let log = directory.join("log");
-    let child = Command::new(agent)
-        .args(["start", "--exporter", "blackhole", "--debug-log", "traces", "--debug-log", "metrics"])
-        .args(["--debug-log-verbosity", "detailed"])
-        .args(["--otlp-grpc-endpoint", &format!("127.0.0.1:{grpc}")])
-        .args(["--otlp-http-endpoint", &format!("127.0.0.1:{http}")])
-        .stdout(File::create(&log).unwrap())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the collector starts");
-    let backend = Backend(child);
-    listens(grpc);
-    listens(http);
-    let endpoint = format!("http://127.0.0.1:{}", if protocol == "grpc" { grpc } else { http });
+    let rotel = Rotel::start(port(), port(), directory.join("log"));
+    let port = if protocol == "grpc" { rotel.grpc } else { rotel.http };
+    let endpoint = format!("http://127.0.0.1:{port}");
     report(
         &directory,
         &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)],
     );
-    let said = || std::fs::read_to_string(&log).unwrap_or_default();
     eventually("the collector to tell of the measurements", || {
-        said().contains("critical_process.sla.utilization")
+        rotel.said().contains("critical_process.sla.utilization")
     });
-    drop(backend);
-    let said = said();
+    let said = rotel.said();
+    drop(rotel);
     std::fs::remove_dir_all(directory).unwrap();
     Some(said)
 }
 
-fn judge(said: &str) {
-    for line in [
-        "Name           : place_order.charge",
-        "-> critical_process.id: Str(place_order)",
-        "-> critical_process.version: Str(1.2.0)",
-        "-> critical_process.criticality: Str(critical)",
-        "-> critical_process.outcome: Str(rejected)",
-        "-> critical_process.late: Bool(false)",
-        "-> critical_process.stage: Str(charge)",
-        "-> error.type: Str(reporting::OrderError)",
-        "-> code.function.name: Str(reporting::place_order)",
-        "-> customer_id: Str(c-4)",
-        "-> total: Int(500)",
-        "Status code    : STATUS_CODE_ERROR",
-        "-> service.name: Str(reporting)",
-        "-> Name: critical_process.runs",
-        "-> Unit: {run}",
-        "-> Unit: s",
-        "-> Unit: 1",
-    ] {
-        assert!(said.lines().any(|told| told.contains(line)), "{line} in {said}");
+/// A span, as the collector tells of it.
+#[derive(Debug, Default)]
+struct Span<'a> {
+    trace: &'a str,
+    id: &'a str,
+    parent: &'a str,
+    name: &'a str,
+    status: &'a str,
+    attributes: BTreeMap<&'a str, &'a str>,
+}
+
+fn spans_in(said: &str) -> Vec<Span<'_>> {
+    let (mut spans, mut is_event) = (Vec::new(), false);
+    for line in said.lines() {
+        if line.starts_with("Span #") {
+            spans.push(Span::default());
+            is_event = false;
+        }
+        is_event |= line.starts_with("Events:") || line.starts_with("Resource");
+        let Some(span) = spans.last_mut().filter(|_| !is_event) else { continue };
+        let Some((key, value)) = line.trim().split_once(':') else { continue };
+        match (key.trim(), value.trim()) {
+            ("Trace ID", value) => span.trace = value,
+            ("ID", value) => span.id = value,
+            ("Parent ID", value) => span.parent = value,
+            ("Name", value) => span.name = value,
+            ("Status code", value) => span.status = value,
+            (key, value) => drop(key.strip_prefix("-> ").map(|key| span.attributes.insert(key, value))),
+        }
     }
-    let boundaries = |sla: &str| {
+    spans
+}
+
+fn judge(said: &str) {
+    let spans = spans_in(said);
+    let of = |name: &str, customer: &str| {
+        let is_it = |span: &&Span<'_>| span.name == name && span.attributes["customer_id"] == customer;
+        let mut found = spans.iter().filter(|span| span.attributes.contains_key("customer_id")).filter(is_it);
+        let one = found.next().unwrap_or_else(|| panic!("{name} of {customer} in {spans:#?}"));
+        assert!(found.next().is_none(), "{name} of {customer} came twice");
+        one
+    };
+    let ends = [
+        ("Str(c-1)", "STATUS_CODE_UNSET", "Str(success)", None),
+        ("Str(c-3)", "STATUS_CODE_UNSET", "Str(rejected)", Some("Str(reporting::OrderError)")),
+        ("Str(c-4)", "STATUS_CODE_ERROR", "Str(failure)", Some("Str(reporting::OrderError)")),
+    ];
+    for (customer, status, outcome, error_type) in ends {
+        let (process, stage) = (of("place_order", customer), of("place_order.charge", customer));
+        let query = of("query", customer);
+        assert_eq!((stage.trace, stage.parent), (process.trace, process.id));
+        assert_eq!((query.trace, query.parent), (process.trace, stage.id));
+        assert_eq!(process.status, status);
+        for span in [process, stage] {
+            assert_eq!(span.attributes["critical_process.id"], "Str(place_order)");
+            assert_eq!(span.attributes["critical_process.version"], "Str(1.2.0)");
+            assert_eq!(span.attributes["critical_process.criticality"], "Str(critical)");
+            assert_eq!(span.attributes["critical_process.late"], "Bool(false)");
+            assert_eq!(span.attributes["code.file.path"], "Str(tests/src/bin/reporting.rs)");
+            assert!(span.attributes["code.line.number"].starts_with("Int("));
+        }
+        assert_eq!(process.attributes["critical_process.outcome"], outcome);
+        assert_eq!(process.attributes.get("error.type").copied(), error_type);
+        assert_eq!(process.attributes["code.function.name"], "Str(reporting::place_order)");
+        assert_eq!(stage.attributes["critical_process.stage"], "Str(charge)");
+    }
+    assert_eq!(of("place_order", "Str(c-1)").attributes["total"], "Int(500)");
+
+    let mut lines = said.lines().map(str::trim);
+    let mut units = BTreeMap::new();
+    while let Some(line) = lines.next() {
+        if let Some(name) = line.strip_prefix("-> Name: critical_process.") {
+            units.insert(name, lines.nth(1).and_then(|line| line.strip_prefix("-> Unit: ")));
+        }
+    }
+    let known = [
+        ("active", "{run}"),
+        ("duration", "s"),
+        ("overdue", "{run}"),
+        ("runs", "{run}"),
+        ("sla.utilization", "1"),
+        ("stage.duration", "s"),
+        ("started", "{run}"),
+        ("telemetry.dropped", "{item}"),
+    ];
+    assert_eq!(units, known.map(|(name, unit)| (name, Some(unit))).into());
+    let has_boundary = |sla: &str| {
         let is_it = |line: &str| line.starts_with("ExplicitBounds") && line.ends_with(&format!(": {sla}"));
         said.lines().any(is_it)
     };
-    assert!(boundaries("2.5") && boundaries("0.7") && boundaries("1"), "every SLA is a boundary: {said}");
+    assert!(["2.5", "0.7", "1"].into_iter().all(has_boundary), "every SLA is a boundary: {said}");
+    assert!(said.contains("-> service.name: Str(reporting)"), "{said}");
     assert!(!said.contains("canary"), "{said}");
 }
 
@@ -136,8 +227,45 @@ fn a_real_collector_takes_it_over_http() {
     }
 }
 
-/// A request to the ingest, by hand: it is HTTP/1.0, and the answer is JSON.
+#[test]
+fn a_real_collector_dies_under_load_and_comes_back() {
+    if is_missing("rotel", "rotel") {
+        return;
+    }
+    for protocol in ["grpc", "http/protobuf"] {
+        let directory = scratch(&format!("returns-{}", protocol.replace('/', "-")));
+        let first = Rotel::start(port(), port(), directory.join("first"));
+        let (grpc, http) = (first.grpc, first.http);
+        let endpoint = format!("http://127.0.0.1:{}", if protocol == "grpc" { grpc } else { http });
+        let variables =
+            [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
+        let binary = Command::new(env!("CARGO_BIN_EXE_loaded"));
+        let mut service = Loaded::start(binary, &directory.join("files"), 0, &variables);
+        service.run();
+        drop(first);
+        service.run();
+        service.run();
+        let second = Rotel::start(grpc, http, directory.join("second"));
+        service.run();
+        service.ask("figures");
+        let report = service.ask("figures")["report"].to_string();
+        println!("{protocol}: {report}");
+        eventually("the collector to tell of what comes, and of what was lost", || {
+            let said = second.said();
+            said.contains("Name           : loaded_order") && said.contains("reason: Str(span)")
+        });
+        drop((service, second));
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+}
+
+/// A request, by hand: it is HTTP/1.0, and the answer is JSON.
 fn get(port: u16, path: &str) -> Option<Value> {
+    serde_json::from_str(&fetch(port, path)?).ok()
+}
+
+/// The body of an answer.
+fn fetch(port: u16, path: &str) -> Option<String> {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
     write!(stream, "GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n").ok()?;
@@ -148,7 +276,7 @@ fn get(port: u16, path: &str) -> Option<Value> {
     }
     let mut body = String::new();
     reader.read_to_string(&mut body).ok()?;
-    serde_json::from_str(&body).ok()
+    Some(body)
 }
 
 #[test]
@@ -185,13 +313,194 @@ fn a_real_ingest_gets_one_event_for_the_failure() {
     let event = &events[0];
     assert_eq!(event["tags"]["process_id"], "place_order");
     assert_eq!(event["contexts"]["process"]["stage"], "charge");
-    assert_eq!(event["exception"]["values"][0]["type"], "NoCard");
+    assert_eq!(event["tags"]["process_outcome"], "failure");
+    assert_eq!(event["tags"]["customer_id"], "c-4");
+    assert_eq!(event["contexts"]["process"]["criticality"], "critical");
+    // The error that failed it all, and first what it came of.
+    let types = event["exception"]["values"].as_array().unwrap().iter().map(|error| &error["type"]);
+    assert_eq!(types.collect::<Vec<_>>(), ["Error", "NoCard"]);
     let stack = &event["threads"]["values"][0]["stacktrace"]["frames"];
     assert!(stack.as_array().is_some_and(|frames| !frames.is_empty()), "{event:#}");
     assert_eq!(event["transaction"], "place_order");
     let names: Vec<_> = transactions.iter().map(|transaction| &transaction["transaction"]).collect();
-    assert_eq!(names.iter().filter(|name| **name == "place_order").count(), 2, "{names:?}");
+    let roots = [("around", 2), ("checkout", 1), ("place_order", 1)];
+    for (root, times) in roots {
+        assert_eq!(names.iter().filter(|name| **name == root).count(), times, "{root} in {names:?}");
+    }
     assert_eq!(judged_by_sentry(&[event.to_string()]), "judged 1\n");
     drop(backend);
     std::fs::remove_dir_all(directory).unwrap();
+}
+
+/// A Prometheus that scrapes every second.
+struct Prometheus {
+    port: u16,
+    _backend: Backend,
+}
+
+impl Prometheus {
+    fn scraping(target: u16, directory: &Path) -> Prometheus {
+        let port = port();
+        let config = directory.join("prometheus.yml");
+        let job = format!("[{{job_name: scraped, static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}]");
+        std::fs::write(&config, format!("global: {{scrape_interval: 1s}}\nscrape_configs: {job}\n")).unwrap();
+        let backend = Command::new("prometheus")
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", directory.join("prometheus").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map(Backend)
+            .expect("Prometheus starts");
+        Prometheus { port, _backend: backend }
+    }
+
+    /// What PromQL says: the labels of each series, and its value.
+    fn query(&self, promql: &str) -> Vec<(Value, u64)> {
+        let escaped: String = promql.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let answer = get(self.port, &format!("/api/v1/query?query={escaped}")).expect("it answers");
+        assert_eq!(answer["status"], "success", "{answer}");
+        let series = answer["data"]["result"].as_array().unwrap();
+        let value = |series: &Value| series["value"][1].as_str().unwrap().parse().expect("a whole number");
+        series.iter().map(|series| (series["metric"].clone(), value(series))).collect()
+    }
+
+    /// The one value that it says, or 0 where there is no such series.
+    fn value(&self, promql: &str) -> u64 {
+        let all = self.query(promql);
+        assert!(all.len() < 2, "{promql} is {all:?}");
+        all.first().map_or(0, |(_, value)| *value)
+    }
+}
+
+/// The service that is scraped, and what it knows of itself.
+struct Service {
+    port: u16,
+    known: Value,
+    text: String,
+    _backend: Backend,
+}
+
+impl Service {
+    fn start() -> Service {
+        let port = port();
+        let variables = [
+            ("OTEL_METRICS_EXPORTER", "prometheus"),
+            ("OTEL_TRACES_EXPORTER", "none"),
+            ("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"),
+            ("OTEL_EXPORTER_PROMETHEUS_PORT", &port.to_string()),
+            // What it knows is all that it says.
+            ("RUST_LOG", "off"),
+        ];
+        let mut service = program(env!("CARGO_BIN_EXE_scraped"), &variables)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map(Backend)
+            .expect("the service starts");
+        let mut said = BufReader::new(service.0.stdout.take().unwrap()).lines();
+        let mut said = || said.next().expect("it says it").unwrap();
+        let (known, text) = (said(), said());
+        Service {
+            port,
+            known: serde_json::from_str(&known).unwrap(),
+            text: serde_json::from_str(&text).unwrap(),
+            _backend: service,
+        }
+    }
+}
+
+#[test]
+fn a_real_prometheus_knows_what_the_service_knows() {
+    if is_program_missing("prometheus", "prometheus") {
+        return;
+    }
+    let (service, directory) = (Service::start(), scratch("prometheus"));
+    let Service { port: target, known, text, .. } = &service;
+    let prometheus = Prometheus::scraping(*target, &directory);
+    eventually("Prometheus to be ready", || {
+        fetch(prometheus.port, "/-/ready").is_some_and(|answer| answer.contains("is Ready"))
+    });
+    // A scrape that began after the service said what it knows.
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 1;
+    eventually("Prometheus to have scraped", || {
+        prometheus.value(&format!("sum(timestamp(up == 1) > bool {since})")) == 1
+    });
+
+    let outcomes = ["success", "degraded", "rejected", "failure", "panic", "cancelled"];
+    for (process, known) in known.as_object().unwrap() {
+        let of = format!("critical_process_id=\"{process}\"");
+        let value = |promql: &str| prometheus.value(&promql.replace("$of", &of));
+        let number = |key: &str| known[key].as_u64().unwrap();
+        for outcome in outcomes {
+            let of = format!("{of}, critical_process_outcome=\"{outcome}\"");
+            let value = |promql: &str| prometheus.value(&promql.replace("$of", &of));
+            let ended = |late: &str| known["ended"][outcome][late].as_u64().unwrap();
+            for late in ["false", "true"] {
+                let runs =
+                    format!("sum(critical_process_runs_total{{$of, critical_process_late=\"{late}\"}})");
+                assert_eq!(value(&runs), ended(late), "{process}, {outcome}, late: {late}");
+            }
+            let [of_sla, seconds] = ["sla_utilization_ratio", "duration_seconds"]
+                .map(|histogram| value(&format!("sum(critical_process_{histogram}_count{{$of}})")));
+            let all = ended("false") + ended("true");
+            assert_eq!((of_sla, seconds), (all, all), "{process}, {outcome}");
+            // Prometheus 3 writes 1.0.
+            let within = "sum(critical_process_sla_utilization_ratio_bucket{$of, le=~\"1(\\\\.0)?\"})";
+            assert_eq!(value(within), ended("false"), "{process}, {outcome}");
+        }
+        assert_eq!(value("critical_process_started_total{$of}"), number("started"), "{process}");
+        assert_eq!(value("critical_process_active{$of}"), number("active"), "{process}");
+        assert_eq!(value("critical_process_overdue{$of}"), number("overdue"), "{process}");
+        assert_eq!(number("overdue"), number("overdue_in_flight"), "{process}");
+    }
+    // The figures are those of the mix, and not nothing on both sides.
+    let [shipped, hung] = ["ship_order", "take_stock"].map(|process| &known[process]);
+    assert_eq!((&shipped["total"], &hung["active"], &hung["overdue"]), (&62.into(), &1.into(), &1.into()));
+    assert!(shipped["late"].as_u64() >= Some(4) && hung["ended"]["cancelled"]["false"] == 6, "{known}");
+    // The SLAs are boundaries, and the unit is in the name.
+    for sla in ["0.25", "0.2"] {
+        let bucket = format!("critical_process_duration_seconds_bucket{{le=\"{sla}\"}}");
+        assert!(!prometheus.query(&bucket).is_empty(), "{sla}");
+    }
+    assert_eq!(prometheus.value("target_info{service_name=\"scraped\", service_version=\"1.2.3\"}"), 1);
+
+    // The service's own route would say the same.
+    let ours = |line: &&str| line.starts_with("critical_process_");
+    let scraped = fetch(*target, "/metrics").expect("it is served");
+    let series = |text: &str| text.lines().filter(ours).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(series(text), series(&scraped));
+    let stored = prometheus.value("count({__name__=~\"critical_process_.*\"})");
+    assert_eq!(series(&scraped).len() as u64, stored, "no series is lost or made twice");
+    assert_eq!(linted(&scraped), "");
+    drop(service);
+    drop(prometheus);
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn connections_that_say_nothing_keep_no_scrape_away() {
+    let service = Service::start();
+    let connect = || std::net::TcpStream::connect(("127.0.0.1", service.port)).unwrap();
+    let silent: Vec<_> = (0..8).map(|_| connect()).collect();
+    let text = fetch(service.port, "/metrics").expect("it is served");
+    assert!(text.contains("critical_process_runs_total{"), "{text}");
+    assert_eq!(fetch(service.port, "/").as_deref(), Some("GET /metrics\n"));
+    drop(silent);
+}
+
+/// What promtool has to say of a scrape.
+fn linted(text: &str) -> String {
+    use std::io::Write;
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool starts");
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).expect("it reads");
+    let output = promtool.wait_with_output().unwrap();
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }

@@ -431,7 +431,7 @@ impl Carry<'_> {
     }
 }
 
-#[critical_process(id = "slow", version = "1.0.0", sla = "10s")]
+#[critical_process(id = "slow", version = "1.0.0", sla = "10s", owner = "billing", runbook = "docs/slow.md")]
 async fn slow(takes: Duration) {
     sleep(takes).await;
 }
@@ -450,6 +450,7 @@ async fn a_late_run_has_one_event_in_its_span_while_it_still_runs() {
         assert_eq!(*level, Level::WARN);
         assert_eq!(fields["critical_process.id"], "slow");
         assert_eq!(fields["sla_s"], "10.0");
+        assert_eq!((&*fields["owner"], &*fields["runbook"]), ("billing", "docs/slow.md"));
         let elapsed: f64 = fields["elapsed_s"].parse().unwrap();
         assert!((10.0..11.0).contains(&elapsed), "{elapsed}");
     };

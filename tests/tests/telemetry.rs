@@ -196,6 +196,8 @@ async fn with_nothing_configured_there_are_files_and_lines() {
     assert!(lines.contains("place_order.charge: success"), "{lines}");
     assert!(lines.contains("place_order: rejected after") && lines.contains("customer_id=c-3"), "{lines}");
     assert!(lines.contains("there is no card canary-4929"), "error text goes to the local console: {lines}");
+    let failed = lines.lines().find(|line| line.contains("place_order: failure after"));
+    assert!(failed.is_some_and(|line| line.contains("customer_id=c-4")), "{lines}");
 }
 
 async fn arrives(collector: Collector, place: SocketAddr, protocol: &str) {
@@ -252,6 +254,22 @@ async fn a_collector_that_cannot_be_reached_is_told_once() {
         once.dedup();
         assert_eq!(told, once, "{protocol}");
     }
+}
+
+#[tokio::test]
+async fn a_port_for_prometheus_that_is_taken_is_told_once() {
+    let scratch = Scratch::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let variables = [
+        ("OTEL_METRICS_EXPORTER", "console,prometheus"),
+        ("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", &port),
+    ];
+    let lines = text(&run(&scratch, &variables).await.stderr);
+    assert_eq!(lines.matches(&format!("no Prometheus can scrape 127.0.0.1:{port}")).count(), 1, "{lines}");
+    judge_spans(&spans_in(&scratch.lines("traces")));
+    judge_metrics(&scratch.lines("metrics"));
 }
 
 #[tokio::test]
@@ -320,7 +338,7 @@ async fn sentry_hears_of_the_failure_alone() {
     assert_eq!(event["tags"]["process_id"], "place_order");
     assert_eq!(event["tags"]["customer_id"], "c-4");
     assert_eq!((&event["environment"], &event["release"]), (&"staging".into(), &"reporting@1.2.3".into()));
-    assert_eq!(event["exception"]["values"][0]["value"], "there is no card canary-4929");
+    assert_eq!(event["exception"]["values"][1]["value"], "there is no card canary-4929");
     let failed = spans_in(&scratch.lines("traces"));
     assert_eq!(event["contexts"]["trace"]["trace_id"], of(&failed, "place_order", "c-4")["traceId"]);
     let lines = text(&output.stderr);

@@ -1,8 +1,8 @@
-//! The routes, and how a request is read. Whatever cannot be read is told as JSON, like any other error.
+//! The routes, and how a request is read. Whatever cannot be read is told as JSON, like any other error; what no
+//! handler sees has its body from the outermost layer.
 
 use axum::Router;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::routing::{post, put};
 use process_runtime::propagation;
@@ -22,12 +22,8 @@ pub(crate) fn router(service: Service) -> Router {
         .route("/departments/{id}", put(departments::update).delete(departments::remove))
         .route("/departments/{id}/roles", post(departments::create_role))
         .route("/roles/{id}", put(departments::update_role))
-        .fallback(async || ApiError::not_found("route"))
-        .method_not_allowed_fallback(async || {
-            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Not with this method.")
-        })
         .with_state(service)
-        .layer(propagation::layer())
+        .layer(propagation::layer().error_bodies())
 }
 
 /// A JSON body.

@@ -1,6 +1,7 @@
 //! What the command line says.
 
 use process_runtime::timeline::Query;
+use reqwest::Url;
 
 use crate::trace;
 
@@ -8,7 +9,7 @@ use crate::trace;
 #[derive(Debug, PartialEq)]
 pub(crate) enum Arguments {
     Day,
-    Serve { port: u16 },
+    Serve { port: u16, models: Option<Url> },
     Trace(Query),
 }
 
@@ -22,7 +23,7 @@ impl Arguments {
         if given.next_if(|first| first == "trace").is_some() {
             return trace::query(given).map(Arguments::Trace);
         }
-        let (mut serve, mut port) = (false, None);
+        let (mut serve, mut port, mut models) = (false, None, None);
         while let Some(argument) = given.next() {
             match argument.as_str() {
                 "--serve" => serve = true,
@@ -31,13 +32,18 @@ impl Arguments {
                     let number = number.parse().map_err(|_| format!("`{number}` is no port"))?;
                     port = Some(number);
                 }
+                "--models" => {
+                    let url = given.next().ok_or("`--models` needs a URL")?;
+                    models = Some(url.parse().map_err(|_| format!("`{url}` is no URL"))?);
+                }
                 other => return Err(format!("`{other}` is not understood")),
             }
         }
-        match (serve, port) {
-            (true, port) => Ok(Arguments::Serve { port: port.unwrap_or(0) }),
-            (false, None) => Ok(Arguments::Day),
-            (false, Some(_)) => Err("`--port` goes with `--serve`".to_owned()),
+        match (serve, port, models) {
+            (true, port, models) => Ok(Arguments::Serve { port: port.unwrap_or(0), models }),
+            (false, None, None) => Ok(Arguments::Day),
+            (false, Some(_), _) => Err("`--port` goes with `--serve`".to_owned()),
+            (false, None, Some(_)) => Err("`--models` goes with `--serve`".to_owned()),
         }
     }
 }
@@ -53,8 +59,10 @@ mod tests {
     #[test]
     fn every_form_is_read() {
         assert_eq!(read(""), Ok(Arguments::Day));
-        assert_eq!(read("--serve"), Ok(Arguments::Serve { port: 0 }));
-        assert_eq!(read("--serve --port 8080"), Ok(Arguments::Serve { port: 8080 }));
+        assert_eq!(read("--serve"), Ok(Arguments::Serve { port: 0, models: None }));
+        assert_eq!(read("--serve --port 8080"), Ok(Arguments::Serve { port: 8080, models: None }));
+        let models = "http://127.0.0.1:9".parse().ok();
+        assert_eq!(read("--models http://127.0.0.1:9 --serve"), Ok(Arguments::Serve { port: 0, models }));
     }
 
     #[test]
@@ -63,6 +71,8 @@ mod tests {
             ("--sevre", "`--sevre` is not understood"),
             ("--port 80", "`--port` goes with `--serve`"),
             ("--serve --port", "`--port` needs a number"),
+            ("--models http://127.0.0.1:9", "`--models` goes with `--serve`"),
+            ("--serve --models nine", "`nine` is no URL"),
             ("--serve --port 70000", "`70000` is no port"),
         ] {
             assert_eq!(read(line), Err(error.to_owned()));

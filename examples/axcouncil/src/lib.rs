@@ -13,7 +13,8 @@
 //! | `knowledge_entry_save` | `knowledge.rs` |
 //! | `department_delete` | `departments/delete.rs` |
 //!
-//! [`start`] starts everything: the database, the two providers that this example plays itself, and the API.
+//! [`start`] starts everything: the database, the two providers that this example plays itself, and the API. The binary
+//! `gateway` is a service of its own, for what two services have in common: a trace.
 
 mod api;
 mod auth;
@@ -30,5 +31,6 @@ mod seed;
 mod server;
 mod service;
 
+pub use providers::models as model_provider;
 pub use seed::{ACME_USER, PASSWORD, UMBRA_USER};
 pub use server::{Config, Running, StartError, start};

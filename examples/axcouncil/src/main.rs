@@ -14,6 +14,7 @@ use std::time::Duration;
 use axcouncil::{ACME_USER, Config, PASSWORD, UMBRA_USER};
 use process_runtime::Install;
 use process_runtime::telemetry::{Setup, Telemetry};
+use reqwest::Url;
 
 use self::arguments::Arguments;
 
@@ -35,16 +36,16 @@ async fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             eprintln!(
-                "axcouncil: {error}; usage: axcouncil [--serve [--port N] | trace [--id ID] [--context KEY=VALUE] \
-                 [--around HH:MM]]"
+                "axcouncil: {error}; usage: axcouncil [--serve [--port N] [--models URL] | trace [--id ID] \
+                 [--context KEY=VALUE] [--around HH:MM]]"
             );
             return ExitCode::from(2);
         }
     };
     let directory = Path::new(DIRECTORY).join("telemetry");
-    let port = match arguments {
+    let serving = match arguments {
         Arguments::Day => None,
-        Arguments::Serve { port } => Some(port),
+        Arguments::Serve { port, models } => Some((port, models)),
         Arguments::Trace(query) => return trace::draw(&directory, &query).map_or_else(failed, exit),
     };
     let telemetry = Setup::new()
@@ -52,8 +53,8 @@ async fn main() -> ExitCode {
         .directory(&directory)
         .install(Install::new().expect(PROCESSES))
         .init();
-    let ended = match port {
-        Some(port) => serve(port).await.map(|()| true),
+    let ended = match serving {
+        Some((port, models)) => serve(port, models).await.map(|()| true),
         None => play(&telemetry, &directory).await,
     };
     ended.map_or_else(failed, exit)
@@ -79,19 +80,20 @@ async fn play(telemetry: &Telemetry, directory: &Path) -> Result<bool, Box<dyn E
     }
     // The chairman has little time, so that nobody waits long for the one that says nothing.
     let synthesis_limit = Duration::from_millis(1_500);
-    let running =
-        axcouncil::start(Config { database, port: 0, synthesis_limit, cheap_passwords: false }).await?;
+    let config =
+        Config { database, port: 0, models: None, payments: None, synthesis_limit, cheap_passwords: false };
+    let running = axcouncil::start(config).await?;
     let went_well = day::play(&running, telemetry, directory).await?;
     running.stop().await;
     Ok(went_well)
 }
 
 /// Serves until it is interrupted, over a database that stays.
-async fn serve(port: u16) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn serve(port: u16, models: Option<Url>) -> Result<(), Box<dyn Error + Send + Sync>> {
     let database = file("axcouncil.db")?;
     let synthesis_limit = Duration::from_secs(25);
-    let running =
-        axcouncil::start(Config { database, port, synthesis_limit, cheap_passwords: false }).await?;
+    let config = Config { database, port, models, payments: None, synthesis_limit, cheap_passwords: false };
+    let running = axcouncil::start(config).await?;
     println!("API                {}", running.url());
     println!("model provider     {}", running.models_url());
     println!("payment provider   {}", running.payments_url());

@@ -5,5 +5,5 @@ mod models;
 mod payments;
 mod switch;
 
-pub(crate) use self::models::router as models;
+pub use self::models::router as models;
 pub(crate) use self::payments::router as payments;

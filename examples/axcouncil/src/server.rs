@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Router;
+use reqwest::Url;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::auth::{Cost, Passwords, Tokens};
 use crate::council::Models;
+use crate::outgoing::Outgoing;
 use crate::payment::Payments;
 use crate::service::{Parts, Service};
 use crate::{api, database, providers, seed};
@@ -26,6 +28,10 @@ pub struct Config {
     pub database: PathBuf,
     /// The port of the API on loopback, or 0 for any that is free.
     pub port: u16,
+    /// The model provider, or a gateway to one. Without it the example plays its own.
+    pub models: Option<Url>,
+    /// The payment provider. Without it the example plays its own.
+    pub payments: Option<Url>,
     /// How long the chairman may take for a synthesis, before the best answer is taken instead.
     pub synthesis_limit: Duration,
     /// Whether passwords are hashed as cheaply as can be, which is for tests alone.
@@ -58,8 +64,8 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Running {
     api: Server,
-    models: Server,
-    payments: Server,
+    models: Provider,
+    payments: Provider,
     database: sqlx::SqlitePool,
 }
 
@@ -72,16 +78,15 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let passwords = Passwords::new(if config.cheap_passwords { Cost::Least } else { Cost::Full })?;
     seed::fill(&database, &passwords).await?;
 
-    let models = Server::start(0, providers::models()).await?;
-    let payments = Server::start(0, providers::payments()).await?;
-    // Everything is on this machine: a proxy of the environment has no part in it.
-    let client = reqwest::Client::builder().no_proxy().build()?;
+    let models = Provider::at(config.models, providers::models).await?;
+    let payments = Provider::at(config.payments, providers::payments).await?;
+    let outgoing = Outgoing::new(&models.url)?;
     let service = Service::new(Parts {
         database: database.clone(),
         passwords,
         tokens: Tokens::new(),
-        models: Models::new(client.clone(), models.url()),
-        payments: Payments::new(client, payments.url()),
+        models: Models::new(outgoing.clone(), models.url.clone()),
+        payments: Payments::new(outgoing, payments.url.clone()),
         synthesis_limit: config.synthesis_limit,
     });
     let api = Server::start(config.port, api::router(service)).await?;
@@ -96,12 +101,12 @@ impl Running {
 
     /// Where the model provider is.
     pub fn models_url(&self) -> String {
-        self.models.url()
+        self.models.url.as_str().trim_end_matches('/').to_owned()
     }
 
     /// Where the payment provider is.
     pub fn payments_url(&self) -> String {
-        self.payments.url()
+        self.payments.url.as_str().trim_end_matches('/').to_owned()
     }
 
     /// The database, for a look at what really happened.
@@ -115,6 +120,31 @@ impl Running {
         self.models.stop().await;
         self.payments.stop().await;
         self.database.close().await;
+    }
+}
+
+/// A provider, which may be one of our own.
+#[derive(Debug)]
+struct Provider {
+    url: Url,
+    own: Option<Server>,
+}
+
+impl Provider {
+    async fn at(url: Option<Url>, router: fn() -> Router) -> Result<Provider, StartError> {
+        if let Some(url) = url {
+            return Ok(Provider { url, own: None });
+        }
+        let own = Server::start(0, router()).await?;
+        let no_url = |error| StartError::Listen { port: 0, source: io::Error::other(error) };
+        let url = Url::parse(&own.url()).map_err(no_url)?;
+        Ok(Provider { url, own: Some(own) })
+    }
+
+    async fn stop(self) {
+        if let Some(own) = self.own {
+            own.stop().await;
+        }
     }
 }
 

@@ -2,14 +2,18 @@
 
 use std::io;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use process_runtime::timeline::{self, Query};
+use process_runtime::timeline::{self, Found, Query};
 
 /// How far from the time that is asked for a span may be.
 const AROUND: Duration = Duration::from_secs(60);
 /// The most traces that are drawn.
 const MOST: usize = 20;
+/// How long a trace is waited for: exporters write every few seconds.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_millis(100);
 const DAY: u64 = 24 * 60 * 60;
 
 /// What `axcouncil trace` takes.
@@ -52,9 +56,25 @@ fn time_of_day(text: &str) -> Option<SystemTime> {
     Some(UNIX_EPOCH + Duration::from_secs(asked))
 }
 
+/// Finds what is looked for. Whoever has an id may have it before the whole trace is written, and waits for that.
+fn find(directory: &Path, query: &Query) -> io::Result<Found> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let found = timeline::find(directory, query, MOST)?;
+        let is_written = found
+            .timelines
+            .first()
+            .is_some_and(|timeline| timeline.is_whole() || timeline.ended() + PATIENCE < SystemTime::now());
+        if query.trace_id.is_none() || is_written || Instant::now() > deadline {
+            return Ok(found);
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
 /// Draws what is found. Whether anything was.
 pub(crate) fn draw(directory: &Path, query: &Query) -> io::Result<bool> {
-    let found = timeline::find(directory, query, MOST)?;
+    let found = find(directory, query)?;
     for skipped in &found.skipped {
         eprintln!("axcouncil: {}:{}: {}", skipped.file.display(), skipped.line, skipped.problem);
     }

@@ -201,13 +201,19 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
         .build();
 }
 
-/// Spans that `telemetry` handed to an exporter which failed.
+/// Spans that `telemetry` could not deliver.
 pub(crate) static LOST_SPANS: AtomicU64 = AtomicU64::new(0);
+/// Events that `telemetry` could not deliver to Sentry.
+pub(crate) static LOST_EVENTS: AtomicU64 = AtomicU64::new(0);
+/// Transactions that `telemetry` could not deliver to Sentry.
+pub(crate) static LOST_TRANSACTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// What could not be delivered, by reason.
-pub(crate) fn dropped() -> [(&'static str, u64); 4] {
+pub(crate) fn dropped() -> [(&'static str, u64); 6] {
     [
         ("span", LOST_SPANS.load(Ordering::Relaxed)),
+        ("event", LOST_EVENTS.load(Ordering::Relaxed)),
+        ("transaction", LOST_TRANSACTIONS.load(Ordering::Relaxed)),
         ("sample", BUFFERS.iter().map(|buffer| buffer.dropped.load(Ordering::Relaxed)).sum()),
         ("untracked", Core::global().untracked()),
         ("line", crate::report::lost()),

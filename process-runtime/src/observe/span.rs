@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::time::Duration;
 
-use process_model::ErrorText;
+use process_model::{ContextSource, ErrorText};
 use tracing::callsite::{self, Callsite};
 use tracing::dispatcher::{self, Dispatch};
 use tracing::field::{Field, FieldSet, Value as Recorded, ValueSet};
@@ -19,6 +19,7 @@ use tracing::{Level, callsite::Identifier};
 use super::{End, caught};
 use crate::context::{Value, Values};
 use crate::ending::Ending;
+use crate::observed::Observed;
 use crate::unit::Unit;
 
 /// The target of every span and event of this crate: one filter line governs them all.
@@ -54,6 +55,8 @@ pub(crate) struct SpanSite {
     ends: usize,
     /// Where context starts.
     context: usize,
+    /// What the run itself may still record.
+    later: Vec<&'static str>,
 }
 
 struct RuntimeCallsite {
@@ -115,6 +118,7 @@ impl SpanSite {
             )
         });
         callsite::register(callsite);
+        let later = common.context.iter().filter(|key| key.source == ContextSource::Later);
         #[cfg(feature = "metrics")]
         let described = super::tracer::take_over(unit.name, &says);
         #[cfg(feature = "metrics")]
@@ -128,6 +132,7 @@ impl SpanSite {
             described,
             ends,
             context,
+            later: later.map(|key| key.name.as_str()).collect(),
         }
     }
 
@@ -158,7 +163,9 @@ impl SpanSite {
         let says = self.says.iter().enumerate().map(|(at, text)| (at, text as &dyn Recorded));
         // Values are taken in the order of their fields, so the next is mostly after the last.
         let mut next = self.context;
-        let context = values.iter().filter_map(|(name, value)| {
+        // What is inherited waits for what the run itself says: bridges export a field that is said twice as two.
+        let own = values.iter().filter(|(name, _)| !self.later.contains(name));
+        let context = own.filter_map(|(name, value)| {
             let place = self.place(name, next)?;
             next = place + 1;
             Some((place, as_recorded(value)))
@@ -323,11 +330,16 @@ impl SpanHandle {
     }
 
     /// Adds how the run ended.
-    pub(crate) fn ended(&self, unit: &'static Unit, ending: &Ending<'_>, end: &End) {
+    pub(crate) fn ended(&self, unit: &'static Unit, observed: &Observed, ending: &Ending<'_>, end: &End) {
         let everywhere = unit.definition.common().error_text == ErrorText::Everywhere;
         let message = ending.fault.filter(|_| everywhere).and_then(|fault| fault.error.text());
         let outcome = end.outcome.as_str();
         let site = site(unit);
+        for (name, value) in observed.values.iter() {
+            if site.later.contains(&name) && !observed.has_recorded(name) {
+                self.record_value(unit, name, value);
+            }
+        }
         let status = end.outcome.is_error().then_some("ERROR");
         // In the order of `ENDS`; there is a message only where there is a field for it.
         let field = |end: usize| &site.fields[site.ends + end];
@@ -362,6 +374,8 @@ impl SpanHandle {
                 critical_process.stage = unit.stage().map(|stage| stage.id()),
                 elapsed_s = elapsed.as_secs_f64(),
                 sla_s = sla.as_secs_f64(),
+                owner = unit.process.and_then(|process| process.owner()),
+                runbook = unit.process.and_then(|process| process.runbook()),
                 "past its SLA and still running"
             );
         });

@@ -87,11 +87,11 @@ impl Sink for Runs {
         }
         let late = if end.late { ", late" } else { "" };
         let _ = write!(line, ": {}{late} after {:.1?}", end.outcome, end.duration);
-        if let Some(kind) = end.error_type {
-            let _ = write!(line, ", {kind}");
-        }
         for (name, value) in run.context() {
             let _ = write!(line, ", {name}={value}");
+        }
+        if let Some(kind) = end.error_type {
+            let _ = write!(line, ", {kind}");
         }
         report::line(line);
     }

@@ -13,6 +13,19 @@ pub(super) enum Destination {
     Nowhere,
 }
 
+/// Whether a Prometheus fetches the metrics, whatever else becomes of them.
+#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "prometheus"), allow(dead_code, reason = "nothing serves it then"))]
+pub(super) enum Scraped {
+    Never,
+    /// Only where the service has a route for it.
+    OnRoute,
+    At {
+        host: String,
+        port: u16,
+    },
+}
+
 /// What Sentry is told at its start.
 #[derive(Debug)]
 pub(super) struct Sentry {
@@ -27,6 +40,8 @@ pub(super) struct Sentry {
 pub(super) struct Environment {
     pub(super) traces: Destination,
     pub(super) metrics: Destination,
+    #[cfg_attr(not(feature = "prometheus"), allow(dead_code, reason = "nothing serves it then"))]
+    pub(super) scraped: Scraped,
     pub(super) sentry: Option<Sentry>,
     /// What could not be read, a line each.
     pub(super) problems: Vec<String>,
@@ -44,8 +59,17 @@ impl Environment {
 
     fn of(variables: &dyn Fn(&str) -> Option<Result<String, &'static str>>) -> Environment {
         let mut variables = Variables { variables, problems: Vec::new() };
-        let traces = variables.destination("TRACES");
-        let metrics = variables.destination("METRICS");
+        let is_disabled =
+            variables.get("OTEL_SDK_DISABLED").is_some_and(|it| it.eq_ignore_ascii_case("true"));
+        let (traces, metrics, scraped) = match is_disabled {
+            true => (Destination::Nowhere, Destination::Nowhere, Scraped::Never),
+            false => {
+                let (traces, _) = variables.destination("TRACES", &["otlp", "console", "none"]);
+                let exporters = ["otlp", "console", "none", "prometheus"];
+                let (metrics, is_scraped) = variables.destination("METRICS", &exporters);
+                (traces, metrics, if is_scraped { variables.scraped() } else { Scraped::OnRoute })
+            }
+        };
         let protocols = [
             "OTEL_EXPORTER_OTLP_PROTOCOL",
             "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
@@ -55,7 +79,7 @@ impl Environment {
             variables.one_of(name, &["grpc", "http/protobuf", "http/json"]);
         }
         let sentry = variables.sentry();
-        Environment { traces, metrics, sentry, problems: variables.problems }
+        Environment { traces, metrics, scraped, sentry, problems: variables.problems }
     }
 }
 
@@ -79,7 +103,11 @@ impl Variables<'_> {
     /// The value of a variable that is one of these.
     fn one_of(&mut self, name: &str, values: &[&'static str]) -> Option<&'static str> {
         let value = self.get(name)?;
-        let known = values.iter().find(|known| known.eq_ignore_ascii_case(&value));
+        self.known(name, &value, values)
+    }
+
+    fn known(&mut self, name: &str, value: &str, values: &[&'static str]) -> Option<&'static str> {
+        let known = values.iter().find(|known| known.eq_ignore_ascii_case(value));
         if known.is_none() {
             let values = values.join(", ");
             self.problems.push(format!(
@@ -89,18 +117,50 @@ impl Variables<'_> {
         known.copied()
     }
 
-    fn destination(&mut self, signal: &str) -> Destination {
-        if self.get("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-            return Destination::Nowhere;
+    /// Where a signal is sent, and whether a Prometheus fetches it. `exporters` are those there are; the variable
+    /// has several between commas.
+    fn destination(&mut self, signal: &str, exporters: &[&'static str]) -> (Destination, bool) {
+        let name = format!("OTEL_{signal}_EXPORTER");
+        let written = self.get(&name).unwrap_or_default();
+        let values = written.split(',').map(str::trim).filter(|value| !value.is_empty());
+        let mut said: Vec<_> = values.filter_map(|value| self.known(&name, value, exporters)).collect();
+        let all = said.len();
+        said.retain(|value| *value != "prometheus");
+        let is_scraped = said.len() < all;
+        if let [first, second, ..] = said[..] {
+            self.problems
+                .push(format!("{name} is `{written}`: of {first} and {second} only {first} is taken"));
         }
         let endpoints =
             ["OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")];
-        match self.one_of(&format!("OTEL_{signal}_EXPORTER"), &["otlp", "console", "none"]) {
-            Some("otlp") => Destination::Otlp,
-            Some("none") => Destination::Nowhere,
+        let destination = match said.first() {
+            Some(&"otlp") => Destination::Otlp,
+            Some(&"none") => Destination::Nowhere,
+            None if is_scraped => Destination::Nowhere,
             None if endpoints.iter().any(|name| self.get(name).is_some()) => Destination::Otlp,
             _ => Destination::Files,
+        };
+        (destination, is_scraped)
+    }
+
+    fn scraped(&mut self) -> Scraped {
+        const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
+        if cfg!(not(feature = "prometheus")) {
+            self.problems.push(
+                "OTEL_METRICS_EXPORTER has `prometheus`, and nothing serves it: turn on the feature `prometheus` of \
+                 process-runtime"
+                    .to_owned(),
+            );
         }
+        let host = self.get("OTEL_EXPORTER_PROMETHEUS_HOST").unwrap_or_else(|| "localhost".to_owned());
+        let port = self.get(PORT).and_then(|written| {
+            let port = written.parse().ok();
+            if port.is_none() {
+                self.problems.push(format!("{PORT} is `{written}`, and may be a port; it is taken for 9464"));
+            }
+            port
+        });
+        Scraped::At { host, port: port.unwrap_or(9464) }
     }
 
     fn sentry(&mut self) -> Option<Sentry> {
@@ -165,10 +225,44 @@ mod tests {
     }
 
     #[test]
+    fn a_prometheus_scrapes_instead_of_or_beside_what_is_sent() {
+        let environment = read(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
+            ("OTEL_METRICS_EXPORTER", "prometheus"),
+        ]);
+        let listen = |host: &str, port| Scraped::At { host: host.to_owned(), port };
+        assert_eq!((environment.traces, environment.metrics), (Destination::Otlp, Destination::Nowhere));
+        assert_eq!(environment.scraped, listen("localhost", 9464));
+
+        let environment = read(&[
+            ("OTEL_METRICS_EXPORTER", "otlp, prometheus"),
+            ("OTEL_EXPORTER_PROMETHEUS_HOST", "0.0.0.0"),
+            ("OTEL_EXPORTER_PROMETHEUS_PORT", "9000"),
+        ]);
+        assert_eq!(environment.metrics, Destination::Otlp);
+        assert_eq!(environment.scraped, listen("0.0.0.0", 9000));
+        let is_off = usize::from(cfg!(not(feature = "prometheus")));
+        assert_eq!(environment.problems.len(), is_off, "{:?}", environment.problems);
+
+        let environment = read(&[
+            ("OTEL_TRACES_EXPORTER", "prometheus"),
+            ("OTEL_METRICS_EXPORTER", "otlp,console,prometheus"),
+            ("OTEL_EXPORTER_PROMETHEUS_PORT", "http"),
+        ]);
+        assert_eq!((environment.traces, environment.metrics), (Destination::Files, Destination::Otlp));
+        assert_eq!(environment.scraped, listen("localhost", 9464));
+        assert_eq!(environment.problems.len(), 3 + is_off, "{:?}", environment.problems);
+    }
+
+    #[test]
     fn a_disabled_sdk_sends_nothing_and_leaves_sentry() {
-        let environment =
-            read(&[("OTEL_SDK_DISABLED", "TRUE"), ("SENTRY_DSN", "https://key@sentry.example/1")]);
+        let environment = read(&[
+            ("OTEL_SDK_DISABLED", "TRUE"),
+            ("OTEL_METRICS_EXPORTER", "prometheus"),
+            ("SENTRY_DSN", "https://key@sentry.example/1"),
+        ]);
         assert_eq!((environment.traces, environment.metrics), (Destination::Nowhere, Destination::Nowhere));
+        assert_eq!(environment.scraped, Scraped::Never);
         assert_eq!(environment.sentry.expect("a good DSN").host, "sentry.example");
     }
 

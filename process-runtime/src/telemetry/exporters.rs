@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use opentelemetry_otlp::{MetricExporter, SpanExporter as OtlpSpanExporter, WithHttpConfig as _};
+use opentelemetry_otlp::{
+    MetricExporter, Protocol as Encoding, SpanExporter as OtlpSpanExporter, WithExportConfig as _,
+    WithHttpConfig as _,
+};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::Temporality;
@@ -17,7 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::environment::{Destination, Sentry};
 use super::files::{Directory, FileExporter};
 use super::http;
-use crate::observe::metrics::LOST_SPANS;
+use super::ingest::Ingest;
 use crate::report;
 
 /// What exporters share.
@@ -45,12 +47,19 @@ impl Exporters {
         Exporters { directory: Arc::new(Directory::new(directory)), runtime }
     }
 
+    /// The threads of telemetry, where they could be started.
+    #[cfg(feature = "prometheus")]
+    pub(super) fn runtime(&self) -> Option<&Runtime> {
+        self.runtime.as_ref()
+    }
+
     pub(super) fn traces(&self, destination: Destination) -> Option<Placed<Traces>> {
         self.placed(destination, "traces", Traces::Files, |protocol| {
             match protocol {
                 Protocol::Grpc => OtlpSpanExporter::builder().with_tonic().build(),
-                Protocol::Http(client) => {
-                    OtlpSpanExporter::builder().with_http().with_http_client(client).build()
+                Protocol::Http(client, encoding) => {
+                    let builder = OtlpSpanExporter::builder().with_http().with_http_client(client);
+                    builder.with_protocol(encoding).build()
                 }
             }
             .map(|exporter| Traces::Otlp(Box::new(exporter)))
@@ -61,8 +70,9 @@ impl Exporters {
         self.placed(destination, "metrics", Metrics::Files, |protocol| {
             match protocol {
                 Protocol::Grpc => MetricExporter::builder().with_tonic().build(),
-                Protocol::Http(client) => {
-                    MetricExporter::builder().with_http().with_http_client(client).build()
+                Protocol::Http(client, encoding) => {
+                    let builder = MetricExporter::builder().with_http().with_http_client(client);
+                    builder.with_protocol(encoding).build()
                 }
             }
             .map(|exporter| Metrics::Otlp(Box::new(exporter)))
@@ -90,23 +100,25 @@ impl Exporters {
                         .into_iter()
                         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
                 };
-                let is_grpc =
-                    variable("PROTOCOL").is_some_and(|protocol| protocol.eq_ignore_ascii_case("grpc"));
                 let timeout =
                     variable("TIMEOUT").and_then(|millis| millis.parse().ok()).map(Duration::from_millis);
-                let protocol = match is_grpc {
-                    true => Protocol::Grpc,
-                    false => Protocol::Http(http::Client::new(timeout.unwrap_or(OTLP_TIMEOUT))),
+                let client = || http::Client::new(timeout.unwrap_or(OTLP_TIMEOUT));
+                let said = variable("PROTOCOL").map(|protocol| protocol.to_ascii_lowercase());
+                let protocol = match said.as_deref() {
+                    Some("grpc") => Protocol::Grpc,
+                    Some("http/json") => Protocol::Http(client(), Encoding::HttpJson),
+                    // Said here, since the exporter's own default is the encoding that its crate features put first.
+                    _ => Protocol::Http(client(), Encoding::HttpBinary),
                 };
+                let name = if matches!(protocol, Protocol::Grpc) { "gRPC" } else { "HTTP" };
                 let _inside = self.runtime.as_ref().map(Runtime::enter);
                 let built = otlp(protocol);
                 let place =
                     variable("ENDPOINT").unwrap_or_else(|| "the collector on this machine".to_owned());
-                let protocol = if is_grpc { "gRPC" } else { "HTTP" };
                 let problem = |error| report::once(format!("no {signal} can be sent to {place}: {error}"));
                 Some(Placed {
                     exporter: built.map_err(problem).ok()?,
-                    place: format!("OTLP over {protocol} to {place}"),
+                    place: format!("OTLP over {name} to {place}"),
                 })
             }
         }
@@ -127,7 +139,7 @@ const OTLP_TIMEOUT: Duration = Duration::from_secs(10);
 
 enum Protocol {
     Grpc,
-    Http(http::Client),
+    Http(http::Client, Encoding),
 }
 
 /// Where spans go.
@@ -139,15 +151,10 @@ pub(super) enum Traces {
 
 impl SpanExporter for Traces {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let spans = batch.len() as u64;
-        let sent = match self {
+        match self {
             Traces::Otlp(exporter) => exporter.export(batch).await,
             Traces::Files(exporter) => SpanExporter::export(exporter, batch).await,
-        };
-        if sent.is_err() {
-            LOST_SPANS.fetch_add(spans, Ordering::Relaxed);
         }
-        sent
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -206,19 +213,13 @@ impl PushMetricExporter for Metrics {
 pub(super) fn sentry(sentry: &Sentry, service: Option<&(String, String)>) -> sentry::ClientInitGuard {
     let said = std::env::var("SENTRY_RELEASE").ok().filter(|release| !release.is_empty());
     let release = said.or_else(|| service.map(|(name, version)| format!("{name}@{version}")));
+    let ingest = Ingest::default();
     let options = sentry::ClientOptions::new()
         .dsn(&sentry.dsn)
         .maybe_release(release)
         .traces_sample_rate(sentry.traces_sample_rate)
-        .attach_stacktrace(true)
-        .add_integration(crate::sentry::Integration);
-    let guard = sentry::init(options);
-    // The first stack reads the program's debug information, which takes seconds where there is much of it: better
-    // now than in the first run that fails.
-    let reading = std::thread::Builder::new().name("telemetry-symbols".into());
-    let read = reading.spawn(|| drop(sentry::integrations::backtrace::current_stacktrace()));
-    if let Err(error) = read {
-        report::once(format!("no thread for the program's symbols could be started: {error}"));
-    }
-    guard
+        .add_integration(crate::sentry::Integration)
+        .add_integration(ingest.clone())
+        .transport(ingest);
+    sentry::init(options)
 }

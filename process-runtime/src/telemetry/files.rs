@@ -108,13 +108,12 @@ impl FileExporter {
         }
     }
 
-    /// Writes one line; a file that cannot be written is left for a new one.
+    /// Writes one line, whole or not at all.
     fn write(&self, mut line: Vec<u8>) -> OTelSdkResult {
         line.push(b'\n');
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let written = current.write(&line, &self.directory, self.signal);
         written.map_err(|error| {
-            current.file = None;
             let directory = self.directory.path.display();
             report::once(format!(
                 "{} cannot be written to {directory}, and are lost until they can: {error}",
@@ -134,8 +133,13 @@ impl Current {
                 (file, bytes)
             }
         };
-        // In one piece, so that a line of two processes never mixes.
-        file.write_all(line)?;
+        if let Err(error) = file.write_all(line) {
+            // A full disk takes half a line. A file that cannot be cut either is left for a new one.
+            if file.set_len(*bytes).is_err() {
+                self.file = None;
+            }
+            return Err(error);
+        }
         *bytes += line.len() as u64;
         Ok(())
     }

@@ -1,15 +1,23 @@
-//! The HTTP client of OTLP exporters: ureq, which Sentry's transport uses too. It blocks, on the threads of the SDK
-//! that export and do nothing else.
+//! The HTTP client of exporters and of Sentry's thread: ureq. It blocks, on threads that send and do nothing else.
 
 use std::time::Duration;
 
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use ureq::tls::TlsConfig;
 
 use crate::report;
 
 /// The most bytes of an answer.
-const ANSWER: u64 = 4 << 20;
+pub(super) const ANSWER: u64 = 4 << 20;
 
+/// Connections of one peer, whose requests take at most this long. The proxy is the environment's.
+pub(super) fn agent(timeout: Duration, trusts_anybody: bool) -> ureq::Agent {
+    let tls = TlsConfig::builder().disable_verification(trusts_anybody).build();
+    let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(timeout));
+    config.tls_config(tls).build().into()
+}
+
+/// What OTLP exporters send with.
 #[derive(Debug)]
 pub(super) struct Client {
     agent: ureq::Agent,
@@ -17,8 +25,7 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(timeout: Duration) -> Client {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(timeout));
-        Client { agent: config.build().into() }
+        Client { agent: agent(timeout, false) }
     }
 }
 

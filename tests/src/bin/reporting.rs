@@ -22,7 +22,36 @@ impl fmt::Display for OrderError {
     }
 }
 
-impl Error for OrderError {}
+impl Error for OrderError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            OrderError::Declined => None,
+            OrderError::NoCard(_) => Some(&fmt::Error),
+        }
+    }
+}
+
+/// What fails a run around it.
+#[derive(Debug)]
+struct CheckoutError(OrderError);
+
+impl fmt::Display for CheckoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the checkout failed")
+    }
+}
+
+impl Error for CheckoutError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// A run that fails because one inside of it does.
+#[critical_process(id = "checkout", version = "1.0.0", sla = "5s")]
+async fn checkout(customer_id: &str) -> Result<u64, CheckoutError> {
+    place_order(customer_id, 4, "canary-4929").await.map_err(CheckoutError)
+}
 
 /// A run with a stage, and spans of a driver.
 #[critical_process(
@@ -75,7 +104,7 @@ async fn main() {
     })
     .await;
     let _ = place_order("c-3", 3, "declined").await;
-    let _ = place_order("c-4", 4, "canary-4929").await;
+    let _ = checkout("c-4").await;
     tracing::info!("the day is over");
 }
 

@@ -1,11 +1,11 @@
 //! The client of the model provider.
 
-use reqwest::StatusCode;
+use reqwest::{StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::outgoing::traced;
+use crate::outgoing::Outgoing;
 
 /// What a model said.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,8 +16,8 @@ pub(crate) struct Answer {
 
 /// Asks models.
 pub(crate) struct Models {
-    client: reqwest::Client,
-    url: String,
+    outgoing: Outgoing,
+    url: Url,
 }
 
 /// Why a model did not answer.
@@ -39,8 +39,8 @@ impl ModelError {
 }
 
 impl Models {
-    pub(crate) fn new(client: reqwest::Client, url: String) -> Models {
-        Models { client, url }
+    pub(crate) fn new(outgoing: Outgoing, url: Url) -> Models {
+        Models { outgoing, url }
     }
 
     pub(super) async fn answer(&self, model: &str, prompt: &str) -> Result<Answer, ModelError> {
@@ -75,8 +75,9 @@ impl Models {
             model: model.to_owned(),
             source: source.without_url(),
         };
-        let response = traced(self.client.post(format!("{}{path}", self.url)).json(&body)).send().await;
-        let response = response.map_err(transport)?;
+        let mut url = self.url.clone();
+        url.set_path(path);
+        let response = self.outgoing.send(self.outgoing.post(url).json(&body)).await.map_err(transport)?;
         if !response.status().is_success() {
             return Err(ModelError::Status { model: model.to_owned(), status: response.status() });
         }

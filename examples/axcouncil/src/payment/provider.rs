@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use reqwest::{StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::outgoing::traced;
+use crate::outgoing::Outgoing;
 
 /// How long a charge may take: less than the SLA, so that a provider that hangs is known as that.
 const LIMIT: Duration = Duration::from_secs(8);
@@ -18,8 +18,8 @@ pub(crate) struct Card(String);
 
 /// Charges cards.
 pub(crate) struct Payments {
-    client: reqwest::Client,
-    url: String,
+    outgoing: Outgoing,
+    charges: Url,
 }
 
 /// Why a card was not charged, as far as we know.
@@ -53,15 +53,16 @@ impl From<reqwest::Error> for ChargeError {
 }
 
 impl Payments {
-    pub(crate) fn new(client: reqwest::Client, url: String) -> Payments {
-        Payments { client, url }
+    pub(crate) fn new(outgoing: Outgoing, mut url: Url) -> Payments {
+        url.set_path("/v1/charges");
+        Payments { outgoing, charges: url }
     }
 
     /// The id of the charge. The same invoice is charged once, however often it is sent.
     pub(super) async fn charge(&self, invoice: i64, cents: i64, card: &Card) -> Result<String, ChargeError> {
         let body = json!({ "idempotency_key": invoice, "amount_cents": cents, "card": card });
-        let request = self.client.post(format!("{}/v1/charges", self.url)).timeout(LIMIT).json(&body);
-        let response = traced(request).send().await?;
+        let request = self.outgoing.post(self.charges.clone()).timeout(LIMIT).json(&body);
+        let response = self.outgoing.send(request).await?;
         match response.status() {
             StatusCode::PAYMENT_REQUIRED => Err(ChargeError::Declined),
             status if !status.is_success() => Err(ChargeError::Status(status)),

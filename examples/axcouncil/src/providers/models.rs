@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::switch::Switch;
 
-pub(crate) fn router() -> Router {
+/// The model provider, with its switch.
+pub fn router() -> Router {
     Switch::router([
         ("/v1/answer", post(answer)),
         ("/v1/rank", post(rank)),

@@ -19,13 +19,22 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) async fn start() -> Service {
-        Service::with_synthesis_limit(LONG).await
+        Service::with(|_| ()).await
     }
 
-    pub(crate) async fn with_synthesis_limit(synthesis_limit: Duration) -> Service {
+    /// With something else than usual.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Service {
         let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
         let database = directory.path().join("test.db");
-        let config = Config { database, port: 0, synthesis_limit, cheap_passwords: true };
+        let mut config = Config {
+            database,
+            port: 0,
+            models: None,
+            payments: None,
+            synthesis_limit: LONG,
+            cheap_passwords: true,
+        };
+        change(&mut config);
         let running = axcouncil::start(config).await.expect("it starts");
         let http = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
         Service { running, http, _directory: directory }

@@ -26,7 +26,7 @@ async fn three_stages_make_one_answer() {
 #[tokio::test]
 async fn the_best_answer_stands_in_for_a_chairman_who_says_nothing() {
     // However short it is: the chairman never answers.
-    let service = Service::with_synthesis_limit(Duration::from_millis(1)).await;
+    let service = Service::with(|config| config.synthesis_limit = Duration::from_millis(1)).await;
     service.models(json!({ "mode": "hang", "path": "/v1/synthesize" })).await;
     let token = service.login(ACME_USER).await;
     let (status, deliberation) =

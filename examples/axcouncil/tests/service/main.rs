@@ -6,4 +6,5 @@ mod departments;
 mod errors;
 mod knowledge;
 mod login;
+mod outgoing;
 mod payment;

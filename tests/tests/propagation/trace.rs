@@ -5,12 +5,12 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::get;
-use opentelemetry::global;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use process_runtime::{critical_process, propagation};
 use process_tests::traces::{Traces, attribute, is_child};
 use tower::ServiceExt;
 use tracing::dispatcher;
+
+use crate::set_propagator;
 
 /// A process that calls another service: what it would send.
 #[critical_process(id = "ask_neighbour", version = "1.0.0", sla = "1s")]
@@ -27,7 +27,7 @@ async fn answer_neighbour() -> (StatusCode, String) {
 }
 
 fn service() -> Router {
-    global::set_text_map_propagator(TraceContextPropagator::new());
+    set_propagator();
     Router::new().route("/", get(answer_neighbour)).layer(propagation::layer())
 }
 

@@ -1,0 +1,84 @@
+//! `cargo run -p axcouncil --bin gateway [PORT]`: the models behind a gateway, which accounts for them by company. It is a
+//! service of its own, for `axcouncil --serve --models URL` to talk to over HTTP: each call is a run here and, in the
+//! same trace, part of a stage there.
+
+use std::error::Error;
+use std::future::IntoFuture as _;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use axum::{Json, Router};
+use process_runtime::telemetry::Setup;
+use process_runtime::{Install, critical_process, propagation};
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    let port = std::env::args().nth(1).map_or(Ok(0), |port| port.parse())?;
+    // Beside the files of axcouncil, so that `axcouncil trace` finds both.
+    let _telemetry = Setup::new()
+        .service("gateway", env!("CARGO_PKG_VERSION"))
+        .directory("target/axcouncil/telemetry")
+        .install(Install::new().expect(["model_call"]))
+        .init();
+
+    let provider = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    println!("gateway            http://{}", listener.local_addr()?);
+    println!("model provider     http://{}", provider.local_addr()?);
+    let gateway = Gateway {
+        client: reqwest::Client::builder().no_proxy().build()?,
+        provider: format!("http://{}", provider.local_addr()?),
+    };
+    tokio::spawn(axum::serve(provider, axcouncil::model_provider()).into_future());
+    axum::serve(listener, router(gateway).into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(async {
+            // Where there is no such signal, it is time as well.
+            let _ = tokio::signal::ctrl_c().await;
+        })
+        .await?;
+    Ok(())
+}
+
+#[derive(Clone)]
+struct Gateway {
+    client: reqwest::Client,
+    provider: String,
+}
+
+fn router(gateway: Gateway) -> Router {
+    // Whoever is on this machine is one of us. Elsewhere it would be the name in a client's certificate.
+    let is_one_of_us = |ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip().is_loopback();
+    Router::new()
+        .route("/v1/{task}", post(call))
+        .with_state(gateway)
+        .layer(propagation::layer().trust(is_one_of_us, ["company_id"]).error_bodies())
+}
+
+/// Has a model answer, rank or synthesize for a company.
+#[critical_process(
+    id = "model_call",
+    version = "1.0.0",
+    sla = "30s",
+    owner = "models",
+    context(task = &task, model = body["model"].as_str(), inherit(company_id)),
+    depends_on("model_provider"),
+)]
+async fn call(
+    State(gateway): State<Gateway>,
+    Path(task): Path<String>,
+    Json(body): Json<Value>,
+) -> Result<Json<Value>, StatusCode> {
+    let mut headers = HeaderMap::new();
+    propagation::inject(&mut headers);
+    let request = gateway.client.post(format!("{}/v1/{task}", gateway.provider)).headers(headers).json(&body);
+    let response = request.send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+    match response.status() {
+        StatusCode::OK => response.json().await.map(Json).map_err(|_| StatusCode::BAD_GATEWAY),
+        StatusCode::NOT_FOUND => Err(StatusCode::NOT_FOUND),
+        _ => Err(StatusCode::BAD_GATEWAY),
+    }
+}

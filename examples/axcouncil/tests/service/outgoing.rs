@@ -1,0 +1,56 @@
+//! What the providers are told of a customer: the models for which company they work, payments nothing.
+
+use axcouncil::ACME_USER;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Json, Router};
+use reqwest::Url;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::client::{Service, code};
+
+/// A provider that answers everything the same way, and what it was told.
+async fn provider(
+    answer: impl Fn() -> Response + Clone + Send + Sync + 'static,
+) -> (Url, UnboundedReceiver<HeaderMap>) {
+    let (sender, told) = unbounded_channel();
+    let router = Router::new().fallback(async move |headers: HeaderMap| {
+        sender.send(headers).expect("the test still listens");
+        answer()
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let url = format!("http://{}", listener.local_addr().expect("it listens"));
+    tokio::spawn(async { axum::serve(listener, router).await });
+    (url.parse().expect("it is a URL"), told)
+}
+
+#[tokio::test]
+async fn the_payment_provider_is_told_nothing_of_the_customer() {
+    let (url, mut told) = provider(|| Json(json!({ "id": "ch_1" })).into_response()).await;
+    let service = Service::with(|config| config.payments = Some(url)).await;
+    let token = service.login(ACME_USER).await;
+    let order = json!({ "plan": "team", "seats": 3, "card": "tok_visa" });
+    assert_eq!(service.post("/subscriptions", &token, &order).await.0, 201);
+    let headers = told.recv().await.expect("it was asked");
+    let names: Vec<_> = headers.keys().map(|name| name.as_str()).collect();
+    // The trace goes along where there is one, which is another test's.
+    let known = ["accept", "content-length", "content-type", "host", "traceparent", "tracestate"];
+    assert!(names.iter().all(|name| known.contains(name)), "{headers:?}");
+}
+
+#[tokio::test]
+async fn those_who_serve_the_models_are_told_the_company_and_nobody_whom_they_name_is() {
+    let (elsewhere, mut told_elsewhere) = provider(|| StatusCode::OK.into_response()).await;
+    let redirect =
+        move || (StatusCode::TEMPORARY_REDIRECT, [("location", elsewhere.to_string())]).into_response();
+    let (url, mut told) = provider(redirect).await;
+    let service = Service::with(|config| config.models = Some(url)).await;
+    let token = service.login(ACME_USER).await;
+    let (status, body) = service.post("/deliberations", &token, &json!({ "question": "Why?" })).await;
+    assert_eq!((status, code(&body)), (502, "council_unavailable"));
+    let headers = told.recv().await.expect("they were asked");
+    assert_eq!(headers["baggage"], "company_id=1");
+    assert!(told_elsewhere.try_recv().is_err(), "a redirect was followed");
+}

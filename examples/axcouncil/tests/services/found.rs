@@ -1,0 +1,78 @@
+//! From a response to the stage that failed.
+
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::routing::post;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::processes::{AXCOUNCIL, Place, User, trace_of};
+
+/// A Sentry that keeps what it is sent.
+async fn sentry() -> (String, UnboundedReceiver<String>) {
+    let (sender, received) = unbounded_channel();
+    let router = Router::new().route(
+        "/api/{project}/envelope/",
+        post(async move |body: String| {
+            let _ = sender.send(body);
+            "{}"
+        }),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("it listens");
+    tokio::spawn(async { axum::serve(listener, router).await });
+    (format!("http://public@{address}/1"), received)
+}
+
+/// The next event.
+async fn event(received: &mut UnboundedReceiver<String>) -> Value {
+    loop {
+        let envelope = tokio::time::timeout(Duration::from_secs(60), received.recv()).await;
+        let envelope = envelope.expect("an event comes").expect("Sentry runs");
+        let mut lines = envelope.lines();
+        if lines.any(|line| line.contains("\"type\":\"event\"")) {
+            return serde_json::from_str(lines.next().expect("an item has a body")).expect("it is JSON");
+        }
+    }
+}
+
+#[tokio::test]
+async fn from_the_header_of_a_response_one_command_finds_the_stage_that_failed() {
+    let place = Place::new();
+    let (dsn, mut received) = sentry().await;
+    let council = place.start(AXCOUNCIL, &["--serve"], &[("SENTRY_DSN", &dsn)]);
+    let (api, models) = (council.url("API"), council.url("model provider"));
+    let user = User::of(&api).await;
+    user.set(&models, &json!({ "mode": "fail", "path": "/v1/rank", "model": "zephyr" })).await;
+    let response =
+        user.ask("/deliberations", &json!({ "question": "Why?" })).send().await.expect("it answers");
+    assert_eq!(response.status(), 502);
+    let trace = trace_of(&response);
+    let body: Value = response.json().await.expect("it is JSON");
+    let message = body["error"]["message"].clone();
+    assert_eq!(
+        body,
+        json!({ "error": { "code": "council_unavailable", "message": message, "trace_id": trace } })
+    );
+
+    // At once, as somebody does who has just had it fail.
+    let began = Instant::now();
+    let found = place.run(AXCOUNCIL, &["trace", "--id", &trace]);
+    let took = began.elapsed();
+    let drawn = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(found.status.success(), "{found:?}");
+    assert!(drawn.contains("failed at council_deliberation_3stage.stage2: model_status"), "{drawn}");
+    // The whole trace, and not what was written of it so far.
+    assert!(drawn.contains("  council_deliberation_3stage  "), "{drawn}");
+    println!("one command, {took:.1?} from the response:\n{drawn}");
+    assert!(took < Duration::from_secs(10), "it took {took:?}");
+
+    let event = event(&mut received).await;
+    assert_eq!(event["contexts"]["trace"]["trace_id"], trace);
+    assert_eq!(event["tags"]["process_id"], "council_deliberation_3stage");
+    assert_eq!(event["contexts"]["process"]["stage"], "stage2");
+    assert_eq!(event["contexts"]["process"]["error_type"], "model_status");
+    council.stop();
+}

@@ -1,0 +1,146 @@
+//! Programs of this package in a directory of the test's own.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use axcouncil::{ACME_USER, PASSWORD};
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Longer than anything that is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the programs of a test run.
+pub(crate) struct Place {
+    directory: TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Place {
+        Place { directory: TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made") }
+    }
+
+    fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(self.directory.path());
+        for (name, _) in std::env::vars() {
+            if name.starts_with("OTEL_") || name.starts_with("SENTRY_") || name == "RUST_LOG" {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+
+    /// Starts a program that serves until it is stopped.
+    pub(crate) fn start(&self, program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Program {
+        let mut command = self.command(program, arguments);
+        command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("it starts");
+        let output = child.stdout.take().expect("it is piped");
+        let (sender, lines) = channel();
+        // To its end, or the program would wait for somebody to read.
+        std::thread::spawn(move || {
+            BufReader::new(output).lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
+        });
+        Program { child, lines }
+    }
+
+    /// Runs a program to its end.
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        self.command(program, arguments).output().expect("it starts")
+    }
+
+    /// The spans in all files, and the files themselves.
+    pub(crate) fn spans(&self) -> (Vec<Value>, String) {
+        let files = std::fs::read_dir(self.directory.path().join("target/axcouncil/telemetry"));
+        let files = files.expect("there is telemetry").map(|file| file.expect("it is readable").path());
+        let traces = files.filter(|path| path.to_string_lossy().contains("-traces."));
+        let text: String = traces.map(|path| read(&path)).collect();
+        let all = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+        let requests = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("it is JSON"));
+        let resources = requests.flat_map(|request| all(&request, "resourceSpans"));
+        let scopes = resources.flat_map(|resource| all(&resource, "scopeSpans"));
+        (scopes.flat_map(|scope| all(&scope, "spans")).collect(), text)
+    }
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).expect("it is readable")
+}
+
+/// A program that runs. It ends with this.
+pub(crate) struct Program {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Program {
+    /// The URL that it prints behind a label.
+    pub(crate) fn url(&self, label: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.lines.recv_timeout(left).expect("it says where it is");
+            if let Some(url) = line.strip_prefix(label) {
+                return url.trim().to_owned();
+            }
+        }
+    }
+
+    /// Stops it as a terminal would, and waits until its telemetry is written.
+    pub(crate) fn stop(mut self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().is_ok_and(|status| status.success()));
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait().expect("it can be asked").is_none() {
+            assert!(Instant::now() < deadline, "it does not stop");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A user of the API who is logged in.
+pub(crate) struct User {
+    client: Client,
+    api: String,
+    token: String,
+}
+
+impl User {
+    pub(crate) async fn of(api: &str) -> User {
+        let client = Client::builder().no_proxy().build().expect("a client can be made");
+        let mut user = User { client, api: api.to_owned(), token: String::new() };
+        let login = user.ask("/login", &json!({ "email": ACME_USER, "password": PASSWORD })).send().await;
+        let session: Value = login.expect("it answers").json().await.expect("it is JSON");
+        user.token = session["token"].as_str().expect("a session has a token").to_owned();
+        user
+    }
+
+    pub(crate) fn ask(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.client.post(format!("{}{path}", self.api)).bearer_auth(&self.token).json(body)
+    }
+
+    pub(crate) async fn set(&self, provider: &str, rule: &Value) {
+        let set = self.client.post(format!("{provider}/mode")).json(rule).send().await;
+        assert_eq!(set.expect("it answers").status(), 204);
+    }
+}
+
+/// The trace that a response names.
+pub(crate) fn trace_of(response: &Response) -> String {
+    response.headers()["x-trace-id"].to_str().expect("it is text").to_owned()
+}
+
+pub(crate) const AXCOUNCIL: &str = env!("CARGO_BIN_EXE_axcouncil");
+pub(crate) const GATEWAY: &str = env!("CARGO_BIN_EXE_gateway");

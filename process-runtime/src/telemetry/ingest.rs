@@ -1,0 +1,275 @@
+//! How events get to Sentry: a thread that names the functions of an event's stack and sends it.
+//!
+//! Sentry's own transport would do for sending, but not for what is promised here: it does not say what it lost, and
+//! with its `attach_stacktrace` the thread of the run that failed looks up the names, which takes it milliseconds.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use backtrace::Backtrace;
+#[cfg(unix)]
+use backtrace::BacktraceFrame;
+use sentry::integrations::backtrace::{backtrace_to_stacktrace, current_thread, process_event_stacktrace};
+use sentry::protocol::{Envelope, EnvelopeItem, Event, Level, Thread};
+use sentry::transports::{RateLimiter, RateLimitingCategory};
+use sentry::types::Uuid;
+use sentry::{ClientOptions, Transport, TransportFactory, TransportOptions};
+use sentry_core::client_report::{Reason, Recorder};
+use ureq::http::{HeaderMap, StatusCode};
+
+use super::http;
+use crate::observe::metrics::{LOST_EVENTS, LOST_TRANSACTIONS};
+use crate::report;
+
+/// The most envelopes that wait, and the most stacks.
+const MOST: usize = 100;
+/// The most frames of a stack.
+#[cfg(unix)]
+const DEPTH: usize = 128;
+/// The time that a request may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The stacks of events on their way, as addresses.
+type Stacks = Mutex<VecDeque<(Uuid, Thread, Backtrace)>>;
+
+/// Sends for one client; also its integration, which takes the stack of an error where it is told.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ingest {
+    stacks: Arc<Stacks>,
+}
+
+impl sentry_core::Integration for Ingest {
+    fn name(&self) -> &'static str {
+        "attach-stacktrace"
+    }
+
+    fn process_event(&self, event: Event<'static>, _: &ClientOptions) -> Option<Event<'static>> {
+        if event.level >= Level::Error && !has_stack(&event) {
+            let stack = (event.event_id, current_thread(false), stack());
+            let mut stacks = lock(&self.stacks);
+            // One whose event was never sent.
+            if stacks.len() == MOST {
+                stacks.pop_front();
+            }
+            stacks.push_back(stack);
+        }
+        Some(event)
+    }
+}
+
+/// The stack of this thread, as addresses.
+#[cfg(unix)]
+fn stack() -> Backtrace {
+    let mut frames = Vec::with_capacity(DEPTH);
+    let mut keep = |frame: &backtrace::Frame| {
+        frames.push(BacktraceFrame::from(frame.clone()));
+        frames.len() < DEPTH
+    };
+    // SAFETY: What is not synchronised is shared with nobody: the system's unwinder may be used by any thread at any
+    // time. `Backtrace::new_unresolved` would wait for the lock under which the other thread looks up names.
+    unsafe { backtrace::trace_unsynchronized(&mut keep) };
+    Backtrace::from(frames)
+}
+
+/// The stack of this thread, as addresses. Here the unwinder needs the lock.
+#[cfg(not(unix))]
+fn stack() -> Backtrace {
+    Backtrace::new_unresolved()
+}
+
+fn has_stack(event: &Event<'_>) -> bool {
+    event.stacktrace.is_some()
+        || event.exception.iter().any(|exception| exception.stacktrace.is_some())
+        || event.threads.iter().any(|thread| thread.stacktrace.is_some())
+}
+
+impl TransportFactory for Ingest {
+    fn create_transport_with_options(&self, options: TransportOptions) -> Arc<dyn Transport> {
+        let most = options.transport_channel_capacity.map_or(MOST, Into::into);
+        let waiting = Waiting {
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+            most,
+            recorder: options.client_report_recorder.clone(),
+        };
+        let waiting = Arc::new(waiting);
+        let sender = Sender {
+            host: options.dsn.host().to_owned(),
+            url: options.dsn.envelope_api_url().to_string(),
+            auth: options.dsn.to_auth(Some(&options.user_agent)).to_string(),
+            agent: http::agent(TIMEOUT, options.accept_invalid_certs),
+            limits: RateLimiter::new(),
+            stacks: Arc::clone(&self.stacks),
+            waiting: Arc::clone(&waiting),
+        };
+        let thread = std::thread::Builder::new().name("telemetry-sentry".into());
+        if let Err(error) = thread.spawn(move || sender.run()) {
+            report::once(format!("no thread for Sentry could be started: {error}"));
+        }
+        waiting
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    envelopes: VecDeque<Envelope>,
+    is_sending: bool,
+    is_closed: bool,
+}
+
+/// What waits to be sent.
+struct Waiting {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    most: usize,
+    recorder: Recorder,
+}
+
+impl Waiting {
+    /// The next, as soon as there is one; `None` after the end.
+    fn next(&self) -> Option<Envelope> {
+        let mut queue = lock(&self.queue);
+        queue.is_sending = false;
+        self.changed.notify_all();
+        let idle = |queue: &mut Queue| queue.envelopes.is_empty() && !queue.is_closed;
+        let mut queue = self.changed.wait_while(queue, idle).unwrap_or_else(PoisonError::into_inner);
+        let next = queue.envelopes.pop_front();
+        queue.is_sending = next.is_some();
+        next
+    }
+
+    fn lost(&self, envelope: &Envelope, reason: Option<Reason>) {
+        if let Some(reason) = reason {
+            self.recorder.record_lost_data(envelope, reason);
+        }
+        for item in envelope.items() {
+            match item {
+                EnvelopeItem::Event(_) => LOST_EVENTS.fetch_add(1, Ordering::Relaxed),
+                EnvelopeItem::Transaction(_) => LOST_TRANSACTIONS.fetch_add(1, Ordering::Relaxed),
+                _ => 0,
+            };
+        }
+    }
+}
+
+impl Transport for Waiting {
+    fn send_envelope(&self, envelope: Envelope) {
+        let mut queue = lock(&self.queue);
+        if queue.envelopes.len() < self.most && !queue.is_closed {
+            queue.envelopes.push_back(envelope);
+            drop(queue);
+            self.changed.notify_all();
+        } else {
+            drop(queue);
+            self.lost(&envelope, Some(Reason::QueueOverflow));
+        }
+    }
+
+    fn flush(&self, timeout: Duration) -> bool {
+        let is_busy = |queue: &mut Queue| queue.is_sending || !queue.envelopes.is_empty();
+        let ended = self.changed.wait_timeout_while(lock(&self.queue), timeout, is_busy);
+        !ended.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    fn shutdown(&self, timeout: Duration) -> bool {
+        let flushed = self.flush(timeout);
+        lock(&self.queue).is_closed = true;
+        self.changed.notify_all();
+        flushed
+    }
+}
+
+/// The thread.
+struct Sender {
+    host: String,
+    url: String,
+    auth: String,
+    agent: ureq::Agent,
+    limits: RateLimiter,
+    stacks: Arc<Stacks>,
+    waiting: Arc<Waiting>,
+}
+
+impl Sender {
+    fn run(mut self) {
+        // The first look at the program's debug information takes seconds where there is much of it: better now than
+        // while an event waits.
+        drop(Backtrace::new());
+        while let Some(envelope) = self.waiting.next() {
+            let envelope = self.with_stack(envelope);
+            if let Err(lost) = self.send(&envelope) {
+                self.waiting.lost(&envelope, lost);
+            }
+        }
+    }
+
+    /// The envelope with the stack of its event, if there is one, by names.
+    fn with_stack(&self, envelope: Envelope) -> Envelope {
+        let taken = {
+            let mut stacks = lock(&self.stacks);
+            let of_event = |event: &Event<'_>| stacks.iter().position(|(id, ..)| *id == event.event_id);
+            envelope.event().and_then(of_event).and_then(|place| stacks.remove(place))
+        };
+        let Some((_, mut thread, mut stack)) = taken else { return envelope };
+        stack.resolve();
+        thread.stacktrace = backtrace_to_stacktrace(&stack);
+        if let Some(stacktrace) = &mut thread.stacktrace {
+            // What called the toolkit is the application's, and the toolkit is not.
+            let options = ClientOptions::new().in_app_exclude(["process_runtime"]);
+            process_event_stacktrace(stacktrace, &options);
+        }
+        let mut whole = Envelope::new().with_headers(envelope.headers().clone());
+        for mut item in envelope.into_items() {
+            if let EnvelopeItem::Event(event) = &mut item {
+                event.threads.values.push(thread.clone());
+            }
+            whole.add_item(item);
+        }
+        whole
+    }
+
+    /// Sends one; where it is lost, the reason that Sentry does not know yet.
+    fn send(&mut self, envelope: &Envelope) -> Result<(), Option<Reason>> {
+        let category = match envelope.event() {
+            Some(_) => RateLimitingCategory::Error,
+            None => RateLimitingCategory::Transaction,
+        };
+        if self.limits.is_disabled(category).is_some() {
+            return Err(Some(Reason::RatelimitBackoff));
+        }
+        let mut body = Vec::new();
+        envelope.to_writer(&mut body).map_err(|_| Some(Reason::InternalError))?;
+        let request = self.agent.post(&self.url).header("X-Sentry-Auth", &self.auth);
+        let mut answer = request.send(&body).map_err(|error| {
+            report::once(format!("Sentry at {} cannot be reached, and events are lost: {error}", self.host));
+            Some(Reason::NetworkError)
+        })?;
+        // A connection is used again only when its answer was read.
+        let _ = answer.body_mut().with_config().limit(http::ANSWER).read_to_vec();
+        self.limit(answer.status(), answer.headers());
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        report::once(format!("Sentry at {} answers {}, and events are lost", self.host, answer.status()));
+        // Sentry counts what it limits itself.
+        let is_limited = answer.status() == StatusCode::TOO_MANY_REQUESTS;
+        Err((!is_limited).then_some(Reason::SendError))
+    }
+
+    fn limit(&mut self, status: StatusCode, headers: &HeaderMap) {
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        if let Some(limits) = header("x-sentry-rate-limits") {
+            self.limits.update_from_sentry_header(limits);
+        } else if let Some(after) = header("retry-after") {
+            self.limits.update_from_retry_after(after);
+        } else if status == StatusCode::TOO_MANY_REQUESTS {
+            self.limits.update_from_429();
+        }
+    }
+}

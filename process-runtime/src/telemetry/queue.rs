@@ -1,0 +1,106 @@
+//! Spans on their way to an exporter: at most so many wait, and what finds no room or is not taken is counted.
+//! OpenTelemetry's own queue drops as well, but tells nobody how much until its end.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use opentelemetry::Context;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor,
+};
+
+use crate::observe::metrics::LOST_SPANS;
+use crate::report;
+
+/// The variable for the most spans that wait, and what it is by default
+/// ([specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/)).
+const VARIABLE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
+const MOST: usize = 2048;
+
+/// Sends spans in batches, from a thread of its own.
+pub(super) fn batches(
+    exporter: impl SpanExporter + 'static,
+    config: BatchConfigBuilder,
+) -> impl SpanProcessor {
+    let most = std::env::var(VARIABLE).ok().and_then(|most| most.parse().ok()).filter(|most| *most > 0);
+    let room = Arc::new(Room { waiting: AtomicUsize::new(0), most: most.unwrap_or(MOST) });
+    // As long as what is being sent takes room as well, the queue inside is never full.
+    let config = config.with_max_queue_size(room.most).build();
+    let exporter = Counted { exporter, room: Arc::clone(&room) };
+    Bounded { next: BatchSpanProcessor::new(exporter, config), room, told: Once::new() }
+}
+
+#[derive(Debug)]
+struct Room {
+    waiting: AtomicUsize,
+    most: usize,
+}
+
+#[derive(Debug)]
+struct Bounded<P> {
+    next: P,
+    room: Arc<Room>,
+    told: Once,
+}
+
+impl<P: SpanProcessor> SpanProcessor for Bounded<P> {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        self.next.on_start(span, context);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        if !span.span_context.is_sampled() {
+            return;
+        }
+        if self.room.waiting.fetch_add(1, Ordering::Relaxed) < self.room.most {
+            return self.next.on_end(span);
+        }
+        self.room.waiting.fetch_sub(1, Ordering::Relaxed);
+        LOST_SPANS.fetch_add(1, Ordering::Relaxed);
+        self.told.call_once(|| {
+            let most = self.room.most;
+            report::once(format!("{most} spans wait to be sent, and more are lost ({VARIABLE})"));
+        });
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.next.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.next.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.next.set_resource(resource);
+    }
+}
+
+#[derive(Debug)]
+struct Counted<E> {
+    exporter: E,
+    room: Arc<Room>,
+}
+
+impl<E: SpanExporter> SpanExporter for Counted<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let spans = batch.len();
+        let sent = self.exporter.export(batch).await;
+        if sent.is_err() {
+            LOST_SPANS.fetch_add(spans as u64, Ordering::Relaxed);
+        }
+        self.room.waiting.fetch_sub(spans, Ordering::Relaxed);
+        sent
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
+    }
+}

@@ -1,0 +1,92 @@
+//! A service under load that does what its standard input says, for `tests/failing_backends.rs`: `run <ms>` answers with the
+//! median latency of the runs of that time in nanoseconds, `figures` with what there was so far. Each answer is one line of JSON.
+
+use std::fmt;
+use std::hint::black_box;
+use std::io::BufRead;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use process_runtime::{critical_process, stage, telemetry};
+use serde_json::json;
+
+/// Between the starts of two runs.
+const PERIOD: Duration = Duration::from_micros(400);
+/// A run, its stage, and what a driver does in it.
+const SPANS_OF_A_RUN: u64 = 3;
+
+#[derive(Debug)]
+struct Declined;
+
+impl fmt::Display for Declined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the card was declined")
+    }
+}
+
+impl std::error::Error for Declined {}
+
+/// One request.
+#[critical_process(id = "loaded_order", version = "1.0.0", sla = "2s", context(order))]
+fn take(order: u64, is_bad: bool) -> Result<u64, Declined> {
+    let price = price(order);
+    if is_bad { Err(Declined) } else { Ok(price) }
+}
+
+/// What the service is there for.
+#[stage(process = "loaded_order", id = "price", sla = "1s")]
+fn price(order: u64) -> u64 {
+    let _query = tracing::info_span!(target: "driver", "query").entered();
+    (0..4_000).fold(order, |price, step| black_box(price.rotate_left(5) ^ step))
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let directory = arguments.next().expect("the directory of the files");
+    let bad: u64 = arguments.next().expect("one of how many runs fails").parse().expect("a number");
+    let telemetry = telemetry::Setup::new().service("loaded", "1.0.0").directory(directory).init();
+    let (mut orders, mut failures) = (0_u64, 0_u64);
+    for line in std::io::stdin().lock().lines() {
+        let line = line.expect("it is text");
+        match line.split_once(' ') {
+            Some(("run", millis)) => {
+                let end = Instant::now() + Duration::from_millis(millis.parse().expect("a number"));
+                let (mut good, mut failed) = (Vec::new(), Vec::new());
+                let mut next = Instant::now();
+                while next < end {
+                    thread::sleep(next.saturating_duration_since(Instant::now()));
+                    next += PERIOD;
+                    orders += 1;
+                    let is_bad = bad > 0 && orders.is_multiple_of(bad);
+                    let started = Instant::now();
+                    let ended = take(orders, is_bad);
+                    let took = started.elapsed().as_nanos() as u64;
+                    if ended.is_ok() { &mut good } else { &mut failed }.push(took);
+                }
+                failures += failed.len() as u64;
+                println!("{}", json!({ "good": median(good), "failed": median(failed) }));
+            }
+            _ => {
+                let flushed = telemetry.flush(Duration::from_secs(20));
+                let spans = orders * SPANS_OF_A_RUN;
+                let report = telemetry.installation().report();
+                println!(
+                    "{}",
+                    json!({ "flushed": flushed, "spans": spans, "failures": failures, "kib": resident(), "report": report })
+                );
+            }
+        }
+    }
+}
+
+fn median(mut times: Vec<u64>) -> Option<u64> {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied()
+}
+
+/// The memory that this process has, in KiB, where the system tells it.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}

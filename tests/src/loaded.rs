@@ -1,0 +1,67 @@
+//! A program that runs under load: `src/bin/loaded.rs`.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// How long one [`Loaded::run`] is.
+const TIME: Duration = Duration::from_millis(700);
+
+/// The program. It ends with this value.
+#[derive(Debug)]
+pub struct Loaded {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Loaded {
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Starts it by this command, with its files in a directory. One of so many runs fails, or with 0 none.
+    pub fn start(mut command: Command, directory: &Path, failing: u64, variables: &[(&str, &str)]) -> Loaded {
+        for (name, _) in std::env::vars() {
+            if name.starts_with("OTEL_") || name.starts_with("SENTRY_") || name == "RUST_LOG" {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command
+            .arg(directory)
+            .arg(failing.to_string())
+            .envs(variables.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        Loaded { child, input, output }
+    }
+
+    /// What it answers.
+    pub fn ask(&mut self, what: &str) -> Value {
+        writeln!(self.input, "{what}").unwrap();
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line:?} after {what}"))
+    }
+
+    /// The median latency of a while: of the runs that succeed, and of those that fail if any do.
+    pub fn run(&mut self) -> Vec<f64> {
+        let answer = self.ask(&format!("run {}", TIME.as_millis()));
+        ["good", "failed"].iter().filter_map(|kind| answer[*kind].as_f64()).collect()
+    }
+}

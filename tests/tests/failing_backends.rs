@@ -1,0 +1,349 @@
+//! A collector that dies or hangs, a disk that fills, a Sentry that refuses: the service is as fast as ever, what was
+//! lost is counted to the last span, and nothing grows.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
+use process_tests::loaded::Loaded;
+use process_tests::parts::is_skipped;
+use prost::Message;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// Figures are taken one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a peer has seen, and how it answers.
+#[derive(Debug, Default)]
+struct Seen {
+    /// A status; 0 is silence.
+    answer: AtomicU16,
+    spans: AtomicU64,
+    events: AtomicU64,
+    lost: [AtomicU64; 2],
+}
+
+const REASONS: [&str; 2] = ["span", "event"];
+
+/// A collector and a Sentry in one, which can die and come back at the same address.
+struct Peer {
+    runtime: Runtime,
+    address: SocketAddr,
+    seen: Arc<Seen>,
+    serving: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+impl Peer {
+    fn new() -> Peer {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Seen { answer: AtomicU16::new(200), ..Seen::default() });
+        let mut peer = Peer { runtime, address, seen, serving: None };
+        peer.serve(listener);
+        peer
+    }
+
+    fn serve(&mut self, listener: TcpListener) {
+        let router = Router::new()
+            .route("/v1/traces", post(traces))
+            .route("/v1/metrics", post(metrics))
+            .route("/api/1/envelope/", post(envelope))
+            .with_state(Arc::clone(&self.seen));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serve =
+            axum::serve(listener, router).with_graceful_shutdown(async { stopped.await.unwrap_or_default() });
+        let task = self.runtime.spawn(async { serve.await.unwrap() });
+        self.serving = Some((stop, task));
+    }
+
+    /// What it has begun to answer, it answers; whoever comes then is refused.
+    fn die(&mut self) {
+        let (stop, task) = self.serving.take().expect("it lives");
+        drop(stop);
+        self.runtime.block_on(task).unwrap();
+    }
+
+    fn come_back(&mut self) {
+        let listener = self.runtime.block_on(TcpListener::bind(self.address)).unwrap();
+        self.serve(listener);
+    }
+
+    fn answer(&self, status: u16) {
+        self.seen.answer.store(status, Ordering::SeqCst);
+    }
+
+    fn spans(&self) -> (u64, u64) {
+        (self.seen.spans.load(Ordering::SeqCst), self.lost("span"))
+    }
+
+    fn lost(&self, reason: &str) -> u64 {
+        let place = REASONS.iter().position(|known| *known == reason).unwrap();
+        self.seen.lost[place].load(Ordering::SeqCst)
+    }
+}
+
+async fn traces(State(seen): State<Arc<Seen>>, body: Bytes) -> Response {
+    if seen.answer.load(Ordering::SeqCst) == 0 {
+        std::future::pending::<()>().await;
+    }
+    let request = ExportTraceServiceRequest::decode(body).unwrap();
+    let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+    seen.spans.fetch_add(scopes.map(|scope| scope.spans.len() as u64).sum(), Ordering::SeqCst);
+    StatusCode::OK.into_response()
+}
+
+/// What measurements say of what was lost, by reason.
+fn lost_in(request: ExportMetricsServiceRequest) -> impl Iterator<Item = (&'static str, u64)> {
+    let scopes = request.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
+    let metrics = scopes.flat_map(|scope| scope.metrics);
+    let dropped = metrics.filter(|metric| metric.name == "critical_process.telemetry.dropped");
+    let points = dropped.flat_map(|metric| match metric.data {
+        Some(Data::Sum(sum)) => sum.data_points,
+        _ => Vec::new(),
+    });
+    points.filter_map(|point| {
+        let text = format!("{:?}", point.attributes);
+        let reason = REASONS.into_iter().find(|reason| text.contains(&format!("{reason:?}")))?;
+        match point.value {
+            Some(Value::AsInt(lost)) => Some((reason, lost as u64)),
+            _ => None,
+        }
+    })
+}
+
+async fn metrics(State(seen): State<Arc<Seen>>, body: Bytes) -> StatusCode {
+    let request = ExportMetricsServiceRequest::decode(body).unwrap();
+    for (reason, lost) in lost_in(request) {
+        let place = REASONS.iter().position(|known| *known == reason).unwrap();
+        seen.lost[place].store(lost, Ordering::SeqCst);
+    }
+    StatusCode::OK
+}
+
+async fn envelope(State(seen): State<Arc<Seen>>, body: Bytes) -> Response {
+    let status = StatusCode::from_u16(seen.answer.load(Ordering::SeqCst)).unwrap();
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        return (status, [(header::RETRY_AFTER, "1")]).into_response();
+    }
+    if status.is_success() {
+        let text = String::from_utf8_lossy(&body);
+        let events = text.lines().filter(|line| line.starts_with(r#"{"type":"event""#)).count();
+        seen.events.fetch_add(events as u64, Ordering::SeqCst);
+    }
+    status.into_response()
+}
+
+/// Pairs of one good and one bad time each.
+const PAIRS: usize = 6;
+/// How often the whole is measured before it is believed that the service became slower.
+const TRIES: usize = 3;
+/// What the service may grow by, in KiB, after the first pair.
+const GROWTH: u64 = 6 * 1024;
+
+/// Makes the backend good and bad in turn, and judges what that does to the service.
+fn paired(service: &mut Loaded, mut make: impl FnMut(bool)) {
+    // Caches, the first connection, the queue.
+    make(true);
+    service.run();
+    make(false);
+    service.run();
+    let before = service.ask("figures")["kib"].as_u64();
+    let mut measured = Vec::new();
+    for _ in 0..TRIES {
+        let pairs: Vec<Vec<f64>> = (0..PAIRS)
+            .map(|_| {
+                make(true);
+                let good = service.run();
+                make(false);
+                service.run().iter().zip(good).map(|(bad, good)| bad / good).collect()
+            })
+            .collect();
+        let ratios: Vec<f64> =
+            (0..pairs[0].len()).map(|kind| median(pairs.iter().map(|pair| pair[kind]))).collect();
+        let is_as_fast = ratios.iter().all(|ratio| *ratio <= 1.05);
+        measured.push(ratios);
+        if is_as_fast {
+            break;
+        }
+    }
+    make(true);
+    let after = service.ask("figures")["kib"].as_u64();
+    println!("latency, bad / good: {measured:.3?}, KiB: {before:?}, {after:?}");
+    assert!(measured.last().unwrap().iter().all(|ratio| *ratio <= 1.05), "latency, bad / good: {measured:?}");
+    if let (Some(before), Some(after)) = (before, after) {
+        assert!(after <= before + GROWTH, "{before} KiB grew to {after}");
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
+}
+
+fn binary() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_loaded"))
+}
+
+fn scratch(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}
+
+/// All that ended was delivered or counted, which the second figures tell: the first may still lose some.
+fn judge_spans(service: &mut Loaded, told: impl Fn() -> (u64, u64)) {
+    service.ask("figures");
+    let figures = service.ask("figures");
+    assert_eq!(figures["flushed"], true);
+    let (delivered, lost) = told();
+    println!("spans: {delivered} delivered, {lost} lost");
+    assert!(delivered > 0 && lost > 0);
+    assert_eq!(delivered + lost, figures["spans"].as_u64().unwrap());
+    let report = figures["report"].to_string();
+    let lines = ["takes no telemetry", "spans wait", "cannot be written"];
+    assert!(lines.iter().any(|line| report.contains(line)), "{report}");
+}
+
+#[test]
+fn a_collector_that_dies_and_comes_back() {
+    let _alone = alone();
+    let mut peer = Peer::new();
+    let directory = scratch("dies");
+    let endpoint = format!("http://{}", peer.address);
+    let mut service = Loaded::start(binary(), &directory, 0, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]);
+    let mut lives = true;
+    paired(&mut service, |good| {
+        if good != lives {
+            if good {
+                peer.come_back()
+            } else {
+                peer.die()
+            }
+            lives = good;
+        }
+    });
+    judge_spans(&mut service, || peer.spans());
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_collector_that_hangs() {
+    let _alone = alone();
+    let peer = Peer::new();
+    let directory = scratch("hangs");
+    let endpoint = format!("http://{}", peer.address);
+    let variables =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "500")];
+    let mut service = Loaded::start(binary(), &directory, 0, &variables);
+    paired(&mut service, |good| peer.answer(if good { 200 } else { 0 }));
+    judge_spans(&mut service, || peer.spans());
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn a_sentry_that_refuses() {
+    let _alone = alone();
+    for refusal in [429, 500] {
+        let peer = Peer::new();
+        let directory = scratch("refuses");
+        let endpoint = format!("http://{}", peer.address);
+        let dsn = format!("http://key@{}/1", peer.address);
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", &*format!("{endpoint}/v1/metrics")),
+            ("OTEL_TRACES_EXPORTER", "none"),
+            ("SENTRY_DSN", &dsn),
+        ];
+        let mut service = Loaded::start(binary(), &directory, 20, &variables);
+        paired(&mut service, |good| peer.answer(if good { 200 } else { refusal }));
+        let figures = service.ask("figures");
+        let (delivered, lost) = (peer.seen.events.load(Ordering::SeqCst), peer.lost("event"));
+        println!("{refusal}: {delivered} events delivered, {lost} lost");
+        assert!(delivered > 0 && lost > 0);
+        assert_eq!(delivered + lost, figures["failures"].as_u64().unwrap());
+        let report = figures["report"].to_string();
+        assert!(report.contains(&format!("answers {refusal}")), "{report}");
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+}
+
+/// How a program is started that may mount something of its own, if this system lets anybody.
+fn mounting() -> Option<Command> {
+    let ways: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
+    let works = |way: &&&[&str]| {
+        let tried =
+            Command::new("unshare").args(**way).args(["mount", "-t", "tmpfs", "none", "/mnt"]).status();
+        tried.is_ok_and(|status| status.success())
+    };
+    let way = ways.iter().find(works)?;
+    let mut command = Command::new("unshare");
+    command.args(*way);
+    Some(command)
+}
+
+#[test]
+fn a_disk_that_is_full() {
+    let _alone = alone();
+    let Some(mut command) = mounting() else { return is_skipped("`unshare --mount` is not allowed") };
+    let directory = scratch("full");
+    let script = r#"mount -t tmpfs -o size=160m none "$1" && exec "$0" "$@""#;
+    command.args(["sh", "-c", script, env!("CARGO_BIN_EXE_loaded")]);
+    let mut service = Loaded::start(command, &directory, 0, &[]);
+    service.run();
+    // As the service sees it.
+    let disk = PathBuf::from(format!("/proc/{}/root{}", service.id(), directory.display()));
+    let ballast = disk.join("ballast");
+    paired(&mut service, |good| match good {
+        true => drop(std::fs::remove_file(&ballast)),
+        false => {
+            let mut file = std::fs::File::create(&ballast).unwrap();
+            while file.write_all(&[0; 4096]).is_ok() {}
+        }
+    });
+    judge_spans(&mut service, || {
+        let (mut spans, mut lost) = (0, 0);
+        for entry in std::fs::read_dir(&disk).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            assert!(text.is_empty() || text.ends_with("}\n"));
+            for line in text.lines() {
+                assert!(line.starts_with('{') && line.ends_with('}'), "half a line: {line}");
+                spans += line.matches(r#""spanId":"#).count() as u64;
+                lost = lost.max(lost_by(line).unwrap_or(0));
+            }
+        }
+        (spans, lost)
+    });
+    drop(service);
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+/// What a line of measurements says of the spans that were lost.
+fn lost_by(line: &str) -> Option<u64> {
+    if !line.contains("critical_process.telemetry.dropped") {
+        return None;
+    }
+    let request: ExportMetricsServiceRequest = serde_json::from_str(line).unwrap();
+    lost_in(request).find(|(reason, _)| *reason == "span").map(|(_, lost)| lost)
+}
