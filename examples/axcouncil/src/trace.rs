@@ -60,7 +60,11 @@ fn time_of_day(text: &str) -> Option<SystemTime> {
 fn find(directory: &Path, query: &Query) -> io::Result<Found> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let found = timeline::find(directory, query, MOST)?;
+        let found = match timeline::find(directory, query, MOST) {
+            // Nothing was written yet.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Found::default(),
+            found => found?,
+        };
         let is_written = found
             .timelines
             .first()
@@ -105,6 +109,12 @@ mod tests {
             time < SystemTime::now() + AROUND && SystemTime::now() < time + Duration::from_secs(DAY + 120)
         );
         assert_eq!(read("--id abc").expect("a good line").trace_id.as_deref(), Some("abc"));
+    }
+
+    #[test]
+    fn where_nothing_was_written_nothing_is_found() {
+        let by_user = read("--context user_id=1").expect("a good line");
+        assert!(!draw(Path::new("nowhere"), &by_user).expect("that is no error"));
     }
 
     #[test]

@@ -79,19 +79,33 @@ where
             Ok(None) | Err(_) => {
                 // What is left of it may panic as well.
                 let _ = catch_unwind(AssertUnwindSafe(|| future.set(None)));
-                Ok(body(StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new()))
+                Ok(internal())
             }
         })
     }
 }
 
-/// The response, unless it is an error that says nothing of itself as JSON.
+/// The response; where it is an error that says nothing of itself as JSON, with a body that does.
 fn with_body<R: From<String>>(response: Response<R>) -> Response<R> {
     let status = response.status();
-    if (status.is_client_error() || status.is_server_error()) && !is_json(response.headers()) {
-        return body(status, response.into_parts().0.headers);
+    if !(status.is_client_error() || status.is_server_error()) || is_json(response.headers()) {
+        return response;
     }
+    let mut response = response.map(|_| R::from(body(status)));
+    let headers = response.headers_mut();
+    // Of the body that was there.
+    for of_body in [CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING] {
+        headers.remove(of_body);
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// What a panic is answered with.
+fn internal<R: From<String>>() -> Response<R> {
+    let mut response = Response::new(R::from(String::new()));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    with_body(response)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -100,19 +114,10 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind == "application/json" || kind.ends_with("+json")
 }
 
-fn body<R: From<String>>(status: StatusCode, mut headers: HeaderMap) -> Response<R> {
-    // Of the body that was there.
-    for of_body in [CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING] {
-        headers.remove(of_body);
-    }
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+fn body(status: StatusCode) -> String {
     let (code, message) = words(status);
     let trace_id = trace_id().map_or("null".to_owned(), |id| format!("\"{id}\""));
-    let text = format!(r#"{{"error":{{"code":"{code}","message":"{message}","trace_id":{trace_id}}}}}"#);
-    let mut response = Response::new(R::from(text));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
+    format!(r#"{{"error":{{"code":"{code}","message":"{message}","trace_id":{trace_id}}}}}"#)
 }
 
 /// Code and text. Clients depend on the codes: none changes.
