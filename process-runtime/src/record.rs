@@ -6,7 +6,8 @@
 /// run is around it.
 ///
 /// The value may be a number, a truth, a text or anything with `Display`; `%` asks for `Display` and `?` for
-/// `Debug`. It is evaluated only where some sink wants it. An undeclared name does not compile.
+/// `Debug`. It is evaluated only where some sink wants it. An undeclared name does not compile. Of a name that is
+/// recorded again the last value is the run's; an exporter of spans may send all of them.
 ///
 /// ```
 /// use process_runtime::{critical_process, record};
