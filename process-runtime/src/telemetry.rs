@@ -6,7 +6,7 @@
 //!
 //! | set | traces and metrics go |
 //! |---|---|
-//! | nothing | to OTLP-JSON files (at most 128 MiB, the oldest go first), and one line for each run to standard error |
+//! | nothing | to OTLP-JSON files (at most 256 of 128 MiB in all; those written to longest ago go first), and one line for each run to standard error |
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT`, or that of a signal (`…_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT`) | there |
 //! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`: to the endpoint, by default the collector on this machine; `console`: to the files; `none`: nowhere; `prometheus` (metrics alone; feature `prometheus`): [fetched from here](#prometheus), also beside another (`otlp,prometheus`) |
 //! | `OTEL_SDK_DISABLED=true` | nowhere |
