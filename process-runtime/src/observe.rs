@@ -78,6 +78,11 @@ impl RunView<'_> {
         self.unit.stage()
     }
 
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn is_told_to_sentry(&self) -> bool {
+        self.observed.has_hub()
+    }
+
     /// The business context: inherited, taken at entry, and recorded since.
     pub fn context(&self) -> Vec<(&'static str, Value)> {
         self.observed.values_now().iter().map(|(name, value)| (name, value.clone())).collect()

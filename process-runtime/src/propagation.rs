@@ -57,7 +57,7 @@ pub fn trace_id() -> Option<String> {
     let context = TraceContext::current();
     let span = context.span();
     let context = span.span_context();
-    context.is_valid().then(|| context.trace_id().to_string())
+    (context.is_valid() && context.is_sampled()).then(|| context.trace_id().to_string())
 }
 
 /// Adds the trace context that runs now to the headers of a call to another service, and nothing of the business

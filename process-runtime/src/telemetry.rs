@@ -72,7 +72,7 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{BatchConfigBuilder, SdkTracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -82,7 +82,7 @@ use self::environment::{Destination, Environment};
 #[cfg(feature = "prometheus")]
 pub use self::prometheus::{NotCollected, Prometheus};
 use crate::definition::ProcessDefinition;
-use crate::observe::tracer::DescribedTracer;
+use crate::observe::tracer::{DescribedTracer, announce};
 use crate::{Install, Installation, registry, report};
 
 /// How long the end of [`Telemetry`] waits for what is still to be sent.
@@ -94,11 +94,10 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// How long spans may wait for a file. Whoever looks for a trace there has just seen it fail.
 const FILE_DELAY: Duration = Duration::from_millis(500);
-/// What says how long they may wait, and not only for files.
-const BATCH_DELAY: &str = "OTEL_BSP_SCHEDULE_DELAY";
 
 /// Telemetry as the environment says; see the [module](self). Keep what it returns until the end of `main`: its
-/// drop sends what waits, for at most five seconds.
+/// drop sends what waits, for at most five seconds. A signal ends a program without any drop: wait for SIGTERM, as
+/// orchestrators send it, and return from `main`.
 ///
 /// ```no_run
 /// let _telemetry = process_runtime::telemetry::init();
@@ -164,31 +163,41 @@ impl Setup {
         self
     }
 
-    /// Sets up. Where the application has a subscriber already, its own stays, which is reported.
+    /// Sets up. Where the application has a tracing subscriber or a Sentry client already, its own stays, which is
+    /// reported.
     pub fn init(self) -> Telemetry {
         let environment = Environment::read();
         environment.problems.iter().for_each(report::once);
         let resource = resource(self.service.as_ref());
-        let sentry = environment.sentry.as_ref();
-        let sentry = sentry.map(|sentry| exporters::sentry(sentry, self.service.as_ref()));
+        let sentry = environment.sentry.as_ref().filter(|_| is_without_sentry());
         let mut destinations = Vec::new();
-
         let exporters = exporters::Exporters::new(&self.directory);
-        let traces = exporters.traces(environment.traces).map(|exporter| {
+
+        let delay = (environment.traces == Destination::Files).then_some(FILE_DELAY);
+        let traces = exporters.traces(environment.traces, &environment.traces_over).map(|exporter| {
+            let batches = queue::batches(exporter.exporter, environment.queue, environment.delay.or(delay));
             destinations.push(format!("traces: {}", exporter.place));
-            let mut batches = BatchConfigBuilder::default();
-            if environment.traces == Destination::Files && std::env::var_os(BATCH_DELAY).is_none() {
-                batches = batches.with_scheduled_delay(FILE_DELAY);
-            }
-            let batches = queue::batches(exporter.exporter, batches);
             SdkTracerProvider::builder()
                 .with_resource(resource.clone())
                 .with_span_processor(inherit::Describing::new(batches))
                 .build()
         });
-        let metrics = exporters.metrics(environment.metrics).map(|exporter| {
+        let is_ours = subscribe(traces.as_ref());
+        let traces = traces.filter(|_| is_ours);
+        if !is_ours {
+            destinations.clear();
+        }
+        if environment.propagates && is_ours {
+            opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+        }
+
+        let metrics = exporters.metrics(environment.metrics, &environment.metrics_over).map(|exporter| {
             destinations.push(format!("metrics: {}", exporter.place));
-            SdkMeterProvider::builder().with_reader(PeriodicReader::builder(exporter.exporter).build())
+            let mut reader = PeriodicReader::builder(exporter.exporter);
+            if let Some(interval) = environment.interval {
+                reader = reader.with_interval(interval);
+            }
+            SdkMeterProvider::builder().with_reader(reader.build())
         });
         #[cfg(feature = "prometheus")]
         let (prometheus, metrics) = match Prometheus::wanted(self.is_scraped, &environment.scraped) {
@@ -200,38 +209,19 @@ impl Setup {
             }
             None => (None, metrics),
         };
-        let metrics = metrics.map(|metrics| metrics.with_resource(resource).build());
-        if let Some(sentry) = &environment.sentry {
+        let metrics = metrics.map(|metrics| metrics.with_resource(resource.clone()).build());
+        let sentry = sentry.map(|sentry| {
             destinations.push(format!("errors: Sentry at {}", sentry.host));
-        }
-
-        let tracer = traces.as_ref().map(|traces| DescribedTracer::new(traces.tracer("process-runtime")));
-        let bridge = tracer.map(|tracer| {
-            tracing_opentelemetry::layer()
-                .with_tracer(tracer)
-                .with_threads(false)
-                .with_target(false)
-                .with_level(false)
-                .with_tracked_inactivity(false)
+            exporters::sentry(sentry, &resource)
         });
-        let subscriber =
-            tracing_subscriber::registry().with(bridge.map(inherit::Bridge::new)).with(console::log());
-        if subscriber.try_init().is_err() {
-            report::once(
-                "a tracing subscriber is set already: `telemetry::init` leaves it, and traces go where it says",
-            );
-        }
-        opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
-        if let Some(traces) = &traces {
-            opentelemetry::global::set_tracer_provider(traces.clone());
-        }
+
         let mut install = self.install;
         if let Some(metrics) = &metrics {
             opentelemetry::global::set_meter_provider(metrics.clone());
             install = install.meter_provider(metrics);
         }
-        if environment.traces == Destination::Files {
-            install = install.sink(console::Runs { failures_too: sentry.is_some() });
+        if environment.traces == Destination::Files && is_ours {
+            install = install.sink(console::Runs);
         }
         if environment.sentry.is_none() {
             install = install.without_sentry();
@@ -249,6 +239,43 @@ impl Setup {
             prometheus,
         }
     }
+}
+
+/// Whether this program has no Sentry client of its own.
+fn is_without_sentry() -> bool {
+    let has_client = [sentry::Hub::main(), sentry::Hub::current()].iter().any(|hub| hub.client().is_some());
+    if has_client {
+        report::once(
+            "a Sentry client is set already: `telemetry::init` leaves it, and errors go where it says",
+        );
+    }
+    !has_client
+}
+
+/// Makes the subscriber the program's, and the provider behind it. Whether there was none.
+fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
+    let tracer = traces.map(|traces| DescribedTracer::unannounced(traces.tracer("process-runtime")));
+    let bridge = tracer.map(|tracer| {
+        tracing_opentelemetry::layer()
+            .with_tracer(tracer)
+            .with_threads(false)
+            .with_target(false)
+            .with_level(false)
+            .with_tracked_inactivity(false)
+    });
+    let subscriber =
+        tracing_subscriber::registry().with(bridge.map(inherit::Bridge::new)).with(console::log());
+    if subscriber.try_init().is_err() {
+        report::once(
+            "a tracing subscriber is set already: `telemetry::init` leaves it, and traces go where it says",
+        );
+        return false;
+    }
+    if let Some(traces) = traces {
+        announce();
+        opentelemetry::global::set_tracer_provider(traces.clone());
+    }
+    true
 }
 
 fn resource(service: Option<&(String, String)>) -> Resource {
@@ -307,19 +334,19 @@ impl Telemetry {
         &self.installation
     }
 
-    /// Sends what waits, for at most this long. Whether all of it was sent.
+    /// Sends what waits, for at most this long. Whether all of it was sent, and nothing was lost meanwhile.
     pub fn flush(&self, most: Duration) -> bool {
+        let before = crate::observe::metrics::lost();
         crate::observe::metrics::drain();
-        let (traces, metrics) = (self.traces.clone(), self.metrics.clone());
         let deadline = Instant::now() + most;
-        let sent = within(most, move || {
-            let traces = traces.is_none_or(|traces| traces.force_flush().is_ok());
-            let metrics = metrics.is_none_or(|metrics| metrics.force_flush().is_ok());
-            traces && metrics
-        });
-        let rest = deadline.saturating_duration_since(Instant::now());
-        let errors = self.sentry.as_ref().is_none_or(|sentry| sentry.flush(Some(rest)));
-        sent == Some(true) && errors
+        let (traces, metrics) = (self.traces.clone(), self.metrics.clone());
+        // Traces first, so that the measurements know of their losses, but not with all of the time.
+        let traces = within(most / 2, move || traces.is_none_or(|traces| traces.force_flush().is_ok()));
+        let metrics =
+            within(until(deadline), move || metrics.is_none_or(|metrics| metrics.force_flush().is_ok()));
+        let errors = self.sentry.as_ref().is_none_or(|sentry| sentry.flush(Some(until(deadline))));
+        let is_sent = traces == Some(true) && metrics == Some(true) && errors;
+        is_sent && crate::observe::metrics::lost() == before
     }
 }
 
@@ -337,19 +364,22 @@ impl Drop for Telemetry {
         }
         self.installation.stop();
         let (traces, metrics) = (self.traces.take(), self.metrics.take());
-        let sent = within(deadline.saturating_duration_since(Instant::now()), move || {
-            let traces = traces.map(|traces| traces.shutdown_with_timeout(FLUSH));
-            let metrics = metrics.map(|metrics| metrics.shutdown_with_timeout(FLUSH));
+        let sent = within(until(deadline), move || {
+            let traces = traces.map(|traces| traces.shutdown_with_timeout(FLUSH / 2));
+            let metrics = metrics.map(|metrics| metrics.shutdown_with_timeout(FLUSH / 2));
             [traces, metrics].into_iter().flatten().all(|ended| ended.is_ok())
         });
-        let rest = deadline.saturating_duration_since(Instant::now());
-        let errors = self.sentry.take().is_none_or(|sentry| sentry.close(Some(rest)));
+        let errors = self.sentry.take().is_none_or(|sentry| sentry.close(Some(until(deadline))));
         if sent != Some(true) || !errors {
             report::once("not all telemetry could be sent before the program ended");
         }
         drop(self.exporters.take());
         console::flush(end);
     }
+}
+
+fn until(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
 }
 
 /// What `f` gave, unless that took longer: it then goes on alone.

@@ -2,23 +2,34 @@
 //! OTLP-JSON files. One needs it on call, with nothing but a trace's id from a response, or a user's id and a time.
 //!
 //! It reads the files that [`telemetry`](crate::telemetry) writes, and those of other exporters that write a request
-//! on each line ([OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/)). Files are
-//! read line by line and twice, first for the traces that match and then for their spans, so that the memory depends
-//! on what is found and not on what is read.
+//! on each line ([OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/)), in whichever
+//! JSON: names in camel or snake case, ids in hexadecimal or base64, enums and integers as numbers or texts, a request
+//! that is indented over many lines, or the resource alone. Files are read twice, first for the traces that match and
+//! then for their spans, so that the memory depends on what is found and not on what is read: lines, traces and spans
+//! are bounded, whatever the files hold, and what finds no room is counted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::de::{Error, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::observe::span::OUTCOME;
+
 /// The longest line that is read: a request of a thousand spans is half a megabyte.
-const LINE: u64 = 16 << 20;
+const LINE: usize = 16 << 20;
+/// The most traces that are compared at once.
+const TRACES: usize = 100_000;
 /// The most spans of a trace that are kept.
 const SPANS: usize = 10_000;
+/// The most bytes of text of all spans that are kept.
+const TEXT: usize = 64 << 20;
+/// The most lines that are told of one by one.
+const SKIPPED: usize = 100;
 
 /// Which traces are meant: those with a span that fits all of this.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,7 +45,7 @@ pub struct Query {
 impl Query {
     fn fits(&self, span: &Span) -> bool {
         let is_said = |(key, value): &(String, String)| {
-            span.attributes.iter().any(|one| one.key == *key && one.value.text() == *value)
+            span.attributes.iter().any(|one| one.key == *key && one.value.0 == *value)
         };
         let is_around = |(at, tolerance): &(SystemTime, Duration)| {
             let at = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -53,10 +64,25 @@ impl Query {
 pub struct Found {
     /// The traces that match, the latest first.
     pub timelines: Vec<Timeline>,
-    /// How many more there are.
+    /// How many more there are; approximate past 100 000, where one may be counted twice.
     pub left_out: usize,
-    /// Lines that are no spans, and why.
+    /// Spans of these traces that found no room: past 10 000 in one trace, or 64 MiB of text in all.
+    pub spans_left_out: usize,
+    /// Lines that are no requests of OTLP, and why: the first hundred.
     pub skipped: Vec<Skipped>,
+    /// How many more there are.
+    pub more_skipped: usize,
+}
+
+impl Found {
+    fn skip(&mut self, file: &Path, line: usize, problem: &dyn fmt::Display) {
+        match self.skipped.len() < SKIPPED {
+            true => {
+                self.skipped.push(Skipped { file: file.to_owned(), line, problem: problem.to_string() });
+            }
+            false => self.more_skipped += 1,
+        }
+    }
 }
 
 /// A line that could not be read.
@@ -65,7 +91,7 @@ pub struct Found {
 pub struct Skipped {
     /// The file.
     pub file: PathBuf,
-    /// The line, from 1.
+    /// The line, from 1; of a request over many lines the first.
     pub line: usize,
     /// What is wrong with it.
     pub problem: String,
@@ -87,32 +113,39 @@ pub fn find(directory: &Path, query: &Query, most: usize) -> io::Result<Found> {
 
     let mut found = Found::default();
     let mut latest: HashMap<String, u64> = HashMap::new();
+    let limit = TRACES.max(2 * most);
+    let mut forgotten = 0;
     for file in &files {
-        each_span(file, &mut |problem| found.skipped.push(problem), &mut |span| {
+        each_span(file, &mut |line, problem| found.skip(file, line, problem), &mut |span| {
             if query.fits(&span) {
                 let start = latest.entry(span.trace_id).or_default();
                 *start = span.start.0.max(*start);
             }
-        })?;
-    }
-    let mut wanted: Vec<_> = latest.into_iter().collect();
-    wanted.sort_by(|(a, first), (b, second)| second.cmp(first).then_with(|| a.cmp(b)));
-    found.left_out = wanted.len().saturating_sub(most);
-    wanted.truncate(most);
-
-    let ids: HashSet<&str> = wanted.iter().map(|(id, _)| id.as_str()).collect();
-    let mut spans: HashMap<String, Vec<Span>> = HashMap::new();
-    for file in files.iter().filter(|_| !ids.is_empty()) {
-        each_span(file, &mut |_| {}, &mut |span| {
-            if ids.contains(span.trace_id.as_str()) {
-                let spans = spans.entry(span.trace_id.clone()).or_default();
-                if spans.len() < SPANS {
-                    spans.push(span);
-                }
+            if latest.len() > limit {
+                let all = std::mem::take(&mut latest);
+                forgotten += all.len() - limit / 2;
+                latest = the_latest(all, limit / 2).into_iter().collect();
             }
         })?;
     }
-    found.timelines = wanted.iter().filter_map(|(id, _)| Some(Timeline::of(id, spans.remove(id)?))).collect();
+    found.left_out = forgotten + latest.len().saturating_sub(most);
+    let wanted = the_latest(latest, most);
+
+    let mut spans: HashMap<&str, Vec<Span>> =
+        wanted.iter().map(|(id, _)| (id.as_str(), Vec::new())).collect();
+    let mut text = 0;
+    for file in files.iter().filter(|_| !wanted.is_empty()) {
+        each_span(file, &mut |_, _| {}, &mut |span| {
+            let Some(spans) = spans.get_mut(span.trace_id.as_str()) else { return };
+            text += span.text();
+            match spans.len() < SPANS && text <= TEXT {
+                true => spans.push(span),
+                false => found.spans_left_out += 1,
+            }
+        })?;
+    }
+    found.timelines =
+        wanted.iter().filter_map(|(id, _)| Some(Timeline::of(id, spans.remove(id.as_str())?))).collect();
     Ok(found)
 }
 
@@ -120,101 +153,206 @@ fn in_place(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-fn each_span(path: &Path, skip: &mut dyn FnMut(Skipped), each: &mut dyn FnMut(Span)) -> io::Result<()> {
-    let mut file = BufReader::new(File::open(path).map_err(|error| in_place(path, error))?);
+/// Of traces and their starts the latest, in order.
+fn the_latest(traces: HashMap<String, u64>, most: usize) -> Vec<(String, u64)> {
+    let mut traces: Vec<_> = traces.into_iter().collect();
+    traces.sort_unstable_by(|(a, first), (b, second)| second.cmp(first).then_with(|| a.cmp(b)));
+    traces.truncate(most);
+    traces
+}
+
+/// Gives each span of a file, and each line that has none to give with what is wrong with it.
+fn each_span(
+    path: &Path,
+    skip: &mut dyn FnMut(usize, &dyn fmt::Display),
+    each: &mut dyn FnMut(Span),
+) -> io::Result<()> {
+    let file = match File::open(path) {
+        // The oldest files go, and may go now.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        file => file.map_err(|error| in_place(path, error))?,
+    };
+    let mut requests = Requests { file: BufReader::new(file), line: 0 };
     let mut bytes = Vec::new();
-    for line in 1.. {
-        bytes.clear();
-        let read = io::Read::take(&mut file, LINE).read_until(b'\n', &mut bytes)?;
-        if read == 0 {
-            break;
-        }
-        let mut skip = |problem: String| skip(Skipped { file: path.to_owned(), line, problem });
-        if read as u64 == LINE && !bytes.ends_with(b"\n") {
-            skip(format!("it is longer than {} MiB", LINE >> 20));
-            skip_line(&mut file)?;
-            continue;
-        }
-        if bytes.trim_ascii().is_empty() {
-            continue;
-        }
-        match serde_json::from_slice::<Request>(&bytes) {
-            Ok(request) => {
-                let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
-                scopes.flat_map(|scope| scope.spans).for_each(&mut *each);
+    while let Some((line, is_whole)) = requests.next(&mut bytes)? {
+        if !is_whole {
+            skip(line, &format_args!("it is longer than {} MiB", LINE >> 20));
+        } else if !bytes.trim_ascii().is_empty() {
+            match serde_json::from_slice::<Request>(&bytes).map(Request::spans) {
+                Ok(Some(spans)) => spans.for_each(&mut *each),
+                Ok(None) => skip(line, &"it is no request of OTLP"),
+                Err(error) => skip(line, &error),
             }
-            Err(error) => skip(error.to_string()),
         }
     }
     Ok(())
 }
 
-fn skip_line(file: &mut BufReader<File>) -> io::Result<()> {
-    loop {
-        let (used, is_end) = match file.fill_buf()? {
-            [] => return Ok(()),
-            bytes => {
-                bytes.iter().position(|byte| *byte == b'\n').map_or((bytes.len(), false), |at| (at + 1, true))
+/// The requests of a file, each on a line or, where it is indented, from a line `{` to a line `}`.
+struct Requests {
+    file: BufReader<File>,
+    /// How many lines were read.
+    line: usize,
+}
+
+impl Requests {
+    /// Reads the next one. Its first line, and whether there was room for all of it.
+    fn next(&mut self, bytes: &mut Vec<u8>) -> io::Result<Option<(usize, bool)>> {
+        bytes.clear();
+        let Some(mut is_whole) = self.append(bytes)? else { return Ok(None) };
+        let first = self.line;
+        // What is not indented begins another: this one was cut off.
+        while bytes == b"{\n" || bytes == b"{\r\n" || self.line > first {
+            if self.file.fill_buf()?.first() == Some(&b'{') {
+                break;
             }
-        };
-        file.consume(used);
-        if is_end {
-            return Ok(());
+            if !is_whole || bytes.len() > LINE {
+                is_whole = false;
+                bytes.clear();
+            }
+            let start = bytes.len();
+            match self.append(bytes)? {
+                Some(fits) => is_whole &= fits,
+                None => break,
+            }
+            if bytes[start..].starts_with(b"}") {
+                break;
+            }
         }
+        Ok(Some((first, is_whole)))
+    }
+
+    /// Appends the next line. Whether there was room for all of it; nothing at the end of the file.
+    fn append(&mut self, bytes: &mut Vec<u8>) -> io::Result<Option<bool>> {
+        let read = (&mut self.file).take(LINE as u64).read_until(b'\n', bytes)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.line += 1;
+        let fits = read < LINE || bytes.ends_with(b"\n");
+        if !fits {
+            self.file.skip_until(b'\n')?;
+        }
+        Ok(Some(fits))
     }
 }
 
 /// A request, as far as it is needed: metrics and logs have no spans.
 #[derive(Deserialize)]
 struct Request {
-    #[serde(default, rename = "resourceSpans")]
-    resource_spans: Vec<ResourceSpans>,
+    #[serde(default, rename = "resourceSpans", alias = "resource_spans")]
+    resource_spans: Option<Vec<ResourceSpans>>,
+    /// Of a line that is the resource alone, as OpenTelemetry's logging exporters for Java write it.
+    #[serde(default, rename = "scopeSpans", alias = "scope_spans")]
+    scope_spans: Option<Vec<ScopeSpans>>,
+    #[serde(default, rename = "resourceMetrics", alias = "resource_metrics", alias = "scopeMetrics")]
+    metrics: Option<IgnoredAny>,
+    #[serde(default, rename = "resourceLogs", alias = "resource_logs", alias = "scopeLogs")]
+    logs: Option<IgnoredAny>,
+}
+
+impl Request {
+    /// Nothing where it is something else.
+    fn spans(self) -> Option<impl Iterator<Item = Span>> {
+        let is_request = self.resource_spans.is_some()
+            || self.scope_spans.is_some()
+            || self.metrics.is_some()
+            || self.logs.is_some();
+        let resources = self.resource_spans.unwrap_or_default().into_iter();
+        let scopes =
+            resources.map(|resource| resource.scope_spans).chain([self.scope_spans]).flatten().flatten();
+        let spans = scopes.flat_map(|scope| scope.spans);
+        is_request.then(|| spans.filter(|span| !span.trace_id.is_empty()))
+    }
 }
 
 #[derive(Deserialize)]
 struct ResourceSpans {
-    #[serde(default, rename = "scopeSpans")]
-    scope_spans: Vec<ScopeSpans>,
+    #[serde(default, rename = "scopeSpans", alias = "scope_spans")]
+    scope_spans: Option<Vec<ScopeSpans>>,
 }
 
 #[derive(Deserialize)]
 struct ScopeSpans {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     spans: Vec<Span>,
+}
+
+/// A `null` is as good as nothing.
+fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// An id in small hexadecimal digits. Protobuf's own JSON has it in base64, 24 digits for a trace and 12 for a span.
+fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let written: String = nullable(deserializer)?;
+    Ok(match written.len() {
+        24 | 12 => from_base64(&written).unwrap_or(written),
+        _ => written.to_ascii_lowercase(),
+    })
+}
+
+/// The bytes in hexadecimal digits.
+fn from_base64(text: &str) -> Option<String> {
+    let (mut hex, mut bits, mut held) = (String::new(), 0u32, 0);
+    for byte in text.trim_end_matches('=').bytes() {
+        let digit = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        };
+        (bits, held) = (bits << 6 | u32::from(digit), held + 6);
+        if held >= 8 {
+            held -= 8;
+            hex += &format!("{:02x}", (bits >> held) as u8);
+        }
+    }
+    Some(hex)
 }
 
 #[derive(Clone, Debug, Deserialize)]
 struct Span {
-    #[serde(rename = "traceId")]
+    #[serde(default, rename = "traceId", alias = "trace_id", deserialize_with = "id")]
     trace_id: String,
-    #[serde(rename = "spanId")]
+    #[serde(default, rename = "spanId", alias = "span_id", deserialize_with = "id")]
     id: String,
-    #[serde(default, rename = "parentSpanId")]
+    #[serde(default, rename = "parentSpanId", alias = "parent_span_id", deserialize_with = "id")]
     parent: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     name: String,
-    #[serde(default, rename = "startTimeUnixNano")]
+    #[serde(default, rename = "startTimeUnixNano", alias = "start_time_unix_nano")]
     start: Nanos,
-    #[serde(default, rename = "endTimeUnixNano")]
+    #[serde(default, rename = "endTimeUnixNano", alias = "end_time_unix_nano")]
     end: Nanos,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     attributes: Vec<Attribute>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     status: Status,
 }
 
 impl Span {
     fn says(&self, key: &str) -> Option<String> {
-        self.attributes.iter().find(|one| one.key == key).map(|one| one.value.text())
+        self.attributes.iter().find(|one| one.key == key).map(|one| one.value.0.clone())
+    }
+
+    /// Bytes of text.
+    fn text(&self) -> usize {
+        self.name.len() + self.attributes.iter().map(|one| one.key.len() + one.value.0.len()).sum::<usize>()
     }
 
     fn is_failed(&self) -> bool {
         let is_error = match &self.status.code {
             serde_json::Value::Number(code) => code.as_u64() == Some(2),
-            serde_json::Value::String(code) => code == "STATUS_CODE_ERROR",
+            serde_json::Value::String(code) => code == "STATUS_CODE_ERROR" || code == "2",
             _ => false,
         };
-        is_error || self.says(OUTCOME).is_some_and(|outcome| outcome == "failure" || outcome == "panic")
+        // A run's outcome is the authority: an error that was logged in it makes an error of its span with some bridges.
+        self.says(OUTCOME).map_or(is_error, |outcome| outcome == "failure" || outcome == "panic")
     }
 
     fn took(&self) -> Duration {
@@ -231,8 +369,6 @@ impl Span {
     }
 }
 
-const OUTCOME: &str = "critical_process.outcome";
-
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Status {
     #[serde(default)]
@@ -241,22 +377,24 @@ struct Status {
 
 #[derive(Clone, Debug, Deserialize)]
 struct Attribute {
-    key: String,
     #[serde(default)]
+    key: String,
+    #[serde(default, deserialize_with = "nullable")]
     value: AnyValue,
 }
 
-/// Any value of OTLP; its kind is the one key.
-#[derive(Clone, Debug, Default, Deserialize)]
-struct AnyValue(BTreeMap<String, serde_json::Value>);
+/// Any value of OTLP as a text; its kind is the one key, which is no matter.
+#[derive(Clone, Debug, Default)]
+struct AnyValue(String);
 
-impl AnyValue {
-    fn text(&self) -> String {
-        match self.0.values().next() {
-            Some(serde_json::Value::String(text)) => text.clone(),
+impl<'de> Deserialize<'de> for AnyValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AnyValue, D::Error> {
+        let kinds = BTreeMap::<String, serde_json::Value>::deserialize(deserializer)?;
+        Ok(AnyValue(match kinds.into_values().next() {
+            Some(serde_json::Value::String(text)) => text,
             Some(other) => other.to_string(),
             None => String::new(),
-        }
+        }))
     }
 }
 
@@ -266,16 +404,31 @@ struct Nanos(u64);
 
 impl<'de> Deserialize<'de> for Nanos {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Nanos, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Number(u64),
-            Text(String),
+        struct Written;
+        impl Visitor<'_> for Written {
+            type Value = Nanos;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("nanoseconds")
+            }
+
+            fn visit_u64<E: Error>(self, nanos: u64) -> Result<Nanos, E> {
+                Ok(Nanos(nanos))
+            }
+
+            fn visit_f64<E: Error>(self, nanos: f64) -> Result<Nanos, E> {
+                Ok(Nanos(nanos as u64))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Nanos, E> {
+                text.parse().map(Nanos).map_err(E::custom)
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Nanos, E> {
+                Ok(Nanos(0))
+            }
         }
-        match Written::deserialize(deserializer)? {
-            Written::Number(nanos) => Ok(Nanos(nanos)),
-            Written::Text(text) => text.parse().map(Nanos).map_err(serde::de::Error::custom),
-        }
+        deserializer.deserialize_any(Written)
     }
 }
 
@@ -366,15 +519,16 @@ impl Timeline {
             let kind = if kind.is_empty() { kind } else { format!(": {kind}") };
             writeln!(f, "failed at {place}{kind}")?;
         }
-        let width =
-            self.spans.iter().map(|(depth, span)| 2 * depth + span.name.chars().count()).max().unwrap_or(0);
+        let indent = |depth: usize| 2 * depth.min(DEPTH);
+        let widths = self.spans.iter().map(|(depth, span)| indent(*depth) + span.name.chars().count());
+        let width = widths.max().unwrap_or(0).min(WIDTH);
         for (depth, span) in &self.spans {
-            let name = format!("{}{}", "  ".repeat(*depth), span.name);
+            let name = format!("{:1$}{2}", "", indent(*depth), span.name);
             let mark = if span.is_failed() { '!' } else { ' ' };
             let since = Duration::from_nanos(span.start.0 - start);
             write!(f, "{mark} +{:>9.1?}  {name:<width$} {:>9.1?}", since, span.took())?;
             let context = span.attributes.iter().filter(|one| is_context(&one.key));
-            let context = context.map(|one| format!("{}={}", one.key, one.value.text()));
+            let context = context.map(|one| format!("{}={}", one.key, one.value.0));
             let said: Vec<_> =
                 [span.ending()].into_iter().filter(|ending| !ending.is_empty()).chain(context).collect();
             writeln!(f, "  {}", said.join("  "))?;
@@ -382,6 +536,11 @@ impl Timeline {
         Ok(())
     }
 }
+
+/// The deepest that a span is drawn.
+const DEPTH: usize = 32;
+/// The most columns that names are aligned in.
+const WIDTH: usize = 120;
 
 /// Keys of business context have no dot.
 fn is_context(key: &str) -> bool {
@@ -430,14 +589,14 @@ mod tests {
         serde_json::json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": spans }] }] }).to_string()
     }
 
-    fn found(text: &str, query: &Query) -> Found {
+    fn found(text: impl AsRef<[u8]>, query: &Query) -> Found {
         let directory = tempfile(text);
         let found = find(&directory, query, 10).expect("readable");
         fs::remove_dir_all(directory).expect("removable");
         found
     }
 
-    fn tempfile(text: &str) -> PathBuf {
+    fn tempfile(text: impl AsRef<[u8]>) -> PathBuf {
         use std::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -479,7 +638,7 @@ failed at pay.charge: Refused
     #[test]
     fn a_trace_without_its_beginning_is_not_whole() {
         let (outer, inner) = (span("a", "", "pay", (1, 9), &[]), span("b", "a", "charge", (2, 8), &[]));
-        let of = |spans: &[serde_json::Value]| found(&line(spans), &Query::default()).timelines.remove(0);
+        let of = |spans: &[serde_json::Value]| found(line(spans), &Query::default()).timelines.remove(0);
         let whole = of(&[outer, inner.clone()]);
         assert!(whole.is_whole() && !of(&[inner]).is_whole());
         assert_eq!(whole.ended(), UNIX_EPOCH + Duration::from_millis(9));
@@ -509,6 +668,54 @@ failed at pay.charge: Refused
     }
 
     #[test]
+    fn a_request_may_be_indented_and_one_that_is_cut_off_costs_no_other() {
+        let good = |id: &str| span(id, "", "pay", (1, 2), &[("user_id", "u-1")]);
+        let indented = serde_json::to_string_pretty(
+            &serde_json::from_str::<serde_json::Value>(&line(&[good("a")])).expect("JSON"),
+        );
+        let indented = indented.expect("JSON");
+        let cut = &indented[..indented.len() / 2];
+        let text = format!("{indented}\n{cut}\n{}\n{cut}\n{indented}\n{{\n", line(&[good("b")]));
+        let found = found(&text, &by_user("u-1"));
+        assert_eq!(found.timelines[0].spans.len(), 3);
+        let lines = indented.lines().count();
+        let cut = cut.lines().count();
+        let skipped: Vec<_> = found.skipped.iter().map(|skipped| skipped.line).collect();
+        assert_eq!(skipped, [lines + 1, lines + cut + 2, 2 * lines + 2 * cut + 2]);
+    }
+
+    #[test]
+    fn what_other_writers_leave_out_or_write_otherwise_reads_as_well() {
+        let text = [
+            // The resource alone, as OpenTelemetry's logging exporters for Java write it.
+            r#"{"resource":{},"scopeSpans":[{"spans":[{"traceId":"AB","spanId":"1","name":"java"}]}]}"#,
+            // Protobuf's JSON allows null for whatever is not set.
+            r#"{"resourceSpans":[{"scopeSpans":null},{"scopeSpans":[{"spans":null}]}],"resourceLogs":null}"#,
+            r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"ab","spanId":"2","parentSpanId":null,
+                "name":null,"startTimeUnixNano":1.5e9,"endTimeUnixNano":null,"attributes":[{"key":"x","value":null}],
+                "status":null}]}]}]}"#,
+            // Nothing says whose this is.
+            r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"nobody's"}]}]}]}"#,
+            r#"{"resourceMetrics":[]}"#,
+            r#"{"level":"info","message":"a log of somebody"}"#,
+        ];
+        let text = text.map(|line| line.replace('\n', "")).join("\n");
+        let found = found(&text, &Query { trace_id: Some("aB".into()), ..Query::default() });
+        assert_eq!(found.timelines[0].spans.len(), 2);
+        assert_eq!(found.skipped.iter().map(|skipped| skipped.line).collect::<Vec<_>>(), [6]);
+    }
+
+    #[test]
+    fn base64_is_the_bytes() {
+        assert_eq!(
+            from_base64("4/Bsf1GGtsvhVC8PlO5IIQ==").as_deref(),
+            Some("e3f06c7f5186b6cbe1542f0f94ee4821")
+        );
+        assert_eq!(from_base64("m7DQRCbzkz4=").as_deref(), Some("9bb0d04426f3933e"));
+        assert_eq!(from_base64("not base64!!"), None);
+    }
+
+    #[test]
     fn a_terminal_obeys_no_name() {
         let text = line(&[span("a", "", "\u{1b}[2Jpay", (1, 2), &[("user_id", "u\u{7}-1")])]);
         let drawn = found(&text, &Query::default()).timelines[0].to_string();
@@ -524,8 +731,22 @@ failed at pay.charge: Refused
 
     proptest! {
         #[test]
-        fn no_line_makes_it_panic(text in "[\\[\\]{}\":,a-zA-Z0-9 ]{0,200}") {
+        fn no_line_makes_it_panic(text in "[\\[\\]{}\":,a-zA-Z0-9 \n]{0,200}") {
             let _ = found(&text, &Query::default());
+        }
+
+        /// Whatever a request is cut off at or damaged by, the others are read.
+        #[test]
+        fn a_damaged_line_costs_no_other(at in any::<prop::sample::Index>(), byte in any::<u8>(), is_cut in any::<bool>()) {
+            let line = line(&[span("a", "", "pay", (1, 2), &[("user_id", "u-1")])]);
+            let mut damaged = line.clone().into_bytes();
+            let at = at.index(damaged.len());
+            damaged[at] = byte;
+            damaged.truncate(if is_cut { at } else { line.len() });
+            let text = [line.as_bytes(), &damaged, line.as_bytes()].join(&b'\n');
+            let found = found(text, &by_user("u-1"));
+            let spans: usize = found.timelines.iter().map(|timeline| timeline.spans.len()).sum();
+            prop_assert!((2..=3).contains(&spans), "{}", spans);
         }
 
         #[test]
@@ -536,7 +757,7 @@ failed at pay.charge: Refused
                 span["endTimeUnixNano"] = end.to_string().into();
                 span
             });
-            for timeline in found(&line(&spans), &Query::default()).timelines {
+            for timeline in found(line(&spans), &Query::default()).timelines {
                 let _ = timeline.to_string();
             }
         }

@@ -157,7 +157,7 @@ async fn envelope(State(seen): State<Arc<Seen>>, body: Bytes) -> Response {
 /// Pairs of one good and one bad time each.
 const PAIRS: usize = 6;
 /// How often the whole is measured before it is believed that the service became slower.
-const TRIES: usize = 3;
+const TRIES: usize = 5;
 /// What the service may grow by, in KiB, after the first pair.
 const GROWTH: u64 = 6 * 1024;
 

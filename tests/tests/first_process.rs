@@ -76,8 +76,9 @@ fn blocks() -> impl Iterator<Item = (&'static str, &'static str)> {
 fn lasting(text: &str) -> Vec<String> {
     let is_of_once = |word: &str| {
         let word = word.trim_start_matches('+').trim_end_matches(',');
-        let is_duration = word.starts_with(|first: char| first.is_ascii_digit()) && word.ends_with('s');
-        let is_time = word.contains(':') && word.contains('.');
+        let starts_with_digit = word.starts_with(|first: char| first.is_ascii_digit());
+        let is_duration = starts_with_digit && word.ends_with('s');
+        let is_time = starts_with_digit && word.contains(':');
         let is_trace = word.len() == 32 && word.chars().all(|digit| digit.is_ascii_hexdigit());
         word.is_empty() || is_duration || is_time || is_trace
     };

@@ -50,7 +50,19 @@ impl Drop for Scratch {
 /// Runs the program; whatever happens to its telemetry, it ends well and soon.
 async fn run(scratch: &Scratch, variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_reporting"));
-    command.arg(&scratch.0).envs(variables.iter().copied()).kill_on_drop(true);
+    command.arg(&scratch.0);
+    ended(command, variables).await
+}
+
+/// Runs the program that has circumstances.
+async fn under(circumstance: &str, scratch: &Scratch, variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_circumstances"));
+    command.arg(&scratch.0).arg(circumstance);
+    ended(command, variables).await
+}
+
+async fn ended(mut command: Command, variables: &[(&str, &str)]) -> Output {
+    command.kill_on_drop(true);
     for (name, _) in std::env::vars() {
         if name.starts_with("OTEL_") || name.starts_with("SENTRY_") || name == "RUST_LOG" {
             command.env_remove(name);
@@ -351,8 +363,12 @@ async fn a_wrong_variable_is_told_and_the_rest_works() {
     )
     .await;
     let lines = text(&output.stderr);
-    for wrong in ["OTEL_TRACES_EXPORTER is `zipkin`", "SENTRY_DSN cannot be read", "RUST_LOG cannot be read"]
-    {
+    for wrong in [
+        "OTEL_TRACES_EXPORTER is `zipkin`",
+        "SENTRY_DSN cannot be read",
+        "RUST_LOG cannot be read",
+        "OTEL_BSP_MAX_QUEUE_SIZE is `many`",
+    ] {
         assert_eq!(lines.matches(wrong).count(), 1, "{wrong} in {lines}");
     }
     judge_spans(&spans_in(&scratch.lines("traces")));
@@ -365,22 +381,26 @@ async fn a_disabled_sdk_sends_nothing() {
     assert!(!scratch.0.exists());
 }
 
-#[tokio::test]
-async fn sentry_hears_of_the_failure_alone() {
-    let (sender, mut receiver) = mpsc::unbounded_channel();
+/// A Sentry that takes its time to answer, or with none never answers; its DSN, and what it was sent.
+async fn sentry(answers_after: Option<Duration>) -> (String, mpsc::UnboundedReceiver<String>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
     let ingest = Router::new().route(
         "/api/{project}/envelope/",
-        post(move |body: axum::body::Bytes| {
-            sender.send(text(&body)).unwrap();
-            async { "{}" }
+        post(async move |body: axum::body::Bytes| {
+            let Some(time) = answers_after else { return std::future::pending().await };
+            let _ = sender.send(text(&body));
+            tokio::time::sleep(time).await;
+            "{}"
         }),
     );
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dsn = format!("http://public@{}/1", listener.local_addr().unwrap());
     tokio::spawn(async { axum::serve(listener, ingest).await });
-    let scratch = Scratch::new();
-    let output = run(&scratch, &[("SENTRY_DSN", &dsn), ("SENTRY_ENVIRONMENT", "staging")]).await;
+    (dsn, receiver)
+}
 
+/// The events among what Sentry was sent so far.
+async fn events_in(mut receiver: mpsc::UnboundedReceiver<String>) -> Vec<Value> {
     receiver.close();
     let mut events = Vec::new();
     while let Some(envelope) = receiver.recv().await {
@@ -391,6 +411,15 @@ async fn sentry_hears_of_the_failure_alone() {
             }
         }
     }
+    events
+}
+
+#[tokio::test]
+async fn sentry_hears_of_the_failure_alone() {
+    let (dsn, receiver) = sentry(Some(Duration::ZERO)).await;
+    let scratch = Scratch::new();
+    let output = run(&scratch, &[("SENTRY_DSN", &dsn), ("SENTRY_ENVIRONMENT", "staging")]).await;
+    let events = events_in(receiver).await;
     assert_eq!(events.len(), 1, "{events:#?}");
     let event = &events[0];
     assert_eq!(event["tags"]["process_id"], "place_order");
@@ -402,4 +431,74 @@ async fn sentry_hears_of_the_failure_alone() {
     let lines = text(&output.stderr);
     assert!(!lines.contains("canary-4929"), "with a Sentry client error text stays there: {lines}");
     assert!(lines.contains("place_order: failure after"), "{lines}");
+}
+
+#[tokio::test]
+async fn an_error_that_is_logged_makes_no_failure_of_a_run_that_succeeds() {
+    let scratch = Scratch::new();
+    under("an error is logged", &scratch, &[]).await;
+    let spans = spans_in(&scratch.lines("traces"));
+    let says =
+        |span: &&Value| (attributes(span)["critical_process.outcome"].clone(), span["status"]["code"] == 2);
+    let ends: Vec<_> = named(&spans, "parse_order").iter().map(says).collect();
+    assert_eq!(ends, [("success".to_owned(), false), ("failure".to_owned(), true)]);
+}
+
+#[tokio::test]
+async fn a_subscriber_of_the_application_s_own_keeps_all_that_it_is_told() {
+    let scratch = Scratch::new();
+    let output = under("a subscriber is set", &scratch, &[]).await;
+    let said = text(&output.stdout);
+    for field in ["critical_process.id", "critical_process.version", "code.function.name", "text"] {
+        assert!(said.contains(field), "{field} in {said}");
+    }
+    assert!(!said.contains("traces:"), "{said}");
+    assert_eq!(text(&output.stderr).matches("a tracing subscriber is set already").count(), 1);
+    assert!(scratch.lines("traces").is_empty());
+}
+
+#[tokio::test]
+async fn a_sentry_client_of_the_application_s_own_stays() {
+    let output =
+        under("a Sentry client is set", &Scratch::new(), &[("SENTRY_DSN", "http://other@127.0.0.1:9/2")])
+            .await;
+    let said = text(&output.stdout);
+    assert!(said.contains("//own:@127.0.0.1") && !said.contains("errors: Sentry"), "{said}");
+    assert_eq!(text(&output.stderr).matches("a Sentry client is set already").count(), 1);
+}
+
+#[tokio::test]
+async fn a_thread_that_ends_with_a_span_in_its_hands_ends_well() {
+    let scratch = Scratch::new();
+    under("a thread ends with a span", &scratch, &[]).await;
+    assert_eq!(named(&spans_in(&scratch.lines("traces")), "held").len(), 1);
+}
+
+#[tokio::test]
+async fn every_thread_reports_to_sentry_whichever_used_it_first() {
+    let (dsn, receiver) = sentry(Some(Duration::ZERO)).await;
+    let output = under("a thread was first", &Scratch::new(), &[("SENTRY_DSN", &dsn)]).await;
+    let events = events_in(receiver).await;
+    assert_eq!(events.len(), 2, "{events:#?}");
+    assert!(events.iter().all(|event| event["release"] == "shop@2.0.0"), "{events:#?}");
+    // A line for each run, and no second one for those that failed.
+    assert_eq!(text(&output.stderr).matches("parse_order: failure").count(), 2, "{output:?}");
+}
+
+#[tokio::test]
+async fn a_panic_waits_for_no_sentry() {
+    let (dsn, _receiver) = sentry(None).await;
+    let output = under("runs panic", &Scratch::new(), &[("SENTRY_DSN", &dsn)]).await;
+    let longest: u64 = text(&output.stdout).trim().parse().unwrap();
+    assert!(longest < 500, "a panic took {longest} ms");
+}
+
+#[tokio::test]
+async fn an_event_that_finds_no_room_takes_no_other_s_stack() {
+    let (dsn, receiver) = sentry(Some(Duration::from_millis(20))).await;
+    under("many fail at once", &Scratch::new(), &[("SENTRY_DSN", &dsn), ("RUST_LOG", "off")]).await;
+    let events = events_in(receiver).await;
+    assert!((100..400).contains(&events.len()), "{}", events.len());
+    let has_stack = |event: &Value| event["threads"]["values"][0]["stacktrace"]["frames"].is_array();
+    assert!(events.iter().all(has_stack), "{:#?}", events.iter().find(|event| !has_stack(event)));
 }

@@ -1,16 +1,21 @@
 //! The routes, and how a request is read. Whatever cannot be read is told as JSON, like any other error; what no
 //! handler sees has its body from the outermost layer.
 
+use std::time::Instant;
+
 use axum::Router;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::HeaderName;
 use axum::http::request::Parts;
-use axum::routing::{post, put};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post, put};
 use process_runtime::propagation;
 use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
 use crate::service::Service;
-use crate::{auth, council, departments, knowledge, payment};
+use crate::{auth, council, departments, knowledge, payment, status};
 
 pub(crate) fn router(service: Service) -> Router {
     Router::new()
@@ -22,8 +27,19 @@ pub(crate) fn router(service: Service) -> Router {
         .route("/departments/{id}", put(departments::update).delete(departments::remove))
         .route("/departments/{id}/roles", post(departments::create_role))
         .route("/roles/{id}", put(departments::update_role))
+        .route("/status", get(status::show))
         .with_state(service)
+        .layer(middleware::from_fn(timed))
         .layer(propagation::layer().error_bodies())
+}
+
+/// Tells the client how long the service took, in milliseconds (<https://www.w3.org/TR/server-timing/>).
+async fn timed(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let mut response = next.run(request).await;
+    let took = format!("app;dur={:.3}", started.elapsed().as_secs_f64() * 1e3);
+    response.headers_mut().extend(took.parse().map(|took| (HeaderName::from_static("server-timing"), took)));
+    response
 }
 
 /// A JSON body.

@@ -30,7 +30,8 @@ mod providers;
 mod seed;
 mod server;
 mod service;
+mod status;
 
 pub use providers::models as model_provider;
 pub use seed::{ACME_USER, PASSWORD, UMBRA_USER};
-pub use server::{Config, Running, StartError, start};
+pub use server::{Config, Running, StartError, asked_to_stop, start};

@@ -98,7 +98,7 @@ async fn serve(port: u16, models: Option<Url>) -> Result<(), Box<dyn Error + Sen
     println!("model provider     {}", running.models_url());
     println!("payment provider   {}", running.payments_url());
     println!("users              {ACME_USER} and {UMBRA_USER}, password “{PASSWORD}”");
-    tokio::signal::ctrl_c().await?;
+    axcouncil::asked_to_stop().await?;
     running.stop().await;
     Ok(())
 }

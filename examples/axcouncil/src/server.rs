@@ -187,3 +187,20 @@ impl Drop for Server {
         self.task.abort();
     }
 }
+
+/// Waits for Ctrl-C, or for what an orchestrator sends. Without it the program would end with its telemetry unsent.
+///
+/// # Errors
+/// Where the system does not tell of signals.
+pub async fn asked_to_stop() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminated.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

@@ -82,7 +82,13 @@ pub(crate) fn draw(directory: &Path, query: &Query) -> io::Result<bool> {
     for skipped in &found.skipped {
         eprintln!("axcouncil: {}:{}: {}", skipped.file.display(), skipped.line, skipped.problem);
     }
+    if found.more_skipped > 0 {
+        eprintln!("axcouncil: {} more lines are no requests of OTLP", found.more_skipped);
+    }
     found.timelines.iter().for_each(|timeline| println!("{timeline}"));
+    if found.spans_left_out > 0 {
+        println!("{} spans of these traces are left out.", found.spans_left_out);
+    }
     if found.left_out > 0 {
         println!("{} earlier traces match as well.", found.left_out);
     }

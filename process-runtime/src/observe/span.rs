@@ -24,6 +24,8 @@ use crate::unit::Unit;
 
 /// The target of every span and event of this crate: one filter line governs them all.
 pub(crate) const TARGET: &str = "critical_process";
+/// The field that says how a run ended.
+pub(crate) const OUTCOME: &str = "critical_process.outcome";
 
 /// The most fields of a span.
 const FIELDS: usize = 64;
@@ -31,13 +33,8 @@ const FIELDS: usize = 64;
 const FEW: usize = 8;
 
 /// What is recorded when a run ends; the last only where error text may go everywhere.
-const ENDS: [&str; 5] = [
-    "critical_process.outcome",
-    "critical_process.late",
-    "error.type",
-    "otel.status_code",
-    "exception.message",
-];
+const ENDS: [&str; 5] =
+    [OUTCOME, "critical_process.late", "error.type", "otel.status_code", "exception.message"];
 
 /// A callsite that was made at run time.
 #[derive(Debug)]

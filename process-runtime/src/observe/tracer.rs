@@ -44,9 +44,20 @@ static ATTRIBUTES: LazyLock<RwLock<HashMap<usize, Attributes>>> = LazyLock::new(
 impl<T> DescribedTracer<T> {
     /// Around the tracer that the spans go to.
     pub fn new(tracer: T) -> DescribedTracer<T> {
-        IN_USE.store(true, Ordering::Relaxed);
+        announce();
         DescribedTracer { inner: tracer }
     }
+
+    /// One that nobody relies on before [`announce`].
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn unannounced(tracer: T) -> DescribedTracer<T> {
+        DescribedTracer { inner: tracer }
+    }
+}
+
+/// From now on there is such a tracer.
+pub(crate) fn announce() {
+    IN_USE.store(true, Ordering::Relaxed);
 }
 
 impl<T: Tracer> Tracer for DescribedTracer<T> {

@@ -81,14 +81,12 @@ pub(super) fn flush(end: Instant) {
 
 /// A line for each run.
 #[derive(Debug)]
-pub(super) struct Runs {
-    /// Without a Sentry client, failures of processes have their line already.
-    pub(super) failures_too: bool,
-}
+pub(super) struct Runs;
 
 impl Sink for Runs {
     fn ended(&self, run: &RunView<'_>, end: &End) {
-        if end.outcome.is_error() && run.stage().is_none() && !self.failures_too {
+        // The failure of a process that Sentry cannot be told of has its line already.
+        if end.outcome.is_error() && run.stage().is_none() && !run.is_told_to_sentry() {
             return;
         }
         let mut line = String::from("critical_process: ");

@@ -1,9 +1,12 @@
-//! The variables that decide where telemetry goes, read once, and what is wrong with them. What only sets a
-//! number (a batch's size, a timeout) is read by OpenTelemetry itself.
+//! The variables that decide where telemetry goes, read once, and what is wrong with them. Some are read by
+//! OpenTelemetry itself (the sampler, headers, limits), which says nothing of what it cannot read: those are checked here.
 
 use std::env::{self, VarError};
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use sentry::types::Dsn;
+use ureq::http::Uri;
 
 /// Where a signal goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +14,22 @@ pub(super) enum Destination {
     Otlp,
     Files,
     Nowhere,
+}
+
+/// How a signal is sent over OTLP.
+#[derive(Debug)]
+pub(super) struct Otlp {
+    pub(super) protocol: Protocol,
+    /// By default the collector on this machine.
+    pub(super) endpoint: Option<Uri>,
+    pub(super) timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Grpc,
+    HttpProtobuf,
+    HttpJson,
 }
 
 /// Whether a Prometheus fetches the metrics, whatever else becomes of them.
@@ -39,7 +58,17 @@ pub(super) struct Sentry {
 #[derive(Debug)]
 pub(super) struct Environment {
     pub(super) traces: Destination,
+    pub(super) traces_over: Otlp,
     pub(super) metrics: Destination,
+    pub(super) metrics_over: Otlp,
+    /// The most spans that wait.
+    pub(super) queue: usize,
+    /// How long spans may wait.
+    pub(super) delay: Option<Duration>,
+    /// Between two exports of metrics.
+    pub(super) interval: Option<Duration>,
+    /// Whether the trace context goes on to other services.
+    pub(super) propagates: bool,
     #[cfg_attr(not(feature = "prometheus"), allow(dead_code, reason = "nothing serves it then"))]
     pub(super) scraped: Scraped,
     pub(super) sentry: Option<Sentry>,
@@ -70,18 +99,35 @@ impl Environment {
                 (traces, metrics, if is_scraped { variables.scraped() } else { Scraped::OnRoute })
             }
         };
-        let protocols = [
-            "OTEL_EXPORTER_OTLP_PROTOCOL",
-            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-            "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
-        ];
-        for name in protocols {
-            variables.one_of(name, &["grpc", "http/protobuf", "http/json"]);
-        }
+        let traces_over = variables.otlp("TRACES");
+        let metrics_over = variables.otlp("METRICS");
+        let queue = variables.number("OTEL_BSP_MAX_QUEUE_SIZE", 1..=MOST_WAITING).map(|most| most as usize);
+        let delay = variables.millis("OTEL_BSP_SCHEDULE_DELAY");
+        let interval = variables.millis("OTEL_METRIC_EXPORT_INTERVAL");
+        let propagates = variables.propagates();
         let sentry = variables.sentry();
-        Environment { traces, metrics, scraped, sentry, problems: variables.problems }
+        variables.check();
+        Environment {
+            traces,
+            traces_over,
+            metrics,
+            metrics_over,
+            queue: queue.unwrap_or(WAITING),
+            delay,
+            interval,
+            propagates,
+            scraped,
+            sentry,
+            problems: variables.problems,
+        }
     }
 }
+
+/// How many spans wait where no variable says, as the specification has it; and the most that may be said.
+const WAITING: usize = 2048;
+const MOST_WAITING: u64 = 65_536;
+/// The time that the specification gives an export.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 struct Variables<'v> {
     variables: &'v dyn Fn(&str) -> Option<Result<String, &'static str>>,
@@ -89,12 +135,19 @@ struct Variables<'v> {
 }
 
 impl Variables<'_> {
+    /// Each thing once, also where two signals share a variable.
+    fn problem(&mut self, problem: String) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
     /// The value of a variable; an empty one is as good as none, as OpenTelemetry has it.
     fn get(&mut self, name: &str) -> Option<String> {
         match (self.variables)(name)? {
             Ok(value) => Some(value.trim().to_owned()).filter(|value| !value.is_empty()),
             Err(problem) => {
-                self.problems.push(format!("the variable {name} {problem}; it is as if it were not set"));
+                self.problem(format!("the variable {name} {problem}; it is as if it were not set"));
                 None
             }
         }
@@ -110,7 +163,7 @@ impl Variables<'_> {
         let known = values.iter().find(|known| known.eq_ignore_ascii_case(value));
         if known.is_none() {
             let values = values.join(", ");
-            self.problems.push(format!(
+            self.problem(format!(
                 "{name} is `{value}`, and may be one of {values}; it is as if it were not set"
             ));
         }
@@ -128,8 +181,7 @@ impl Variables<'_> {
         said.retain(|value| *value != "prometheus");
         let is_scraped = said.len() < all;
         if let [first, second, ..] = said[..] {
-            self.problems
-                .push(format!("{name} is `{written}`: of {first} and {second} only {first} is taken"));
+            self.problem(format!("{name} is `{written}`: of {first} and {second} only {first} is taken"));
         }
         let endpoints =
             ["OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")];
@@ -137,16 +189,114 @@ impl Variables<'_> {
             Some(&"otlp") => Destination::Otlp,
             Some(&"none") => Destination::Nowhere,
             None if is_scraped => Destination::Nowhere,
-            None if endpoints.iter().any(|name| self.get(name).is_some()) => Destination::Otlp,
+            None if endpoints.iter().any(|name| self.url(name).is_some()) => Destination::Otlp,
             _ => Destination::Files,
         };
         (destination, is_scraped)
     }
 
+    fn otlp(&mut self, signal: &str) -> Otlp {
+        const PROTOCOLS: [&str; 3] = ["grpc", "http/protobuf", "http/json"];
+        let [own, all] = both(signal, "PROTOCOL");
+        let all = self.one_of(&all, &PROTOCOLS);
+        let protocol = match self.one_of(&own, &PROTOCOLS).or(all) {
+            Some("grpc") => Protocol::Grpc,
+            Some("http/json") => Protocol::HttpJson,
+            _ => Protocol::HttpProtobuf,
+        };
+        let [own, all] = both(signal, "ENDPOINT");
+        let all = self.url(&all).and_then(|base| match protocol {
+            Protocol::Grpc => Some(base),
+            _ => {
+                let path = signal.to_ascii_lowercase();
+                format!("{}/v1/{path}", base.to_string().trim_end_matches('/')).parse().ok()
+            }
+        });
+        let endpoint = self.url(&own).or(all);
+        let [own, all] = both(signal, "TIMEOUT");
+        let all = self.millis(&all);
+        let timeout = self.millis(&own).or(all).unwrap_or(TIMEOUT);
+        Otlp { protocol, endpoint, timeout }
+    }
+
+    /// A URL with a host. It is not repeated: a password may stand in it.
+    fn url(&mut self, name: &str) -> Option<Uri> {
+        let value = self.get(name)?;
+        let url = value.parse().ok().filter(|url: &Uri| url.scheme().is_some() && url.host().is_some());
+        if url.is_none() {
+            self.problem(format!(
+                "{name} is no URL such as http://collector:4318; it is as if it were not set"
+            ));
+        }
+        url
+    }
+
+    fn millis(&mut self, name: &str) -> Option<Duration> {
+        const DAY: u64 = 24 * 60 * 60 * 1000;
+        self.number(name, 1..=DAY).map(Duration::from_millis)
+    }
+
+    fn number(&mut self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
+        let value = self.get(name)?;
+        let number = value.parse().ok().filter(|number| range.contains(number));
+        if number.is_none() {
+            let (least, most) = range.into_inner();
+            self.problem(format!(
+                "{name} is `{value}`, and may be a whole number from {least} to {most}; it is as if it were not set"
+            ));
+        }
+        number
+    }
+
+    /// Trace context is the one format there is; baggage has rules of its own, in `propagation`.
+    fn propagates(&mut self) -> bool {
+        let name = "OTEL_PROPAGATORS";
+        let written = self.get(name).unwrap_or_default();
+        let values = written.split(',').map(str::trim).filter(|value| !value.is_empty());
+        let known = values.filter_map(|value| self.known(name, value, &["tracecontext", "baggage", "none"]));
+        let known: Vec<_> = known.collect();
+        known.is_empty() || known.contains(&"tracecontext")
+    }
+
+    /// Looks at what OpenTelemetry reads by itself.
+    fn check(&mut self) {
+        for name in [
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+            "OTEL_BSP_EXPORT_TIMEOUT",
+            "OTEL_METRIC_EXPORT_TIMEOUT",
+            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+            "OTEL_SPAN_EVENT_COUNT_LIMIT",
+            "OTEL_SPAN_LINK_COUNT_LIMIT",
+        ] {
+            self.number(name, 1..=u32::MAX.into());
+        }
+        let samplers = ["always_on", "always_off", "traceidratio"];
+        let based = ["parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"];
+        let sampler = self.one_of("OTEL_TRACES_SAMPLER", &[samplers, based].concat());
+        let share = "OTEL_TRACES_SAMPLER_ARG";
+        if sampler.is_some_and(|sampler| sampler.ends_with("ratio"))
+            && let Some(value) = self.get(share)
+            && !value.parse().is_ok_and(|share: f64| (0.0..=1.0).contains(&share))
+        {
+            self.problem(format!("{share} is `{value}`, and may be a number from 0 to 1; it is taken for 1"));
+        }
+        let headers = ["TRACES", "METRICS"].map(|signal| both(signal, "HEADERS"));
+        let resource = "OTEL_RESOURCE_ATTRIBUTES".to_owned();
+        for name in headers.into_iter().flatten().chain([resource]) {
+            let value = self.get(&name).unwrap_or_default();
+            let pairs = value.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+            let is_pair = |pair: &str| pair.split_once('=').is_some_and(|(key, _)| !key.trim().is_empty());
+            // Headers hold keys: none is repeated.
+            if let Some(at) = pairs.map(is_pair).position(|is_pair| !is_pair) {
+                self.problem(format!("{name}: the part {} is no `key=value`, and is left out", at + 1));
+            }
+        }
+    }
+
     fn scraped(&mut self) -> Scraped {
         const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
         if cfg!(not(feature = "prometheus")) {
-            self.problems.push(
+            self.problem(
                 "OTEL_METRICS_EXPORTER has `prometheus`, and nothing serves it: turn on the feature `prometheus` of \
                  process-runtime"
                     .to_owned(),
@@ -156,7 +306,7 @@ impl Variables<'_> {
         let port = self.get(PORT).and_then(|written| {
             let port = written.parse().ok();
             if port.is_none() {
-                self.problems.push(format!("{PORT} is `{written}`, and may be a port; it is taken for 9464"));
+                self.problem(format!("{PORT} is `{written}`, and may be a port; it is taken for 9464"));
             }
             port
         });
@@ -169,7 +319,7 @@ impl Variables<'_> {
             Ok(dsn) => dsn.host().to_owned(),
             Err(error) => {
                 // The DSN holds a key: it is not repeated.
-                self.problems.push(format!("SENTRY_DSN cannot be read ({error}); nothing is sent to Sentry"));
+                self.problem(format!("SENTRY_DSN cannot be read ({error}); nothing is sent to Sentry"));
                 return None;
             }
         };
@@ -180,11 +330,15 @@ impl Variables<'_> {
         let Some(value) = self.get(name) else { return 0.0 };
         let rate = value.parse().ok().filter(|rate| (0.0..=1.0).contains(rate));
         rate.unwrap_or_else(|| {
-            self.problems
-                .push(format!("{name} is `{value}`, and may be a number from 0 to 1; it is taken for 0"));
+            self.problem(format!("{name} is `{value}`, and may be a number from 0 to 1; it is taken for 0"));
             0.0
         })
     }
+}
+
+/// A variable of one signal, and that of all.
+fn both(signal: &str, what: &str) -> [String; 2] {
+    [format!("OTEL_EXPORTER_OTLP_{signal}_{what}"), format!("OTEL_EXPORTER_OTLP_{what}")]
 }
 
 #[cfg(test)]
@@ -282,5 +436,46 @@ mod tests {
             read(&[("SENTRY_DSN", "https://key@sentry.example/1"), ("SENTRY_TRACES_SAMPLE_RATE", "2")]);
         assert_eq!(rate.sentry.map(|sentry| sentry.traces_sample_rate), Some(0.0));
         assert_eq!(rate.problems.len(), 1);
+    }
+
+    #[test]
+    fn a_variable_of_a_signal_wins_over_that_of_all() {
+        let environment = read(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/ "),
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://metrics.example/in"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
+            ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", " GRPC"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "2000"),
+        ]);
+        let (traces, metrics) = (environment.traces_over, environment.metrics_over);
+        assert_eq!((traces.protocol, metrics.protocol), (Protocol::HttpJson, Protocol::Grpc));
+        let shown = |url: Option<Uri>| url.map(|url| url.to_string());
+        assert_eq!(shown(traces.endpoint).as_deref(), Some("http://collector:4318/v1/traces"));
+        assert_eq!(shown(metrics.endpoint).as_deref(), Some("https://metrics.example/in"));
+        assert_eq!(metrics.timeout, Duration::from_secs(2));
+        assert!(environment.problems.is_empty(), "{:?}", environment.problems);
+    }
+
+    #[test]
+    fn what_opentelemetry_would_pass_over_in_silence_is_told_once() {
+        let wrong = [
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "100000000000"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "0"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "1m"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
+            ("OTEL_TRACES_SAMPLER", "bogus"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=secret,secret"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "shop"),
+            ("OTEL_PROPAGATORS", "b3"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "name:secret@collector"),
+        ];
+        for (name, value) in wrong {
+            let environment = read(&[(name, value)]);
+            assert!(matches!(&environment.problems[..], [one] if one.contains(name)), "{environment:?}");
+            assert!(!environment.problems[0].contains("secret"), "{environment:?}");
+            assert_eq!((environment.traces, environment.queue), (Destination::Files, WAITING));
+            assert_eq!((environment.delay, environment.interval), (None, None));
+        }
+        assert!(!read(&[("OTEL_PROPAGATORS", "none")]).propagates);
     }
 }

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry::Key;
 use opentelemetry_otlp::{
-    MetricExporter, Protocol as Encoding, SpanExporter as OtlpSpanExporter, WithExportConfig as _,
+    MetricExporter, Protocol as Encoding, SpanExporter as OtlpSpanExporter, WithExportConfig,
     WithHttpConfig as _,
 };
 use opentelemetry_sdk::Resource;
@@ -14,12 +15,16 @@ use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+use sentry::integrations::backtrace::ProcessStacktraceIntegration;
+use sentry::integrations::contexts::ContextIntegration;
+use sentry::integrations::panic::PanicIntegration;
 use tokio::runtime::{Builder, Runtime};
+use ureq::http::Uri;
 
-use super::environment::{Destination, Sentry};
+use super::environment::{Destination, Otlp, Protocol, Sentry};
 use super::files::{Directory, FileExporter};
-use super::http;
 use super::ingest::Ingest;
+use super::{http, ingest};
 use crate::report;
 
 /// What exporters share.
@@ -53,38 +58,45 @@ impl Exporters {
         self.runtime.as_ref()
     }
 
-    pub(super) fn traces(&self, destination: Destination) -> Option<Placed<Traces>> {
-        self.placed(destination, "traces", Traces::Files, |protocol| {
-            match protocol {
-                Protocol::Grpc => OtlpSpanExporter::builder().with_tonic().build(),
-                Protocol::Http(client, encoding) => {
-                    let builder = OtlpSpanExporter::builder().with_http().with_http_client(client);
-                    builder.with_protocol(encoding).build()
+    pub(super) fn traces(&self, destination: Destination, over: &Otlp) -> Option<Placed<Traces>> {
+        self.placed(destination, over, "traces", Traces::Files, || {
+            let exporter = match over.protocol {
+                Protocol::Grpc => at(OtlpSpanExporter::builder().with_tonic(), over).build(),
+                protocol => {
+                    let builder = at(OtlpSpanExporter::builder().with_http(), over);
+                    builder
+                        .with_http_client(http::Client::new(over.timeout))
+                        .with_protocol(encoding(protocol))
+                        .build()
                 }
-            }
-            .map(|exporter| Traces::Otlp(Box::new(exporter)))
+            };
+            exporter.map(|exporter| Traces::Otlp(Box::new(exporter)))
         })
     }
 
-    pub(super) fn metrics(&self, destination: Destination) -> Option<Placed<Metrics>> {
-        self.placed(destination, "metrics", Metrics::Files, |protocol| {
-            match protocol {
-                Protocol::Grpc => MetricExporter::builder().with_tonic().build(),
-                Protocol::Http(client, encoding) => {
-                    let builder = MetricExporter::builder().with_http().with_http_client(client);
-                    builder.with_protocol(encoding).build()
+    pub(super) fn metrics(&self, destination: Destination, over: &Otlp) -> Option<Placed<Metrics>> {
+        self.placed(destination, over, "metrics", Metrics::Files, || {
+            let exporter = match over.protocol {
+                Protocol::Grpc => at(MetricExporter::builder().with_tonic(), over).build(),
+                protocol => {
+                    let builder = at(MetricExporter::builder().with_http(), over);
+                    builder
+                        .with_http_client(http::Client::new(over.timeout))
+                        .with_protocol(encoding(protocol))
+                        .build()
                 }
-            }
-            .map(|exporter| Metrics::Otlp(Box::new(exporter)))
+            };
+            exporter.map(|exporter| Metrics::Otlp(Box::new(exporter)))
         })
     }
 
     fn placed<E>(
         &self,
         destination: Destination,
+        over: &Otlp,
         signal: &'static str,
         files: fn(FileExporter) -> E,
-        otlp: impl FnOnce(Protocol) -> Result<E, opentelemetry_otlp::ExporterBuildError>,
+        otlp: impl FnOnce() -> Result<E, opentelemetry_otlp::ExporterBuildError>,
     ) -> Option<Placed<E>> {
         match destination {
             Destination::Nowhere => None,
@@ -93,36 +105,36 @@ impl Exporters {
                 place: format!("OTLP-JSON files in {}", self.directory.path().display()),
             }),
             Destination::Otlp => {
-                let variable = |name: &str| {
-                    let own = format!("OTEL_EXPORTER_OTLP_{}_{name}", signal.to_uppercase());
-                    let all = format!("OTEL_EXPORTER_OTLP_{name}");
-                    [own, all]
-                        .into_iter()
-                        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-                };
-                let timeout =
-                    variable("TIMEOUT").and_then(|millis| millis.parse().ok()).map(Duration::from_millis);
-                let client = || http::Client::new(timeout.unwrap_or(OTLP_TIMEOUT));
-                let said = variable("PROTOCOL").map(|protocol| protocol.to_ascii_lowercase());
-                let protocol = match said.as_deref() {
-                    Some("grpc") => Protocol::Grpc,
-                    Some("http/json") => Protocol::Http(client(), Encoding::HttpJson),
-                    // Said here, since the exporter's own default is the encoding that its crate features put first.
-                    _ => Protocol::Http(client(), Encoding::HttpBinary),
-                };
-                let name = if matches!(protocol, Protocol::Grpc) { "gRPC" } else { "HTTP" };
                 let _inside = self.runtime.as_ref().map(Runtime::enter);
-                let built = otlp(protocol);
-                let place =
-                    variable("ENDPOINT").unwrap_or_else(|| "the collector on this machine".to_owned());
+                let place = over.endpoint.as_ref().map_or("the collector on this machine".to_owned(), shown);
                 let problem = |error| report::once(format!("no {signal} can be sent to {place}: {error}"));
-                Some(Placed {
-                    exporter: built.map_err(problem).ok()?,
-                    place: format!("OTLP over {name} to {place}"),
-                })
+                let exporter = otlp().map_err(problem).ok()?;
+                let name = if over.protocol == Protocol::Grpc { "gRPC" } else { "HTTP" };
+                Some(Placed { exporter, place: format!("OTLP over {name} to {place}") })
             }
         }
     }
+}
+
+/// The rest of what the variables say of a peer.
+fn at<B: WithExportConfig>(builder: B, over: &Otlp) -> B {
+    let builder = builder.with_timeout(over.timeout);
+    match &over.endpoint {
+        Some(endpoint) => builder.with_endpoint(endpoint.to_string()),
+        None => builder,
+    }
+}
+
+/// Said in every case, since the exporter's own default is the encoding that its crate features put first.
+fn encoding(protocol: Protocol) -> Encoding {
+    if protocol == Protocol::HttpJson { Encoding::HttpJson } else { Encoding::HttpBinary }
+}
+
+/// A URL without a name and a password that may stand in it.
+fn shown(url: &Uri) -> String {
+    let (host, port) = (url.host().unwrap_or_default(), url.port_u16());
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{host}{port}{}", url.scheme_str().unwrap_or_default(), url.path())
 }
 
 impl Drop for Exporters {
@@ -132,14 +144,6 @@ impl Drop for Exporters {
             runtime.shutdown_background();
         }
     }
-}
-
-/// The time that OTLP gives an export.
-const OTLP_TIMEOUT: Duration = Duration::from_secs(10);
-
-enum Protocol {
-    Grpc,
-    Http(http::Client, Encoding),
 }
 
 /// Where spans go.
@@ -210,16 +214,25 @@ impl PushMetricExporter for Metrics {
 }
 
 /// Starts Sentry.
-pub(super) fn sentry(sentry: &Sentry, service: Option<&(String, String)>) -> sentry::ClientInitGuard {
+pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> sentry::ClientInitGuard {
     let said = std::env::var("SENTRY_RELEASE").ok().filter(|release| !release.is_empty());
-    let release = said.or_else(|| service.map(|(name, version)| format!("{name}@{version}")));
+    let of_resource = |key: &'static str| resource.get(&Key::new(key)).map(|value| value.to_string());
+    let of_service = || Some(format!("{}@{}", of_resource("service.name")?, of_resource("service.version")?));
     let ingest = Ingest::default();
     let options = sentry::ClientOptions::new()
         .dsn(&sentry.dsn)
-        .maybe_release(release)
+        .maybe_release(said.or_else(of_service))
         .traces_sample_rate(sentry.traces_sample_rate)
+        // Sentry's own, but that a panic's stack is a matter of `Ingest` too.
+        .default_integrations(false)
+        .add_integration(ContextIntegration::new())
+        .add_integration(PanicIntegration::new().add_extractor(ingest::panicked))
+        .add_integration(ProcessStacktraceIntegration::new())
         .add_integration(crate::sentry::Integration)
         .add_integration(ingest.clone())
         .transport(ingest);
-    sentry::init(options)
+    let guard = sentry::init(options);
+    // Threads that are still to come take theirs from the main hub, which is another thread's where that used Sentry first.
+    sentry::Hub::main().bind_client(sentry::Hub::current().client());
+    guard
 }

@@ -10,11 +10,12 @@ use crate::report;
 /// The most bytes of an answer.
 pub(super) const ANSWER: u64 = 4 << 20;
 
-/// Connections of one peer, whose requests take at most this long. The proxy is the environment's.
+/// Connections of one peer, whose requests take at most this long. The proxy is the environment's. No redirect is
+/// followed: what arrives elsewhere arrives nowhere, and headers hold keys.
 pub(super) fn agent(timeout: Duration, trusts_anybody: bool) -> ureq::Agent {
     let tls = TlsConfig::builder().disable_verification(trusts_anybody).build();
     let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(timeout));
-    config.tls_config(tls).build().into()
+    config.max_redirects(0).tls_config(tls).build().into()
 }
 
 /// What OTLP exporters send with.

@@ -4,15 +4,18 @@
 //! with its `attach_stacktrace` the thread of the run that failed looks up the names, which takes it milliseconds.
 
 use std::collections::VecDeque;
+use std::panic::PanicHookInfo;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use backtrace::Backtrace;
 #[cfg(unix)]
 use backtrace::BacktraceFrame;
 use sentry::integrations::backtrace::{backtrace_to_stacktrace, current_thread, process_event_stacktrace};
-use sentry::protocol::{Envelope, EnvelopeItem, Event, Level, Thread};
+use sentry::integrations::panic::message_from_panic_info;
+use sentry::protocol::{Envelope, EnvelopeItem, Event, Exception, Level, Mechanism, Thread};
 use sentry::transports::{RateLimiter, RateLimitingCategory};
 use sentry::types::Uuid;
 use sentry::{ClientOptions, Transport, TransportFactory, TransportOptions};
@@ -23,8 +26,10 @@ use super::http;
 use crate::observe::metrics::{LOST_EVENTS, LOST_TRANSACTIONS};
 use crate::report;
 
-/// The most envelopes that wait, and the most stacks.
+/// The most envelopes that wait.
 const MOST: usize = 100;
+/// The most stacks: of those that wait, and of those that are about to.
+const STACKS: usize = 2 * MOST;
 /// The most frames of a stack.
 #[cfg(unix)]
 const DEPTH: usize = 128;
@@ -54,7 +59,7 @@ impl sentry_core::Integration for Ingest {
             let stack = (event.event_id, current_thread(false), stack());
             let mut stacks = lock(&self.stacks);
             // One whose event was never sent.
-            if stacks.len() == MOST {
+            if stacks.len() == STACKS {
                 stacks.pop_front();
             }
             stacks.push_back(stack);
@@ -83,10 +88,26 @@ fn stack() -> Backtrace {
     Backtrace::new_unresolved()
 }
 
+/// The event of a panic. Its stack is taken as that of any event, where Sentry's own would look up the names on the
+/// thread that panics.
+pub(super) fn panicked(info: &PanicHookInfo<'_>) -> Option<Event<'static>> {
+    let exception = Exception {
+        ty: "panic".into(),
+        value: Some(message_from_panic_info(info).to_owned()),
+        mechanism: Some(Mechanism { ty: "panic".into(), handled: Some(false), ..Mechanism::default() }),
+        ..Exception::default()
+    };
+    Some(Event { exception: vec![exception].into(), level: Level::Fatal, ..Event::default() })
+}
+
 fn has_stack(event: &Event<'_>) -> bool {
     event.stacktrace.is_some()
         || event.exception.iter().any(|exception| exception.stacktrace.is_some())
         || event.threads.iter().any(|thread| thread.stacktrace.is_some())
+}
+
+fn is_panic(exception: &Exception) -> bool {
+    exception.mechanism.as_ref().is_some_and(|mechanism| mechanism.ty == "panic")
 }
 
 impl TransportFactory for Ingest {
@@ -97,6 +118,7 @@ impl TransportFactory for Ingest {
             changed: Condvar::new(),
             most,
             recorder: options.client_report_recorder.clone(),
+            stacks: Arc::clone(&self.stacks),
         };
         let waiting = Arc::new(waiting);
         let sender = Sender {
@@ -105,11 +127,10 @@ impl TransportFactory for Ingest {
             auth: options.dsn.to_auth(Some(&options.user_agent)).to_string(),
             agent: http::agent(TIMEOUT, options.accept_invalid_certs),
             limits: RateLimiter::new(),
-            stacks: Arc::clone(&self.stacks),
             waiting: Arc::clone(&waiting),
         };
-        let thread = std::thread::Builder::new().name("telemetry-sentry".into());
-        if let Err(error) = thread.spawn(move || sender.run()) {
+        let builder = thread::Builder::new().name("telemetry-sentry".into());
+        if let Err(error) = builder.spawn(move || sender.run()) {
             report::once(format!("no thread for Sentry could be started: {error}"));
         }
         waiting
@@ -129,6 +150,7 @@ struct Waiting {
     changed: Condvar,
     most: usize,
     recorder: Recorder,
+    stacks: Arc<Stacks>,
 }
 
 impl Waiting {
@@ -144,7 +166,23 @@ impl Waiting {
         next
     }
 
+    /// Takes the stack of an event out of those that wait.
+    fn stack_of(&self, envelope: &Envelope) -> Option<(Thread, Backtrace)> {
+        let event = envelope.event()?.event_id;
+        let mut stacks = lock(&self.stacks);
+        let place = stacks.iter().position(|(id, ..)| *id == event)?;
+        stacks.remove(place).map(|(_, thread, stack)| (thread, stack))
+    }
+
+    /// Whether all of it was sent, within so long.
+    fn is_drained(&self, timeout: Duration) -> bool {
+        let is_busy = |queue: &mut Queue| queue.is_sending || !queue.envelopes.is_empty();
+        let ended = self.changed.wait_timeout_while(lock(&self.queue), timeout, is_busy);
+        !ended.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
     fn lost(&self, envelope: &Envelope, reason: Option<Reason>) {
+        drop(self.stack_of(envelope));
         if let Some(reason) = reason {
             self.recorder.record_lost_data(envelope, reason);
         }
@@ -172,13 +210,13 @@ impl Transport for Waiting {
     }
 
     fn flush(&self, timeout: Duration) -> bool {
-        let is_busy = |queue: &mut Queue| queue.is_sending || !queue.envelopes.is_empty();
-        let ended = self.changed.wait_timeout_while(lock(&self.queue), timeout, is_busy);
-        !ended.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        // Sentry's panic hook waits for its event, and the run with it. That is needed only where nothing comes after.
+        let timeout = if thread::panicking() && cfg!(panic = "unwind") { Duration::ZERO } else { timeout };
+        self.is_drained(timeout)
     }
 
     fn shutdown(&self, timeout: Duration) -> bool {
-        let flushed = self.flush(timeout);
+        let flushed = self.is_drained(timeout);
         lock(&self.queue).is_closed = true;
         self.changed.notify_all();
         flushed
@@ -192,7 +230,6 @@ struct Sender {
     auth: String,
     agent: ureq::Agent,
     limits: RateLimiter,
-    stacks: Arc<Stacks>,
     waiting: Arc<Waiting>,
 }
 
@@ -202,6 +239,10 @@ impl Sender {
         // while an event waits.
         drop(Backtrace::new());
         while let Some(envelope) = self.waiting.next() {
+            if self.is_limited(&envelope) {
+                self.waiting.lost(&envelope, Some(Reason::RatelimitBackoff));
+                continue;
+            }
             let envelope = self.with_stack(envelope);
             if let Err(lost) = self.send(&envelope) {
                 self.waiting.lost(&envelope, lost);
@@ -209,17 +250,20 @@ impl Sender {
         }
     }
 
+    fn is_limited(&self, envelope: &Envelope) -> bool {
+        let category = match envelope.event() {
+            Some(_) => RateLimitingCategory::Error,
+            None => RateLimitingCategory::Transaction,
+        };
+        self.limits.is_disabled(category).is_some()
+    }
+
     /// The envelope with the stack of its event, if there is one, by names.
     fn with_stack(&self, envelope: Envelope) -> Envelope {
-        let taken = {
-            let mut stacks = lock(&self.stacks);
-            let of_event = |event: &Event<'_>| stacks.iter().position(|(id, ..)| *id == event.event_id);
-            envelope.event().and_then(of_event).and_then(|place| stacks.remove(place))
-        };
-        let Some((_, mut thread, mut stack)) = taken else { return envelope };
+        let Some((mut thread, mut stack)) = self.waiting.stack_of(&envelope) else { return envelope };
         stack.resolve();
-        thread.stacktrace = backtrace_to_stacktrace(&stack);
-        if let Some(stacktrace) = &mut thread.stacktrace {
+        let mut stacktrace = backtrace_to_stacktrace(&stack);
+        if let Some(stacktrace) = &mut stacktrace {
             // What called the toolkit is the application's, and the toolkit is not.
             let options = ClientOptions::new().in_app_exclude(["process_runtime"]);
             process_event_stacktrace(stacktrace, &options);
@@ -227,7 +271,14 @@ impl Sender {
         let mut whole = Envelope::new().with_headers(envelope.headers().clone());
         for mut item in envelope.into_items() {
             if let EnvelopeItem::Event(event) = &mut item {
-                event.threads.values.push(thread.clone());
+                let mut exceptions = event.exception.iter_mut();
+                match exceptions.find(|exception| is_panic(exception)) {
+                    Some(panic) => panic.stacktrace = stacktrace.take(),
+                    None => {
+                        thread.stacktrace = stacktrace.take();
+                        event.threads.values.push(std::mem::take(&mut thread));
+                    }
+                }
             }
             whole.add_item(item);
         }
@@ -236,13 +287,6 @@ impl Sender {
 
     /// Sends one; where it is lost, the reason that Sentry does not know yet.
     fn send(&mut self, envelope: &Envelope) -> Result<(), Option<Reason>> {
-        let category = match envelope.event() {
-            Some(_) => RateLimitingCategory::Error,
-            None => RateLimitingCategory::Transaction,
-        };
-        if self.limits.is_disabled(category).is_some() {
-            return Err(Some(Reason::RatelimitBackoff));
-        }
         let mut body = Vec::new();
         envelope.to_writer(&mut body).map_err(|_| Some(Reason::InternalError))?;
         let request = self.agent.post(&self.url).header("X-Sentry-Auth", &self.auth);

@@ -9,6 +9,7 @@ use std::any::TypeId;
 use std::cell::RefCell;
 use std::time::Duration;
 
+use opentelemetry::trace::Status;
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -21,7 +22,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::reported;
 use crate::context::{Value, Values};
 use crate::frame;
-use crate::observe::span::TARGET;
+use crate::observe::span::{OUTCOME, TARGET};
 
 thread_local! {
     /// What the span that is being closed inherited.
@@ -89,9 +90,10 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L>
 
     fn on_close(&self, id: Id, context: LayerContext<'_, S>) {
         let inherited = context.span(&id).and_then(|span| span.extensions_mut().remove());
-        CLOSING.set(inherited.map(|Inherited(values)| values));
+        // A thread that ends has no such place any more, and then a span inherits nothing.
+        let _ = CLOSING.try_with(|closing| closing.replace(inherited.map(|Inherited(values)| values)));
         self.bridge.on_close(id, context);
-        CLOSING.take();
+        let _ = CLOSING.try_with(RefCell::take);
     }
 
     fn on_id_change(&self, old: &Id, new: &Id, context: LayerContext<'_, S>) {
@@ -123,7 +125,11 @@ impl<P: SpanProcessor> SpanProcessor for Describing<P> {
     }
 
     fn on_end(&self, mut span: SpanData) {
-        if let Some(values) = CLOSING.take() {
+        // The bridge makes an error of each span in which an ERROR was logged. How a run ended is said by its outcome.
+        if matches!(span.status, Status::Error { .. }) && !is_error(&span) {
+            span.status = Status::Unset;
+        }
+        if let Ok(Some(values)) = CLOSING.try_with(RefCell::take) {
             for (name, value) in values.iter() {
                 if span.attributes.iter().all(|known| known.key.as_str() != name) {
                     span.attributes.push(attribute(name, value));
@@ -144,6 +150,12 @@ impl<P: SpanProcessor> SpanProcessor for Describing<P> {
     fn set_resource(&mut self, resource: &Resource) {
         self.next.set_resource(resource);
     }
+}
+
+/// Whether this is no run, or a run that failed.
+fn is_error(span: &SpanData) -> bool {
+    let outcome = span.attributes.iter().find(|attribute| attribute.key.as_str() == OUTCOME);
+    outcome.is_none_or(|outcome| ["failure", "panic"].contains(&&*outcome.value.as_str()))
 }
 
 fn attribute(name: &'static str, value: &Value) -> KeyValue {

@@ -15,20 +15,20 @@ use opentelemetry_sdk::trace::{
 use crate::observe::metrics::LOST_SPANS;
 use crate::report;
 
-/// The variable for the most spans that wait, and what it is by default
-/// ([specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/)).
-const VARIABLE: &str = "OTEL_BSP_MAX_QUEUE_SIZE";
-const MOST: usize = 2048;
-
-/// Sends spans in batches, from a thread of its own.
+/// Sends spans in batches, from a thread of its own. At most so many wait, and without a delay as long as OpenTelemetry
+/// has it.
 pub(super) fn batches(
     exporter: impl SpanExporter + 'static,
-    config: BatchConfigBuilder,
+    most: usize,
+    delay: Option<Duration>,
 ) -> impl SpanProcessor {
-    let most = std::env::var(VARIABLE).ok().and_then(|most| most.parse().ok()).filter(|most| *most > 0);
-    let room = Arc::new(Room { waiting: AtomicUsize::new(0), most: most.unwrap_or(MOST) });
+    let room = Arc::new(Room { waiting: AtomicUsize::new(0), most });
     // As long as what is being sent takes room as well, the queue inside is never full.
-    let config = config.with_max_queue_size(room.most).build();
+    let mut config = BatchConfigBuilder::default().with_max_queue_size(most);
+    if let Some(delay) = delay {
+        config = config.with_scheduled_delay(delay);
+    }
+    let config = config.build();
     let exporter = Counted { exporter, room: Arc::clone(&room) };
     Bounded { next: BatchSpanProcessor::new(exporter, config), room, told: Once::new() }
 }
@@ -62,7 +62,9 @@ impl<P: SpanProcessor> SpanProcessor for Bounded<P> {
         LOST_SPANS.fetch_add(1, Ordering::Relaxed);
         self.told.call_once(|| {
             let most = self.room.most;
-            report::once(format!("{most} spans wait to be sent, and more are lost ({VARIABLE})"));
+            report::once(format!(
+                "{most} spans wait to be sent, and more are lost (OTEL_BSP_MAX_QUEUE_SIZE)"
+            ));
         });
     }
 

@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     axum::serve(listener, router(gateway).into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async {
             // Where there is no such signal, it is time as well.
-            let _ = tokio::signal::ctrl_c().await;
+            let _ = axcouncil::asked_to_stop().await;
         })
         .await?;
     Ok(())

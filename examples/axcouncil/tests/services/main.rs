@@ -4,3 +4,4 @@
 mod found;
 mod processes;
 mod two;
+mod wire;

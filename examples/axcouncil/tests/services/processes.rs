@@ -127,6 +127,10 @@ impl User {
         user
     }
 
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     pub(crate) fn ask(&self, path: &str, body: &Value) -> RequestBuilder {
         self.client.post(format!("{}{path}", self.api)).bearer_auth(&self.token).json(body)
     }

@@ -1,0 +1,272 @@
+//! Thousands of requests a second against `axcouncil --serve`: its statistics are those of the clients, and its memory
+//! does not grow. For three seconds in `cargo test`; `PROCESS_LOAD` says for how many else.
+//!
+//! Every request is counted by both sides, so counts are equal exactly. Of durations each answer says in
+//! `server-timing` how long its handler took, which is the run and little else (a token, a body of a hundred bytes): the
+//! percentiles of all answers are those of the statistics within their error, and [`AROUND`] for what is around a
+//! run. The clients' own clocks see the network and two schedulers besides, so they are never below the statistics, and
+//! for three quarters of the requests at most [`BETWEEN`] above them.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use axcouncil::{ACME_USER, PASSWORD};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, header};
+use axum::routing::post;
+use http_body_util::BodyExt as _;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use process_runtime::stats::PERCENTILE_ERROR;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+/// Connections of each kind of client, each with one request at a time.
+const CONNECTIONS: usize = 16;
+/// What an answer's time may have beside the run.
+const AROUND: Duration = Duration::from_micros(if cfg!(debug_assertions) { 2_000 } else { 250 });
+/// What lies between a client and the service on one machine.
+const BETWEEN: Duration = Duration::from_millis(if cfg!(debug_assertions) { 10 } else { 2 });
+/// The shortest load whose memory is judged: before that it is still warming up.
+const JUDGED: Duration = Duration::from_secs(30);
+/// How much more memory the last quarter of the load may take than the second. In a minute some 100 000 requests lie
+/// between the two: an allocation that each of them kept, which takes 32 bytes however small it is, would be 3 MiB.
+const GROWTH: u64 = 2 << 20;
+
+/// The service, in a process and a directory of its own.
+struct Service {
+    child: Child,
+    address: SocketAddr,
+    /// It stays open: whoever prints where nobody reads is ended.
+    _output: BufReader<ChildStdout>,
+    _directory: TempDir,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Service {
+    fn start(variables: &[(&str, &str)]) -> Service {
+        let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_axcouncil"));
+        for (name, _) in std::env::vars() {
+            if name.starts_with("OTEL_") || name.starts_with("SENTRY_") {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command
+            .arg("--serve")
+            .env("RUST_LOG", "off")
+            .envs(variables.iter().copied())
+            .current_dir(directory.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let mut output = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut line = String::new();
+        let address = loop {
+            line.clear();
+            assert_ne!(output.read_line(&mut line).expect("it is text"), 0, "it ended");
+            if let Some(url) = line.strip_prefix("API") {
+                break url.trim().trim_start_matches("http://").parse().expect("an address");
+            }
+        };
+        Service { child, address, _output: output, _directory: directory }
+    }
+
+    async fn connect(&self) -> Connection {
+        Connection::new(self.address).await
+    }
+
+    /// Bytes in memory.
+    fn memory(&self) -> u64 {
+        let path = Path::new("/proc").join(self.child.id().to_string()).join("status");
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
+        resident.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
+    }
+}
+
+struct Connection(SendRequest<Body>);
+
+struct Answer {
+    status: u16,
+    body: Value,
+    /// How long the service took, by its own account.
+    served: Duration,
+    took: Duration,
+}
+
+impl Connection {
+    async fn new(address: SocketAddr) -> Connection {
+        let stream = TcpStream::connect(address).await.expect("it listens");
+        stream.set_nodelay(true).expect("it can be set");
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("it speaks HTTP");
+        tokio::spawn(connection);
+        Connection(sender)
+    }
+
+    async fn send(&mut self, method: Method, path: &str, token: &str, body: &Value) -> Answer {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "axcouncil")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .body(Body::from(body.to_string()))
+            .expect("it is a request");
+        let sent = Instant::now();
+        self.0.ready().await.expect("it is open");
+        let response = self.0.send_request(request).await.expect("it answers");
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.expect("it ends").to_bytes();
+        let took = sent.elapsed();
+        let served = parts.headers.get("server-timing").and_then(|value| value.to_str().ok());
+        let served = served.and_then(|value| value.strip_prefix("app;dur=")?.parse::<f64>().ok());
+        Answer {
+            status: parts.status.as_u16(),
+            body: serde_json::from_slice(&body).expect("it is JSON"),
+            served: Duration::from_secs_f64(served.expect("it says how long it took") / 1e3),
+            took,
+        }
+    }
+}
+
+/// What the answers of one process say.
+#[derive(Default)]
+struct Told {
+    served: Vec<Duration>,
+    took: Vec<Duration>,
+}
+
+/// Sends one request after the other for that long.
+async fn client(
+    mut connection: Connection,
+    (method, path, body, status): (Method, &'static str, Value, u16),
+    token: String,
+    length: Duration,
+) -> Told {
+    let (started, mut told) = (Instant::now(), Told::default());
+    while started.elapsed() < length {
+        let answer = connection.send(method.clone(), path, &token, &body).await;
+        assert_eq!(answer.status, status, "{}", answer.body);
+        told.served.push(answer.served);
+        told.took.push(answer.took);
+    }
+    told
+}
+
+/// By nearest rank, as the statistics have it.
+fn percentile(sorted: &[Duration], percent: usize) -> f64 {
+    sorted[(percent * sorted.len()).div_ceil(100) - 1].as_secs_f64()
+}
+
+async fn load(length: Duration, variables: &[(&str, &str)]) {
+    let service = Service::start(variables);
+    let mut operator = service.connect().await;
+    let login = json!({ "email": ACME_USER, "password": PASSWORD });
+    let session = operator.send(Method::POST, "/login", "", &login).await.body;
+    let token = session["token"].as_str().expect("it is a session").to_owned();
+
+    let entry = json!({ "title": "Load", "body": "What a thousand requests a second leave behind." });
+    let kinds = [
+        ("knowledge_entry_save", "success", (Method::POST, "/knowledge", entry, 201)),
+        ("department_delete", "rejected", (Method::DELETE, "/departments/4711", Value::Null, 404)),
+    ];
+    let mut clients = Vec::new();
+    for (_, _, request) in &kinds {
+        let mut some = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let (request, token) = (request.clone(), token.clone());
+            some.push(tokio::spawn(client(service.connect().await, request, token, length)));
+        }
+        clients.push(some);
+    }
+    let started = Instant::now();
+    let mut memory = Vec::new();
+    while started.elapsed() < length {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        memory.push(service.memory());
+    }
+
+    let mut requests = 0;
+    let mut told = Vec::new();
+    for ((process, outcome, _), clients) in kinds.iter().zip(clients) {
+        let mut all = Told::default();
+        for client in clients {
+            let one = client.await.expect("no request failed");
+            all.served.extend(one.served);
+            all.took.extend(one.took);
+        }
+        all.served.sort();
+        all.took.sort();
+        requests += all.took.len();
+        told.push((process, outcome, all));
+    }
+    let status = operator.send(Method::GET, "/status", "", &Value::Null).await.body;
+    println!("{requests} requests, {:.0} a second", requests as f64 / started.elapsed().as_secs_f64());
+
+    for (process, outcome, told) in told {
+        let known = &status[process];
+        let sent = told.took.len();
+        assert_eq!(known["started"], sent, "{process}: {known}");
+        assert_eq!(known["ended"][outcome], sent, "{process}: {known}");
+        let counts = known["ended"].as_object().expect("outcomes").values().filter_map(Value::as_u64);
+        assert_eq!(counts.sum::<u64>(), sent as u64, "{process}: {known}");
+        // Five minutes, which is all of the load.
+        let lately = &known["lately"][1];
+        assert_eq!(lately["ended"], sent, "{process}: {known}");
+        for percent in [50, 75, 95, 99] {
+            let said = lately[format!("p{percent}")].as_f64().expect("runs ended");
+            let (served, took) = (percentile(&told.served, percent), percentile(&told.took, percent));
+            println!(
+                "{process} p{percent}: statistics {:.3} ms, answers {:.3} ms, clients {:.3} ms",
+                said * 1e3,
+                served * 1e3,
+                took * 1e3
+            );
+            let most = |told: f64| told * (1.0 + PERCENTILE_ERROR);
+            let least =
+                |told: f64, beside: Duration| (told - beside.as_secs_f64()) * (1.0 - PERCENTILE_ERROR);
+            assert!(said <= most(served) && said <= most(took), "{process} p{percent}");
+            assert!(said >= least(served, AROUND), "{process} p{percent}");
+            assert!(percent > 75 || said >= least(took, BETWEEN), "{process} p{percent}");
+        }
+    }
+
+    let of = |part: usize| {
+        let quarter = &memory[memory.len() * part / 4..memory.len() * (part + 1) / 4];
+        quarter.iter().sum::<u64>() / quarter.len().max(1) as u64
+    };
+    let (early, late) = (of(1), of(3));
+    println!("memory: {} KiB, then {} KiB", early >> 10, late >> 10);
+    assert!(length < JUDGED || late <= early + GROWTH, "{memory:?}");
+}
+
+fn length() -> Duration {
+    let said = std::env::var("PROCESS_LOAD").ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(said.unwrap_or(3))
+}
+
+#[tokio::test]
+async fn statistics_are_those_of_the_clients_and_memory_does_not_grow() {
+    println!("telemetry in files");
+    load(length(), &[]).await;
+
+    println!("telemetry to a collector");
+    let collector = Router::new().fallback(post(async |body: axum::body::Bytes| drop(body)));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("there is a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("it listens"));
+    tokio::spawn(async { axum::serve(listener, collector).await });
+    load(length(), &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]).await;
+}

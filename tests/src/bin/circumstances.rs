@@ -1,0 +1,98 @@
+//! A program that sets its telemetry up in one call under the circumstances that its first argument names, for
+//! `tests/telemetry.rs`.
+
+use std::cell::RefCell;
+use std::num::ParseIntError;
+use std::panic::catch_unwind;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use process_runtime::telemetry::{Setup, Telemetry};
+use process_runtime::{Install, critical_process};
+use process_tests::capture::Capture;
+
+/// Parses, which may fail, and says that it tries again.
+#[critical_process(id = "parse_order", version = "1.0.0", sla = "1s", context(text))]
+fn parse(text: &str) -> Result<u64, ParseIntError> {
+    tracing::error!(target: "parser", "the first attempt failed");
+    text.parse()
+}
+
+/// Panics.
+#[critical_process(id = "panicking", version = "1.0.0", sla = "1s")]
+fn panicking() -> Result<u64, ParseIntError> {
+    panic!("no such order")
+}
+
+thread_local! {
+    static HELD: RefCell<Option<tracing::Span>> = const { RefCell::new(None) };
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let mut next = || arguments.next().expect("a directory, and a circumstance");
+    let (directory, circumstance) = (next(), next());
+    let init = || Setup::new().service("shop", "2.0.0").directory(directory).init();
+    match circumstance.as_str() {
+        "an error is logged" => {
+            let _telemetry = init();
+            let _ = (parse("1"), parse("one"));
+        }
+        "a subscriber is set" => {
+            let capture = Capture::new();
+            tracing::dispatcher::set_global_default(capture.dispatch()).expect("there is none");
+            let telemetry = init();
+            let _ = parse("1");
+            println!("{:?}", telemetry.destinations());
+            capture.only("parse_order").fields.iter().for_each(|field| println!("{field:?}"));
+        }
+        "a Sentry client is set" => {
+            let options = sentry::ClientOptions::new().dsn("http://own@127.0.0.1:9/1");
+            let _sentry = sentry::init(options.transport(sentry::test::TestTransport::new()));
+            let telemetry = init();
+            let dsn = sentry::Hub::current().client().and_then(|client| client.dsn().cloned());
+            println!("{:?} {:?}", dsn.map(|dsn| dsn.to_string()), telemetry.destinations());
+        }
+        "a thread ends with a span" => {
+            let _telemetry = init();
+            let holds = || {
+                HELD.take();
+                HELD.set(Some(tracing::info_span!("held")));
+                drop(tracing::info_span!("before"));
+            };
+            thread::spawn(holds).join().expect("it ends well");
+        }
+        "a thread was first" => {
+            // Sentry's main hub is then that thread's.
+            thread::spawn(|| parse("1")).join().expect("it ends well").expect("a number");
+            let _telemetry = init();
+            let _ = parse("one");
+            let _ = thread::spawn(|| parse("two")).join().expect("it ends well");
+        }
+        "runs panic" => {
+            let telemetry = init();
+            // The stack's names are looked up by then, for the first time.
+            thread::sleep(Duration::from_secs(1));
+            let times = (0..5).map(|_| {
+                let started = Instant::now();
+                let ended = catch_unwind(panicking);
+                assert!(ended.is_err());
+                started.elapsed()
+            });
+            println!("{}", times.max().unwrap_or_default().as_millis());
+            end_soon(telemetry);
+        }
+        "many fail at once" => {
+            let telemetry = init();
+            (0..400).for_each(|_| drop(parse("many")));
+            telemetry.flush(Duration::from_secs(15));
+        }
+        other => panic!("no circumstance {other}"),
+    }
+}
+
+/// Nobody waits for a Sentry that says nothing.
+fn end_soon(telemetry: Telemetry) {
+    let _ = Install::new().start();
+    std::mem::forget(telemetry);
+}
