@@ -4,10 +4,14 @@
 use std::sync::Arc;
 #[cfg(feature = "metrics")]
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::domain::Core;
 use crate::observe::Sink;
 use crate::{registry, report, watchdog};
+
+/// How long the end of an installation waits.
+const END: Duration = Duration::from_secs(1);
 
 /// One call for a service that has its own set-up of tracing, OpenTelemetry and Sentry, after that set-up: it
 /// starts the watchdog, attaches the meter provider, puts the run's context on events that the body of a run
@@ -117,6 +121,7 @@ impl Install {
             crate::observe::sentry::add_to(&sentry_core::Hub::main());
             crate::observe::sentry::add_to(&sentry_core::Hub::current());
         }
+        report::start();
         watchdog::start();
         registry::validate().iter().for_each(|finding| report::once(finding.to_string()));
         sinks_that_go_nowhere(self.without_sentry).for_each(report::once);
@@ -139,12 +144,15 @@ impl Installation {
         report::said()
     }
 
-    /// Stops the watchdog and waits for its thread; the lines that wait are written to standard error first.
-    /// Samples that wait are recorded, so call it before the meter provider is shut down.
+    /// Stops the watchdog and waits for its thread, and until the lines that wait are written to standard error: for at
+    /// most a second, since a sink may hang and nobody may read. Samples that wait are recorded, so call it before the
+    /// meter provider is shut down.
     pub fn stop(&self) {
         #[cfg(feature = "metrics")]
         crate::observe::metrics::drain();
-        watchdog::stop();
+        let end = Instant::now() + END;
+        watchdog::stop(end);
+        report::flush(end);
     }
 }
 

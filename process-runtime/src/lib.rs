@@ -113,7 +113,7 @@
 //! | `critical_process.runs` | counter, `{run}`: those that ended | `critical_process.id`, `.outcome`, `.late`; `error.type` of failure, panic and rejected |
 //! | `critical_process.active` | up-down counter, `{run}` | `critical_process.id` |
 //! | `critical_process.overdue` | gauge, `{run}`: going on past their SLA | `critical_process.id` |
-//! | `critical_process.telemetry.dropped` | counter, `{item}` | `reason`: `sample`, `untracked`, `line`; with `telemetry` also `span`, `event` and `transaction` (Sentry), which could not be delivered |
+//! | `critical_process.telemetry.dropped` | counter, `{item}` | `reason`: `sample`, `untracked`, `line`; with `telemetry` also `log` (lines of it), `span`, `event` and `transaction` (Sentry), which could not be delivered |
 //!
 //! ## Sentry
 //!
@@ -187,6 +187,7 @@ mod lane;
 pub mod measure;
 pub mod observe;
 mod observed;
+mod output;
 #[doc(hidden)]
 pub mod probe;
 #[cfg(all(feature = "axum", feature = "metrics", feature = "tracing"))]

@@ -39,6 +39,6 @@ pub fn samples_waiting() -> usize {
 
 /// Measurements that could not be delivered since the start, by reason.
 #[cfg(feature = "metrics")]
-pub fn dropped() -> [(&'static str, u64); 6] {
+pub fn dropped() -> [(&'static str, u64); 7] {
     crate::observe::metrics::dropped()
 }

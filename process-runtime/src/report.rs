@@ -1,40 +1,38 @@
 //! What the toolkit says about itself and, where no Sentry client is bound, about failures: single lines on
-//! standard error, written by the watchdog's thread and never by one that runs a process. The queue is
-//! bounded; what finds no room is counted.
+//! standard error, never written by a thread that runs a process.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crate::context::Values;
 use crate::ending::Fault;
 use crate::observe::End;
 use crate::observed::Observed;
+use crate::output::STANDARD_ERROR;
 use crate::unit::Unit;
 
-/// The most lines that wait.
-const LINES: usize = 256;
+/// The most things that are said about the toolkit itself.
+const THINGS: usize = 256;
 
-static QUEUE: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
 static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-static LOST: AtomicU64 = AtomicU64::new(0);
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn already_said() -> MutexGuard<'static, BTreeSet<String>> {
+    SAID.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has lines written from now on; those that were queued before, too.
+pub(crate) fn start() {
+    if let Err(error) = STANDARD_ERROR.start() {
+        once(format!("the thread that writes lines cannot be started: {error}"));
+    }
 }
 
 /// Queues a line.
 pub(crate) fn line(line: String) {
-    let mut queue = lock(&QUEUE);
-    if queue.len() < LINES {
-        queue.push_back(line);
-        drop(queue);
-        crate::watchdog::wake();
-    } else {
-        LOST.fetch_add(1, Ordering::Relaxed);
-    }
+    let line = line.replace(char::is_control, " ") + "\n";
+    STANDARD_ERROR.push(line.as_bytes());
 }
 
 /// Queues a failure that no Sentry client can take. Error text stays on this machine.
@@ -56,8 +54,8 @@ pub(crate) fn failure(unit: &'static Unit, observed: Option<&Observed>, fault: &
 /// Queues a line about the toolkit itself, the first time it is said.
 pub(crate) fn once(text: impl Into<String>) {
     let text = text.into();
-    let mut said = lock(&SAID);
-    if said.len() < LINES && said.insert(text.clone()) {
+    let mut said = already_said();
+    if said.len() < THINGS && said.insert(text.clone()) {
         drop(said);
         line(format!("critical_process: {text}"));
     }
@@ -65,29 +63,10 @@ pub(crate) fn once(text: impl Into<String>) {
 
 /// Everything that was said with [`once`].
 pub(crate) fn said() -> Vec<String> {
-    lock(&SAID).iter().cloned().collect()
+    already_said().iter().cloned().collect()
 }
 
-/// Lines that found no room.
-#[cfg(feature = "metrics")]
-pub(crate) fn lost() -> u64 {
-    LOST.load(Ordering::Relaxed)
-}
-
-/// Writes what waits. A standard error that cannot be written to is nobody's problem here.
-pub(crate) fn flush() {
-    let waiting = std::mem::take(&mut *lock(&QUEUE));
-    if waiting.is_empty() {
-        return;
-    }
-    let mut text: String =
-        waiting.into_iter().map(|line| line.replace(char::is_control, " ") + "\n").collect();
-    let lost = LOST.load(Ordering::Relaxed);
-    if lost > 0 {
-        static SAID_LOST: AtomicU64 = AtomicU64::new(0);
-        if SAID_LOST.swap(lost, Ordering::Relaxed) != lost {
-            text.push_str(&format!("critical_process: {lost} lines in all found no room in the queue\n"));
-        }
-    }
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+/// Waits until everything is written, but not longer than until `end`.
+pub(crate) fn flush(end: Instant) {
+    STANDARD_ERROR.flush(end);
 }

@@ -6,7 +6,7 @@
 //!
 //! | set | traces and metrics go |
 //! |---|---|
-//! | nothing | to OTLP-JSON files (at most 128 MiB, the oldest go first), and one line for each run to standard error |
+//! | nothing | to OTLP-JSON files (at most 256 of 128 MiB in all; those written to longest ago go first), and one line for each run to standard error |
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT`, or that of a signal (`…_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT`) | there |
 //! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`: to the endpoint, by default the collector on this machine; `console`: to the files; `none`: nowhere; `prometheus` (metrics alone; feature `prometheus`): [fetched from here](#prometheus), also beside another (`otlp,prometheus`) |
 //! | `OTEL_SDK_DISABLED=true` | nowhere |
@@ -48,7 +48,8 @@
 //!
 //! A variable that cannot be read, a collector that cannot be reached, a disk that is full: one line on standard error
 //! each, which [`Installation::report`](crate::Installation::report) also returns; the application runs on, and what
-//! is lost is counted.
+//! is lost is counted. Log and lines are written by threads of their own: where nobody reads them, at most 1 MiB of each
+//! waits.
 
 mod console;
 mod environment;
@@ -86,6 +87,8 @@ use crate::{Install, Installation, registry, report};
 
 /// How long the end of [`Telemetry`] waits for what is still to be sent.
 const FLUSH: Duration = Duration::from_secs(5);
+/// How much of that is for the last lines.
+const LINES: Duration = Duration::from_millis(500);
 /// Telemetry that ends this soon, before any process ran, was hardly meant to.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
@@ -349,7 +352,8 @@ impl Telemetry {
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        let deadline = Instant::now() + FLUSH;
+        let end = Instant::now() + FLUSH;
+        let deadline = end - LINES;
         let has_run =
             |process: &ProcessDefinition| registry::stats(process.id()).is_ok_and(|stats| stats.started > 0);
         if self.began.elapsed() < AT_ONCE && !registry::all().any(has_run) {
@@ -360,7 +364,7 @@ impl Drop for Telemetry {
         }
         self.installation.stop();
         let (traces, metrics) = (self.traces.take(), self.metrics.take());
-        let sent = within(FLUSH, move || {
+        let sent = within(until(deadline), move || {
             let traces = traces.map(|traces| traces.shutdown_with_timeout(FLUSH / 2));
             let metrics = metrics.map(|metrics| metrics.shutdown_with_timeout(FLUSH / 2));
             [traces, metrics].into_iter().flatten().all(|ended| ended.is_ok())
@@ -370,7 +374,7 @@ impl Drop for Telemetry {
             report::once("not all telemetry could be sent before the program ended");
         }
         drop(self.exporters.take());
-        report::flush();
+        console::flush(end);
     }
 }
 

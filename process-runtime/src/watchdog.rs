@@ -1,9 +1,10 @@
-//! The one thread of the toolkit: it tells of runs that pass their SLA while they still run, closes the
-//! slices of the statistics, drains samples, and writes what there is to say. It sleeps until the next
+//! The thread that looks after runs: it tells of runs that pass their SLA while they still run, closes the
+//! slices of the statistics, and drains samples. It sleeps until the next
 //! deadline; a run whose own is earlier wakes it. Since that costs the run a call to the system, the watchdog
 //! then looks by itself, as often as the shortest SLA asks for, until a while has passed without any such run.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
@@ -31,6 +32,8 @@ static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
 struct Running {
     handle: JoinHandle<()>,
     stop: Arc<AtomicBool>,
+    /// Nothing is sent: the thread has the other end until its own.
+    ended: Receiver<()>,
 }
 
 fn running() -> MutexGuard<'static, Option<Running>> {
@@ -48,8 +51,13 @@ pub(crate) fn start() {
     // It counts as running from here on: what happens before its first look waits for it.
     WAKES_AT.store(u64::MAX, Ordering::SeqCst);
     let named = thread::Builder::new().name("process-watchdog".into());
-    match named.spawn(move || watch(&stopped)) {
-        Ok(handle) => *running = Some(Running { handle, stop }),
+    let (ends, ended) = mpsc::channel();
+    let body = move || {
+        let _ends: Sender<()> = ends;
+        watch(&stopped);
+    };
+    match named.spawn(body) {
+        Ok(handle) => *running = Some(Running { handle, stop, ended }),
         Err(error) => {
             WAKES_AT.store(0, Ordering::SeqCst);
             drop(running);
@@ -58,14 +66,18 @@ pub(crate) fn start() {
     }
 }
 
-/// Stops the thread and waits for it, unless it is the watchdog itself that asks, through a sink.
-pub(crate) fn stop() {
-    let Some(Running { handle, stop }) = running().take() else {
+/// Stops the thread and waits for it, unless it is the watchdog itself that asks, through a sink; not longer than until
+/// `end`, since what it tells of late runs may hang.
+pub(crate) fn stop(end: Instant) {
+    let Some(Running { handle, stop, ended }) = running().take() else {
         return;
     };
     stop.store(true, Ordering::Release);
     handle.thread().unpark();
-    if handle.thread().id() != thread::current().id() {
+    let rest = end.saturating_duration_since(Instant::now());
+    if handle.thread().id() != thread::current().id()
+        && ended.recv_timeout(rest) == Err(RecvTimeoutError::Disconnected)
+    {
         // Whatever it panicked with was said on standard error already.
         let _ = handle.join();
     }
@@ -124,7 +136,6 @@ fn watch(stop: &AtomicBool) {
             roll(core);
         }
         sleep = sleep.min(tend_metrics(&mut drained));
-        crate::report::flush();
         let sleep = sleep.clamp(SHORTEST_SLEEP, if is_attentive { round } else { LONGEST_SLEEP });
         WAKES_AT.store(wakes_in(sleep), Ordering::SeqCst);
         let slept = Instant::now();
@@ -134,7 +145,6 @@ fn watch(stop: &AtomicBool) {
         }
     }
     WAKES_AT.store(0, Ordering::SeqCst);
-    crate::report::flush();
 }
 
 /// Of every process and stage of the program.

@@ -1,6 +1,7 @@
 //! A collector that keeps what it is sent, as OTLP-JSON requests: over HTTP in both encodings, and over gRPC.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -17,7 +18,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use prost::Message;
 use serde::Serialize;
@@ -33,6 +34,7 @@ use tonic::{Request, Response, Status};
 pub struct Collector {
     traces: Arc<Mutex<Vec<Value>>>,
     metrics: Arc<Mutex<Vec<Value>>>,
+    rejected: Arc<AtomicI64>,
 }
 
 impl Collector {
@@ -40,11 +42,19 @@ impl Collector {
     pub async fn over_http() -> (Collector, SocketAddr) {
         let (collector, listener) = Collector::listen().await;
         let place = listener.local_addr().expect("it listens");
-        let (traces, metrics) = (Arc::clone(&collector.traces), Arc::clone(&collector.metrics));
+        let (answering, metrics) = (collector.clone(), Arc::clone(&collector.metrics));
         let router = Router::new()
             .route(
                 "/v1/traces",
-                post(async move |headers, body| keep::<ExportTraceServiceRequest>(&traces, &headers, &body)),
+                post(async move |headers: HeaderMap, body: Bytes| {
+                    let status = keep::<ExportTraceServiceRequest>(&answering.traces, &headers, &body);
+                    let answer = answering.answer();
+                    let is_json = is_json(&headers);
+                    (
+                        status,
+                        if is_json { serde_json::to_vec(&answer).unwrap() } else { answer.encode_to_vec() },
+                    )
+                }),
             )
             .route(
                 "/v1/metrics",
@@ -71,6 +81,17 @@ impl Collector {
         (Collector::default(), TcpListener::bind("127.0.0.1:0").await.expect("a port is free"))
     }
 
+    /// From now on it says of each request that it did not take so many of the spans.
+    pub fn reject(&self, spans: i64) {
+        self.rejected.store(spans, Ordering::Relaxed);
+    }
+
+    fn answer(&self) -> ExportTraceServiceResponse {
+        let rejected_spans = self.rejected.load(Ordering::Relaxed);
+        let partial = ExportTracePartialSuccess { rejected_spans, error_message: "too old".into() };
+        ExportTraceServiceResponse { partial_success: (rejected_spans > 0).then_some(partial) }
+    }
+
     /// The requests with spans.
     pub fn traces(&self) -> Vec<Value> {
         self.traces.lock().expect("no test panics in here").clone()
@@ -87,11 +108,14 @@ fn keep<R: Message + Default + Serialize + DeserializeOwned>(
     headers: &HeaderMap,
     body: &Bytes,
 ) -> StatusCode {
-    let is_json = headers.get("content-type").is_some_and(|kind| kind == "application/json");
-    let request = if is_json { serde_json::from_slice(body).ok() } else { R::decode(&**body).ok() };
+    let request = if is_json(headers) { serde_json::from_slice(body).ok() } else { R::decode(&**body).ok() };
     let Some(request) = request else { return StatusCode::BAD_REQUEST };
     push(kept, &request);
     StatusCode::OK
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers.get("content-type").is_some_and(|kind| kind == "application/json")
 }
 
 fn push(kept: &Mutex<Vec<Value>>, request: &impl Serialize) {
@@ -106,7 +130,7 @@ impl TraceService for Collector {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         push(&self.traces, request.get_ref());
-        Ok(Response::new(Default::default()))
+        Ok(Response::new(self.answer()))
     }
 }
 

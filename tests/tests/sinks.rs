@@ -1,15 +1,16 @@
 //! A third party's own destination for runs.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use process_runtime::observe::{End, RunView, Sink};
 use process_runtime::testing::Domain;
 use process_runtime::{Install, Outcome, critical_process, record, registry, stage};
 use process_tests::capture::Capture;
-use process_tests::isolated::isolated;
+use process_tests::isolated::{eventually, isolated};
 use process_tests::sink::{Log, What};
 use tokio::time::sleep;
 
@@ -239,4 +240,38 @@ async fn a_run_that_a_sink_drops_closes_its_span() {
     *sink.0.lock().unwrap() = Some(Pending(pending));
     domain.call(inner);
     assert!(capture.only("left_pending").closed);
+}
+
+/// Never comes back from being told of a late run.
+#[derive(Debug)]
+struct Hanging(Arc<AtomicBool>);
+
+impl Sink for Hanging {
+    fn overdue(&self, _: &RunView<'_>, _: Duration) {
+        self.0.store(true, Ordering::SeqCst);
+        loop {
+            thread::park();
+        }
+    }
+}
+
+#[critical_process(id = "brief", version = "1.0.0", sla = "10ms")]
+fn brief(lasts: Duration) {
+    thread::sleep(lasts);
+}
+
+#[test]
+fn an_installation_stops_though_a_sink_hangs() {
+    isolated("an_installation_stops_though_a_sink_hangs", || {
+        let hangs = Arc::new(AtomicBool::new(false));
+        let installation = Install::new().sink(Hanging(Arc::clone(&hangs))).start();
+        thread::spawn(|| brief(Duration::from_secs(60)));
+        eventually("the watchdog tells of the run", || hangs.load(Ordering::SeqCst));
+        let (sender, stopped) = mpsc::channel();
+        thread::spawn(move || {
+            installation.stop();
+            sender.send(())
+        });
+        stopped.recv_timeout(Duration::from_secs(10)).expect("it stops");
+    });
 }

@@ -1,6 +1,6 @@
 //! `telemetry::init` from outside: a program that calls it, and what arrives at collectors, at Sentry and in files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::post;
 use process_tests::collector::Collector;
+use process_tests::loaded::Loaded;
 use serde_json::Value;
 use tokio::process::Command;
 use tokio::sync::mpsc;
@@ -260,12 +261,69 @@ async fn a_collector_that_cannot_be_reached_is_told_once() {
         .await;
         let lines = text(&output.stderr);
         assert!(lines.contains("not all telemetry could be sent"), "{protocol}: {lines}");
-        let told: Vec<_> = lines.lines().filter(|line| line.contains("OpenTelemetry")).collect();
-        assert!(!told.is_empty(), "{protocol}: {lines}");
-        let mut once = told.clone();
-        once.dedup();
-        assert_eq!(told, once, "{protocol}");
+        assert!(lines.contains("OpenTelemetry"), "{protocol}: {lines}");
+        judge_once(lines.lines());
     }
+}
+
+/// Of these lines no two say the same with other numbers.
+fn judge_once<'l>(lines: impl Iterator<Item = &'l str>) {
+    let mut said = BTreeSet::new();
+    for line in lines.filter(|line| line.contains("OpenTelemetry")) {
+        assert!(said.insert(line.replace(|c: char| c.is_ascii_digit(), "")), "again: {line}");
+    }
+}
+
+#[test]
+fn a_collector_that_never_answers_is_told_once_however_often_it_is_tried() {
+    // Connections are made by the system, and nobody takes them.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", deaf.local_addr().unwrap());
+    let scratch = Scratch::new();
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "20"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "10"),
+        ("OTEL_METRICS_EXPORTER", "none"),
+    ];
+    let binary = std::process::Command::new(env!("CARGO_BIN_EXE_loaded"));
+    let mut service = Loaded::start(binary, &scratch.0, 0, &variables);
+    service.run();
+    let report: Vec<String> = serde_json::from_value(service.ask("figures")["report"].take()).unwrap();
+    assert!(report.iter().any(|line| line.contains("DeadlineExceeded")), "{report:#?}");
+    judge_once(report.iter().map(String::as_str));
+}
+
+#[tokio::test]
+async fn spans_that_a_collector_rejects_are_counted() {
+    for protocol in ["http/protobuf", "http/json", "grpc"] {
+        let (collector, place) = match protocol {
+            "grpc" => Collector::over_grpc().await,
+            _ => Collector::over_http().await,
+        };
+        collector.reject(3);
+        let endpoint = format!("http://{place}");
+        let variables =
+            [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
+        let output = run(&Scratch::new(), &variables).await;
+        let lines = text(&output.stderr);
+        assert_eq!(lines.matches("PartialSuccess, error_message: too old").count(), 1, "{protocol}: {lines}");
+        let rejected = 3 * collector.traces().len() as u64;
+        assert_eq!(lost(&collector.metrics(), "span"), rejected, "{protocol}");
+    }
+}
+
+/// What the last of these requests says of what was lost for this reason.
+fn lost(requests: &[Value], reason: &str) -> u64 {
+    let all = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+    let resources = requests.iter().flat_map(|request| all(request, "resourceMetrics"));
+    let scopes = resources.flat_map(|resource| all(&resource, "scopeMetrics"));
+    let mut metrics = scopes.flat_map(|scope| all(&scope, "metrics"));
+    let dropped = metrics.rfind(|metric| metric["name"] == "critical_process.telemetry.dropped").unwrap();
+    let points = all(&dropped["sum"], "dataPoints");
+    let point = points.iter().find(|point| attributes(point)["reason"] == reason).unwrap();
+    point["asInt"].as_str().map_or_else(|| point["asInt"].as_u64(), |text| text.parse().ok()).unwrap()
 }
 
 #[tokio::test]

@@ -215,14 +215,15 @@ pub(crate) fn lost() -> u64 {
 }
 
 /// What could not be delivered, by reason.
-pub(crate) fn dropped() -> [(&'static str, u64); 6] {
+pub(crate) fn dropped() -> [(&'static str, u64); 7] {
     [
         ("span", LOST_SPANS.load(Ordering::Relaxed)),
         ("event", LOST_EVENTS.load(Ordering::Relaxed)),
         ("transaction", LOST_TRANSACTIONS.load(Ordering::Relaxed)),
         ("sample", BUFFERS.iter().map(|buffer| buffer.dropped.load(Ordering::Relaxed)).sum()),
         ("untracked", Core::global().untracked()),
-        ("line", crate::report::lost()),
+        ("line", crate::output::STANDARD_ERROR.lost()),
+        ("log", crate::output::STANDARD_OUTPUT.lost()),
     ]
 }
 

@@ -2,6 +2,7 @@
 //! line for each run on standard error.
 
 use std::fmt::Write as _;
+use std::time::Instant;
 
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
@@ -12,6 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::reported;
 use crate::observe::{End, RunView, Sink};
+use crate::output::STANDARD_OUTPUT;
 use crate::report;
 
 /// The filter where `RUST_LOG` says nothing.
@@ -25,7 +27,10 @@ pub(super) fn log<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
         report::once(format!("RUST_LOG cannot be read ({error}); it is taken for `{LOG}`"));
         Targets::new().with_default(LevelFilter::INFO)
     });
-    Log { written: tracing_subscriber::fmt::layer(), wanted }
+    if let Err(error) = STANDARD_OUTPUT.start() {
+        report::once(format!("the thread that writes the log cannot be started: {error}"));
+    }
+    Log { written: tracing_subscriber::fmt::layer().with_writer(|| &STANDARD_OUTPUT), wanted }
 }
 
 struct Log<L> {
@@ -66,6 +71,12 @@ impl<S: Subscriber, L: Layer<S>> Layer<S> for Log<L> {
             self.written.on_event(event, context);
         }
     }
+}
+
+/// Waits until log and lines are written, but not longer than until `end`.
+pub(super) fn flush(end: Instant) {
+    STANDARD_OUTPUT.flush(end);
+    report::flush(end);
 }
 
 /// A line for each run.

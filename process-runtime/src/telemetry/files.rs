@@ -1,7 +1,9 @@
 //! OTLP-JSON files, a request on each line
 //! ([OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/)), in a directory that
-//! never holds more than [`MOST`]: the oldest files go first.
+//! never holds more than [`MOST`] in [`FILES`]: those that were written to longest ago go first.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -25,6 +27,8 @@ use crate::report;
 const FILE: u64 = 16 << 20;
 /// The most bytes of all files.
 const MOST: u64 = 128 << 20;
+/// The most files: each start begins some of its own, and each takes a block however short it is.
+const FILES: usize = 256;
 /// What the names of all files end in.
 const ENDING: &str = ".otlp.jsonl";
 
@@ -34,42 +38,59 @@ pub(super) struct Directory {
     path: PathBuf,
     file: u64,
     most: u64,
+    files: usize,
+    /// The names of the files that this program writes to, by signal.
+    in_use: Mutex<BTreeMap<&'static str, OsString>>,
 }
 
 impl Directory {
     pub(super) fn new(path: &Path) -> Directory {
-        Directory { path: path.to_owned(), file: FILE, most: MOST }
+        Directory::bounded(path, FILE, MOST, FILES)
+    }
+
+    fn bounded(path: &Path, file: u64, most: u64, files: usize) -> Directory {
+        Directory { path: path.to_owned(), file, most, files, in_use: Mutex::default() }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A new file. Its name sorts by time, and is no other process's.
-    fn begin(&self, signal: &str) -> io::Result<File> {
+    /// A new file, instead of the one that the signal was written to. Its name sorts by time, and is no other process's.
+    fn begin(&self, signal: &'static str) -> io::Result<Current> {
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        in_use.remove(signal);
         fs::create_dir_all(&self.path)?;
-        self.make_room()?;
+        self.make_room(&in_use)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = format!("{:015}-{}-{signal}{ENDING}", now.as_micros() / 100, std::process::id());
-        OpenOptions::new().create(true).append(true).open(self.path.join(name))
+        let path = self.path.join(&name);
+        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        in_use.insert(signal, name.into());
+        Ok(Current { file, path, bytes: 0 })
     }
 
-    /// Removes the oldest files until another has room.
-    fn make_room(&self) -> io::Result<()> {
+    /// Removes files until another has room; never one that this program writes to.
+    fn make_room(&self, in_use: &BTreeMap<&'static str, OsString>) -> io::Result<()> {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             if entry.file_name().to_string_lossy().ends_with(ENDING)
                 && let Ok(metadata) = entry.metadata()
             {
-                files.push((entry.file_name(), entry.path(), metadata.len()));
+                let written = metadata.modified().unwrap_or(UNIX_EPOCH);
+                files.push((written, entry.file_name(), entry.path(), metadata.len()));
             }
         }
         files.sort();
         let mut bytes: u64 = files.iter().map(|(.., bytes)| bytes).sum();
-        for (_, path, freed) in files {
-            if bytes + self.file <= self.most {
+        let mut left = files.len();
+        for (_, name, path, freed) in files {
+            if bytes + self.file <= self.most && left < self.files {
                 break;
+            }
+            if in_use.values().any(|used| *used == name) {
+                continue;
             }
             // Another process may have been faster.
             if let Err(error) = fs::remove_file(&path)
@@ -78,6 +99,7 @@ impl Directory {
                 return Err(error);
             }
             bytes -= freed;
+            left -= 1;
         }
         Ok(())
     }
@@ -86,7 +108,15 @@ impl Directory {
 /// The file that a signal is written to now.
 #[derive(Debug)]
 struct Current {
-    file: Option<(File, u64)>,
+    file: File,
+    path: PathBuf,
+    bytes: u64,
+}
+
+impl Current {
+    fn is_gone(&self) -> bool {
+        matches!(self.path.try_exists(), Ok(false))
+    }
 }
 
 /// Writes one signal.
@@ -94,7 +124,7 @@ struct Current {
 pub(super) struct FileExporter {
     directory: Arc<Directory>,
     signal: &'static str,
-    current: Mutex<Current>,
+    current: Mutex<Option<Current>>,
     resource: ResourceAttributesWithSchema,
 }
 
@@ -103,7 +133,7 @@ impl FileExporter {
         FileExporter {
             directory: Arc::clone(directory),
             signal,
-            current: Mutex::new(Current { file: None }),
+            current: Mutex::default(),
             resource: ResourceAttributesWithSchema::default(),
         }
     }
@@ -112,7 +142,12 @@ impl FileExporter {
     fn write(&self, mut line: Vec<u8>) -> OTelSdkResult {
         line.push(b'\n');
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = current.write(&line, &self.directory, self.signal);
+        let mut written = self.append(&mut current, &line);
+        // Another process that makes room may have removed the file, and the line is then nowhere.
+        if written.is_ok() && current.as_ref().is_some_and(Current::is_gone) {
+            *current = None;
+            written = self.append(&mut current, &line);
+        }
         written.map_err(|error| {
             let directory = self.directory.path.display();
             report::once(format!(
@@ -122,25 +157,20 @@ impl FileExporter {
             OTelSdkError::InternalFailure(error.to_string())
         })
     }
-}
 
-impl Current {
-    fn write(&mut self, line: &[u8], directory: &Directory, signal: &str) -> io::Result<()> {
-        let (file, bytes) = match &mut self.file {
-            Some((file, bytes)) if *bytes < directory.file => (file, bytes),
-            full => {
-                let (file, bytes) = full.insert((directory.begin(signal)?, 0));
-                (file, bytes)
-            }
+    fn append(&self, current: &mut Option<Current>, line: &[u8]) -> io::Result<()> {
+        let open = match &mut *current {
+            Some(open) if open.bytes < self.directory.file => open,
+            full => full.insert(self.directory.begin(self.signal)?),
         };
-        if let Err(error) = file.write_all(line) {
+        if let Err(error) = open.file.write_all(line) {
             // A full disk takes half a line. A file that cannot be cut either is left for a new one.
-            if file.set_len(*bytes).is_err() {
-                self.file = None;
+            if open.file.set_len(open.bytes).is_err() {
+                *current = None;
             }
             return Err(error);
         }
-        *bytes += line.len() as u64;
+        open.bytes += line.len() as u64;
         Ok(())
     }
 }
@@ -193,18 +223,33 @@ mod tests {
         names
     }
 
-    #[test]
-    fn files_are_rotated_and_the_directory_is_bounded() {
-        let path = std::env::temp_dir().join(format!("process-runtime-files-{}", std::process::id()));
+    fn scratch(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("process-runtime-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
-        let directory = Arc::new(Directory { path: path.clone(), file: 1000, most: 5000 });
-        let exporter = FileExporter::new(&directory, "traces");
-        fs::create_dir_all(&path).expect("the directory of temporary files is writable");
-        fs::write(path.join("notes.txt"), vec![b'x'; 9000]).expect("writable");
-        for _ in 0..200 {
+        path
+    }
+
+    /// Fills files, and takes the time that their names need to differ.
+    fn fill(exporter: &FileExporter, lines: usize) {
+        for _ in 0..lines {
             exporter.write(vec![b'x'; 399]).expect("writable");
             std::thread::sleep(Duration::from_micros(200));
         }
+    }
+
+    fn text_of(path: &Path, signal: &str) -> String {
+        let of_signal = names(path).into_iter().filter(|name| name.contains(signal));
+        of_signal.map(|name| fs::read_to_string(path.join(name)).expect("readable")).collect()
+    }
+
+    #[test]
+    fn files_are_rotated_and_the_directory_is_bounded() {
+        let path = scratch("files");
+        let directory = Arc::new(Directory::bounded(&path, 1000, 5000, 100));
+        let exporter = FileExporter::new(&directory, "traces");
+        fs::create_dir_all(&path).expect("the directory of temporary files is writable");
+        fs::write(path.join("notes.txt"), vec![b'x'; 9000]).expect("writable");
+        fill(&exporter, 200);
         let files: Vec<_> = names(&path).into_iter().filter(|name| name.ends_with(ENDING)).collect();
         let bytes = files.iter().map(|name| fs::metadata(path.join(name)).expect("there").len());
         let bytes: Vec<_> = bytes.collect();
@@ -212,6 +257,47 @@ mod tests {
         assert!(bytes.iter().sum::<u64>() <= 5400, "{bytes:?}");
         assert!(files.len() > 2, "{files:?}");
         assert!(path.join("notes.txt").exists(), "what is not ours stays");
+        fs::remove_dir_all(&path).expect("removable");
+    }
+
+    #[test]
+    fn a_file_in_use_is_not_removed_however_old_it_is() {
+        let path = scratch("in-use");
+        let directory = Arc::new(Directory::bounded(&path, 1000, 5000, 100));
+        let (metrics, traces) =
+            (FileExporter::new(&directory, "metrics"), FileExporter::new(&directory, "traces"));
+        metrics.write(b"first".to_vec()).expect("writable");
+        fill(&traces, 40);
+        metrics.write(b"second".to_vec()).expect("writable");
+        assert_eq!(text_of(&path, "metrics"), "first\nsecond\n");
+        fs::remove_dir_all(&path).expect("removable");
+    }
+
+    #[test]
+    fn what_is_written_after_another_process_removed_the_file_is_there() {
+        let path = scratch("removed");
+        let directory = Arc::new(Directory::bounded(&path, 1000, 5000, 100));
+        let metrics = FileExporter::new(&directory, "metrics");
+        metrics.write(b"first".to_vec()).expect("writable");
+        names(&path).into_iter().for_each(|name| fs::remove_file(path.join(name)).expect("removable"));
+        for line in ["second", "third"] {
+            metrics.write(line.into()).expect("writable");
+        }
+        assert_eq!(text_of(&path, "metrics"), "second\nthird\n");
+        fs::remove_dir_all(&path).expect("removable");
+    }
+
+    #[test]
+    fn the_files_of_many_starts_are_bounded_in_number() {
+        let path = scratch("starts");
+        for _ in 0..60 {
+            let directory = Arc::new(Directory::bounded(&path, 1000, 1 << 20, 10));
+            for signal in ["traces", "metrics"] {
+                FileExporter::new(&directory, signal).write(b"{}".to_vec()).expect("writable");
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        assert_eq!(names(&path).len(), 10);
         fs::remove_dir_all(&path).expect("removable");
     }
 

@@ -1,0 +1,149 @@
+//! Lines on their way to standard error and standard output. Whoever reads those may be slow, or read nothing at all,
+//! so each is written by a thread of its own, in order, and nobody waits for it but who flushes, until a time. What
+//! waits is bounded; what finds no room, or cannot be written, is counted.
+
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+/// The most bytes that wait.
+const MOST: usize = 1 << 20;
+
+/// What the toolkit says about itself, and about failures that no Sentry client hears of.
+pub(crate) static STANDARD_ERROR: Output =
+    Output::new("process-lines", |line| io::stderr().lock().write_all(line));
+
+/// The log of `telemetry`.
+#[cfg(feature = "metrics")]
+pub(crate) static STANDARD_OUTPUT: Output = Output::new("process-log", |line| {
+    let mut output = io::stdout().lock();
+    output.write_all(line)?;
+    output.flush()
+});
+
+/// A stream.
+#[derive(Debug)]
+pub(crate) struct Output {
+    thread: &'static str,
+    write: fn(&[u8]) -> io::Result<()>,
+    waiting: Mutex<Waiting>,
+    arrived: Condvar,
+    written: Condvar,
+    lost: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    /// Whole lines.
+    lines: Vec<u8>,
+    has_writer: bool,
+    is_writing: bool,
+}
+
+impl Waiting {
+    fn is_written(&self) -> bool {
+        self.lines.is_empty() && !self.is_writing
+    }
+}
+
+impl Output {
+    const fn new(thread: &'static str, write: fn(&[u8]) -> io::Result<()>) -> Output {
+        let waiting = Waiting { lines: Vec::new(), has_writer: false, is_writing: false };
+        Output {
+            thread,
+            write,
+            waiting: Mutex::new(waiting),
+            arrived: Condvar::new(),
+            written: Condvar::new(),
+            lost: AtomicU64::new(0),
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the thread, unless it runs. It sleeps while there is nothing to write, and ends with the program.
+    pub(crate) fn start(&'static self) -> io::Result<()> {
+        let mut waiting = self.waiting();
+        if !waiting.has_writer {
+            thread::Builder::new().name(self.thread.into()).spawn(|| self.write_all())?;
+            waiting.has_writer = true;
+        }
+        Ok(())
+    }
+
+    /// Queues a line, which ends in a line feed.
+    pub(crate) fn push(&self, line: &[u8]) {
+        let mut waiting = self.waiting();
+        if waiting.lines.len() + line.len() > MOST {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        // The thread looks again before it sleeps.
+        let is_asleep = waiting.is_written();
+        waiting.lines.extend_from_slice(line);
+        drop(waiting);
+        if is_asleep {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Lines that found no room, or could not be written.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Waits until everything is written, but not longer than until `end`, and not where nobody writes.
+    pub(crate) fn flush(&self, end: Instant) {
+        let waiting = self.waiting();
+        if waiting.has_writer {
+            let rest = end.saturating_duration_since(Instant::now());
+            let _ = self.written.wait_timeout_while(waiting, rest, |waiting| !waiting.is_written());
+        }
+    }
+
+    fn write_all(&self) {
+        let mut lines = Vec::new();
+        let mut told = 0;
+        loop {
+            let waiting = self.waiting();
+            let waiting = self.arrived.wait_while(waiting, |waiting| waiting.lines.is_empty());
+            let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(&mut waiting.lines, &mut lines);
+            waiting.is_writing = true;
+            drop(waiting);
+            // Each by itself, so that those of several programs stay whole.
+            for line in lines.split_inclusive(|byte| *byte == b'\n') {
+                if (self.write)(line).is_err() {
+                    self.lost.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            lines.clear();
+            let lost = self.lost.load(Ordering::Relaxed);
+            if lost != told {
+                told = lost;
+                let line = format!("critical_process: {lost} lines in all could not be written here\n");
+                let _ = (self.write)(line.as_bytes());
+            }
+            self.waiting().is_writing = false;
+            self.written.notify_all();
+        }
+    }
+}
+
+/// For the log's layer, which writes each line at once.
+#[cfg(feature = "telemetry")]
+impl io::Write for &Output {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

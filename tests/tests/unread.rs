@@ -1,0 +1,118 @@
+//! Nobody reads standard output or standard error, or somebody reads late: no run waits for that, a late run is told of,
+//! the program ends in time, and what does not find room is counted.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// As much as a run may take on a busy machine, and far less than a reader that never comes.
+const RUN: Duration = Duration::from_secs(1);
+
+/// The program after its runs, before its end, and what it saw of them.
+struct Unread {
+    child: Child,
+    saw: Value,
+    directory: TempDir,
+}
+
+impl Unread {
+    fn start(how: &str) -> Unread {
+        let directory = tempfile::tempdir().unwrap();
+        let figures = directory.path().join("figures.json");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_unread"));
+        for (name, _) in std::env::vars() {
+            if name.starts_with("OTEL_") || name.starts_with("SENTRY_") || name == "RUST_LOG" {
+                command.env_remove(name);
+            }
+        }
+        command.arg(how).arg(directory.path()).arg(&figures);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !figures.exists() {
+            if Instant::now() > deadline {
+                let _ = child.kill();
+                panic!("{how}: its runs wait for a reader");
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        let saw = serde_json::from_str(&std::fs::read_to_string(figures).unwrap()).unwrap();
+        Unread { child, saw, directory }
+    }
+
+    /// Lets it end, and says how long that took.
+    fn end(&mut self) -> Duration {
+        drop(self.child.stdin.take());
+        let started = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            if started.elapsed() > Duration::from_secs(30) {
+                let _ = self.child.kill();
+                panic!("it does not end");
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert!(self.child.wait().unwrap().success());
+        started.elapsed()
+    }
+}
+
+#[test]
+fn a_program_whose_output_nobody_reads_runs_on_and_ends() {
+    for (how, most) in [("init", Duration::from_secs(6)), ("install", Duration::from_secs(2))] {
+        let mut unread = Unread::start(how);
+        let took = unread.end();
+        println!("{how}: {}, its end took {took:?}", unread.saw);
+        assert!(unread.saw["slowest_ms"].as_u64().unwrap() < RUN.as_millis() as u64, "{how}: {}", unread.saw);
+        assert_eq!(unread.saw["late"], true, "{how}: a run that hangs is told of");
+        assert!(took < most, "{how}: its end took {took:?}");
+    }
+}
+
+#[test]
+fn a_late_reader_gets_whole_lines_in_order_and_the_number_of_the_others() {
+    let mut unread = Unread::start("init");
+    let output = lines_of(unread.child.stdout.take().unwrap());
+    let errors = lines_of(unread.child.stderr.take().unwrap());
+    unread.end();
+    for (lines, said, reason) in [(output, "order ", "log"), (errors, "number=", "line")] {
+        let lines = lines.join().unwrap();
+        let number = |line: &String| {
+            let rest = &line[line.find(said)? + said.len()..];
+            assert!(line.ends_with("....."), "half a line: {line}");
+            rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
+        };
+        let numbers: Vec<u64> = lines.iter().filter_map(number).collect();
+        assert!(numbers.is_sorted_by(|one, next| one < next), "{reason}: out of order");
+        let lost = dropped(unread.directory.path(), reason);
+        println!("{reason}: {} lines, {lost} lost", numbers.len());
+        assert!(lost > 0, "{reason}: more was said than can wait");
+        let runs = unread.saw["runs"].as_u64().unwrap();
+        // The run that hangs is spoken of as well, and may be among the lost.
+        assert!((runs..=runs + 2).contains(&(numbers.len() as u64 + lost)), "{reason}: of {runs}");
+        let told = format!("{lost} lines in all could not be written here");
+        assert!(lines.iter().any(|line| line.contains(&told)), "{reason}: {told}");
+    }
+}
+
+fn lines_of(stream: impl Read + Send + 'static) -> thread::JoinHandle<Vec<String>> {
+    thread::spawn(|| BufReader::new(stream).lines().map(Result::unwrap).collect())
+}
+
+/// What the last measurements say of what was lost for this reason.
+fn dropped(directory: &Path, reason: &str) -> u64 {
+    let mut files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let file = files.find(|path| path.to_string_lossy().contains("-metrics.")).unwrap();
+    let text = std::fs::read_to_string(file).unwrap();
+    let request: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    let metrics = request["resourceMetrics"][0]["scopeMetrics"][0]["metrics"].as_array().unwrap();
+    let dropped =
+        metrics.iter().find(|metric| metric["name"] == "critical_process.telemetry.dropped").unwrap();
+    let mut points = dropped["sum"]["dataPoints"].as_array().unwrap().iter();
+    let point = points.find(|point| point["attributes"][0]["value"]["stringValue"] == reason).unwrap();
+    point["asInt"].as_str().map_or_else(|| point["asInt"].as_u64(), |text| text.parse().ok()).unwrap()
+}
