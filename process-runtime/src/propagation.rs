@@ -51,13 +51,13 @@ use crate::context::{Scope, Taken};
 /// The header of a response that names its trace: 32 hexadecimal digits.
 pub const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
-/// The id of the trace that runs now: for the body of an error, and for whoever asks what happened. `None` where no
-/// trace is recorded by OpenTelemetry.
+/// The id of the trace that runs now: for the body of an error, and for whoever asks what happened. `None` where there
+/// is no OpenTelemetry. A trace that the sampler left out has one too, by which Sentry's events of it are found.
 pub fn trace_id() -> Option<String> {
     let context = TraceContext::current();
     let span = context.span();
     let context = span.span_context();
-    (context.is_valid() && context.is_sampled()).then(|| context.trace_id().to_string())
+    context.is_valid().then(|| context.trace_id().to_string())
 }
 
 /// Adds the trace context that runs now to the headers of a call to another service, and nothing of the business

@@ -668,6 +668,35 @@ failed at pay.charge: Refused
     }
 
     #[test]
+    fn names_and_depths_of_any_length_are_drawn_in_so_many_columns() {
+        let long = "x".repeat(70_000);
+        let mut spans = vec![span("0", "", &long, (1, 2), &[("user_id", "u-1")])];
+        for depth in 1..2000_u64 {
+            spans.push(span(&depth.to_string(), &(depth - 1).to_string(), "deep", (1 + depth, 9000), &[]));
+        }
+        let drawn = found(line(&spans), &by_user("u-1")).timelines[0].to_string();
+        assert!(drawn.contains(&long) && drawn.matches("deep").count() == 1999);
+        assert!(drawn.len() < 600_000, "{}", drawn.len());
+    }
+
+    #[test]
+    fn a_run_that_succeeds_is_no_failure_whatever_a_bridge_makes_of_its_status() {
+        let mut one = span("a", "", "pay", (1, 2), &[("user_id", "u-1"), (OUTCOME, "success")]);
+        one["status"] = serde_json::json!({ "code": 2 });
+        assert_eq!(found(line(&[one]), &by_user("u-1")).timelines[0].failed_at(), None);
+    }
+
+    #[test]
+    fn a_file_that_is_gone_when_it_is_opened_is_no_error() {
+        let directory = tempfile(line(&[span("a", "", "pay", (1, 2), &[("user_id", "u-1")])]));
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(directory.join("nowhere"), directory.join("gone.jsonl")).expect("a link");
+        let found = find(&directory, &by_user("u-1"), 10).expect("readable");
+        fs::remove_dir_all(directory).expect("removable");
+        assert_eq!(found.timelines.len(), 1);
+    }
+
+    #[test]
     fn a_request_may_be_indented_and_one_that_is_cut_off_costs_no_other() {
         let good = |id: &str| span(id, "", "pay", (1, 2), &[("user_id", "u-1")]);
         let indented = serde_json::to_string_pretty(

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::response::{IntoResponse, Redirect};
 use axum::routing::post;
 use process_tests::collector::Collector;
 use process_tests::loaded::Loaded;
@@ -501,4 +502,19 @@ async fn an_event_that_finds_no_room_takes_no_other_s_stack() {
     assert!((100..400).contains(&events.len()), "{}", events.len());
     let has_stack = |event: &Value| event["threads"]["values"][0]["stacktrace"]["frames"].is_array();
     assert!(events.iter().all(has_stack), "{:#?}", events.iter().find(|event| !has_stack(event)));
+}
+
+#[tokio::test]
+async fn a_redirect_is_no_delivery() {
+    let collector =
+        Router::new().fallback(async |request: axum::extract::Request| match request.uri().path() {
+            "/login" => axum::http::StatusCode::OK.into_response(),
+            _ => Redirect::to("/login").into_response(),
+        });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async { axum::serve(listener, collector).await });
+    let output = run(&Scratch::new(), &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]).await;
+    let lines = text(&output.stderr);
+    assert!(lines.contains("not all telemetry could be sent"), "{lines}");
 }

@@ -89,3 +89,14 @@ async fn without_opentelemetry_a_response_names_no_trace() {
     let response = call(HeaderMap::new()).await;
     assert!(!response.headers().contains_key(propagation::TRACE_ID));
 }
+
+#[tokio::test]
+async fn a_trace_that_is_not_sampled_has_its_id_for_sentry_alone() {
+    let traces = Traces::new();
+    let _guard = dispatcher::set_default(&traces.dispatch());
+    let mut headers = HeaderMap::new();
+    headers.insert("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00".parse().unwrap());
+    let response = call(headers).await;
+    assert_eq!(response.headers()[propagation::TRACE_ID], "0af7651916cd43dd8448eb211c80319c");
+    assert!(traces.spans().is_empty());
+}
