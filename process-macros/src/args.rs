@@ -153,6 +153,9 @@ fn report_unknown(kind: Kind, slot: &Slot, errors: &Errors) -> Option<Key> {
         (None, None) if ["description", "desc", "summary", "doc"].contains(&name.as_str()) => {
             mistake.help("the function's doc comment is the description: write it as `/// …`")
         }
+        (None, None) if ["later", "inherit"].contains(&name.as_str()) => {
+            mistake.help(format!("it is a part of `context`: write `context({name}(…))`"))
+        }
         (None, None) => mistake,
     };
     mistake.note(format!("the keys of `{attribute}` are {}", kind.key_list()));

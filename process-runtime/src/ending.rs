@@ -1,7 +1,7 @@
 //! How a run ended, as the code around the user's value judged it. Nothing here is recorded yet.
 
 use std::error::Error;
-use std::fmt;
+use std::{fmt, iter};
 
 use process_model::{ErrorText, Outcome};
 
@@ -68,6 +68,9 @@ impl fmt::Debug for ErrorRef<'_> {
     }
 }
 
+/// The most errors behind an error that are told.
+const SOURCES: usize = 8;
+
 impl ErrorRef<'_> {
     /// The text of the outermost error.
     pub(crate) fn text(&self) -> Option<String> {
@@ -90,8 +93,27 @@ impl<'a> Fault<'a> {
     }
 
     /// The text of the outermost error, where it may be told at all.
+    #[cfg(feature = "sentry")]
     pub(crate) fn text(&self, told: ErrorText) -> Option<String> {
         if told == ErrorText::Never { None } else { self.error.text() }
+    }
+
+    /// The texts of the error and of what it came of, where they may be told at all: `cannot save: the disk is full`.
+    pub(crate) fn whole_text(&self, told: ErrorText) -> Option<String> {
+        if told == ErrorText::Never {
+            return None;
+        }
+        let mut text = self.error.text()?;
+        if let ErrorRef::Chain(error) = self.error {
+            for source in iter::successors(error.source(), |&error| error.source()).take(SOURCES) {
+                let source = source.to_string();
+                // Some say in their own text what they came of.
+                if !text.contains(&source) {
+                    text = format!("{text}: {source}");
+                }
+            }
+        }
+        Some(text)
     }
 }
 

@@ -1,9 +1,8 @@
 //! One call for a service that has its own set-up of tracing, OpenTelemetry and Sentry. What it starts lives
 //! elsewhere: the watchdog, the instruments, the event processor.
 
-use std::sync::Arc;
-#[cfg(feature = "metrics")]
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::domain::Core;
@@ -123,9 +122,10 @@ impl Install {
         }
         report::start();
         watchdog::start();
+        *started() += 1;
         registry::validate().iter().for_each(|finding| report::once(finding.to_string()));
         sinks_that_go_nowhere(self.without_sentry).for_each(report::once);
-        Installation { _private: () }
+        Installation { is_stopped: AtomicBool::new(false) }
     }
 }
 
@@ -133,7 +133,13 @@ impl Install {
 /// the program ends, and then the lines and samples that still wait are lost.
 #[derive(Debug)]
 pub struct Installation {
-    _private: (),
+    is_stopped: AtomicBool,
+}
+
+/// How many installations go on.
+fn started() -> MutexGuard<'static, usize> {
+    static STARTED: Mutex<usize> = Mutex::new(0);
+    STARTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Installation {
@@ -144,14 +150,22 @@ impl Installation {
         report::said()
     }
 
-    /// Stops the watchdog and waits for its thread, and until the lines that wait are written to standard error: for at
+    /// Stops the watchdog, unless another installation goes on, and waits for its thread, and until the lines that wait are written to standard error: for at
     /// most a second, since a sink may hang and nobody may read. Samples that wait are recorded, so call it before the
     /// meter provider is shut down.
     pub fn stop(&self) {
         #[cfg(feature = "metrics")]
         crate::observe::metrics::drain();
         let end = Instant::now() + END;
-        watchdog::stop(end);
+        let mut started = started();
+        if !self.is_stopped.swap(true, Ordering::AcqRel) {
+            *started -= 1;
+        }
+        let is_last = *started == 0;
+        drop(started);
+        if is_last {
+            watchdog::stop(end);
+        }
         report::flush(end);
     }
 }

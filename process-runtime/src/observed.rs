@@ -150,6 +150,16 @@ impl Observed {
         None
     }
 
+    /// The id of the OpenTelemetry trace that this is part of.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn trace_id(&self) -> Option<String> {
+        use opentelemetry::trace::TraceContextExt as _;
+        let _span = self.visit_span();
+        let context = opentelemetry::Context::current();
+        let ids = context.span().span_context().clone();
+        ids.is_valid().then(|| ids.trace_id().to_string())
+    }
+
     /// Makes this scope's Sentry hub the thread's.
     #[cfg(feature = "sentry")]
     pub(crate) fn visit_hub(&self) -> Option<sentry_core::HubSwitchGuard> {

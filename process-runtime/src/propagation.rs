@@ -30,6 +30,7 @@ mod peers;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Once;
 use std::task::{Context, Poll, ready};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
@@ -47,6 +48,7 @@ pub use self::outgoing::Outgoing;
 use self::peers::Peers;
 use crate::carrier::Carrier;
 use crate::context::{Scope, Taken};
+use crate::report;
 
 /// The header of a response that names its trace: 32 hexadecimal digits.
 pub const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
@@ -72,6 +74,15 @@ pub fn inject(headers: &mut HeaderMap) {
     headers.remove(baggage::HEADER);
     let context = TraceContext::current().with_cleared_baggage();
     global::get_text_map_propagator(|propagator| {
+        if context.has_active_span() && propagator.fields().next().is_none() {
+            static TOLD: Once = Once::new();
+            TOLD.call_once(|| {
+                report::once(
+                    "no propagator is set, so traces end where this service calls another: give \
+                     `opentelemetry::global::set_text_map_propagator` a `TraceContextPropagator`",
+                );
+            });
+        }
         propagator.inject_context(&context, &mut Headers(&mut *headers));
     });
 }

@@ -41,12 +41,16 @@ pub(crate) fn failure(unit: &'static Unit, observed: Option<&Observed>, fault: &
         return;
     }
     let late = if end.late { ", late" } else { "" };
-    let text = fault.text(unit.definition.common().error_text);
+    let text = fault.whole_text(unit.definition.common().error_text);
     let text = text.map(|text| format!(": {text}")).unwrap_or_default();
     let (name, outcome, kind, took) = (unit.name, end.outcome, fault.error_type, end.duration);
     let mut context = String::new();
     for (key, value) in observed.map(Observed::values_now).iter().flat_map(Values::iter) {
         let _ = write!(context, ", {key}={value}");
+    }
+    #[cfg(feature = "metrics")]
+    if let Some(id) = observed.and_then(Observed::trace_id) {
+        let _ = write!(context, ", trace {id}");
     }
     line(format!("critical_process: {name}: {outcome}{late} after {took:.1?}{context}, {kind}{text}"));
 }

@@ -102,6 +102,8 @@ const FILE_DELAY: Duration = Duration::from_millis(500);
 /// ```no_run
 /// let _telemetry = process_runtime::telemetry::init();
 /// ```
+///
+/// It cannot know the service's version: give [`Setup::service`] `env!("CARGO_PKG_VERSION")`.
 pub fn init() -> Telemetry {
     Setup::new().init()
 }

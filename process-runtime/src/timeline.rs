@@ -529,8 +529,13 @@ impl Timeline {
             write!(f, "{mark} +{:>9.1?}  {name:<width$} {:>9.1?}", since, span.took())?;
             let context = span.attributes.iter().filter(|one| is_context(&one.key));
             let context = context.map(|one| format!("{}={}", one.key, one.value.0));
-            let said: Vec<_> =
-                [span.ending()].into_iter().filter(|ending| !ending.is_empty()).chain(context).collect();
+            let request = ["http.request.method", "http.response.status_code"].map(|key| span.says(key));
+            let request = request.into_iter().flatten().collect::<Vec<_>>().join(" ");
+            let said: Vec<_> = [request, span.ending()]
+                .into_iter()
+                .filter(|ending| !ending.is_empty())
+                .chain(context)
+                .collect();
             writeln!(f, "  {}", said.join("  "))?;
         }
         Ok(())

@@ -482,6 +482,18 @@ fn hung(capture: &Capture) {
 }
 
 #[test]
+fn the_watchdog_goes_on_for_as_long_as_an_installation_does() {
+    isolated("the_watchdog_goes_on_for_as_long_as_an_installation_does", || {
+        let (first, second) = (Install::new().start(), Install::new().start());
+        second.stop();
+        second.stop();
+        let (capture, _guard) = Capture::installed();
+        hung(&capture);
+        first.stop();
+    });
+}
+
+#[test]
 fn the_watchdog_tells_of_a_hung_run_from_its_own_thread() {
     isolated("the_watchdog_tells_of_a_hung_run_from_its_own_thread", || {
         let installation = Install::new().start();

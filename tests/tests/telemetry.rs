@@ -211,7 +211,14 @@ async fn with_nothing_configured_there_are_files_and_lines() {
     assert!(lines.contains("place_order: rejected after") && lines.contains("customer_id=c-3"), "{lines}");
     assert!(lines.contains("there is no card canary-4929"), "error text goes to the local console: {lines}");
     let failed = lines.lines().find(|line| line.contains("place_order: failure after"));
-    assert!(failed.is_some_and(|line| line.contains("customer_id=c-4")), "{lines}");
+    let failed = failed.unwrap_or_else(|| panic!("{lines}"));
+    let spans = spans_in(&traces);
+    let trace = of(&spans, "place_order", "c-4")["traceId"].as_str().unwrap();
+    assert!(failed.contains("customer_id=c-4") && failed.contains(trace), "{failed}");
+    assert!(
+        lines.contains("the checkout failed: there is no card canary-4929: an error occurred"),
+        "{lines}"
+    );
 }
 
 async fn arrives(collector: Collector, place: SocketAddr, protocol: &str) {

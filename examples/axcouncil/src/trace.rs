@@ -27,7 +27,7 @@ pub(crate) fn query(mut given: impl Iterator<Item = String>) -> Result<Query, St
                     value.split_once('=').ok_or_else(|| format!("`{value}` is no `key=value`"))?;
                 query.context.push((key.to_owned(), value.to_owned()));
             }
-            "--id" => query.trace_id = Some(value),
+            "--id" => query.trace_id = Some(value.trim().to_owned()),
             "--around" => {
                 let time = time_of_day(&value)
                     .ok_or_else(|| format!("`{value}` is no time: write `14:43`, in UTC"))?;

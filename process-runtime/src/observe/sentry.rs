@@ -82,8 +82,8 @@ pub(crate) fn is_active() -> bool {
 /// Why events go nowhere, if they do.
 pub(crate) fn problem() -> Option<String> {
     (!is_active()).then(|| {
-        "no Sentry client is bound to sentry-core 0.49; if the application has one, it uses another version of \
-         sentry (`cargo tree -d -i sentry-core`) or starts it after Install"
+        "no Sentry client is bound to sentry-core 0.49; if the application has one, it has no DSN, is of another version \
+         of sentry (`cargo tree -d -i sentry-core`), or is started after Install"
             .to_owned()
     })
 }

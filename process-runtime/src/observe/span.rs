@@ -328,8 +328,9 @@ impl SpanHandle {
 
     /// Adds how the run ended.
     pub(crate) fn ended(&self, unit: &'static Unit, observed: &Observed, ending: &Ending<'_>, end: &End) {
-        let everywhere = unit.definition.common().error_text == ErrorText::Everywhere;
-        let message = ending.fault.filter(|_| everywhere).and_then(|fault| fault.error.text());
+        let told = unit.definition.common().error_text;
+        let message = ending.fault.filter(|_| told == ErrorText::Everywhere);
+        let message = message.and_then(|fault| fault.whole_text(told));
         let outcome = end.outcome.as_str();
         let site = site(unit);
         for (name, value) in observed.values.iter() {

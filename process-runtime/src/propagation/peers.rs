@@ -70,7 +70,8 @@ impl Peer {
             self.told.call_once(|| {
                 report::once(format!(
                     "a request with baggage has no `{}` among its extensions, so nobody knows whether its peer is \
-                     trusted: its baggage is not taken",
+                     trusted: its baggage is not taken (with axum's `ConnectInfo`, serve by \
+                     `into_make_service_with_connect_info`)",
                     self.identity
                 ));
             });

@@ -164,7 +164,7 @@ impl Variables<'_> {
         if known.is_none() {
             let values = values.join(", ");
             self.problem(format!(
-                "{name} is `{value}`, and may be one of {values}; it is as if it were not set"
+                "{name} is `{value}`, and must be one of {values}; it is as if it were not set"
             ));
         }
         known.copied()
@@ -205,11 +205,19 @@ impl Variables<'_> {
             _ => Protocol::HttpProtobuf,
         };
         let [own, all] = both(signal, "ENDPOINT");
-        let all = self.url(&all).and_then(|base| match protocol {
-            Protocol::Grpc => Some(base),
+        let all = self.url(&all).and_then(|url| match protocol {
+            Protocol::Grpc => Some(url),
             _ => {
-                let path = signal.to_ascii_lowercase();
-                format!("{}/v1/{path}", base.to_string().trim_end_matches('/')).parse().ok()
+                let (path, url) = (signal.to_ascii_lowercase(), url.to_string());
+                let base = url.trim_end_matches('/');
+                let plain = base.trim_end_matches("/v1/traces").trim_end_matches("/v1/metrics");
+                if plain != base {
+                    self.problem(format!(
+                        "{all} is the URL of one signal, and must be the collector's, such as http://collector:4318; \
+                         it is taken without its path"
+                    ));
+                }
+                format!("{plain}/v1/{path}").parse().ok()
             }
         });
         let endpoint = self.url(&own).or(all);
@@ -242,7 +250,7 @@ impl Variables<'_> {
         if number.is_none() {
             let (least, most) = range.into_inner();
             self.problem(format!(
-                "{name} is `{value}`, and may be a whole number from {least} to {most}; it is as if it were not set"
+                "{name} is `{value}`, and must be a whole number from {least} to {most}; it is as if it were not set"
             ));
         }
         number
@@ -278,7 +286,9 @@ impl Variables<'_> {
             && let Some(value) = self.get(share)
             && !value.parse().is_ok_and(|share: f64| (0.0..=1.0).contains(&share))
         {
-            self.problem(format!("{share} is `{value}`, and may be a number from 0 to 1; it is taken for 1"));
+            self.problem(format!(
+                "{share} is `{value}`, and must be a number from 0 to 1; it is taken for 1"
+            ));
         }
         let headers = ["TRACES", "METRICS"].map(|signal| both(signal, "HEADERS"));
         let resource = "OTEL_RESOURCE_ATTRIBUTES".to_owned();
@@ -306,7 +316,7 @@ impl Variables<'_> {
         let port = self.get(PORT).and_then(|written| {
             let port = written.parse().ok();
             if port.is_none() {
-                self.problem(format!("{PORT} is `{written}`, and may be a port; it is taken for 9464"));
+                self.problem(format!("{PORT} is `{written}`, and must be a port; it is taken for 9464"));
             }
             port
         });
@@ -330,7 +340,7 @@ impl Variables<'_> {
         let Some(value) = self.get(name) else { return 0.0 };
         let rate = value.parse().ok().filter(|rate| (0.0..=1.0).contains(rate));
         rate.unwrap_or_else(|| {
-            self.problem(format!("{name} is `{value}`, and may be a number from 0 to 1; it is taken for 0"));
+            self.problem(format!("{name} is `{value}`, and must be a number from 0 to 1; it is taken for 0"));
             0.0
         })
     }
@@ -454,6 +464,14 @@ mod tests {
         assert_eq!(shown(metrics.endpoint).as_deref(), Some("https://metrics.example/in"));
         assert_eq!(metrics.timeout, Duration::from_secs(2));
         assert!(environment.problems.is_empty(), "{:?}", environment.problems);
+    }
+
+    #[test]
+    fn the_url_of_one_signal_is_taken_for_the_collector_s_and_told() {
+        let environment = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/v1/traces/")]);
+        let metrics = environment.metrics_over.endpoint.map(|url| url.to_string());
+        assert_eq!(metrics.as_deref(), Some("http://collector:4318/v1/metrics"));
+        assert_eq!(environment.problems.len(), 1, "{:?}", environment.problems);
     }
 
     #[test]

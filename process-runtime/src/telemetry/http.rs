@@ -37,11 +37,15 @@ impl HttpClient for Client {
         // Without a name and a password that may stand in it.
         let (host, port) = (parts.uri.host().unwrap_or_default(), parts.uri.port_u16());
         let place = port.map_or(host.to_owned(), |port| format!("{host}:{port}"));
+        let path = parts.uri.path().to_owned();
         let answer = self.agent.run(Request::from_parts(parts, body.to_vec())).inspect_err(|error| {
             // The exporter says that it failed, and not why.
             report::once(format!("{place} takes no telemetry: {error}"));
         })?;
         let (parts, mut body) = answer.into_parts();
+        if !parts.status.is_success() {
+            report::once(format!("{place}{path} answers {}: no telemetry is taken there", parts.status));
+        }
         let body = body.with_config().limit(ANSWER).read_to_vec()?;
         Ok(Response::from_parts(parts, body.into()))
     }

@@ -267,6 +267,10 @@ impl Sender {
             // What called the toolkit is the application's, and the toolkit is not.
             let options = ClientOptions::new().in_app_exclude(["process_runtime"]);
             process_event_stacktrace(stacktrace, &options);
+            // How the stack was taken is nobody's concern.
+            if let Some(last) = stacktrace.frames.iter().rposition(|frame| frame.in_app == Some(true)) {
+                stacktrace.frames.truncate(last + 1);
+            }
         }
         let mut whole = Envelope::new().with_headers(envelope.headers().clone());
         for mut item in envelope.into_items() {

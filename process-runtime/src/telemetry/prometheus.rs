@@ -83,7 +83,11 @@ impl Prometheus {
             listener.set_nonblocking(true)?;
             Ok((listener.local_addr()?, listener))
         });
-        let problem = |error| report::once(format!("no Prometheus can scrape {host}:{port}: {error}"));
+        let problem = |error| {
+            report::once(format!(
+                "no Prometheus can scrape {host}:{port}: {error} (OTEL_EXPORTER_PROMETHEUS_HOST, OTEL_EXPORTER_PROMETHEUS_PORT)"
+            ))
+        };
         let (address, listener) = bound.map_err(problem).ok()?;
         runtime?.spawn(serve(listener, self.clone()));
         Some(format!("metrics: for Prometheus at http://{address}/metrics"))
