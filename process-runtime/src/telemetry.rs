@@ -70,6 +70,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -89,9 +90,13 @@ use crate::{Install, Installation, registry, report};
 const FLUSH: Duration = Duration::from_secs(5);
 /// How much of that is for the last lines.
 const LINES: Duration = Duration::from_millis(500);
+/// The longest that a flush waits, whatever it is told.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Telemetry that ends this soon, before any process ran, was hardly meant to.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
+/// How long spans may wait to be sent, as the specification has it.
+const DELAY: Duration = Duration::from_secs(5);
 /// How long spans may wait for a file. Whoever looks for a trace there has just seen it fail.
 const FILE_DELAY: Duration = Duration::from_millis(500);
 
@@ -175,12 +180,15 @@ impl Setup {
         let mut destinations = Vec::new();
         let exporters = exporters::Exporters::new(&self.directory);
 
-        let delay = (environment.traces == Destination::Files).then_some(FILE_DELAY);
+        let delay = if environment.traces == Destination::Files { FILE_DELAY } else { DELAY };
+        let delay = environment.spans.delay.unwrap_or(delay);
         let traces = exporters.traces(environment.traces, &environment.traces_over).map(|exporter| {
-            let batches = queue::batches(exporter.exporter, environment.queue, environment.delay.or(delay));
+            let batches = queue::batches(exporter.exporter, &environment.spans, delay);
             destinations.push(format!("traces: {}", exporter.place));
             SdkTracerProvider::builder()
                 .with_resource(resource.clone())
+                .with_sampler(environment.spans.sampler.clone())
+                .with_span_limits(environment.spans.limits)
                 .with_span_processor(inherit::Describing::new(batches))
                 .build()
         });
@@ -195,10 +203,7 @@ impl Setup {
 
         let metrics = exporters.metrics(environment.metrics, &environment.metrics_over).map(|exporter| {
             destinations.push(format!("metrics: {}", exporter.place));
-            let mut reader = PeriodicReader::builder(exporter.exporter);
-            if let Some(interval) = environment.interval {
-                reader = reader.with_interval(interval);
-            }
+            let reader = PeriodicReader::builder(exporter.exporter).with_interval(environment.interval);
             SdkMeterProvider::builder().with_reader(reader.build())
         });
         #[cfg(feature = "prometheus")]
@@ -340,15 +345,30 @@ impl Telemetry {
     pub fn flush(&self, most: Duration) -> bool {
         let before = crate::observe::metrics::lost();
         crate::observe::metrics::drain();
+        let most = most.min(LONGEST);
         let deadline = Instant::now() + most;
         let (traces, metrics) = (self.traces.clone(), self.metrics.clone());
-        // Traces first, so that the measurements know of their losses, but not with all of the time.
-        let traces = within(most / 2, move || traces.is_none_or(|traces| traces.force_flush().is_ok()));
+        // Measurements last, so that they know what was lost, but with a part of the time for each.
+        let traces =
+            within(until(deadline) / 2, move || traces.is_none_or(|traces| flushed(&traces, deadline)));
+        let errors = self
+            .sentry
+            .as_ref()
+            .is_none_or(|sentry| sentry.flush(Some(until(deadline).saturating_sub(most / 4))));
         let metrics =
             within(until(deadline), move || metrics.is_none_or(|metrics| metrics.force_flush().is_ok()));
-        let errors = self.sentry.as_ref().is_none_or(|sentry| sentry.flush(Some(until(deadline))));
         let is_sent = traces == Some(true) && metrics == Some(true) && errors;
         is_sent && crate::observe::metrics::lost() == before
+    }
+}
+
+/// Whether all spans were sent. OpenTelemetry waits for five seconds at a time.
+fn flushed(traces: &SdkTracerProvider, deadline: Instant) -> bool {
+    loop {
+        match traces.force_flush() {
+            Err(OTelSdkError::Timeout(_)) if !until(deadline).is_zero() => {}
+            flushed => return flushed.is_ok(),
+        }
     }
 }
 
@@ -366,13 +386,17 @@ impl Drop for Telemetry {
         }
         self.installation.stop();
         let (traces, metrics) = (self.traces.take(), self.metrics.take());
-        let sent = within(until(deadline), move || {
-            let traces = traces.map(|traces| traces.shutdown_with_timeout(FLUSH / 2));
-            let metrics = metrics.map(|metrics| metrics.shutdown_with_timeout(FLUSH / 2));
-            [traces, metrics].into_iter().flatten().all(|ended| ended.is_ok())
-        });
-        let errors = self.sentry.take().is_none_or(|sentry| sentry.close(Some(until(deadline))));
-        if sent != Some(true) || !errors {
+        let (half, quarter) = (FLUSH / 2, FLUSH / 4);
+        let traces =
+            within(half, move || traces.is_none_or(|traces| traces.shutdown_with_timeout(half).is_ok()));
+        let errors = self
+            .sentry
+            .take()
+            .is_none_or(|sentry| sentry.close(Some(until(deadline).saturating_sub(quarter))));
+        let rest = until(deadline);
+        let metrics =
+            within(rest, move || metrics.is_none_or(|metrics| metrics.shutdown_with_timeout(rest).is_ok()));
+        if traces != Some(true) || metrics != Some(true) || !errors {
             report::once("not all telemetry could be sent before the program ended");
         }
         drop(self.exporters.take());

@@ -69,7 +69,8 @@ async fn ended(mut command: Command, variables: &[(&str, &str)]) -> Output {
             command.env_remove(name);
         }
     }
-    command.envs(variables.iter().copied());
+    // The panic hook of the standard library takes its time for a backtrace.
+    command.env("RUST_BACKTRACE", "0").envs(variables.iter().copied());
     let started = Instant::now();
     let output = command.output().await.expect("the program starts");
     assert!(output.status.success(), "{output:?}");
@@ -504,11 +505,52 @@ async fn a_panic_waits_for_no_sentry() {
 #[tokio::test]
 async fn an_event_that_finds_no_room_takes_no_other_s_stack() {
     let (dsn, receiver) = sentry(Some(Duration::from_millis(20))).await;
-    under("many fail at once", &Scratch::new(), &[("SENTRY_DSN", &dsn), ("RUST_LOG", "off")]).await;
+    let scratch = Scratch::new();
+    let output = under("many fail at once", &scratch, &[("SENTRY_DSN", &dsn), ("RUST_LOG", "off")]).await;
     let events = events_in(receiver).await;
-    assert!((100..400).contains(&events.len()), "{}", events.len());
+    assert_eq!(text(&output.stderr).matches("events wait for Sentry, and more are lost").count(), 1);
+    // What was lost to the very end is counted in the last measurements; of the one on its way nobody knows.
+    let known = events.len() as u64 + dropped(&scratch.lines("metrics"), "event");
+    assert!((399..=400).contains(&known), "{known}");
+    assert!((10..400).contains(&events.len()), "{}", events.len());
     let has_stack = |event: &Value| event["threads"]["values"][0]["stacktrace"]["frames"].is_array();
     assert!(events.iter().all(has_stack), "{:#?}", events.iter().find(|event| !has_stack(event)));
+}
+
+/// What the last measurements say was lost for this reason.
+fn dropped(requests: &[Value], reason: &str) -> u64 {
+    let all = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+    let last = requests.last().expect("there are measurements");
+    let scopes = all(last, "resourceMetrics").into_iter().flat_map(|resource| all(&resource, "scopeMetrics"));
+    let mut metrics = scopes.flat_map(|scope| all(&scope, "metrics"));
+    let dropped = metrics.find(|metric| metric["name"] == "critical_process.telemetry.dropped");
+    let points = all(&dropped.expect("it is measured")["sum"], "dataPoints");
+    let point =
+        points.iter().find(|point| attributes(point)["reason"] == reason).expect("each reason is there");
+    point["asInt"]
+        .as_str()
+        .map_or_else(|| point["asInt"].as_u64(), |text| text.parse().ok())
+        .expect("a number")
+}
+
+#[tokio::test]
+async fn a_panic_that_ends_the_program_is_told_where_somebody_flushes() {
+    let (dsn, receiver) = sentry(Some(Duration::ZERO)).await;
+    let output = under("a panic ends the program", &Scratch::new(), &[("SENTRY_DSN", &dsn)]).await;
+    assert_eq!(text(&output.stdout).trim(), "flushed true");
+    assert_eq!(events_in(receiver).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_variable_means_to_opentelemetry_what_is_told_of_it() {
+    let scratch = Scratch::new();
+    run(&scratch, &[("OTEL_TRACES_SAMPLER", "ALWAYS_OFF ")]).await;
+    assert!(scratch.lines("traces").is_empty());
+    let scratch = Scratch::new();
+    let unset = [("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "0"), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0")];
+    let lines = text(&run(&scratch, &unset).await.stderr);
+    assert_eq!(lines.matches("it is as if it were not set").count(), 2, "{lines}");
+    judge_spans(&spans_in(&scratch.lines("traces")));
 }
 
 #[tokio::test]

@@ -1,10 +1,12 @@
-//! The variables that decide where telemetry goes, read once, and what is wrong with them. Some are read by
-//! OpenTelemetry itself (the sampler, headers, limits), which says nothing of what it cannot read: those are checked here.
+//! The variables that decide where telemetry goes, read once, and what is wrong with them. OpenTelemetry would read most
+//! of them by itself, and pass over in silence what it cannot read or take it by the letter: so it is told all values but
+//! those of headers, compression and resource, which are only looked at.
 
 use std::env::{self, VarError};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use opentelemetry_sdk::trace::{Sampler, SpanLimits};
 use sentry::types::Dsn;
 use ureq::http::Uri;
 
@@ -23,6 +25,19 @@ pub(super) struct Otlp {
     /// By default the collector on this machine.
     pub(super) endpoint: Option<Uri>,
     pub(super) timeout: Duration,
+}
+
+/// Which spans are sent, and how many at once.
+#[derive(Debug)]
+pub(super) struct Spans {
+    /// The most that wait.
+    pub(super) queue: usize,
+    /// The most that are sent together.
+    pub(super) batch: usize,
+    /// How long they may wait, where it is said.
+    pub(super) delay: Option<Duration>,
+    pub(super) limits: SpanLimits,
+    pub(super) sampler: Sampler,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +76,9 @@ pub(super) struct Environment {
     pub(super) traces_over: Otlp,
     pub(super) metrics: Destination,
     pub(super) metrics_over: Otlp,
-    /// The most spans that wait.
-    pub(super) queue: usize,
-    /// How long spans may wait.
-    pub(super) delay: Option<Duration>,
+    pub(super) spans: Spans,
     /// Between two exports of metrics.
-    pub(super) interval: Option<Duration>,
+    pub(super) interval: Duration,
     /// Whether the trace context goes on to other services.
     pub(super) propagates: bool,
     #[cfg_attr(not(feature = "prometheus"), allow(dead_code, reason = "nothing serves it then"))]
@@ -101,9 +113,8 @@ impl Environment {
         };
         let traces_over = variables.otlp("TRACES");
         let metrics_over = variables.otlp("METRICS");
-        let queue = variables.number("OTEL_BSP_MAX_QUEUE_SIZE", 1..=MOST_WAITING).map(|most| most as usize);
-        let delay = variables.millis("OTEL_BSP_SCHEDULE_DELAY");
-        let interval = variables.millis("OTEL_METRIC_EXPORT_INTERVAL");
+        let spans = variables.spans();
+        let interval = variables.millis("OTEL_METRIC_EXPORT_INTERVAL").unwrap_or(INTERVAL);
         let propagates = variables.propagates();
         let sentry = variables.sentry();
         variables.check();
@@ -112,8 +123,7 @@ impl Environment {
             traces_over,
             metrics,
             metrics_over,
-            queue: queue.unwrap_or(WAITING),
-            delay,
+            spans,
             interval,
             propagates,
             scraped,
@@ -123,11 +133,14 @@ impl Environment {
     }
 }
 
-/// How many spans wait where no variable says, as the specification has it; and the most that may be said.
-const WAITING: usize = 2048;
-const MOST_WAITING: u64 = 65_536;
-/// The time that the specification gives an export.
+/// What the [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/) has where no
+/// variable says: the spans that wait and those of a batch, the time of an export, and that between two of metrics.
+const WAITING: u64 = 2048;
+const BATCH: u64 = 512;
 const TIMEOUT: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_secs(60);
+/// The most spans that may be said to wait.
+const MOST_WAITING: u64 = 65_536;
 
 struct Variables<'v> {
     variables: &'v dyn Fn(&str) -> Option<Result<String, &'static str>>,
@@ -266,29 +279,39 @@ impl Variables<'_> {
         known.is_empty() || known.contains(&"tracecontext")
     }
 
-    /// Looks at what OpenTelemetry reads by itself.
-    fn check(&mut self) {
-        for name in [
-            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
-            "OTEL_BSP_EXPORT_TIMEOUT",
-            "OTEL_METRIC_EXPORT_TIMEOUT",
-            "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
-            "OTEL_SPAN_EVENT_COUNT_LIMIT",
-            "OTEL_SPAN_LINK_COUNT_LIMIT",
+    fn spans(&mut self) -> Spans {
+        let queue = self.number("OTEL_BSP_MAX_QUEUE_SIZE", 1..=MOST_WAITING).unwrap_or(WAITING);
+        let batch = self.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1..=MOST_WAITING).unwrap_or(BATCH);
+        let delay = self.millis("OTEL_BSP_SCHEDULE_DELAY");
+        let mut limits = SpanLimits::default();
+        for (name, limit) in [
+            ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", &mut limits.max_attributes_per_span),
+            ("OTEL_SPAN_EVENT_COUNT_LIMIT", &mut limits.max_events_per_span),
+            ("OTEL_SPAN_LINK_COUNT_LIMIT", &mut limits.max_links_per_span),
         ] {
-            self.number(name, 1..=u32::MAX.into());
+            let said = self.number(name, 1..=u32::MAX.into()).and_then(|said| said.try_into().ok());
+            *limit = said.unwrap_or(*limit);
         }
+        Spans { queue: queue as usize, batch: batch as usize, delay, limits, sampler: self.sampler() }
+    }
+
+    fn sampler(&mut self) -> Sampler {
         let samplers = ["always_on", "always_off", "traceidratio"];
         let based = ["parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"];
         let sampler = self.one_of("OTEL_TRACES_SAMPLER", &[samplers, based].concat());
-        let share = "OTEL_TRACES_SAMPLER_ARG";
-        if sampler.is_some_and(|sampler| sampler.ends_with("ratio"))
-            && let Some(value) = self.get(share)
-            && !value.parse().is_ok_and(|share: f64| (0.0..=1.0).contains(&share))
-        {
-            self.problem(format!(
-                "{share} is `{value}`, and must be a number from 0 to 1; it is taken for 1"
-            ));
+        let sampler = sampler.unwrap_or("parentbased_always_on");
+        let own = match sampler.trim_start_matches("parentbased_") {
+            "always_off" => Sampler::AlwaysOff,
+            "traceidratio" => Sampler::TraceIdRatioBased(self.share("OTEL_TRACES_SAMPLER_ARG", 1.0)),
+            _ => Sampler::AlwaysOn,
+        };
+        if sampler.starts_with("parentbased_") { Sampler::ParentBased(Box::new(own)) } else { own }
+    }
+
+    /// Looks at what OpenTelemetry reads by itself.
+    fn check(&mut self) {
+        for name in ["TRACES", "METRICS"].into_iter().flat_map(|signal| both(signal, "COMPRESSION")) {
+            self.one_of(&name, &["gzip"]);
         }
         let headers = ["TRACES", "METRICS"].map(|signal| both(signal, "HEADERS"));
         let resource = "OTEL_RESOURCE_ATTRIBUTES".to_owned();
@@ -333,15 +356,18 @@ impl Variables<'_> {
                 return None;
             }
         };
-        Some(Sentry { dsn: written, host, traces_sample_rate: self.rate("SENTRY_TRACES_SAMPLE_RATE") })
+        let traces_sample_rate = self.share("SENTRY_TRACES_SAMPLE_RATE", 0.0) as f32;
+        Some(Sentry { dsn: written, host, traces_sample_rate })
     }
 
-    fn rate(&mut self, name: &str) -> f32 {
-        let Some(value) = self.get(name) else { return 0.0 };
-        let rate = value.parse().ok().filter(|rate| (0.0..=1.0).contains(rate));
-        rate.unwrap_or_else(|| {
-            self.problem(format!("{name} is `{value}`, and must be a number from 0 to 1; it is taken for 0"));
-            0.0
+    fn share(&mut self, name: &str, or: f64) -> f64 {
+        let Some(value) = self.get(name) else { return or };
+        let share = value.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+        share.unwrap_or_else(|| {
+            self.problem(format!(
+                "{name} is `{value}`, and must be a number from 0 to 1; it is taken for {or}"
+            ));
+            or
         })
     }
 }
@@ -475,12 +501,25 @@ mod tests {
     }
 
     #[test]
+    fn a_sampler_is_read_as_any_value_is() {
+        let sampler = |variables: &[(&str, &str)]| format!("{:?}", read(variables).spans.sampler);
+        assert_eq!(sampler(&[]), "ParentBased(AlwaysOn)");
+        assert_eq!(sampler(&[("OTEL_TRACES_SAMPLER", " ALWAYS_OFF")]), "AlwaysOff");
+        let share = ("OTEL_TRACES_SAMPLER_ARG", " 0.25 ");
+        let based = sampler(&[("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), share]);
+        assert_eq!(based, "ParentBased(TraceIdRatioBased(0.25))");
+    }
+
+    #[test]
     fn what_opentelemetry_would_pass_over_in_silence_is_told_once() {
         let wrong = [
             ("OTEL_BSP_MAX_QUEUE_SIZE", "100000000000"),
             ("OTEL_BSP_SCHEDULE_DELAY", "0"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "1m"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0"),
+            ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "0"),
+            ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "zip"),
             ("OTEL_TRACES_SAMPLER", "bogus"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=secret,secret"),
             ("OTEL_RESOURCE_ATTRIBUTES", "shop"),
@@ -491,8 +530,9 @@ mod tests {
             let environment = read(&[(name, value)]);
             assert!(matches!(&environment.problems[..], [one] if one.contains(name)), "{environment:?}");
             assert!(!environment.problems[0].contains("secret"), "{environment:?}");
-            assert_eq!((environment.traces, environment.queue), (Destination::Files, WAITING));
-            assert_eq!((environment.delay, environment.interval), (None, None));
+            let spans = environment.spans;
+            assert_eq!((environment.traces, spans.queue as u64), (Destination::Files, WAITING));
+            assert_eq!((spans.delay, environment.interval), (None, INTERVAL));
         }
         assert!(!read(&[("OTEL_PROPAGATORS", "none")]).propagates);
     }

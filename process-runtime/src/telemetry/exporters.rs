@@ -213,6 +213,9 @@ impl PushMetricExporter for Metrics {
     }
 }
 
+/// How long a program that ends by a panic waits for Sentry.
+const PANIC: Duration = Duration::from_secs(2);
+
 /// Starts Sentry.
 pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> sentry::ClientInitGuard {
     let said = std::env::var("SENTRY_RELEASE").ok().filter(|release| !release.is_empty());
@@ -223,6 +226,8 @@ pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> sentry::ClientInit
         .dsn(&sentry.dsn)
         .maybe_release(said.or_else(of_service))
         .traces_sample_rate(sentry.traces_sample_rate)
+        // So long waits its panic hook, and the run that panics with it: needed only where nothing comes after.
+        .shutdown_timeout(if cfg!(panic = "unwind") { Duration::ZERO } else { PANIC })
         // Sentry's own, but that a panic's stack is a matter of `Ingest` too.
         .default_integrations(false)
         .add_integration(ContextIntegration::new())

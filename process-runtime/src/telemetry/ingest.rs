@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::panic::PanicHookInfo;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -33,6 +33,10 @@ const STACKS: usize = 2 * MOST;
 /// The most frames of a stack.
 #[cfg(unix)]
 const DEPTH: usize = 128;
+/// The most characters that Sentry keeps of a function's name, and of a file's or package's
+/// ([relay](https://docs.rs/relay-event-schema)).
+const NAME: usize = 512;
+const FILE: usize = 256;
 /// The time that a request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -100,6 +104,15 @@ pub(super) fn panicked(info: &PanicHookInfo<'_>) -> Option<Event<'static>> {
     Some(Event { exception: vec![exception].into(), level: Level::Fatal, ..Event::default() })
 }
 
+/// As Sentry would cut it, which it would then remark.
+fn cut(text: &mut Option<String>, most: usize) {
+    if let Some(text) = text
+        && let Some((end, _)) = text.char_indices().nth(most)
+    {
+        text.truncate(end);
+    }
+}
+
 fn has_stack(event: &Event<'_>) -> bool {
     event.stacktrace.is_some()
         || event.exception.iter().any(|exception| exception.stacktrace.is_some())
@@ -119,6 +132,7 @@ impl TransportFactory for Ingest {
             most,
             recorder: options.client_report_recorder.clone(),
             stacks: Arc::clone(&self.stacks),
+            told: Once::new(),
         };
         let waiting = Arc::new(waiting);
         let sender = Sender {
@@ -151,6 +165,7 @@ struct Waiting {
     most: usize,
     recorder: Recorder,
     stacks: Arc<Stacks>,
+    told: Once,
 }
 
 impl Waiting {
@@ -172,13 +187,6 @@ impl Waiting {
         let mut stacks = lock(&self.stacks);
         let place = stacks.iter().position(|(id, ..)| *id == event)?;
         stacks.remove(place).map(|(_, thread, stack)| (thread, stack))
-    }
-
-    /// Whether all of it was sent, within so long.
-    fn is_drained(&self, timeout: Duration) -> bool {
-        let is_busy = |queue: &mut Queue| queue.is_sending || !queue.envelopes.is_empty();
-        let ended = self.changed.wait_timeout_while(lock(&self.queue), timeout, is_busy);
-        !ended.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     fn lost(&self, envelope: &Envelope, reason: Option<Reason>) {
@@ -206,19 +214,26 @@ impl Transport for Waiting {
         } else {
             drop(queue);
             self.lost(&envelope, Some(Reason::QueueOverflow));
+            self.told.call_once(|| {
+                report::once(format!("{} events wait for Sentry, and more are lost", self.most));
+            });
         }
     }
 
     fn flush(&self, timeout: Duration) -> bool {
-        // Sentry's panic hook waits for its event, and the run with it. That is needed only where nothing comes after.
-        let timeout = if thread::panicking() && cfg!(panic = "unwind") { Duration::ZERO } else { timeout };
-        self.is_drained(timeout)
+        let is_busy = |queue: &mut Queue| queue.is_sending || !queue.envelopes.is_empty();
+        let ended = self.changed.wait_timeout_while(lock(&self.queue), timeout, is_busy);
+        !ended.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     fn shutdown(&self, timeout: Duration) -> bool {
-        let flushed = self.is_drained(timeout);
-        lock(&self.queue).is_closed = true;
+        let flushed = self.flush(timeout);
+        let mut queue = lock(&self.queue);
+        queue.is_closed = true;
+        let rest = std::mem::take(&mut queue.envelopes);
+        drop(queue);
         self.changed.notify_all();
+        rest.iter().for_each(|envelope| self.lost(envelope, None));
         flushed
     }
 }
@@ -241,6 +256,7 @@ impl Sender {
         while let Some(envelope) = self.waiting.next() {
             if self.is_limited(&envelope) {
                 self.waiting.lost(&envelope, Some(Reason::RatelimitBackoff));
+                report::once(format!("Sentry at {} limits what it takes, and events are lost", self.host));
                 continue;
             }
             let envelope = self.with_stack(envelope);
@@ -267,6 +283,12 @@ impl Sender {
             // What called the toolkit is the application's, and the toolkit is not.
             let options = ClientOptions::new().in_app_exclude(["process_runtime"]);
             process_event_stacktrace(stacktrace, &options);
+            for frame in &mut stacktrace.frames {
+                cut(&mut frame.function, NAME);
+                cut(&mut frame.symbol, NAME);
+                cut(&mut frame.package, FILE);
+                cut(&mut frame.filename, FILE);
+            }
             // How the stack was taken is nobody's concern.
             if let Some(last) = stacktrace.frames.iter().rposition(|frame| frame.in_app == Some(true)) {
                 stacktrace.frames.truncate(last + 1);

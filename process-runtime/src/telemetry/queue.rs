@@ -12,23 +12,23 @@ use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor,
 };
 
+use super::environment::Spans;
 use crate::observe::metrics::LOST_SPANS;
 use crate::report;
 
-/// Sends spans in batches, from a thread of its own. At most so many wait, and without a delay as long as OpenTelemetry
-/// has it.
-pub(super) fn batches(
-    exporter: impl SpanExporter + 'static,
-    most: usize,
-    delay: Option<Duration>,
-) -> impl SpanProcessor {
-    let room = Arc::new(Room { waiting: AtomicUsize::new(0), most });
+/// Sends spans in batches, from a thread of its own, after this long at most.
+pub(super) fn batches<E: SpanExporter + 'static>(
+    exporter: E,
+    spans: &Spans,
+    delay: Duration,
+) -> impl SpanProcessor + use<E> {
+    let room = Arc::new(Room { waiting: AtomicUsize::new(0), most: spans.queue });
     // As long as what is being sent takes room as well, the queue inside is never full.
-    let mut config = BatchConfigBuilder::default().with_max_queue_size(most);
-    if let Some(delay) = delay {
-        config = config.with_scheduled_delay(delay);
-    }
-    let config = config.build();
+    let config = BatchConfigBuilder::default()
+        .with_max_queue_size(spans.queue)
+        .with_max_export_batch_size(spans.batch)
+        .with_scheduled_delay(delay)
+        .build();
     let exporter = Counted { exporter, room: Arc::clone(&room) };
     Bounded { next: BatchSpanProcessor::new(exporter, config), room, told: Once::new() }
 }

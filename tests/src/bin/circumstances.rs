@@ -82,10 +82,21 @@ fn main() {
             println!("{}", times.max().unwrap_or_default().as_millis());
             end_soon(telemetry);
         }
+        "a panic ends the program" => {
+            struct Flushing(Telemetry);
+            impl Drop for Flushing {
+                fn drop(&mut self) {
+                    println!("flushed {}", self.0.flush(Duration::from_secs(5)));
+                    std::process::exit(0);
+                }
+            }
+            let _telemetry = Flushing(init());
+            panicking().expect("it does not return");
+        }
         "many fail at once" => {
             let telemetry = init();
             (0..400).for_each(|_| drop(parse("many")));
-            telemetry.flush(Duration::from_secs(15));
+            drop(telemetry);
         }
         other => panic!("no circumstance {other}"),
     }
