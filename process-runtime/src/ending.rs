@@ -93,7 +93,7 @@ impl<'a> Fault<'a> {
     }
 
     /// The text of the outermost error, where it may be told at all.
-    #[cfg(feature = "sentry")]
+    #[cfg(any(feature = "sentry", feature = "tracing"))]
     pub(crate) fn text(&self, told: ErrorText) -> Option<String> {
         if told == ErrorText::Never { None } else { self.error.text() }
     }

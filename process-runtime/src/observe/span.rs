@@ -330,7 +330,7 @@ impl SpanHandle {
     pub(crate) fn ended(&self, unit: &'static Unit, observed: &Observed, ending: &Ending<'_>, end: &End) {
         let told = unit.definition.common().error_text;
         let message = ending.fault.filter(|_| told == ErrorText::Everywhere);
-        let message = message.and_then(|fault| fault.whole_text(told));
+        let message = message.and_then(|fault| fault.text(told));
         let outcome = end.outcome.as_str();
         let site = site(unit);
         for (name, value) in observed.values.iter() {
