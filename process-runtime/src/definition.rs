@@ -131,6 +131,12 @@ impl ProcessDefinition {
         self.record.cancelled_is_bad
     }
 
+    /// Whether it or one of its stages says that it depends on this.
+    pub(crate) fn declares(&self, dependency: &str) -> bool {
+        let stages = self.stages().iter().flat_map(|stage| stage.dependencies());
+        self.dependencies().iter().chain(stages).any(|declared| declared == dependency)
+    }
+
     /// Its stages: each after those that it names in `after`, otherwise by id.
     pub fn stages(&self) -> &[&'static StageDefinition] {
         crate::registry::stages_of(self)
@@ -166,11 +172,22 @@ impl StageDefinition {
     }
 }
 
-/// Either of the two.
+/// A dependency, as the first call to it made it known.
+#[derive(Debug)]
+pub(crate) struct DependencyDefinition(Common);
+
+impl DependencyDefinition {
+    pub(crate) fn id(&self) -> &str {
+        &self.0.id
+    }
+}
+
+/// What can run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Definition {
     Process(&'static ProcessDefinition),
     Stage(&'static StageDefinition),
+    Dependency(&'static DependencyDefinition),
 }
 
 impl Definition {
@@ -186,10 +203,17 @@ impl Definition {
         }
     }
 
+    /// A dependency, kept for the rest of the program.
+    pub(crate) fn dependency(id: &str) -> Definition {
+        let common = Common { id: id.to_owned(), ..Common::default() };
+        Definition::Dependency(Box::leak(Box::new(DependencyDefinition(common))))
+    }
+
     pub(crate) fn common(&self) -> &'static Common {
         match self {
             Definition::Process(process) => process.common(),
             Definition::Stage(stage) => stage.common(),
+            Definition::Dependency(dependency) => &dependency.0,
         }
     }
 
@@ -197,6 +221,7 @@ impl Definition {
         match self {
             Definition::Process(process) => Some(process.sla()),
             Definition::Stage(stage) => stage.sla(),
+            Definition::Dependency(_) => None,
         }
     }
 }

@@ -198,6 +198,7 @@ impl Core {
             InFlight {
                 process: seen.unit.process,
                 stage: seen.unit.stage(),
+                dependency: seen.unit.dependency(),
                 elapsed,
                 overdue: seen.told || seen.unit.definition.sla().is_some_and(|sla| elapsed > sla),
                 context: values.iter().map(|(name, value)| (name, value.to_string())).collect(),

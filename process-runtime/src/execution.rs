@@ -57,6 +57,16 @@ impl Run {
     #[inline(never)]
     pub fn new(site: &'static Site) -> Run {
         let unit = if ENABLED.load(Ordering::Relaxed) { site.unit() } else { None };
+        Run::of_unit(unit)
+    }
+
+    /// A run of what has no site, which has not begun.
+    pub(crate) fn of(unit: &'static Unit) -> Run {
+        Run::of_unit(ENABLED.load(Ordering::Relaxed).then_some(unit))
+    }
+
+    #[inline(always)]
+    fn of_unit(unit: Option<&'static Unit>) -> Run {
         let phase = if unit.is_some() { Phase::New } else { Phase::Ended };
         Run { unit, observed: None, values: None, started: 0, ticket: Ticket::UNTRACKED, phase }
     }
@@ -173,7 +183,7 @@ impl Run {
 
     /// Calls `body` inside of the run.
     #[inline]
-    fn call<R>(&mut self, body: impl FnOnce() -> R) -> R {
+    pub(crate) fn call<R>(&mut self, body: impl FnOnce() -> R) -> R {
         let mut call = Call { body: Some(body), value: None };
         self.guard(&mut call);
         call.value.expect("the body was called, or its panic went on")
@@ -286,7 +296,7 @@ fn tell(
     let is_sent = observed.is_some_and(|observed| observed.has_hub());
     if let Some(fault) = &ending.fault
         && end.outcome.is_error()
-        && unit.stage().is_none()
+        && unit.is_process()
         && !is_sent
     {
         unharmed(|| crate::report::failure(unit, observed.map(|observed| &**observed), fault, end));

@@ -168,6 +168,7 @@ mod clock;
 pub mod context;
 mod deadline;
 pub mod definition;
+mod dependency;
 mod domain;
 mod ending;
 mod execution;
@@ -209,6 +210,7 @@ mod windows;
 pub use carrier::{Carried, Carrier};
 #[cfg(feature = "tokio")]
 pub use deadline::{TimedOut, timeout};
+pub use dependency::{dependency, dependency_call};
 pub use ending::Verdict;
 pub use execution::{disable, enable};
 pub use install::{Install, Installation};

@@ -7,9 +7,8 @@ use crate::unit::Unit;
 
 /// Bytes that the statistics of a process hold now, in the global domain.
 pub fn account_bytes(id: &str) -> Option<usize> {
-    let is_it = |unit: &&'static Unit| {
-        unit.stage().is_none() && unit.process.is_some_and(|process| process.id() == id)
-    };
+    let is_it =
+        |unit: &&'static Unit| unit.is_process() && unit.process.is_some_and(|process| process.id() == id);
     let unit = Unit::all().into_iter().find(is_it)?;
     Some(Core::global().account(unit).memory())
 }

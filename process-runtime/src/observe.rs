@@ -68,7 +68,7 @@ impl RunView<'_> {
         Some(outer.id)
     }
 
-    /// The process that runs, or for which the stage runs.
+    /// The process that runs, or for which the stage or call runs.
     pub fn process(&self) -> Option<&'static ProcessDefinition> {
         self.unit.process
     }
@@ -76,6 +76,22 @@ impl RunView<'_> {
     /// The stage, where a stage runs.
     pub fn stage(&self) -> Option<&'static StageDefinition> {
         self.unit.stage()
+    }
+
+    /// The id of the dependency, where this is a call to one.
+    pub fn dependency(&self) -> Option<&'static str> {
+        self.unit.dependency()
+    }
+
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn is_of_process(&self) -> bool {
+        self.unit.is_process()
+    }
+
+    /// `<process>.<stage or dependency>`, as the span is called.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn name(&self) -> &'static str {
+        self.unit.name
     }
 
     #[cfg(feature = "telemetry")]

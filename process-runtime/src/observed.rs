@@ -184,7 +184,7 @@ impl Observed {
     pub(crate) fn as_process(&self) -> Option<&'static ProcessDefinition> {
         match self.unit?.definition {
             Definition::Process(process) => Some(process),
-            Definition::Stage(_) => None,
+            Definition::Stage(_) | Definition::Dependency(_) => None,
         }
     }
 

@@ -31,6 +31,7 @@ fn registry() -> &'static Registry {
             match site.definition() {
                 Ok(Definition::Process(process)) => registry.processes.push(process),
                 Ok(Definition::Stage(stage)) => registry.stages.push(stage),
+                Ok(Definition::Dependency(_)) => {}
                 Err(error) => registry.unreadable.push(error.to_string()),
             }
         }
@@ -114,6 +115,20 @@ pub fn stage_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, UnknownPro
     Ok(units.map(|unit| (unit.definition.common().id.as_str(), domain.core().stats(unit))).collect())
 }
 
+/// The figures of each dependency that a process has called with [`dependency`](crate::dependency), by its id, in the
+/// current domain.
+///
+/// # Errors
+/// With the nearest id, where there is no such process.
+pub fn dependency_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, UnknownProcess> {
+    let process = get(id)?;
+    let domain = Domain::current();
+    let units = Unit::all().into_iter();
+    let units = units.filter(|unit| unit.process.is_some_and(|owner| std::ptr::eq(owner, process)));
+    let dependencies = units.filter_map(|unit| Some((unit.dependency()?, unit)));
+    Ok(dependencies.map(|(id, unit)| (id, domain.core().stats(unit))).collect())
+}
+
 /// The runs that are going on now in the current domain, the oldest first.
 pub fn in_flight() -> Vec<InFlight> {
     Domain::current().core().in_flight()
@@ -133,6 +148,8 @@ pub struct InFlight {
     pub process: Option<&'static ProcessDefinition>,
     /// The stage, where a stage runs.
     pub stage: Option<&'static StageDefinition>,
+    /// The id of the dependency, where it is a call to one.
+    pub dependency: Option<&'static str>,
     /// How long it has been running.
     pub elapsed: Duration,
     /// Whether it is past its SLA.

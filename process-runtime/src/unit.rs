@@ -1,4 +1,4 @@
-//! What can run: a process, or a stage on behalf of a process. A [`Site`] is the static that an expansion
+//! What can run: a process, or a stage or a call to a dependency on behalf of a process. A [`Site`] is the static that an expansion
 //! leaves; a [`Unit`] is what the run needs of it, made at its first use and kept.
 
 use std::collections::HashSet;
@@ -93,16 +93,20 @@ impl Site {
                     let process = stage.process().and_then(registry::process);
                     Some(Unit::keep(Definition::Stage(stage), process))
                 }
+                Definition::Dependency(_) => None,
             }
         })
     }
 }
 
-/// A process, or a stage on behalf of a process.
+/// Every dependency that was called, for each process that called it.
+static DEPENDENCIES: RwLock<Vec<&'static Unit>> = RwLock::new(Vec::new());
+
+/// A process, or a stage or a call to a dependency on behalf of a process.
 #[derive(Debug)]
 pub(crate) struct Unit {
     pub(crate) definition: Definition,
-    /// The process itself, or the one that the stage runs for.
+    /// The process itself, or the one that the stage or call runs for.
     pub(crate) process: Option<&'static ProcessDefinition>,
     /// The span's name.
     pub(crate) name: &'static str,
@@ -117,9 +121,10 @@ pub(crate) struct Unit {
 
 impl Unit {
     fn keep(definition: Definition, process: Option<&'static ProcessDefinition>) -> &'static Unit {
+        let id = definition.common().id.as_str();
         let name = match (definition, process) {
-            (Definition::Stage(stage), Some(process)) => &*format!("{}.{}", process.id(), stage.id()).leak(),
-            _ => definition.common().id.as_str(),
+            (Definition::Process(_), _) | (_, None) => id,
+            (_, Some(process)) => &*format!("{}.{id}", process.id()).leak(),
         };
         Box::leak(Box::new(Unit {
             definition,
@@ -133,11 +138,43 @@ impl Unit {
         }))
     }
 
+    /// Calls to this dependency on behalf of this process.
+    pub(crate) fn of_dependency(id: &str, process: Option<&'static ProcessDefinition>) -> &'static Unit {
+        let is_it = |unit: &&&'static Unit| {
+            let owner = unit.process.map(std::ptr::from_ref);
+            unit.definition.common().id == id && owner == process.map(std::ptr::from_ref)
+        };
+        if let Some(unit) = DEPENDENCIES.read().unwrap_or_else(PoisonError::into_inner).iter().find(is_it) {
+            return unit;
+        }
+        let mut known = DEPENDENCIES.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(unit) = known.iter().find(is_it) {
+            return unit;
+        }
+        let unit = Unit::keep(Definition::dependency(id), process);
+        known.push(unit);
+        unit
+    }
+
+    /// Whether this is a process itself.
+    #[inline]
+    pub(crate) fn is_process(&self) -> bool {
+        matches!(self.definition, Definition::Process(_))
+    }
+
     /// The stage, where this is one.
     pub(crate) fn stage(&self) -> Option<&'static StageDefinition> {
         match self.definition {
-            Definition::Process(_) => None,
             Definition::Stage(stage) => Some(stage),
+            Definition::Process(_) | Definition::Dependency(_) => None,
+        }
+    }
+
+    /// The id of the dependency, where this is a call to one.
+    pub(crate) fn dependency(&self) -> Option<&'static str> {
+        match self.definition {
+            Definition::Dependency(dependency) => Some(dependency.id()),
+            Definition::Process(_) | Definition::Stage(_) => None,
         }
     }
 
@@ -165,9 +202,9 @@ impl Unit {
         unit
     }
 
-    /// Every unit of a site that has run or could: the site's own, and those of a shared stage.
+    /// Every unit that has run or could: those of sites, of shared stages, and of dependencies that were called.
     pub(crate) fn all() -> Vec<&'static Unit> {
-        let mut all = Vec::new();
+        let mut all = DEPENDENCIES.read().unwrap_or_else(PoisonError::into_inner).clone();
         for unit in Site::all().filter_map(Site::unit) {
             all.push(unit);
             all.extend(unit.shared.read().unwrap_or_else(PoisonError::into_inner).iter());

@@ -229,7 +229,7 @@ pub(crate) fn dropped() -> [(&'static str, u64); 7] {
 
 fn processes() -> impl Iterator<Item = (&'static str, &'static Unit)> {
     let own = |unit: &'static Unit| Some((unit.process?.id(), unit));
-    Unit::all().into_iter().filter(|unit| unit.stage().is_none()).filter_map(own)
+    Unit::all().into_iter().filter(|unit| unit.is_process()).filter_map(own)
 }
 
 /// Each outcome that has happened, by lateness and `error.type`. Whether an end has an error type is a
@@ -348,7 +348,7 @@ impl Buffer {
 /// Leaves the duration of a run that ended.
 #[inline]
 pub(crate) fn sample(lane: Lane, unit: &'static Unit, outcome: Outcome, ticks: u64) {
-    if ON.load(Ordering::Relaxed) {
+    if ON.load(Ordering::Relaxed) && unit.dependency().is_none() {
         leave(lane, Sample { unit, ticks, outcome });
     }
 }

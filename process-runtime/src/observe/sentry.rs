@@ -25,6 +25,7 @@ pub(crate) use self::client::{Outside, outside};
 use self::event::{BLOCK, describe, describe_as, is_withheld, opentelemetry_ids, send, tag};
 use self::failure::{Captured, Identity, already_captured, capture};
 use super::{End, caught};
+use crate::definition::Definition;
 use crate::domain::Core;
 use crate::ending::{Ending, Fault};
 use crate::frame;
@@ -206,7 +207,11 @@ pub(crate) fn open(unit: &'static Unit, observed: &Observed) {
 
 /// A child of the run around this one, or of a transaction that the application started, or a transaction.
 fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> TransactionOrSpan {
-    let op = if unit.stage().is_some() { "stage" } else { "process" };
+    let op = match unit.definition {
+        Definition::Process(_) => "process",
+        Definition::Stage(_) => "stage",
+        Definition::Dependency(_) => "dependency",
+    };
     let mut outer = observed.parent.upgrade();
     while let Some(run) = outer {
         if let Some(span) = run.sentry.span() {
@@ -243,8 +248,8 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
     let link = &observed.sentry;
     finish_span(observed, end);
     let Some(hub) = link.hub() else { return };
-    if unit.stage().is_some() {
-        return stage_ended(unit, observed, hub, ending, end);
+    if !unit.is_process() {
+        return part_ended(unit, observed, hub, ending, end);
     }
     let parent = observed.parent_process();
     if let Some(fault) = ending.fault.as_ref().filter(|_| end.outcome.is_error()) {
@@ -291,8 +296,8 @@ fn finish_span(observed: &Observed, end: &End) {
     span.clone().finish();
 }
 
-/// A stage has no event of its own: its error is the process's to return or to mend.
-fn stage_ended(unit: &'static Unit, observed: &Observed, hub: &Hub, ending: &Ending<'_>, end: &End) {
+/// A part of a process has no event of its own: its error is the process's to return or to mend.
+fn part_ended(unit: &'static Unit, observed: &Observed, hub: &Hub, ending: &Ending<'_>, end: &End) {
     let failed = end.outcome.is_error();
     if let Some(process) = observed.parent_process() {
         if let Some(fault) = &ending.fault
@@ -300,14 +305,17 @@ fn stage_ended(unit: &'static Unit, observed: &Observed, hub: &Hub, ending: &End
         {
             process.sentry.withhold(Identity::of(fault));
         }
-        let stage = failed.then(|| unit.definition.common().id.as_str());
-        if stage != process.sentry.failed_stage() {
-            *lock(&process.sentry.details().failed_stage) = stage;
+        if let Some(stage) = unit.stage() {
+            let stage = failed.then(|| stage.id());
+            if stage != process.sentry.failed_stage() {
+                *lock(&process.sentry.details().failed_stage) = stage;
+            }
         }
     }
     if failed {
+        let part = if unit.stage().is_some() { "stage" } else { "dependency" };
         let kind = end.error_type.unwrap_or_default();
-        hub.add_breadcrumb(breadcrumb(Level::Error, format!("stage {} failed: {kind}", unit.name)));
+        hub.add_breadcrumb(breadcrumb(Level::Error, format!("{part} {} failed: {kind}", unit.name)));
     }
 }
 
@@ -317,7 +325,7 @@ fn breadcrumb(level: Level, message: String) -> Breadcrumb {
 
 /// Warns that a process is past its SLA: at most once in [`BETWEEN_WARNINGS`].
 pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: &Arc<Observed>, elapsed: Duration) {
-    let (Some(hub), None) = (observed.sentry.hub(), unit.stage()) else { return };
+    let (Some(hub), true) = (observed.sentry.hub(), unit.is_process()) else { return };
     let now = core.clock.now();
     if !core.account(unit).may_warn(now, core.clock.ticks(BETWEEN_WARNINGS)) {
         return;

@@ -102,13 +102,15 @@ impl SpanSite {
         let fixed: Vec<_> = says.iter().map(|(name, _)| *name).chain(ends.iter().copied()).collect();
         let (ends, context) = (says.len(), fixed.len());
         let names: &'static [&'static str] = fields(unit, fixed).leak();
+        // A call to a dependency has no place of its own.
+        let place = (!common.file.is_empty()).then_some((common.file.as_str(), common.line));
         let metadata = callsite.metadata.get_or_init(|| {
             Metadata::new(
                 unit.name,
                 TARGET,
                 Level::INFO,
-                Some(&common.file),
-                Some(common.line),
+                place.map(|(file, _)| file),
+                place.map(|(_, line)| line),
                 None,
                 FieldSet::new(names, Identifier(callsite)),
                 Kind::SPAN,
@@ -189,7 +191,10 @@ impl SpanSite {
 
 /// What every span of the unit says.
 fn says(unit: &'static Unit) -> Vec<(&'static str, &'static str)> {
-    let mut says = vec![("code.function.name", unit.definition.common().handler.as_str())];
+    let mut says = Vec::new();
+    if unit.dependency().is_none() {
+        says.push(("code.function.name", unit.definition.common().handler.as_str()));
+    }
     if let Some(process) = unit.process {
         says.extend([
             ("critical_process.id", process.id()),
@@ -198,6 +203,7 @@ fn says(unit: &'static Unit) -> Vec<(&'static str, &'static str)> {
         ]);
     }
     says.extend(unit.stage().map(|stage| ("critical_process.stage", stage.id())));
+    says.extend(unit.dependency().map(|dependency| ("critical_process.dependency", dependency)));
     says
 }
 
@@ -263,7 +269,7 @@ pub(crate) fn problem() -> Option<String> {
                 .to_owned(),
         );
     }
-    let units = Unit::all().into_iter().filter(|unit| unit.stage().is_none());
+    let units = Unit::all().into_iter().filter(|unit| unit.is_process());
     let mut filtered: Vec<_> = units.filter(|unit| !site(unit).is_enabled()).map(|unit| unit.name).collect();
     filtered.sort_unstable();
     (!filtered.is_empty()).then(|| {

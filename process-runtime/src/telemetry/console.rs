@@ -86,14 +86,11 @@ pub(super) struct Runs;
 impl Sink for Runs {
     fn ended(&self, run: &RunView<'_>, end: &End) {
         // The failure of a process that Sentry cannot be told of has its line already.
-        if end.outcome.is_error() && run.stage().is_none() && !run.is_told_to_sentry() {
+        if end.outcome.is_error() && run.is_of_process() && !run.is_told_to_sentry() {
             return;
         }
         let mut line = String::from("critical_process: ");
-        line.push_str(run.process().map_or("", |process| process.id()));
-        if let Some(stage) = run.stage() {
-            let _ = write!(line, ".{}", stage.id());
-        }
+        line.push_str(run.name());
         let late = if end.late { ", late" } else { "" };
         let _ = write!(line, ": {}{late} after {:.1?}", end.outcome, end.duration);
         for (name, value) in run.context() {

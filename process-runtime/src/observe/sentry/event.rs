@@ -48,7 +48,7 @@ pub(super) fn describe(mut event: Event<'static>) -> Event<'static> {
     let Some(nearest) = frame::nearest() else {
         return event;
     };
-    let run = if nearest.unit.is_some_and(|unit| unit.stage().is_none()) {
+    let run = if nearest.unit.is_some_and(Unit::is_process) {
         Some(Arc::clone(&nearest))
     } else {
         nearest.parent_process()

@@ -1,0 +1,72 @@
+//! Calls to what a process depends on: each is a run of its own, with a span, figures and a place in the timeline,
+//! and where a contract breaks the dependency on purpose.
+
+use std::future::Future;
+
+use crate::ending::{Ending, ErrorRef, Fault};
+use crate::execution::Run;
+use crate::frame;
+use crate::report;
+use crate::unit::Unit;
+
+/// Awaits a call to the dependency `id`, which the process or stage around it declares with `depends_on`. The call has
+/// a span `<process>.<id>`, figures ([`registry::dependency_stats`](crate::registry::dependency_stats)), a breadcrumb
+/// where it fails, and no event: its error is the process's to return or to mend. `Ok` is success, `Err` failure with
+/// the name of its type as `error.type`; its text is told to nobody.
+///
+/// It is a boundary that a contract can break ([`testing`](crate::testing), feature `testing`): what is to be bounded
+/// by a [`timeout`](crate::timeout) goes inside of that.
+///
+/// ```
+/// # async fn query() -> Result<u64, std::io::Error> { Ok(42) }
+/// # let rows = async {
+/// let rows = process_runtime::dependency("orders_db", query()).await?;
+/// # Ok::<_, std::io::Error>(rows) };
+/// ```
+///
+/// An id that the process does not declare is reported once.
+pub async fn dependency<T, E, F>(id: &'static str, future: F) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let mut run = begin::<T, E>(id);
+    let result = run.scope(future).await;
+    end(&mut run, &result);
+    result
+}
+
+/// Makes a call to the dependency `id` that does not wait: [`dependency`] for a plain function.
+///
+/// # Errors
+/// Those of the call.
+///
+/// ```
+/// let port = process_runtime::dependency_call("settings", || "8080".parse::<u16>());
+/// assert_eq!(port, Ok(8080));
+/// ```
+pub fn dependency_call<T, E>(id: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    let mut run = begin::<T, E>(id);
+    let result = run.call(call);
+    end(&mut run, &result);
+    result
+}
+
+fn begin<T, E>(id: &'static str) -> Run {
+    let process = frame::enclosing_process();
+    if let Some(process) = process
+        && !process.declares(id)
+    {
+        report::once(format!(
+            "`{}` calls the dependency `{id}` and does not declare it: add `depends_on(\"{id}\")`",
+            process.id()
+        ));
+    }
+    Run::of(Unit::of_dependency(id, process))
+}
+
+fn end<T, E>(run: &mut Run, result: &Result<T, E>) {
+    run.end(match result {
+        Ok(_) => Ending::success(),
+        Err(_) => Ending::error(Fault::of::<E>(ErrorRef::Opaque)),
+    });
+}
