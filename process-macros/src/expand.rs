@@ -43,8 +43,9 @@ pub(crate) fn expand(function: &Function, model: &Model) -> TokenStream {
     let later = later(function, model);
     let kind = run::kind(model);
     let start = capture::start(model);
+    let returns = run::returns(model);
     let run = run::wrap(function, model);
-    function.print(quote_spanned!(ours()=> #import #record #later #kind #start #run))
+    function.print(quote_spanned!(ours()=> #import #record #later #kind #start #returns #run))
 }
 
 /// The keys for `record!`. A body that says it has its own, even if they are none: a key of a function around

@@ -29,6 +29,14 @@ impl Returns {
         }
     }
 
+    /// The type, where it says something.
+    pub(crate) fn value(&self) -> Option<&Type> {
+        match self {
+            Returns::Unit | Returns::Never => None,
+            Returns::Value(ty) => Some(ty),
+        }
+    }
+
     pub(crate) fn of_type(ty: &Type) -> Self {
         match bare(ty) {
             Type::Never(_) => Returns::Never,
@@ -66,6 +74,11 @@ fn erase(ty: &mut Type) {
 /// Whether `impl` stands anywhere in a type.
 pub(crate) fn mentions_impl(ty: &Type) -> bool {
     words::find(ty, "impl").is_some()
+}
+
+/// Whether nothing of the type was left to the compiler.
+pub(crate) fn is_nameable(ty: &Type) -> bool {
+    words::find(ty, "_").is_none()
 }
 
 /// The types that a type is made of. What a function type takes and gives is no part of the value.

@@ -57,6 +57,14 @@ impl Carrier {
 
     /// Calls `f` in the carried scope.
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
+        #[cfg(feature = "testing")]
+        if let Some(capture) = self.observed.as_ref().and_then(|observed| observed.domain.capture()) {
+            return capture.within(|| self.run_here(f));
+        }
+        self.run_here(f)
+    }
+
+    fn run_here<R>(&self, f: impl FnOnce() -> R) -> R {
         let Some(observed) = &self.observed else {
             return if self.unit.is_some() { frame::within(self.unit, None, f) } else { f() };
         };

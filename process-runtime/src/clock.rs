@@ -26,9 +26,9 @@ enum Source {
         anchor_ticks: u64,
     },
     Instant(Instant),
-    /// The clock of a test's runtime, which may be paused.
+    /// The clock of a test's runtime, which may be paused, and nanoseconds by which it was put forward.
     #[cfg(feature = "testing")]
-    Tokio(tokio::time::Instant),
+    Tokio(tokio::time::Instant, AtomicU64),
 }
 
 impl Clock {
@@ -56,7 +56,15 @@ impl Clock {
     /// A clock that follows tokio's, paused or not.
     #[cfg(feature = "testing")]
     pub(crate) fn tokio() -> Clock {
-        Clock::of(Source::Tokio(tokio::time::Instant::now()), 1.0)
+        Clock::of(Source::Tokio(tokio::time::Instant::now(), AtomicU64::new(0)), 1.0)
+    }
+
+    /// Puts a test's clock forward; no other can be.
+    #[cfg(feature = "testing")]
+    pub(crate) fn jump(&self, duration: Duration) {
+        if let Source::Tokio(_, ahead) = &self.source {
+            ahead.fetch_add(duration.as_nanos() as u64, Ordering::Relaxed);
+        }
     }
 
     fn of(source: Source, nanos_per_tick: f64) -> Clock {
@@ -71,7 +79,9 @@ impl Clock {
             Source::Counter { .. } => counter::read(),
             Source::Instant(anchor) => anchor.elapsed().as_nanos() as u64,
             #[cfg(feature = "testing")]
-            Source::Tokio(anchor) => anchor.elapsed().as_nanos() as u64,
+            Source::Tokio(anchor, ahead) => {
+                anchor.elapsed().as_nanos() as u64 + ahead.load(Ordering::Relaxed)
+            }
         }
     }
 

@@ -46,6 +46,12 @@ impl Domain {
         }
     }
 
+    /// What keeps its spans and events.
+    #[cfg(feature = "testing")]
+    pub(crate) fn capture(&self) -> Option<&Arc<crate::testing::Capture>> {
+        self.core().capture.as_ref()
+    }
+
     #[inline]
     pub(crate) fn core(&self) -> &Core {
         match self {
@@ -69,6 +75,12 @@ pub(crate) struct Core {
     /// Whoever waits for the next deadline, where that is no thread.
     #[cfg(feature = "testing")]
     pub(crate) waiter: crate::testing::Waiter,
+    /// What keeps the spans and events of a domain that is observed.
+    #[cfg(feature = "testing")]
+    pub(crate) capture: Option<Arc<crate::testing::Capture>>,
+    /// What a test breaks on purpose.
+    #[cfg(feature = "testing")]
+    pub(crate) plan: crate::testing::Plan,
 }
 
 impl Core {
@@ -83,12 +95,21 @@ impl Core {
             accounts: None,
             #[cfg(feature = "testing")]
             waiter: Default::default(),
+            #[cfg(feature = "testing")]
+            capture: None,
+            #[cfg(feature = "testing")]
+            plan: Default::default(),
         })
     }
 
     /// A domain on tokio's clock.
     #[cfg(feature = "testing")]
-    pub(crate) fn own(limit: usize, sinks: Vec<Arc<dyn Sink>>) -> Core {
+    pub(crate) fn own(
+        limit: usize,
+        mut sinks: Vec<Arc<dyn Sink>>,
+        capture: Option<Arc<crate::testing::Capture>>,
+    ) -> Core {
+        sinks.extend(capture.clone().map(|capture| capture as Arc<dyn Sink>));
         Core {
             clock: Clock::tokio(),
             table: Table::new(limit),
@@ -96,6 +117,8 @@ impl Core {
             sinks: RwLock::new(sinks.into()),
             accounts: Some(Default::default()),
             waiter: Default::default(),
+            capture,
+            plan: Default::default(),
         }
     }
 

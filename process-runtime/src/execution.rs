@@ -43,6 +43,8 @@ pub struct Run {
     started: u64,
     ticket: Ticket,
     phase: Phase,
+    #[cfg(feature = "testing")]
+    boundary: crate::testing::Boundary,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +70,16 @@ impl Run {
     #[inline(always)]
     fn of_unit(unit: Option<&'static Unit>) -> Run {
         let phase = if unit.is_some() { Phase::New } else { Phase::Ended };
-        Run { unit, observed: None, values: None, started: 0, ticket: Ticket::UNTRACKED, phase }
+        Run {
+            unit,
+            observed: None,
+            values: None,
+            started: 0,
+            ticket: Ticket::UNTRACKED,
+            phase,
+            #[cfg(feature = "testing")]
+            boundary: Default::default(),
+        }
     }
 
     /// Begins a run whose body follows at once, and takes its context, if some sink wants it.
@@ -145,7 +156,17 @@ impl Run {
         self.phase = Phase::Running;
         if let Some(observed) = &self.observed {
             observe::started(core, unit, observed);
+            #[cfg(feature = "testing")]
+            if let Domain::Own(core) = &observed.domain {
+                self.boundary.arm(unit, observed.id, core);
+            }
         }
+    }
+
+    /// How an injected error is returned, if any can be.
+    #[cfg(feature = "testing")]
+    pub fn returns(&mut self, erring: Option<crate::testing::Erring>) {
+        self.boundary.erring = erring;
     }
 
     /// Begins if it has not yet, and works inside of the run; a panic ends the run and goes on. Neither this
@@ -184,7 +205,14 @@ impl Run {
     /// Calls `body` inside of the run.
     #[inline]
     pub(crate) fn call<R>(&mut self, body: impl FnOnce() -> R) -> R {
-        let mut call = Call { body: Some(body), value: None };
+        #[cfg(feature = "testing")]
+        self.start(None);
+        let mut call = Call {
+            body: Some(body),
+            value: None,
+            #[cfg(feature = "testing")]
+            injected: self.boundary.take(),
+        };
         self.guard(&mut call);
         call.value.expect("the body was called, or its panic went on")
     }
@@ -325,8 +353,21 @@ impl<F: Future> Future for Scoped<'_, F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         // SAFETY: `future` is pinned with `self`: nothing moves it, and it is dropped in place.
         let Scoped { run, future, is_alive } = unsafe { self.get_unchecked_mut() };
-        let mut poll = OnePoll { future, is_alive, cx, polled: Poll::Pending };
+        #[cfg(feature = "testing")]
+        run.start(None);
+        let mut poll = OnePoll {
+            future,
+            is_alive,
+            cx,
+            polled: Poll::Pending,
+            #[cfg(feature = "testing")]
+            injected: run.boundary.take(),
+        };
         run.guard(&mut poll);
+        #[cfg(feature = "testing")]
+        {
+            run.boundary.injected = poll.injected;
+        }
         poll.polled
     }
 }
@@ -350,10 +391,17 @@ trait Work {
 struct Call<B, R> {
     body: Option<B>,
     value: Option<R>,
+    #[cfg(feature = "testing")]
+    injected: Option<Box<crate::testing::Injected>>,
 }
 
 impl<R, B: FnOnce() -> R> Work for Call<B, R> {
     fn work(&mut self) {
+        #[cfg(feature = "testing")]
+        if let Some(value) = self.injected.as_mut().and_then(|injected| injected.call()) {
+            self.value = Some(value);
+            return;
+        }
         if let Some(body) = self.body.take() {
             self.value = Some(body());
         }
@@ -366,6 +414,8 @@ struct OnePoll<'p, 'w, F: Future> {
     is_alive: &'p mut bool,
     cx: &'p mut Context<'w>,
     polled: Poll<F::Output>,
+    #[cfg(feature = "testing")]
+    injected: Option<Box<crate::testing::Injected>>,
 }
 
 impl<F: Future> Work for OnePoll<'_, '_, F> {
@@ -373,8 +423,15 @@ impl<F: Future> Work for OnePoll<'_, '_, F> {
         if !*self.is_alive {
             return;
         }
-        // SAFETY: it is alive, and pinned, as `Scoped` was that made this.
-        let polled = unsafe { Pin::new_unchecked(&mut **self.future) }.poll(self.cx);
+        #[cfg(feature = "testing")]
+        let broken = self.injected.as_mut().and_then(|injected| injected.poll(self.cx));
+        #[cfg(not(feature = "testing"))]
+        let broken = None;
+        let polled = match broken {
+            Some(polled) => polled,
+            // SAFETY: it is alive, and pinned, as `Scoped` was that made this.
+            None => unsafe { Pin::new_unchecked(&mut **self.future) }.poll(self.cx),
+        };
         // `Pending`, which needs no drop, and thus no code for one.
         forget(replace(&mut self.polled, polled));
         if self.polled.is_ready() {

@@ -236,5 +236,5 @@ pub mod __private {
     pub use crate::probe;
     pub use crate::probe::{Judge, debug, display, error_type};
     pub use crate::unit::{Entry, Site};
-    pub use crate::{__by_type as by_type, __site as site};
+    pub use crate::{__by_type as by_type, __returns as returns, __site as site};
 }

@@ -89,9 +89,15 @@ impl RunView<'_> {
     }
 
     /// `<process>.<stage or dependency>`, as the span is called.
-    #[cfg(feature = "telemetry")]
+    #[cfg(any(feature = "telemetry", feature = "testing"))]
     pub(crate) fn name(&self) -> &'static str {
         self.unit.name
+    }
+
+    /// The key of its span, where a test records it.
+    #[cfg(all(feature = "testing", feature = "tracing"))]
+    pub(crate) fn span_key(&self) -> Option<u64> {
+        self.observed.span.as_ref()?.key()
     }
 
     #[cfg(feature = "telemetry")]

@@ -305,6 +305,58 @@ pub mod by_type_alone {
 )]
 pub trait MeasuredFuture {}
 
+/// Says how an injected error is returned by what returns `$returned`; nothing, without feature `testing`.
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __returns {
+    ($run:ident, $returned:ty) => {{
+        use $crate::__private::probe::ReturnsOther as _;
+        $run.returns((&$crate::__private::probe::Returned::<$returned>::NEW).__process_erring());
+    }};
+}
+
+/// Nothing.
+#[cfg(not(feature = "testing"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __returns {
+    ($run:ident, $returned:ty) => {};
+}
+
+/// The type of what a run returns.
+#[cfg(feature = "testing")]
+#[derive(Debug)]
+pub struct Returned<R: ?Sized>(PhantomData<fn() -> Box<R>>);
+
+#[cfg(feature = "testing")]
+impl<R: ?Sized> Returned<R> {
+    /// Of this type.
+    pub const NEW: Self = Returned(PhantomData);
+}
+
+#[cfg(feature = "testing")]
+impl<T, E> Returned<Result<T, E>> {
+    /// How it returns an error.
+    pub fn __process_erring(&self) -> Option<crate::testing::Erring> {
+        Some(crate::testing::Erring::of::<T, E>())
+    }
+}
+
+/// Anything else returns no error.
+#[cfg(feature = "testing")]
+pub trait ReturnsOther {
+    /// Not at all.
+    fn __process_erring(&self) -> Option<crate::testing::Erring>;
+}
+
+#[cfg(feature = "testing")]
+impl<R: ?Sized> ReturnsOther for &Returned<R> {
+    fn __process_erring(&self) -> Option<crate::testing::Erring> {
+        None
+    }
+}
+
 /// A value to record.
 #[derive(Debug)]
 pub struct CaptureKind<'a, T: ?Sized>(pub &'a T);

@@ -20,12 +20,41 @@
 //! # });
 //! ```
 
-use std::future::Future;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Poll, Waker};
+mod capture;
+mod contract;
+#[cfg(feature = "sentry")]
+mod events;
+mod expect;
+mod fault;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod observation;
+mod observing;
+#[cfg(feature = "tracing")]
+mod spans;
 
-use crate::carrier::Carrier;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use tokio::time::Sleep;
+
+pub(crate) use self::capture::Capture;
+pub use self::expect::Expect;
+#[doc(hidden)]
+pub use self::fault::Erring;
+pub use self::fault::Fault;
+pub(crate) use self::fault::{Boundary, Injected, Plan};
+#[cfg(feature = "metrics")]
+pub use self::metrics::Change;
+pub use self::observation::{Observation, ObservedRun};
+pub use self::observing::{Observing, ObservingCall, observe, observe_call};
+#[cfg(feature = "tracing")]
+pub use self::spans::Span;
+#[cfg(feature = "tracing")]
+pub(crate) use self::spans::key as span_key;
+use crate::carrier::{Carried, Carrier};
 use crate::domain::{self, Core};
 use crate::inflight;
 use crate::observe::Sink;
@@ -48,6 +77,7 @@ pub struct Domain {
 pub struct Builder {
     sinks: Vec<Arc<dyn Sink>>,
     in_flight: usize,
+    capture: Option<Arc<Capture>>,
 }
 
 impl Builder {
@@ -63,10 +93,16 @@ impl Builder {
         self
     }
 
+    /// Keeps spans and events too.
+    fn capture(mut self, capture: Arc<Capture>) -> Builder {
+        self.capture = Some(capture);
+        self
+    }
+
     /// The domain. Its clock starts now and is tokio's: make it inside of the test's runtime. Where that is
     /// not paused, or there is none, it is the real time.
     pub fn build(self) -> Domain {
-        let core = Arc::new(Core::own(self.in_flight, self.sinks));
+        let core = Arc::new(Core::own(self.in_flight, self.sinks, self.capture));
         let scope = Observed::domain(domain::Domain::Own(Arc::clone(&core)));
         Domain { core, scope: Carrier::of(Arc::new(scope)) }
     }
@@ -86,7 +122,7 @@ impl Domain {
 
     /// A domain with sinks.
     pub fn builder() -> Builder {
-        Builder { sinks: Vec::new(), in_flight: inflight::LIMIT }
+        Builder { sinks: Vec::new(), in_flight: inflight::LIMIT, capture: None }
     }
 
     /// Polls `future` in this domain. While it runs, every run of the domain that passes its SLA is told of
@@ -95,23 +131,12 @@ impl Domain {
     /// # Panics
     /// Outside of a tokio runtime with a timer, once a run with an SLA begins, as `tokio::time::sleep` does.
     pub async fn run<F: Future>(&self, future: F) -> F::Output {
-        let mut future = pin!(self.scope.clone().carry(future));
-        let mut deadline = pin!(None::<tokio::time::Sleep>);
-        std::future::poll_fn(|cx| {
-            self.core.waiter.register(cx.waker());
-            if let Poll::Ready(value) = future.as_mut().poll(cx) {
-                return Poll::Ready(value);
-            }
-            while let Some(next) = self.core.scan() {
-                deadline.set(Some(tokio::time::sleep(next)));
-                let is_past = deadline.as_mut().as_pin_mut().is_some_and(|sleep| sleep.poll(cx).is_ready());
-                if !is_past {
-                    break;
-                }
-            }
-            Poll::Pending
-        })
-        .await
+        self.enter(future).await
+    }
+
+    fn enter<F: Future>(&self, future: F) -> InDomain<F> {
+        let future = Box::pin(self.scope.clone().carry(future));
+        InDomain { core: Arc::clone(&self.core), future, deadline: None }
     }
 
     /// Calls `f` in this domain.
@@ -145,6 +170,32 @@ impl Domain {
     /// Tells of every run that is past its SLA now; [`Domain::run`] does so by itself.
     pub fn tell_overdue(&self) {
         self.core.scan();
+    }
+}
+
+/// A future in a domain, which tells of what passes its SLA meanwhile.
+#[derive(Debug)]
+struct InDomain<F> {
+    core: Arc<Core>,
+    future: Pin<Box<Carried<F>>>,
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl<F: Future> Future for InDomain<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.core.waiter.register(cx.waker());
+        if let Poll::Ready(value) = self.future.as_mut().poll(cx) {
+            return Poll::Ready(value);
+        }
+        while let Some(next) = self.core.scan() {
+            let sleep = self.deadline.insert(Box::pin(tokio::time::sleep(next)));
+            if sleep.as_mut().poll(cx).is_pending() {
+                break;
+            }
+        }
+        Poll::Pending
     }
 }
 

@@ -15,6 +15,19 @@ use crate::model::{Judging, Model, Shape};
 use crate::returns::{self, Returns};
 use crate::tail::Tail;
 
+// Output: returns!(__run, Result<T, E>);
+/// What the run returns, for tests that inject an error. Where the type cannot be named, none can be.
+pub(crate) fn returns(model: &Model) -> TokenStream {
+    let ty = match &model.shape {
+        Shape::Async { returns, .. } | Shape::Sync { returns, .. } => returns.value(),
+        Shape::Tail { output, .. } | Shape::Future { output, .. } => output.value(),
+        Shape::ByType { returns, .. } => Some(returns),
+    };
+    let runtime = &model.runtime;
+    let ty = ty.filter(|ty| returns::is_nameable(ty));
+    ty.map(|ty| quote_spanned!(ours()=> #runtime::__private::returns!(__run, #ty);)).unwrap_or_default()
+}
+
 pub(crate) fn wrap(function: &Function, model: &Model) -> TokenStream {
     match &model.shape {
         Shape::Async { body, returns } => asynchronous(function, model, body, returns),

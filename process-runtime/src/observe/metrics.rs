@@ -132,6 +132,60 @@ fn boundaries(slas: impl Iterator<Item = Duration>) -> Vec<f64> {
     all
 }
 
+/// Takes one reading of an instrument: its value and its attributes.
+type Reading<'a> = &'a mut dyn FnMut(u64, &[KeyValue]);
+
+/// `critical_process.started`
+fn started(core: &Core, read: Reading<'_>) {
+    for (process, unit) in processes() {
+        read(core.account(unit).counts().0, &[KeyValue::new(ID, process)]);
+    }
+}
+
+/// `critical_process.runs`
+fn runs(core: &Core, read: Reading<'_>) {
+    for (process, unit) in processes() {
+        each_end(core, unit, |outcome, late, error_type, runs| {
+            let mut attributes = vec![
+                KeyValue::new(ID, process),
+                KeyValue::new(OUTCOME, outcome.as_str()),
+                KeyValue::new(LATE, late),
+            ];
+            attributes.extend(error_type.map(|kind| KeyValue::new(ERROR_TYPE, kind)));
+            read(runs, &attributes);
+        });
+    }
+}
+
+/// `critical_process.active`
+fn active(core: &Core, read: Reading<'_>) {
+    for (process, unit) in processes() {
+        let (started, ended) = core.account(unit).counts();
+        read(started.saturating_sub(ended.iter().sum()), &[KeyValue::new(ID, process)]);
+    }
+}
+
+/// `critical_process.overdue`
+fn overdue(core: &Core, read: Reading<'_>) {
+    for (process, unit) in processes() {
+        read(core.account(unit).overdue(), &[KeyValue::new(ID, process)]);
+    }
+}
+
+/// What a reader would collect of a domain's counters and gauges.
+#[cfg(feature = "testing")]
+pub(crate) fn read(core: &Core, mut read: impl FnMut(&'static str, u64, &[KeyValue])) {
+    let instruments: [(&'static str, fn(&Core, Reading<'_>)); 4] = [
+        ("critical_process.started", started),
+        ("critical_process.runs", runs),
+        ("critical_process.active", active),
+        ("critical_process.overdue", overdue),
+    ];
+    for (name, instrument) in instruments {
+        instrument(core, &mut |value, attributes| read(name, value, attributes));
+    }
+}
+
 /// Registers the counters and gauges. Their callbacks must not panic: the reader's thread would die.
 fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
     let collected = Arc::clone(collected);
@@ -142,10 +196,7 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
         .with_callback(move |observer| {
             collected.store(true, Ordering::Relaxed);
             drain();
-            for (process, unit) in processes() {
-                let started = Core::global().account(unit).counts().0;
-                observer.observe(started, &[KeyValue::new(ID, process)]);
-            }
+            started(Core::global(), &mut |runs, attributes| observer.observe(runs, attributes));
         })
         .build();
     meter
@@ -153,17 +204,7 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
         .with_unit("{run}")
         .with_description("Runs ended, by outcome")
         .with_callback(|observer| {
-            for (process, unit) in processes() {
-                each_end(unit, |outcome, late, error_type, runs| {
-                    let mut attributes = vec![
-                        KeyValue::new(ID, process),
-                        KeyValue::new(OUTCOME, outcome.as_str()),
-                        KeyValue::new(LATE, late),
-                    ];
-                    attributes.extend(error_type.map(|kind| KeyValue::new(ERROR_TYPE, kind)));
-                    observer.observe(runs, &attributes);
-                });
-            }
+            runs(Core::global(), &mut |runs, attributes| observer.observe(runs, attributes));
         })
         .build();
     meter
@@ -171,11 +212,7 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
         .with_unit("{run}")
         .with_description("Runs going on")
         .with_callback(|observer| {
-            for (process, unit) in processes() {
-                let (started, ended) = Core::global().account(unit).counts();
-                let active = started.saturating_sub(ended.iter().sum());
-                observer.observe(active as i64, &[KeyValue::new(ID, process)]);
-            }
+            active(Core::global(), &mut |runs, attributes| observer.observe(runs as i64, attributes));
         })
         .build();
     meter
@@ -183,10 +220,7 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
         .with_unit("{run}")
         .with_description("Runs going on past their SLA")
         .with_callback(|observer| {
-            for (process, unit) in processes() {
-                let overdue = Core::global().account(unit).overdue();
-                observer.observe(overdue, &[KeyValue::new(ID, process)]);
-            }
+            overdue(Core::global(), &mut |runs, attributes| observer.observe(runs, attributes));
         })
         .build();
     meter
@@ -234,8 +268,8 @@ fn processes() -> impl Iterator<Item = (&'static str, &'static Unit)> {
 
 /// Each outcome that has happened, by lateness and `error.type`. Whether an end has an error type is a
 /// matter of its outcome, so that no series ever counts down.
-fn each_end(unit: &'static Unit, mut f: impl FnMut(Outcome, bool, Option<&'static str>, u64)) {
-    let account = Core::global().account(unit);
+fn each_end(core: &Core, unit: &'static Unit, mut f: impl FnMut(Outcome, bool, Option<&'static str>, u64)) {
+    let account = core.account(unit);
     for count in account.errors() {
         f(count.outcome, count.late, Some(count.error_type), count.runs);
     }

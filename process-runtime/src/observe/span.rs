@@ -317,6 +317,12 @@ impl SpanHandle {
         Some(Visit(self))
     }
 
+    /// Its key, where a test records it.
+    #[cfg(feature = "testing")]
+    pub(crate) fn key(&self) -> Option<u64> {
+        crate::testing::span_key(&self.dispatch, &self.id)
+    }
+
     /// The run has ended.
     pub(crate) fn close(&self) {
         if self.users.fetch_or(CLOSED, Ordering::AcqRel) == 0 {

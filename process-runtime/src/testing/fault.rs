@@ -1,0 +1,384 @@
+//! Breaking things on purpose, at the boundary of a process, a stage or a dependency: before its body begins, in the
+//! domain of one test and nowhere else.
+//!
+//! Without feature `testing` neither this file nor what asks it exists.
+
+use std::any::{Any, TypeId};
+use std::fmt;
+use std::future::Future;
+use std::mem::MaybeUninit;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::domain::Core;
+use crate::unit::Unit;
+
+/// What happens at a boundary in place of the body, or before it: [`Observing::fault`](super::Observing::fault).
+///
+/// It happens each time that the boundary is reached, unless [`only`](Fault::only) says when.
+#[derive(Clone)]
+pub struct Fault {
+    act: Act,
+    only: Option<usize>,
+}
+
+#[derive(Clone)]
+enum Act {
+    Error { ty: TypeId, ty_name: &'static str, make: Arc<dyn Fn() -> Box<dyn Any> + Send + Sync> },
+    Delay(Duration),
+    Hang,
+    Panic(String),
+    Cancel { at: usize },
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fault").field("kind", &self.kind()).field("only", &self.only).finish()
+    }
+}
+
+impl Fault {
+    fn of(act: Act) -> Fault {
+        Fault { act, only: None }
+    }
+
+    /// The body does not run, and this error is returned: `Fault::error(|| CouncilError::NoMembers)`. The function at
+    /// the boundary returns a `Result` with errors of this very type, or the test fails and says what it returns.
+    pub fn error<E: 'static>(make: impl Fn() -> E + Send + Sync + 'static) -> Fault {
+        let make = Arc::new(move || Box::new(make()) as Box<dyn Any>);
+        Fault::of(Act::Error { ty: TypeId::of::<E>(), ty_name: std::any::type_name::<E>(), make })
+    }
+
+    /// The body begins so much later. That takes no real time: where tokio's clock is paused it sleeps, and every timer
+    /// sees the time pass; elsewhere, and in a plain function, the clock by which runs are timed jumps, which timers of
+    /// the application's do not see.
+    pub fn delay(duration: Duration) -> Fault {
+        Fault::of(Act::Delay(duration))
+    }
+
+    /// The body never begins, and nothing is returned. What bounds it has to end it.
+    pub fn hang() -> Fault {
+        Fault::of(Act::Hang)
+    }
+
+    /// The body does not run, and there is a panic with this message.
+    pub fn panic(message: impl Into<String>) -> Fault {
+        Fault::of(Act::Panic(message.into()))
+    }
+
+    /// At the poll of that number, from 1, everything that is observed is dropped, as when a client hangs up.
+    pub fn cancel(poll: usize) -> Fault {
+        Fault::of(Act::Cancel { at: poll.max(1) })
+    }
+
+    /// Only at the time of that number, from 1, that the boundary is reached.
+    pub fn only(mut self, time: usize) -> Fault {
+        self.only = Some(time);
+        self
+    }
+
+    /// What it is called in reports.
+    pub(super) fn kind(&self) -> &'static str {
+        match self.act {
+            Act::Error { .. } => ERROR,
+            Act::Delay(_) => DELAY,
+            Act::Hang => HANG,
+            Act::Panic(_) => PANIC,
+            Act::Cancel { .. } => CANCEL,
+        }
+    }
+}
+
+pub(super) const ERROR: &str = "error";
+pub(super) const DELAY: &str = "delay";
+pub(super) const HANG: &str = "hang";
+pub(super) const PANIC: &str = "panic";
+pub(super) const CANCEL: &str = "cancel";
+
+/// The faults of one domain, and what came of them.
+#[derive(Debug, Default)]
+pub(crate) struct Plan(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    faults: Vec<Planned>,
+    is_cancelled: bool,
+}
+
+/// A fault at its place.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) place: String,
+    pub(super) fault: Fault,
+    /// How often the boundary was reached.
+    passed: usize,
+    /// How often the fault happened.
+    fired: usize,
+    /// The most polls of the boundary that were seen, where one of them is waited for.
+    polls: usize,
+    /// Why it could not happen.
+    refused: Option<String>,
+}
+
+impl Plan {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn add(&self, place: &str, fault: Fault) {
+        let place = place.to_owned();
+        let planned = Planned { place, fault, passed: 0, fired: 0, polls: 0, refused: None };
+        self.state().faults.push(planned);
+    }
+
+    /// Whether a fault wants everything dropped.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.state().is_cancelled
+    }
+
+    /// What went wrong with the faults themselves.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let state = self.state();
+        let problem = |planned: &Planned| {
+            let Planned { place, fault, passed, fired, polls, refused } = planned;
+            let kind = fault.kind();
+            if let Some(refused) = refused {
+                return Some(format!("the {kind} at `{place}` cannot happen: {refused}"));
+            }
+            if *fired > 0 {
+                return None;
+            }
+            Some(match (&fault.act, fault.only) {
+                (_, _) if *passed == 0 => format!("the {kind} at `{place}` was never reached"),
+                (_, Some(time)) if *passed < time => {
+                    format!("the {kind} at `{place}` is for time {time}, and it was reached {passed} times")
+                }
+                (Act::Cancel { at }, _) => {
+                    format!("the cancel at `{place}` is for poll {at}, and it was polled {polls} times")
+                }
+                _ => format!("the {kind} at `{place}` did not happen"),
+            })
+        };
+        state.faults.iter().filter_map(problem).collect()
+    }
+
+    /// What is planned for a run of this unit that begins now.
+    fn next_for(&self, unit: &Unit) -> Option<(usize, Act)> {
+        let mut found = None;
+        for (index, planned) in self.state().faults.iter_mut().enumerate() {
+            if planned.place == unit.name || planned.place == unit.definition.common().id {
+                planned.passed += 1;
+                if planned.fault.only.is_none_or(|time| time == planned.passed) && found.is_none() {
+                    found = Some((index, planned.fault.act.clone()));
+                }
+            }
+        }
+        found
+    }
+
+    fn with(&self, index: usize, f: impl FnOnce(&mut Planned)) {
+        if let Some(planned) = self.state().faults.get_mut(index) {
+            f(planned);
+        }
+    }
+}
+
+/// The boundary of one run.
+#[derive(Debug, Default)]
+pub(crate) struct Boundary {
+    pub(crate) erring: Option<Erring>,
+    pub(crate) injected: Option<Box<Injected>>,
+}
+
+impl Boundary {
+    /// The run begins: what is planned for it, if anything is.
+    pub(crate) fn arm(&mut self, unit: &'static Unit, run: u64, core: &Arc<Core>) {
+        let Some((index, act)) = core.plan.next_for(unit) else { return };
+        let core = Arc::clone(core);
+        self.injected =
+            Some(Box::new(Injected { core, run, index, act, erring: None, sleep: None, polls: 0 }));
+    }
+
+    /// What is about to happen, which by now knows what the run returns.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Box<Injected>> {
+        let mut injected = self.injected.take()?;
+        injected.erring = self.erring;
+        Some(injected)
+    }
+}
+
+/// A fault that is about to happen to a run.
+pub(crate) struct Injected {
+    core: Arc<Core>,
+    run: u64,
+    index: usize,
+    act: Act,
+    erring: Option<Erring>,
+    sleep: Option<Pin<Box<tokio::time::Sleep>>>,
+    polls: usize,
+}
+
+impl fmt::Debug for Injected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Injected").field("run", &self.run).finish_non_exhaustive()
+    }
+}
+
+impl Injected {
+    /// Before a poll of the body: what comes in its place.
+    pub(crate) fn poll<R>(&mut self, cx: &mut Context<'_>) -> Option<Poll<R>> {
+        match &self.act {
+            Act::Delay(duration) => {
+                let duration = *duration;
+                self.polls += 1;
+                if self.polls == 1 {
+                    self.fire();
+                    match is_paused() {
+                        true => self.sleep = Some(Box::pin(tokio::time::sleep(duration))),
+                        false => self.jump(duration),
+                    }
+                }
+                let sleep = self.sleep.as_mut()?;
+                sleep.as_mut().poll(cx).is_pending().then_some(Poll::Pending)
+            }
+            Act::Hang => {
+                if self.polls == 0 {
+                    self.fire();
+                }
+                self.polls += 1;
+                Some(Poll::Pending)
+            }
+            Act::Cancel { at } => {
+                let at = *at;
+                self.polls += 1;
+                let polls = self.polls;
+                self.core.plan.with(self.index, |planned| planned.polls = planned.polls.max(polls));
+                if polls < at {
+                    return None;
+                }
+                if polls == at {
+                    self.fire();
+                    self.core.plan.state().is_cancelled = true;
+                    self.core.waiter.wake();
+                }
+                Some(Poll::Pending)
+            }
+            Act::Error { .. } | Act::Panic(_) => self.call().map(Poll::Ready),
+        }
+    }
+
+    /// Before a call of the body: what comes in its place.
+    pub(crate) fn call<R>(&mut self) -> Option<R> {
+        match &self.act {
+            Act::Error { ty, ty_name, make } => {
+                let made = match self.erring {
+                    Some(erring) if erring.error == *ty => erring.returned(make),
+                    _ => None,
+                };
+                match made {
+                    Some(_) => self.fire(),
+                    None => {
+                        let returned = std::any::type_name::<R>();
+                        self.refuse(format!("it is a `{ty_name}`, and what is returned a `{returned}`"));
+                    }
+                }
+                made
+            }
+            Act::Delay(duration) => {
+                let duration = *duration;
+                self.fire();
+                self.jump(duration);
+                None
+            }
+            Act::Panic(message) => {
+                let message = message.clone();
+                self.fire();
+                // Rust's hook has nothing to tell of a panic that the test asked for.
+                resume_unwind(Box::new(message))
+            }
+            Act::Hang | Act::Cancel { .. } => {
+                self.refuse("a plain function cannot be stopped in the middle".to_owned());
+                None
+            }
+        }
+    }
+
+    fn fire(&self) {
+        self.core.plan.with(self.index, |planned| planned.fired += 1);
+        let kind = Fault::of(self.act.clone()).kind();
+        if let Some(capture) = &self.core.capture {
+            capture.injected(self.run, kind);
+        }
+    }
+
+    fn refuse(&self, why: String) {
+        self.core.plan.with(self.index, |planned| planned.refused = Some(why));
+    }
+
+    fn jump(&self, duration: Duration) {
+        self.core.clock.jump(duration);
+        self.core.scan();
+        self.core.waiter.wake();
+    }
+}
+
+/// Whether this thread's runtime has its clock paused. Tokio does not say; but then its time stands still.
+fn is_paused() -> bool {
+    const LONG_ENOUGH: Duration = Duration::from_micros(2);
+    let (real, tokio) = (Instant::now(), tokio::time::Instant::now());
+    while real.elapsed() < LONG_ENOUGH {
+        std::hint::spin_loop();
+    }
+    tokio.elapsed().is_zero()
+}
+
+/// How a function that returns a `Result` returns an error of which only the type is known.
+///
+/// Types are compared without their lifetimes, of which nothing is left at run time. An error that a test makes is of
+/// a `'static` type; what the function returns may have shorter lifetimes in its place.
+#[derive(Clone, Copy, Debug)]
+pub struct Erring {
+    returned: TypeId,
+    error: TypeId,
+    write: unsafe fn(Box<dyn Any>, *mut ()),
+}
+
+impl Erring {
+    /// Of what returns `Result<T, E>`.
+    pub(crate) fn of<T, E>() -> Erring {
+        Erring {
+            returned: typeid::of::<Result<T, E>>(),
+            error: typeid::of::<E>(),
+            write: write_error::<T, E>,
+        }
+    }
+
+    /// `Err` of what `make` makes, which is of type `self.error`, where that is an `R`.
+    fn returned<R>(self, make: &Arc<dyn Fn() -> Box<dyn Any> + Send + Sync>) -> Option<R> {
+        if typeid::of::<R>() != self.returned {
+            return None;
+        }
+        let mut room = MaybeUninit::<R>::uninit();
+        // SAFETY: `R` is the `Result` that `write` writes, and the caller has compared the type of what is made.
+        unsafe {
+            (self.write)(make(), room.as_mut_ptr().cast());
+            Some(room.assume_init())
+        }
+    }
+}
+
+/// Writes `Err(error)`.
+///
+/// # Safety
+/// `error` holds an `E`, but for lifetimes, and `to` has room for a `Result<T, E>`.
+unsafe fn write_error<T, E>(error: Box<dyn Any>, to: *mut ()) {
+    // SAFETY: it is an `E`, as the caller says. Its lifetimes were `'static` and become shorter, which is right for
+    // every error that only holds what it was made of: it is new, and nobody else has it.
+    let error = unsafe { Box::from_raw(Box::into_raw(error).cast::<E>()) };
+    // SAFETY: there is room, as the caller says.
+    unsafe { to.cast::<Result<T, E>>().write(Err(*error)) };
+}

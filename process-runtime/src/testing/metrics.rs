@@ -1,0 +1,35 @@
+//! What the instruments would have been told of a domain.
+
+use crate::domain::Core;
+use crate::observe::metrics;
+
+/// A series of a counter or gauge, and its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Change {
+    /// The instrument: `critical_process.runs`.
+    pub instrument: &'static str,
+    /// The attributes of the series, by their names.
+    pub attributes: Vec<(String, String)>,
+    /// Its value at the end; it began at 0.
+    pub value: u64,
+}
+
+impl Change {
+    /// The value of an attribute.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+    }
+}
+
+/// Every series that is not 0.
+pub(super) fn changes(core: &Core) -> Vec<Change> {
+    let mut changes = Vec::new();
+    metrics::read(core, |instrument, value, attributes| {
+        if value > 0 {
+            let attributes = attributes.iter().map(|one| (one.key.to_string(), one.value.to_string()));
+            changes.push(Change { instrument, attributes: attributes.collect(), value });
+        }
+    });
+    changes
+}

@@ -1,0 +1,240 @@
+//! A future or a call under observation, in a domain of its own, with what a test breaks there.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use process_model::nearest;
+
+use super::capture::Capture;
+use super::fault::Fault;
+use super::observation::{Ended, Observation};
+use super::{Domain, InDomain, contract};
+use crate::registry;
+
+/// How long what is observed may go on, where nothing else is said.
+const LIMIT: Duration = Duration::from_secs(60 * 60);
+
+/// Observes a future: awaits it in a domain of its own, and gives back every run on the way, whatever its end was. What
+/// it spawns is observed where a [`Carrier`](crate::Carrier) takes it along. Nothing of it reaches the program's
+/// figures, the application's Sentry client or its meters; its log is as ever.
+///
+/// ```
+/// use process_runtime::critical_process;
+/// use process_runtime::testing::{Fault, observe};
+///
+/// #[critical_process(id = "ship_parcel", version = "1.0.0", sla = "2m")]
+/// async fn ship(parcel: u64) -> Result<u64, std::num::ParseIntError> {
+///     Ok(parcel)
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+/// let run = observe(ship(7)).await;
+/// run.expect().success().within_sla();
+///
+/// let run = observe(ship(7)).fault("ship_parcel", Fault::delay(std::time::Duration::from_secs(121))).await;
+/// run.expect().success().late();
+/// # });
+/// ```
+///
+/// # Panics
+/// When it is awaited: where a fault is for a boundary that does not exist, was not reached or cannot break so, and
+/// where a process calls a dependency that it does not declare.
+#[track_caller]
+pub fn observe<F: Future>(future: F) -> Observing<F> {
+    Observing { setting: Setting::new(), work: Some(future), running: None }
+}
+
+/// Observes a call: [`observe`] for what does not wait. [`ObservingCall::run`] makes it.
+#[track_caller]
+pub fn observe_call<R, F: FnOnce() -> R>(call: F) -> ObservingCall<F> {
+    ObservingCall { setting: Setting::new(), call }
+}
+
+/// What is to be observed, before it begins.
+#[derive(Debug)]
+struct Setting {
+    domain: Domain,
+    limit: Duration,
+    unknown: Option<String>,
+    place: &'static Location<'static>,
+}
+
+impl Setting {
+    #[track_caller]
+    fn new() -> Setting {
+        let domain = Domain::builder().capture(Capture::new()).build();
+        Setting { domain, limit: LIMIT, unknown: None, place: Location::caller() }
+    }
+
+    fn fault(&mut self, at: &str, fault: Fault) {
+        let known = boundaries();
+        if !known.iter().any(|known| known == at || known.split_once('.').is_some_and(|(_, id)| id == at)) {
+            let ids = known.iter().map(|known| known.split_once('.').map_or(&**known, |(_, id)| id));
+            let near = nearest(at, ids).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            self.unknown = Some(format!("no process, stage or declared dependency is called `{at}`{near}"));
+        }
+        self.domain.core.plan.add(at, fault);
+    }
+
+    fn refuse_unknown(&self) {
+        if let Some(unknown) = &self.unknown {
+            panic!("{unknown} ({})", self.place);
+        }
+    }
+
+    /// What was observed; a test whose faults did not happen fails here.
+    fn end<T>(&self, ended: Ended<T>) -> Observation<T> {
+        let core = &self.domain.core;
+        let taken = core.capture.as_ref().map(|capture| capture.take()).unwrap_or_default();
+        let observation = Observation {
+            ended,
+            #[cfg(feature = "metrics")]
+            changes: super::metrics::changes(core),
+            #[cfg(feature = "sentry")]
+            events: taken.events,
+            runs: taken.runs,
+        };
+        let mut problems = core.plan.problems();
+        problems.extend(taken.ended_again.iter().map(|name| format!("a run of `{name}` ended twice")));
+        problems.extend(undeclared(&observation));
+        if !problems.is_empty() {
+            panic!("{} ({})\nobserved: {observation}", problems.join("\n"), self.place);
+        }
+        contract::observed(&observation);
+        observation
+    }
+}
+
+/// Every boundary that a fault can be at, by its whole name.
+fn boundaries() -> Vec<String> {
+    let mut all = Vec::new();
+    for process in registry::all() {
+        all.push(process.id().to_owned());
+        let parts = process.dependencies().iter().map(String::as_str);
+        let stages = process.stages().iter();
+        let parts = parts.chain(stages.flat_map(|stage| {
+            std::iter::once(stage.id()).chain(stage.dependencies().iter().map(String::as_str))
+        }));
+        all.extend(parts.map(|part| format!("{}.{part}", process.id())));
+    }
+    all.extend(registry::stages().map(|stage| stage.id().to_owned()));
+    all
+}
+
+/// Calls to dependencies that their processes do not declare.
+fn undeclared<T>(observation: &Observation<T>) -> Vec<String> {
+    let undeclared = observation.all().filter_map(|run| {
+        let (process, dependency) = (run.process()?, run.dependency()?);
+        let id = process.id();
+        (!process.declares(dependency))
+            .then(|| format!("`{id}` calls the dependency `{dependency}` and does not declare it"))
+    });
+    let mut undeclared: Vec<_> = undeclared.collect();
+    undeclared.dedup();
+    undeclared
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&'static str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("something that is no text").to_owned()
+}
+
+/// A future under observation: await it.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Observing<F: Future> {
+    setting: Setting,
+    work: Option<F>,
+    running: Option<Running<F>>,
+}
+
+#[derive(Debug)]
+struct Running<F> {
+    future: Pin<Box<InDomain<F>>>,
+    limit: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl<F: Future> Observing<F> {
+    /// Breaks the boundary called `at`: the id of a process, of a stage or of a declared dependency, or, where that is
+    /// not enough, `<process>.<stage or dependency>`.
+    pub fn fault(mut self, at: &str, fault: Fault) -> Self {
+        self.setting.fault(at, fault);
+        self
+    }
+
+    /// Ends it after so much of the runtime's time; an hour, where nothing is said.
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.setting.limit = limit;
+        self
+    }
+}
+
+// Nothing is pinned in place: what runs is in a box.
+impl<F: Future> Unpin for Observing<F> {}
+
+impl<F: Future> Future for Observing<F> {
+    type Output = Observation<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let Some(future) = this.work.take() {
+            this.setting.refuse_unknown();
+            this.running = Some(Running {
+                future: Box::pin(this.setting.domain.enter(future)),
+                limit: Box::pin(tokio::time::sleep(this.setting.limit)),
+            });
+        }
+        let Some(Running { future, limit }) = &mut this.running else {
+            panic!("what was observed has ended already ({})", this.setting.place)
+        };
+        let core = Arc::clone(&this.setting.domain.core);
+        let ended = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Ready(value)) => Ended::Returned(value),
+            Err(payload) => Ended::Panicked(message(&*payload)),
+            Ok(Poll::Pending) if core.plan.is_cancelled() => Ended::Cancelled,
+            Ok(Poll::Pending) if limit.as_mut().poll(cx).is_ready() => Ended::Stopped(this.setting.limit),
+            Ok(Poll::Pending) => return Poll::Pending,
+        };
+        // What is left of it goes before anybody looks.
+        this.running = None;
+        Poll::Ready(this.setting.end(ended))
+    }
+}
+
+/// A call under observation: [`run`](ObservingCall::run) it.
+#[derive(Debug)]
+#[must_use = "nothing is called before `run`"]
+pub struct ObservingCall<F> {
+    setting: Setting,
+    call: F,
+}
+
+impl<F> ObservingCall<F> {
+    /// Breaks the boundary called `at`, as [`Observing::fault`] does.
+    pub fn fault(mut self, at: &str, fault: Fault) -> Self {
+        self.setting.fault(at, fault);
+        self
+    }
+
+    /// Makes the call.
+    ///
+    /// # Panics
+    /// As [`observe`].
+    pub fn run<R>(self) -> Observation<R>
+    where
+        F: FnOnce() -> R,
+    {
+        self.setting.refuse_unknown();
+        let called = catch_unwind(AssertUnwindSafe(|| self.setting.domain.call(self.call)));
+        self.setting.end(match called {
+            Ok(value) => Ended::Returned(value),
+            Err(payload) => Ended::Panicked(message(&*payload)),
+        })
+    }
+}

@@ -1,0 +1,266 @@
+//! A subscriber that keeps spans, and hands everything on to the one that was there before: a test sees its spans, and
+//! whoever looks at the application's log still finds them there.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use tracing::dispatcher::{self, DefaultGuard, Dispatch};
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::{Interest, NoSubscriber, Subscriber};
+use tracing::{Event, Level, Metadata};
+use tracing_core::span::Current;
+
+use crate::context::Value;
+use crate::frame;
+
+/// A span that a run opened, or something inside of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Span {
+    /// Its name.
+    pub name: &'static str,
+    /// Its target: `critical_process` for those of runs.
+    pub target: &'static str,
+    /// What it was opened with and what was recorded since; of a field that was recorded twice, the last.
+    pub fields: Vec<(&'static str, Value)>,
+}
+
+impl Span {
+    /// The value of a field.
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        self.fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+}
+
+/// A span, while it is kept.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    id: Id,
+    metadata: &'static Metadata<'static>,
+    /// Told apart from every other of the recorder, which ids of another subscriber are not.
+    pub(super) key: u64,
+    /// The run that it was opened in.
+    pub(super) run: Option<u64>,
+    pub(super) span: Span,
+}
+
+type Spans = Arc<Mutex<Vec<Recorded>>>;
+
+fn lock(spans: &Spans) -> MutexGuard<'_, Vec<Recorded>> {
+    spans.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The subscriber of one domain.
+pub(super) struct Recorder {
+    dispatch: Dispatch,
+    spans: Spans,
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}
+
+impl Recorder {
+    /// In front of the subscriber that this thread has now.
+    pub(super) fn new() -> Recorder {
+        // While there is one subscriber alone, tracing-core asks that of the thread which registers a callsite, and can
+        // overwrite what a second one, made at the same moment on another thread, has just said.
+        static OTHERS: LazyLock<[Dispatch; 2]> =
+            LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::default())));
+        LazyLock::force(&OTHERS);
+        let spans = Spans::default();
+        let before = dispatcher::get_default(Dispatch::clone);
+        let recording = Recording { before, spans: Arc::clone(&spans), next: AtomicU64::new(1) };
+        Recorder { dispatch: Dispatch::new(recording), spans }
+    }
+
+    /// Makes it this thread's subscriber.
+    pub(super) fn enter(&self) -> DefaultGuard {
+        dispatcher::set_default(&self.dispatch)
+    }
+
+    /// What was kept.
+    pub(super) fn take(&self) -> Vec<Recorded> {
+        std::mem::take(&mut *lock(&self.spans))
+    }
+}
+
+/// The key of an open span of a recorder; `None` where another subscriber opened it.
+pub(crate) fn key(dispatch: &Dispatch, id: &Id) -> Option<u64> {
+    let recording = dispatch.downcast_ref::<Recording>()?;
+    let spans = lock(&recording.spans);
+    spans.iter().rev().find(|recorded| recorded.id == *id).map(|recorded| recorded.key)
+}
+
+/// Ids that the subscriber before gave are kept, so that all it is told needs no translation; what it does not want has
+/// an id with this bit.
+const OWN: u64 = 1 << 63;
+
+struct Recording {
+    before: Dispatch,
+    spans: Spans,
+    next: AtomicU64,
+}
+
+thread_local! {
+    /// The spans that the thread is in, of whichever recorder.
+    static ENTERED: RefCell<Vec<(Id, &'static Metadata<'static>)>> = const { RefCell::new(Vec::new()) };
+}
+
+fn is_foreign(id: &Id) -> bool {
+    id.into_u64() & OWN == 0
+}
+
+impl Recording {
+    fn with(&self, id: &Id, f: impl FnOnce(&mut Span)) {
+        let mut spans = lock(&self.spans);
+        if let Some(span) = spans.iter_mut().rev().find(|recorded| recorded.id == *id) {
+            f(&mut span.span);
+        }
+    }
+
+    fn metadata_of(&self, id: &Id) -> Option<&'static Metadata<'static>> {
+        let spans = lock(&self.spans);
+        spans.iter().rev().find(|recorded| recorded.id == *id).map(|recorded| recorded.metadata)
+    }
+
+    /// What the subscriber before makes of a new span, if it wants it.
+    fn open_before(&self, attributes: &Attributes<'_>) -> Option<Id> {
+        let metadata = attributes.metadata();
+        if !self.before.enabled(metadata) {
+            return None;
+        }
+        Some(match attributes.parent() {
+            Some(parent) if !is_foreign(parent) => {
+                self.before.new_span(&Attributes::new(metadata, attributes.values()))
+            }
+            _ => self.before.new_span(attributes),
+        })
+    }
+}
+
+impl Subscriber for Recording {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_span() && *metadata.level() <= Level::INFO || self.before.enabled(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        // That of the subscriber before is known to nobody but tracing, which takes the most verbose of all.
+        Some(LevelFilter::INFO)
+    }
+
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        let key = self.next.fetch_add(1, Ordering::Relaxed);
+        let id = self.open_before(attributes).unwrap_or_else(|| Id::from_u64(OWN | key));
+        let metadata = attributes.metadata();
+        let mut span = Span { name: metadata.name(), target: metadata.target(), fields: Vec::new() };
+        attributes.record(&mut Fields(&mut span.fields));
+        let run = frame::nearest().and_then(|nearest| nearest.run_around()).map(|run| run.id);
+        lock(&self.spans).push(Recorded { id: id.clone(), metadata, key, run, span });
+        id
+    }
+
+    fn record(&self, id: &Id, values: &Record<'_>) {
+        self.with(id, |span| values.record(&mut Fields(&mut span.fields)));
+        if is_foreign(id) {
+            self.before.record(id, values);
+        }
+    }
+
+    fn record_follows_from(&self, id: &Id, follows: &Id) {
+        if is_foreign(id) && is_foreign(follows) {
+            self.before.record_follows_from(id, follows);
+        }
+    }
+
+    fn event_enabled(&self, event: &Event<'_>) -> bool {
+        self.before.enabled(event.metadata())
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        if self.before.enabled(event.metadata()) && event.parent().is_none_or(is_foreign) {
+            self.before.event(event);
+        }
+    }
+
+    fn enter(&self, id: &Id) {
+        if let Some(metadata) = self.metadata_of(id) {
+            ENTERED.with_borrow_mut(|entered| entered.push((id.clone(), metadata)));
+        }
+        if is_foreign(id) {
+            self.before.enter(id);
+        }
+    }
+
+    fn exit(&self, id: &Id) {
+        ENTERED.with_borrow_mut(|entered| {
+            if let Some(last) = entered.iter().rposition(|(other, _)| other == id) {
+                entered.remove(last);
+            }
+        });
+        if is_foreign(id) {
+            self.before.exit(id);
+        }
+    }
+
+    fn current_span(&self) -> Current {
+        ENTERED.with_borrow(|entered| match entered.last() {
+            Some((id, metadata)) => Current::new(id.clone(), metadata),
+            None => self.before.current_span(),
+        })
+    }
+
+    fn clone_span(&self, id: &Id) -> Id {
+        if is_foreign(id) { self.before.clone_span(id) } else { id.clone() }
+    }
+
+    fn try_close(&self, id: Id) -> bool {
+        is_foreign(&id) && self.before.try_close(id)
+    }
+}
+
+/// Takes the values of fields.
+struct Fields<'a>(&'a mut Vec<(&'static str, Value)>);
+
+impl Fields<'_> {
+    fn put(&mut self, field: &Field, value: Value) {
+        self.0.retain(|(name, _)| *name != field.name());
+        self.0.push((field.name(), value));
+    }
+}
+
+impl Visit for Fields<'_> {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, Value::Bool(value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, Value::I64(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, i64::try_from(value).map_or(Value::U64(value), Value::I64));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, Value::F64(value));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, Value::Text(value.into()));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, Value::Text(format!("{value:?}").into()));
+    }
+}

@@ -1,0 +1,330 @@
+//! What a test observes of a run, and what it breaks there.
+
+use std::future::Future;
+use std::time::Duration;
+
+use process_runtime::testing::{Fault, Observation, observe, observe_call};
+use process_runtime::{
+    Carrier, Outcome, critical_process, dependency, dependency_call, record, registry, stage,
+};
+
+#[derive(Debug, PartialEq, thiserror::Error)]
+enum OrderError {
+    #[error("nothing was ordered")]
+    Empty,
+    #[error("the shelf is out of reach")]
+    Shelf,
+    #[error("the bank said no")]
+    Bank(#[from] BankError),
+}
+
+impl OrderError {
+    fn kind(&self) -> &'static str {
+        match self {
+            OrderError::Empty => "empty",
+            OrderError::Shelf => "shelf",
+            OrderError::Bank(_) => "bank",
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("closed")]
+struct BankError;
+
+#[derive(Debug, PartialEq)]
+struct Receipt {
+    paid: bool,
+}
+
+impl Receipt {
+    fn is_on_account(&self) -> bool {
+        !self.paid
+    }
+}
+
+#[critical_process(
+    id = "place_order",
+    version = "1.0.0",
+    sla = "2m",
+    context(customer, inherit(request_id), later(total)),
+    rejects(OrderError::Empty),
+    degraded = Receipt::is_on_account,
+    error_type = OrderError::kind,
+    depends_on("bank"),
+)]
+async fn place_order(customer: &str, items: u32) -> Result<Receipt, OrderError> {
+    if items == 0 {
+        return Err(OrderError::Empty);
+    }
+    let total = pick(items).await?;
+    record!(total = total);
+    tracing::info_span!("wrapping").in_scope(|| ());
+    match process_runtime::timeout(Duration::from_secs(30), dependency("bank", charge(total))).await {
+        Ok(charged) => charged?,
+        Err(_) => return Ok(Receipt { paid: false }),
+    }
+    Ok(Receipt { paid: true })
+}
+
+#[stage(id = "pick", process = "place_order", error_type = OrderError::kind)]
+async fn pick(items: u32) -> Result<u32, OrderError> {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    Ok(items * 100)
+}
+
+async fn charge(_: u32) -> Result<(), BankError> {
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    Ok(())
+}
+
+#[critical_process(id = "count_stock", version = "1.0.0", sla = "1s", depends_on("ledger"))]
+fn count_stock(shelf: &str) -> Result<&str, std::num::ParseIntError> {
+    dependency_call("ledger", || shelf.len().to_string().parse::<u32>())?;
+    Ok(shelf)
+}
+
+#[critical_process(id = "undeclared_call", version = "1.0.0", sla = "1s", depends_on("cache"))]
+async fn undeclared_call() -> Result<(), BankError> {
+    dependency("cash", async { Ok(()) }).await
+}
+
+/// Polls on a current-thread runtime whose clock is paused.
+fn paused<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+fn order(fault: Option<(&str, Fault)>) -> Observation<Result<Receipt, OrderError>> {
+    paused(async {
+        let observed = observe(place_order("acme", 2));
+        match fault {
+            Some((at, fault)) => observed.fault(at, fault).await,
+            None => observed.await,
+        }
+    })
+}
+
+fn message(f: impl FnOnce() + std::panic::UnwindSafe) -> String {
+    let payload = std::panic::catch_unwind(f).unwrap_err();
+    payload.downcast_ref::<String>().cloned().unwrap_or_else(|| "no text".into())
+}
+
+#[test]
+fn a_run_is_a_tree_of_what_it_did() {
+    let run = order(None);
+    run.expect()
+        .success()
+        .within_sla()
+        .stages(["pick"])
+        .calls(["pick", "bank"])
+        .context(["customer", "total"])
+        .context_value("total", 200)
+        .no_event();
+    run.expect_of("bank").success();
+    run.expect_of("place_order.pick").success();
+    assert_eq!(run.value(), &Ok(Receipt { paid: true }));
+    let root = &run.runs()[0];
+    assert_eq!(root.duration(), Some(Duration::from_secs(3)));
+    assert_eq!(root.span().unwrap().field("critical_process.outcome").unwrap().to_string(), "success");
+    assert_eq!(root.spans()[0].name, "wrapping");
+    let runs = run.metrics().iter().find(|change| change.instrument == "critical_process.runs").unwrap();
+    assert_eq!((runs.value, runs.attribute("critical_process.outcome")), (1, Some("success")));
+    assert_eq!(registry::stats("place_order").unwrap().started, 0, "the program's own figures are untouched");
+}
+
+#[test]
+fn an_injected_error_is_what_the_boundary_returns() {
+    let run = order(Some(("pick", Fault::error(|| OrderError::Shelf))));
+    run.expect().failure("shelf").one_event([("process_outcome", "failure"), ("customer", "acme")]);
+    assert_eq!(run.value(), &Err(OrderError::Shelf));
+    let run = order(Some(("bank", Fault::error(|| BankError))));
+    run.expect().failure("bank");
+    run.expect_of("bank").failure("observe::BankError");
+    let run = order(Some(("place_order", Fault::error(|| OrderError::Empty))));
+    run.expect().rejected("empty").no_event().calls([]);
+}
+
+#[test]
+fn a_hang_is_ended_by_whatever_bounds_it() {
+    let run = order(Some(("bank", Fault::hang())));
+    run.expect().degraded().within_sla();
+    run.expect_of("bank").failure("timeout");
+}
+
+#[test]
+fn what_nothing_ends_is_ended_by_the_test() {
+    let run = order(Some(("pick", Fault::hang())));
+    run.expect().cancelled().overdue();
+    assert!(message(|| drop(run.into_value())).contains("nothing ended it for 3600s"));
+}
+
+#[test]
+fn a_delay_makes_late_without_any_time() {
+    let began = std::time::Instant::now();
+    let run = order(Some(("pick", Fault::delay(Duration::from_secs(120)))));
+    run.expect().success().late().overdue();
+    // Without paused time, and in a plain function, the clock jumps.
+    let real = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let run = real.block_on(async {
+        observe(undelayed()).fault("quick", Fault::delay(Duration::from_secs(3600))).await
+    });
+    run.expect().success().late();
+    let run =
+        observe_call(|| count_stock("left")).fault("ledger", Fault::delay(Duration::from_secs(2))).run();
+    run.expect().success().late();
+    assert!(began.elapsed() < Duration::from_secs(30));
+}
+
+#[critical_process(id = "undelayed", version = "1.0.0", sla = "1m")]
+async fn undelayed() {
+    quick().await;
+    tokio::task::yield_now().await;
+}
+
+#[stage(id = "quick", process = "undelayed")]
+async fn quick() {}
+
+#[test]
+fn an_injected_panic_is_a_panic_of_the_run() {
+    let run = order(Some(("pick", Fault::panic("shelf fell"))));
+    run.expect().panic().one_event([("process_outcome", "panic")]);
+    assert_eq!(run.panic(), Some("shelf fell"));
+    let run = observe_call(|| count_stock("left")).fault("ledger", Fault::panic("torn")).run();
+    run.expect().panic();
+}
+
+#[test]
+fn a_cancel_drops_everything_at_that_poll() {
+    for poll in [1, 2] {
+        let run = order(Some(("bank", Fault::cancel(poll))));
+        run.expect().cancelled();
+        run.expect_of("bank").cancelled();
+        assert_eq!(run.all().filter(|run| run.outcome().is_none()).count(), 0);
+    }
+    let run = order(Some(("bank", Fault::cancel(2).only(1))));
+    run.expect().cancelled();
+    assert!(message(|| drop(order(Some(("bank", Fault::cancel(9)))))).contains("it was polled "));
+}
+
+#[test]
+fn faults_that_do_not_happen_fail_the_test() {
+    let cases: [(&str, Fault, &str); 5] = [
+        (
+            "pik",
+            Fault::hang(),
+            "no process, stage or declared dependency is called `pik`; did you mean `pick`?",
+        ),
+        ("count_stock", Fault::hang(), "the hang at `count_stock` was never reached"),
+        ("pick", Fault::hang().only(2), "the hang at `pick` is for time 2, and it was reached 1 times"),
+        (
+            "pick",
+            Fault::error(|| BankError),
+            "what is returned a `core::result::Result<u32, observe::OrderError>`",
+        ),
+        ("bank", Fault::error(|| OrderError::Shelf), "it is a `observe::OrderError`"),
+    ];
+    for (at, fault, expected) in cases {
+        let said = message(std::panic::AssertUnwindSafe(|| drop(order(Some((at, fault))))));
+        assert!(said.contains(expected), "{said}");
+    }
+    let said = message(|| drop(observe_call(|| count_stock("left")).fault("ledger", Fault::hang()).run()));
+    assert!(said.contains("a plain function cannot be stopped in the middle"), "{said}");
+    let said = message(|| drop(paused(observe(undeclared_call()).into_future())));
+    assert!(said.contains("`undeclared_call` calls the dependency `cash` and does not declare it"), "{said}");
+}
+
+#[test]
+fn an_expectation_that_fails_shows_what_was_observed() {
+    let run = order(Some(("pick", Fault::error(|| OrderError::Shelf))));
+    let said = message(std::panic::AssertUnwindSafe(|| drop(run.expect().success())));
+    let expected = "of place_order\nexpected: success\nfound:    failure (shelf)\nobserved: a value was returned\n\n\
+                    ! place_order  failure, shelf  ";
+    assert!(said.starts_with(expected), "{said}");
+    assert!(said.contains("\n!   pick       failure, shelf  "), "{said}");
+    assert!(said.contains("[error]") && said.contains("customer=acme"), "{said}");
+}
+
+#[critical_process(id = "spawning", version = "1.0.0", sla = "1m", context(tenant))]
+async fn spawning(tenant: u64) -> Result<u64, BankError> {
+    let work = async move {
+        tokio::task::yield_now().await;
+        inside(tenant).await
+    };
+    let inner = tokio::spawn(Carrier::current().carry(work)).await.map_err(|_| BankError)?;
+    if inner? != tenant { Err(BankError) } else { Ok(tenant) }
+}
+
+#[stage(id = "inside", context(seen = tenant))]
+async fn inside(tenant: u64) -> Result<u64, BankError> {
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
+    }
+    Ok(tenant)
+}
+
+#[test]
+fn two_hundred_tests_at_once_never_see_each_other() {
+    // The application has a subscriber of its own.
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+    let tests: Vec<_> = (0..200_u64)
+        .map(|tenant| {
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_multi_thread()
+                    .worker_threads(2)
+                    .enable_all()
+                    .build()
+                    .unwrap();
+                runtime.block_on(async move {
+                    let breaks = tenant % 2 == 1;
+                    let observed = observe(spawning(tenant));
+                    let run = match breaks {
+                        true => observed.fault("inside", Fault::error(|| BankError)).await,
+                        false => observed.await,
+                    };
+                    let expect = run.expect();
+                    match breaks {
+                        true => drop(
+                            expect
+                                .failure("observe::BankError")
+                                .one_event([("tenant", &*tenant.to_string())]),
+                        ),
+                        false => drop(expect.success().no_event()),
+                    }
+                    assert_eq!(run.all().count(), 2, "{run}");
+                    for one in run.all() {
+                        let mut values = one.context().iter().map(|(_, value)| value.to_string());
+                        assert!(values.all(|value| value == tenant.to_string()), "{run}");
+                        assert_eq!(
+                            one.span().unwrap().field("tenant").unwrap().to_string(),
+                            tenant.to_string()
+                        );
+                    }
+                    let sum: u64 = run
+                        .metrics()
+                        .iter()
+                        .filter(|c| c.instrument.ends_with("runs"))
+                        .map(|c| c.value)
+                        .sum();
+                    assert_eq!(sum, 1);
+                });
+            })
+        })
+        .collect();
+    tests.into_iter().for_each(|test| test.join().unwrap());
+    assert_eq!(registry::stats("spawning").unwrap().started, 0);
+}
+
+#[test]
+fn a_function_with_borrowed_returns_can_be_broken_too() {
+    let run = observe_call(|| count_stock("left")).run();
+    assert_eq!(run.value(), &Ok("left"));
+    let made = || "x".parse::<u32>().unwrap_err();
+    let run = observe_call(|| count_stock("left")).fault("count_stock", Fault::error(made)).run();
+    run.expect().failure("core::num::error::ParseIntError");
+    assert_eq!(run.runs()[0].outcome(), Some(Outcome::Failure));
+}
