@@ -98,6 +98,23 @@ pub(super) const HANG: &str = "hang";
 pub(super) const PANIC: &str = "panic";
 pub(super) const CANCEL: &str = "cancel";
 
+/// What is wrong with what a test asked for.
+#[derive(Debug)]
+pub(super) enum Misuse {
+    /// A boundary that cannot break so.
+    Refused(String),
+    /// Anything else.
+    Wrong(String),
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Misuse::Refused(text) | Misuse::Wrong(text) => f.write_str(text),
+        }
+    }
+}
+
 /// The faults of one domain, and what came of them.
 #[derive(Debug, Default)]
 pub(crate) struct Plan(Mutex<State>);
@@ -140,19 +157,19 @@ impl Plan {
     }
 
     /// What went wrong with the faults themselves.
-    pub(super) fn problems(&self) -> Vec<String> {
+    pub(super) fn misuses(&self) -> Vec<Misuse> {
         let state = self.state();
-        let problem = |planned: &Planned| {
+        let misuse = |planned: &Planned| {
             let Planned { place, fault, passed, fired, polls, refused } = planned;
             let kind = fault.kind();
             if let Some(refused) = refused {
-                return Some(format!("the {kind} at `{place}` cannot happen: {refused}"));
+                return Some(Misuse::Refused(format!("the {kind} at `{place}` cannot happen: {refused}")));
             }
             if *fired > 0 {
                 return None;
             }
-            Some(match (&fault.act, fault.only) {
-                (_, _) if *passed == 0 => format!("the {kind} at `{place}` was never reached"),
+            Some(Misuse::Wrong(match (&fault.act, fault.only) {
+                _ if *passed == 0 => format!("the {kind} at `{place}` was never reached"),
                 (_, Some(time)) if *passed < time => {
                     format!("the {kind} at `{place}` is for time {time}, and it was reached {passed} times")
                 }
@@ -160,9 +177,9 @@ impl Plan {
                     format!("the cancel at `{place}` is for poll {at}, and it was polled {polls} times")
                 }
                 _ => format!("the {kind} at `{place}` did not happen"),
-            })
+            }))
         };
-        state.faults.iter().filter_map(problem).collect()
+        state.faults.iter().filter_map(misuse).collect()
     }
 
     /// What is planned for a run of this unit that begins now.
@@ -327,7 +344,7 @@ impl Injected {
 }
 
 /// Whether this thread's runtime has its clock paused. Tokio does not say; but then its time stands still.
-fn is_paused() -> bool {
+pub(super) fn is_paused() -> bool {
     const LONG_ENOUGH: Duration = Duration::from_micros(2);
     let (real, tokio) = (Instant::now(), tokio::time::Instant::now());
     while real.elapsed() < LONG_ENOUGH {

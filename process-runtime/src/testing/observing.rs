@@ -4,14 +4,13 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use process_model::nearest;
 
 use super::capture::Capture;
-use super::fault::Fault;
+use super::fault::{Fault, Misuse};
 use super::observation::{Ended, Observation};
 use super::{Domain, InDomain, contract};
 use crate::registry;
@@ -89,6 +88,17 @@ impl Setting {
 
     /// What was observed; a test whose faults did not happen fails here.
     fn end<T>(&self, ended: Ended<T>) -> Observation<T> {
+        let (observation, misuses) = self.conclude(ended);
+        if !misuses.is_empty() {
+            let misuses: Vec<_> = misuses.iter().map(Misuse::to_string).collect();
+            panic!("{} ({})\nobserved: {observation}", misuses.join("\n"), self.place);
+        }
+        contract::observed(&observation);
+        observation
+    }
+
+    /// What was observed, and what is wrong with how that was asked for.
+    fn conclude<T>(&self, ended: Ended<T>) -> (Observation<T>, Vec<Misuse>) {
         let core = &self.domain.core;
         let taken = core.capture.as_ref().map(|capture| capture.take()).unwrap_or_default();
         let observation = Observation {
@@ -99,14 +109,10 @@ impl Setting {
             events: taken.events,
             runs: taken.runs,
         };
-        let mut problems = core.plan.problems();
-        problems.extend(taken.ended_again.iter().map(|name| format!("a run of `{name}` ended twice")));
-        problems.extend(undeclared(&observation));
-        if !problems.is_empty() {
-            panic!("{} ({})\nobserved: {observation}", problems.join("\n"), self.place);
-        }
-        contract::observed(&observation);
-        observation
+        let mut misuses = core.plan.misuses();
+        let twice = taken.ended_again.iter().map(|name| format!("a run of `{name}` ended twice"));
+        misuses.extend(twice.chain(undeclared(&observation)).map(Misuse::Wrong));
+        (observation, misuses)
     }
 }
 
@@ -183,27 +189,39 @@ impl<F: Future> Future for Observing<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if let Some(future) = this.work.take() {
-            this.setting.refuse_unknown();
-            this.running = Some(Running {
-                future: Box::pin(this.setting.domain.enter(future)),
-                limit: Box::pin(tokio::time::sleep(this.setting.limit)),
+        this.poll_end(cx).map(|ended| this.setting.end(ended))
+    }
+}
+
+impl<F: Future> Observing<F> {
+    /// What was observed, and what is wrong with how that was asked for.
+    pub(super) async fn attempt(mut self) -> (Observation<F::Output>, Vec<Misuse>) {
+        let ended = std::future::poll_fn(|cx| self.poll_end(cx)).await;
+        self.setting.conclude(ended)
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Ended<F::Output>> {
+        if let Some(future) = self.work.take() {
+            self.setting.refuse_unknown();
+            self.running = Some(Running {
+                future: Box::pin(self.setting.domain.enter(future)),
+                limit: Box::pin(tokio::time::sleep(self.setting.limit)),
             });
         }
-        let Some(Running { future, limit }) = &mut this.running else {
-            panic!("what was observed has ended already ({})", this.setting.place)
+        let Some(Running { future, limit }) = &mut self.running else {
+            panic!("what was observed has ended already ({})", self.setting.place)
         };
-        let core = Arc::clone(&this.setting.domain.core);
+        let plan = &self.setting.domain.core.plan;
         let ended = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(Poll::Ready(value)) => Ended::Returned(value),
             Err(payload) => Ended::Panicked(message(&*payload)),
-            Ok(Poll::Pending) if core.plan.is_cancelled() => Ended::Cancelled,
-            Ok(Poll::Pending) if limit.as_mut().poll(cx).is_ready() => Ended::Stopped(this.setting.limit),
+            Ok(Poll::Pending) if plan.is_cancelled() => Ended::Cancelled,
+            Ok(Poll::Pending) if limit.as_mut().poll(cx).is_ready() => Ended::Stopped(self.setting.limit),
             Ok(Poll::Pending) => return Poll::Pending,
         };
         // What is left of it goes before anybody looks.
-        this.running = None;
-        Poll::Ready(this.setting.end(ended))
+        self.running = None;
+        Poll::Ready(ended)
     }
 }
 
