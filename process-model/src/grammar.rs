@@ -15,7 +15,7 @@ pub struct GrammarError {
 }
 
 impl GrammarError {
-    fn new(problem: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(crate) fn new(problem: impl Into<String>, help: impl Into<String>) -> Self {
         GrammarError { problem: problem.into(), help: help.into() }
     }
 

@@ -4,12 +4,14 @@
 //! The macro, the runtime and the command line share this crate, so a value that the macro accepts is
 //! one that the others can read. Nothing here knows tokens, tracing or Sentry.
 
+pub mod contract;
 pub mod grammar;
 pub mod nearest;
 pub mod outcome;
 pub mod record;
 pub mod wire;
 
+pub use contract::{Case, ContractRecord};
 pub use grammar::{Criticality, ErrorText, GrammarError, Objective, Sla};
 pub use nearest::nearest;
 pub use outcome::Outcome;

@@ -210,3 +210,16 @@ fn an_sla_that_is_none_is_answered_with_what_was_meant() {
         assert!(refusal.help().ends_with(&format!(": \"{proposal}\"")), "{text}: {refusal}");
     }
 }
+
+#[test]
+fn a_case_has_one_form() {
+    use process_model::Case;
+
+    for text in ["happy", "error(\"card_declined\")", "dependency(\"sqlite\")", "sla", "error(\"core::fmt::Error\")"] {
+        assert_eq!(Case::parse(text).unwrap().to_string(), text);
+    }
+    assert_eq!(Case::parse("hapy").unwrap_err().help(), "did you mean `happy`?");
+    for text in ["happy(\"x\")", "error", "error(x)", "error(\"\")", "dependency(\"No Id\")", "error(\"a\"b\")", ""] {
+        assert!(Case::parse(text).is_err(), "{text}");
+    }
+}
