@@ -217,6 +217,30 @@ pub use install::{Install, Installation};
 pub use observe::sentry;
 #[cfg(all(feature = "tracing", feature = "metrics"))]
 pub use observe::tracer::DescribedTracer;
+/// # Example
+///
+/// ```
+/// use process_runtime::{contract, critical_process};
+///
+/// #[critical_process(id = "pay_invoice", version = "1.2.0", sla = "10s")]
+/// async fn pay(amount: u64) -> Result<u64, std::num::TryFromIntError> {
+///     u32::try_from(amount).map(u64::from)
+/// }
+///
+/// #[contract(process = "pay_invoice", case = happy)]
+/// #[tokio::test]
+/// async fn an_invoice_is_paid() {
+///     assert_eq!(pay(7).await, Ok(7));
+/// }
+///
+/// #[contract(process = "pay_invoice", case = error("core::num::error::TryFromIntError"))]
+/// #[tokio::test]
+/// async fn too_much_is_not_paid() {
+///     pay(u64::MAX).await.unwrap_err();
+/// }
+/// ```
+#[cfg(feature = "testing")]
+pub use process_macros::contract;
 pub use process_macros::{critical_process, stage};
 pub use process_model::Outcome;
 
@@ -227,12 +251,19 @@ pub mod __private {
     pub use process_macros::__record_value as record_value;
     pub use process_model::Frame;
 
+    #[cfg(feature = "testing")]
+    pub use crate::__contract_site as contract_site;
     pub use crate::ending::Ending;
     pub use crate::execution::{
         Boxed, BoxedLocal, BoxedSync, Capture, LaterKey, Plain, Run, future, unreachable_value,
     };
     pub use crate::probe;
     pub use crate::probe::{Judge, debug, display, error_type};
+    #[cfg(feature = "testing")]
+    pub use crate::testing::{
+        contract::Contracted,
+        registered::{ContractEntry, ContractSite},
+    };
     pub use crate::unit::{Entry, Site};
-    pub use crate::{__by_type as by_type, __site as site};
+    pub use crate::{__by_type as by_type, __record_text as record_text, __site as site};
 }
