@@ -146,6 +146,8 @@ const OTHER_NAMES: &[(Key, &[&str])] = &[
     (Key::Sla, &["timeout", "deadline", "budget", "max_duration"]),
     (Key::Process, &["id", "of", "critical_process"]),
     (Key::Case, &["outcome", "scenario", "proves", "kind"]),
+    // The case alone; those that are called like another attribute's key are more likely that.
+    (Key::Case, &["happy", "error", "timeout", "dependency", "panic", "edge", "load"]),
     (Key::Name, &["title", "label"]),
     (Key::Criticality, &["severity", "priority", "tier", "importance"]),
     (Key::Owner, &["team", "owners", "contact"]),

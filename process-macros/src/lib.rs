@@ -194,15 +194,6 @@ pub fn stage(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) 
 
 /// Makes a test the proof of one case of a critical process.
 ///
-/// ```ignore
-/// #[contract(process = "council_deliberation_3stage", case = error("empty_query"))]
-/// #[tokio::test]
-/// async fn an_empty_query_is_rejected() {
-///     let error = deliberate("", &company()).await.unwrap_err();
-///     assert!(matches!(error, CouncilError::EmptyQuery));
-/// }
-/// ```
-///
 /// The contract is registered, and written into the test binary, as a process is into the program. It stands on a test
 /// function, plain or `async`, with any runner's attribute above or below it: `#[test]`, `#[tokio::test]`,
 /// `#[rstest]` with its cases. Below `#[rstest]` each case is a contract of its own, above it all of them are one.

@@ -22,6 +22,17 @@ pub(crate) struct WordOf {
     pub(crate) list: Option<Group>,
 }
 
+impl WordOf {
+    /// `word(tokens)`
+    fn read(input: ParseStream<'_>) -> syn::Result<WordOf> {
+        let (word, list) = (input.parse()?, input.parse::<Group>()?);
+        if list.delimiter() != Delimiter::Parenthesis {
+            return Err(input.error("expected parentheses"));
+        }
+        Ok(WordOf { word, list: Some(list) })
+    }
+}
+
 /// A slot whose key is known.
 pub(crate) struct Field<'a> {
     pub(crate) key: Key,
@@ -65,13 +76,21 @@ impl Field<'_> {
 
     /// `key = word` or `key = word(tokens)`.
     pub(crate) fn word_of(&self, words: &[&str]) -> Option<WordOf> {
-        let read = |input: ParseStream<'_>| Ok((input.parse::<Ident>()?, input.parse::<Group>()?));
-        match read.parse2(self.assigned()?.clone()) {
-            Ok((word, list)) if list.delimiter() == Delimiter::Parenthesis => {
-                Some(WordOf { word, list: Some(list) })
-            }
-            _ => self.word(words).map(|word| WordOf { word, list: None }),
+        let tokens = self.assigned()?;
+        if let Ok(said) = WordOf::read.parse2(tokens.clone()) {
+            return Some(said);
         }
+        let is_one = |text: &LitStr| {
+            text.parse_with(WordOf::read).is_ok_and(|said| words.iter().any(|word| said.word == word))
+        };
+        if let Some(text) = syn::parse2(tokens.clone()).ok().filter(is_one) {
+            let key = self.name();
+            self.errors
+                .at(&text, format!("`{key}` takes no string literal"))
+                .help(format!("write it without quotes: `{key} = {}`", text.value()));
+            return None;
+        }
+        self.word(words).map(|word| WordOf { word, list: None })
     }
 
     /// `key = 99.9`: whatever stands there, as one text, for the grammar of numbers to judge.

@@ -163,6 +163,10 @@ pub(super) fn closure(function: &Function, body: &TokenStream, returns: &Returns
     let head = closure_head(function);
     let ty = match (returns, &function.signature.output) {
         (Returns::Never, ReturnType::Type(_, never)) => never.to_token_stream(),
+        // Where `-> T` would stand.
+        (Returns::Unit, ReturnType::Default) => {
+            located(nameable(returns), function.signature.paren_token.span.close())
+        }
         _ => nameable(returns),
     };
     let body = in_closure(function, body);
