@@ -9,9 +9,9 @@ use crate::errors::Errors;
 use crate::keys::{Key, Kind};
 use crate::pattern::{self, Arm};
 use crate::slot::{Slot, Value};
-use crate::value::{Field, Number};
+use crate::value::{Field, Number, WordOf};
 
-/// The arguments of either attribute, as far as they could be read.
+/// The arguments of any of the attributes, as far as they could be read.
 #[derive(Default)]
 pub(crate) struct Args {
     pub(crate) id: Option<LitStr>,
@@ -19,6 +19,7 @@ pub(crate) struct Args {
     pub(crate) sla: Option<LitStr>,
     pub(crate) process: Option<LitStr>,
     pub(crate) after: Vec<LitStr>,
+    pub(crate) case: Option<WordOf>,
     pub(crate) name: Option<LitStr>,
     pub(crate) criticality: Option<Ident>,
     pub(crate) owner: Option<LitStr>,
@@ -94,6 +95,7 @@ impl Args {
             Key::Sla => self.sla = field.text(),
             Key::Process => self.process = field.text(),
             Key::After => self.after = field.texts().unwrap_or_default(),
+            Key::Case => self.case = field.word_of(&Vec::from_iter(process_model::Case::words())),
             Key::Name => self.name = field.text(),
             Key::Criticality => self.criticality = field.word(process_model::Criticality::WORDS),
             Key::Owner => self.owner = field.text(),
@@ -143,8 +145,9 @@ fn report_unknown(kind: Kind, slot: &Slot, errors: &Errors) -> Option<Key> {
     let name = slot.key.to_string();
     let attribute = kind.attribute();
     let mistake = errors.at(&slot.key, format!("`{attribute}` has no key `{name}`"));
-    let other = kind.other_with_key(&name);
-    let near = kind.nearest_key(&name).filter(|_| other.is_none());
+    let meant = kind.otherwise_called(&name);
+    let other = kind.other_with_key(&name).filter(|_| meant.is_none());
+    let near = meant.or_else(|| kind.nearest_key(&name).filter(|_| other.is_none()));
     let mistake = match (other, near) {
         (Some(other), _) => mistake.help(format!("it is a key of `{}`", other.attribute())),
         (None, Some(near)) => {

@@ -1,6 +1,8 @@
 //! Typed arguments and a function to a [`Model`]. Every value is judged by the grammars of `process-model`,
 //! which the runtime and the command line share; here they only get their places in the source.
 
+mod contract;
+
 use proc_macro2::{Ident, Span};
 use process_model::grammar::{self, GrammarError};
 use process_model::{
@@ -17,7 +19,7 @@ use crate::context::{Entry, Source};
 use crate::errors::Errors;
 use crate::function::{Binding, Function};
 use crate::keys::{Key, Kind};
-use crate::model::{Judging, Model, Put, Rules};
+use crate::model::{Instrumented, Judging, Model, Put, Rules};
 use crate::pattern::Arm;
 use crate::returns;
 use crate::shape;
@@ -26,17 +28,28 @@ use crate::shape;
 /// were mistakes is for the sink to say.
 pub(crate) fn check(kind: Kind, args: Args, function: &Function, errors: &Errors) -> Option<Model> {
     report_missing(kind, &args, errors);
+    let record = match kind {
+        Kind::Process => process,
+        Kind::Stage => stage,
+        Kind::Contract => return contract::check(&args, function, errors).map(Box::new).map(Model::Contract),
+    };
+    instrumented(kind, record, args, function, errors).map(Box::new).map(Model::Instrumented)
+}
+
+fn instrumented(
+    kind: Kind,
+    record: fn(&Args, &Function, &Errors) -> Option<Record>,
+    args: Args,
+    function: &Function,
+    errors: &Errors,
+) -> Option<Instrumented> {
     let shape = shape::find(&function.signature, &function.body, kind, errors);
     report_open_return(&args, function, errors);
-    let record = match kind {
-        Kind::Process => process(&args, function, errors).map(Record::Process),
-        Kind::Stage => stage(&args, function, errors).map(Record::Stage),
-    };
-    let import = args.runtime.clone().filter(|path| !is_keyword(path));
-    let runtime = import.as_ref().map_or_else(|| args.runtime(), name_of_import);
+    let record = record(&args, function, errors);
+    let (runtime, import) = runtime(&args);
     let handler = handler(args.handler.as_ref(), function, errors);
     let (entries, later) = context(args.context, function, errors);
-    Some(Model {
+    Some(Instrumented {
         record: record?,
         handler,
         runtime,
@@ -56,6 +69,12 @@ pub(crate) fn check(kind: Kind, args: Args, function: &Function, errors: &Errors
     })
 }
 
+/// The path of the runtime crate, and what that is a name for.
+fn runtime(args: &Args) -> (Path, Option<Path>) {
+    let import = args.runtime.clone().filter(|path| !is_keyword(path));
+    (import.as_ref().map_or_else(|| args.runtime(), name_of_import), import)
+}
+
 /// `crate`, `self`, `super` and `$crate` alone cannot be imported by another name.
 fn is_keyword(path: &Path) -> bool {
     path.get_ident().is_some_and(|name| syn::parse2::<Ident>(name.to_token_stream()).is_err())
@@ -65,7 +84,7 @@ fn name_of_import(path: &Path) -> Path {
     Ident::new("__process_runtime", path.span()).into()
 }
 
-fn process(args: &Args, function: &Function, errors: &Errors) -> Option<ProcessRecord> {
+fn process(args: &Args, function: &Function, errors: &Errors) -> Option<Record> {
     let common = common(args, function, errors);
     let version = args.version.as_ref().and_then(|version| {
         let text = version.value();
@@ -77,7 +96,7 @@ fn process(args: &Args, function: &Function, errors: &Errors) -> Option<ProcessR
         accept(&number.tokens, Objective::parse(&number.text), errors)
     });
     let cancelled_is_bad = cancelled_is_bad(args.cancelled.as_ref(), errors);
-    Some(ProcessRecord {
+    Some(Record::Process(ProcessRecord {
         common: common?,
         version: version?,
         sla: sla?,
@@ -86,10 +105,10 @@ fn process(args: &Args, function: &Function, errors: &Errors) -> Option<ProcessR
         runbook: args.runbook.as_ref().map(trimmed),
         objective: objective?,
         cancelled_is_bad,
-    })
+    }))
 }
 
-fn stage(args: &Args, function: &Function, errors: &Errors) -> Option<StageRecord> {
+fn stage(args: &Args, function: &Function, errors: &Errors) -> Option<Record> {
     let common = common(args, function, errors);
     let process = args.process.as_ref().map(|process| id(process, errors));
     let sla = args.sla.as_ref().map(|_| sla(args, errors));
@@ -99,7 +118,12 @@ fn stage(args: &Args, function: &Function, errors: &Errors) -> Option<StageRecor
             .at(&args.after[position], format!("stage `{}` comes after itself", own.value()))
             .help("name the stages that must have ended before this one starts");
     }
-    Some(StageRecord { common: common?, process: process.flatten(), sla: sla.flatten(), after })
+    Some(Record::Stage(StageRecord {
+        common: common?,
+        process: process.flatten(),
+        sla: sla.flatten(),
+        after,
+    }))
 }
 
 impl Args {

@@ -2,6 +2,7 @@
 //! data and calls into `__private` of the runtime. Each part has a file of its own below.
 
 mod capture;
+mod contract;
 mod judge;
 mod mentions;
 mod record;
@@ -15,7 +16,7 @@ use syn::spanned::Spanned;
 pub(crate) use self::capture::value;
 
 use crate::function::Function;
-use crate::model::Model;
+use crate::model::{Instrumented, Model};
 use crate::words;
 
 /// The span of everything that the user did not write: its local names are invisible to the body, and
@@ -24,33 +25,40 @@ fn ours() -> Span {
     Span::mixed_site()
 }
 
+/// The function as what its attribute makes of it.
+pub(crate) fn expand(function: &Function, model: &Model) -> TokenStream {
+    function.print(match model {
+        Model::Instrumented(model) => instrumented(function, model),
+        Model::Contract(contract) => contract::body(function, contract),
+    })
+}
+
 // Input:
 //     #[critical_process(id = "greet", …)]
 //     async fn greet(who: &str) -> String { BODY }
 // Output:
-//     async fn greet(who: &str) -> String {
-//         <the record and its registration>
-//         let mut __run = …;
-//         <capture of the context>
-//         <BODY inside the run, then the judgement>
-//     }
-pub(crate) fn expand(function: &Function, model: &Model) -> TokenStream {
-    let import = model.import.as_ref().map(|path| {
-        let name = &model.runtime;
-        quote_spanned!(path.span()=> use #path as #name;)
-    });
-    let record = record::items(function, model);
+//     <the record and its registration>
+//     let mut __run = …;
+//     <capture of the context>
+//     <BODY inside the run, then the judgement>
+fn instrumented(function: &Function, model: &Instrumented) -> TokenStream {
+    let import = import(model.import.as_ref(), &model.runtime);
+    let record = record::of_process(function, model);
     let later = later(function, model);
     let kind = run::kind(model);
     let start = capture::start(model);
     let returns = run::returns(model);
     let run = run::wrap(function, model);
-    function.print(quote_spanned!(ours()=> #import #record #later #kind #start #returns #run))
+    quote_spanned!(ours()=> #import #record #later #kind #start #returns #run)
+}
+
+fn import(import: Option<&Path>, runtime: &Path) -> Option<TokenStream> {
+    import.map(|path| quote_spanned!(path.span()=> use #path as #runtime;))
 }
 
 /// The keys for `record!`. A body that says it has its own, even if they are none: a key of a function around
 /// this one is not this one's.
-fn later(function: &Function, model: &Model) -> TokenStream {
+fn later(function: &Function, model: &Instrumented) -> TokenStream {
     if model.later.is_empty() && words::find(&function.body, "record").is_none() {
         return TokenStream::new();
     }

@@ -296,9 +296,10 @@ fn other_item(input: ParseStream<'_>) -> Option<Ident> {
 fn report_other_item(keyword: &Ident, kind: Kind, errors: &Errors) {
     let name = keyword.to_string();
     let article = if name.starts_with(['a', 'e', 'i']) { "an" } else { "a" };
-    let help = match name.as_str() {
-        "impl" | "trait" => "put the attribute on the methods inside that do the work",
-        "mod" => "put the attribute on the functions inside that do the work",
+    let help = match (kind, name.as_str()) {
+        (Kind::Contract, _) => "put the attribute on the test function that runs the process",
+        (_, "impl" | "trait") => "put the attribute on the methods inside that do the work",
+        (_, "mod") => "put the attribute on the functions inside that do the work",
         _ => "put the attribute on the function or method that does the work",
     };
     errors
@@ -310,6 +311,9 @@ fn report_no_body(semicolon: &Token![;], signature: &Signature, kind: Kind, erro
     let mistake = errors.at(semicolon, format!("`{}` has no body here that could run", signature.ident));
     let attribute = kind.attribute();
     mistake.help(match signature.receiver() {
+        _ if kind == Kind::Contract => {
+            "put `contract` on a test function, whose body runs the process".to_owned()
+        }
         Some(_) => format!("put `{attribute}` on the method in each `impl`, or give this one a default body"),
         None => {
             format!("put `{attribute}` on the function in each `impl`, or on the one that calls this one")
@@ -320,22 +324,30 @@ fn report_no_body(semicolon: &Token![;], signature: &Signature, kind: Kind, erro
 impl Function {
     /// Takes out every further attribute of this crate, told as mistakes, so that none of them expands.
     pub(crate) fn refuse_second_attribute(&mut self, kind: Kind, errors: &Errors) {
-        if !self.attrs.iter().any(is_own) {
+        if !self.attrs.iter().any(|attr| own_kind(attr).is_some()) {
             return;
         }
         let mut uses = TokenStream::new();
         self.attrs.retain(|attr| {
-            if !is_own(attr) {
+            let Some(second) = own_kind(attr) else {
                 return true;
-            }
+            };
             errors
                 .at(
                     attr.path(),
                     format!("`{}` is {} already", self.signature.ident, kind.noun()),
                 )
-                .help(
-                    "keep one of the two attributes, or move what is measured on its own into a function of its own",
-                );
+                .help(match (kind, second) {
+                    (Kind::Contract, Kind::Contract) => {
+                        "one test proves one case: keep one of the two, and write a test of its own for the other"
+                    }
+                    (Kind::Contract, _) | (_, Kind::Contract) => {
+                        "keep one of the two attributes: a contract is a test, which calls the function that it proves"
+                    }
+                    _ => {
+                        "keep one of the two attributes, or move what is measured on its own into a function of its own"
+                    }
+                });
             // Its import is no second mistake.
             let path = attr.path();
             uses.extend(quote_spanned!(Span::mixed_site()=> #[allow(unused_imports, reason = "only resolved")] use #path as _;));
@@ -346,12 +358,10 @@ impl Function {
     }
 }
 
-/// Whether this is one of this crate's attributes, written alone or as `process_runtime::…`.
-fn is_own(attr: &Attribute) -> bool {
+/// Which of this crate's attributes this is, written alone or as `process_runtime::…`.
+fn own_kind(attr: &Attribute) -> Option<Kind> {
     let path = attr.path();
-    let (Some(home), Some(last)) = (path.segments.first(), path.segments.last()) else {
-        return false;
-    };
+    let (home, last) = (path.segments.first()?, path.segments.last()?);
     let is_at_home = path.segments.len() == 1 || home.ident == "process_runtime";
-    is_at_home && [Kind::Process, Kind::Stage].iter().any(|kind| last.ident == kind.attribute())
+    Kind::called(&last.ident.to_string()).filter(|_| is_at_home)
 }

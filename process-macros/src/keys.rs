@@ -1,4 +1,4 @@
-//! Every key of both attributes: its name, how it is written and where it belongs. Diagnostics list keys
+//! Every key of the attributes: its name, how it is written and where it belongs. Diagnostics list keys
 //! from this table, so a key that is accepted is a key that is advertised.
 
 use process_model::nearest;
@@ -10,14 +10,26 @@ pub(crate) enum Kind {
     Process,
     /// `#[stage]`
     Stage,
+    /// `#[contract]`
+    Contract,
 }
 
 impl Kind {
+    const ALL: &[Kind] = &[Kind::Process, Kind::Stage, Kind::Contract];
+    /// Those that make a run of a function.
+    const RUNS: &[Kind] = &[Kind::Process, Kind::Stage];
+
+    /// The attribute called `name`.
+    pub(crate) fn called(name: &str) -> Option<Kind> {
+        Kind::ALL.iter().find(|kind| kind.attribute() == name).copied()
+    }
+
     /// The attribute's name.
     pub(crate) fn attribute(self) -> &'static str {
         match self {
             Kind::Process => "critical_process",
             Kind::Stage => "stage",
+            Kind::Contract => "contract",
         }
     }
 
@@ -26,13 +38,7 @@ impl Kind {
         match self {
             Kind::Process => "a critical process",
             Kind::Stage => "a stage",
-        }
-    }
-
-    fn other(self) -> Kind {
-        match self {
-            Kind::Process => Kind::Stage,
-            Kind::Stage => Kind::Process,
+            Kind::Contract => "a contract",
         }
     }
 
@@ -41,6 +47,7 @@ impl Kind {
         match self {
             Kind::Process => &[Key::Id, Key::Version, Key::Sla],
             Kind::Stage => &[Key::Id],
+            Kind::Contract => &[Key::Process, Key::Case],
         }
     }
 
@@ -49,17 +56,25 @@ impl Kind {
         self.keys().find(|key| key.name() == name)
     }
 
-    /// The key that was probably meant by `name`: one that is called so elsewhere, or that is spelt nearly so.
-    pub(crate) fn nearest_key(self, name: &str) -> Option<Key> {
-        let other_name =
-            OTHER_NAMES.iter().find(|(_, names)| names.contains(&name)).map(|(key, _)| key.name());
-        let near = other_name.or_else(|| nearest(name, self.keys().map(Key::name)));
-        near.and_then(|name| self.key(name))
+    /// The key that is called `name` by other tools, by other attributes or for short.
+    pub(crate) fn otherwise_called(self, name: &str) -> Option<Key> {
+        let meant = OTHER_NAMES.iter().filter(|(_, names)| names.contains(&name));
+        meant.map(|(key, _)| *key).find(|key| self.key(key.name()).is_some())
     }
 
-    /// The other attribute, if it has a key called `name`.
+    /// The key that is spelt nearly like `name`.
+    pub(crate) fn nearest_key(self, name: &str) -> Option<Key> {
+        nearest(name, self.keys().map(Key::name)).and_then(|name| self.key(name))
+    }
+
+    /// Another attribute that has a key called `name`.
     pub(crate) fn other_with_key(self, name: &str) -> Option<Kind> {
-        self.other().key(name).map(|_| self.other())
+        Kind::ALL.iter().find(|other| **other != self && other.key(name).is_some()).copied()
+    }
+
+    /// How an entry is written, by example.
+    pub(crate) fn example(self) -> &'static str {
+        self.required()[0].example()
     }
 
     /// All keys, as a list for people.
@@ -69,7 +84,7 @@ impl Kind {
     }
 
     fn keys(self) -> impl Iterator<Item = Key> {
-        TABLE.iter().filter(move |row| row.2.has(self)).map(|row| row.0)
+        TABLE.iter().filter(move |row| row.2.contains(&self)).map(|row| row.0)
     }
 }
 
@@ -81,6 +96,7 @@ pub(crate) enum Key {
     Sla,
     Process,
     After,
+    Case,
     Name,
     Criticality,
     Owner,
@@ -99,49 +115,39 @@ pub(crate) enum Key {
     Crate,
 }
 
-/// Which attributes have a key.
-enum On {
-    Both,
-    Only(Kind),
-}
-
-impl On {
-    fn has(&self, kind: Kind) -> bool {
-        match self {
-            On::Both => true,
-            On::Only(only) => *only == kind,
-        }
-    }
-}
-
-/// Key, how it is written, and on which attribute; in the order in which diagnostics list them.
-const TABLE: &[(Key, &str, On)] = &[
-    (Key::Id, r#"id = "place_order""#, On::Both),
-    (Key::Version, r#"version = "1.0.0""#, On::Only(Kind::Process)),
-    (Key::Sla, r#"sla = "30s""#, On::Both),
-    (Key::Process, r#"process = "place_order""#, On::Only(Kind::Stage)),
-    (Key::After, r#"after("reserve_stock")"#, On::Only(Kind::Stage)),
-    (Key::Name, r#"name = "Place an order""#, On::Both),
-    (Key::Criticality, "criticality = high", On::Only(Kind::Process)),
-    (Key::Owner, r#"owner = "checkout""#, On::Only(Kind::Process)),
-    (Key::Runbook, r#"runbook = "docs/runbooks/place_order.md""#, On::Only(Kind::Process)),
-    (Key::Objective, "objective = 99.9", On::Only(Kind::Process)),
-    (Key::Context, "context(order_id)", On::Both),
-    (Key::Rejects, "rejects(OrderError::Empty)", On::Both),
-    (Key::Fails, "fails(None)", On::Both),
-    (Key::Degraded, "degraded = Receipt::used_fallback", On::Both),
-    (Key::Outcome, "outcome = verdict_of", On::Both),
-    (Key::ErrorType, "error_type = OrderError::kind", On::Both),
-    (Key::ErrorText, "error_text = never", On::Both),
-    (Key::DependsOn, r#"depends_on("payment_api")"#, On::Both),
-    (Key::Cancelled, "cancelled = bad", On::Only(Kind::Process)),
-    (Key::Handler, r#"handler = "Orders::place""#, On::Both),
-    (Key::Crate, "crate = my_crate::process_runtime", On::Both),
+/// Key, how it is written, and which attributes have it; in the order in which diagnostics list them.
+const TABLE: &[(Key, &str, &[Kind])] = &[
+    (Key::Id, r#"id = "place_order""#, Kind::RUNS),
+    (Key::Version, r#"version = "1.0.0""#, &[Kind::Process]),
+    (Key::Sla, r#"sla = "30s""#, Kind::RUNS),
+    (Key::Process, r#"process = "place_order""#, &[Kind::Stage, Kind::Contract]),
+    (Key::After, r#"after("reserve_stock")"#, &[Kind::Stage]),
+    (Key::Case, "case = happy", &[Kind::Contract]),
+    (Key::Name, r#"name = "Place an order""#, Kind::RUNS),
+    (Key::Criticality, "criticality = high", &[Kind::Process]),
+    (Key::Owner, r#"owner = "checkout""#, &[Kind::Process]),
+    (Key::Runbook, r#"runbook = "docs/runbooks/place_order.md""#, &[Kind::Process]),
+    (Key::Objective, "objective = 99.9", &[Kind::Process]),
+    (Key::Context, "context(order_id)", Kind::RUNS),
+    (Key::Rejects, "rejects(OrderError::Empty)", Kind::RUNS),
+    (Key::Fails, "fails(None)", Kind::RUNS),
+    (Key::Degraded, "degraded = Receipt::used_fallback", Kind::RUNS),
+    (Key::Outcome, "outcome = verdict_of", Kind::RUNS),
+    (Key::ErrorType, "error_type = OrderError::kind", Kind::RUNS),
+    (Key::ErrorText, "error_text = never", Kind::RUNS),
+    (Key::DependsOn, r#"depends_on("payment_api")"#, Kind::RUNS),
+    (Key::Cancelled, "cancelled = bad", &[Kind::Process]),
+    (Key::Handler, r#"handler = "Orders::place""#, Kind::RUNS),
+    (Key::Crate, "crate = my_crate::process_runtime", Kind::ALL),
 ];
 
-/// What keys are called by other tools, or for short.
+/// What keys are called by other tools, by other attributes, or for short.
 const OTHER_NAMES: &[(Key, &[&str])] = &[
     (Key::Sla, &["timeout", "deadline", "budget", "max_duration"]),
+    (Key::Process, &["id", "of", "critical_process"]),
+    (Key::Case, &["outcome", "scenario", "proves", "kind"]),
+    // The case alone; those that are called like another attribute's key are more likely that.
+    (Key::Case, &["happy", "error", "timeout", "dependency", "panic", "edge", "load"]),
     (Key::Name, &["title", "label"]),
     (Key::Criticality, &["severity", "priority", "tier", "importance"]),
     (Key::Owner, &["team", "owners", "contact"]),

@@ -1,5 +1,5 @@
-//! The attributes of `process-runtime`: [`macro@critical_process`] and [`macro@stage`]. Depend on
-//! `process-runtime`, which re-exports both; this crate has no behaviour of its own.
+//! The attributes of `process-runtime`: [`macro@critical_process`], [`macro@stage`] and [`macro@contract`]. Depend on
+//! `process-runtime`, which re-exports them; this crate has no behaviour of its own.
 //!
 //! An attribute goes one way, and each step has a file and a type: tokens → `slot` → `args` → `check` →
 //! `model` → `expand`. After `check` nothing can fail. Every mistake of an attribute is told in one
@@ -192,6 +192,48 @@ pub fn stage(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) 
     instrument(Kind::Stage, attribute.into(), item.into()).into()
 }
 
+/// Makes a test the proof of one case of a critical process.
+///
+/// The contract is registered, and written into the test binary, as a process is into the program. It stands on a test
+/// function, plain or `async`, with any runner's attribute above or below it: `#[test]`, `#[tokio::test]`,
+/// `#[rstest]` with its cases. Below `#[rstest]` each case is a contract of its own, above it all of them are one.
+///
+/// # Keys
+///
+/// `process` and `case` are required.
+///
+/// | key | what it says |
+/// |---|---|
+/// | `process = "…"` | id of the process |
+/// | `case = word` | what is proven of it: one of the cases below |
+/// | `crate = path` | where `process-runtime` is, if it was renamed or re-exported; `::process_runtime` otherwise |
+///
+/// | case | what it proves |
+/// |---|---|
+/// | `happy` | a success on time |
+/// | `error("…")` | a failure or rejection with this `error.type` |
+/// | `timeout` | an injected hang was reached, and the run ended without the test ending it |
+/// | `dependency("…")` | a fault at the dependency of this id was reached |
+/// | `cancelled` | the run was cancelled |
+/// | `panic` | the run panicked |
+/// | `edge` | whatever the test says; never required |
+/// | `sla` | the run was late, under an injected delay |
+/// | `load` | many runs held their bounds |
+/// | `context` | the required keys of business context were on every span and event |
+///
+/// # Errors
+///
+/// As those of [`macro@critical_process`]: each at its token, all in one compile. A second contract on one
+/// function is one, since one test proves one case; so are a method that takes `self`, a `const fn`, and a function
+/// that returns a future instead of awaiting it, none of which a test runner would run.
+#[proc_macro_attribute]
+pub fn contract(
+    attribute: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    instrument(Kind::Contract, attribute.into(), item.into()).into()
+}
+
 /// The value of `record!(name = value)`, so that what is wrong with it is told at the value.
 #[doc(hidden)]
 #[proc_macro]
@@ -210,7 +252,7 @@ pub fn __record_value(input: proc_macro::TokenStream) -> proc_macro::TokenStream
 }
 
 // Input:  the attribute's tokens, and the item below it
-// Output: the item with a run around its body; where something is wrong the item as it is, and the mistakes
+// Output: the item with a run or a contract around its body; where something is wrong the item as it is, and the mistakes
 fn instrument(
     kind: Kind,
     attribute: proc_macro2::TokenStream,

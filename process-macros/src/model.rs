@@ -9,8 +9,14 @@ use crate::pattern::Arm;
 use crate::returns::Returns;
 use crate::tail::Tail;
 
-/// An instrumented function, but for the function itself.
-pub(crate) struct Model {
+/// What becomes of a function, but for the function itself.
+pub(crate) enum Model {
+    Instrumented(Box<Instrumented>),
+    Contract(Box<Contract>),
+}
+
+/// A function that is a run.
+pub(crate) struct Instrumented {
     /// The definition; its place is for the compiler to add.
     pub(crate) record: Record,
     /// The function's name within its module, as `Type::method` where that was said.
@@ -25,6 +31,16 @@ pub(crate) struct Model {
     pub(crate) later: Vec<Ident>,
     pub(crate) judging: Judging,
     pub(crate) shape: Shape,
+}
+
+/// A test that proves a case of a process.
+pub(crate) struct Contract {
+    /// What it proves; its place is for the compiler to add.
+    pub(crate) record: Record,
+    /// The path of the runtime crate, as in [`Instrumented`].
+    pub(crate) runtime: Path,
+    pub(crate) import: Option<Path>,
+    pub(crate) returns: Returns,
 }
 
 /// One value of context that is taken at entry.

@@ -77,7 +77,7 @@ fn may_be_a_boxed_future(ty: &Type) -> bool {
     matches!(returns::bare(ty), Type::Path(_) | Type::Macro(_)) && !returns::mentions_impl(ty)
 }
 
-fn report_const(keyword: &syn::Token![const], kind: Kind, errors: &Errors) {
+pub(crate) fn report_const(keyword: &syn::Token![const], kind: Kind, errors: &Errors) {
     errors
         .at(
             keyword,

@@ -75,7 +75,7 @@ fn read(part: Part, kind: Kind, errors: &Errors) -> Option<Slot> {
 fn report_missing_key(first: &TokenTree, kind: Kind, errors: &Errors) {
     errors
         .at(first, format!("`{first}` stands where a key is expected"))
-        .help("write `key = value` or `key(values)`, as in `id = \"place_order\"`")
+        .help(format_args!("write `key = value` or `key(values)`, as in `{}`", kind.example()))
         .note(format_args!("the keys of `{}` are {}", kind.attribute(), kind.key_list()));
 }
 

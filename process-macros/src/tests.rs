@@ -4,7 +4,7 @@
 use insta::assert_snapshot;
 use proc_macro2::TokenStream;
 use process_model::grammar;
-use process_model::{Criticality, ErrorText, Objective, Sla};
+use process_model::{Case, Criticality, ErrorText, Objective, Sla};
 use proptest::prelude::*;
 use quote::quote;
 
@@ -88,6 +88,51 @@ fn a_stage() {
 }
 
 #[test]
+fn an_async_test_with_a_contract() {
+    assert_snapshot!(pretty(instrument(
+        Kind::Contract,
+        quote!(process = "greet", case = error("empty")),
+        quote! {
+            /// Nobody is no one to greet.
+            #[tokio::test]
+            async fn nobody_is_greeted() -> Result<(), Error> {
+                greet("").await.unwrap_err();
+                Ok(())
+            }
+        },
+    )));
+}
+
+#[test]
+fn a_plain_test_with_a_contract() {
+    assert_snapshot!(pretty(instrument(
+        Kind::Contract,
+        quote!(process = "greet", case = happy, crate = elsewhere::process_runtime),
+        quote! {
+            #[rstest]
+            #[case("you", 3)]
+            fn is_greeted(#[case] name: &str, #[case] letters: usize) {
+                assert_eq!(greet(name), letters);
+            }
+        },
+    )));
+}
+
+#[test]
+fn a_wrong_contract_leaves_the_test_and_tells_every_mistake() {
+    assert_snapshot!(pretty(instrument(
+        Kind::Contract,
+        quote!(proces = "Greet", case = hapy, sla = "2s"),
+        quote! {
+            #[test]
+            fn is_greeted(&self) {
+                greet();
+            }
+        },
+    )));
+}
+
+#[test]
 fn a_wrong_attribute_leaves_the_function_and_tells_every_mistake() {
     assert_snapshot!(pretty(process(
         quote!(id = "Greet", verison = "1.0.0", sla = 120, context(wo, later(count))),
@@ -99,9 +144,14 @@ fn a_wrong_attribute_leaves_the_function_and_tells_every_mistake() {
     )));
 }
 
-/// The mistakes that an attribute is told of.
+/// The mistakes that `#[critical_process]` is told of.
 fn mistakes(attribute: TokenStream) -> usize {
-    let tokens = process(
+    mistakes_of(Kind::Process, attribute)
+}
+
+fn mistakes_of(kind: Kind, attribute: TokenStream) -> usize {
+    let tokens = instrument(
+        kind,
         attribute,
         quote!(
             fn f(argument: u8) {}
@@ -173,6 +223,21 @@ proptest! {
     }
 
     #[test]
+    fn the_attribute_accepts_the_cases_that_the_grammar_accepts(
+        word in "happy|error|timeout|dependency|cancelled|panic|edge|sla|load|context|[a-z_]{2,9}",
+        text in prop::option::of(nearly("[a-z][a-z0-9_]{0,70}")),
+    ) {
+        prop_assume!(syn::parse_str::<syn::Ident>(&word).is_ok());
+        let name: TokenStream = word.parse().expect("a word");
+        let case = match &text {
+            Some(text) => quote!(#name(#text)),
+            None => name,
+        };
+        let accepted = mistakes_of(Kind::Contract, quote!(process = "an_id", case = #case)) == 0;
+        prop_assert_eq!(accepted, Case::new(&word, text.as_deref()).is_ok());
+    }
+
+    #[test]
     fn the_attribute_accepts_the_context_keys_that_the_grammar_accepts(key in "error|otel|code|process_(id|version|outcome)|[a-zA-Z_][a-z0-9_]{1,80}") {
         prop_assume!(syn::parse_str::<syn::Ident>(&key).is_ok());
         let tokens: TokenStream = key.parse().expect("a word");
@@ -187,6 +252,8 @@ proptest! {
         if let (Ok(attribute), Ok(body)) = (attribute.parse::<TokenStream>(), body.parse::<TokenStream>()) {
             process(attribute.clone(), quote!(fn f(argument: u8) -> Pin<Box<dyn Future<Output = u8>>> { #body }));
             instrument(Kind::Stage, quote!(id = "an_id", #attribute), quote!(fn f() #body));
+            instrument(Kind::Contract, quote!(process = "an_id", #attribute), quote!(async fn f() #body));
+            instrument(Kind::Contract, quote!(process = "an_id", case = #attribute), quote!(fn f() { #body }));
         }
     }
 }

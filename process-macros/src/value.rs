@@ -1,7 +1,7 @@
 //! One typed value out of one slot: a text, a word, a number, a path, a list. Each says what it expected,
 //! with the key's own example, when something else is written.
 
-use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{ExprPath, LitStr, Path, Token};
@@ -14,6 +14,23 @@ use crate::slot::{Slot, Value};
 pub(crate) struct Number {
     pub(crate) tokens: TokenStream,
     pub(crate) text: String,
+}
+
+/// A word, and what it is said of: `error("card_declined")`.
+pub(crate) struct WordOf {
+    pub(crate) word: Ident,
+    pub(crate) list: Option<Group>,
+}
+
+impl WordOf {
+    /// `word(tokens)`
+    fn read(input: ParseStream<'_>) -> syn::Result<WordOf> {
+        let (word, list) = (input.parse()?, input.parse::<Group>()?);
+        if list.delimiter() != Delimiter::Parenthesis {
+            return Err(input.error("expected parentheses"));
+        }
+        Ok(WordOf { word, list: Some(list) })
+    }
 }
 
 /// A slot whose key is known.
@@ -55,6 +72,25 @@ impl Field<'_> {
             self.with_example(mistake);
         }
         None
+    }
+
+    /// `key = word` or `key = word(tokens)`.
+    pub(crate) fn word_of(&self, words: &[&str]) -> Option<WordOf> {
+        let tokens = self.assigned()?;
+        if let Ok(said) = WordOf::read.parse2(tokens.clone()) {
+            return Some(said);
+        }
+        let is_one = |text: &LitStr| {
+            text.parse_with(WordOf::read).is_ok_and(|said| words.iter().any(|word| said.word == word))
+        };
+        if let Some(text) = syn::parse2(tokens.clone()).ok().filter(is_one) {
+            let key = self.name();
+            self.errors
+                .at(&text, format!("`{key}` takes no string literal"))
+                .help(format!("write it without quotes: `{key} = {}`", text.value()));
+            return None;
+        }
+        self.word(words).map(|word| WordOf { word, list: None })
     }
 
     /// `key = 99.9`: whatever stands there, as one text, for the grammar of numbers to judge.
@@ -203,9 +239,7 @@ impl Field<'_> {
 /// Tokens without the spaces between them: how a short value was most likely typed.
 fn written(tokens: &TokenStream) -> String {
     let flat = tokens.clone().into_iter().map(|token| match token {
-        TokenTree::Group(group) if group.delimiter() == proc_macro2::Delimiter::None => {
-            written(&group.stream())
-        }
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => written(&group.stream()),
         token => token.to_string(),
     });
     flat.collect()

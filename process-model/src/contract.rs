@@ -83,12 +83,12 @@ impl Case {
             (None, Some(_)) => {
                 return Err(GrammarError::new(format!("`{word}` takes nothing"), format!("write `{word}`")));
             }
-            (Some(what), None) => {
+            (Some(what), None | Some("")) => {
                 return Err(GrammarError::new(format!("`{word}` of what?"), format!("write {what}")));
             }
             (Some(what), Some(argument)) => {
                 let is_open = |c: char| c.is_control() || c == '"';
-                if argument.trim() != argument || argument.is_empty() || argument.contains(is_open) {
+                if argument.trim() != argument || argument.contains(is_open) {
                     let problem = format!("`{argument}` cannot stand in `{word}`");
                     return Err(GrammarError::new(problem, format!("write {what}")));
                 }

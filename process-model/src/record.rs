@@ -1,5 +1,6 @@
 //! The records that attributes leave behind: what was said, and where. Their encoding is in [`crate::wire`].
 
+use crate::contract::ContractRecord;
 use crate::grammar::{Criticality, ErrorText, Objective, Sla};
 
 /// One record of the section.
@@ -9,14 +10,17 @@ pub enum Record {
     Process(ProcessRecord),
     /// From `#[stage]`.
     Stage(StageRecord),
+    /// From `#[contract]`.
+    Contract(ContractRecord),
 }
 
 impl Record {
-    /// What processes and stages have in common.
-    pub fn common(&self) -> &Common {
+    /// What processes and stages have in common, where this is either.
+    pub fn common(&self) -> Option<&Common> {
         match self {
-            Record::Process(process) => &process.common,
-            Record::Stage(stage) => &stage.common,
+            Record::Process(process) => Some(&process.common),
+            Record::Stage(stage) => Some(&stage.common),
+            Record::Contract(_) => None,
         }
     }
 }

@@ -15,6 +15,7 @@
 
 use std::fmt;
 
+use crate::contract::{Case, ContractRecord};
 use crate::grammar::{Criticality, ErrorText, Objective, Sla};
 use crate::record::{Common, ContextKey, ContextSource, ProcessRecord, Record, StageRecord};
 
@@ -117,7 +118,9 @@ impl std::error::Error for DecodeError {}
 impl Record {
     /// The record without its frame, as [`decode_text`] reads it.
     pub fn to_text(&self) -> String {
-        let Common { handler, file, line, .. } = self.common();
+        let (Record::Process(ProcessRecord { common: Common { handler, file, line, .. }, .. })
+        | Record::Stage(StageRecord { common: Common { handler, file, line, .. }, .. })
+        | Record::Contract(ContractRecord { handler, file, line, .. })) = self;
         let mut text = Text(self.definition_text());
         text.field("handler", handler);
         text.field("file", file);
@@ -180,6 +183,11 @@ impl Text {
                 self.optional("process", stage.process.as_deref());
                 self.optional("sla_ms", stage.sla.map(|sla| sla.as_millis().to_string()).as_deref());
                 self.list("after", &stage.after);
+            }
+            Record::Contract(contract) => {
+                self.field("kind", "contract");
+                self.field("process", &contract.process);
+                self.field("case", &contract.case.to_string());
             }
         }
     }
@@ -278,26 +286,9 @@ pub fn decode_text(text: &[u8]) -> Result<Record, DecodeError> {
         .map_err(|error| DecodeError { offset: error.valid_up_to(), problem: Problem::NotText })?;
     let fields = Fields::parse(text)?;
     fields.check_hash()?;
-    let common = Common {
-        id: fields.required("id", id)?,
-        name: fields.required("name", string)?,
-        description: fields.required("description", string)?,
-        context: fields.context(),
-        rejects: fields.list("rejects"),
-        fails: fields.list("fails"),
-        degraded: fields.optional("degraded", string)?,
-        outcome: fields.optional("outcome", string)?,
-        error_type: fields.optional("error_type", string)?,
-        error_text: fields.required("error_text", ErrorText::from_name)?,
-        depends_on: fields.list("depends_on"),
-        signature: fields.required("signature", string)?,
-        handler: fields.required("handler", string)?,
-        file: fields.required("file", string)?,
-        line: fields.required("line", |line| line.parse().ok())?,
-    };
     match fields.required("kind", string)?.as_str() {
         "process" => Ok(Record::Process(ProcessRecord {
-            common,
+            common: fields.common()?,
             version: fields.required("version", version)?,
             sla: fields.required("sla_ms", sla)?,
             criticality: fields.required("criticality", Criticality::from_name)?,
@@ -307,10 +298,17 @@ pub fn decode_text(text: &[u8]) -> Result<Record, DecodeError> {
             cancelled_is_bad: fields.optional("cancelled", |text| (text == "bad").then_some(()))?.is_some(),
         })),
         "stage" => Ok(Record::Stage(StageRecord {
-            common,
+            common: fields.common()?,
             process: fields.optional("process", id)?,
             sla: fields.optional("sla_ms", sla)?,
             after: fields.list("after"),
+        })),
+        "contract" => Ok(Record::Contract(ContractRecord {
+            process: fields.required("process", id)?,
+            case: fields.required("case", |text| Case::parse(text).ok())?,
+            handler: fields.required("handler", string)?,
+            file: fields.required("file", string)?,
+            line: fields.required("line", line)?,
         })),
         _ => Err(fields.error("kind", Problem::Malformed("kind"))),
     }
@@ -326,6 +324,10 @@ fn id(text: &str) -> Option<String> {
 
 fn version(text: &str) -> Option<String> {
     crate::grammar::check_version(text).ok().map(|()| text.to_owned())
+}
+
+fn line(text: &str) -> Option<u32> {
+    text.parse().ok()
 }
 
 fn sla(text: &str) -> Option<Sla> {
@@ -386,6 +388,27 @@ impl<'a> Fields<'a> {
 
     fn list(&self, key: &str) -> Vec<String> {
         self.all(key).map(|(_, value)| value.to_owned()).collect()
+    }
+
+    /// What processes and stages have in common.
+    fn common(&self) -> Result<Common, DecodeError> {
+        Ok(Common {
+            id: self.required("id", id)?,
+            name: self.required("name", string)?,
+            description: self.required("description", string)?,
+            context: self.context(),
+            rejects: self.list("rejects"),
+            fails: self.list("fails"),
+            degraded: self.optional("degraded", string)?,
+            outcome: self.optional("outcome", string)?,
+            error_type: self.optional("error_type", string)?,
+            error_text: self.required("error_text", ErrorText::from_name)?,
+            depends_on: self.list("depends_on"),
+            signature: self.required("signature", string)?,
+            handler: self.required("handler", string)?,
+            file: self.required("file", string)?,
+            line: self.required("line", line)?,
+        })
     }
 
     fn context(&self) -> Vec<ContextKey> {

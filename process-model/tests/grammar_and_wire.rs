@@ -1,9 +1,9 @@
 //! Properties of the grammars and of the wire form: what is printed reads back, and no bytes panic.
 
-use process_model::wire::{decode_section, decode_text};
+use process_model::wire::{Problem, decode_section, decode_text};
 use process_model::{
-    Common, ContextKey, ContextSource, Criticality, ErrorText, Objective, ProcessRecord, Record, Sla,
-    StageRecord,
+    Case, Common, ContextKey, ContextSource, ContractRecord, Criticality, ErrorText, Objective,
+    ProcessRecord, Record, Sla, StageRecord,
 };
 use proptest::prelude::*;
 
@@ -65,6 +65,15 @@ fn common() -> impl Strategy<Value = Common> {
         })
 }
 
+/// Every case, those with an argument with any that their grammar takes.
+fn case() -> impl Strategy<Value = Case> {
+    let bare: Vec<_> = Case::words().filter_map(|word| Case::new(word, None).ok()).collect();
+    let error =
+        text().prop_filter_map("an `error.type`", |argument| Case::new("error", Some(&argument)).ok());
+    let dependency = id().prop_map(|id| Case::new("dependency", Some(&id)).unwrap());
+    prop_oneof![prop::sample::select(bare), error, dependency]
+}
+
 fn record() -> impl Strategy<Value = Record> {
     let criticality = prop_oneof![Just(Criticality::Critical), Just(Criticality::Low)];
     let process = (
@@ -92,7 +101,11 @@ fn record() -> impl Strategy<Value = Record> {
         });
     let stage = (common(), prop::option::of(id()), prop::option::of(sla()), texts())
         .prop_map(|(common, process, sla, after)| Record::Stage(StageRecord { common, process, sla, after }));
-    prop_oneof![process, stage]
+    let contract =
+        (id(), case(), text(), text(), any::<u32>()).prop_map(|(process, case, handler, file, line)| {
+            Record::Contract(ContractRecord { process, case, handler, file, line })
+        });
+    prop_oneof![process, stage, contract]
 }
 
 proptest! {
@@ -121,6 +134,7 @@ proptest! {
         let _ = Criticality::parse(&text);
         let _ = process_model::grammar::check_id(&text);
         let _ = process_model::grammar::check_version(&text);
+        let _ = Case::parse(&text);
         let _ = process_model::nearest(&text, ["id", "version"]);
     }
 
@@ -131,6 +145,11 @@ proptest! {
         {
             prop_assert_eq!(process_model::grammar::check_id(proposal.trim_end_matches('"')), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_case_reads_back_as_it_prints(case in case()) {
+        prop_assert_eq!(Case::parse(&case.to_string()), Ok(case));
     }
 
     #[test]
@@ -154,6 +173,24 @@ proptest! {
         match decode_section(&frame[..cut]) {
             Ok(records) => prop_assert!(records.is_empty() && cut == 0),
             Err(error) => prop_assert!(error.offset <= cut),
+        }
+    }
+
+    #[test]
+    fn a_contract_is_read_exactly_where_the_grammars_accept_it(
+        process in prop_oneof![id(), text()], argument in prop_oneof![id(), text()], is_error in any::<bool>(),
+    ) {
+        let accepted = process_model::grammar::check_id(&process).is_ok()
+            && Case::new(if is_error { "error" } else { "dependency" }, Some(&argument)).is_ok();
+        let case = if is_error { Case::Error(argument) } else { Case::Dependency(argument) };
+        // Its hash is right, whatever it says.
+        let record =
+            Record::Contract(ContractRecord { process, case, handler: String::new(), file: String::new(), line: 0 });
+        match decode_section(&record.to_frame()) {
+            Ok(records) => prop_assert!(accepted && records == [record]),
+            Err(error) => prop_assert!(
+                !accepted && matches!(error.problem, Problem::Malformed("process" | "case")), "{error}"
+            ),
         }
     }
 
@@ -213,8 +250,6 @@ fn an_sla_that_is_none_is_answered_with_what_was_meant() {
 
 #[test]
 fn a_case_has_one_form() {
-    use process_model::Case;
-
     for text in
         ["happy", "error(\"card_declined\")", "dependency(\"sqlite\")", "sla", "error(\"core::fmt::Error\")"]
     {

@@ -51,6 +51,12 @@ impl Carrier {
         Carrier { observed, unit, trace: Trace::current() }
     }
 
+    /// Whether both are of the same scope.
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_same(&self, other: &Carrier) -> bool {
+        self.observed.as_ref().map(Arc::as_ptr) == other.observed.as_ref().map(Arc::as_ptr)
+    }
+
     pub(crate) fn of(observed: Arc<Observed>) -> Carrier {
         Carrier { observed: Some(observed), ..Carrier::default() }
     }

@@ -5,6 +5,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use process_model::wire::{DecodeError, Problem};
 use process_model::{Common, ProcessRecord, Record, StageRecord};
 pub use process_model::{ContextKey, ContextSource, Criticality, ErrorText, Objective};
 
@@ -192,14 +193,20 @@ pub(crate) enum Definition {
 
 impl Definition {
     /// Keeps a decoded record for the rest of the program: there is one for each attribute, decoded once.
-    pub(crate) fn keep(record: Record) -> Definition {
+    ///
+    /// # Errors
+    /// For the record of a contract, which is no definition of what runs.
+    pub(crate) fn keep(record: Record) -> Result<Definition, DecodeError> {
         let hash = record.definition_hash();
         match record {
             Record::Process(record) => {
                 let definition = ProcessDefinition { record, hash, stages: OnceLock::new() };
-                Definition::Process(Box::leak(Box::new(definition)))
+                Ok(Definition::Process(Box::leak(Box::new(definition))))
             }
-            Record::Stage(record) => Definition::Stage(Box::leak(Box::new(StageDefinition { record, hash }))),
+            Record::Stage(record) => {
+                Ok(Definition::Stage(Box::leak(Box::new(StageDefinition { record, hash }))))
+            }
+            Record::Contract(_) => Err(DecodeError { offset: 0, problem: Problem::Malformed("kind") }),
         }
     }
 

@@ -32,7 +32,7 @@
 //! | `axum` | no | [responses judged by their status](#http-statuses); with `tracing` and `metrics` also `propagation`: one trace across services, and errors that name it | axum 0.8, anything on http 1 and tower |
 //! | `telemetry` | no | `telemetry::init`, the whole set-up from the standard variables, and `timeline`, which reads what it wrote; brings the SDKs (some 150 crates) | a service without a set-up of its own |
 //! | `prometheus` | no | `telemetry` that a Prometheus scrapes; six crates more | Prometheus 2 and 3 |
-//! | `testing` | no | `testing::Domain`, on tokio's clock; includes `tokio` | tokio 1 |
+//! | `testing` | no | `#[contract]`, and `testing::Domain` on tokio's clock; includes `tokio` | tokio 1 |
 //!
 //! Without any the attribute registers the process and keeps its statistics. Another version of tracing,
 //! opentelemetry or sentry-core in the application compiles, and is a different crate that hears nothing:
@@ -219,6 +219,30 @@ pub use install::{Install, Installation};
 pub use observe::sentry;
 #[cfg(all(feature = "tracing", feature = "metrics"))]
 pub use observe::tracer::DescribedTracer;
+/// Says which case of which process a test proves.
+///
+/// ```
+/// use process_runtime::{contract, critical_process};
+///
+/// #[critical_process(id = "pay_invoice", version = "1.2.0", sla = "10s")]
+/// async fn pay(amount: u64) -> Result<u64, std::num::TryFromIntError> {
+///     u32::try_from(amount).map(u64::from)
+/// }
+///
+/// #[contract(process = "pay_invoice", case = happy)]
+/// #[tokio::test]
+/// async fn an_invoice_is_paid() {
+///     assert_eq!(pay(7).await, Ok(7));
+/// }
+///
+/// #[contract(process = "pay_invoice", case = error("core::num::error::TryFromIntError"))]
+/// #[tokio::test]
+/// async fn too_much_is_not_paid() {
+///     pay(u64::MAX).await.unwrap_err();
+/// }
+/// ```
+#[cfg(feature = "testing")]
+pub use process_macros::contract;
 pub use process_macros::{critical_process, stage};
 pub use process_model::Outcome;
 
@@ -229,12 +253,21 @@ pub mod __private {
     pub use process_macros::__record_value as record_value;
     pub use process_model::Frame;
 
+    #[cfg(feature = "testing")]
+    pub use crate::__contract_site as contract_site;
     pub use crate::ending::Ending;
     pub use crate::execution::{
         Boxed, BoxedLocal, BoxedSync, Capture, LaterKey, Plain, Run, future, unreachable_value,
     };
     pub use crate::probe;
     pub use crate::probe::{Judge, debug, display, error_type};
+    #[cfg(feature = "testing")]
+    pub use crate::testing::{
+        contract::Contracted,
+        registered::{ContractEntry, ContractSite},
+    };
     pub use crate::unit::{Entry, Site};
-    pub use crate::{__by_type as by_type, __returns as returns, __site as site};
+    pub use crate::{
+        __by_type as by_type, __record_text as record_text, __returns as returns, __site as site,
+    };
 }

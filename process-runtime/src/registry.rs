@@ -194,6 +194,8 @@ pub fn validate() -> Vec<Finding> {
             }),
     );
     findings.extend(registry.stages.iter().filter_map(|stage| unknown_process_of(stage)));
+    #[cfg(feature = "testing")]
+    findings.extend(of_contracts());
     for process in &registry.processes {
         findings.extend(stage_order(process));
     }
@@ -239,6 +241,18 @@ pub enum Finding {
         /// What was perhaps meant.
         nearest: Option<&'static str>,
         /// `file:line` of the stage.
+        place: String,
+    },
+    /// A contract of a process that is not registered.
+    #[cfg(feature = "testing")]
+    UnknownProcessOfContract {
+        /// What it proves, in its one form: `error("card_declined")`.
+        case: String,
+        /// The process that it names.
+        process: String,
+        /// What was perhaps meant.
+        nearest: Option<&'static str>,
+        /// `file:line` of the test function.
         place: String,
     },
     /// A stage after one that its process does not have.
@@ -304,6 +318,12 @@ impl fmt::Display for Finding {
                 "stage `{stage}` at {place} belongs to process `{process}`, which is not registered{}",
                 mean(nearest)
             ),
+            #[cfg(feature = "testing")]
+            Finding::UnknownProcessOfContract { case, process, nearest, place } => write!(
+                f,
+                "contract `{case}` at {place} is of process `{process}`, which is not registered{}",
+                mean(nearest)
+            ),
             Finding::UnknownStage { process, stage, after, place } => write!(
                 f,
                 "stage `{stage}` at {place} comes after `{after}`, which is no stage of process `{process}`"
@@ -344,6 +364,25 @@ fn unknown_process_of(stage: &StageDefinition) -> Option<Finding> {
         nearest: nearest(named, all().map(|process| process.id())),
         place: place(stage.file(), stage.line()),
     })
+}
+
+/// What is wrong with the contracts of a test binary.
+#[cfg(feature = "testing")]
+fn of_contracts() -> impl Iterator<Item = Finding> {
+    use crate::testing::{contracts, registered};
+
+    let unreadable =
+        registered::unreadable().iter().map(|error| Finding::Unreadable { error: error.clone() });
+    let of_no_process = contracts().filter_map(|contract| {
+        let unknown = get(contract.process()).err()?;
+        Some(Finding::UnknownProcessOfContract {
+            case: contract.case().to_string(),
+            process: unknown.id,
+            nearest: unknown.nearest,
+            place: place(contract.file(), contract.line()),
+        })
+    });
+    unreadable.chain(of_no_process)
 }
 
 fn own_stages(process: &ProcessDefinition) -> Vec<&'static StageDefinition> {

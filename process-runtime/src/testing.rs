@@ -20,8 +20,9 @@
 //! # });
 //! ```
 
+mod battery;
 mod capture;
-mod contract;
+pub(crate) mod contract;
 #[cfg(feature = "sentry")]
 mod events;
 mod expect;
@@ -30,6 +31,7 @@ mod fault;
 mod metrics;
 mod observation;
 mod observing;
+pub(crate) mod registered;
 #[cfg(feature = "tracing")]
 mod spans;
 
@@ -61,6 +63,8 @@ use crate::observe::Sink;
 use crate::observed::Observed;
 use crate::registry::{self, InFlight, UnknownProcess};
 use crate::stats::Stats;
+
+pub use self::registered::{Case, ContractDefinition, contracts};
 
 /// Where a test's runs belong: those inside of [`Domain::run`] and [`Domain::call`]. A task or thread that
 /// they spawn leaves the domain, and its runs count in the program's: spawn

@@ -27,11 +27,21 @@ inventory::collect!(Entry);
 
 /// The value of a site's static, which leaves behind the record in the object file's section and the registration.
 /// Here and not in the attribute's expansion, since the compiler is many times faster at this than a procedural macro.
-/// The record's text is the definition, and after it what only the compiler knows, in `process_model`'s wire form.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __site {
-    ($site:ident, $definition:literal, $function:literal, $file:expr, $line:expr) => {{
+    ($site:ident, $($parts:tt)*) => {{
+        $crate::__private::inventory::submit! { $crate::__private::Entry(&$site) }
+        $crate::__private::Site::new($crate::__private::record_text!($($parts)*))
+    }};
+}
+
+/// Leaves a record behind in the object file's section, and is its text: the definition, and after it what only the
+/// compiler knows, in `process_model`'s wire form.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __record_text {
+    ($definition:literal, $function:literal, $file:expr, $line:expr) => {{
         const TEXT: &::core::primitive::str = ::core::concat!(
             $definition,
             "handler\u{1f}",
@@ -51,8 +61,7 @@ macro_rules! __site {
             unsafe(link_section = "critproc")
         )]
         static RECORD: $crate::__private::Frame<{ TEXT.len() }> = $crate::__private::Frame::new(TEXT);
-        $crate::__private::inventory::submit! { $crate::__private::Entry(&$site) }
-        $crate::__private::Site::new(RECORD.text())
+        RECORD.text()
     }};
 }
 
@@ -76,7 +85,7 @@ impl Site {
 
     /// What the record says; decoded at the first call.
     pub(crate) fn definition(&self) -> Result<Definition, &DecodeError> {
-        self.definition.get_or_init(|| decode_text(self.text).map(Definition::keep)).as_ref().copied()
+        self.definition.get_or_init(|| decode_text(self.text).and_then(Definition::keep)).as_ref().copied()
     }
 
     /// What runs here; `None` where the record cannot be read, which `registry::validate` tells.

@@ -38,9 +38,9 @@ fn a_stripped_binary_carries_every_record_and_its_build_id() {
     let section = if cfg!(target_vendor = "apple") { "__critproc" } else { "critproc" };
     let section = file.section_by_name(section).expect("the section is there");
     let mut records = wire::decode_section(section.data().unwrap()).unwrap();
-    records.sort_by(|a, b| a.common().id.cmp(&b.common().id));
-    let ids: Vec<_> = records.iter().map(|record| &*record.common().id).collect();
-    assert_eq!(ids, ["ends_the_program", "last_words", "never_called"]);
+    let id = |record: &Record| record.common().map(|common| common.id.clone()).unwrap_or_default();
+    records.sort_by_key(id);
+    assert_eq!(Vec::from_iter(records.iter().map(id)), ["ends_the_program", "last_words", "never_called"]);
 
     let Record::Process(process) = &records[0] else { panic!("{:?}", records[0]) };
     assert_eq!((process.version.as_str(), process.sla.as_millis()), ("3.1.4", 250));

@@ -6,7 +6,7 @@ use syn::{Expr, Path};
 
 use super::ours;
 use crate::context::Sigil;
-use crate::model::{Model, Put, Shape};
+use crate::model::{Instrumented, Put, Shape};
 
 /// The functions of the runtime that context expressions may call without an import.
 const HELPERS: [&str; 3] = ["truncate", "mask", "hash"];
@@ -15,7 +15,7 @@ const HELPERS: [&str; 3] = ["truncate", "mask", "hash"];
 // Output:
 //     let mut __run = Run::new(&__PROCESS);
 //     Run::begin(&mut __run, &mut Capture::once(|__cx| { __cx.put("who", …); __cx.put("n", …); }));
-pub(crate) fn start(model: &Model) -> TokenStream {
+pub(crate) fn start(model: &Instrumented) -> TokenStream {
     let runtime = &model.runtime;
     let run = quote_spanned! {ours()=>
         let mut __run = #runtime::__private::Run::new(&__PROCESS);
@@ -45,7 +45,7 @@ pub(crate) fn start(model: &Model) -> TokenStream {
     }
 }
 
-fn helpers(model: &Model) -> TokenStream {
+fn helpers(model: &Instrumented) -> TokenStream {
     let runtime = &model.runtime;
     let called = HELPERS.iter().filter(|helper| {
         let mut values = model.entries.iter().map(|entry| &entry.value);

@@ -8,13 +8,13 @@ use syn::{ExprPath, Path};
 
 use super::capture::{all_of, located};
 use super::ours;
-use crate::model::{Judging, Model, Rules};
+use crate::model::{Instrumented, Judging, Rules};
 use crate::pattern::Arm;
 use crate::returns::Returns;
 
 // Input:  a reference to what the body returned
 // Output: a statement that ends `__run`
-pub(crate) fn judge(model: &Model, returned: TokenStream, returns: Option<&Returns>) -> TokenStream {
+pub(crate) fn judge(model: &Instrumented, returned: TokenStream, returns: Option<&Returns>) -> TokenStream {
     let judge = Judge { runtime: &model.runtime, returned };
     match (&model.judging, returns) {
         (Judging::Rules(rules), Some(Returns::Unit | Returns::Never)) if rules.is_empty() => judge.success(),

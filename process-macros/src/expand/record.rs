@@ -2,27 +2,43 @@
 //! runtime keeps its accounts at, and the registration.
 
 use proc_macro2::{Ident, Literal, TokenStream};
+use process_model::Record;
 use quote::{quote, quote_spanned};
 use syn::Path;
 use syn::ext::IdentExt;
 
 use super::ours;
 use crate::function::Function;
-use crate::model::Model;
+use crate::model::{Contract, Instrumented};
 
 // Input:  a record, and what only the compiler knows: module path, file and line
 // Output: static __PROCESS: Site = site!(__PROCESS, "kind…hash…", "greet", file!(), line!());
-pub(crate) fn items(function: &Function, model: &Model) -> TokenStream {
+pub(crate) fn of_process(function: &Function, model: &Instrumented) -> TokenStream {
     let runtime = &model.runtime;
-    let definition = Literal::string(&model.record.definition_text());
-    let handler = Literal::string(&model.handler);
+    let text = text(function, &model.record, &model.handler);
+    quote_spanned! {ours()=>
+        static __PROCESS: #runtime::__private::Site = #runtime::__private::site!(__PROCESS, #text);
+    }
+}
+
+// Output: static __CONTRACT: ContractSite = contract_site!(__CONTRACT, "kind…hash…", "is_greeted", file!(), line!());
+pub(crate) fn of_contract(function: &Function, contract: &Contract) -> TokenStream {
+    let runtime = &contract.runtime;
+    let text = text(function, &contract.record, &function.signature.ident.unraw().to_string());
+    quote_spanned! {ours()=>
+        static __CONTRACT: #runtime::__private::ContractSite =
+            #runtime::__private::contract_site!(__CONTRACT, #text);
+    }
+}
+
+/// The parts of a record's text.
+fn text(function: &Function, record: &Record, handler: &str) -> TokenStream {
+    let definition = Literal::string(&record.definition_text());
+    let handler = Literal::string(handler);
     // These two macros tell the place that they are written at: here, the function's name.
     let place = function.signature.ident.span();
     let place = quote_spanned!(place=> ::core::file!(), ::core::line!());
-    quote_spanned! {ours()=>
-        static __PROCESS: #runtime::__private::Site =
-            #runtime::__private::site!(__PROCESS, #definition, #handler, #place);
-    }
+    quote_spanned!(ours()=> #definition, #handler, #place)
 }
 
 /// A site without a record, for a function whose attribute is wrong.

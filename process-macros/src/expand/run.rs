@@ -11,13 +11,13 @@ use super::judge::judge;
 use super::mentions;
 use super::ours;
 use crate::function::Function;
-use crate::model::{Judging, Model, Shape};
+use crate::model::{Instrumented, Judging, Shape};
 use crate::returns::{self, Returns};
 use crate::tail::Tail;
 
 // Output: returns!(__run, Result<T, E>);
 /// What the run returns, for tests that inject an error. Where the type cannot be named, none can be.
-pub(crate) fn returns(model: &Model) -> TokenStream {
+pub(crate) fn returns(model: &Instrumented) -> TokenStream {
     let ty = match &model.shape {
         Shape::Async { returns, .. } | Shape::Sync { returns, .. } => returns.value(),
         Shape::Tail { output, .. } | Shape::Future { output, .. } => output.value(),
@@ -28,26 +28,42 @@ pub(crate) fn returns(model: &Model) -> TokenStream {
     ty.map(|ty| quote_spanned!(ours()=> #runtime::__private::returns!(__run, #ty);)).unwrap_or_default()
 }
 
-pub(crate) fn wrap(function: &Function, model: &Model) -> TokenStream {
+pub(crate) fn wrap(function: &Function, model: &Instrumented) -> TokenStream {
     match &model.shape {
         Shape::Async { body, returns } => asynchronous(function, model, body, returns),
-        Shape::Sync { body, returns } => synchronous(function, model, &in_closure(function, body), returns),
+        Shape::Sync { body, returns } => synchronous(function, model, body, returns),
         Shape::ByType { body, returns } => by_type(function, model, &in_closure(function, body), returns),
         Shape::Tail { tail, output } => at_tail(function, model, tail, output),
         Shape::Future { body, output } => future(function, model, &in_closure(function, body), output),
     }
 }
 
-fn asynchronous(function: &Function, model: &Model, body: &TokenStream, returns: &Returns) -> TokenStream {
+fn asynchronous(
+    function: &Function,
+    model: &Instrumented,
+    body: &TokenStream,
+    returns: &Returns,
+) -> TokenStream {
+    let block = async_block(function, &model.runtime, body, returns);
+    in_scope(model, &block, function.braces.span.join(), returns)
+}
+
+// Output: async move { if false { <mentions> <fixes the type> } BODY }
+/// The body of an `async fn` as a block.
+pub(super) fn async_block(
+    function: &Function,
+    runtime: &Path,
+    body: &TokenStream,
+    returns: &Returns,
+) -> TokenStream {
     let mentions = mentions::in_order_of_drop(function);
-    let fixed = fix_type(returns, function, &model.runtime);
+    let fixed = fix_type(returns, function, runtime);
     let dead = quote!(#mentions #fixed);
     let place = function.braces.span.join();
     let block = after_dead_code(&dead, body, place);
     let keyword = function.signature.asyncness.map_or(place, |keyword| keyword.span());
     let head = quote_spanned!(keyword=> async move);
-    let block = quote!(#head #block);
-    in_scope(model, &block, place, returns)
+    quote!(#head #block)
 }
 
 // Input:  an async block
@@ -58,7 +74,7 @@ fn asynchronous(function: &Function, model: &Model, body: &TokenStream, returns:
 //     __out
 /// A method of the user's for every type that takes `self` would be preferred to ours on a `Run`, and is not
 /// on a reference to one.
-fn in_scope(model: &Model, block: &TokenStream, place: Span, returns: &Returns) -> TokenStream {
+fn in_scope(model: &Instrumented, block: &TokenStream, place: Span, returns: &Returns) -> TokenStream {
     // Errors about what is borrowed for how long are told where the value passes: at the body.
     let here = ours().located_at(place);
     let runtime = located(&model.runtime, place);
@@ -138,20 +154,36 @@ fn nameable(returns: &Returns) -> TokenStream {
 }
 
 // Output: Plain.run(__run, move || -> R BODY, |__run, __out| <judgement>)
-fn synchronous(function: &Function, model: &Model, body: &TokenStream, returns: &Returns) -> TokenStream {
+fn synchronous(
+    function: &Function,
+    model: &Instrumented,
+    body: &TokenStream,
+    returns: &Returns,
+) -> TokenStream {
     let runtime = &model.runtime;
-    let closure = closure_head(function);
-    let ty = match (returns, &function.signature.output) {
-        (Returns::Never, ReturnType::Type(_, never)) => never.to_token_stream(),
-        _ => nameable(returns),
-    };
-    let body = typed(function, quote_spanned!(ours()=> #closure -> #ty #body));
+    let body = closure(function, body, returns);
     let judge = judge_closure(model, Some(returns), quote_spanned!(ours()=> _));
     let run = quote_spanned!(ours()=> #runtime::__private::Plain.run(__run, #body, #judge));
     match returns {
         Returns::Never => quote_spanned!(ours()=> match #run {}),
         _ => run,
     }
+}
+
+// Output: move || -> R BODY
+/// The body of a plain function as a closure.
+pub(super) fn closure(function: &Function, body: &TokenStream, returns: &Returns) -> TokenStream {
+    let head = closure_head(function);
+    let ty = match (returns, &function.signature.output) {
+        (Returns::Never, ReturnType::Type(_, never)) => never.to_token_stream(),
+        // Where `-> T` would stand.
+        (Returns::Unit, ReturnType::Default) => {
+            located(nameable(returns), function.signature.paren_token.span.close())
+        }
+        _ => nameable(returns),
+    };
+    let body = in_closure(function, body);
+    typed(function, quote_spanned!(ours()=> #head -> #ty #body))
 }
 
 // Input:  the body's closure in a function that returns `impl Fn(&u8) -> u8`
@@ -171,7 +203,7 @@ fn typed(function: &Function, body: TokenStream) -> TokenStream {
 //     let __kind = &Kind::<R>::NEW;
 //     let __kind = { use probe::{*, by_type_alone::*}; __kind.__process_kind(&*__kind) };
 /// Whether the call is the run or the future that it returns, where the type has to say so.
-pub(crate) fn kind(model: &Model) -> TokenStream {
+pub(crate) fn kind(model: &Instrumented) -> TokenStream {
     let Shape::ByType { returns, .. } = &model.shape else {
         return TokenStream::new();
     };
@@ -189,14 +221,14 @@ pub(crate) fn kind(model: &Model) -> TokenStream {
 }
 
 // Output: __kind.run(__run, move || -> R BODY, |__run, __out| <judgement>)
-fn by_type(function: &Function, model: &Model, body: &TokenStream, returns: &Type) -> TokenStream {
+fn by_type(function: &Function, model: &Instrumented, body: &TokenStream, returns: &Type) -> TokenStream {
     let closure = closure_head(function);
     let judge = judge_closure(model, None, quote_spanned!(ours()=> _));
     quote_spanned!(ours()=> __kind.run(__run, #closure -> #returns #body, #judge))
 }
 
 // Output: future(__run, __once(move || BODY), |__run, __out: &T| <judgement>)
-fn future(function: &Function, model: &Model, body: &TokenStream, output: &Returns) -> TokenStream {
+fn future(function: &Function, model: &Instrumented, body: &TokenStream, output: &Returns) -> TokenStream {
     let runtime = &model.runtime;
     let ty = nameable(output);
     let closure = closure_head(function);
@@ -217,7 +249,7 @@ fn closure_head(function: &Function) -> TokenStream {
     quote_spanned!(function.signature.fn_token.span=> move ||)
 }
 
-fn judge_closure(model: &Model, returns: Option<&Returns>, ty: TokenStream) -> TokenStream {
+fn judge_closure(model: &Instrumented, returns: Option<&Returns>, ty: TokenStream) -> TokenStream {
     let runtime = &model.runtime;
     let judge = judge(model, quote_spanned!(ours()=> __out), returns);
     quote_spanned! {ours()=>
@@ -235,7 +267,7 @@ fn judge_closure(model: &Model, returns: Option<&Returns>, ty: TokenStream) -> T
 //         <judgement>
 //         __out
 //     })
-fn at_tail(function: &Function, model: &Model, tail: &Tail, output: &Returns) -> TokenStream {
+fn at_tail(function: &Function, model: &Instrumented, tail: &Tail, output: &Returns) -> TokenStream {
     let Tail { before, future } = tail;
     let (keywords, block) = future.block();
     let fixed = fix_type(output, function, &model.runtime);

@@ -223,7 +223,8 @@ impl UnderWay<'_> {
     fn boundaries<R>(&mut self, clean: Option<&Observation<R>>) -> Vec<String> {
         let battery = self.battery;
         let runs = clean.into_iter().flat_map(Observation::all).filter(|run| battery.is_run(run));
-        let reached: BTreeSet<String> = runs.flat_map(ObservedRun::all).map(boundary_of).collect();
+        let reached: BTreeSet<String> =
+            runs.flat_map(ObservedRun::all).map(|run| run.name().to_owned()).collect();
         let process = battery.process;
         let stages = process.stages();
         let of_stages = stages.iter().flat_map(|stage| stage.dependencies());
@@ -241,10 +242,6 @@ impl UnderWay<'_> {
         let is_spared = |name: &String| battery.spared.iter().any(|spared| name.rsplit('.').next() == Some(spared));
         reached.into_iter().filter(|name| !is_spared(name)).collect()
     }
-}
-
-fn boundary_of(run: &ObservedRun) -> String {
-    run.name().to_owned()
 }
 
 impl Battery {
@@ -280,10 +277,8 @@ impl Battery {
                 broken.push(format!("{gauge} stays at {up}"));
             }
         }
-        #[cfg(feature = "sentry")]
-        broken.extend(contract::events_without_context(observation));
-        let told = format!("{observation:?}");
-        let told = &told[told.find("runs: ").unwrap_or(0)..];
+        broken.extend(contract::without_context(observation));
+        let told = observation.told();
         broken.extend(
             self.canaries
                 .iter()

@@ -235,6 +235,16 @@ impl<T> Observation<T> {
         self.runs.iter().flat_map(ObservedRun::all)
     }
 
+    /// Everything that was captured, as text.
+    pub(super) fn told(&self) -> String {
+        let mut told = format!("{:?}", self.runs);
+        #[cfg(feature = "sentry")]
+        told.push_str(&format!("{:?}", self.events));
+        #[cfg(feature = "metrics")]
+        told.push_str(&format!("{:?}", self.changes));
+        told
+    }
+
     /// What a reader would have collected of the counters and gauges; what stayed at nothing is left out.
     #[cfg(feature = "metrics")]
     pub fn metrics(&self) -> &[Change] {

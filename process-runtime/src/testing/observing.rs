@@ -145,7 +145,7 @@ fn undeclared<T>(observation: &Observation<T>) -> Vec<String> {
     undeclared
 }
 
-fn message(payload: &(dyn Any + Send)) -> String {
+pub(super) fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&'static str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("something that is no text").to_owned()

@@ -1,0 +1,72 @@
+//! What `#[contract]` says, and what a function must be so that a test runner calls it.
+
+use process_model::{Case, ContractRecord, Record};
+use quote::ToTokens;
+use syn::{LitStr, ReturnType, Signature};
+
+use super::{accept, id, runtime, text};
+use crate::args::Args;
+use crate::errors::Errors;
+use crate::function::Function;
+use crate::keys::Kind;
+use crate::model::Contract;
+use crate::returns::{self, Returns};
+use crate::shape;
+use crate::value::WordOf;
+
+pub(super) fn check(args: &Args, function: &Function, errors: &Errors) -> Option<Contract> {
+    let signature = &function.signature;
+    let process = args.process.as_ref().and_then(|process| id(process, errors));
+    let case = args.case.as_ref().and_then(|words| case(words, errors));
+    report_no_test(signature, errors);
+    let (runtime, import) = runtime(args);
+    let record = Record::Contract(ContractRecord {
+        process: process?,
+        case: case?,
+        handler: String::new(),
+        file: String::new(),
+        line: 0,
+    });
+    Some(Contract { record, runtime, import, returns: Returns::of(&signature.output) })
+}
+
+fn case(words: &WordOf, errors: &Errors) -> Option<Case> {
+    let name = words.word.to_string();
+    let Some(list) = &words.list else {
+        return accept(&words.word, Case::new(&name, None), errors);
+    };
+    let inside = list.stream();
+    let literal = syn::parse2::<LitStr>(inside.clone()).ok().filter(|literal| literal.suffix().is_empty());
+    let case = Case::new(&name, Some(&literal.as_ref().map_or_else(|| text(&inside), LitStr::value)));
+    if !Case::words().any(|known| known == name) {
+        // What is wrong with a word that is none is not what stands behind it.
+        return accept(&words.word, case, errors);
+    }
+    let place = if inside.is_empty() { list.to_token_stream() } else { inside };
+    let case = accept(&place, case, errors)?;
+    if literal.is_none() {
+        errors
+            .at(place, format!("`{name}` takes a string literal"))
+            .help(format!("write it in quotes: `case = {case}`"));
+    }
+    Some(case)
+}
+
+/// What no test runner calls, and a body that only makes a future: it has proven nothing when it is over.
+fn report_no_test(signature: &Signature, errors: &Errors) {
+    if let Some(keyword) = &signature.constness {
+        shape::report_const(keyword, Kind::Contract, errors);
+    }
+    if let Some(receiver) = signature.receiver() {
+        errors
+            .at(receiver, format!("`{}` takes `self`, and a test runner has none to give", signature.ident))
+            .help("put `contract` on a test function, outside of any `impl` or without `self`");
+    }
+    if let ReturnType::Type(_, written) = &signature.output
+        && let Some(future) = returns::hidden_future(written)
+    {
+        errors
+            .at(future, "the contract would be over when this future is handed out, before it has run")
+            .help("make the test `async`, and await the future in it");
+    }
+}

@@ -1,0 +1,176 @@
+//! `#[contract]` under every form that a test runner's attribute has: the body runs as it would without, and what it
+//! proves is registered and stands in the test binary's section.
+
+use std::collections::BTreeMap;
+
+use object::{Object, ObjectSection};
+use process_model::{Record, wire};
+use process_runtime::registry::{self, Finding};
+use process_runtime::testing::{Case, ContractDefinition, contracts};
+use process_runtime::{contract, critical_process};
+use rstest::rstest;
+
+#[critical_process(id = "pay_invoice", version = "1.0.0", sla = "10s")]
+async fn pay(amount: u64) -> Result<u64, std::num::TryFromIntError> {
+    tokio::task::yield_now().await;
+    u32::try_from(amount).map(u64::from)
+}
+
+#[contract(process = "pay_invoice", case = happy)]
+#[test]
+fn above_a_plain_test() {
+    assert_eq!(block_on(pay(1)), Ok(1));
+}
+
+#[test]
+#[contract(process = "pay_invoice", case = edge)]
+fn below_a_plain_test() {
+    assert_eq!(block_on(pay(0)), Ok(0));
+}
+
+#[contract(process = "pay_invoice", case = sla)]
+#[tokio::test(start_paused = true)]
+async fn above_an_async_test() {
+    assert_eq!(pay(2).await, Ok(2));
+}
+
+#[tokio::test]
+#[contract(process = "pay_invoice", case = context)]
+async fn below_an_async_test() {
+    assert_eq!(pay(3).await, Ok(3));
+}
+
+#[contract(process = "pay_invoice", case = error("core::num::error::TryFromIntError"))]
+#[tokio::test]
+async fn a_test_that_returns_a_result() -> Result<(), Box<dyn std::error::Error>> {
+    pay(u64::MAX).await.unwrap_err();
+    pay(4).await?;
+    Ok(())
+}
+
+#[contract(process = "pay_invoice", case = dependency("bank"))]
+#[test]
+fn a_plain_test_that_returns_a_result() -> Result<(), std::num::TryFromIntError> {
+    block_on(pay(5)).map(drop)
+}
+
+#[contract(process = "pay_invoice", case = panic)]
+#[test]
+#[should_panic(expected = "as promised")]
+fn a_test_that_should_panic() {
+    block_on(pay(6)).unwrap();
+    panic!("as promised");
+}
+
+#[tokio::test]
+#[contract(process = "pay_invoice", case = cancelled)]
+#[should_panic(expected = "as promised")]
+async fn an_async_test_that_should_panic() {
+    pay(7).await.unwrap();
+    panic!("as promised");
+}
+
+#[contract(process = "pay_invoice", case = load)]
+#[rstest]
+#[case(8, 8)]
+#[case(9, 9)]
+fn above_a_table(#[case] amount: u64, #[case] paid: u64) {
+    assert_eq!(block_on(pay(amount)), Ok(paid));
+}
+
+#[rstest]
+#[case::small(10)]
+#[case::large(11)]
+#[tokio::test]
+#[contract(process = "pay_invoice", case = timeout)]
+async fn below_a_table(#[case] amount: u64) {
+    assert_eq!(pay(amount).await, Ok(amount));
+}
+
+/// Of a process that is spelt otherwise.
+#[contract(process = "pay_invoices", case = happy)]
+#[test]
+#[should_panic(expected = "no process `pay_invoices` is registered; did you mean `pay_invoice`?")]
+fn a_contract_of_a_process_that_is_not_linked_fails_with_the_nearest() {}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+}
+
+/// The handlers of this binary's contracts, by what they prove.
+fn handlers() -> BTreeMap<String, Vec<&'static str>> {
+    let mut handlers = BTreeMap::<_, Vec<_>>::new();
+    for contract in contracts().filter(|contract| contract.process() == "pay_invoice") {
+        handlers.entry(contract.case().to_string()).or_default().push(contract.handler());
+    }
+    handlers
+}
+
+#[test]
+fn every_contract_is_listed_with_its_case_and_its_function() {
+    let wanted = [
+        ("cancelled", vec!["contract_attribute::an_async_test_that_should_panic"]),
+        ("context", vec!["contract_attribute::below_an_async_test"]),
+        ("dependency(\"bank\")", vec!["contract_attribute::a_plain_test_that_returns_a_result"]),
+        ("edge", vec!["contract_attribute::below_a_plain_test"]),
+        (
+            "error(\"core::num::error::TryFromIntError\")",
+            vec!["contract_attribute::a_test_that_returns_a_result"],
+        ),
+        ("happy", vec!["contract_attribute::above_a_plain_test"]),
+        ("load", vec!["contract_attribute::above_a_table"]),
+        ("panic", vec!["contract_attribute::a_test_that_should_panic"]),
+        ("sla", vec!["contract_attribute::above_an_async_test"]),
+        // Each case of the table is a function of its own by then.
+        (
+            "timeout",
+            vec![
+                "contract_attribute::below_a_table::case_1_small",
+                "contract_attribute::below_a_table::case_2_large",
+            ],
+        ),
+    ];
+    assert_eq!(handlers(), wanted.map(|(case, handlers)| (case.to_owned(), handlers)).into());
+}
+
+#[test]
+fn contracts_are_sorted_and_say_where_they_stand() {
+    let order = |contract: &ContractDefinition| (contract.process().to_owned(), contract.case().clone());
+    assert!(contracts().map(order).is_sorted());
+    let happy = contracts().find(|contract| *contract.case() == Case::Happy).unwrap();
+    assert!(happy.file().ends_with("contract_attribute.rs"), "{}", happy.file());
+    let line = include_str!("contract_attribute.rs").lines().nth(happy.line() as usize - 1);
+    assert_eq!(line, Some("fn above_a_plain_test() {"));
+}
+
+#[test]
+fn the_section_has_the_contracts_beside_the_processes() {
+    let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    let file = object::File::parse(&*bytes).unwrap();
+    let section = if cfg!(target_vendor = "apple") { "__critproc" } else { "critproc" };
+    let section = file.section_by_name(section).expect("the section is there");
+    let mut read = wire::decode_section(section.data().unwrap()).unwrap();
+    let mut known: Vec<_> = registry::all().map(|process| process.record()).collect();
+    known.extend(contracts().map(ContractDefinition::record));
+    let by_text = |record: &Record| record.to_text();
+    read.sort_by_key(by_text);
+    known.sort_by_key(by_text);
+    assert_eq!(read, known);
+}
+
+#[test]
+fn a_contract_is_neither_a_process_nor_a_stage() {
+    assert_eq!(registry::all().map(|process| process.id()).collect::<Vec<_>>(), ["pay_invoice"]);
+    assert_eq!(registry::stages().count(), 0);
+}
+
+#[test]
+fn validate_finds_the_contract_of_a_process_that_is_not_linked() {
+    let [finding] = &registry::validate()[..] else { panic!("{:?}", registry::validate()) };
+    let Finding::UnknownProcessOfContract { case, process, nearest, place } = finding else {
+        panic!("{finding:?}");
+    };
+    assert_eq!((case.as_str(), process.as_str(), *nearest), ("happy", "pay_invoices", Some("pay_invoice")));
+    assert!(place.contains("contract_attribute.rs:"), "{place}");
+    assert!(finding.to_string().ends_with("is not registered; did you mean `pay_invoice`?"), "{finding}");
+}

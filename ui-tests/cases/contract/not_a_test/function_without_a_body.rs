@@ -1,0 +1,8 @@
+use process_runtime::contract;
+
+trait Greeting {
+    #[contract(process = "greet", case = happy)]
+    fn is_greeted();
+}
+
+fn main() {}

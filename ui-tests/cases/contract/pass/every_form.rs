@@ -1,0 +1,87 @@
+use std::cell::Cell;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use process_runtime::testing::{Case, contracts};
+use process_runtime::{contract, critical_process};
+
+#[critical_process(id = "greet", version = "1.0.0", sla = "2s")]
+fn greet(name: &str) -> Result<usize, String> {
+    if name.is_empty() { Err("nobody".to_owned()) } else { Ok(name.len()) }
+}
+
+#[contract(process = "greet", case = happy)]
+fn is_greeted() {
+    assert_eq!(greet("you"), Ok(3));
+}
+
+#[contract(process = "greet", case = error("alloc::string::String"))]
+async fn nobody_is_greeted(name: impl AsRef<str>) -> Result<(), usize> {
+    match greet(name.as_ref()) {
+        Ok(letters) => Err(letters),
+        Err(_) => Ok(()),
+    }
+}
+
+/// It stays on its thread.
+#[contract(process = "greet", case = dependency("memory"), crate = ::process_runtime)]
+async fn counts(mut names: Vec<&str>, count: Rc<Cell<usize>>) -> usize {
+    names.push("you");
+    for name in names {
+        std::future::ready(()).await;
+        count.set(count.get() + greet(name).unwrap());
+    }
+    count.get()
+}
+
+struct Greetings;
+
+impl Greetings {
+    #[contract(process = "greet", case = edge)]
+    fn are_of(name: &'static str) -> impl Fn() -> usize {
+        move || greet(name).unwrap()
+    }
+}
+
+#[contract(process = "greet", case = panic)]
+fn ends() -> ! {
+    std::panic::resume_unwind(Box::new(greet("")))
+}
+
+#[contract(process = "greet", case = cancelled)]
+async fn never_ends() -> ! {
+    loop {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Nobody calls it.
+#[contract(process = "greet", case = sla)]
+#[expect(dead_code, reason = "it is registered all the same")]
+fn of_any<T: AsRef<str>>(name: T) {
+    greet(name.as_ref()).unwrap();
+}
+
+fn poll<F: Future>(future: F) -> Poll<F::Output> {
+    pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn can_be_sent<F: Future + Send>(future: F) -> F {
+    future
+}
+
+fn main() {
+    is_greeted();
+    assert_eq!(poll(can_be_sent(nobody_is_greeted(String::new()))), Poll::Ready(Ok(())));
+    assert_eq!(poll(nobody_is_greeted("you")), Poll::Ready(Err(3)));
+    assert_eq!(poll(counts(vec!["me"], Rc::default())), Poll::Ready(5));
+    assert_eq!(Greetings::are_of("you")(), 3);
+    assert!(std::panic::catch_unwind(|| ends()).is_err());
+    assert!(poll(can_be_sent(never_ends())).is_pending());
+
+    let cases: Vec<_> = contracts().map(|contract| contract.case().word()).collect();
+    assert_eq!(cases, ["happy", "error", "dependency", "cancelled", "panic", "edge", "sla"]);
+    let happy = contracts().find(|contract| *contract.case() == Case::Happy).unwrap();
+    assert!(happy.handler().ends_with("::is_greeted"), "{}", happy.handler());
+}

@@ -1,0 +1,10 @@
+use process_runtime::contract;
+
+#[contract(process = "greet", case = happy)]
+#[test]
+#[process_runtime::contract(process = "greet", case = error("empty"))]
+fn is_greeted() {
+    assert_eq!("you".len(), 3);
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use process_runtime::contract;
+
+#[contract(process = "greet", case = happy)]
+fn is_greeted() {
+    "3".parse::<u32>()?;
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+// A warning of the body is a warning of the user's, once.
+#![deny(warnings)]
+
+use process_runtime::contract;
+
+#[contract(process = "greet", case = happy)]
+async fn is_greeted(name: &str, other: &str) {
+    let length = other.len();
+}
+
+fn main() {
+    drop(is_greeted("me", "you"));
+}

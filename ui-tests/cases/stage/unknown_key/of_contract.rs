@@ -1,0 +1,8 @@
+use process_runtime::stage;
+
+#[stage(id = "greet", case = happy)]
+fn greet(name: &str) -> usize {
+    name.len()
+}
+
+fn main() {}
