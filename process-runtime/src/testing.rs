@@ -19,6 +19,24 @@
 //! assert_eq!(domain.stats("slow").unwrap().ended.late(), 1);
 //! # });
 //! ```
+//!
+//! What contracts have proven is told by [`gate`], and read from [`evidence`] into a [`matrix`] under a [`policy`].
+
+mod date;
+pub mod evidence;
+mod fingerprint;
+mod gate;
+pub mod matrix;
+mod place;
+pub mod policy;
+mod problem;
+pub mod report;
+pub mod revision;
+mod text;
+
+pub use date::Date;
+pub use gate::gate;
+pub use problem::Problem;
 
 mod battery;
 mod capture;

@@ -1,0 +1,192 @@
+//! Which code evidence is for: the commit, and what in the tree differs from it. Asked of git, once a process; nothing
+//! here is compared with anything but for equality.
+
+use std::env;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use super::fingerprint::Fingerprint;
+use super::place;
+use super::text::{at_most, one_line};
+
+/// Says the revision where git cannot.
+const OVERRIDE: &str = "PROCESS_REVISION";
+/// The most bytes of a revision's text.
+const LONGEST: usize = 200;
+/// An untracked file of more bytes than this counts by its size and the time of its last change.
+const LARGE: u64 = 16 << 20;
+
+/// The changes to tracked files, whatever settings and drivers of this machine would make of them.
+const DIFF: [&str; 9] = [
+    "-c",
+    "diff.relative=false",
+    "diff",
+    "HEAD",
+    "--binary",
+    "--no-color",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--submodule=diff",
+];
+
+/// A state of the code.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Revision {
+    text: String,
+    tree: Tree,
+}
+
+/// How the tree stood to its commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Tree {
+    Clean,
+    /// Something was changed, or nobody knows.
+    Changed,
+}
+
+impl Revision {
+    /// The revision of the package under test, in `CARGO_MANIFEST_DIR` or else the working directory; computed once a
+    /// process. `PROCESS_REVISION` overrides it, as in a container without git; a text that ends in `-dirty`, as
+    /// `git describe --always --dirty` writes it, is a tree that was not clean.
+    pub fn current() -> &'static Revision {
+        static CURRENT: OnceLock<Revision> = OnceLock::new();
+        CURRENT.get_or_init(|| {
+            let given = env::var(OVERRIDE).ok().and_then(|text| Revision::named(&text));
+            given.unwrap_or_else(|| Revision::of(&place::package()))
+        })
+    }
+
+    /// The revision of the tree around a directory: the commit and, where the tree is not clean, a fingerprint of
+    /// every change to tracked files and of the names and contents of those untracked and not ignored. (Cargo's target
+    /// directory and that of evidence do not count; other files that tests write must be ignored, or each is another
+    /// revision.) Where git does not answer, the revision says why, is one with all such, and not clean.
+    pub fn of(directory: &Path) -> Revision {
+        match tree_at(directory) {
+            Ok((commit, None)) => Revision { text: commit, tree: Tree::Clean },
+            Ok((commit, Some(changes))) => {
+                Revision { text: format!("{commit}+{changes}"), tree: Tree::Changed }
+            }
+            Err(NoAnswer(why)) => {
+                let text = format!("no git: {}", one_line(&why));
+                Revision { text: at_most(LONGEST, &text).to_owned(), tree: Tree::Changed }
+            }
+        }
+    }
+
+    /// A revision by its name, as `PROCESS_REVISION` gives it; `None` for a text that is empty, of more than 200
+    /// bytes, or has control characters.
+    pub fn named(text: &str) -> Option<Revision> {
+        let text = text.trim();
+        Revision::decode(text, if text.ends_with("-dirty") { Tree::Changed } else { Tree::Clean })
+    }
+
+    pub(super) fn decode(text: &str, tree: Tree) -> Option<Revision> {
+        let is_text = !text.is_empty() && text.len() <= LONGEST && !text.contains(char::is_control);
+        is_text.then(|| Revision { text: text.to_owned(), tree })
+    }
+
+    /// Whether the tree was the commit's, so that somebody else can have it.
+    pub fn is_clean(&self) -> bool {
+        self.tree == Tree::Clean
+    }
+
+    /// The whole text: `4e6e851…`, `4e6e851…+0f3a…` where there are changes, `no git: …`, or what was given.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The text with a commit's hash as people quote it.
+    pub fn short(&self) -> String {
+        match self.text.split_at_checked(40) {
+            Some((commit, rest)) if commit.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                format!("{}{rest}", &commit[..12])
+            }
+            _ => self.text.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+/// Why git does not answer.
+struct NoAnswer(String);
+
+impl From<io::Error> for NoAnswer {
+    fn from(error: io::Error) -> Self {
+        NoAnswer(error.to_string())
+    }
+}
+
+/// The commit, and the fingerprint of what differs from it.
+fn tree_at(directory: &Path) -> Result<(String, Option<String>), NoAnswer> {
+    let answer = ask(directory, &["rev-parse", "HEAD", "--show-toplevel"])?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (commit, top) = answer.trim_end().split_once('\n').ok_or_else(|| NoAnswer(answer.to_string()))?;
+    let changes = changes(Path::new(top))?;
+    Ok((commit.to_owned(), changes))
+}
+
+fn changes(top: &Path) -> Result<Option<String>, NoAnswer> {
+    let mut fingerprint = Fingerprint::new();
+    let tracked = ask(top, &DIFF)?;
+    let mut is_changed = !tracked.is_empty();
+    fingerprint.part(&tracked);
+    let outputs = outputs();
+    let untracked = ask(top, &["ls-files", "--others", "--exclude-standard", "-z"])?;
+    for name in untracked.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        let path = top.join(&*String::from_utf8_lossy(name));
+        if !outputs.iter().any(|output| path.starts_with(output)) {
+            is_changed = true;
+            fingerprint.part(name);
+            fingerprint.part(&content(&path));
+        }
+    }
+    Ok(is_changed.then(|| fingerprint.digits()))
+}
+
+/// Directories that the tests themselves write into.
+fn outputs() -> Vec<PathBuf> {
+    let directories = [place::target(), place::directory().ok()];
+    directories.into_iter().flatten().filter_map(|directory| directory.canonicalize().ok()).collect()
+}
+
+/// What tells the content of an untracked file from another; nothing where it cannot be read, as one that is gone.
+fn content(path: &Path) -> Vec<u8> {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return Vec::new() };
+    if metadata.is_symlink() {
+        return fs::read_link(path).unwrap_or_default().into_os_string().into_encoded_bytes();
+    }
+    if metadata.len() > LARGE {
+        return format!("{} {:?}", metadata.len(), metadata.modified().ok()).into_bytes();
+    }
+    let mut bytes = Vec::new();
+    if metadata.is_file() {
+        // What is read before an error is as good as what is there.
+        let _ = File::open(path).and_then(|file| file.take(LARGE).read_to_end(&mut bytes));
+    }
+    bytes
+}
+
+/// What git prints.
+fn ask(directory: &Path, arguments: &[&str]) -> Result<Vec<u8>, NoAnswer> {
+    let mut command = Command::new("git");
+    // A hook's variables name the repository relative to another directory.
+    for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
+        command.env_remove(variable);
+    }
+    // Hundreds of tests that ask at once must not lock the index.
+    command.env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C");
+    let output = command.current_dir(directory).args(arguments).stdin(Stdio::null()).output()?;
+    match output.status.success() {
+        true => Ok(output.stdout),
+        false => Err(NoAnswer(String::from_utf8_lossy(&output.stderr).into_owned())),
+    }
+}
