@@ -1,0 +1,44 @@
+//! Where cargo builds to: what test runs leave behind for one another stands there, and `cargo clean` removes it.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// What cargo marks its target directory with (<https://bford.info/cachedir/>).
+const MARK: &str = "CACHEDIR.TAG";
+
+/// The directory that this program was built into, or else `CARGO_TARGET_DIR`.
+pub(super) fn directory() -> Option<PathBuf> {
+    marked().or_else(|| env::var_os("CARGO_TARGET_DIR").map(PathBuf::from))
+}
+
+/// How this program was built: the folder that cargo names after the profile, behind the one of the platform where
+/// cargo was told one.
+pub(super) fn profile() -> String {
+    let folder = || {
+        let program = env::current_exe().ok()?;
+        let inside = program.parent()?.strip_prefix(marked()?).ok()?;
+        let parts = inside.iter().filter(|part| *part != "deps" && *part != "examples");
+        Some(parts.map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/"))
+    };
+    let by_compiler = if cfg!(debug_assertions) { "debug" } else { "release" };
+    folder().filter(|folder| !folder.is_empty()).unwrap_or_else(|| by_compiler.to_owned())
+}
+
+/// What of this machine decides how fast a program is: figures of different ones are not compared.
+pub(super) fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (system, architecture) = (env::consts::OS, env::consts::ARCH);
+    let model = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| model(&text));
+    let model = model.map(|model| format!(", {model}")).unwrap_or_default();
+    format!("{architecture} {system}, {cores} cores{model}")
+}
+
+fn model(cpuinfo: &str) -> Option<String> {
+    let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+fn marked() -> Option<PathBuf> {
+    let program = env::current_exe().ok()?;
+    program.ancestors().find(|folder| folder.join(MARK).is_file()).map(Path::to_path_buf)
+}
