@@ -20,6 +20,11 @@
 //! # });
 //! ```
 
+pub mod baseline;
+mod crowd;
+mod load;
+mod target;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +37,8 @@ use crate::observe::Sink;
 use crate::observed::Observed;
 use crate::registry::{self, InFlight, UnknownProcess};
 use crate::stats::Stats;
+
+pub use load::{Load, LoadReport};
 
 /// Where a test's runs belong: those inside of [`Domain::run`] and [`Domain::call`]. A task or thread that
 /// they spawn leaves the domain, and its runs count in the program's: spawn
