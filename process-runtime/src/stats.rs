@@ -75,6 +75,12 @@ pub struct Window {
 }
 
 impl Ended {
+    /// Counts a run.
+    #[cfg(feature = "testing")]
+    pub(crate) fn add(&mut self, outcome: Outcome, late: bool) {
+        self.0[end_index(outcome, late)] += 1;
+    }
+
     /// How many ended so, on time or late.
     pub fn with(&self, outcome: Outcome) -> u64 {
         self.on_time(outcome) + self.late_with(outcome)

@@ -29,8 +29,8 @@ const TRIAL: &str = "battery_trial";
 /// the required context is on every event; and no canary is anywhere.
 ///
 /// ```
-/// use process_runtime::testing::{Battery, Outcome};
-/// use process_runtime::{critical_process, dependency};
+/// use process_runtime::testing::Battery;
+/// use process_runtime::{Outcome, critical_process, dependency};
 ///
 /// #[critical_process(id = "fetch_rates", version = "1.0.0", sla = "5s", depends_on("rates_api"))]
 /// async fn fetch(currency: &str) -> Result<u64, std::fmt::Error> {

@@ -12,7 +12,8 @@ use process_model::nearest;
 use super::capture::Capture;
 use super::fault::{Fault, Misuse};
 use super::observation::{Ended, Observation};
-use super::{Domain, InDomain, contract};
+use super::contract;
+use super::domain::{Domain, InDomain};
 use crate::registry;
 
 /// How long what is observed may go on, where nothing else is said.

@@ -1,0 +1,117 @@
+//! So many futures at a time, on the task of whoever waits for them. Each is polled only when it was woken: to poll
+//! all of them each time would be a load of its own, which grows with their number.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+/// Makes `calls` futures with `make` and awaits all of them, `seats` at a time. Tells `panicked` of each that
+/// panicked, and goes on without it.
+pub(super) async fn run<F: Future>(
+    seats: usize,
+    calls: usize,
+    make: impl Fn() -> F,
+    mut panicked: impl FnMut(Box<dyn Any + Send>),
+) {
+    let queue = Arc::new(Mutex::new(Queue::default()));
+    let mut seats: Vec<Seat<F>> = (0..seats.min(calls)).map(|at| Seat::new(at, &queue, make())).collect();
+    let (mut made, mut ended) = (seats.len(), 0);
+    std::future::poll_fn(|cx| {
+        locked(&queue).task = Some(cx.waker().clone());
+        // One round, and then whatever else is on this task: a future that is always ready must not keep it.
+        for _ in 0..seats.len() {
+            let Some(at) = locked(&queue).woken.pop_front() else { break };
+            let Some(end) = seats[at].poll() else { continue };
+            end.unwrap_or_else(&mut panicked);
+            ended += 1;
+            if made < calls {
+                made += 1;
+                seats[at].take(make());
+            }
+        }
+        if ended == calls {
+            return Poll::Ready(());
+        }
+        if !locked(&queue).woken.is_empty() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// The seats that were woken, and the task that polls them.
+#[derive(Debug, Default)]
+struct Queue {
+    woken: VecDeque<usize>,
+    task: Option<Waker>,
+}
+
+fn locked(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where one future after the other goes on.
+struct Seat<F> {
+    future: Pin<Box<Option<F>>>,
+    bell: Arc<Bell>,
+    waker: Waker,
+}
+
+impl<F: Future> Seat<F> {
+    fn new(at: usize, queue: &Arc<Mutex<Queue>>, future: F) -> Seat<F> {
+        let bell = Arc::new(Bell { at, is_queued: AtomicBool::new(false), queue: Arc::clone(queue) });
+        bell.wake_by_ref();
+        Seat { future: Box::pin(Some(future)), waker: Waker::from(Arc::clone(&bell)), bell }
+    }
+
+    fn take(&mut self, future: F) {
+        self.future.set(Some(future));
+        self.bell.wake_by_ref();
+    }
+
+    /// The end of the future, if this is it: its return, or what it panicked with.
+    fn poll(&mut self) -> Option<Result<(), Box<dyn Any + Send>>> {
+        self.bell.is_queued.store(false, Ordering::Release);
+        let future = self.future.as_mut().as_pin_mut()?;
+        let mut cx = Context::from_waker(&self.waker);
+        let end = match catch_unwind(AssertUnwindSafe(|| future.poll(&mut cx).map(drop))) {
+            Ok(Poll::Pending) => return None,
+            Ok(Poll::Ready(())) => Ok(()),
+            Err(panic) => Err(panic),
+        };
+        self.future.set(None);
+        Some(end)
+    }
+}
+
+/// Wakes one seat.
+#[derive(Debug)]
+struct Bell {
+    at: usize,
+    is_queued: AtomicBool,
+    queue: Arc<Mutex<Queue>>,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.is_queued.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut queue = locked(&self.queue);
+        queue.woken.push_back(self.at);
+        let task = queue.task.take();
+        drop(queue);
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
