@@ -32,7 +32,7 @@
 //! | `axum` | no | [responses judged by their status](#http-statuses); with `tracing` and `metrics` also `propagation`: one trace across services, and errors that name it | axum 0.8, anything on http 1 and tower |
 //! | `telemetry` | no | `telemetry::init`, the whole set-up from the standard variables, and `timeline`, which reads what it wrote; brings the SDKs (some 150 crates) | a service without a set-up of its own |
 //! | `prometheus` | no | `telemetry` that a Prometheus scrapes; six crates more | Prometheus 2 and 3 |
-//! | `testing` | no | `testing::Domain`, on tokio's clock; includes `tokio` | tokio 1 |
+//! | `testing` | no | `testing::Domain`, on tokio's clock, and `testing::gate`, which fails until every process is proven; includes `tokio` | tokio 1 |
 //!
 //! Without any the attribute registers the process and keeps its statistics. Another version of tracing,
 //! opentelemetry or sentry-core in the application compiles, and is a different crate that hears nothing:
