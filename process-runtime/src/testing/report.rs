@@ -77,6 +77,14 @@ pub fn markdown(matrix: &Matrix) -> String {
 
 /// JUnit's XML, as Jenkins' [schema](https://github.com/jenkinsci/xunit-plugin) has it: a suite for each process, a
 /// test case for each cell. Failed and unknown cells are failures, waived ones are skipped.
+///
+/// ```no_run
+/// use process_runtime::testing::{matrix::Matrix, report};
+///
+/// let matrix = Matrix::of_this_build()?;
+/// std::fs::write("contracts.xml", report::junit(&matrix))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn junit(matrix: &Matrix) -> String {
     let mut report = Report::new("contracts");
     for row in matrix.rows() {
