@@ -2,56 +2,64 @@
 //! proves is registered and stands in the test binary's section.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use object::{Object, ObjectSection};
 use process_model::{Record, wire};
 use process_runtime::registry::{self, Finding};
-use process_runtime::testing::{Case, ContractDefinition, contracts};
-use process_runtime::{contract, critical_process};
+use process_runtime::testing::{Case, ContractDefinition, Fault, Load, contracts, observe};
+use process_runtime::{contract, critical_process, dependency, timeout};
 use rstest::rstest;
 
-#[critical_process(id = "pay_invoice", version = "1.0.0", sla = "10s")]
+#[critical_process(id = "pay_invoice", version = "1.0.0", sla = "10s", depends_on("bank"))]
 async fn pay(amount: u64) -> Result<u64, std::num::TryFromIntError> {
-    tokio::task::yield_now().await;
-    u32::try_from(amount).map(u64::from)
+    let paid = dependency("bank", async { u32::try_from(amount) });
+    // Nothing is paid where the bank does not answer.
+    timeout(Duration::from_secs(5), paid).await.unwrap_or(Ok(0)).map(u64::from)
+}
+
+fn broken() -> Fault {
+    Fault::error(|| u32::try_from(u64::MAX).unwrap_err())
 }
 
 #[contract(process = "pay_invoice", case = happy)]
 #[test]
 fn above_a_plain_test() {
-    assert_eq!(block_on(pay(1)), Ok(1));
+    assert_eq!(block_on(observe(pay(1))).into_value(), Ok(1));
 }
 
 #[test]
 #[contract(process = "pay_invoice", case = edge)]
 fn below_a_plain_test() {
-    assert_eq!(block_on(pay(0)), Ok(0));
+    assert_eq!(block_on(observe(pay(0))).into_value(), Ok(0));
 }
 
 #[contract(process = "pay_invoice", case = sla)]
 #[tokio::test(start_paused = true)]
 async fn above_an_async_test() {
-    assert_eq!(pay(2).await, Ok(2));
+    let late = Fault::delay(Duration::from_secs(11));
+    assert_eq!(observe(pay(2)).fault("pay_invoice", late).await.into_value(), Ok(2));
 }
 
 #[tokio::test]
 #[contract(process = "pay_invoice", case = context)]
 async fn below_an_async_test() {
-    assert_eq!(pay(3).await, Ok(3));
+    assert!(observe(pay(3)).fault("bank", broken()).await.into_value().is_err());
 }
 
 #[contract(process = "pay_invoice", case = error("core::num::error::TryFromIntError"))]
 #[tokio::test]
 async fn a_test_that_returns_a_result() -> Result<(), Box<dyn std::error::Error>> {
-    pay(u64::MAX).await.unwrap_err();
-    pay(4).await?;
+    observe(pay(u64::MAX)).await.into_value().unwrap_err();
+    observe(pay(4)).await.into_value()?;
     Ok(())
 }
 
 #[contract(process = "pay_invoice", case = dependency("bank"))]
 #[test]
 fn a_plain_test_that_returns_a_result() -> Result<(), std::num::TryFromIntError> {
-    block_on(pay(5)).map(drop)
+    let late = Fault::delay(Duration::from_secs(1));
+    block_on(observe(pay(5)).fault("bank", late)).into_value().map(drop)
 }
 
 #[contract(process = "pay_invoice", case = panic)]
@@ -75,16 +83,17 @@ async fn an_async_test_that_should_panic() {
 #[case(8, 8)]
 #[case(9, 9)]
 fn above_a_table(#[case] amount: u64, #[case] paid: u64) {
-    assert_eq!(block_on(pay(amount)), Ok(paid));
+    let call = async || assert_eq!(pay(amount).await, Ok(paid));
+    block_on(async { drop(Load::of("pay_invoice").runs(8).run(call).await) });
 }
 
 #[rstest]
 #[case::small(10)]
 #[case::large(11)]
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 #[contract(process = "pay_invoice", case = timeout)]
 async fn below_a_table(#[case] amount: u64) {
-    assert_eq!(pay(amount).await, Ok(amount));
+    assert_eq!(observe(pay(amount)).fault("bank", Fault::hang()).await.into_value(), Ok(0));
 }
 
 /// Of a process that is spelt otherwise.

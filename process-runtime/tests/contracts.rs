@@ -60,7 +60,8 @@ async fn send_anyhow(note: &str) -> Result<(), String> {
 fn directory() -> &'static PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
-        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("contracts-{}", std::process::id()));
+        let directory =
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("contracts-{}", std::process::id()));
         // SAFETY: every test calls this first, and none reads the environment before it has returned.
         unsafe { std::env::set_var("PROCESS_EVIDENCE_DIR", &directory) };
         directory
@@ -75,13 +76,21 @@ fn said(f: impl FnOnce() + UnwindSafe) -> String {
 }
 
 fn paused<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 /// The evidence that the contract of this name left behind.
 fn left_by(test: &str) -> evidence::Evidence {
     let evidence = evidence::read(directory()).evidence;
-    evidence.into_iter().find(|one| one.test.ends_with(test)).unwrap_or_else(|| panic!("{test} left no evidence"))
+    evidence
+        .into_iter()
+        .find(|one| one.test.ends_with(test))
+        .unwrap_or_else(|| panic!("{test} left no evidence"))
 }
 
 macro_rules! contracts {
@@ -146,7 +155,10 @@ fn a_case_is_proven_by_a_run_that_went_so() {
     ] {
         assert_eq!(said(contract), "nothing", "{name}");
         let evidence = left_by(&format!("::{name}"));
-        assert_eq!((evidence.proof, &*evidence.process, &*evidence.version), (Proof::Proven, "send_letter", "1.0.0"));
+        assert_eq!(
+            (evidence.proof, &*evidence.process, &*evidence.version),
+            (Proof::Proven, "send_letter", "1.0.0")
+        );
     }
     let evidence = left_by("::timeout");
     assert_eq!((evidence.outcome, evidence.duration), (Some(Outcome::Failure), Duration::from_secs(5)));
@@ -158,14 +170,34 @@ fn a_test_that_is_named_for_a_case_and_never_saw_it_fails() {
     for (name, contract, expected) in [
         ("happy_but_late", happy_but_late as fn(), "was a success on time: success, late"),
         ("happy_but_not_observed", happy_but_not_observed, "it observed none"),
-        ("happy_of_another", happy_of_another, "no run of `send_letter` that this test observed was a success on time: it observed none"),
+        (
+            "happy_of_another",
+            happy_of_another,
+            "no run of `send_letter` that this test observed was a success on time: it observed none",
+        ),
         ("error_that_never_was", error_that_never_was, "with the `error.type` connection: rejected, unknown"),
-        ("timeout_by_the_test", timeout_by_the_test, "cancelled, late, ended by the test, with hang at `stamp`"),
+        (
+            "timeout_by_the_test",
+            timeout_by_the_test,
+            "cancelled, late, ended by the test, with hang at `stamp`",
+        ),
         ("timeout_without_a_hang", timeout_without_a_hang, "success, with no fault"),
-        ("dependency_that_worked", dependency_that_worked, "reached a fault at `post_office`: success, with no fault"),
-        ("late_without_a_delay", late_without_a_delay, "was late under an injected delay: success, with no fault"),
+        (
+            "dependency_that_worked",
+            dependency_that_worked,
+            "reached a fault at `post_office`: success, with no fault",
+        ),
+        (
+            "late_without_a_delay",
+            late_without_a_delay,
+            "was late under an injected delay: success, with no fault",
+        ),
         ("load_without_a_load", load_without_a_load, "was a load whose bounds held: success"),
-        ("context_without_the_tenant", context_without_the_tenant, "lacks `tenant` in the context of `send_letter`"),
+        (
+            "context_without_the_tenant",
+            context_without_the_tenant,
+            "lacks `tenant` in the context of `send_letter`",
+        ),
         ("context_without_an_event", context_without_an_event, "success, 0 events, lacks nothing"),
     ] {
         let said = said(contract);
@@ -224,10 +256,16 @@ fn a_battery_breaks_everything_in_every_way() {
     });
     // The process, its stage and its dependency, each with five faults.
     assert_eq!(trials.len(), 1 + 3 * 5);
-    let stopped: Vec<_> = trials.iter().filter(|trial| trial.is_stopped).filter_map(|t| t.fault.clone()).collect();
-    let unbounded = [("send_letter", "hang"), ("send_letter.stamp", "hang")].map(|(at, kind)| (at.to_owned(), kind));
+    let stopped: Vec<_> =
+        trials.iter().filter(|trial| trial.is_stopped).filter_map(|t| t.fault.clone()).collect();
+    let unbounded =
+        [("send_letter", "hang"), ("send_letter.stamp", "hang")].map(|(at, kind)| (at.to_owned(), kind));
     assert_eq!(stopped, unbounded);
-    assert!(trials.iter().any(|trial| trial.late && trial.fault.as_ref().is_some_and(|(_, kind)| *kind == "delay")));
+    assert!(
+        trials
+            .iter()
+            .any(|trial| trial.late && trial.fault.as_ref().is_some_and(|(_, kind)| *kind == "delay"))
+    );
 }
 
 #[test]
@@ -235,18 +273,31 @@ fn a_battery_tells_what_does_not_hold() {
     let broken = |battery: fn() -> Battery, address: &'static str| {
         said(move || drop(paused(battery().run(async || send(address).await))))
     };
-    let text = broken(|| Battery::of("send_letter").outcomes([Outcome::Success]).error(|| SendError::Connection), "north");
+    let text = broken(
+        || Battery::of("send_letter").outcomes([Outcome::Success]).error(|| SendError::Connection),
+        "north",
+    );
     assert!(text.contains("it ended in failure, which is none of the outcomes given"), "{text}");
-    let text = broken(|| Battery::of("send_letter").outcomes([Outcome::Rejected]).error(|| SendError::Connection), "");
+    let text = broken(
+        || Battery::of("send_letter").outcomes([Outcome::Rejected]).error(|| SendError::Connection),
+        "",
+    );
     assert!(text.contains("`post_office` is declared and was not reached"), "{text}");
     let text = broken(|| Battery::of("send_letter").outcomes([Outcome::Success, Outcome::Failure]), "north");
     assert!(text.contains("`send_letter.stamp` returns none of the errors that were given"), "{text}");
     let canary = || {
         let battery = Battery::of("send_anyhow").outcomes([Outcome::Success, Outcome::Failure]);
-        battery.error(|| SendError::Connection).error(|| "lost".to_owned()).canary("the gold is in the cellar")
+        battery
+            .error(|| SendError::Connection)
+            .error(|| "lost".to_owned())
+            .canary("the gold is in the cellar")
     };
-    let text = said(move || drop(paused(canary().run(async || send_anyhow("the gold is in the cellar").await))));
-    assert!(text.contains("error at `send_anyhow.pigeon`: the canary `the gold is in the cellar` is in what"), "{text}");
+    let text =
+        said(move || drop(paused(canary().run(async || send_anyhow("the gold is in the cellar").await))));
+    assert!(
+        text.contains("error at `send_anyhow.pigeon`: the canary `the gold is in the cellar` is in what"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -239,7 +239,8 @@ impl UnderWay<'_> {
                 ));
             }
         }
-        let is_spared = |name: &String| battery.spared.iter().any(|spared| name.rsplit('.').next() == Some(spared));
+        let is_spared =
+            |name: &String| battery.spared.iter().any(|spared| name.rsplit('.').next() == Some(spared));
         reached.into_iter().filter(|name| !is_spared(name)).collect()
     }
 }
@@ -256,7 +257,11 @@ impl Battery {
             if run.outcome().is_none() {
                 broken.push(format!("`{}` never ended", run.name()));
             }
-            if run.context().iter().any(|(name, value)| *name == TRIAL && value.to_string() != trial.to_string()) {
+            if run
+                .context()
+                .iter()
+                .any(|(name, value)| *name == TRIAL && value.to_string() != trial.to_string())
+            {
                 broken.push(format!("`{}` has the context of another trial", run.name()));
             }
         }
@@ -272,7 +277,8 @@ impl Battery {
         }
         #[cfg(feature = "metrics")]
         for gauge in ["critical_process.active", "critical_process.overdue"] {
-            let up: u64 = observation.metrics().iter().filter(|one| one.instrument == gauge).map(|one| one.value).sum();
+            let up: u64 =
+                observation.metrics().iter().filter(|one| one.instrument == gauge).map(|one| one.value).sum();
             if up > 0 {
                 broken.push(format!("{gauge} stays at {up}"));
             }

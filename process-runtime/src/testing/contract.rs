@@ -186,10 +186,7 @@ impl Execution {
             late: run.is_late(),
             duration: run.duration().or(run.overdue()).unwrap_or_default(),
             is_stopped,
-            faults: run
-                .all()
-                .flat_map(|one| one.faults().iter().map(|kind| (one.id(), *kind)))
-                .collect(),
+            faults: run.all().flat_map(|one| one.faults().iter().map(|kind| (one.id(), *kind))).collect(),
             lacks: lacking(run, &declared(run)),
             #[cfg(feature = "sentry")]
             events: run.all().map(|one| one.events().len()).sum(),
@@ -251,11 +248,17 @@ impl Execution {
         }
         if matches!(case, Case::Timeout | Case::Dependency(_) | Case::Sla) {
             let faults: Vec<_> = self.faults.iter().map(|(at, kind)| format!("{kind} at `{at}`")).collect();
-            told = format!("{told}, with {}", if faults.is_empty() { "no fault".to_owned() } else { faults.join(", ") });
+            told = format!(
+                "{told}, with {}",
+                if faults.is_empty() { "no fault".to_owned() } else { faults.join(", ") }
+            );
         }
         if *case == Case::Context {
             let events = self.events;
-            told = format!("{told}, {events} events, lacks {}", if self.lacks.is_empty() { "nothing".to_owned() } else { self.lacks.join(", ") });
+            told = format!(
+                "{told}, {events} events, lacks {}",
+                if self.lacks.is_empty() { "nothing".to_owned() } else { self.lacks.join(", ") }
+            );
         }
         told
     }

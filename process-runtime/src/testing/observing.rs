@@ -10,10 +10,10 @@ use std::time::Duration;
 use process_model::nearest;
 
 use super::capture::Capture;
-use super::fault::{Fault, Misuse};
-use super::observation::{Ended, Observation};
 use super::contract;
 use super::domain::{Domain, InDomain};
+use super::fault::{Fault, Misuse};
+use super::observation::{Ended, Observation};
 use crate::registry;
 
 /// How long what is observed may go on, where nothing else is said.
