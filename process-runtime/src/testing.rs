@@ -70,6 +70,8 @@ mod observing;
 mod place;
 pub mod policy;
 mod problem;
+#[cfg(feature = "proptest")]
+mod property;
 pub(crate) mod registered;
 pub mod report;
 pub mod revision;

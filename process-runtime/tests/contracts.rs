@@ -300,6 +300,25 @@ fn a_battery_tells_what_does_not_hold() {
     );
 }
 
+#[critical_process(id = "price_seats", version = "1.0.0", sla = "1s", context(seats))]
+async fn price_seats(seats: u32, discount: u32) -> Result<u32, SendError> {
+    assert!(seats < 1_000 || discount == 0, "no discount for so many");
+    Ok(seats * 10 - discount.min(seats))
+}
+
+#[cfg(feature = "proptest")]
+#[test]
+fn a_battery_shrinks_its_input() {
+    let battery = || Battery::of("price_seats").outcomes([Outcome::Success, Outcome::Failure]).error(|| SendError::Connection);
+    paused(battery().for_all((0..1_000_u32, 0..50_u32), async |(seats, discount)| price_seats(seats, discount).await));
+    let said = said(move || {
+        std::panic::set_hook(Box::new(|_| {}));
+        paused(battery().for_all((0..100_000_u32, 0..50_u32), async |(seats, discount)| price_seats(seats, discount).await));
+    });
+    let _ = std::panic::take_hook();
+    assert!(said.starts_with("for the input (1000, 1): without a fault: it ended in panic"), "{said}");
+}
+
 #[test]
 fn a_call_can_be_a_contract_too() {
     directory();

@@ -293,7 +293,6 @@ const MILLIS: &str = "LOAD_MILLIS";
 const RUNS: &str = "LOAD_RUNS";
 
 #[tokio::test(start_paused = true)]
-#[ignore = "one session, which `Sessions` starts in a process of its own"]
 async fn session() {
     let Ok(millis) = std::env::var(MILLIS) else { return };
     let millis: Vec<u64> = millis.split(',').map(|millis| millis.parse().expect("a number")).collect();
@@ -354,7 +353,7 @@ impl Sessions {
 
 fn session_with<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>) -> (bool, String) {
     let mut program = Command::new(std::env::current_exe().expect("a test knows its own binary"));
-    program.args(["session", "--exact", "--ignored", "--nocapture", "--test-threads=1"]).envs(variables);
+    program.args(["session", "--exact", "--nocapture", "--test-threads=1"]).envs(variables);
     let output = program.output().expect("the test's own binary starts");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(stdout.contains("running 1 test"), "{stdout}");
