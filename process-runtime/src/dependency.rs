@@ -64,7 +64,7 @@ fn begin<T, E>(id: &'static str) -> Run {
     #[allow(unused_mut, reason = "a test says what the call returns")]
     let mut run = Run::of(Unit::of_dependency(id, process));
     #[cfg(feature = "testing")]
-    run.returns(Some(crate::testing::Erring::of::<T, E>()));
+    run.returns(Some(crate::testing::Erring::of::<T, E>));
     run
 }
 

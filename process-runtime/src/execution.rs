@@ -43,8 +43,9 @@ pub struct Run {
     started: u64,
     ticket: Ticket,
     phase: Phase,
+    /// How an injected error is returned, if any can be.
     #[cfg(feature = "testing")]
-    boundary: crate::testing::Boundary,
+    erring: Option<fn() -> crate::testing::Erring>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +79,7 @@ impl Run {
             ticket: Ticket::UNTRACKED,
             phase,
             #[cfg(feature = "testing")]
-            boundary: Default::default(),
+            erring: None,
         }
     }
 
@@ -158,15 +159,22 @@ impl Run {
             observe::started(core, unit, observed);
             #[cfg(feature = "testing")]
             if let Domain::Own(core) = &observed.domain {
-                self.boundary.arm(unit, observed.id, core);
+                observed.boundary.arm(unit, observed.id, core);
             }
         }
     }
 
     /// How an injected error is returned, if any can be.
     #[cfg(feature = "testing")]
-    pub fn returns(&mut self, erring: Option<crate::testing::Erring>) {
-        self.boundary.erring = erring;
+    pub fn returns(&mut self, erring: Option<fn() -> crate::testing::Erring>) {
+        self.erring = erring;
+    }
+
+    /// What a test has planned for this run, which begins if it has not yet.
+    #[cfg(feature = "testing")]
+    fn injected(&mut self) -> Option<Box<crate::testing::Injected>> {
+        self.start(None);
+        self.observed.as_ref()?.boundary.take(self.erring)
     }
 
     /// Begins if it has not yet, and works inside of the run; a panic ends the run and goes on. Neither this
@@ -205,13 +213,11 @@ impl Run {
     /// Calls `body` inside of the run.
     #[inline]
     pub(crate) fn call<R>(&mut self, body: impl FnOnce() -> R) -> R {
-        #[cfg(feature = "testing")]
-        self.start(None);
         let mut call = Call {
             body: Some(body),
             value: None,
             #[cfg(feature = "testing")]
-            injected: self.boundary.take(),
+            injected: self.injected(),
         };
         self.guard(&mut call);
         call.value.expect("the body was called, or its panic went on")
@@ -353,20 +359,18 @@ impl<F: Future> Future for Scoped<'_, F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         // SAFETY: `future` is pinned with `self`: nothing moves it, and it is dropped in place.
         let Scoped { run, future, is_alive } = unsafe { self.get_unchecked_mut() };
-        #[cfg(feature = "testing")]
-        run.start(None);
         let mut poll = OnePoll {
             future,
             is_alive,
             cx,
             polled: Poll::Pending,
             #[cfg(feature = "testing")]
-            injected: run.boundary.take(),
+            injected: run.injected(),
         };
         run.guard(&mut poll);
         #[cfg(feature = "testing")]
-        {
-            run.boundary.injected = poll.injected;
+        if let (Some(observed), Some(injected)) = (&run.observed, poll.injected) {
+            observed.boundary.put(Some(injected));
         }
         poll.polled
     }

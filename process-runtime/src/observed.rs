@@ -33,6 +33,9 @@ pub(crate) struct Observed {
     pub(crate) span: Option<crate::observe::span::SpanHandle>,
     #[cfg(feature = "sentry")]
     pub(crate) sentry: crate::observe::sentry::Link,
+    /// What a test breaks of it.
+    #[cfg(feature = "testing")]
+    pub(crate) boundary: crate::testing::Boundary,
 }
 
 impl Observed {
@@ -104,6 +107,8 @@ impl Observed {
             span: None,
             #[cfg(feature = "sentry")]
             sentry: crate::observe::sentry::Link::inside(outer.map(|outer| &outer.sentry)),
+            #[cfg(feature = "testing")]
+            boundary: Default::default(),
         }
     }
 
@@ -248,5 +253,7 @@ pub(crate) fn let_go(mut observed: Arc<Observed>) {
     {
         room.sentry = crate::observe::sentry::Link::default();
     }
+    #[cfg(feature = "testing")]
+    room.boundary.put(None);
     let _ = SPARE.try_with(|spare| spare.set(Some(observed)));
 }

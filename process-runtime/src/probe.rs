@@ -338,8 +338,8 @@ impl<R: ?Sized> Returned<R> {
 #[cfg(feature = "testing")]
 impl<T, E> Returned<Result<T, E>> {
     /// How it returns an error.
-    pub fn __process_erring(&self) -> Option<crate::testing::Erring> {
-        Some(crate::testing::Erring::of::<T, E>())
+    pub fn __process_erring(&self) -> Option<fn() -> crate::testing::Erring> {
+        Some(crate::testing::Erring::of::<T, E>)
     }
 }
 
@@ -347,12 +347,12 @@ impl<T, E> Returned<Result<T, E>> {
 #[cfg(feature = "testing")]
 pub trait ReturnsOther {
     /// Not at all.
-    fn __process_erring(&self) -> Option<crate::testing::Erring>;
+    fn __process_erring(&self) -> Option<fn() -> crate::testing::Erring>;
 }
 
 #[cfg(feature = "testing")]
 impl<R: ?Sized> ReturnsOther for &Returned<R> {
-    fn __process_erring(&self) -> Option<crate::testing::Erring> {
+    fn __process_erring(&self) -> Option<fn() -> crate::testing::Erring> {
         None
     }
 }

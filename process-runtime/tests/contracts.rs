@@ -309,11 +309,20 @@ async fn price_seats(seats: u32, discount: u32) -> Result<u32, SendError> {
 #[cfg(feature = "proptest")]
 #[test]
 fn a_battery_shrinks_its_input() {
-    let battery = || Battery::of("price_seats").outcomes([Outcome::Success, Outcome::Failure]).error(|| SendError::Connection);
-    paused(battery().for_all((0..1_000_u32, 0..50_u32), async |(seats, discount)| price_seats(seats, discount).await));
+    let battery = || {
+        Battery::of("price_seats")
+            .outcomes([Outcome::Success, Outcome::Failure])
+            .error(|| SendError::Connection)
+    };
+    paused(
+        battery()
+            .for_all((0..1_000_u32, 0..50_u32), async |(seats, discount)| price_seats(seats, discount).await),
+    );
     let said = said(move || {
         std::panic::set_hook(Box::new(|_| {}));
-        paused(battery().for_all((0..100_000_u32, 0..50_u32), async |(seats, discount)| price_seats(seats, discount).await));
+        paused(battery().for_all((0..100_000_u32, 0..50_u32), async |(seats, discount)| {
+            price_seats(seats, discount).await
+        }));
     });
     let _ = std::panic::take_hook();
     assert!(said.starts_with("for the input (1000, 1): without a fault: it ended in panic"), "{said}");

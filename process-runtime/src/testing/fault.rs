@@ -203,28 +203,28 @@ impl Plan {
     }
 }
 
-/// The boundary of one run.
+/// Where what is about to happen to a run waits between its polls: with what is observed of it, so that the run itself
+/// and the futures that hold it are no larger than without tests.
 #[derive(Debug, Default)]
-pub(crate) struct Boundary {
-    pub(crate) erring: Option<Erring>,
-    pub(crate) injected: Option<Box<Injected>>,
-}
+pub(crate) struct Boundary(Mutex<Option<Box<Injected>>>);
 
 impl Boundary {
     /// The run begins: what is planned for it, if anything is.
-    pub(crate) fn arm(&mut self, unit: &'static Unit, run: u64, core: &Arc<Core>) {
+    pub(crate) fn arm(&self, unit: &'static Unit, run: u64, core: &Arc<Core>) {
         let Some((index, act)) = core.plan.next_for(unit) else { return };
         let core = Arc::clone(core);
-        self.injected =
-            Some(Box::new(Injected { core, run, index, act, erring: None, sleep: None, polls: 0 }));
+        self.put(Some(Box::new(Injected { core, run, index, act, erring: None, sleep: None, polls: 0 })));
     }
 
-    /// What is about to happen, which by now knows what the run returns.
-    #[inline]
-    pub(crate) fn take(&mut self) -> Option<Box<Injected>> {
-        let mut injected = self.injected.take()?;
-        injected.erring = self.erring;
+    /// Takes it, and says how the run returns an error.
+    pub(crate) fn take(&self, erring: Option<fn() -> Erring>) -> Option<Box<Injected>> {
+        let mut injected = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        injected.erring = erring.map(|erring| erring());
         Some(injected)
+    }
+
+    pub(crate) fn put(&self, injected: Option<Box<Injected>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = injected;
     }
 }
 

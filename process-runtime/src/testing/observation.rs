@@ -237,11 +237,11 @@ impl<T> Observation<T> {
 
     /// Everything that was captured, as text.
     pub(super) fn told(&self) -> String {
-        let mut told = format!("{:?}", self.runs);
+        let told = format!("{:?}", self.runs);
         #[cfg(feature = "sentry")]
-        told.push_str(&format!("{:?}", self.events));
+        let told = format!("{told}{:?}", self.events);
         #[cfg(feature = "metrics")]
-        told.push_str(&format!("{:?}", self.changes));
+        let told = format!("{told}{:?}", self.changes);
         told
     }
 

@@ -2,23 +2,24 @@ use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use process_runtime::testing::{Case, contracts};
-use process_runtime::{contract, critical_process};
+use process_runtime::testing::{Case, Fault, contracts, observe_call};
+use process_runtime::{contract, critical_process, dependency_call};
 
-#[critical_process(id = "greet", version = "1.0.0", sla = "2s")]
+#[critical_process(id = "greet", version = "1.0.0", sla = "2s", depends_on("memory"))]
 fn greet(name: &str) -> Result<usize, String> {
-    if name.is_empty() { Err("nobody".to_owned()) } else { Ok(name.len()) }
+    dependency_call("memory", || if name.is_empty() { Err("nobody".to_owned()) } else { Ok(name.len()) })
 }
 
 #[contract(process = "greet", case = happy)]
 fn is_greeted() {
-    assert_eq!(greet("you"), Ok(3));
+    assert_eq!(observe_call(|| greet("you")).run().into_value(), Ok(3));
 }
 
 #[contract(process = "greet", case = error("alloc::string::String"))]
 async fn nobody_is_greeted(name: impl AsRef<str>) -> Result<(), usize> {
-    match greet(name.as_ref()) {
+    match observe_call(|| greet(name.as_ref())).run().into_value() {
         Ok(letters) => Err(letters),
         Err(_) => Ok(()),
     }
@@ -30,7 +31,8 @@ async fn counts(mut names: Vec<&str>, count: Rc<Cell<usize>>) -> usize {
     names.push("you");
     for name in names {
         std::future::ready(()).await;
-        count.set(count.get() + greet(name).unwrap());
+        let run = observe_call(|| greet(name)).fault("memory", Fault::delay(Duration::ZERO)).run();
+        count.set(count.get() + run.into_value().unwrap());
     }
     count.get()
 }
@@ -40,6 +42,7 @@ struct Greetings;
 impl Greetings {
     #[contract(process = "greet", case = edge)]
     fn are_of(name: &'static str) -> impl Fn() -> usize {
+        let _ = observe_call(|| greet(name)).run();
         move || greet(name).unwrap()
     }
 }

@@ -24,7 +24,8 @@ fn greet(name: &::core::primitive::str) -> usize {
 
 #[::process_runtime::contract(process = "greet", case = happy)]
 fn is_greeted(__contracted: &'static ::core::primitive::str, __out: usize) -> usize {
-    assert_eq!(greet(__contracted), __out);
+    let run = ::process_runtime::testing::observe_call(|| greet(__contracted)).run();
+    assert_eq!(run.into_value(), __out);
     __out
 }
 
