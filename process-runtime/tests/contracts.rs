@@ -56,6 +56,15 @@ async fn send_anyhow(note: &str) -> Result<(), String> {
     dependency("pigeon", async { Ok::<_, SendError>(()) }).await.map_err(|error| format!("{error}: {note}"))
 }
 
+/// Sends it as often as it is read.
+#[critical_process(id = "send_copies", version = "1.0.0", sla = "30s", depends_on("post_office"))]
+async fn send_copies(copies: u32) -> Result<(), SendError> {
+    for _ in 0..copies {
+        dependency("post_office", async { Ok(()) }).await?;
+    }
+    Ok(())
+}
+
 /// Evidence of this binary goes to a directory of its own.
 fn directory() -> &'static PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
@@ -266,6 +275,17 @@ fn a_battery_breaks_everything_in_every_way() {
             .iter()
             .any(|trial| trial.late && trial.fault.as_ref().is_some_and(|(_, kind)| *kind == "delay"))
     );
+}
+
+#[test]
+fn a_battery_delays_what_is_called_again_and_again_only_once() {
+    let trials = paused(async {
+        let battery = Battery::of("send_copies").outcomes([Outcome::Success, Outcome::Failure]);
+        battery.error(|| SendError::Connection).run(async || send_copies(9).await).await
+    });
+    let delayed =
+        trials.iter().filter(|trial| trial.fault.as_ref().is_some_and(|(_, kind)| *kind == "delay"));
+    assert!(delayed.clone().count() == 2 && delayed.clone().all(|trial| trial.late && !trial.is_stopped));
 }
 
 #[test]

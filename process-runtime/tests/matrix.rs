@@ -478,9 +478,26 @@ mod revisions {
         let revision = Revision::of(directory.path());
         assert!(revision.as_str().starts_with("no git: "), "{revision}");
         assert!(!revision.is_clean());
-        git(directory.path(), &["init", "-q"]);
-        assert!(!Revision::of(directory.path()).is_clean());
         assert!(Revision::of(&directory.path().join("nowhere")).as_str().starts_with("no git: "));
+    }
+
+    #[test]
+    fn before_the_first_commit_each_state_is_another_revision_too() {
+        let directory = directory();
+        git(directory.path(), &["init", "-q"]);
+        let empty = Revision::of(directory.path());
+        assert!(!empty.is_clean());
+        let mut seen = BTreeSet::from([empty.to_string()]);
+        for (file, content) in [("code.rs", "one"), ("code.rs", "two"), ("more.rs", "one")] {
+            fs::write(directory.path().join(file), content).unwrap();
+            let untracked = Revision::of(directory.path());
+            git(directory.path(), &["add", "."]);
+            for revision in [untracked, Revision::of(directory.path())] {
+                assert!(revision.as_str().starts_with("no commit+") && !revision.is_clean(), "{revision}");
+                assert!(seen.insert(revision.to_string()), "{revision} again");
+            }
+            git(directory.path(), &["rm", "-q", "--cached", "-r", "."]);
+        }
     }
 
     #[test]

@@ -20,12 +20,12 @@ const LONGEST: usize = 200;
 /// An untracked file of more bytes than this counts by its size and the time of its last change.
 const LARGE: u64 = 16 << 20;
 
-/// The changes to tracked files, whatever settings and drivers of this machine would make of them.
-const DIFF: [&str; 9] = [
+/// The changes to tracked files, whatever settings and drivers of this machine would make of them; against what, comes
+/// last.
+const DIFF: [&str; 8] = [
     "-c",
     "diff.relative=false",
     "diff",
-    "HEAD",
     "--binary",
     "--no-color",
     "--no-ext-diff",
@@ -63,7 +63,8 @@ impl Revision {
     /// The revision of the tree around a directory: the commit and, where the tree is not clean, a fingerprint of
     /// every change to tracked files and of the names and contents of those untracked and not ignored. (Cargo's target
     /// directory and that of evidence do not count; other files that tests write must be ignored, or each is another
-    /// revision.) Where git does not answer, the revision says why, is one with all such, and not clean.
+    /// revision.) Before the first commit, as after `cargo new`, everything is a change. Where git does not answer, the
+    /// revision says why, is one with all such, and not clean.
     pub fn of(directory: &Path) -> Revision {
         match tree_at(directory) {
             Ok((commit, None)) => Revision { text: commit, tree: Tree::Clean },
@@ -94,7 +95,8 @@ impl Revision {
         self.tree == Tree::Clean
     }
 
-    /// The whole text: `4e6e851…`, `4e6e851…+0f3a…` where there are changes, `no git: …`, or what was given.
+    /// The whole text: `4e6e851…`, `4e6e851…+0f3a…` where there are changes, `no commit+0f3a…`, `no git: …`, or what was
+    /// given.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -127,16 +129,21 @@ impl From<io::Error> for NoAnswer {
 
 /// The commit, and the fingerprint of what differs from it.
 fn tree_at(directory: &Path) -> Result<(String, Option<String>), NoAnswer> {
-    let answer = ask(directory, &["rev-parse", "HEAD", "--show-toplevel"])?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (commit, top) = answer.trim_end().split_once('\n').ok_or_else(|| NoAnswer(answer.to_string()))?;
-    let changes = changes(Path::new(top))?;
-    Ok((commit.to_owned(), changes))
+    let top = answer(directory, &["rev-parse", "--show-toplevel"])?;
+    let top = Path::new(&top);
+    match answer(top, &["rev-parse", "--verify", "--quiet", "HEAD"]) {
+        Ok(commit) => changes(top, &commit).map(|changes| (commit, changes)),
+        Err(_) => {
+            let nothing = answer(top, &["hash-object", "-t", "tree", "--stdin"])?;
+            let changes = changes(top, &nothing)?.unwrap_or_else(|| Fingerprint::new().digits());
+            Ok(("no commit".to_owned(), Some(changes)))
+        }
+    }
 }
 
-fn changes(top: &Path) -> Result<Option<String>, NoAnswer> {
+fn changes(top: &Path, since: &str) -> Result<Option<String>, NoAnswer> {
     let mut fingerprint = Fingerprint::new();
-    let tracked = ask(top, &DIFF)?;
+    let tracked = ask(top, &[&DIFF[..], &[since]].concat())?;
     let mut is_changed = !tracked.is_empty();
     fingerprint.part(&tracked);
     let outputs = outputs();
@@ -173,6 +180,11 @@ fn content(path: &Path) -> Vec<u8> {
         let _ = File::open(path).and_then(|file| file.take(LARGE).read_to_end(&mut bytes));
     }
     bytes
+}
+
+/// The one line that git prints.
+fn answer(directory: &Path, arguments: &[&str]) -> Result<String, NoAnswer> {
+    Ok(String::from_utf8_lossy(&ask(directory, arguments)?).trim_end().to_owned())
 }
 
 /// What git prints.
