@@ -7,7 +7,7 @@ use std::time::Duration;
 use opentelemetry::Key;
 use opentelemetry_otlp::{
     MetricExporter, Protocol as Encoding, SpanExporter as OtlpSpanExporter, WithExportConfig,
-    WithHttpConfig as _,
+    WithHttpConfig as _, WithTonicConfig as _,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -61,11 +61,13 @@ impl Exporters {
     pub(super) fn traces(&self, destination: Destination, over: &Otlp) -> Option<Placed<Traces>> {
         self.placed(destination, over, "traces", Traces::Files, || {
             let exporter = match over.protocol {
-                Protocol::Grpc => at(OtlpSpanExporter::builder().with_tonic(), over).build(),
+                Protocol::Grpc => at(OtlpSpanExporter::builder().with_tonic(), over)
+                    .with_tls_config(over.tls.of_grpc())
+                    .build(),
                 protocol => {
                     let builder = at(OtlpSpanExporter::builder().with_http(), over);
                     builder
-                        .with_http_client(http::Client::new(over.timeout))
+                        .with_http_client(http::Client::new(over.timeout, &over.tls))
                         .with_protocol(encoding(protocol))
                         .build()
                 }
@@ -77,11 +79,13 @@ impl Exporters {
     pub(super) fn metrics(&self, destination: Destination, over: &Otlp) -> Option<Placed<Metrics>> {
         self.placed(destination, over, "metrics", Metrics::Files, || {
             let exporter = match over.protocol {
-                Protocol::Grpc => at(MetricExporter::builder().with_tonic(), over).build(),
+                Protocol::Grpc => at(MetricExporter::builder().with_tonic(), over)
+                    .with_tls_config(over.tls.of_grpc())
+                    .build(),
                 protocol => {
                     let builder = at(MetricExporter::builder().with_http(), over);
                     builder
-                        .with_http_client(http::Client::new(over.timeout))
+                        .with_http_client(http::Client::new(over.timeout, &over.tls))
                         .with_protocol(encoding(protocol))
                         .build()
                 }
@@ -106,7 +110,7 @@ impl Exporters {
             }),
             Destination::Otlp => {
                 let _inside = self.runtime.as_ref().map(Runtime::enter);
-                let place = over.endpoint.as_ref().map_or("the collector on this machine".to_owned(), shown);
+                let place = shown(&over.endpoint);
                 let problem = |error| report::once(format!("no {signal} can be sent to {place}: {error}"));
                 let exporter = otlp().map_err(problem).ok()?;
                 let name = if over.protocol == Protocol::Grpc { "gRPC" } else { "HTTP" };
@@ -116,13 +120,9 @@ impl Exporters {
     }
 }
 
-/// The rest of what the variables say of a peer.
+/// What the variables say of a peer, whichever the protocol.
 fn at<B: WithExportConfig>(builder: B, over: &Otlp) -> B {
-    let builder = builder.with_timeout(over.timeout);
-    match &over.endpoint {
-        Some(endpoint) => builder.with_endpoint(endpoint.to_string()),
-        None => builder,
-    }
+    builder.with_timeout(over.timeout).with_endpoint(over.endpoint.to_string())
 }
 
 /// Said in every case, since the exporter's own default is the encoding that its crate features put first.
@@ -221,7 +221,7 @@ pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> sentry::ClientInit
     let said = std::env::var("SENTRY_RELEASE").ok().filter(|release| !release.is_empty());
     let of_resource = |key: &'static str| resource.get(&Key::new(key)).map(|value| value.to_string());
     let of_service = || Some(format!("{}@{}", of_resource("service.name")?, of_resource("service.version")?));
-    let ingest = Ingest::default();
+    let ingest = Ingest::trusting(sentry.authorities.clone());
     let options = sentry::ClientOptions::new()
         .dsn(&sentry.dsn)
         .maybe_release(said.or_else(of_service))

@@ -5,6 +5,7 @@ use std::time::Duration;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use ureq::tls::TlsConfig;
 
+use super::tls::Tls;
 use crate::report;
 
 /// The most bytes of an answer.
@@ -12,8 +13,7 @@ pub(super) const ANSWER: u64 = 4 << 20;
 
 /// Connections of one peer, whose requests take at most this long. The proxy is the environment's. No redirect is
 /// followed: what arrives elsewhere arrives nowhere, and headers hold keys.
-pub(super) fn agent(timeout: Duration, trusts_anybody: bool) -> ureq::Agent {
-    let tls = TlsConfig::builder().disable_verification(trusts_anybody).build();
+pub(super) fn agent(timeout: Duration, tls: TlsConfig) -> ureq::Agent {
     let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(timeout));
     config.max_redirects(0).tls_config(tls).build().into()
 }
@@ -25,8 +25,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(timeout: Duration) -> Client {
-        Client { agent: agent(timeout, false) }
+    pub(super) fn new(timeout: Duration, tls: &Tls) -> Client {
+        Client { agent: agent(timeout, tls.of_http().build()) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! `telemetry::init` from outside: a program that calls it, and what arrives at collectors, at Sentry and in files.
 
+mod secure;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -65,7 +67,8 @@ async fn under(circumstance: &str, scratch: &Scratch, variables: &[(&str, &str)]
 async fn ended(mut command: Command, variables: &[(&str, &str)]) -> Output {
     command.kill_on_drop(true);
     for (name, _) in std::env::vars() {
-        if name.starts_with("OTEL_") || name.starts_with("SENTRY_") || name == "RUST_LOG" {
+        let is_of_telemetry = name.starts_with("OTEL_") || name.starts_with("SENTRY_");
+        if is_of_telemetry || ["RUST_LOG", "SSL_CERT_FILE"].contains(&&*name) {
             command.env_remove(name);
         }
     }
@@ -342,6 +345,7 @@ async fn a_port_for_prometheus_that_is_taken_is_told_once() {
     let port = taken.local_addr().unwrap().port().to_string();
     let variables = [
         ("OTEL_METRICS_EXPORTER", "console,prometheus"),
+        ("OTEL_TRACES_EXPORTER", "console"),
         ("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"),
         ("OTEL_EXPORTER_PROMETHEUS_PORT", &port),
     ];
@@ -464,6 +468,44 @@ async fn a_subscriber_of_the_application_s_own_keeps_all_that_it_is_told() {
     assert!(!said.contains("traces:"), "{said}");
     assert_eq!(text(&output.stderr).matches("a tracing subscriber is set already").count(), 1);
     assert!(scratch.lines("traces").is_empty());
+}
+
+#[tokio::test]
+async fn a_logger_of_the_application_s_own_stays_and_traces_go_where_they_should() {
+    let scratch = Scratch::new();
+    let output = under("a logger is set", &scratch, &[]).await;
+    assert!(text(&output.stdout).contains("traces: OTLP-JSON files"), "{output:?}");
+    let lines = text(&output.stderr);
+    assert_eq!(lines.matches("a logger of `log` is set already").count(), 1, "{lines}");
+    assert!(!lines.contains("a tracing subscriber is set already"), "{lines}");
+    assert_eq!(named(&spans_in(&scratch.lines("traces")), "parse_order").len(), 1);
+}
+
+#[tokio::test]
+async fn spans_that_are_made_without_tracing_inherit_as_well() {
+    let scratch = Scratch::new();
+    under("spans are made without tracing", &scratch, &[]).await;
+    let spans = spans_in(&scratch.lines("traces"));
+    let one = |name: &str| *named(&spans, name).first().unwrap_or_else(|| panic!("{name} in {spans:#?}"));
+    let orders = |name: &str| {
+        let says = one(name)["attributes"].as_array().cloned().unwrap_or_default();
+        let orders = says.iter().filter(|pair| pair["key"] == "order");
+        orders.map(|pair| pair["value"]["stringValue"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(orders("query"), ["o-1"]);
+    assert_eq!(one("query")["parentSpanId"], one("native")["spanId"]);
+    assert_eq!(orders("says itself"), ["another"]);
+    assert!(orders("outside").is_empty());
+}
+
+#[tokio::test]
+async fn texts_are_as_long_as_the_variable_allows() {
+    let scratch = Scratch::new();
+    run(&scratch, &[("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3")]).await;
+    let spans = spans_in(&scratch.lines("traces"));
+    let says = attributes(of(&spans, "place_order.charge", "c-1"));
+    assert_eq!((&*says["critical_process.stage"], &*says["critical_process.id"]), ("cha", "pla"));
+    assert_eq!(says["critical_process.late"], "false", "it is no text");
 }
 
 #[tokio::test]
