@@ -176,7 +176,7 @@ impl PropagationLayer {
     /// in this form, where otherwise the connection ends. What the HTTP server refuses before there is a request
     /// (a malformed one), and what layers outside of this one answer, has no such body.
     ///
-    /// `trace_id` is `null` where no trace is recorded.
+    /// `trace_id` is `null` where there is no OpenTelemetry.
     pub fn error_bodies(self) -> ErrorBodiesLayer {
         ErrorBodiesLayer { around: self }
     }

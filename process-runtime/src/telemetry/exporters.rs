@@ -10,7 +10,7 @@ use opentelemetry_otlp::{
     WithHttpConfig as _, WithTonicConfig as _,
 };
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
@@ -24,7 +24,7 @@ use ureq::http::Uri;
 use super::environment::{Destination, Otlp, Protocol, Sentry};
 use super::files::{Directory, FileExporter};
 use super::ingest::Ingest;
-use super::{http, ingest};
+use super::{http, ingest, reported};
 use crate::report;
 
 /// What exporters share.
@@ -72,7 +72,7 @@ impl Exporters {
                         .build()
                 }
             };
-            exporter.map(|exporter| Traces::Otlp(Box::new(exporter)))
+            exporter.map(|exporter| Traces::Otlp(Box::new(exporter), Peer::of(over)))
         })
     }
 
@@ -90,7 +90,7 @@ impl Exporters {
                         .build()
                 }
             };
-            exporter.map(|exporter| Metrics::Otlp(Box::new(exporter)))
+            exporter.map(|exporter| Metrics::Otlp(Box::new(exporter), Peer::of(over)))
         })
     }
 
@@ -146,31 +146,56 @@ impl Drop for Exporters {
     }
 }
 
+/// Who takes what is exported, for the report of what is not taken.
+#[derive(Debug)]
+pub(super) struct Peer {
+    protocol: Protocol,
+    place: String,
+}
+
+impl Peer {
+    fn of(over: &Otlp) -> Peer {
+        Peer { protocol: over.protocol, place: http::place(&over.endpoint) }
+    }
+
+    /// Tells why an export failed, once for all signals.
+    fn judge(&self, exported: OTelSdkResult) -> OTelSdkResult {
+        let Err(OTelSdkError::InternalFailure(error)) = exported else { return exported };
+        // Over HTTP it is told by the client: the exporter does not know why.
+        if self.protocol == Protocol::Grpc {
+            // Before that stands which of its clients failed.
+            let why = error.split_once("gRPC code: ").map_or(&*error, |(_, why)| why);
+            report::once(format!("{} takes no telemetry: {why}", self.place));
+        }
+        Err(OTelSdkError::InternalFailure(reported::TOLD.to_owned()))
+    }
+}
+
 /// Where spans go.
 #[derive(Debug)]
 pub(super) enum Traces {
-    Otlp(Box<OtlpSpanExporter>),
+    Otlp(Box<OtlpSpanExporter>, Peer),
     Files(FileExporter),
 }
 
 impl SpanExporter for Traces {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         match self {
-            Traces::Otlp(exporter) => exporter.export(batch).await,
+            Traces::Otlp(exporter, peer) => peer.judge(exporter.export(batch).await),
             Traces::Files(exporter) => SpanExporter::export(exporter, batch).await,
         }
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         match self {
-            Traces::Otlp(exporter) => exporter.shutdown_with_timeout(timeout),
+            Traces::Otlp(exporter, _) => exporter.shutdown_with_timeout(timeout),
             Traces::Files(_) => Ok(()),
         }
     }
 
     fn set_resource(&mut self, resource: &Resource) {
         match self {
-            Traces::Otlp(exporter) => exporter.set_resource(resource),
+            Traces::Otlp(exporter, _) => exporter.set_resource(resource),
             Traces::Files(exporter) => exporter.set_resource(resource),
         }
     }
@@ -179,35 +204,35 @@ impl SpanExporter for Traces {
 /// Where measurements go.
 #[derive(Debug)]
 pub(super) enum Metrics {
-    Otlp(Box<MetricExporter>),
+    Otlp(Box<MetricExporter>, Peer),
     Files(FileExporter),
 }
 
 impl PushMetricExporter for Metrics {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         match self {
-            Metrics::Otlp(exporter) => exporter.export(metrics).await,
+            Metrics::Otlp(exporter, peer) => peer.judge(exporter.export(metrics).await),
             Metrics::Files(exporter) => PushMetricExporter::export(exporter, metrics).await,
         }
     }
 
     fn force_flush(&self) -> OTelSdkResult {
         match self {
-            Metrics::Otlp(exporter) => exporter.force_flush(),
+            Metrics::Otlp(exporter, _) => exporter.force_flush(),
             Metrics::Files(_) => Ok(()),
         }
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         match self {
-            Metrics::Otlp(exporter) => exporter.shutdown_with_timeout(timeout),
+            Metrics::Otlp(exporter, _) => exporter.shutdown_with_timeout(timeout),
             Metrics::Files(_) => Ok(()),
         }
     }
 
     fn temporality(&self) -> Temporality {
         match self {
-            Metrics::Otlp(exporter) => exporter.temporality(),
+            Metrics::Otlp(exporter, _) => exporter.temporality(),
             Metrics::Files(exporter) => exporter.temporality(),
         }
     }

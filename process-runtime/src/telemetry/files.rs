@@ -21,6 +21,7 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
+use super::reported::TOLD;
 use crate::report;
 
 /// The most bytes of a file, but for one of a single line.
@@ -158,7 +159,7 @@ impl FileExporter {
                 "{} cannot be written to {directory}, and are lost until they can: {error}",
                 self.signal
             ));
-            OTelSdkError::InternalFailure(error.to_string())
+            OTelSdkError::InternalFailure(TOLD.to_owned())
         })
     }
 

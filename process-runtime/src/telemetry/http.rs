@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use ureq::http::Uri;
 use ureq::tls::TlsConfig;
 
 use super::tls::Tls;
@@ -16,6 +17,12 @@ pub(super) const ANSWER: u64 = 4 << 20;
 pub(super) fn agent(timeout: Duration, tls: TlsConfig) -> ureq::Agent {
     let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(timeout));
     config.max_redirects(0).tls_config(tls).build().into()
+}
+
+/// Who is at a URL, without a name and a password that may stand in it.
+pub(super) fn place(url: &Uri) -> String {
+    let (host, port) = (url.host().unwrap_or_default(), url.port_u16());
+    port.map_or(host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// What OTLP exporters send with.
@@ -34,19 +41,15 @@ impl Client {
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (parts, body) = request.into_parts();
-        // Without a name and a password that may stand in it.
-        let (host, port) = (parts.uri.host().unwrap_or_default(), parts.uri.port_u16());
-        let place = port.map_or(host.to_owned(), |port| format!("{host}:{port}"));
-        let path = parts.uri.path().to_owned();
-        let answer = self.agent.run(Request::from_parts(parts, body.to_vec())).inspect_err(|error| {
-            // The exporter says that it failed, and not why.
-            report::once(format!("{place} takes no telemetry: {error}"));
-        })?;
+        let (place, path) = (place(&parts.uri), parts.uri.path().to_owned());
+        // The exporter says that it failed, and not why.
+        let failed = |error: &ureq::Error| report::once(format!("{place} takes no telemetry: {error}"));
+        let answer = self.agent.run(Request::from_parts(parts, body.to_vec())).inspect_err(failed)?;
         let (parts, mut body) = answer.into_parts();
         if !parts.status.is_success() {
             report::once(format!("{place}{path} answers {}: no telemetry is taken there", parts.status));
         }
-        let body = body.with_config().limit(ANSWER).read_to_vec()?;
+        let body = body.with_config().limit(ANSWER).read_to_vec().inspect_err(failed)?;
         Ok(Response::from_parts(parts, body.into()))
     }
 }

@@ -119,6 +119,13 @@ fn main() {
             println!("{}", times.max().unwrap_or_default().as_millis());
             end_soon(telemetry);
         }
+        "everything hangs" => {
+            let telemetry = init();
+            let _ = (parse("1"), parse("one"));
+            let started = Instant::now();
+            drop(telemetry);
+            println!("{}", started.elapsed().as_millis());
+        }
         "a panic ends the program" => {
             struct Flushing(Telemetry);
             impl Drop for Flushing {

@@ -2,7 +2,7 @@
 
 mod secure;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -187,14 +187,16 @@ fn judge_metrics(requests: &[Value]) {
         let metric = metrics.iter().find(|metric| metric["name"] == name);
         assert_eq!(metric.map(|metric| &metric["unit"]), Some(&Value::from(unit)), "{name} in {metrics:#?}");
     }
-    assert!(bounds("critical_process.duration").contains(&2.5));
-    assert!(bounds("critical_process.stage.duration").contains(&0.7));
+    let [processes, stages] = ["critical_process.duration", "critical_process.stage.duration"].map(bounds);
+    // None of them is a boundary anyway.
+    assert!([2.7, 1.3].iter().all(|sla| processes.contains(sla)), "{processes:?}");
+    assert!(stages.contains(&0.7), "{stages:?}");
     assert!(bounds("critical_process.sla.utilization").contains(&1.0));
 }
 
 fn nothing_secret(bytes: &str) {
-    assert!(!bytes.contains("canary-4929"), "an argument that is not named, or error text, left the program");
-    assert!(!bytes.contains("canary-sql"), "what a library says of its inside left the program");
+    assert!(bytes.contains("sign_in"), "the rejected login is told of");
+    assert!(!bytes.contains("canary"), "an argument that is not named, or error text, left the program");
 }
 
 #[tokio::test]
@@ -272,17 +274,11 @@ async fn a_collector_that_cannot_be_reached_is_told_once() {
         )
         .await;
         let lines = text(&output.stderr);
-        assert!(lines.contains("not all telemetry could be sent"), "{protocol}: {lines}");
-        assert!(lines.contains("OpenTelemetry"), "{protocol}: {lines}");
-        judge_once(lines.lines());
-    }
-}
-
-/// Of these lines no two say the same with other numbers.
-fn judge_once<'l>(lines: impl Iterator<Item = &'l str>) {
-    let mut said = BTreeSet::new();
-    for line in lines.filter(|line| line.contains("OpenTelemetry")) {
-        assert!(said.insert(line.replace(|c: char| c.is_ascii_digit(), "")), "again: {line}");
+        let of_telemetry: Vec<_> = lines.lines().filter(|line| !line.contains(": failure after ")).collect();
+        let [why, end] = of_telemetry[..] else { panic!("{protocol}: {lines}") };
+        let peer = format!("127.0.0.1:{port} takes no telemetry: ");
+        assert!(why.contains(&peer) && why.contains("Connection refused"), "{protocol}: {why}");
+        assert!(end.contains("not all telemetry could be sent"), "{protocol}: {end}");
     }
 }
 
@@ -303,8 +299,32 @@ fn a_collector_that_never_answers_is_told_once_however_often_it_is_tried() {
     let mut service = Loaded::start(binary, &scratch.0, 0, &variables);
     service.run();
     let report: Vec<String> = serde_json::from_value(service.ask("figures")["report"].take()).unwrap();
-    assert!(report.iter().any(|line| line.contains("DeadlineExceeded")), "{report:#?}");
-    judge_once(report.iter().map(String::as_str));
+    let [why] = &report[..] else { panic!("{report:#?}") };
+    assert!(why.contains("takes no telemetry"), "{why}");
+}
+
+#[test]
+fn a_program_ends_within_a_bound_whoever_hangs() {
+    // Connections are made by the system, and nobody takes them.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = deaf.local_addr().unwrap();
+    let (endpoint, dsn) = (format!("http://{place}"), format!("http://public@{place}/1"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for protocol in ["http/protobuf", "grpc"] {
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "3600000"),
+            ("SENTRY_DSN", &dsn),
+            ("RUST_LOG", "off"),
+        ];
+        let output = runtime.block_on(under("everything hangs", &Scratch::new(), &variables));
+        let took: u64 = text(&output.stdout).trim().parse().unwrap();
+        // Five seconds are promised, and that nobody is waited for longer; the rest is the machine's.
+        assert!((2_000..7_000).contains(&took), "{protocol}: it took {took} ms");
+        let lines = text(&output.stderr);
+        assert_eq!(lines.matches("not all telemetry could be sent").count(), 1, "{protocol}: {lines}");
+    }
 }
 
 #[tokio::test]
@@ -359,7 +379,11 @@ async fn a_port_for_prometheus_that_is_taken_is_told_once() {
 async fn a_directory_that_cannot_be_written_is_told_once() {
     let output = run(&Scratch(PathBuf::from("/dev/null/telemetry")), &[]).await;
     let lines = text(&output.stderr);
-    assert_eq!(lines.matches("traces cannot be written to /dev/null/telemetry").count(), 1, "{lines}");
+    let of_telemetry: Vec<_> = lines.lines().filter(|line| line.contains("telemetry")).collect();
+    let [traces, metrics, end] = of_telemetry[..] else { panic!("{lines}") };
+    assert!(traces.contains("traces cannot be written to /dev/null/telemetry"), "{traces}");
+    assert!(metrics.contains("metrics cannot be written to /dev/null/telemetry"), "{metrics}");
+    assert!(end.contains("not all telemetry could be sent"), "{end}");
 }
 
 #[tokio::test]
