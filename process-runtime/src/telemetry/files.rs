@@ -275,14 +275,15 @@ mod tests {
         let directory = Arc::new(Directory::bounded(&path, 1000, 5000, 100));
         let [metrics, traces] = ["metrics", "traces"].map(|signal| FileExporter::new(&directory, signal));
         let is_bounded = || assert!(sizes(&path).iter().sum::<u64>() <= 5000, "{:?}", sizes(&path));
-        for round in 0..20 {
-            // A file of the one is begun while that of the other is nearly empty.
-            metrics.write(vec![b'x'; 99]).expect("writable");
-            fill(&traces, 3 + round % 4);
-            is_bounded();
-            fill(&metrics, 2);
+        // A file of the one fills up after others were begun and filled.
+        metrics.write(vec![b'x'; 99]).expect("writable");
+        for _ in 0..8 {
+            traces.write(vec![b'x'; 974]).expect("writable");
+            std::thread::sleep(Duration::from_micros(200));
             is_bounded();
         }
+        metrics.write(vec![b'x'; 899]).expect("writable");
+        is_bounded();
         // A line that is longer than a file is a file.
         traces.write(vec![b'x'; 2999]).expect("writable");
         is_bounded();

@@ -379,7 +379,7 @@ async fn a_port_for_prometheus_that_is_taken_is_told_once() {
 async fn a_directory_that_cannot_be_written_is_told_once() {
     let output = run(&Scratch(PathBuf::from("/dev/null/telemetry")), &[]).await;
     let lines = text(&output.stderr);
-    let of_telemetry: Vec<_> = lines.lines().filter(|line| line.contains("telemetry")).collect();
+    let of_telemetry: Vec<_> = lines.lines().filter(|line| line.contains("elemetry")).collect();
     let [traces, metrics, end] = of_telemetry[..] else { panic!("{lines}") };
     assert!(traces.contains("traces cannot be written to /dev/null/telemetry"), "{traces}");
     assert!(metrics.contains("metrics cannot be written to /dev/null/telemetry"), "{metrics}");
