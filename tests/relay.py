@@ -21,13 +21,27 @@ def complaints(event):
     for part, default in (("fingerprint", None), ("level", "error"), ("transaction", None)):
         if event.get(part, default) != normal.get(part):
             yield f"{part}: {event.get(part)} became {normal.get(part)}"
-    block = event["contexts"]["process"]
-    for key, value in normal["contexts"]["process"].items():
-        if key != "type" and block.get(key) != value:
-            yield f"context {key}: {block.get(key)} became {value}"
+    block, normal_block = event["contexts"]["process"], normal["contexts"]["process"]
+    for key in (block.keys() | normal_block.keys()) - {"type"}:
+        if block.get(key) != normal_block.get(key):
+            yield f"context {key}: {block.get(key)} became {normal_block.get(key)}"
+    for part in ("exception", "threads"):
+        yield from lost(part, event.get(part), normal.get(part))
     for ids in ("trace_id", "span_id"):
         if event["contexts"]["trace"][ids] != normal["contexts"]["trace"][ids]:
             yield f"{ids} changed"
+
+
+def lost(place, before, after):
+    """What of a part of an event is not there any more, or is something else. The normaliser may add to it."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key, value in before.items():
+            yield from lost(f"{place}.{key}", value, after.get(key))
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for index, (value, other) in enumerate(zip(before, after)):
+            yield from lost(f"{place}[{index}]", value, other)
+    elif before != after:
+        yield f"{place}: {before} became {after}"
 
 
 lines = [line for line in sys.stdin if line.strip()]

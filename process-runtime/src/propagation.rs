@@ -111,7 +111,8 @@ impl Extractor for Headers<&HeaderMap> {
 
 /// Continues the caller's trace in this service, and names it in the response's [`TRACE_ID`]. Each request has the
 /// span of [`request_span`], unless it is in one already: a tracing layer of the application's stays as it is, and
-/// continues the caller's trace if it makes its spans with [`request_span`].
+/// continues the caller's trace if it makes its spans with [`request_span`]. A span that is not the request's, such as
+/// that of a connection in an accept loop of the service's own, would be taken for it: end it before, or leave it off.
 ///
 /// Nothing but the trace is taken from the headers. The `baggage` header does not get further than here, unless
 /// [`trust`](PropagationLayer::trust) says so.
@@ -176,7 +177,7 @@ impl PropagationLayer {
     /// in this form, where otherwise the connection ends. What the HTTP server refuses before there is a request
     /// (a malformed one), and what layers outside of this one answer, has no such body.
     ///
-    /// `trace_id` is `null` where no trace is recorded.
+    /// `trace_id` is `null` where there is no OpenTelemetry.
     pub fn error_bodies(self) -> ErrorBodiesLayer {
         ErrorBodiesLayer { around: self }
     }

@@ -7,22 +7,28 @@
 //! | set | traces and metrics go |
 //! |---|---|
 //! | nothing | to OTLP-JSON files (at most 256 of 128 MiB in all; those written to longest ago go first), and one line for each run to standard error |
-//! | `OTEL_EXPORTER_OTLP_ENDPOINT`, or that of a signal (`…_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT`) | there |
-//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`: to the endpoint, by default the collector on this machine; `console`: to the files; `none`: nowhere; `prometheus` (metrics alone; feature `prometheus`): [fetched from here](#prometheus), also beside another (`otlp,prometheus`) |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | there |
+//! | that of a signal (`…_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT`) | there, and the other signal nowhere unless something says where |
+//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`: to the endpoint, by default the collector on this machine; `console`: to the files; `none`: nowhere; `prometheus` (metrics alone; feature `prometheus`): [fetched from here](#prometheus), also beside another (`otlp,prometheus`). With `otlp` or `prometheus` the other signal goes nowhere unless something says where |
 //! | `OTEL_SDK_DISABLED=true` | nowhere |
 //!
-//! `OTEL_EXPORTER_OTLP_PROTOCOL` is `http/protobuf` (the default), `http/json` or `grpc`. Headers, timeouts and
-//! compression, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, the sampler, the batches and the interval of metrics
-//! are those of the [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/),
+//! `OTEL_EXPORTER_OTLP_PROTOCOL` is `http/protobuf` (the default), `http/json` or `grpc`, whose endpoint may be a host
+//! and port alone: TLS is then up to `OTEL_EXPORTER_OTLP_INSECURE`. Over TLS a peer must be vouched for by who stands in
+//! the PEM file `OTEL_EXPORTER_OTLP_CERTIFICATE`, or else in `SSL_CERT_FILE`, or else by one of the authorities that
+//! browsers believe, as they were when this was built; `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` and `…_CLIENT_KEY` are
+//! shown to it. Each of these may be that of a signal (`OTEL_EXPORTER_OTLP_TRACES_…`). Headers, timeouts and
+//! compression, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, the sampler, the limits of spans, the batches and the
+//! interval of metrics are those of the
+//! [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/),
 //! but that spans wait half a second for a file, and not five, where `OTEL_BSP_SCHEDULE_DELAY` does not say.
 //!
 //! `SENTRY_DSN` turns Sentry on; `SENTRY_ENVIRONMENT`, `SENTRY_RELEASE` and `SENTRY_TRACES_SAMPLE_RATE` (0 to 1,
-//! default 0) are read with it, and without `SENTRY_RELEASE` the release is the service's `name@version`. `RUST_LOG` filters the log on standard output by targets and levels
+//! default 0) are read with it, `SSL_CERT_FILE` too, and without `SENTRY_RELEASE` the release is the service's `name@version`. `RUST_LOG` filters the log on standard output by targets and levels
 //! (`info,my_crate=debug`), and nothing else: spans of runs are always opened.
 //!
 //! Spans of level INFO and above are exported, and of events warnings and errors: what libraries say of their inside
 //! below that (queries, headers) stays in the log. Every span that begins inside a run carries the run's business
-//! context, those of libraries too.
+//! context, those of libraries too, made with `tracing` or with OpenTelemetry's own API.
 //!
 //! # Prometheus
 //!
@@ -62,6 +68,7 @@ mod inherit;
 mod prometheus;
 mod queue;
 mod reported;
+mod tls;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -74,6 +81,7 @@ use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::dispatcher::{Dispatch, set_global_default};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -189,7 +197,7 @@ impl Setup {
                 .with_resource(resource.clone())
                 .with_sampler(environment.spans.sampler.clone())
                 .with_span_limits(environment.spans.limits)
-                .with_span_processor(inherit::Describing::new(batches))
+                .with_span_processor(inherit::Describing::new(batches, environment.spans.longest))
                 .build()
         });
         let is_ours = subscribe(traces.as_ref());
@@ -264,7 +272,7 @@ fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
     let tracer = traces.map(|traces| DescribedTracer::unannounced(traces.tracer("process-runtime")));
     let bridge = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
-            .with_tracer(tracer)
+            .with_tracer(inherit::Bridging(tracer))
             .with_threads(false)
             .with_target(false)
             .with_level(false)
@@ -272,11 +280,17 @@ fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
     });
     let subscriber =
         tracing_subscriber::registry().with(bridge.map(inherit::Bridge::new)).with(console::log());
-    if subscriber.try_init().is_err() {
-        report::once(
-            "a tracing subscriber is set already: `telemetry::init` leaves it, and traces go where it says",
-        );
-        return false;
+    if let Err(error) = subscriber.try_init() {
+        // It has two causes and does not say which. By now this would fail for the one of them.
+        let taken = set_global_default(Dispatch::none()).map_err(|taken| taken.to_string());
+        if taken == Err(error.to_string()) {
+            report::once(
+                "a tracing subscriber is set already: `telemetry::init` leaves it, and traces go where it says",
+            );
+            return false;
+        }
+        // Where the application has the feature `tracing-log`, the subscriber takes what is logged through `log` too.
+        report::once("a logger of `log` is set already: what is logged through `log` goes where it says");
     }
     if let Some(traces) = traces {
         announce();

@@ -8,4 +8,5 @@ pub mod loaded;
 pub mod parts;
 pub mod readings;
 pub mod sink;
+pub mod tls;
 pub mod traces;

@@ -14,8 +14,18 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use process_tests::loaded::Loaded;
@@ -25,6 +35,8 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tonic::service::Routes;
+use tonic::{Request, Status};
 
 /// Figures are taken one test at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -65,11 +77,14 @@ impl Peer {
     }
 
     fn serve(&mut self, listener: TcpListener) {
+        let grpc = Routes::new(TraceServiceServer::new(Grpc(Arc::clone(&self.seen))))
+            .add_service(MetricsServiceServer::new(Grpc(Arc::clone(&self.seen))));
         let router = Router::new()
             .route("/v1/traces", post(traces))
             .route("/v1/metrics", post(metrics))
             .route("/api/1/envelope/", post(envelope))
-            .with_state(Arc::clone(&self.seen));
+            .with_state(Arc::clone(&self.seen))
+            .merge(grpc.into_axum_router());
         let (stop, stopped) = oneshot::channel::<()>();
         let serve =
             axum::serve(listener, router).with_graceful_shutdown(async { stopped.await.unwrap_or_default() });
@@ -103,14 +118,54 @@ impl Peer {
     }
 }
 
-async fn traces(State(seen): State<Arc<Seen>>, body: Bytes) -> Response {
-    if seen.answer.load(Ordering::SeqCst) == 0 {
-        std::future::pending::<()>().await;
+impl Seen {
+    async fn take_spans(&self, request: &ExportTraceServiceRequest) {
+        if self.answer.load(Ordering::SeqCst) == 0 {
+            std::future::pending::<()>().await;
+        }
+        let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+        self.spans.fetch_add(scopes.map(|scope| scope.spans.len() as u64).sum(), Ordering::SeqCst);
     }
-    let request = ExportTraceServiceRequest::decode(body).unwrap();
-    let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
-    seen.spans.fetch_add(scopes.map(|scope| scope.spans.len() as u64).sum(), Ordering::SeqCst);
-    StatusCode::OK.into_response()
+
+    fn take_losses(&self, request: ExportMetricsServiceRequest) {
+        for (reason, lost) in lost_in(request) {
+            let place = REASONS.iter().position(|known| *known == reason).unwrap();
+            self.lost[place].store(lost, Ordering::SeqCst);
+        }
+    }
+}
+
+async fn traces(State(seen): State<Arc<Seen>>, body: Bytes) {
+    seen.take_spans(&ExportTraceServiceRequest::decode(body).unwrap()).await;
+}
+
+async fn metrics(State(seen): State<Arc<Seen>>, body: Bytes) {
+    seen.take_losses(ExportMetricsServiceRequest::decode(body).unwrap());
+}
+
+/// The peer, as it is over gRPC.
+struct Grpc(Arc<Seen>);
+
+#[tonic::async_trait]
+impl TraceService for Grpc {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<tonic::Response<ExportTraceServiceResponse>, Status> {
+        self.0.take_spans(request.get_ref()).await;
+        Ok(tonic::Response::new(Default::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Grpc {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<tonic::Response<ExportMetricsServiceResponse>, Status> {
+        self.0.take_losses(request.into_inner());
+        Ok(tonic::Response::new(Default::default()))
+    }
 }
 
 /// What measurements say of what was lost, by reason.
@@ -132,15 +187,6 @@ fn lost_in(request: ExportMetricsServiceRequest) -> impl Iterator<Item = (&'stat
     })
 }
 
-async fn metrics(State(seen): State<Arc<Seen>>, body: Bytes) -> StatusCode {
-    let request = ExportMetricsServiceRequest::decode(body).unwrap();
-    for (reason, lost) in lost_in(request) {
-        let place = REASONS.iter().position(|known| *known == reason).unwrap();
-        seen.lost[place].store(lost, Ordering::SeqCst);
-    }
-    StatusCode::OK
-}
-
 async fn envelope(State(seen): State<Arc<Seen>>, body: Bytes) -> Response {
     let status = StatusCode::from_u16(seen.answer.load(Ordering::SeqCst)).unwrap();
     if status == StatusCode::TOO_MANY_REQUESTS {
@@ -156,8 +202,10 @@ async fn envelope(State(seen): State<Arc<Seen>>, body: Bytes) -> Response {
 
 /// Pairs of one good and one bad time each.
 const PAIRS: usize = 6;
-/// How often the whole is measured before it is believed that the service became slower.
+/// How often so many more are taken, all of which count, before it is believed that the service became slower.
 const TRIES: usize = 5;
+/// How much slower the service may become.
+const SLOWER: f64 = 1.05;
 /// What the service may grow by, in KiB, after the first pair.
 const GROWTH: u64 = 6 * 1024;
 
@@ -169,31 +217,36 @@ fn paired(service: &mut Loaded, mut make: impl FnMut(bool)) {
     make(false);
     service.run();
     let before = service.ask("figures")["kib"].as_u64();
-    let mut measured = Vec::new();
-    for _ in 0..TRIES {
-        let pairs: Vec<Vec<f64>> = (0..PAIRS)
-            .map(|_| {
-                make(true);
-                let good = service.run();
-                make(false);
-                service.run().iter().zip(good).map(|(bad, good)| bad / good).collect()
-            })
-            .collect();
-        let ratios: Vec<f64> =
-            (0..pairs[0].len()).map(|kind| median(pairs.iter().map(|pair| pair[kind]))).collect();
-        let is_as_fast = ratios.iter().all(|ratio| *ratio <= 1.05);
-        measured.push(ratios);
-        if is_as_fast {
-            break;
-        }
-    }
+    let ratios = ratios(service, TRIES, |_, good| make(good));
     make(true);
     let after = service.ask("figures")["kib"].as_u64();
-    println!("latency, bad / good: {measured:.3?}, KiB: {before:?}, {after:?}");
-    assert!(measured.last().unwrap().iter().all(|ratio| *ratio <= 1.05), "latency, bad / good: {measured:?}");
+    println!("latency, bad / good: {ratios:.3?}, KiB: {before:?}, {after:?}");
+    assert!(is_as_fast(&ratios), "latency, bad / good: {ratios:?}");
     if let (Some(before), Some(after)) = (before, after) {
         assert!(after <= before + GROWTH, "{before} KiB grew to {after}");
     }
+}
+
+/// The latency of each kind of run in bad times over that in good ones: the median of all pairs.
+fn ratios(service: &mut Loaded, tries: usize, mut make: impl FnMut(&mut Loaded, bool)) -> Vec<f64> {
+    let (mut pairs, mut ratios) = (Vec::<Vec<f64>>::new(), Vec::new());
+    for _ in 0..tries {
+        pairs.extend((0..PAIRS).map(|_| {
+            make(service, true);
+            let good = service.run();
+            make(service, false);
+            service.run().iter().zip(good).map(|(bad, good)| bad / good).collect()
+        }));
+        ratios = (0..pairs[0].len()).map(|kind| median(pairs.iter().map(|pair| pair[kind]))).collect();
+        if is_as_fast(&ratios) {
+            break;
+        }
+    }
+    ratios
+}
+
+fn is_as_fast(ratios: &[f64]) -> bool {
+    ratios.iter().all(|ratio| *ratio <= SLOWER)
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -213,8 +266,34 @@ fn scratch(name: &str) -> PathBuf {
     path
 }
 
+/// How often the service may still lose something after its backend came back.
+const RECOVERY: usize = 10;
+
+/// The backend is good again: before long a while passes in which everything is delivered and nothing is lost.
+fn judge_recovery(service: &mut Loaded, of: &str, told: impl Fn() -> (u64, u64)) {
+    let mut figures = move || {
+        service.run();
+        // What is lost on the way is in the second.
+        service.ask("figures");
+        (service.ask("figures")[of].as_u64().unwrap(), told())
+    };
+    let mut all = vec![figures()];
+    for _ in 0..RECOVERY {
+        all.push(figures());
+        let [.., (ended_before, (delivered_before, lost_before)), (ended, (delivered, lost))] = all[..]
+        else {
+            unreachable!("there are two")
+        };
+        if lost == lost_before && delivered - delivered_before == ended - ended_before {
+            return;
+        }
+    }
+    panic!("what ended, was delivered and was lost by each while: {all:?}");
+}
+
 /// All that ended was delivered or counted, which the second figures tell: the first may still lose some.
 fn judge_spans(service: &mut Loaded, told: impl Fn() -> (u64, u64)) {
+    judge_recovery(service, "spans", &told);
     service.ask("figures");
     let figures = service.ask("figures");
     assert_eq!(figures["flushed"], true);
@@ -250,6 +329,37 @@ fn a_collector_that_dies_and_comes_back() {
 }
 
 #[test]
+fn over_grpc_every_span_is_delivered_or_counted_too() {
+    let _alone = alone();
+    let mut peer = Peer::new();
+    let directory = scratch("grpc");
+    let endpoint = format!("http://{}", peer.address);
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
+    let mut service = Loaded::start(binary(), &directory, 0, &variables);
+    for _ in 0..3 {
+        service.run();
+        peer.die();
+        service.run();
+        peer.come_back();
+    }
+    judge_spans(&mut service, || peer.spans());
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn the_measure_sees_a_service_that_becomes_slower() {
+    let _alone = alone();
+    let directory = scratch("slower");
+    let mut service = Loaded::start(binary(), &directory, 0, &[("OTEL_TRACES_EXPORTER", "none")]);
+    service.run();
+    // The work is about half of what a run takes.
+    let work = |good| if good { "work 100" } else { "work 130" };
+    let slower = ratios(&mut service, 1, |service, good| drop(service.ask(work(good))));
+    assert!(!is_as_fast(&slower), "{slower:?}");
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
 fn a_collector_that_hangs() {
     let _alone = alone();
     let peer = Peer::new();
@@ -278,8 +388,10 @@ fn a_sentry_that_refuses() {
         ];
         let mut service = Loaded::start(binary(), &directory, 20, &variables);
         paired(&mut service, |good| peer.answer(if good { 200 } else { refusal }));
+        let told = || (peer.seen.events.load(Ordering::SeqCst), peer.lost("event"));
+        judge_recovery(&mut service, "failures", told);
         let figures = service.ask("figures");
-        let (delivered, lost) = (peer.seen.events.load(Ordering::SeqCst), peer.lost("event"));
+        let (delivered, lost) = told();
         println!("{refusal}: {delivered} events delivered, {lost} lost");
         assert!(delivered > 0 && lost > 0);
         assert_eq!(delivered + lost, figures["failures"].as_u64().unwrap());

@@ -2,13 +2,18 @@
 //! of them by itself, and pass over in silence what it cannot read or take it by the letter: so it is told all values but
 //! those of headers, compression and resource, which are only looked at.
 
+mod otlp;
+
 use std::env::{self, VarError};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use opentelemetry_sdk::trace::{Sampler, SpanLimits};
 use sentry::types::Dsn;
-use ureq::http::Uri;
+
+use self::otlp::both;
+pub(super) use self::otlp::{Otlp, Protocol};
+use super::tls::Pem;
 
 /// Where a signal goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,15 +21,6 @@ pub(super) enum Destination {
     Otlp,
     Files,
     Nowhere,
-}
-
-/// How a signal is sent over OTLP.
-#[derive(Debug)]
-pub(super) struct Otlp {
-    pub(super) protocol: Protocol,
-    /// By default the collector on this machine.
-    pub(super) endpoint: Option<Uri>,
-    pub(super) timeout: Duration,
 }
 
 /// Which spans are sent, and how many at once.
@@ -37,14 +33,9 @@ pub(super) struct Spans {
     /// How long they may wait, where it is said.
     pub(super) delay: Option<Duration>,
     pub(super) limits: SpanLimits,
+    /// The most characters of a text, which are no matter of OpenTelemetry's `SpanLimits`.
+    pub(super) longest: Option<usize>,
     pub(super) sampler: Sampler,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Protocol {
-    Grpc,
-    HttpProtobuf,
-    HttpJson,
 }
 
 /// Whether a Prometheus fetches the metrics, whatever else becomes of them.
@@ -66,6 +57,8 @@ pub(super) struct Sentry {
     /// Well formed.
     pub(super) dsn: String,
     pub(super) host: String,
+    /// Who may vouch for it; by default those that browsers believe.
+    pub(super) authorities: Option<Pem>,
     pub(super) traces_sample_rate: f32,
 }
 
@@ -102,17 +95,21 @@ impl Environment {
         let mut variables = Variables { variables, problems: Vec::new() };
         let is_disabled =
             variables.get("OTEL_SDK_DISABLED").is_some_and(|it| it.eq_ignore_ascii_case("true"));
+        let (traces_over, has_traces) = variables.otlp("TRACES", "OTEL_BSP_EXPORT_TIMEOUT");
+        let (metrics_over, has_metrics) = variables.otlp("METRICS", "OTEL_METRIC_EXPORT_TIMEOUT");
         let (traces, metrics, scraped) = match is_disabled {
             true => (Destination::Nowhere, Destination::Nowhere, Scraped::Never),
             false => {
-                let (traces, _) = variables.destination("TRACES", &["otlp", "console", "none"]);
                 let exporters = ["otlp", "console", "none", "prometheus"];
-                let (metrics, is_scraped) = variables.destination("METRICS", &exporters);
-                (traces, metrics, if is_scraped { variables.scraped() } else { Scraped::OnRoute })
+                let (traces, _) = variables.destination("TRACES", &exporters[..3], has_traces);
+                let (metrics, is_scraped) = variables.destination("METRICS", &exporters, has_metrics);
+                // One exporter, and nobody looks for files any more.
+                let is_embedded = !is_scraped && ![traces, metrics].contains(&Some(Destination::Otlp));
+                let unsaid = if is_embedded { Destination::Files } else { Destination::Nowhere };
+                let scraped = if is_scraped { variables.scraped() } else { Scraped::OnRoute };
+                (traces.unwrap_or(unsaid), metrics.unwrap_or(unsaid), scraped)
             }
         };
-        let traces_over = variables.otlp("TRACES");
-        let metrics_over = variables.otlp("METRICS");
         let spans = variables.spans();
         let interval = variables.millis("OTEL_METRIC_EXPORT_INTERVAL").unwrap_or(INTERVAL);
         let propagates = variables.propagates();
@@ -183,9 +180,14 @@ impl Variables<'_> {
         known.copied()
     }
 
-    /// Where a signal is sent, and whether a Prometheus fetches it. `exporters` are those there are; the variable
-    /// has several between commas.
-    fn destination(&mut self, signal: &str, exporters: &[&'static str]) -> (Destination, bool) {
+    /// Where a signal is sent, if anything says so, and whether a Prometheus fetches it. `exporters` are those there
+    /// are; the variable has several between commas.
+    fn destination(
+        &mut self,
+        signal: &str,
+        exporters: &[&'static str],
+        has_endpoint: bool,
+    ) -> (Option<Destination>, bool) {
         let name = format!("OTEL_{signal}_EXPORTER");
         let written = self.get(&name).unwrap_or_default();
         let values = written.split(',').map(str::trim).filter(|value| !value.is_empty());
@@ -196,60 +198,14 @@ impl Variables<'_> {
         if let [first, second, ..] = said[..] {
             self.problem(format!("{name} is `{written}`: of {first} and {second} only {first} is taken"));
         }
-        let endpoints =
-            ["OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")];
         let destination = match said.first() {
-            Some(&"otlp") => Destination::Otlp,
-            Some(&"none") => Destination::Nowhere,
-            None if is_scraped => Destination::Nowhere,
-            None if endpoints.iter().any(|name| self.url(name).is_some()) => Destination::Otlp,
-            _ => Destination::Files,
+            Some(&"otlp") => Some(Destination::Otlp),
+            Some(&"none") => Some(Destination::Nowhere),
+            Some(_) => Some(Destination::Files),
+            None if is_scraped => Some(Destination::Nowhere),
+            None => has_endpoint.then_some(Destination::Otlp),
         };
         (destination, is_scraped)
-    }
-
-    fn otlp(&mut self, signal: &str) -> Otlp {
-        const PROTOCOLS: [&str; 3] = ["grpc", "http/protobuf", "http/json"];
-        let [own, all] = both(signal, "PROTOCOL");
-        let all = self.one_of(&all, &PROTOCOLS);
-        let protocol = match self.one_of(&own, &PROTOCOLS).or(all) {
-            Some("grpc") => Protocol::Grpc,
-            Some("http/json") => Protocol::HttpJson,
-            _ => Protocol::HttpProtobuf,
-        };
-        let [own, all] = both(signal, "ENDPOINT");
-        let all = self.url(&all).and_then(|url| match protocol {
-            Protocol::Grpc => Some(url),
-            _ => {
-                let (path, url) = (signal.to_ascii_lowercase(), url.to_string());
-                let base = url.trim_end_matches('/');
-                let plain = base.trim_end_matches("/v1/traces").trim_end_matches("/v1/metrics");
-                if plain != base {
-                    self.problem(format!(
-                        "{all} is the URL of one signal, and must be the collector's, such as http://collector:4318; \
-                         it is taken without its path"
-                    ));
-                }
-                format!("{plain}/v1/{path}").parse().ok()
-            }
-        });
-        let endpoint = self.url(&own).or(all);
-        let [own, all] = both(signal, "TIMEOUT");
-        let all = self.millis(&all);
-        let timeout = self.millis(&own).or(all).unwrap_or(TIMEOUT);
-        Otlp { protocol, endpoint, timeout }
-    }
-
-    /// A URL with a host. It is not repeated: a password may stand in it.
-    fn url(&mut self, name: &str) -> Option<Uri> {
-        let value = self.get(name)?;
-        let url = value.parse().ok().filter(|url: &Uri| url.scheme().is_some() && url.host().is_some());
-        if url.is_none() {
-            self.problem(format!(
-                "{name} is no URL such as http://collector:4318; it is as if it were not set"
-            ));
-        }
-        url
     }
 
     fn millis(&mut self, name: &str) -> Option<Duration> {
@@ -284,15 +240,34 @@ impl Variables<'_> {
         let batch = self.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1..=MOST_WAITING).unwrap_or(BATCH);
         let delay = self.millis("OTEL_BSP_SCHEDULE_DELAY");
         let mut limits = SpanLimits::default();
+        if let Some(said) = self.limit("OTEL_ATTRIBUTE_COUNT_LIMIT") {
+            limits.max_attributes_per_span = said;
+            limits.max_attributes_per_event = said;
+            limits.max_attributes_per_link = said;
+        }
         for (name, limit) in [
             ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", &mut limits.max_attributes_per_span),
+            ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", &mut limits.max_attributes_per_event),
+            ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", &mut limits.max_attributes_per_link),
             ("OTEL_SPAN_EVENT_COUNT_LIMIT", &mut limits.max_events_per_span),
             ("OTEL_SPAN_LINK_COUNT_LIMIT", &mut limits.max_links_per_span),
         ] {
-            let said = self.number(name, 1..=u32::MAX.into()).and_then(|said| said.try_into().ok());
-            *limit = said.unwrap_or(*limit);
+            *limit = self.limit(name).unwrap_or(*limit);
         }
-        Spans { queue: queue as usize, batch: batch as usize, delay, limits, sampler: self.sampler() }
+        let all = self.limit("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT");
+        let longest = self.limit("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT").or(all);
+        Spans {
+            queue: queue as usize,
+            batch: batch as usize,
+            delay,
+            limits,
+            longest: longest.map(|longest| longest as usize),
+            sampler: self.sampler(),
+        }
+    }
+
+    fn limit(&mut self, name: &str) -> Option<u32> {
+        self.number(name, 1..=u32::MAX.into()).and_then(|said| said.try_into().ok())
     }
 
     fn sampler(&mut self) -> Sampler {
@@ -311,7 +286,7 @@ impl Variables<'_> {
     /// Looks at what OpenTelemetry reads by itself.
     fn check(&mut self) {
         for name in ["TRACES", "METRICS"].into_iter().flat_map(|signal| both(signal, "COMPRESSION")) {
-            self.one_of(&name, &["gzip"]);
+            self.one_of(&name, &["gzip", "none"]);
         }
         let headers = ["TRACES", "METRICS"].map(|signal| both(signal, "HEADERS"));
         let resource = "OTEL_RESOURCE_ATTRIBUTES".to_owned();
@@ -357,7 +332,7 @@ impl Variables<'_> {
             }
         };
         let traces_sample_rate = self.share("SENTRY_TRACES_SAMPLE_RATE", 0.0) as f32;
-        Some(Sentry { dsn: written, host, traces_sample_rate })
+        Some(Sentry { dsn: written, host, authorities: self.authorities(), traces_sample_rate })
     }
 
     fn share(&mut self, name: &str, or: f64) -> f64 {
@@ -372,16 +347,11 @@ impl Variables<'_> {
     }
 }
 
-/// A variable of one signal, and that of all.
-fn both(signal: &str, what: &str) -> [String; 2] {
-    [format!("OTEL_EXPORTER_OTLP_{signal}_{what}"), format!("OTEL_EXPORTER_OTLP_{what}")]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Environment {
+    pub(super) fn read(variables: &[(&str, &str)]) -> Environment {
         Environment::of(&|name| {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| Ok((*value).to_owned()))
@@ -401,7 +371,22 @@ mod tests {
         let all = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")]);
         assert_eq!((all.traces, all.metrics), (Destination::Otlp, Destination::Otlp));
         let one = read(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector:4318/v1/traces")]);
-        assert_eq!((one.traces, one.metrics), (Destination::Otlp, Destination::Files));
+        assert_eq!((one.traces, one.metrics), (Destination::Otlp, Destination::Nowhere));
+    }
+
+    #[test]
+    fn one_exporter_is_the_end_of_the_embedded_default() {
+        let ways = |variables: &[(&str, &str)]| {
+            let environment = read(variables);
+            (environment.traces, environment.metrics)
+        };
+        let (otlp, files, nowhere) = (Destination::Otlp, Destination::Files, Destination::Nowhere);
+        let exporter = ("OTEL_METRICS_EXPORTER", "otlp");
+        assert_eq!(ways(&[exporter]), (nowhere, otlp));
+        assert_eq!(ways(&[exporter, ("OTEL_TRACES_EXPORTER", "console")]), (files, otlp));
+        assert_eq!(ways(&[("OTEL_METRICS_EXPORTER", "prometheus")]), (nowhere, nowhere));
+        assert_eq!(ways(&[("OTEL_METRICS_EXPORTER", "none")]), (files, nowhere));
+        assert_eq!(ways(&[("OTEL_METRICS_EXPORTER", "console")]), (files, files));
     }
 
     #[test]
@@ -439,7 +424,7 @@ mod tests {
             ("OTEL_METRICS_EXPORTER", "otlp,console,prometheus"),
             ("OTEL_EXPORTER_PROMETHEUS_PORT", "http"),
         ]);
-        assert_eq!((environment.traces, environment.metrics), (Destination::Files, Destination::Otlp));
+        assert_eq!((environment.traces, environment.metrics), (Destination::Nowhere, Destination::Otlp));
         assert_eq!(environment.scraped, listen("localhost", 9464));
         assert_eq!(environment.problems.len(), 3 + is_off, "{:?}", environment.problems);
     }
@@ -466,38 +451,12 @@ mod tests {
         assert_eq!(environment.traces, Destination::Files);
         assert!(environment.sentry.is_none());
         assert_eq!(environment.problems.len(), 3, "{:?}", environment.problems);
-        assert!(environment.problems[0].contains("`zipkin`"));
+        assert!(environment.problems.iter().any(|problem| problem.contains("`zipkin`")));
         assert!(environment.problems.iter().all(|problem| !problem.contains("secret")));
         let rate =
             read(&[("SENTRY_DSN", "https://key@sentry.example/1"), ("SENTRY_TRACES_SAMPLE_RATE", "2")]);
         assert_eq!(rate.sentry.map(|sentry| sentry.traces_sample_rate), Some(0.0));
         assert_eq!(rate.problems.len(), 1);
-    }
-
-    #[test]
-    fn a_variable_of_a_signal_wins_over_that_of_all() {
-        let environment = read(&[
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/ "),
-            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://metrics.example/in"),
-            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
-            ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", " GRPC"),
-            ("OTEL_EXPORTER_OTLP_TIMEOUT", "2000"),
-        ]);
-        let (traces, metrics) = (environment.traces_over, environment.metrics_over);
-        assert_eq!((traces.protocol, metrics.protocol), (Protocol::HttpJson, Protocol::Grpc));
-        let shown = |url: Option<Uri>| url.map(|url| url.to_string());
-        assert_eq!(shown(traces.endpoint).as_deref(), Some("http://collector:4318/v1/traces"));
-        assert_eq!(shown(metrics.endpoint).as_deref(), Some("https://metrics.example/in"));
-        assert_eq!(metrics.timeout, Duration::from_secs(2));
-        assert!(environment.problems.is_empty(), "{:?}", environment.problems);
-    }
-
-    #[test]
-    fn the_url_of_one_signal_is_taken_for_the_collector_s_and_told() {
-        let environment = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/v1/traces/")]);
-        let metrics = environment.metrics_over.endpoint.map(|url| url.to_string());
-        assert_eq!(metrics.as_deref(), Some("http://collector:4318/v1/metrics"));
-        assert_eq!(environment.problems.len(), 1, "{:?}", environment.problems);
     }
 
     #[test]
@@ -511,6 +470,17 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_of_spans_wins_over_that_of_everything() {
+        let all = ("OTEL_ATTRIBUTE_COUNT_LIMIT", "20");
+        let spans = read(&[all, ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "5")]).spans;
+        let limits = spans.limits;
+        assert_eq!((limits.max_attributes_per_span, limits.max_attributes_per_link), (20, 5));
+        let all = ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100");
+        assert_eq!(read(&[all]).spans.longest, Some(100));
+        assert_eq!(read(&[all, ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "9")]).spans.longest, Some(9));
+    }
+
+    #[test]
     fn what_opentelemetry_would_pass_over_in_silence_is_told_once() {
         let wrong = [
             ("OTEL_BSP_MAX_QUEUE_SIZE", "100000000000"),
@@ -520,6 +490,8 @@ mod tests {
             ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0"),
             ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "0"),
             ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "zip"),
+            ("OTEL_BSP_EXPORT_TIMEOUT", "forever"),
+            ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "-1"),
             ("OTEL_TRACES_SAMPLER", "bogus"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=secret,secret"),
             ("OTEL_RESOURCE_ATTRIBUTES", "shop"),
@@ -535,5 +507,7 @@ mod tests {
             assert_eq!((spans.delay, environment.interval), (None, INTERVAL));
         }
         assert!(!read(&[("OTEL_PROPAGATORS", "none")]).propagates);
+        let plain = read(&[("OTEL_EXPORTER_OTLP_COMPRESSION", "none")]);
+        assert!(plain.problems.is_empty(), "{:?}", plain.problems);
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use opentelemetry::Key;
 use opentelemetry_otlp::{
     MetricExporter, Protocol as Encoding, SpanExporter as OtlpSpanExporter, WithExportConfig,
-    WithHttpConfig as _,
+    WithHttpConfig as _, WithTonicConfig as _,
 };
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
@@ -24,7 +24,7 @@ use ureq::http::Uri;
 use super::environment::{Destination, Otlp, Protocol, Sentry};
 use super::files::{Directory, FileExporter};
 use super::ingest::Ingest;
-use super::{http, ingest};
+use super::{http, ingest, reported};
 use crate::report;
 
 /// What exporters share.
@@ -61,32 +61,36 @@ impl Exporters {
     pub(super) fn traces(&self, destination: Destination, over: &Otlp) -> Option<Placed<Traces>> {
         self.placed(destination, over, "traces", Traces::Files, || {
             let exporter = match over.protocol {
-                Protocol::Grpc => at(OtlpSpanExporter::builder().with_tonic(), over).build(),
+                Protocol::Grpc => at(OtlpSpanExporter::builder().with_tonic(), over)
+                    .with_tls_config(over.tls.of_grpc())
+                    .build(),
                 protocol => {
                     let builder = at(OtlpSpanExporter::builder().with_http(), over);
                     builder
-                        .with_http_client(http::Client::new(over.timeout))
+                        .with_http_client(http::Client::new(over.timeout, &over.tls))
                         .with_protocol(encoding(protocol))
                         .build()
                 }
             };
-            exporter.map(|exporter| Traces::Otlp(Box::new(exporter)))
+            exporter.map(|exporter| Traces::Otlp(Box::new(exporter), Peer::of(over)))
         })
     }
 
     pub(super) fn metrics(&self, destination: Destination, over: &Otlp) -> Option<Placed<Metrics>> {
         self.placed(destination, over, "metrics", Metrics::Files, || {
             let exporter = match over.protocol {
-                Protocol::Grpc => at(MetricExporter::builder().with_tonic(), over).build(),
+                Protocol::Grpc => at(MetricExporter::builder().with_tonic(), over)
+                    .with_tls_config(over.tls.of_grpc())
+                    .build(),
                 protocol => {
                     let builder = at(MetricExporter::builder().with_http(), over);
                     builder
-                        .with_http_client(http::Client::new(over.timeout))
+                        .with_http_client(http::Client::new(over.timeout, &over.tls))
                         .with_protocol(encoding(protocol))
                         .build()
                 }
             };
-            exporter.map(|exporter| Metrics::Otlp(Box::new(exporter)))
+            exporter.map(|exporter| Metrics::Otlp(Box::new(exporter), Peer::of(over)))
         })
     }
 
@@ -106,7 +110,7 @@ impl Exporters {
             }),
             Destination::Otlp => {
                 let _inside = self.runtime.as_ref().map(Runtime::enter);
-                let place = over.endpoint.as_ref().map_or("the collector on this machine".to_owned(), shown);
+                let place = shown(&over.endpoint);
                 let problem = |error| report::once(format!("no {signal} can be sent to {place}: {error}"));
                 let exporter = otlp().map_err(problem).ok()?;
                 let name = if over.protocol == Protocol::Grpc { "gRPC" } else { "HTTP" };
@@ -116,13 +120,9 @@ impl Exporters {
     }
 }
 
-/// The rest of what the variables say of a peer.
+/// What the variables say of a peer, whichever the protocol.
 fn at<B: WithExportConfig>(builder: B, over: &Otlp) -> B {
-    let builder = builder.with_timeout(over.timeout);
-    match &over.endpoint {
-        Some(endpoint) => builder.with_endpoint(endpoint.to_string()),
-        None => builder,
-    }
+    builder.with_timeout(over.timeout).with_endpoint(over.endpoint.to_string())
 }
 
 /// Said in every case, since the exporter's own default is the encoding that its crate features put first.
@@ -146,31 +146,56 @@ impl Drop for Exporters {
     }
 }
 
+/// Who takes what is exported, for the report of what is not taken.
+#[derive(Debug)]
+pub(super) struct Peer {
+    protocol: Protocol,
+    place: String,
+}
+
+impl Peer {
+    fn of(over: &Otlp) -> Peer {
+        Peer { protocol: over.protocol, place: http::place(&over.endpoint) }
+    }
+
+    /// Tells why an export failed, once for all signals.
+    fn judge(&self, exported: OTelSdkResult) -> OTelSdkResult {
+        let Err(OTelSdkError::InternalFailure(error)) = exported else { return exported };
+        // Over HTTP it is told by the client: the exporter does not know why.
+        if self.protocol == Protocol::Grpc {
+            // Before that stands which of its clients failed.
+            let why = error.split_once("gRPC code: ").map_or(&*error, |(_, why)| why);
+            report::once(format!("{} takes no telemetry: {why}", self.place));
+        }
+        Err(OTelSdkError::InternalFailure(reported::TOLD.to_owned()))
+    }
+}
+
 /// Where spans go.
 #[derive(Debug)]
 pub(super) enum Traces {
-    Otlp(Box<OtlpSpanExporter>),
+    Otlp(Box<OtlpSpanExporter>, Peer),
     Files(FileExporter),
 }
 
 impl SpanExporter for Traces {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         match self {
-            Traces::Otlp(exporter) => exporter.export(batch).await,
+            Traces::Otlp(exporter, peer) => peer.judge(exporter.export(batch).await),
             Traces::Files(exporter) => SpanExporter::export(exporter, batch).await,
         }
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         match self {
-            Traces::Otlp(exporter) => exporter.shutdown_with_timeout(timeout),
+            Traces::Otlp(exporter, _) => exporter.shutdown_with_timeout(timeout),
             Traces::Files(_) => Ok(()),
         }
     }
 
     fn set_resource(&mut self, resource: &Resource) {
         match self {
-            Traces::Otlp(exporter) => exporter.set_resource(resource),
+            Traces::Otlp(exporter, _) => exporter.set_resource(resource),
             Traces::Files(exporter) => exporter.set_resource(resource),
         }
     }
@@ -179,35 +204,35 @@ impl SpanExporter for Traces {
 /// Where measurements go.
 #[derive(Debug)]
 pub(super) enum Metrics {
-    Otlp(Box<MetricExporter>),
+    Otlp(Box<MetricExporter>, Peer),
     Files(FileExporter),
 }
 
 impl PushMetricExporter for Metrics {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         match self {
-            Metrics::Otlp(exporter) => exporter.export(metrics).await,
+            Metrics::Otlp(exporter, peer) => peer.judge(exporter.export(metrics).await),
             Metrics::Files(exporter) => PushMetricExporter::export(exporter, metrics).await,
         }
     }
 
     fn force_flush(&self) -> OTelSdkResult {
         match self {
-            Metrics::Otlp(exporter) => exporter.force_flush(),
+            Metrics::Otlp(exporter, _) => exporter.force_flush(),
             Metrics::Files(_) => Ok(()),
         }
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         match self {
-            Metrics::Otlp(exporter) => exporter.shutdown_with_timeout(timeout),
+            Metrics::Otlp(exporter, _) => exporter.shutdown_with_timeout(timeout),
             Metrics::Files(_) => Ok(()),
         }
     }
 
     fn temporality(&self) -> Temporality {
         match self {
-            Metrics::Otlp(exporter) => exporter.temporality(),
+            Metrics::Otlp(exporter, _) => exporter.temporality(),
             Metrics::Files(exporter) => exporter.temporality(),
         }
     }
@@ -221,7 +246,7 @@ pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> sentry::ClientInit
     let said = std::env::var("SENTRY_RELEASE").ok().filter(|release| !release.is_empty());
     let of_resource = |key: &'static str| resource.get(&Key::new(key)).map(|value| value.to_string());
     let of_service = || Some(format!("{}@{}", of_resource("service.name")?, of_resource("service.version")?));
-    let ingest = Ingest::default();
+    let ingest = Ingest::trusting(sentry.authorities.clone());
     let options = sentry::ClientOptions::new()
         .dsn(&sentry.dsn)
         .maybe_release(said.or_else(of_service))

@@ -21,9 +21,10 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
+use super::reported::TOLD;
 use crate::report;
 
-/// The bytes of a file from which on the next is begun.
+/// The most bytes of a file, but for one of a single line.
 const FILE: u64 = 16 << 20;
 /// The most bytes of all files.
 const MOST: u64 = 128 << 20;
@@ -56,12 +57,13 @@ impl Directory {
         &self.path
     }
 
-    /// A new file, instead of the one that the signal was written to. Its name sorts by time, and is no other process's.
-    fn begin(&self, signal: &'static str) -> io::Result<Current> {
+    /// A new file for at least this line, instead of the one that the signal was written to. Its name sorts by time,
+    /// and is no other process's.
+    fn begin(&self, signal: &'static str, line: &[u8]) -> io::Result<Current> {
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         in_use.remove(signal);
         fs::create_dir_all(&self.path)?;
-        self.make_room(&in_use)?;
+        self.make_room(self.file.max(line.len() as u64), &in_use)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = format!("{:015}-{}-{signal}{ENDING}", now.as_micros() / 100, std::process::id());
         let path = self.path.join(&name);
@@ -70,8 +72,9 @@ impl Directory {
         Ok(Current { file, path, bytes: 0 })
     }
 
-    /// Removes files until another has room; never one that this program writes to.
-    fn make_room(&self, in_use: &BTreeMap<&'static str, OsString>) -> io::Result<()> {
+    /// Removes files until another has room; never one that this program writes to, which has room to become full.
+    fn make_room(&self, needed: u64, in_use: &BTreeMap<&'static str, OsString>) -> io::Result<()> {
+        let is_in_use = |name: &OsString| in_use.values().any(|used| used == name);
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
@@ -79,17 +82,19 @@ impl Directory {
                 && let Ok(metadata) = entry.metadata()
             {
                 let written = metadata.modified().unwrap_or(UNIX_EPOCH);
-                files.push((written, entry.file_name(), entry.path(), metadata.len()));
+                let (name, bytes) = (entry.file_name(), metadata.len());
+                let taken = if is_in_use(&name) { bytes.max(self.file) } else { bytes };
+                files.push((written, name, entry.path(), taken));
             }
         }
         files.sort();
         let mut bytes: u64 = files.iter().map(|(.., bytes)| bytes).sum();
         let mut left = files.len();
         for (_, name, path, freed) in files {
-            if bytes + self.file <= self.most && left < self.files {
+            if bytes + needed <= self.most && left < self.files {
                 break;
             }
-            if in_use.values().any(|used| *used == name) {
+            if is_in_use(&name) {
                 continue;
             }
             // Another process may have been faster.
@@ -154,14 +159,14 @@ impl FileExporter {
                 "{} cannot be written to {directory}, and are lost until they can: {error}",
                 self.signal
             ));
-            OTelSdkError::InternalFailure(error.to_string())
+            OTelSdkError::InternalFailure(TOLD.to_owned())
         })
     }
 
     fn append(&self, current: &mut Option<Current>, line: &[u8]) -> io::Result<()> {
         let open = match &mut *current {
-            Some(open) if open.bytes < self.directory.file => open,
-            full => full.insert(self.directory.begin(self.signal)?),
+            Some(open) if open.bytes + line.len() as u64 <= self.directory.file => open,
+            full => full.insert(self.directory.begin(self.signal, line)?),
         };
         if let Err(error) = open.file.write_all(line) {
             // A full disk takes half a line. A file that cannot be cut either is left for a new one.
@@ -229,6 +234,12 @@ mod tests {
         path
     }
 
+    /// The bytes of each file that is ours.
+    fn sizes(path: &Path) -> Vec<u64> {
+        let ours = names(path).into_iter().filter(|name| name.ends_with(ENDING));
+        ours.map(|name| fs::metadata(path.join(name)).expect("there").len()).collect()
+    }
+
     /// Fills files, and takes the time that their names need to differ.
     fn fill(exporter: &FileExporter, lines: usize) {
         for _ in 0..lines {
@@ -250,13 +261,32 @@ mod tests {
         fs::create_dir_all(&path).expect("the directory of temporary files is writable");
         fs::write(path.join("notes.txt"), vec![b'x'; 9000]).expect("writable");
         fill(&exporter, 200);
-        let files: Vec<_> = names(&path).into_iter().filter(|name| name.ends_with(ENDING)).collect();
-        let bytes = files.iter().map(|name| fs::metadata(path.join(name)).expect("there").len());
-        let bytes: Vec<_> = bytes.collect();
-        assert!(bytes.iter().all(|bytes| *bytes <= 1400), "{bytes:?}");
-        assert!(bytes.iter().sum::<u64>() <= 5400, "{bytes:?}");
-        assert!(files.len() > 2, "{files:?}");
+        let bytes = sizes(&path);
+        assert!(bytes.iter().all(|bytes| *bytes <= 1000), "{bytes:?}");
+        assert!(bytes.iter().sum::<u64>() <= 5000, "{bytes:?}");
+        assert!(bytes.len() > 2, "{bytes:?}");
         assert!(path.join("notes.txt").exists(), "what is not ours stays");
+        fs::remove_dir_all(&path).expect("removable");
+    }
+
+    #[test]
+    fn the_directory_is_bounded_whichever_signal_grows_when() {
+        let path = scratch("signals");
+        let directory = Arc::new(Directory::bounded(&path, 1000, 5000, 100));
+        let [metrics, traces] = ["metrics", "traces"].map(|signal| FileExporter::new(&directory, signal));
+        let is_bounded = || assert!(sizes(&path).iter().sum::<u64>() <= 5000, "{:?}", sizes(&path));
+        // A file of the one fills up after others were begun and filled.
+        metrics.write(vec![b'x'; 99]).expect("writable");
+        for _ in 0..8 {
+            traces.write(vec![b'x'; 974]).expect("writable");
+            std::thread::sleep(Duration::from_micros(200));
+            is_bounded();
+        }
+        metrics.write(vec![b'x'; 899]).expect("writable");
+        is_bounded();
+        // A line that is longer than a file is a file.
+        traces.write(vec![b'x'; 2999]).expect("writable");
+        is_bounded();
         fs::remove_dir_all(&path).expect("removable");
     }
 

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use ureq::http::Uri;
 use ureq::tls::TlsConfig;
 
+use super::tls::Tls;
 use crate::report;
 
 /// The most bytes of an answer.
@@ -12,10 +14,15 @@ pub(super) const ANSWER: u64 = 4 << 20;
 
 /// Connections of one peer, whose requests take at most this long. The proxy is the environment's. No redirect is
 /// followed: what arrives elsewhere arrives nowhere, and headers hold keys.
-pub(super) fn agent(timeout: Duration, trusts_anybody: bool) -> ureq::Agent {
-    let tls = TlsConfig::builder().disable_verification(trusts_anybody).build();
+pub(super) fn agent(timeout: Duration, tls: TlsConfig) -> ureq::Agent {
     let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(timeout));
     config.max_redirects(0).tls_config(tls).build().into()
+}
+
+/// Who is at a URL, without a name and a password that may stand in it.
+pub(super) fn place(url: &Uri) -> String {
+    let (host, port) = (url.host().unwrap_or_default(), url.port_u16());
+    port.map_or(host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// What OTLP exporters send with.
@@ -25,8 +32,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(timeout: Duration) -> Client {
-        Client { agent: agent(timeout, false) }
+    pub(super) fn new(timeout: Duration, tls: &Tls) -> Client {
+        Client { agent: agent(timeout, tls.of_http().build()) }
     }
 }
 
@@ -34,19 +41,15 @@ impl Client {
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (parts, body) = request.into_parts();
-        // Without a name and a password that may stand in it.
-        let (host, port) = (parts.uri.host().unwrap_or_default(), parts.uri.port_u16());
-        let place = port.map_or(host.to_owned(), |port| format!("{host}:{port}"));
-        let path = parts.uri.path().to_owned();
-        let answer = self.agent.run(Request::from_parts(parts, body.to_vec())).inspect_err(|error| {
-            // The exporter says that it failed, and not why.
-            report::once(format!("{place} takes no telemetry: {error}"));
-        })?;
+        let (place, path) = (place(&parts.uri), parts.uri.path().to_owned());
+        // The exporter says that it failed, and not why.
+        let failed = |error: &ureq::Error| report::once(format!("{place} takes no telemetry: {error}"));
+        let answer = self.agent.run(Request::from_parts(parts, body.to_vec())).inspect_err(failed)?;
         let (parts, mut body) = answer.into_parts();
         if !parts.status.is_success() {
             report::once(format!("{place}{path} answers {}: no telemetry is taken there", parts.status));
         }
-        let body = body.with_config().limit(ANSWER).read_to_vec()?;
+        let body = body.with_config().limit(ANSWER).read_to_vec().inspect_err(failed)?;
         Ok(Response::from_parts(parts, body.into()))
     }
 }

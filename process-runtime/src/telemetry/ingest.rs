@@ -23,6 +23,7 @@ use sentry_core::client_report::{Reason, Recorder};
 use ureq::http::{HeaderMap, StatusCode};
 
 use super::http;
+use super::tls::{Pem, Tls};
 use crate::observe::metrics::{LOST_EVENTS, LOST_TRANSACTIONS};
 use crate::report;
 
@@ -51,6 +52,14 @@ type Stacks = Mutex<VecDeque<(Uuid, Thread, Backtrace)>>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ingest {
     stacks: Arc<Stacks>,
+    tls: Tls,
+}
+
+impl Ingest {
+    /// For a Sentry that these may vouch for, or by default those that browsers believe.
+    pub(super) fn trusting(authorities: Option<Pem>) -> Ingest {
+        Ingest { tls: Tls { authorities, identity: None }, ..Ingest::default() }
+    }
 }
 
 impl sentry_core::Integration for Ingest {
@@ -135,11 +144,12 @@ impl TransportFactory for Ingest {
             told: Once::new(),
         };
         let waiting = Arc::new(waiting);
+        let tls = self.tls.of_http();
         let sender = Sender {
             host: options.dsn.host().to_owned(),
             url: options.dsn.envelope_api_url().to_string(),
             auth: options.dsn.to_auth(Some(&options.user_agent)).to_string(),
-            agent: http::agent(TIMEOUT, options.accept_invalid_certs),
+            agent: http::agent(TIMEOUT, tls.disable_verification(options.accept_invalid_certs).build()),
             limits: RateLimiter::new(),
             waiting: Arc::clone(&waiting),
         };

@@ -3,14 +3,15 @@
 //!
 //! A span belongs to the run that its thread is inside of when it is made, and to no other: the bridge may build it
 //! later and close it later still, inside of another run or of none. What was there at its making is therefore kept
-//! with the span, and added when it ends, which the bridge does within `on_close`.
+//! with the span, and added when it ends, which the bridge does within `on_close`. A span of OpenTelemetry's own API
+//! is made where it starts, and has it from there.
 
 use std::any::TypeId;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use opentelemetry::trace::Status;
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::trace::{Span as _, SpanBuilder, Status, Tracer};
+use opentelemetry::{Array, Context, KeyValue, StringValue, Value as Exported};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
@@ -27,6 +28,24 @@ use crate::observe::span::{OUTCOME, TARGET};
 thread_local! {
     /// What the span that is being closed inherited.
     static CLOSING: RefCell<Option<Values>> = const { RefCell::new(None) };
+    /// Whether the span that is being built is one of the bridge.
+    static BRIDGING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The tracer of the bridge, around whatever builds its spans.
+#[derive(Debug)]
+pub(super) struct Bridging<T>(pub(super) T);
+
+impl<T: Tracer> Tracer for Bridging<T> {
+    type Span = T::Span;
+
+    fn build_with_context(&self, builder: SpanBuilder, parent: &Context) -> T::Span {
+        // A thread that ends has no such place any more, and is inside of no run either.
+        let _ = BRIDGING.try_with(|bridging| bridging.set(true));
+        let span = self.0.build_with_context(builder, parent);
+        let _ = BRIDGING.try_with(|bridging| bridging.set(false));
+        span
+    }
 }
 
 /// What a span inherited from the run that it was made in.
@@ -107,20 +126,26 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L>
     }
 }
 
-/// Adds what a span inherited when it ends.
+/// Adds what a span inherits, and cuts texts that are longer than they may be.
 #[derive(Debug)]
 pub(super) struct Describing<P> {
     next: P,
+    longest: Option<usize>,
 }
 
 impl<P> Describing<P> {
-    pub(super) fn new(next: P) -> Describing<P> {
-        Describing { next }
+    pub(super) fn new(next: P, longest: Option<usize>) -> Describing<P> {
+        Describing { next, longest }
     }
 }
 
 impl<P: SpanProcessor> SpanProcessor for Describing<P> {
     fn on_start(&self, span: &mut Span, context: &Context) {
+        if BRIDGING.try_with(Cell::get) == Ok(false)
+            && let Some(observed) = frame::nearest()
+        {
+            inherit(span, &observed.values_now());
+        }
         self.next.on_start(span, context);
     }
 
@@ -135,6 +160,9 @@ impl<P: SpanProcessor> SpanProcessor for Describing<P> {
                     span.attributes.push(attribute(name, value));
                 }
             }
+        }
+        if let Some(longest) = self.longest {
+            cut(&mut span, longest);
         }
         self.next.on_end(span);
     }
@@ -156,6 +184,40 @@ impl<P: SpanProcessor> SpanProcessor for Describing<P> {
 fn is_error(span: &SpanData) -> bool {
     let outcome = span.attributes.iter().find(|attribute| attribute.key.as_str() == OUTCOME);
     outcome.is_none_or(|outcome| ["failure", "panic"].contains(&&*outcome.value.as_str()))
+}
+
+/// Gives a span that begins what it does not say itself.
+fn inherit(span: &mut Span, values: &Values) {
+    if values.iter().next().is_none() {
+        return;
+    }
+    let said = span.exported_data().map(|data| data.attributes).unwrap_or_default();
+    for (name, value) in values.iter() {
+        if said.iter().all(|known| known.key.as_str() != name) {
+            span.set_attribute(attribute(name, value));
+        }
+    }
+}
+
+/// Cuts every text of a span to so many characters.
+fn cut(span: &mut SpanData, longest: usize) {
+    let events = span.events.events.iter_mut().flat_map(|event| &mut event.attributes);
+    let links = span.links.links.iter_mut().flat_map(|link| &mut link.attributes);
+    for attribute in span.attributes.iter_mut().chain(events).chain(links) {
+        match &mut attribute.value {
+            Exported::String(text) => cut_text(text, longest),
+            Exported::Array(Array::String(texts)) => {
+                texts.iter_mut().for_each(|text| cut_text(text, longest));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn cut_text(text: &mut StringValue, longest: usize) {
+    if let Some((end, _)) = text.as_str().char_indices().nth(longest) {
+        *text = text.as_str()[..end].to_owned().into();
+    }
 }
 
 fn attribute(name: &'static str, value: &Value) -> KeyValue {

@@ -14,6 +14,9 @@ use crate::report;
 /// of opentelemetry-otlp: an `i64`, as in the protocol.
 const REJECTED: &str = "rejected_spans";
 
+/// The error of an exporter that has reported why already: what OpenTelemetry then says of it is no news.
+pub(super) const TOLD: &str = "why is told already";
+
 /// Whether this is an event that OpenTelemetry sends about itself.
 pub(super) fn is_of_opentelemetry(metadata: &Metadata<'_>) -> bool {
     metadata.is_event() && metadata.target().starts_with("opentelemetry")
@@ -21,13 +24,16 @@ pub(super) fn is_of_opentelemetry(metadata: &Metadata<'_>) -> bool {
 
 /// Reports a warning or an error.
 pub(super) fn report(event: &Event<'_>) {
-    // What failed stands in another event, with its reason.
-    if *event.metadata().level() > Level::WARN || event.metadata().name() == "Export.Failed.Exhausted" {
+    // What failed is told by the exporter, with its reason.
+    if *event.metadata().level() > Level::WARN || event.metadata().name().starts_with("Export.Failed.") {
         return;
     }
     let mut fields = Fields::default();
     event.record(&mut fields);
     LOST_SPANS.fetch_add(fields.rejected, Ordering::Relaxed);
+    if fields.text.contains(TOLD) {
+        return;
+    }
     report::once(format!("OpenTelemetry: {}{}", event.metadata().name(), fields.text));
 }
 

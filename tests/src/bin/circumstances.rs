@@ -7,6 +7,9 @@ use std::panic::catch_unwind;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use opentelemetry::KeyValue;
+use opentelemetry::global::{self, BoxedSpan};
+use opentelemetry::trace::Tracer as _;
 use process_runtime::telemetry::{Setup, Telemetry};
 use process_runtime::{Install, critical_process};
 use process_tests::capture::Capture;
@@ -22,6 +25,28 @@ fn parse(text: &str) -> Result<u64, ParseIntError> {
 #[critical_process(id = "panicking", version = "1.0.0", sla = "1s")]
 fn panicking() -> Result<u64, ParseIntError> {
     panic!("no such order")
+}
+
+/// Makes spans without `tracing`, and leaves one open.
+#[critical_process(id = "native", version = "1.0.0", sla = "1s", context(order))]
+fn native(order: &str) -> BoxedSpan {
+    let tracer = global::tracer("driver");
+    let own = [KeyValue::new("order", "another")];
+    drop(tracer.span_builder("says itself").with_attributes(own).start(&tracer));
+    tracer.start("query")
+}
+
+/// Takes what is logged through `log`, and says nothing of it.
+struct Silent;
+
+impl log::Log for Silent {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        false
+    }
+
+    fn log(&self, _: &log::Record<'_>) {}
+
+    fn flush(&self) {}
 }
 
 thread_local! {
@@ -45,6 +70,18 @@ fn main() {
             let _ = parse("1");
             println!("{:?}", telemetry.destinations());
             capture.only("parse_order").fields.iter().for_each(|field| println!("{field:?}"));
+        }
+        "a logger is set" => {
+            log::set_logger(&Silent).expect("there is none");
+            let telemetry = init();
+            let _ = parse("1");
+            println!("{:?}", telemetry.destinations());
+        }
+        "spans are made without tracing" => {
+            let _telemetry = init();
+            let query = native("o-1");
+            drop(global::tracer("driver").start("outside"));
+            drop(query);
         }
         "a Sentry client is set" => {
             let options = sentry::ClientOptions::new().dsn("http://own@127.0.0.1:9/1");
@@ -81,6 +118,13 @@ fn main() {
             });
             println!("{}", times.max().unwrap_or_default().as_millis());
             end_soon(telemetry);
+        }
+        "everything hangs" => {
+            let telemetry = init();
+            let _ = (parse("1"), parse("one"));
+            let started = Instant::now();
+            drop(telemetry);
+            println!("{}", started.elapsed().as_millis());
         }
         "a panic ends the program" => {
             struct Flushing(Telemetry);

@@ -1,9 +1,11 @@
 //! A service under load that does what its standard input says, for `tests/failing_backends.rs`: `run <ms>` answers with the
-//! median latency of the runs of that time in nanoseconds, `figures` with what there was so far. Each answer is one line of JSON.
+//! median latency of the runs of that time in nanoseconds, `figures` with what there was so far; `work <percent>` makes
+//! each run from then on do so much of what it does at first. Each answer is one line of JSON.
 
 use std::fmt;
 use std::hint::black_box;
 use std::io::BufRead;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,8 @@ use serde_json::json;
 
 /// Between the starts of two runs.
 const PERIOD: Duration = Duration::from_micros(400);
+/// What a run has to do, in percent.
+static WORK: AtomicU64 = AtomicU64::new(100);
 /// A run, its stage, and what a driver does in it.
 const SPANS_OF_A_RUN: u64 = 3;
 
@@ -37,7 +41,7 @@ fn take(order: u64, is_bad: bool) -> Result<u64, Declined> {
 #[stage(process = "loaded_order", id = "price", sla = "1s")]
 fn price(order: u64) -> u64 {
     let _query = tracing::info_span!(target: "driver", "query").entered();
-    (0..4_000).fold(order, |price, step| black_box(price.rotate_left(5) ^ step))
+    (0..40 * WORK.load(Ordering::Relaxed)).fold(order, |price, step| black_box(price.rotate_left(5) ^ step))
 }
 
 fn main() {
@@ -65,6 +69,10 @@ fn main() {
                 }
                 failures += failed.len() as u64;
                 println!("{}", json!({ "good": median(good), "failed": median(failed) }));
+            }
+            Some(("work", percent)) => {
+                WORK.store(percent.parse().expect("a number"), Ordering::Relaxed);
+                println!("{}", json!({ "work": percent }));
             }
             _ => {
                 let flushed = telemetry.flush(Duration::from_secs(20));

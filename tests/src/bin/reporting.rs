@@ -57,7 +57,7 @@ async fn checkout(customer_id: &str) -> Result<u64, CheckoutError> {
 #[critical_process(
     id = "place_order",
     version = "1.2.0",
-    sla = "2500ms",
+    sla = "2700ms",
     criticality = critical,
     context(customer_id, items = items, later(total)),
     rejects(OrderError::Declined),
@@ -77,6 +77,30 @@ async fn charge(items: u64, card: &str) -> Result<u64, OrderError> {
         "canary-4929" => Err(OrderError::NoCard(card.to_owned())),
         _ => Ok(items * 250),
     }
+}
+
+/// What is said of a guess stays here as well.
+#[derive(Debug)]
+struct WrongPassword(String);
+
+impl fmt::Display for WrongPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is not the password", self.0)
+    }
+}
+
+impl Error for WrongPassword {}
+
+/// A login, which fails.
+#[critical_process(
+    id = "sign_in",
+    version = "1.0.0",
+    sla = "1300ms",
+    context(customer_id),
+    rejects(WrongPassword(_))
+)]
+async fn sign_in(customer_id: &str, password: &str) -> Result<(), WrongPassword> {
+    Err(WrongPassword(password.to_owned()))
 }
 
 /// What a database driver does.
@@ -105,6 +129,7 @@ async fn main() {
     .await;
     let _ = place_order("c-3", 3, "declined").await;
     let _ = checkout("c-4").await;
+    let _ = sign_in("c-5", "canary-7731").await;
     tracing::info!("the day is over");
 }
 

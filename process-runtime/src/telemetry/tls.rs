@@ -1,0 +1,98 @@
+//! Whom a peer over TLS must be vouched for by, and as whom this program comes to it: the same for both HTTP clients.
+
+use std::fmt;
+
+use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};
+use ureq::tls::{ClientCert, PemItem, RootCerts, TlsConfig, TlsConfigBuilder, parse_pem};
+
+/// Certificates or keys, as a file has them. Its `Debug` shows none.
+#[derive(Clone)]
+pub(super) struct Pem(Vec<u8>);
+
+impl Pem {
+    pub(super) fn new(bytes: Vec<u8>) -> Pem {
+        Pem(bytes)
+    }
+
+    fn items(&self) -> impl Iterator<Item = PemItem<'static>> + '_ {
+        parse_pem(&self.0).filter_map(Result::ok)
+    }
+
+    fn certificates(&self) -> impl Iterator<Item = ureq::tls::Certificate<'static>> + '_ {
+        self.items().filter_map(|item| match item {
+            PemItem::Certificate(certificate) => Some(certificate),
+            _ => None,
+        })
+    }
+
+    fn key(&self) -> Option<ureq::tls::PrivateKey<'static>> {
+        self.items().find_map(|item| match item {
+            PemItem::PrivateKey(key) => Some(key),
+            _ => None,
+        })
+    }
+
+    pub(super) fn has_certificate(&self) -> bool {
+        self.certificates().next().is_some()
+    }
+
+    pub(super) fn has_key(&self) -> bool {
+        self.key().is_some()
+    }
+}
+
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes of PEM", self.0.len())
+    }
+}
+
+/// Both sides of a connection.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tls {
+    /// Who may vouch for the peer; by default those that browsers believe.
+    pub(super) authorities: Option<Pem>,
+    /// The certificate of this program, and its key.
+    pub(super) identity: Option<(Pem, Pem)>,
+}
+
+impl Tls {
+    /// For gRPC, whose client believes nobody unless it is told.
+    pub(super) fn of_grpc(&self) -> ClientTlsConfig {
+        let tls = ClientTlsConfig::new();
+        let tls = match &self.authorities {
+            Some(Pem(authorities)) => tls.ca_certificate(Certificate::from_pem(authorities)),
+            None => tls.with_webpki_roots(),
+        };
+        match &self.identity {
+            Some((Pem(certificate), Pem(key))) => tls.identity(Identity::from_pem(certificate, key)),
+            None => tls,
+        }
+    }
+
+    pub(super) fn of_http(&self) -> TlsConfigBuilder {
+        let roots = self.authorities.as_ref().map(|authorities| authorities.certificates().into());
+        let identity = self.identity.as_ref().and_then(|(certificate, key)| {
+            let chain: Vec<_> = certificate.certificates().collect();
+            Some(ClientCert::new_with_certs(&chain, key.key()?))
+        });
+        TlsConfig::builder().root_certs(roots.unwrap_or(RootCerts::WebPki)).client_cert(identity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn over_grpc_somebody_is_believed_where_nothing_is_said() {
+        let tls = format!("{:?}", Tls::default().of_grpc());
+        assert!(tls.contains("with_webpki_roots: true"), "{tls}");
+    }
+
+    #[test]
+    fn a_key_is_not_shown() {
+        let key = Pem::new(b"secret".to_vec());
+        assert_eq!(format!("{key:?}"), "6 bytes of PEM");
+    }
+}
