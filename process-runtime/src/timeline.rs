@@ -8,17 +8,16 @@
 //! then for their spans, so that the memory depends on what is found and not on what is read: lines, traces and spans
 //! are bounded, whatever the files hold, and what finds no room is counted.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod otlp;
+
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::de::{Error, IgnoredAny, Visitor};
-use serde::{Deserialize, Deserializer};
-
-use crate::observe::span::OUTCOME;
+use self::otlp::{Request, Span};
 
 /// The longest line that is read: a request of a thousand spans is half a megabyte.
 const LINE: usize = 16 << 20;
@@ -26,8 +25,8 @@ const LINE: usize = 16 << 20;
 const TRACES: usize = 100_000;
 /// The most spans of a trace that are kept.
 const SPANS: usize = 10_000;
-/// The most bytes of text of all spans that are kept.
-const TEXT: usize = 64 << 20;
+/// The most bytes of memory for all spans that are kept.
+const KEPT: usize = 64 << 20;
 /// The most lines that are told of one by one.
 const SKIPPED: usize = 100;
 
@@ -45,7 +44,7 @@ pub struct Query {
 impl Query {
     fn fits(&self, span: &Span) -> bool {
         let is_said = |(key, value): &(String, String)| {
-            span.attributes.iter().any(|one| one.key == *key && one.value.0 == *value)
+            span.attributes().any(|(own, said)| own == key && said == value)
         };
         let is_around = |(at, tolerance): &(SystemTime, Duration)| {
             let at = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -66,7 +65,7 @@ pub struct Found {
     pub timelines: Vec<Timeline>,
     /// How many more there are; approximate past 100 000, where one may be counted twice.
     pub left_out: usize,
-    /// Spans of these traces that found no room: past 10 000 in one trace, or 64 MiB of text in all.
+    /// Spans of these traces that found no room: past 10 000 in one trace, or 64 MiB in all.
     pub spans_left_out: usize,
     /// Lines that are no requests of OTLP, and why: the first hundred.
     pub skipped: Vec<Skipped>,
@@ -97,15 +96,16 @@ pub struct Skipped {
     pub problem: String,
 }
 
-/// Finds at most `most` traces in the files of a directory whose names end in `.jsonl` or `.json`.
+/// Finds at most `most` traces in the regular files of a directory whose names end in `.jsonl` or `.json`.
 ///
 /// # Errors
 /// Where the directory or a file cannot be read; the error names it.
 pub fn find(directory: &Path, query: &Query, most: usize) -> io::Result<Found> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(|error| in_place(directory, error))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|ending| ending == "jsonl" || ending == "json") {
+        let path = entry.map_err(|error| in_place(directory, error))?.path();
+        let is_named_so = path.extension().is_some_and(|ending| ending == "jsonl" || ending == "json");
+        if is_named_so && path.is_file() {
             files.push(path);
         }
     }
@@ -133,13 +133,16 @@ pub fn find(directory: &Path, query: &Query, most: usize) -> io::Result<Found> {
 
     let mut spans: HashMap<&str, Vec<Span>> =
         wanted.iter().map(|(id, _)| (id.as_str(), Vec::new())).collect();
-    let mut text = 0;
+    let mut kept = 0;
     for file in files.iter().filter(|_| !wanted.is_empty()) {
         each_span(file, &mut |_, _| {}, &mut |span| {
             let Some(spans) = spans.get_mut(span.trace_id.as_str()) else { return };
-            text += span.text();
-            match spans.len() < SPANS && text <= TEXT {
-                true => spans.push(span),
+            let size = span.size();
+            match spans.len() < SPANS && kept + size <= KEPT {
+                true => {
+                    kept += size;
+                    spans.push(span);
+                }
                 false => found.spans_left_out += 1,
             }
         })?;
@@ -174,7 +177,7 @@ fn each_span(
     };
     let mut requests = Requests { file: BufReader::new(file), line: 0 };
     let mut bytes = Vec::new();
-    while let Some((line, is_whole)) = requests.next(&mut bytes)? {
+    while let Some((line, is_whole)) = requests.next(&mut bytes).map_err(|error| in_place(path, error))? {
         if !is_whole {
             skip(line, &format_args!("it is longer than {} MiB", LINE >> 20));
         } else if !bytes.trim_ascii().is_empty() {
@@ -237,201 +240,6 @@ impl Requests {
     }
 }
 
-/// A request, as far as it is needed: metrics and logs have no spans.
-#[derive(Deserialize)]
-struct Request {
-    #[serde(default, rename = "resourceSpans", alias = "resource_spans")]
-    resource_spans: Option<Vec<ResourceSpans>>,
-    /// Of a line that is the resource alone, as OpenTelemetry's logging exporters for Java write it.
-    #[serde(default, rename = "scopeSpans", alias = "scope_spans")]
-    scope_spans: Option<Vec<ScopeSpans>>,
-    #[serde(default, rename = "resourceMetrics", alias = "resource_metrics", alias = "scopeMetrics")]
-    metrics: Option<IgnoredAny>,
-    #[serde(default, rename = "resourceLogs", alias = "resource_logs", alias = "scopeLogs")]
-    logs: Option<IgnoredAny>,
-}
-
-impl Request {
-    /// Nothing where it is something else.
-    fn spans(self) -> Option<impl Iterator<Item = Span>> {
-        let is_request = self.resource_spans.is_some()
-            || self.scope_spans.is_some()
-            || self.metrics.is_some()
-            || self.logs.is_some();
-        let resources = self.resource_spans.unwrap_or_default().into_iter();
-        let scopes =
-            resources.map(|resource| resource.scope_spans).chain([self.scope_spans]).flatten().flatten();
-        let spans = scopes.flat_map(|scope| scope.spans);
-        is_request.then(|| spans.filter(|span| !span.trace_id.is_empty()))
-    }
-}
-
-#[derive(Deserialize)]
-struct ResourceSpans {
-    #[serde(default, rename = "scopeSpans", alias = "scope_spans")]
-    scope_spans: Option<Vec<ScopeSpans>>,
-}
-
-#[derive(Deserialize)]
-struct ScopeSpans {
-    #[serde(default, deserialize_with = "nullable")]
-    spans: Vec<Span>,
-}
-
-/// A `null` is as good as nothing.
-fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// An id in small hexadecimal digits. Protobuf's own JSON has it in base64, 24 digits for a trace and 12 for a span.
-fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let written: String = nullable(deserializer)?;
-    Ok(match written.len() {
-        24 | 12 => from_base64(&written).unwrap_or(written),
-        _ => written.to_ascii_lowercase(),
-    })
-}
-
-/// The bytes in hexadecimal digits.
-fn from_base64(text: &str) -> Option<String> {
-    let (mut hex, mut bits, mut held) = (String::new(), 0u32, 0);
-    for byte in text.trim_end_matches('=').bytes() {
-        let digit = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        (bits, held) = (bits << 6 | u32::from(digit), held + 6);
-        if held >= 8 {
-            held -= 8;
-            hex += &format!("{:02x}", (bits >> held) as u8);
-        }
-    }
-    Some(hex)
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Span {
-    #[serde(default, rename = "traceId", alias = "trace_id", deserialize_with = "id")]
-    trace_id: String,
-    #[serde(default, rename = "spanId", alias = "span_id", deserialize_with = "id")]
-    id: String,
-    #[serde(default, rename = "parentSpanId", alias = "parent_span_id", deserialize_with = "id")]
-    parent: String,
-    #[serde(default, deserialize_with = "nullable")]
-    name: String,
-    #[serde(default, rename = "startTimeUnixNano", alias = "start_time_unix_nano")]
-    start: Nanos,
-    #[serde(default, rename = "endTimeUnixNano", alias = "end_time_unix_nano")]
-    end: Nanos,
-    #[serde(default, deserialize_with = "nullable")]
-    attributes: Vec<Attribute>,
-    #[serde(default, deserialize_with = "nullable")]
-    status: Status,
-}
-
-impl Span {
-    fn says(&self, key: &str) -> Option<String> {
-        self.attributes.iter().find(|one| one.key == key).map(|one| one.value.0.clone())
-    }
-
-    /// Bytes of text.
-    fn text(&self) -> usize {
-        self.name.len() + self.attributes.iter().map(|one| one.key.len() + one.value.0.len()).sum::<usize>()
-    }
-
-    fn is_failed(&self) -> bool {
-        let is_error = match &self.status.code {
-            serde_json::Value::Number(code) => code.as_u64() == Some(2),
-            serde_json::Value::String(code) => code == "STATUS_CODE_ERROR" || code == "2",
-            _ => false,
-        };
-        // A run's outcome is the authority: an error that was logged in it makes an error of its span with some bridges.
-        self.says(OUTCOME).map_or(is_error, |outcome| outcome == "failure" || outcome == "panic")
-    }
-
-    fn took(&self) -> Duration {
-        Duration::from_nanos(self.end.0.saturating_sub(self.start.0))
-    }
-
-    /// `failure, late, PaymentError`; nothing for spans of others that went well.
-    fn ending(&self) -> String {
-        let late =
-            self.says("critical_process.late").filter(|late| late == "true").map(|_| "late".to_owned());
-        let kind = self.says("error.type");
-        let failed = (self.is_failed() && self.says(OUTCOME).is_none()).then(|| "error".to_owned());
-        [self.says(OUTCOME), failed, late, kind].into_iter().flatten().collect::<Vec<_>>().join(", ")
-    }
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct Status {
-    #[serde(default)]
-    code: serde_json::Value,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Attribute {
-    #[serde(default)]
-    key: String,
-    #[serde(default, deserialize_with = "nullable")]
-    value: AnyValue,
-}
-
-/// Any value of OTLP as a text; its kind is the one key, which is no matter.
-#[derive(Clone, Debug, Default)]
-struct AnyValue(String);
-
-impl<'de> Deserialize<'de> for AnyValue {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AnyValue, D::Error> {
-        let kinds = BTreeMap::<String, serde_json::Value>::deserialize(deserializer)?;
-        Ok(AnyValue(match kinds.into_values().next() {
-            Some(serde_json::Value::String(text)) => text,
-            Some(other) => other.to_string(),
-            None => String::new(),
-        }))
-    }
-}
-
-/// Nanoseconds since 1970: a text in OTLP-JSON, and a number in what some write.
-#[derive(Clone, Copy, Debug, Default)]
-struct Nanos(u64);
-
-impl<'de> Deserialize<'de> for Nanos {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Nanos, D::Error> {
-        struct Written;
-        impl Visitor<'_> for Written {
-            type Value = Nanos;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("nanoseconds")
-            }
-
-            fn visit_u64<E: Error>(self, nanos: u64) -> Result<Nanos, E> {
-                Ok(Nanos(nanos))
-            }
-
-            fn visit_f64<E: Error>(self, nanos: f64) -> Result<Nanos, E> {
-                Ok(Nanos(nanos as u64))
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Nanos, E> {
-                text.parse().map(Nanos).map_err(E::custom)
-            }
-
-            fn visit_unit<E: Error>(self) -> Result<Nanos, E> {
-                Ok(Nanos(0))
-            }
-        }
-        deserializer.deserialize_any(Written)
-    }
-}
-
 /// One trace. Its `Display` draws it: where it failed, then every span at its depth.
 #[derive(Clone, Debug)]
 pub struct Timeline {
@@ -442,25 +250,10 @@ pub struct Timeline {
 
 impl Timeline {
     fn of(trace_id: &str, mut spans: Vec<Span>) -> Timeline {
-        spans.sort_by(|a, b| a.start.0.cmp(&b.start.0).then_with(|| b.end.0.cmp(&a.end.0)));
-        let mut children: HashMap<&str, Vec<usize>> = HashMap::new();
-        let known: HashSet<&str> = spans.iter().map(|span| span.id.as_str()).collect();
-        let mut roots = Vec::new();
-        for (at, span) in spans.iter().enumerate() {
-            match known.contains(span.parent.as_str()) && span.parent != span.id {
-                true => children.entry(&span.parent).or_default().push(at),
-                false => roots.push(at),
-            }
-        }
-        let mut ordered = Vec::with_capacity(spans.len());
-        let mut waiting: Vec<_> = roots.into_iter().rev().map(|at| (0, at)).collect();
-        while let Some((depth, at)) = waiting.pop() {
-            ordered.push((depth, at));
-            // Each is taken once, so that no circle of parents is followed for ever.
-            let inner = children.remove(spans[at].id.as_str()).unwrap_or_default();
-            waiting.extend(inner.into_iter().rev().map(|inner| (depth + 1, inner)));
-        }
-        let spans = ordered.into_iter().map(|(depth, at)| (depth, spans[at].clone())).collect();
+        spans.sort_by(|a, b| a.start.cmp(&b.start).then_with(|| b.end.cmp(&a.end)));
+        let ordered = in_order(&spans);
+        let mut spans: Vec<_> = spans.into_iter().map(Some).collect();
+        let spans = ordered.into_iter().filter_map(|(depth, at)| Some((depth, spans[at].take()?))).collect();
         Timeline { trace_id: trace_id.to_owned(), spans }
     }
 
@@ -482,14 +275,106 @@ impl Timeline {
         UNIX_EPOCH + Duration::from_nanos(last)
     }
 
-    /// The name of the innermost process or stage that failed, and its `error.type`; of another span, where none did.
+    /// The name of the process or stage that the trace failed at, and its `error.type`; of another span, where no run
+    /// did. It is the innermost of a chain: from what failed as a whole to what failed inside of that and was the end of
+    /// it, and so on. What failed and was made good is not in it: something began later and succeeded, and the error
+    /// that came of it all is another.
     pub fn failed_at(&self) -> Option<(&str, String)> {
-        let failed = self.spans.iter().filter(|(_, span)| span.is_failed());
-        // Of those at one depth the first: what came after it was told of it.
-        let deepest = failed
-            .min_by_key(|(depth, span)| (span.says(OUTCOME).is_none(), usize::MAX - depth, span.end.0))?;
-        Some((&deepest.1.name, deepest.1.says("error.type").unwrap_or_default()))
+        let (place, _) = self.failure()?;
+        Some((&place.name, place.error_type().unwrap_or_default().to_owned()))
     }
+
+    /// The place, and the call to a dependency that failed there.
+    fn failure(&self) -> Option<(&Span, Option<&Span>)> {
+        let chain = self.failing();
+        let is_place = |span: &&Span| span.is_run() && span.dependency().is_none();
+        let place = chain.iter().rposition(is_place).or(chain.len().checked_sub(1))?;
+        let call = chain.get(place + 1).copied().filter(|span| span.dependency().is_some());
+        Some((chain[place], call))
+    }
+
+    /// What failed, and inside of each what it failed by.
+    fn failing(&self) -> Vec<&Span> {
+        let inside = self.accountable();
+        let of = |around: Option<usize>| inside.get(&around).map(Vec::as_slice).unwrap_or_default();
+        let failed = |at: &&usize| self.spans[**at].1.is_failed();
+        // Of those that nothing is around the first.
+        let mut next = of(None).iter().filter(failed).min_by_key(|at| self.spans[**at].1.end);
+        let mut chain = Vec::new();
+        while let Some(&at) = next {
+            let around = &self.spans[at].1;
+            chain.push(around);
+            let parts = of(Some(at));
+            let went_on = parts.iter().map(|part| &self.spans[*part].1).filter(|part| part.has_succeeded());
+            let went_on = went_on.map(|part| part.start).max();
+            let rank = |at: &&usize| {
+                let part = &self.spans[**at].1;
+                (part.error_type().is_some() && part.error_type() == around.error_type(), part.end)
+            };
+            let is_culprit = |at: &&usize| {
+                let (is_same, end) = rank(at);
+                is_same || went_on.is_none_or(|start| start < end)
+            };
+            next = parts.iter().filter(failed).filter(is_culprit).max_by_key(rank);
+        }
+        chain
+    }
+
+    /// Of each run, and of each span that failed, the one around it that it answers to: no span that just lets through
+    /// what happens inside, and none that had ended before.
+    fn accountable(&self) -> HashMap<Option<usize>, Vec<usize>> {
+        let mut inside: HashMap<_, Vec<_>> = HashMap::new();
+        let mut around: Vec<usize> = Vec::new();
+        for (at, (depth, span)) in self.spans.iter().enumerate() {
+            around.truncate(*depth);
+            if counts(span) {
+                let answers_to = |outer: &&usize| {
+                    let outer = &self.spans[**outer].1;
+                    counts(outer) && span.end <= outer.end
+                };
+                inside.entry(around.iter().rev().find(answers_to).copied()).or_default().push(at);
+            }
+            around.push(at);
+        }
+        inside
+    }
+}
+
+fn counts(span: &Span) -> bool {
+    span.is_run() || span.is_failed()
+}
+
+/// The spans as they are drawn, each with its depth: every one is followed by those inside of it.
+fn in_order(spans: &[Span]) -> Vec<(usize, usize)> {
+    let mut children: HashMap<&str, Vec<usize>> = HashMap::new();
+    let known: HashSet<&str> = spans.iter().map(|span| span.id.as_str()).collect();
+    let mut roots = Vec::new();
+    for (at, span) in spans.iter().enumerate() {
+        match known.contains(span.parent.as_str()) && span.parent != span.id {
+            true => children.entry(&span.parent).or_default().push(at),
+            false => roots.push(at),
+        }
+    }
+    let mut ordered = Vec::with_capacity(spans.len());
+    let mut is_taken = vec![false; spans.len()];
+    // Those in a circle of parents are inside of none: the first of them stands for the others.
+    for root in roots.into_iter().chain(0..spans.len()) {
+        let mut waiting = vec![(0, root)];
+        while let Some((depth, at)) = waiting.pop() {
+            if std::mem::replace(&mut is_taken[at], true) {
+                continue;
+            }
+            ordered.push((depth, at));
+            let inner = children.remove(spans[at].id.as_str()).unwrap_or_default();
+            waiting.extend(inner.into_iter().rev().map(|inner| (depth + 1, inner)));
+        }
+    }
+    ordered
+}
+
+/// What stands in a drawing for a span: a call to a dependency is an arrow to it.
+fn label(span: &Span) -> String {
+    span.dependency().map_or_else(|| span.name.clone(), |dependency| format!("→ {dependency}"))
 }
 
 /// What a terminal prints and does not obey: names come from files of others.
@@ -515,20 +400,22 @@ impl Timeline {
     fn draw(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let start = self.spans.iter().map(|(_, span)| span.start.0).min().unwrap_or_default();
         writeln!(f, "trace {}, {} UTC", self.trace_id, time_of_day(start))?;
-        if let Some((place, kind)) = self.failed_at() {
-            let kind = if kind.is_empty() { kind } else { format!(": {kind}") };
-            writeln!(f, "failed at {place}{kind}")?;
+        if let Some((place, call)) = self.failure() {
+            let kind = place.error_type().map(|kind| format!(": {kind}")).unwrap_or_default();
+            let call =
+                call.and_then(Span::dependency).map(|id| format!(", calling {id}")).unwrap_or_default();
+            writeln!(f, "failed at {}{kind}{call}", place.name)?;
         }
         let indent = |depth: usize| 2 * depth.min(DEPTH);
-        let widths = self.spans.iter().map(|(depth, span)| indent(*depth) + span.name.chars().count());
+        let widths = self.spans.iter().map(|(depth, span)| indent(*depth) + label(span).chars().count());
         let width = widths.max().unwrap_or(0).min(WIDTH);
         for (depth, span) in &self.spans {
-            let name = format!("{:1$}{2}", "", indent(*depth), span.name);
+            let name = format!("{:1$}{2}", "", indent(*depth), label(span));
             let mark = if span.is_failed() { '!' } else { ' ' };
             let since = Duration::from_nanos(span.start.0 - start);
             write!(f, "{mark} +{:>9.1?}  {name:<width$} {:>9.1?}", since, span.took())?;
-            let context = span.attributes.iter().filter(|one| is_context(&one.key));
-            let context = context.map(|one| format!("{}={}", one.key, one.value.0));
+            let context = span.attributes().filter(|(key, _)| is_context(key));
+            let context = context.map(|(key, value)| format!("{key}={value}"));
             let request = ["http.request.method", "http.response.status_code"].map(|key| span.says(key));
             let request = request.into_iter().flatten().collect::<Vec<_>>().join(" ");
             let said: Vec<_> = [request, span.ending()]
@@ -640,6 +527,73 @@ failed at pay.charge: Refused
         assert_eq!(drawn, expected);
     }
 
+    const CALL: (&str, &str) = ("critical_process.dependency", "orders_db");
+
+    /// What the first line says after the trace's: where it failed.
+    fn failed_at(spans: &[serde_json::Value]) -> String {
+        let drawn = found(line(spans), &Query::default()).timelines[0].to_string();
+        let place = drawn.lines().nth(1).and_then(|line| line.strip_prefix("failed at "));
+        place.unwrap_or("nowhere").to_owned()
+    }
+
+    #[test]
+    fn what_was_made_good_is_not_where_it_failed() {
+        let failed = |kind| [(OUTCOME, "failure"), ("error.type", kind)];
+        let ok = [(OUTCOME, "success")];
+        let (pay, stage) = (|kind| span("a", "", "pay", (0, 90), &failed(kind)), "pay.ask");
+        let asked = |kind| span("b", "a", stage, (10, 20), &failed(kind));
+        let inner = span("d", "b", "pay.ask.deep", (11, 19), &failed("deep"));
+        let kept = |times, says: &[_]| span("c", "a", "pay.keep", times, says);
+        // Another error fails it, however deep the first one was.
+        let later = kept((30, 40), &failed("database"));
+        assert_eq!(
+            failed_at(&[pay("database"), asked("timeout"), inner.clone(), later]),
+            "pay.keep: database"
+        );
+        let unnamed = kept((30, 40), &failed("Error"));
+        assert_eq!(
+            failed_at(&[pay("database"), asked("timeout"), inner.clone(), unnamed]),
+            "pay.keep: Error"
+        );
+        // Something went well after it, and then it failed of itself.
+        let went_on = [pay("other"), asked("timeout"), inner.clone(), kept((30, 40), &ok)];
+        assert_eq!(failed_at(&went_on), "pay: other");
+        // What runs beside it says nothing, and what clears up after it is no remedy.
+        let beside = [pay("other"), asked("timeout"), inner.clone(), kept((15, 40), &ok)];
+        assert_eq!(failed_at(&beside), "pay.ask.deep: deep");
+        let cleared = [pay("timeout"), asked("timeout"), kept((30, 40), &ok)];
+        assert_eq!(failed_at(&cleared), "pay.ask: timeout");
+        // A run that succeeds has made good whatever failed inside of it.
+        let degraded = span("a", "", "pay", (0, 90), &[(OUTCOME, "degraded")]);
+        assert_eq!(failed_at(&[degraded.clone(), asked("timeout"), inner]), "nowhere");
+        // But not what goes on without it.
+        let spawned = span("b", "a", "mail", (10, 200), &failed("Refused"));
+        assert_eq!(failed_at(&[degraded, spawned]), "mail: Refused");
+    }
+
+    #[test]
+    fn a_call_to_a_dependency_is_drawn_as_one_and_named_beside_the_run_that_it_failed() {
+        let failed = |kind| [("user_id", "u-1"), (OUTCOME, "failure"), ("error.type", kind)];
+        let [context, outcome, kind] = failed("sqlx::Error");
+        let late = [(OUTCOME, "failure"), ("critical_process.late", "true"), ("error.type", "database")];
+        let spans = [
+            span("a", "", "pay", (1_000, 1_240), &late),
+            span("b", "a", "pay.keep", (1_010, 1_230), &failed("database")),
+            span("c", "b", "pay.orders_db", (1_020, 1_025), &[CALL, (OUTCOME, "success")]),
+            span("d", "b", "pay.orders_db", (1_030, 1_200), &[CALL, context, outcome, kind]),
+        ];
+        let drawn = found(line(&spans), &Query::default()).timelines[0].to_string();
+        let expected = "\
+trace 0af7651916cd43dd8448eb211c80319c, 00:00:01.000 UTC
+failed at pay.keep: database, calling orders_db
+! +    0.0ns  pay              240.0ms  failure, late, database
+! +   10.0ms    pay.keep       220.0ms  failure, database  user_id=u-1
+  +   20.0ms      → orders_db    5.0ms  success
+! +   30.0ms      → orders_db  170.0ms  failure, sqlx::Error  user_id=u-1
+";
+        assert_eq!(drawn, expected);
+    }
+
     #[test]
     fn a_trace_without_its_beginning_is_not_whole() {
         let (outer, inner) = (span("a", "", "pay", (1, 9), &[]), span("b", "a", "charge", (2, 8), &[]));
@@ -702,6 +656,28 @@ failed at pay.charge: Refused
     }
 
     #[test]
+    fn what_is_no_file_is_passed_over() {
+        let directory = tempfile(line(&[span("a", "", "pay", (1, 2), &[("user_id", "u-1")])]));
+        fs::create_dir(directory.join("folder.json")).expect("writable");
+        let found = find(&directory, &by_user("u-1"), 10);
+        fs::remove_dir_all(directory).expect("removable");
+        assert_eq!(found.expect("readable").timelines.len(), 1);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_file_that_cannot_be_read_is_named() {
+        let directory = tempfile("");
+        // A file that nobody reads from its beginning.
+        let link = std::os::unix::fs::symlink("/proc/self/mem", directory.join("odd.jsonl"));
+        link.expect("a link");
+        let found = find(&directory, &Query::default(), 10);
+        fs::remove_dir_all(directory).expect("removable");
+        let error = found.expect_err("it cannot be read").to_string();
+        assert!(error.contains("odd.jsonl: "), "{error}");
+    }
+
+    #[test]
     fn a_request_may_be_indented_and_one_that_is_cut_off_costs_no_other() {
         let good = |id: &str| span(id, "", "pay", (1, 2), &[("user_id", "u-1")]);
         let indented = serde_json::to_string_pretty(
@@ -740,16 +716,6 @@ failed at pay.charge: Refused
     }
 
     #[test]
-    fn base64_is_the_bytes() {
-        assert_eq!(
-            from_base64("4/Bsf1GGtsvhVC8PlO5IIQ==").as_deref(),
-            Some("e3f06c7f5186b6cbe1542f0f94ee4821")
-        );
-        assert_eq!(from_base64("m7DQRCbzkz4=").as_deref(), Some("9bb0d04426f3933e"));
-        assert_eq!(from_base64("not base64!!"), None);
-    }
-
-    #[test]
     fn a_terminal_obeys_no_name() {
         let text = line(&[span("a", "", "\u{1b}[2Jpay", (1, 2), &[("user_id", "u\u{7}-1")])]);
         let drawn = found(&text, &Query::default()).timelines[0].to_string();
@@ -759,8 +725,28 @@ failed at pay.charge: Refused
 
     #[test]
     fn a_circle_of_parents_is_no_trap() {
-        let text = line(&[span("a", "b", "one", (1, 2), &[]), span("b", "a", "two", (1, 2), &[])]);
-        let _ = found(&text, &Query::default());
+        let ring = [("a", "c"), ("b", "a"), ("c", "b"), ("d", "c"), ("e", "e")];
+        let spans = ring.map(|(id, parent)| span(id, parent, id, (1, 2), &[]));
+        let found = found(line(&spans), &Query::default());
+        let drawn: Vec<_> =
+            found.timelines[0].spans.iter().map(|(depth, span)| (*depth, span.id.as_str())).collect();
+        assert_eq!(drawn, [(0, "e"), (0, "a"), (1, "b"), (2, "c"), (3, "d")]);
+    }
+
+    #[test]
+    fn an_id_of_any_length_is_told_and_not_kept() {
+        let good = span("a", "", "pay", (1, 2), &[]);
+        let mut lines = vec![line(std::slice::from_ref(&good))];
+        for key in ["traceId", "spanId", "parentSpanId"] {
+            let mut long = good.clone();
+            long[key] = "f".repeat(65).into();
+            lines.push(line(&[long]));
+        }
+        let found = found(lines.join("\n"), &Query::default());
+        assert_eq!((found.timelines.len(), found.timelines[0].spans.len()), (1, 1));
+        let skipped: Vec<_> = found.skipped.iter().map(|skipped| skipped.line).collect();
+        assert_eq!(skipped, [2, 3, 4]);
+        assert!(found.skipped[0].problem.contains("65 bytes"), "{:?}", found.skipped[0]);
     }
 
     proptest! {

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use process_runtime::timeline::{self, Found, Query};
 use process_tests::isolated::isolated;
-use serde_json::json;
 
 fn find(directory: &Path, context: &[(&str, &str)], trace_id: Option<&str>) -> Found {
     let context = context.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -79,30 +78,27 @@ fn peak() -> usize {
 /// What reading them may take, whatever their size.
 const MEMORY: usize = 48 << 20;
 
-fn find_within_bounds(scratch: &Scratch, context: &[(&str, &str)]) -> Found {
+fn find_within(memory: usize, scratch: &Scratch, context: &[(&str, &str)]) -> Found {
+    let length = fs::metadata(scratch.0.join("traces.jsonl")).unwrap().len();
     let started = Instant::now();
     let found = find(&scratch.0, context, None);
-    eprintln!(
-        "{} MiB in {:.1?}, with at most {} MiB in memory",
-        size() >> 20,
-        started.elapsed(),
-        peak() >> 20
-    );
-    assert!(peak() < MEMORY, "{} MiB", peak() >> 20);
+    let (took, peak) = (started.elapsed(), peak());
+    eprintln!("{} MiB in {took:.1?}, with at most {} MiB in memory", length >> 20, peak >> 20);
+    assert!(peak < memory, "{} MiB", peak >> 20);
     found
 }
 
-/// A request of 200 spans, each a trace of its own.
+/// A request of 200 spans, each a trace of its own. A text, since a gigabyte of values takes minutes to make.
 fn request(number: usize) -> String {
     let spans = (number * 200..number * 200 + 200).map(|span| {
-        json!({
-            "traceId": format!("{span:032x}"), "spanId": format!("{span:016x}"),
-            "startTimeUnixNano": (1_000_000 + span).to_string(),
-            "attributes": [{ "key": "n", "value": { "intValue": (span % 1000).to_string() } }],
-        })
+        format!(
+            r#"{{"traceId":"{span:032x}","spanId":"{span:016x}","startTimeUnixNano":"{}","attributes":[{{"key":"n","value":{{"intValue":"{}"}}}}]}}"#,
+            1_000_000 + span,
+            span % 1000
+        )
     });
     let spans: Vec<_> = spans.collect();
-    format!("{}\n", json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": spans }] }] }))
+    format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{}]}}]}}]}}"#, spans.join(",")) + "\n"
 }
 
 #[test]
@@ -114,7 +110,7 @@ fn memory_does_not_depend_on_what_is_read() {
         let requests = size() / one;
         scratch.write((0..requests).map(request));
         // Every trace there is: far more than can be compared at once.
-        let found = find_within_bounds(&scratch, &[]);
+        let found = find_within(MEMORY, &scratch, &[]);
         let last = requests * 200 - 1;
         assert_eq!(found.timelines[0].trace_id(), format!("{last:032x}"));
         assert_eq!(found.timelines.len() + found.left_out, requests * 200);
@@ -132,10 +128,54 @@ fn a_line_without_an_end_and_lines_without_number_are_told_within_bounds() {
         let endless = std::iter::repeat_with(|| "[".repeat(1 << 20)).take(size() >> 20);
         let foreign = std::iter::repeat_with(|| "foreign\n".repeat(1 << 10)).take(size() >> 16);
         scratch.write(endless.chain(["\n".to_owned()]).chain(foreign).chain([good]));
-        let found = find_within_bounds(&scratch, &[("n", "199")]);
+        let found = find_within(MEMORY, &scratch, &[("n", "199")]);
         assert_eq!(found.timelines.len(), 1);
         assert!(found.skipped[0].problem.contains("longer than"), "{:?}", found.skipped[0]);
         assert_eq!(found.skipped.len() + found.more_skipped, 1 + (size() >> 6));
+    });
+    eprint!("{}", said.unwrap_or_default());
+}
+
+/// What lines may take that are as long as a line may be, and hold as much as they can: what is kept, which is 64 MiB,
+/// a line, and what is made of it.
+const HOSTILE: usize = 160 << 20;
+
+/// A request with one span, in which something is repeated until the line is almost too long.
+fn stuffed([before, item, after]: [&str; 3]) -> String {
+    let start = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"ab","spanId":"1"#;
+    let room = (16 << 20) - 1_000;
+    let separator = if item.ends_with('a') { "" } else { "," };
+    let items = format!("{item}{separator}").repeat(room / (item.len() + separator.len()));
+    format!("{start}{before}{}{after}\n", items.trim_end_matches(','))
+}
+
+/// Of everything that a span has as much as a line holds.
+const STUFFED: [[&str; 3]; 10] = [
+    ["", "aaaaaaaa", r#""}]}]}]}"#],
+    [r#"","name":""#, "aaaaaaaa", r#""}]}]}]}"#],
+    [r#"","status":{"code":""#, "aaaaaaaa", r#""}}]}]}]}"#],
+    [r#"","status":{"code":["#, "[]", r#"]}}]}]}]}"#],
+    [r#"","attributes":[{"key":""#, "aaaaaaaa", r#""}]}]}]}]}"#],
+    [r#"","attributes":["#, "{}", r#"]}]}]}]}"#],
+    [r#"","attributes":["#, r#"{"key":"a"}"#, r#"]}]}]}]}"#],
+    [r#"","attributes":[{"key":"a","value":{"arrayValue":{"values":["#, "0", r#"]}}}]}]}]}]}"#],
+    [r#""},"#, "{}", r#"]}]}]}"#],
+    [r#""},"#, r#"{"traceId":"ab"}"#, r#"]}]}]}"#],
+];
+
+#[test]
+#[cfg(target_os = "linux")]
+fn lines_that_hold_as_much_as_they_can_take_no_more_than_they_may() {
+    let said = isolated("lines_that_hold_as_much_as_they_can_take_no_more_than_they_may", || {
+        let scratch = Scratch::new("timeline-hostile");
+        // Twice: that is more than may be kept, and takes long enough.
+        scratch.write(STUFFED.into_iter().chain(STUFFED).map(stuffed));
+        let found = find_within(HOSTILE, &scratch, &[]);
+        assert_eq!((found.timelines.len(), found.timelines[0].trace_id()), (1, "ab"));
+        let told = |what: &str| found.skipped.iter().filter(|skipped| skipped.problem.contains(what)).count();
+        assert_eq!((told("an id of"), told("a list of more than")), (2, 4), "{:?}", found.skipped);
+        assert_eq!((found.skipped.len(), found.more_skipped), (6, 0), "{:?}", found.skipped);
+        assert!(found.spans_left_out > 0);
     });
     eprint!("{}", said.unwrap_or_default());
 }

@@ -26,7 +26,7 @@ pub(crate) fn router(service: Service) -> Router {
         .route("/departments", post(departments::create).get(departments::list))
         .route("/departments/{id}", put(departments::update).delete(departments::remove))
         .route("/departments/{id}/roles", post(departments::create_role))
-        .route("/roles/{id}", put(departments::update_role))
+        .route("/roles/{id}", put(departments::update_role).delete(departments::remove_role))
         .route("/status", get(status::show))
         .with_state(service)
         .layer(middleware::from_fn(timed))

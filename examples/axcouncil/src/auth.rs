@@ -9,11 +9,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use process_runtime::{critical_process, record};
 use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
 
 pub(crate) use self::password::{Cost, Password, Passwords};
 pub(crate) use self::token::{Tokens, User};
 use crate::api::Body;
+use crate::database::DatabaseError;
 use crate::error::ApiError;
 use crate::service::Service;
 
@@ -39,7 +39,7 @@ pub(crate) enum AuthError {
     #[error("the password is wrong")]
     WrongPassword,
     #[error("the users cannot be read")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] DatabaseError),
     #[error("the password cannot be verified: {0}")]
     Verification(#[from] password::Unverified),
     #[error("the token cannot be signed")]
@@ -51,7 +51,7 @@ impl AuthError {
         match self {
             AuthError::UnknownUser => "unknown_user",
             AuthError::WrongPassword => "wrong_password",
-            AuthError::Database(_) => "database",
+            AuthError::Database(error) => error.kind(),
             AuthError::Verification(_) => "password_verification",
             AuthError::Signature(_) => "token_signature",
         }
@@ -95,17 +95,19 @@ pub(crate) async fn login(
     depends_on("sqlite"),
 )]
 async fn authenticate(service: &Service, email: &str, password: Password) -> Result<Session, AuthError> {
-    let row = sqlx::query("SELECT id, company_id, password_hash FROM users WHERE email = ?")
-        .bind(email)
-        .fetch_optional(&service.database)
+    let known: Option<(i64, i64, String)> = service
+        .sqlite(
+            sqlx::query_as("SELECT id, company_id, password_hash FROM users WHERE email = ?")
+                .bind(email)
+                .fetch_optional(&service.database),
+        )
         .await?;
-    let known = row.as_ref().map(|row| row.try_get::<String, _>("password_hash")).transpose()?;
-    let is_right = service.passwords.verify(password, known).await?;
-    let row = row.ok_or(AuthError::UnknownUser)?;
+    let (user, hash) = known.map(|(id, company, hash)| (User { id, company }, hash)).unzip();
+    let is_right = service.passwords.verify(password, hash).await?;
+    let user = user.ok_or(AuthError::UnknownUser)?;
     if !is_right {
         return Err(AuthError::WrongPassword);
     }
-    let user = User { id: row.try_get("id")?, company: row.try_get("company_id")? };
     record!(user_id = user.id, company_id = user.company);
     let token = service.tokens.sign(&user)?;
     Ok(Session { token, expires_in: token::LIFETIME.as_secs() })

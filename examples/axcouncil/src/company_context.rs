@@ -3,8 +3,8 @@
 use std::fmt;
 
 use process_runtime::{critical_process, record};
-use sqlx::Row as _;
 
+use crate::database::DatabaseError;
 use crate::service::Service;
 
 /// How many knowledge entries go along, the latest first.
@@ -34,14 +34,14 @@ pub(crate) enum ContextError {
     #[error("the company has no such department")]
     UnknownDepartment,
     #[error("the context cannot be read")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] DatabaseError),
 }
 
 impl ContextError {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             ContextError::UnknownDepartment => "unknown_department",
-            ContextError::Database(_) => "database",
+            ContextError::Database(error) => error.kind(),
         }
     }
 }
@@ -65,19 +65,24 @@ pub(crate) async fn load(
     department_id: Option<i64>,
     query: &str,
 ) -> Result<Prompt, ContextError> {
-    let company = sqlx::query("SELECT name, playbook FROM companies WHERE id = ?")
-        .bind(company_id)
-        .fetch_one(&service.database)
+    let (name, playbook): (String, String) = service
+        .sqlite(
+            sqlx::query_as("SELECT name, playbook FROM companies WHERE id = ?")
+                .bind(company_id)
+                .fetch_one(&service.database),
+        )
         .await?;
-    let (name, playbook): (String, String) = (company.try_get("name")?, company.try_get("playbook")?);
-    let entries = sqlx::query_as::<_, (String, String)>(
-        "SELECT title, body FROM knowledge_entries WHERE company_id = ? AND auto_inject = 1
-         ORDER BY id DESC LIMIT ?",
-    )
-    .bind(company_id)
-    .bind(MOST_ENTRIES)
-    .fetch_all(&service.database)
-    .await?;
+    let entries: Vec<(String, String)> = service
+        .sqlite(
+            sqlx::query_as(
+                "SELECT title, body FROM knowledge_entries WHERE company_id = ? AND auto_inject = 1
+                 ORDER BY id DESC LIMIT ?",
+            )
+            .bind(company_id)
+            .bind(MOST_ENTRIES)
+            .fetch_all(&service.database),
+        )
+        .await?;
     record!(entry_count = entries.len());
 
     let mut company = format!("{name}\n{playbook}\n");
@@ -90,18 +95,22 @@ pub(crate) async fn load(
 }
 
 async fn department(service: &Service, company: i64, id: i64) -> Result<String, ContextError> {
-    let name: String = sqlx::query_scalar("SELECT name FROM departments WHERE id = ? AND company_id = ?")
-        .bind(id)
-        .bind(company)
-        .fetch_optional(&service.database)
-        .await?
-        .ok_or(ContextError::UnknownDepartment)?;
-    let roles = sqlx::query_as::<_, (String, String)>(
-        "SELECT name, brief FROM roles WHERE department_id = ? ORDER BY name",
-    )
-    .bind(id)
-    .fetch_all(&service.database)
-    .await?;
+    let name: Option<String> = service
+        .sqlite(
+            sqlx::query_scalar("SELECT name FROM departments WHERE id = ? AND company_id = ?")
+                .bind(id)
+                .bind(company)
+                .fetch_optional(&service.database),
+        )
+        .await?;
+    let name = name.ok_or(ContextError::UnknownDepartment)?;
+    let roles: Vec<(String, String)> = service
+        .sqlite(
+            sqlx::query_as("SELECT name, brief FROM roles WHERE department_id = ? ORDER BY name")
+                .bind(id)
+                .fetch_all(&service.database),
+        )
+        .await?;
     let roles = roles.iter().map(|(name, brief)| format!("- {name}: {brief}\n"));
     Ok(std::iter::once(format!("{name}\n")).chain(roles).collect())
 }

@@ -14,6 +14,7 @@ use self::models::{Answer, ModelError};
 use crate::api::Body;
 use crate::auth::User;
 use crate::company_context::{self, ContextError};
+use crate::database::DatabaseError;
 use crate::error::ApiError;
 use crate::service::Service;
 
@@ -52,7 +53,7 @@ pub(crate) enum CouncilError {
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error("the council cannot be read, or the deliberation not be kept")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] DatabaseError),
 }
 
 impl CouncilError {
@@ -62,7 +63,7 @@ impl CouncilError {
             CouncilError::NoMembers => "no_members",
             CouncilError::Context(error) => error.kind(),
             CouncilError::Model(error) => error.kind(),
-            CouncilError::Database(_) => "database",
+            CouncilError::Database(error) => error.kind(),
         }
     }
 }
@@ -123,7 +124,7 @@ async fn deliberate(
     let answers = stages::answer(&service.models, &council.members, &prompt).await?;
     let ranked = stages::rank(&service.models, &prompt, answers).await?;
     let synthesis = stages::synthesize(&service.models, &council.chairman, &prompt, &ranked);
-    let (answer, used_fallback) = match process_runtime::timeout(service.synthesis_limit, synthesis).await {
+    let (answer, used_fallback) = match process_runtime::timeout(service.limits.synthesis, synthesis).await {
         Ok(synthesis) => (synthesis?, false),
         Err(_) => (ranked.first().ok_or(CouncilError::NoMembers)?.text.clone(), true),
     };
@@ -141,15 +142,20 @@ struct Council {
 
 impl Council {
     async fn of(service: &Service, company: i64) -> Result<Council, CouncilError> {
-        let chairman = sqlx::query_scalar("SELECT chairman FROM companies WHERE id = ?")
-            .bind(company)
-            .fetch_one(&service.database)
+        let chairman = service
+            .sqlite(
+                sqlx::query_scalar("SELECT chairman FROM companies WHERE id = ?")
+                    .bind(company)
+                    .fetch_one(&service.database),
+            )
             .await?;
-        let members: Vec<String> =
-            sqlx::query_scalar("SELECT model FROM council_members WHERE company_id = ? ORDER BY seat")
-                .bind(company)
-                .fetch_all(&service.database)
-                .await?;
+        let members: Vec<String> = service
+            .sqlite(
+                sqlx::query_scalar("SELECT model FROM council_members WHERE company_id = ? ORDER BY seat")
+                    .bind(company)
+                    .fetch_all(&service.database),
+            )
+            .await?;
         if members.is_empty() {
             return Err(CouncilError::NoMembers);
         }
@@ -157,17 +163,25 @@ impl Council {
     }
 }
 
-async fn keep(service: &Service, user: User, question: &str, done: &Deliberation) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO deliberations (company_id, user_id, question, answer, used_fallback)
-         VALUES (?, ?, ?, ?, ?)",
-    )
-    .bind(user.company)
-    .bind(user.id)
-    .bind(question)
-    .bind(&done.answer)
-    .bind(done.used_fallback)
-    .execute(&service.database)
-    .await?;
+async fn keep(
+    service: &Service,
+    user: User,
+    question: &str,
+    done: &Deliberation,
+) -> Result<(), DatabaseError> {
+    service
+        .sqlite(
+            sqlx::query(
+                "INSERT INTO deliberations (company_id, user_id, question, answer, used_fallback)
+                 VALUES (?, ?, ?, ?, ?)",
+            )
+            .bind(user.company)
+            .bind(user.id)
+            .bind(question)
+            .bind(&done.answer)
+            .bind(done.used_fallback)
+            .execute(&service.database),
+        )
+        .await?;
     Ok(())
 }

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
+use process_runtime::TimedOut;
 use sqlx::SqlitePool;
 use sqlx::error::BoxDynError;
 use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-/// How long a connection waits for another's write.
-const BUSY: Duration = Duration::from_secs(2);
+/// How long a connection waits for another's write: less than a call may take, so that it is known as that.
+const BUSY: Duration = Duration::from_secs(1);
 
 /// How a transaction begins that will write: waiting for its turn here is what `BUSY` covers. One that reads
 /// first and then wants to write is refused at once if another wrote meanwhile.
@@ -22,6 +23,24 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
     (2, "work", include_str!("../migrations/0002_work.sql")),
     (3, "billing", include_str!("../migrations/0003_billing.sql")),
 ];
+
+/// Why a process had nothing of the database.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DatabaseError {
+    #[error("the database refuses")]
+    Refused(#[from] sqlx::Error),
+    #[error("the database does not answer")]
+    Timeout(#[from] TimedOut),
+}
+
+impl DatabaseError {
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            DatabaseError::Refused(_) => "database",
+            DatabaseError::Timeout(_) => "database_timeout",
+        }
+    }
+}
 
 /// Opens the file, which is made if it is not there, and migrates it.
 pub(crate) async fn open(file: &Path) -> Result<SqlitePool, sqlx::Error> {

@@ -44,7 +44,12 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 pub(crate) async fn play(running: &Running, telemetry: &Telemetry, directory: &Path) -> Result<bool> {
     print::registry();
     print::heading("The day");
-    let mut day = Day { client: Client::new(running)?, went_well: true, broken: None };
+    let mut day = Day {
+        client: Client::new(running)?,
+        is_traced: print::is_traced(telemetry),
+        problems: Vec::new(),
+        broken: None,
+    };
 
     let umbra = day.login("Umbra's user logs in", UMBRA_USER).await?;
     let hung = day.hang(umbra).await?;
@@ -56,17 +61,22 @@ pub(crate) async fn play(running: &Running, telemetry: &Telemetry, directory: &P
 
     print::outcomes();
     print::durations();
-    day.went_well &= print::timeline(telemetry, directory, day.broken.as_deref())?;
+    day.problems.extend(print::timeline(telemetry, directory, day.broken.as_deref())?);
     print::telemetry(telemetry);
-    let idle = registry::in_flight().is_empty();
-    let findings = registry::validate();
-    print::verdict(day.went_well, idle, &findings);
-    Ok(day.went_well && idle && findings.is_empty())
+    if !registry::in_flight().is_empty() {
+        day.problems.push("runs go on that should have ended".to_owned());
+    }
+    day.problems.extend(registry::validate().iter().map(|finding| format!("registry: {finding}")));
+    print::verdict(&day.problems);
+    Ok(day.problems.is_empty())
 }
 
 struct Day {
     client: Client,
-    went_well: bool,
+    /// Whether responses name a trace.
+    is_traced: bool,
+    /// What did not go as it must.
+    problems: Vec<String>,
     /// The trace of the payment that failed.
     broken: Option<String>,
 }
@@ -81,7 +91,9 @@ impl Day {
             sleep(LOOK).await;
             counted = Counts::now()?.since(before);
         }
-        self.went_well &= counted == expected;
+        if counted != expected {
+            self.problems.push(format!("{step}: other runs were counted"));
+        }
         print::step(step, told, &counted, &expected);
         Ok(())
     }
@@ -96,10 +108,10 @@ impl Day {
     ) -> Result<Reply> {
         let before = Counts::now()?;
         let reply = request.await?;
-        self.went_well &= reply.status == status;
         let told = if reply.status == status {
             format!("{status}")
         } else {
+            self.problems.push(format!("{step}: answered {} instead of {status}", reply.status));
             format!("{} instead of {status}: {}", reply.status, reply.body)
         };
         self.expect(step, &before, &told, expected.into()).await?;
@@ -174,8 +186,12 @@ impl Day {
         let broken = client.subscribe();
         let reply =
             self.answered("The payment provider answers 500", broken, 502, [failed(PAYMENT, 1)]).await?;
-        self.went_well &=
-            reply.trace.is_some() && reply.body["error"]["trace_id"].as_str() == reply.trace.as_deref();
+        if reply.trace.is_some() != self.is_traced {
+            self.problems.push(format!("a response names the trace {:?}", reply.trace));
+        }
+        if reply.body["error"]["trace_id"].as_str() != reply.trace.as_deref() {
+            self.problems.push("an error's body names another trace than its header".to_owned());
+        }
         self.broken = reply.trace;
         client.payments("ok").await?;
         self.hang_up().await
@@ -212,7 +228,9 @@ impl Day {
         }
         let logins = REQUESTS / LOGIN_EVERY;
         let traffic = [succeeded(AUTHENTICATION, logins), succeeded(KNOWLEDGE, REQUESTS - logins)];
-        self.went_well &= answered == REQUESTS;
+        if answered != REQUESTS {
+            self.problems.push(format!("{answered} of {REQUESTS} requests of every day went well"));
+        }
         let told = format!("{answered} fine");
         self.expect(&format!("{REQUESTS} requests of every day"), &before, &told, traffic.into()).await
     }
@@ -233,7 +251,9 @@ impl Day {
             }
             sleep(Duration::from_millis(200)).await;
         }
-        self.went_well &= registry::stats(COUNCIL)?.overdue == 1;
+        if registry::stats(COUNCIL)?.overdue != 1 {
+            self.problems.push("the deliberation that hangs is not overdue".to_owned());
+        }
         print::overdue();
         Ok(())
     }
@@ -255,8 +275,8 @@ impl Day {
 /// The deliberations that go on, the oldest first.
 fn deliberations() -> Vec<InFlight> {
     let runs = registry::in_flight().into_iter();
-    runs.filter(|run| run.stage.is_none() && run.process.is_some_and(|process| process.id() == COUNCIL))
-        .collect()
+    let is_process = |run: &InFlight| run.stage.is_none() && run.dependency.is_none();
+    runs.filter(|run| is_process(run) && run.process.is_some_and(|process| process.id() == COUNCIL)).collect()
 }
 
 fn stages_in_flight(id: &str) -> Vec<InFlight> {

@@ -1,5 +1,7 @@
-//! Departments and their roles. What creates and updates them is plain; what deletes is a process, in `delete`.
+//! Departments and their roles. What changes them is plain, but for what deletes a department with all that is in it:
+//! that is a process, in `delete`. Each change is in the audit log.
 
+mod audit;
 mod delete;
 
 use axum::Json;
@@ -7,9 +9,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use self::audit::{Change, Subject};
 use self::delete::delete;
 use crate::api::{Body, Id};
 use crate::auth::User;
+use crate::database;
 use crate::error::ApiError;
 use crate::service::Service;
 
@@ -62,12 +66,17 @@ pub(crate) async fn create(
     user: User,
     Body(named): Body<Named>,
 ) -> Result<(StatusCode, Json<Created>), ApiError> {
-    let made = sqlx::query("INSERT INTO departments (company_id, name) VALUES (?, ?)")
+    let name = filled(&named.name)?;
+    let mut transaction = service.database.begin_with(database::WRITE).await?;
+    let id = sqlx::query("INSERT INTO departments (company_id, name) VALUES (?, ?)")
         .bind(user.company)
-        .bind(filled(&named.name)?)
-        .execute(&service.database)
-        .await?;
-    Ok((StatusCode::CREATED, Json(Created { id: made.last_insert_rowid() })))
+        .bind(name)
+        .execute(&mut *transaction)
+        .await?
+        .last_insert_rowid();
+    audit::write(&mut transaction, user, Subject::Department(id), Change::Create, name).await?;
+    transaction.commit().await?;
+    Ok((StatusCode::CREATED, Json(Created { id })))
 }
 
 /// `PUT /departments/{id}`
@@ -77,17 +86,20 @@ pub(crate) async fn update(
     Id(id): Id,
     Body(named): Body<Named>,
 ) -> Result<StatusCode, ApiError> {
+    let name = filled(&named.name)?;
+    let mut transaction = service.database.begin_with(database::WRITE).await?;
     let updated = sqlx::query("UPDATE departments SET name = ? WHERE id = ? AND company_id = ?")
-        .bind(filled(&named.name)?)
+        .bind(name)
         .bind(id)
         .bind(user.company)
-        .execute(&service.database)
+        .execute(&mut *transaction)
         .await?;
     if updated.rows_affected() == 0 {
-        Err(ApiError::not_found("department"))
-    } else {
-        Ok(StatusCode::NO_CONTENT)
+        return Err(ApiError::not_found("department"));
     }
+    audit::write(&mut transaction, user, Subject::Department(id), Change::Update, name).await?;
+    transaction.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `DELETE /departments/{id}`
@@ -106,20 +118,25 @@ pub(crate) async fn create_role(
     Id(department): Id,
     Body(role): Body<Role>,
 ) -> Result<(StatusCode, Json<Created>), ApiError> {
+    let (name, brief) = (filled(&role.name)?, filled(&role.brief)?);
+    let mut transaction = service.database.begin_with(database::WRITE).await?;
     let made = sqlx::query(
         "INSERT INTO roles (department_id, name, brief)
          SELECT id, ?, ? FROM departments WHERE id = ? AND company_id = ?",
     )
-    .bind(filled(&role.name)?)
-    .bind(filled(&role.brief)?)
+    .bind(name)
+    .bind(brief)
     .bind(department)
     .bind(user.company)
-    .execute(&service.database)
+    .execute(&mut *transaction)
     .await?;
     if made.rows_affected() == 0 {
         return Err(ApiError::not_found("department"));
     }
-    Ok((StatusCode::CREATED, Json(Created { id: made.last_insert_rowid() })))
+    let id = made.last_insert_rowid();
+    audit::write(&mut transaction, user, Subject::Role(id), Change::Create, name).await?;
+    transaction.commit().await?;
+    Ok((StatusCode::CREATED, Json(Created { id })))
 }
 
 /// `PUT /roles/{id}`
@@ -129,17 +146,45 @@ pub(crate) async fn update_role(
     Id(id): Id,
     Body(role): Body<Role>,
 ) -> Result<StatusCode, ApiError> {
+    let (name, brief) = (filled(&role.name)?, filled(&role.brief)?);
+    let mut transaction = service.database.begin_with(database::WRITE).await?;
     let updated = sqlx::query(
         "UPDATE roles SET name = ?, brief = ?
          WHERE id = ? AND department_id IN (SELECT id FROM departments WHERE company_id = ?)",
     )
-    .bind(filled(&role.name)?)
-    .bind(filled(&role.brief)?)
+    .bind(name)
+    .bind(brief)
     .bind(id)
     .bind(user.company)
-    .execute(&service.database)
+    .execute(&mut *transaction)
     .await?;
-    if updated.rows_affected() == 0 { Err(ApiError::not_found("role")) } else { Ok(StatusCode::NO_CONTENT) }
+    if updated.rows_affected() == 0 {
+        return Err(ApiError::not_found("role"));
+    }
+    audit::write(&mut transaction, user, Subject::Role(id), Change::Update, name).await?;
+    transaction.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE /roles/{id}`
+pub(crate) async fn remove_role(
+    State(service): State<Service>,
+    user: User,
+    Id(id): Id,
+) -> Result<StatusCode, ApiError> {
+    let mut transaction = service.database.begin_with(database::WRITE).await?;
+    let name: Option<String> = sqlx::query_scalar(
+        "DELETE FROM roles
+         WHERE id = ? AND department_id IN (SELECT id FROM departments WHERE company_id = ?) RETURNING name",
+    )
+    .bind(id)
+    .bind(user.company)
+    .fetch_optional(&mut *transaction)
+    .await?;
+    let name = name.ok_or_else(|| ApiError::not_found("role"))?;
+    audit::write(&mut transaction, user, Subject::Role(id), Change::Delete, &name).await?;
+    transaction.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A text that says something.

@@ -7,10 +7,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use process_runtime::{critical_process, record};
 use serde::{Deserialize, Serialize};
+use sqlx::SqlitePool;
 
 use crate::api::Body;
 use crate::auth::User;
-use crate::database;
+use crate::database::{self, DatabaseError};
 use crate::error::ApiError;
 use crate::service::Service;
 
@@ -45,7 +46,7 @@ pub(crate) enum KnowledgeError {
     #[error("the company has no such department")]
     UnknownDepartment,
     #[error("the entry cannot be written")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] DatabaseError),
 }
 
 impl KnowledgeError {
@@ -53,7 +54,7 @@ impl KnowledgeError {
         match self {
             KnowledgeError::Invalid(_) => "invalid",
             KnowledgeError::UnknownDepartment => "unknown_department",
-            KnowledgeError::Database(_) => "database",
+            KnowledgeError::Database(error) => error.kind(),
         }
     }
 }
@@ -97,15 +98,31 @@ async fn save(service: &Service, user: User, entry: &Entry) -> Result<Saved, Kno
         return Err(KnowledgeError::Invalid("An entry needs a title and a body."));
     }
     let tags = tags(&entry.tags)?;
+    let written = service.sqlite(write(&service.database, user, entry, (title, body), &tags)).await?;
+    let id = written.ok_or(KnowledgeError::UnknownDepartment)?;
+    record!(entry_id = id);
+    Ok(Saved { id, tags })
+}
 
-    let mut transaction = service.database.begin_with(database::WRITE).await?;
+/// Writes an entry in one transaction; nothing where the company has no such department. Whatever returns early, and
+/// whoever hangs up, drops the transaction: then nothing has happened.
+async fn write(
+    database: &SqlitePool,
+    user: User,
+    entry: &Entry,
+    (title, body): (&str, &str),
+    tags: &BTreeSet<String>,
+) -> sqlx::Result<Option<i64>> {
+    let mut transaction = database.begin_with(database::WRITE).await?;
     if let Some(department) = entry.department_id {
-        sqlx::query("SELECT 1 FROM departments WHERE id = ? AND company_id = ?")
+        let known = sqlx::query("SELECT 1 FROM departments WHERE id = ? AND company_id = ?")
             .bind(department)
             .bind(user.company)
             .fetch_optional(&mut *transaction)
-            .await?
-            .ok_or(KnowledgeError::UnknownDepartment)?;
+            .await?;
+        if known.is_none() {
+            return Ok(None);
+        }
     }
     let id = sqlx::query(
         "INSERT INTO knowledge_entries (company_id, department_id, author_id, title, body, auto_inject)
@@ -120,7 +137,7 @@ async fn save(service: &Service, user: User, entry: &Entry) -> Result<Saved, Kno
     .execute(&mut *transaction)
     .await?
     .last_insert_rowid();
-    for tag in &tags {
+    for tag in tags {
         sqlx::query("INSERT INTO knowledge_tags (entry_id, tag) VALUES (?, ?)")
             .bind(id)
             .bind(tag)
@@ -128,8 +145,7 @@ async fn save(service: &Service, user: User, entry: &Entry) -> Result<Saved, Kno
             .await?;
     }
     transaction.commit().await?;
-    record!(entry_id = id);
-    Ok(Saved { id, tags })
+    Ok(Some(id))
 }
 
 /// Tags as they are kept: small letters, each once.

@@ -18,6 +18,7 @@
 
 mod api;
 mod auth;
+mod bounded;
 mod company_context;
 mod council;
 mod database;
@@ -32,6 +33,7 @@ mod server;
 mod service;
 mod status;
 
+pub use bounded::Limits;
 pub use providers::models as model_provider;
 pub use seed::{ACME_USER, PASSWORD, UMBRA_USER};
 pub use server::{Config, Running, StartError, asked_to_stop, start};

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axcouncil::{ACME_USER, Config, PASSWORD, UMBRA_USER};
+use axcouncil::{ACME_USER, Config, Limits, PASSWORD, UMBRA_USER};
 use process_runtime::Install;
 use process_runtime::telemetry::{Setup, Telemetry};
 use reqwest::Url;
@@ -79,9 +79,8 @@ async fn play(telemetry: &Telemetry, directory: &Path) -> Result<bool, Box<dyn E
         }
     }
     // The chairman has little time, so that nobody waits long for the one that says nothing.
-    let synthesis_limit = Duration::from_millis(1_500);
-    let config =
-        Config { database, port: 0, models: None, payments: None, synthesis_limit, cheap_passwords: false };
+    let limits = Limits { synthesis: Duration::from_millis(1_500), ..Limits::default() };
+    let config = Config { database, port: 0, models: None, payments: None, limits, cheap_passwords: false };
     let running = axcouncil::start(config).await?;
     let went_well = day::play(&running, telemetry, directory).await?;
     running.stop().await;
@@ -91,8 +90,8 @@ async fn play(telemetry: &Telemetry, directory: &Path) -> Result<bool, Box<dyn E
 /// Serves until it is interrupted, over a database that stays.
 async fn serve(port: u16, models: Option<Url>) -> Result<(), Box<dyn Error + Send + Sync>> {
     let database = file("axcouncil.db")?;
-    let synthesis_limit = Duration::from_secs(25);
-    let config = Config { database, port, models, payments: None, synthesis_limit, cheap_passwords: false };
+    let limits = Limits::default();
+    let config = Config { database, port, models, payments: None, limits, cheap_passwords: false };
     let running = axcouncil::start(config).await?;
     println!("API                {}", running.url());
     println!("model provider     {}", running.models_url());

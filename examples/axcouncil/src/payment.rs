@@ -3,18 +3,20 @@
 mod bill;
 mod provider;
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use process_runtime::{Carrier, critical_process, record};
 use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
 
 use self::bill::Bill;
 pub(crate) use self::provider::Payments;
 use self::provider::{Card, ChargeError};
 use crate::api::Body;
 use crate::auth::User;
+use crate::database::DatabaseError;
 use crate::error::ApiError;
 use crate::service::Service;
 
@@ -47,7 +49,7 @@ pub(crate) enum PaymentError {
     #[error("the bill is larger than any number")]
     TooLarge,
     #[error("the invoice cannot be written")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] DatabaseError),
 }
 
 impl PaymentError {
@@ -57,7 +59,7 @@ impl PaymentError {
             PaymentError::Seats => "seats",
             PaymentError::Charge(error) => error.kind(),
             PaymentError::TooLarge => "bill_too_large",
-            PaymentError::Database(_) => "database",
+            PaymentError::Database(error) => error.kind(),
         }
     }
 }
@@ -86,7 +88,13 @@ pub(crate) async fn create(
     user: User,
     Body(order): Body<Order>,
 ) -> Result<(StatusCode, Json<Invoice>), ApiError> {
+    let charging = Arc::clone(&service.charges).read_owned().await;
     let run = user.scope().run(|| Carrier::current().carry(subscribe(service, user, order)));
+    let run = async move {
+        // Whoever stops the service waits for it.
+        let _charging = charging;
+        run.await
+    };
     let invoice = tokio::spawn(run).await.map_err(|_| ApiError::internal())??;
     Ok((StatusCode::CREATED, Json(invoice)))
 }
@@ -118,46 +126,59 @@ async fn subscribe(service: Service, user: User, order: Order) -> Result<Invoice
         // It may have gone through: what the provider knows of this invoice has to be asked.
         Err(_) => ("unknown", None),
     };
-    sqlx::query("UPDATE invoices SET status = ?, charge_id = ? WHERE id = ?")
-        .bind(status)
-        .bind(charge)
-        .bind(id)
-        .execute(&service.database)
+    service
+        .sqlite(
+            sqlx::query("UPDATE invoices SET status = ?, charge_id = ? WHERE id = ?")
+                .bind(status)
+                .bind(charge)
+                .bind(id)
+                .execute(&service.database),
+        )
         .await?;
     charged?;
     Ok(Invoice { id, bill })
 }
 
 async fn price(service: &Service, user: User, order: &Order) -> Result<Bill, PaymentError> {
-    let plan = sqlx::query(
-        "SELECT cents_per_seat, most_seats, tax_basis_points FROM plans, companies
-         WHERE plans.id = ? AND companies.id = ?",
-    )
-    .bind(&order.plan)
-    .bind(user.company)
-    .fetch_optional(&service.database)
-    .await?
-    .ok_or(PaymentError::UnknownPlan)?;
+    let plan: Option<(i64, i64, i64)> = service
+        .sqlite(
+            sqlx::query_as(
+                "SELECT cents_per_seat, most_seats, tax_basis_points FROM plans, companies
+                 WHERE plans.id = ? AND companies.id = ?",
+            )
+            .bind(&order.plan)
+            .bind(user.company)
+            .fetch_optional(&service.database),
+        )
+        .await?;
+    let (cents_per_seat, most_seats, tax) = plan.ok_or(PaymentError::UnknownPlan)?;
     let seats = i64::from(order.seats);
-    if seats == 0 || seats > plan.try_get("most_seats")? {
+    if seats == 0 || seats > most_seats {
         return Err(PaymentError::Seats);
     }
-    let bill = Bill::compute(seats, plan.try_get("cents_per_seat")?, plan.try_get("tax_basis_points")?);
-    bill.ok_or(PaymentError::TooLarge)
+    Bill::compute(seats, cents_per_seat, tax).ok_or(PaymentError::TooLarge)
 }
 
-async fn open_invoice(service: &Service, user: User, order: &Order, bill: &Bill) -> Result<i64, sqlx::Error> {
-    let written = sqlx::query(
-        "INSERT INTO invoices (company_id, plan_id, seats, net_cents, tax_cents, total_cents)
-         VALUES (?, ?, ?, ?, ?, ?)",
-    )
-    .bind(user.company)
-    .bind(&order.plan)
-    .bind(order.seats)
-    .bind(bill.net_cents)
-    .bind(bill.tax_cents)
-    .bind(bill.total_cents)
-    .execute(&service.database)
-    .await?;
+async fn open_invoice(
+    service: &Service,
+    user: User,
+    order: &Order,
+    bill: &Bill,
+) -> Result<i64, DatabaseError> {
+    let written = service
+        .sqlite(
+            sqlx::query(
+                "INSERT INTO invoices (company_id, plan_id, seats, net_cents, tax_cents, total_cents)
+                 VALUES (?, ?, ?, ?, ?, ?)",
+            )
+            .bind(user.company)
+            .bind(&order.plan)
+            .bind(order.seats)
+            .bind(bill.net_cents)
+            .bind(bill.tax_cents)
+            .bind(bill.total_cents)
+            .execute(&service.database),
+        )
+        .await?;
     Ok(written.last_insert_rowid())
 }

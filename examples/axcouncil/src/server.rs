@@ -3,15 +3,17 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use reqwest::Url;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{RwLock, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::auth::{Cost, Passwords, Tokens};
+use crate::bounded::Limits;
 use crate::council::Models;
 use crate::outgoing::Outgoing;
 use crate::payment::Payments;
@@ -32,8 +34,8 @@ pub struct Config {
     pub models: Option<Url>,
     /// The payment provider. Without it the example plays its own.
     pub payments: Option<Url>,
-    /// How long the chairman may take for a synthesis, before the best answer is taken instead.
-    pub synthesis_limit: Duration,
+    /// How long the calls of a process may take.
+    pub limits: Limits,
     /// Whether passwords are hashed as cheaply as can be, which is for tests alone.
     pub cheap_passwords: bool,
 }
@@ -67,6 +69,7 @@ pub struct Running {
     models: Provider,
     payments: Provider,
     database: sqlx::SqlitePool,
+    charges: Arc<RwLock<()>>,
 }
 
 /// Starts the service, the providers among it.
@@ -81,16 +84,18 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let models = Provider::at(config.models, providers::models).await?;
     let payments = Provider::at(config.payments, providers::payments).await?;
     let outgoing = Outgoing::new(&models.url)?;
+    let charges = Arc::default();
     let service = Service::new(Parts {
         database: database.clone(),
         passwords,
         tokens: Tokens::new(),
-        models: Models::new(outgoing.clone(), models.url.clone()),
-        payments: Payments::new(outgoing, payments.url.clone()),
-        synthesis_limit: config.synthesis_limit,
+        models: Models::new(outgoing.clone(), models.url.clone(), config.limits.model_provider),
+        payments: Payments::new(outgoing, payments.url.clone(), config.limits.payment_provider),
+        limits: config.limits,
+        charges: Arc::clone(&charges),
     });
     let api = Server::start(config.port, api::router(service)).await?;
-    Ok(Running { api, models, payments, database })
+    Ok(Running { api, models, payments, database, charges })
 }
 
 impl Running {
@@ -114,9 +119,11 @@ impl Running {
         &self.database
     }
 
-    /// Takes no more requests, waits a little for those that run, and closes the database.
+    /// Takes no more requests, waits a little for those that run and as long as it takes for cards that are being charged,
+    /// and closes the database.
     pub async fn stop(self) {
         self.api.stop().await;
+        let _nobody_charges = self.charges.write().await;
         self.models.stop().await;
         self.payments.stop().await;
         self.database.close().await;

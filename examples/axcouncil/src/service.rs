@@ -1,12 +1,15 @@
-//! What every handler shares: the database, the client for the providers, keys and limits.
+//! What every handler shares: the database, the clients of the providers, keys and limits.
 
+use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::SqlitePool;
+use tokio::sync::RwLock;
 
 use crate::auth::{Passwords, Tokens};
+use crate::bounded::{Limits, bounded};
 use crate::council::Models;
+use crate::database::DatabaseError;
 use crate::payment::Payments;
 
 /// The service, cheap to clone.
@@ -19,13 +22,22 @@ pub(crate) struct Parts {
     pub(crate) tokens: Tokens,
     pub(crate) models: Models,
     pub(crate) payments: Payments,
-    /// How long the chairman may take.
-    pub(crate) synthesis_limit: Duration,
+    pub(crate) limits: Limits,
+    /// Read by whoever charges a card, and written to by whoever has to wait until nobody does.
+    pub(crate) charges: Arc<RwLock<()>>,
 }
 
 impl Service {
     pub(crate) fn new(parts: Parts) -> Service {
         Service(Arc::new(parts))
+    }
+
+    /// What a process asks of the database: a statement, or a transaction from its beginning to its end.
+    pub(crate) async fn sqlite<T>(
+        &self,
+        call: impl Future<Output = sqlx::Result<T>>,
+    ) -> Result<T, DatabaseError> {
+        bounded("sqlite", self.limits.sqlite, call).await
     }
 }
 

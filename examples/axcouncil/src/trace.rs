@@ -29,7 +29,7 @@ pub(crate) fn query(mut given: impl Iterator<Item = String>) -> Result<Query, St
             }
             "--id" => query.trace_id = Some(value.trim().to_owned()),
             "--around" => {
-                let time = time_of_day(&value)
+                let time = time_of_day(&value, SystemTime::now())
                     .ok_or_else(|| format!("`{value}` is no time: write `14:43`, in UTC"))?;
                 query.around = Some((time, AROUND));
             }
@@ -43,14 +43,14 @@ pub(crate) fn query(mut given: impl Iterator<Item = String>) -> Result<Query, St
 }
 
 /// `14:43` or `14:43:20`: the last time that it was that time.
-fn time_of_day(text: &str) -> Option<SystemTime> {
+fn time_of_day(text: &str, now: SystemTime) -> Option<SystemTime> {
     let numbers: Option<Vec<u64>> = text.split(':').map(|part| part.parse().ok()).collect();
     let seconds = match *numbers?.as_slice() {
         [hours @ 0..24, minutes @ 0..60] => hours * 3600 + minutes * 60,
         [hours @ 0..24, minutes @ 0..60, seconds @ 0..60] => hours * 3600 + minutes * 60 + seconds,
         _ => return None,
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let now = now.duration_since(UNIX_EPOCH).ok()?.as_secs();
     let today = now - now % DAY + seconds;
     let asked = if today > now + AROUND.as_secs() { today - DAY } else { today };
     Some(UNIX_EPOCH + Duration::from_secs(asked))
@@ -110,11 +110,21 @@ mod tests {
     fn what_is_looked_for_is_read() {
         let both = read("--context user_id=1 --around 14:43 --context company_id=7").expect("a good line");
         assert_eq!(both.context, [("user_id".into(), "1".into()), ("company_id".into(), "7".into())]);
-        let (time, _) = both.around.expect("a time");
-        assert!(
-            time < SystemTime::now() + AROUND && SystemTime::now() < time + Duration::from_secs(DAY + 120)
-        );
+        assert_eq!(both.around.map(|(_, tolerance)| tolerance), Some(AROUND));
         assert_eq!(read("--id abc").expect("a good line").trace_id.as_deref(), Some("abc"));
+    }
+
+    #[test]
+    fn a_time_is_the_last_that_it_was_so() {
+        // 2026-11-28, 15:00:00 UTC.
+        let now = UNIX_EPOCH + Duration::from_secs(1_795_878_000);
+        let before = |seconds| Some(now - Duration::from_secs(seconds));
+        assert_eq!(time_of_day("14:43", now), before(17 * 60));
+        assert_eq!(time_of_day("14:43:20", now), before(17 * 60 - 20));
+        assert_eq!(time_of_day("15:00", now), before(0));
+        // It is not yet that late: yesterday.
+        assert_eq!(time_of_day("15:02", now), before(DAY - 120));
+        assert_eq!(time_of_day("24:00", now), None);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) use self::client::{Outside, outside};
 use self::event::{BLOCK, describe, describe_as, is_withheld, opentelemetry_ids, send, tag};
 use self::failure::{Captured, Identity, already_captured, capture};
 use super::{End, caught};
-use crate::definition::Definition;
+use crate::definition::{Definition, StageDefinition};
 use crate::domain::Core;
 use crate::ending::{Ending, Fault};
 use crate::frame;
@@ -110,9 +110,18 @@ struct Details {
     failure: Mutex<Option<Captured>>,
     /// The event of the panic that is unwinding.
     panicked: OnceLock<Uuid>,
-    failed_stage: Mutex<Option<&'static str>>,
+    failed_part: Mutex<Option<FailedPart>>,
     /// Errors of stages whose text is never told.
     withheld: Mutex<Vec<Identity>>,
+}
+
+/// The last part of a run that ended in failure: a stage, a call to a dependency, or a process.
+#[derive(Clone, Copy, Debug)]
+struct FailedPart {
+    stage: Option<&'static str>,
+    error_type: Option<&'static str>,
+    /// Whether no other part ended well after it.
+    is_last: bool,
 }
 
 impl Link {
@@ -180,8 +189,31 @@ impl Link {
         withheld.is_some_and(|all| all.len() == MOST_WITHHELD || all.iter().any(|one| one.is_in(fault)))
     }
 
-    fn failed_stage(&self) -> Option<&'static str> {
-        *lock(&self.details.get()?.failed_stage)
+    /// The stage that a run failed by, or will have if it ends now: what was made good before another error came is not.
+    fn failed_stage(&self, end: Option<&End>) -> Option<&'static str> {
+        let part = (*lock(&self.details.get()?.failed_part))?;
+        let error_type = end.and_then(|end| end.error_type);
+        let is_same = error_type.is_some() && part.error_type == error_type;
+        part.stage.filter(|_| part.is_last || is_same)
+    }
+
+    /// A part of this run has ended.
+    fn part_ended(&self, stage: Option<&'static str>, end: &End) {
+        match end.outcome {
+            Outcome::Failure | Outcome::Panic => {
+                let part = FailedPart { stage, error_type: end.error_type, is_last: true };
+                *lock(&self.details().failed_part) = Some(part);
+            }
+            Outcome::Success | Outcome::Degraded | Outcome::Rejected => {
+                if let Some(details) = self.details.get()
+                    && let Some(part) = &mut *lock(&details.failed_part)
+                {
+                    part.is_last = false;
+                }
+            }
+            // It says nothing of what came before.
+            Outcome::Cancelled => {}
+        }
     }
 }
 
@@ -248,6 +280,9 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
     let link = &observed.sentry;
     finish_span(observed, end);
     let Some(hub) = link.hub() else { return };
+    if let Some(run) = observed.parent.upgrade().and_then(|outer| outer.run_around()) {
+        run.sentry.part_ended(unit.stage().map(StageDefinition::id), end);
+    }
     if !unit.is_process() {
         return part_ended(unit, observed, hub, ending, end);
     }
@@ -299,18 +334,11 @@ fn finish_span(observed: &Observed, end: &End) {
 /// A part of a process has no event of its own: its error is the process's to return or to mend.
 fn part_ended(unit: &'static Unit, observed: &Observed, hub: &Hub, ending: &Ending<'_>, end: &End) {
     let failed = end.outcome.is_error();
-    if let Some(process) = observed.parent_process() {
-        if let Some(fault) = &ending.fault
-            && is_withheld(unit)
-        {
-            process.sentry.withhold(Identity::of(fault));
-        }
-        if let Some(stage) = unit.stage() {
-            let stage = failed.then(|| stage.id());
-            if stage != process.sentry.failed_stage() {
-                *lock(&process.sentry.details().failed_stage) = stage;
-            }
-        }
+    if let Some(fault) = &ending.fault
+        && is_withheld(unit)
+        && let Some(process) = observed.parent_process()
+    {
+        process.sentry.withhold(Identity::of(fault));
     }
     if failed {
         let part = if unit.stage().is_some() { "stage" } else { "dependency" };

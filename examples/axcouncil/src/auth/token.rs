@@ -81,3 +81,20 @@ impl FromRequestParts<Service> for User {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_ends() {
+        let tokens = Tokens::new();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later").as_secs();
+        let read = |exp| {
+            let claims = Claims { sub: "1".to_owned(), company: 1, exp };
+            let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &tokens.sign);
+            tokens.read(&token.expect("it can be signed")).map(|user| user.id)
+        };
+        assert_eq!((read(now + 60), read(now - 120)), (Some(1), None));
+    }
+}

@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::future::IntoFuture as _;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -14,6 +15,9 @@ use process_runtime::telemetry::Setup;
 use process_runtime::{Install, critical_process, propagation};
 use serde_json::Value;
 use tokio::net::TcpListener;
+
+/// How long a model may take: less than the SLA.
+const LIMIT: Duration = Duration::from_secs(25);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -72,13 +76,20 @@ async fn call(
     Path(task): Path<String>,
     Json(body): Json<Value>,
 ) -> Result<Json<Value>, StatusCode> {
-    let mut headers = HeaderMap::new();
-    propagation::inject(&mut headers);
-    let request = gateway.client.post(format!("{}/v1/{task}", gateway.provider)).headers(headers).json(&body);
-    let response = request.send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
-    match response.status() {
-        StatusCode::OK => response.json().await.map(Json).map_err(|_| StatusCode::BAD_GATEWAY),
-        StatusCode::NOT_FOUND => Err(StatusCode::NOT_FOUND),
-        _ => Err(StatusCode::BAD_GATEWAY),
+    let call = process_runtime::dependency("model_provider", gateway.ask(&task, &body));
+    process_runtime::timeout(LIMIT, call).await.map_err(|_| StatusCode::GATEWAY_TIMEOUT)?
+}
+
+impl Gateway {
+    async fn ask(&self, task: &str, body: &Value) -> Result<Json<Value>, StatusCode> {
+        let mut headers = HeaderMap::new();
+        propagation::inject(&mut headers);
+        let request = self.client.post(format!("{}/v1/{task}", self.provider)).headers(headers).json(body);
+        let response = request.send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+        match response.status() {
+            StatusCode::OK => response.json().await.map(Json).map_err(|_| StatusCode::BAD_GATEWAY),
+            StatusCode::NOT_FOUND => Err(StatusCode::NOT_FOUND),
+            _ => Err(StatusCode::BAD_GATEWAY),
+        }
     }
 }

@@ -1,10 +1,14 @@
 //! The client of the model provider.
 
+use std::time::Duration;
+
+use process_runtime::TimedOut;
 use reqwest::{StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::bounded::bounded;
 use crate::outgoing::Outgoing;
 
 /// What a model said.
@@ -18,6 +22,7 @@ pub(crate) struct Answer {
 pub(crate) struct Models {
     outgoing: Outgoing,
     url: Url,
+    limit: Duration,
 }
 
 /// Why a model did not answer.
@@ -27,6 +32,8 @@ pub(crate) enum ModelError {
     Transport { model: String, source: reqwest::Error },
     #[error("model {model} answered with status {status}")]
     Status { model: String, status: StatusCode },
+    #[error("a model does not answer")]
+    Timeout(#[from] TimedOut),
 }
 
 impl ModelError {
@@ -34,13 +41,14 @@ impl ModelError {
         match self {
             ModelError::Transport { .. } => "model_transport",
             ModelError::Status { .. } => "model_status",
+            ModelError::Timeout(_) => "model_timeout",
         }
     }
 }
 
 impl Models {
-    pub(crate) fn new(outgoing: Outgoing, url: Url) -> Models {
-        Models { outgoing, url }
+    pub(crate) fn new(outgoing: Outgoing, url: Url, limit: Duration) -> Models {
+        Models { outgoing, url, limit }
     }
 
     pub(super) async fn answer(&self, model: &str, prompt: &str) -> Result<Answer, ModelError> {
@@ -71,6 +79,10 @@ impl Models {
     }
 
     async fn ask<T: DeserializeOwned>(&self, path: &str, model: &str, body: Value) -> Result<T, ModelError> {
+        bounded("model_provider", self.limit, self.send(path, model, body)).await
+    }
+
+    async fn send<T: DeserializeOwned>(&self, path: &str, model: &str, body: Value) -> Result<T, ModelError> {
         let transport = |source: reqwest::Error| ModelError::Transport {
             model: model.to_owned(),
             source: source.without_url(),

@@ -1,4 +1,4 @@
-//! The three stages of a deliberation. Nothing bounds the first two, so one that hangs is seen only by its SLA.
+//! The three stages of a deliberation. The limit of the first two is beyond the SLA, so one that hangs is seen by that.
 
 use std::collections::HashMap;
 

@@ -3,9 +3,11 @@
 use axum::http::StatusCode;
 use process_runtime::{critical_process, record};
 use serde::Serialize;
+use sqlx::SqlitePool;
 
+use super::audit::{self, Change, Subject};
 use crate::auth::User;
-use crate::database;
+use crate::database::{self, DatabaseError};
 use crate::error::ApiError;
 use crate::service::Service;
 
@@ -23,7 +25,7 @@ pub(crate) enum DeleteError {
     #[error("it is the company's default department")]
     IsDefault,
     #[error("the department cannot be deleted")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] DatabaseError),
 }
 
 impl DeleteError {
@@ -31,7 +33,7 @@ impl DeleteError {
         match self {
             DeleteError::Unknown => "unknown_department",
             DeleteError::IsDefault => "default_department",
-            DeleteError::Database(_) => "database",
+            DeleteError::Database(error) => error.kind(),
         }
     }
 }
@@ -63,35 +65,41 @@ impl From<DeleteError> for ApiError {
     depends_on("sqlite"),
 )]
 pub(super) async fn delete(service: &Service, user: User, id: i64) -> Result<Deleted, DeleteError> {
-    // Whatever returns early, and whoever hangs up, drops the transaction: then nothing has happened.
-    let mut transaction = service.database.begin_with(database::WRITE).await?;
-    let (name, is_default): (String, bool) =
-        sqlx::query_as("SELECT name, is_default FROM departments WHERE id = ? AND company_id = ?")
-            .bind(id)
-            .bind(user.company)
-            .fetch_optional(&mut *transaction)
-            .await?
-            .ok_or(DeleteError::Unknown)?;
-    if is_default {
+    let known: Option<bool> = service
+        .sqlite(
+            sqlx::query_scalar("SELECT is_default FROM departments WHERE id = ? AND company_id = ?")
+                .bind(id)
+                .bind(user.company)
+                .fetch_optional(&service.database),
+        )
+        .await?;
+    if known.ok_or(DeleteError::Unknown)? {
         return Err(DeleteError::IsDefault);
     }
+    // Somebody else may have deleted it meanwhile.
+    let roles = service.sqlite(remove(&service.database, user, id)).await?.ok_or(DeleteError::Unknown)?;
+    record!(role_count = roles);
+    Ok(Deleted { roles })
+}
+
+/// Removes it and its roles in one transaction, and says how many those were; nothing where it is not there. Whatever
+/// returns early, and whoever hangs up, drops the transaction: then nothing has happened.
+async fn remove(database: &SqlitePool, user: User, id: i64) -> sqlx::Result<Option<u64>> {
+    let mut transaction = database.begin_with(database::WRITE).await?;
     let roles = sqlx::query("DELETE FROM roles WHERE department_id = ?")
         .bind(id)
         .execute(&mut *transaction)
         .await?
         .rows_affected();
-    sqlx::query("DELETE FROM departments WHERE id = ?").bind(id).execute(&mut *transaction).await?;
-    sqlx::query(
-        "INSERT INTO audit_log (company_id, user_id, action, subject, detail)
-         VALUES (?, ?, 'department_delete', ?, ?)",
-    )
-    .bind(user.company)
-    .bind(user.id)
-    .bind(format!("department {id}"))
-    .bind(format!("{name}, with {roles} roles"))
-    .execute(&mut *transaction)
-    .await?;
+    let name: Option<String> =
+        sqlx::query_scalar("DELETE FROM departments WHERE id = ? AND company_id = ? RETURNING name")
+            .bind(id)
+            .bind(user.company)
+            .fetch_optional(&mut *transaction)
+            .await?;
+    let Some(name) = name else { return Ok(None) };
+    let detail = format!("{name}, with {roles} roles");
+    audit::write(&mut transaction, user, Subject::Department(id), Change::Delete, &detail).await?;
     transaction.commit().await?;
-    record!(role_count = roles);
-    Ok(Deleted { roles })
+    Ok(Some(roles))
 }

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
+use process_runtime::TimedOut;
 use reqwest::{StatusCode, Url};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::bounded::bounded;
 use crate::outgoing::Outgoing;
-
-/// How long a charge may take: less than the SLA, so that a provider that hangs is known as that.
-const LIMIT: Duration = Duration::from_secs(8);
 
 /// The provider's token of a card. It has no `Debug`: whoever has it can charge the card.
 #[derive(Deserialize, Serialize)]
@@ -20,6 +19,7 @@ pub(crate) struct Card(String);
 pub(crate) struct Payments {
     outgoing: Outgoing,
     charges: Url,
+    limit: Duration,
 }
 
 /// Why a card was not charged, as far as we know.
@@ -30,7 +30,7 @@ pub(crate) enum ChargeError {
     #[error("the payment provider answered with status {0}")]
     Status(StatusCode),
     #[error("the payment provider did not answer in time")]
-    Timeout,
+    Timeout(#[from] TimedOut),
     #[error("the payment provider cannot be reached, or not be understood")]
     Transport(#[source] reqwest::Error),
 }
@@ -40,7 +40,7 @@ impl ChargeError {
         match self {
             ChargeError::Declined => "card_declined",
             ChargeError::Status(_) => "payment_provider_status",
-            ChargeError::Timeout => "payment_provider_timeout",
+            ChargeError::Timeout(_) => "payment_provider_timeout",
             ChargeError::Transport(_) => "payment_provider_transport",
         }
     }
@@ -48,25 +48,30 @@ impl ChargeError {
 
 impl From<reqwest::Error> for ChargeError {
     fn from(error: reqwest::Error) -> ChargeError {
-        if error.is_timeout() { ChargeError::Timeout } else { ChargeError::Transport(error.without_url()) }
+        ChargeError::Transport(error.without_url())
     }
 }
 
 impl Payments {
-    pub(crate) fn new(outgoing: Outgoing, mut url: Url) -> Payments {
+    pub(crate) fn new(outgoing: Outgoing, mut url: Url, limit: Duration) -> Payments {
         url.set_path("/v1/charges");
-        Payments { outgoing, charges: url }
+        Payments { outgoing, charges: url, limit }
     }
 
     /// The id of the charge. The same invoice is charged once, however often it is sent.
     pub(super) async fn charge(&self, invoice: i64, cents: i64, card: &Card) -> Result<String, ChargeError> {
         let body = json!({ "idempotency_key": invoice, "amount_cents": cents, "card": card });
-        let request = self.outgoing.post(self.charges.clone()).timeout(LIMIT).json(&body);
-        let response = self.outgoing.send(request).await?;
+        let charged: Result<_, ChargeError> = bounded("payment_provider", self.limit, self.send(&body)).await;
+        charged?.ok_or(ChargeError::Declined)
+    }
+
+    /// Nothing where the card is declined, which is an answer like any other.
+    async fn send(&self, body: &Value) -> Result<Option<String>, ChargeError> {
+        let response = self.outgoing.send(self.outgoing.post(self.charges.clone()).json(body)).await?;
         match response.status() {
-            StatusCode::PAYMENT_REQUIRED => Err(ChargeError::Declined),
+            StatusCode::PAYMENT_REQUIRED => Ok(None),
             status if !status.is_success() => Err(ChargeError::Status(status)),
-            _ => Ok(response.json::<Charge>().await?.id),
+            _ => Ok(Some(response.json::<Charge>().await?.id)),
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use axcouncil::{Config, PASSWORD, Running};
+use axcouncil::{Config, Limits, PASSWORD, Running};
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
 
 /// Longer than any test.
@@ -14,7 +16,7 @@ const LONG: Duration = Duration::from_secs(600);
 pub(crate) struct Service {
     pub(crate) running: Running,
     http: reqwest::Client,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Service {
@@ -31,13 +33,20 @@ impl Service {
             port: 0,
             models: None,
             payments: None,
-            synthesis_limit: LONG,
+            limits: Limits { sqlite: LONG, model_provider: LONG, synthesis: LONG, payment_provider: LONG },
             cheap_passwords: true,
         };
         change(&mut config);
         let running = axcouncil::start(config).await.expect("it starts");
         let http = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
-        Service { running, http, _directory: directory }
+        Service { running, http, directory }
+    }
+
+    /// Stops it as it is stopped in earnest. Its database, as it is left.
+    pub(crate) async fn stop(self) -> (SqlitePool, TempDir) {
+        let file = SqliteConnectOptions::new().filename(self.directory.path().join("test.db"));
+        self.running.stop().await;
+        (SqlitePool::connect_with(file).await.expect("it is there"), self.directory)
     }
 
     pub(crate) async fn send(&self, method: Method, path: &str, token: &str, body: &Value) -> (u16, Value) {

@@ -5,6 +5,8 @@ mod council;
 mod departments;
 mod errors;
 mod knowledge;
+mod limits;
 mod login;
 mod outgoing;
 mod payment;
+mod registered;

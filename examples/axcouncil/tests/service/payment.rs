@@ -3,8 +3,11 @@
 use std::time::{Duration, Instant};
 
 use axcouncil::ACME_USER;
-use process_runtime::{Outcome, registry};
+use axum::{Json, Router};
+use process_runtime::registry;
 use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::unbounded_channel;
 
 use crate::client::{Service, code};
 
@@ -32,7 +35,11 @@ async fn a_charge_is_paid_declined_or_unknown() {
     let stats = registry::stats("payment_subscription").expect("it is linked");
     assert_eq!(stats.error_types["card_declined"], 1);
     assert_eq!(stats.error_types["payment_provider_status"], 1);
-    assert_eq!(stats.ended.with(Outcome::Failure), 1);
+    // That a card is declined is an answer like any other.
+    let calls =
+        &registry::dependency_stats("payment_subscription").expect("it is linked")["payment_provider"];
+    let kinds: Vec<_> = calls.error_types.keys().filter(|kind| kind.ends_with("ChargeError")).collect();
+    assert_eq!((kinds.len(), calls.error_types[kinds[0]]), (1, 1));
 }
 
 #[tokio::test]
@@ -66,4 +73,29 @@ async fn a_client_that_hangs_up_has_an_invoice_all_the_same() {
     }
     service.payments("ok").await;
     until("paid").await;
+}
+
+#[tokio::test]
+async fn whoever_stops_the_service_waits_for_a_charge_that_its_client_has_given_up() {
+    let (asked, mut told) = unbounded_channel();
+    let provider = Router::new().fallback(async move || {
+        asked.send(()).expect("the test still listens");
+        // Long enough for the service to be stopped meanwhile.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Json(json!({ "id": "ch_1" }))
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let url = format!("http://{}", listener.local_addr().expect("it listens")).parse().expect("it is a URL");
+    tokio::spawn(async { axum::serve(listener, provider).await });
+    let service = Service::with(|config| config.payments = Some(url)).await;
+    let token = service.login(ACME_USER).await;
+    let order = json!({ "plan": "team", "seats": 1, "card": "tok_visa" });
+    tokio::select! {
+        reply = service.post("/subscriptions", &token, &order) => panic!("{reply:?}"),
+        _ = told.recv() => {}
+    }
+    let (database, _directory) = service.stop().await;
+    let status: Vec<String> =
+        sqlx::query_scalar(INVOICES).fetch_all(&database).await.expect("it can be asked");
+    assert_eq!(status, ["paid ch_1 3451"]);
 }

@@ -1,6 +1,6 @@
 //! From a response to the stage that failed.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::routing::post;
@@ -63,7 +63,10 @@ async fn from_the_header_of_a_response_one_command_finds_the_stage_that_failed()
     let took = began.elapsed();
     let drawn = String::from_utf8_lossy(&found.stdout).into_owned();
     assert!(found.status.success(), "{found:?}");
-    assert!(drawn.contains("failed at council_deliberation_3stage.stage2: model_status"), "{drawn}");
+    assert!(
+        drawn.contains("failed at council_deliberation_3stage.stage2: model_status, calling model_provider"),
+        "{drawn}"
+    );
     // The whole trace, and not what was written of it so far.
     assert!(drawn.contains("  council_deliberation_3stage  "), "{drawn}");
     println!("one command, {took:.1?} from the response:\n{drawn}");
@@ -75,4 +78,27 @@ async fn from_the_header_of_a_response_one_command_finds_the_stage_that_failed()
     assert_eq!(event["contexts"]["process"]["stage"], "stage2");
     assert_eq!(event["contexts"]["process"]["error_type"], "model_status");
     council.stop();
+}
+
+#[tokio::test]
+async fn what_happened_to_a_user_at_some_time_is_found_by_that() {
+    let place = Place::new();
+    let council = place.start(AXCOUNCIL, &["--serve"], &[]);
+    let user = User::of(&council.url("API")).await;
+    let answer = user.ask("/knowledge", &json!({ "title": "t", "body": "b" })).send().await;
+    let trace = trace_of(&answer.expect("it answers"));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later").as_secs();
+    council.stop();
+    let time = |seconds: u64| format!("{:02}:{:02}", seconds / 3600 % 24, seconds / 60 % 60);
+    let find = |context: &str, around: u64| {
+        let found = place.run(AXCOUNCIL, &["trace", "--context", context, "--around", &time(around)]);
+        (found.status.success(), String::from_utf8_lossy(&found.stdout).into_owned())
+    };
+    let (is_found, drawn) = find("user_id=1", now);
+    assert!(is_found && drawn.contains(&format!("trace {trace}, ")), "{drawn}");
+    assert!(drawn.contains("knowledge_entry_save") && drawn.contains("→ sqlite"), "{drawn}");
+    for (context, around) in [("user_id=2", now), ("user_id=1", now - 3600)] {
+        let (is_found, drawn) = find(context, around);
+        assert!(!is_found && drawn.starts_with("Nothing in "), "{context}: {drawn}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The programs as they are run, each a process of its own, judged from the files that they write and from what they send.
 #![cfg(unix)] // It stops them by a signal.
 
+mod day;
 mod found;
 mod processes;
 mod two;

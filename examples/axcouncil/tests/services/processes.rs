@@ -1,7 +1,7 @@
 //! Programs of this package in a directory of the test's own.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -13,6 +13,9 @@ use tempfile::TempDir;
 
 /// Longer than anything that is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Longer than a day of the example.
+const LONG: Duration = Duration::from_secs(300);
 
 /// Where the programs of a test run.
 pub(crate) struct Place {
@@ -54,9 +57,14 @@ impl Place {
         self.command(program, arguments).output().expect("it starts")
     }
 
+    /// A file below the directory that the programs write to.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join("target/axcouncil").join(name)
+    }
+
     /// The spans in all files, and the files themselves.
     pub(crate) fn spans(&self) -> (Vec<Value>, String) {
-        let files = std::fs::read_dir(self.directory.path().join("target/axcouncil/telemetry"));
+        let files = std::fs::read_dir(self.file("telemetry"));
         let files = files.expect("there is telemetry").map(|file| file.expect("it is readable").path());
         let traces = files.filter(|path| path.to_string_lossy().contains("-traces."));
         let text: String = traces.map(|path| read(&path)).collect();
@@ -79,6 +87,21 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// Its lines, up to and with the first that this is said of.
+    pub(crate) fn lines_to(&self, is_last: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        while !lines.last().is_some_and(|line: &String| is_last(line)) {
+            lines.push(self.lines.recv_timeout(LONG).expect("it goes on"));
+        }
+        lines
+    }
+
+    /// The rest of its lines, and whether it then ends as what went well.
+    pub(crate) fn ended(mut self) -> (Vec<String>, bool) {
+        let lines = self.lines.iter().collect();
+        (lines, self.child.wait().expect("it ends").success())
+    }
+
     /// The URL that it prints behind a label.
     pub(crate) fn url(&self, label: &str) -> String {
         let deadline = Instant::now() + PATIENCE;

@@ -46,13 +46,15 @@ async fn a_process_of_one_service_is_the_parent_of_a_process_of_the_next() {
         assert_eq!(attribute(call, "company_id").as_deref(), Some("1"), "{call:#?}");
         assert_eq!(attribute(call, "user_id"), None, "nobody listed it: {call:#?}");
         let request = parent(call);
-        let stage = parent(request);
+        let dependency = parent(request);
+        let stage = parent(dependency);
         let expected = match attribute(call, "task").as_deref() {
             Some("answer") => "council_deliberation_3stage.stage1",
             Some("rank") => "council_deliberation_3stage.stage2",
             _ => "council_deliberation_3stage.stage3",
         };
         assert_eq!((&request["name"], &stage["name"]), (&"request".into(), &expected.into()));
+        assert_eq!(attribute(dependency, "critical_process.dependency").as_deref(), Some("model_provider"));
         assert_eq!(parent(stage)["name"], "council_deliberation_3stage");
     }
 

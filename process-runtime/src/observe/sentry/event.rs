@@ -116,7 +116,7 @@ pub(super) fn describe_as(
         }
     }
     let stage = observed.unit.and_then(|unit| unit.stage()).map(|stage| stage.id());
-    if let Some(stage) = stage.or_else(|| observed.sentry.failed_stage()) {
+    if let Some(stage) = stage.or_else(|| observed.sentry.failed_stage(end)) {
         block.insert("stage".into(), stage.into());
     }
     for (name, value) in observed.values_now().iter() {

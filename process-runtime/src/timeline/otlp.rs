@@ -1,0 +1,396 @@
+//! What is read of a request of OTLP-JSON, in whichever form it was written. Whatever a line holds, what is kept of it
+//! is no more than a few times its length.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::observe::span::OUTCOME;
+
+/// The longest id: OTLP's are 32 digits and fewer.
+const ID: usize = 64;
+/// The most of anything that one list may have.
+const MOST: usize = 100_000;
+
+/// A request, as far as it is needed: metrics and logs have no spans.
+#[derive(Deserialize)]
+pub(super) struct Request {
+    #[serde(default, rename = "resourceSpans", alias = "resource_spans")]
+    resource_spans: Option<List<ResourceSpans>>,
+    /// Of a line that is the resource alone, as OpenTelemetry's logging exporters for Java write it.
+    #[serde(default, rename = "scopeSpans", alias = "scope_spans")]
+    scope_spans: Option<List<ScopeSpans>>,
+    #[serde(default, rename = "resourceMetrics", alias = "resource_metrics", alias = "scopeMetrics")]
+    metrics: Option<IgnoredAny>,
+    #[serde(default, rename = "resourceLogs", alias = "resource_logs", alias = "scopeLogs")]
+    logs: Option<IgnoredAny>,
+}
+
+impl Request {
+    /// Nothing where it is something else.
+    pub(super) fn spans(self) -> Option<impl Iterator<Item = Span>> {
+        let is_request = self.resource_spans.is_some()
+            || self.scope_spans.is_some()
+            || self.metrics.is_some()
+            || self.logs.is_some();
+        let resources = self.resource_spans.unwrap_or_default().0.into_iter();
+        let of_resources = resources.flat_map(|resource| resource.scope_spans.0);
+        let scopes = of_resources.chain(self.scope_spans.unwrap_or_default().0);
+        is_request.then(|| scopes.flat_map(|scope| scope.spans.0))
+    }
+}
+
+#[derive(Deserialize)]
+struct ResourceSpans {
+    #[serde(default, rename = "scopeSpans", alias = "scope_spans", deserialize_with = "nullable")]
+    scope_spans: List<ScopeSpans>,
+}
+
+#[derive(Deserialize)]
+struct ScopeSpans {
+    #[serde(default, deserialize_with = "nullable")]
+    spans: List<Span>,
+}
+
+/// A list, without what says nothing.
+#[derive(Clone, Debug)]
+struct List<T>(Vec<T>);
+
+impl<T> Default for List<T> {
+    fn default() -> List<T> {
+        List(Vec::new())
+    }
+}
+
+/// What a list is of.
+trait Item {
+    fn says_something(&self) -> bool;
+}
+
+impl Item for ResourceSpans {
+    fn says_something(&self) -> bool {
+        !self.scope_spans.0.is_empty()
+    }
+}
+
+impl Item for ScopeSpans {
+    fn says_something(&self) -> bool {
+        !self.spans.0.is_empty()
+    }
+}
+
+impl Item for Span {
+    fn says_something(&self) -> bool {
+        !self.trace_id.is_empty()
+    }
+}
+
+impl Item for Attribute {
+    fn says_something(&self) -> bool {
+        !self.key.is_empty()
+    }
+}
+
+impl<'de, T: Item + Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<List<T>, D::Error> {
+        struct Written<T>(PhantomData<T>);
+        impl<'de, T: Item + Deserialize<'de>> Visitor<'de> for Written<T> {
+            type Value = List<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut written: A) -> Result<List<T>, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = written.next_element::<T>()? {
+                    if list.len() == MOST {
+                        return Err(A::Error::custom(format_args!("a list of more than {MOST}")));
+                    }
+                    if item.says_something() {
+                        list.push(item);
+                    }
+                }
+                list.shrink_to_fit();
+                Ok(List(list))
+            }
+        }
+        deserializer.deserialize_seq(Written(PhantomData))
+    }
+}
+
+/// A `null` is as good as nothing.
+fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// An id in small hexadecimal digits. Protobuf's own JSON has it in base64, 24 digits for a trace and 12 for a span.
+fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let written: String = nullable(deserializer)?;
+    Ok(match written.len() {
+        24 | 12 => from_base64(&written).unwrap_or(written),
+        length if length > ID => return Err(D::Error::custom(format_args!("an id of {length} bytes"))),
+        _ => written.to_ascii_lowercase(),
+    })
+}
+
+/// The bytes in hexadecimal digits.
+fn from_base64(text: &str) -> Option<String> {
+    let (mut hex, mut bits, mut held) = (String::new(), 0u32, 0);
+    for byte in text.trim_end_matches('=').bytes() {
+        let digit = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        };
+        (bits, held) = (bits << 6 | u32::from(digit), held + 6);
+        if held >= 8 {
+            held -= 8;
+            hex += &format!("{:02x}", (bits >> held) as u8);
+        }
+    }
+    Some(hex)
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Span {
+    #[serde(default, rename = "traceId", alias = "trace_id", deserialize_with = "id")]
+    pub(super) trace_id: String,
+    #[serde(default, rename = "spanId", alias = "span_id", deserialize_with = "id")]
+    pub(super) id: String,
+    #[serde(default, rename = "parentSpanId", alias = "parent_span_id", deserialize_with = "id")]
+    pub(super) parent: String,
+    #[serde(default, deserialize_with = "nullable")]
+    pub(super) name: String,
+    #[serde(default, rename = "startTimeUnixNano", alias = "start_time_unix_nano")]
+    pub(super) start: Nanos,
+    #[serde(default, rename = "endTimeUnixNano", alias = "end_time_unix_nano")]
+    pub(super) end: Nanos,
+    #[serde(default, deserialize_with = "nullable")]
+    attributes: List<Attribute>,
+    #[serde(default, deserialize_with = "nullable")]
+    status: Status,
+}
+
+impl Span {
+    pub(super) fn says(&self, key: &str) -> Option<&str> {
+        self.attributes().find(|(known, _)| *known == key).map(|(_, value)| value)
+    }
+
+    pub(super) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.attributes.0.iter().map(|one| (one.key.as_str(), one.value.0.0.as_str()))
+    }
+
+    /// Bytes of memory.
+    pub(super) fn size(&self) -> usize {
+        let texts = [&self.trace_id, &self.id, &self.parent, &self.name, &self.status.code.0];
+        let attributes =
+            self.attributes().map(|(key, value)| size_of::<Attribute>() + key.len() + value.len());
+        size_of::<Span>() + texts.map(String::len).iter().sum::<usize>() + attributes.sum::<usize>()
+    }
+
+    /// Whether it is a run of a process or stage, or a call to a dependency.
+    pub(super) fn is_run(&self) -> bool {
+        self.says(OUTCOME).is_some()
+    }
+
+    /// The id of the dependency, where it is a call to one.
+    pub(super) fn dependency(&self) -> Option<&str> {
+        self.says("critical_process.dependency")
+    }
+
+    pub(super) fn is_failed(&self) -> bool {
+        let is_error = ["2", "STATUS_CODE_ERROR"].contains(&self.status.code.0.as_str());
+        // A run's outcome is the authority: an error that was logged in it makes an error of its span with some bridges.
+        self.says(OUTCOME).map_or(is_error, |outcome| outcome == "failure" || outcome == "panic")
+    }
+
+    /// Whether it is a run that did what it should.
+    pub(super) fn has_succeeded(&self) -> bool {
+        self.says(OUTCOME).is_some_and(|outcome| outcome == "success" || outcome == "degraded")
+    }
+
+    pub(super) fn error_type(&self) -> Option<&str> {
+        self.says("error.type")
+    }
+
+    pub(super) fn took(&self) -> Duration {
+        Duration::from_nanos(self.end.0.saturating_sub(self.start.0))
+    }
+
+    /// `failure, late, PaymentError`; nothing for spans of others that went well.
+    pub(super) fn ending(&self) -> String {
+        let late = self.says("critical_process.late").filter(|late| *late == "true").map(|_| "late");
+        let failed = (self.is_failed() && !self.is_run()).then_some("error");
+        [self.says(OUTCOME), failed, late, self.error_type()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Status {
+    #[serde(default)]
+    code: Text,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Attribute {
+    #[serde(default, deserialize_with = "nullable")]
+    key: String,
+    #[serde(default, deserialize_with = "nullable")]
+    value: AnyValue,
+}
+
+/// Any value of OTLP; its kind is the one key, which is no matter.
+#[derive(Clone, Debug, Default)]
+struct AnyValue(Text);
+
+impl<'de> Deserialize<'de> for AnyValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AnyValue, D::Error> {
+        struct Written;
+        impl<'de> Visitor<'de> for Written {
+            type Value = AnyValue;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value of OTLP")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut written: A) -> Result<AnyValue, A::Error> {
+                let first = written.next_entry::<IgnoredAny, Text>()?;
+                while written.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(AnyValue(first.map(|(_, text)| text).unwrap_or_default()))
+            }
+        }
+        deserializer.deserialize_map(Written)
+    }
+}
+
+/// A text, number or truth as a text. Lists and the like, which no context has, are `…`.
+#[derive(Clone, Debug, Default)]
+struct Text(String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
+        struct Written;
+        impl<'de> Visitor<'de> for Written {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("anything")
+            }
+
+            fn visit_bool<E: Error>(self, value: bool) -> Result<Text, E> {
+                Ok(Text(value.to_string()))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Text, E> {
+                Ok(Text(number.to_string()))
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Text, E> {
+                Ok(Text(number.to_string()))
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Text, E> {
+                Ok(Text(format!("{number:?}")))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Text, E> {
+                Ok(Text(text.to_owned()))
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Text, E> {
+                Ok(Text::default())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Text, A::Error> {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Text("…".to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Text("…".to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Written)
+    }
+}
+
+/// Nanoseconds since 1970: a text in OTLP-JSON, and a number in what some write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Nanos(pub(super) u64);
+
+impl<'de> Deserialize<'de> for Nanos {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Nanos, D::Error> {
+        struct Written;
+        impl Visitor<'_> for Written {
+            type Value = Nanos;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("nanoseconds")
+            }
+
+            fn visit_u64<E: Error>(self, nanos: u64) -> Result<Nanos, E> {
+                Ok(Nanos(nanos))
+            }
+
+            fn visit_f64<E: Error>(self, nanos: f64) -> Result<Nanos, E> {
+                Ok(Nanos(nanos as u64))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Nanos, E> {
+                text.parse().map(Nanos).map_err(E::custom)
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Nanos, E> {
+                Ok(Nanos(0))
+            }
+        }
+        deserializer.deserialize_any(Written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_the_bytes() {
+        assert_eq!(
+            from_base64("4/Bsf1GGtsvhVC8PlO5IIQ==").as_deref(),
+            Some("e3f06c7f5186b6cbe1542f0f94ee4821")
+        );
+        assert_eq!(from_base64("m7DQRCbzkz4=").as_deref(), Some("9bb0d04426f3933e"));
+        assert_eq!(from_base64("not base64!!"), None);
+    }
+
+    #[test]
+    fn a_value_is_a_text_whatever_its_kind() {
+        for (written, text) in [
+            (r#"{"stringValue":"a"}"#, "a"),
+            (r#"{"intValue":"-3"}"#, "-3"),
+            (r#"{"int_value":-3}"#, "-3"),
+            (r#"{"doubleValue":0.5}"#, "0.5"),
+            (r#"{"doubleValue":2.0}"#, "2.0"),
+            (r#"{"boolValue":true}"#, "true"),
+            (r#"{"stringValue":null}"#, ""),
+            (r#"{"arrayValue":{"values":[{"intValue":"1"}]}}"#, "…"),
+            ("{}", ""),
+        ] {
+            let value: AnyValue = serde_json::from_str(written).expect("it is a value");
+            assert_eq!(value.0.0, text, "{written}");
+        }
+    }
+}
