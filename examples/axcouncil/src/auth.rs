@@ -1,5 +1,7 @@
 //! Who is there: the login, and the proof of it that every other route asks for.
 
+#[cfg(test)]
+mod contracts;
 mod hs256;
 mod password;
 mod token;

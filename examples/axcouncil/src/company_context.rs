@@ -1,5 +1,8 @@
 //! What the models must know of a company before they read its question.
 
+#[cfg(test)]
+mod contracts;
+
 use std::fmt;
 
 use process_runtime::{critical_process, record};

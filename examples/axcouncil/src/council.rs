@@ -1,5 +1,7 @@
 //! The council: a question goes through three stages and comes back as one answer.
 
+#[cfg(test)]
+mod contracts;
 mod models;
 mod stages;
 

@@ -11,8 +11,8 @@ use serde_json::json;
 /// An error on its way to a client, as `{"error": {"code": "…", "message": "…", "trace_id": "…"}}`.
 #[derive(Debug)]
 pub(crate) struct ApiError {
-    status: StatusCode,
-    code: &'static str,
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
     message: String,
 }
 

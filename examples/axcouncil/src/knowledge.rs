@@ -1,5 +1,8 @@
 //! The knowledge base: decisions that are kept, and that the council may be told of.
 
+#[cfg(test)]
+mod contracts;
+
 use std::collections::BTreeSet;
 
 use axum::Json;

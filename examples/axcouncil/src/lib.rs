@@ -32,6 +32,8 @@ mod seed;
 mod server;
 mod service;
 mod status;
+#[cfg(test)]
+mod trial;
 
 pub use bounded::Limits;
 pub use providers::models as model_provider;

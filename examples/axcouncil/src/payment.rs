@@ -1,6 +1,8 @@
 //! Subscriptions: a bill is computed, a card charged, an invoice written.
 
 mod bill;
+#[cfg(test)]
+mod contracts;
 mod provider;
 
 use std::sync::Arc;

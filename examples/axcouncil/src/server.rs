@@ -72,11 +72,15 @@ pub struct Running {
     charges: Arc<RwLock<()>>,
 }
 
-/// Starts the service, the providers among it.
-///
-/// # Errors
-/// Where a port is taken, or the database cannot be used.
-pub async fn start(config: Config) -> Result<Running, StartError> {
+/// Everything but the API: what its handlers share, and the providers behind them.
+pub(crate) struct Prepared {
+    pub(crate) service: Service,
+    models: Provider,
+    payments: Provider,
+}
+
+/// Opens the database, and starts the providers.
+pub(crate) async fn prepare(config: Config) -> Result<Prepared, StartError> {
     let database = database::open(&config.database).await?;
     let passwords = Passwords::new(if config.cheap_passwords { Cost::Least } else { Cost::Full })?;
     seed::fill(&database, &passwords).await?;
@@ -84,18 +88,41 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let models = Provider::at(config.models, providers::models).await?;
     let payments = Provider::at(config.payments, providers::payments).await?;
     let outgoing = Outgoing::new(&models.url)?;
-    let charges = Arc::default();
     let service = Service::new(Parts {
-        database: database.clone(),
+        database,
         passwords,
         tokens: Tokens::new(),
         models: Models::new(outgoing.clone(), models.url.clone(), config.limits.model_provider),
         payments: Payments::new(outgoing, payments.url.clone(), config.limits.payment_provider),
         limits: config.limits,
-        charges: Arc::clone(&charges),
+        charges: Arc::default(),
     });
-    let api = Server::start(config.port, api::router(service)).await?;
+    Ok(Prepared { service, models, payments })
+}
+
+/// Starts the service, the providers among it.
+///
+/// # Errors
+/// Where a port is taken, or the database cannot be used.
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    let port = config.port;
+    let Prepared { service, models, payments } = prepare(config).await?;
+    let (database, charges) = (service.database.clone(), Arc::clone(&service.charges));
+    let api = Server::start(port, api::router(service)).await?;
     Ok(Running { api, models, payments, database, charges })
+}
+
+#[cfg(test)]
+impl Prepared {
+    /// Where the model provider is.
+    pub(crate) fn models_url(&self) -> &Url {
+        &self.models.url
+    }
+
+    /// Where the payment provider is.
+    pub(crate) fn payments_url(&self) -> &Url {
+        &self.payments.url
+    }
 }
 
 impl Running {

@@ -64,7 +64,7 @@ impl Tokens {
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.sign)
     }
 
-    fn read(&self, token: &str) -> Option<User> {
+    pub(super) fn read(&self, token: &str) -> Option<User> {
         let claims = jsonwebtoken::decode::<Claims>(token, &self.read, &self.validation).ok()?.claims;
         Some(User { id: claims.sub.parse().ok()?, company: claims.company })
     }

@@ -1,5 +1,8 @@
 //! The end of a department: with its roles, and with a line in the audit log, or not at all.
 
+#[cfg(test)]
+mod contracts;
+
 use axum::http::StatusCode;
 use process_runtime::{critical_process, record};
 use serde::Serialize;
