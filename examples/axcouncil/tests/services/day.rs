@@ -24,15 +24,15 @@ fn is_waiting(line: &str) -> bool {
 fn play(place: &Place, variables: &[(&str, &str)]) -> (Vec<String>, bool) {
     let busy = BUSY.lock().unwrap_or_else(PoisonError::into_inner);
     let day = place.start(AXCOUNCIL, &[], variables);
-    let mut lines = day.lines_to(is_waiting);
+    let lines = day.lines_to(is_waiting);
     drop(busy);
-    end(&mut lines, day)
+    end(lines, day)
 }
 
-fn end(lines: &mut Vec<String>, day: Program) -> (Vec<String>, bool) {
+fn end(mut lines: Vec<String>, day: Program) -> (Vec<String>, bool) {
     let (rest, went_well) = day.ended();
     lines.extend(rest);
-    (std::mem::take(lines), went_well)
+    (lines, went_well)
 }
 
 /// The lines under a heading.
@@ -163,26 +163,31 @@ fn without_traces(variable: (&str, &str), said: &str) {
     assert!(failed.contains(said), "{variable:?}: {failed}");
 }
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
-async fn says_what_went_wrong_and_fails() {
+fn says_what_went_wrong_and_fails() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("it can be made");
     let place = Place::new();
-    let busy = tokio::task::block_in_place(|| BUSY.lock().unwrap_or_else(PoisonError::into_inner));
+    let busy = BUSY.lock().unwrap_or_else(PoisonError::into_inner);
     let day = place.start(AXCOUNCIL, &[], &[]);
-    let mut lines = tokio::task::block_in_place(|| day.lines_to(|line| line == "The day"));
+    let mut lines = day.lines_to(|line| line == "The day");
     // Nobody else writes to the database as long as this lives.
-    let options =
-        SqliteConnectOptions::new().filename(place.file("day.db")).busy_timeout(Duration::from_secs(5));
-    let mut other: SqliteConnection = options.connect().await.expect("it is there");
-    other.execute("BEGIN IMMEDIATE").await.expect("it is free");
-    lines.extend(tokio::task::block_in_place(|| day.lines_to(|line| line.contains("A decision is kept"))));
-    other.close().await.expect("it ends");
-    lines.extend(tokio::task::block_in_place(|| day.lines_to(is_waiting)));
+    let writer = runtime.block_on(write_to(&place)).expect("it is free");
+    lines.extend(day.lines_to(|line| line.contains("A decision is kept")));
+    runtime.block_on(writer.close()).expect("it ends");
+    lines.extend(day.lines_to(is_waiting));
     drop(busy);
-    let (lines, went_well) = tokio::task::block_in_place(|| end(&mut lines, day));
+    let (lines, went_well) = end(lines, day);
     assert!(!went_well, "{lines:#?}");
     let step = "A decision is kept";
     assert!(lines.iter().any(|line| line.starts_with("NO  ") && line.contains(step)), "{lines:#?}");
     let verdict = under(&lines, "Verdict");
     assert!(verdict.contains(&format!("{step}: answered 500 instead of 201")), "{verdict:#?}");
     assert!(verdict.contains(&"Not every step went as it must.".to_owned()), "{verdict:#?}");
+}
+
+/// Begins to write to the database of a day, and does not end.
+async fn write_to(place: &Place) -> sqlx::Result<SqliteConnection> {
+    let options = SqliteConnectOptions::new().filename(place.file("day.db"));
+    let mut writer = options.busy_timeout(Duration::from_secs(5)).connect().await?;
+    writer.execute("BEGIN IMMEDIATE").await?;
+    Ok(writer)
 }
