@@ -29,7 +29,7 @@ pub async fn dependency<T, E, F>(id: &'static str, future: F) -> Result<T, E>
 where
     F: Future<Output = Result<T, E>>,
 {
-    let mut run = begin::<T, E>(id);
+    let mut run = begin(id);
     let result = run.scope(future).await;
     end(&mut run, &result);
     result
@@ -45,13 +45,13 @@ where
 /// assert_eq!(port, Ok(8080));
 /// ```
 pub fn dependency_call<T, E>(id: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-    let mut run = begin::<T, E>(id);
+    let mut run = begin(id);
     let result = run.call(call);
     end(&mut run, &result);
     result
 }
 
-fn begin<T, E>(id: &'static str) -> Run {
+fn begin(id: &'static str) -> Run {
     let process = frame::enclosing_process();
     if let Some(process) = process
         && !process.declares(id)

@@ -132,7 +132,7 @@
 //! * Tags: `process_id`, `process_version`, at an end `process_outcome`, and each context key whose value is
 //!   one line of at most 200 characters. `user_id` also sets the user.
 //! * Context block `process`: `id`, `name`, `version`, `criticality`, `sla_ms`, `handler`, `owner`,
-//!   `runbook`; `stage`, the one that runs or, where it failed, the last; at an end `outcome`, `late`,
+//!   `runbook`; `stage`, the one that runs or that the run failed by; at an end `outcome`, `late`,
 //!   `duration_ms`, `error_type`; `elapsed_ms` of a late run; `first_event_id` where an inner process has
 //!   failed before; each context key, unless one of these has its name.
 //! * Fingerprint: `[process id, error.type]`, so all variants of one error type, and everything in

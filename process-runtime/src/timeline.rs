@@ -451,6 +451,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::observe::span::OUTCOME;
 
     fn span(
         id: &str,
@@ -508,7 +509,7 @@ mod tests {
         let failed = |kind| [("user_id", "u-1"), (OUTCOME, "failure"), ("error.type", kind)];
         let text = line(&[
             span("b", "a", "pay.charge", (1_020, 1_200), &failed("Refused")),
-            span("c", "a", "pay.receipt", (1_210, 1_230), &[(OUTCOME, "success")]),
+            span("c", "a", "pay.receipt", (1_190, 1_230), &[(OUTCOME, "success")]),
             span("a", "", "pay", (1_000, 1_240), &failed("PayError")),
             error_of_another("d", "b", (1_030, 1_190)),
         ]);
@@ -522,7 +523,7 @@ failed at pay.charge: Refused
 ! +    0.0ns  pay             240.0ms  failure, PayError  user_id=u-1
 ! +   20.0ms    pay.charge    180.0ms  failure, Refused  user_id=u-1
 ! +   30.0ms      request     160.0ms  error
-  +  210.0ms    pay.receipt    20.0ms  success
+  +  190.0ms    pay.receipt    40.0ms  success
 ";
         assert_eq!(drawn, expected);
     }
@@ -586,10 +587,10 @@ failed at pay.charge: Refused
         let expected = "\
 trace 0af7651916cd43dd8448eb211c80319c, 00:00:01.000 UTC
 failed at pay.keep: database, calling orders_db
-! +    0.0ns  pay              240.0ms  failure, late, database
-! +   10.0ms    pay.keep       220.0ms  failure, database  user_id=u-1
-  +   20.0ms      → orders_db    5.0ms  success
-! +   30.0ms      → orders_db  170.0ms  failure, sqlx::Error  user_id=u-1
+! +    0.0ns  pay               240.0ms  failure, late, database
+! +   10.0ms    pay.keep        220.0ms  failure, database  user_id=u-1
+  +   20.0ms      → orders_db     5.0ms  success
+! +   30.0ms      → orders_db   170.0ms  failure, sqlx::Error  user_id=u-1
 ";
         assert_eq!(drawn, expected);
     }

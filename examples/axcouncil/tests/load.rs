@@ -1,5 +1,5 @@
 //! Thousands of requests a second against `axcouncil --serve`: its statistics are those of the clients, and its memory
-//! does not grow. For three seconds in `cargo test`; `PROCESS_LOAD` says for how many else.
+//! does not grow. For three seconds in `cargo test`; `PROCESS_LOAD` says for how many else, and half of that with a collector.
 //!
 //! Every request is counted by both sides, so counts are equal exactly. Of durations each answer says in
 //! `server-timing` how long its handler took, which is the run and little else (a token, a body of a hundred bytes): the
