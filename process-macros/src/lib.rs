@@ -208,6 +208,9 @@ pub fn stage(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) 
 /// | `case = word` | what is proven of it: one of the cases below |
 /// | `crate = path` | where `process-runtime` is, if it was renamed or re-exported; `::process_runtime` otherwise |
 ///
+/// A contract passes if its body does, and if a run of the process that the body observed (with `testing::observe` and
+/// its like) went the way of the case. So a call that nobody observes proves nothing.
+///
 /// | case | what it proves |
 /// |---|---|
 /// | `happy` | a success on time |
@@ -216,10 +219,10 @@ pub fn stage(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) 
 /// | `dependency("…")` | a fault at the dependency of this id was reached |
 /// | `cancelled` | the run was cancelled |
 /// | `panic` | the run panicked |
-/// | `edge` | whatever the test says; never required |
+/// | `edge` | a run ended, and whatever else the test says; never required |
 /// | `sla` | the run was late, under an injected delay |
 /// | `load` | many runs held their bounds |
-/// | `context` | the required keys of business context were on every span and event |
+/// | `context` | an event was sent, and the keys of `context(…)` but those of `later(…)` were on every span and event |
 ///
 /// # Errors
 ///

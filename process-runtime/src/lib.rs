@@ -19,7 +19,7 @@
 //! Every key is in the documentation of [`macro@critical_process`]. A new program gets to its first trace in five
 //! minutes with the page `first_process` (feature `telemetry`); a service that has tracing, OpenTelemetry and Sentry
 //! already keeps them, and [`adopting`] says what to put in and what to take out. [`Install`] is then the one call at
-//! start-up.
+//! start-up. What a process does when things break is proven by contracts: the page `contracts` (feature `testing`).
 //!
 //! # Features
 //!
@@ -166,6 +166,11 @@ pub mod adopting {}
 mod carrier;
 mod clock;
 pub mod context;
+/// In tests: from a first contract to a gate that stays shut while anything is unproven.
+///
+#[cfg(all(doc, feature = "testing"))]
+#[doc = include_str!("../docs/contracts.md")]
+pub mod contracts {}
 mod deadline;
 pub mod definition;
 mod dependency;
@@ -222,6 +227,7 @@ pub use observe::tracer::DescribedTracer;
 /// Says which case of which process a test proves.
 ///
 /// ```
+/// use process_runtime::testing::observe;
 /// use process_runtime::{contract, critical_process};
 ///
 /// #[critical_process(id = "pay_invoice", version = "1.2.0", sla = "10s")]
@@ -232,13 +238,13 @@ pub use observe::tracer::DescribedTracer;
 /// #[contract(process = "pay_invoice", case = happy)]
 /// #[tokio::test]
 /// async fn an_invoice_is_paid() {
-///     assert_eq!(pay(7).await, Ok(7));
+///     assert_eq!(observe(pay(7)).await.into_value(), Ok(7));
 /// }
 ///
 /// #[contract(process = "pay_invoice", case = error("core::num::error::TryFromIntError"))]
 /// #[tokio::test]
 /// async fn too_much_is_not_paid() {
-///     pay(u64::MAX).await.unwrap_err();
+///     observe(pay(u64::MAX)).await.into_value().unwrap_err();
 /// }
 /// ```
 #[cfg(feature = "testing")]

@@ -27,7 +27,8 @@
 //! }
 //! ```
 //!
-//! # In parts
+//! The page [`contracts`](crate::contracts) goes from nothing to a first contract and to the gate, and has what each case
+//! means. What is here, in parts:
 //!
 //! | what | where |
 //! |---|---|

@@ -5,6 +5,7 @@ pub mod collector;
 pub mod events;
 pub mod isolated;
 pub mod loaded;
+pub mod page;
 pub mod parts;
 pub mod readings;
 pub mod sink;

@@ -135,6 +135,10 @@ fn boundaries(slas: impl Iterator<Item = Duration>) -> Vec<f64> {
 /// Takes one reading of an instrument: its value and its attributes.
 type Reading<'a> = &'a mut dyn FnMut(u64, &[KeyValue]);
 
+/// Reads an instrument of a domain, one reading for each series.
+#[cfg(feature = "testing")]
+type Instrument = fn(&Core, Reading<'_>);
+
 /// `critical_process.started`
 fn started(core: &Core, read: Reading<'_>) {
     for (process, unit) in processes() {
@@ -175,7 +179,7 @@ fn overdue(core: &Core, read: Reading<'_>) {
 /// What a reader would collect of a domain's counters and gauges.
 #[cfg(feature = "testing")]
 pub(crate) fn read(core: &Core, mut read: impl FnMut(&'static str, u64, &[KeyValue])) {
-    let instruments: [(&'static str, fn(&Core, Reading<'_>)); 4] = [
+    let instruments: [(&'static str, Instrument); 4] = [
         ("critical_process.started", started),
         ("critical_process.runs", runs),
         ("critical_process.active", active),

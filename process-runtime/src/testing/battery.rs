@@ -121,8 +121,8 @@ impl Battery {
         self
     }
 
-    /// How long a run under a hang may go on before the test ends it: twice the SLA where tokio's clock is paused, and
-    /// ten seconds of real time elsewhere, where nothing is said.
+    /// How long a run may go on before the test ends it, as most do under a hang: twice the SLA where tokio's clock is
+    /// paused, and ten seconds of real time elsewhere, where nothing is said.
     pub fn limit(mut self, limit: Duration) -> Battery {
         self.hung = Some(limit);
         self
@@ -131,7 +131,8 @@ impl Battery {
     /// Runs everything, each time with a call of `call`.
     ///
     /// # Panics
-    /// With everything that did not hold, each beside the trial in which it did not.
+    /// With everything that did not hold, each beside the trial in which it did not; also where a declared boundary was not
+    /// reached, or returns none of the errors that were given. Outside of a tokio runtime with a timer.
     pub async fn run<R>(self, call: impl AsyncFn() -> R) -> Vec<Trial> {
         match self.attempt(call).await {
             Ok(trials) => trials,

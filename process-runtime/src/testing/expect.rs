@@ -5,7 +5,8 @@ use process_model::{Outcome, nearest};
 use super::contract;
 use super::observation::{Observation, ObservedRun};
 
-/// Expectations of one run: each method panics where it does not hold.
+/// Expectations of one run, from [`Observation::expect`] or [`Observation::expect_of`]: each method panics where it does
+/// not hold, with what was expected, what was found, and all that was observed.
 #[derive(Debug)]
 pub struct Expect<'o> {
     run: &'o ObservedRun,
@@ -53,7 +54,7 @@ impl<T> Observation<T> {
         }
     }
 
-    /// How many runs are called `name`.
+    /// How many runs are called `name`, as [`Observation::expect_of`] names them; 0 where none is.
     pub fn count(&self, name: &str) -> usize {
         self.all().filter(|run| run.is_called(name)).count()
     }
@@ -102,13 +103,14 @@ impl Expect<'_> {
         self.ended(Outcome::Degraded, None)
     }
 
-    /// It was the caller's mistake, with this `error.type`.
+    /// It was the caller's mistake (`rejects`), with this `error.type`.
     #[track_caller]
     pub fn rejected(self, error_type: &str) -> Self {
         self.ended(Outcome::Rejected, Some(error_type))
     }
 
-    /// It failed with this `error.type`.
+    /// It failed with this `error.type`: the error's type with its path, `shop::CheckoutError`, unless `error_type` names it;
+    /// `timeout` where [`timeout`](crate::timeout) stopped it.
     #[track_caller]
     pub fn failure(self, error_type: &str) -> Self {
         self.ended(Outcome::Failure, Some(error_type))
@@ -126,7 +128,7 @@ impl Expect<'_> {
         self.ended(Outcome::Cancelled, None)
     }
 
-    /// It ended within its SLA.
+    /// It ended within its SLA, or has none.
     #[track_caller]
     pub fn within_sla(self) -> Self {
         let run = self.run;
@@ -192,7 +194,7 @@ impl Expect<'_> {
         })
     }
 
-    /// This key of its business context has this value.
+    /// This key of its business context has this value, as text.
     #[track_caller]
     pub fn context_value(self, key: &str, value: impl ToString) -> Self {
         let run = self.run;

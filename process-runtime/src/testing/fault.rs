@@ -18,7 +18,33 @@ use crate::unit::Unit;
 
 /// What happens at a boundary in place of the body, or before it: [`Observing::fault`](super::Observing::fault).
 ///
-/// It happens each time that the boundary is reached, unless [`only`](Fault::only) says when.
+/// It happens each time that the boundary is reached, unless [`only`](Fault::only) says when. One that never happens fails
+/// the test.
+///
+/// ```
+/// use std::time::Duration;
+/// use process_runtime::testing::{Fault, observe};
+/// use process_runtime::{critical_process, stage};
+///
+/// #[critical_process(id = "sync_stock", version = "1.0.0", sla = "30s")]
+/// async fn sync() -> Result<(), std::fmt::Error> {
+///     // It is tried a second time.
+///     if fetch().await.is_ok() { Ok(()) } else { fetch().await }
+/// }
+///
+/// #[stage(process = "sync_stock", id = "fetch")]
+/// async fn fetch() -> Result<(), std::fmt::Error> {
+///     Ok(())
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+/// let run = observe(sync())
+///     .fault("fetch", Fault::error(|| std::fmt::Error).only(1))
+///     .fault("sync_stock", Fault::delay(Duration::from_secs(31)))
+///     .await;
+/// run.expect().success().late().stages(["fetch", "fetch"]);
+/// # });
+/// ```
 #[derive(Clone)]
 pub struct Fault {
     act: Act,
@@ -59,7 +85,7 @@ impl Fault {
         Fault::of(Act::Delay(duration))
     }
 
-    /// The body never begins, and nothing is returned. What bounds it has to end it.
+    /// The body never begins, and nothing is returned. What bounds it has to end it. A plain function cannot hang.
     pub fn hang() -> Fault {
         Fault::of(Act::Hang)
     }
@@ -69,7 +95,8 @@ impl Fault {
         Fault::of(Act::Panic(message.into()))
     }
 
-    /// At the poll of that number, from 1, everything that is observed is dropped, as when a client hangs up.
+    /// At the poll of that number, from 1, everything that is observed is dropped, as when a client hangs up. A plain
+    /// function has no polls.
     pub fn cancel(poll: usize) -> Fault {
         Fault::of(Act::Cancel { at: poll.max(1) })
     }

@@ -20,7 +20,7 @@ use crate::registry::{self, Finding};
 /// of `tests/` whose name comes last, and sees the evidence of all. A test beside it in the same file would run at the
 /// same time. Cargo stops at the first binary that fails, and the gate with it. Under nextest, which runs the tests of
 /// all binaries side by side, it runs in a second command: `cargo nextest run -E 'not binary(zz_gate)'`, then
-/// `cargo nextest run -E 'binary(zz_gate)'`. Both need the same code: evidence of another revision does not count.
+/// `cargo test --test zz_gate`. Both need the same code: evidence of another revision does not count.
 ///
 /// # Panics
 /// With every cell that is open; where the policy cannot be read; where no process is linked, and where one is in no

@@ -3,7 +3,7 @@
 use crate::domain::Core;
 use crate::observe::metrics;
 
-/// A series of a counter or gauge, and its value.
+/// A series of a counter or gauge, and its value. Of [`Observation::metrics`](super::Observation::metrics).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {

@@ -94,7 +94,7 @@ impl ObservedRun {
         self.end.map(|end| end.outcome)
     }
 
-    /// Whether it was past its SLA, at its end or told of before.
+    /// Whether it was past its SLA, at its end or told of before; never, where it has no SLA.
     pub fn is_late(&self) -> bool {
         self.overdue.is_some() || self.end.is_some_and(|end| end.late)
     }
@@ -119,7 +119,7 @@ impl ObservedRun {
         &self.context
     }
 
-    /// The faults that were reached at its own boundary.
+    /// The faults that were reached at its own boundary: `error`, `delay`, `hang`, `panic` or `cancel`.
     pub fn faults(&self) -> &[&'static str] {
         &self.faults
     }
@@ -180,7 +180,23 @@ pub(super) enum Ended<T> {
     Stopped(Duration),
 }
 
-/// What came of [`observe`](super::observe()): the value that was returned, and every run on the way to it.
+/// What came of [`observe`](super::observe()): the value that was returned, and every run on the way to it. Its `Display`
+/// is what a failed expectation shows.
+///
+/// ```
+/// use process_runtime::testing::observe_call;
+/// use process_runtime::{critical_process, dependency_call};
+///
+/// #[critical_process(id = "print_label", version = "1.0.0", sla = "1s", context(parcel), depends_on("printer"))]
+/// fn print(parcel: u64) -> Result<(), std::fmt::Error> {
+///     dependency_call("printer", || Ok(()))
+/// }
+///
+/// let run = observe_call(|| print(7)).run();
+/// let names: Vec<_> = run.all().map(|one| one.name()).collect();
+/// assert_eq!(names, ["print_label", "print_label.printer"]);
+/// assert!(run.runs()[0].context().iter().any(|(key, value)| *key == "parcel" && value.to_string() == "7"));
+/// ```
 #[derive(Debug)]
 #[must_use = "what was observed proves nothing until something is expected of it"]
 pub struct Observation<T> {
@@ -196,7 +212,7 @@ impl<T> Observation<T> {
     /// What was returned.
     ///
     /// # Panics
-    /// Where nothing was, with the runs so far.
+    /// Where nothing was, with the runs so far: it panicked, or was cancelled or ended by the test.
     #[track_caller]
     pub fn value(&self) -> &T {
         match &self.ended {
@@ -217,7 +233,7 @@ impl<T> Observation<T> {
         }
     }
 
-    /// The message of the panic that came out.
+    /// The message of the panic that came out; `None` where none did.
     pub fn panic(&self) -> Option<&str> {
         match &self.ended {
             Ended::Panicked(message) => Some(message),

@@ -21,7 +21,8 @@ const LIMIT: Duration = Duration::from_secs(60 * 60);
 
 /// Observes a future: awaits it in a domain of its own, and gives back every run on the way, whatever its end was. What
 /// it spawns is observed where a [`Carrier`](crate::Carrier) takes it along. Nothing of it reaches the program's
-/// figures, the application's Sentry client or its meters; its log is as ever.
+/// figures, the application's Sentry client or its meters; its log is as ever. In a test with `#[contract]` its runs are
+/// weighed against the case.
 ///
 /// ```
 /// use process_runtime::critical_process;
@@ -43,13 +44,30 @@ const LIMIT: Duration = Duration::from_secs(60 * 60);
 ///
 /// # Panics
 /// When it is awaited: where a fault is for a boundary that does not exist, was not reached or cannot break so, and
-/// where a process calls a dependency that it does not declare.
+/// where a process calls a dependency that it does not declare; outside of a tokio runtime with a timer. A panic of what
+/// is observed is no panic here, but its end.
 #[track_caller]
 pub fn observe<F: Future>(future: F) -> Observing<F> {
     Observing { setting: Setting::new(), work: Some(future), running: None }
 }
 
-/// Observes a call: [`observe`] for what does not wait. [`ObservingCall::run`] makes it.
+/// Observes a call: [`observe`] for what does not wait. [`ObservingCall::run`] makes it; no runtime is needed.
+///
+/// ```
+/// use process_runtime::critical_process;
+/// use process_runtime::testing::{Fault, observe_call};
+///
+/// #[critical_process(id = "parse_order", version = "1.0.0", sla = "1s")]
+/// fn parse(order: &str) -> Result<u64, std::num::ParseIntError> {
+///     order.parse()
+/// }
+///
+/// let run = observe_call(|| parse("a dozen")).run();
+/// run.expect().failure("core::num::error::ParseIntError");
+///
+/// let run = observe_call(|| parse("12")).fault("parse_order", Fault::panic("no paper")).run();
+/// run.expect().panic();
+/// ```
 #[track_caller]
 pub fn observe_call<R, F: FnOnce() -> R>(call: F) -> ObservingCall<F> {
     ObservingCall { setting: Setting::new(), call }
@@ -175,7 +193,8 @@ impl<F: Future> Observing<F> {
         self
     }
 
-    /// Ends it after so much of the runtime's time; an hour, where nothing is said.
+    /// Ends it after so much of the runtime's time; an hour, where nothing is said. On a paused clock that is no time at
+    /// all; in real time a hang that nothing bounds takes as long as this.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.setting.limit = limit;
         self

@@ -46,7 +46,8 @@ impl ContractDefinition {
     }
 }
 
-/// Every contract, by process, case and place.
+/// Every contract of this test binary, by process, case and place. Whether they ran, and what came of it, is
+/// [`matrix`](super::matrix)'s.
 ///
 /// ```
 /// use process_runtime::testing::{Case, contracts};

@@ -1,0 +1,144 @@
+//! A page of the documentation, done word for word in a fresh directory by somebody who has nothing else. Only where the
+//! crate comes from differs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A new user's machine: an empty directory.
+#[derive(Debug)]
+pub struct User {
+    home: tempfile::TempDir,
+    /// Where the user is.
+    place: PathBuf,
+    workspace: PathBuf,
+    target: PathBuf,
+}
+
+impl User {
+    /// With a place in cargo's target directory, `CARGO_TARGET_TMPDIR`.
+    pub fn new(target: &str) -> User {
+        let home = tempfile::tempdir().unwrap();
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
+        let target = Path::new(target).parent().unwrap().to_owned();
+        User { place: home.path().to_owned(), home, workspace, target }
+    }
+
+    /// Does what one line of a shell says. The crate comes from here and not from crates.io, and what it depends on in
+    /// the versions that are built already.
+    pub fn types(&mut self, line: &str) -> Output {
+        if let Some(place) = line.strip_prefix("cd ") {
+            self.place.push(place);
+        }
+        if line.starts_with("cargo add ") {
+            // Nobody has it, and nobody needs it: it spares the test the network and a second build.
+            fs::copy(self.workspace.join("Cargo.lock"), self.file("Cargo.lock")).unwrap();
+        }
+        let mut words: Vec<_> = line.split(' ').map(str::to_owned).collect();
+        if line.starts_with("cargo add process-runtime ") {
+            words.extend(["--path".to_owned(), self.workspace.join("process-runtime").display().to_string()]);
+        }
+        let program = match &*words[0] {
+            "cargo" => env!("CARGO"),
+            "git" => "git",
+            _ => "true",
+        };
+        let mut command = Command::new(program);
+        command.args(&words[1..]).current_dir(&self.place);
+        self.surround(&mut command);
+        if !line.starts_with("cargo test") {
+            // A quiet test says nothing of those that hold.
+            command.env("CARGO_TERM_QUIET", "true");
+        }
+        command.output().unwrap()
+    }
+
+    /// What a new user has around a command, and what not.
+    fn surround(&self, command: &mut Command) {
+        for (name, _) in std::env::vars() {
+            let of_this_test =
+                ["CARGO_PKG", "CARGO_MANIFEST", "GIT_", "OTEL_", "PROCESS_", "RUST_LOG", "SENTRY_"];
+            if of_this_test.iter().any(|prefix| name.starts_with(prefix)) {
+                command.env_remove(name);
+            }
+        }
+        command.env("CARGO_NET_OFFLINE", "true").env("CARGO_TARGET_DIR", &self.target);
+        // The target directory is not new.
+        for (name, directory) in [("PROCESS_EVIDENCE_DIR", "evidence"), ("PROCESS_BASELINE_DIR", "baseline")]
+        {
+            command.env(name, self.home.path().join(directory));
+        }
+        for name in ["GIT_AUTHOR", "GIT_COMMITTER"] {
+            command.env(format!("{name}_NAME"), "user").env(format!("{name}_EMAIL"), "user@example.com");
+        }
+    }
+
+    /// Does it, and gives what was said.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn succeeds(&mut self, line: &str) -> String {
+        let output = self.types(line);
+        let said = said(&output);
+        assert!(output.status.success(), "`{line}` in {}:\n{said}", self.home.path().display());
+        said
+    }
+
+    /// A file, from where the user is.
+    pub fn file(&self, path: &str) -> PathBuf {
+        self.place.join(path)
+    }
+}
+
+/// What a command said, on both streams.
+pub fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// A block of a page.
+#[derive(Clone, Copy, Debug)]
+pub struct Block {
+    /// The text since the last one.
+    pub before: &'static str,
+    /// What is in it.
+    pub language: &'static str,
+    /// Its lines.
+    pub text: &'static str,
+}
+
+impl Block {
+    /// What stands in backticks before it, the last first.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        let parts: Vec<_> = self.before.split('`').collect();
+        parts.into_iter().skip(1).step_by(2).collect::<Vec<_>>().into_iter().rev()
+    }
+}
+
+/// The blocks of a page.
+pub fn blocks(page: &'static str) -> impl Iterator<Item = Block> {
+    let parts: Vec<_> = page.split("```").collect();
+    let block = |pair: &[&'static str]| {
+        let (language, text) = pair[1].split_once('\n').unwrap();
+        Block { before: pair[0], language, text }
+    };
+    parts.chunks_exact(2).map(block).collect::<Vec<_>>().into_iter()
+}
+
+/// The lines, without what is different each time: times and ids.
+pub fn lasting(text: &str) -> Vec<String> {
+    let is_of_once = |word: &str| {
+        let is_revision = word.rsplit_once('+').is_some_and(|(_, digits)| is_hexadecimal(digits, 16));
+        let word = word.trim_start_matches('+').trim_end_matches(',');
+        let starts_with_digit = word.starts_with(|first: char| first.is_ascii_digit());
+        let is_duration = starts_with_digit && word.ends_with('s');
+        let is_time = starts_with_digit && word.contains(':');
+        word.is_empty() || is_revision || is_duration || is_time || is_hexadecimal(word, 32)
+    };
+    let lasting =
+        |line: &str| line.split_whitespace().filter(|word| !is_of_once(word)).collect::<Vec<_>>().join(" ");
+    text.lines().map(lasting).collect()
+}
+
+fn is_hexadecimal(word: &str, digits: usize) -> bool {
+    word.len() == digits && word.chars().all(|digit| digit.is_ascii_hexdigit())
+}
