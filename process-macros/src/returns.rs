@@ -1,7 +1,7 @@
 //! What a return type says by its tokens alone: unit, never, a future, an open type. Types are decided on
 //! by the compiler; what stands here only saves it work, or is nowhere else to be had.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
     AssocType, GenericArgument, GenericParam, Generics, PathArguments, ReturnType, Signature, Type,
@@ -78,7 +78,21 @@ pub(crate) fn mentions_impl(ty: &Type) -> bool {
 
 /// Whether nothing of the type was left to the compiler.
 pub(crate) fn is_nameable(ty: &Type) -> bool {
-    words::find(ty, "_").is_none()
+    !has_placeholder(ty.to_token_stream())
+}
+
+/// Whether a `_` stands in it that is no lifetime.
+fn has_placeholder(tokens: TokenStream) -> bool {
+    let mut is_lifetime = false;
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(word) => !std::mem::take(&mut is_lifetime) && word == "_",
+        TokenTree::Punct(mark) => {
+            is_lifetime = mark.as_char() == '\'';
+            false
+        }
+        TokenTree::Group(group) => has_placeholder(group.stream()),
+        TokenTree::Literal(_) => false,
+    })
 }
 
 /// The types that a type is made of. What a function type takes and gives is no part of the value.

@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 /// How long the first use looks at both clocks.
 const FIRST_LOOK: Duration = Duration::from_micros(200);
 
+/// A century in nanoseconds: as far as a test's clock can be put forward.
+#[cfg(feature = "testing")]
+const FURTHEST: u64 = 100 * 365 * 24 * 3600 * 1_000_000_000;
+
 /// A source of ticks, and what they are worth.
 #[derive(Debug)]
 pub(crate) struct Clock {
@@ -63,7 +67,9 @@ impl Clock {
     #[cfg(feature = "testing")]
     pub(crate) fn jump(&self, duration: Duration) {
         if let Source::Tokio(_, ahead) = &self.source {
-            ahead.fetch_add(duration.as_nanos() as u64, Ordering::Relaxed);
+            let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+            let further = |ahead: u64| Some(ahead.saturating_add(nanos).min(FURTHEST));
+            let _ = ahead.fetch_update(Ordering::Relaxed, Ordering::Relaxed, further);
         }
     }
 

@@ -132,9 +132,10 @@ impl ProcessDefinition {
         self.record.cancelled_is_bad
     }
 
-    /// Whether it or one of its stages says that it depends on this.
+    /// Whether it, one of its stages or a shared one says that it depends on this.
     pub(crate) fn declares(&self, dependency: &str) -> bool {
-        let stages = self.stages().iter().flat_map(|stage| stage.dependencies());
+        let shared = crate::registry::stages().filter(|stage| stage.process().is_none());
+        let stages = self.stages().iter().copied().chain(shared).flat_map(|stage| stage.dependencies());
         self.dependencies().iter().chain(stages).any(|declared| declared == dependency)
     }
 

@@ -30,6 +30,8 @@ where
     F: Future<Output = Result<T, E>>,
 {
     let mut run = begin(id);
+    #[cfg(feature = "testing")]
+    crate::testing::Erring::learn::<T, E>();
     let result = run.scope(future).await;
     end(&mut run, &result);
     result
@@ -46,6 +48,8 @@ where
 /// ```
 pub fn dependency_call<T, E>(id: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     let mut run = begin(id);
+    #[cfg(feature = "testing")]
+    crate::testing::Erring::learn::<T, E>();
     let result = run.call(call);
     end(&mut run, &result);
     result
@@ -61,11 +65,7 @@ fn begin(id: &'static str) -> Run {
             process.id()
         ));
     }
-    #[allow(unused_mut, reason = "a test says what the call returns")]
-    let mut run = Run::of(Unit::of_dependency(id, process));
-    #[cfg(feature = "testing")]
-    run.returns(Some(crate::testing::Erring::of::<T, E>));
-    run
+    Run::of(Unit::of_dependency(id, process))
 }
 
 fn end<T, E>(run: &mut Run, result: &Result<T, E>) {

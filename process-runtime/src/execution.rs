@@ -43,9 +43,6 @@ pub struct Run {
     started: u64,
     ticket: Ticket,
     phase: Phase,
-    /// How an injected error is returned, if any can be.
-    #[cfg(feature = "testing")]
-    erring: Option<fn() -> crate::testing::Erring>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,16 +68,7 @@ impl Run {
     #[inline(always)]
     fn of_unit(unit: Option<&'static Unit>) -> Run {
         let phase = if unit.is_some() { Phase::New } else { Phase::Ended };
-        Run {
-            unit,
-            observed: None,
-            values: None,
-            started: 0,
-            ticket: Ticket::UNTRACKED,
-            phase,
-            #[cfg(feature = "testing")]
-            erring: None,
-        }
+        Run { unit, observed: None, values: None, started: 0, ticket: Ticket::UNTRACKED, phase }
     }
 
     /// Begins a run whose body follows at once, and takes its context, if some sink wants it.
@@ -164,17 +152,11 @@ impl Run {
         }
     }
 
-    /// How an injected error is returned, if any can be.
-    #[cfg(feature = "testing")]
-    pub fn returns(&mut self, erring: Option<fn() -> crate::testing::Erring>) {
-        self.erring = erring;
-    }
-
     /// What a test has planned for this run, which begins if it has not yet.
     #[cfg(feature = "testing")]
     fn injected(&mut self) -> Option<Box<crate::testing::Injected>> {
         self.start(None);
-        self.observed.as_ref()?.boundary.take(self.erring)
+        self.observed.as_ref()?.boundary.take()
     }
 
     /// Begins if it has not yet, and works inside of the run; a panic ends the run and goes on. Neither this

@@ -83,7 +83,7 @@ impl RunView<'_> {
         self.unit.dependency()
     }
 
-    #[cfg(feature = "telemetry")]
+    #[cfg(any(feature = "telemetry", feature = "testing"))]
     pub(crate) fn is_of_process(&self) -> bool {
         self.unit.is_process()
     }

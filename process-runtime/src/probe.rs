@@ -305,14 +305,14 @@ pub mod by_type_alone {
 )]
 pub trait MeasuredFuture {}
 
-/// Says how an injected error is returned by what returns `$returned`; nothing, without feature `testing`.
+/// Makes known how an injected error is returned by what returns `$returned`; nothing, without feature `testing`.
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __returns {
-    ($run:ident, $returned:ty) => {{
+    ($returned:ty) => {{
         use $crate::__private::probe::ReturnsOther as _;
-        $run.returns((&$crate::__private::probe::Returned::<$returned>::NEW).__process_erring());
+        (&$crate::__private::probe::Returned::<$returned>::NEW).__process_returns();
     }};
 }
 
@@ -321,7 +321,7 @@ macro_rules! __returns {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __returns {
-    ($run:ident, $returned:ty) => {};
+    ($returned:ty) => {};
 }
 
 /// The type of what a run returns.
@@ -337,25 +337,37 @@ impl<R: ?Sized> Returned<R> {
 
 #[cfg(feature = "testing")]
 impl<T, E> Returned<Result<T, E>> {
-    /// How it returns an error.
-    pub fn __process_erring(&self) -> Option<fn() -> crate::testing::Erring> {
-        Some(crate::testing::Erring::of::<T, E>)
+    /// With errors.
+    pub fn __process_returns(&self) {
+        crate::testing::Erring::learn::<T, E>();
+    }
+}
+
+#[cfg(feature = "testing")]
+impl<'a, T, E> Returned<Pin<Box<dyn Future<Output = Result<T, E>> + 'a>>> {
+    /// In a future, with errors.
+    pub fn __process_returns(&self) {
+        crate::testing::Erring::learn::<T, E>();
+    }
+}
+
+#[cfg(feature = "testing")]
+impl<'a, T, E> Returned<Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>> {
+    /// In a future, with errors.
+    pub fn __process_returns(&self) {
+        crate::testing::Erring::learn::<T, E>();
     }
 }
 
 /// Anything else returns no error.
 #[cfg(feature = "testing")]
 pub trait ReturnsOther {
-    /// Not at all.
-    fn __process_erring(&self) -> Option<fn() -> crate::testing::Erring>;
+    /// Without errors.
+    fn __process_returns(&self) {}
 }
 
 #[cfg(feature = "testing")]
-impl<R: ?Sized> ReturnsOther for &Returned<R> {
-    fn __process_erring(&self) -> Option<fn() -> crate::testing::Erring> {
-        None
-    }
-}
+impl<R: ?Sized> ReturnsOther for &Returned<R> {}
 
 /// A value to record.
 #[derive(Debug)]

@@ -2,12 +2,13 @@
 
 use std::panic::{UnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use process_runtime::testing::evidence::{self, Proof};
+use process_runtime::testing::policy::Policy;
 use process_runtime::testing::{Battery, Case, Fault, Load, observe, observe_call};
-use process_runtime::{Outcome, contract, critical_process, dependency, stage};
+use process_runtime::{Outcome, contract, critical_process, dependency, registry, stage};
 
 #[derive(Debug, thiserror::Error)]
 enum SendError {
@@ -48,6 +49,40 @@ async fn send(address: &str) -> Result<(), SendError> {
 #[stage(process = "send_letter", id = "stamp", error_type = SendError::kind)]
 async fn stamp() -> Result<(), SendError> {
     Ok(())
+}
+
+/// Nothing can stop it in the middle.
+#[critical_process(id = "seal_letter", version = "1.0.0", sla = "1s", criticality = critical)]
+fn seal() {}
+
+#[test]
+fn a_plain_function_need_not_prove_that_it_can_be_stopped() {
+    let cases = Policy::default().cases(registry::get("seal_letter").unwrap());
+    assert_eq!(cases, [Case::Happy, Case::Sla, Case::Context]);
+    seal();
+}
+
+/// Shares what it holds with whoever made it.
+#[derive(Clone, Debug)]
+struct Shared<'a>(Arc<Mutex<Vec<&'a str>>>);
+
+#[critical_process(id = "borrow_letter", version = "1.0.0", sla = "1s")]
+fn borrow(letter: &str) -> Result<(), Shared<'_>> {
+    Err(Shared(Arc::new(Mutex::new(vec![letter]))))
+}
+
+#[test]
+fn an_error_that_may_hold_borrows_is_not_injected() {
+    let kept = Shared(Arc::default());
+    let given = kept.clone();
+    let said = said(std::panic::AssertUnwindSafe(|| {
+        let letter = String::from("a letter");
+        let fault = Fault::error(move || given.clone());
+        let run = observe_call(|| borrow(&letter)).fault("borrow_letter", fault).run();
+        drop(run);
+    }));
+    assert!(said.contains("whose error may hold borrows"), "{said}");
+    assert!(kept.0.lock().unwrap().is_empty());
 }
 
 /// Sends it without a limit, and leaves nothing out of its error.
@@ -132,7 +167,7 @@ contracts! {
     late_without_a_delay: "send_letter", sla, async { drop(observe(send("north")).await) };
     edge: "send_letter", edge, async { drop(observe(send("")).await) };
     loaded: "send_letter", load,
-        async { drop(Load::of("send_letter").concurrency(4).runs(40).run(async || send("north").await).await) };
+        async { drop(Load::of("send_letter").concurrency(4).runs(40).error_rate(0.0).run(async || send("north").await).await) };
     load_without_a_load: "send_letter", load, async { drop(observe(send("north")).await) };
     context: "send_letter", context, async {
         let scope = process_runtime::context::Scope::new().set("tenant", 7);
@@ -286,6 +321,30 @@ fn a_battery_delays_what_is_called_again_and_again_only_once() {
     let delayed =
         trials.iter().filter(|trial| trial.fault.as_ref().is_some_and(|(_, kind)| *kind == "delay"));
     assert!(delayed.clone().count() == 2 && delayed.clone().all(|trial| trial.late && !trial.is_stopped));
+}
+
+#[critical_process(id = "weigh_letter", version = "1.0.0", sla = "1s")]
+async fn weigh() -> Result<(), SendError> {
+    read_scale().await?;
+    read_scale().await
+}
+
+/// Of whatever process asks.
+#[stage(id = "read_scale", depends_on("scale"))]
+async fn read_scale() -> Result<(), SendError> {
+    dependency("scale", async { Ok(()) }).await
+}
+
+#[test]
+fn a_battery_breaks_shared_stages_too() {
+    let battery = || {
+        let battery = Battery::of("weigh_letter").outcomes([Outcome::Success, Outcome::Failure]);
+        battery.error(|| SendError::Connection)
+    };
+    let trials = paused(battery().run(async || weigh().await));
+    assert_eq!(trials.len(), 1 + 3 * 5, "{trials:?}");
+    let said = said(move || drop(paused(battery().run(async || ()))));
+    assert!(said.contains("no run of `weigh_letter` was observed"), "{said}");
 }
 
 #[test]

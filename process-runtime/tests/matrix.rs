@@ -21,7 +21,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 #[critical_process(id = "pay_invoice", version = "1.2.0", sla = "10s", criticality = critical, depends_on("sqlite"))]
-fn pay_invoice() {
+async fn pay_invoice() {
     charge();
 }
 

@@ -15,7 +15,7 @@ use crate::model::{Instrumented, Judging, Shape};
 use crate::returns::{self, Returns};
 use crate::tail::Tail;
 
-// Output: returns!(__run, Result<T, E>);
+// Output: returns!(Result<T, E>);
 /// What the run returns, for tests that inject an error. Where the type cannot be named, none can be.
 pub(crate) fn returns(model: &Instrumented) -> TokenStream {
     let ty = match &model.shape {
@@ -25,7 +25,7 @@ pub(crate) fn returns(model: &Instrumented) -> TokenStream {
     };
     let runtime = &model.runtime;
     let ty = ty.filter(|ty| returns::is_nameable(ty));
-    ty.map(|ty| quote_spanned!(ours()=> #runtime::__private::returns!(__run, #ty);)).unwrap_or_default()
+    ty.map(|ty| quote_spanned!(ours()=> #runtime::__private::returns!(#ty);)).unwrap_or_default()
 }
 
 pub(crate) fn wrap(function: &Function, model: &Instrumented) -> TokenStream {

@@ -143,16 +143,20 @@ impl Battery {
     /// The trials, or everything that did not hold.
     pub(super) async fn attempt<R>(&self, call: impl AsyncFn() -> R) -> Result<Vec<Trial>, String> {
         let mut under_way = UnderWay { battery: self, trials: Vec::new(), broken: Vec::new() };
-        let clean = under_way.trial(None, &call).await;
+        let clean = under_way.trial(None, &call).await.ok();
         let boundaries = under_way.boundaries(clean.as_ref());
         for boundary in &boundaries {
+            let mut takes_errors = false;
             let mut errors = 0;
             for fault in self.faults() {
-                let kind = fault.kind();
-                let happened = under_way.trial(Some((boundary, fault)), &call).await.is_some();
-                errors += usize::from(happened && kind == fault::ERROR);
+                let is_error = fault.kind() == fault::ERROR;
+                match under_way.trial(Some((boundary, fault)), &call).await {
+                    Ok(_) if is_error => errors += 1,
+                    Err(Misuse::Refused(_)) if is_error => takes_errors = true,
+                    _ => {}
+                }
             }
-            if errors == 0 {
+            if errors == 0 && (takes_errors || self.errors.is_empty()) {
                 under_way.broken.push(format!(
                     "`{boundary}` returns none of the errors that were given: give one of its type, or `spare` it"
                 ));
@@ -183,24 +187,26 @@ struct UnderWay<'b> {
 }
 
 impl UnderWay<'_> {
-    /// Runs once. Nothing, where the boundary cannot break so.
+    /// Runs once, or says why the boundary cannot break so.
     async fn trial<R>(
         &mut self,
         fault: Option<(&str, Fault)>,
         call: &impl AsyncFn() -> R,
-    ) -> Option<Observation<R>> {
+    ) -> Result<Observation<R>, Misuse> {
         let number = self.trials.len() as u64;
         let before = Carrier::current();
-        let work = Scope::new().set(TRIAL, number).in_scope(call());
+        // In a box: what is observed is moved a few times, and may be large.
+        let work = Box::pin(Scope::new().set(TRIAL, number).in_scope(call()));
         let observing = observe(work).limit(self.battery.limit_of_a_hang());
-        let (observation, misuses) = match &fault {
+        let (observation, mut misuses) = match &fault {
             Some((at, fault)) => observing.fault(at, fault.clone()).attempt().await,
             None => observing.attempt().await,
         };
-        if misuses.iter().any(|misuse| matches!(misuse, Misuse::Refused(_))) {
-            return None;
+        let cannot = |misuse: &Misuse| matches!(misuse, Misuse::Refused(_) | Misuse::NoResult(_));
+        if let Some(refusal) = misuses.iter().position(cannot) {
+            return Err(misuses.swap_remove(refusal));
         }
-        contract::observed(&observation);
+        contract::observed(contract::current().as_deref(), &observation);
         let kind = fault.as_ref().map(|(_, fault)| fault.kind());
         let mut broken: Vec<_> = misuses.iter().map(Misuse::to_string).collect();
         broken.extend(self.battery.invariants(&observation, number, kind));
@@ -219,16 +225,20 @@ impl UnderWay<'_> {
             let trial = fault.map_or("without a fault".to_owned(), |(at, kind)| format!("{kind} at `{at}`"));
             self.broken.push(format!("{trial}: {}\nobserved: {observation}", broken.join("; ")));
         }
-        Some(observation)
+        Ok(observation)
     }
 
     /// The boundaries that the first trial reached. Each that is declared must be among them.
     fn boundaries<R>(&mut self, clean: Option<&Observation<R>>) -> Vec<String> {
         let battery = self.battery;
         let runs = clean.into_iter().flat_map(Observation::all).filter(|run| battery.is_run(run));
-        let reached: BTreeSet<String> =
+        let mut reached: BTreeSet<String> =
             runs.flat_map(ObservedRun::all).map(|run| run.name().to_owned()).collect();
         let process = battery.process;
+        if !reached.contains(process.id()) {
+            self.broken
+                .push(format!("no run of `{}` was observed: does the call run it, and here?", process.id()));
+        }
         let stages = process.stages();
         let of_stages = stages.iter().flat_map(|stage| stage.dependencies());
         let dependencies = process.dependencies().iter().chain(of_stages).map(String::as_str);
@@ -243,8 +253,9 @@ impl UnderWay<'_> {
             }
         }
         let is_spared =
-            |name: &String| battery.spared.iter().any(|spared| name.rsplit('.').next() == Some(spared));
-        reached.into_iter().filter(|name| !is_spared(name)).collect()
+            |name: &str| battery.spared.iter().any(|spared| name.rsplit('.').next() == Some(spared));
+        reached.retain(|name| name == process.id() || !is_spared(name));
+        reached.into_iter().collect()
     }
 }
 
@@ -291,7 +302,10 @@ impl Battery {
         broken.extend(
             self.canaries
                 .iter()
-                .filter(|canary| told.contains(canary.as_str()))
+                .filter(|canary| {
+                    told.contains(canary.as_str())
+                        || told.contains(canary.escape_debug().to_string().as_str())
+                })
                 .map(|canary| format!("the canary `{canary}` is in what was captured")),
         );
         broken

@@ -12,6 +12,7 @@ use process_model::{Case, ContextSource, Outcome};
 
 use super::evidence::{Evidence, Proof};
 use super::fault;
+use super::load::LoadReport;
 use super::observation::{Ended, Observation, ObservedRun};
 use super::observing::message;
 use super::registered::{ContractDefinition, ContractSite};
@@ -25,7 +26,7 @@ pub struct Contracted(Arc<Trial>);
 
 /// What is known of it.
 #[derive(Debug)]
-struct Trial {
+pub(super) struct Trial {
     contract: &'static ContractDefinition,
     process: &'static ProcessDefinition,
     executions: Mutex<Vec<Execution>>,
@@ -38,14 +39,32 @@ struct Execution {
     error_type: Option<&'static str>,
     late: bool,
     duration: Duration,
-    /// Whether the test ended it, and not what bounds it.
-    is_stopped: bool,
+    /// How the test ended it, where it did and not what bounds it.
+    by_test: Option<ByTest>,
     /// The boundaries inside at which a fault happened, each with what it was.
-    faults: Vec<(&'static str, &'static str)>,
+    faults: Vec<Injection>,
     /// Declared keys of its context that it did not record, or that are not on every span and event.
     lacks: Vec<String>,
     events: usize,
     is_load: bool,
+}
+
+/// How a test ends what it observes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ByTest {
+    /// By a fault.
+    Cancelled,
+    /// When it had gone on for too long.
+    Stopped,
+}
+
+/// A fault that happened inside of a run.
+#[derive(Clone, Copy, Debug)]
+struct Injection {
+    at: &'static str,
+    kind: &'static str,
+    /// Whether that is something which the run's own process depends on.
+    is_at_dependency: bool,
 }
 
 thread_local! {
@@ -53,33 +72,30 @@ thread_local! {
     static CURRENT: RefCell<Vec<Arc<Trial>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The process of the test that this thread is in.
-pub(super) fn process() -> Option<&'static str> {
-    CURRENT.with_borrow(|current| current.last().map(|trial| trial.contract.process()))
+/// The test that this thread is in, if it is a contract.
+pub(super) fn current() -> Option<Arc<Trial>> {
+    CURRENT.with_borrow(|current| current.last().cloned())
 }
 
-/// The test that this thread is in, if it is a contract, has observed this.
-pub(super) fn observed<T>(observation: &Observation<T>) {
-    note(|trial| {
-        let is_stopped = !matches!(observation.ended, Ended::Returned(_));
-        let runs = observation.all().filter(|run| run.is_of(trial.process));
-        runs.map(|run| Execution::of(run, is_stopped)).collect()
-    });
+/// A contract has observed this.
+pub(super) fn observed<T>(trial: Option<&Trial>, observation: &Observation<T>) {
+    let Some(trial) = trial else { return };
+    let by_test = match observation.ended {
+        Ended::Returned(_) | Ended::Panicked(_) => None,
+        Ended::Cancelled => Some(ByTest::Cancelled),
+        Ended::Stopped(_) => Some(ByTest::Stopped),
+    };
+    let runs = observation.all().filter(|run| run.is_of(trial.process));
+    trial.executions().extend(runs.map(|run| Execution::of(run, by_test)));
 }
 
-/// It has put the process under load, whose bounds held.
-pub(super) fn loaded(process: &ProcessDefinition, duration: Duration) {
-    note(|trial| {
-        let of_this = std::ptr::eq(process, trial.process).then(|| Execution::of_load(duration));
-        of_this.into_iter().collect()
-    });
-}
-
-fn note(executions: impl FnOnce(&Trial) -> Vec<Execution>) {
-    let trial = CURRENT.with_borrow(|current| current.last().cloned());
-    if let Some(trial) = trial {
-        let executions = executions(&trial);
-        trial.executions().extend(executions);
+/// A contract has put a process under load, and what was asked of that held.
+pub(super) fn loaded(trial: Option<Arc<Trial>>, report: &LoadReport) {
+    if let Some(trial) = trial
+        && report.is_bounded()
+        && std::ptr::eq(report.process(), trial.process)
+    {
+        trial.executions().push(Execution::of_load(report.took()));
     }
 }
 
@@ -93,7 +109,10 @@ impl Contracted {
         let process = registry::get(contract.process()).unwrap_or_else(|unknown| {
             panic!("contract `{}` at {}:{}: {unknown}", contract.case(), contract.file(), contract.line())
         });
-        Contracted(Arc::new(Trial { contract, process, executions: Mutex::default() }))
+        let trial = Trial { contract, process, executions: Mutex::default() };
+        // Of a test that is killed this is what is left, and not what it proved before.
+        trial.leave(Proof::Failed("the test did not end".to_owned()), None);
+        Contracted(Arc::new(trial))
     }
 
     /// Polls the body of an `async fn`.
@@ -142,6 +161,11 @@ impl Contracted {
 }
 
 impl Trial {
+    /// Id of the process.
+    pub(super) fn process(&self) -> &'static str {
+        self.process.id()
+    }
+
     fn executions(&self) -> MutexGuard<'_, Vec<Execution>> {
         self.executions.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -151,6 +175,7 @@ impl Trial {
         let is_proven = proof == Proof::Proven;
         let test = path_of_test(self.contract.handler());
         let mut evidence = Evidence::new(self.process, self.contract.case().clone(), &test, proof);
+        evidence.source = self.contract.file().to_owned();
         if let Some(execution) = execution {
             evidence.outcome = execution.outcome;
             evidence.late = execution.late;
@@ -178,15 +203,23 @@ impl ObservedRun {
     }
 }
 
+/// The faults at the boundary of `one`, which is inside of `run`, or `run` itself.
+fn injections(one: &ObservedRun, run: &ObservedRun) -> impl Iterator<Item = Injection> {
+    let is_of_this = one.process().map(ProcessDefinition::id) == run.process().map(ProcessDefinition::id);
+    let is_at_dependency =
+        if one.is_process() { !is_of_this } else { one.dependency().is_some() && is_of_this };
+    one.faults().iter().map(move |kind| Injection { at: one.id(), kind, is_at_dependency })
+}
+
 impl Execution {
-    fn of(run: &ObservedRun, is_stopped: bool) -> Execution {
+    fn of(run: &ObservedRun, by_test: Option<ByTest>) -> Execution {
         Execution {
             outcome: run.outcome(),
             error_type: run.error_type(),
             late: run.is_late(),
             duration: run.duration().or(run.overdue()).unwrap_or_default(),
-            is_stopped,
-            faults: run.all().flat_map(|one| one.faults().iter().map(|kind| (one.id(), *kind))).collect(),
+            by_test,
+            faults: run.all().flat_map(|one| injections(one, run)).collect(),
             lacks: lacking(run, &declared(run)),
             #[cfg(feature = "sentry")]
             events: run.all().map(|one| one.events().len()).sum(),
@@ -202,7 +235,7 @@ impl Execution {
             error_type: None,
             late: false,
             duration,
-            is_stopped: false,
+            by_test: None,
             faults: Vec::new(),
             lacks: Vec::new(),
             events: 0,
@@ -211,7 +244,7 @@ impl Execution {
     }
 
     fn has(&self, fault: &str) -> bool {
-        self.faults.iter().any(|(_, kind)| *kind == fault)
+        self.faults.iter().any(|one| one.kind == fault)
     }
 
     /// Whether it went the way of a case.
@@ -224,9 +257,19 @@ impl Execution {
                 matches!(self.outcome, Some(Outcome::Failure | Outcome::Rejected))
                     && self.error_type == Some(kind)
             }
-            Case::Timeout => self.has(fault::HANG) && self.outcome.is_some() && !self.is_stopped,
-            Case::Dependency(id) => self.faults.iter().any(|(at, _)| at == id),
-            Case::Cancelled => self.outcome == Some(Outcome::Cancelled),
+            // Who drops it has a limit of his own, and the process has none.
+            Case::Timeout => {
+                let is_bounded = self.outcome.is_some_and(|outcome| outcome != Outcome::Cancelled);
+                self.has(fault::HANG) && is_bounded && self.by_test.is_none()
+            }
+            Case::Dependency(id) => {
+                let breaks = |one: &&Injection| one.is_at_dependency && one.at == id;
+                // A delay that makes nothing late breaks nothing.
+                self.faults.iter().filter(breaks).any(|one| one.kind != fault::DELAY || self.late)
+            }
+            Case::Cancelled => {
+                self.outcome == Some(Outcome::Cancelled) && self.by_test != Some(ByTest::Stopped)
+            }
             Case::Panic => self.outcome == Some(Outcome::Panic),
             Case::Sla => self.late && self.has(fault::DELAY),
             Case::Context => self.lacks.is_empty() && (self.events > 0 || cfg!(not(feature = "sentry"))),
@@ -243,11 +286,12 @@ impl Execution {
         for more in [self.error_type, self.late.then_some("late")].into_iter().flatten() {
             told = format!("{told}, {more}");
         }
-        if self.is_stopped && matches!(case, Case::Timeout) {
+        if self.by_test.is_some() && matches!(case, Case::Timeout | Case::Cancelled) {
             told.push_str(", ended by the test");
         }
         if matches!(case, Case::Timeout | Case::Dependency(_) | Case::Sla) {
-            let faults: Vec<_> = self.faults.iter().map(|(at, kind)| format!("{kind} at `{at}`")).collect();
+            let faults: Vec<_> =
+                self.faults.iter().map(|one| format!("{} at `{}`", one.kind, one.at)).collect();
             told = format!(
                 "{told}, with {}",
                 if faults.is_empty() { "no fault".to_owned() } else { faults.join(", ") }

@@ -68,6 +68,9 @@ pub struct Evidence {
     pub revision: Revision,
     /// When the contract ended, in seconds since 1970 (UTC).
     pub at: u64,
+    /// The source file of the test, which tells its evidence from that of a namesake in the same package; it is no part
+    /// of the evidence itself.
+    pub(super) source: String,
 }
 
 /// What came of a contract.
@@ -119,6 +122,7 @@ impl Evidence {
             duration: Duration::ZERO,
             revision: Revision::current().clone(),
             at: SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs(),
+            source: String::new(),
         }
     }
 
@@ -199,7 +203,7 @@ impl Evidence {
             binary.rsplit_once('-').filter(|(_, end)| is_hash(end)).map_or(&*binary, |(name, _)| name);
         let mut fingerprint = Fingerprint::new();
         fingerprint.part(env::var_os("CARGO_PKG_NAME").unwrap_or_default().as_encoded_bytes());
-        for part in [binary, &self.test, &self.process, &self.case.to_string()] {
+        for part in [binary, &self.source, &self.test, &self.process, &self.case.to_string()] {
             fingerprint.part(part.as_bytes());
         }
         let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
@@ -410,6 +414,7 @@ fn decode(bytes: &[u8]) -> Result<Evidence, String> {
         late: line.late,
         duration: Duration::from_nanos(line.duration_ns),
         at: line.at,
+        source: String::new(),
     };
     evidence.flaw().map_or(Ok(evidence), Err)
 }

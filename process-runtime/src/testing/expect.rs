@@ -2,7 +2,6 @@
 
 use process_model::{Outcome, nearest};
 
-use super::contract;
 use super::observation::{Observation, ObservedRun};
 
 /// Expectations of one run, from [`Observation::expect`] or [`Observation::expect_of`]: each method panics where it does
@@ -23,7 +22,7 @@ impl<T> Observation<T> {
     #[track_caller]
     #[must_use = "nothing is expected yet"]
     pub fn expect(&self) -> Expect<'_> {
-        match contract::process() {
+        match self.process {
             Some(process) => self.expect_of(process),
             None => match &self.runs[..] {
                 [run] => self.expect_run(run),

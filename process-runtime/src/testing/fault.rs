@@ -4,12 +4,13 @@
 //! Without feature `testing` neither this file nor what asks it exists.
 
 use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::mem::MaybeUninit;
 use std::panic::resume_unwind;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -130,6 +131,8 @@ pub(super) const CANCEL: &str = "cancel";
 pub(super) enum Misuse {
     /// A boundary that cannot break so.
     Refused(String),
+    /// One that returns no `Result` at all, or none whose type can be named.
+    NoResult(String),
     /// Anything else.
     Wrong(String),
 }
@@ -137,7 +140,7 @@ pub(super) enum Misuse {
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Misuse::Refused(text) | Misuse::Wrong(text) => f.write_str(text),
+            Misuse::Refused(text) | Misuse::NoResult(text) | Misuse::Wrong(text) => f.write_str(text),
         }
     }
 }
@@ -152,6 +155,13 @@ struct State {
     is_cancelled: bool,
 }
 
+/// Why a fault cannot happen.
+#[derive(Debug)]
+enum Refusal {
+    NoResult(String),
+    Other(String),
+}
+
 /// A fault at its place.
 #[derive(Debug)]
 pub(super) struct Planned {
@@ -164,7 +174,7 @@ pub(super) struct Planned {
     /// The most polls of the boundary that were seen, where one of them is waited for.
     polls: usize,
     /// Why it could not happen.
-    refused: Option<String>,
+    refused: Option<Refusal>,
 }
 
 impl Plan {
@@ -189,11 +199,15 @@ impl Plan {
         let misuse = |planned: &Planned| {
             let Planned { place, fault, passed, fired, polls, refused } = planned;
             let kind = fault.kind();
-            if let Some(refused) = refused {
-                return Some(Misuse::Refused(format!("the {kind} at `{place}` cannot happen: {refused}")));
-            }
             if *fired > 0 {
                 return None;
+            }
+            if let Some(refused) = refused {
+                let text = |why: &str| format!("the {kind} at `{place}` cannot happen: {why}");
+                return Some(match refused {
+                    Refusal::NoResult(why) => Misuse::NoResult(text(why)),
+                    Refusal::Other(why) => Misuse::Refused(text(why)),
+                });
             }
             Some(Misuse::Wrong(match (&fault.act, fault.only) {
                 _ if *passed == 0 => format!("the {kind} at `{place}` was never reached"),
@@ -240,14 +254,11 @@ impl Boundary {
     pub(crate) fn arm(&self, unit: &'static Unit, run: u64, core: &Arc<Core>) {
         let Some((index, act)) = core.plan.next_for(unit) else { return };
         let core = Arc::clone(core);
-        self.put(Some(Box::new(Injected { core, run, index, act, erring: None, sleep: None, polls: 0 })));
+        self.put(Some(Box::new(Injected { core, run, index, act, sleep: None, polls: 0 })));
     }
 
-    /// Takes it, and says how the run returns an error.
-    pub(crate) fn take(&self, erring: Option<fn() -> Erring>) -> Option<Box<Injected>> {
-        let mut injected = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        injected.erring = erring.map(|erring| erring());
-        Some(injected)
+    pub(crate) fn take(&self) -> Option<Box<Injected>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(crate) fn put(&self, injected: Option<Box<Injected>>) {
@@ -261,7 +272,6 @@ pub(crate) struct Injected {
     run: u64,
     index: usize,
     act: Act,
-    erring: Option<Erring>,
     sleep: Option<Pin<Box<tokio::time::Sleep>>>,
     polls: usize,
 }
@@ -319,7 +329,8 @@ impl Injected {
     pub(crate) fn call<R>(&mut self) -> Option<R> {
         match &self.act {
             Act::Error { ty, ty_name, make } => {
-                let made = match self.erring {
+                let erring = Erring::of::<R>();
+                let made = match erring {
                     Some(erring) if erring.error == *ty => erring.returned(make),
                     _ => None,
                 };
@@ -327,7 +338,16 @@ impl Injected {
                     Some(_) => self.fire(),
                     None => {
                         let returned = std::any::type_name::<R>();
-                        self.refuse(format!("it is a `{ty_name}`, and what is returned a `{returned}`"));
+                        let what = format!("it is a `{ty_name}`, and what is returned a `{returned}`");
+                        self.refuse(match erring {
+                            None => {
+                                Refusal::NoResult(format!("{what}, of which the attribute sees no error"))
+                            }
+                            Some(erring) if holds_lifetimes(erring.name) => {
+                                Refusal::Other(format!("{what}, whose error may hold borrows"))
+                            }
+                            Some(_) => Refusal::Other(what),
+                        });
                     }
                 }
                 made
@@ -345,7 +365,7 @@ impl Injected {
                 resume_unwind(Box::new(message))
             }
             Act::Hang | Act::Cancel { .. } => {
-                self.refuse("a plain function cannot be stopped in the middle".to_owned());
+                self.refuse(Refusal::Other("a plain function cannot be stopped in the middle".to_owned()));
                 None
             }
         }
@@ -359,7 +379,7 @@ impl Injected {
         }
     }
 
-    fn refuse(&self, why: String) {
+    fn refuse(&self, why: Refusal) {
         self.core.plan.with(self.index, |planned| planned.refused = Some(why));
     }
 
@@ -382,28 +402,46 @@ pub(super) fn is_paused() -> bool {
 
 /// How a function that returns a `Result` returns an error of which only the type is known.
 ///
-/// Types are compared without their lifetimes, of which nothing is left at run time. An error that a test makes is of
-/// a `'static` type; what the function returns may have shorter lifetimes in its place.
+/// Types are compared without their lifetimes, of which nothing is left at run time: an error that a test makes is of a
+/// `'static` type, and what the function returns may have shorter lifetimes in its place. So an error that has lifetimes
+/// is not returned at all ([`holds_lifetimes`]).
 #[derive(Clone, Copy, Debug)]
 pub struct Erring {
     returned: TypeId,
     error: TypeId,
+    /// The name of the type of the error.
+    name: &'static str,
     write: unsafe fn(Box<dyn Any>, *mut ()),
 }
 
+/// Every `Result` that was seen to be returned.
+static KNOWN: RwLock<BTreeMap<TypeId, Erring>> = RwLock::new(BTreeMap::new());
+
 impl Erring {
-    /// Of what returns `Result<T, E>`.
-    pub(crate) fn of<T, E>() -> Erring {
-        Erring {
-            returned: typeid::of::<Result<T, E>>(),
-            error: typeid::of::<E>(),
-            write: write_error::<T, E>,
+    /// What returns `Result<T, E>` is about to run. Known by its type and not by its run, which is no larger for it.
+    #[doc(hidden)]
+    pub fn learn<T, E>() {
+        let returned = typeid::of::<Result<T, E>>();
+        if KNOWN.read().unwrap_or_else(PoisonError::into_inner).contains_key(&returned) {
+            return;
         }
+        let erring = Erring {
+            returned,
+            error: typeid::of::<E>(),
+            name: std::any::type_name::<E>(),
+            write: write_error::<T, E>,
+        };
+        KNOWN.write().unwrap_or_else(PoisonError::into_inner).insert(returned, erring);
+    }
+
+    /// Of what returns `R`, where that is known to be a `Result`.
+    fn of<R>() -> Option<Erring> {
+        KNOWN.read().unwrap_or_else(PoisonError::into_inner).get(&typeid::of::<R>()).copied()
     }
 
     /// `Err` of what `make` makes, which is of type `self.error`, where that is an `R`.
     fn returned<R>(self, make: &Arc<dyn Fn() -> Box<dyn Any> + Send + Sync>) -> Option<R> {
-        if typeid::of::<R>() != self.returned {
+        if typeid::of::<R>() != self.returned || holds_lifetimes(self.name) {
             return None;
         }
         let mut room = MaybeUninit::<R>::uninit();
@@ -415,13 +453,18 @@ impl Erring {
     }
 }
 
+/// Whether a type may hold borrows that could be shared, or take some: the compiler prints lifetimes as `'_`, and every
+/// reference and function. A text that is always there is none of those.
+fn holds_lifetimes(name: &str) -> bool {
+    name != "&str" && (name.contains(['\'', '&']) || name.contains("fn("))
+}
+
 /// Writes `Err(error)`.
 ///
 /// # Safety
 /// `error` holds an `E`, but for lifetimes, and `to` has room for a `Result<T, E>`.
 unsafe fn write_error<T, E>(error: Box<dyn Any>, to: *mut ()) {
-    // SAFETY: it is an `E`, as the caller says. Its lifetimes were `'static` and become shorter, which is right for
-    // every error that only holds what it was made of: it is new, and nobody else has it.
+    // SAFETY: it is an `E`, as the caller says; one with lifetimes, which could become shorter here, was refused before.
     let error = unsafe { Box::from_raw(Box::into_raw(error).cast::<E>()) };
     // SAFETY: there is room, as the caller says.
     unsafe { to.cast::<Result<T, E>>().write(Err(*error)) };

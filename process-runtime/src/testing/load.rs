@@ -193,9 +193,10 @@ impl Load {
         let id = process.id();
         assert!(runs >= concurrency, "{runs} runs of `{id}` are never {concurrency} at a time");
         let place = Location::caller();
+        let trial = contract::current();
         async move {
             let report = self.hold(place, load).await;
-            contract::loaded(report.process, report.took);
+            contract::loaded(trial, &report);
             report
         }
     }
@@ -317,6 +318,12 @@ impl LoadReport {
     /// How often the load was measured: more than once where it seemed slower at first.
     pub fn measurements(&self) -> usize {
         self.measurements
+    }
+
+    /// Whether anything was asked of it.
+    pub(super) fn is_bounded(&self) -> bool {
+        let Bounds { percentiles, error_rate } = &self.bounds;
+        error_rate.is_some() || self.comparison.is_some() || percentiles.iter().any(Option::is_some)
     }
 
     /// How it compares with the baseline, where it has one.
@@ -449,7 +456,7 @@ impl Log {
 
 impl Sink for Log {
     fn ended(&self, run: &RunView<'_>, end: &End) {
-        let (Some(process), None) = (run.process(), run.stage()) else { return };
+        let (Some(process), true) = (run.process(), run.is_of_process()) else { return };
         let mut told = self.told();
         if process.id() == self.process {
             told.durations.push(end.duration);

@@ -169,7 +169,9 @@ fn cells(
     revision: &Revision,
     today: Date,
 ) -> Vec<Cell> {
-    let is_current = |one: &&Evidence| one.definition == process.hash() && one.revision == *revision;
+    let is_current = |one: &&Evidence| {
+        revision.is_known() && one.definition == process.hash() && one.revision == *revision
+    };
     let (current, stale): (Vec<&Evidence>, Vec<&Evidence>) =
         evidence.iter().filter(|one| one.process == process.id()).partition(is_current);
     let required = policy.cases(process);
@@ -217,6 +219,9 @@ fn standing(
 
 /// Why evidence does not count.
 fn staleness(stale: &Evidence, process: &ProcessDefinition, revision: &Revision) -> String {
+    if !revision.is_known() {
+        return format!("nobody knows which code {} ran on: set PROCESS_REVISION ({revision})", stale.test);
+    }
     let (test, ran, now) = (&stale.test, stale.revision.short(), revision.short());
     match stale.definition == process.hash() {
         true => format!("the evidence of {test} is of another revision: {ran}, and this is {now}"),

@@ -201,6 +201,8 @@ pub(super) enum Ended<T> {
 #[must_use = "what was observed proves nothing until something is expected of it"]
 pub struct Observation<T> {
     pub(super) ended: Ended<T>,
+    /// The process that the contract is of.
+    pub(super) process: Option<&'static str>,
     pub(super) runs: Vec<ObservedRun>,
     #[cfg(feature = "sentry")]
     pub(super) events: Vec<sentry_core::protocol::Event<'static>>,

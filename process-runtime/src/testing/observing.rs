@@ -1,9 +1,11 @@
 //! A future or a call under observation, in a domain of its own, with what a test breaks there.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,12 +14,13 @@ use process_model::nearest;
 use super::capture::Capture;
 use super::contract;
 use super::domain::{Domain, InDomain};
-use super::fault::{Fault, Misuse};
+use super::fault::{Fault, Misuse, is_paused};
 use super::observation::{Ended, Observation};
 use crate::registry;
 
-/// How long what is observed may go on, where nothing else is said.
+/// How long what is observed may go on, where nothing else is said: on paused time, and in real time.
 const LIMIT: Duration = Duration::from_secs(60 * 60);
+const REAL_LIMIT: Duration = Duration::from_secs(60);
 
 /// Observes a future: awaits it in a domain of its own, and gives back every run on the way, whatever its end was. What
 /// it spawns is observed where a [`Carrier`](crate::Carrier) takes it along. Nothing of it reaches the program's
@@ -77,8 +80,10 @@ pub fn observe_call<R, F: FnOnce() -> R>(call: F) -> ObservingCall<F> {
 #[derive(Debug)]
 struct Setting {
     domain: Domain,
-    limit: Duration,
+    limit: Option<Duration>,
     unknown: Option<String>,
+    /// The contract that this is a part of.
+    trial: Option<Arc<contract::Trial>>,
     place: &'static Location<'static>,
 }
 
@@ -86,14 +91,19 @@ impl Setting {
     #[track_caller]
     fn new() -> Setting {
         let domain = Domain::builder().capture(Capture::new()).build();
-        Setting { domain, limit: LIMIT, unknown: None, place: Location::caller() }
+        Setting { domain, limit: None, unknown: None, trial: contract::current(), place: Location::caller() }
     }
 
     fn fault(&mut self, at: &str, fault: Fault) {
-        let known = boundaries();
-        if !known.iter().any(|known| known == at || known.split_once('.').is_some_and(|(_, id)| id == at)) {
-            let ids = known.iter().map(|known| known.split_once('.').map_or(&**known, |(_, id)| id));
-            let near = nearest(at, ids).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let ids = boundaries();
+        // A shared stage is a part of whatever process it runs in.
+        let is_known = match at.split_once('.') {
+            Some((process, part)) => registry::process(process).is_some() && ids.contains(part),
+            None => ids.contains(at),
+        };
+        if !is_known {
+            let near = nearest(at, ids.iter().copied());
+            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             self.unknown = Some(format!("no process, stage or declared dependency is called `{at}`{near}"));
         }
         self.domain.core.plan.add(at, fault);
@@ -112,8 +122,13 @@ impl Setting {
             let misuses: Vec<_> = misuses.iter().map(Misuse::to_string).collect();
             panic!("{} ({})\nobserved: {observation}", misuses.join("\n"), self.place);
         }
-        contract::observed(&observation);
+        contract::observed(self.trial.as_deref(), &observation);
         observation
+    }
+
+    fn limit(&self) -> Duration {
+        let longest = || registry::all().map(|process| 2 * process.sla()).max().unwrap_or_default();
+        self.limit.unwrap_or_else(|| if is_paused() { LIMIT.max(longest()) } else { REAL_LIMIT })
     }
 
     /// What was observed, and what is wrong with how that was asked for.
@@ -122,6 +137,7 @@ impl Setting {
         let taken = core.capture.as_ref().map(|capture| capture.take()).unwrap_or_default();
         let observation = Observation {
             ended,
+            process: self.trial.as_ref().map(|trial| trial.process()),
             #[cfg(feature = "metrics")]
             changes: super::metrics::changes(core),
             #[cfg(feature = "sentry")]
@@ -135,20 +151,14 @@ impl Setting {
     }
 }
 
-/// Every boundary that a fault can be at, by its whole name.
-fn boundaries() -> Vec<String> {
-    let mut all = Vec::new();
-    for process in registry::all() {
-        all.push(process.id().to_owned());
-        let parts = process.dependencies().iter().map(String::as_str);
-        let stages = process.stages().iter();
-        let parts = parts.chain(stages.flat_map(|stage| {
-            std::iter::once(stage.id()).chain(stage.dependencies().iter().map(String::as_str))
-        }));
-        all.extend(parts.map(|part| format!("{}.{part}", process.id())));
-    }
-    all.extend(registry::stages().map(|stage| stage.id().to_owned()));
-    all
+/// The ids of everything that a fault can be at.
+fn boundaries() -> BTreeSet<&'static str> {
+    let processes = registry::all().flat_map(|process| {
+        std::iter::once(process.id()).chain(process.dependencies().iter().map(String::as_str))
+    });
+    let stages = registry::stages()
+        .flat_map(|stage| std::iter::once(stage.id()).chain(stage.dependencies().iter().map(String::as_str)));
+    processes.chain(stages).collect()
 }
 
 /// Calls to dependencies that their processes do not declare.
@@ -183,6 +193,7 @@ pub struct Observing<F: Future> {
 struct Running<F> {
     future: Pin<Box<InDomain<F>>>,
     limit: Pin<Box<tokio::time::Sleep>>,
+    longest: Duration,
 }
 
 impl<F: Future> Observing<F> {
@@ -193,10 +204,10 @@ impl<F: Future> Observing<F> {
         self
     }
 
-    /// Ends it after so much of the runtime's time; an hour, where nothing is said. On a paused clock that is no time at
-    /// all; in real time a hang that nothing bounds takes as long as this.
+    /// Ends it after so much of the runtime's time. Where nothing is said that is an hour on a paused clock, or twice the
+    /// longest SLA of the program, and a minute in real time.
     pub fn limit(mut self, limit: Duration) -> Self {
-        self.setting.limit = limit;
+        self.setting.limit = Some(limit);
         self
     }
 }
@@ -223,20 +234,23 @@ impl<F: Future> Observing<F> {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Ended<F::Output>> {
         if let Some(future) = self.work.take() {
             self.setting.refuse_unknown();
+            let limit = self.setting.limit();
             self.running = Some(Running {
                 future: Box::pin(self.setting.domain.enter(future)),
-                limit: Box::pin(tokio::time::sleep(self.setting.limit)),
+                limit: Box::pin(tokio::time::sleep(limit)),
+                longest: limit,
             });
         }
-        let Some(Running { future, limit }) = &mut self.running else {
+        let Some(Running { future, limit, longest }) = &mut self.running else {
             panic!("what was observed has ended already ({})", self.setting.place)
         };
         let plan = &self.setting.domain.core.plan;
         let ended = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(Poll::Ready(value)) => Ended::Returned(value),
             Err(payload) => Ended::Panicked(message(&*payload)),
-            Ok(Poll::Pending) if plan.is_cancelled() => Ended::Cancelled,
-            Ok(Poll::Pending) if limit.as_mut().poll(cx).is_ready() => Ended::Stopped(self.setting.limit),
+            // Also where something inside has swallowed it: then what came of that is nobody's any more.
+            Ok(_) if plan.is_cancelled() => Ended::Cancelled,
+            Ok(Poll::Ready(value)) => Ended::Returned(value),
+            Ok(Poll::Pending) if limit.as_mut().poll(cx).is_ready() => Ended::Stopped(*longest),
             Ok(Poll::Pending) => return Poll::Pending,
         };
         // What is left of it goes before anybody looks.

@@ -33,6 +33,9 @@ const DIFF: [&str; 8] = [
     "--submodule=diff",
 ];
 
+/// What a revision starts with that is none.
+const NO_GIT: &str = "no git: ";
+
 /// A state of the code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Revision {
@@ -64,7 +67,7 @@ impl Revision {
     /// every change to tracked files and of the names and contents of those untracked and not ignored. (Cargo's target
     /// directory and that of evidence do not count; other files that tests write must be ignored, or each is another
     /// revision.) Before the first commit, as after `cargo new`, everything is a change. Where git does not answer, the
-    /// revision says why, is one with all such, and not clean.
+    /// revision says why, and [evidence](super::evidence) of it counts for nothing.
     pub fn of(directory: &Path) -> Revision {
         match tree_at(directory) {
             Ok((commit, None)) => Revision { text: commit, tree: Tree::Clean },
@@ -72,7 +75,7 @@ impl Revision {
                 Revision { text: format!("{commit}+{changes}"), tree: Tree::Changed }
             }
             Err(NoAnswer(why)) => {
-                let text = format!("no git: {}", one_line(&why));
+                let text = format!("{NO_GIT}{}", one_line(&why));
                 Revision { text: at_most(LONGEST, &text).to_owned(), tree: Tree::Changed }
             }
         }
@@ -88,6 +91,11 @@ impl Revision {
     pub(super) fn decode(text: &str, tree: Tree) -> Option<Revision> {
         let is_text = !text.is_empty() && text.len() <= LONGEST && !text.contains(char::is_control);
         is_text.then(|| Revision { text: text.to_owned(), tree })
+    }
+
+    /// Whether one state of the code can be told from another by it: not where git did not answer.
+    pub fn is_known(&self) -> bool {
+        !self.text.starts_with(NO_GIT)
     }
 
     /// Whether the tree was the commit's, so that somebody else can have it.

@@ -40,24 +40,44 @@ pub(super) fn already_captured(link: &Link, fault: &Fault<'_>, end: &End) -> Opt
 /// What makes an error the same one further out: its type, as far as it can be named, and its text.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Identity {
-    /// An error in a chain. There its type is known only as Sentry shows it, from its `Debug` form.
-    Link { shown_type: String, text: String },
+    /// An error in a chain, and what is behind it.
+    Link { error: Shown, source: Option<Shown> },
     /// Anything else.
     Value { error_type: &'static str, text: Option<String> },
+}
+
+/// An error whose type is known only as Sentry shows it, from its `Debug` form.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Shown {
+    shown_type: String,
+    text: String,
+}
+
+impl Shown {
+    fn of(error: &dyn Error) -> Shown {
+        let debug = format!("{error:?}");
+        let shown_type = sentry_core::parse_type_from_debug(&debug).to_owned();
+        Shown { shown_type, text: error.to_string() }
+    }
 }
 
 impl Identity {
     pub(super) fn of(fault: &Fault<'_>) -> Identity {
         match fault.error {
-            ErrorRef::Chain(error) => Identity::of_link(error),
+            ErrorRef::Chain(error) => {
+                Identity::Link { error: Shown::of(error), source: error.source().map(Shown::of) }
+            }
             other => Identity::Value { error_type: fault.error_type, text: other.text() },
         }
     }
 
-    fn of_link(error: &dyn Error) -> Identity {
-        let debug = format!("{error:?}");
-        let shown_type = sentry_core::parse_type_from_debug(&debug).to_owned();
-        Identity::Link { shown_type, text: error.to_string() }
+    /// Whether this link of a chain is it. A transparent wrapper has the text and the sources of what it hides, and is of
+    /// another type.
+    fn is_link(&self, link: &dyn Error) -> bool {
+        let Identity::Link { error, source } = self else { return false };
+        let shown = Shown::of(link);
+        shown == *error
+            || (source.is_some() && shown.text == error.text && link.source().map(Shown::of) == *source)
     }
 
     /// Whether an error is this one, or has it in its chain.
@@ -67,7 +87,7 @@ impl Identity {
             _ => return *self == Identity::of(fault),
         };
         while let Some(error) = link {
-            if *self == Identity::of_link(error) {
+            if self.is_link(error) {
                 return true;
             }
             link = error.source().map(|source| source as &dyn Error);
