@@ -379,6 +379,7 @@ fn a_battery_tells_what_does_not_hold() {
     );
 }
 
+#[cfg(feature = "proptest")]
 #[critical_process(id = "price_seats", version = "1.0.0", sla = "1s", context(seats))]
 async fn price_seats(seats: u32, discount: u32) -> Result<u32, SendError> {
     assert!(seats < 1_000 || discount == 0, "no discount for so many");

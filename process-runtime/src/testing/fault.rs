@@ -404,7 +404,7 @@ pub(super) fn is_paused() -> bool {
 ///
 /// Types are compared without their lifetimes, of which nothing is left at run time: an error that a test makes is of a
 /// `'static` type, and what the function returns may have shorter lifetimes in its place. So an error that has lifetimes
-/// is not returned at all ([`holds_lifetimes`]).
+/// is not returned at all (`holds_lifetimes`).
 #[derive(Clone, Copy, Debug)]
 pub struct Erring {
     returned: TypeId,

@@ -3,6 +3,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+/// What cargo marks its target directory with (<https://bford.info/cachedir/>).
+pub(super) const MARK: &str = "CACHEDIR.TAG";
 /// Overrides the directory of evidence.
 const OVERRIDE: &str = "PROCESS_EVIDENCE_DIR";
 
@@ -39,7 +41,7 @@ pub(super) fn target() -> Option<PathBuf> {
     let given = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from).filter(|given| given.is_absolute());
     given.or_else(|| {
         let binary = env::current_exe().ok()?;
-        binary.ancestors().skip(1).find(|above| above.join("CACHEDIR.TAG").is_file()).map(Path::to_owned)
+        binary.ancestors().skip(1).find(|above| above.join(MARK).is_file()).map(Path::to_owned)
     })
 }
 

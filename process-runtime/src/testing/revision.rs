@@ -34,7 +34,9 @@ const DIFF: [&str; 8] = [
 ];
 
 /// What a revision starts with that is none.
-const NO_GIT: &str = "no git: ";
+const UNKNOWN: &str = "unknown: ";
+/// The most files that are read where git does not answer.
+const FILES: usize = 50_000;
 
 /// A state of the code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -66,8 +68,9 @@ impl Revision {
     /// The revision of the tree around a directory: the commit and, where the tree is not clean, a fingerprint of
     /// every change to tracked files and of the names and contents of those untracked and not ignored. (Cargo's target
     /// directory and that of evidence do not count; other files that tests write must be ignored, or each is another
-    /// revision.) Before the first commit, as after `cargo new`, everything is a change. Where git does not answer, the
-    /// revision says why, and [evidence](super::evidence) of it counts for nothing.
+    /// revision.) Before the first commit, as after `cargo new`, everything is a change. Where git does not answer, it is
+    /// a fingerprint of the names and contents of all files around the nearest `Cargo.lock`, but for hidden ones and what
+    /// cargo builds; where that is too much as well, the revision says why, and evidence of it counts for nothing.
     pub fn of(directory: &Path) -> Revision {
         match tree_at(directory) {
             Ok((commit, None)) => Revision { text: commit, tree: Tree::Clean },
@@ -75,7 +78,10 @@ impl Revision {
                 Revision { text: format!("{commit}+{changes}"), tree: Tree::Changed }
             }
             Err(NoAnswer(why)) => {
-                let text = format!("{NO_GIT}{}", one_line(&why));
+                let text = match contents(directory) {
+                    Some(contents) => format!("no git+{contents}"),
+                    None => format!("{UNKNOWN}{}", one_line(&why)),
+                };
                 Revision { text: at_most(LONGEST, &text).to_owned(), tree: Tree::Changed }
             }
         }
@@ -93,9 +99,9 @@ impl Revision {
         is_text.then(|| Revision { text: text.to_owned(), tree })
     }
 
-    /// Whether one state of the code can be told from another by it: not where git did not answer.
+    /// Whether one state of the code can be told from another by it: not where neither git nor the files did answer.
     pub fn is_known(&self) -> bool {
-        !self.text.starts_with(NO_GIT)
+        !self.text.starts_with(UNKNOWN)
     }
 
     /// Whether the tree was the commit's, so that somebody else can have it.
@@ -103,8 +109,8 @@ impl Revision {
         self.tree == Tree::Clean
     }
 
-    /// The whole text: `4e6e851…`, `4e6e851…+0f3a…` where there are changes, `no commit+0f3a…`, `no git: …`, or what was
-    /// given.
+    /// The whole text: `4e6e851…`, `4e6e851…+0f3a…` where there are changes, `no commit+0f3a…`, `no git+0f3a…`,
+    /// `unknown: …`, or what was given.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -165,6 +171,35 @@ fn changes(top: &Path, since: &str) -> Result<Option<String>, NoAnswer> {
         }
     }
     Ok(is_changed.then(|| fingerprint.digits()))
+}
+
+/// The fingerprint of all files that a build may read; nothing where there are none, or too many.
+fn contents(directory: &Path) -> Option<String> {
+    let top = directory.ancestors().find(|above| above.join("Cargo.lock").is_file()).unwrap_or(directory);
+    let outputs = outputs();
+    let (mut fingerprint, mut files, mut waiting) = (Fingerprint::new(), 0, vec![top.to_owned()]);
+    while let Some(directory) = waiting.pop() {
+        let mut entries: Vec<_> = fs::read_dir(&directory).ok()?.filter_map(Result::ok).collect();
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let path = entry.path();
+            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            let is_output = path.join(place::MARK).is_file() || outputs.contains(&path);
+            match entry.file_type().ok()? {
+                _ if is_hidden || is_output => {}
+                kind if kind.is_dir() => waiting.push(path),
+                _ => {
+                    files += 1;
+                    fingerprint.part(path.strip_prefix(top).unwrap_or(&path).as_os_str().as_encoded_bytes());
+                    fingerprint.part(&content(&path));
+                }
+            }
+            if files > FILES {
+                return None;
+            }
+        }
+    }
+    (files > 0).then(|| fingerprint.digits())
 }
 
 /// Directories that the tests themselves write into.

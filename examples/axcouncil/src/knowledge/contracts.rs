@@ -49,7 +49,7 @@ async fn an_entry_is_kept_with_its_tags() {
         .context_value("user_id", ADA.id)
         .context_value("company_id", ADA.company)
         .no_event();
-    let saved = run.into_value().ok().expect("it succeeded");
+    let saved = run.into_value().expect("it succeeded");
     assert_eq!(saved.id, 1);
     assert!(saved.tags.iter().eq(["eu", "pricing"]));
     assert_eq!(platform.texts(ENTRIES).await, ["1 2 1 Prices Never below cost. 1"]);

@@ -49,7 +49,7 @@ async fn a_card_is_charged_and_an_invoice_paid() {
         .context_value("company_id", ADA.company)
         .no_event();
     assert!(!format!("{:?}", run.runs()).contains("tok_canary"));
-    let invoice = run.into_value().ok().expect("it succeeded");
+    let invoice = run.into_value().expect("it succeeded");
     assert_eq!(
         (invoice.id, invoice.bill.net_cents, invoice.bill.tax_cents, invoice.bill.total_cents),
         (1, 8_700, 1_653, 10_353)

@@ -35,7 +35,7 @@ async fn it_goes_with_its_roles_and_is_written_down() {
         .context_value("user_id", ADA.id)
         .context_value("company_id", ADA.company)
         .no_event();
-    assert_eq!(run.into_value().ok().expect("it succeeded").roles, 2);
+    assert_eq!(run.into_value().expect("it succeeded").roles, 2);
     assert_eq!(platform.texts(LEFT).await, ["Executive", "CEO"]);
     assert_eq!(platform.texts(AUDIT).await, ["1 1 department_delete department 2: Sales, with 2 roles"]);
 }
