@@ -32,7 +32,8 @@
 //! | `axum` | no | [responses judged by their status](#http-statuses); with `tracing` and `metrics` also `propagation`: one trace across services, and errors that name it | axum 0.8, anything on http 1 and tower |
 //! | `telemetry` | no | `telemetry::init`, the whole set-up from the standard variables, and `timeline`, which reads what it wrote; brings the SDKs (some 150 crates) | a service without a set-up of its own |
 //! | `prometheus` | no | `telemetry` that a Prometheus scrapes; six crates more | Prometheus 2 and 3 |
-//! | `testing` | no | [`testing`]: contracts that prove what a process does, and break it on purpose; includes `tokio` | tokio 1 |
+//! | `testing` | no | `testing`: contracts that prove what a process does, and break it on purpose; includes `tokio` | tokio 1 |
+//! | `proptest` | no | `testing::Battery::for_all`, for inputs of a strategy; includes `testing` | proptest 1 |
 //!
 //! Without any the attribute registers the process and keeps its statistics. Another version of tracing,
 //! opentelemetry or sentry-core in the application compiles, and is a different crate that hears nothing:
@@ -79,7 +80,7 @@
 //!
 //! ## Spans
 //!
-//! A span has the process's id for its name, a stage's `<process id>.<stage id>`; its target is
+//! A span has the process's id for its name, a stage's and a call's to a dependency `<process id>.<its id>`; its target is
 //! `critical_process` and its level INFO, so this filter line lets all of them through:
 //! `critical_process=info`. Its status is Error (field `otel.status_code`) after failure and panic, otherwise
 //! unset. A run that passes its SLA is one WARN event of the same target in its span, with
@@ -89,7 +90,8 @@
 //! |---|---|
 //! | `critical_process.id`, `.version`, `.criticality` | at entry; not on a shared stage outside of any process |
 //! | `critical_process.stage` | at entry of a stage |
-//! | `code.function.name` | at entry: path of the function, or `handler` |
+//! | `critical_process.dependency` | at entry of a call to one ([`dependency`]) |
+//! | `code.function.name` | at entry, but not of such a call: path of the function, or `handler` |
 //! | each context key, as named | at entry, or by [`record!`]; at least a program's first 54, a process's own before others |
 //! | `critical_process.outcome`, `.late` | at the end |
 //! | `error.type` | at the end of a failure, panic or rejection |
@@ -122,7 +124,7 @@
 //! | failure | an event, level error |
 //! | panic | an event, level fatal; where Sentry's panic integration sends one, that is it |
 //! | late | an event, level warning, at most one a minute for each process; none for stages |
-//! | degraded process; failed stage | a breadcrumb |
+//! | degraded process; failed stage or call to a dependency | a breadcrumb |
 //! | success, rejected, cancelled | nothing |
 //!
 //! An error that a process returns after an inner process failed with it is not sent again. One that the
