@@ -85,6 +85,12 @@ fn an_error_that_may_hold_borrows_is_not_injected() {
     assert!(kept.0.lock().unwrap().is_empty());
 }
 
+#[critical_process(id = "log_letter", version = "1.0.0", sla = "30s")]
+async fn log_letter(text: &str) -> Result<(), SendError> {
+    tracing::info!("about to send {text}");
+    Ok(())
+}
+
 /// Sends it without a limit, and leaves nothing out of its error.
 #[critical_process(id = "send_anyhow", version = "1.0.0", sla = "30s", context(note = note.len()), depends_on("pigeon"))]
 async fn send_anyhow(note: &str) -> Result<(), String> {
@@ -364,6 +370,12 @@ fn a_battery_tells_what_does_not_hold() {
     assert!(text.contains("`post_office` is declared and was not reached"), "{text}");
     let text = broken(|| Battery::of("send_letter").outcomes([Outcome::Success, Outcome::Failure]), "north");
     assert!(text.contains("`send_letter.stamp` returns none of the errors that were given"), "{text}");
+    let logged = || {
+        let battery = Battery::of("log_letter").outcomes([Outcome::Success, Outcome::Failure]);
+        battery.error(|| SendError::Connection).canary("it is \"here\"")
+    };
+    let text = said(move || drop(paused(logged().run(async || log_letter("it is \"here\"").await))));
+    assert!(text.contains("the canary `it is \"here\"` is in what was captured"), "{text}");
     let canary = || {
         let battery = Battery::of("send_anyhow").outcomes([Outcome::Success, Outcome::Failure]);
         battery

@@ -319,6 +319,22 @@ fn two_hundred_tests_at_once_never_see_each_other() {
     assert_eq!(registry::stats("spawning").unwrap().started, 0);
 }
 
+/// `cargo test -p process-runtime --features testing --test observe -- --nocapture what_observing_costs`
+#[test]
+fn what_observing_costs() {
+    const TIMES: u32 = 1_000;
+    paused(async {
+        drop(observe(undelayed()).await);
+        let began = std::time::Instant::now();
+        for _ in 0..TIMES {
+            observe(undelayed()).await.expect().success();
+        }
+        let each = began.elapsed() / TIMES;
+        println!("a process with a stage takes {each:?} under observation");
+        assert!(each < Duration::from_millis(2), "{each:?}");
+    });
+}
+
 #[test]
 fn a_function_with_borrowed_returns_can_be_broken_too() {
     let run = observe_call(|| count_stock("left")).run();

@@ -40,6 +40,9 @@ pub(super) struct Taken {
     pub(super) runs: Vec<ObservedRun>,
     /// The names of runs that ended more than once, which none may.
     pub(super) ended_again: Vec<&'static str>,
+    /// What was logged.
+    #[cfg(feature = "tracing")]
+    pub(super) lines: Vec<String>,
     /// Events outside of any run.
     #[cfg(feature = "sentry")]
     pub(super) events: Vec<sentry_core::protocol::Event<'static>>,
@@ -100,6 +103,8 @@ impl Capture {
         Taken {
             ended_again: kept.iter().filter(|kept| kept.ends > 1).map(|kept| kept.run.name()).collect(),
             runs: nested(kept),
+            #[cfg(feature = "tracing")]
+            lines: self.spans.take_lines(),
             #[cfg(feature = "sentry")]
             events: loose,
         }

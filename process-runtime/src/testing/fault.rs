@@ -80,8 +80,8 @@ impl Fault {
     }
 
     /// The body begins so much later. That takes no real time: where tokio's clock is paused it sleeps, and every timer
-    /// sees the time pass; elsewhere, and in a plain function, the clock by which runs are timed jumps, which timers of
-    /// the application's do not see.
+    /// sees the time pass; elsewhere, and in a plain function, the clock by which all that is observed is timed jumps,
+    /// which timers of the application's do not see.
     pub fn delay(duration: Duration) -> Fault {
         Fault::of(Act::Delay(duration))
     }

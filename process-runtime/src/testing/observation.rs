@@ -204,6 +204,9 @@ pub struct Observation<T> {
     /// The process that the contract is of.
     pub(super) process: Option<&'static str>,
     pub(super) runs: Vec<ObservedRun>,
+    /// What was logged.
+    #[cfg(feature = "tracing")]
+    pub(super) lines: Vec<String>,
     #[cfg(feature = "sentry")]
     pub(super) events: Vec<sentry_core::protocol::Event<'static>>,
     #[cfg(feature = "metrics")]
@@ -256,6 +259,8 @@ impl<T> Observation<T> {
     /// Everything that was captured, as text.
     pub(super) fn told(&self) -> String {
         let told = format!("{:?}", self.runs);
+        #[cfg(feature = "tracing")]
+        let told = format!("{told}{}", self.lines.join("\n"));
         #[cfg(feature = "sentry")]
         let told = format!("{told}{:?}", self.events);
         #[cfg(feature = "metrics")]

@@ -27,6 +27,9 @@ const REAL_LIMIT: Duration = Duration::from_secs(60);
 /// figures, the application's Sentry client or its meters; its log is as ever. In a test with `#[contract]` its runs are
 /// weighed against the case.
 ///
+/// Where tokio's clock is paused, it goes on to the next timer whenever no task can run, and the limit and the SLAs of what
+/// is observed are timers too. What waits for a real socket, file or thread is such a moment: it wants real time.
+///
 /// ```
 /// use process_runtime::critical_process;
 /// use process_runtime::testing::{Fault, observe};
@@ -140,6 +143,8 @@ impl Setting {
             process: self.trial.as_ref().map(|trial| trial.process()),
             #[cfg(feature = "metrics")]
             changes: super::metrics::changes(core),
+            #[cfg(feature = "tracing")]
+            lines: taken.lines,
             #[cfg(feature = "sentry")]
             events: taken.events,
             runs: taken.runs,
@@ -253,9 +258,9 @@ impl<F: Future> Observing<F> {
             Ok(Poll::Pending) if limit.as_mut().poll(cx).is_ready() => Ended::Stopped(*longest),
             Ok(Poll::Pending) => return Poll::Pending,
         };
-        // What is left of it goes before anybody looks.
-        self.running = None;
-        Poll::Ready(ended)
+        // What is left of it goes before anybody looks, and may panic while it goes.
+        let gone = catch_unwind(AssertUnwindSafe(|| self.running = None));
+        Poll::Ready(gone.map_or_else(|payload| Ended::Panicked(message(&*payload)), |()| ended))
     }
 }
 

@@ -54,10 +54,13 @@ fn lock(spans: &Spans) -> MutexGuard<'_, Vec<Recorded>> {
     spans.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+type Lines = Arc<Mutex<Vec<String>>>;
+
 /// The subscriber of one domain.
 pub(super) struct Recorder {
     dispatch: Dispatch,
     spans: Spans,
+    lines: Lines,
 }
 
 impl fmt::Debug for Recorder {
@@ -74,10 +77,15 @@ impl Recorder {
         static OTHERS: LazyLock<[Dispatch; 2]> =
             LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::default())));
         LazyLock::force(&OTHERS);
-        let spans = Spans::default();
+        let (spans, lines) = (Spans::default(), Lines::default());
         let before = dispatcher::get_default(Dispatch::clone);
-        let recording = Recording { before, spans: Arc::clone(&spans), next: AtomicU64::new(1) };
-        Recorder { dispatch: Dispatch::new(recording), spans }
+        let recording = Recording {
+            before,
+            spans: Arc::clone(&spans),
+            lines: Arc::clone(&lines),
+            next: AtomicU64::new(1),
+        };
+        Recorder { dispatch: Dispatch::new(recording), spans, lines }
     }
 
     /// Makes it this thread's subscriber.
@@ -88,6 +96,13 @@ impl Recorder {
     /// What was kept.
     pub(super) fn take(&self) -> Vec<Recorded> {
         std::mem::take(&mut *lock(&self.spans))
+    }
+}
+
+impl Recorder {
+    /// What was logged, each event as text.
+    pub(super) fn take_lines(&self) -> Vec<String> {
+        std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -105,6 +120,7 @@ const OWN: u64 = 1 << 63;
 struct Recording {
     before: Dispatch,
     spans: Spans,
+    lines: Lines,
     next: AtomicU64,
 }
 
@@ -151,7 +167,7 @@ impl Subscriber for Recording {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_span() && *metadata.level() <= Level::INFO || self.before.enabled(metadata)
+        *metadata.level() <= Level::INFO || self.before.enabled(metadata)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -183,11 +199,10 @@ impl Subscriber for Recording {
         }
     }
 
-    fn event_enabled(&self, event: &Event<'_>) -> bool {
-        self.before.enabled(event.metadata())
-    }
-
     fn event(&self, event: &Event<'_>) {
+        let mut fields = Vec::new();
+        event.record(&mut Fields(&mut fields));
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{fields:?}"));
         if self.before.enabled(event.metadata()) && event.parent().is_none_or(is_foreign) {
             self.before.event(event);
         }

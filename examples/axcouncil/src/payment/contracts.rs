@@ -57,6 +57,14 @@ async fn a_card_is_charged_and_an_invoice_paid() {
     assert_eq!(platform.texts(INVOICES).await, ["paid ch_1 team 3 8700 1653 10353"]);
 }
 
+#[contract(process = "payment_subscription", case = edge)]
+#[tokio::test]
+async fn many_seats_cost_less_and_half_a_cent_is_one() {
+    let platform = Platform::new().await;
+    buy(&platform, order("team", 25)).await.expect().success().context_value("total_cents", 77_648);
+    assert_eq!(platform.texts(INVOICES).await, ["paid ch_1 team 25 65250 12398 77648"]);
+}
+
 #[contract(process = "payment_subscription", case = error("card_declined"))]
 #[tokio::test]
 async fn a_declined_card_is_the_customers() {
