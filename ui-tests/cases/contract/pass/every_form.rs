@@ -31,7 +31,7 @@ async fn counts(mut names: Vec<&str>, count: Rc<Cell<usize>>) -> usize {
     names.push("you");
     for name in names {
         std::future::ready(()).await;
-        let run = observe_call(|| greet(name)).fault("memory", Fault::delay(Duration::ZERO)).run();
+        let run = observe_call(|| greet(name)).fault("memory", Fault::delay(Duration::from_secs(3))).run();
         count.set(count.get() + run.into_value().unwrap());
     }
     count.get()
