@@ -1,0 +1,323 @@
+//! What is drawn of which files.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::observe::span::OUTCOME;
+
+fn span(id: &str, parent: &str, name: &str, times: (u64, u64), says: &[(&str, &str)]) -> serde_json::Value {
+    let attributes: Vec<_> = says
+        .iter()
+        .map(|(key, value)| serde_json::json!({ "key": key, "value": { "stringValue": value } }))
+        .collect();
+    let millis = |at: u64| (at * 1_000_000).to_string();
+    serde_json::json!({
+        "traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": id, "parentSpanId": parent, "name": name,
+        "startTimeUnixNano": millis(times.0), "endTimeUnixNano": millis(times.1), "attributes": attributes,
+    })
+}
+
+/// What another service says of the same.
+fn error_of_another(id: &str, parent: &str, times: (u64, u64)) -> serde_json::Value {
+    let mut span = span(id, parent, "request", times, &[]);
+    span["status"] = serde_json::json!({ "code": 2 });
+    span
+}
+
+fn line(spans: &[serde_json::Value]) -> String {
+    serde_json::json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": spans }] }] }).to_string()
+}
+
+fn found(text: impl AsRef<[u8]>, query: &Query) -> Found {
+    let directory = tempfile(text);
+    let found = find(&directory, query, 10).expect("readable");
+    fs::remove_dir_all(directory).expect("removable");
+    found
+}
+
+fn tempfile(text: impl AsRef<[u8]>) -> PathBuf {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("process-runtime-timeline-{}-{number}", std::process::id()));
+    fs::create_dir_all(&path).expect("writable");
+    fs::write(path.join("a.jsonl"), text).expect("writable");
+    path
+}
+
+fn by_user(user: &str) -> Query {
+    Query { context: vec![("user_id".into(), user.into())], ..Query::default() }
+}
+
+#[test]
+fn the_failing_place_is_the_innermost_and_stands_first() {
+    let failed = |kind| [("user_id", "u-1"), (OUTCOME, "failure"), ("error.type", kind)];
+    let text = line(&[
+        span("b", "a", "pay.charge", (1_020, 1_200), &failed("Refused")),
+        span("c", "a", "pay.receipt", (1_190, 1_230), &[(OUTCOME, "success")]),
+        span("a", "", "pay", (1_000, 1_240), &failed("PayError")),
+        error_of_another("d", "b", (1_030, 1_190)),
+    ]);
+    let found = found(&text, &by_user("u-1"));
+    let timeline = &found.timelines[0];
+    assert_eq!(timeline.failed_at(), Some(("pay.charge", "Refused".into())));
+    let drawn = timeline.to_string();
+    let expected = "\
+trace 0af7651916cd43dd8448eb211c80319c, 00:00:01.000 UTC
+failed at pay.charge: Refused
+! +    0.0ns  pay             240.0ms  failure, PayError  user_id=u-1
+! +   20.0ms    pay.charge    180.0ms  failure, Refused  user_id=u-1
+! +   30.0ms      request     160.0ms  error
+  +  190.0ms    pay.receipt    40.0ms  success
+";
+    assert_eq!(drawn, expected);
+}
+
+const CALL: (&str, &str) = ("critical_process.dependency", "orders_db");
+
+/// What the first line says after the trace's: where it failed.
+fn failed_at(spans: &[serde_json::Value]) -> String {
+    let drawn = found(line(spans), &Query::default()).timelines[0].to_string();
+    let place = drawn.lines().nth(1).and_then(|line| line.strip_prefix("failed at "));
+    place.unwrap_or("nowhere").to_owned()
+}
+
+#[test]
+fn what_was_made_good_is_not_where_it_failed() {
+    let failed = |kind| [(OUTCOME, "failure"), ("error.type", kind)];
+    let ok = [(OUTCOME, "success")];
+    let (pay, stage) = (|kind| span("a", "", "pay", (0, 90), &failed(kind)), "pay.ask");
+    let asked = |kind| span("b", "a", stage, (10, 20), &failed(kind));
+    let inner = span("d", "b", "pay.ask.deep", (11, 19), &failed("deep"));
+    let kept = |times, says: &[_]| span("c", "a", "pay.keep", times, says);
+    // Another error fails it, however deep the first one was.
+    let later = kept((30, 40), &failed("database"));
+    assert_eq!(failed_at(&[pay("database"), asked("timeout"), inner.clone(), later]), "pay.keep: database");
+    let unnamed = kept((30, 40), &failed("Error"));
+    assert_eq!(failed_at(&[pay("database"), asked("timeout"), inner.clone(), unnamed]), "pay.keep: Error");
+    // Something went well after it, and then it failed of itself.
+    let went_on = [pay("other"), asked("timeout"), inner.clone(), kept((30, 40), &ok)];
+    assert_eq!(failed_at(&went_on), "pay: other");
+    // What runs beside it says nothing, and what clears up after it is no remedy.
+    let beside = [pay("other"), asked("timeout"), inner.clone(), kept((15, 40), &ok)];
+    assert_eq!(failed_at(&beside), "pay.ask.deep: deep");
+    let cleared = [pay("timeout"), asked("timeout"), kept((30, 40), &ok)];
+    assert_eq!(failed_at(&cleared), "pay.ask: timeout");
+    // A run that succeeds has made good whatever failed inside of it.
+    let degraded = span("a", "", "pay", (0, 90), &[(OUTCOME, "degraded")]);
+    assert_eq!(failed_at(&[degraded.clone(), asked("timeout"), inner]), "nowhere");
+    // But not what goes on without it.
+    let spawned = span("b", "a", "mail", (10, 200), &failed("Refused"));
+    assert_eq!(failed_at(&[degraded, spawned]), "mail: Refused");
+}
+
+#[test]
+fn a_call_to_a_dependency_is_drawn_as_one_and_named_beside_the_run_that_it_failed() {
+    let failed = |kind| [("user_id", "u-1"), (OUTCOME, "failure"), ("error.type", kind)];
+    let [context, outcome, kind] = failed("sqlx::Error");
+    let late = [(OUTCOME, "failure"), ("critical_process.late", "true"), ("error.type", "database")];
+    let spans = [
+        span("a", "", "pay", (1_000, 1_240), &late),
+        span("b", "a", "pay.keep", (1_010, 1_230), &failed("database")),
+        span("c", "b", "pay.orders_db", (1_020, 1_025), &[CALL, (OUTCOME, "success")]),
+        span("d", "b", "pay.orders_db", (1_030, 1_200), &[CALL, context, outcome, kind]),
+    ];
+    let drawn = found(line(&spans), &Query::default()).timelines[0].to_string();
+    let expected = "\
+trace 0af7651916cd43dd8448eb211c80319c, 00:00:01.000 UTC
+failed at pay.keep: database, calling orders_db
+! +    0.0ns  pay               240.0ms  failure, late, database
+! +   10.0ms    pay.keep        220.0ms  failure, database  user_id=u-1
+  +   20.0ms      → orders_db     5.0ms  success
+! +   30.0ms      → orders_db   170.0ms  failure, sqlx::Error  user_id=u-1
+";
+    assert_eq!(drawn, expected);
+}
+
+#[test]
+fn a_trace_without_its_beginning_is_not_whole() {
+    let (outer, inner) = (span("a", "", "pay", (1, 9), &[]), span("b", "a", "charge", (2, 8), &[]));
+    let of = |spans: &[serde_json::Value]| found(line(spans), &Query::default()).timelines.remove(0);
+    let whole = of(&[outer, inner.clone()]);
+    assert!(whole.is_whole() && !of(&[inner]).is_whole());
+    assert_eq!(whole.ended(), UNIX_EPOCH + Duration::from_millis(9));
+}
+
+#[test]
+fn other_users_other_times_and_other_traces_are_left_out() {
+    let text = line(&[span("a", "", "pay", (1_000, 1_240), &[("user_id", "u-1")])]);
+    assert_eq!(found(&text, &by_user("u-2")).timelines.len(), 0);
+    let at = |millis| UNIX_EPOCH + Duration::from_millis(millis);
+    let around = |millis| Query { around: Some((at(millis), Duration::from_millis(10))), ..by_user("u-1") };
+    assert_eq!(found(&text, &around(995)).timelines.len(), 1);
+    assert_eq!(found(&text, &around(1_260)).timelines.len(), 0);
+    let of = |id: &str| Query { trace_id: Some(id.into()), ..Query::default() };
+    assert_eq!(found(&text, &of("0AF7651916CD43DD8448EB211C80319C")).timelines.len(), 1);
+    assert_eq!(found(&text, &of("1af7651916cd43dd8448eb211c80319c")).timelines.len(), 0);
+}
+
+#[test]
+fn lines_that_are_no_spans_are_told_and_skipped() {
+    let good = line(&[span("a", "", "pay", (1, 2), &[("user_id", "u-1")])]);
+    let text = format!("{}\nnot json\n\n{{\"resourceMetrics\":[]}}\n{good}\n", &good[..40]);
+    let found = found(&text, &by_user("u-1"));
+    assert_eq!(found.timelines.len(), 1);
+    assert_eq!(found.skipped.iter().map(|skipped| skipped.line).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn names_and_depths_of_any_length_are_drawn_in_so_many_columns() {
+    let long = "x".repeat(70_000);
+    let mut spans = vec![span("0", "", &long, (1, 2), &[("user_id", "u-1")])];
+    for depth in 1..2000_u64 {
+        spans.push(span(&depth.to_string(), &(depth - 1).to_string(), "deep", (1 + depth, 9000), &[]));
+    }
+    let drawn = found(line(&spans), &by_user("u-1")).timelines[0].to_string();
+    assert!(drawn.contains(&long) && drawn.matches("deep").count() == 1999);
+    assert!(drawn.len() < 600_000, "{}", drawn.len());
+}
+
+#[test]
+fn a_run_that_succeeds_is_no_failure_whatever_a_bridge_makes_of_its_status() {
+    let mut one = span("a", "", "pay", (1, 2), &[("user_id", "u-1"), (OUTCOME, "success")]);
+    one["status"] = serde_json::json!({ "code": 2 });
+    assert_eq!(found(line(&[one]), &by_user("u-1")).timelines[0].failed_at(), None);
+}
+
+#[test]
+fn a_file_that_is_gone_when_it_is_opened_is_no_error() {
+    let directory = tempfile(line(&[span("a", "", "pay", (1, 2), &[("user_id", "u-1")])]));
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(directory.join("nowhere"), directory.join("gone.jsonl")).expect("a link");
+    let found = find(&directory, &by_user("u-1"), 10).expect("readable");
+    fs::remove_dir_all(directory).expect("removable");
+    assert_eq!(found.timelines.len(), 1);
+}
+
+#[test]
+fn what_is_no_file_is_passed_over() {
+    let directory = tempfile(line(&[span("a", "", "pay", (1, 2), &[("user_id", "u-1")])]));
+    fs::create_dir(directory.join("folder.json")).expect("writable");
+    let found = find(&directory, &by_user("u-1"), 10);
+    fs::remove_dir_all(directory).expect("removable");
+    assert_eq!(found.expect("readable").timelines.len(), 1);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_that_cannot_be_read_is_named() {
+    let directory = tempfile("");
+    // A file that nobody reads from its beginning.
+    let link = std::os::unix::fs::symlink("/proc/self/mem", directory.join("odd.jsonl"));
+    link.expect("a link");
+    let found = find(&directory, &Query::default(), 10);
+    fs::remove_dir_all(directory).expect("removable");
+    let error = found.expect_err("it cannot be read").to_string();
+    assert!(error.contains("odd.jsonl: "), "{error}");
+}
+
+#[test]
+fn a_request_may_be_indented_and_one_that_is_cut_off_costs_no_other() {
+    let good = |id: &str| span(id, "", "pay", (1, 2), &[("user_id", "u-1")]);
+    let indented = serde_json::to_string_pretty(
+        &serde_json::from_str::<serde_json::Value>(&line(&[good("a")])).expect("JSON"),
+    );
+    let indented = indented.expect("JSON");
+    let cut = &indented[..indented.len() / 2];
+    let text = format!("{indented}\n{cut}\n{}\n{cut}\n{indented}\n{{\n", line(&[good("b")]));
+    let found = found(&text, &by_user("u-1"));
+    assert_eq!(found.timelines[0].spans.len(), 3);
+    let lines = indented.lines().count();
+    let cut = cut.lines().count();
+    let skipped: Vec<_> = found.skipped.iter().map(|skipped| skipped.line).collect();
+    assert_eq!(skipped, [lines + 1, lines + cut + 2, 2 * lines + 2 * cut + 2]);
+}
+
+#[test]
+fn what_other_writers_leave_out_or_write_otherwise_reads_as_well() {
+    let text = [
+        // The resource alone, as OpenTelemetry's logging exporters for Java write it.
+        r#"{"resource":{},"scopeSpans":[{"spans":[{"traceId":"AB","spanId":"1","name":"java"}]}]}"#,
+        // Protobuf's JSON allows null for whatever is not set.
+        r#"{"resourceSpans":[{"scopeSpans":null},{"scopeSpans":[{"spans":null}]}],"resourceLogs":null}"#,
+        r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"ab","spanId":"2","parentSpanId":null,
+                "name":null,"startTimeUnixNano":1.5e9,"endTimeUnixNano":null,"attributes":[{"key":"x","value":null}],
+                "status":null}]}]}]}"#,
+        // Nothing says whose this is.
+        r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"nobody's"}]}]}]}"#,
+        r#"{"resourceMetrics":[]}"#,
+        r#"{"level":"info","message":"a log of somebody"}"#,
+    ];
+    let text = text.map(|line| line.replace('\n', "")).join("\n");
+    let found = found(&text, &Query { trace_id: Some("aB".into()), ..Query::default() });
+    assert_eq!(found.timelines[0].spans.len(), 2);
+    assert_eq!(found.skipped.iter().map(|skipped| skipped.line).collect::<Vec<_>>(), [6]);
+}
+
+#[test]
+fn a_terminal_obeys_no_name() {
+    let text = line(&[span("a", "", "\u{1b}[2Jpay", (1, 2), &[("user_id", "u\u{7}-1")])]);
+    let drawn = found(&text, &Query::default()).timelines[0].to_string();
+    assert!(!drawn.contains(|character: char| character.is_control() && character != '\n'), "{drawn:?}");
+    assert!(drawn.contains("[2Jpay"));
+}
+
+#[test]
+fn a_circle_of_parents_is_no_trap() {
+    let ring = [("a", "c"), ("b", "a"), ("c", "b"), ("d", "c"), ("e", "e")];
+    let spans = ring.map(|(id, parent)| span(id, parent, id, (1, 2), &[]));
+    let found = found(line(&spans), &Query::default());
+    let drawn: Vec<_> =
+        found.timelines[0].spans.iter().map(|(depth, span)| (*depth, span.id.as_str())).collect();
+    assert_eq!(drawn, [(0, "e"), (0, "a"), (1, "b"), (2, "c"), (3, "d")]);
+}
+
+#[test]
+fn an_id_of_any_length_is_told_and_not_kept() {
+    let good = span("a", "", "pay", (1, 2), &[]);
+    let mut lines = vec![line(std::slice::from_ref(&good))];
+    for key in ["traceId", "spanId", "parentSpanId"] {
+        let mut long = good.clone();
+        long[key] = "f".repeat(65).into();
+        lines.push(line(&[long]));
+    }
+    let found = found(lines.join("\n"), &Query::default());
+    assert_eq!((found.timelines.len(), found.timelines[0].spans.len()), (1, 1));
+    let skipped: Vec<_> = found.skipped.iter().map(|skipped| skipped.line).collect();
+    assert_eq!(skipped, [2, 3, 4]);
+    assert!(found.skipped[0].problem.contains("65 bytes"), "{:?}", found.skipped[0]);
+}
+
+proptest! {
+    #[test]
+    fn no_line_makes_it_panic(text in "[\\[\\]{}\":,a-zA-Z0-9 \n]{0,200}") {
+        let _ = found(&text, &Query::default());
+    }
+
+    /// Whatever a request is cut off at or damaged by, the others are read.
+    #[test]
+    fn a_damaged_line_costs_no_other(at in any::<prop::sample::Index>(), byte in any::<u8>(), is_cut in any::<bool>()) {
+        let line = line(&[span("a", "", "pay", (1, 2), &[("user_id", "u-1")])]);
+        let mut damaged = line.clone().into_bytes();
+        let at = at.index(damaged.len());
+        damaged[at] = byte;
+        damaged.truncate(if is_cut { at } else { line.len() });
+        let text = [line.as_bytes(), &damaged, line.as_bytes()].join(&b'\n');
+        let found = found(text, &by_user("u-1"));
+        let spans: usize = found.timelines.iter().map(|timeline| timeline.spans.len()).sum();
+        prop_assert!((2..=3).contains(&spans), "{}", spans);
+    }
+
+    #[test]
+    fn no_times_make_it_panic(start in any::<u64>(), end in any::<u64>(), other in any::<u64>()) {
+        let spans = [(start, end, "a", ""), (other, start, "b", "a")].map(|(start, end, id, parent)| {
+            let mut span = span(id, parent, "x", (0, 0), &[]);
+            span["startTimeUnixNano"] = start.into();
+            span["endTimeUnixNano"] = end.to_string().into();
+            span
+        });
+        for timeline in found(line(&spans), &Query::default()).timelines {
+            let _ = timeline.to_string();
+        }
+    }
+}

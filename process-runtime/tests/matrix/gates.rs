@@ -1,0 +1,77 @@
+//! The one line of a test that fails while anything is open.
+
+use super::*;
+
+#[test]
+fn child_is_at_the_gate() {
+    if is_child() {
+        gate();
+    }
+}
+
+/// A package with a policy and evidence, and what its gate says.
+fn at_the_gate(package: &Path) -> (bool, String) {
+    let mut child = child("gates::child_is_at_the_gate");
+    child.env("CARGO_MANIFEST_DIR", package.join("member")).env("PROCESS_REVISION", "r1");
+    let output = child.env("PROCESS_EVIDENCE_DIR", package.join("evidence")).output().unwrap();
+    (output.status.success(), said(&output))
+}
+
+#[test]
+fn it_opens_when_everything_is_proven_and_names_what_is_not() {
+    let package = directory();
+    let files: Vec<PathBuf> =
+        everything().iter().map(|one| one.write_to(&package.path().join("evidence")).unwrap()).collect();
+    let (is_open, text) = at_the_gate(package.path());
+    assert!(is_open, "{text}");
+    assert!(text.contains("pay_invoice  ✓      ✓        ✓✓          ✓    ✓"), "{text}");
+
+    // What cannot be read is told, and no reason to fail.
+    let stray = package.path().join("evidence").join("stray.jsonl");
+    fs::write(&stray, "half a li").unwrap();
+    let (is_open, text) = at_the_gate(package.path());
+    assert!(
+        is_open && text.contains("not read: ") && text.contains("stray.jsonl:1: it is no evidence"),
+        "{text}"
+    );
+
+    fs::remove_file(&files[1]).unwrap();
+    let (is_open, text) = at_the_gate(package.path());
+    assert!(
+        !is_open && text.contains("1 of 12 cells are open:\n? pay_invoice happy: no contract ran; add "),
+        "{text}"
+    );
+
+    fs::write(package.path().join("process.toml"), "[contracts]\ncritical = [\"timeout\"]\n").unwrap();
+    let (is_open, text) = at_the_gate(package.path());
+    assert!(is_open, "{text}");
+    fs::write(package.path().join("process.toml"), "[contracts]\ncritical = [\"timeuot\"]\n").unwrap();
+    let (is_open, text) = at_the_gate(package.path());
+    assert!(
+        !is_open && text.contains("process.toml:2: `timeuot` is no case; did you mean `timeout`?"),
+        "{text}"
+    );
+}
+
+#[test]
+fn child_expects_a_process_that_is_not_linked() {
+    if is_child() {
+        registry::expect(["send_fax"]);
+        gate();
+    }
+}
+
+#[test]
+fn a_process_in_no_row_keeps_it_closed() {
+    let package = directory();
+    everything().iter().for_each(|one| drop(one.write_to(package.path()).unwrap()));
+    let mut child = child("gates::child_expects_a_process_that_is_not_linked");
+    child.env("CARGO_MANIFEST_DIR", package.path()).env("PROCESS_REVISION", "r1");
+    let output = child.env("PROCESS_EVIDENCE_DIR", package.path()).output().unwrap();
+    let text = said(&output);
+    assert!(
+        !output.status.success()
+            && text.contains("process `send_fax` is expected, and nothing of it was linked"),
+        "{text}"
+    );
+}

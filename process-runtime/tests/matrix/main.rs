@@ -1,0 +1,153 @@
+//! What counts as proven: evidence that parallel tests write and anybody may damage, the policy, the matrix of both, its
+//! reports and the gate. A child is this binary again, with one test and variables of its own.
+
+#![allow(dead_code, reason = "the processes are here to be registered, and nobody runs them")]
+
+mod evidence_files;
+mod gates;
+mod matrices;
+mod policies;
+mod reports;
+mod revisions;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::thread;
+use std::time::Duration;
+
+use process_model::{Case, Criticality, Outcome};
+use process_runtime::testing::evidence::{self, Evidence, Gathered, NoDirectory, Proof, WriteError};
+use process_runtime::testing::matrix::{Cell, Matrix, State};
+use process_runtime::testing::policy::{Policy, PolicyError, Requirement};
+use process_runtime::testing::revision::Revision;
+use process_runtime::testing::{Date, gate, report};
+use process_runtime::{critical_process, registry, stage};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+#[critical_process(id = "pay_invoice", version = "1.2.0", sla = "10s", criticality = critical, depends_on("sqlite"))]
+async fn pay_invoice() {
+    charge();
+}
+
+#[stage(process = "pay_invoice", id = "charge", depends_on("card_network"))]
+fn charge() {}
+
+#[critical_process(id = "send_mail", version = "1.0.0", sla = "10s", depends_on("smtp"))]
+fn send_mail() {}
+
+#[critical_process(id = "sync_books", version = "1.0.0", sla = "10s", criticality = medium, depends_on("ledger"))]
+fn sync_books() {}
+
+#[critical_process(id = "draw_logo", version = "1.0.0", sla = "10s", criticality = low)]
+fn draw_logo() {}
+
+fn revision() -> Revision {
+    Revision::named("r1").unwrap()
+}
+
+fn today() -> Date {
+    Date::parse("2026-11-28").unwrap()
+}
+
+fn proven(process: &str, case: &str) -> Evidence {
+    let case = Case::parse(case).unwrap();
+    let mut evidence =
+        Evidence::new(registry::get(process).unwrap(), case, "service::tests::it", Proof::Proven);
+    evidence.outcome = Some(match evidence.case {
+        Case::Error(_) => Outcome::Failure,
+        Case::Cancelled => Outcome::Cancelled,
+        Case::Panic => Outcome::Panic,
+        _ => Outcome::Success,
+    });
+    evidence.late = evidence.case == Case::Sla;
+    evidence.duration = Duration::from_nanos(1_234_567_891);
+    evidence.test = format!("service::tests::{process}_{}", evidence.case.word());
+    evidence.revision = revision();
+    evidence
+}
+
+fn failed(process: &str, case: &str, reason: &str) -> Evidence {
+    let mut evidence = proven(process, case);
+    evidence.proof = Proof::Failed(reason.to_owned());
+    evidence
+}
+
+/// What is required of all four processes without a `process.toml`.
+const REQUIRED: [(&str, &[&str]); 4] = [
+    ("draw_logo", &["happy"]),
+    (
+        "pay_invoice",
+        &["happy", "dependency(\"sqlite\")", "dependency(\"card_network\")", "timeout", "sla", "context"],
+    ),
+    ("send_mail", &["happy", "dependency(\"smtp\")", "context"]),
+    ("sync_books", &["happy", "dependency(\"ledger\")"]),
+];
+
+fn everything() -> Vec<Evidence> {
+    REQUIRED.iter().flat_map(|(process, cases)| cases.iter().map(|case| proven(process, case))).collect()
+}
+
+fn matrix_of(evidence: &[Evidence]) -> Matrix {
+    Matrix::new(registry::all(), &Policy::default(), evidence, &revision(), today()).unwrap()
+}
+
+fn matrix_under(policy: &str, evidence: &[Evidence], today: Date) -> Result<Matrix, PolicyError> {
+    Matrix::new(
+        registry::all(),
+        &Policy::parse(policy, Path::new("process.toml"))?,
+        evidence,
+        &revision(),
+        today,
+    )
+}
+
+fn cell<'a>(matrix: &'a Matrix, process: &str, case: &str) -> &'a Cell {
+    let case = Case::parse(case).unwrap();
+    matrix.cells().find(|cell| cell.process == process && cell.case == case).unwrap()
+}
+
+fn problems(policy: &str) -> Vec<String> {
+    match matrix_under(policy, &[], today()) {
+        Ok(_) => Vec::new(),
+        Err(error) => error.to_string().lines().map(str::to_owned).collect(),
+    }
+}
+
+fn directory() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// Reads lines from a file.
+fn read(lines: &[u8]) -> Gathered {
+    let directory = directory();
+    fs::write(directory.path().join("a.jsonl"), lines).unwrap();
+    evidence::read(directory.path())
+}
+
+fn line() -> String {
+    let directory = directory();
+    fs::read_to_string(proven("pay_invoice", "happy").write_to(directory.path()).unwrap()).unwrap()
+}
+
+const CHILD: &str = "MATRIX_TEST_CHILD";
+
+/// This binary again, for one test that does nothing without being a child.
+fn child(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]).env(CHILD, "1");
+    for variable in ["PROCESS_EVIDENCE_DIR", "PROCESS_REVISION", "CARGO_TARGET_DIR"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+fn is_child() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}

@@ -1,0 +1,108 @@
+//! What evidence proves, and what is open.
+
+use super::*;
+
+#[test]
+fn all_of_it_proven_leaves_nothing_open() {
+    let matrix = matrix_of(&everything());
+    assert!(matrix.cells().all(|cell| cell.state == State::Proven && !cell.unclean));
+    assert_eq!(matrix.open().count(), 0);
+}
+
+#[test]
+fn without_one_contract_exactly_its_cell_is_open_with_the_line_to_add() {
+    for place in 0..everything().len() {
+        let mut evidence = everything();
+        let gone = evidence.remove(place);
+        let matrix = matrix_of(&evidence);
+        let [open] = matrix.open().collect::<Vec<_>>()[..] else { panic!("{gone:?}") };
+        assert_eq!(
+            (open.process, &open.case, open.state),
+            (gone.process.as_str(), &gone.case, State::Unknown)
+        );
+        let line = format!("#[contract(process = \"{}\", case = {})]", gone.process, gone.case);
+        assert_eq!(open.contract(), line);
+        let reports = [report::terminal(&matrix), report::junit(&matrix).replace("&quot;", "\"")];
+        assert!(reports.iter().all(|report| report.contains(&line)), "{reports:#?}");
+    }
+}
+
+#[test]
+fn evidence_of_another_definition_or_revision_does_not_count() {
+    let mut older = proven("draw_logo", "happy");
+    older.definition = "0".repeat(32);
+    older.version = "0.9.0".to_owned();
+    let matrix = matrix_of(std::slice::from_ref(&older));
+    let stale = cell(&matrix, "draw_logo", "happy");
+    assert_eq!(stale.state, State::Unknown);
+    assert_eq!(
+        stale.reason.as_deref().unwrap(),
+        "the evidence of service::tests::draw_logo_happy is of another definition: version 0.9.0 at r1"
+    );
+
+    let mut other = proven("draw_logo", "happy");
+    other.revision = Revision::named("r0").unwrap();
+    let matrix = matrix_of(std::slice::from_ref(&other));
+    let stale = cell(&matrix, "draw_logo", "happy");
+    assert_eq!(stale.state, State::Unknown);
+    assert!(stale.reason.as_deref().unwrap().ends_with("is of another revision: r0, and this is r1"));
+
+    // The same commit with changes is another, and a failure of then is none of now.
+    other.revision = Revision::named("r1-dirty").unwrap();
+    other.proof = Proof::Failed("then".to_owned());
+    let matrix = matrix_of(&[older, other, proven("draw_logo", "happy")]);
+    assert_eq!(cell(&matrix, "draw_logo", "happy").state, State::Proven);
+    // Nor does it leave a cell that nobody asked for.
+    let mut stray = proven("draw_logo", "panic");
+    stray.revision = Revision::named("r0").unwrap();
+    assert!(matrix_of(&[stray]).cells().all(|cell| cell.case != Case::Panic));
+}
+
+#[test]
+fn one_failure_of_a_cell_outweighs_its_proofs() {
+    let mut other_test = failed("pay_invoice", "sla", "expected late\nobserved on time");
+    other_test.test = "service::tests::other".to_owned();
+    let mut evidence = everything();
+    evidence.insert(0, other_test);
+    let matrix = matrix_of(&evidence);
+    let [open] = matrix.open().collect::<Vec<_>>()[..] else { panic!() };
+    assert_eq!((open.state, &open.case, open.tests.len()), (State::Failed, &Case::Sla, 2));
+    assert_eq!(open.reason.as_deref().unwrap(), "service::tests::other: expected late observed on time");
+    assert!(!report::terminal(&matrix).contains("add #[contract"));
+}
+
+#[test]
+fn a_proof_of_what_did_not_happen_is_a_failure() {
+    let mut evidence = proven("draw_logo", "happy");
+    evidence.outcome = Some(Outcome::Failure);
+    let matrix = matrix_of(&[evidence]);
+    assert_eq!(cell(&matrix, "draw_logo", "happy").state, State::Failed);
+}
+
+#[test]
+fn a_cell_that_nobody_asked_for_is_there_and_may_fail() {
+    let mut evidence = everything();
+    evidence.push(failed("draw_logo", "error(\"no_ink\")", "success"));
+    evidence.push(proven("draw_logo", "edge"));
+    let matrix = matrix_of(&evidence);
+    assert_eq!(cell(&matrix, "draw_logo", "edge").state, State::Proven);
+    assert!(!cell(&matrix, "draw_logo", "edge").required);
+    let [open] = matrix.open().collect::<Vec<_>>()[..] else { panic!() };
+    assert_eq!(open.case, Case::Error("no_ink".to_owned()));
+}
+
+#[test]
+fn what_rests_on_a_tree_that_was_not_clean_is_marked() {
+    let dirty = Revision::named("r1-dirty").unwrap();
+    let mut evidence = everything();
+    evidence.iter_mut().for_each(|one| one.revision = dirty.clone());
+    let of = |evidence: &[Evidence]| {
+        Matrix::new(registry::all(), &Policy::default(), evidence, &dirty, today()).unwrap()
+    };
+    let matrix = of(&evidence);
+    assert!(matrix.cells().all(|cell| cell.state == State::Proven && cell.unclean));
+    let text = report::terminal(&matrix);
+    assert!(text.contains("~ proven on a tree that was not clean") && !text.contains('✓'), "{text}");
+    assert!(report::junit(&matrix).contains("the tree was not clean"));
+    assert!(of(&[]).cells().all(|cell| !cell.unclean));
+}

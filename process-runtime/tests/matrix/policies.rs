@@ -1,0 +1,156 @@
+//! What `process.toml` says, and what it may not.
+
+use super::*;
+
+#[test]
+fn the_defaults_are_by_criticality() {
+    let matrix = matrix_of(&[]);
+    let required = |row: &process_runtime::testing::matrix::Row| {
+        assert!(row.cells.iter().all(|cell| cell.required && cell.state == State::Unknown));
+        row.cells.iter().map(|cell| cell.case.to_string()).collect::<Vec<_>>()
+    };
+    let found: Vec<_> = matrix.rows().iter().map(|row| (row.process.id(), required(row))).collect();
+    let expected: Vec<_> = REQUIRED
+        .iter()
+        .map(|(id, cases)| (*id, cases.iter().map(|case| case.to_string()).collect()))
+        .collect();
+    assert_eq!(found, expected);
+    // The page of documentation says the same.
+    let documented = "[contracts]\ncritical = [\"happy\", \"dependency\", \"timeout\", \"sla\", \"context\"]\n\
+            high = [\"happy\", \"dependency\", \"context\"]\nmedium = [\"happy\", \"dependency\"]\nlow = [\"happy\"]";
+    assert_eq!(Policy::parse(documented, Path::new("process.toml")).unwrap(), Policy::default());
+}
+
+#[test]
+fn a_line_replaces_the_default_of_its_criticality_alone() {
+    let text = "expected = [\"other\"]\n[routes]\nx = 1\n[contracts]\nlow = []\nhigh = ['error(\"card_declined\")', \"happy\", \"happy\"]\n\
+            [[attestation]]\nanything = true\n";
+    let policy = Policy::parse(text, Path::new("process.toml")).unwrap();
+    let named = Requirement::Case(Case::Error("card_declined".to_owned()));
+    let happy = Requirement::Case(Case::Happy);
+    assert_eq!(policy.required(Criticality::High), [named, happy.clone(), happy]);
+    assert_eq!(policy.required(Criticality::Low), []);
+    assert_eq!(policy.required(Criticality::Critical), Policy::default().required(Criticality::Critical));
+    let cases = policy.cases(registry::get("send_mail").unwrap());
+    assert_eq!(cases, [Case::Error("card_declined".to_owned()), Case::Happy]);
+}
+
+#[test]
+fn every_mistake_is_told_with_its_line() {
+    let text = "\
+[contracts]
+critical = [\"hapy\", \"edge\"]
+critcal = [\"happy\"]
+high = \"happy\"
+low = [\"error\", 7]
+
+[[waiver]]
+process = \"pay_invoice\"
+case = \"timeut\"
+owner = \" \"
+expires = \"2026-02-30\"
+resaon = \"x\"
+
+[[waivers]]
+process = \"pay_invoice\"
+";
+    let expected = [
+        "process.toml:2: `hapy` is no case; did you mean `happy`?",
+        "process.toml:2: `edge` is whatever a test says, so nothing can require or waive it",
+        "process.toml:3: `critcal` is no criticality; did you mean `critical`?",
+        "process.toml:4: write a list of cases",
+        "process.toml:5: `error` of what?",
+        "process.toml:5: write a case as a text",
+        "process.toml:12: `resaon` is no key of a waiver; did you mean `reason`?",
+        "process.toml:9: `timeut` is no case; did you mean `timeout`?",
+        "process.toml:10: `owner` of the waiver is no text, or an empty one",
+        "process.toml:7: the waiver has no `reason`",
+        "process.toml:11: `expires` is a day of the calendar: write \"YYYY-MM-DD\"",
+        "process.toml:14: `waivers` is no table; did you mean `waiver`?",
+    ];
+    let found = problems(text);
+    for expected in expected {
+        assert!(found.iter().any(|problem| problem.starts_with(expected)), "{expected}\nin {found:#?}");
+    }
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    assert!(problems("[contracts\n")[0].starts_with("process.toml:1: "));
+    assert!(problems("a = 1\n\nb = ")[0].starts_with("process.toml:3: "));
+}
+
+fn waiver(process: &str, case: &str, expires: &str) -> String {
+    format!(
+        "[[waiver]]\nprocess = \"{process}\"\ncase = '{case}'\nowner = \"billing\"\nreason = \"no sandbox\"\nexpires = {expires}\n"
+    )
+}
+
+#[test]
+fn a_waiver_for_what_is_not_there_is_refused() {
+    let missing = problems(&waiver("pay_invoce", "happy", "\"2026-12-31\""));
+    assert_eq!(
+        missing,
+        ["process.toml:1: no process `pay_invoce` is registered; did you mean `pay_invoice`?"]
+    );
+    let missing = problems(&waiver("pay_invoice", "dependency(\"sqlit\")", "\"2026-12-31\""));
+    assert!(
+        missing[0].ends_with("so there is nothing to waive; did you mean `dependency(\"sqlite\")`?"),
+        "{missing:?}"
+    );
+    let missing = problems(&waiver("draw_logo", "load", "\"2026-12-31\""));
+    assert!(
+        missing[0].ends_with(
+            "`load` is not required of process `draw_logo`, so there is nothing to waive; `happy` are"
+        ),
+        "{missing:?}"
+    );
+    let twice = waiver("draw_logo", "happy", "2026-12-31").repeat(2);
+    assert_eq!(
+        problems(&twice),
+        ["process.toml:7: `happy` of process `draw_logo` is waived in line 1 already"]
+    );
+    // Another package's process is known by its name alone.
+    let other = waiver("archive", "happy", "2026-12-31");
+    assert!(problems(&other)[0].ends_with("list it in `expected = [\"archive\"]`"));
+    assert!(problems(&format!("expected = [\"archive\"]\n{other}")).is_empty());
+}
+
+#[test]
+fn a_waiver_holds_to_the_end_of_its_last_day_and_is_a_failure_then() {
+    for expires in ["\"2026-12-31\"", "2026-12-31"] {
+        let policy = waiver("pay_invoice", "timeout", expires);
+        let on = |day, evidence: &[Evidence]| {
+            let matrix = matrix_under(&policy, evidence, Date::parse(day).unwrap()).unwrap();
+            let cell = cell(&matrix, "pay_invoice", "timeout").clone();
+            (cell.state, cell.reason.unwrap(), matrix.open().any(|open| open.case == cell.case))
+        };
+        let (state, reason, is_open) = on("2026-12-31", &[]);
+        assert_eq!((state, is_open), (State::Waived, false));
+        assert_eq!(reason, "billing, until 2026-12-31: no sandbox; no contract ran");
+        let (state, reason, is_open) = on("2027-01-01", &[]);
+        assert_eq!((state, is_open), (State::Failed, true));
+        assert!(reason.starts_with("the waiver of billing expired on 2026-12-31: no sandbox"), "{reason}");
+        let (state, reason, is_open) = on("2027-01-01", &[proven("pay_invoice", "timeout")]);
+        assert_eq!((state, is_open), (State::Proven, false));
+        assert_eq!(reason, "its waiver (billing, until 2026-12-31) can go");
+    }
+}
+
+#[test]
+fn a_file_is_the_policy_and_one_that_cannot_be_read_is_named() {
+    let root = directory();
+    let file = root.path().join("process.toml");
+    fs::write(&file, "[contracts]\nlow = [\"panic\"]\n").unwrap();
+    let policy = Policy::read(&file).unwrap();
+    assert_eq!(policy.required(Criticality::Low), [Requirement::Case(Case::Panic)]);
+    let error = Policy::read(root.path()).unwrap_err();
+    assert!(matches!(error, PolicyError::Unreadable { .. }));
+    assert!(error.to_string().contains(root.path().to_str().unwrap()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_policy_makes_it_panic(text in "(\\[?\\[?(contracts|waiver|expected|high|case|expires)\\]?\\]?( = )?[\\[\\]{}\"a-z0-9,:\n-]{0,12}\n?){0,8}") {
+        let _ = matrix_under(&text, &[], today());
+    }
+}
