@@ -96,7 +96,7 @@ impl Timeline {
             if counts(span) {
                 let answers_to = |outer: &&usize| {
                     let outer = &self.spans[**outer].1;
-                    counts(outer) && span.end <= outer.end
+                    counts(outer) && is_part(span, outer)
                 };
                 inside.entry(around.iter().rev().find(answers_to).copied()).or_default().push(at);
             }
@@ -104,6 +104,13 @@ impl Timeline {
         }
         inside
     }
+}
+
+/// Whether one was over before the other, which it is inside of. A driver may leave the span of a call in a thread of
+/// its own, after the call was answered and all around it had ended: when that began is what counts.
+fn is_part(inner: &Span, outer: &Span) -> bool {
+    let over = if inner.dependency().is_some() { inner.start } else { inner.end };
+    over <= outer.end
 }
 
 fn counts(span: &Span) -> bool {

@@ -135,6 +135,20 @@ failed at pay.keep: database, calling orders_db
 }
 
 #[test]
+fn a_call_whose_driver_leaves_its_span_late_is_still_a_part_of_the_run() {
+    let failed = |kind| [(OUTCOME, "failure"), ("error.type", kind)];
+    let [outcome, kind] = failed("sqlx::Error");
+    let call = |id, times, says: &[_]| span(id, "a", "pay.orders_db", times, &[&[CALL], says].concat());
+    let pay = span("a", "", "pay", (0, 90), &failed("provider"));
+    let refused = call("b", (10, 20), &[outcome, kind]);
+    // It went on after the refusal, and kept what became of it.
+    let kept = call("c", (30, 91), &[(OUTCOME, "success")]);
+    assert_eq!(failed_at(&[pay.clone(), refused, kept]), "pay: provider");
+    let broken = call("c", (30, 91), &[outcome, kind]);
+    assert_eq!(failed_at(&[pay, broken]), "pay: provider, calling orders_db");
+}
+
+#[test]
 fn a_trace_without_its_beginning_is_not_whole() {
     let (outer, inner) = (span("a", "", "pay", (1, 9), &[]), span("b", "a", "charge", (2, 8), &[]));
     let of = |spans: &[serde_json::Value]| found(line(spans), &Query::default()).timelines.remove(0);

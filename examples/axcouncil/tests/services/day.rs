@@ -104,7 +104,8 @@ fn shows_all_that_the_toolkit_knows() {
     assert!(logins[2..6].iter().all(|time| time.ends_with('s')), "{logins:?}");
 
     let failed = under(&lines, "The payment that failed");
-    assert!(failed.iter().any(|line| line == "failed at payment_subscription: payment_provider_status"));
+    let place = "failed at payment_subscription: payment_provider_status";
+    assert!(failed.iter().any(|line| line == place), "{failed:#?}");
     assert!(
         failed.iter().any(|line| line.starts_with('!') && line.contains("→ payment_provider")),
         "{failed:#?}"
