@@ -11,10 +11,6 @@ use std::time::{Duration, Instant};
 /// How long the first use looks at both clocks.
 const FIRST_LOOK: Duration = Duration::from_micros(200);
 
-/// A century in nanoseconds: as far as a test's clock can be put forward.
-#[cfg(feature = "testing")]
-const FURTHEST: u64 = 100 * 365 * 24 * 3600 * 1_000_000_000;
-
 /// A source of ticks, and what they are worth.
 #[derive(Debug)]
 pub(crate) struct Clock {
@@ -30,9 +26,9 @@ enum Source {
         anchor_ticks: u64,
     },
     Instant(Instant),
-    /// The clock of a test's runtime, which may be paused, and nanoseconds by which it was put forward.
+    /// The clock of a test's runtime, which may be paused; of the thread's runtime, where there was none at the anchor.
     #[cfg(feature = "testing")]
-    Tokio(tokio::time::Instant, AtomicU64),
+    Tokio(tokio::time::Instant, Option<tokio::runtime::Handle>),
 }
 
 impl Clock {
@@ -57,20 +53,11 @@ impl Clock {
         Clock::of(Source::Instant(Instant::now()), 1.0)
     }
 
-    /// A clock that follows tokio's, paused or not.
+    /// A clock that follows tokio's, paused or not, on whatever thread it is read.
     #[cfg(feature = "testing")]
     pub(crate) fn tokio() -> Clock {
-        Clock::of(Source::Tokio(tokio::time::Instant::now(), AtomicU64::new(0)), 1.0)
-    }
-
-    /// Puts a test's clock forward; no other can be.
-    #[cfg(feature = "testing")]
-    pub(crate) fn jump(&self, duration: Duration) {
-        if let Source::Tokio(_, ahead) = &self.source {
-            let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-            let further = |ahead: u64| Some(ahead.saturating_add(nanos).min(FURTHEST));
-            let _ = ahead.fetch_update(Ordering::Relaxed, Ordering::Relaxed, further);
-        }
+        let runtime = tokio::runtime::Handle::try_current().ok();
+        Clock::of(Source::Tokio(tokio::time::Instant::now(), runtime), 1.0)
     }
 
     fn of(source: Source, nanos_per_tick: f64) -> Clock {
@@ -85,8 +72,9 @@ impl Clock {
             Source::Counter { .. } => counter::read(),
             Source::Instant(anchor) => anchor.elapsed().as_nanos() as u64,
             #[cfg(feature = "testing")]
-            Source::Tokio(anchor, ahead) => {
-                anchor.elapsed().as_nanos() as u64 + ahead.load(Ordering::Relaxed)
+            Source::Tokio(anchor, runtime) => {
+                let _inside = runtime.as_ref().map(tokio::runtime::Handle::enter);
+                anchor.elapsed().as_nanos() as u64
             }
         }
     }

@@ -189,15 +189,26 @@ impl Core {
     /// Tells of every run that has passed its SLA since the last scan. Returns the time to the next
     /// deadline.
     pub(crate) fn scan(&self) -> Option<Duration> {
+        self.scan_to(self.clock.now())
+    }
+
+    /// The same after a test added to the time that runs take, and thus changed their deadlines.
+    #[cfg(feature = "testing")]
+    pub(crate) fn scan_all(&self) {
+        self.scan_to(inflight::NEVER);
+    }
+
+    fn scan_to(&self, limit: u64) -> Option<Duration> {
         let now = self.clock.now();
         // The clock's rate may be better known than when the deadline was set.
-        let confirm = |unit: &'static Unit, started: u64| {
-            let account = self.account(unit);
-            account.refine(unit, &self.clock);
-            let deadline = account.deadline(started);
+        let confirm = |seen: &Seen<Unit, Observed>| {
+            let account = self.account(seen.unit);
+            account.refine(seen.unit, &self.clock);
+            let added = seen.payload.as_ref().map_or(0, |observed| observed.added());
+            let deadline = account.deadline(seen.started).saturating_sub(added);
             (deadline > now).then_some(deadline)
         };
-        let next = self.table.scan(now, confirm, |seen| {
+        let next = self.table.scan(limit, confirm, |seen| {
             self.account(seen.unit).add_overdue();
             observe::overdue(self, seen.unit, seen.payload.as_ref(), self.elapsed(&seen));
         })?;
@@ -205,7 +216,8 @@ impl Core {
     }
 
     fn elapsed(&self, seen: &Seen<Unit, Observed>) -> Duration {
-        self.clock.duration(self.clock.now().saturating_sub(seen.started))
+        let added = seen.payload.as_ref().map_or(0, |observed| observed.added());
+        self.clock.duration(self.clock.now().saturating_sub(seen.started) + added)
     }
 
     pub(crate) fn stats(&self, unit: &'static Unit) -> Stats {

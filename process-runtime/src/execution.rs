@@ -221,11 +221,11 @@ impl Run {
         let (Some(unit), Phase::Running) = (self.unit, self.phase) else { return };
         self.phase = Phase::Ended;
         let observed = self.observed.take();
-        let core = match &observed {
-            Some(observed) => observed.domain.core(),
-            None => Core::global(),
+        let (core, added) = match &observed {
+            Some(observed) => (observed.domain.core(), observed.added()),
+            None => (Core::global(), 0),
         };
-        let ticks = core.clock.now().saturating_sub(self.started);
+        let ticks = core.clock.now().saturating_sub(self.started) + added;
         let account = core.account(unit);
         let lane = Lane::current();
         let told = core.leave(lane, account, self.ticket);

@@ -45,14 +45,28 @@ impl Drop for Leave<'_> {
     }
 }
 
-/// The frames of this thread, the innermost first.
+impl Frame {
+    /// Whether what is around it is none of its business: a test's domain begins here.
+    #[cfg(feature = "testing")]
+    fn is_border(&self) -> bool {
+        // SAFETY: as in `nearest`.
+        unsafe { self.observed.as_ref() }.is_some_and(|observed| observed.is_border())
+    }
+
+    #[cfg(not(feature = "testing"))]
+    fn is_border(&self) -> bool {
+        false
+    }
+}
+
+/// The frames of this thread, the innermost first, out to the border of a test's domain.
 fn frames<'a>() -> impl Iterator<Item = &'a Frame> {
     let mut next = CURRENT.get();
     std::iter::from_fn(move || {
         // SAFETY: `within` keeps the frame on the stack until `Leave` has made its outer frame the current
         // one, and callers here use it up before they return to the code inside of `within`.
         let frame = unsafe { next.as_ref() }?;
-        next = frame.outer;
+        next = if frame.is_border() { null() } else { frame.outer };
         Some(frame)
     })
 }

@@ -156,12 +156,12 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         *lock(&self.grown) * size_of::<Chunk<U, T>>() + size_of_val(&*self.chunks)
     }
 
-    /// Tells of each run whose deadline is past, once. `confirm` may set another deadline instead (the
+    /// Tells of each run whose deadline is before `limit`, once. `confirm` may set another deadline instead (the
     /// clock knows its rate better by now). Returns the next deadline.
     pub(crate) fn scan(
         &self,
-        now: u64,
-        mut confirm: impl FnMut(&'static U, u64) -> Option<u64>,
+        limit: u64,
+        mut confirm: impl FnMut(&Seen<U, T>) -> Option<u64>,
         mut tell: impl FnMut(Seen<U, T>),
     ) -> Option<u64> {
         let scanning = lock(&self.scanning);
@@ -173,7 +173,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
                 if deadline == FREE || deadline >= NEVER {
                     continue;
                 }
-                if deadline > now {
+                if deadline > limit {
                     next = next.min(deadline);
                     continue;
                 }
@@ -181,8 +181,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
                     continue;
                 }
                 let seen = chunk.slots[at].look(false);
-                let state =
-                    confirm(seen.unit, seen.started).map_or(TOLD, |deadline| deadline.clamp(1, NEVER));
+                let state = confirm(&seen).map_or(TOLD, |deadline| deadline.clamp(1, NEVER));
                 if cell.compare_exchange(BUSY, state, Ordering::Release, Ordering::Relaxed).is_err() {
                     self.give_back(Lane::current(), first + at as u32);
                 } else if state == TOLD {

@@ -36,6 +36,9 @@ pub(crate) struct Observed {
     /// What a test breaks of it.
     #[cfg(feature = "testing")]
     pub(crate) boundary: crate::testing::Boundary,
+    /// Ticks that a test added to the time that it takes.
+    #[cfg(feature = "testing")]
+    added: AtomicU64,
 }
 
 impl Observed {
@@ -109,7 +112,33 @@ impl Observed {
             sentry: crate::observe::sentry::Link::inside(outer.map(|outer| &outer.sentry)),
             #[cfg(feature = "testing")]
             boundary: Default::default(),
+            #[cfg(feature = "testing")]
+            added: AtomicU64::new(0),
         }
+    }
+
+    /// Whether it is the outermost scope of a test's domain.
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_border(&self) -> bool {
+        self.unit.is_none() && self.domain.is_own() && self.parent.ptr_eq(&Weak::new())
+    }
+
+    /// Adds to the time that this and every run around it has taken.
+    #[cfg(feature = "testing")]
+    pub(crate) fn delay(&self, ticks: u64) {
+        let longer = |added: u64| Some(added.saturating_add(ticks).min(MOST_ADDED));
+        let _ = self.added.fetch_update(Ordering::Relaxed, Ordering::Relaxed, longer);
+        if let Some(outer) = self.parent.upgrade() {
+            outer.delay(ticks);
+        }
+    }
+
+    /// Ticks that a test added to the time that it takes.
+    pub(crate) fn added(&self) -> u64 {
+        #[cfg(feature = "testing")]
+        return self.added.load(Ordering::Relaxed);
+        #[cfg(not(feature = "testing"))]
+        0
     }
 
     /// The values of entry, and over them those recorded later.
@@ -209,6 +238,10 @@ pub(crate) fn inherited(outer: Option<&Arc<Observed>>) -> Values {
     outer.map(|outer| outer.values_now()).unwrap_or_default()
 }
 
+/// A century in nanoseconds, the ticks of a test's clock.
+#[cfg(feature = "testing")]
+const MOST_ADDED: u64 = 100 * 365 * 24 * 3600 * 1_000_000_000;
+
 /// How many ids a thread takes at a time: taken one by one, they would be what all threads wait for.
 const IDS: u64 = 1024;
 
@@ -254,6 +287,9 @@ pub(crate) fn let_go(mut observed: Arc<Observed>) {
         room.sentry = crate::observe::sentry::Link::default();
     }
     #[cfg(feature = "testing")]
-    room.boundary.put(None);
+    {
+        room.boundary.put(None);
+        *room.added.get_mut() = 0;
+    }
     let _ = SPARE.try_with(|spare| spare.set(Some(observed)));
 }

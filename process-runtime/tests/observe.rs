@@ -168,7 +168,7 @@ fn a_delay_makes_late_without_any_time() {
     let began = std::time::Instant::now();
     let run = order(Some(("pick", Fault::delay(Duration::from_secs(120)))));
     run.expect().success().late().overdue();
-    // Without paused time, and in a plain function, the clock jumps.
+    // Also without paused time, and in a plain function.
     let real = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let run = real.block_on(async {
         observe(undelayed()).fault("quick", Fault::delay(Duration::from_secs(3600))).await
@@ -343,4 +343,78 @@ fn a_function_with_borrowed_returns_can_be_broken_too() {
     let run = observe_call(|| count_stock("left")).fault("count_stock", Fault::error(made)).run();
     run.expect().failure("core::num::error::ParseIntError");
     assert_eq!(run.runs()[0].outcome(), Some(Outcome::Failure));
+}
+
+#[critical_process(id = "undisturbed", version = "1.0.0", sla = "1m")]
+async fn undisturbed() {
+    // It goes on while the other is delayed.
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
+}
+
+#[test]
+fn a_delay_is_of_what_it_is_at_and_of_what_is_around_that_alone() {
+    let real = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let run = real.block_on(async {
+        let both = async { tokio::join!(undisturbed(), undelayed()) };
+        observe(both).fault("quick", Fault::delay(Duration::from_secs(3600))).await
+    });
+    run.expect_of("undelayed").success().late().overdue();
+    run.expect_of("undelayed.quick").success();
+    run.expect_of("undisturbed").success().within_sla();
+    let undelayed = run.all().find(|run| run.name() == "undelayed").unwrap();
+    assert!(undelayed.duration().unwrap() >= Duration::from_secs(3600));
+}
+
+#[stage(id = "hang", process = "undelayed")]
+async fn hang() {}
+
+#[test]
+fn a_task_that_hangs_goes_when_the_observation_ends() {
+    paused(async {
+        let mut task = None;
+        let begins = async { task = Some(tokio::spawn(Carrier::current().carry(hang()))) };
+        let run = observe(async { (begins.await, tokio::task::yield_now().await) })
+            .fault("hang", Fault::hang())
+            .await;
+        assert_eq!(run.runs()[0].outcome(), None, "it goes on, observed or not");
+        let ended = tokio::time::timeout(Duration::from_secs(1), task.unwrap()).await;
+        assert!(ended.expect("it is not there for ever").unwrap_err().is_panic());
+    });
+}
+
+#[test]
+fn a_thread_of_its_own_sees_the_time_of_the_runtime() {
+    use process_runtime::testing::Domain;
+    paused(async {
+        let domain = Domain::new();
+        let elapsed = async {
+            tokio::time::sleep(Duration::from_secs(90)).await;
+            std::thread::scope(|scope| scope.spawn(|| domain.in_flight()[0].elapsed).join().unwrap())
+        };
+        let ((), elapsed) = tokio::join!(domain.run(takes_two_minutes()), elapsed);
+        assert_eq!(elapsed, Duration::from_secs(90));
+    });
+}
+
+#[critical_process(id = "takes_two_minutes", version = "1.0.0", sla = "5m")]
+async fn takes_two_minutes() {
+    tokio::time::sleep(Duration::from_secs(120)).await;
+}
+
+#[critical_process(id = "observes", version = "1.0.0", sla = "1s")]
+async fn observes() -> Observation<Result<(), BankError>> {
+    observe(shared()).await
+}
+
+#[stage(id = "shared")]
+async fn shared() -> Result<(), BankError> {
+    dependency("bank", async { Ok(()) }).await
+}
+
+#[test]
+fn what_is_observed_inside_of_a_process_is_no_part_of_it() {
+    let inner = paused(observes());
+    inner.expect_of("shared").success();
+    assert!(inner.all().all(|run| run.process().is_none()), "{inner}");
 }

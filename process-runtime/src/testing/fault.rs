@@ -7,14 +7,16 @@ use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::domain::Core;
+use crate::frame;
 use crate::unit::Unit;
 
 /// What happens at a boundary in place of the body, or before it: [`Observing::fault`](super::Observing::fault).
@@ -73,20 +75,22 @@ impl Fault {
     }
 
     /// The body does not run, and this error is returned: `Fault::error(|| CouncilError::NoMembers)`. The function at
-    /// the boundary returns a `Result` with errors of this very type, or the test fails and says what it returns.
+    /// the boundary returns a `Result` with errors of this very type, or the test fails and says what it returns. That
+    /// wants a compiler whose names of types have their lifetimes, as that of Rust 1.95 does.
     pub fn error<E: 'static>(make: impl Fn() -> E + Send + Sync + 'static) -> Fault {
         let make = Arc::new(move || Box::new(make()) as Box<dyn Any>);
         Fault::of(Act::Error { ty: TypeId::of::<E>(), ty_name: std::any::type_name::<E>(), make })
     }
 
     /// The body begins so much later. That takes no real time: where tokio's clock is paused it sleeps, and every timer
-    /// sees the time pass; elsewhere, and in a plain function, the clock by which all that is observed is timed jumps,
-    /// which timers of the application's do not see.
+    /// sees the time pass; elsewhere, and in a plain function, the run and those around it are timed as that much longer,
+    /// which timers do not see. The delays of two that go on at the same time then add up for the run around both.
     pub fn delay(duration: Duration) -> Fault {
         Fault::of(Act::Delay(duration))
     }
 
-    /// The body never begins, and nothing is returned. What bounds it has to end it. A plain function cannot hang.
+    /// The body never begins, and nothing is returned. What bounds it has to end it; a task that nobody bounds ends by a
+    /// panic once the observation is over. A plain function cannot hang.
     pub fn hang() -> Fault {
         Fault::of(Act::Hang)
     }
@@ -153,6 +157,10 @@ pub(crate) struct Plan(Mutex<State>);
 struct State {
     faults: Vec<Planned>,
     is_cancelled: bool,
+    /// Nobody observes any more.
+    is_over: bool,
+    /// Who waits at a boundary for ever, or until then.
+    stuck: Vec<Waker>,
 }
 
 /// Why a fault cannot happen.
@@ -193,6 +201,29 @@ impl Plan {
         self.state().is_cancelled
     }
 
+    /// What is observed has ended: nothing breaks any more, and a task that is stuck at a boundary goes.
+    pub(super) fn end(&self) {
+        let mut state = self.state();
+        state.is_over = true;
+        let stuck = std::mem::take(&mut state.stuck);
+        drop(state);
+        stuck.into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits at a boundary for ever. There is no other way out of a task than a panic, of which Rust's hook has nothing
+    /// to tell.
+    fn stay<R>(&self, cx: &Context<'_>) -> Poll<R> {
+        let mut state = self.state();
+        if state.is_over {
+            drop(state);
+            resume_unwind(Box::new("the observation in which it hung is over"));
+        }
+        if !state.stuck.iter().any(|known| known.will_wake(cx.waker())) {
+            state.stuck.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
     /// What went wrong with the faults themselves.
     pub(super) fn misuses(&self) -> Vec<Misuse> {
         let state = self.state();
@@ -226,7 +257,11 @@ impl Plan {
     /// What is planned for a run of this unit that begins now.
     fn next_for(&self, unit: &Unit) -> Option<(usize, Act)> {
         let mut found = None;
-        for (index, planned) in self.state().faults.iter_mut().enumerate() {
+        let mut state = self.state();
+        if state.is_over {
+            return None;
+        }
+        for (index, planned) in state.faults.iter_mut().enumerate() {
             if planned.place == unit.name || planned.place == unit.definition.common().id {
                 planned.passed += 1;
                 if planned.fault.only.is_none_or(|time| time == planned.passed) && found.is_none() {
@@ -293,7 +328,7 @@ impl Injected {
                     self.fire();
                     match is_paused() {
                         true => self.sleep = Some(Box::pin(tokio::time::sleep(duration))),
-                        false => self.jump(duration),
+                        false => self.delay(duration),
                     }
                 }
                 let sleep = self.sleep.as_mut()?;
@@ -304,7 +339,7 @@ impl Injected {
                     self.fire();
                 }
                 self.polls += 1;
-                Some(Poll::Pending)
+                Some(self.core.plan.stay(cx))
             }
             Act::Cancel { at } => {
                 let at = *at;
@@ -319,7 +354,7 @@ impl Injected {
                     self.core.plan.state().is_cancelled = true;
                     self.core.waiter.wake();
                 }
-                Some(Poll::Pending)
+                Some(self.core.plan.stay(cx))
             }
             Act::Error { .. } | Act::Panic(_) => self.call().map(Poll::Ready),
         }
@@ -343,6 +378,9 @@ impl Injected {
                             None => {
                                 Refusal::NoResult(format!("{what}, of which the attribute sees no error"))
                             }
+                            Some(_) if !lifetimes_are_named() => Refusal::Other(format!(
+                                "{what}, and whether its error holds borrows is not told by this compiler: a newer one does"
+                            )),
                             Some(erring) if holds_lifetimes(erring.name) => {
                                 Refusal::Other(format!("{what}, whose error may hold borrows"))
                             }
@@ -355,7 +393,7 @@ impl Injected {
             Act::Delay(duration) => {
                 let duration = *duration;
                 self.fire();
-                self.jump(duration);
+                self.delay(duration);
                 None
             }
             Act::Panic(message) => {
@@ -383,9 +421,12 @@ impl Injected {
         self.core.plan.with(self.index, |planned| planned.refused = Some(why));
     }
 
-    fn jump(&self, duration: Duration) {
-        self.core.clock.jump(duration);
-        self.core.scan();
+    /// The run, which the thread is inside of, and those around it take so much longer.
+    fn delay(&self, duration: Duration) {
+        if let Some(run) = frame::nearest() {
+            run.delay(self.core.clock.ticks(duration));
+        }
+        self.core.scan_all();
         self.core.waiter.wake();
     }
 }
@@ -404,7 +445,7 @@ pub(super) fn is_paused() -> bool {
 ///
 /// Types are compared without their lifetimes, of which nothing is left at run time: an error that a test makes is of a
 /// `'static` type, and what the function returns may have shorter lifetimes in its place. So an error that has lifetimes
-/// is not returned at all (`holds_lifetimes`).
+/// is not returned at all (`holds_lifetimes`), and none is where the compiler does not tell (`lifetimes_are_named`).
 #[derive(Clone, Copy, Debug)]
 pub struct Erring {
     returned: TypeId,
@@ -441,7 +482,7 @@ impl Erring {
 
     /// `Err` of what `make` makes, which is of type `self.error`, where that is an `R`.
     fn returned<R>(self, make: &Arc<dyn Fn() -> Box<dyn Any> + Send + Sync>) -> Option<R> {
-        if typeid::of::<R>() != self.returned || holds_lifetimes(self.name) {
+        if typeid::of::<R>() != self.returned || !lifetimes_are_named() || holds_lifetimes(self.name) {
             return None;
         }
         let mut room = MaybeUninit::<R>::uninit();
@@ -457,6 +498,12 @@ impl Erring {
 /// reference and function. A text that is always there is none of those.
 fn holds_lifetimes(name: &str) -> bool {
     name != "&str" && (name.contains(['\'', '&']) || name.contains("fn("))
+}
+
+/// Whether this compiler's names of types have their lifetimes, which those of 1.89 have not.
+fn lifetimes_are_named() -> bool {
+    struct Borrows<'a>(PhantomData<&'a ()>);
+    std::any::type_name::<Borrows<'static>>().contains('\'')
 }
 
 /// Writes `Err(error)`.

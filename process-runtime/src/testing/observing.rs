@@ -260,6 +260,7 @@ impl<F: Future> Observing<F> {
         };
         // What is left of it goes before anybody looks, and may panic while it goes.
         let gone = catch_unwind(AssertUnwindSafe(|| self.running = None));
+        self.setting.domain.core.plan.end();
         Poll::Ready(gone.map_or_else(|payload| Ended::Panicked(message(&*payload)), |()| ended))
     }
 }
