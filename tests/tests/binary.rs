@@ -1,29 +1,46 @@
 //! What a shipped binary carries and how it ends: built with all optimisation, fat LTO, stripped, and with
 //! `panic = "abort"`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use object::{Object, ObjectSection};
+use object::{Object, ObjectSection, ObjectSymbol as _};
 use process_model::{ContextSource, Criticality, Record, wire};
 
 /// The fixture's binary; built once, in a target directory of its own so that no other build is disturbed.
 fn shipped() -> &'static PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-        let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("shipped");
-        let built = Command::new(env!("CARGO"))
-            .current_dir(&workspace)
-            .args(["build", "--quiet", "--package", "shipped", "--profile", "shipped", "--target-dir"])
-            .arg(&target)
-            .env("RUSTFLAGS", if cfg!(target_os = "linux") { "-Clink-arg=-Wl,--build-id" } else { "" })
-            .output()
-            .expect("cargo starts");
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        target.join("shipped").join(format!("shipped{}", std::env::consts::EXE_SUFFIX))
-    })
+    BUILT.get_or_init(|| build("shipped"))
+}
+
+/// The fixture, built in a profile.
+fn build(profile: &str) -> PathBuf {
+    let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("shipped");
+    let built = Command::new(env!("CARGO"))
+        .current_dir(&workspace)
+        .args(["build", "--quiet", "--package", "shipped", "--profile", profile, "--target-dir"])
+        .arg(&target)
+        .env("RUSTFLAGS", if cfg!(target_os = "linux") { "-Clink-arg=-Wl,--build-id" } else { "" })
+        .output()
+        .expect("cargo starts");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let directory = if profile == "dev" { "debug" } else { profile };
+    target.join(directory).join(format!("shipped{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// How many functions of the test harness a program has. Only without optimisation has each a symbol.
+fn of_the_harness(program: &Path) -> usize {
+    let bytes = std::fs::read(program).expect("it is there");
+    let file = object::File::parse(&*bytes).expect("it is a program");
+    let names = file.symbols().filter_map(|symbol| symbol.name().ok());
+    let (all, of_testing) = names.fold((0, 0), |(all, of_testing), name| {
+        let is_ours = |module: &str| name.contains(&format!("15process_runtime{module}"));
+        (all + usize::from(is_ours("")), of_testing + usize::from(is_ours("7testing")))
+    });
+    assert!(all > 100, "{} has {all} symbols of the runtime", program.display());
+    of_testing
 }
 
 fn run(how: &str) -> Output {
@@ -91,4 +108,12 @@ fn under_abort_a_panic_aborts_as_it_would_without_the_attribute() {
 fn a_run_that_returns_is_counted_in_the_shipped_binary_too() {
     let output = run("return");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "true 1\n");
+}
+
+#[test]
+fn nothing_of_the_harness_is_in_a_program_without_it() {
+    process_runtime::testing::observe_call(|| ()).run().into_value();
+    let own = std::env::current_exe().expect("this is a program");
+    assert!(of_the_harness(&own) > 0, "one that has it shows it");
+    assert_eq!(of_the_harness(&build("dev")), 0);
 }

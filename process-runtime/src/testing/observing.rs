@@ -27,6 +27,9 @@ const REAL_LIMIT: Duration = Duration::from_secs(60);
 /// figures, the application's Sentry client or its meters; its log is as ever. In a test with `#[contract]` its runs are
 /// weighed against the case.
 ///
+/// The application's subscriber is told of everything as ever, but is behind the one that observes: what asks a span for
+/// it by its type, as `tracing-opentelemetry`'s `OpenTelemetrySpanExt` does, finds none.
+///
 /// Where tokio's clock is paused, it goes on to the next timer whenever no task can run, and the limit and the SLAs of what
 /// is observed are timers too. What waits for a real socket, file or thread is such a moment: it wants real time.
 ///
