@@ -20,6 +20,9 @@ pub(crate) struct Args {
     pub(crate) process: Option<LitStr>,
     pub(crate) after: Vec<LitStr>,
     pub(crate) case: Option<WordOf>,
+    pub(crate) timeout: Option<LitStr>,
+    pub(crate) every: Option<LitStr>,
+    pub(crate) cached_for: Option<LitStr>,
     pub(crate) name: Option<LitStr>,
     pub(crate) criticality: Option<Ident>,
     pub(crate) owner: Option<LitStr>,
@@ -75,12 +78,13 @@ impl Args {
             }
             return None;
         }
-        let excluded = self.seen.iter().filter(|seen| seen.excludes(key));
-        let excluded: Vec<_> = excluded.map(|seen| format!("`{}`", seen.name())).collect();
-        if !excluded.is_empty() {
+        let excluded =
+            self.seen.iter().filter_map(|seen| Some((format!("`{}`", seen.name()), seen.excludes(key)?)));
+        let (excluded, reasons): (Vec<_>, Vec<_>) = excluded.unzip();
+        if let Some(reason) = reasons.first() {
             errors
                 .at(&slot.key, format!("`{name}` cannot stand beside {}", excluded.join(" and ")))
-                .help("`outcome` judges the whole return by itself: leave it out, or the others");
+                .help(reason);
         }
         self.seen.push(key);
         let is_unreadable = matches!(slot.value, Value::Unreadable);
@@ -96,6 +100,9 @@ impl Args {
             Key::Process => self.process = field.text(),
             Key::After => self.after = field.texts().unwrap_or_default(),
             Key::Case => self.case = field.word_of(&Vec::from_iter(process_model::Case::words())),
+            Key::Timeout => self.timeout = field.text(),
+            Key::Every => self.every = field.text(),
+            Key::CachedFor => self.cached_for = field.text(),
             Key::Name => self.name = field.text(),
             Key::Criticality => self.criticality = field.word(process_model::Criticality::WORDS),
             Key::Owner => self.owner = field.text(),

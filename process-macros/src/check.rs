@@ -2,12 +2,13 @@
 //! which the runtime and the command line share; here they only get their places in the source.
 
 mod contract;
+mod health;
 
 use proc_macro2::{Ident, Span};
 use process_model::grammar::{self, GrammarError};
 use process_model::{
-    Common, ContextKey, ContextSource, Criticality, ErrorText, Objective, ProcessRecord, Record, Sla,
-    StageRecord, nearest,
+    CheckTarget, Common, ContextKey, ContextSource, Criticality, ErrorText, Objective, ProcessRecord, Record,
+    Sla, StageRecord, nearest,
 };
 use quote::ToTokens;
 use syn::ext::IdentExt;
@@ -32,8 +33,20 @@ pub(crate) fn check(kind: Kind, args: Args, function: &Function, errors: &Errors
         Kind::Process => process,
         Kind::Stage => stage,
         Kind::Contract => return contract::check(&args, function, errors).map(Box::new).map(Model::Contract),
+        Kind::HealthCheck => return health(kind, CheckTarget::Process, &args, function, errors),
+        Kind::DependencyCheck => return health(kind, CheckTarget::Dependency, &args, function, errors),
     };
     instrumented(kind, record, args, function, errors).map(Box::new).map(Model::Instrumented)
+}
+
+fn health(
+    kind: Kind,
+    of: fn(String) -> CheckTarget,
+    args: &Args,
+    function: &Function,
+    errors: &Errors,
+) -> Option<Model> {
+    health::check(kind, of, args, function, errors).map(Box::new).map(Model::Check)
 }
 
 fn instrumented(

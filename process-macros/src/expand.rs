@@ -3,13 +3,14 @@
 
 mod capture;
 mod contract;
+mod health;
 mod judge;
 mod mentions;
 mod record;
 mod run;
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote_spanned;
+use quote::{quote, quote_spanned};
 use syn::Path;
 use syn::spanned::Spanned;
 
@@ -27,10 +28,14 @@ fn ours() -> Span {
 
 /// The function as what its attribute makes of it.
 pub(crate) fn expand(function: &Function, model: &Model) -> TokenStream {
-    function.print(match model {
-        Model::Instrumented(model) => instrumented(function, model),
-        Model::Contract(contract) => contract::body(function, contract),
-    })
+    match model {
+        Model::Instrumented(model) => function.print(instrumented(function, model)),
+        Model::Contract(contract) => function.print(contract::body(function, contract)),
+        Model::Check(check) => {
+            let (function, check) = (function.print(&function.body), health::item(function, check));
+            quote!(#function #check)
+        }
+    }
 }
 
 // Input:

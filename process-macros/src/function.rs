@@ -192,12 +192,16 @@ pub(crate) struct Binding {
 }
 
 fn bindings_of(argument: &PatType) -> Vec<Binding> {
-    let cfgs = argument.attrs.iter().filter(|a| a.path().is_ident("cfg"));
-    let cfgs = Vec::from_iter(cfgs.cloned());
+    let cfgs = cfgs(argument);
     let mut names = Vec::new();
     collect_names(&argument.pat, &mut names);
     let binding = |name: &Ident| Binding { name: name.clone(), cfgs: cfgs.clone() };
     names.into_iter().map(binding).collect()
+}
+
+/// The conditions of an argument.
+pub(crate) fn cfgs(argument: &PatType) -> Vec<Attribute> {
+    argument.attrs.iter().filter(|attr| attr.path().is_ident("cfg")).cloned().collect()
 }
 
 fn is_primitive(ty: &Type) -> bool {
@@ -298,6 +302,7 @@ fn report_other_item(keyword: &Ident, kind: Kind, errors: &Errors) {
     let article = if name.starts_with(['a', 'e', 'i']) { "an" } else { "a" };
     let help = match (kind, name.as_str()) {
         (Kind::Contract, _) => "put the attribute on the test function that runs the process",
+        (kind, _) if kind.is_check() => "put the attribute on the async function that checks",
         (_, "impl" | "trait") => "put the attribute on the methods inside that do the work",
         (_, "mod") => "put the attribute on the functions inside that do the work",
         _ => "put the attribute on the function or method that does the work",
@@ -314,6 +319,7 @@ fn report_no_body(semicolon: &Token![;], signature: &Signature, kind: Kind, erro
         _ if kind == Kind::Contract => {
             "put `contract` on a test function, whose body runs the process".to_owned()
         }
+        _ if kind.is_check() => format!("put `{attribute}` on a free async function, whose body checks"),
         Some(_) => format!("put `{attribute}` on the method in each `impl`, or give this one a default body"),
         None => {
             format!("put `{attribute}` on the function in each `impl`, or on the one that calls this one")
@@ -343,6 +349,12 @@ impl Function {
                     }
                     (Kind::Contract, _) | (_, Kind::Contract) => {
                         "keep one of the two attributes: a contract is a test, which calls the function that it proves"
+                    }
+                    _ if kind.is_check() && second.is_check() => {
+                        "keep one of the two, and write a function of its own for the other"
+                    }
+                    _ if kind.is_check() || second.is_check() => {
+                        "keep one of the two attributes: a check is a function that calls what it checks"
                     }
                     _ => {
                         "keep one of the two attributes, or move what is measured on its own into a function of its own"

@@ -12,12 +12,18 @@ pub(crate) enum Kind {
     Stage,
     /// `#[contract]`
     Contract,
+    /// `#[health_check]`
+    HealthCheck,
+    /// `#[dependency_check]`
+    DependencyCheck,
 }
 
 impl Kind {
-    const ALL: &[Kind] = &[Kind::Process, Kind::Stage, Kind::Contract];
+    const ALL: &[Kind] =
+        &[Kind::Process, Kind::Stage, Kind::Contract, Kind::HealthCheck, Kind::DependencyCheck];
     /// Those that make a run of a function.
     const RUNS: &[Kind] = &[Kind::Process, Kind::Stage];
+    const CHECKS: &[Kind] = &[Kind::HealthCheck, Kind::DependencyCheck];
 
     /// The attribute called `name`.
     pub(crate) fn called(name: &str) -> Option<Kind> {
@@ -30,6 +36,8 @@ impl Kind {
             Kind::Process => "critical_process",
             Kind::Stage => "stage",
             Kind::Contract => "contract",
+            Kind::HealthCheck => "health_check",
+            Kind::DependencyCheck => "dependency_check",
         }
     }
 
@@ -39,7 +47,14 @@ impl Kind {
             Kind::Process => "a critical process",
             Kind::Stage => "a stage",
             Kind::Contract => "a contract",
+            Kind::HealthCheck => "a health check",
+            Kind::DependencyCheck => "a dependency check",
         }
+    }
+
+    /// Whether the attribute makes a check of a function.
+    pub(crate) fn is_check(self) -> bool {
+        Kind::CHECKS.contains(&self)
     }
 
     /// The keys that must be there.
@@ -48,6 +63,8 @@ impl Kind {
             Kind::Process => &[Key::Id, Key::Version, Key::Sla],
             Kind::Stage => &[Key::Id],
             Kind::Contract => &[Key::Process, Key::Case],
+            Kind::HealthCheck => &[Key::Process],
+            Kind::DependencyCheck => &[Key::Id],
         }
     }
 
@@ -97,6 +114,9 @@ pub(crate) enum Key {
     Process,
     After,
     Case,
+    Timeout,
+    Every,
+    CachedFor,
     Name,
     Criticality,
     Owner,
@@ -117,12 +137,15 @@ pub(crate) enum Key {
 
 /// Key, how it is written, and which attributes have it; in the order in which diagnostics list them.
 const TABLE: &[(Key, &str, &[Kind])] = &[
-    (Key::Id, r#"id = "place_order""#, Kind::RUNS),
+    (Key::Id, r#"id = "place_order""#, &[Kind::Process, Kind::Stage, Kind::DependencyCheck]),
     (Key::Version, r#"version = "1.0.0""#, &[Kind::Process]),
     (Key::Sla, r#"sla = "30s""#, Kind::RUNS),
-    (Key::Process, r#"process = "place_order""#, &[Kind::Stage, Kind::Contract]),
+    (Key::Process, r#"process = "place_order""#, &[Kind::Stage, Kind::Contract, Kind::HealthCheck]),
     (Key::After, r#"after("reserve_stock")"#, &[Kind::Stage]),
     (Key::Case, "case = happy", &[Kind::Contract]),
+    (Key::Timeout, r#"timeout = "10s""#, Kind::CHECKS),
+    (Key::Every, r#"every = "5m""#, Kind::CHECKS),
+    (Key::CachedFor, r#"cached_for = "5s""#, Kind::CHECKS),
     (Key::Name, r#"name = "Place an order""#, Kind::RUNS),
     (Key::Criticality, "criticality = high", &[Kind::Process]),
     (Key::Owner, r#"owner = "checkout""#, &[Kind::Process]),
@@ -148,13 +171,17 @@ const OTHER_NAMES: &[(Key, &[&str])] = &[
     (Key::Case, &["outcome", "scenario", "proves", "kind"]),
     // The case alone; those that are called like another attribute's key are more likely that.
     (Key::Case, &["happy", "error", "timeout", "dependency", "panic", "edge", "load"]),
+    (Key::Timeout, &["sla", "deadline", "budget", "limit", "within", "max_duration"]),
+    (Key::Every, &["interval", "period", "schedule", "each"]),
+    (Key::CachedFor, &["cache", "cached", "ttl", "max_age"]),
     (Key::Name, &["title", "label"]),
     (Key::Criticality, &["severity", "priority", "tier", "importance"]),
     (Key::Owner, &["team", "owners", "contact"]),
     (Key::Runbook, &["docs", "playbook"]),
     (Key::Objective, &["slo", "target"]),
     (Key::Context, &["ctx", "fields", "record"]),
-    (Key::DependsOn, &["dependencies", "requires"]),
+    (Key::DependsOn, &["dependencies", "dependency", "requires"]),
+    (Key::Id, &["dependency", "depends_on", "of"]),
 ];
 
 impl Key {
@@ -171,9 +198,17 @@ impl Key {
         &example[..end]
     }
 
-    /// Whether two keys cannot stand together: `outcome` judges the whole return by itself.
-    pub(crate) fn excludes(self, other: Key) -> bool {
+    /// Why two keys cannot stand together, where they cannot.
+    pub(crate) fn excludes(self, other: Key) -> Option<&'static str> {
         const RULES: [Key; 3] = [Key::Rejects, Key::Fails, Key::Degraded];
-        (self == Key::Outcome && RULES.contains(&other)) || (other == Key::Outcome && RULES.contains(&self))
+        match (self, other) {
+            (Key::Outcome, rule) | (rule, Key::Outcome) if RULES.contains(&rule) => {
+                Some("`outcome` judges the whole return by itself: leave it out, or the others")
+            }
+            (Key::Every, Key::CachedFor) | (Key::CachedFor, Key::Every) => {
+                Some("with `every` an answer is good until the next is due: leave one of the two out")
+            }
+            _ => None,
+        }
     }
 }

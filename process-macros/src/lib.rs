@@ -1,5 +1,5 @@
-//! The attributes of `process-runtime`: [`macro@critical_process`], [`macro@stage`] and [`macro@contract`]. Depend on
-//! `process-runtime`, which re-exports them; this crate has no behaviour of its own.
+//! The attributes of `process-runtime`: [`macro@critical_process`], [`macro@stage`], [`macro@contract`],
+//! [`macro@health_check`] and [`macro@dependency_check`]. Depend on `process-runtime`, which re-exports them; this crate has no behaviour of its own.
 //!
 //! An attribute goes one way, and each step has a file and a type: tokens → `slot` → `args` → `check` →
 //! `model` → `expand`. After `check` nothing can fail. Every mistake of an attribute is told in one
@@ -237,6 +237,24 @@ pub fn contract(
     instrument(Kind::Contract, attribute.into(), item.into()).into()
 }
 
+/// Makes an async function the check of a critical process.
+#[proc_macro_attribute]
+pub fn health_check(
+    attribute: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    instrument(Kind::HealthCheck, attribute.into(), item.into()).into()
+}
+
+/// Makes an async function the check of something that processes depend on.
+#[proc_macro_attribute]
+pub fn dependency_check(
+    attribute: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    instrument(Kind::DependencyCheck, attribute.into(), item.into()).into()
+}
+
 /// The value of `record!(name = value)`, so that what is wrong with it is told at the value.
 #[doc(hidden)]
 #[proc_macro]
@@ -255,7 +273,7 @@ pub fn __record_value(input: proc_macro::TokenStream) -> proc_macro::TokenStream
 }
 
 // Input:  the attribute's tokens, and the item below it
-// Output: the item with a run or a contract around its body; where something is wrong the item as it is, and the mistakes
+// Output: the item with a run or a contract around its body, or with a check beside it; where something is wrong the item as it is, and the mistakes
 fn instrument(
     kind: Kind,
     attribute: proc_macro2::TokenStream,

@@ -13,6 +13,7 @@ use crate::tail::Tail;
 pub(crate) enum Model {
     Instrumented(Box<Instrumented>),
     Contract(Box<Contract>),
+    Check(Box<Check>),
 }
 
 /// A function that is a run.
@@ -41,6 +42,23 @@ pub(crate) struct Contract {
     pub(crate) runtime: Path,
     pub(crate) import: Option<Path>,
     pub(crate) returns: Returns,
+}
+
+/// A function that checks a process or a dependency.
+pub(crate) struct Check {
+    /// What it checks; its place is for the compiler to add.
+    pub(crate) record: Record,
+    /// The path of the runtime crate, as in [`Instrumented`].
+    pub(crate) runtime: Path,
+    pub(crate) import: Option<Path>,
+    pub(crate) arguments: Vec<Argument>,
+}
+
+/// An argument that is a value of the application's state.
+pub(crate) struct Argument {
+    pub(crate) ty: Type,
+    /// Its conditions.
+    pub(crate) cfgs: Vec<Attribute>,
 }
 
 /// One value of context that is taken at entry.

@@ -208,6 +208,9 @@ impl Field<'_> {
             Key::Id | Key::Process => process_model::grammar::check_id(text).is_ok(),
             Key::Version => process_model::grammar::check_version(text).is_ok(),
             Key::Sla => process_model::Sla::parse(text).is_ok(),
+            Key::Timeout => process_model::check::timeout(text).is_ok(),
+            Key::Every => process_model::check::every(text).is_ok(),
+            Key::CachedFor => process_model::check::cached_for(text).is_ok(),
             _ => text.chars().all(char::is_alphanumeric) && text.starts_with(char::is_lowercase),
         }
     }
@@ -218,6 +221,9 @@ impl Field<'_> {
         let refusal = match self.key {
             Key::Version if number => process_model::grammar::check_version(text).err(),
             Key::Sla if number => process_model::Sla::parse(text).err(),
+            Key::Timeout if number => process_model::check::timeout(text).err(),
+            Key::Every if number => process_model::check::every(text).err(),
+            Key::CachedFor if number => process_model::check::cached_for(text).err(),
             _ => None,
         };
         refusal.map(|refusal| refusal.help().to_owned())

@@ -138,6 +138,17 @@ pub fn check_version(version: &str) -> Result<(), GrammarError> {
     Err(GrammarError::new(format!("`{version}` is no semantic version ({error})"), help))
 }
 
+/// What a time is called in what is said of it.
+pub(crate) struct Noun {
+    /// With its article.
+    pub(crate) name: &'static str,
+    /// What is wrong with one of zero.
+    pub(crate) of_zero: &'static str,
+    /// What to write instead.
+    pub(crate) help: &'static str,
+    pub(crate) example: &'static str,
+}
+
 /// The longest time a good run may take: a whole number of milliseconds, more than zero.
 ///
 /// Its text is one whole number and `ms`, `s`, `m` or `h`; there is no default unit, since a bare `120`
@@ -156,36 +167,50 @@ impl Sla {
         if millis == 0 || millis > Sla::MAX.0 { None } else { Some(Sla(millis)) }
     }
 
+    /// From seconds, of which there are some and less than a year.
+    pub(crate) const fn seconds(seconds: u64) -> Sla {
+        Sla(seconds * 1_000)
+    }
+
     /// Reads `"120s"`.
     ///
     /// # Errors
     /// For anything else, with what was probably meant.
     pub fn parse(text: &str) -> Result<Sla, GrammarError> {
+        const SLA: Noun = Noun {
+            name: "an SLA",
+            of_zero: "is over before the run starts",
+            help: "write the longest time that a good run may take",
+            example: "120s",
+        };
+        Sla::parse_as(text, &SLA)
+    }
+
+    /// Reads a time that is written like an SLA and called otherwise.
+    pub(crate) fn parse_as(text: &str, noun: &Noun) -> Result<Sla, GrammarError> {
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
         let factor = Self::UNITS.iter().find(|(name, _)| *name == unit && !number.is_empty());
         let Some(&(_, factor)) = factor else {
-            return Err(Self::no_sla(text, unit));
+            return Err(Self::no_time(text, unit, noun));
         };
         let millis = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
         match millis {
-            Some(0) => Err(GrammarError::new(
-                format!("an SLA of `{text}` is over before the run starts"),
-                "write the longest time that a good run may take",
-            )),
+            Some(0) => {
+                Err(GrammarError::new(format!("{} of `{text}` {}", noun.name, noun.of_zero), noun.help))
+            }
             Some(millis) if millis <= Self::MAX.0 => Ok(Sla(millis)),
-            _ => Err(GrammarError::new(
-                format!("an SLA of `{text}` is longer than a year"),
-                "write the longest time that a good run may take",
-            )),
+            _ => {
+                Err(GrammarError::new(format!("{} of `{text}` is longer than a year", noun.name), noun.help))
+            }
         }
     }
 
     /// Why a text is refused that is not one number and one unit.
-    fn no_sla(text: &str, unit: &str) -> GrammarError {
+    fn no_time(text: &str, unit: &str, noun: &Noun) -> GrammarError {
         let closed: String = text.split_whitespace().collect();
         let problem = if closed.is_empty() {
-            "an SLA is empty".to_owned()
+            format!("{} is empty", noun.name)
         } else if unit.is_empty() {
             format!("`{text}` has no unit")
         } else if closed != text && Self::parse(&closed).is_ok() {
@@ -199,13 +224,13 @@ impl Sla {
         } else if unit.contains(|c: char| c.is_ascii_digit()) {
             format!("`{text}` is more than one number and unit")
         } else {
-            format!("`{}` is no unit that an SLA is written in", unit.trim())
+            format!("`{}` is no unit that {} is written in", unit.trim(), noun.name)
         };
         let write = "write one whole number and `ms`, `s`, `m` or `h`";
         let help = match meant(text).and_then(|nanos| Self::nearest(text, nanos)) {
             Some((sla, Rounded::No)) => format!("{write}: \"{sla}\""),
             Some((sla, Rounded::Up)) => format!("the finest unit is `ms`: \"{sla}\""),
-            None => format!("{write}, as in \"120s\""),
+            None => format!("{write}, as in \"{}\"", noun.example),
         };
         GrammarError::new(problem, help)
     }

@@ -4,6 +4,7 @@
 //! The macro, the runtime and the command line share this crate, so a value that the macro accepts is
 //! one that the others can read. Nothing here knows tokens, tracing or Sentry.
 
+pub mod check;
 pub mod contract;
 pub mod grammar;
 pub mod nearest;
@@ -11,6 +12,7 @@ pub mod outcome;
 pub mod record;
 pub mod wire;
 
+pub use check::{CheckRecord, CheckTarget, Freshness};
 pub use contract::{Case, ContractRecord};
 pub use grammar::{Criticality, ErrorText, GrammarError, Objective, Sla};
 pub use nearest::nearest;

@@ -1,5 +1,6 @@
 //! The records that attributes leave behind: what was said, and where. Their encoding is in [`crate::wire`].
 
+use crate::check::CheckRecord;
 use crate::contract::ContractRecord;
 use crate::grammar::{Criticality, ErrorText, Objective, Sla};
 
@@ -12,6 +13,8 @@ pub enum Record {
     Stage(StageRecord),
     /// From `#[contract]`.
     Contract(ContractRecord),
+    /// From `#[health_check]` or `#[dependency_check]`.
+    Check(CheckRecord),
 }
 
 impl Record {
@@ -20,7 +23,7 @@ impl Record {
         match self {
             Record::Process(process) => Some(&process.common),
             Record::Stage(stage) => Some(&stage.common),
-            Record::Contract(_) => None,
+            Record::Contract(_) | Record::Check(_) => None,
         }
     }
 }

@@ -15,6 +15,7 @@
 
 use std::fmt;
 
+use crate::check::{self, CheckRecord, CheckTarget, Freshness};
 use crate::contract::{Case, ContractRecord};
 use crate::grammar::{Criticality, ErrorText, Objective, Sla};
 use crate::record::{Common, ContextKey, ContextSource, ProcessRecord, Record, StageRecord};
@@ -120,7 +121,8 @@ impl Record {
     pub fn to_text(&self) -> String {
         let (Record::Process(ProcessRecord { common: Common { handler, file, line, .. }, .. })
         | Record::Stage(StageRecord { common: Common { handler, file, line, .. }, .. })
-        | Record::Contract(ContractRecord { handler, file, line, .. })) = self;
+        | Record::Contract(ContractRecord { handler, file, line, .. })
+        | Record::Check(CheckRecord { handler, file, line, .. })) = self;
         let mut text = Text(self.definition_text());
         text.field("handler", handler);
         text.field("file", file);
@@ -188,6 +190,23 @@ impl Text {
                 self.field("kind", "contract");
                 self.field("process", &contract.process);
                 self.field("case", &contract.case.to_string());
+            }
+            Record::Check(check) => {
+                match &check.target {
+                    CheckTarget::Process(process) => {
+                        self.field("kind", "health_check");
+                        self.field("process", process);
+                    }
+                    CheckTarget::Dependency(id) => {
+                        self.field("kind", "dependency_check");
+                        self.field("id", id);
+                    }
+                }
+                self.field("timeout", &check.timeout.to_string());
+                match check.freshness {
+                    Freshness::Every(every) => self.field("every", &every.to_string()),
+                    Freshness::CachedFor(time) => self.field("cached_for", &time.to_string()),
+                }
             }
         }
     }
@@ -310,6 +329,8 @@ pub fn decode_text(text: &[u8]) -> Result<Record, DecodeError> {
             file: fields.required("file", string)?,
             line: fields.required("line", line)?,
         })),
+        "health_check" => fields.check(CheckTarget::Process(fields.required("process", id)?)),
+        "dependency_check" => fields.check(CheckTarget::Dependency(fields.required("id", id)?)),
         _ => Err(fields.error("kind", Problem::Malformed("kind"))),
     }
 }
@@ -388,6 +409,26 @@ impl<'a> Fields<'a> {
 
     fn list(&self, key: &str) -> Vec<String> {
         self.all(key).map(|(_, value)| value.to_owned()).collect()
+    }
+
+    /// What the checks of processes and of dependencies have in common.
+    fn check(&self, target: CheckTarget) -> Result<Record, DecodeError> {
+        let every = self.optional("every", |text| check::every(text).ok())?;
+        let cached_for = self.optional("cached_for", |text| check::cached_for(text).ok())?;
+        let freshness = match (every, cached_for) {
+            (Some(every), None) => Freshness::Every(every),
+            (None, Some(time)) => Freshness::CachedFor(time),
+            (Some(_), Some(_)) => return Err(self.error("cached_for", Problem::Malformed("cached_for"))),
+            (None, None) => return Err(self.error("cached_for", Problem::Missing("cached_for"))),
+        };
+        Ok(Record::Check(CheckRecord {
+            target,
+            timeout: self.required("timeout", |text| check::timeout(text).ok())?,
+            freshness,
+            handler: self.required("handler", string)?,
+            file: self.required("file", string)?,
+            line: self.required("line", line)?,
+        }))
     }
 
     /// What processes and stages have in common.

@@ -196,7 +196,7 @@ impl Definition {
     /// Keeps a decoded record for the rest of the program: there is one for each attribute, decoded once.
     ///
     /// # Errors
-    /// For the record of a contract, which is no definition of what runs.
+    /// For the record of a contract or a check, which is no definition of what runs.
     pub(crate) fn keep(record: Record) -> Result<Definition, DecodeError> {
         let hash = record.definition_hash();
         match record {
@@ -207,7 +207,9 @@ impl Definition {
             Record::Stage(record) => {
                 Ok(Definition::Stage(Box::leak(Box::new(StageDefinition { record, hash }))))
             }
-            Record::Contract(_) => Err(DecodeError { offset: 0, problem: Problem::Malformed("kind") }),
+            Record::Contract(_) | Record::Check(_) => {
+                Err(DecodeError { offset: 0, problem: Problem::Malformed("kind") })
+            }
         }
     }
 

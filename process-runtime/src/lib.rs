@@ -185,6 +185,8 @@ mod execution;
 #[doc = include_str!("../docs/first-process.md")]
 pub mod first_process {}
 mod frame;
+#[cfg(feature = "health")]
+pub mod health;
 mod histogram;
 #[cfg(feature = "axum")]
 mod http;
@@ -252,6 +254,8 @@ pub use observe::tracer::DescribedTracer;
 #[cfg(feature = "testing")]
 pub use process_macros::contract;
 pub use process_macros::{critical_process, stage};
+#[cfg(feature = "health")]
+pub use process_macros::{dependency_check, health_check};
 pub use process_model::Outcome;
 
 /// What expansions name. Not for you: it changes without notice.
@@ -261,12 +265,16 @@ pub mod __private {
     pub use process_macros::__record_value as record_value;
     pub use process_model::Frame;
 
+    #[cfg(feature = "health")]
+    pub use crate::__check_site as check_site;
     #[cfg(feature = "testing")]
     pub use crate::__contract_site as contract_site;
     pub use crate::ending::Ending;
     pub use crate::execution::{
         Boxed, BoxedLocal, BoxedSync, Capture, LaterKey, Plain, Run, future, unreachable_value,
     };
+    #[cfg(feature = "health")]
+    pub use crate::health::{CheckEnd, CheckEntry, CheckSite, Checking, MissingState, States, checking};
     pub use crate::probe;
     pub use crate::probe::{Judge, debug, display, error_type};
     #[cfg(feature = "testing")]

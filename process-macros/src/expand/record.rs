@@ -9,7 +9,7 @@ use syn::ext::IdentExt;
 
 use super::ours;
 use crate::function::Function;
-use crate::model::{Contract, Instrumented};
+use crate::model::{Check, Contract, Instrumented};
 
 // Input:  a record, and what only the compiler knows: module path, file and line
 // Output: static __PROCESS: Site = site!(__PROCESS, "kind…hash…", "greet", file!(), line!());
@@ -28,6 +28,16 @@ pub(crate) fn of_contract(function: &Function, contract: &Contract) -> TokenStre
     quote_spanned! {ours()=>
         static __CONTRACT: #runtime::__private::ContractSite =
             #runtime::__private::contract_site!(__CONTRACT, #text);
+    }
+}
+
+// Output: static __CHECK: CheckSite = check_site!(__CHECK, __begin, "kind…hash…", "ping", file!(), line!());
+pub(crate) fn of_check(function: &Function, check: &Check) -> TokenStream {
+    let runtime = &check.runtime;
+    let text = text(function, &check.record, &function.signature.ident.unraw().to_string());
+    quote_spanned! {ours()=>
+        static __CHECK: #runtime::__private::CheckSite =
+            #runtime::__private::check_site!(__CHECK, __begin, #text);
     }
 }
 

@@ -133,7 +133,7 @@ impl ContractSite {
     pub(crate) fn definition(&self) -> Result<&ContractDefinition, &DecodeError> {
         let decoded = self.definition.get_or_init(|| match decode_text(self.text)? {
             Record::Contract(record) => Ok(ContractDefinition { record }),
-            Record::Process(_) | Record::Stage(_) => {
+            Record::Process(_) | Record::Stage(_) | Record::Check(_) => {
                 Err(DecodeError { offset: 0, problem: Problem::Malformed("kind") })
             }
         });

@@ -1,0 +1,122 @@
+//! What `#[health_check]` and `#[dependency_check]` say, and what a function must be so that it can be called at any
+//! time, with nothing but the application's state.
+
+use process_model::{CheckRecord, CheckTarget, Freshness, Record, check};
+use quote::ToTokens;
+use syn::{FnArg, LitStr, PatType, Safety, Signature, Type};
+
+use super::{accept, id, runtime, text};
+use crate::args::Args;
+use crate::errors::Errors;
+use crate::function::{self, Function};
+use crate::keys::Kind;
+use crate::model::{Argument, Check};
+use crate::{returns, shape, words};
+
+pub(super) fn check(
+    kind: Kind,
+    of: fn(String) -> CheckTarget,
+    args: &Args,
+    function: &Function,
+    errors: &Errors,
+) -> Option<Check> {
+    let target = args.process.as_ref().or(args.id.as_ref()).and_then(|target| id(target, errors)).map(of);
+    let timeout = args.timeout.as_ref().map(|timeout| time(timeout, check::timeout, errors));
+    let freshness = freshness(args, errors);
+    report_uncallable(&function.signature, kind, errors);
+    let arguments = arguments(&function.signature, kind, errors);
+    let (runtime, import) = runtime(args);
+    let target = target?;
+    let record = Record::Check(CheckRecord {
+        timeout: timeout.unwrap_or_else(|| Some(target.default_timeout()))?,
+        target,
+        freshness: freshness?,
+        handler: String::new(),
+        file: String::new(),
+        line: 0,
+    });
+    Some(Check { record, runtime, import, arguments })
+}
+
+fn freshness(args: &Args, errors: &Errors) -> Option<Freshness> {
+    let every = args.every.as_ref().map(|every| time(every, check::every, errors).map(Freshness::Every));
+    let cached_for = args.cached_for.as_ref();
+    let cached_for = cached_for.map(|time_| time(time_, check::cached_for, errors).map(Freshness::CachedFor));
+    every.or(cached_for).unwrap_or_else(|| Some(Freshness::default()))
+}
+
+type Parse = fn(&str) -> Result<process_model::Sla, process_model::GrammarError>;
+
+fn time(literal: &LitStr, parse: Parse, errors: &Errors) -> Option<process_model::Sla> {
+    accept(literal, parse(&literal.value()), errors)
+}
+
+/// What cannot be called and awaited from anywhere.
+fn report_uncallable(signature: &Signature, kind: Kind, errors: &Errors) {
+    let name = &signature.ident;
+    let (noun, attribute) = (kind.noun(), kind.attribute());
+    if let Some(keyword) = &signature.constness {
+        shape::report_const(keyword, kind, errors);
+    }
+    if signature.asyncness.is_none() {
+        errors
+            .at(signature.fn_token, format!("{noun} is awaited, and `{name}` is not `async`"))
+            .help(format!("write `async fn {name}`; what blocks goes into the runtime's `spawn_blocking`"));
+    }
+    if let Safety::Unsafe(keyword) = &signature.safety {
+        errors
+            .at(keyword, format!("an `unsafe fn` cannot be {noun}: nobody keeps what it asks of its callers"))
+            .help("remove `unsafe`, or put the attribute on a safe function that calls this one");
+    }
+    if !signature.generics.params.is_empty() {
+        errors
+            .at(&signature.generics.params, format!("`{name}` is generic, and nobody says of what {noun} is"))
+            .help("write the types that the application uses");
+    }
+    if let Some(receiver) = signature.receiver() {
+        errors
+            .at(receiver, format!("`{name}` takes `self`, and {noun} has none to give"))
+            .help(format!("put `{attribute}` on a free function, which takes what it needs as arguments"));
+    } else if let Some(word) = words::find(signature, "Self") {
+        errors
+            .at(word, format!("`{name}` is of a type, and {noun} is a function of its own"))
+            .help(format!("put `{attribute}` on a free function, outside of any `impl`"));
+    }
+}
+
+fn arguments(signature: &Signature, kind: Kind, errors: &Errors) -> Vec<Argument> {
+    let arguments = signature.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(argument) => Some(argument),
+        FnArg::Receiver(_) => None,
+    });
+    let read = |argument: &PatType| {
+        report_ungiven(&argument.ty, kind, errors);
+        Argument { ty: Type::clone(&argument.ty), cfgs: function::cfgs(argument) }
+    };
+    arguments.map(read).collect()
+}
+
+/// A type of which the application cannot give a value.
+fn report_ungiven(ty: &Type, kind: Kind, errors: &Errors) {
+    if let Type::Reference(reference) = returns::bare(ty) {
+        errors.at(ty, format!("{} takes its arguments by value", kind.noun())).help(format!(
+            "write `{}`, of which each call gets a clone; what is costly to clone goes into an `Arc`",
+            owned(&reference.elem)
+        ));
+    } else if returns::mentions_impl(ty) {
+        errors
+            .at(ty, format!("{} is given each argument by its type, and `impl` names none", kind.noun()))
+            .help("write the type that the application gives");
+    }
+}
+
+// Input:  str, [u8], dyn Store, Database
+// Output: Arc<str>, Arc<[u8]>, Arc<dyn Store>, Database
+fn owned(ty: &Type) -> String {
+    let written = text(ty.to_token_stream());
+    match returns::bare(ty) {
+        Type::Slice(_) | Type::TraitObject(_) => format!("Arc<{written}>"),
+        _ if written == "str" => "Arc<str>".to_owned(),
+        _ => written,
+    }
+}

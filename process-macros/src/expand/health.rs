@@ -1,0 +1,67 @@
+//! What stands beside a function that is a check: its record, its registration, and what calls it.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, format_ident, quote_spanned};
+use syn::ReturnType;
+
+use super::capture::located;
+use super::{import, ours, record};
+use crate::function::Function;
+use crate::model::{Argument, Check};
+
+// Input:
+//     #[dependency_check(id = "orders_db")]
+//     async fn ping(pool: Pool) -> Result<(), Error> { BODY }
+// Output:
+//     async fn ping(pool: Pool) -> Result<(), Error> { BODY }
+//     const _: () = {
+//         fn __begin(__states: &States) -> Result<Checking, MissingState> {
+//             let __0 = States::get::<Pool>(__states)?;
+//             Ok(checking(ping(__0), CheckEnd::of))
+//         }
+//         <the record and its registration>
+//     };
+pub(super) fn item(function: &Function, check: &Check) -> TokenStream {
+    let runtime = &check.runtime;
+    let import = import(check.import.as_ref(), runtime);
+    let record = record::of_check(function, check);
+    let name = &function.signature.ident;
+    let arguments = check.arguments.iter().enumerate();
+    let (takes, gives): (Vec<_>, Vec<_>) = arguments.map(|(at, argument)| take(at, argument, check)).unzip();
+    // What is wrong with its future is told at its name, and with what it returns at its type.
+    let place = name.span();
+    let checking = located(quote_spanned!(ours()=> #runtime::__private::checking), place);
+    let called = quote_spanned!(ours().located_at(place)=> #name(#(#gives),*));
+    let judge = located(
+        quote_spanned!(ours()=> #runtime::__private::CheckEnd::of),
+        match &function.signature.output {
+            ReturnType::Type(_, ty) => syn::spanned::Spanned::span(ty),
+            ReturnType::Default => place,
+        },
+    );
+    quote_spanned! {ours()=>
+        const _: () = {
+            #import
+            #[allow(deprecated, reason = "a check that is to go is one until it is gone")]
+            fn __begin(
+                __states: &#runtime::__private::States,
+            ) -> ::core::result::Result<#runtime::__private::Checking, #runtime::__private::MissingState> {
+                #(#takes)*
+                ::core::result::Result::Ok(#checking(#called, #judge))
+            }
+            #record
+        };
+    }
+}
+
+/// How an argument is taken from the states, and how it is given.
+fn take(at: usize, argument: &Argument, check: &Check) -> (TokenStream, TokenStream) {
+    let Argument { ty, cfgs } = argument;
+    let runtime = &check.runtime;
+    let name: Ident = format_ident!("__{at}", span = ours());
+    let take = quote_spanned! {ours()=>
+        #(#cfgs)* let #name = #runtime::__private::States::get::<#ty>(__states)?;
+    };
+    let give = quote_spanned!(ours()=> #(#cfgs)* #name);
+    (take.into_token_stream(), give)
+}
