@@ -26,8 +26,8 @@ enum Source {
         anchor_ticks: u64,
     },
     Instant(Instant),
-    /// The clock of a test's runtime, which may be paused; of the thread's runtime, where there was none at the anchor.
-    #[cfg(feature = "testing")]
+    /// The clock of a runtime, which may be paused; of the thread's runtime, where there was none at the anchor.
+    #[cfg(any(feature = "health", feature = "testing"))]
     Tokio(tokio::time::Instant, Option<tokio::runtime::Handle>),
 }
 
@@ -54,7 +54,7 @@ impl Clock {
     }
 
     /// A clock that follows tokio's, paused or not, on whatever thread it is read.
-    #[cfg(feature = "testing")]
+    #[cfg(any(feature = "health", feature = "testing"))]
     pub(crate) fn tokio() -> Clock {
         let runtime = tokio::runtime::Handle::try_current().ok();
         Clock::of(Source::Tokio(tokio::time::Instant::now(), runtime), 1.0)
@@ -71,7 +71,7 @@ impl Clock {
             #[cfg(target_arch = "x86_64")]
             Source::Counter { .. } => counter::read(),
             Source::Instant(anchor) => anchor.elapsed().as_nanos() as u64,
-            #[cfg(feature = "testing")]
+            #[cfg(any(feature = "health", feature = "testing"))]
             Source::Tokio(anchor, runtime) => {
                 let _inside = runtime.as_ref().map(tokio::runtime::Handle::enter);
                 anchor.elapsed().as_nanos() as u64

@@ -264,6 +264,10 @@ pub fn declare(names: impl IntoIterator<Item = &'static str>) {
     }
 }
 
+/// What every run of a health check inherits.
+#[cfg(feature = "health")]
+pub(crate) const SYNTHETIC: &str = "critical_process.synthetic";
+
 /// Every name that can appear in a context.
 #[cfg(feature = "tracing")]
 pub(crate) fn names() -> Vec<&'static str> {
@@ -272,6 +276,8 @@ pub(crate) fn names() -> Vec<&'static str> {
     let keys = units.chain(stages).flat_map(|common| &common.context).map(|key| key.name.as_str());
     let declared = DECLARED.lock().unwrap_or_else(PoisonError::into_inner);
     let mut names: Vec<_> = keys.chain(declared.iter().copied()).collect();
+    #[cfg(feature = "health")]
+    names.push(SYNTHETIC);
     names.sort_unstable();
     names.dedup();
     names

@@ -1,7 +1,7 @@
 //! What a run belongs to: a clock, a table of runs in flight, accounts and sinks. A program has one global
 //! domain; under `testing`, a test has its own, which is inherited by everything that runs inside it.
 
-#[cfg(feature = "testing")]
+#[cfg(any(feature = "health", feature = "testing"))]
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -21,7 +21,7 @@ use crate::unit::Unit;
 #[derive(Clone, Debug)]
 pub(crate) enum Domain {
     Global,
-    #[cfg(feature = "testing")]
+    #[cfg(any(feature = "health", feature = "testing"))]
     Own(Arc<Core>),
 }
 
@@ -41,7 +41,7 @@ impl Domain {
     pub(crate) fn is_own(&self) -> bool {
         match self {
             Domain::Global => false,
-            #[cfg(feature = "testing")]
+            #[cfg(any(feature = "health", feature = "testing"))]
             Domain::Own(_) => true,
         }
     }
@@ -56,7 +56,7 @@ impl Domain {
     pub(crate) fn core(&self) -> &Core {
         match self {
             Domain::Global => Core::global(),
-            #[cfg(feature = "testing")]
+            #[cfg(any(feature = "health", feature = "testing"))]
             Domain::Own(core) => core,
         }
     }
@@ -70,7 +70,7 @@ pub(crate) struct Core {
     sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
     has_sinks: AtomicBool,
     /// `None` in the global domain, whose accounts are in the units.
-    #[cfg(feature = "testing")]
+    #[cfg(any(feature = "health", feature = "testing"))]
     accounts: Option<std::sync::Mutex<HashMap<usize, Box<Account>>>>,
     /// Whoever waits for the next deadline, where that is no thread.
     #[cfg(feature = "testing")]
@@ -91,7 +91,7 @@ impl Core {
             table: Table::new(inflight::LIMIT),
             sinks: RwLock::new(Arc::new([])),
             has_sinks: AtomicBool::new(false),
-            #[cfg(feature = "testing")]
+            #[cfg(any(feature = "health", feature = "testing"))]
             accounts: None,
             #[cfg(feature = "testing")]
             waiter: Default::default(),
@@ -103,38 +103,47 @@ impl Core {
     }
 
     /// A domain on tokio's clock.
-    #[cfg(feature = "testing")]
-    pub(crate) fn own(
-        limit: usize,
-        mut sinks: Vec<Arc<dyn Sink>>,
-        capture: Option<Arc<crate::testing::Capture>>,
-    ) -> Core {
-        sinks.extend(capture.clone().map(|capture| capture as Arc<dyn Sink>));
+    #[cfg(any(feature = "health", feature = "testing"))]
+    pub(crate) fn own(limit: usize, sinks: Vec<Arc<dyn Sink>>) -> Core {
         Core {
             clock: Clock::tokio(),
             table: Table::new(limit),
             has_sinks: AtomicBool::new(!sinks.is_empty()),
             sinks: RwLock::new(sinks.into()),
             accounts: Some(Default::default()),
+            #[cfg(feature = "testing")]
             waiter: Default::default(),
-            capture,
+            #[cfg(feature = "testing")]
+            capture: None,
+            #[cfg(feature = "testing")]
             plan: Default::default(),
         }
+    }
+
+    /// A domain on tokio's clock that is observed.
+    #[cfg(feature = "testing")]
+    pub(crate) fn captured(
+        limit: usize,
+        mut sinks: Vec<Arc<dyn Sink>>,
+        capture: Option<Arc<crate::testing::Capture>>,
+    ) -> Core {
+        sinks.extend(capture.clone().map(|capture| capture as Arc<dyn Sink>));
+        Core { capture, ..Core::own(limit, sinks) }
     }
 
     /// Whether this is the program's one domain.
     #[inline]
     pub(crate) fn is_global(&self) -> bool {
-        #[cfg(feature = "testing")]
+        #[cfg(any(feature = "health", feature = "testing"))]
         return self.accounts.is_none();
-        #[cfg(not(feature = "testing"))]
+        #[cfg(not(any(feature = "health", feature = "testing")))]
         true
     }
 
     /// The account of a unit in this domain.
     #[inline]
     pub(crate) fn account(&self, unit: &'static Unit) -> &Account {
-        #[cfg(feature = "testing")]
+        #[cfg(any(feature = "health", feature = "testing"))]
         if let Some(accounts) = &self.accounts {
             let mut accounts = accounts.lock().unwrap_or_else(PoisonError::into_inner);
             let key = std::ptr::from_ref(unit).addr();

@@ -46,20 +46,20 @@ impl Drop for Leave<'_> {
 }
 
 impl Frame {
-    /// Whether what is around it is none of its business: a test's domain begins here.
-    #[cfg(feature = "testing")]
+    /// Whether what is around it is none of its business: a domain of its own begins here.
+    #[cfg(any(feature = "health", feature = "testing"))]
     fn is_border(&self) -> bool {
         // SAFETY: as in `nearest`.
         unsafe { self.observed.as_ref() }.is_some_and(|observed| observed.is_border())
     }
 
-    #[cfg(not(feature = "testing"))]
+    #[cfg(not(any(feature = "health", feature = "testing")))]
     fn is_border(&self) -> bool {
         false
     }
 }
 
-/// The frames of this thread, the innermost first, out to the border of a test's domain.
+/// The frames of this thread, the innermost first, out to the border of a domain of its own.
 fn frames<'a>() -> impl Iterator<Item = &'a Frame> {
     let mut next = CURRENT.get();
     std::iter::from_fn(move || {

@@ -92,10 +92,10 @@ impl Observed {
         Observed::inside(outer, domain, own)
     }
 
-    /// The outermost scope of a domain.
-    #[cfg(feature = "testing")]
-    pub(crate) fn domain(domain: Domain) -> Observed {
-        Observed::inside(None, domain, Vec::new())
+    /// The outermost scope of a domain, with the values that all of its runs inherit.
+    #[cfg(any(feature = "health", feature = "testing"))]
+    pub(crate) fn domain(domain: Domain, values: Taken) -> Observed {
+        Observed::inside(None, domain, values)
     }
 
     fn inside(outer: Option<&Arc<Observed>>, domain: Domain, own: Taken) -> Observed {
@@ -117,8 +117,8 @@ impl Observed {
         }
     }
 
-    /// Whether it is the outermost scope of a test's domain.
-    #[cfg(feature = "testing")]
+    /// Whether it is the outermost scope of a domain of its own.
+    #[cfg(any(feature = "health", feature = "testing"))]
     pub(crate) fn is_border(&self) -> bool {
         self.unit.is_none() && self.domain.is_own() && self.parent.ptr_eq(&Weak::new())
     }

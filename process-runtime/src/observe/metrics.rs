@@ -237,6 +237,8 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
             }
         })
         .build();
+    #[cfg(feature = "health")]
+    crate::health::metrics::observe(meter);
 }
 
 /// Spans that `telemetry` could not deliver.

@@ -76,8 +76,8 @@ impl Builder {
     /// The domain. Its clock starts now and is tokio's: make it inside of the test's runtime. Where that is
     /// not paused, or there is none, it is the real time.
     pub fn build(self) -> Domain {
-        let core = Arc::new(Core::own(self.in_flight, self.sinks, self.capture));
-        let scope = Observed::domain(domain::Domain::Own(Arc::clone(&core)));
+        let core = Arc::new(Core::captured(self.in_flight, self.sinks, self.capture));
+        let scope = Observed::domain(domain::Domain::Own(Arc::clone(&core)), Vec::new());
         Domain { core, scope: Carrier::of(Arc::new(scope)) }
     }
 }

@@ -1,0 +1,261 @@
+//! One check: executed once at a time, however many ask, and never waited for longer than its deadline. Its result is
+//! good for a stated time, and then ages from pass to warn to fail, so that nobody trusts what nobody looks at any more.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
+
+use process_model::CheckTarget;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::registered::CheckDefinition;
+use super::state::States;
+use super::status::Status;
+use super::synthetic::{Ran, Synthetic};
+use super::verdict::{Checking, Verdict};
+use crate::deadline;
+use crate::registry;
+
+/// How long after its deadline a check may still tell of it itself.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// A check, and what came of it so far.
+#[derive(Debug)]
+pub(super) struct Check {
+    pub(super) definition: &'static CheckDefinition,
+    slot: Mutex<Slot>,
+    ended: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// When the execution that goes on began.
+    since: Option<Instant>,
+    last: Option<Arc<Done>>,
+    #[cfg(feature = "sentry")]
+    checked_in: Option<Instant>,
+}
+
+/// One execution.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) status: Status,
+    /// Why it is not a pass.
+    pub(super) output: Option<String>,
+    /// What ran meanwhile.
+    pub(super) ran: Vec<Ran>,
+    pub(super) took: Duration,
+    /// When it ended.
+    at: Instant,
+    pub(super) when: SystemTime,
+}
+
+/// What is known of a check now.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    pub(super) status: Status,
+    pub(super) output: Option<String>,
+    pub(super) done: Option<Arc<Done>>,
+    pub(super) age: Option<Duration>,
+}
+
+impl Check {
+    pub(super) fn new(definition: &'static CheckDefinition) -> Arc<Check> {
+        Arc::new(Check { definition, slot: Mutex::default(), ended: Notify::new() })
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How old a result may be, though nothing has refreshed it, before it is a warning.
+    fn warns_after(&self) -> Duration {
+        2 * self.definition.cached_for() + self.definition.timeout()
+    }
+
+    /// And before it is a failure.
+    fn fails_after(&self) -> Duration {
+        3 * self.definition.cached_for() + self.definition.timeout()
+    }
+
+    /// Has it executed, unless it is being executed, or was not long ago. One with a schedule is left to that, as long
+    /// as that works.
+    pub(super) fn want(self: &Arc<Check>, states: &Arc<States>, runtime: Option<&Handle>) {
+        let is_scheduled = self.definition.every().is_some();
+        let age = if is_scheduled { self.warns_after() } else { self.definition.cached_for() };
+        self.begin_unless_younger(age, states, runtime);
+    }
+
+    /// Has it executed, unless it is being executed.
+    pub(super) fn begin(self: &Arc<Check>, states: &Arc<States>, runtime: Option<&Handle>) {
+        self.begin_unless_younger(Duration::ZERO, states, runtime);
+    }
+
+    fn begin_unless_younger(
+        self: &Arc<Check>,
+        age: Duration,
+        states: &Arc<States>,
+        runtime: Option<&Handle>,
+    ) {
+        let mut slot = self.slot();
+        let is_young = slot.last.as_ref().is_some_and(|last| last.at.elapsed() < age);
+        if slot.since.is_some() || is_young {
+            return;
+        }
+        slot.since = Some(Instant::now());
+        drop(slot);
+        let running = Running { check: Arc::clone(self), synthetic: Synthetic::new(), verdict: None };
+        let states = Arc::clone(states);
+        match runtime.cloned().or_else(|| Handle::try_current().ok()) {
+            // Without anybody who waits: whoever asked may go, and others have come.
+            Some(runtime) => drop(runtime.spawn(running.execute(states))),
+            None => running.end(Verdict::Fail("health checks need a tokio runtime".to_owned())),
+        }
+    }
+
+    /// Waits for the execution that is going on, if one is, but not longer than until `end` or its deadline.
+    pub(super) async fn settled(&self, end: Instant) {
+        let mut ended = std::pin::pin!(self.ended.notified());
+        ended.as_mut().enable();
+        let since = self.slot().since;
+        if let Some(since) = since {
+            let end = end.min(since + self.definition.timeout() + GRACE);
+            let _ = timeout_at(end, ended).await;
+        }
+    }
+
+    /// Whether it may check in with Sentry, which it then does.
+    #[cfg(feature = "sentry")]
+    pub(super) fn may_check_in(&self, between: Duration) -> bool {
+        let mut slot = self.slot();
+        let may = slot.checked_in.is_none_or(|last| last.elapsed() >= between);
+        if may {
+            slot.checked_in = Some(Instant::now());
+        }
+        may
+    }
+
+    /// What is known now.
+    pub(super) fn reading(&self) -> Reading {
+        let slot = self.slot();
+        let (since, last) = (slot.since, slot.last.clone());
+        drop(slot);
+        let age = last.as_ref().map(|last| last.at.elapsed());
+        let timeout = self.definition.timeout();
+        let going_on = since.map(|since| since.elapsed());
+        let (status, output) = match (&last, age) {
+            _ if going_on.is_some_and(|going_on| going_on > timeout) => {
+                (Status::Fail, Some(format!("no answer within {timeout:?}, and it is still going on")))
+            }
+            (Some(_), Some(age)) if age > self.fails_after() => (Status::Fail, Some(aged(age))),
+            (Some(last), Some(age)) if age > self.warns_after() && last.status == Status::Pass => {
+                (Status::Warn, Some(aged(age)))
+            }
+            (Some(last), _) => (last.status, last.output.clone()),
+            (None, _) => (Status::Fail, Some("it has not been checked yet".to_owned())),
+        };
+        Reading { status, output, done: last, age }
+    }
+}
+
+fn aged(age: Duration) -> String {
+    format!("the last check was {:.0?} ago", Duration::from_secs(age.as_secs()))
+}
+
+/// An execution. However it ends, that is told.
+#[derive(Debug)]
+struct Running {
+    check: Arc<Check>,
+    synthetic: Synthetic,
+    verdict: Option<Verdict>,
+}
+
+impl Running {
+    async fn execute(self, states: Arc<States>) {
+        let timeout = self.check.definition.timeout();
+        let begun = catch_unwind(AssertUnwindSafe(|| self.check.definition.begin(&states)));
+        let verdict = match begun {
+            Err(_) => panicked(),
+            Ok(Err(missing)) => Verdict::Fail(missing.to_string()),
+            Ok(Ok(checking)) => {
+                let checking = self.synthetic.carry(unwinding(checking));
+                let within = deadline::timeout(timeout, checking).await;
+                within.unwrap_or_else(|_| Verdict::Fail(format!("no answer within {timeout:?}")))
+            }
+        };
+        self.end(verdict);
+    }
+
+    fn end(mut self, verdict: Verdict) {
+        self.verdict = Some(verdict);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let verdict = self.verdict.take();
+        let verdict = verdict.unwrap_or_else(|| Verdict::Fail("it was cancelled".to_owned()));
+        let ran = self.synthetic.take();
+        let (status, output) = judge(verdict, self.check.definition.target(), &ran);
+        let mut slot = self.check.slot();
+        let took = slot.since.take().map(|since| since.elapsed()).unwrap_or_default();
+        let done = Done { status, output, ran, took, at: Instant::now(), when: SystemTime::now() };
+        slot.last = Some(Arc::new(done));
+        drop(slot);
+        self.check.ended.notify_waiters();
+    }
+}
+
+fn panicked() -> Verdict {
+    Verdict::Fail("it panicked".to_owned())
+}
+
+/// A panic of the check as a verdict, also where it is dropped.
+async fn unwinding(checking: Checking) -> Verdict {
+    struct Guarded(Option<Checking>);
+    impl Drop for Guarded {
+        fn drop(&mut self) {
+            let _ = catch_unwind(AssertUnwindSafe(|| self.0.take()));
+        }
+    }
+    let mut guarded = Guarded(Some(checking));
+    std::future::poll_fn(|cx| {
+        let Some(checking) = &mut guarded.0 else { return Poll::Ready(panicked()) };
+        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(checking).poll(cx)));
+        polled.unwrap_or_else(|_| Poll::Ready(panicked()))
+    })
+    .await
+}
+
+/// What a check says, and what it really did: a probe must have run its process, and well.
+fn judge(verdict: Verdict, target: &CheckTarget, ran: &[Ran]) -> (Status, Option<String>) {
+    let (said, text) = match verdict {
+        Verdict::Pass => (Status::Pass, None),
+        Verdict::Warn(text) => (Status::Warn, Some(text)),
+        Verdict::Fail(text) => (Status::Fail, Some(text)),
+    };
+    let CheckTarget::Process(id) = target else { return (said, text) };
+    if said == Status::Fail {
+        return (said, text);
+    }
+    let of_process = |ran: &&Ran| ran.process == Some(id.as_str()) && ran.part.is_none();
+    let Some(run) = ran.iter().filter(of_process).max_by_key(|ran| Status::of(ran.outcome, ran.late)) else {
+        return (Status::Fail, Some(format!("the probe did not run `{id}`")));
+    };
+    let went = match Status::of(run.outcome, run.late) {
+        // What a probe asks for is to be had.
+        Status::Warn if run.outcome == process_model::Outcome::Rejected => Status::Fail,
+        went => went,
+    };
+    if went <= said {
+        return (said, text);
+    }
+    let sla = registry::get(id).map(|process| process.sla()).unwrap_or_default();
+    let late = if run.late { format!(", late: it took {:.1?} of {sla:?}", run.took) } else { String::new() };
+    let kind = run.error_type.map(|kind| format!(", {kind}")).unwrap_or_default();
+    (went, Some(format!("{}{late}{kind}", run.outcome)))
+}

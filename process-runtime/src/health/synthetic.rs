@@ -1,0 +1,83 @@
+//! Runs that no user asked for: what a check does, in a domain of its own. They are in no figure and no objective, have
+//! `critical_process.synthetic` on their spans and events, and are counted by `critical_process.synthetic.runs` alone.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use process_model::Outcome;
+
+use crate::carrier::Carrier;
+use crate::context::{SYNTHETIC, Value};
+use crate::domain::{Core, Domain};
+use crate::observe::{End, RunView, Sink};
+use crate::observed::Observed;
+
+/// The most runs of one check that are looked after at once.
+const RUNS: usize = 256;
+/// The most runs of one check that are remembered.
+const REMEMBERED: usize = 1024;
+
+/// The domain of one execution of a check.
+#[derive(Debug)]
+pub(super) struct Synthetic {
+    scope: Carrier,
+    seen: Arc<Seen>,
+}
+
+/// A run that ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ran {
+    pub(super) process: Option<&'static str>,
+    /// The stage or dependency; of neither, the run is of the process.
+    pub(super) part: Option<Part>,
+    pub(super) outcome: Outcome,
+    pub(super) late: bool,
+    pub(super) took: Duration,
+    pub(super) error_type: Option<&'static str>,
+}
+
+/// What is inside of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Stage(&'static str),
+    Dependency(&'static str),
+}
+
+#[derive(Debug, Default)]
+struct Seen(Mutex<Vec<Ran>>);
+
+impl Sink for Seen {
+    fn ended(&self, run: &RunView<'_>, end: &End) {
+        let part = run.stage().map(|stage| Part::Stage(stage.id()));
+        let part = part.or_else(|| run.dependency().map(Part::Dependency));
+        let process = run.process().map(|process| process.id());
+        #[cfg(feature = "metrics")]
+        if let (Some(process), None) = (process, part) {
+            super::metrics::count(process, end.outcome);
+        }
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() < REMEMBERED {
+            let End { outcome, late, duration, error_type, .. } = *end;
+            seen.push(Ran { process, part, outcome, late, took: duration, error_type });
+        }
+    }
+}
+
+impl Synthetic {
+    pub(super) fn new() -> Synthetic {
+        let seen = Arc::<Seen>::default();
+        let core = Arc::new(Core::own(RUNS, vec![Arc::clone(&seen) as Arc<dyn Sink>]));
+        let scope = Observed::domain(Domain::Own(core), vec![(SYNTHETIC, Value::Bool(true))]);
+        Synthetic { scope: Carrier::of(Arc::new(scope)), seen }
+    }
+
+    pub(super) fn carry<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        self.scope.clone().carry(future)
+    }
+
+    /// What ended so far.
+    pub(super) fn take(&self) -> Vec<Ran> {
+        std::mem::take(&mut *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
