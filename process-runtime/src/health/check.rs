@@ -139,6 +139,16 @@ impl Check {
         may
     }
 
+    /// The last state. That ages where a schedule should refresh it, and not where nobody may have asked.
+    #[cfg(feature = "metrics")]
+    pub(super) fn last_state(&self) -> Option<Status> {
+        let Reading { status, done, .. } = self.reading();
+        match self.definition.every() {
+            Some(_) => Some(status),
+            None => done.map(|done| done.status),
+        }
+    }
+
     /// What is known now.
     pub(super) fn reading(&self) -> Reading {
         let slot = self.slot();

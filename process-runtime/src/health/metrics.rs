@@ -50,7 +50,9 @@ pub(crate) fn observe(meter: &Meter) {
         .with_description("The state of a health check: 1 is pass, 0.5 warn, 0 fail")
         .with_callback(|observer| {
             each(|check, attributes| {
-                observer.observe(figure(check.reading().status), attributes);
+                if let Some(status) = check.last_state() {
+                    observer.observe(figure(status), attributes);
+                }
             });
         })
         .build();
