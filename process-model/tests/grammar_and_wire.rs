@@ -1,9 +1,10 @@
 //! Properties of the grammars and of the wire form: what is printed reads back, and no bytes panic.
 
+use process_model::check::{self, MIN_EVERY, TIMEOUT_BOUND};
 use process_model::wire::{Problem, decode_section, decode_text};
 use process_model::{
-    Case, Common, ContextKey, ContextSource, ContractRecord, Criticality, ErrorText, Objective,
-    ProcessRecord, Record, Sla, StageRecord,
+    Case, CheckRecord, CheckTarget, Common, ContextKey, ContextSource, ContractRecord, Criticality,
+    ErrorText, Freshness, Objective, ProcessRecord, Record, Sla, StageRecord,
 };
 use proptest::prelude::*;
 
@@ -74,6 +75,15 @@ fn case() -> impl Strategy<Value = Case> {
     prop_oneof![prop::sample::select(bare), error, dependency]
 }
 
+fn freshness() -> impl Strategy<Value = Freshness> {
+    let every = sla().prop_map(|every| Freshness::Every(every.max(MIN_EVERY)));
+    prop_oneof![every, sla().prop_map(Freshness::CachedFor)]
+}
+
+fn target() -> impl Strategy<Value = CheckTarget> {
+    prop_oneof![id().prop_map(CheckTarget::Process), id().prop_map(CheckTarget::Dependency)]
+}
+
 fn record() -> impl Strategy<Value = Record> {
     let criticality = prop_oneof![Just(Criticality::Critical), Just(Criticality::Low)];
     let process = (
@@ -105,7 +115,13 @@ fn record() -> impl Strategy<Value = Record> {
         (id(), case(), text(), text(), any::<u32>()).prop_map(|(process, case, handler, file, line)| {
             Record::Contract(ContractRecord { process, case, handler, file, line })
         });
-    prop_oneof![process, stage, contract]
+    let timeout = (1..TIMEOUT_BOUND.as_millis()).prop_map(|millis| Sla::from_millis(millis).unwrap());
+    let check = (target(), timeout, freshness(), text(), text(), any::<u32>()).prop_map(
+        |(target, timeout, freshness, handler, file, line)| {
+            Record::Check(CheckRecord { target, timeout, freshness, handler, file, line })
+        },
+    );
+    prop_oneof![process, stage, contract, check]
 }
 
 proptest! {
@@ -135,6 +151,7 @@ proptest! {
         let _ = process_model::grammar::check_id(&text);
         let _ = process_model::grammar::check_version(&text);
         let _ = Case::parse(&text);
+        let _ = (check::timeout(&text), check::every(&text), check::cached_for(&text));
         let _ = process_model::nearest(&text, ["id", "version"]);
     }
 
@@ -195,6 +212,32 @@ proptest! {
     }
 
     #[test]
+    fn a_check_is_read_exactly_where_the_grammars_accept_it(
+        id in prop_oneof![id(), text()], is_process in any::<bool>(),
+        timeout in 1u64..60_000, time in 1u64..2_000, runs_by_itself in any::<bool>(),
+    ) {
+        let timeout = Sla::from_millis(timeout).unwrap();
+        let time = Sla::from_millis(time).unwrap();
+        let freshness = if runs_by_itself { Freshness::Every(time) } else { Freshness::CachedFor(time) };
+        let accepted = process_model::grammar::check_id(&id).is_ok()
+            && check::timeout(&timeout.to_string()).is_ok()
+            && (!runs_by_itself || check::every(&time.to_string()).is_ok());
+        let target = if is_process { CheckTarget::Process(id) } else { CheckTarget::Dependency(id) };
+        // Its hash is right, whatever it says.
+        let record = Record::Check(CheckRecord {
+            target, timeout, freshness, handler: String::new(), file: String::new(), line: 0,
+        });
+        match decode_section(&record.to_frame()) {
+            Ok(records) => prop_assert!(accepted && records == [record]),
+            Err(error) => prop_assert!(
+                !accepted
+                    && matches!(error.problem, Problem::Malformed("process" | "id" | "timeout" | "every")),
+                "{error}"
+            ),
+        }
+    }
+
+    #[test]
     fn one_flipped_bit_never_passes_as_another_definition(
         record in record(), at in any::<prop::sample::Index>(), bit in 0u8..8,
     ) {
@@ -246,6 +289,64 @@ fn an_sla_that_is_none_is_answered_with_what_was_meant() {
         let refusal = Sla::parse(text).expect_err(text);
         assert!(refusal.help().ends_with(&format!(": \"{proposal}\"")), "{text}: {refusal}");
     }
+}
+
+#[test]
+fn a_check_is_over_before_a_monitor_gives_up() {
+    assert_eq!(check::timeout("29999ms"), Ok(Sla::from_millis(29_999).unwrap()));
+    for text in ["30s", "30000ms", "1m", "2h"] {
+        let refusal = check::timeout(text).unwrap_err();
+        assert!(refusal.help().contains("a monitor gives up"), "{text}: {refusal}");
+    }
+    assert_eq!(check::every("1s"), Ok(MIN_EVERY));
+    assert_eq!(check::every("999ms").unwrap_err().help(), "write at least \"1s\"");
+    for zero in [check::timeout("0s"), check::every("0s"), check::cached_for("0s")] {
+        zero.unwrap_err();
+    }
+}
+
+#[test]
+fn each_time_of_a_check_is_called_what_it_is() {
+    for (refusal, name) in [
+        (check::timeout(""), "a timeout"),
+        (check::every("5 fortnights"), "a time between checks"),
+        (check::cached_for("400d"), "a time to keep an answer"),
+    ] {
+        let refusal = refusal.unwrap_err();
+        assert!(refusal.to_string().contains(name) && !refusal.to_string().contains("SLA"), "{refusal}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_kept_and_renewed_is_no_check() {
+    let check = |freshness: &str| {
+        let record = Record::Check(CheckRecord {
+            target: CheckTarget::Dependency("db".to_owned()),
+            timeout: Sla::from_millis(2_000).unwrap(),
+            freshness: Freshness::default(),
+            handler: String::new(),
+            file: String::new(),
+            line: 0,
+        });
+        let said = record.definition_text();
+        let said = said.split("cached_for").next().unwrap();
+        let (definition, place) =
+            (format!("{said}{freshness}"), "handler\u{1f}\u{1e}file\u{1f}\u{1e}line\u{1f}0\u{1e}");
+        let hash = fnv1a(definition.as_bytes());
+        decode_text(format!("{definition}hash\u{1f}{hash:032x}\u{1e}{place}").as_bytes())
+    };
+    check("cached_for\u{1f}5s\u{1e}").unwrap();
+    check("every\u{1f}5s\u{1e}").unwrap();
+    let both = check("every\u{1f}5s\u{1e}cached_for\u{1f}5s\u{1e}").unwrap_err();
+    assert_eq!(both.problem, Problem::Malformed("cached_for"));
+    assert_eq!(check("").unwrap_err().problem, Problem::Missing("cached_for"));
+}
+
+/// The hash of a record, as any other writer of the wire form has it.
+fn fnv1a(bytes: &[u8]) -> u128 {
+    bytes.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash: u128, &byte| {
+        (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+    })
 }
 
 #[test]

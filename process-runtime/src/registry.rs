@@ -14,6 +14,8 @@ use process_model::nearest;
 
 use crate::definition::{Definition, ProcessDefinition, StageDefinition};
 use crate::domain::Domain;
+#[cfg(feature = "health")]
+use crate::health::{CheckDefinition, CheckTarget};
 use crate::stats::Stats;
 use crate::unit::{Site, Unit};
 
@@ -196,6 +198,8 @@ pub fn validate() -> Vec<Finding> {
     findings.extend(registry.stages.iter().filter_map(|stage| unknown_process_of(stage)));
     #[cfg(feature = "testing")]
     findings.extend(of_contracts());
+    #[cfg(feature = "health")]
+    findings.extend(of_checks());
     for process in &registry.processes {
         findings.extend(stage_order(process));
     }
@@ -253,6 +257,34 @@ pub enum Finding {
         /// What was perhaps meant.
         nearest: Option<&'static str>,
         /// `file:line` of the test function.
+        place: String,
+    },
+    /// Two checks of one process, or of one dependency.
+    #[cfg(feature = "health")]
+    DuplicateCheck {
+        /// What they are checks of.
+        target: CheckTarget,
+        /// `file:line` of each.
+        places: Vec<String>,
+    },
+    /// A health check of a process that is not registered.
+    #[cfg(feature = "health")]
+    UnknownProcessOfCheck {
+        /// The process that it names.
+        process: String,
+        /// What was perhaps meant.
+        nearest: Option<&'static str>,
+        /// `file:line` of the check.
+        place: String,
+    },
+    /// A check of a dependency that no process or stage declares.
+    #[cfg(feature = "health")]
+    UnknownDependencyOfCheck {
+        /// The dependency that it names.
+        dependency: String,
+        /// What was perhaps meant.
+        nearest: Option<&'static str>,
+        /// `file:line` of the check.
         place: String,
     },
     /// A stage after one that its process does not have.
@@ -324,6 +356,27 @@ impl fmt::Display for Finding {
                 "contract `{case}` at {place} is of process `{process}`, which is not registered{}",
                 mean(nearest)
             ),
+            #[cfg(feature = "health")]
+            Finding::DuplicateCheck { target, places } => {
+                let what = match target {
+                    CheckTarget::Process(_) => "process",
+                    CheckTarget::Dependency(_) => "dependency",
+                };
+                write!(f, "{what} `{}` has more than one check: at {}", target.id(), places.join(" and at "))
+            }
+            #[cfg(feature = "health")]
+            Finding::UnknownProcessOfCheck { process, nearest, place } => write!(
+                f,
+                "the health check at {place} is of process `{process}`, which is not registered{}",
+                mean(nearest)
+            ),
+            #[cfg(feature = "health")]
+            Finding::UnknownDependencyOfCheck { dependency, nearest, place } => write!(
+                f,
+                "the dependency check at {place} is of `{dependency}`, which no process or stage declares with \
+                 `depends_on`{}",
+                mean(nearest)
+            ),
             Finding::UnknownStage { process, stage, after, place } => write!(
                 f,
                 "stage `{stage}` at {place} comes after `{after}`, which is no stage of process `{process}`"
@@ -383,6 +436,45 @@ fn of_contracts() -> impl Iterator<Item = Finding> {
         })
     });
     unreadable.chain(of_no_process)
+}
+
+/// What is wrong with the checks of a program.
+#[cfg(feature = "health")]
+fn of_checks() -> Vec<Finding> {
+    use crate::health::{checks, unreadable};
+
+    let mut findings =
+        Vec::from_iter(unreadable().iter().map(|error| Finding::Unreadable { error: error.clone() }));
+    let checks = Vec::from_iter(checks());
+    let same = checks.chunk_by(|a, b| a.target() == b.target()).filter(|same| same.len() > 1);
+    findings.extend(same.map(|same| Finding::DuplicateCheck {
+        target: same[0].target().clone(),
+        places: same.iter().map(|check| place(check.file(), check.line())).collect(),
+    }));
+    findings.extend(checks.iter().filter_map(|check| of_nothing(check)));
+    findings
+}
+
+/// A check of what is not there.
+#[cfg(feature = "health")]
+fn of_nothing(check: &CheckDefinition) -> Option<Finding> {
+    let place = place(check.file(), check.line());
+    match check.target() {
+        CheckTarget::Process(id) => {
+            let UnknownProcess { id: process, nearest } = get(id).err()?;
+            Some(Finding::UnknownProcessOfCheck { process, nearest, place })
+        }
+        CheckTarget::Dependency(id) => {
+            let of_processes = all().flat_map(|process| process.dependencies());
+            let of_stages = stages().flat_map(|stage| stage.dependencies());
+            let declared = Vec::from_iter(of_processes.chain(of_stages).map(String::as_str));
+            (!declared.contains(&id.as_str())).then(|| Finding::UnknownDependencyOfCheck {
+                dependency: id.clone(),
+                nearest: nearest(id, declared),
+                place,
+            })
+        }
+    }
 }
 
 fn own_stages(process: &ProcessDefinition) -> Vec<&'static StageDefinition> {
