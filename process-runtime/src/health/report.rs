@@ -10,7 +10,7 @@ use super::status::Status;
 use super::synthetic::{Part, Ran};
 use crate::definition::ProcessDefinition;
 use crate::registry;
-use crate::stats::Stats;
+use crate::stats::{Ended, Stats};
 
 /// The fewest runs in five minutes that a process without a probe is judged by.
 const ENOUGH: u64 = 5;
@@ -107,9 +107,15 @@ impl Report {
         let done = reading.done.clone();
         let mut report = Report { process: Some(process), ..Report::of_check(reading) };
         for ran in done.iter().flat_map(|done| &done.ran) {
-            if let (Some(id), Some(Part::Stage(part) | Part::Dependency(part))) = (ran.process, ran.part)
-                && id == process.id()
-            {
+            let part = match ran.part {
+                Some(Part::Stage(part) | Part::Dependency(part)) if ran.process == Some(process.id()) => {
+                    Some(part)
+                }
+                // Another process that this one called.
+                None if ran.process != Some(process.id()) => ran.process,
+                _ => None,
+            };
+            if let Some(part) = part {
                 let part = report.parts.entry(part.to_owned()).or_insert_with(|| PartReport::of(ran));
                 if Status::of(ran.outcome, ran.late) > part.status {
                     *part = PartReport::of(ran);
@@ -132,7 +138,7 @@ impl Report {
         dependencies: impl Fn(&str) -> Option<PartReport>,
     ) -> Report {
         let (status, output) = match registry::stats(process.id()) {
-            Ok(stats) => traffic(&stats, process.objective().as_ratio()),
+            Ok(stats) => traffic(Lack::Probe, &stats, process.objective().as_ratio()),
             Err(error) => (Status::Warn, error.to_string()),
         };
         let mut report = Report {
@@ -148,18 +154,22 @@ impl Report {
         report
     }
 
+    /// Each as its own check says, or as it went here, or as real traffic shows.
     fn add_dependencies(
         &mut self,
         process: &'static ProcessDefinition,
-        dependencies: impl Fn(&str) -> Option<PartReport>,
+        checked: impl Fn(&str) -> Option<PartReport>,
     ) {
+        let called = registry::dependency_stats(process.id()).unwrap_or_default();
+        let of_calls = |id: &str| {
+            let (status, said) = traffic(Lack::Check, called.get(id)?, process.objective().as_ratio());
+            Some(PartReport::new(status, Some(said)))
+        };
         for id in declared(process) {
-            if let Some(checked) = dependencies(id) {
-                self.parts.insert(id.to_owned(), checked);
-            }
-            self.parts
-                .entry(id.to_owned())
-                .or_insert_with(|| PartReport::unseen("it has no check, and the probe did not call it"));
+            let part = checked(id).or_else(|| self.parts.remove(id)).or_else(|| of_calls(id));
+            let part =
+                part.unwrap_or_else(|| PartReport::unseen("it has no check, and nothing has called it"));
+            self.parts.insert(id.to_owned(), part);
         }
         let parts = self.parts.values().map(|part| part.status.as_part()).max();
         self.status = self.status.max(parts.unwrap_or(Status::Pass));
@@ -197,22 +207,24 @@ impl PartReport {
 }
 
 /// What the last five minutes show, and how it is said. `objective` is the share that must be good.
-fn traffic(stats: &Stats, objective: f64) -> (Status, String) {
+fn traffic(lack: Lack, stats: &Stats, objective: f64) -> (Status, String) {
     let [_, window, hour] = &stats.windows;
     let seen = window.ended.total() - window.ended.with(Outcome::Cancelled);
     let rate = window.error_rate.unwrap_or_default();
-    let succeeded =
-        |ended: &crate::stats::Ended| ended.with(Outcome::Success) + ended.with(Outcome::Degraded) > 0;
+    let succeeded = |ended: &Ended| ended.with(Outcome::Success) + ended.with(Outcome::Degraded) > 0;
     let last = match () {
         () if succeeded(&window.ended) => "the last success within 5 minutes",
         () if succeeded(&hour.ended) => "the last success within an hour",
         () if succeeded(&stats.ended) => "the last success more than an hour ago",
         () => "no success since the start",
     };
+    let (check, runs) = match lack {
+        Lack::Probe => ("probe", "runs"),
+        Lack::Check => ("check", "calls"),
+    };
+    let (failed, overdue) = (100.0 * rate, stats.overdue);
     let said = format!(
-        "no probe; {seen} runs in 5 minutes, {:.1} % of them failed, {} overdue, {last}",
-        100.0 * rate,
-        stats.overdue
+        "no {check}; {seen} {runs} in 5 minutes, {failed:.1} % of them failed, {overdue} overdue, {last}"
     );
     let status = match () {
         () if seen >= ENOUGH && rate >= 0.5 => Status::Fail,
@@ -220,4 +232,11 @@ fn traffic(stats: &Stats, objective: f64) -> (Status, String) {
         () => Status::Pass,
     };
     (status, said)
+}
+
+/// What there would have to be for anybody to know better.
+#[derive(Clone, Copy, Debug)]
+enum Lack {
+    Probe,
+    Check,
 }
