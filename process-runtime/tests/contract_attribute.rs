@@ -183,3 +183,28 @@ fn validate_finds_the_contract_of_a_process_that_is_not_linked() {
     assert!(place.contains("contract_attribute.rs:"), "{place}");
     assert!(finding.to_string().ends_with("is not registered; did you mean `pay_invoice`?"), "{finding}");
 }
+
+/// Contracts of this binary by themselves, with evidence in this directory: whether they passed, and what they said.
+fn run(arguments: &[&str], directory: &std::path::Path) -> (bool, String) {
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = child.args(arguments).env("PROCESS_EVIDENCE_DIR", directory).output().unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn each_case_of_a_table_leaves_evidence_of_its_own() {
+    for arguments in [&["above_a_table"][..], &["above_a_table", "--test-threads=1"]] {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(run(arguments, directory.path()).0);
+        let evidence = process_runtime::testing::evidence::read(directory.path()).evidence;
+        let mut tests: Vec<_> = evidence.into_iter().map(|one| one.test).collect();
+        tests.sort();
+        assert_eq!(tests, ["above_a_table::case_1", "above_a_table::case_2"]);
+    }
+}
+
+#[test]
+fn a_contract_whose_evidence_cannot_be_written_fails() {
+    let (passed, said) = run(&["--exact", "above_a_plain_test"], std::path::Path::new("here"));
+    assert!(!passed && said.contains("write an absolute path"), "{said}");
+}

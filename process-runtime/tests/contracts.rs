@@ -187,6 +187,162 @@ contracts! {
         drop(observe(scope.in_scope(send("north"))).await);
     };
     of_nobody: "send_leter", happy, async {};
+    // Each saw nearly the case that it is named for.
+    happy_of_a_failure: "send_letter", happy, async { drop(observe(send("")).await) };
+    error_of_a_panic: "send_letter", error("panic"),
+        async { drop(observe(send("north")).fault("stamp", Fault::panic("torn")).await) };
+    panic_of_nothing: "send_letter", panic, async { drop(observe(send("north")).await) };
+    cancelled_by_nobody: "send_letter", cancelled, async { drop(observe(send("north")).await) };
+    cancelled_by_the_tests_limit: "send_letter", cancelled,
+        async { drop(observe(send("north")).fault("stamp", Fault::hang()).await) };
+    timeout_of_the_tests_own: "send_letter", timeout, async {
+        let run = observe(tokio::time::timeout(Duration::from_secs(3), send("north")));
+        drop(run.fault("post_office", Fault::hang()).await);
+    };
+    late_by_a_hang: "send_letter", sla, async { drop(observe(send("north")).fault("stamp", Fault::hang()).await) };
+    delayed_and_on_time: "send_letter", sla,
+        async { drop(observe(send("north")).fault("stamp", Fault::delay(Duration::from_secs(1))).await) };
+    dependency_of_another_name: "send_letter", dependency("pigeon"),
+        async { drop(observe(send("north")).fault("post_office", Fault::error(|| SendError::Connection)).await) };
+    dependency_that_is_a_stage: "send_letter", dependency("stamp"),
+        async { drop(observe(send("north")).fault("stamp", Fault::error(|| SendError::Connection)).await) };
+    dependency_that_is_itself: "send_letter", dependency("send_letter"),
+        async { drop(observe(send("north")).fault("send_letter", Fault::error(|| SendError::Connection)).await) };
+    dependency_of_a_process_inside: "send_letters", dependency("post_office"),
+        async { drop(observe(send_letters()).fault("send_letter.post_office", Fault::error(|| SendError::Connection)).await) };
+    dependency_that_is_a_process: "send_letters", dependency("send_letter"),
+        async { drop(observe(send_letters()).fault("send_letter", Fault::error(|| SendError::Connection)).await) };
+    dependency_a_little_later: "send_letter", dependency("post_office"),
+        async { drop(observe(send("north")).fault("post_office", Fault::delay(Duration::from_secs(1))).await) };
+    load_without_bounds: "send_letter", load,
+        async { drop(Load::of("send_letter").runs(4).run(async || send("north").await).await) };
+    load_of_another: "send_letter", load,
+        async { drop(Load::of("send_copies").runs(4).error_rate(0.0).run(async || send_copies(1).await).await) };
+    context_with_more_later: "number_letter", context, async { drop(observe(number_letter("north")).await) };
+    by_a_battery: "send_letter", dependency("post_office"), async {
+        let battery = Battery::of("send_letter").outcomes([Outcome::Success, Outcome::Failure]);
+        drop(battery.error(|| SendError::Connection).run(async || send("north").await).await);
+    };
+    beside_another: "send_letter", happy, async {
+        let run = observe(async { drop((send_anyhow("").await, send("north").await)) }).await;
+        run.expect().success().calls(["stamp", "post_office"]);
+    };
+}
+
+/// Two at once.
+#[critical_process(
+    id = "send_letters",
+    version = "1.0.0",
+    sla = "30s",
+    depends_on("post_office", "send_letter")
+)]
+async fn send_letters() -> Result<(), SendError> {
+    dependency("post_office", async { Ok::<_, SendError>(()) }).await?;
+    send("north").await
+}
+
+/// Fails before it has a number.
+#[critical_process(id = "number_letter", version = "1.0.0", sla = "30s", context(address, later(number)))]
+async fn number_letter(address: &str) -> Result<(), SendError> {
+    if !address.is_empty() {
+        return Err(SendError::Connection);
+    }
+    process_runtime::record!(number = 1);
+    Ok(())
+}
+
+#[test]
+fn what_is_nearly_the_case_does_not_prove_it() {
+    for (name, contract, expected) in [
+        ("happy_of_a_failure", happy_of_a_failure as fn(), "was a success on time: rejected, unknown"),
+        ("error_of_a_panic", error_of_a_panic, "with the `error.type` panic: panic, panic"),
+        ("panic_of_nothing", panic_of_nothing, "panicked: success"),
+        ("cancelled_by_nobody", cancelled_by_nobody, "was cancelled: success"),
+        (
+            "cancelled_by_the_tests_limit",
+            cancelled_by_the_tests_limit,
+            "was cancelled: cancelled, late, ended by the test",
+        ),
+        ("timeout_of_the_tests_own", timeout_of_the_tests_own, "cancelled, with hang at `post_office`"),
+        (
+            "late_by_a_hang",
+            late_by_a_hang,
+            "was late under an injected delay: cancelled, late, with hang at `stamp`",
+        ),
+        (
+            "delayed_and_on_time",
+            delayed_and_on_time,
+            "was late under an injected delay: success, with delay at `stamp`",
+        ),
+        (
+            "dependency_of_another_name",
+            dependency_of_another_name,
+            "reached a fault at `pigeon`: failure, connection, with error at `post_office`",
+        ),
+        (
+            "dependency_that_is_a_stage",
+            dependency_that_is_a_stage,
+            "reached a fault at `stamp`: failure, connection, with error at `stamp`",
+        ),
+        (
+            "dependency_that_is_itself",
+            dependency_that_is_itself,
+            "reached a fault at `send_letter`: failure, connection",
+        ),
+        (
+            "dependency_of_a_process_inside",
+            dependency_of_a_process_inside,
+            "reached a fault at `post_office`: failure",
+        ),
+        (
+            "dependency_a_little_later",
+            dependency_a_little_later,
+            "reached a fault at `post_office`: success, with delay",
+        ),
+        ("load_without_bounds", load_without_bounds, "was a load whose bounds held: it observed none"),
+        ("load_of_another", load_of_another, "was a load whose bounds held: it observed none"),
+    ] {
+        let said = said(contract);
+        assert!(said.contains(expected), "{name}: {said}");
+        assert!(matches!(left_by(&format!("::{name}")).proof, Proof::Failed(_)), "{name}");
+    }
+    for (name, contract) in [
+        ("dependency_that_is_a_process", dependency_that_is_a_process as fn()),
+        ("context_with_more_later", context_with_more_later),
+        ("by_a_battery", by_a_battery),
+        ("beside_another", beside_another),
+    ] {
+        assert_eq!(said(contract), "nothing", "{name}");
+        assert_eq!(left_by(&format!("::{name}")).proof, Proof::Proven, "{name}");
+    }
+}
+
+/// What says that this binary is a child, which is killed in the middle of the contract.
+const KILLED: &str = "CONTRACTS_TEST_KILLED";
+
+#[contract(process = "send_letter", case = edge)]
+#[test]
+fn child_may_be_killed() {
+    if std::env::var_os(KILLED).is_none() {
+        directory();
+    }
+    paused(async { drop(observe(send("north")).await) });
+    if std::env::var_os(KILLED).is_some_and(|killed| killed == "1") {
+        std::process::abort();
+    }
+}
+
+#[test]
+fn a_test_that_is_killed_proves_nothing_any_more() {
+    let directory = tempfile::tempdir().unwrap();
+    for (killed, is_proven) in [("0", true), ("1", false)] {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "child_may_be_killed"]).env(KILLED, killed);
+        let output = child.env("PROCESS_EVIDENCE_DIR", directory.path()).output().unwrap();
+        assert_eq!(output.status.success(), is_proven);
+        let [evidence] = &evidence::read(directory.path()).evidence[..] else { panic!("one test left it") };
+        assert_eq!(evidence.proof == Proof::Proven, is_proven, "{evidence:?}");
+    }
 }
 
 #[test]
@@ -213,6 +369,8 @@ fn a_case_is_proven_by_a_run_that_went_so() {
     let evidence = left_by("::timeout");
     assert_eq!((evidence.outcome, evidence.duration), (Some(Outcome::Failure), Duration::from_secs(5)));
     assert!(left_by("::late").late);
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    assert!(left_by("::late").at.abs_diff(now) < 600);
 }
 
 #[test]
@@ -391,6 +549,87 @@ fn a_battery_tells_what_does_not_hold() {
     );
 }
 
+/// Waits for ever.
+#[critical_process(id = "wait_for_answer", version = "1.0.0", sla = "1s")]
+async fn wait_for_answer() -> Result<(), SendError> {
+    std::future::pending().await
+}
+
+#[critical_process(id = "send_by_whom", version = "1.0.0", sla = "1s")]
+async fn send_by_whom() -> Result<(), SendError> {
+    dependency("rider", async { Ok(()) }).await
+}
+
+#[test]
+fn a_battery_tells_what_no_run_may_do() {
+    let told = |process: &'static str, call: fn() -> std::pin::Pin<Box<dyn Future<Output = ()>>>| {
+        said(move || {
+            let battery = Battery::of(process).outcomes([Outcome::Success, Outcome::Failure]);
+            drop(paused(
+                battery.error(|| SendError::Connection).canary("in the cellar").run(async || call().await),
+            ));
+        })
+    };
+    let forgotten = told("wait_for_answer", || {
+        Box::pin(async {
+            let mut run = Box::pin(wait_for_answer());
+            std::future::poll_fn(|cx| {
+                assert!(run.as_mut().poll(cx).is_pending());
+                std::task::Poll::Ready(())
+            })
+            .await;
+            std::mem::forget(run);
+        })
+    });
+    assert!(
+        forgotten.contains(
+            "without a fault: `wait_for_answer` never ended; critical_process.active stays at 1\nobserved: "
+        ),
+        "{forgotten}"
+    );
+    let dropped = told("wait_for_answer", || {
+        Box::pin(async { drop(tokio::time::timeout(Duration::from_millis(1), wait_for_answer()).await) })
+    });
+    assert!(
+        dropped.contains("without a fault: it ended in cancelled, which is none of the outcomes given"),
+        "{dropped}"
+    );
+    let undeclared = told("send_by_whom", || Box::pin(async { drop(send_by_whom().await) }));
+    assert!(
+        undeclared.contains("`send_by_whom` calls the dependency `rider` and does not declare it"),
+        "{undeclared}"
+    );
+    let mixed = told("send_copies", || {
+        Box::pin(async {
+            let other = process_runtime::context::Scope::new().set("battery_trial", 99);
+            drop(other.in_scope(send_copies(1)).await);
+        })
+    });
+    assert!(mixed.contains("`send_copies` has the context of another trial"), "{mixed}");
+    let outside = told("send_copies", || {
+        Box::pin(async {
+            sentry_core::capture_message("the gold is in the cellar", sentry_core::Level::Info);
+            drop(send_copies(1).await);
+        })
+    });
+    assert!(outside.contains("the canary `in the cellar` is in what was captured"), "{outside}");
+}
+
+#[test]
+fn a_battery_spares_what_it_is_told_to_and_stops_when_it_is_told_to() {
+    paused(async {
+        let battery = Battery::of("send_letter").outcomes([Outcome::Success, Outcome::Failure]);
+        let battery = battery.error(|| SendError::Connection).spare("stamp").limit(Duration::from_secs(32));
+        let began = tokio::time::Instant::now();
+        let trials = battery.run(async || send("north").await).await;
+        assert_eq!(trials.len(), 1 + 2 * 5);
+        let mut broken = trials.iter().filter_map(|trial| trial.fault.as_ref());
+        assert!(broken.all(|(at, _)| !at.ends_with("stamp")));
+        // One delay passes the limit and the SLA; each hang takes the limit.
+        assert!(began.elapsed() < Duration::from_secs(100), "{:?}", began.elapsed());
+    });
+}
+
 #[cfg(feature = "proptest")]
 #[critical_process(id = "price_seats", version = "1.0.0", sla = "1s", context(seats))]
 async fn price_seats(seats: u32, discount: u32) -> Result<u32, SendError> {
@@ -410,6 +649,13 @@ fn a_battery_shrinks_its_input() {
         battery()
             .for_all((0..1_000_u32, 0..50_u32), async |(seats, discount)| price_seats(seats, discount).await),
     );
+    let calls = std::cell::Cell::new(0);
+    paused(battery().for_all(0..50_u32, async |seats| {
+        calls.set(calls.get() + 1);
+        price_seats(seats, 0).await
+    }));
+    // For each input one run without a fault and one with each.
+    assert_eq!(calls.get(), 6 * proptest::test_runner::Config::default().cases);
     let said = said(move || {
         std::panic::set_hook(Box::new(|_| {}));
         paused(battery().for_all((0..100_000_u32, 0..50_u32), async |(seats, discount)| {
@@ -436,4 +682,100 @@ fn plain() {
     let run = observe_call(|| add_up(&[1, 2])).run();
     run.expect().success();
     assert_eq!(run.into_value(), Some(3));
+}
+
+/// Through a task of its own, on a runtime with threads.
+async fn spawned(address: &'static str) -> Result<(), SendError> {
+    let work = process_runtime::Carrier::current().carry(send(address));
+    tokio::spawn(work).await.unwrap_or(Err(SendError::Connection))
+}
+
+fn threaded<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+#[contract(process = "send_letter", case = happy)]
+fn one_of_hundreds_that_serves(number: usize) {
+    let address: &'static str = format!("street {number}").leak();
+    let run = threaded(async { observe(spawned(address)).await });
+    run.expect().success().no_event().calls(["stamp", "post_office"]).context_value("address", address);
+    assert_eq!(run.all().count(), 3, "{run}");
+}
+
+#[contract(process = "send_letter", case = dependency("post_office"))]
+fn one_of_hundreds_that_fails(number: usize) {
+    let address: &'static str = format!("street {number}").leak();
+    let broken = Fault::error(|| SendError::Connection);
+    let run = threaded(async { observe(spawned(address)).fault("post_office", broken).await });
+    run.expect().failure("connection").one_event([("address", address)]);
+    assert_eq!(run.all().count(), 3, "{run}");
+}
+
+#[test]
+fn two_hundred_contracts_at_once_never_see_each_other() {
+    directory();
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+    let contract = |number: usize| match number.is_multiple_of(2) {
+        true => one_of_hundreds_that_serves(number),
+        false => one_of_hundreds_that_fails(number),
+    };
+    let tests: Vec<_> = (0..200).map(|number| std::thread::spawn(move || contract(number))).collect();
+    tests.into_iter().for_each(|test| test.join().unwrap());
+}
+
+#[test]
+fn a_battery_tells_of_a_run_that_a_cancel_leaves_behind() {
+    struct Leak(Option<std::pin::Pin<Box<dyn Future<Output = Result<(), SendError>>>>>);
+    impl Drop for Leak {
+        fn drop(&mut self) {
+            std::mem::forget(self.0.take());
+        }
+    }
+    let said = said(|| {
+        let battery = Battery::of("send_copies").outcomes([Outcome::Success, Outcome::Failure]);
+        drop(paused(battery.error(|| SendError::Connection).run(async || {
+            let mut leak = Leak(Some(Box::pin(send_copies(1))));
+            let result = std::future::poll_fn(|cx| leak.0.as_mut().unwrap().as_mut().poll(cx)).await;
+            leak.0 = None;
+            drop(result);
+        })));
+    });
+    assert!(said.contains("cancel at `send_copies`: `send_copies` never ended"), "{said}");
+}
+
+#[critical_process(id = "overwrite_token", version = "1.0.0", sla = "1s")]
+async fn overwrite_token(secret: &str) -> Result<(), SendError> {
+    let span = tracing::info_span!("library", token = secret);
+    span.record("token", "***");
+    Ok(())
+}
+
+#[test]
+fn a_canary_is_found_where_it_was_overwritten_and_around_the_run() {
+    let battery = || {
+        let battery = Battery::of("overwrite_token").outcomes([Outcome::Success, Outcome::Failure]);
+        battery.error(|| SendError::Connection).canary("the-canary")
+    };
+    let inside = said(move || drop(paused(battery().run(async || overwrite_token("the-canary").await))));
+    assert!(inside.contains("the canary `the-canary` is in what"), "{inside}");
+    let around = said(move || {
+        drop(paused(battery().run(async || {
+            let _span = tracing::info_span!("around", token = "the-canary").entered();
+            overwrite_token("").await
+        })))
+    });
+    assert!(around.contains("the canary `the-canary` is in what"), "{around}");
+}
+
+#[test]
+fn a_delay_past_the_sla_ends_also_where_hangs_are_short() {
+    let battery = Battery::of("overwrite_token").outcomes([Outcome::Success, Outcome::Failure]);
+    let battery = battery.error(|| SendError::Connection).limit(Duration::from_millis(500));
+    let trials = paused(battery.run(async || overwrite_token("").await));
+    assert!(trials.iter().any(|trial| trial.late && trial.outcome == Some(Outcome::Success)), "{trials:?}");
 }

@@ -21,7 +21,6 @@ enum Mode {
     Hangs,
     Blocks,
     DoesNotRun,
-    Warns,
 }
 
 /// Of one test.
@@ -110,7 +109,6 @@ async fn the_database_answers(world: World) -> Verdict {
     let mode = *world.database.lock().unwrap();
     match mode {
         Mode::Works => Verdict::Pass,
-        Mode::Warns => Verdict::Warn("it is nearly full".to_owned()),
         Mode::Hangs => std::future::pending().await,
         _ => Verdict::Fail("host db-7 says no".to_owned()),
     }

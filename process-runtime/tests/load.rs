@@ -529,3 +529,18 @@ fn by_itself_the_baseline_is_in_the_target_directory() {
     assert!(text.contains(&format!("\"profile\": \"{profile}\"")), "{text}");
     assert!(text.contains(std::env::consts::ARCH), "{text}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_percentile_has_a_bound_of_its_own() {
+    let runs = || Load::of("checkout").runs(100);
+    for (load, broken) in [
+        (runs().p50(millis_of(49)), "p50               50.0ms   at most 49.0ms      broken"),
+        (runs().p95(millis_of(94)), "p95               95.0ms   at most 94.0ms      broken"),
+        (runs().p99(millis_of(98)), "p99               99.0ms   at most 98.0ms      broken"),
+    ] {
+        let number = numbers();
+        let message = panic_of(load.run(async || checkout(number() + 1, false).await)).await;
+        assert!(message.lines().any(|line| line == broken), "{message}");
+        assert_eq!(message.matches("broken").count(), 1, "{message}");
+    }
+}

@@ -418,3 +418,171 @@ fn what_is_observed_inside_of_a_process_is_no_part_of_it() {
     inner.expect_of("shared").success();
     assert!(inner.all().all(|run| run.process().is_none()), "{inner}");
 }
+
+#[test]
+fn every_expectation_that_does_not_hold_says_so() {
+    let broken = order(Some(("pick", Fault::error(|| OrderError::Shelf))));
+    let served = order(None);
+    let late = order(Some(("pick", Fault::delay(Duration::from_secs(120)))));
+    let late_at_its_end =
+        observe_call(|| count_stock("left")).fault("ledger", Fault::delay(Duration::from_secs(2))).run();
+    let rejected = order(Some(("place_order", Fault::error(|| OrderError::Empty))));
+    let two = paused(
+        observe(async {
+            undelayed().await;
+            undelayed().await;
+        })
+        .into_future(),
+    );
+    let said = |expect: &dyn Fn()| message(std::panic::AssertUnwindSafe(expect));
+    let cases: [(&dyn Fn(), &str); 18] = [
+        (&|| drop(broken.expect().failure("bank")), "expected: failure (bank)\nfound:    failure (shelf)"),
+        (
+            &|| drop(rejected.expect().rejected("shelf")),
+            "expected: rejected (shelf)\nfound:    rejected (empty)",
+        ),
+        (&|| drop(served.expect().panic()), "expected: panic\nfound:    success"),
+        (&|| drop(served.expect().cancelled()), "expected: cancelled\nfound:    success"),
+        (&|| drop(late.expect().within_sla()), "expected: within its SLA\nfound:    late, after 123.0s"),
+        (&|| drop(served.expect().late()), "expected: late\nfound:    on time, after 3.0s"),
+        (
+            &|| drop(served.expect().overdue()),
+            "expected: told of as late while it ran\nfound:    told of at its end, or never",
+        ),
+        (&|| drop(served.expect().stages([])), "expected: none\nfound:    pick"),
+        (&|| drop(served.expect().calls(["bank", "pick"])), "expected: bank, pick\nfound:    pick, bank"),
+        (&|| drop(served.expect().calls(["pick"])), "expected: pick\nfound:    pick, bank"),
+        (
+            &|| drop(served.expect().context(["customer", "tenant"])),
+            "expected: `tenant` in its context and on its span\nfound:    customer, total",
+        ),
+        (&|| drop(served.expect().context_value("total", 7)), "expected: total=7\nfound:    total=200"),
+        (&|| drop(served.expect().context_value("tenant", 7)), "expected: tenant=7\nfound:    no `tenant`"),
+        (&|| drop(broken.expect().no_event()), "expected: no Sentry event\nfound:    1"),
+        (&|| drop(served.expect().one_event([])), "expected: one Sentry event\nfound:    0"),
+        (
+            &|| drop(broken.expect().one_event([("customer", "other")])),
+            "expected: an event with the tag customer=other\nfound:    customer=acme",
+        ),
+        (&|| drop(two.expect()), "expected: one run, or `expect_of` to say which of 2 is meant"),
+        (&|| drop(two.expect_of("undelayed")), "expected: one run of `undelayed`, not 2"),
+    ];
+    for (expect, expected) in cases {
+        let said = said(expect);
+        assert!(said.contains(expected), "{said}");
+    }
+    assert!(
+        said(&|| drop(served.expect_of("pik"))).contains("expected: a run of `pik`; did you mean `pick`?")
+    );
+    late_at_its_end.expect().late();
+}
+
+#[test]
+fn a_part_of_no_process_and_a_process_without_the_part_are_unknown() {
+    for at in ["nobody.pick", "place_order.pik"] {
+        let said = message(|| drop(order(Some((at, Fault::hang())))));
+        assert!(
+            said.contains(&format!("no process, stage or declared dependency is called `{at}`")),
+            "{said}"
+        );
+    }
+}
+
+#[critical_process(id = "race", version = "1.0.0", sla = "1m", depends_on("bank"))]
+async fn race() -> Result<(), BankError> {
+    tokio::select! {
+        biased;
+        paid = dependency("bank", async { Ok(()) }) => paid,
+        () = std::future::ready(()) => Ok(()),
+    }
+}
+
+#[test]
+fn a_cancel_that_something_inside_swallows_is_one_all_the_same() {
+    let run = paused(observe(race()).fault("bank", Fault::cancel(1)).into_future());
+    assert!(
+        message(std::panic::AssertUnwindSafe(|| drop(run.into_value()))).contains("a fault cancelled it")
+    );
+}
+
+#[test]
+fn a_limit_is_what_was_asked_for() {
+    let run = paused(observe(std::future::pending::<()>()).limit(Duration::from_secs(5)).into_future());
+    assert!(run.to_string().starts_with("nothing ended it for 5s"), "{run}");
+}
+
+#[test]
+fn an_event_outside_of_any_run_is_seen() {
+    let run = observe_call(|| {
+        sentry_core::capture_message("outside", sentry_core::Level::Info);
+        count_stock("left").map(str::len)
+    })
+    .run();
+    assert_eq!(run.events().filter_map(|event| event.message.as_deref()).collect::<Vec<_>>(), ["outside"]);
+}
+
+/// What the application's own subscriber is told.
+#[derive(Clone, Default)]
+struct Told(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+impl<S> tracing_subscriber::Layer<S> for Told
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
+    fn on_new_span(
+        &self,
+        span: &tracing::span::Attributes<'_>,
+        _: &tracing::Id,
+        _: tracing_subscriber::layer::Context<'_, S>,
+    ) {
+        self.0.lock().unwrap().push(format!("opened {}", span.metadata().name()));
+    }
+
+    fn on_record(
+        &self,
+        id: &tracing::Id,
+        values: &tracing::span::Record<'_>,
+        context: tracing_subscriber::layer::Context<'_, S>,
+    ) {
+        let name = context.span(id).unwrap().name();
+        self.0.lock().unwrap().push(format!("recorded {name} {}", values.is_empty()));
+    }
+
+    fn on_event(&self, event: &tracing::Event<'_>, context: tracing_subscriber::layer::Context<'_, S>) {
+        let inside = context.event_span(event).map_or("nothing", |span| span.name());
+        self.0.lock().unwrap().push(format!("event in {inside}"));
+    }
+
+    fn on_close(&self, id: tracing::Id, context: tracing_subscriber::layer::Context<'_, S>) {
+        let name = context.span(&id).unwrap().name();
+        self.0.lock().unwrap().push(format!("closed {name}"));
+    }
+}
+
+#[critical_process(id = "log_order", version = "1.0.0", sla = "1s", context(later(total)))]
+fn log_order() {
+    tracing::info!("an order");
+    record!(total = 7);
+}
+
+#[test]
+fn the_applications_subscriber_sees_all_that_it_would_see_without_a_test() {
+    use tracing_subscriber::layer::SubscriberExt as _;
+    let told = |observes: bool| {
+        let told = Told::default();
+        tracing::subscriber::with_default(
+            tracing_subscriber::registry().with(told.clone()),
+            || match observes {
+                true => drop(observe_call(log_order).run().expect().success().context(["total"])),
+                false => log_order(),
+            },
+        );
+        std::mem::take(&mut *told.0.lock().unwrap())
+    };
+    let without = told(false);
+    assert!(
+        without.contains(&"event in log_order".to_owned())
+            && without.contains(&"closed log_order".to_owned())
+    );
+    assert_eq!(told(true), without);
+}

@@ -109,7 +109,8 @@ impl Battery {
         self
     }
 
-    /// A text that stands in what is given to the process and that nobody named: it may be nowhere in what was captured.
+    /// A text that stands in what is given to the process and that nobody named: it may be nowhere in what was captured:
+    /// context, spans, events of Sentry and the log, of that what is at INFO or what a subscriber of the program wants.
     pub fn canary(mut self, text: &str) -> Battery {
         self.canaries.push(text.to_owned());
         self
@@ -174,8 +175,11 @@ impl Battery {
         self.errors.iter().cloned().chain(others).collect()
     }
 
-    fn limit_of_a_hang(&self) -> Duration {
-        self.hung.unwrap_or_else(|| if is_paused() { 2 * self.process.sla() } else { HUNG })
+    /// How long a trial may go on. One that is delayed past its SLA must be able to end.
+    fn limit_under(&self, fault: Option<&Fault>) -> Duration {
+        let paused = 2 * self.process.sla();
+        let limit = self.hung.unwrap_or_else(|| if is_paused() { paused } else { HUNG });
+        if fault.is_some_and(|fault| fault.kind() == fault::DELAY) { limit.max(paused) } else { limit }
     }
 }
 
@@ -197,7 +201,7 @@ impl UnderWay<'_> {
         let before = Carrier::current();
         // In a box: what is observed is moved a few times, and may be large.
         let work = Box::pin(Scope::new().set(TRIAL, number).in_scope(call()));
-        let observing = observe(work).limit(self.battery.limit_of_a_hang());
+        let observing = observe(work).limit(self.battery.limit_under(fault.as_ref().map(|(_, fault)| fault)));
         let (observation, mut misuses) = match &fault {
             Some((at, fault)) => observing.fault(at, fault.clone()).attempt().await,
             None => observing.attempt().await,
@@ -232,8 +236,13 @@ impl UnderWay<'_> {
     fn boundaries<R>(&mut self, clean: Option<&Observation<R>>) -> Vec<String> {
         let battery = self.battery;
         let runs = clean.into_iter().flat_map(Observation::all).filter(|run| battery.is_run(run));
-        let mut reached: BTreeSet<String> =
-            runs.flat_map(ObservedRun::all).map(|run| run.name().to_owned()).collect();
+        // A call that nobody declares is told of already, and nothing can be broken there.
+        let is_declared = |run: &&ObservedRun| match (run.process(), run.dependency()) {
+            (Some(process), Some(dependency)) => process.declares(dependency),
+            _ => true,
+        };
+        let inside = runs.flat_map(ObservedRun::all).filter(is_declared);
+        let mut reached: BTreeSet<String> = inside.map(|run| run.name().to_owned()).collect();
         let process = battery.process;
         if !reached.contains(process.id()) {
             self.broken
@@ -269,8 +278,9 @@ impl Battery {
         let mut broken = Vec::new();
         // What a task of its own still does when the test has ended the rest is nobody's to wait for.
         let is_over = matches!(observation.ended, Ended::Returned(_) | Ended::Panicked(_));
+        let may_go_on = |run: &ObservedRun| !is_over && run.is_elsewhere;
         for run in observation.all() {
-            if is_over && run.outcome().is_none() {
+            if run.outcome().is_none() && !may_go_on(run) {
                 broken.push(format!("`{}` never ended", run.name()));
             }
             if run
@@ -295,7 +305,8 @@ impl Battery {
         for gauge in ["critical_process.active", "critical_process.overdue"] {
             let up: u64 =
                 observation.metrics().iter().filter(|one| one.instrument == gauge).map(|one| one.value).sum();
-            if is_over && up > 0 {
+            let going_on = observation.all().filter(|run| run.outcome().is_none() && may_go_on(run)).count();
+            if up > going_on as u64 {
                 broken.push(format!("{gauge} stays at {up}"));
             }
         }

@@ -2,7 +2,8 @@
 //! its own. None of the three is global: whoever enters the domain, on whatever thread, makes them the thread's for so
 //! long.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 #[cfg(feature = "sentry")]
@@ -16,6 +17,8 @@ use crate::observe::{End, RunView, Sink};
 #[derive(Debug)]
 pub(crate) struct Capture {
     runs: Mutex<Vec<Kept>>,
+    /// Where what is observed is polled.
+    home: OnceLock<Place>,
     #[cfg(feature = "tracing")]
     spans: Recorder,
     #[cfg(feature = "sentry")]
@@ -31,6 +34,20 @@ struct Kept {
     span: Option<u64>,
     ends: usize,
     run: ObservedRun,
+}
+
+/// A task, or a thread that is in none.
+#[derive(Debug, PartialEq)]
+enum Place {
+    Task(tokio::task::Id),
+    Thread(ThreadId),
+}
+
+impl Place {
+    fn here() -> Place {
+        let thread = || Place::Thread(std::thread::current().id());
+        tokio::task::try_id().map_or_else(thread, Place::Task)
+    }
 }
 
 /// What was kept of a domain.
@@ -52,6 +69,7 @@ impl Capture {
     pub(crate) fn new() -> Arc<Capture> {
         Arc::new(Capture {
             runs: Mutex::default(),
+            home: OnceLock::new(),
             #[cfg(feature = "tracing")]
             spans: Recorder::new(),
             #[cfg(feature = "sentry")]
@@ -66,6 +84,11 @@ impl Capture {
         #[cfg(feature = "sentry")]
         let _inbox = self.events.enter();
         f()
+    }
+
+    /// What is observed begins here.
+    pub(super) fn begin(&self) {
+        let _ = self.home.set(Place::here());
     }
 
     fn runs(&self) -> MutexGuard<'_, Vec<Kept>> {
@@ -136,13 +159,14 @@ fn nested(mut kept: Vec<Kept>) -> Vec<ObservedRun> {
 
 impl Sink for Capture {
     fn started(&self, run: &RunView<'_>) {
+        let is_elsewhere = self.home.get().is_some_and(|home| *home != Place::here());
         self.runs().push(Kept {
             id: run.id(),
             parent: run.parent_id(),
             #[cfg(feature = "tracing")]
             span: run.span_key(),
             ends: 0,
-            run: ObservedRun::new(run),
+            run: ObservedRun::new(run, is_elsewhere),
         });
     }
 

@@ -371,3 +371,33 @@ pub(super) fn without_context<T>(observation: &Observation<T>) -> Vec<String> {
     });
     lacks.map(|lacks| format!("it lacks {lacks}")).collect()
 }
+
+#[cfg(all(test, feature = "tracing", feature = "sentry"))]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::context::Value;
+    use crate::testing::observe_call;
+
+    #[test]
+    fn a_key_that_a_span_an_event_or_a_part_lacks_is_told_of() {
+        let inner = || crate::dependency_call("inner", || Ok::<_, Infallible>(()));
+        let mut run = observe_call(|| crate::dependency_call("outer", inner)).run().runs.remove(0);
+        assert_eq!(
+            lacking(&run, &["key"]),
+            ["`key` in the context of `outer`", "`key` in the context of `inner`"]
+        );
+        let value = || vec![("key", Value::I64(7))];
+        run.context = value();
+        run.children[0].context = value();
+        run.children[0].events.push(sentry_core::protocol::Event::default());
+        let on_spans =
+            ["`key` on the span of `outer`", "`key` on the span of `inner`", "`key` on an event of `inner`"];
+        assert_eq!(lacking(&run, &["key"]), on_spans);
+        run.span.as_mut().unwrap().fields.append(&mut value());
+        run.children[0].span.as_mut().unwrap().fields.append(&mut value());
+        run.children[0].events[0].tags.insert("key".to_owned(), "7".to_owned());
+        assert_eq!(lacking(&run, &["key"]), <[String; 0]>::default());
+    }
+}

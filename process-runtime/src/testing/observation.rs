@@ -25,6 +25,8 @@ pub struct ObservedRun {
     pub(super) context: Vec<(&'static str, Value)>,
     pub(super) faults: Vec<&'static str>,
     pub(super) children: Vec<ObservedRun>,
+    /// Whether it began in another task or thread than what is observed, and thus outlives that.
+    pub(super) is_elsewhere: bool,
     #[cfg(feature = "tracing")]
     pub(super) span: Option<Span>,
     #[cfg(feature = "tracing")]
@@ -34,7 +36,7 @@ pub struct ObservedRun {
 }
 
 impl ObservedRun {
-    pub(super) fn new(run: &RunView<'_>) -> ObservedRun {
+    pub(super) fn new(run: &RunView<'_>, is_elsewhere: bool) -> ObservedRun {
         ObservedRun {
             name: run.name(),
             process: run.process(),
@@ -45,6 +47,7 @@ impl ObservedRun {
             context: run.context(),
             faults: Vec::new(),
             children: Vec::new(),
+            is_elsewhere,
             #[cfg(feature = "tracing")]
             span: None,
             #[cfg(feature = "tracing")]

@@ -115,7 +115,10 @@ impl Setting {
         self.domain.core.plan.add(at, fault);
     }
 
-    fn refuse_unknown(&self) {
+    fn begin(&self) {
+        if let Some(capture) = &self.domain.core.capture {
+            capture.begin();
+        }
         if let Some(unknown) = &self.unknown {
             panic!("{unknown} ({})", self.place);
         }
@@ -241,7 +244,7 @@ impl<F: Future> Observing<F> {
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Ended<F::Output>> {
         if let Some(future) = self.work.take() {
-            self.setting.refuse_unknown();
+            self.setting.begin();
             let limit = self.setting.limit();
             self.running = Some(Running {
                 future: Box::pin(self.setting.domain.enter(future)),
@@ -291,11 +294,45 @@ impl<F> ObservingCall<F> {
     where
         F: FnOnce() -> R,
     {
-        self.setting.refuse_unknown();
+        self.setting.begin();
         let called = catch_unwind(AssertUnwindSafe(|| self.setting.domain.call(self.call)));
         self.setting.end(match called {
             Ok(value) => Ended::Returned(value),
             Err(payload) => Ended::Panicked(message(&*payload)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::observe::{End, RunView, Sink};
+
+    /// Tells of each end a second time.
+    #[derive(Debug)]
+    struct Twice(Arc<Capture>);
+
+    impl Sink for Twice {
+        fn ended(&self, run: &RunView<'_>, end: &End) {
+            self.0.ended(run, end);
+        }
+    }
+
+    #[test]
+    fn a_run_that_ends_twice_fails_the_test() {
+        let capture = Capture::new();
+        let sink = Arc::new(Twice(Arc::clone(&capture)));
+        let domain = Domain::builder().capture(capture).sink(sink).build();
+        let setting = Setting { domain, ..Setting::new() };
+        let call = || crate::dependency_call("ledger", || Ok::<_, Infallible>(()));
+        let value = setting.domain.call(call);
+        let (_, misuses) = setting.conclude(Ended::Returned(value));
+        let misuses: Vec<_> = misuses.iter().map(Misuse::to_string).collect();
+        assert!(
+            misuses.iter().any(|told| told.starts_with("a run of `") && told.ends_with("ended twice")),
+            "{misuses:?}"
+        );
     }
 }

@@ -100,7 +100,7 @@ impl Recorder {
 }
 
 impl Recorder {
-    /// What was logged, each event as text.
+    /// What was logged, and what spans were given: the values of each as text.
     pub(super) fn take_lines(&self) -> Vec<String> {
         std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -138,6 +138,13 @@ impl Recording {
         let mut spans = lock(&self.spans);
         if let Some(span) = spans.iter_mut().rev().find(|recorded| recorded.id == *id) {
             f(&mut span.span);
+        }
+    }
+
+    /// Keeps what was said, also what a later value takes the place of, and what is said outside of every run.
+    fn say(&self, fields: &[(&'static str, Value)]) {
+        if !fields.is_empty() {
+            self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{fields:?}"));
         }
     }
 
@@ -181,12 +188,16 @@ impl Subscriber for Recording {
         let metadata = attributes.metadata();
         let mut span = Span { name: metadata.name(), target: metadata.target(), fields: Vec::new() };
         attributes.record(&mut Fields(&mut span.fields));
+        self.say(&span.fields);
         let run = frame::nearest().and_then(|nearest| nearest.run_around()).map(|run| run.id);
         lock(&self.spans).push(Recorded { id: id.clone(), metadata, key, run, span });
         id
     }
 
     fn record(&self, id: &Id, values: &Record<'_>) {
+        let mut fields = Vec::new();
+        values.record(&mut Fields(&mut fields));
+        self.say(&fields);
         self.with(id, |span| values.record(&mut Fields(&mut span.fields)));
         if is_foreign(id) {
             self.before.record(id, values);
@@ -202,7 +213,7 @@ impl Subscriber for Recording {
     fn event(&self, event: &Event<'_>) {
         let mut fields = Vec::new();
         event.record(&mut Fields(&mut fields));
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{fields:?}"));
+        self.say(&fields);
         if self.before.enabled(event.metadata()) && event.parent().is_none_or(is_foreign) {
             self.before.event(event);
         }

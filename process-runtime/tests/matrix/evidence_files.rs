@@ -260,3 +260,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn evidence_of_a_tree_that_was_not_clean_is_read_as_that() {
+    let directory = directory();
+    let mut evidence = proven("pay_invoice", "happy");
+    // By its name alone nobody can tell, where git said it.
+    evidence.revision = Revision::named("r1-dirty").unwrap();
+    evidence.write_to(directory.path()).unwrap();
+    let [read] = &evidence::read(directory.path()).evidence[..] else { panic!() };
+    assert!(!read.revision.is_clean() && *read == evidence, "{read:?}");
+}

@@ -106,3 +106,19 @@ fn what_rests_on_a_tree_that_was_not_clean_is_marked() {
     assert!(report::junit(&matrix).contains("the tree was not clean"));
     assert!(of(&[]).cells().all(|cell| !cell.unclean));
 }
+
+#[test]
+fn of_what_does_not_count_the_latest_is_told_and_of_what_does_the_longest() {
+    let mut evidence = [proven("draw_logo", "happy"), proven("draw_logo", "happy")];
+    evidence[0].test = "service::tests::slower".to_owned();
+    evidence[0].duration *= 2;
+    assert_eq!(cell(&matrix_of(&evidence), "draw_logo", "happy").duration, evidence[0].duration);
+    evidence.iter_mut().for_each(|one| one.revision = Revision::named("r0").unwrap());
+    evidence[0].at += 1;
+    for _ in 0..2 {
+        let matrix = matrix_of(&evidence);
+        let reason = cell(&matrix, "draw_logo", "happy").reason.clone().unwrap();
+        assert!(reason.contains("of service::tests::slower is of another revision"), "{reason}");
+        evidence.reverse();
+    }
+}

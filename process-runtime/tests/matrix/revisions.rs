@@ -156,6 +156,11 @@ fn evidence_within_the_tree_is_no_change_of_it_and_a_variable_names_another() {
     let text = said(&child.output().unwrap());
     assert_eq!(text.matches(&format!("revision: {clean}\n")).count(), 2, "{text}");
     assert!(!Revision::of(&package).is_clean(), "the child wrote into the tree");
+    // As a hook of another repository has them.
+    let (_other, other) = repository();
+    let git_dir = other.parent().unwrap().join(".git");
+    let text = said(&child.env("GIT_DIR", git_dir).env("GIT_WORK_TREE", &other).output().unwrap());
+    assert_eq!(text.matches(&format!("revision: {clean}\n")).count(), 2, "{text}");
     let text = said(&child.env("PROCESS_REVISION", "release-7").output().unwrap());
     assert!(text.contains("revision: release-7\n"), "{text}");
 }

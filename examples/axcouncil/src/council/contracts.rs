@@ -221,6 +221,8 @@ async fn whatever_breaks_it_ends_once_and_in_an_outcome_of_its_own() {
         .error(|| sqlx::Error::PoolClosed)
         .error(|| CouncilError::NoMembers)
         .error(|| ContextError::from(DatabaseError::from(sqlx::Error::PoolClosed)))
+        // Of the company's playbook, which is in every prompt.
+        .canary("Safety before speed")
         .limit(Duration::from_secs(3))
         .run(async || ADA.scope().in_scope(deliberate(platform.service(), ADA, QUESTION, Some(SALES))).await)
         .await;

@@ -1,0 +1,7 @@
+//! A gate that sees no process is shut: the crate of the service was not linked.
+
+#[test]
+#[should_panic(expected = "no process is linked into this test; name its crate in the source")]
+fn a_gate_without_a_process_is_shut() {
+    process_runtime::testing::gate();
+}

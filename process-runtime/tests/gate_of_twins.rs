@@ -1,0 +1,26 @@
+//! A gate that sees two processes of one id, of which the matrix has one.
+
+#![allow(dead_code, reason = "the processes are here to be registered, and nobody runs them")]
+
+use process_runtime::critical_process;
+use process_runtime::testing::{contracts, gate};
+
+#[critical_process(id = "twin", version = "1.0.0", sla = "1s", criticality = low)]
+fn one() {}
+
+#[critical_process(id = "twin", version = "1.0.0", sla = "1s", criticality = low)]
+fn other() {}
+
+#[process_runtime::contract(process = "twin", case = happy)]
+#[test]
+fn it_is_proven() {
+    process_runtime::testing::observe_call(one).run().expect().success();
+    assert_eq!(contracts().count(), 1);
+}
+
+#[test]
+fn a_gate_with_an_id_that_two_have_is_shut() {
+    let said = *std::panic::catch_unwind(gate).unwrap_err().downcast::<String>().unwrap();
+    assert!(said.contains("process `twin` is defined more than once: at "), "{said}");
+    println!("{said}");
+}
