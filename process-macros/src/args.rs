@@ -48,7 +48,7 @@ pub(crate) fn read(kind: Kind, slots: &[Slot], errors: &Errors) -> Args {
     let mut args = Args::default();
     for slot in slots {
         if let Some(key) = args.admit(kind, slot, errors) {
-            args.set(Field { key, slot, errors });
+            args.set(Field { kind, key, slot, errors });
         }
     }
     args
@@ -158,7 +158,7 @@ fn report_unknown(kind: Kind, slot: &Slot, errors: &Errors) -> Option<Key> {
     let mistake = match (other, near) {
         (Some(other), _) => mistake.help(format!("it is a key of `{}`", other.attribute())),
         (None, Some(near)) => {
-            mistake.help(format!("did you mean `{}`, as in `{}`?", near.name(), near.example()))
+            mistake.help(format!("did you mean `{}`, as in `{}`?", near.name(), kind.example_of(near)))
         }
         (None, None) if ["description", "desc", "summary", "doc"].contains(&name.as_str()) => {
             mistake.help("the function's doc comment is the description: write it as `/// …`")

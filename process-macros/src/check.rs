@@ -256,7 +256,7 @@ fn report_missing(kind: Kind, args: &Args, errors: &Errors) {
         return;
     }
     let names: Vec<_> = missing.iter().map(|key| key.name()).collect();
-    let examples: Vec<_> = missing.iter().map(|key| key.example()).collect();
+    let examples: Vec<_> = missing.iter().map(|key| kind.example_of(*key)).collect();
     // The call site is the attribute as a whole: what is missing has no tokens of its own.
     let attribute = Ident::new(kind.attribute(), Span::call_site());
     errors

@@ -91,7 +91,13 @@ impl Kind {
 
     /// How an entry is written, by example.
     pub(crate) fn example(self) -> &'static str {
-        self.required()[0].example()
+        self.example_of(self.required()[0])
+    }
+
+    /// How the entry of a key is written, by example.
+    pub(crate) fn example_of(self, key: Key) -> &'static str {
+        let row = TABLE.iter().find(|row| row.0 == key && row.2.contains(&self));
+        row.map_or("", |row| row.1)
     }
 
     /// All keys, as a list for people.
@@ -137,7 +143,8 @@ pub(crate) enum Key {
 
 /// Key, how it is written, and which attributes have it; in the order in which diagnostics list them.
 const TABLE: &[(Key, &str, &[Kind])] = &[
-    (Key::Id, r#"id = "place_order""#, &[Kind::Process, Kind::Stage, Kind::DependencyCheck]),
+    (Key::Id, r#"id = "place_order""#, Kind::RUNS),
+    (Key::Id, r#"id = "payment_api""#, &[Kind::DependencyCheck]),
     (Key::Version, r#"version = "1.0.0""#, &[Kind::Process]),
     (Key::Sla, r#"sla = "30s""#, Kind::RUNS),
     (Key::Process, r#"process = "place_order""#, &[Kind::Stage, Kind::Contract, Kind::HealthCheck]),
@@ -181,7 +188,7 @@ const OTHER_NAMES: &[(Key, &[&str])] = &[
     (Key::Objective, &["slo", "target"]),
     (Key::Context, &["ctx", "fields", "record"]),
     (Key::DependsOn, &["dependencies", "dependency", "requires"]),
-    (Key::Id, &["dependency", "depends_on", "of"]),
+    (Key::Id, &["dependency", "depends_on", "process", "of"]),
 ];
 
 impl Key {

@@ -237,7 +237,45 @@ pub fn contract(
     instrument(Kind::Contract, attribute.into(), item.into()).into()
 }
 
-/// Makes an async function the check of a critical process.
+/// Makes an async function the check of a critical process: it runs the process for real, with input made for it, and
+/// says whether it works. A process has one.
+///
+/// # Keys
+///
+/// `process` is required.
+///
+/// | key | what it says | default |
+/// |---|---|---|
+/// | `process = "…"` | id of the process | |
+/// | `timeout = "…"` | the longest it may take: one whole number and `ms`, `s`, `m` or `h`; more than zero, less than `30s`, when a monitor gives up | `"10s"` |
+/// | `every = "…"` | how often it runs by itself, at least `1s`; its answer is good until the next is due | only when asked |
+/// | `cached_for = "…"` | how long an answer is good for, however many ask; excludes `every` | `"5s"` |
+/// | `crate = path` | where `process-runtime` is, if it was renamed or re-exported | `::process_runtime` |
+///
+/// # Functions
+///
+/// A free `async fn` without generic parameters; it stays as it is, and may be called by others. Its arguments are the
+/// application's state: each is found by its type, and a clone of it is given to every call. So they are taken by value,
+/// and their types are `Clone`, `Send`, `Sync` and `'static`; what is costly to clone goes into an `Arc`. The future
+/// is `Send`.
+///
+/// # What it says
+///
+/// | it returns | what is said |
+/// |---|---|
+/// | `()` | pass |
+/// | `health::Verdict` | that |
+/// | `Err(error)` | fail, with the error's `Display` |
+/// | `Ok(value)` | pass; of a `health::Verdict` that |
+///
+/// A panic is a failure, and so is what takes longer than the timeout.
+///
+/// # Errors
+///
+/// As those of [`macro@critical_process`]: each at its token, all in one compile. A second check on one function is
+/// one; so are a method, a function that is not `async` or that is `const`, `unsafe` or generic, and an argument that
+/// is a reference or an `impl Trait`. An associated function without `self` looks like a free one, and is refused by the
+/// compiler, which finds a `const` without a name beside it.
 #[proc_macro_attribute]
 pub fn health_check(
     attribute: proc_macro::TokenStream,
@@ -246,7 +284,18 @@ pub fn health_check(
     instrument(Kind::HealthCheck, attribute.into(), item.into()).into()
 }
 
-/// Makes an async function the check of something that processes depend on.
+/// Makes an async function the check of something that processes depend on: a database that answers, a provider that
+/// lets us in. A dependency has one, however many processes declare it with `depends_on`.
+///
+/// # Keys
+///
+/// Only `id` is required. `every`, `cached_for` and `crate` are those of [`macro@health_check`], and so are the
+/// functions that it goes on, what they say and the errors. The others are:
+///
+/// | key | what it says | default |
+/// |---|---|---|
+/// | `id = "…"` | id of the dependency, which some process or stage declares with `depends_on`; `registry::validate` tells where none does | |
+/// | `timeout = "…"` | the longest it may take: one whole number and `ms`, `s`, `m` or `h`; more than zero, less than `30s` | `"2s"` |
 #[proc_macro_attribute]
 pub fn dependency_check(
     attribute: proc_macro::TokenStream,

@@ -3,8 +3,8 @@
 
 use insta::assert_snapshot;
 use proc_macro2::TokenStream;
-use process_model::grammar;
 use process_model::{Case, Criticality, ErrorText, Objective, Sla};
+use process_model::{check, grammar};
 use proptest::prelude::*;
 use quote::quote;
 
@@ -133,6 +133,50 @@ fn a_wrong_contract_leaves_the_test_and_tells_every_mistake() {
 }
 
 #[test]
+fn a_check_of_a_process() {
+    assert_snapshot!(pretty(instrument(
+        Kind::HealthCheck,
+        quote!(process = "greet", every = "5m", crate = elsewhere::process_runtime),
+        quote! {
+            /// Somebody is greeted.
+            #[cfg_attr(test, allow(unused))]
+            pub(crate) async fn greets() {
+                greet("you").await
+            }
+        },
+    )));
+}
+
+#[test]
+fn a_check_of_a_dependency() {
+    assert_snapshot!(pretty(instrument(
+        Kind::DependencyCheck,
+        quote!(id = "orders_db", timeout = "500ms"),
+        quote! {
+            async fn answers(
+                State(pool): State<Pool>,
+                #[cfg(feature = "cache")] mut cache: Arc<dyn Cache>,
+            ) -> Result<u64, Error> {
+                pool.ping().await
+            }
+        },
+    )));
+}
+
+#[test]
+fn a_wrong_check_leaves_the_function_and_tells_every_mistake() {
+    assert_snapshot!(pretty(instrument(
+        Kind::HealthCheck,
+        quote!(proces = "Greet", timeout = "30s", every = "0s", cached_for = "5s"),
+        quote! {
+            unsafe fn greets<T>(&self, name: &str, by: impl Greeting) {
+                greet(name);
+            }
+        },
+    )));
+}
+
+#[test]
 fn a_wrong_attribute_leaves_the_function_and_tells_every_mistake() {
     assert_snapshot!(pretty(process(
         quote!(id = "Greet", verison = "1.0.0", sla = 120, context(wo, later(count))),
@@ -150,11 +194,12 @@ fn mistakes(attribute: TokenStream) -> usize {
 }
 
 fn mistakes_of(kind: Kind, attribute: TokenStream) -> usize {
+    let is_async = kind.is_check().then(|| quote!(async));
     let tokens = instrument(
         kind,
         attribute,
         quote!(
-            fn f(argument: u8) {}
+            #is_async fn f(argument: u8) {}
         ),
     );
     let file: syn::File = syn::parse2(tokens).expect("an expansion is a file of items");
@@ -238,6 +283,14 @@ proptest! {
     }
 
     #[test]
+    fn the_attribute_accepts_the_times_of_checks_that_the_grammar_accepts(time in nearly("[0-9]{1,5}(ms|s|m|h|d)?")) {
+        let accepts = |key| mistakes_of(Kind::HealthCheck, quote!(process = "an_id", #key)) == 0;
+        prop_assert_eq!(accepts(quote!(timeout = #time)), check::timeout(&time).is_ok());
+        prop_assert_eq!(accepts(quote!(every = #time)), check::every(&time).is_ok());
+        prop_assert_eq!(accepts(quote!(cached_for = #time)), check::cached_for(&time).is_ok());
+    }
+
+    #[test]
     fn the_attribute_accepts_the_context_keys_that_the_grammar_accepts(key in "error|otel|code|process_(id|version|outcome)|[a-zA-Z_][a-z0-9_]{1,80}") {
         prop_assume!(syn::parse_str::<syn::Ident>(&key).is_ok());
         let tokens: TokenStream = key.parse().expect("a word");
@@ -253,6 +306,8 @@ proptest! {
             process(attribute.clone(), quote!(fn f(argument: u8) -> Pin<Box<dyn Future<Output = u8>>> { #body }));
             instrument(Kind::Stage, quote!(id = "an_id", #attribute), quote!(fn f() #body));
             instrument(Kind::Contract, quote!(process = "an_id", #attribute), quote!(async fn f() #body));
+            instrument(Kind::HealthCheck, quote!(process = "an_id", #attribute), quote!(async fn f() #body));
+            instrument(Kind::DependencyCheck, quote!(id = "an_id"), quote!(async fn f(#body) { #attribute }));
             instrument(Kind::Contract, quote!(process = "an_id", case = #attribute), quote!(fn f() { #body }));
         }
     }

@@ -7,7 +7,7 @@ use syn::parse::{Parse, ParseStream, Parser};
 use syn::{ExprPath, LitStr, Path, Token};
 
 use crate::errors::{Errors, Mistake};
-use crate::keys::Key;
+use crate::keys::{Key, Kind};
 use crate::slot::{Slot, Value};
 
 /// A number as it was written.
@@ -35,6 +35,7 @@ impl WordOf {
 
 /// A slot whose key is known.
 pub(crate) struct Field<'a> {
+    pub(crate) kind: Kind,
     pub(crate) key: Key,
     pub(crate) slot: &'a Slot,
     pub(crate) errors: &'a Errors,
@@ -234,7 +235,7 @@ impl Field<'_> {
     }
 
     fn with_example<'m>(&self, mistake: Mistake<'m>) -> Mistake<'m> {
-        mistake.help(format!("write it like `{}`", self.key.example()))
+        mistake.help(format!("write it like `{}`", self.kind.example_of(self.key)))
     }
 
     fn name(&self) -> &'static str {

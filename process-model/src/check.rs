@@ -114,9 +114,9 @@ pub fn timeout(text: &str) -> Result<Sla, GrammarError> {
 /// For anything else, with what was probably meant.
 pub fn every(text: &str) -> Result<Sla, GrammarError> {
     const EVERY: Noun = Noun {
-        name: "a time between checks",
-        of_zero: "is none",
-        help: "write how often the check runs by itself",
+        name: "a period",
+        of_zero: "is none at all",
+        help: "write how often the check runs by itself, at least \"1s\"",
         example: "5m",
     };
     let every = Sla::parse_as(text, &EVERY)?;
@@ -135,7 +135,7 @@ pub fn every(text: &str) -> Result<Sla, GrammarError> {
 /// For anything else, with what was probably meant.
 pub fn cached_for(text: &str) -> Result<Sla, GrammarError> {
     const CACHED_FOR: Noun = Noun {
-        name: "a time to keep an answer",
+        name: "a cache time",
         of_zero: "would let every probe through to the check",
         help: "write how long an answer is good for",
         example: "5s",

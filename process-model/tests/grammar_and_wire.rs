@@ -309,8 +309,8 @@ fn a_check_is_over_before_a_monitor_gives_up() {
 fn each_time_of_a_check_is_called_what_it_is() {
     for (refusal, name) in [
         (check::timeout(""), "a timeout"),
-        (check::every("5 fortnights"), "a time between checks"),
-        (check::cached_for("400d"), "a time to keep an answer"),
+        (check::every("5 fortnights"), "a period"),
+        (check::cached_for("400d"), "a cache time"),
     ] {
         let refusal = refusal.unwrap_err();
         assert!(refusal.to_string().contains(name) && !refusal.to_string().contains("SLA"), "{refusal}");

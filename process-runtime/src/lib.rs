@@ -30,6 +30,7 @@
 //! | `metrics` | yes | OpenTelemetry instruments; trace ids on Sentry events and in [`Carrier`] | opentelemetry 0.33 (tracing-opentelemetry 0.34) |
 //! | `tokio` | no | `timeout`, whose stops are failures | tokio 1 |
 //! | `axum` | no | [responses judged by their status](#http-statuses); with `tracing` and `metrics` also `propagation`: one trace across services, and errors that name it | axum 0.8, anything on http 1 and tower |
+//! | `health` | no | `health`: checks of processes and of what they depend on; includes `tokio` | tokio 1 |
 //! | `telemetry` | no | `telemetry::init`, the whole set-up from the standard variables, and `timeline`, which reads what it wrote; brings the SDKs (some 150 crates) | a service without a set-up of its own |
 //! | `prometheus` | no | `telemetry` that a Prometheus scrapes; six crates more | Prometheus 2 and 3 |
 //! | `testing` | no | `testing`: contracts that prove what a process does, and break it on purpose; includes `tokio` | tokio 1 |
@@ -253,9 +254,60 @@ pub use observe::tracer::DescribedTracer;
 /// ```
 #[cfg(feature = "testing")]
 pub use process_macros::contract;
-pub use process_macros::{critical_process, stage};
+/// Says how to find out whether something works that processes depend on.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use process_runtime::{critical_process, dependency_check};
+///
+/// #[derive(Clone)]
+/// struct Orders(Arc<Vec<u64>>);
+///
+/// impl Orders {
+///     async fn latest(&self) -> Result<u64, &'static str> {
+///         self.0.last().copied().ok_or("there are no orders")
+///     }
+/// }
+///
+/// #[critical_process(id = "show_order", version = "1.0.0", sla = "2s", depends_on("orders_db"))]
+/// async fn show(orders: &Orders) -> Result<u64, &'static str> {
+///     orders.latest().await
+/// }
+///
+/// #[dependency_check(id = "orders_db", timeout = "500ms")]
+/// async fn orders_answer(orders: Orders) -> Result<u64, &'static str> {
+///     orders.latest().await
+/// }
+///
+/// let check = process_runtime::health::checks().next().unwrap();
+/// assert_eq!(check.target().id(), "orders_db");
+/// # assert!(process_runtime::registry::validate().is_empty());
+/// ```
 #[cfg(feature = "health")]
-pub use process_macros::{dependency_check, health_check};
+pub use process_macros::dependency_check;
+/// Says how to find out whether a process works, not only whether its server is up.
+///
+/// ```
+/// use process_runtime::{critical_process, health_check};
+///
+/// #[critical_process(id = "pay_invoice", version = "1.2.0", sla = "10s")]
+/// async fn pay(amount: u64) -> Result<u64, std::num::TryFromIntError> {
+///     u32::try_from(amount).map(u64::from)
+/// }
+///
+/// #[health_check(process = "pay_invoice", every = "5m")]
+/// async fn payment_works() -> Result<u64, std::num::TryFromIntError> {
+///     pay(1).await
+/// }
+///
+/// let check = process_runtime::health::checks().next().unwrap();
+/// assert_eq!(check.target().id(), "pay_invoice");
+/// assert_eq!(check.timeout(), std::time::Duration::from_secs(10));
+/// ```
+#[cfg(feature = "health")]
+pub use process_macros::health_check;
+pub use process_macros::{critical_process, stage};
 pub use process_model::Outcome;
 
 /// What expansions name. Not for you: it changes without notice.

@@ -11,7 +11,7 @@ use crate::errors::Errors;
 use crate::function::{self, Function};
 use crate::keys::Kind;
 use crate::model::{Argument, Check};
-use crate::{returns, shape, words};
+use crate::{returns, words};
 
 pub(super) fn check(
     kind: Kind,
@@ -56,9 +56,10 @@ fn report_uncallable(signature: &Signature, kind: Kind, errors: &Errors) {
     let name = &signature.ident;
     let (noun, attribute) = (kind.noun(), kind.attribute());
     if let Some(keyword) = &signature.constness {
-        shape::report_const(keyword, kind, errors);
-    }
-    if signature.asyncness.is_none() {
+        errors
+            .at(keyword, format!("a `const fn` cannot be {noun}, which is awaited"))
+            .help(format!("write `async fn {name}`"));
+    } else if signature.asyncness.is_none() {
         errors
             .at(signature.fn_token, format!("{noun} is awaited, and `{name}` is not `async`"))
             .help(format!("write `async fn {name}`; what blocks goes into the runtime's `spawn_blocking`"));
@@ -70,8 +71,11 @@ fn report_uncallable(signature: &Signature, kind: Kind, errors: &Errors) {
     }
     if !signature.generics.params.is_empty() {
         errors
-            .at(&signature.generics.params, format!("`{name}` is generic, and nobody says of what {noun} is"))
-            .help("write the types that the application uses");
+            .at(
+                &signature.generics.params,
+                format!("{noun} is called with the application's state, and `{name}` is generic"),
+            )
+            .help("write the types that the application gives");
     }
     if let Some(receiver) = signature.receiver() {
         errors
@@ -110,11 +114,12 @@ fn report_ungiven(ty: &Type, kind: Kind, errors: &Errors) {
     }
 }
 
-// Input:  str, [u8], dyn Store, Database
-// Output: Arc<str>, Arc<[u8]>, Arc<dyn Store>, Database
+// Input:  str, [u8], (dyn Store + Sync), Database
+// Output: Arc<str>, Arc<[u8]>, Arc<dyn Store + Sync>, Database
 fn owned(ty: &Type) -> String {
+    let ty = returns::bare(ty);
     let written = text(ty.to_token_stream());
-    match returns::bare(ty) {
+    match ty {
         Type::Slice(_) | Type::TraitObject(_) => format!("Arc<{written}>"),
         _ if written == "str" => "Arc<str>".to_owned(),
         _ => written,

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::ReturnType;
 
-use super::capture::located;
+use super::capture::{across, located};
 use super::{import, ours, record};
 use crate::function::Function;
 use crate::model::{Argument, Check};
@@ -32,13 +32,11 @@ pub(super) fn item(function: &Function, check: &Check) -> TokenStream {
     let place = name.span();
     let checking = located(quote_spanned!(ours()=> #runtime::__private::checking), place);
     let called = quote_spanned!(ours().located_at(place)=> #name(#(#gives),*));
-    let judge = located(
-        quote_spanned!(ours()=> #runtime::__private::CheckEnd::of),
-        match &function.signature.output {
-            ReturnType::Type(_, ty) => syn::spanned::Spanned::span(ty),
-            ReturnType::Default => place,
-        },
-    );
+    let judge = quote_spanned!(ours()=> #runtime::__private::CheckEnd::of);
+    let judge = match &function.signature.output {
+        ReturnType::Type(_, ty) => across(ty, judge),
+        ReturnType::Default => judge,
+    };
     quote_spanned! {ours()=>
         const _: () = {
             #import

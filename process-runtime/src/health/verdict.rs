@@ -28,18 +28,21 @@ pub trait Judged {
     fn judged(self) -> Verdict;
 }
 
+#[diagnostic::do_not_recommend]
 impl Judged for () {
     fn judged(self) -> Verdict {
         Verdict::Pass
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Judged for Verdict {
     fn judged(self) -> Verdict {
         self
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: 'static, E: Display> Judged for Result<T, E> {
     fn judged(self) -> Verdict {
         match self {

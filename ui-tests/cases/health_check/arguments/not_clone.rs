@@ -1,0 +1,10 @@
+use process_runtime::health_check;
+
+#[health_check(process = "greet")]
+async fn greets(store: Store) {
+    drop(store);
+}
+
+struct Store;
+
+fn main() {}

@@ -1,0 +1,10 @@
+use process_runtime::health_check;
+
+struct Greeting;
+
+impl Greeting {
+    #[health_check(process = "greet")]
+    async fn greets(&self) {}
+}
+
+fn main() {}

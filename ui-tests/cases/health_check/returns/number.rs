@@ -1,0 +1,8 @@
+use process_runtime::health_check;
+
+#[health_check(process = "greet")]
+async fn greets() -> usize {
+    3
+}
+
+fn main() {}
