@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post, put};
+use process_runtime::health::Health;
 use process_runtime::propagation;
 use serde::de::DeserializeOwned;
 
@@ -17,8 +18,8 @@ use crate::error::ApiError;
 use crate::service::Service;
 use crate::{auth, council, departments, knowledge, payment, status};
 
-pub(crate) fn router(service: Service) -> Router {
-    Router::new()
+pub(crate) fn router(service: Service, health: Health) -> Router {
+    let router = Router::new()
         .route("/login", post(auth::login))
         .route("/deliberations", post(council::create))
         .route("/knowledge", post(knowledge::create))
@@ -30,7 +31,9 @@ pub(crate) fn router(service: Service) -> Router {
         .route("/status", get(status::show))
         .with_state(service)
         .layer(middleware::from_fn(timed))
-        .layer(propagation::layer().error_bodies())
+        .layer(propagation::layer().error_bodies());
+    // Outside of all that: nobody wants a trace of each look at it.
+    router.nest_service("/health", health)
 }
 
 /// Tells the client how long the service took, in milliseconds (<https://www.w3.org/TR/server-timing/>).

@@ -11,8 +11,8 @@ use axum::http::StatusCode;
 use process_runtime::{critical_process, record};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::models::Models;
-use self::models::{Answer, ModelError};
+use self::models::Answer;
+pub(crate) use self::models::{ModelError, Models};
 use crate::api::Body;
 use crate::auth::User;
 use crate::company_context::{self, ContextError};
@@ -110,7 +110,7 @@ pub(crate) async fn create(
     error_type = CouncilError::kind,
     depends_on("company_context_load", "model_provider", "sqlite"),
 )]
-async fn deliberate(
+pub(crate) async fn deliberate(
     service: &Service,
     user: User,
     question: &str,

@@ -18,10 +18,11 @@ const BUSY: Duration = Duration::from_secs(1);
 /// first and then wants to write is refused at once if another wrote meanwhile.
 pub(crate) const WRITE: &str = "BEGIN IMMEDIATE";
 
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "companies", include_str!("../migrations/0001_companies.sql")),
     (2, "work", include_str!("../migrations/0002_work.sql")),
     (3, "billing", include_str!("../migrations/0003_billing.sql")),
+    (4, "probe", include_str!("../migrations/0004_probe.sql")),
 ];
 
 /// Why a process had nothing of the database.

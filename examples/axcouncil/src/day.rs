@@ -194,7 +194,19 @@ impl Day {
         }
         self.broken = reply.trace;
         client.payments("ok").await?;
+        self.unhealthy().await?;
         self.hang_up().await
+    }
+
+    /// What monitors see while the council cannot do its work. Probes are runs that nobody counts.
+    async fn unhealthy(&mut self) -> Result<()> {
+        let client = self.client.clone();
+        client.models(json!({ "mode": "fail", "path": "/v1/rank" })).await?;
+        let probe = client.get("/health/council");
+        self.answered("No model ranks, and the council's probe fails", probe, 503, []).await?;
+        let living = client.get("/health/live");
+        self.answered("The service lives all the same", living, 200, []).await?;
+        client.models(json!({ "mode": "ok", "path": "/v1/rank" })).await
     }
 
     /// A client that goes away in the middle of its deliberation.

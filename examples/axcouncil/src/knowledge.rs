@@ -34,6 +34,19 @@ pub(crate) struct Entry {
     department_id: Option<i64>,
 }
 
+impl Entry {
+    /// What a health check keeps.
+    pub(crate) fn of_a_probe() -> Entry {
+        Entry {
+            title: "A health check".to_owned(),
+            body: "It works.".to_owned(),
+            tags: Vec::new(),
+            auto_inject: false,
+            department_id: None,
+        }
+    }
+}
+
 /// What was kept.
 #[derive(Serialize)]
 pub(crate) struct Saved {
@@ -95,7 +108,7 @@ pub(crate) async fn create(
     error_type = KnowledgeError::kind,
     depends_on("sqlite"),
 )]
-async fn save(service: &Service, user: User, entry: &Entry) -> Result<Saved, KnowledgeError> {
+pub(crate) async fn save(service: &Service, user: User, entry: &Entry) -> Result<Saved, KnowledgeError> {
     let (title, body) = (entry.title.trim(), entry.body.trim());
     if title.is_empty() || body.is_empty() {
         return Err(KnowledgeError::Invalid("An entry needs a title and a body."));

@@ -24,6 +24,7 @@ mod council;
 mod database;
 mod departments;
 mod error;
+mod health;
 mod knowledge;
 mod outgoing;
 mod payment;

@@ -80,7 +80,7 @@ async fn play(telemetry: &Telemetry, directory: &Path) -> Result<bool, Box<dyn E
     }
     // The chairman has little time, so that nobody waits long for the one that says nothing.
     let limits = Limits { synthesis: Duration::from_millis(1_500), ..Limits::default() };
-    let config = Config { database, port: 0, models: None, payments: None, limits, cheap_passwords: false };
+    let config = Config { database, limits, ..Config::default() };
     let running = axcouncil::start(config).await?;
     let went_well = day::play(&running, telemetry, directory).await?;
     running.stop().await;
@@ -90,8 +90,8 @@ async fn play(telemetry: &Telemetry, directory: &Path) -> Result<bool, Box<dyn E
 /// Serves until it is interrupted, over a database that stays.
 async fn serve(port: u16, models: Option<Url>) -> Result<(), Box<dyn Error + Send + Sync>> {
     let database = file("axcouncil.db")?;
-    let limits = Limits::default();
-    let config = Config { database, port, models, payments: None, limits, cheap_passwords: false };
+    let health_token = std::env::var("AXCOUNCIL_HEALTH_TOKEN").ok();
+    let config = Config { database, port, models, health_token, ..Config::default() };
     let running = axcouncil::start(config).await?;
     println!("API                {}", running.url());
     println!("model provider     {}", running.models_url());

@@ -21,6 +21,10 @@ impl Outgoing {
         Ok(Outgoing { client, context })
     }
 
+    pub(crate) fn get(&self, url: Url) -> RequestBuilder {
+        self.client.get(url)
+    }
+
     pub(crate) fn post(&self, url: Url) -> RequestBuilder {
         self.client.post(url)
     }

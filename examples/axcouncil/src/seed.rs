@@ -30,8 +30,9 @@ const COMPANIES: &str = "
 /// Fills an empty database.
 pub(crate) async fn fill(database: &SqlitePool, passwords: &Passwords) -> Result<(), StartError> {
     let mut transaction = database.begin_with(crate::database::WRITE).await?;
-    let companies: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM companies").fetch_one(&mut *transaction).await?;
+    let companies: i64 = sqlx::query_scalar("SELECT count(*) FROM companies WHERE id > 0")
+        .fetch_one(&mut *transaction)
+        .await?;
     if companies > 0 {
         return Ok(());
     }

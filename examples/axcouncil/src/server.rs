@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use process_runtime::health::Health;
 use reqwest::Url;
 use tokio::net::TcpListener;
 use tokio::sync::{RwLock, oneshot};
@@ -18,13 +19,13 @@ use crate::council::Models;
 use crate::outgoing::Outgoing;
 use crate::payment::Payments;
 use crate::service::{Parts, Service};
-use crate::{api, database, providers, seed};
+use crate::{api, database, health, providers, seed};
 
 /// How long requests that still run are waited for at the end.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// What can be chosen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     /// The SQLite file. It is made if it is not there; its directory is not.
     pub database: PathBuf,
@@ -36,6 +37,8 @@ pub struct Config {
     pub payments: Option<Url>,
     /// How long the calls of a process may take.
     pub limits: Limits,
+    /// Whoever has this reads error texts and versions at the health endpoints; without it, nobody does.
+    pub health_token: Option<String>,
     /// Whether passwords are hashed as cheaply as can be, which is for tests alone.
     pub cheap_passwords: bool,
 }
@@ -69,6 +72,7 @@ pub struct Running {
     models: Provider,
     payments: Provider,
     database: sqlx::SqlitePool,
+    health: Health,
     charges: Arc<RwLock<()>>,
 }
 
@@ -105,11 +109,12 @@ pub(crate) async fn prepare(config: Config) -> Result<Prepared, StartError> {
 /// # Errors
 /// Where a port is taken, or the database cannot be used.
 pub async fn start(config: Config) -> Result<Running, StartError> {
-    let port = config.port;
+    let (port, token) = (config.port, config.health_token.clone());
     let Prepared { service, models, payments } = prepare(config).await?;
     let (database, charges) = (service.database.clone(), Arc::clone(&service.charges));
-    let api = Server::start(port, api::router(service)).await?;
-    Ok(Running { api, models, payments, database, charges })
+    let health = health::endpoints(service.clone(), token);
+    let api = Server::start(port, api::router(service, health.clone())).await?;
+    Ok(Running { api, models, payments, database, health, charges })
 }
 
 #[cfg(test)]
@@ -149,6 +154,7 @@ impl Running {
     /// Takes no more requests, waits a little for those that run and as long as it takes for cards that are being charged,
     /// and closes the database.
     pub async fn stop(self) {
+        self.health.stopping();
         self.api.stop().await;
         let _nobody_charges = self.charges.write().await;
         self.models.stop().await;

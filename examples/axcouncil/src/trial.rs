@@ -39,11 +39,9 @@ impl Platform {
         change(&mut limits);
         let config = Config {
             database: directory.path().join("contract.db"),
-            port: 0,
-            models: None,
-            payments: None,
             limits,
             cheap_passwords: true,
+            ..Config::default()
         };
         let prepared = prepare(config).await.expect("it can be prepared");
         Platform { prepared, _directory: directory }

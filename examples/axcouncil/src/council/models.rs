@@ -78,6 +78,25 @@ impl Models {
         Ok(said.text)
     }
 
+    /// That it is there, and says which models it has.
+    pub(crate) async fn list(&self) -> Result<(), ModelError> {
+        let any = || "of any name".to_owned();
+        let transport =
+            |source: reqwest::Error| ModelError::Transport { model: any(), source: source.without_url() };
+        let response =
+            self.outgoing.send(self.outgoing.get(self.at("/v1/models"))).await.map_err(transport)?;
+        match response.status() {
+            status if status.is_success() => Ok(()),
+            status => Err(ModelError::Status { model: any(), status }),
+        }
+    }
+
+    fn at(&self, path: &str) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(path);
+        url
+    }
+
     async fn ask<T: DeserializeOwned>(&self, path: &str, model: &str, body: Value) -> Result<T, ModelError> {
         bounded("model_provider", self.limit, self.send(path, model, body)).await
     }
@@ -87,9 +106,8 @@ impl Models {
             model: model.to_owned(),
             source: source.without_url(),
         };
-        let mut url = self.url.clone();
-        url.set_path(path);
-        let response = self.outgoing.send(self.outgoing.post(url).json(&body)).await.map_err(transport)?;
+        let request = self.outgoing.post(self.at(path)).json(&body);
+        let response = self.outgoing.send(request).await.map_err(transport)?;
         if !response.status().is_success() {
             return Err(ModelError::Status { model: model.to_owned(), status: response.status() });
         }

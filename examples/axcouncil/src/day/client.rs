@@ -54,6 +54,10 @@ impl Client {
         self.send(self.http.request(Method::POST, format!("{}{path}", self.api)).json(body)).await
     }
 
+    pub(super) async fn get(&self, path: &str) -> Result<Reply> {
+        self.send(self.http.request(Method::GET, format!("{}{path}", self.api))).await
+    }
+
     pub(super) async fn delete(&self, path: &str) -> Result<Reply> {
         self.send(self.http.request(Method::DELETE, format!("{}{path}", self.api))).await
     }

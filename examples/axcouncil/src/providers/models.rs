@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ pub fn router() -> Router {
         ("/v1/answer", post(answer)),
         ("/v1/rank", post(rank)),
         ("/v1/synthesize", post(synthesize)),
+        ("/v1/models", get(list)),
     ])
 }
 
@@ -40,6 +41,11 @@ async fn answer(State(switch): State<Switch>, Json(asked): Json<Question>) -> Re
     switch.pass("/v1/answer", Some(&asked.model)).await?;
     let question = asked.prompt.lines().next_back().unwrap_or_default();
     Ok(Json(json!({ "text": format!("{} on “{question}”: begin small, and measure.", asked.model) })))
+}
+
+async fn list(State(switch): State<Switch>) -> Result<Json<Value>, Response> {
+    switch.pass("/v1/models", None).await?;
+    Ok(Json(json!({ "data": ["aurora", "borealis", "hypnos", "solon", "zephyr"] })))
 }
 
 async fn rank(State(switch): State<Switch>, Json(asked): Json<Answers>) -> Result<Json<Value>, Response> {

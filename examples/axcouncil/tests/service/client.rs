@@ -30,11 +30,9 @@ impl Service {
         let database = directory.path().join("test.db");
         let mut config = Config {
             database,
-            port: 0,
-            models: None,
-            payments: None,
             limits: Limits { sqlite: LONG, model_provider: LONG, synthesis: LONG, payment_provider: LONG },
             cheap_passwords: true,
+            ..Config::default()
         };
         change(&mut config);
         let running = axcouncil::start(config).await.expect("it starts");

@@ -81,7 +81,7 @@ fn shows_all_that_the_toolkit_knows() {
         assert_eq!(row(registry, id), [id, criticality, sla, owner]);
     }
     let day = under(&lines, "The day");
-    assert_eq!(day.iter().filter(|line| line.starts_with("ok  ")).count(), 14, "{day:#?}");
+    assert_eq!(day.iter().filter(|line| line.starts_with("ok  ")).count(), 16, "{day:#?}");
     let overdue = under(&lines, "Overdue now");
     assert_eq!(overdue[0], "council_deliberation_3stage");
     assert_eq!(row(overdue, "runbook"), ["runbook", "docs/runbooks/council.md"]);
