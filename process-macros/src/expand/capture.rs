@@ -147,17 +147,13 @@ fn operand(value: &Expr) -> TokenStream {
 
 /// A reborrow of the reference `name` whose place in the source is all of `tokens`.
 pub(crate) fn all_of(tokens: impl ToTokens, name: TokenStream) -> TokenStream {
-    across(tokens, quote_spanned!(ours()=> &* #name))
-}
-
-/// Tokens whose place in the source is all of `tokens`: they start where those start, and end where those end.
-pub(crate) fn across(tokens: impl ToTokens, ours: TokenStream) -> TokenStream {
     let (start, end) = ends(tokens);
-    let mut ours = Vec::from_iter(ours);
-    let last = ours.pop();
-    let ours =
-        ours.into_iter().map(|token| located(token, start)).chain(last.map(|token| located(token, end)));
-    ours.collect()
+    let borrow = quote_spanned!(ours().located_at(start)=> &*);
+    let name = name.into_iter().map(|mut token| {
+        token.set_span(ours().located_at(end));
+        token
+    });
+    quote!(#borrow #(#name)*)
 }
 
 /// Tokens that mean what they meant, at another place in the source.

@@ -1,10 +1,11 @@
 //! What stands beside a function that is a check: its record, its registration, and what calls it.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, format_ident, quote_spanned};
+use quote::{format_ident, quote_spanned};
 use syn::ReturnType;
+use syn::spanned::Spanned;
 
-use super::capture::{across, located};
+use super::capture::located;
 use super::{import, ours, record};
 use crate::function::Function;
 use crate::model::{Argument, Check};
@@ -34,7 +35,7 @@ pub(super) fn item(function: &Function, check: &Check) -> TokenStream {
     let called = quote_spanned!(ours().located_at(place)=> #name(#(#gives),*));
     let judge = quote_spanned!(ours()=> #runtime::__private::CheckEnd::of);
     let judge = match &function.signature.output {
-        ReturnType::Type(_, ty) => across(ty, judge),
+        ReturnType::Type(_, ty) => located(judge, ty.span()),
         ReturnType::Default => judge,
     };
     quote_spanned! {ours()=>
@@ -61,5 +62,5 @@ fn take(at: usize, argument: &Argument, check: &Check) -> (TokenStream, TokenStr
         #(#cfgs)* let #name = #runtime::__private::States::get::<#ty>(__states)?;
     };
     let give = quote_spanned!(ours()=> #(#cfgs)* #name);
-    (take.into_token_stream(), give)
+    (take, give)
 }
