@@ -280,9 +280,9 @@ pub use process_macros::contract;
 ///     orders.latest().await
 /// }
 ///
-/// let check = process_runtime::health::checks().next().unwrap();
-/// assert_eq!(check.target().id(), "orders_db");
-/// # assert!(process_runtime::registry::validate().is_empty());
+/// let mut checks = process_runtime::health::checks();
+/// let check = checks.find(|check| check.target().id() == "orders_db").unwrap();
+/// assert_eq!(check.timeout(), std::time::Duration::from_millis(500));
 /// ```
 #[cfg(feature = "health")]
 pub use process_macros::dependency_check;
@@ -301,8 +301,8 @@ pub use process_macros::dependency_check;
 ///     pay(1).await
 /// }
 ///
-/// let check = process_runtime::health::checks().next().unwrap();
-/// assert_eq!(check.target().id(), "pay_invoice");
+/// let mut checks = process_runtime::health::checks();
+/// let check = checks.find(|check| check.target().id() == "pay_invoice").unwrap();
 /// assert_eq!(check.timeout(), std::time::Duration::from_secs(10));
 /// ```
 #[cfg(feature = "health")]
