@@ -1,5 +1,6 @@
 //! A service of a test's own, and somebody who uses it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axcouncil::{Config, Limits, PASSWORD, Running};
@@ -40,9 +41,14 @@ impl Service {
         Service { running, http, directory }
     }
 
+    /// The file of its database.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.directory.path().join("test.db")
+    }
+
     /// Stops it as it is stopped in earnest. Its database, as it is left.
     pub(crate) async fn stop(self) -> (SqlitePool, TempDir) {
-        let file = SqliteConnectOptions::new().filename(self.directory.path().join("test.db"));
+        let file = SqliteConnectOptions::new().filename(self.file());
         self.running.stop().await;
         (SqlitePool::connect_with(file).await.expect("it is there"), self.directory)
     }

@@ -4,6 +4,7 @@ mod client;
 mod council;
 mod departments;
 mod errors;
+mod health;
 mod knowledge;
 mod limits;
 mod login;

@@ -1,0 +1,108 @@
+//! What the health endpoints say of the service while things break.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+
+use crate::client::Service;
+
+impl Service {
+    async fn health(&self, path: &str) -> (u16, Value) {
+        self.send(Method::GET, &format!("/health{path}"), "", &Value::Null).await
+    }
+
+    /// Until it has this status.
+    async fn until(&self, path: &str, status: u16) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let (answered, body) = self.health(path).await;
+            if answered == status {
+                return body;
+            }
+            assert!(Instant::now() < deadline, "{path}: {answered} {body}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_works_says_so_of_all_that_it_does() {
+    let service = Service::start().await;
+    let (status, council) = service.health("/council").await;
+    assert_eq!((status, &council["status"]), (200, &"healthy".into()), "{council}");
+    let parts = ["company_context_load", "model_provider", "sqlite", "stage1", "stage2", "stage3"];
+    assert_eq!(council["checks"], Value::from_iter(parts.map(|part| (part, "pass"))));
+    let (status, all) = service.health("").await;
+    // Nobody has paid or logged in yet.
+    assert_eq!(
+        (status, &all["status"], all["serving"].as_bool()),
+        (200, &"degraded".into(), Some(true)),
+        "{all}"
+    );
+    for (path, source) in [("/db", "probe"), ("/api", "probe"), ("/payment_subscription", "traffic")] {
+        let (status, body) = service.health(path).await;
+        assert_eq!((status, &body["source"]), (200, &source.into()), "{path}: {body}");
+    }
+    // It leaves nothing behind.
+    for left in ["SELECT count(*) FROM deliberations", "SELECT count(*) FROM knowledge_entries"] {
+        assert_eq!(service.number(left).await, 0, "{left}");
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_who_ask_at_once_are_one_deliberation() {
+    let service = Service::start().await;
+    let began = Instant::now();
+    let answers = futures::future::join_all((0..1000).map(|_| service.health("/council"))).await;
+    assert!(answers.iter().all(|(status, _)| *status == 200));
+    // All tell of one and the same.
+    let checked: std::collections::BTreeSet<_> =
+        answers.iter().map(|(_, body)| body["checked_at"].to_string()).collect();
+    println!("a thousand answers in {:?}, of {} executions", began.elapsed(), checked.len());
+    assert!(checked.len() as u64 <= 1 + began.elapsed().as_secs() / 5, "{checked:?}");
+}
+
+#[tokio::test]
+async fn a_database_that_is_locked_takes_it_out_until_it_is_not() {
+    let service = Service::start().await;
+    service.until("/ready", 200).await;
+    let file = SqliteConnectOptions::new().filename(service.file());
+    let mut writer = file.connect().await.expect("it is there");
+    writer.execute("BEGIN IMMEDIATE").await.expect("nobody else writes");
+    let body = service.until("/ready", 503).await;
+    assert_eq!((&body["status"], &body["checks"]["sqlite"]), (&"unhealthy".into(), &"fail".into()));
+    assert_eq!(service.health("/live").await.0, 200);
+    writer.close().await.expect("it lets go");
+    service.until("/ready", 200).await;
+}
+
+#[tokio::test]
+async fn a_provider_that_hangs_holds_nobody_up_and_takes_nobody_out() {
+    let service = Service::start().await;
+    service.models(json!({ "mode": "hang" })).await;
+    let began = Instant::now();
+    let (council, ready, live) =
+        tokio::join!(service.health("/council"), service.health("/ready"), service.health("/live"));
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert_eq!((council.0, ready.0, live.0), (503, 200, 200), "{}", ready.1);
+    assert_eq!(ready.1["status"], "degraded");
+    service.models(json!({ "mode": "ok" })).await;
+    service.until("/council", 200).await;
+}
+
+#[tokio::test]
+async fn why_it_fails_is_told_to_whom_that_is_for() {
+    let service = Service::with(|config| config.health_token = Some("a token".to_owned())).await;
+    service.models(json!({ "mode": "fail" })).await;
+    let nobody = service.health("/council").await;
+    let (status, operator) = service.send(Method::GET, "/health/council", "a token", &Value::Null).await;
+    assert_eq!((nobody.0, status), (503, 503));
+    assert!(nobody.1.get("error").is_none() && nobody.1.get("version").is_none(), "{}", nobody.1);
+    assert!(
+        operator["error"].as_str().is_some_and(|text| text.contains("answered with status 500")),
+        "{operator}"
+    );
+}
