@@ -45,7 +45,7 @@ pub struct Point {
     pub attributes: BTreeMap<String, String>,
     /// Its value; for a histogram, how many samples it has.
     pub value: i64,
-    /// The sum of a histogram.
+    /// The sum of a histogram, or a gauge's value.
     pub sum: f64,
     /// The boundaries of a histogram.
     pub bounds: Vec<f64>,
@@ -160,8 +160,11 @@ fn points<T: Copy>(
             (kind, data.data_points().map(point).collect())
         }
         MetricData::Gauge(data) => {
-            let points = data.data_points();
-            (Kind::Gauge, points.map(|point| Point::new(point.attributes(), value(point.value()))).collect())
+            let points = data.data_points().map(|point| Point {
+                sum: sum(point.value()),
+                ..Point::new(point.attributes(), value(point.value()))
+            });
+            (Kind::Gauge, points.collect())
         }
         MetricData::Histogram(data) => {
             let points = data.data_points().map(|point| Point {

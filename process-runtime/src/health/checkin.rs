@@ -22,7 +22,8 @@ pub(super) fn send(check: &Check) {
     else {
         return;
     };
-    let Some(client) = Hub::main().client() else { return };
+    // A thread that used Sentry before the application bound a client has none of its own.
+    let Some(client) = Hub::current().client().or_else(|| Hub::main().client()) else { return };
     let reading = check.reading();
     let Some(done) = &reading.done else { return };
     if !check.may_check_in(BETWEEN) {

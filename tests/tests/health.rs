@@ -1,0 +1,198 @@
+//! What the outside hears of health checks: spans, Sentry, meters.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use process_runtime::health::{Health, Request, Setup};
+use process_runtime::sentry::Integration;
+use process_runtime::{Install, critical_process, dependency, dependency_check, health_check, stage};
+use process_tests::capture::Capture;
+use process_tests::events::{Inbox, in_block, tag};
+use process_tests::isolated::isolated;
+use process_tests::readings::{Collected, Readings};
+use sentry::protocol::{
+    EnvelopeItem, MonitorCheckIn, MonitorCheckInStatus, MonitorIntervalUnit, MonitorSchedule,
+};
+use sentry::test::TestTransport;
+use sentry::{Client, ClientOptions, Hub, HubSwitchGuard};
+use tokio::runtime::{Builder, Runtime};
+
+/// Whether what is checked is broken.
+#[derive(Clone, Default)]
+struct Broken(Arc<AtomicBool>);
+
+#[derive(Debug, thiserror::Error)]
+#[error("there is no bell")]
+struct NoBell;
+
+#[critical_process(id = "ring", version = "1.0.0", sla = "5s", context(bell), depends_on("rope"))]
+async fn ring(bell: u8, broken: bool) -> Result<(), NoBell> {
+    swing().await;
+    dependency("rope", async { if broken { Err(NoBell) } else { Ok(()) } }).await
+}
+
+#[stage(id = "swing", process = "ring")]
+async fn swing() {}
+
+#[health_check(process = "ring")]
+async fn it_rings(broken: Broken) -> Result<(), NoBell> {
+    ring(3, broken.0.load(Ordering::SeqCst)).await
+}
+
+#[dependency_check(id = "rope", timeout = "1s")]
+async fn the_rope_holds() {}
+
+#[critical_process(id = "strike", version = "1.0.0", sla = "5s")]
+async fn strike(broken: bool) -> Result<(), NoBell> {
+    if broken { Err(NoBell) } else { Ok(()) }
+}
+
+#[health_check(process = "strike", timeout = "1s", every = "2s")]
+async fn it_strikes(broken: Broken) -> Result<(), NoBell> {
+    strike(broken.0.load(Ordering::SeqCst)).await
+}
+
+fn health(broken: bool) -> Health {
+    Setup::new().with(Broken(Arc::new(AtomicBool::new(broken)))).start()
+}
+
+async fn status(health: &Health, path: &str) -> u16 {
+    health.answer(Request { method: "GET", path, ..Request::default() }).await.status
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("it can be made")
+}
+
+#[test]
+fn spans_and_events_of_a_probe_say_that_it_was_one() {
+    isolated("spans_and_events_of_a_probe_say_that_it_was_one", || {
+        let (capture, _subscriber) = Capture::installed();
+        let (inbox, _bound) = Inbox::bound();
+        runtime().block_on(async {
+            assert_eq!(status(&health(true), "/ring").await, 503);
+            for name in ["ring", "ring.swing", "ring.rope"] {
+                assert_eq!(capture.only(name).field("critical_process.synthetic"), Some("true"), "{name}");
+            }
+            let events = inbox.events();
+            let mut its = events.iter().filter(|event| tag(event, "process_id") == Some("ring"));
+            let (event, more) = (its.next().expect("it failed"), its.next());
+            assert!(more.is_none(), "{more:?}");
+            assert_eq!(tag(event, "critical_process.synthetic"), Some("true"));
+            assert_eq!(in_block(event, "bell"), Some(&3.into()));
+            // A real run does not.
+            ring(4, true).await.unwrap_err();
+            let real = capture.named("ring");
+            assert_eq!(real.last().unwrap().field("critical_process.synthetic"), None);
+            assert_eq!(tag(&inbox.only_event(), "critical_process.synthetic"), None);
+        });
+    });
+}
+
+/// The one value of a gauge of this dependency or process.
+fn gauge(collected: &Collected, name: &str, key: &str, id: &str) -> Option<f64> {
+    let points = &collected.instruments.get(name)?.points;
+    let mut its = points.iter().filter(|point| point.attributes.get(key).is_some_and(|known| known == id));
+    let value = its.next()?.sum;
+    assert!(its.next().is_none(), "one series for each check");
+    Some(value)
+}
+
+const STATUS: &str = "critical_process.check.status";
+const AGE: &str = "critical_process.check.age";
+const ID: &str = "critical_process.id";
+
+#[test]
+fn gauges_tell_the_last_state_and_age_of_each_check_and_synthetic_runs_are_counted_apart() {
+    isolated("gauges_tell_the_last_state_and_age_of_each_check_and_synthetic_runs_are_counted_apart", || {
+        let readings = Readings::new();
+        let installation = Install::new().meter_provider(readings.provider()).start();
+        runtime().block_on(async {
+            let health = health(true);
+            assert_eq!((status(&health, "/ring").await, status(&health, "/rope").await), (503, 200));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let collected = readings.collect();
+            assert_eq!(gauge(&collected, STATUS, ID, "ring"), Some(0.0));
+            assert_eq!(gauge(&collected, STATUS, "critical_process.dependency", "rope"), Some(1.0));
+            let age = gauge(&collected, AGE, ID, "ring").expect("it was checked");
+            assert!((0.1..30.0).contains(&age), "{age}");
+            let failure = [("critical_process.outcome", "failure")];
+            assert_eq!(collected.value("critical_process.synthetic.runs", "ring", &failure), 1);
+            assert_eq!(collected.value("critical_process.started", "ring", &[]), 0);
+            assert!(
+                collected.points("critical_process.duration", "ring").is_empty(),
+                "no part of any objective"
+            );
+        });
+        installation.stop();
+    });
+}
+
+#[test]
+fn what_its_schedule_no_longer_refreshes_ages_to_a_warning_and_then_to_a_failure() {
+    isolated("what_its_schedule_no_longer_refreshes_ages_to_a_warning_and_then_to_a_failure", || {
+        let readings = Readings::new();
+        let installation = Install::new().meter_provider(readings.provider()).start();
+        let scheduled = runtime();
+        let health = scheduled.block_on(async {
+            let health = health(false);
+            assert_eq!((status(&health, "/strike").await, status(&health, "/ring").await), (200, 200));
+            health
+        });
+        // Nobody is left to refresh it.
+        drop(scheduled);
+        let (began, mut seen) = (Instant::now(), Vec::new());
+        while seen.last() != Some(&(0.0)) {
+            let collected = readings.collect();
+            seen.extend(gauge(&collected, STATUS, ID, "strike"));
+            seen.dedup();
+            // What nobody schedules is as it was when somebody asked.
+            assert_eq!(gauge(&collected, STATUS, ID, "ring"), Some(1.0));
+            assert!(began.elapsed() < Duration::from_secs(20), "{seen:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(seen, [1.0, 0.5, 0.0]);
+        // Twice and three times its two seconds, each with the second that it may take.
+        assert!((6_900..9_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+        drop(health);
+        installation.stop();
+    });
+}
+
+#[test]
+fn a_scheduled_probe_checks_in_with_sentry_no_more_than_six_times_a_minute() {
+    let transport = TestTransport::new();
+    let options = ClientOptions::new().dsn("https://public@sentry.invalid/1").environment("staging");
+    let options = options.transport(transport.clone()).add_integration(Integration);
+    let client = Arc::new(Client::with_options(options));
+    let _bound = HubSwitchGuard::new(Arc::new(Hub::new(Some(client), Arc::default())));
+    let paused = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let check_ins = || -> Vec<MonitorCheckIn> {
+        let envelopes = transport.fetch_and_clear_envelopes();
+        let items = envelopes.iter().flat_map(|envelope| envelope.items().cloned().collect::<Vec<_>>());
+        items
+            .filter_map(|item| if let EnvelopeItem::MonitorCheckIn(it) = item { Some(it) } else { None })
+            .collect()
+    };
+    paused.block_on(async {
+        let broken = Broken::default();
+        let _health = Setup::new().with(broken.clone()).start();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let first = check_ins();
+        assert_eq!(first.len(), 1, "{first:?}");
+        assert_eq!(
+            (first[0].monitor_slug.as_str(), first[0].environment.as_deref()),
+            ("strike", Some("staging"))
+        );
+        assert_eq!(first[0].status, MonitorCheckInStatus::Ok);
+        let config = first[0].monitor_config.as_ref().expect("the monitor is made of it");
+        let schedule = MonitorSchedule::Interval { value: 1, unit: MonitorIntervalUnit::Minute };
+        assert_eq!(config.schedule, schedule);
+        broken.0.store(true, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let minute = check_ins();
+        assert!((4..=6).contains(&minute.len()), "{}", minute.len());
+        assert!(minute.iter().all(|it| it.status == MonitorCheckInStatus::Error), "{minute:?}");
+    });
+}
