@@ -166,13 +166,19 @@ impl Setup {
     /// Liveness fails where this does: what only a restart mends, such as a thread that has gone. Nothing else can be
     /// asked of liveness, least of all a dependency, which no restart mends.
     ///
-    /// ```compile_fail
-    /// # use process_runtime::health::Setup;
-    /// async fn sqlite_answers() -> Result<(), String> {
-    ///     Ok(())
+    /// ```
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use process_runtime::health::Setup;
+    ///
+    /// /// Cleared by the thread that writes, where it goes.
+    /// static WRITES: AtomicBool = AtomicBool::new(true);
+    ///
+    /// fn writes() -> Result<(), String> {
+    ///     WRITES.load(Ordering::Relaxed).then_some(()).ok_or_else(|| "the writer is gone".to_owned())
     /// }
     ///
-    /// let _ = Setup::new().alive("sqlite", sqlite_answers);
+    /// let health = Setup::new().alive("writer", writes).start();
+    /// assert!(health.live().parts.contains_key("writer"));
     /// ```
     pub fn alive(mut self, name: &'static str, vital: Vital) -> Setup {
         self.vitals.push((name, vital));
@@ -457,13 +463,13 @@ impl Shared {
     /// Tells of ids that nothing has.
     fn judge_setup(&self) {
         let asked = self.needs.iter().chain(&self.shows).map(|id| ("readiness", id));
-        let aliased = self.aliases.iter().map(|(_, id)| ("an alias", id));
+        let aliased = self.aliases.values().map(|id| ("an alias", id));
         for (who, id) in asked.chain(aliased).filter(|(_, id)| self.subject(id).is_none()) {
             let near = nearest(id, self.names());
             let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             said::once(format!("{who} is to tell of `{id}`, which is no process and has no check{near}"));
         }
-        for (name, _) in self.aliases.iter().filter(|(name, _)| RESERVED.contains(&name.as_str())) {
+        for name in self.aliases.keys().filter(|name| RESERVED.contains(&name.as_str())) {
             said::once(format!("the alias `{name}` is never reached: `/health/{name}` is an endpoint"));
         }
     }

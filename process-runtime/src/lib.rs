@@ -30,7 +30,7 @@
 //! | `metrics` | yes | OpenTelemetry instruments; trace ids on Sentry events and in [`Carrier`] | opentelemetry 0.33 (tracing-opentelemetry 0.34) |
 //! | `tokio` | no | `timeout`, whose stops are failures | tokio 1 |
 //! | `axum` | no | [responses judged by their status](#http-statuses); with `tracing` and `metrics` also `propagation`: one trace across services, and errors that name it | axum 0.8, anything on http 1 and tower |
-//! | `health` | no | `health`: checks of processes and of what they depend on; includes `tokio` | tokio 1 |
+//! | `health` | no | `health`: endpoints that tell whether processes work; with `axum` a service to nest; includes `tokio` | tokio 1, axum 0.8 |
 //! | `telemetry` | no | `telemetry::init`, the whole set-up from the standard variables, and `timeline`, which reads what it wrote; brings the SDKs (some 150 crates) | a service without a set-up of its own |
 //! | `prometheus` | no | `telemetry` that a Prometheus scrapes; six crates more | Prometheus 2 and 3 |
 //! | `testing` | no | `testing`: contracts that prove what a process does, and break it on purpose; includes `tokio` | tokio 1 |
@@ -93,6 +93,7 @@
 //! | `critical_process.stage` | at entry of a stage |
 //! | `critical_process.dependency` | at entry of a call to one ([`dependency`]) |
 //! | `code.function.name` | at entry, but not of such a call: path of the function, or `handler` |
+//! | `critical_process.synthetic` | at entry of what a health check runs (`health`); also a tag in Sentry |
 //! | each context key, as named | at entry, or by [`record!`]; at least a program's first 54, a process's own before others |
 //! | `critical_process.outcome`, `.late` | at the end |
 //! | `error.type` | at the end of a failure, panic or rejection |
@@ -116,6 +117,9 @@
 //! | `critical_process.runs` | counter, `{run}`: those that ended | `critical_process.id`, `.outcome`, `.late`; `error.type` of failure, panic and rejected |
 //! | `critical_process.active` | up-down counter, `{run}` | `critical_process.id` |
 //! | `critical_process.overdue` | gauge, `{run}`: going on past their SLA | `critical_process.id` |
+//! | `critical_process.synthetic.runs` | counter, `{run}`: those of health checks, which are in none of the others | `critical_process.id`, `.outcome` |
+//! | `critical_process.check.status` | gauge, `1`: 1 is pass, 0.5 warn, 0 fail | `critical_process.id` or `critical_process.dependency` |
+//! | `critical_process.check.age` | gauge, `s`, since the check was last executed | the same |
 //! | `critical_process.telemetry.dropped` | counter, `{item}` | `reason`: `sample`, `untracked`, `line`; with `telemetry` also `log` (lines of it), `span`, `event` and `transaction` (Sentry), which could not be delivered |
 //!
 //! ## Sentry

@@ -730,7 +730,8 @@ fn two_hundred_contracts_at_once_never_see_each_other() {
 
 #[test]
 fn a_battery_tells_of_a_run_that_a_cancel_leaves_behind() {
-    struct Leak(Option<std::pin::Pin<Box<dyn Future<Output = Result<(), SendError>>>>>);
+    type Sending = std::pin::Pin<Box<dyn Future<Output = Result<(), SendError>>>>;
+    struct Leak(Option<Sending>);
     impl Drop for Leak {
         fn drop(&mut self) {
             std::mem::forget(self.0.take());

@@ -1,0 +1,21 @@
+use process_runtime::dependency_check;
+use process_runtime::health::Setup;
+
+#[derive(Clone)]
+struct Database;
+
+#[dependency_check(id = "sqlite")]
+async fn sqlite_answers(_database: Database) -> Result<(), String> {
+    Ok(())
+}
+
+fn main() {
+    let database = Database;
+    // Neither a check, nor what holds on to a dependency, nor what waits for one.
+    let _ = Setup::new().alive("sqlite", sqlite_answers);
+    let _ = Setup::new().alive("sqlite", || {
+        let _ = &database;
+        Ok(())
+    });
+    let _ = Setup::new().alive("sqlite", async || Ok(()));
+}
