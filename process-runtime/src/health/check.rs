@@ -61,6 +61,8 @@ pub(super) struct Reading {
     pub(super) output: Option<String>,
     pub(super) done: Option<Arc<Done>>,
     pub(super) age: Option<Duration>,
+    /// Whether an execution is past its deadline and does not let go.
+    is_stuck: bool,
 }
 
 impl Check {
@@ -139,14 +141,15 @@ impl Check {
         may
     }
 
-    /// The last state. That ages where a schedule should refresh it, and not where nobody may have asked.
+    /// The last state. That ages where a schedule should refresh it, and not where perhaps nobody has asked.
     #[cfg(feature = "metrics")]
     pub(super) fn last_state(&self) -> Option<Status> {
-        let Reading { status, done, .. } = self.reading();
-        match self.definition.every() {
-            Some(_) => Some(status),
-            None => done.map(|done| done.status),
+        let Reading { status, done, is_stuck, .. } = self.reading();
+        if is_stuck {
+            return Some(status);
         }
+        let is_scheduled = self.definition.every().is_some();
+        done.map(|done| if is_scheduled { status } else { done.status })
     }
 
     /// What is known now.
@@ -156,9 +159,9 @@ impl Check {
         drop(slot);
         let age = last.as_ref().map(|last| last.at.elapsed());
         let timeout = self.definition.timeout();
-        let going_on = since.map(|since| since.elapsed());
+        let is_stuck = since.is_some_and(|since| since.elapsed() > timeout);
         let (status, output) = match (&last, age) {
-            _ if going_on.is_some_and(|going_on| going_on > timeout) => {
+            _ if is_stuck => {
                 (Status::Fail, Some(format!("no answer within {timeout:?}, and it is still going on")))
             }
             (Some(_), Some(age)) if age > self.fails_after() => (Status::Fail, Some(aged(age))),
@@ -168,7 +171,7 @@ impl Check {
             (Some(last), _) => (last.status, last.output.clone()),
             (None, _) => (Status::Fail, Some("it has not been checked yet".to_owned())),
         };
-        Reading { status, output, done: last, age }
+        Reading { status, output, done: last, age, is_stuck }
     }
 }
 

@@ -86,7 +86,7 @@ impl Report {
 
     /// Of what has a check.
     pub(super) fn of_check(reading: Reading) -> Report {
-        let Reading { status, output, done, age } = reading;
+        let Reading { status, output, done, age, .. } = reading;
         Report {
             status,
             source: Some(Source::Probe),

@@ -106,3 +106,32 @@ async fn why_it_fails_is_told_to_whom_that_is_for() {
         "{operator}"
     );
 }
+
+/// What this process has in memory, in MiB, the service within it.
+#[cfg(target_os = "linux")]
+fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("it is there");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("it is told");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number of KiB") / 1024
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_provider_hangs_memory_does_not_grow_with_those_who_ask() {
+    let service = Service::start().await;
+    let ask = async || futures::future::join_all((0..500).map(|_| service.health("/council"))).await;
+    ask().await;
+    service.models(json!({ "mode": "hang" })).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let began = Instant::now();
+        let answers = ask().await;
+        assert!(answers.iter().all(|(status, _)| *status == 503));
+        assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+        seen.push(memory());
+        tokio::time::sleep(Duration::from_secs(6)).await;
+    }
+    println!("500 who wait for one check, three times over: {seen:?} MiB");
+    assert!(seen[2] <= seen[0] + 8, "{seen:?}");
+}
