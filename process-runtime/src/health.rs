@@ -92,6 +92,7 @@ mod verdict;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -285,7 +286,7 @@ pub struct Health {
 #[derive(Clone, Copy, Debug)]
 enum Subject<'s> {
     Process(&'static ProcessDefinition),
-    Dependency(&'s Arc<Check>),
+    Dependency(&'static str, &'s Arc<Check>),
 }
 
 impl Health {
@@ -333,7 +334,9 @@ impl Health {
     pub async fn overall(&self) -> Report {
         let shared = &self.shared;
         shared.execute(shared.checks.iter()).await;
-        let dependencies = shared.dependencies().map(|(id, check)| (id.to_owned(), of_dependency(check)));
+        let dependencies = shared
+            .dependencies()
+            .map(|(id, check)| (id.to_owned(), shared.report(Subject::Dependency(id, check)).into_part()));
         let processes = registry::all()
             .map(|process| (process.id().to_owned(), shared.report(Subject::Process(process)).into_part()));
         Report::of_parts(dependencies.chain(processes).collect())
@@ -342,7 +345,7 @@ impl Health {
     /// Whether this program goes on.
     pub fn live(&self) -> Report {
         let vitals = self.shared.vitals.iter().map(|(name, vital)| {
-            let said = std::panic::catch_unwind(vital).unwrap_or_else(|_| Err("it panicked".to_owned()));
+            let said = catch_unwind(vital).unwrap_or_else(|_| Err("it panicked".to_owned()));
             let status = if said.is_ok() { Status::Pass } else { Status::Fail };
             ((*name).to_owned(), PartReport::new(status, said.err()))
         });
@@ -392,10 +395,6 @@ impl Health {
     }
 }
 
-fn of_dependency(check: &Arc<Check>) -> PartReport {
-    Report::of_check(check.reading()).into_part()
-}
-
 impl Shared {
     /// Has these checks executed where that is due, all at once, and waits for those that go on.
     async fn execute<'c>(&self, checks: impl Iterator<Item = &'c Arc<Check>>) {
@@ -410,19 +409,19 @@ impl Shared {
     fn subject(&self, name: &str) -> Option<Subject<'_>> {
         let id = self.aliases.get(name).map_or(name, String::as_str);
         let process = registry::get(id).ok().map(Subject::Process);
-        process.or_else(|| self.dependency(id).map(Subject::Dependency))
+        process.or_else(|| self.dependency(id).map(|(id, check)| Subject::Dependency(id, check)))
     }
 
     /// Of every dependency that has one, its check.
-    fn dependencies(&self) -> impl Iterator<Item = (&str, &Arc<Check>)> {
+    fn dependencies(&self) -> impl Iterator<Item = (&'static str, &Arc<Check>)> {
         self.checks.iter().filter_map(|check| match check.definition.target() {
             CheckTarget::Dependency(id) => Some((id.as_str(), check)),
             CheckTarget::Process(_) => None,
         })
     }
 
-    fn dependency(&self, id: &str) -> Option<&Arc<Check>> {
-        self.dependencies().find(|(known, _)| *known == id).map(|(_, check)| check)
+    fn dependency(&self, id: &str) -> Option<(&'static str, &Arc<Check>)> {
+        self.dependencies().find(|(known, _)| *known == id)
     }
 
     fn probe(&self, process: &ProcessDefinition) -> Option<&Arc<Check>> {
@@ -434,18 +433,23 @@ impl Shared {
     /// What has to be checked for a report.
     fn checks_of<'s>(&'s self, subject: Subject<'s>) -> Vec<&'s Arc<Check>> {
         match subject {
-            Subject::Dependency(check) => vec![check],
+            Subject::Dependency(_, check) => vec![check],
             Subject::Process(process) => {
                 let dependencies = report::declared(process).filter_map(|id| self.dependency(id));
+                let dependencies = dependencies.map(|(_, check)| check);
                 self.probe(process).into_iter().chain(dependencies).collect()
             }
         }
     }
 
     fn report(&self, subject: Subject<'_>) -> Report {
-        let dependency = |id: &str| self.dependency(id).map(of_dependency);
+        let of_dependency = |id, check: &Arc<Check>| Report::of_dependency(id, check.reading());
+        let dependency = |id: &str| {
+            let (id, check) = self.dependency(id)?;
+            Some(of_dependency(id, check).into_part())
+        };
         match subject {
-            Subject::Dependency(check) => Report::of_check(check.reading()),
+            Subject::Dependency(id, check) => of_dependency(id, check),
             Subject::Process(process) => match self.probe(process) {
                 Some(probe) => Report::of_probe(process, probe.reading(), dependency),
                 None => Report::of_traffic(process, dependency),
@@ -468,6 +472,14 @@ impl Shared {
             let near = nearest(id, self.names());
             let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             said::once(format!("{who} is to tell of `{id}`, which is no process and has no check{near}"));
+        }
+        for check in &self.checks {
+            // To begin one is to take what it needs, and to make a future that nobody polls.
+            let begun = || check.definition.begin(&self.states).err();
+            if let Ok(Some(missing)) = catch_unwind(AssertUnwindSafe(begun)) {
+                let (file, line) = (check.definition.file(), check.definition.line());
+                said::once(format!("the check at {file}:{line} cannot be executed: {missing}"));
+            }
         }
         for name in self.aliases.keys().filter(|name| RESERVED.contains(&name.as_str())) {
             said::once(format!("the alias `{name}` is never reached: `/health/{name}` is an endpoint"));

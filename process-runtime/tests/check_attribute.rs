@@ -105,7 +105,7 @@ fn a_check_without_its_argument_says_what_it_lacks() {
     let missing: MissingState = check_of(&dependency("bank")).begin(&States::default()).err().unwrap();
     assert_eq!(
         missing.to_string(),
-        "it takes a `check_attribute::Bank`, which nobody gave: `Health::with(…)`"
+        "it takes a `check_attribute::Bank`, which nobody gave: `health::Setup::with(…)`"
     );
 }
 

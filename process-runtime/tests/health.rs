@@ -204,6 +204,10 @@ async fn each_way_of_going_wrong_is_told_by_its_name() {
     assert_eq!(body["details"]["supabase_db"]["output"], "host db-7 says no");
     let (status, body) = get(&health, "/supabase_db").await;
     assert_eq!((status, &body["status"]), (503, &"unhealthy".into()));
+    assert_eq!(
+        (&body["dependency_id"], &body["error"]),
+        (&"supabase_db".into(), &"host db-7 says no".into())
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -243,6 +243,8 @@ struct Plain<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     process_id: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    dependency_id: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'static str>,
@@ -284,6 +286,7 @@ impl<'r> Plain<'r> {
             serving: report.status != Status::Fail,
             timestamp: time(SystemTime::now()),
             process_id: report.process.map(|process| process.id()),
+            dependency_id: report.dependency,
             version: report.process.map(|process| process.version()).filter(|_| with_detail),
             source: report.source.map(|source| source.as_str()),
             checked_at: report.checked.map(time),
@@ -351,9 +354,10 @@ impl<'r> Draft<'r> {
             .parts
             .iter()
             .map(|(name, part)| check(name, part.status, part.latency, part.checked, part.output.as_deref()));
-        let own = report.process.filter(|_| report.checked.is_some()).map(|process| {
-            check(process.id(), report.status, report.latency, report.checked, report.output.as_deref())
-        });
+        let id = report.process.map(|process| process.id()).or(report.dependency);
+        let own = id
+            .filter(|_| report.checked.is_some())
+            .map(|id| check(id, report.status, report.latency, report.checked, report.output.as_deref()));
         Draft {
             status: report.status.as_str(),
             serving: report.status != Status::Fail,

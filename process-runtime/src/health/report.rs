@@ -22,6 +22,8 @@ pub struct Report {
     pub status: Status,
     /// The process, where it is about one.
     pub process: Option<&'static ProcessDefinition>,
+    /// The id of the dependency, where it is about one.
+    pub dependency: Option<&'static str>,
     /// What that is known from; of the service, nothing.
     pub source: Option<Source>,
     /// When that was seen.
@@ -75,6 +77,7 @@ impl Report {
         Report {
             status,
             process: None,
+            dependency: None,
             source: None,
             checked: None,
             age: None,
@@ -84,8 +87,12 @@ impl Report {
         }
     }
 
-    /// Of what has a check.
-    pub(super) fn of_check(reading: Reading) -> Report {
+    /// Of a dependency that has a check.
+    pub(super) fn of_dependency(id: &'static str, reading: Reading) -> Report {
+        Report { dependency: Some(id), ..Report::of_check(reading) }
+    }
+
+    fn of_check(reading: Reading) -> Report {
         let Reading { status, output, done, age, .. } = reading;
         Report {
             status,

@@ -35,7 +35,7 @@ impl fmt::Debug for States {
 
 /// A check takes what nobody gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it takes a `{ty}`, which nobody gave: `Health::with(…)`")]
+#[error("it takes a `{ty}`, which nobody gave: `health::Setup::with(…)`")]
 pub struct MissingState {
     /// The type's name, as the compiler writes it.
     pub ty: &'static str,
