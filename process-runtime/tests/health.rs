@@ -29,6 +29,8 @@ struct World {
     council: Arc<Mutex<Mode>>,
     database: Arc<Mutex<Mode>>,
     probed: Arc<AtomicUsize>,
+    /// Executions that go on.
+    going_on: Arc<AtomicUsize>,
 }
 
 impl World {
@@ -101,7 +103,10 @@ async fn the_council_deliberates(world: World) -> Result<(), CouncilError> {
         Mode::DoesNotRun => return Ok(()),
         _ => {}
     }
-    deliberate(mode).await.map(drop)
+    assert_eq!(world.going_on.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
+    let done = deliberate(mode).await.map(drop);
+    world.going_on.fetch_sub(1, Ordering::SeqCst);
+    done
 }
 
 #[dependency_check(id = "supabase_db", timeout = "2s")]
@@ -505,4 +510,61 @@ async fn readiness_that_needs_what_is_not_there_fails_and_says_so() {
     let health = World::default().health().needs(["supabase_bd"]).detail(Detail::Always).start();
     let (status, body) = get(&health, "/ready").await;
     assert_eq!((status, &body["details"]["supabase_bd"]["output"]), (503, &"there is no such check".into()));
+}
+
+#[test]
+fn no_two_executions_overlap_whoever_asks_when() {
+    for round in 0..50 {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let world = World::default();
+            let health = world.health().detail(Detail::Always).start();
+            let asked: Vec<_> = (0..64)
+                .map(|number| {
+                    let (health, path) = (health.clone(), if number % 2 == 0 { COUNCIL } else { "" });
+                    tokio::spawn(async move {
+                        let asking = get(&health, path);
+                        // Some hang up.
+                        let patience =
+                            Duration::from_micros(if number % 5 == 0 { number * 3 } else { 30_000_000 });
+                        tokio::time::timeout(patience, asking).await.map(|(_, body)| body)
+                    })
+                })
+                .collect();
+            for asked in asked {
+                if let Ok(body) = asked.await.unwrap() {
+                    assert!(body["error"].is_null(), "round {round}: {body}");
+                }
+            }
+            assert_eq!(world.executions(), 1, "round {round}");
+        });
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_is_asked_gets_an_answer_that_does_not_repeat_it(
+        method in "GET|HEAD|\\PC{0,8}",
+        path in "(/health)?/(live|ready|started|sqlite|council_deliberation_3stage|\\PC{0,80})[/?#]?\\PC{0,8}",
+        accept in "(application/health\\+json|application/json|\\*/\\*|\\PC{0,12})(;q=[0-9.]{0,4})?,?\\PC{0,12}",
+        authorization in "(Bearer |bearer|Basic )?\\PC{0,16}",
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let answer = runtime.block_on(async {
+            let health = Setup::new().detail(Detail::Bearer("a token that is long enough".to_owned())).start();
+            let request =
+                Request { method: &method, path: &path, accept: Some(&accept), authorization: Some(&authorization) };
+            ask(&health, request).await
+        });
+        proptest::prop_assert!([200, 404, 405, 503].contains(&answer.status));
+        if method == "HEAD" {
+            proptest::prop_assert_eq!(answer.body, "");
+        } else {
+            let body: Value = serde_json::from_str(&answer.body).expect("it is JSON");
+            proptest::prop_assert!(answer.status == 404 || answer.status == 405 || body["status"].is_string());
+            let said = body["error"].as_str().unwrap_or_default();
+            proptest::prop_assert!(said.len() < 250 && said.is_ascii(), "{}", said);
+        }
+    }
 }
