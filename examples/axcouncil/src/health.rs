@@ -1,13 +1,13 @@
 //! What the endpoints below `/health` look at. Probes run processes for real, as a company of their own, and leave nothing
-//! behind. A payment is not tried: what is known of that is what real payments show.
+//! behind. Nobody pays, writes or logs in to see whether that works: of those, it is known what real users show.
 
 use process_runtime::health::{Detail, Health, Setup};
 use process_runtime::{dependency_check, health_check};
 
 use crate::auth::User;
+use crate::company_context::{self, ContextError};
 use crate::council::{self, CouncilError, ModelError};
 use crate::database::WRITE;
-use crate::knowledge::{self, KnowledgeError};
 use crate::service::Service;
 
 /// Of migration 4.
@@ -30,20 +30,15 @@ pub(crate) fn endpoints(service: Service, token: Option<String>) -> Health {
 #[health_check(process = "council_deliberation_3stage")]
 async fn the_council_deliberates(service: Service) -> Result<(), CouncilError> {
     let done = council::deliberate(&service, PROBE, "Does the council work?", None).await;
-    forget(&service, "DELETE FROM deliberations WHERE company_id = 0").await;
+    // What it kept. What cannot be removed now, the next one removes.
+    let forget = sqlx::query("DELETE FROM deliberations WHERE company_id = 0");
+    let _ = forget.execute(&service.database).await;
     done.map(drop)
 }
 
-#[health_check(process = "knowledge_entry_save", timeout = "3s", every = "1m")]
-async fn an_entry_is_kept(service: Service) -> Result<(), KnowledgeError> {
-    let saved = knowledge::save(&service, PROBE, &knowledge::Entry::of_a_probe()).await;
-    forget(&service, "DELETE FROM knowledge_entries WHERE company_id = 0").await;
-    saved.map(drop)
-}
-
-/// What a probe left. What cannot be removed now, the next one removes.
-async fn forget(service: &Service, statement: &'static str) {
-    let _ = sqlx::query(statement).execute(&service.database).await;
+#[health_check(process = "company_context_load", timeout = "3s", every = "1m")]
+async fn the_context_of_a_company_is_loaded(service: Service) -> Result<(), ContextError> {
+    company_context::load(&service, PROBE.company, None, "Does the council work?").await.map(drop)
 }
 
 /// That it can be written to: it may be locked, full, or read-only.

@@ -34,19 +34,6 @@ pub(crate) struct Entry {
     department_id: Option<i64>,
 }
 
-impl Entry {
-    /// What a health check keeps.
-    pub(crate) fn of_a_probe() -> Entry {
-        Entry {
-            title: "A health check".to_owned(),
-            body: "It works.".to_owned(),
-            tags: Vec::new(),
-            auto_inject: false,
-            department_id: None,
-        }
-    }
-}
-
 /// What was kept.
 #[derive(Serialize)]
 pub(crate) struct Saved {
@@ -108,7 +95,7 @@ pub(crate) async fn create(
     error_type = KnowledgeError::kind,
     depends_on("sqlite"),
 )]
-pub(crate) async fn save(service: &Service, user: User, entry: &Entry) -> Result<Saved, KnowledgeError> {
+async fn save(service: &Service, user: User, entry: &Entry) -> Result<Saved, KnowledgeError> {
     let (title, body) = (entry.title.trim(), entry.body.trim());
     if title.is_empty() || body.is_empty() {
         return Err(KnowledgeError::Invalid("An entry needs a title and a body."));
