@@ -318,7 +318,7 @@ impl Health {
         let endpoint = request.endpoint();
         let report = match endpoint {
             None => None,
-            Some(Endpoint::OpenApi) => return Answer::openapi(),
+            Some(Endpoint::OpenApi) => return Answer::openapi(&self.shared.names()),
             Some(Endpoint::Overall) => Some(self.overall().await),
             Some(Endpoint::Live) => Some(self.live()),
             Some(Endpoint::Started) => Some(self.startup()),

@@ -203,13 +203,15 @@ impl Answer {
         answer
     }
 
-    /// A description of the endpoints.
-    pub(super) fn openapi() -> Answer {
+    /// A description of the endpoints, in which these are the ids that there are.
+    pub(super) fn openapi(names: &[&str]) -> Answer {
         let parse = serde_json::from_str::<serde_json::Value>;
         let mut description = parse(OPENAPI).unwrap_or_default();
         for (name, schema) in SCHEMAS {
             description["components"]["schemas"][name] = parse(schema).unwrap_or_default();
         }
+        let examples = names.iter().map(|name| ((*name).to_owned(), serde_json::json!({ "value": name })));
+        description["paths"]["/health/{id}"]["get"]["parameters"][0]["examples"] = examples.collect();
         Answer::new(200, JSON, description.to_string())
     }
 

@@ -3,6 +3,7 @@
 
 mod day;
 mod found;
+mod monitored;
 mod processes;
 mod two;
 mod wire;

@@ -52,6 +52,13 @@ impl Place {
         Program { child, lines }
     }
 
+    /// Starts a program that somebody else made, and says nothing.
+    pub(crate) fn start_part(&self, program: &str, arguments: &[&str]) -> Part {
+        let mut command = self.command(program, arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Part(command.spawn().expect("it starts"))
+    }
+
     /// Runs a program to its end.
     pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> Output {
         self.command(program, arguments).output().expect("it starts")
@@ -78,6 +85,28 @@ impl Place {
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).expect("it is readable")
+}
+
+/// Whether a program of others is not there, which is told; where CI requires all of them, that is a failure.
+pub(crate) fn is_missing(program: &str, package: &str) -> bool {
+    let version = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let is_there = version.is_ok_and(|status| status.success());
+    if !is_there {
+        let required = std::env::var("PROCESS_REAL_PARTS").is_ok_and(|parts| parts == "required");
+        assert!(!required, "there is no {program} ({package}), which CI requires");
+        eprintln!("SKIPPED: there is no {program} ({package})");
+    }
+    !is_there
+}
+
+/// A program of others that runs. It ends with this.
+pub(crate) struct Part(Child);
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// A program that runs. It ends with this.
@@ -112,6 +141,14 @@ impl Program {
                 return url.trim().to_owned();
             }
         }
+    }
+
+    /// Its memory, in MiB.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("it is told");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") / 1024
     }
 
     /// Stops it as a terminal would, and waits until its telemetry is written.
