@@ -461,7 +461,8 @@ impl Shared {
     fn names(&self) -> Vec<&str> {
         let processes = registry::all().map(|process| process.id());
         let dependencies = self.dependencies().map(|(id, _)| id);
-        processes.chain(dependencies).chain(self.aliases.keys().map(String::as_str)).collect()
+        let names = processes.chain(dependencies).chain(self.aliases.keys().map(String::as_str));
+        names.filter(|name| !RESERVED.contains(name) && self.subject(name).is_some()).collect()
     }
 
     /// Tells of ids that nothing has.

@@ -1,0 +1,279 @@
+//! What the endpoints answer is what the schemas beside the sources say: in every state, in both forms, with detail and
+//! without. The schemas say no more than that either.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jsonschema::Validator;
+use process_runtime::health::{Answer, Detail, Health, Request, Setup, Status, Verdict};
+use process_runtime::{critical_process, dependency, dependency_check, health_check, stage};
+use serde_json::{Value, json};
+
+const JSON: &str = "application/json";
+const HEALTH_JSON: &str = "application/health+json";
+
+/// How what is checked is. A check that hangs is a failure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mode {
+    Works,
+    Degrades,
+    Fails,
+    Hangs,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the oven is cold")]
+struct Cold;
+
+/// Baking.
+#[critical_process(
+    id = "bake",
+    version = "3.1.4",
+    sla = "5s",
+    degraded = is_burnt,
+    depends_on("oven", "mill"),
+)]
+async fn bake(mode: Mode) -> Result<bool, Cold> {
+    knead().await;
+    dependency("mill", async { Ok(()) }).await?;
+    match mode {
+        Mode::Works => Ok(false),
+        Mode::Degrades => Ok(true),
+        Mode::Fails => Err(Cold),
+        Mode::Hangs => std::future::pending().await,
+    }
+}
+
+fn is_burnt(burnt: &bool) -> bool {
+    *burnt
+}
+
+#[stage(id = "knead", process = "bake")]
+async fn knead() {}
+
+#[health_check(process = "bake")]
+async fn it_bakes(mode: Mode) -> Result<(), Cold> {
+    bake(mode).await.map(drop)
+}
+
+#[dependency_check(id = "oven", timeout = "1s")]
+async fn the_oven_is_warm(mode: Mode) -> Verdict {
+    match mode {
+        Mode::Works => Verdict::Pass,
+        Mode::Degrades => Verdict::Warn("it is lukewarm".to_owned()),
+        Mode::Fails => Verdict::Fail("it is cold".to_owned()),
+        Mode::Hangs => std::future::pending().await,
+    }
+}
+
+/// Selling, which nobody probes.
+#[critical_process(id = "sell", version = "1.0.0", sla = "1s")]
+async fn sell(works: bool) -> Result<(), Cold> {
+    if works { Ok(()) } else { Err(Cold) }
+}
+
+async fn sold(times: usize, works: bool) {
+    for _ in 0..times {
+        let _ = sell(works).await;
+    }
+}
+
+static IS_OPEN: AtomicBool = AtomicBool::new(true);
+
+fn is_open() -> Result<(), String> {
+    IS_OPEN.load(Ordering::SeqCst).then_some(()).ok_or_else(|| "it is closed".to_owned())
+}
+
+fn schema(form: &str) -> Value {
+    let text = match form {
+        HEALTH_JSON => include_str!("../schemas/health+json.schema.json"),
+        _ => include_str!("../schemas/health.schema.json"),
+    };
+    serde_json::from_str(text).expect("it is JSON")
+}
+
+/// Formats as well, which a validator need not look at.
+fn validator(schema: &Value) -> Validator {
+    assert!(jsonschema::meta::is_valid(schema), "it is a schema itself");
+    jsonschema::options().should_validate_formats(true).build(schema).expect("it is a schema")
+}
+
+async fn get(health: &Health, path: &str, accept: &str) -> Answer {
+    health.answer(Request { method: "GET", path, accept: Some(accept), authorization: None }).await
+}
+
+fn parsed(answer: &Answer) -> Value {
+    serde_json::from_str(&answer.body).expect("it is JSON")
+}
+
+/// The answers in one form, and what was seen in them.
+struct Judge {
+    form: &'static str,
+    schema: Value,
+    validator: Validator,
+    seen: BTreeSet<String>,
+    of_parts: BTreeSet<String>,
+    statuses: BTreeSet<(&'static str, String)>,
+}
+
+impl Judge {
+    fn of(form: &'static str) -> Judge {
+        let schema = schema(form);
+        let validator = validator(&schema);
+        let (seen, of_parts, statuses) = Default::default();
+        Judge { form, schema, validator, seen, of_parts, statuses }
+    }
+
+    /// What the schema knows of an answer, and of a part.
+    fn known(&self) -> [&Value; 2] {
+        let properties = &self.schema["properties"];
+        let part = match self.form {
+            HEALTH_JSON => &properties["checks"]["additionalProperties"]["items"],
+            _ => &properties["details"]["additionalProperties"],
+        };
+        [properties, &part["properties"]]
+    }
+
+    fn judge(&mut self, path: &'static str, answer: &Answer, expected: Status, with_detail: bool) {
+        let body = parsed(answer);
+        let errors: Vec<_> = self.validator.iter_errors(&body).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{path}: {errors:#?} of {body:#}");
+        assert!(answer.headers.contains(&("content-type", self.form)), "{path}: {:?}", answer.headers);
+        let status = if self.form == JSON { expected.as_overall() } else { expected.as_str() };
+        assert_eq!((&body["status"], answer.status), (&status.into(), expected.http()), "{path}: {body:#}");
+        assert_eq!(body.get("serving").is_some(), answer.status == 200, "{path}: {body:#}");
+        self.statuses.insert((path, status.to_owned()));
+
+        let parts = if self.form == JSON { &body["details"] } else { &body["checks"] };
+        let parts = parts.as_object().into_iter().flatten();
+        let parts = parts.flat_map(|(_, part)| keys(part.get(0).unwrap_or(part))).collect();
+        let seen = [keys(&body).collect::<BTreeSet<_>>(), parts];
+        for (seen, known) in seen.iter().zip(self.known()) {
+            let is_detail = |key: &&String| {
+                let said = known[key.as_str()]["description"].as_str();
+                said.is_some_and(|said| said.ends_with("Detail."))
+            };
+            let told: Vec<_> = seen.iter().filter(is_detail).collect();
+            assert!(with_detail || told.is_empty(), "{path}: {told:?} in {body:#}");
+        }
+        let [own, parts] = seen;
+        self.seen.extend(own);
+        self.of_parts.extend(parts);
+    }
+}
+
+fn keys(object: &Value) -> impl Iterator<Item = String> {
+    object.as_object().into_iter().flatten().map(|(key, _)| key.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_is_as_its_schema_says_and_everything_in_a_schema_is_answered() {
+    use Status::{Fail, Pass, Warn};
+    let mut judges = [JSON, HEALTH_JSON].map(Judge::of);
+    let paths = ["", "/live", "/started", "/ready", "/bake", "/bread", "/oven", "/sell"];
+    // Nothing was sold yet when it degrades.
+    let states = [
+        (Mode::Degrades, 0, 0, [Warn, Pass, Pass, Warn, Warn, Warn, Warn, Warn]),
+        (Mode::Works, 20, 0, [Pass; 8]),
+        (Mode::Fails, 0, 30, [Fail; 8]),
+        (Mode::Hangs, 0, 0, [Fail, Pass, Pass, Fail, Fail, Fail, Fail, Fail]),
+    ];
+    for (mode, sold_well, sold_badly, expected) in states {
+        sold(sold_well, true).await;
+        sold(sold_badly, false).await;
+        IS_OPEN.store(mode != Mode::Fails, Ordering::SeqCst);
+        for detail in [Detail::Always, Detail::Never] {
+            let with_detail = matches!(detail, Detail::Always);
+            let setup = Setup::new().with(mode).needs(["oven"]).alias("bread", "bake").alive("open", is_open);
+            let health = setup.waits_for_start().detail(detail).start();
+            match mode {
+                Mode::Fails => {}
+                Mode::Hangs => {
+                    health.started();
+                    health.stopping();
+                }
+                _ => health.started(),
+            }
+            for judge in &mut judges {
+                for (path, expected) in paths.into_iter().zip(expected) {
+                    judge.judge(path, &get(&health, path, judge.form).await, expected, with_detail);
+                }
+            }
+        }
+    }
+    for judge in judges {
+        for (seen, known) in [&judge.seen, &judge.of_parts].into_iter().zip(judge.known()) {
+            assert_eq!(*seen, keys(known).collect(), "what is answered, and what is described");
+        }
+        // Two of these are not degraded by anything.
+        assert_eq!(judge.statuses.len(), 3 * paths.len() - 2, "{:?}", judge.statuses);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schema_takes_nothing_else() {
+    let change = |answer: &Value, key: &str, value: Value| {
+        let mut answer = answer.clone();
+        answer[key] = value;
+        answer
+    };
+    for (form, words) in [(JSON, ["healthy", "unhealthy"]), (HEALTH_JSON, ["pass", "fail"])] {
+        let validator = validator(&schema(form));
+        let health = Setup::new().with(Mode::Works).detail(Detail::Always).start();
+        let good = parsed(&get(&health, "/oven", form).await);
+        let bad = change(&good, "status", words[1].into());
+        let mut without = good.clone();
+        without.as_object_mut().expect("it is an object").remove("serving");
+        assert!(validator.is_valid(&good) && good["status"] == words[0], "{good:#}");
+        for wrong in [
+            // A monitor that looks for `serving` would be told the opposite.
+            bad,
+            without,
+            change(&good, "serving", false.into()),
+            change(&good, "status", "ok".into()),
+            change(&good, "hostname", "db-7".into()),
+            change(&good, "checks", json!({ "stage1": "degraded" })),
+        ] {
+            assert!(!validator.is_valid(&wrong), "{wrong:#}");
+        }
+        if form == JSON {
+            for (key, value) in [
+                ("timestamp", json!("yesterday")),
+                ("latency_ms", json!(-1)),
+                ("process_id", json!("no id")),
+                ("details", json!({ "stage1": { "output": "no status" } })),
+            ] {
+                assert!(!validator.is_valid(&change(&good, key, value)), "{key}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_description_has_these_schemas_and_one_of_each_refusal() {
+    // The second is never reached.
+    let health = Setup::new().with(Mode::Works).alias("bread", "bake").alias("live", "bake").start();
+    let answer = get(&health, "/openapi.json", JSON).await;
+    assert_eq!(answer.status, 200);
+    let description = parsed(&answer);
+    let schemas = &description["components"]["schemas"];
+    assert_eq!((&schemas["Health"], &schemas["HealthJson"]), (&schema(JSON), &schema(HEALTH_JSON)));
+    let problem = validator(&schemas["Problem"]);
+    let post = Request { method: "POST", path: "/live", ..Request::default() };
+    for (answer, status) in [
+        (get(&health, "/baked", JSON).await, 404),
+        (get(&health, "/a/b", HEALTH_JSON).await, 404),
+        (health.answer(post).await, 405),
+    ] {
+        assert_eq!(answer.status, status);
+        assert!(problem.is_valid(&parsed(&answer)), "{}", answer.body);
+    }
+    assert!(!problem.is_valid(&json!({ "error": "", "at": "here" })));
+
+    // What there is to ask for, for whoever reads the description.
+    let examples = &description["paths"]["/health/{id}"]["get"]["parameters"][0]["examples"];
+    assert_eq!(keys(examples).collect::<Vec<_>>(), ["bake", "bread", "oven", "sell"]);
+    for (name, example) in examples.as_object().expect("they are named") {
+        assert_eq!(example, &json!({ "value": name }));
+    }
+}
