@@ -72,6 +72,9 @@ pub(crate) struct Core {
     /// `None` in the global domain, whose accounts are in the units.
     #[cfg(any(feature = "health", feature = "testing"))]
     accounts: Option<std::sync::Mutex<HashMap<usize, Box<Account>>>>,
+    /// Whether its runs are those of a health check.
+    #[cfg(feature = "health")]
+    pub(crate) is_synthetic: bool,
     /// Whoever waits for the next deadline, where that is no thread.
     #[cfg(feature = "testing")]
     pub(crate) waiter: crate::testing::Waiter,
@@ -93,6 +96,8 @@ impl Core {
             has_sinks: AtomicBool::new(false),
             #[cfg(any(feature = "health", feature = "testing"))]
             accounts: None,
+            #[cfg(feature = "health")]
+            is_synthetic: false,
             #[cfg(feature = "testing")]
             waiter: Default::default(),
             #[cfg(feature = "testing")]
@@ -111,6 +116,8 @@ impl Core {
             has_sinks: AtomicBool::new(!sinks.is_empty()),
             sinks: RwLock::new(sinks.into()),
             accounts: Some(Default::default()),
+            #[cfg(feature = "health")]
+            is_synthetic: false,
             #[cfg(feature = "testing")]
             waiter: Default::default(),
             #[cfg(feature = "testing")]
@@ -118,6 +125,12 @@ impl Core {
             #[cfg(feature = "testing")]
             plan: Default::default(),
         }
+    }
+
+    /// The domain of a health check.
+    #[cfg(feature = "health")]
+    pub(crate) fn synthetic(limit: usize, sink: Arc<dyn Sink>) -> Core {
+        Core { is_synthetic: true, ..Core::own(limit, vec![sink]) }
     }
 
     /// A domain on tokio's clock that is observed.

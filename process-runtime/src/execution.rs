@@ -28,6 +28,12 @@ pub fn disable() {
     ENABLED.store(false, Ordering::Relaxed);
 }
 
+/// Whether it is on.
+#[cfg(feature = "health")]
+pub(crate) fn is_enabled() -> bool {
+    ENABLED.load(Ordering::Relaxed)
+}
+
 /// Turns instrumentation on again.
 pub fn enable() {
     ENABLED.store(true, Ordering::Relaxed);

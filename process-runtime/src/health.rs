@@ -66,14 +66,19 @@
 //! with `critical_process.synthetic` on its spans and Sentry events. A probe that does not run its process, or whose
 //! process did not succeed, fails whatever it returns; a degraded or late run is a warning.
 //!
+//! That holds for what the check awaits. What it spawns, and what it asks of this program over the network, is as real as
+//! anything else, unless a [`Carrier`](crate::Carrier) takes the scope along.
+//!
 //! A process without a probe is judged by the last five minutes: it fails where half of at least five runs failed; it is a
-//! warning where more failed than its objective allows, where a run is overdue, or where nothing ran.
+//! warning where more were bad (failed or late) than its objective allows, where most were rejected or degraded, where a
+//! run is overdue, and where none succeeded.
 //!
 //! # What is told to others
 //!
 //! The gauges `critical_process.check.status` (1 is pass, 0.5 warn, 0 fail) and `critical_process.check.age` (`s`), with
 //! `critical_process.id` or `critical_process.dependency`, tell of each check's last state; `prometheus` exports them as
-//! well. A scheduled probe checks in with Sentry, as the monitor of its process's id, at most once in ten seconds.
+//! well. A scheduled probe checks in with Sentry, as the monitor of its process's id, at most once in ten seconds: Sentry
+//! takes six in a minute, of all replicas together.
 
 mod answer;
 mod check;
@@ -91,6 +96,8 @@ mod synthetic;
 mod verdict;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -136,7 +143,7 @@ pub struct Setup {
     waits: bool,
 }
 
-/// A look at the program itself: a plain function, which holds nothing and cannot wait.
+/// A look at the program itself: a plain function, which holds nothing and cannot await. It must not block either.
 pub type Vital = fn() -> Result<(), String>;
 
 impl Setup {
@@ -198,7 +205,8 @@ impl Setup {
         self
     }
 
-    /// Start-up goes on until [`Health::started`] is called; without this, it is finished at once.
+    /// Start-up goes on until [`Health::started`] is called, and no schedule begins before; without this, it is finished
+    /// at once.
     pub fn waits_for_start(mut self) -> Setup {
         self.waits = true;
         self
@@ -245,14 +253,28 @@ impl Setup {
 /// Every one that is there.
 static ALL: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
+/// How often a schedule looks whether start-up is finished.
+const STARTING: Duration = Duration::from_millis(100);
+
 /// Executes a check again and again, as long as the endpoints are there.
 async fn schedule(check: Arc<Check>, shared: Weak<Shared>, every: Duration) {
     let random = RandomState::new();
     for round in 0_u64.. {
-        let Some(states) = shared.upgrade().map(|shared| Arc::clone(&shared.states)) else { return };
+        let states = loop {
+            let Some(shared) = shared.upgrade().filter(|shared| !shared.is_stopping.load(Ordering::Acquire))
+            else {
+                return;
+            };
+            if shared.has_started.load(Ordering::Acquire) {
+                break Arc::clone(&shared.states);
+            }
+            drop(shared);
+            tokio::time::sleep(STARTING).await;
+        };
         check.begin(&states, None);
         drop(states);
-        check.settled(Instant::now() + check.definition.timeout()).await;
+        // Long enough for it to tell of its timeout itself.
+        check.settled(Instant::now() + check.definition.timeout() + 2 * check::GRACE).await;
         #[cfg(feature = "sentry")]
         checkin::send(&check);
         // Replicas that started together do not go on together.
@@ -261,7 +283,6 @@ async fn schedule(check: Arc<Check>, shared: Weak<Shared>, every: Duration) {
     }
 }
 
-#[derive(Debug)]
 struct Shared {
     checks: Vec<Arc<Check>>,
     runtime: Option<Handle>,
@@ -273,6 +294,13 @@ struct Shared {
     detail: Detail,
     has_started: AtomicBool,
     is_stopping: AtomicBool,
+}
+
+impl fmt::Debug for Shared {
+    /// Without what checks said and take, which may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("checks", &self.checks.len()).finish_non_exhaustive()
+    }
 }
 
 /// The endpoints. Clones are of the same; with feature `axum`, each is a `tower_service::Service`.
@@ -302,6 +330,9 @@ impl Health {
     }
 
     /// Answers a request, within [`DEADLINE`]. For frameworks that are no tower.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with a timer, as `tokio::time::sleep` does.
     pub async fn answer(&self, request: Request<'_>) -> Answer {
         let is_head = request.method == "HEAD";
         let mut answer = match request.method {
@@ -315,7 +346,7 @@ impl Health {
     }
 
     async fn answer_get(&self, request: &Request<'_>) -> Answer {
-        let endpoint = request.endpoint();
+        let endpoint = Endpoint::of(request.path);
         let report = match endpoint {
             None => None,
             Some(Endpoint::OpenApi) => return Answer::openapi(&self.shared.names()),
@@ -333,13 +364,13 @@ impl Health {
     /// Every process, and every dependency that has a check.
     pub async fn overall(&self) -> Report {
         let shared = &self.shared;
-        shared.execute(shared.checks.iter()).await;
-        let dependencies = shared
-            .dependencies()
-            .map(|(id, check)| (id.to_owned(), shared.report(Subject::Dependency(id, check)).into_part()));
-        let processes = registry::all()
-            .map(|process| (process.id().to_owned(), shared.report(Subject::Process(process)).into_part()));
-        Report::of_parts(dependencies.chain(processes).collect())
+        let asked = shared.execute(shared.checks.iter()).await;
+        let dependencies = shared.dependencies().map(|(id, check)| Subject::Dependency(id, check));
+        let mut parts = BTreeMap::new();
+        for subject in dependencies.chain(registry::all().map(Subject::Process)) {
+            add_worse(&mut parts, subject.id(), shared.report(subject, asked).into_part());
+        }
+        Report::of_parts(parts)
     }
 
     /// Whether this program goes on.
@@ -370,18 +401,17 @@ impl Health {
         }
         // What is not ready anyway asks nobody.
         if parts.values().all(|part| part.status != Status::Fail) {
-            let ids = || shared.needs.iter().chain(&shared.shows);
-            let subjects: Vec<_> = ids().filter_map(|id| shared.subject(id)).collect();
-            shared.execute(subjects.iter().flat_map(|subject| shared.checks_of(*subject))).await;
-            for (id, is_needed) in
-                shared.needs.iter().map(|id| (id, true)).chain(shared.shows.iter().map(|id| (id, false)))
-            {
-                let part = match shared.subject(id) {
-                    Some(subject) => shared.report(subject).into_part(),
-                    None => PartReport::new(Status::Fail, Some("there is no such check".to_owned())),
-                };
-                let status = if is_needed { part.status } else { part.status.as_part() };
-                parts.insert(id.clone(), PartReport { status, ..part });
+            let subjects = shared.needs.iter().chain(&shared.shows).filter_map(|id| shared.of_id(id));
+            let checks: Vec<_> = subjects.flat_map(|subject| shared.checks_of(subject)).collect();
+            let asked = shared.execute(checks.into_iter()).await;
+            let report = |id: &String| match shared.of_id(id) {
+                Some(subject) => shared.report(subject, asked).into_part(),
+                None => PartReport::new(Status::Fail, Some("there is no such check".to_owned())),
+            };
+            shared.needs.iter().for_each(|id| add_worse(&mut parts, id, report(id)));
+            for id in &shared.shows {
+                let part = report(id);
+                add_worse(&mut parts, id, PartReport { status: part.status.as_part(), ..part });
             }
         }
         Report::of_parts(parts)
@@ -390,24 +420,30 @@ impl Health {
     /// A process, a dependency that has a check, or what an alias names; `None` where there is no such thing.
     pub async fn of(&self, id: &str) -> Option<Report> {
         let subject = self.shared.subject(id)?;
-        self.shared.execute(self.shared.checks_of(subject).into_iter()).await;
-        Some(self.shared.report(subject))
+        let asked = self.shared.execute(self.shared.checks_of(subject).into_iter()).await;
+        Some(self.shared.report(subject, asked))
     }
 }
 
 impl Shared {
-    /// Has these checks executed where that is due, all at once, and waits for those that go on.
-    async fn execute<'c>(&self, checks: impl Iterator<Item = &'c Arc<Check>>) {
-        let end = Instant::now() + DEADLINE;
+    /// Has these checks executed where that is due, all at once, and waits for those that go on. When that was asked for.
+    async fn execute<'c>(&self, checks: impl Iterator<Item = &'c Arc<Check>>) -> Instant {
+        let asked = Instant::now();
+        let end = asked + DEADLINE;
         let checks: Vec<_> = checks.collect();
         checks.iter().for_each(|check| check.want(&self.states, self.runtime.as_ref()));
         for check in checks {
             check.settled(end).await;
         }
+        asked
     }
 
+    /// What is called so, or by an alias.
     fn subject(&self, name: &str) -> Option<Subject<'_>> {
-        let id = self.aliases.get(name).map_or(name, String::as_str);
+        self.of_id(name).or_else(|| self.of_id(self.aliases.get(name)?))
+    }
+
+    fn of_id(&self, id: &str) -> Option<Subject<'_>> {
         let process = registry::get(id).ok().map(Subject::Process);
         process.or_else(|| self.dependency(id).map(|(id, check)| Subject::Dependency(id, check)))
     }
@@ -435,24 +471,31 @@ impl Shared {
         match subject {
             Subject::Dependency(_, check) => vec![check],
             Subject::Process(process) => {
-                let dependencies = report::declared(process).filter_map(|id| self.dependency(id));
-                let dependencies = dependencies.map(|(_, check)| check);
-                self.probe(process).into_iter().chain(dependencies).collect()
+                let of = |id: &'static str| match self.dependency(id) {
+                    Some((_, check)) => Some(check),
+                    None => self.probe(registry::get(id).ok()?),
+                };
+                self.probe(process).into_iter().chain(report::declared(process).filter_map(of)).collect()
             }
         }
     }
 
-    fn report(&self, subject: Subject<'_>) -> Report {
-        let of_dependency = |id, check: &Arc<Check>| Report::of_dependency(id, check.reading());
-        let dependency = |id: &str| {
-            let (id, check) = self.dependency(id)?;
-            Some(of_dependency(id, check).into_part())
+    /// What is known of it to somebody who asked then.
+    fn report(&self, subject: Subject<'_>, asked: Instant) -> Report {
+        let of_dependency = |id, check: &Arc<Check>| Report::of_dependency(id, check.reading_for(asked));
+        let checked = |id: &str| match self.dependency(id) {
+            Some((id, check)) => Some(of_dependency(id, check).into_part()),
+            // Another process: as its own probe tells.
+            None => {
+                let probe = self.probe(registry::get(id).ok()?)?;
+                Some(Report::of_check(probe.reading_for(asked)).into_part())
+            }
         };
         match subject {
             Subject::Dependency(id, check) => of_dependency(id, check),
             Subject::Process(process) => match self.probe(process) {
-                Some(probe) => Report::of_probe(process, probe.reading(), dependency),
-                None => Report::of_traffic(process, dependency),
+                Some(probe) => Report::of_probe(process, probe.reading_for(asked), checked),
+                None => Report::of_traffic(process, checked),
             },
         }
     }
@@ -469,7 +512,7 @@ impl Shared {
     fn judge_setup(&self) {
         let asked = self.needs.iter().chain(&self.shows).map(|id| ("readiness", id));
         let aliased = self.aliases.values().map(|id| ("an alias", id));
-        for (who, id) in asked.chain(aliased).filter(|(_, id)| self.subject(id).is_none()) {
+        for (who, id) in asked.chain(aliased).filter(|(_, id)| self.of_id(id).is_none()) {
             let near = nearest(id, self.names());
             let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             said::once(format!("{who} is to tell of `{id}`, which is no process and has no check{near}"));
@@ -482,11 +525,40 @@ impl Shared {
                 said::once(format!("the check at {file}:{line} cannot be executed: {missing}"));
             }
         }
-        for name in self.aliases.keys().filter(|name| RESERVED.contains(&name.as_str())) {
-            said::once(format!("the alias `{name}` is never reached: `/health/{name}` is an endpoint"));
+        let ids = registry::all().map(|process| process.id()).chain(self.dependencies().map(|(id, _)| id));
+        for name in ids.filter(|id| RESERVED.contains(id)) {
+            said::once(format!(
+                "`{name}` is not to be had at `/health/{name}`, which is an endpoint: give it an alias"
+            ));
+        }
+        for name in self.aliases.keys() {
+            let is_reached = Endpoint::of(name) == Some(Endpoint::Of(name)) && self.of_id(name).is_none();
+            if !is_reached {
+                said::once(format!(
+                    "the alias `{name}` is never reached: it is an endpoint, an id, or no plain name"
+                ));
+            }
         }
     }
 }
 
+impl Subject<'_> {
+    fn id(self) -> &'static str {
+        match self {
+            Subject::Process(process) => process.id(),
+            Subject::Dependency(id, _) => id,
+        }
+    }
+}
+
+/// Adds a part; where one of its name is there, the worse of both stays.
+fn add_worse(parts: &mut BTreeMap<String, PartReport>, name: &str, part: PartReport) {
+    match parts.entry(name.to_owned()) {
+        Entry::Vacant(entry) => drop(entry.insert(part)),
+        Entry::Occupied(mut entry) if entry.get().status < part.status => drop(entry.insert(part)),
+        Entry::Occupied(_) => {}
+    }
+}
+
 /// Names that are endpoints themselves.
-const RESERVED: [&str; 4] = ["live", "ready", "started", "openapi.json"];
+const RESERVED: [&str; 5] = ["health", "live", "ready", "started", "openapi.json"];

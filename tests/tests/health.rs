@@ -81,6 +81,11 @@ fn spans_and_events_of_a_probe_say_that_it_was_one() {
             assert!(more.is_none(), "{more:?}");
             assert_eq!(tag(event, "critical_process.synthetic"), Some("true"));
             assert_eq!(in_block(event, "bell"), Some(&3.into()));
+            assert_eq!(
+                event.fingerprint.last().map(|part| &**part),
+                Some("synthetic"),
+                "no real users' issue"
+            );
             // A real run does not.
             ring(4, true).await.unwrap_err();
             let real = capture.named("ring");

@@ -27,6 +27,7 @@ pub(crate) fn endpoints(service: Service, token: Option<String>) -> Health {
         .start()
 }
 
+// Its models cost nothing. Where they do, `every = "1h"` bounds what anybody who asks can spend.
 #[health_check(process = "council_deliberation_3stage")]
 async fn the_council_deliberates(service: Service) -> Result<(), CouncilError> {
     let done = council::deliberate(&service, PROBE, "Does the council work?", None).await;

@@ -98,6 +98,7 @@ async fn serve(port: u16, models: Option<Url>) -> Result<(), Box<dyn Error + Sen
     println!("payment provider   {}", running.payments_url());
     println!("users              {ACME_USER} and {UMBRA_USER}, password “{PASSWORD}”");
     axcouncil::asked_to_stop().await?;
+    running.drain().await;
     running.stop().await;
     Ok(())
 }

@@ -21,6 +21,9 @@ use crate::payment::Payments;
 use crate::service::{Parts, Service};
 use crate::{api, database, health, providers, seed};
 
+/// How long it is told that it is being stopped, before it is. Where a load balancer asks every ten seconds, say, that
+/// should be longer.
+const DRAIN: Duration = Duration::from_secs(1);
 /// How long requests that still run are waited for at the end.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -149,6 +152,12 @@ impl Running {
     /// The database, for a look at what really happened.
     pub fn database(&self) -> &sqlx::SqlitePool {
         &self.database
+    }
+
+    /// Readiness fails from now on, and requests are still taken for as long as a load balancer needs to see it.
+    pub async fn drain(&self) {
+        self.health.stopping();
+        tokio::time::sleep(DRAIN).await;
     }
 
     /// Takes no more requests, waits a little for those that run and as long as it takes for cards that are being charged,

@@ -61,13 +61,12 @@ pub(super) enum Endpoint<'r> {
     Of(&'r str),
 }
 
-impl<'r> Request<'r> {
-    pub(super) fn endpoint(&self) -> Option<Endpoint<'r>> {
-        let path = self.path.split(['?', '#']).next().unwrap_or_default();
-        let path = path
-            .strip_prefix("/health")
-            .filter(|rest| rest.is_empty() || rest.starts_with('/'))
-            .unwrap_or(path);
+impl<'r> Endpoint<'r> {
+    /// What a path asks for; nothing where it is none of ours.
+    pub(super) fn of(path: &'r str) -> Option<Endpoint<'r>> {
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let is_below = |rest: &&str| rest.is_empty() || rest.starts_with('/');
+        let path = path.strip_prefix("/health").filter(is_below).unwrap_or(path);
         let path = path.strip_prefix('/').unwrap_or(path);
         let path = path.strip_suffix('/').unwrap_or(path);
         match path {
@@ -85,7 +84,8 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 
-/// Who may read error text, versions and times of parts.
+/// Who may read error text, versions and times of parts. Error text is what errors say of themselves: whoever may read it
+/// reads what a driver puts there.
 #[derive(Clone, Default)]
 pub enum Detail {
     /// Nobody. The default.
@@ -93,7 +93,8 @@ pub enum Detail {
     Never,
     /// Everybody who can ask.
     Always,
-    /// Who says `Authorization: Bearer <token>` with this token.
+    /// Who says `Authorization: Bearer <token>` with this token; spaces around it are none of it, and an empty one is
+    /// nobody's.
     Bearer(String),
 }
 
@@ -116,6 +117,8 @@ impl Detail {
             Detail::Bearer(token) => {
                 let said = authorization.and_then(|header| header.split_once(' '));
                 let said = said.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+                // As it stands in a file, perhaps.
+                let token = token.trim();
                 !token.is_empty() && said.is_some_and(|(_, said)| is_same(token, said.trim()))
             }
         }
@@ -352,10 +355,11 @@ impl<'r> Draft<'r> {
                 };
                 (format!("{name}:{measured}"), [check])
             };
-        let parts = report
-            .parts
-            .iter()
-            .map(|(name, part)| check(name, part.status, part.latency, part.checked, part.output.as_deref()));
+        let parts = report.parts.iter().map(|(name, part)| {
+            let (latency, checked) =
+                (part.latency.filter(|_| with_detail), part.checked.filter(|_| with_detail));
+            check(name, part.status, latency, checked, part.output.as_deref())
+        });
         let id = report.process.map(|process| process.id()).or(report.dependency);
         let own = id
             .filter(|_| report.checked.is_some())

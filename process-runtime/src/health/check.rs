@@ -18,10 +18,10 @@ use super::status::Status;
 use super::synthetic::{Ran, Synthetic};
 use super::verdict::{Checking, Verdict};
 use crate::deadline;
-use crate::registry;
+use crate::{execution, registry};
 
 /// How long after its deadline a check may still tell of it itself.
-const GRACE: Duration = Duration::from_millis(250);
+pub(super) const GRACE: Duration = Duration::from_millis(250);
 
 /// A check, and what came of it so far.
 #[derive(Debug)]
@@ -36,8 +36,6 @@ struct Slot {
     /// When the execution that goes on began.
     since: Option<Instant>,
     last: Option<Arc<Done>>,
-    #[cfg(feature = "sentry")]
-    checked_in: Option<Instant>,
 }
 
 /// One execution.
@@ -130,15 +128,11 @@ impl Check {
         }
     }
 
-    /// Whether it may check in with Sentry, which it then does.
+    /// How long the execution that goes on has, or the last one took.
     #[cfg(feature = "sentry")]
-    pub(super) fn may_check_in(&self, between: Duration) -> bool {
-        let mut slot = self.slot();
-        let may = slot.checked_in.is_none_or(|last| last.elapsed() >= between);
-        if may {
-            slot.checked_in = Some(Instant::now());
-        }
-        may
+    pub(super) fn took(&self) -> Option<Duration> {
+        let slot = self.slot();
+        slot.since.map(|since| since.elapsed()).or_else(|| slot.last.as_ref().map(|last| last.took))
     }
 
     /// The last state. That ages where a schedule should refresh it, and not where perhaps nobody has asked.
@@ -154,21 +148,31 @@ impl Check {
 
     /// What is known now.
     pub(super) fn reading(&self) -> Reading {
+        self.reading_for(Instant::now())
+    }
+
+    /// What is known to somebody who asked then, and has waited since: what was young is not old for that.
+    pub(super) fn reading_for(&self, asked: Instant) -> Reading {
         let slot = self.slot();
         let (since, last) = (slot.since, slot.last.clone());
         drop(slot);
-        let age = last.as_ref().map(|last| last.at.elapsed());
+        let age = last.as_ref().map(|last| asked.saturating_duration_since(last.at));
         let timeout = self.definition.timeout();
         let is_stuck = since.is_some_and(|since| since.elapsed() > timeout);
         let (status, output) = match (&last, age) {
             _ if is_stuck => {
                 (Status::Fail, Some(format!("no answer within {timeout:?}, and it is still going on")))
             }
+            // It is being refreshed, as it should be.
+            (Some(last), Some(age)) if since.is_some() && age > self.warns_after() => {
+                (last.status.max(Status::Warn), Some(format!("{}, and the next goes on", aged(age))))
+            }
             (Some(_), Some(age)) if age > self.fails_after() => (Status::Fail, Some(aged(age))),
             (Some(last), Some(age)) if age > self.warns_after() && last.status == Status::Pass => {
                 (Status::Warn, Some(aged(age)))
             }
             (Some(last), _) => (last.status, last.output.clone()),
+            (None, _) if since.is_some() => (Status::Fail, Some("the first check goes on".to_owned())),
             (None, _) => (Status::Fail, Some("it has not been checked yet".to_owned())),
         };
         Reading { status, output, done: last, age, is_stuck }
@@ -211,9 +215,10 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let verdict = self.verdict.take();
-        let verdict = verdict.unwrap_or_else(|| Verdict::Fail("it was cancelled".to_owned()));
+        let verdict = verdict.unwrap_or_else(|| Verdict::Fail(CANCELLED.to_owned()));
         let ran = self.synthetic.take();
         let (status, output) = judge(verdict, self.check.definition.target(), &ran);
+        let output = output.map(bounded);
         let mut slot = self.check.slot();
         let took = slot.since.take().map(|since| since.elapsed()).unwrap_or_default();
         let done = Done { status, output, ran, took, at: Instant::now(), when: SystemTime::now() };
@@ -221,6 +226,22 @@ impl Drop for Running {
         drop(slot);
         self.check.ended.notify_waiters();
     }
+}
+
+/// What becomes of a check whose runtime ends.
+const CANCELLED: &str = "it was cancelled: has the runtime ended that `health::Setup::start` was called in?";
+
+/// The longest text that is kept of a check, in bytes: it is in every answer.
+const LONGEST: usize = 1024;
+
+/// As much of a text as is kept.
+pub(super) fn bounded(mut text: String) -> String {
+    if text.len() > LONGEST {
+        let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 fn panicked() -> Verdict {
@@ -232,7 +253,7 @@ async fn unwinding(checking: Checking) -> Verdict {
     struct Guarded(Option<Checking>);
     impl Drop for Guarded {
         fn drop(&mut self) {
-            let _ = catch_unwind(AssertUnwindSafe(|| self.0.take()));
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(self.0.take())));
         }
     }
     let mut guarded = Guarded(Some(checking));
@@ -256,14 +277,15 @@ fn judge(verdict: Verdict, target: &CheckTarget, ran: &[Ran]) -> (Status, Option
         return (said, text);
     }
     let of_process = |ran: &&Ran| ran.process == Some(id.as_str()) && ran.part.is_none();
-    let Some(run) = ran.iter().filter(of_process).max_by_key(|ran| Status::of(ran.outcome, ran.late)) else {
-        return (Status::Fail, Some(format!("the probe did not run `{id}`")));
+    let Some(run) = ran.iter().find(of_process) else {
+        return match execution::is_enabled() {
+            true => (Status::Fail, Some(format!("the probe did not run `{id}`"))),
+            false => {
+                (said.max(Status::Warn), Some("instrumentation is off: only the check tells".to_owned()))
+            }
+        };
     };
-    let went = match Status::of(run.outcome, run.late) {
-        // What a probe asks for is to be had.
-        Status::Warn if run.outcome == process_model::Outcome::Rejected => Status::Fail,
-        went => went,
-    };
+    let went = run.status();
     if went <= said {
         return (said, text);
     }

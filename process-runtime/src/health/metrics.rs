@@ -1,14 +1,14 @@
 //! What OpenTelemetry is told: the last state and the age of each check, and synthetic runs.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 use process_model::{CheckTarget, Outcome};
 
 use super::ALL;
-use super::check::Check;
 use super::status::Status;
 
 static RUNS: Mutex<BTreeMap<(&'static str, Outcome), u64>> = Mutex::new(BTreeMap::new());
@@ -18,16 +18,31 @@ pub(super) fn count(process: &'static str, outcome: Outcome) {
     *RUNS.lock().unwrap_or_else(PoisonError::into_inner).entry((process, outcome)).or_default() += 1;
 }
 
-/// Calls `f` with each check that is there, and its attributes.
-fn each(mut f: impl FnMut(&Check, &[KeyValue])) {
+/// What is told of each check. Where two set-ups have the same, the worse.
+fn each(mut f: impl FnMut(&Told, &[KeyValue])) {
     let all = ALL.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    for check in all.iter().filter_map(|shared| shared.upgrade()).flat_map(|shared| shared.checks.clone()) {
-        let attribute = match check.definition.target() {
+    let mut told = BTreeMap::<&CheckTarget, Told>::new();
+    for shared in all.iter().filter_map(Weak::upgrade) {
+        for check in &shared.checks {
+            let Some(status) = check.last_state() else { continue };
+            let new = Told { status, age: check.reading().age.unwrap_or_default() };
+            let known = told.entry(check.definition.target()).or_insert(new);
+            *known = Told { status: known.status.max(new.status), age: known.age.max(new.age) };
+        }
+    }
+    for (target, told) in told {
+        let attribute = match target {
             CheckTarget::Process(id) => KeyValue::new("critical_process.id", id.clone()),
             CheckTarget::Dependency(id) => KeyValue::new("critical_process.dependency", id.clone()),
         };
-        f(&check, &[attribute]);
+        f(&told, &[attribute]);
     }
+}
+
+#[derive(Clone, Copy)]
+struct Told {
+    status: Status,
+    age: Duration,
 }
 
 /// Registers the instruments. Their callbacks must not panic.
@@ -49,11 +64,7 @@ pub(crate) fn observe(meter: &Meter) {
         .with_unit("1")
         .with_description("The state of a health check: 1 is pass, 0.5 warn, 0 fail")
         .with_callback(|observer| {
-            each(|check, attributes| {
-                if let Some(status) = check.last_state() {
-                    observer.observe(figure(status), attributes);
-                }
-            });
+            each(|told, attributes| observer.observe(figure(told.status), attributes));
         })
         .build();
     meter
@@ -61,11 +72,7 @@ pub(crate) fn observe(meter: &Meter) {
         .with_unit("s")
         .with_description("How long ago a health check was last executed")
         .with_callback(|observer| {
-            each(|check, attributes| {
-                if let Some(age) = check.reading().age {
-                    observer.observe(age.as_secs_f64(), attributes);
-                }
-            });
+            each(|told, attributes| observer.observe(told.age.as_secs_f64(), attributes));
         })
         .build();
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use process_model::Outcome;
 
-use super::check::Reading;
+use super::check::{Reading, bounded};
 use super::status::Status;
 use super::synthetic::{Part, Ran};
 use crate::definition::ProcessDefinition;
@@ -92,7 +92,8 @@ impl Report {
         Report { dependency: Some(id), ..Report::of_check(reading) }
     }
 
-    fn of_check(reading: Reading) -> Report {
+    /// Of what has a check.
+    pub(super) fn of_check(reading: Reading) -> Report {
         let Reading { status, output, done, age, .. } = reading;
         Report {
             status,
@@ -124,7 +125,7 @@ impl Report {
             };
             if let Some(part) = part {
                 let part = report.parts.entry(part.to_owned()).or_insert_with(|| PartReport::of(ran));
-                if Status::of(ran.outcome, ran.late) > part.status {
+                if ran.status() > part.status {
                     *part = PartReport::of(ran);
                 }
             }
@@ -152,8 +153,6 @@ impl Report {
             status,
             process: Some(process),
             source: Some(Source::Traffic),
-            checked: Some(SystemTime::now()),
-            age: Some(Duration::ZERO),
             output: Some(output),
             ..Report::of_parts(BTreeMap::new())
         };
@@ -172,11 +171,17 @@ impl Report {
             let (status, said) = traffic(Lack::Check, called.get(id)?, process.objective().as_ratio());
             Some(PartReport::new(status, Some(said)))
         };
+        let stages = registry::stages().filter(|stage| stage.process() == Some(process.id()));
+        let stages: Vec<_> = stages.map(|stage| stage.id()).collect();
         for id in declared(process) {
-            let part = checked(id).or_else(|| self.parts.remove(id)).or_else(|| of_calls(id));
+            let part = checked(id).or_else(|| self.parts.get(id).cloned()).or_else(|| of_calls(id));
             let part =
                 part.unwrap_or_else(|| PartReport::unseen("it has no check, and nothing has called it"));
-            self.parts.insert(id.to_owned(), part);
+            match self.parts.get_mut(id) {
+                // A stage of that name: the worse of both.
+                Some(stage) if stages.contains(&id) && stage.status > part.status => {}
+                _ => drop(self.parts.insert(id.to_owned(), part)),
+            }
         }
         let parts = self.parts.values().map(|part| part.status.as_part()).max();
         self.status = self.status.max(parts.unwrap_or(Status::Pass));
@@ -197,11 +202,11 @@ pub(super) fn declared(process: &'static ProcessDefinition) -> impl Iterator<Ite
 
 impl PartReport {
     pub(super) fn new(status: Status, output: Option<String>) -> PartReport {
-        PartReport { status, checked: Some(SystemTime::now()), latency: None, output }
+        PartReport { status, checked: Some(SystemTime::now()), latency: None, output: output.map(bounded) }
     }
 
     fn of(ran: &Ran) -> PartReport {
-        let status = Status::of(ran.outcome, ran.late);
+        let status = ran.status();
         let late = if ran.late { ", late" } else { "" };
         let kind = ran.error_type.map(|kind| format!(", {kind}")).unwrap_or_default();
         let output = (status != Status::Pass).then(|| format!("{}{late}{kind}", ran.outcome));
@@ -213,14 +218,14 @@ impl PartReport {
     }
 }
 
-/// What the last five minutes show, and how it is said. `objective` is the share that must be good.
+/// What the last five minutes show, and how it is said. `objective` is the share that must be good: as ever, of those
+/// runs that were neither rejected nor cancelled in time.
 fn traffic(lack: Lack, stats: &Stats, objective: f64) -> (Status, String) {
     let [_, window, hour] = &stats.windows;
-    let seen = window.ended.total() - window.ended.with(Outcome::Cancelled);
-    let rate = window.error_rate.unwrap_or_default();
+    let ended = &window.ended;
     let succeeded = |ended: &Ended| ended.with(Outcome::Success) + ended.with(Outcome::Degraded) > 0;
     let last = match () {
-        () if succeeded(&window.ended) => "the last success within 5 minutes",
+        () if succeeded(ended) => "the last success within 5 minutes",
         () if succeeded(&hour.ended) => "the last success within an hour",
         () if succeeded(&stats.ended) => "the last success more than an hour ago",
         () => "no success since the start",
@@ -229,13 +234,21 @@ fn traffic(lack: Lack, stats: &Stats, objective: f64) -> (Status, String) {
         Lack::Probe => ("probe", "runs"),
         Lack::Check => ("check", "calls"),
     };
-    let (failed, overdue) = (100.0 * rate, stats.overdue);
+    let (rejected, degraded) = (ended.with(Outcome::Rejected), ended.with(Outcome::Degraded));
+    let seen = ended.total() - rejected - ended.on_time(Outcome::Cancelled);
+    let good = ended.on_time(Outcome::Success) + ended.on_time(Outcome::Degraded);
+    let failed = ended.with(Outcome::Failure) + ended.with(Outcome::Panic);
+    let (bad, overdue, asked) = (seen - good, stats.overdue, seen + rejected);
     let said = format!(
-        "no {check}; {seen} {runs} in 5 minutes, {failed:.1} % of them failed, {overdue} overdue, {last}"
+        "no {check}; of {asked} {runs} in 5 minutes {failed} failed, {} were late, {rejected} rejected, {degraded} \
+         degraded; {overdue} overdue; {last}",
+        ended.late()
     );
+    let allowed = (1.0 - objective) * seen as f64 + 1e-9;
     let status = match () {
-        () if seen >= ENOUGH && rate >= 0.5 => Status::Fail,
-        () if seen == 0 || stats.overdue > 0 || rate > 1.0 - objective => Status::Warn,
+        () if seen >= ENOUGH && 2 * failed >= seen => Status::Fail,
+        () if !succeeded(ended) || overdue > 0 || bad as f64 > allowed => Status::Warn,
+        () if 2 * rejected > asked || 2 * degraded > seen => Status::Warn,
         () => Status::Pass,
     };
     (status, said)

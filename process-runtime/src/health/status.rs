@@ -41,8 +41,17 @@ impl Status {
     pub(super) fn of(outcome: Outcome, late: bool) -> Status {
         match outcome {
             Outcome::Success if !late => Status::Pass,
+            // Of what a process does inside of itself, some may be refused, or not be waited for any more.
             Outcome::Success | Outcome::Degraded | Outcome::Rejected | Outcome::Cancelled => Status::Warn,
             Outcome::Failure | Outcome::Panic => Status::Fail,
+        }
+    }
+
+    /// How a process that was to succeed is.
+    pub(super) fn of_probed(outcome: Outcome, late: bool) -> Status {
+        match outcome {
+            Outcome::Rejected | Outcome::Cancelled => Status::Fail,
+            _ => Status::of(outcome, late),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use process_model::Outcome;
 
+use super::status::Status;
 use crate::carrier::Carrier;
 use crate::context::{SYNTHETIC, Value};
 use crate::domain::{Core, Domain};
@@ -15,8 +16,6 @@ use crate::observed::Observed;
 
 /// The most runs of one check that are looked after at once.
 const RUNS: usize = 256;
-/// The most runs of one check that are remembered.
-const REMEMBERED: usize = 1024;
 
 /// The domain of one execution of a check.
 #[derive(Debug)]
@@ -25,7 +24,7 @@ pub(super) struct Synthetic {
     seen: Arc<Seen>,
 }
 
-/// A run that ended.
+/// A run that ended: of several of the same, the worst.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ran {
     pub(super) process: Option<&'static str>,
@@ -35,6 +34,16 @@ pub(super) struct Ran {
     pub(super) late: bool,
     pub(super) took: Duration,
     pub(super) error_type: Option<&'static str>,
+}
+
+impl Ran {
+    /// How that was: what a probe asks of a process is to be had.
+    pub(super) fn status(&self) -> Status {
+        match self.part {
+            None => Status::of_probed(self.outcome, self.late),
+            Some(_) => Status::of(self.outcome, self.late),
+        }
+    }
 }
 
 /// What is inside of a process.
@@ -56,10 +65,13 @@ impl Sink for Seen {
         if let (Some(process), None) = (process, part) {
             super::metrics::count(process, end.outcome);
         }
+        let End { outcome, late, duration, error_type, .. } = *end;
+        let ran = Ran { process, part, outcome, late, took: duration, error_type };
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() < REMEMBERED {
-            let End { outcome, late, duration, error_type, .. } = *end;
-            seen.push(Ran { process, part, outcome, late, took: duration, error_type });
+        match seen.iter_mut().find(|other| (other.process, other.part) == (process, part)) {
+            Some(other) if ran.status() > other.status() => *other = ran,
+            Some(_) => {}
+            None => seen.push(ran),
         }
     }
 }
@@ -67,7 +79,7 @@ impl Sink for Seen {
 impl Synthetic {
     pub(super) fn new() -> Synthetic {
         let seen = Arc::<Seen>::default();
-        let core = Arc::new(Core::own(RUNS, vec![Arc::clone(&seen) as Arc<dyn Sink>]));
+        let core = Arc::new(Core::synthetic(RUNS, Arc::clone(&seen) as Arc<dyn Sink>));
         let scope = Observed::domain(Domain::Own(core), vec![(SYNTHETIC, Value::Bool(true))]);
         Synthetic { scope: Carrier::of(Arc::new(scope)), seen }
     }

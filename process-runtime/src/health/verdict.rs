@@ -46,6 +46,11 @@ impl Judged for Verdict {
 impl<T: 'static, E: Display> Judged for Result<T, E> {
     fn judged(self) -> Verdict {
         match self {
+            // Nobody would see whether that is an error.
+            Ok(_) if std::any::type_name::<T>().starts_with("core::result::Result<") => Verdict::Fail(
+                "it returns a `Result` within `Ok`, which may be an error: return that, as with `?`"
+                    .to_owned(),
+            ),
             // A failure that was found without an error is no success.
             Ok(value) => (&value as &dyn Any).downcast_ref().cloned().unwrap_or(Verdict::Pass),
             Err(error) => Verdict::Fail(error.to_string()),

@@ -211,6 +211,8 @@ fn says(unit: &'static Unit) -> Vec<(&'static str, &'static str)> {
 fn fields(unit: &'static Unit, fixed: Vec<&'static str>) -> Vec<&'static str> {
     let room = FIELDS - fixed.len();
     let mut fields = fixed;
+    #[cfg(feature = "health")]
+    fields.push(crate::context::SYNTHETIC);
     let own = unit.definition.common().context.iter().map(|key| key.name.as_str());
     for name in own.chain(crate::context::names()) {
         if !fields.contains(&name) {

@@ -91,6 +91,18 @@ async fn a_provider_that_hangs_holds_nobody_up_and_takes_nobody_out() {
 }
 
 #[tokio::test]
+async fn a_service_that_is_being_stopped_is_not_ready_and_still_answers() {
+    let service = Service::start().await;
+    service.until("/ready", 200).await;
+    let seen = async {
+        let body = service.until("/ready", 503).await;
+        assert_eq!(body["checks"]["shutdown"], "fail", "{body}");
+        assert_eq!(service.health("/live").await.0, 200);
+    };
+    tokio::join!(service.running.drain(), seen);
+}
+
+#[tokio::test]
 async fn why_it_fails_is_told_to_whom_that_is_for() {
     let service = Service::with(|config| config.health_token = Some("a token".to_owned())).await;
     service.models(json!({ "mode": "fail" })).await;

@@ -120,6 +120,12 @@ pub(super) fn capture(
         Some(first) if !first.fingerprint.is_empty() => first.fingerprint.clone(),
         _ => vec![unit.name.to_owned(), end.error_type.unwrap_or_default().to_owned()],
     };
+    // An issue of its own, so that whoever asks for checks adds to no issue of real users.
+    #[cfg(feature = "health")]
+    let fingerprint = match observed.domain.core().is_synthetic {
+        true if first.is_none() => [fingerprint, vec!["synthetic".to_owned()]].concat(),
+        _ => fingerprint,
+    };
     let mut event = Event {
         level: if end.outcome == Outcome::Panic { Level::Fatal } else { Level::Error },
         fingerprint: fingerprint.iter().cloned().map(Into::into).collect::<Vec<_>>().into(),

@@ -1,0 +1,119 @@
+//! What stands beside a check, and what is called as it is, changes nothing of what it says.
+use process_runtime::health::{Detail, Health, Request, Setup};
+use process_runtime::{critical_process, dependency_check, health_check, stage};
+use serde_json::Value;
+use std::time::Duration;
+
+async fn get(health: &Health, path: &str) -> (u16, Value) {
+    let answer = health.answer(Request { method: "GET", path, ..Request::default() }).await;
+    (answer.status, serde_json::from_str(&answer.body).unwrap())
+}
+#[critical_process(id = "hung", version = "1.0.0", sla = "2s", depends_on("quick", "default"))]
+async fn hung() {
+    std::future::pending::<()>().await
+}
+#[health_check(process = "hung")]
+async fn hung_works() {
+    hung().await
+}
+#[dependency_check(id = "quick", timeout = "500ms", cached_for = "2s")]
+async fn quick() {}
+#[dependency_check(id = "default")]
+async fn default() {}
+#[dependency_check(id = "slow", timeout = "20s")]
+async fn slow() {
+    std::future::pending::<()>().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_hangs_beside_it_does_not_make_a_check_that_passed_old() {
+    let health = Setup::new().needs(["quick"]).shows(["hung"]).detail(Detail::Always).start();
+    let (status, body) = get(&health, "/ready").await;
+    assert_eq!(status, 200, "{body}");
+}
+#[tokio::test(start_paused = true)]
+async fn the_same_of_the_defaults() {
+    let health = Setup::new().needs(["default"]).shows(["slow"]).detail(Detail::Always).start();
+    let (status, body) = get(&health, "/ready").await;
+    assert_eq!(status, 200, "{body}");
+}
+
+// A stage that only a nested process, or a task, has.
+#[critical_process(id = "panics_late", version = "1.0.0", sla = "2s")]
+async fn panics_late() {}
+struct Bomb;
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("in drop")
+    }
+}
+#[health_check(process = "panics_late", timeout = "1s")]
+async fn it_panics_when_dropped() {
+    let _bomb = Bomb;
+    panics_late().await;
+    std::future::pending::<()>().await
+}
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_drop_is_a_failure_with_its_reason() {
+    let health = Setup::new().detail(Detail::Always).start();
+    let (status, body) = get(&health, "/panics_late").await;
+    assert_eq!((status, &body["error"]), (503, &"no answer within 1s".into()));
+}
+
+// Names that meet.
+#[critical_process(id = "outer", version = "1.0.0", sla = "2s", depends_on("same"))]
+async fn outer() -> Result<(), &'static str> {
+    let _ = same().await;
+    Ok(())
+}
+#[stage(id = "same", process = "outer")]
+async fn same() -> Result<(), &'static str> {
+    Err("no")
+}
+#[dependency_check(id = "same")]
+async fn same_dep() {}
+#[health_check(process = "outer")]
+async fn outer_works() -> Result<(), &'static str> {
+    outer().await
+}
+#[tokio::test(start_paused = true)]
+async fn a_stage_is_not_hidden_by_a_dependency_of_its_name() {
+    let health = Setup::new().detail(Detail::Always).start();
+    let (_, body) = get(&health, "/outer").await;
+    assert_eq!(body["checks"]["same"], "fail", "{body}");
+}
+
+// A dependency that is a process.
+#[critical_process(id = "inner_p", version = "1.0.0", sla = "2s")]
+async fn inner_p() -> Result<(), &'static str> {
+    Err("down")
+}
+#[health_check(process = "inner_p")]
+async fn inner_works() -> Result<(), &'static str> {
+    inner_p().await
+}
+#[critical_process(id = "outer_p", version = "1.0.0", sla = "2s", depends_on("inner_p"))]
+async fn outer_p() -> Result<(), &'static str> {
+    Ok(())
+}
+#[health_check(process = "outer_p")]
+async fn outer_p_works() -> Result<(), &'static str> {
+    outer_p().await
+}
+#[tokio::test(start_paused = true)]
+async fn a_dependency_that_is_a_process_is_told_by_its_probe() {
+    let health = Setup::new().detail(Detail::Always).start();
+    assert_eq!(get(&health, "/inner_p").await.0, 503);
+    let (_, body) = get(&health, "/outer_p").await;
+    assert_eq!(body["checks"]["inner_p"], "fail", "{body}");
+}
+
+// Deadline while waiting for another's execution.
+#[tokio::test(start_paused = true)]
+async fn a_dependency_of_which_no_process_tells() {
+    let health = Setup::new().alias("hung", "quick").needs(["hung"]).start();
+    // The alias takes the place of the process.
+    let (status, body) = get(&health, "/hung").await;
+    assert_eq!(body["process_id"], "hung", "{status} {body}");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+}

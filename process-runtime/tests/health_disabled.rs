@@ -1,0 +1,21 @@
+//! With instrumentation off there is nothing to judge a probe by but what it says. The switch is one for a program.
+
+use process_runtime::health::{Request, Setup, Status};
+use process_runtime::{critical_process, health_check};
+
+#[critical_process(id = "plain", version = "1.0.0", sla = "2s")]
+async fn plain() {}
+
+#[health_check(process = "plain")]
+async fn plain_works() {
+    plain().await;
+}
+
+#[tokio::test]
+async fn a_probe_that_nothing_can_see_is_a_warning_and_no_outage() {
+    process_runtime::disable();
+    let health = Setup::new().start();
+    assert_eq!(health.of("plain").await.expect("it is there").status, Status::Warn);
+    let answer = health.answer(Request { method: "GET", path: "/plain", ..Request::default() }).await;
+    assert_eq!(answer.status, 200);
+}
