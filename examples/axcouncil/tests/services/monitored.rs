@@ -182,7 +182,7 @@ async fn clients_that_mean_no_good_get_a_clear_answer_and_nothing_else() {
         let began = Instant::now();
         let said = text(&format!("{api}/health/live")).await;
         assert!(said.is_some_and(|said| said.contains("\"serving\":true")));
-        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     };
     lives().await;
     let get = |path: &str, headers: &str| {
