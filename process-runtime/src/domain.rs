@@ -73,7 +73,7 @@ pub(crate) struct Core {
     #[cfg(any(feature = "health", feature = "testing"))]
     accounts: Option<std::sync::Mutex<HashMap<usize, Box<Account>>>>,
     /// Whether its runs are those of a health check.
-    #[cfg(feature = "health")]
+    #[cfg(all(feature = "health", feature = "sentry"))]
     pub(crate) is_synthetic: bool,
     /// Whoever waits for the next deadline, where that is no thread.
     #[cfg(feature = "testing")]
@@ -96,7 +96,7 @@ impl Core {
             has_sinks: AtomicBool::new(false),
             #[cfg(any(feature = "health", feature = "testing"))]
             accounts: None,
-            #[cfg(feature = "health")]
+            #[cfg(all(feature = "health", feature = "sentry"))]
             is_synthetic: false,
             #[cfg(feature = "testing")]
             waiter: Default::default(),
@@ -116,7 +116,7 @@ impl Core {
             has_sinks: AtomicBool::new(!sinks.is_empty()),
             sinks: RwLock::new(sinks.into()),
             accounts: Some(Default::default()),
-            #[cfg(feature = "health")]
+            #[cfg(all(feature = "health", feature = "sentry"))]
             is_synthetic: false,
             #[cfg(feature = "testing")]
             waiter: Default::default(),
@@ -130,7 +130,11 @@ impl Core {
     /// The domain of a health check.
     #[cfg(feature = "health")]
     pub(crate) fn synthetic(limit: usize, sink: Arc<dyn Sink>) -> Core {
-        Core { is_synthetic: true, ..Core::own(limit, vec![sink]) }
+        Core {
+            #[cfg(feature = "sentry")]
+            is_synthetic: true,
+            ..Core::own(limit, vec![sink])
+        }
     }
 
     /// A domain on tokio's clock that is observed.

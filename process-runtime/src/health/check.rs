@@ -60,6 +60,7 @@ pub(super) struct Reading {
     pub(super) done: Option<Arc<Done>>,
     pub(super) age: Option<Duration>,
     /// Whether an execution is past its deadline and does not let go.
+    #[cfg(feature = "metrics")]
     is_stuck: bool,
 }
 
@@ -147,6 +148,7 @@ impl Check {
     }
 
     /// What is known now.
+    #[cfg(any(feature = "metrics", feature = "sentry"))]
     pub(super) fn reading(&self) -> Reading {
         self.reading_for(Instant::now())
     }
@@ -175,7 +177,14 @@ impl Check {
             (None, _) if since.is_some() => (Status::Fail, Some("the first check goes on".to_owned())),
             (None, _) => (Status::Fail, Some("it has not been checked yet".to_owned())),
         };
-        Reading { status, output, done: last, age, is_stuck }
+        Reading {
+            status,
+            output,
+            done: last,
+            age,
+            #[cfg(feature = "metrics")]
+            is_stuck,
+        }
     }
 }
 
