@@ -178,11 +178,16 @@ async fn clients_that_mean_no_good_get_a_clear_answer_and_nothing_else() {
     let council = place.start(AXCOUNCIL, &["--serve"], &[]);
     let api = council.url("API");
     let address = api.strip_prefix("http://").expect("it is over HTTP").to_owned();
+    // The quickest of three looks, since the machine has other things to do as well.
     let lives = async || {
-        let began = Instant::now();
-        let said = text(&format!("{api}/health/live")).await;
-        assert!(said.is_some_and(|said| said.contains("\"serving\":true")));
-        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        let mut quickest = Duration::MAX;
+        for _ in 0..3 {
+            let began = Instant::now();
+            let said = text(&format!("{api}/health/live")).await;
+            assert!(said.is_some_and(|said| said.contains("\"serving\":true")));
+            quickest = quickest.min(began.elapsed());
+        }
+        assert!(quickest < Duration::from_secs(1), "{quickest:?}");
     };
     lives().await;
     let get = |path: &str, headers: &str| {
