@@ -95,7 +95,7 @@ pub(crate) fn serve(key: &str) {
         }
         if scenario.attached.metrics {
             // A dropped sample costs less than a kept one, and would flatter the row.
-            for (reason, dropped) in process_runtime::measure::dropped() {
+            for (reason, dropped) in process_runtime::__private::measure::dropped() {
                 assert_eq!(dropped, 0, "{key} dropped a {reason}");
             }
         }

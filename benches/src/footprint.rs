@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::task::{Context, Waker};
 use std::thread;
 
-use process_runtime::measure::{account_bytes, scan};
+use process_runtime::__private::measure::{account_bytes, scan};
 use process_runtime::{critical_process, registry};
 
 use crate::allocations::Allocated;

@@ -164,52 +164,31 @@
 //! belongs in `rejects`. The same goes for the `ErrorResponse` of `axum::response::Result`. A request that an
 //! extractor turns away never reaches the handler, and is no run.
 
-mod account;
 /// In a service that has tracing, OpenTelemetry and Sentry already.
 ///
 #[cfg(doc)]
 #[doc = include_str!("../docs/adopting.md")]
 pub mod adopting {}
-mod carrier;
-mod clock;
-pub mod context;
+mod base;
+mod catalog;
 /// In tests: from a first contract to a gate that stays shut while anything is unproven.
 ///
 #[cfg(all(doc, feature = "testing"))]
 #[doc = include_str!("../docs/contracts.md")]
 pub mod contracts {}
-mod deadline;
-pub mod definition;
-mod dependency;
-mod domain;
-mod ending;
-mod execution;
 /// In a new program: from `cargo new` to a trace.
 ///
 #[cfg(all(doc, feature = "telemetry"))]
 #[doc = include_str!("../docs/first-process.md")]
 pub mod first_process {}
-mod frame;
 #[cfg(feature = "health")]
 pub mod health;
-mod histogram;
-#[cfg(feature = "axum")]
-mod http;
-mod inflight;
 mod install;
-mod lane;
-#[doc(hidden)]
-pub mod measure;
+mod instrument;
 pub mod observe;
-mod observed;
-mod output;
-#[doc(hidden)]
-pub mod probe;
 #[cfg(all(feature = "axum", feature = "metrics", feature = "tracing"))]
 pub mod propagation;
-mod record;
-pub mod registry;
-mod report;
+mod run;
 pub mod stats;
 #[cfg(feature = "telemetry")]
 pub mod telemetry;
@@ -217,17 +196,11 @@ pub mod telemetry;
 pub mod testing;
 #[cfg(feature = "telemetry")]
 pub mod timeline;
-mod unit;
-mod watchdog;
-mod windows;
 
-pub use carrier::{Carried, Carrier};
-#[cfg(feature = "tokio")]
-pub use deadline::{TimedOut, timeout};
-pub use dependency::{dependency, dependency_call};
-pub use ending::Verdict;
-pub use execution::{disable, enable};
-pub use install::{Install, Installation};
+pub use catalog::{definition, registry};
+pub use install::installation::{Install, Installation};
+pub use instrument::dependency::{dependency, dependency_call};
+pub use instrument::execution::{disable, enable};
 #[cfg(feature = "sentry")]
 #[doc(inline)]
 pub use observe::sentry;
@@ -313,6 +286,11 @@ pub use process_macros::dependency_check;
 pub use process_macros::health_check;
 pub use process_macros::{critical_process, stage};
 pub use process_model::Outcome;
+pub use run::carrier::{Carried, Carrier};
+pub use run::context;
+#[cfg(feature = "tokio")]
+pub use run::deadline::{TimedOut, timeout};
+pub use run::ending::Verdict;
 
 /// What expansions name. Not for you: it changes without notice.
 #[doc(hidden)]
@@ -325,20 +303,21 @@ pub mod __private {
     pub use crate::__check_site as check_site;
     #[cfg(feature = "testing")]
     pub use crate::__contract_site as contract_site;
-    pub use crate::ending::Ending;
-    pub use crate::execution::{
-        Boxed, BoxedLocal, BoxedSync, Capture, LaterKey, Plain, Run, future, unreachable_value,
-    };
     #[cfg(feature = "health")]
     pub use crate::health::{CheckEnd, CheckEntry, CheckSite, Checking, MissingState, States, checking};
-    pub use crate::probe;
-    pub use crate::probe::{Judge, debug, display, error_type};
+    pub use crate::install::measure;
+    pub use crate::instrument::execution::{
+        Boxed, BoxedLocal, BoxedSync, Capture, LaterKey, Plain, Run, future, unreachable_value,
+    };
+    pub use crate::instrument::probe;
+    pub use crate::instrument::probe::{Judge, debug, display, error_type};
+    pub use crate::run::ending::Ending;
+    pub use crate::run::unit::{Entry, Site};
     #[cfg(feature = "testing")]
     pub use crate::testing::{
         contract::Contracted,
         registered::{ContractEntry, ContractSite},
     };
-    pub use crate::unit::{Entry, Site};
     pub use crate::{
         __by_type as by_type, __record_text as record_text, __returns as returns, __site as site,
     };

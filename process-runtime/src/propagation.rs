@@ -46,9 +46,9 @@ use tracing::Span;
 pub use self::errors::{ErrorBodies, ErrorBodiesLayer, ErrorBody};
 pub use self::outgoing::Outgoing;
 use self::peers::Peers;
-use crate::carrier::Carrier;
-use crate::context::{Scope, Taken};
-use crate::report;
+use crate::base::notices;
+use crate::run::carrier::Carrier;
+use crate::run::context::{Scope, Taken};
 
 /// The header of a response that names its trace: 32 hexadecimal digits.
 pub const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
@@ -77,7 +77,7 @@ pub fn inject(headers: &mut HeaderMap) {
         if context.has_active_span() && propagator.fields().next().is_none() {
             static TOLD: Once = Once::new();
             TOLD.call_once(|| {
-                report::once(
+                notices::once(
                     "no propagator is set, so traces end where this service calls another: give \
                      `opentelemetry::global::set_text_map_propagator` a `TraceContextPropagator`",
                 );

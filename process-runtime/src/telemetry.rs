@@ -90,9 +90,11 @@ use self::environment::Scraped;
 use self::environment::{Destination, Environment};
 #[cfg(feature = "prometheus")]
 pub use self::prometheus::{NotCollected, Prometheus};
-use crate::definition::ProcessDefinition;
+use crate::base::notices;
+use crate::catalog::definition::ProcessDefinition;
+use crate::catalog::registry;
 use crate::observe::tracer::{DescribedTracer, announce};
-use crate::{Install, Installation, registry, report};
+use crate::{Install, Installation};
 
 /// How long the end of [`Telemetry`] waits for what is still to be sent.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -182,7 +184,7 @@ impl Setup {
     /// reported.
     pub fn init(self) -> Telemetry {
         let environment = Environment::read();
-        environment.problems.iter().for_each(report::once);
+        environment.problems.iter().for_each(notices::once);
         let resource = resource(self.service.as_ref());
         let sentry = environment.sentry.as_ref().filter(|_| is_without_sentry());
         let mut destinations = Vec::new();
@@ -260,7 +262,7 @@ impl Setup {
 fn is_without_sentry() -> bool {
     let has_client = [sentry::Hub::main(), sentry::Hub::current()].iter().any(|hub| hub.client().is_some());
     if has_client {
-        report::once(
+        notices::once(
             "a Sentry client is set already: `telemetry::init` leaves it, and errors go where it says",
         );
     }
@@ -284,13 +286,13 @@ fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
         // It has two causes and does not say which. By now this would fail for the one of them.
         let taken = set_global_default(Dispatch::none()).map_err(|taken| taken.to_string());
         if taken == Err(error.to_string()) {
-            report::once(
+            notices::once(
                 "a tracing subscriber is set already: `telemetry::init` leaves it, and traces go where it says",
             );
             return false;
         }
         // Where the application has the feature `tracing-log`, the subscriber takes what is logged through `log` too.
-        report::once("a logger of `log` is set already: what is logged through `log` goes where it says");
+        notices::once("a logger of `log` is set already: what is logged through `log` goes where it says");
     }
     if let Some(traces) = traces {
         announce();
@@ -393,7 +395,7 @@ impl Drop for Telemetry {
         let has_run =
             |process: &ProcessDefinition| registry::stats(process.id()).is_ok_and(|stats| stats.started > 0);
         if self.began.elapsed() < AT_ONCE && !registry::all().any(has_run) {
-            report::once(
+            notices::once(
                 "telemetry ended before any process ran: keep what `telemetry::init` returns until the end of \
                  `main`, as in `let _telemetry = telemetry::init();`",
             );
@@ -411,7 +413,7 @@ impl Drop for Telemetry {
         let metrics =
             within(rest, move || metrics.is_none_or(|metrics| metrics.shutdown_with_timeout(rest).is_ok()));
         if traces != Some(true) || metrics != Some(true) || !errors {
-            report::once("not all telemetry could be sent before the program ended");
+            notices::once("not all telemetry could be sent before the program ended");
         }
         drop(self.exporters.take());
         console::flush(end);

@@ -389,7 +389,9 @@ fn threads_beyond_those_with_a_lane_of_their_own_lose_no_sample_either() {
             let work = || {
                 for _ in 0..5 {
                     (0..3000).for_each(|_| odd_sla());
-                    eventually("the watchdog drains", || process_runtime::measure::samples_waiting() < 2048);
+                    eventually("the watchdog drains", || {
+                        process_runtime::__private::measure::samples_waiting() < 2048
+                    });
                 }
             };
             std::thread::spawn(work).join().unwrap();

@@ -204,7 +204,7 @@ fn a_million_schedules_end_each_run_exactly_once() {
         let watcher = scope.spawn(|| {
             while watching.load(Ordering::Relaxed) == 1 {
                 registry::in_flight();
-                process_runtime::measure::scan();
+                process_runtime::__private::measure::scan();
                 registry::stats("scheduled").unwrap();
                 thread::sleep(std::time::Duration::from_millis(1));
             }

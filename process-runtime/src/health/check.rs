@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
@@ -17,8 +17,10 @@ use super::state::States;
 use super::status::Status;
 use super::synthetic::{Ran, Synthetic};
 use super::verdict::{Checking, Verdict};
-use crate::deadline;
-use crate::{execution, registry};
+use crate::base::lock::lock;
+use crate::catalog::registry;
+use crate::instrument::execution;
+use crate::run::deadline;
 
 /// How long after its deadline a check may still tell of it itself.
 pub(super) const GRACE: Duration = Duration::from_millis(250);
@@ -70,7 +72,7 @@ impl Check {
     }
 
     fn slot(&self) -> MutexGuard<'_, Slot> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.slot)
     }
 
     /// How old a result may be, though nothing has refreshed it, before it is a warning.

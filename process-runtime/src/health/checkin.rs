@@ -1,7 +1,7 @@
 //! Check-ins with [Sentry Crons](https://docs.sentry.io/product/crons/): a scheduled probe is a monitor, of its process's id.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use process_model::CheckTarget;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::check::Check;
 use super::status::Status;
+use crate::base::lock::lock;
 
 /// Sentry takes no more than six in a minute of one monitor.
 const BETWEEN: Duration = Duration::from_secs(10);
@@ -61,7 +62,7 @@ pub(super) fn send(check: &Check) {
 /// Whether it is long enough ago that this program checked in as this monitor, which it then does.
 fn may_check_in(id: &str) -> bool {
     static LAST: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut last = lock(&LAST);
     let may = last.get(id).is_none_or(|last| last.elapsed() >= BETWEEN);
     if may {
         last.insert(id.to_owned(), Instant::now());

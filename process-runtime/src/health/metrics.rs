@@ -1,7 +1,7 @@
 //! What OpenTelemetry is told: the last state and the age of each check, and synthetic runs.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::{Mutex, Weak};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -10,17 +10,18 @@ use process_model::{CheckTarget, Outcome};
 
 use super::ALL;
 use super::status::Status;
+use crate::base::lock::lock;
 
 static RUNS: Mutex<BTreeMap<(&'static str, Outcome), u64>> = Mutex::new(BTreeMap::new());
 
 /// A synthetic run of a process ended.
 pub(super) fn count(process: &'static str, outcome: Outcome) {
-    *RUNS.lock().unwrap_or_else(PoisonError::into_inner).entry((process, outcome)).or_default() += 1;
+    *lock(&RUNS).entry((process, outcome)).or_default() += 1;
 }
 
 /// What is told of each check. Where two set-ups have the same, the worse.
 fn each(mut f: impl FnMut(&Told, &[KeyValue])) {
-    let all = ALL.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let all = lock(&ALL).clone();
     let mut told = BTreeMap::<&CheckTarget, Told>::new();
     for shared in all.iter().filter_map(Weak::upgrade) {
         for check in &shared.checks {
@@ -52,7 +53,7 @@ pub(crate) fn observe(meter: &Meter) {
         .with_unit("{run}")
         .with_description("Runs of health checks that ended, by outcome")
         .with_callback(|observer| {
-            let runs = RUNS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let runs = lock(&RUNS).clone();
             for ((process, outcome), runs) in runs {
                 let outcome = KeyValue::new("critical_process.outcome", outcome.as_str());
                 observer.observe(runs, &[KeyValue::new("critical_process.id", process), outcome]);

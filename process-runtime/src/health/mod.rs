@@ -101,7 +101,7 @@ use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 pub use process_model::CheckTarget;
@@ -124,8 +124,10 @@ pub use self::status::Status;
 #[doc(hidden)]
 pub use self::verdict::{CheckEnd, Checking, checking};
 pub use self::verdict::{Judged, Verdict};
-use crate::definition::ProcessDefinition;
-use crate::{registry, report as said};
+use crate::base::lock::lock;
+use crate::base::notices;
+use crate::catalog::definition::ProcessDefinition;
+use crate::catalog::registry;
 
 /// The longest that anybody waits for an answer.
 pub const DEADLINE: Duration = Duration::from_secs(25);
@@ -231,7 +233,7 @@ impl Setup {
             is_stopping: AtomicBool::new(false),
         });
         shared.judge_setup();
-        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&ALL);
         all.retain(|known| known.strong_count() > 0);
         all.push(Arc::downgrade(&shared));
         drop(all);
@@ -240,7 +242,7 @@ impl Setup {
                 (Some(every), Some(runtime)) => {
                     runtime.spawn(schedule(Arc::clone(check), Arc::downgrade(&shared), every));
                 }
-                (Some(_), None) => said::once(
+                (Some(_), None) => notices::once(
                     "health checks have no schedule: `health::Setup::start` was called outside of a tokio runtime",
                 ),
                 (None, _) => {}
@@ -515,26 +517,26 @@ impl Shared {
         for (who, id) in asked.chain(aliased).filter(|(_, id)| self.of_id(id).is_none()) {
             let near = nearest(id, self.names());
             let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            said::once(format!("{who} is to tell of `{id}`, which is no process and has no check{near}"));
+            notices::once(format!("{who} is to tell of `{id}`, which is no process and has no check{near}"));
         }
         for check in &self.checks {
             // To begin one is to take what it needs, and to make a future that nobody polls.
             let begun = || check.definition.begin(&self.states).err();
             if let Ok(Some(missing)) = catch_unwind(AssertUnwindSafe(begun)) {
                 let (file, line) = (check.definition.file(), check.definition.line());
-                said::once(format!("the check at {file}:{line} cannot be executed: {missing}"));
+                notices::once(format!("the check at {file}:{line} cannot be executed: {missing}"));
             }
         }
         let ids = registry::all().map(|process| process.id()).chain(self.dependencies().map(|(id, _)| id));
         for name in ids.filter(|id| RESERVED.contains(id)) {
-            said::once(format!(
+            notices::once(format!(
                 "`{name}` is not to be had at `/health/{name}`, which is an endpoint: give it an alias"
             ));
         }
         for name in self.aliases.keys() {
             let is_reached = Endpoint::of(name) == Some(Endpoint::Of(name)) && self.of_id(name).is_none();
             if !is_reached {
-                said::once(format!(
+                notices::once(format!(
                     "the alias `{name}` is never reached: it is an endpoint, an id, or no plain name"
                 ));
             }

@@ -8,8 +8,8 @@ use process_model::Outcome;
 use super::check::{Reading, bounded};
 use super::status::Status;
 use super::synthetic::{Part, Ran};
-use crate::definition::ProcessDefinition;
-use crate::registry;
+use crate::catalog::definition::ProcessDefinition;
+use crate::catalog::registry;
 use crate::stats::{Ended, Stats};
 
 /// The fewest runs in five minutes that a process without a probe is judged by.

@@ -8,11 +8,11 @@ use std::time::Duration;
 use process_model::Outcome;
 
 use super::status::Status;
-use crate::carrier::Carrier;
-use crate::context::{SYNTHETIC, Value};
-use crate::domain::{Core, Domain};
 use crate::observe::{End, RunView, Sink};
-use crate::observed::Observed;
+use crate::run::carrier::Carrier;
+use crate::run::context::{SYNTHETIC, Value};
+use crate::run::domain::{Core, Domain};
+use crate::run::observed::Observed;
 
 /// The most runs of one check that are looked after at once.
 const RUNS: usize = 256;

@@ -5,16 +5,17 @@
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use opentelemetry::metrics::{Histogram, Meter, MeterProvider};
 use opentelemetry::{KeyValue, global};
 use process_model::Outcome;
 
-use crate::domain::Core;
-use crate::lane::{LANES, Lane, OWNED};
-use crate::unit::Unit;
+use crate::base::lane::{LANES, Lane, OWNED};
+use crate::base::lock::lock;
+use crate::run::domain::Core;
+use crate::run::unit::Unit;
 
 const ID: &str = "critical_process.id";
 const STAGE: &str = "critical_process.stage";
@@ -60,7 +61,7 @@ struct Attached {
 }
 
 fn attached() -> MutexGuard<'static, Option<Attached>> {
-    ATTACHED.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&ATTACHED)
 }
 
 /// Sends measurements to this provider from now on.
@@ -91,7 +92,7 @@ fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<Arc<dyn Met
             .f64_histogram("critical_process.duration")
             .with_unit("s")
             .with_description("How long runs took")
-            .with_boundaries(boundaries(crate::registry::all().map(|process| process.sla())))
+            .with_boundaries(boundaries(crate::catalog::registry::all().map(|process| process.sla())))
             .build(),
         utilization: meter
             .f64_histogram("critical_process.sla.utilization")
@@ -103,7 +104,7 @@ fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<Arc<dyn Met
             .f64_histogram("critical_process.stage.duration")
             .with_unit("s")
             .with_description("How long stages took")
-            .with_boundaries(boundaries(crate::registry::stages().filter_map(|stage| stage.sla())))
+            .with_boundaries(boundaries(crate::catalog::registry::stages().filter_map(|stage| stage.sla())))
             .build(),
     };
     drain();
@@ -118,7 +119,7 @@ fn boundaries(slas: impl Iterator<Item = Duration>) -> Vec<f64> {
     all.sort_by(f64::total_cmp);
     all.dedup();
     if all.len() > MOST_BOUNDARIES {
-        crate::report::once(format!(
+        crate::base::notices::once(format!(
             "{} different SLAs, of which only the first {MOST_BOUNDARIES} are boundaries of the duration \
              histogram; critical_process.sla.utilization tells of the others",
             all.len()
@@ -262,8 +263,8 @@ pub(crate) fn dropped() -> [(&'static str, u64); 7] {
         ("transaction", LOST_TRANSACTIONS.load(Ordering::Relaxed)),
         ("sample", BUFFERS.iter().map(|buffer| buffer.dropped.load(Ordering::Relaxed)).sum()),
         ("untracked", Core::global().untracked()),
-        ("line", crate::output::STANDARD_ERROR.lost()),
-        ("log", crate::output::STANDARD_OUTPUT.lost()),
+        ("line", crate::base::output::STANDARD_ERROR.lost()),
+        ("log", crate::base::output::STANDARD_OUTPUT.lost()),
     ]
 }
 
@@ -282,7 +283,7 @@ fn each_end(core: &Core, unit: &'static Unit, mut f: impl FnMut(Outcome, bool, O
     let (_, ended) = account.counts();
     for outcome in [Outcome::Success, Outcome::Degraded, Outcome::Cancelled] {
         for late in [false, true] {
-            let runs = ended[crate::account::end_index(outcome, late)];
+            let runs = ended[crate::stats::account::end_index(outcome, late)];
             if runs > 0 {
                 f(outcome, late, None, runs);
             }
@@ -358,7 +359,7 @@ impl Buffer {
 
     /// Held for the length of a push or a swap.
     fn shared(&self) -> MutexGuard<'_, Vec<Sample>> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared)
     }
 
     /// How many samples wait.
@@ -397,7 +398,7 @@ fn leave(lane: Lane, sample: Sample) {
     let buffer = &BUFFERS[lane.index()];
     let waiting = if lane.index() < OWNED { buffer.push(sample) } else { buffer.push_shared(sample) };
     match waiting {
-        Some(WORTH_A_DRAIN) => crate::watchdog::wake(),
+        Some(WORTH_A_DRAIN) => crate::install::watchdog::wake(),
         Some(_) => {}
         None => lane.add(&buffer.dropped, 1),
     }

@@ -17,10 +17,10 @@ use tracing::subscriber::Interest;
 use tracing::{Level, callsite::Identifier};
 
 use super::{End, caught};
-use crate::context::{Value, Values};
-use crate::ending::Ending;
-use crate::observed::Observed;
-use crate::unit::Unit;
+use crate::run::context::{Value, Values};
+use crate::run::ending::Ending;
+use crate::run::observed::Observed;
+use crate::run::unit::Unit;
 
 /// The target of every span and event of this crate: one filter line governs them all.
 pub(crate) const TARGET: &str = "critical_process";
@@ -212,15 +212,15 @@ fn fields(unit: &'static Unit, fixed: Vec<&'static str>) -> Vec<&'static str> {
     let room = FIELDS - fixed.len();
     let mut fields = fixed;
     #[cfg(feature = "health")]
-    fields.push(crate::context::SYNTHETIC);
+    fields.push(crate::run::context::SYNTHETIC);
     let own = unit.definition.common().context.iter().map(|key| key.name.as_str());
-    for name in own.chain(crate::context::names()) {
+    for name in own.chain(crate::run::context::names()) {
         if !fields.contains(&name) {
             fields.push(name);
         }
     }
     if fields.len() > FIELDS {
-        crate::report::once(format!(
+        crate::base::notices::once(format!(
             "the program knows more than {room} context names; the spans of `{}` leave out {}",
             unit.name,
             fields[FIELDS..].join(", ")

@@ -5,12 +5,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{LazyLock, PoisonError, RwLock};
+use std::sync::{LazyLock, RwLock};
 
 use opentelemetry::trace::{SpanBuilder, Tracer};
 use opentelemetry::{Context, KeyValue};
 
-use crate::frame;
+use crate::base::lock::{read, write};
+use crate::run::frame;
 
 /// A tracer that adds to the span of each run what its attribute says: `critical_process.id`, `.version`,
 /// `.criticality`, `.stage` and `code.function.name`.
@@ -79,7 +80,7 @@ impl<T: Tracer> Tracer for DescribedTracer<T> {
 fn attributes(name: &'static str) -> Option<Attributes> {
     match frame::innermost_unit() {
         Some(unit) if std::ptr::eq(unit.name, name) => unit.span.get()?.described(),
-        _ => ATTRIBUTES.read().unwrap_or_else(PoisonError::into_inner).get(&address(name)).copied(),
+        _ => read(&ATTRIBUTES).get(&address(name)).copied(),
     }
 }
 
@@ -89,7 +90,7 @@ pub(super) fn take_over(name: &'static str, says: &[(&'static str, &'static str)
         return None;
     }
     let says = &*says.to_vec().leak();
-    ATTRIBUTES.write().unwrap_or_else(PoisonError::into_inner).insert(address(name), says);
+    write(&ATTRIBUTES).insert(address(name), says);
     Some(says)
 }
 

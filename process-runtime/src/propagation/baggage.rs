@@ -3,8 +3,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::context::{Taken, Value};
-use crate::report;
+use crate::base::notices;
+use crate::run::context::{Taken, Value};
 
 pub(super) const HEADER: HeaderName = HeaderName::from_static("baggage");
 
@@ -18,7 +18,7 @@ pub(super) fn listed(keys: impl IntoIterator<Item = &'static str>) -> Vec<&'stat
     let is_token = |key: &&'static str| HeaderName::from_bytes(key.as_bytes()).is_ok();
     let (tokens, others): (Vec<_>, Vec<_>) = keys.into_iter().partition(is_token);
     for key in others {
-        report::once(format!("`{key}` can be no key of baggage: it stays here"));
+        notices::once(format!("`{key}` can be no key of baggage: it stays here"));
     }
     tokens
 }

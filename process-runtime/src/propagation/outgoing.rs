@@ -4,7 +4,8 @@ use http::HeaderMap;
 use http::uri::Authority;
 
 use super::{baggage, inject};
-use crate::{frame, report};
+use crate::base::notices;
+use crate::run::frame;
 
 /// What other services are told of the business context, as [W3C Baggage](https://www.w3.org/TR/baggage/): listed keys
 /// to listed hosts, and to all others nothing but the trace.
@@ -51,7 +52,7 @@ impl Outgoing {
             Ok(_) if !host.contains(['@', '*']) => {
                 self.hosts.push((host.to_owned(), baggage::listed(keys)));
             }
-            _ => report::once(format!("`{host}` is no host: it is told nothing of the context")),
+            _ => notices::once(format!("`{host}` is no host: it is told nothing of the context")),
         }
         self
     }

@@ -7,8 +7,9 @@ use std::sync::{Arc, Once};
 use http::{Extensions, HeaderMap};
 
 use super::baggage;
-use crate::context::Taken;
-use crate::{context, report};
+use crate::base::notices;
+use crate::run::context;
+use crate::run::context::Taken;
 
 /// Who is trusted with what.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +69,7 @@ impl Peer {
         let known = (self.is_trusted)(extensions);
         if known.is_none() {
             self.told.call_once(|| {
-                report::once(format!(
+                notices::once(format!(
                     "a request with baggage has no `{}` among its extensions, so nobody knows whether its peer is \
                      trusted: its baggage is not taken (with axum's `ConnectInfo`, serve by \
                      `into_make_service_with_connect_info`)",

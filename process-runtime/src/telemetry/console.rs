@@ -12,9 +12,9 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::reported;
+use crate::base::notices;
+use crate::base::output::STANDARD_OUTPUT;
 use crate::observe::{End, RunView, Sink};
-use crate::output::STANDARD_OUTPUT;
-use crate::report;
 
 /// The filter where `RUST_LOG` says nothing.
 const LOG: &str = "info";
@@ -24,11 +24,11 @@ const LOG: &str = "info";
 pub(super) fn log<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
     let written = std::env::var("RUST_LOG").ok().filter(|filter| !filter.trim().is_empty());
     let wanted = written.as_deref().unwrap_or(LOG).parse::<Targets>().unwrap_or_else(|error| {
-        report::once(format!("RUST_LOG cannot be read ({error}); it is taken for `{LOG}`"));
+        notices::once(format!("RUST_LOG cannot be read ({error}); it is taken for `{LOG}`"));
         Targets::new().with_default(LevelFilter::INFO)
     });
     if let Err(error) = STANDARD_OUTPUT.start() {
-        report::once(format!("the thread that writes the log cannot be started: {error}"));
+        notices::once(format!("the thread that writes the log cannot be started: {error}"));
     }
     Log { written: tracing_subscriber::fmt::layer().with_writer(|| &STANDARD_OUTPUT), wanted }
 }
@@ -76,7 +76,7 @@ impl<S: Subscriber, L: Layer<S>> Layer<S> for Log<L> {
 /// Waits until log and lines are written, but not longer than until `end`.
 pub(super) fn flush(end: Instant) {
     STANDARD_OUTPUT.flush(end);
-    report::flush(end);
+    notices::flush(end);
 }
 
 /// A line for each run.
@@ -99,6 +99,6 @@ impl Sink for Runs {
         if let Some(kind) = end.error_type {
             let _ = write!(line, ", {kind}");
         }
-        report::line(line);
+        notices::line(line);
     }
 }

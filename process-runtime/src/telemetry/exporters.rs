@@ -25,7 +25,7 @@ use super::environment::{Destination, Otlp, Protocol, Sentry};
 use super::files::{Directory, FileExporter};
 use super::ingest::Ingest;
 use super::{http, ingest, reported};
-use crate::report;
+use crate::base::notices;
 
 /// What exporters share.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Exporters {
         let runtime =
             Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build();
         let runtime = runtime
-            .map_err(|error| report::once(format!("no thread for telemetry could be started: {error}")))
+            .map_err(|error| notices::once(format!("no thread for telemetry could be started: {error}")))
             .ok();
         Exporters { directory: Arc::new(Directory::new(directory)), runtime }
     }
@@ -111,7 +111,7 @@ impl Exporters {
             Destination::Otlp => {
                 let _inside = self.runtime.as_ref().map(Runtime::enter);
                 let place = shown(&over.endpoint);
-                let problem = |error| report::once(format!("no {signal} can be sent to {place}: {error}"));
+                let problem = |error| notices::once(format!("no {signal} can be sent to {place}: {error}"));
                 let exporter = otlp().map_err(problem).ok()?;
                 let name = if over.protocol == Protocol::Grpc { "gRPC" } else { "HTTP" };
                 Some(Placed { exporter, place: format!("OTLP over {name} to {place}") })
@@ -165,7 +165,7 @@ impl Peer {
         if self.protocol == Protocol::Grpc {
             // Before that stands which of its clients failed.
             let why = error.split_once("gRPC code: ").map_or(&*error, |(_, why)| why);
-            report::once(format!("{} takes no telemetry: {why}", self.place));
+            notices::once(format!("{} takes no telemetry: {why}", self.place));
         }
         Err(OTelSdkError::InternalFailure(reported::TOLD.to_owned()))
     }

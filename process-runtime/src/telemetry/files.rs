@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -22,7 +22,8 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use super::reported::TOLD;
-use crate::report;
+use crate::base::lock::lock;
+use crate::base::notices;
 
 /// The most bytes of a file, but for one of a single line.
 const FILE: u64 = 16 << 20;
@@ -60,7 +61,7 @@ impl Directory {
     /// A new file for at least this line, instead of the one that the signal was written to. Its name sorts by time,
     /// and is no other process's.
     fn begin(&self, signal: &'static str, line: &[u8]) -> io::Result<Current> {
-        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_use = lock(&self.in_use);
         in_use.remove(signal);
         fs::create_dir_all(&self.path)?;
         self.make_room(self.file.max(line.len() as u64), &in_use)?;
@@ -146,7 +147,7 @@ impl FileExporter {
     /// Writes one line, whole or not at all.
     fn write(&self, mut line: Vec<u8>) -> OTelSdkResult {
         line.push(b'\n');
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = lock(&self.current);
         let mut written = self.append(&mut current, &line);
         // Another process that makes room may have removed the file, and the line is then nowhere.
         if written.is_ok() && current.as_ref().is_some_and(Current::is_gone) {
@@ -155,7 +156,7 @@ impl FileExporter {
         }
         written.map_err(|error| {
             let directory = self.directory.path.display();
-            report::once(format!(
+            notices::once(format!(
                 "{} cannot be written to {directory}, and are lost until they can: {error}",
                 self.signal
             ));
@@ -336,6 +337,6 @@ mod tests {
         let directory = Arc::new(Directory::new(Path::new("/dev/null/telemetry")));
         let exporter = FileExporter::new(&directory, "traces");
         assert!(exporter.write(b"{}".to_vec()).is_err());
-        assert!(report::said().iter().any(|line| line.contains("/dev/null/telemetry")));
+        assert!(notices::said().iter().any(|line| line.contains("/dev/null/telemetry")));
     }
 }

@@ -7,7 +7,7 @@ use ureq::http::Uri;
 use ureq::tls::TlsConfig;
 
 use super::tls::Tls;
-use crate::report;
+use crate::base::notices;
 
 /// The most bytes of an answer.
 pub(super) const ANSWER: u64 = 4 << 20;
@@ -43,11 +43,11 @@ impl HttpClient for Client {
         let (parts, body) = request.into_parts();
         let (place, path) = (place(&parts.uri), parts.uri.path().to_owned());
         // The exporter says that it failed, and not why.
-        let failed = |error: &ureq::Error| report::once(format!("{place} takes no telemetry: {error}"));
+        let failed = |error: &ureq::Error| notices::once(format!("{place} takes no telemetry: {error}"));
         let answer = self.agent.run(Request::from_parts(parts, body.to_vec())).inspect_err(failed)?;
         let (parts, mut body) = answer.into_parts();
         if !parts.status.is_success() {
-            report::once(format!("{place}{path} answers {}: no telemetry is taken there", parts.status));
+            notices::once(format!("{place}{path} answers {}: no telemetry is taken there", parts.status));
         }
         let body = body.with_config().limit(ANSWER).read_to_vec().inspect_err(failed)?;
         Ok(Response::from_parts(parts, body.into()))

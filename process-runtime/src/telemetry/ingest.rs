@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::panic::PanicHookInfo;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -24,8 +24,9 @@ use ureq::http::{HeaderMap, StatusCode};
 
 use super::http;
 use super::tls::{Pem, Tls};
+use crate::base::lock::lock;
+use crate::base::notices;
 use crate::observe::metrics::{LOST_EVENTS, LOST_TRANSACTIONS};
-use crate::report;
 
 /// The most envelopes that wait.
 const MOST: usize = 100;
@@ -40,10 +41,6 @@ const NAME: usize = 512;
 const FILE: usize = 256;
 /// The time that a request may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// The stacks of events on their way, as addresses.
 type Stacks = Mutex<VecDeque<(Uuid, Thread, Backtrace)>>;
@@ -155,7 +152,7 @@ impl TransportFactory for Ingest {
         };
         let builder = thread::Builder::new().name("telemetry-sentry".into());
         if let Err(error) = builder.spawn(move || sender.run()) {
-            report::once(format!("no thread for Sentry could be started: {error}"));
+            notices::once(format!("no thread for Sentry could be started: {error}"));
         }
         waiting
     }
@@ -225,7 +222,7 @@ impl Transport for Waiting {
             drop(queue);
             self.lost(&envelope, Some(Reason::QueueOverflow));
             self.told.call_once(|| {
-                report::once(format!("{} events wait for Sentry, and more are lost", self.most));
+                notices::once(format!("{} events wait for Sentry, and more are lost", self.most));
             });
         }
     }
@@ -266,7 +263,7 @@ impl Sender {
         while let Some(envelope) = self.waiting.next() {
             if self.is_limited(&envelope) {
                 self.waiting.lost(&envelope, Some(Reason::RatelimitBackoff));
-                report::once(format!("Sentry at {} limits what it takes, and events are lost", self.host));
+                notices::once(format!("Sentry at {} limits what it takes, and events are lost", self.host));
                 continue;
             }
             let envelope = self.with_stack(envelope);
@@ -327,7 +324,7 @@ impl Sender {
         envelope.to_writer(&mut body).map_err(|_| Some(Reason::InternalError))?;
         let request = self.agent.post(&self.url).header("X-Sentry-Auth", &self.auth);
         let mut answer = request.send(&body).map_err(|error| {
-            report::once(format!("Sentry at {} cannot be reached, and events are lost: {error}", self.host));
+            notices::once(format!("Sentry at {} cannot be reached, and events are lost: {error}", self.host));
             Some(Reason::NetworkError)
         })?;
         // A connection is used again only when its answer was read.
@@ -336,7 +333,7 @@ impl Sender {
         if answer.status().is_success() {
             return Ok(());
         }
-        report::once(format!("Sentry at {} answers {}, and events are lost", self.host, answer.status()));
+        notices::once(format!("Sentry at {} answers {}, and events are lost", self.host, answer.status()));
         // Sentry counts what it limits itself.
         let is_limited = answer.status() == StatusCode::TOO_MANY_REQUESTS;
         Err((!is_limited).then_some(Reason::SendError))

@@ -21,9 +21,9 @@ use tracing_subscriber::layer::{Context as LayerContext, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::reported;
-use crate::context::{Value, Values};
-use crate::frame;
 use crate::observe::span::{OUTCOME, TARGET};
+use crate::run::context::{Value, Values};
+use crate::run::frame;
 
 thread_local! {
     /// What the span that is being closed inherited.

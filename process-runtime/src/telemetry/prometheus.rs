@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 use super::environment::Scraped;
-use crate::report;
+use crate::base::notices;
 
 /// The most connections at once; others wait to be accepted.
 const CONNECTIONS: usize = 8;
@@ -73,7 +73,7 @@ impl Prometheus {
         }
         let registry = Registry::new();
         let reader = opentelemetry_prometheus::exporter().with_registry(registry.clone()).build();
-        let problem = |error| report::once(format!("no measurements can be had for Prometheus: {error}"));
+        let problem = |error| notices::once(format!("no measurements can be had for Prometheus: {error}"));
         Some((Prometheus { registry }, reader.map_err(problem).ok()?))
     }
 
@@ -84,7 +84,7 @@ impl Prometheus {
             Ok((listener.local_addr()?, listener))
         });
         let problem = |error| {
-            report::once(format!(
+            notices::once(format!(
                 "no Prometheus can scrape {host}:{port}: {error} (OTEL_EXPORTER_PROMETHEUS_HOST, OTEL_EXPORTER_PROMETHEUS_PORT)"
             ))
         };
@@ -106,7 +106,7 @@ impl Prometheus {
             return Err(NotCollected);
         }
         TextEncoder::new().encode_to_string(&families).map_err(|error| {
-            report::once(format!("measurements cannot be written for Prometheus: {error}"));
+            notices::once(format!("measurements cannot be written for Prometheus: {error}"));
             NotCollected
         })
     }
@@ -116,7 +116,7 @@ impl Prometheus {
 async fn serve(listener: TcpListener, prometheus: Prometheus) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
-        Err(error) => return report::once(format!("no Prometheus can scrape: {error}")),
+        Err(error) => return notices::once(format!("no Prometheus can scrape: {error}")),
     };
     let (room, turn) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Semaphore::new(1)));
     while let Ok(place) = Arc::clone(&room).acquire_owned().await {
@@ -130,7 +130,7 @@ async fn serve(listener: TcpListener, prometheus: Prometheus) {
                 });
             }
             Err(error) => {
-                report::once(format!("a scrape could not be accepted: {error}"));
+                notices::once(format!("a scrape could not be accepted: {error}"));
                 tokio::time::sleep(REST).await;
             }
         }

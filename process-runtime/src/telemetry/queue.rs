@@ -13,8 +13,8 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::environment::Spans;
+use crate::base::notices;
 use crate::observe::metrics::LOST_SPANS;
-use crate::report;
 
 /// Sends spans in batches, from a thread of its own, after this long at most.
 pub(super) fn batches<E: SpanExporter + 'static>(
@@ -62,7 +62,7 @@ impl<P: SpanProcessor> SpanProcessor for Bounded<P> {
         LOST_SPANS.fetch_add(1, Ordering::Relaxed);
         self.told.call_once(|| {
             let most = self.room.most;
-            report::once(format!(
+            notices::once(format!(
                 "{most} spans wait to be sent, and more are lost (OTEL_BSP_MAX_QUEUE_SIZE)"
             ));
         });

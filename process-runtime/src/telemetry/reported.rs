@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata};
 
+use crate::base::notices;
 use crate::observe::metrics::LOST_SPANS;
-use crate::report;
 
 /// How many spans a collector did not take, in `HttpTraceClient.PartialSuccess` and `TonicTracesClient.PartialSuccess`
 /// of opentelemetry-otlp: an `i64`, as in the protocol.
@@ -34,7 +34,7 @@ pub(super) fn report(event: &Event<'_>) {
     if fields.text.contains(TOLD) {
         return;
     }
-    report::once(format!("OpenTelemetry: {}{}", event.metadata().name(), fields.text));
+    notices::once(format!("OpenTelemetry: {}{}", event.metadata().name(), fields.text));
 }
 
 /// Fields as `, name: value`; numbers change from time to time, and are left out so that each thing is said once.

@@ -11,10 +11,10 @@ use super::contract;
 use super::fault::{self, Fault, Misuse, is_paused};
 use super::observation::{Ended, Observation, ObservedRun};
 use super::observing::observe;
-use crate::carrier::Carrier;
-use crate::context::Scope;
-use crate::definition::ProcessDefinition;
-use crate::registry;
+use crate::catalog::definition::ProcessDefinition;
+use crate::catalog::registry;
+use crate::run::carrier::Carrier;
+use crate::run::context::Scope;
 
 /// How long a run under a hang goes on in real time before the test ends it.
 const HUNG: Duration = Duration::from_secs(10);

@@ -2,7 +2,7 @@
 //! its own. None of the three is global: whoever enters the domain, on whatever thread, makes them the thread's for so
 //! long.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::ThreadId;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use super::events::Inbox;
 use super::observation::ObservedRun;
 #[cfg(feature = "tracing")]
 use super::spans::Recorder;
+use crate::base::lock::lock;
 use crate::observe::{End, RunView, Sink};
 
 /// Everything that is kept of one domain.
@@ -92,7 +93,7 @@ impl Capture {
     }
 
     fn runs(&self) -> MutexGuard<'_, Vec<Kept>> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.runs)
     }
 
     fn with(&self, run: &RunView<'_>, f: impl FnOnce(&mut Kept)) {

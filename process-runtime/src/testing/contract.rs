@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use process_model::{Case, ContextSource, Outcome};
@@ -16,9 +16,10 @@ use super::load::LoadReport;
 use super::observation::{Ended, Observation, ObservedRun};
 use super::observing::message;
 use super::registered::{ContractDefinition, ContractSite};
-use crate::definition::ProcessDefinition;
-use crate::ending::Ending;
-use crate::registry;
+use crate::base::lock::lock;
+use crate::catalog::definition::ProcessDefinition;
+use crate::catalog::registry;
+use crate::run::ending::Ending;
 
 /// A test that proves a case of a process, while its body runs.
 #[derive(Debug)]
@@ -167,7 +168,7 @@ impl Trial {
     }
 
     fn executions(&self) -> MutexGuard<'_, Vec<Execution>> {
-        self.executions.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.executions)
     }
 
     /// Leaves evidence. Where that is impossible the test fails: it would count for nothing.
@@ -377,7 +378,7 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
-    use crate::context::Value;
+    use crate::run::context::Value;
     use crate::testing::observe_call;
 
     #[test]

@@ -1,12 +1,13 @@
 //! So many futures at a time, on the task of whoever waits for them. Each is polled only when it was woken: to poll
 //! all of them each time would be a load of its own, which grows with their number.
 
+use crate::base::lock::lock;
 use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 
 /// Makes `calls` futures with `make` and awaits all of them, `seats` at a time. Tells `panicked` of each that
@@ -52,7 +53,7 @@ struct Queue {
 }
 
 fn locked(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&queue)
 }
 
 /// Where one future after the other goes on.

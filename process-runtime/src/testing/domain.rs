@@ -9,12 +9,12 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Sleep;
 
 use super::capture::Capture;
-use crate::carrier::{Carried, Carrier};
-use crate::domain::{self, Core};
-use crate::inflight;
+use crate::catalog::registry::{self, InFlight, UnknownProcess};
 use crate::observe::Sink;
-use crate::observed::Observed;
-use crate::registry::{self, InFlight, UnknownProcess};
+use crate::run::carrier::{Carried, Carrier};
+use crate::run::domain::{self, Core};
+use crate::run::inflight;
+use crate::run::observed::Observed;
 use crate::stats::Stats;
 
 /// Where a test's runs belong: those inside of [`Domain::run`] and [`Domain::call`]. A task or thread that

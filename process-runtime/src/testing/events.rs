@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sentry_core::protocol::{EnvelopeItem, Event};
 use sentry_core::{Client, ClientOptions, Envelope, Hub, HubSwitchGuard, Transport};
 
-use crate::frame;
+use crate::run::frame;
 use crate::sentry::Integration;
 
 /// What leads nowhere; a client without it is disabled.

@@ -23,7 +23,7 @@ pub use super::place::{NoDirectory, directory};
 use super::problem::Problem;
 use super::revision::{Revision, Tree};
 use super::text::{at_most, one_line};
-use crate::definition::ProcessDefinition;
+use crate::catalog::definition::ProcessDefinition;
 
 /// The version of the form of a line.
 const FORMAT: u64 = 1;

@@ -15,9 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::domain::Core;
-use crate::frame;
-use crate::unit::Unit;
+use crate::base::lock::{read, write};
+use crate::run::domain::Core;
+use crate::run::frame;
+use crate::run::unit::Unit;
 
 /// What happens at a boundary in place of the body, or before it: [`Observing::fault`](super::Observing::fault).
 ///
@@ -463,7 +464,7 @@ impl Erring {
     #[doc(hidden)]
     pub fn learn<T, E>() {
         let returned = typeid::of::<Result<T, E>>();
-        if KNOWN.read().unwrap_or_else(PoisonError::into_inner).contains_key(&returned) {
+        if read(&KNOWN).contains_key(&returned) {
             return;
         }
         let erring = Erring {
@@ -472,12 +473,12 @@ impl Erring {
             name: std::any::type_name::<E>(),
             write: write_error::<T, E>,
         };
-        KNOWN.write().unwrap_or_else(PoisonError::into_inner).insert(returned, erring);
+        write(&KNOWN).insert(returned, erring);
     }
 
     /// Of what returns `R`, where that is known to be a `Result`.
     fn of<R>() -> Option<Erring> {
-        KNOWN.read().unwrap_or_else(PoisonError::into_inner).get(&typeid::of::<R>()).copied()
+        read(&KNOWN).get(&typeid::of::<R>()).copied()
     }
 
     /// `Err` of what `make` makes, which is of type `self.error`, where that is an `R`.

@@ -2,7 +2,7 @@
 
 use super::matrix::Matrix;
 use super::report;
-use crate::registry::{self, Finding};
+use crate::catalog::registry::{self, Finding};
 
 /// Prints the [matrix](Matrix::of_this_build) and fails on an open cell. It is all that a team needs without the
 /// command line:

@@ -4,16 +4,17 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{Location, resume_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use process_model::Outcome;
 use process_model::grammar::check_id;
 use tokio::time::Instant;
 
-use crate::definition::ProcessDefinition;
+use crate::base::lock::lock;
+use crate::catalog::definition::ProcessDefinition;
+use crate::catalog::registry;
 use crate::observe::{End, RunView, Sink};
-use crate::registry;
 use crate::stats::Ended;
 use crate::testing::baseline::{Baseline, Comparison, Key, MEASUREMENTS, Percentile, TOLERANCE};
 use crate::testing::{Domain, contract, crowd};
@@ -450,7 +451,7 @@ struct Told {
 
 impl Log {
     fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.told)
     }
 }
 

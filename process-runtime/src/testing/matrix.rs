@@ -11,8 +11,8 @@ use super::policy::{Policy, PolicyError, Waiver};
 use super::problem::Problem;
 use super::revision::Revision;
 use super::text::one_line;
-use crate::definition::ProcessDefinition;
-use crate::registry;
+use crate::catalog::definition::ProcessDefinition;
+use crate::catalog::registry;
 
 /// Process × case, at one revision.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! What the instruments would have been told of a domain.
 
-use crate::domain::Core;
 use crate::observe::metrics;
+use crate::run::domain::Core;
 
 /// A series of a counter or gauge, and its value. Of [`Observation::metrics`](super::Observation::metrics).
 #[derive(Clone, Debug, PartialEq, Eq)]

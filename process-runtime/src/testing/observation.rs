@@ -9,9 +9,9 @@ use process_model::Outcome;
 use super::metrics::Change;
 #[cfg(feature = "tracing")]
 use super::spans::Span;
-use crate::context::Value;
-use crate::definition::{ProcessDefinition, StageDefinition};
+use crate::catalog::definition::{ProcessDefinition, StageDefinition};
 use crate::observe::{End, RunView};
+use crate::run::context::Value;
 
 /// One run as it went: of a process, of a stage, or of a call to a dependency.
 #[derive(Debug)]

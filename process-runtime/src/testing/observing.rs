@@ -16,7 +16,7 @@ use super::contract;
 use super::domain::{Domain, InDomain};
 use super::fault::{Fault, Misuse, is_paused};
 use super::observation::{Ended, Observation};
-use crate::registry;
+use crate::catalog::registry;
 
 /// How long what is observed may go on, where nothing else is said: on paused time, and in real time.
 const LIMIT: Duration = Duration::from_secs(60 * 60);

@@ -38,7 +38,7 @@ use toml::de::{DeTable, DeValue};
 use super::date::Date;
 use super::place;
 use super::problem::Problem;
-use crate::definition::ProcessDefinition;
+use crate::catalog::definition::ProcessDefinition;
 
 const FILE: &str = "process.toml";
 

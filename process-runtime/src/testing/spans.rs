@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use tracing::dispatcher::{self, DefaultGuard, Dispatch};
 use tracing::field::{Field, Visit};
@@ -14,8 +14,9 @@ use tracing::subscriber::{Interest, NoSubscriber, Subscriber};
 use tracing::{Event, Level, Metadata};
 use tracing_core::span::Current;
 
-use crate::context::Value;
-use crate::frame;
+use crate::base::lock::lock;
+use crate::run::context::Value;
+use crate::run::frame;
 
 /// A span that a run opened, or something inside of it.
 #[derive(Clone, Debug)]
@@ -49,10 +50,6 @@ pub(super) struct Recorded {
 }
 
 type Spans = Arc<Mutex<Vec<Recorded>>>;
-
-fn lock(spans: &Spans) -> MutexGuard<'_, Vec<Recorded>> {
-    spans.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 type Lines = Arc<Mutex<Vec<String>>>;
 
@@ -102,7 +99,7 @@ impl Recorder {
 impl Recorder {
     /// What was logged, and what spans were given: the values of each as text.
     pub(super) fn take_lines(&self) -> Vec<String> {
-        std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.lines))
     }
 }
 
@@ -144,7 +141,7 @@ impl Recording {
     /// Keeps what was said, also what a later value takes the place of, and what is said outside of every run.
     fn say(&self, fields: &[(&'static str, Value)]) {
         if !fields.is_empty() {
-            self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{fields:?}"));
+            lock(&self.lines).push(format!("{fields:?}"));
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use sentry_core::{Hub, TracesSamplingStrategy};
 
-use crate::domain::Core;
 use crate::observe::caught;
+use crate::run::domain::Core;
 
 /// The hub that a run finds around it, and whether its client takes transactions.
 #[derive(Debug)]

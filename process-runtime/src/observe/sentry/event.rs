@@ -10,11 +10,11 @@ use sentry_core::Hub;
 use sentry_core::protocol::{Context, Event, Exception, TraceContext, User, Value as Json};
 use sentry_core::types::Uuid;
 
-use crate::context::Value;
-use crate::frame;
 use crate::observe::End;
-use crate::observed::Observed;
-use crate::unit::Unit;
+use crate::run::context::Value;
+use crate::run::frame;
+use crate::run::observed::Observed;
+use crate::run::unit::Unit;
 
 /// The name of the context block.
 pub(super) const BLOCK: &str = "process";

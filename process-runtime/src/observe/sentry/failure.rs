@@ -10,10 +10,10 @@ use sentry_core::types::Uuid;
 
 use super::event::{BLOCK, describe_as, is_withheld, send};
 use super::{Link, has_integration};
-use crate::ending::{ErrorRef, Fault};
 use crate::observe::End;
-use crate::observed::Observed;
-use crate::unit::Unit;
+use crate::run::ending::{ErrorRef, Fault};
+use crate::run::observed::Observed;
+use crate::run::unit::Unit;
 
 /// A failure that Sentry has an event of.
 #[derive(Clone, Debug)]

@@ -3,11 +3,11 @@
 
 use std::future::Future;
 
-use crate::ending::{Ending, ErrorRef, Fault};
-use crate::execution::Run;
-use crate::frame;
-use crate::report;
-use crate::unit::Unit;
+use crate::base::notices;
+use crate::instrument::execution::Run;
+use crate::run::ending::{Ending, ErrorRef, Fault};
+use crate::run::frame;
+use crate::run::unit::Unit;
 
 /// Awaits a call to the dependency `id`, which the process or stage around it declares with `depends_on`. The call has
 /// a span `<process>.<id>`, figures ([`registry::dependency_stats`](crate::registry::dependency_stats)), a breadcrumb
@@ -60,7 +60,7 @@ fn begin(id: &'static str) -> Run {
     if let Some(process) = process
         && !process.declares(id)
     {
-        report::once(format!(
+        notices::once(format!(
             "`{}` calls the dependency `{id}` and does not declare it: add `depends_on(\"{id}\")`",
             process.id()
         ));

@@ -5,9 +5,9 @@ use std::cell::Cell;
 use std::ptr::null;
 use std::sync::Arc;
 
-use crate::definition::ProcessDefinition;
-use crate::observed::Observed;
-use crate::unit::Unit;
+use crate::catalog::definition::ProcessDefinition;
+use crate::run::observed::Observed;
+use crate::run::unit::Unit;
 
 thread_local! {
     static CURRENT: Cell<*const Frame> = const { Cell::new(null()) };

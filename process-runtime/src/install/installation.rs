@@ -2,12 +2,15 @@
 //! elsewhere: the watchdog, the instruments, the event processor.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::domain::Core;
+use super::watchdog;
+use crate::base::lock::lock;
+use crate::base::notices;
+use crate::catalog::registry;
 use crate::observe::Sink;
-use crate::{registry, report, watchdog};
+use crate::run::domain::Core;
 
 /// How long the end of an installation waits.
 const END: Duration = Duration::from_secs(1);
@@ -120,11 +123,11 @@ impl Install {
             crate::observe::sentry::add_to(&sentry_core::Hub::main());
             crate::observe::sentry::add_to(&sentry_core::Hub::current());
         }
-        report::start();
+        notices::start();
         watchdog::start();
         *started() += 1;
-        registry::validate().iter().for_each(|finding| report::once(finding.to_string()));
-        sinks_that_go_nowhere(self.without_sentry).for_each(report::once);
+        registry::validate().iter().for_each(|finding| notices::once(finding.to_string()));
+        sinks_that_go_nowhere(self.without_sentry).for_each(notices::once);
         Installation { is_stopped: AtomicBool::new(false) }
     }
 }
@@ -139,7 +142,7 @@ pub struct Installation {
 /// How many installations go on.
 fn started() -> MutexGuard<'static, usize> {
     static STARTED: Mutex<usize> = Mutex::new(0);
-    STARTED.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&STARTED)
 }
 
 impl Installation {
@@ -147,7 +150,7 @@ impl Installation {
     /// what was mended since stays in it. That measurements go nowhere is known only after 150 s without a
     /// reader.
     pub fn report(&self) -> Vec<String> {
-        report::said()
+        notices::said()
     }
 
     /// Stops the watchdog, unless another installation goes on, and waits for its thread, and until the lines that wait are written to standard error: for at
@@ -166,7 +169,7 @@ impl Installation {
         if is_last {
             watchdog::stop(end);
         }
-        report::flush(end);
+        notices::flush(end);
     }
 }
 

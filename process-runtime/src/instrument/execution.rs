@@ -10,15 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use crate::context::{Taken, Value, Values};
-use crate::domain::{Core, Domain};
-use crate::ending::{Ending, ErrorRef};
-use crate::frame;
-use crate::inflight::Ticket;
-use crate::lane::Lane;
+use crate::base::lane::Lane;
 use crate::observe::{self, End, Wanted, unharmed};
-use crate::observed::{self, Observed};
-use crate::unit::{Site, Unit};
+use crate::run::context::{Taken, Value, Values};
+use crate::run::domain::{Core, Domain};
+use crate::run::ending::{Ending, ErrorRef};
+use crate::run::frame;
+use crate::run::inflight::Ticket;
+use crate::run::observed::{self, Observed};
+use crate::run::unit::{Site, Unit};
 
 static ENABLED: AtomicBool = AtomicBool::new(true);
 
@@ -262,15 +262,15 @@ impl Run {
         let mut ending = by_type;
         if catch_unwind(AssertUnwindSafe(|| ending = rules(by_type))).is_err() {
             let name = self.unit.map_or("", |unit| unit.name);
-            crate::report::once(format!("a function that judges what `{name}` returns panicked"));
+            crate::base::notices::once(format!("a function that judges what `{name}` returns panicked"));
         }
         self.end(ending);
     }
 
     #[cold]
     fn dropped(&mut self) {
-        self.end(if crate::deadline::stops() {
-            Ending::failure().error_type(crate::deadline::ERROR_TYPE)
+        self.end(if crate::run::deadline::stops() {
+            Ending::failure().error_type(crate::run::deadline::ERROR_TYPE)
         } else {
             Ending::cancelled()
         });
@@ -321,7 +321,7 @@ fn tell(
         && unit.is_process()
         && !is_sent
     {
-        unharmed(|| crate::report::failure(unit, observed.map(|observed| &**observed), fault, end));
+        unharmed(|| crate::base::notices::failure(unit, observed.map(|observed| &**observed), fault, end));
     }
     let Some(observed) = observed else { return };
     if end.late && !told {
@@ -457,7 +457,7 @@ impl Capture {
     fn of(unit: &'static Unit, take: &mut dyn FnMut(&mut Capture)) -> Taken {
         let mut capture = Capture { values: Values::room() };
         if catch_unwind(AssertUnwindSafe(|| take(&mut capture))).is_err() {
-            crate::report::once(format!("an expression in the context of `{}` panicked", unit.name));
+            crate::base::notices::once(format!("an expression in the context of `{}` panicked", unit.name));
         }
         capture.values
     }
@@ -503,7 +503,7 @@ impl LaterKey {
         let mut recorded = None;
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| recorded = value())) {
             drop(payload);
-            crate::report::once(format!("the value of `record!({} = …)` panicked", self.name));
+            crate::base::notices::once(format!("the value of `record!({} = …)` panicked", self.name));
         }
         if let Some(value) = recorded {
             unharmed(|| observed.record(self.name, value));

@@ -147,7 +147,7 @@ impl<'a> Ending<'a> {
 
     /// A failure of which only the return value tells (`fails(…)`).
     pub const fn failure() -> Ending<'a> {
-        Ending::with_fault(Outcome::Failure, Fault::new(crate::account::OTHER_ERROR, ErrorRef::Opaque))
+        Ending::with_fault(Outcome::Failure, Fault::new(crate::stats::account::OTHER_ERROR, ErrorRef::Opaque))
     }
 
     /// A failure with an error.

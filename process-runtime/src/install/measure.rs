@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::domain::Core;
-use crate::unit::Unit;
+use crate::run::domain::Core;
+use crate::run::unit::Unit;
 
 /// Bytes that the statistics of a process hold now, in the global domain.
 pub fn account_bytes(id: &str) -> Option<usize> {
@@ -27,7 +27,7 @@ pub fn scan() -> Duration {
 
 /// How often a run has woken the watchdog.
 pub fn watchdog_wakes() -> u64 {
-    crate::watchdog::wakes()
+    crate::install::watchdog::wakes()
 }
 
 /// Samples that wait to be recorded.

@@ -3,15 +3,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
-use crate::context::Values;
-use crate::ending::Fault;
+use crate::base::lock::lock;
+use crate::base::output::STANDARD_ERROR;
 use crate::observe::End;
-use crate::observed::Observed;
-use crate::output::STANDARD_ERROR;
-use crate::unit::Unit;
+use crate::run::context::Values;
+use crate::run::ending::Fault;
+use crate::run::observed::Observed;
+use crate::run::unit::Unit;
 
 /// The most things that are said about the toolkit itself.
 const THINGS: usize = 256;
@@ -19,7 +20,7 @@ const THINGS: usize = 256;
 static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 fn already_said() -> MutexGuard<'static, BTreeSet<String>> {
-    SAID.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&SAID)
 }
 
 /// Has lines written from now on; those that were queued before, too.
@@ -37,7 +38,7 @@ pub(crate) fn line(line: String) {
 
 /// Queues a failure that no Sentry client can take. Error text stays on this machine.
 pub(crate) fn failure(unit: &'static Unit, observed: Option<&Observed>, fault: &Fault<'_>, end: &End) {
-    if !crate::watchdog::is_running() {
+    if !crate::install::watchdog::is_running() {
         return;
     }
     let late = if end.late { ", late" } else { "" };

@@ -15,9 +15,10 @@
 //! A slot that was TOLD is BUSY_TOLD under a scanner, so that its leaver still learns of it.
 
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use crate::lane::{Lane, OWNED};
+use crate::base::lane::{Lane, OWNED};
+use crate::base::lock::lock;
 
 const FREE: u64 = 0;
 const BUSY: u64 = u64::MAX;
@@ -392,8 +393,4 @@ impl<U: 'static, T> Drop for Table<U, T> {
             }
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

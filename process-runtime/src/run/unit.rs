@@ -2,14 +2,15 @@
 //! leaves; a [`Unit`] is what the run needs of it, made at its first use and kept.
 
 use std::collections::HashSet;
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::{OnceLock, RwLock};
 use std::time::Duration;
 
 use process_model::wire::{DecodeError, decode_text};
 
-use crate::account::Account;
-use crate::definition::{Definition, ProcessDefinition, StageDefinition};
-use crate::registry;
+use crate::base::lock::{read, write};
+use crate::catalog::definition::{Definition, ProcessDefinition, StageDefinition};
+use crate::catalog::registry;
+use crate::stats::account::Account;
 
 /// One annotated function.
 #[derive(Debug)]
@@ -153,10 +154,10 @@ impl Unit {
             let owner = unit.process.map(std::ptr::from_ref);
             unit.definition.common().id == id && owner == process.map(std::ptr::from_ref)
         };
-        if let Some(unit) = DEPENDENCIES.read().unwrap_or_else(PoisonError::into_inner).iter().find(is_it) {
+        if let Some(unit) = read(&DEPENDENCIES).iter().find(is_it) {
             return unit;
         }
-        let mut known = DEPENDENCIES.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = write(&DEPENDENCIES);
         if let Some(unit) = known.iter().find(is_it) {
             return unit;
         }
@@ -199,10 +200,10 @@ impl Unit {
             return self;
         };
         let runs_for = |unit: &&&'static Unit| unit.process.is_some_and(|known| std::ptr::eq(known, process));
-        if let Some(unit) = self.shared.read().unwrap_or_else(PoisonError::into_inner).iter().find(runs_for) {
+        if let Some(unit) = read(&self.shared).iter().find(runs_for) {
             return unit;
         }
-        let mut shared = self.shared.write().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = write(&self.shared);
         if let Some(unit) = shared.iter().find(runs_for) {
             return unit;
         }
@@ -213,10 +214,10 @@ impl Unit {
 
     /// Every unit that has run or could: those of sites, of shared stages, and of dependencies that were called.
     pub(crate) fn all() -> Vec<&'static Unit> {
-        let mut all = DEPENDENCIES.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut all = read(&DEPENDENCIES).clone();
         for unit in Site::all().filter_map(Site::unit) {
             all.push(unit);
-            all.extend(unit.shared.read().unwrap_or_else(PoisonError::into_inner).iter());
+            all.extend(read(&unit.shared).iter());
         }
         all
     }

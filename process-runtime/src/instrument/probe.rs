@@ -9,9 +9,9 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 
-use crate::context::{ContextValue, Value};
-use crate::ending::{Ending, ErrorRef, Fault};
-use crate::execution::{Boxed, BoxedLocal, BoxedSync, Plain};
+use crate::instrument::execution::{Boxed, BoxedLocal, BoxedSync, Plain};
+use crate::run::context::{ContextValue, Value};
+use crate::run::ending::{Ending, ErrorRef, Fault};
 
 /// A return value.
 #[derive(Debug)]
@@ -73,9 +73,9 @@ impl<'a, R: ?Sized> Verdict<'a> for Judge<'a, R> {
 
 /// A value with an HTTP status is judged by it.
 #[cfg(feature = "axum")]
-impl<'a, R: crate::http::HasStatus> Verdict<'a> for &Judge<'a, R> {
+impl<'a, R: crate::instrument::http::HasStatus> Verdict<'a> for &Judge<'a, R> {
     fn __process_verdict(&self) -> Ending<'a> {
-        crate::http::judge(self.0.status())
+        crate::instrument::http::judge(self.0.status())
     }
 }
 
@@ -101,11 +101,11 @@ macro_rules! results {
         }
 
         #[cfg(feature = "axum")]
-        impl<'a, 'e: 'a, T: crate::http::HasStatus, E: 'a + $($bounds)*> Verdict<'a>
+        impl<'a, 'e: 'a, T: crate::instrument::http::HasStatus, E: 'a + $($bounds)*> Verdict<'a>
             for $($status)* Judge<'a, Result<T, E>>
         {
             fn __process_verdict(&self) -> Ending<'a> {
-                self.0.as_ref().map_or_else(|$error| $ending, |value| crate::http::judge(value.status()))
+                self.0.as_ref().map_or_else(|$error| $ending, |value| crate::instrument::http::judge(value.status()))
             }
         }
     )+};
@@ -126,8 +126,8 @@ results! {
         |error| failed::<E>(ErrorRef::Chain(error.as_ref()));
     /// An error with an HTTP status.
     #[cfg(feature = "axum")]
-    [crate::http::HasStatus] at [&&&&], beside a status at [&&&&&&&&&&&]:
-        |error| crate::http::judge_error(error.status());
+    [crate::instrument::http::HasStatus] at [&&&&], beside a status at [&&&&&&&&&&&]:
+        |error| crate::instrument::http::judge_error(error.status());
     /// An error with nothing but a text.
     [fmt::Display] at [&&&], beside a status at [&&&&&&&&&&]:
         |error| failed::<E>(ErrorRef::Text(error));

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use process_model::Outcome;
 
-use crate::account::{Account, ENDS, Totals, end_index};
-use crate::clock::Clock;
-use crate::histogram::{bucket, middle, quantile};
-use crate::windows::{SLICE_SECONDS, Slice};
+use crate::base::clock::Clock;
+use crate::stats::account::{Account, ENDS, Totals, end_index};
+use crate::stats::histogram::{bucket, middle, quantile};
+use crate::stats::windows::{SLICE_SECONDS, Slice};
 
-pub use crate::histogram::ERROR as PERCENTILE_ERROR;
+pub use crate::stats::histogram::ERROR as PERCENTILE_ERROR;
 
 /// The windows that statistics are kept over.
 pub const WINDOWS: [Duration; 3] =

@@ -6,7 +6,7 @@ use std::any::type_name;
 use http::{Response, StatusCode};
 use process_model::Outcome;
 
-use crate::ending::Ending;
+use crate::run::ending::Ending;
 
 /// What has an HTTP status: a status, a response, and a tuple that starts with a status.
 pub trait HasStatus {

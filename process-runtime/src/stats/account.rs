@@ -2,17 +2,18 @@
 //! Every lane writes its own shard; readers add them up. Writing allocates once for each lane, never for
 //! each run. What the figures look like to a user is in [`crate::stats`].
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use process_model::Outcome;
 
-use crate::clock::Clock;
-use crate::histogram::{BUCKETS, bucket};
-use crate::inflight::NEVER;
-use crate::lane::{LANES, Lane};
-use crate::unit::Unit;
-use crate::windows::Windows;
+use crate::base::clock::Clock;
+use crate::base::lane::{LANES, Lane};
+use crate::base::lock::lock;
+use crate::run::inflight::NEVER;
+use crate::run::unit::Unit;
+use crate::stats::histogram::{BUCKETS, bucket};
+use crate::stats::windows::Windows;
 
 /// Outcomes on time, then the same late.
 pub(crate) const ENDS: usize = 2 * Outcome::ALL.len();
@@ -135,7 +136,7 @@ impl Account {
 
     /// Counts an end under its `error.type`, and says which of the bounded values that is.
     pub(crate) fn error(&self, outcome: Outcome, late: bool, error_type: &'static str) -> &'static str {
-        let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut errors = lock(&self.errors);
         let known = errors.iter().any(|count| count.error_type == error_type);
         let error_type = if known || distinct(&errors) < ERROR_TYPES { error_type } else { OTHER_ERROR };
         let same = |count: &&mut ErrorCount| {
@@ -150,7 +151,7 @@ impl Account {
 
     /// Every `error.type` seen so far, with its counts.
     pub(crate) fn errors(&self) -> Vec<ErrorCount> {
-        self.errors.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.errors).clone()
     }
 
     /// One more run is past its SLA and still running.
@@ -202,7 +203,7 @@ impl Account {
 
     /// The rolling windows; whoever holds them is the only one to roll.
     pub(crate) fn with_windows<R>(&self, f: impl FnOnce(&mut Windows) -> R) -> R {
-        f(&mut self.windows.lock().unwrap_or_else(PoisonError::into_inner))
+        f(&mut lock(&self.windows))
     }
 
     /// Heap and inline bytes that this account holds now.

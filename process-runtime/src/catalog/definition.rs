@@ -134,14 +134,14 @@ impl ProcessDefinition {
 
     /// Whether it, one of its stages or a shared one says that it depends on this.
     pub(crate) fn declares(&self, dependency: &str) -> bool {
-        let shared = crate::registry::stages().filter(|stage| stage.process().is_none());
+        let shared = crate::catalog::registry::stages().filter(|stage| stage.process().is_none());
         let stages = self.stages().iter().copied().chain(shared).flat_map(|stage| stage.dependencies());
         self.dependencies().iter().chain(stages).any(|declared| declared == dependency)
     }
 
     /// Its stages: each after those that it names in `after`, otherwise by id.
     pub fn stages(&self) -> &[&'static StageDefinition] {
-        crate::registry::stages_of(self)
+        crate::catalog::registry::stages_of(self)
     }
 
     /// The record, which has a versioned wire form ([`process_model::wire`]).

@@ -19,12 +19,12 @@ use std::time::Duration;
 
 use process_model::Outcome;
 
-use crate::context::Value;
-use crate::definition::{ProcessDefinition, StageDefinition};
-use crate::domain::Core;
-use crate::ending::Ending;
-use crate::observed::Observed;
-use crate::unit::Unit;
+use crate::catalog::definition::{ProcessDefinition, StageDefinition};
+use crate::run::context::Value;
+use crate::run::domain::Core;
+use crate::run::ending::Ending;
+use crate::run::observed::Observed;
+use crate::run::unit::Unit;
 
 /// A destination of your own: it is told of every run of a domain, processes and stages alike, on the thread
 /// that runs (of a run that is overdue, mostly on the watchdog's). A sink must not block; one that panics is
@@ -240,7 +240,7 @@ pub(crate) fn unharmed(f: impl FnOnce()) -> bool {
 pub(crate) fn caught(f: impl FnOnce()) -> bool {
     let returned = catch_unwind(AssertUnwindSafe(f)).is_ok();
     if !returned {
-        crate::report::once("a subscriber, Sentry client or sink panicked while it was told of a run");
+        crate::base::notices::once("a subscriber, Sentry client or sink panicked while it was told of a run");
     }
     returned
 }

@@ -4,8 +4,8 @@
 
 use std::collections::VecDeque;
 
-use crate::account::{ENDS, Totals};
-use crate::histogram::BUCKETS;
+use crate::stats::account::{ENDS, Totals};
+use crate::stats::histogram::BUCKETS;
 
 /// How long the finest slice is, in seconds: how often [`Windows::roll`] is worth a call.
 pub(crate) const SLICE_SECONDS: u64 = 5;
@@ -167,7 +167,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::account::Account;
+    use crate::stats::account::Account;
 
     #[test]
     fn a_process_that_has_seen_everything_takes_at_most_64_kib() {

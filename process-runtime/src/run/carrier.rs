@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::frame;
-use crate::observed::Observed;
-use crate::unit::Unit;
+use crate::run::frame;
+use crate::run::observed::Observed;
+use crate::run::unit::Unit;
 
 /// Takes the current scope along where a task, a thread or a channel would lose it: the business context,
 /// the span that new spans are children of, the Sentry hub, the run that [`record!`](crate::record) and a

@@ -4,18 +4,21 @@
 #[cfg(any(feature = "health", feature = "testing"))]
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
-use crate::account::Account;
-use crate::clock::Clock;
-use crate::inflight::{self, Seen, Table, Ticket};
-use crate::lane::Lane;
+use crate::base::clock::Clock;
+use crate::base::lane::Lane;
+#[cfg(any(feature = "health", feature = "testing"))]
+use crate::base::lock::lock;
+use crate::base::lock::{read, write};
+use crate::catalog::registry::InFlight;
 use crate::observe::{self, RunView, Sink};
-use crate::observed::Observed;
-use crate::registry::InFlight;
+use crate::run::inflight::{self, Seen, Table, Ticket};
+use crate::run::observed::Observed;
+use crate::run::unit::Unit;
+use crate::stats::account::Account;
 use crate::stats::{self, Stats};
-use crate::unit::Unit;
 
 /// Which domain.
 #[derive(Clone, Debug)]
@@ -28,7 +31,7 @@ pub(crate) enum Domain {
 impl Domain {
     /// The one that the thread is inside of.
     pub(crate) fn current() -> Domain {
-        Domain::of(crate::frame::nearest().as_deref())
+        Domain::of(crate::run::frame::nearest().as_deref())
     }
 
     /// The one that a scope is in.
@@ -162,7 +165,7 @@ impl Core {
     pub(crate) fn account(&self, unit: &'static Unit) -> &Account {
         #[cfg(any(feature = "health", feature = "testing"))]
         if let Some(accounts) = &self.accounts {
-            let mut accounts = accounts.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut accounts = lock(&accounts);
             let key = std::ptr::from_ref(unit).addr();
             let account = accounts.entry(key).or_insert_with(|| Box::new(Account::new(unit, &self.clock)));
             // SAFETY: the box is never taken out of the map, which lives as long as `self`.
@@ -180,7 +183,7 @@ impl Core {
         let deadline = account.deadline(now);
         let ticket = self.table.enter(lane, unit, now, deadline, observed);
         if self.is_global() {
-            crate::watchdog::expect(deadline);
+            crate::install::watchdog::expect(deadline);
         }
         #[cfg(feature = "testing")]
         if !self.is_global() {
@@ -279,7 +282,7 @@ impl Core {
     }
 
     pub(crate) fn add_sink(&self, sink: Arc<dyn Sink>) {
-        let mut sinks = self.sinks.write().unwrap_or_else(PoisonError::into_inner);
+        let mut sinks = write(&self.sinks);
         *sinks = sinks.iter().cloned().chain([sink]).collect();
         self.has_sinks.store(true, Ordering::Release);
     }
@@ -300,10 +303,10 @@ impl Core {
 
     #[cold]
     fn tell_all(&self, run: &RunView<'_>, tell: &dyn Fn(&dyn Sink, &RunView<'_>)) {
-        let sinks = Arc::clone(&self.sinks.read().unwrap_or_else(PoisonError::into_inner));
+        let sinks = Arc::clone(&read(&self.sinks));
         for sink in sinks.iter() {
             if !observe::unharmed(|| tell(&**sink, run)) {
-                let mut sinks = self.sinks.write().unwrap_or_else(PoisonError::into_inner);
+                let mut sinks = write(&self.sinks);
                 *sinks = sinks.iter().filter(|other| !Arc::ptr_eq(other, sink)).cloned().collect();
             }
         }

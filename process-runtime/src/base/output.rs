@@ -2,6 +2,7 @@
 //! so each is written by a thread of its own, in order, and nobody waits for it but who flushes, until a time. What
 //! waits is bounded; what finds no room, or cannot be written, is counted.
 
+use crate::base::lock::lock;
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -62,7 +63,7 @@ impl Output {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.waiting)
     }
 
     /// Starts the thread, unless it runs. It sleeps while there is nothing to write, and ends with the program.

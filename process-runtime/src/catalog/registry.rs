@@ -7,17 +7,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use process_model::nearest;
 
-use crate::definition::{Definition, ProcessDefinition, StageDefinition};
-use crate::domain::Domain;
+use crate::base::lock::lock;
+use crate::catalog::definition::{Definition, ProcessDefinition, StageDefinition};
 #[cfg(feature = "health")]
 use crate::health::{CheckDefinition, CheckTarget};
+use crate::run::domain::Domain;
+use crate::run::unit::{Site, Unit};
 use crate::stats::Stats;
-use crate::unit::{Site, Unit};
 
 struct Registry {
     processes: Vec<&'static ProcessDefinition>,
@@ -117,7 +118,7 @@ pub fn stage_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, UnknownPro
     Ok(units.map(|unit| (unit.definition.common().id.as_str(), domain.core().stats(unit))).collect())
 }
 
-/// The figures of each dependency that a process has called with [`dependency`](crate::dependency), by its id, in the
+/// The figures of each dependency that a process has called with [`dependency`](crate::instrument::dependency), by its id, in the
 /// current domain.
 ///
 /// # Errors
@@ -168,7 +169,7 @@ where
     I: IntoIterator,
     I::Item: Into<String>,
 {
-    EXPECTED.lock().unwrap_or_else(PoisonError::into_inner).extend(ids.into_iter().map(Into::into));
+    lock(&EXPECTED).extend(ids.into_iter().map(Into::into));
 }
 
 /// Everything that is wrong with the registry as a whole; empty where nothing is. `after` is checked here, as
@@ -203,7 +204,7 @@ pub fn validate() -> Vec<Finding> {
     for process in &registry.processes {
         findings.extend(stage_order(process));
     }
-    let expected = EXPECTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let expected = lock(&EXPECTED);
     findings.extend(expected.iter().filter(|id| process(id).is_none()).map(|id| Finding::NotLinked {
         id: id.clone(),
         nearest: nearest(id, all().map(|process| process.id())),

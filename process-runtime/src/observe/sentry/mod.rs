@@ -13,7 +13,7 @@ mod event;
 mod failure;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use process_model::Outcome;
@@ -25,12 +25,13 @@ pub(crate) use self::client::{Outside, outside};
 use self::event::{BLOCK, describe, describe_as, is_withheld, opentelemetry_ids, send, tag};
 use self::failure::{Captured, Identity, already_captured, capture};
 use super::{End, caught};
-use crate::definition::{Definition, StageDefinition};
-use crate::domain::Core;
-use crate::ending::{Ending, Fault};
-use crate::frame;
-use crate::observed::Observed;
-use crate::unit::Unit;
+use crate::base::lock::lock;
+use crate::catalog::definition::{Definition, StageDefinition};
+use crate::run::domain::Core;
+use crate::run::ending::{Ending, Fault};
+use crate::run::frame;
+use crate::run::observed::Observed;
+use crate::run::unit::Unit;
 
 /// How long a process stays silent after a warning that it is overdue.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
@@ -215,10 +216,6 @@ impl Link {
             Outcome::Cancelled => {}
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Opens what a run needs, at its first poll and inside of its span. Where `sentry-tracing` is installed, the

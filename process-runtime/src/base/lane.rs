@@ -2,9 +2,9 @@
 //! store is enough since nobody else writes; when they are used up, threads share a few lanes and pay for
 //! an atomic addition. A thread's lane is free again when the thread ends.
 
+use crate::base::lock::lock;
 use std::cell::Cell;
 use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Lanes with a single writer.
@@ -40,7 +40,7 @@ impl Lane {
     fn assign() -> Lane {
         // Where the thread is already ending, nothing could give the lane back.
         let owned = RELEASE.try_with(|_| ()).ok().and_then(|()| {
-            let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut free = lock(&FREE);
             let lane = free.iter().position(|&free| free)?;
             free[lane] = false;
             Some(lane)
@@ -103,7 +103,7 @@ impl Drop for Release {
     fn drop(&mut self) {
         let lane = LANE.replace(Lane::next_shared());
         if lane < OWNED {
-            FREE.lock().unwrap_or_else(PoisonError::into_inner)[lane] = true;
+            lock(&FREE)[lane] = true;
         }
     }
 }

@@ -5,14 +5,15 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-use crate::domain::Core;
-use crate::registry;
-use crate::unit::Unit;
-use crate::windows::SLICE_SECONDS;
+use crate::base::lock::lock;
+use crate::catalog::registry;
+use crate::run::domain::Core;
+use crate::run::unit::Unit;
+use crate::stats::windows::SLICE_SECONDS;
 
 /// The longest sleep: a wake that is lost to a race costs no more than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -37,7 +38,7 @@ struct Running {
 }
 
 fn running() -> MutexGuard<'static, Option<Running>> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&RUNNING)
 }
 
 /// Starts the thread, unless it runs.
@@ -61,7 +62,7 @@ pub(crate) fn start() {
         Err(error) => {
             WAKES_AT.store(0, Ordering::SeqCst);
             drop(running);
-            crate::report::once(format!("the watchdog's thread cannot be started: {error}"));
+            crate::base::notices::once(format!("the watchdog's thread cannot be started: {error}"));
         }
     }
 }
@@ -167,9 +168,9 @@ fn roll(core: &Core) {
 #[cfg(feature = "metrics")]
 fn tend_metrics(drained: &mut Instant) -> Duration {
     use crate::observe::metrics;
-    crate::install::follow_global_meter_provider();
+    crate::install::installation::follow_global_meter_provider();
     if let Some(problem) = metrics::problem() {
-        crate::report::once(problem);
+        crate::base::notices::once(problem);
     }
     if metrics::is_drain_due() {
         let since = drained.elapsed();

@@ -10,14 +10,15 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::carrier::Carrier;
-use crate::frame;
-use crate::observed::Observed;
+use crate::base::lock::lock;
+use crate::run::carrier::Carrier;
+use crate::run::frame;
+use crate::run::observed::Observed;
 
 /// A recorded value.
 #[derive(Clone, Debug, PartialEq)]
@@ -256,7 +257,7 @@ static DECLARED: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
 /// `inherit(…)` among them, need no declaration. Call it before [`Install`](crate::Install) starts and before
 /// the first run: they fix the fields of spans.
 pub fn declare(names: impl IntoIterator<Item = &'static str>) {
-    let mut declared = DECLARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut declared = lock(&DECLARED);
     for name in names {
         if !declared.contains(&name) {
             declared.push(name);
@@ -271,10 +272,10 @@ pub(crate) const SYNTHETIC: &str = "critical_process.synthetic";
 /// Every name that can appear in a context.
 #[cfg(feature = "tracing")]
 pub(crate) fn names() -> Vec<&'static str> {
-    let units = crate::registry::all().map(|process| process.common());
-    let stages = crate::registry::stages().map(|stage| stage.common());
+    let units = crate::catalog::registry::all().map(|process| process.common());
+    let stages = crate::catalog::registry::stages().map(|stage| stage.common());
     let keys = units.chain(stages).flat_map(|common| &common.context).map(|key| key.name.as_str());
-    let declared = DECLARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let declared = lock(&DECLARED);
     let mut names: Vec<_> = keys.chain(declared.iter().copied()).collect();
     #[cfg(feature = "health")]
     names.push(SYNTHETIC);
@@ -327,7 +328,7 @@ impl Scope {
     #[cfg(all(feature = "axum", feature = "metrics", feature = "tracing"))]
     pub(crate) fn below(mut said: Taken) -> Carrier {
         let outer = frame::nearest();
-        let known = crate::observed::inherited(outer.as_ref());
+        let known = crate::run::observed::inherited(outer.as_ref());
         said.retain(|(name, _)| known.iter().all(|(other, _)| other != *name));
         Carrier::of(Arc::new(Observed::scope(outer.as_ref(), said)))
     }

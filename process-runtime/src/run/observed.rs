@@ -6,14 +6,15 @@ use std::mem::take;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crate::context::{Taken, Value, Values};
+use crate::base::lock::lock;
 #[cfg(feature = "sentry")]
-use crate::definition::{Definition, ProcessDefinition};
-use crate::domain::Domain;
+use crate::catalog::definition::{Definition, ProcessDefinition};
 use crate::observe::Wanted;
 #[cfg(feature = "tracing")]
 use crate::observe::unharmed;
-use crate::unit::Unit;
+use crate::run::context::{Taken, Value, Values};
+use crate::run::domain::Domain;
+use crate::run::unit::Unit;
 
 /// What is known of a run while it goes on.
 #[derive(Debug)]
@@ -143,7 +144,7 @@ impl Observed {
 
     /// The values of entry, and over them those recorded later.
     pub(crate) fn values_now(&self) -> Values {
-        self.values.clone().with(self.later.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        self.values.clone().with(lock(&self.later).clone())
     }
 
     /// Adds a value while the run goes on.
@@ -152,7 +153,7 @@ impl Observed {
         if let (Some(span), Some(unit)) = (&self.span, self.unit) {
             span.record_value(unit, name, &value);
         }
-        let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut later = lock(&self.later);
         later.retain(|(other, _)| *other != name);
         later.push((name, value));
     }
@@ -160,7 +161,7 @@ impl Observed {
     /// Whether the run itself has said it since it began.
     #[cfg(feature = "tracing")]
     pub(crate) fn has_recorded(&self, name: &str) -> bool {
-        let later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
+        let later = lock(&self.later);
         later.iter().any(|(recorded, _)| *recorded == name)
     }
 

@@ -1,0 +1,8 @@
+//! What an expansion calls.
+
+pub(crate) mod dependency;
+pub(crate) mod execution;
+#[cfg(feature = "axum")]
+pub(crate) mod http;
+pub mod probe;
+mod record;
