@@ -194,8 +194,6 @@ pub mod stats;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
-#[cfg(feature = "telemetry")]
-pub mod timeline;
 
 pub use catalog::{definition, registry};
 pub use install::installation::{Install, Installation};
@@ -291,6 +289,9 @@ pub use run::context;
 #[cfg(feature = "tokio")]
 pub use run::deadline::{TimedOut, timeout};
 pub use run::ending::Verdict;
+#[cfg(feature = "telemetry")]
+#[doc(inline)]
+pub use telemetry::timeline;
 
 /// What expansions name. Not for you: it changes without notice.
 #[doc(hidden)]

@@ -68,6 +68,7 @@ mod inherit;
 mod prometheus;
 mod queue;
 mod reported;
+pub mod timeline;
 mod tls;
 
 use std::fmt;
