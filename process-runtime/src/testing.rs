@@ -46,7 +46,7 @@
 //! meters of the application hear nothing of them, nor does its Sentry client of what is observed. (What fails in a
 //! [`Load`] or [`Domain`] is told to the client that is bound, if one is.) An SLA of two minutes is proven in
 //! milliseconds: where tokio's clock is paused (`#[tokio::test(start_paused = true)]`), that is the time which runs see. To
-//! observe a run of a process with a stage takes about 50 µs (`tests/observe.rs`, `what_observing_costs`).
+//! observe a run of a process with a stage takes about 50 µs (`tests/observe/runs.rs`, `what_observing_costs`).
 
 pub mod baseline;
 mod battery;

@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 
 const VARIABLE: &str = "PROCESS_TESTS_ISOLATED";
 
-/// Runs `body` in a child that runs nothing but the test `name`, which must be the caller. Returns what the
-/// child wrote on standard error, or `None` in the child itself.
+/// Runs `body` in a child process that runs the calling test alone. Returns what the child wrote on standard error,
+/// or `None` in the child itself.
+///
+/// The test is the function in which `body` is written, so `body` must be a closure.
 ///
 /// # Panics
 /// If the child fails.
-pub fn isolated(name: &str, body: impl FnOnce()) -> Option<String> {
+pub fn isolated<F: FnOnce()>(body: F) -> Option<String> {
+    let name = test_of::<F>();
     if std::env::var(VARIABLE).is_ok_and(|running| running == name) {
         body();
         return None;
@@ -25,6 +28,14 @@ pub fn isolated(name: &str, body: impl FnOnce()) -> Option<String> {
     assert!(output.status.success(), "in a process of its own, {name} failed:\n{stdout}\n{stderr}");
     assert!(stdout.contains("1 passed"), "{name} is not the name of this test:\n{stdout}");
     Some(stderr.into_owned())
+}
+
+/// The name by which libtest knows the function that contains a closure: `binary::module::test::{{closure}}` without
+/// its first and last parts.
+fn test_of<F>() -> &'static str {
+    let path = std::any::type_name::<F>();
+    let name = path.split("::{{closure}}").next().and_then(|path| path.split_once("::"));
+    name.expect("a closure of a test").1
 }
 
 /// Waits for what another thread does.

@@ -67,7 +67,7 @@ fn runtime() -> Runtime {
 
 #[test]
 fn spans_and_events_of_a_probe_say_that_it_was_one() {
-    isolated("spans_and_events_of_a_probe_say_that_it_was_one", || {
+    isolated(|| {
         let (capture, _subscriber) = Capture::installed();
         let (inbox, _bound) = Inbox::bound();
         runtime().block_on(async {
@@ -110,7 +110,7 @@ const ID: &str = "critical_process.id";
 
 #[test]
 fn gauges_tell_the_last_state_and_age_of_each_check_and_synthetic_runs_are_counted_apart() {
-    isolated("gauges_tell_the_last_state_and_age_of_each_check_and_synthetic_runs_are_counted_apart", || {
+    isolated(|| {
         let readings = Readings::new();
         let installation = Install::new().meter_provider(readings.provider()).start();
         runtime().block_on(async {
@@ -136,7 +136,7 @@ fn gauges_tell_the_last_state_and_age_of_each_check_and_synthetic_runs_are_count
 
 #[test]
 fn what_its_schedule_no_longer_refreshes_ages_to_a_warning_and_then_to_a_failure() {
-    isolated("what_its_schedule_no_longer_refreshes_ages_to_a_warning_and_then_to_a_failure", || {
+    isolated(|| {
         let readings = Readings::new();
         let installation = Install::new().meter_provider(readings.provider()).start();
         let scheduled = runtime();

@@ -235,7 +235,7 @@ fn integrated() -> ClientOptions {
 
 #[test]
 fn what_is_not_named_goes_nowhere_and_error_text_to_sentry_alone() {
-    isolated("what_is_not_named_goes_nowhere_and_error_text_to_sentry_alone", || {
+    isolated(|| {
         let run =
             |service: &Service, how| poll_once(service.quiet(NAMED, ARGUMENT.to_owned(), secret(), how));
         let said = listen("quiet", integrated(), run);
@@ -249,8 +249,7 @@ fn what_is_not_named_goes_nowhere_and_error_text_to_sentry_alone() {
 
 #[test]
 fn error_text_that_may_never_be_told_goes_nowhere_at_all() {
-    let test = "error_text_that_may_never_be_told_goes_nowhere_at_all";
-    let stderr = isolated(test, || {
+    let stderr = isolated(|| {
         let run =
             |service: &Service, how| poll_once(service.silent(NAMED, ARGUMENT.to_owned(), secret(), how));
         let said = listen("silent", integrated(), run);
@@ -264,7 +263,7 @@ fn error_text_that_may_never_be_told_goes_nowhere_at_all() {
 
 #[test]
 fn error_text_that_may_go_everywhere_is_on_the_span_too_and_in_no_metric() {
-    isolated("error_text_that_may_go_everywhere_is_on_the_span_too_and_in_no_metric", || {
+    isolated(|| {
         let run = |service: &Service, how| poll_once(service.loud(NAMED, ARGUMENT.to_owned(), secret(), how));
         let said = listen("loud", integrated(), run);
         said.find(&UNNAMED, &[]);
@@ -275,23 +274,21 @@ fn error_text_that_may_go_everywhere_is_on_the_span_too_and_in_no_metric() {
     });
 }
 
-/// Runs a process that fails and one that panics with no Sentry client, and returns standard error.
-fn on_the_console(test: &str, run: fn(&Service, How)) -> Option<String> {
-    isolated(test, || {
-        std::panic::set_hook(Box::new(|_| {}));
-        let installation = Install::new().start();
-        // The console is written to only while the watchdog runs, which the first of these waits for.
-        for how in [How::BeLate, How::Fail, How::Panic] {
-            run(&Service { secret: Secret { field: RECEIVER } }, how);
-        }
-        installation.stop();
-    })
+/// Runs a process that is late, fails and panics, with no Sentry client.
+fn on_the_console(run: fn(&Service, How)) {
+    std::panic::set_hook(Box::new(|_| {}));
+    let installation = Install::new().start();
+    // The console is written to only while the watchdog runs, which the first of these waits for.
+    for how in [How::BeLate, How::Fail, How::Panic] {
+        run(&Service { secret: Secret { field: RECEIVER } }, how);
+    }
+    installation.stop();
 }
 
 #[test]
 fn without_a_sentry_client_error_text_goes_to_the_local_console() {
     let run = |service: &Service, how| poll_once(service.quiet(NAMED, ARGUMENT.to_owned(), secret(), how));
-    let stderr = on_the_console("without_a_sentry_client_error_text_goes_to_the_local_console", run);
+    let stderr = isolated(|| on_the_console(run));
     if let Some(stderr) = stderr {
         for word in [DISPLAY, PANIC] {
             assert!(stderr.contains(word), "{word} is not in:\n{stderr}");
@@ -305,7 +302,7 @@ fn without_a_sentry_client_error_text_goes_to_the_local_console() {
 #[test]
 fn error_text_that_may_never_be_told_is_not_on_the_console() {
     let run = |service: &Service, how| poll_once(service.silent(NAMED, ARGUMENT.to_owned(), secret(), how));
-    let stderr = on_the_console("error_text_that_may_never_be_told_is_not_on_the_console", run);
+    let stderr = isolated(|| on_the_console(run));
     if let Some(stderr) = stderr {
         assert!(stderr.contains("silent: failure") && stderr.contains("silent: panic"), "{stderr}");
         for word in UNNAMED.iter().chain(&TEXTS) {

@@ -148,7 +148,7 @@ async fn a_sink_that_panics_is_told_no_more_and_harms_neither_result_nor_other_s
 
 #[test]
 fn a_sink_of_install_is_told_of_the_whole_program() {
-    isolated("a_sink_of_install_is_told_of_the_whole_program", || {
+    isolated(|| {
         let log = Log::default();
         inner();
         let installation = Install::new().sink(log.clone()).start();
@@ -162,7 +162,7 @@ fn a_sink_of_install_is_told_of_the_whole_program() {
 
 #[test]
 fn a_broken_sink_of_install_is_reported_once() {
-    isolated("a_broken_sink_of_install_is_reported_once", || {
+    isolated(|| {
         let installation = Install::new().sink(Broken { when: "started", ..Broken::default() }).start();
         (0..3).for_each(|_| inner());
         let reports = installation.report().into_iter().filter(|line| line.contains("sink panicked"));
@@ -191,7 +191,7 @@ impl Sink for Reentrant {
 
 #[test]
 fn a_sink_that_runs_a_process_itself_does_not_run_for_ever() {
-    isolated("a_sink_that_runs_a_process_itself_does_not_run_for_ever", || {
+    isolated(|| {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
@@ -262,7 +262,7 @@ fn brief(lasts: Duration) {
 
 #[test]
 fn an_installation_stops_though_a_sink_hangs() {
-    isolated("an_installation_stops_though_a_sink_hangs", || {
+    isolated(|| {
         let hangs = Arc::new(AtomicBool::new(false));
         let installation = Install::new().sink(Hanging(Arc::clone(&hangs))).start();
         thread::spawn(|| brief(Duration::from_secs(60)));

@@ -104,7 +104,7 @@ fn request(number: usize) -> String {
 #[test]
 #[cfg(target_os = "linux")]
 fn memory_does_not_depend_on_what_is_read() {
-    let said = isolated("memory_does_not_depend_on_what_is_read", || {
+    let said = isolated(|| {
         let scratch = Scratch::new("timeline-much");
         let one = request(0).len();
         let requests = size() / one;
@@ -122,7 +122,7 @@ fn memory_does_not_depend_on_what_is_read() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_line_without_an_end_and_lines_without_number_are_told_within_bounds() {
-    let said = isolated("a_line_without_an_end_and_lines_without_number_are_told_within_bounds", || {
+    let said = isolated(|| {
         let scratch = Scratch::new("timeline-lines");
         let good = request(0);
         let endless = std::iter::repeat_with(|| "[".repeat(1 << 20)).take(size() >> 20);
@@ -166,7 +166,7 @@ const STUFFED: [[&str; 3]; 10] = [
 #[test]
 #[cfg(target_os = "linux")]
 fn lines_that_hold_as_much_as_they_can_take_no_more_than_they_may() {
-    let said = isolated("lines_that_hold_as_much_as_they_can_take_no_more_than_they_may", || {
+    let said = isolated(|| {
         let scratch = Scratch::new("timeline-hostile");
         // Twice: that is more than may be kept, and takes long enough.
         scratch.write(STUFFED.into_iter().chain(STUFFED).map(stuffed));

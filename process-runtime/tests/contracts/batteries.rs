@@ -1,6 +1,11 @@
 //! What a battery breaks, and what it holds against a process.
 
-use super::*;
+use std::time::Duration;
+
+use process_runtime::testing::Battery;
+use process_runtime::{Outcome, critical_process, dependency, stage};
+
+use super::{SendError, log_letter, paused, said, send, send_anyhow, send_copies};
 
 #[test]
 fn a_battery_breaks_everything_in_every_way() {

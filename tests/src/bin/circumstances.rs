@@ -1,5 +1,5 @@
 //! A program that sets its telemetry up in one call under the circumstances that its first argument names, for
-//! `tests/telemetry.rs`.
+//! `tests/telemetry`.
 
 use std::cell::RefCell;
 use std::num::ParseIntError;

@@ -1,5 +1,5 @@
 //! A small service that sets its telemetry up in one call. What leaves it is judged from outside, in
-//! `tests/telemetry.rs`, since the set-up is that of a whole program.
+//! `tests/telemetry`, since the set-up is that of a whole program.
 
 use std::error::Error;
 use std::fmt;

@@ -1,0 +1,125 @@
+//! The result of a check: what passes, what fails, and what is judged by traffic alone.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use process_runtime::health::{Detail, Setup};
+use process_runtime::registry;
+
+use super::{COUNCIL, Clockwork, Mode, World, get, unprobed};
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_passes_shows_its_stages_and_dependencies() {
+    let world = World::default();
+    let health = world.health().detail(Detail::Always).start();
+    let (status, body) = get(&health, COUNCIL).await;
+    assert_eq!(status, 200);
+    assert_eq!(body["status"], "degraded", "stage 2 is not reached: {body}");
+    assert_eq!(body["serving"], true);
+    assert_eq!(
+        (&body["process_id"], &body["version"]),
+        (&"council_deliberation_3stage".into(), &"2.1.0".into())
+    );
+    assert_eq!(body["source"], "probe");
+    assert_eq!(
+        body["checks"],
+        serde_json::json!({ "stage1": "pass", "stage2": "warn", "openrouter_api": "pass", "supabase_db": "pass" })
+    );
+    assert!(
+        body["latency_ms"].is_number() && body["timestamp"].is_string() && body["checked_at"].is_string()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_way_of_going_wrong_is_told_by_its_name() {
+    for (mode, status, text) in [
+        (Mode::Fails, 503, "host db-7 says no"),
+        (Mode::Degrades, 200, "degraded"),
+        (Mode::IsLate, 200, "success, late: it took 3.0s of 2s"),
+        (Mode::Panics, 503, "it panicked"),
+        (Mode::Hangs, 503, "no answer within 10s"),
+        (Mode::DoesNotRun, 503, "the probe did not run `council_deliberation_3stage`"),
+    ] {
+        let world = World::new(mode, Mode::Works);
+        let health = world.health().detail(Detail::Always).start();
+        let (answered, body) = get(&health, COUNCIL).await;
+        assert_eq!(answered, status, "{mode:?}: {body}");
+        assert_eq!(body["error"], text, "{mode:?}: {body}");
+        assert_eq!(body.get("serving").is_some(), status == 200, "{body}");
+    }
+    // A dependency that is down does not break what works without.
+    let world = World::new(Mode::Works, Mode::Fails);
+    let health = world.health().detail(Detail::Always).start();
+    let (status, body) = get(&health, COUNCIL).await;
+    assert_eq!(
+        (status, &body["status"], &body["checks"]["supabase_db"]),
+        (200, &"degraded".into(), &"fail".into())
+    );
+    assert_eq!(body["details"]["supabase_db"]["output"], "host db-7 says no");
+    let (status, body) = get(&health, "/supabase_db").await;
+    assert_eq!((status, &body["status"]), (503, &"unhealthy".into()));
+    assert_eq!(
+        (&body["dependency_id"], &body["error"]),
+        (&"supabase_db".into(), &"host db-7 says no".into())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_check_lacks_is_said() {
+    let health = Setup::new().detail(Detail::Always).start();
+    let (status, body) = get(&health, COUNCIL).await;
+    assert_eq!(status, 503);
+    assert!(
+        body["error"].as_str().unwrap().starts_with("it takes a `health::World`, which nobody gave"),
+        "{body}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_whose_process_refuses_its_input_is_no_pass() {
+    let clockwork = Clockwork { mode: Arc::new(Mutex::new(Mode::Rejects)), ..Clockwork::default() };
+    let health = Setup::new().with(clockwork).detail(Detail::Always).start();
+    let (status, body) = get(&health, "/scheduled").await;
+    assert_eq!(status, 503);
+    assert_eq!(body["error"], "rejected, health::CouncilError");
+}
+
+#[tokio::test(start_paused = true)]
+async fn synthetic_runs_are_in_no_figure() {
+    let before = registry::stats("council_deliberation_3stage").unwrap().started;
+    let world = World::default();
+    let health = world.health().start();
+    for _ in 0..3 {
+        get(&health, COUNCIL).await;
+        tokio::time::sleep(Duration::from_secs(6)).await;
+    }
+    assert_eq!(world.executions(), 3);
+    assert_eq!(registry::stats("council_deliberation_3stage").unwrap().started, before);
+    assert_eq!(registry::in_flight().len(), 0);
+}
+
+#[tokio::test]
+async fn what_nobody_probes_is_judged_by_what_is_seen_of_it() {
+    let health = Setup::new().detail(Detail::Always).start();
+    let (status, body) = get(&health, "/unprobed").await;
+    assert_eq!(
+        (status, &body["status"], &body["source"]),
+        (200, &"degraded".into(), &"traffic".into()),
+        "{body}"
+    );
+    assert!(body["error"].as_str().unwrap().contains("no success since the start"), "{body}");
+    for _ in 0..19 {
+        unprobed(true).await.unwrap();
+    }
+    assert_eq!(get(&health, "/unprobed").await.1["status"], "healthy");
+    for _ in 0..4 {
+        unprobed(false).await.unwrap_err();
+    }
+    let (status, body) = get(&health, "/unprobed").await;
+    assert_eq!((status, &body["status"]), (200, &"degraded".into()), "more than a tenth failed: {body}");
+    for _ in 0..15 {
+        unprobed(false).await.unwrap_err();
+    }
+    let (status, body) = get(&health, "/unprobed").await;
+    assert_eq!((status, &body["status"]), (503, &"unhealthy".into()), "{body}");
+}

@@ -1,0 +1,253 @@
+//! What earlier sessions make of a load. Each session is a process of its own, as it is for a user.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use process_runtime::testing::baseline::{Change, Percentile};
+use process_runtime::testing::{Load, LoadReport};
+use tempfile::TempDir;
+
+use super::{checkout, numbers};
+
+/// How long each call of the child's load takes, in milliseconds, for each time that it is measured.
+const MILLIS: &str = "LOAD_MILLIS";
+const RUNS: &str = "LOAD_RUNS";
+
+#[tokio::test(start_paused = true)]
+async fn session() {
+    let Ok(millis) = std::env::var(MILLIS) else { return };
+    let millis: Vec<u64> = millis.split(',').map(|millis| millis.parse().expect("a number")).collect();
+    let runs = std::env::var(RUNS).map_or(1000, |runs| runs.parse().expect("a number"));
+    let number = numbers();
+    let report = Load::of("checkout").runs(runs).concurrency(10).baseline("checkout_load").run(async || {
+        let measurement = number() as usize / runs;
+        checkout(millis[measurement.min(millis.len() - 1)], false).await
+    });
+    let report = report.await;
+    println!("{}", report);
+    println!("changes {:?}", changes(&report));
+}
+
+fn changes(report: &LoadReport) -> Vec<(Percentile, Change)> {
+    let comparison = report.comparison().expect("it has a baseline");
+    comparison.figures.iter().map(|figure| (figure.percentile, figure.change)).collect()
+}
+
+/// Sessions of one load, with a baseline in a directory of their own.
+struct Sessions {
+    directory: TempDir,
+}
+
+impl Sessions {
+    fn none() -> Sessions {
+        Sessions { directory: tempfile::tempdir().expect("a directory") }
+    }
+
+    /// Five, none of which is remarkable.
+    fn five() -> Sessions {
+        let sessions = Sessions::none();
+        for millis in ["100", "101", "99", "100", "102"] {
+            assert!(sessions.run(&[(MILLIS, millis)]).0);
+        }
+        sessions
+    }
+
+    /// Whether the session passed, and what it said.
+    fn run(&self, variables: &[(&str, &str)]) -> (bool, String) {
+        let directory = self.directory.path().to_str().expect("a path of text");
+        let kept = [("PROCESS_BASELINE_DIR", directory), ("PROCESS_BASELINE", "")];
+        session_with(kept.iter().chain(variables).copied())
+    }
+
+    fn file(&self) -> String {
+        fs::read_to_string(self.path()).expect("the baseline is there")
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.directory.path().join("checkout_load.json")
+    }
+
+    fn kept(&self) -> usize {
+        self.file().matches("p50_ns").count()
+    }
+}
+
+fn session_with<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>) -> (bool, String) {
+    let mut program = Command::new(std::env::current_exe().expect("a test knows its own binary"));
+    program.args(["baselines::session", "--exact", "--nocapture", "--test-threads=1"]).envs(variables);
+    let output = program.output().expect("the test's own binary starts");
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(stdout.contains("running 1 test"), "{stdout}");
+    (output.status.success(), format!("{stdout}\n{stderr}"))
+}
+
+#[test]
+fn the_first_five_sessions_are_only_recorded() {
+    let sessions = Sessions::none();
+    for (earlier, millis) in ["100", "300", "20", "100", "100"].into_iter().enumerate() {
+        let (passed, said) = sessions.run(&[(MILLIS, millis)]);
+        assert!(passed, "{said}");
+        assert!(said.contains(&format!("baseline `checkout_load`: {earlier} earlier session")), "{said}");
+        assert!(said.contains("too few to compare with"), "{said}");
+        assert_eq!(sessions.kept(), earlier + 1);
+    }
+    let (_, said) = sessions.run(&[(MILLIS, "100")]);
+    assert!(said.contains("changes [(P50, Usual), (P95, Usual), (P99, Usual)]"), "{said}");
+}
+
+#[test]
+fn a_slower_session_is_told_with_the_interval_and_not_added() {
+    let sessions = Sessions::five();
+    for _ in 0..2 {
+        let (passed, said) = sessions.run(&[(MILLIS, "130")]);
+        assert!(!passed, "{said}");
+        // m = ln 100.395, s = 0.011349, t = 5.598, n = 5.
+        for line in [
+            "measured 3 times, this is the last",
+            "baseline `checkout_load`: 5 earlier sessions",
+            "                measured        mean   99.75 % interval",
+            "p50              130.0ms     100.4ms   93.6ms to 107.6ms       +29 %, slower",
+            "p99              130.0ms     100.4ms   93.6ms to 107.6ms       +29 %, slower",
+            "not added to it; PROCESS_BASELINE=accept makes this the level to compare with",
+        ] {
+            assert!(said.lines().any(|said| said == line), "no line `{line}` in {said}");
+        }
+        assert_eq!(sessions.kept(), 5);
+    }
+}
+
+#[test]
+fn what_is_within_noise_or_tolerance_is_added() {
+    let sessions = Sessions::five();
+    // Beyond the interval, and less than 10 % above the mean.
+    for millis in ["107", "109"] {
+        assert!(sessions.run(&[(MILLIS, millis)]).0);
+    }
+    assert_eq!(sessions.kept(), 7);
+}
+
+#[test]
+fn a_load_that_is_slower_once_is_measured_again_and_not_told() {
+    let sessions = Sessions::five();
+    let (passed, said) = sessions.run(&[(MILLIS, "200,150,101")]);
+    assert!(passed, "{said}");
+    assert!(said.contains("measured 3 times, this is the last\n"), "{said}");
+    assert!(said.contains("p50              101.0ms     100.4ms"), "{said}");
+    assert_eq!(sessions.kept(), 6);
+}
+
+#[test]
+fn an_accepted_session_is_the_level_of_those_to_come() {
+    let sessions = Sessions::five();
+    let (passed, said) = sessions.run(&[(MILLIS, "130"), ("PROCESS_BASELINE", "accept")]);
+    assert!(passed && said.contains("+29 %, slower"), "{said}");
+    assert_eq!(sessions.kept(), 6);
+    let (passed, said) = sessions.run(&[(MILLIS, "131")]);
+    assert!(passed && said.contains("(P50, Usual)"), "{said}");
+    let (passed, said) = sessions.run(&[(MILLIS, "160")]);
+    assert!(!passed && said.contains("7 earlier sessions"), "{said}");
+}
+
+#[test]
+fn a_faster_session_is_added_and_said_to_be() {
+    let sessions = Sessions::five();
+    let (passed, said) = sessions.run(&[(MILLIS, "50")]);
+    assert!(passed && said.contains("-50 %, faster"), "{said}");
+    assert!(said.contains("added to it; PROCESS_BASELINE=accept"), "{said}");
+    assert_eq!(sessions.kept(), 6);
+}
+
+#[test]
+fn at_most_twenty_sessions_are_kept() {
+    let sessions = Sessions::five();
+    for _ in 0..20 {
+        assert!(sessions.run(&[(MILLIS, "100")]).0);
+    }
+    assert_eq!(sessions.kept(), 20);
+    assert!(!sessions.file().contains("102000000"));
+}
+
+#[test]
+fn other_loads_are_not_compared_and_few_runs_only_by_their_median() {
+    let sessions = Sessions::five();
+    for _ in 0..5 {
+        let (passed, said) = sessions.run(&[(MILLIS, "300"), (RUNS, "100")]);
+        assert!(passed && said.contains("too few to compare with"), "{said}");
+    }
+    let (passed, said) = sessions.run(&[(MILLIS, "300"), (RUNS, "100")]);
+    assert!(passed && said.contains("changes [(P50, Usual)]"), "{said}");
+    let (passed, said) = sessions.run(&[(MILLIS, "300")]);
+    assert!(!passed && said.contains("5 earlier sessions"), "{said}");
+}
+
+#[test]
+fn a_broken_file_is_told_and_started_anew() {
+    let sessions = Sessions::five();
+    let good = sessions.file();
+    let levels = good.replacen("\"level\": 0", "\"level\": 1", 1);
+    let percentiles = good.replacen("\"p50_ns\": 100000000", "\"p50_ns\": 100000001", 1);
+    let one = good[good.find('{').expect("an object")..].rfind("\"sessions\": [").map(|at| at + 13);
+    let (head, tail) = good.split_at(one.expect("sessions"));
+    let first = tail.split_inclusive('}').next().expect("a session");
+    let many = format!("{head}{}{tail}", format!("{first},").repeat(20));
+    let large = " ".repeat(2 << 20);
+    for (broken, why) in [
+        ("", "it is no baseline: EOF"),
+        ("[]", "it is no baseline: "),
+        (&good[..good.len() / 2], "it is no baseline: EOF"),
+        ("{\"version\": 2, \"loads\": 7}", "it has version 2, and this program knows 1"),
+        ("{\"version\": 1, \"loads\": [], \"more\": 1}", "unknown field `more`"),
+        (&good.replace("100000000", "-1"), "it is no baseline: invalid value"),
+        (&percentiles, "percentiles do not rise"),
+        (&levels, "the level falls from 1 to 0"),
+        (&many, "it has 25 sessions of a load, and 20 are the most"),
+        (&large, "it has 2097152 bytes"),
+    ] {
+        fs::write(sessions.path(), broken).expect("the file is written");
+        let (passed, said) = sessions.run(&[(MILLIS, "100")]);
+        assert!(passed, "{said}");
+        let told = "critical_process: baseline `checkout_load`: started anew: ";
+        let line = said.lines().find(|line| line.starts_with(told));
+        let line = line.unwrap_or_else(|| panic!("nothing is told of {why}: {said}"));
+        assert!(line.contains("checkout_load.json") && line.contains(why), "{line}");
+        assert_eq!(sessions.kept(), 1);
+        let (_, said) = sessions.run(&[(MILLIS, "100")]);
+        assert!(!said.contains("started anew"), "{said}");
+    }
+}
+
+#[test]
+fn nothing_but_the_baseline_is_left_and_what_cannot_be_written_is_told() {
+    let sessions = Sessions::five();
+    assert_eq!(fs::read_dir(sessions.directory.path()).expect("a directory").count(), 1);
+    let no_directory = sessions.path();
+    let no_directory = no_directory.to_str().expect("a path of text");
+    let (passed, said) = sessions.run(&[(MILLIS, "100"), ("PROCESS_BASELINE_DIR", no_directory)]);
+    assert!(passed && said.contains("could not be written: "), "{said}");
+}
+
+#[test]
+fn a_mistyped_variable_is_told() {
+    let (passed, said) = Sessions::none().run(&[(MILLIS, "100"), ("PROCESS_BASELINE", "acept")]);
+    assert!(passed, "{said}");
+    assert!(
+        said.contains("PROCESS_BASELINE is `acept`, which says nothing; did you mean `accept`?"),
+        "{said}"
+    );
+}
+
+#[test]
+fn by_itself_the_baseline_is_in_the_target_directory() {
+    let program = std::env::current_exe().expect("a test knows its own binary");
+    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    let file = target.expect("cargo marks it").join("process/baseline/checkout_load.json");
+    let _ = fs::remove_file(&file);
+    let (passed, said) = session_with([("PROCESS_BASELINE_DIR", ""), (MILLIS, "100")].into_iter());
+    assert!(passed, "{said}");
+    let text = fs::read_to_string(&file).expect("the baseline is there");
+    let profile = Path::new(&program).parent().and_then(Path::parent).and_then(Path::file_name);
+    let profile = profile.expect("a folder").to_str().expect("text");
+    assert!(text.contains(&format!("\"profile\": \"{profile}\"")), "{text}");
+    assert!(text.contains(std::env::consts::ARCH), "{text}");
+}

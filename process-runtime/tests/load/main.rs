@@ -1,0 +1,67 @@
+//! Loads. Time is tokio's and paused, so every duration is exact. Fixtures of more than one question are here; the
+//! questions are in the modules.
+
+mod baselines;
+mod bounds;
+mod running;
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use process_runtime::{critical_process, stage};
+use tokio::time::sleep;
+
+#[derive(Debug)]
+struct Declined;
+
+/// Takes so long, and fails where it is told to.
+#[critical_process(id = "checkout", version = "1.0.0", sla = "1s")]
+async fn checkout(millis: u64, is_declined: bool) -> Result<(), Declined> {
+    confirm(millis).await;
+    if is_declined { Err(Declined) } else { Ok(()) }
+}
+
+#[stage(process = "checkout", id = "confirm", sla = "1s")]
+async fn confirm(millis: u64) {
+    sleep(millis_of(millis)).await;
+}
+
+#[critical_process(id = "refund", version = "1.0.0", sla = "1s")]
+async fn refund() {
+    sleep(millis_of(1)).await;
+    panic!("no such payment");
+}
+
+fn millis_of(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// 0, 1, 2 and so on, one for each call.
+fn numbers() -> impl Fn() -> u64 {
+    let next = Cell::new(0);
+    move || next.replace(next.get() + 1)
+}
+
+/// What a future panicked with.
+async fn panic_of<F: Future>(future: F) -> String {
+    let mut future = pin!(future);
+    let panic = std::future::poll_fn(|cx| {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(_)) => Poll::Ready(None),
+            Err(panic) => Poll::Ready(Some(panic)),
+        }
+    });
+    text(panic.await.expect("it panics"))
+}
+
+fn text(panic: Box<dyn Any + Send>) -> String {
+    match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => panic.downcast::<&str>().expect("a panic has a text").to_string(),
+    }
+}

@@ -1,0 +1,76 @@
+//! Expectations that do not hold: what they say.
+
+use std::time::Duration;
+
+use process_runtime::testing::{Fault, observe, observe_call};
+
+use super::{OrderError, count_stock, message, order, paused, undelayed};
+
+#[test]
+fn an_expectation_that_fails_shows_what_was_observed() {
+    let run = order(Some(("pick", Fault::error(|| OrderError::Shelf))));
+    let said = message(std::panic::AssertUnwindSafe(|| drop(run.expect().success())));
+    let expected = "of place_order\nexpected: success\nfound:    failure (shelf)\nobserved: a value was returned\n\n\
+                    ! place_order  failure, shelf  ";
+    assert!(said.starts_with(expected), "{said}");
+    assert!(said.contains("\n!   pick       failure, shelf  "), "{said}");
+    assert!(said.contains("[error]") && said.contains("customer=acme"), "{said}");
+}
+
+#[test]
+fn every_expectation_that_does_not_hold_says_so() {
+    let broken = order(Some(("pick", Fault::error(|| OrderError::Shelf))));
+    let served = order(None);
+    let late = order(Some(("pick", Fault::delay(Duration::from_secs(120)))));
+    let late_at_its_end =
+        observe_call(|| count_stock("left")).fault("ledger", Fault::delay(Duration::from_secs(2))).run();
+    let rejected = order(Some(("place_order", Fault::error(|| OrderError::Empty))));
+    let two = paused(
+        observe(async {
+            undelayed().await;
+            undelayed().await;
+        })
+        .into_future(),
+    );
+    let said = |expect: &dyn Fn()| message(std::panic::AssertUnwindSafe(expect));
+    let cases: [(&dyn Fn(), &str); 18] = [
+        (&|| drop(broken.expect().failure("bank")), "expected: failure (bank)\nfound:    failure (shelf)"),
+        (
+            &|| drop(rejected.expect().rejected("shelf")),
+            "expected: rejected (shelf)\nfound:    rejected (empty)",
+        ),
+        (&|| drop(served.expect().panic()), "expected: panic\nfound:    success"),
+        (&|| drop(served.expect().cancelled()), "expected: cancelled\nfound:    success"),
+        (&|| drop(late.expect().within_sla()), "expected: within its SLA\nfound:    late, after 123.0s"),
+        (&|| drop(served.expect().late()), "expected: late\nfound:    on time, after 3.0s"),
+        (
+            &|| drop(served.expect().overdue()),
+            "expected: told of as late while it ran\nfound:    told of at its end, or never",
+        ),
+        (&|| drop(served.expect().stages([])), "expected: none\nfound:    pick"),
+        (&|| drop(served.expect().calls(["bank", "pick"])), "expected: bank, pick\nfound:    pick, bank"),
+        (&|| drop(served.expect().calls(["pick"])), "expected: pick\nfound:    pick, bank"),
+        (
+            &|| drop(served.expect().context(["customer", "tenant"])),
+            "expected: `tenant` in its context and on its span\nfound:    customer, total",
+        ),
+        (&|| drop(served.expect().context_value("total", 7)), "expected: total=7\nfound:    total=200"),
+        (&|| drop(served.expect().context_value("tenant", 7)), "expected: tenant=7\nfound:    no `tenant`"),
+        (&|| drop(broken.expect().no_event()), "expected: no Sentry event\nfound:    1"),
+        (&|| drop(served.expect().one_event([])), "expected: one Sentry event\nfound:    0"),
+        (
+            &|| drop(broken.expect().one_event([("customer", "other")])),
+            "expected: an event with the tag customer=other\nfound:    customer=acme",
+        ),
+        (&|| drop(two.expect()), "expected: one run, or `expect_of` to say which of 2 is meant"),
+        (&|| drop(two.expect_of("undelayed")), "expected: one run of `undelayed`, not 2"),
+    ];
+    for (expect, expected) in cases {
+        let said = said(expect);
+        assert!(said.contains(expected), "{said}");
+    }
+    assert!(
+        said(&|| drop(served.expect_of("pik"))).contains("expected: a run of `pik`; did you mean `pick`?")
+    );
+    late_at_its_end.expect().late();
+}

@@ -1,0 +1,96 @@
+//! What OpenTelemetry's meters receive of runs. A meter provider is one for a process, so each test has a process of
+//! its own.
+
+mod instruments;
+mod providers;
+mod samples;
+mod series;
+
+use std::future::pending;
+use std::panic::catch_unwind;
+
+use process_runtime::{Install, critical_process, stage};
+use process_tests::readings::Readings;
+
+#[derive(Clone, Copy, Debug)]
+enum How {
+    Succeed,
+    FallBack,
+    Reject,
+    Fail,
+    Panic,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("yours")]
+    Yours,
+    #[error("ours")]
+    Ours,
+}
+
+fn is_fallback(how: &How) -> bool {
+    matches!(how, How::FallBack)
+}
+
+#[critical_process(
+    id = "measured",
+    version = "1.0.0",
+    sla = "77s",
+    context(order),
+    rejects(Trouble::Yours),
+    degraded = is_fallback,
+    error_type = kind_of,
+)]
+fn measured(order: u8, how: How) -> Result<How, Trouble> {
+    let _ = order;
+    part();
+    match how {
+        How::Succeed | How::FallBack => Ok(how),
+        How::Reject => Err(Trouble::Yours),
+        How::Fail => Err(Trouble::Ours),
+        How::Panic => panic!("on demand"),
+    }
+}
+
+fn kind_of(trouble: &Trouble) -> &'static str {
+    match trouble {
+        Trouble::Yours => "yours",
+        Trouble::Ours => "ours",
+    }
+}
+
+#[stage(id = "part", process = "measured", sla = "33s")]
+fn part() {}
+
+#[critical_process(id = "odd_sla", version = "1.0.0", sla = "1234ms")]
+fn odd_sla() {}
+
+/// Each outcome once, and success twice.
+fn every_outcome() {
+    for how in [How::Succeed, How::Succeed, How::FallBack, How::Reject, How::Fail] {
+        let _ = measured(1, how);
+    }
+    catch_unwind(|| measured(1, How::Panic)).unwrap_err();
+    poll_once_and_drop();
+}
+
+fn poll_once_and_drop() {
+    let mut run = Box::pin(cancelled());
+    assert!(run.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_pending());
+}
+
+#[critical_process(id = "cancelled", version = "1.0.0", sla = "10s")]
+async fn cancelled() {
+    pending().await
+}
+
+fn measured_by(body: impl FnOnce(&Readings)) {
+    let readings = Readings::new();
+    let installation = Install::new().meter_provider(readings.provider()).start();
+    body(&readings);
+    installation.stop();
+}
+
+const OUTCOME: &str = "critical_process.outcome";
+const LATE: &str = "critical_process.late";

@@ -1,0 +1,98 @@
+//! The spans that runs open in `tracing`, and what an OpenTelemetry backend receives of them. Fixtures of more than
+//! one question are here; the questions are in the modules.
+
+mod attributes;
+mod carriers;
+mod errors;
+mod lateness;
+mod nesting;
+mod subscribers;
+
+use std::future::pending;
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt as _;
+use process_runtime::testing::Domain;
+use process_runtime::{critical_process, stage};
+use tokio::task::yield_now;
+
+#[derive(Clone, Copy, Debug)]
+enum How {
+    Succeed,
+    FallBack,
+    Reject,
+    Fail,
+    Panic,
+    Hang,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("the caller's mistake")]
+    Yours,
+    #[error("our mistake")]
+    Ours,
+}
+
+fn is_fallback(how: &How) -> bool {
+    matches!(how, How::FallBack)
+}
+
+async fn act(how: How) -> Result<How, Trouble> {
+    yield_now().await;
+    match how {
+        How::Succeed | How::FallBack => Ok(how),
+        How::Reject => Err(Trouble::Yours),
+        How::Fail => Err(Trouble::Ours),
+        How::Panic => panic!("on demand"),
+        How::Hang => pending().await,
+    }
+}
+
+#[critical_process(
+    id = "transfer",
+    version = "2.1.0",
+    sla = "10s",
+    criticality = critical,
+    rejects(Trouble::Yours),
+    degraded = is_fallback,
+    context(account, amount = cents * 2, is_large = cents > 100),
+)]
+async fn transfer(account: &str, cents: u64, how: How) -> Result<How, Trouble> {
+    let _ = account;
+    act(how).await
+}
+
+async fn run(how: How) {
+    let domain = Domain::new();
+    let mut future = Box::pin(AssertUnwindSafe(domain.run(transfer("a-1", 60, how))).catch_unwind());
+    match how {
+        How::Hang => assert!(futures::poll!(future.as_mut()).is_pending()),
+        _ => drop(future.await),
+    }
+}
+
+#[stage(id = "debit", process = "settle", sla = "2s", context(leg))]
+async fn debit(leg: u8, how: How) -> Result<How, Trouble> {
+    let _ = leg;
+    act(how).await
+}
+
+#[stage(id = "audit_trail")]
+fn audit_trail() {
+    tracing::info!(target: "business", "written");
+}
+
+#[critical_process(id = "settle", version = "1.0.0", sla = "10s", context(batch))]
+async fn settle(batch: &str, how: How) -> Result<(), Trouble> {
+    let _ = batch;
+    debit(1, how).await?;
+    audit_trail();
+    transfer("a-2", 1, How::Succeed).await?;
+    Ok(())
+}
+
+#[critical_process(id = "settle_again", version = "1.0.0", sla = "10s")]
+fn settle_again() {
+    audit_trail();
+}

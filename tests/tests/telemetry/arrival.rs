@@ -1,0 +1,75 @@
+//! Telemetry arrives, whatever the protocol, with all that the design promises of it.
+
+use std::net::SocketAddr;
+
+use process_tests::collector::Collector;
+use serde_json::Value;
+
+use super::{Scratch, attributes, judge_metrics, judge_spans, of, run, spans_in, text};
+
+fn nothing_secret(bytes: &str) {
+    assert!(bytes.contains("sign_in"), "the rejected login is told of");
+    assert!(!bytes.contains("canary"), "an argument that is not named, or error text, left the program");
+}
+
+#[tokio::test]
+async fn with_nothing_configured_there_are_files_and_lines() {
+    let scratch = Scratch::new();
+    let output = run(&scratch, &[]).await;
+    let traces = scratch.lines("traces");
+    judge_spans(&spans_in(&traces));
+    let resource = attributes(&traces[0]["resourceSpans"][0]["resource"]);
+    assert_eq!((&*resource["service.name"], &*resource["service.version"]), ("reporting", "1.2.3"));
+    let metrics = scratch.lines("metrics");
+    judge_metrics(&metrics);
+    nothing_secret(&traces.iter().chain(&metrics).map(Value::to_string).collect::<String>());
+
+    let (log, lines) = (text(&output.stdout), text(&output.stderr));
+    assert!(log.contains("traces: OTLP-JSON files in") && log.contains("the day is over"), "{log}");
+    assert!(lines.contains("place_order.charge: success"), "{lines}");
+    assert!(lines.contains("place_order: rejected after") && lines.contains("customer_id=c-3"), "{lines}");
+    assert!(lines.contains("there is no card canary-4929"), "error text goes to the local console: {lines}");
+    let failed = lines.lines().find(|line| line.contains("place_order: failure after"));
+    let failed = failed.unwrap_or_else(|| panic!("{lines}"));
+    let spans = spans_in(&traces);
+    let trace = of(&spans, "place_order", "c-4")["traceId"].as_str().unwrap();
+    assert!(failed.contains("customer_id=c-4") && failed.contains(trace), "{failed}");
+    assert!(
+        lines.contains("the checkout failed: there is no card canary-4929: an error occurred"),
+        "{lines}"
+    );
+}
+
+async fn arrives(collector: Collector, place: SocketAddr, protocol: &str) {
+    let scratch = Scratch::new();
+    let endpoint = format!("http://{place}");
+    let output = run(
+        &scratch,
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)],
+    )
+    .await;
+    assert!(!scratch.0.exists(), "no files where an exporter is configured: {output:?}");
+    let (traces, metrics) = (collector.traces(), collector.metrics());
+    judge_spans(&spans_in(&traces));
+    assert_eq!(attributes(&traces[0]["resourceSpans"][0]["resource"])["service.name"], "reporting");
+    judge_metrics(&metrics);
+    nothing_secret(&traces.iter().chain(&metrics).map(Value::to_string).collect::<String>());
+}
+
+#[tokio::test]
+async fn it_arrives_over_http() {
+    let (collector, place) = Collector::over_http().await;
+    arrives(collector, place, "http/protobuf").await;
+}
+
+#[tokio::test]
+async fn it_arrives_over_http_as_json() {
+    let (collector, place) = Collector::over_http().await;
+    arrives(collector, place, "http/json").await;
+}
+
+#[tokio::test]
+async fn it_arrives_over_grpc() {
+    let (collector, place) = Collector::over_grpc().await;
+    arrives(collector, place, "grpc").await;
+}

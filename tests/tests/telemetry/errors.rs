@@ -1,0 +1,68 @@
+//! What Sentry receives, and what a panic or a failure costs the program meanwhile.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Scratch, dropped, events_in, of, run, sentry, spans_in, text, under};
+
+#[tokio::test]
+async fn sentry_hears_of_the_failure_alone() {
+    let (dsn, receiver) = sentry(Some(Duration::ZERO)).await;
+    let scratch = Scratch::new();
+    let output = run(&scratch, &[("SENTRY_DSN", &dsn), ("SENTRY_ENVIRONMENT", "staging")]).await;
+    let events = events_in(receiver).await;
+    assert_eq!(events.len(), 1, "{events:#?}");
+    let event = &events[0];
+    assert_eq!(event["tags"]["process_id"], "place_order");
+    assert_eq!(event["tags"]["customer_id"], "c-4");
+    assert_eq!((&event["environment"], &event["release"]), (&"staging".into(), &"reporting@1.2.3".into()));
+    assert_eq!(event["exception"]["values"][1]["value"], "there is no card canary-4929");
+    let failed = spans_in(&scratch.lines("traces"));
+    assert_eq!(event["contexts"]["trace"]["trace_id"], of(&failed, "place_order", "c-4")["traceId"]);
+    let lines = text(&output.stderr);
+    assert!(!lines.contains("canary-4929"), "with a Sentry client error text stays there: {lines}");
+    assert!(lines.contains("place_order: failure after"), "{lines}");
+}
+
+#[tokio::test]
+async fn every_thread_reports_to_sentry_whichever_used_it_first() {
+    let (dsn, receiver) = sentry(Some(Duration::ZERO)).await;
+    let output = under("a thread was first", &Scratch::new(), &[("SENTRY_DSN", &dsn)]).await;
+    let events = events_in(receiver).await;
+    assert_eq!(events.len(), 2, "{events:#?}");
+    assert!(events.iter().all(|event| event["release"] == "shop@2.0.0"), "{events:#?}");
+    // A line for each run, and no second one for those that failed.
+    assert_eq!(text(&output.stderr).matches("parse_order: failure").count(), 2, "{output:?}");
+}
+
+#[tokio::test]
+async fn a_panic_waits_for_no_sentry() {
+    let (dsn, _receiver) = sentry(None).await;
+    let output = under("runs panic", &Scratch::new(), &[("SENTRY_DSN", &dsn)]).await;
+    let longest: u64 = text(&output.stdout).trim().parse().unwrap();
+    assert!(longest < 500, "a panic took {longest} ms");
+}
+
+#[tokio::test]
+async fn an_event_that_finds_no_room_takes_no_other_s_stack() {
+    let (dsn, receiver) = sentry(Some(Duration::from_millis(20))).await;
+    let scratch = Scratch::new();
+    let output = under("many fail at once", &scratch, &[("SENTRY_DSN", &dsn), ("RUST_LOG", "off")]).await;
+    let events = events_in(receiver).await;
+    assert_eq!(text(&output.stderr).matches("events wait for Sentry, and more are lost").count(), 1);
+    // What was lost to the very end is counted in the last measurements; of the one on its way nobody knows.
+    let known = events.len() as u64 + dropped(&scratch.lines("metrics"), "event");
+    assert!((399..=400).contains(&known), "{known}");
+    assert!((10..400).contains(&events.len()), "{}", events.len());
+    let has_stack = |event: &Value| event["threads"]["values"][0]["stacktrace"]["frames"].is_array();
+    assert!(events.iter().all(has_stack), "{:#?}", events.iter().find(|event| !has_stack(event)));
+}
+
+#[tokio::test]
+async fn a_panic_that_ends_the_program_is_told_where_somebody_flushes() {
+    let (dsn, receiver) = sentry(Some(Duration::ZERO)).await;
+    let output = under("a panic ends the program", &Scratch::new(), &[("SENTRY_DSN", &dsn)]).await;
+    assert_eq!(text(&output.stdout).trim(), "flushed true");
+    assert_eq!(events_in(receiver).await.len(), 1);
+}

@@ -1,0 +1,74 @@
+//! A subscriber, a logger, a Sentry client or spans that the application already has.
+
+use serde_json::Value;
+
+use super::{Scratch, attributes, named, spans_in, text, under};
+
+#[tokio::test]
+async fn an_error_that_is_logged_makes_no_failure_of_a_run_that_succeeds() {
+    let scratch = Scratch::new();
+    under("an error is logged", &scratch, &[]).await;
+    let spans = spans_in(&scratch.lines("traces"));
+    let says =
+        |span: &&Value| (attributes(span)["critical_process.outcome"].clone(), span["status"]["code"] == 2);
+    let ends: Vec<_> = named(&spans, "parse_order").iter().map(says).collect();
+    assert_eq!(ends, [("success".to_owned(), false), ("failure".to_owned(), true)]);
+}
+
+#[tokio::test]
+async fn a_subscriber_of_the_application_s_own_keeps_all_that_it_is_told() {
+    let scratch = Scratch::new();
+    let output = under("a subscriber is set", &scratch, &[]).await;
+    let said = text(&output.stdout);
+    for field in ["critical_process.id", "critical_process.version", "code.function.name", "text"] {
+        assert!(said.contains(field), "{field} in {said}");
+    }
+    assert!(!said.contains("traces:"), "{said}");
+    assert_eq!(text(&output.stderr).matches("a tracing subscriber is set already").count(), 1);
+    assert!(scratch.lines("traces").is_empty());
+}
+
+#[tokio::test]
+async fn a_logger_of_the_application_s_own_stays_and_traces_go_where_they_should() {
+    let scratch = Scratch::new();
+    let output = under("a logger is set", &scratch, &[]).await;
+    assert!(text(&output.stdout).contains("traces: OTLP-JSON files"), "{output:?}");
+    let lines = text(&output.stderr);
+    assert_eq!(lines.matches("a logger of `log` is set already").count(), 1, "{lines}");
+    assert!(!lines.contains("a tracing subscriber is set already"), "{lines}");
+    assert_eq!(named(&spans_in(&scratch.lines("traces")), "parse_order").len(), 1);
+}
+
+#[tokio::test]
+async fn spans_that_are_made_without_tracing_inherit_as_well() {
+    let scratch = Scratch::new();
+    under("spans are made without tracing", &scratch, &[]).await;
+    let spans = spans_in(&scratch.lines("traces"));
+    let one = |name: &str| *named(&spans, name).first().unwrap_or_else(|| panic!("{name} in {spans:#?}"));
+    let orders = |name: &str| {
+        let says = one(name)["attributes"].as_array().cloned().unwrap_or_default();
+        let orders = says.iter().filter(|pair| pair["key"] == "order");
+        orders.map(|pair| pair["value"]["stringValue"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(orders("query"), ["o-1"]);
+    assert_eq!(one("query")["parentSpanId"], one("native")["spanId"]);
+    assert_eq!(orders("says itself"), ["another"]);
+    assert!(orders("outside").is_empty());
+}
+
+#[tokio::test]
+async fn a_sentry_client_of_the_application_s_own_stays() {
+    let output =
+        under("a Sentry client is set", &Scratch::new(), &[("SENTRY_DSN", "http://other@127.0.0.1:9/2")])
+            .await;
+    let said = text(&output.stdout);
+    assert!(said.contains("//own:@127.0.0.1") && !said.contains("errors: Sentry"), "{said}");
+    assert_eq!(text(&output.stderr).matches("a Sentry client is set already").count(), 1);
+}
+
+#[tokio::test]
+async fn a_thread_that_ends_with_a_span_in_its_hands_ends_well() {
+    let scratch = Scratch::new();
+    under("a thread ends with a span", &scratch, &[]).await;
+    assert_eq!(named(&spans_in(&scratch.lines("traces")), "held").len(), 1);
+}
