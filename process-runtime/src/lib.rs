@@ -189,13 +189,24 @@ pub mod observe;
 #[cfg(all(feature = "axum", feature = "metrics", feature = "tracing"))]
 pub mod propagation;
 mod run;
+/// The critical processes that the program was linked with: what they are, what they do now, and what is wrong.
+///
+/// Use this module for a page or a check that shows what a service does, and at start-up to state which processes must
+/// be there: a crate that Cargo.toml names and no source file does contributes nothing to the binary, so list the
+/// processes that you expect ([`expect`](registry::expect)) and let [`validate`](registry::validate) report which of them are missing.
+pub mod registry {
+    pub use crate::catalog::findings::{Finding, expect, validate};
+    pub use crate::catalog::registry::{UnknownProcess, all, get, stages};
+    pub use crate::install::live::{dependency_stats, in_flight, stage_stats, stats, untracked};
+    pub use crate::run::domain::InFlight;
+}
 pub mod stats;
 #[cfg(feature = "telemetry")]
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use catalog::{definition, registry};
+pub use catalog::definition;
 pub use install::installation::{Install, Installation};
 pub use instrument::dependency::{dependency, dependency_call};
 pub use instrument::execution::{disable, enable};
@@ -304,6 +315,7 @@ pub mod __private {
     pub use crate::__check_site as check_site;
     #[cfg(feature = "testing")]
     pub use crate::__contract_site as contract_site;
+    pub use crate::catalog::site::{Entry, Linked};
     #[cfg(feature = "health")]
     pub use crate::health::{CheckEnd, CheckEntry, CheckSite, Checking, MissingState, States, checking};
     pub use crate::install::measure;
@@ -313,7 +325,7 @@ pub mod __private {
     pub use crate::instrument::probe;
     pub use crate::instrument::probe::{Judge, debug, display, error_type};
     pub use crate::run::ending::Ending;
-    pub use crate::run::unit::{Entry, Site};
+    pub use crate::run::unit::Site;
     #[cfg(feature = "testing")]
     pub use crate::testing::{
         contract::Contracted,

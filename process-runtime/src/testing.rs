@@ -61,6 +61,7 @@ mod events;
 pub mod evidence;
 mod expect;
 mod fault;
+mod findings;
 mod fingerprint;
 mod gate;
 mod load;

@@ -14,8 +14,8 @@ pub use process_model::{ContextKey, ContextSource, Criticality, ErrorText, Objec
 pub struct ProcessDefinition {
     record: ProcessRecord,
     hash: String,
-    /// Filled by the registry, which alone knows all stages.
-    pub(crate) stages: OnceLock<Vec<&'static StageDefinition>>,
+    /// Filled by the registry, which knows all stages.
+    pub(super) ordered_stages: OnceLock<Vec<&'static StageDefinition>>,
 }
 
 /// A stage, as `#[stage]` defined it.
@@ -132,18 +132,6 @@ impl ProcessDefinition {
         self.record.cancelled_is_bad
     }
 
-    /// Whether it, one of its stages or a shared one says that it depends on this.
-    pub(crate) fn declares(&self, dependency: &str) -> bool {
-        let shared = crate::catalog::registry::stages().filter(|stage| stage.process().is_none());
-        let stages = self.stages().iter().copied().chain(shared).flat_map(|stage| stage.dependencies());
-        self.dependencies().iter().chain(stages).any(|declared| declared == dependency)
-    }
-
-    /// Its stages: each after those that it names in `after`, otherwise by id.
-    pub fn stages(&self) -> &[&'static StageDefinition] {
-        crate::catalog::registry::stages_of(self)
-    }
-
     /// The record, which has a versioned wire form ([`process_model::wire`]).
     pub fn record(&self) -> Record {
         Record::Process(self.record.clone())
@@ -201,7 +189,7 @@ impl Definition {
         let hash = record.definition_hash();
         match record {
             Record::Process(record) => {
-                let definition = ProcessDefinition { record, hash, stages: OnceLock::new() };
+                let definition = ProcessDefinition { record, hash, ordered_stages: OnceLock::new() };
                 Ok(Definition::Process(Box::leak(Box::new(definition))))
             }
             Record::Stage(record) => {

@@ -1,4 +1,7 @@
-//! What the binary contains: definitions, and the registry that finds them. Nothing here runs.
+//! What the binary contains: definitions, the records that hold them, and the registry that finds them. Nothing here
+//! runs.
 
 pub mod definition;
-pub mod registry;
+pub(crate) mod findings;
+pub(crate) mod registry;
+pub(crate) mod site;

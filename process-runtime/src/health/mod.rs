@@ -84,6 +84,7 @@ mod answer;
 mod check;
 #[cfg(feature = "sentry")]
 mod checkin;
+mod findings;
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
 mod registered;
@@ -112,7 +113,6 @@ use tokio::time::Instant;
 pub use self::answer::{Answer, Detail, Request};
 use self::answer::{Endpoint, Form};
 use self::check::Check;
-pub(crate) use self::registered::unreadable;
 pub use self::registered::{CheckDefinition, checks};
 #[doc(hidden)]
 pub use self::registered::{CheckEntry, CheckSite};

@@ -10,6 +10,7 @@ use super::status::Status;
 use super::synthetic::{Part, Ran};
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
+use crate::install::live;
 use crate::stats::{Ended, Stats};
 
 /// The fewest runs in five minutes that a process without a probe is judged by.
@@ -145,7 +146,7 @@ impl Report {
         process: &'static ProcessDefinition,
         dependencies: impl Fn(&str) -> Option<PartReport>,
     ) -> Report {
-        let (status, output) = match registry::stats(process.id()) {
+        let (status, output) = match live::stats(process.id()) {
             Ok(stats) => traffic(Lack::Probe, &stats, process.objective().as_ratio()),
             Err(error) => (Status::Warn, error.to_string()),
         };
@@ -166,7 +167,7 @@ impl Report {
         process: &'static ProcessDefinition,
         checked: impl Fn(&str) -> Option<PartReport>,
     ) {
-        let called = registry::dependency_stats(process.id()).unwrap_or_default();
+        let called = live::dependency_stats(process.id()).unwrap_or_default();
         let of_calls = |id: &str| {
             let (status, said) = traffic(Lack::Check, called.get(id)?, process.objective().as_ratio());
             Some(PartReport::new(status, Some(said)))

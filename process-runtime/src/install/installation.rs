@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::watchdog;
 use crate::base::lock::lock;
 use crate::base::notices;
-use crate::catalog::registry;
+use crate::catalog::findings;
 use crate::observe::Sink;
 use crate::run::domain::Core;
 
@@ -102,7 +102,7 @@ impl Install {
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        registry::expect(ids);
+        findings::expect(ids);
         self
     }
 
@@ -126,7 +126,7 @@ impl Install {
         notices::start();
         watchdog::start();
         *started() += 1;
-        registry::validate().iter().for_each(|finding| notices::once(finding.to_string()));
+        findings::validate().iter().for_each(|finding| notices::once(finding.to_string()));
         sinks_that_go_nowhere(self.without_sentry).for_each(notices::once);
         Installation { is_stopped: AtomicBool::new(false) }
     }

@@ -12,7 +12,7 @@ use crate::base::lane::Lane;
 #[cfg(any(feature = "health", feature = "testing"))]
 use crate::base::lock::lock;
 use crate::base::lock::{read, write};
-use crate::catalog::registry::InFlight;
+use crate::catalog::definition::{ProcessDefinition, StageDefinition};
 use crate::observe::{self, RunView, Sink};
 use crate::run::inflight::{self, Seen, Table, Ticket};
 use crate::run::observed::Observed;
@@ -311,4 +311,22 @@ impl Core {
             }
         }
     }
+}
+
+/// A run that is going on.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct InFlight {
+    /// The process that runs, or for which the stage runs.
+    pub process: Option<&'static ProcessDefinition>,
+    /// The stage, where a stage runs.
+    pub stage: Option<&'static StageDefinition>,
+    /// The id of the dependency, where it is a call to one.
+    pub dependency: Option<&'static str>,
+    /// How long it has been running.
+    pub elapsed: Duration,
+    /// Whether it is past its SLA.
+    pub overdue: bool,
+    /// Its business context, where some sink wanted it.
+    pub context: Vec<(&'static str, String)>,
 }

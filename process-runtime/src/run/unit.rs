@@ -1,30 +1,23 @@
-//! What can run: a process, or a stage or a call to a dependency on behalf of a process. A [`Site`] is the static that an expansion
-//! leaves; a [`Unit`] is what the run needs of it, made at its first use and kept.
+//! The units that can run: a process, or a stage or a call to a dependency on behalf of a process. A [`Site`] is the
+//! static of an expansion; a [`Unit`] holds what a run needs and is made when the function first runs.
 
-use std::collections::HashSet;
-use std::sync::{OnceLock, RwLock};
+use std::collections::HashMap;
+use std::sync::{LazyLock, OnceLock, RwLock};
 use std::time::Duration;
-
-use process_model::wire::{DecodeError, decode_text};
 
 use crate::base::lock::{read, write};
 use crate::catalog::definition::{Definition, ProcessDefinition, StageDefinition};
 use crate::catalog::registry;
+use crate::catalog::site::Linked;
 use crate::stats::account::Account;
 
-/// One annotated function.
+/// The static of one annotated function.
 #[derive(Debug)]
 pub struct Site {
-    text: &'static [u8],
-    definition: OnceLock<Result<Definition, DecodeError>>,
+    /// The record, which the registry lists.
+    pub linked: Linked,
     unit: OnceLock<Option<&'static Unit>>,
 }
-
-/// An inventory item: the anchor that keeps a site and its record in the binary.
-#[derive(Debug)]
-pub struct Entry(pub &'static Site);
-
-inventory::collect!(Entry);
 
 /// The value of a site's static, which leaves behind the record in the object file's section and the registration.
 /// Here and not in the attribute's expansion, since the compiler is many times faster at this than a procedural macro.
@@ -32,82 +25,26 @@ inventory::collect!(Entry);
 #[macro_export]
 macro_rules! __site {
     ($site:ident, $($parts:tt)*) => {{
-        $crate::__private::inventory::submit! { $crate::__private::Entry(&$site) }
+        $crate::__private::inventory::submit! { $crate::__private::Entry(&$site.linked) }
         $crate::__private::Site::new($crate::__private::record_text!($($parts)*))
     }};
 }
 
-/// Leaves a record behind in the object file's section, and is its text: the definition, and after it what only the
-/// compiler knows, in `process_model`'s wire form.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __record_text {
-    ($definition:literal, $function:literal, $file:expr, $line:expr) => {{
-        const TEXT: &::core::primitive::str = ::core::concat!(
-            $definition,
-            "handler\u{1f}",
-            ::core::module_path!(),
-            "::",
-            $function,
-            "\u{1e}file\u{1f}",
-            $file,
-            "\u{1e}line\u{1f}",
-            $line,
-            "\u{1e}"
-        );
-        #[used]
-        #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__critproc"))]
-        #[cfg_attr(
-            not(any(target_vendor = "apple", target_family = "wasm")),
-            unsafe(link_section = "critproc")
-        )]
-        static RECORD: $crate::__private::Frame<{ TEXT.len() }> = $crate::__private::Frame::new(TEXT);
-        RECORD.text()
-    }};
-}
-
 impl Site {
-    /// From the text of the site's record.
+    /// Creates it from the text of the function's record.
     pub const fn new(text: &'static [u8]) -> Site {
-        Site { text, definition: OnceLock::new(), unit: OnceLock::new() }
+        Site { linked: Linked::new(text), unit: OnceLock::new() }
     }
 
-    /// Every annotated function. Where another macro expands an attribute again (`#[debug_handler]` emits its
-    /// function several times), that is still one function.
-    pub(crate) fn all() -> impl Iterator<Item = &'static Site> {
-        let mut seen = HashSet::new();
-        inventory::iter::<Entry>.into_iter().map(|entry| entry.0).filter(move |site| seen.insert(site.text))
-    }
-
-    /// The one among [`Site::all`] that stands for the same function.
-    fn first(&'static self) -> &'static Site {
-        Site::all().find(|site| site.text == self.text).unwrap_or(self)
-    }
-
-    /// What the record says; decoded at the first call.
-    pub(crate) fn definition(&self) -> Result<Definition, &DecodeError> {
-        self.definition.get_or_init(|| decode_text(self.text).and_then(Definition::keep)).as_ref().copied()
-    }
-
-    /// What runs here; `None` where the record cannot be read, which `registry::validate` tells.
+    /// Returns what runs here, or `None` if the record cannot be decoded; `registry::validate` reports that.
     #[inline]
     pub(crate) fn unit(&'static self) -> Option<&'static Unit> {
-        *self.unit.get_or_init(|| {
-            let first = self.first();
-            if !std::ptr::eq(first, self) {
-                return first.unit();
-            }
-            match self.definition().ok()? {
-                Definition::Process(process) => Some(Unit::keep(Definition::Process(process), Some(process))),
-                Definition::Stage(stage) => {
-                    let process = stage.process().and_then(registry::process);
-                    Some(Unit::keep(Definition::Stage(stage), process))
-                }
-                Definition::Dependency(_) => None,
-            }
-        })
+        *self.unit.get_or_init(|| Unit::of_definition(self.linked.first().definition().ok()?))
     }
 }
+
+/// The units of processes and stages, by the address of their definitions.
+static UNITS: LazyLock<RwLock<HashMap<usize, &'static Unit>>> = LazyLock::new(RwLock::default);
 
 /// Every dependency that was called, for each process that called it.
 static DEPENDENCIES: RwLock<Vec<&'static Unit>> = RwLock::new(Vec::new());
@@ -146,6 +83,22 @@ impl Unit {
             span: OnceLock::new(),
             shared: RwLock::new(Vec::new()),
         }))
+    }
+
+    /// Returns the unit of a process or stage.
+    fn of_definition(definition: Definition) -> Option<&'static Unit> {
+        let process = match definition {
+            Definition::Process(process) => Some(process),
+            Definition::Stage(stage) => stage.process().and_then(registry::process),
+            Definition::Dependency(_) => return None,
+        };
+        let key = std::ptr::from_ref(definition.common()).addr();
+        let known = read(&UNITS).get(&key).copied();
+        Some(
+            known.unwrap_or_else(|| {
+                write(&UNITS).entry(key).or_insert_with(|| Unit::keep(definition, process))
+            }),
+        )
     }
 
     /// Calls to this dependency on behalf of this process.
@@ -215,7 +168,8 @@ impl Unit {
     /// Every unit that has run or could: those of sites, of shared stages, and of dependencies that were called.
     pub(crate) fn all() -> Vec<&'static Unit> {
         let mut all = read(&DEPENDENCIES).clone();
-        for unit in Site::all().filter_map(Site::unit) {
+        let definitions = Linked::all().filter_map(|linked| linked.definition().ok());
+        for unit in definitions.filter_map(Unit::of_definition) {
             all.push(unit);
             all.extend(read(&unit.shared).iter());
         }

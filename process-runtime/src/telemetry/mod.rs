@@ -94,6 +94,7 @@ pub use self::prometheus::{NotCollected, Prometheus};
 use crate::base::notices;
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
+use crate::install::live;
 use crate::observe::tracer::{DescribedTracer, announce};
 use crate::{Install, Installation};
 
@@ -394,7 +395,7 @@ impl Drop for Telemetry {
         let end = Instant::now() + FLUSH;
         let deadline = end - LINES;
         let has_run =
-            |process: &ProcessDefinition| registry::stats(process.id()).is_ok_and(|stats| stats.started > 0);
+            |process: &ProcessDefinition| live::stats(process.id()).is_ok_and(|stats| stats.started > 0);
         if self.began.elapsed() < AT_ONCE && !registry::all().any(has_run) {
             notices::once(
                 "telemetry ended before any process ran: keep what `telemetry::init` returns until the end of \

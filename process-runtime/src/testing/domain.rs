@@ -9,9 +9,11 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Sleep;
 
 use super::capture::Capture;
-use crate::catalog::registry::{self, InFlight, UnknownProcess};
+use crate::catalog::registry::UnknownProcess;
+use crate::install::live;
 use crate::observe::Sink;
 use crate::run::carrier::{Carried, Carrier};
+use crate::run::domain::InFlight;
 use crate::run::domain::{self, Core};
 use crate::run::inflight;
 use crate::run::observed::Observed;
@@ -128,7 +130,7 @@ impl Domain {
     /// # Errors
     /// With the nearest id, where there is no such process.
     pub fn stats(&self, id: &str) -> Result<Stats, UnknownProcess> {
-        self.call(|| registry::stats(id))
+        self.call(|| live::stats(id))
     }
 
     /// The runs that are going on in this domain.

@@ -2,7 +2,7 @@
 
 use super::matrix::Matrix;
 use super::report;
-use crate::catalog::registry::{self, Finding};
+use crate::catalog::findings::{self, Finding};
 
 /// Prints the [matrix](Matrix::of_this_build) and fails on an open cell. It is all that a team needs without the
 /// command line:
@@ -53,5 +53,5 @@ fn absent(matrix: &Matrix) -> Vec<String> {
             Finding::Unreadable { .. } | Finding::NotLinked { .. } | Finding::DuplicateProcess { .. }
         )
     };
-    registry::validate().iter().filter(|finding| is_absence(finding)).map(Finding::to_string).collect()
+    findings::validate().iter().filter(|finding| is_absence(finding)).map(Finding::to_string).collect()
 }

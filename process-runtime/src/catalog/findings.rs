@@ -1,0 +1,314 @@
+//! What is wrong with the registry as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use process_model::{CheckTarget, nearest};
+
+use super::definition::{ProcessDefinition, StageDefinition};
+use super::registry::{Stages, all, order, process, registry};
+use crate::base::lock::lock;
+
+/// Findings of a feature about what it keeps in the registry. Each feature submits one to `inventory`.
+pub(crate) struct FindingsOfFeature(pub(crate) fn() -> Vec<Finding>);
+
+inventory::collect!(FindingsOfFeature);
+
+static EXPECTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// States which processes the program must have been linked with. [`validate`] tells of those missing.
+pub fn expect<I>(ids: I)
+where
+    I: IntoIterator,
+    I::Item: Into<String>,
+{
+    lock(&EXPECTED).extend(ids.into_iter().map(Into::into));
+}
+
+/// Everything that is wrong with the registry as a whole; empty where nothing is. `after` is checked here, as
+/// an order of declaration: nothing checks the order in which stages run. `depends_on` may name what is no
+/// process, and is not checked.
+pub fn validate() -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let registry = registry();
+    findings.extend(registry.unreadable.iter().map(|error| Finding::Unreadable { error: error.clone() }));
+    findings.extend(registry.processes.chunk_by(|a, b| a.id() == b.id()).filter(|same| same.len() > 1).map(
+        |same| Finding::DuplicateProcess {
+            id: same[0].id().to_owned(),
+            places: same.iter().map(|process| place(process.file(), process.line())).collect(),
+        },
+    ));
+    findings.extend(
+        registry
+            .stages
+            .chunk_by(|a, b| (a.process(), a.id()) == (b.process(), b.id()))
+            .filter(|same| same.len() > 1)
+            .map(|same| Finding::DuplicateStage {
+                process: same[0].process().map(str::to_owned),
+                stage: same[0].id().to_owned(),
+                places: same.iter().map(|stage| place(stage.file(), stage.line())).collect(),
+            }),
+    );
+    findings.extend(registry.stages.iter().filter_map(|stage| unknown_process_of(stage)));
+    findings.extend(inventory::iter::<FindingsOfFeature>.into_iter().flat_map(|feature| (feature.0)()));
+    for process in &registry.processes {
+        findings.extend(stage_order(process));
+    }
+    let expected = lock(&EXPECTED);
+    findings.extend(expected.iter().filter(|id| process(id).is_none()).map(|id| Finding::NotLinked {
+        id: id.clone(),
+        nearest: nearest(id, all().map(|process| process.id())),
+    }));
+    findings
+}
+
+/// Something that is wrong with the registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// A record that cannot be decoded.
+    Unreadable {
+        /// What is wrong with it.
+        error: String,
+    },
+    /// Two processes have one id.
+    DuplicateProcess {
+        /// The id.
+        id: String,
+        /// `file:line` of each.
+        places: Vec<String>,
+    },
+    /// Two stages of one process have one id.
+    DuplicateStage {
+        /// The process; `None` for shared stages.
+        process: Option<String>,
+        /// The stage's id.
+        stage: String,
+        /// `file:line` of each.
+        places: Vec<String>,
+    },
+    /// A stage of a process that is not registered.
+    UnknownProcess {
+        /// The stage's id.
+        stage: String,
+        /// The process that it names.
+        process: String,
+        /// What was perhaps meant.
+        nearest: Option<&'static str>,
+        /// `file:line` of the stage.
+        place: String,
+    },
+    /// A contract of a process that is not registered.
+    UnknownProcessOfContract {
+        /// What it proves, in its one form: `error("card_declined")`.
+        case: String,
+        /// The process that it names.
+        process: String,
+        /// What was perhaps meant.
+        nearest: Option<&'static str>,
+        /// `file:line` of the test function.
+        place: String,
+    },
+    /// Two checks of one process, or of one dependency.
+    DuplicateCheck {
+        /// What they are checks of.
+        target: CheckTarget,
+        /// `file:line` of each.
+        places: Vec<String>,
+    },
+    /// A health check of a process that is not registered.
+    UnknownProcessOfCheck {
+        /// The process that it names.
+        process: String,
+        /// What was perhaps meant.
+        nearest: Option<&'static str>,
+        /// `file:line` of the check.
+        place: String,
+    },
+    /// A check of a dependency that no process or stage declares.
+    UnknownDependencyOfCheck {
+        /// The dependency that it names.
+        dependency: String,
+        /// What was perhaps meant.
+        nearest: Option<&'static str>,
+        /// `file:line` of the check.
+        place: String,
+    },
+    /// A stage after one that its process does not have.
+    UnknownStage {
+        /// The process.
+        process: String,
+        /// The stage's id.
+        stage: String,
+        /// The stage that it names in `after`.
+        after: String,
+        /// `file:line` of the stage.
+        place: String,
+    },
+    /// Stages that come after one another.
+    StageCycle {
+        /// The process.
+        process: String,
+        /// The stages that have no order.
+        stages: Vec<String>,
+        /// `file:line` of each.
+        places: Vec<String>,
+    },
+    /// Stages, one after another, that may take longer than their process.
+    StagesExceedSla {
+        /// The process.
+        process: String,
+        /// Its SLA.
+        sla: Duration,
+        /// The sum of the stages' SLAs.
+        sum: Duration,
+        /// The stages, in order.
+        stages: Vec<String>,
+        /// `file:line` of the process, then of each stage.
+        places: Vec<String>,
+    },
+    /// A process that was expected, and that the program was not linked with.
+    NotLinked {
+        /// The id.
+        id: String,
+        /// What was perhaps meant.
+        nearest: Option<&'static str>,
+    },
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mean = |nearest: &Option<&str>| match nearest {
+            Some(nearest) => format!("; did you mean `{nearest}`?"),
+            None => String::new(),
+        };
+        match self {
+            Finding::Unreadable { error } => write!(f, "a record cannot be read: {error}"),
+            Finding::DuplicateProcess { id, places } => {
+                write!(f, "process `{id}` is defined more than once: at {}", places.join(" and at "))
+            }
+            Finding::DuplicateStage { process, stage, places } => {
+                let of =
+                    process.as_ref().map(|process| format!(" of process `{process}`")).unwrap_or_default();
+                write!(f, "stage `{stage}`{of} is defined more than once: at {}", places.join(" and at "))
+            }
+            Finding::UnknownProcess { stage, process, nearest, place } => write!(
+                f,
+                "stage `{stage}` at {place} belongs to process `{process}`, which is not registered{}",
+                mean(nearest)
+            ),
+            Finding::UnknownProcessOfContract { case, process, nearest, place } => write!(
+                f,
+                "contract `{case}` at {place} is of process `{process}`, which is not registered{}",
+                mean(nearest)
+            ),
+            Finding::DuplicateCheck { target, places } => {
+                let what = match target {
+                    CheckTarget::Process(_) => "process",
+                    CheckTarget::Dependency(_) => "dependency",
+                };
+                write!(f, "{what} `{}` has more than one check: at {}", target.id(), places.join(" and at "))
+            }
+            Finding::UnknownProcessOfCheck { process, nearest, place } => write!(
+                f,
+                "the health check at {place} is of process `{process}`, which is not registered{}",
+                mean(nearest)
+            ),
+            Finding::UnknownDependencyOfCheck { dependency, nearest, place } => write!(
+                f,
+                "the dependency check at {place} is of `{dependency}`, which no process or stage declares with \
+                 `depends_on`{}",
+                mean(nearest)
+            ),
+            Finding::UnknownStage { process, stage, after, place } => write!(
+                f,
+                "stage `{stage}` at {place} comes after `{after}`, which is no stage of process `{process}`"
+            ),
+            Finding::StageCycle { process, stages, places } => write!(
+                f,
+                "stages `{}` of process `{process}` come after one another: at {}",
+                stages.join("`, `"),
+                places.join(" and at ")
+            ),
+            Finding::StagesExceedSla { process, sla, sum, stages, places } => write!(
+                f,
+                "stages `{}` one after another may take {sum:?}, and process `{process}` only {sla:?}: at {}",
+                stages.join("`, `"),
+                places.join(" and at ")
+            ),
+            Finding::NotLinked { id, nearest } => write!(
+                f,
+                "process `{id}` is expected, and nothing of it was linked; name its crate in the source{}",
+                mean(nearest)
+            ),
+        }
+    }
+}
+
+pub(crate) fn place(file: &str, line: u32) -> String {
+    format!("{file}:{line}")
+}
+
+fn unknown_process_of(stage: &StageDefinition) -> Option<Finding> {
+    let named = stage.process()?;
+    if process(named).is_some() {
+        return None;
+    }
+    Some(Finding::UnknownProcess {
+        stage: stage.id().to_owned(),
+        process: named.to_owned(),
+        nearest: nearest(named, all().map(|process| process.id())),
+        place: place(stage.file(), stage.line()),
+    })
+}
+
+/// What is wrong with the order of a process's stages.
+fn stage_order(process: &ProcessDefinition) -> Vec<Finding> {
+    let (ordered, stuck) = order(process);
+    let ids: BTreeSet<&str> = ordered.iter().chain(&stuck).map(|stage| stage.id()).collect();
+    let mut findings = Vec::new();
+    for stage in ordered.iter().chain(&stuck) {
+        let unknown = stage.after().iter().filter(|after| !ids.contains(after.as_str()));
+        findings.extend(unknown.map(|after| Finding::UnknownStage {
+            process: process.id().to_owned(),
+            stage: stage.id().to_owned(),
+            after: after.clone(),
+            place: place(stage.file(), stage.line()),
+        }));
+    }
+    if !stuck.is_empty() {
+        findings.push(Finding::StageCycle {
+            process: process.id().to_owned(),
+            stages: stuck.iter().map(|stage| stage.id().to_owned()).collect(),
+            places: stuck.iter().map(|stage| place(stage.file(), stage.line())).collect(),
+        });
+    }
+    let slowest = slowest_path(&ordered);
+    let sum = slowest.iter().filter_map(|stage| stage.sla()).sum();
+    if sum > process.sla() {
+        let process_place = place(process.file(), process.line());
+        let stage_places = slowest.iter().map(|stage| place(stage.file(), stage.line()));
+        findings.push(Finding::StagesExceedSla {
+            process: process.id().to_owned(),
+            sla: process.sla(),
+            sum,
+            stages: slowest.iter().map(|stage| stage.id().to_owned()).collect(),
+            places: std::iter::once(process_place).chain(stage_places).collect(),
+        });
+    }
+    findings
+}
+
+/// Of stages in order, the chain of `after`s with the largest sum of SLAs.
+fn slowest_path(ordered: &Stages) -> Stages {
+    let mut paths: BTreeMap<&str, (Duration, Stages)> = BTreeMap::new();
+    for stage in ordered {
+        let before = stage.after().iter().filter_map(|after| paths.get(after.as_str()));
+        let (sum, mut path) = before.max_by_key(|(sum, _)| *sum).cloned().unwrap_or_default();
+        path.push(stage);
+        paths.insert(stage.id(), (sum + stage.sla().unwrap_or_default(), path));
+    }
+    paths.into_values().max_by_key(|(sum, _)| *sum).map(|(_, path)| path).unwrap_or_default()
+}
