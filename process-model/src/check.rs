@@ -90,21 +90,16 @@ impl Freshness {
 /// # Errors
 /// For anything else, with what was probably meant.
 pub fn timeout(text: &str) -> Result<Sla, GrammarError> {
-    const TIMEOUT: Noun = Noun {
-        name: "a timeout",
-        of_zero: "is over before the check starts",
-        help: "write the longest time that the check may take",
-        example: "10s",
-    };
+    const TIMEOUT: Noun =
+        Noun { name: "timeout", help: "write the longest time that the check may take", example: "10s" };
     let timeout = Sla::parse_as(text, &TIMEOUT)?;
     if timeout < TIMEOUT_BOUND {
         return Ok(timeout);
     }
     Err(GrammarError::new(
-        format!("a timeout of `{text}` is longer than anybody waits for the answer"),
-        format!(
-            "write less than \"{TIMEOUT_BOUND}\": that is when a monitor gives up, and an answer has 25 s in all"
-        ),
+        format!("invalid timeout `{text}`: it must be less than {TIMEOUT_BOUND}"),
+        "write a time after which the answer is still useful: a monitor gives up after 30 s, and a health answer \
+         takes at most 25 s in all",
     ))
 }
 
@@ -113,20 +108,13 @@ pub fn timeout(text: &str) -> Result<Sla, GrammarError> {
 /// # Errors
 /// For anything else, with what was probably meant.
 pub fn every(text: &str) -> Result<Sla, GrammarError> {
-    const EVERY: Noun = Noun {
-        name: "a period",
-        of_zero: "is none at all",
-        help: "write how often the check runs by itself, at least \"1s\"",
-        example: "5m",
-    };
+    const EVERY: Noun =
+        Noun { name: "period", help: "write how often the check runs, at least `1s`", example: "5m" };
     let every = Sla::parse_as(text, &EVERY)?;
     if every >= MIN_EVERY {
         return Ok(every);
     }
-    Err(GrammarError::new(
-        format!("a check that runs every `{text}` does more harm than good"),
-        format!("write at least \"{MIN_EVERY}\""),
-    ))
+    Err(GrammarError::new(format!("invalid period `{text}`: it must be at least {MIN_EVERY}"), EVERY.help))
 }
 
 /// Reads the `cached_for` of a check: more than zero.
@@ -134,11 +122,7 @@ pub fn every(text: &str) -> Result<Sla, GrammarError> {
 /// # Errors
 /// For anything else, with what was probably meant.
 pub fn cached_for(text: &str) -> Result<Sla, GrammarError> {
-    const CACHED_FOR: Noun = Noun {
-        name: "a cache time",
-        of_zero: "would let every probe through to the check",
-        help: "write how long an answer is good for",
-        example: "5s",
-    };
+    const CACHED_FOR: Noun =
+        Noun { name: "cache time", help: "write how long an answer is valid", example: "5s" };
     Sla::parse_as(text, &CACHED_FOR)
 }

@@ -49,9 +49,9 @@ pub enum Case {
 /// The words of cases, each with what stands in its parentheses.
 const WORDS: [(&str, Option<&str>); 10] = [
     ("happy", None),
-    ("error", Some("an `error.type`, as in `error(\"card_declined\")`")),
+    ("error", Some("an `error.type`, for example `error(\"card_declined\")`")),
     ("timeout", None),
-    ("dependency", Some("the id of a dependency, as in `dependency(\"payment_api\")`")),
+    ("dependency", Some("the id of a dependency, for example `dependency(\"payment_api\")`")),
     ("cancelled", None),
     ("panic", None),
     ("edge", None),
@@ -72,24 +72,31 @@ impl Case {
     /// For an unknown word, with the nearest; for an argument that is missing, superfluous or malformed.
     pub fn new(word: &str, argument: Option<&str>) -> Result<Case, GrammarError> {
         let Some((_, wanted)) = WORDS.iter().find(|(known, _)| *known == word) else {
+            let list = Vec::from_iter(Case::words()).join("`, `");
             let help = match nearest(word, Case::words()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("the cases are {}", Vec::from_iter(Case::words()).join(", ")),
+                Some(near) => format!("did you mean `{near}`? valid values are `{list}`"),
+                None => format!("valid values are `{list}`"),
             };
-            return Err(GrammarError::new(format!("`{word}` is no case"), help));
+            return Err(GrammarError::new(format!("invalid case `{word}`"), help));
         };
         let argument = match (wanted, argument) {
             (None, None) => "",
             (None, Some(_)) => {
-                return Err(GrammarError::new(format!("`{word}` takes nothing"), format!("write `{word}`")));
+                return Err(GrammarError::new(
+                    format!("case `{word}` takes no argument"),
+                    format!("write `{word}`"),
+                ));
             }
             (Some(what), None | Some("")) => {
-                return Err(GrammarError::new(format!("`{word}` of what?"), format!("write {what}")));
+                return Err(GrammarError::new(
+                    format!("case `{word}` requires an argument"),
+                    format!("write {what}"),
+                ));
             }
             (Some(what), Some(argument)) => {
                 let is_open = |c: char| c.is_control() || c == '"';
                 if argument.trim() != argument || argument.contains(is_open) {
-                    let problem = format!("`{argument}` cannot stand in `{word}`");
+                    let problem = format!("invalid argument `{argument}` of case `{word}`");
                     return Err(GrammarError::new(problem, format!("write {what}")));
                 }
                 argument
@@ -121,8 +128,8 @@ impl Case {
         match rest.strip_prefix('"').and_then(|rest| rest.strip_suffix("\")")) {
             Some(argument) => Case::new(word, Some(argument)),
             None => Err(GrammarError::new(
-                format!("`{text}` is no case"),
-                format!("write `{word}`, or with an argument `{word}(\"…\")`"),
+                format!("invalid case `{text}`"),
+                format!("write `{word}` or, with an argument, `{word}(\"…\")`"),
             )),
         }
     }

@@ -49,19 +49,18 @@ pub fn check_id(id: &str) -> Result<(), GrammarError> {
         return Ok(());
     }
     let problem = if id.is_empty() {
-        "an id is empty".to_owned()
+        "invalid id: it is empty".to_owned()
     } else if id.len() > MAX_ID {
-        format!("the id is {} bytes long, and {MAX_ID} are the most", id.len())
+        format!("invalid id: it has {} bytes, and at most {MAX_ID} are allowed", id.len())
     } else {
-        format!("`{id}` is no id")
+        format!("invalid id `{id}`")
     };
     let proposal = proposed_id(id);
     let help = if id.len() > MAX_ID {
-        format!("write at most {MAX_ID} lower-case letters, digits and `_`, starting with a letter")
-    } else if check_id_quietly(&proposal) {
-        format!("write lower-case letters, digits and `_`, starting with a letter: \"{proposal}\"")
+        format!("use at most {MAX_ID} lower-case letters, digits and `_`, starting with a letter")
     } else {
-        "write lower-case letters, digits and `_`, starting with a letter".to_owned()
+        let example = if check_id_quietly(&proposal) { &proposal } else { "place_order" };
+        format!("use lower-case letters, digits and `_`, starting with a letter, for example `{example}`")
     };
     Err(GrammarError::new(problem, help))
 }
@@ -79,8 +78,8 @@ pub fn check_context_key(key: &str) -> Result<(), GrammarError> {
     check_id(key)?;
     if RESERVED_CONTEXT_KEYS.contains(&key) {
         return Err(GrammarError::new(
-            format!("`{key}` is a name that telemetry already has a meaning for"),
-            format!("choose a name of the business, as in `order_{key}`"),
+            format!("invalid context key `{key}`: the name is reserved for telemetry"),
+            format!("use a name from the business domain, for example `order_{key}`"),
         ));
     }
     Ok(())
@@ -131,19 +130,16 @@ pub fn check_version(version: &str) -> Result<(), GrammarError> {
         .iter()
         .map(|rest| format!("{bare}{rest}"))
         .find(|proposal| semver::Version::parse(proposal).is_ok());
-    let help = match proposal {
-        Some(proposal) => format!("write major, minor and patch: \"{proposal}\""),
-        None => "write major, minor and patch, as in \"1.0.0\"".to_owned(),
-    };
-    Err(GrammarError::new(format!("`{version}` is no semantic version ({error})"), help))
+    let example = proposal.as_deref().unwrap_or("1.0.0");
+    Err(GrammarError::new(
+        format!("invalid version `{version}`: {error}"),
+        format!("use a semantic version of major, minor and patch, for example `{example}`"),
+    ))
 }
 
-/// What a time is called in what is said of it.
+/// The words for a kind of time in errors about it.
 pub(crate) struct Noun {
-    /// With its article.
     pub(crate) name: &'static str,
-    /// What is wrong with one of zero.
-    pub(crate) of_zero: &'static str,
     /// What to write instead.
     pub(crate) help: &'static str,
     pub(crate) example: &'static str,
@@ -177,12 +173,8 @@ impl Sla {
     /// # Errors
     /// For anything else, with what was probably meant.
     pub fn parse(text: &str) -> Result<Sla, GrammarError> {
-        const SLA: Noun = Noun {
-            name: "an SLA",
-            of_zero: "is over before the run starts",
-            help: "write the longest time that a good run may take",
-            example: "120s",
-        };
+        const SLA: Noun =
+            Noun { name: "SLA", help: "write the longest time that a good run may take", example: "120s" };
         Sla::parse_as(text, &SLA)
     }
 
@@ -196,43 +188,45 @@ impl Sla {
         };
         let millis = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
         match millis {
-            Some(0) => {
-                Err(GrammarError::new(format!("{} of `{text}` {}", noun.name, noun.of_zero), noun.help))
-            }
+            Some(0) => Err(GrammarError::new(
+                format!("invalid {} `{text}`: it must be more than zero", noun.name),
+                noun.help,
+            )),
             Some(millis) if millis <= Self::MAX.0 => Ok(Sla(millis)),
-            _ => {
-                Err(GrammarError::new(format!("{} of `{text}` is longer than a year", noun.name), noun.help))
-            }
+            _ => Err(GrammarError::new(
+                format!("invalid {} `{text}`: it must not be longer than a year", noun.name),
+                noun.help,
+            )),
         }
     }
 
     /// Why a text is refused that is not one number and one unit.
     fn no_time(text: &str, unit: &str, noun: &Noun) -> GrammarError {
         let closed: String = text.split_whitespace().collect();
-        let problem = if closed.is_empty() {
-            format!("{} is empty", noun.name)
+        let reason = if closed.is_empty() {
+            ": it is empty".to_owned()
         } else if unit.is_empty() {
-            format!("`{text}` has no unit")
+            ": the unit is missing".to_owned()
         } else if closed != text && Self::parse(&closed).is_ok() {
-            format!("there is a blank in `{text}`")
+            ": spaces are not allowed".to_owned()
         } else if Self::UNITS.iter().any(|(name, _)| *name == closed) {
-            format!("`{text}` has no number")
+            ": the number is missing".to_owned()
         } else if !closed.starts_with(|c: char| c.is_ascii_digit()) {
-            format!("`{text}` is no duration")
+            String::new()
         } else if unit.starts_with(['.', ',', '_']) {
-            format!("`{text}` is no whole number and unit")
+            ": the number must be whole and have digits only".to_owned()
         } else if unit.contains(|c: char| c.is_ascii_digit()) {
-            format!("`{text}` is more than one number and unit")
+            ": it has more than one number and unit".to_owned()
         } else {
-            format!("`{}` is no unit that {} is written in", unit.trim(), noun.name)
+            format!(": unknown unit `{}`", unit.trim())
         };
-        let write = "write one whole number and `ms`, `s`, `m` or `h`";
+        let form = "use one whole number and `ms`, `s`, `m` or `h`";
         let help = match meant(text).and_then(|nanos| Self::nearest(text, nanos)) {
-            Some((sla, Rounded::No)) => format!("{write}: \"{sla}\""),
-            Some((sla, Rounded::Up)) => format!("the finest unit is `ms`: \"{sla}\""),
-            None => format!("{write}, as in \"{}\"", noun.example),
+            Some((sla, Rounded::No)) => format!("{form}, for example `{sla}`"),
+            Some((sla, Rounded::Up)) => format!("the smallest unit is `ms`, for example `{sla}`"),
+            None => format!("{form}, for example `{}`", noun.example),
         };
-        GrammarError::new(problem, help)
+        GrammarError::new(format!("invalid {} `{text}`{reason}", noun.name), help)
     }
 
     /// The text of the shortest SLA of at least `nanos`: in the unit of `text`, where its number is whole.
@@ -324,20 +318,23 @@ impl Objective {
     /// # Errors
     /// For what is no number between 0 and 100, both excluded.
     pub fn parse(text: &str) -> Result<Objective, GrammarError> {
-        let help = "write the percent of runs that must be good, between 0 and 100, as in 99.9";
+        let invalid = |reason| {
+            let help = "write the percentage of runs that must be good, for example `99.9`";
+            GrammarError::new(format!("invalid objective `{text}`: {reason}"), help)
+        };
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
         if whole.is_empty() || !digits(whole) || !digits(fraction) {
-            return Err(GrammarError::new(format!("`{text}` is no percentage"), help));
+            return Err(invalid("it must be a plain number"));
         }
         let fraction = fraction.trim_end_matches('0');
         if fraction.len() > Self::DECIMALS {
-            return Err(GrammarError::new(format!("`{text}` has more than six decimals"), help));
+            return Err(invalid("it must have at most six decimals"));
         }
         let scaled = format!("{whole}{fraction:0<width$}", width = Self::DECIMALS).parse::<u32>().ok();
         match scaled.filter(|&scaled| scaled > 0 && scaled < 100 * Self::SCALE) {
             Some(scaled) => Ok(Objective(scaled)),
-            None => Err(GrammarError::new(format!("an objective of {text} % cannot be missed or met"), help)),
+            None => Err(invalid("it must be between 0 and 100 percent, both excluded")),
         }
     }
 
@@ -396,10 +393,10 @@ macro_rules! words {
                 Self::from_name(text).ok_or_else(|| {
                     let list = Self::WORDS.join("`, `");
                     let help = match crate::nearest(text, Self::WORDS.iter().copied()) {
-                        Some(near) => format!("did you mean `{near}`? the words are `{list}`"),
-                        None => format!("the words are `{list}`"),
+                        Some(near) => format!("did you mean `{near}`? valid values are `{list}`"),
+                        None => format!("valid values are `{list}`"),
                     };
-                    GrammarError::new(format!("`{text}` is no {}", $what), help)
+                    GrammarError::new(format!("invalid {} `{text}`", $what), help)
                 })
             }
         }
@@ -429,7 +426,7 @@ words! {
 
 words! {
     /// Where the text of errors and panics may go.
-    ErrorText, "place for error text" {
+    ErrorText, "destination of error text" {
         /// To Sentry alone.
         #[default]
         Sentry = "sentry",

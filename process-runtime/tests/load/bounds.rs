@@ -135,7 +135,7 @@ fn what_cannot_be_asked_panics_where_it_is_asked() {
         assert!(told(&|| drop(load().error_rate(rate))).contains("between 0 and 1"));
     }
     assert!(told(&|| drop(load().tolerance(-0.1))).contains("no tolerance"));
-    assert!(told(&|| drop(load().baseline("../x"))).contains("`../x` is no id"));
+    assert!(told(&|| drop(load().baseline("../x"))).contains("invalid id `../x`"));
     let few = told(&|| drop(load().runs(5).concurrency(6).run(async || {})));
     assert_eq!(few, "5 runs of `checkout` are never 6 at a time");
 }

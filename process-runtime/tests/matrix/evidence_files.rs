@@ -165,9 +165,9 @@ fn every_kind_of_broken_line_is_told_and_costs_no_other() {
         ("what".to_owned(), "no evidence"),
         (with("\"format\":1", "\"format\":2"), "of format 2, and this version of process-runtime reads 1"),
         (with("\"case\":\"happy\"", "\"case\":\"hapy\""), "did you mean `happy`?"),
-        (with("\"case\":\"happy\"", "\"case\":\"dependency\""), "`dependency` of what?"),
-        (with("\"process\":\"pay_invoice\"", "\"process\":\"Pay\""), "`Pay` is no id"),
-        (with("\"version\":\"1.2.0\"", "\"version\":\"1\""), "no semantic version"),
+        (with("\"case\":\"happy\"", "\"case\":\"dependency\""), "case `dependency` requires an argument"),
+        (with("\"process\":\"pay_invoice\"", "\"process\":\"Pay\""), "invalid id `Pay`"),
+        (with("\"version\":\"1.2.0\"", "\"version\":\"1\""), "invalid version `1`"),
         (with(hash, &hash[1..]), "no hash of a definition"),
         (
             with(hash, &hash.to_uppercase().replace(|c: char| c.is_ascii_digit(), "G")),

@@ -48,7 +48,7 @@ fn it_opens_when_everything_is_proven_and_names_what_is_not() {
     fs::write(package.path().join("process.toml"), "[contracts]\ncritical = [\"timeuot\"]\n").unwrap();
     let (is_open, text) = at_the_gate(package.path());
     assert!(
-        !is_open && text.contains("process.toml:2: `timeuot` is no case; did you mean `timeout`?"),
+        !is_open && text.contains("process.toml:2: invalid case `timeuot`; did you mean `timeout`?"),
         "{text}"
     );
 }

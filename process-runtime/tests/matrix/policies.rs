@@ -55,14 +55,14 @@ resaon = \"x\"
 process = \"pay_invoice\"
 ";
     let expected = [
-        "process.toml:2: `hapy` is no case; did you mean `happy`?",
+        "process.toml:2: invalid case `hapy`; did you mean `happy`?",
         "process.toml:2: `edge` is whatever a test says, so nothing can require or waive it",
-        "process.toml:3: `critcal` is no criticality; did you mean `critical`?",
+        "process.toml:3: invalid criticality `critcal`; did you mean `critical`?",
         "process.toml:4: write a list of cases",
-        "process.toml:5: `error` of what?",
+        "process.toml:5: case `error` requires an argument",
         "process.toml:5: write a case as a text",
         "process.toml:12: `resaon` is no key of a waiver; did you mean `reason`?",
-        "process.toml:9: `timeut` is no case; did you mean `timeout`?",
+        "process.toml:9: invalid case `timeut`; did you mean `timeout`?",
         "process.toml:10: `owner` of the waiver is no text, or an empty one",
         "process.toml:7: the waiver has no `reason`",
         "process.toml:11: `expires` is a day of the calendar: write \"YYYY-MM-DD\"",
