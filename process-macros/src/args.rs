@@ -6,7 +6,7 @@ use syn::{ExprPath, LitStr, Path, PathSegment, Token};
 
 use crate::context::{self, Entry};
 use crate::errors::Errors;
-use crate::keys::{Key, Kind};
+use crate::keys::{AttributeKind, Key};
 use crate::pattern::{self, Arm};
 use crate::slot::{Slot, Value};
 use crate::value::{Field, Number, WordOf};
@@ -44,7 +44,7 @@ pub(crate) struct Args {
 }
 
 /// Reads the slots of one attribute.
-pub(crate) fn read(kind: Kind, slots: &[Slot], errors: &Errors) -> Args {
+pub(crate) fn read(kind: AttributeKind, slots: &[Slot], errors: &Errors) -> Args {
     let mut args = Args::default();
     for slot in slots {
         if let Some(key) = args.admit(kind, slot, errors) {
@@ -61,7 +61,7 @@ impl Args {
     }
 
     /// The key of a slot, if it is one and may stand here.
-    fn admit(&mut self, kind: Kind, slot: &Slot, errors: &Errors) -> Option<Key> {
+    fn admit(&mut self, kind: AttributeKind, slot: &Slot, errors: &Errors) -> Option<Key> {
         let name = slot.key.to_string();
         let Some(key) = kind.key(&name) else {
             // Where no entry could be read, the key is told no second time.
@@ -148,7 +148,7 @@ fn arms(field: &Field<'_>) -> Vec<Arm> {
 }
 
 /// Tells of an unknown key; the key that was probably meant.
-fn report_unknown(kind: Kind, slot: &Slot, errors: &Errors) -> Option<Key> {
+fn report_unknown(kind: AttributeKind, slot: &Slot, errors: &Errors) -> Option<Key> {
     let name = slot.key.to_string();
     let attribute = kind.attribute();
     let mistake = errors.at(&slot.key, format!("`{attribute}` has no key `{name}`"));

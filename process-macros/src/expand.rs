@@ -2,12 +2,12 @@
 //! data and calls into `__private` of the runtime. Each part has a file of its own below.
 
 mod capture;
-mod contract;
-mod health;
-mod judge;
+mod check_item;
+mod contract_body;
+mod judgement;
 mod mentions;
-mod record;
 mod run;
+mod site;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -30,9 +30,9 @@ fn ours() -> Span {
 pub(crate) fn expand(function: &Function, model: &Model) -> TokenStream {
     match model {
         Model::Instrumented(model) => function.print(instrumented(function, model)),
-        Model::Contract(contract) => function.print(contract::body(function, contract)),
+        Model::Contract(contract) => function.print(contract_body::body(function, contract)),
         Model::Check(check) => {
-            let (function, check) = (function.print(&function.body), health::item(function, check));
+            let (function, check) = (function.print(&function.body), check_item::item(function, check));
             quote!(#function #check)
         }
     }
@@ -48,7 +48,7 @@ pub(crate) fn expand(function: &Function, model: &Model) -> TokenStream {
 //     <BODY inside the run, then the judgement>
 fn instrumented(function: &Function, model: &Instrumented) -> TokenStream {
     let import = import(model.import.as_ref(), &model.runtime);
-    let record = record::of_process(function, model);
+    let record = site::of_process(function, model);
     let later = later(function, model);
     let kind = run::kind(model);
     let start = capture::start(model);
@@ -67,7 +67,7 @@ fn later(function: &Function, model: &Instrumented) -> TokenStream {
     if model.later.is_empty() && words::find(&function.body, "record").is_none() {
         return TokenStream::new();
     }
-    record::later_keys(&model.later, &model.runtime)
+    site::later_keys(&model.later, &model.runtime)
 }
 
 /// The function without a run, because its attribute is wrong. The names of `later(…)` stay declared, so
@@ -77,8 +77,8 @@ pub(crate) fn bare(function: &Function, later: &[Ident], runtime: &Path) -> Toke
     if later.is_empty() {
         return function.print(body);
     }
-    let site = record::empty_site(runtime);
-    let later = record::later_keys(later, runtime);
+    let site = site::empty_site(runtime);
+    let later = site::later_keys(later, runtime);
     let body = function.in_braces(body);
     function.print(quote_spanned!(ours()=> #site #later #body))
 }

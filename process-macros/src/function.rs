@@ -13,7 +13,7 @@ use syn::{
 };
 
 use crate::errors::Errors;
-use crate::keys::Kind;
+use crate::keys::AttributeKind;
 use crate::returns;
 use crate::words;
 
@@ -36,7 +36,7 @@ pub(crate) struct Function {
 ///
 /// # Errors
 /// Where it is no function with a body: the mistake is told, and the caller emits the item unchanged.
-pub(crate) fn read(item: TokenStream, kind: Kind, errors: &Errors) -> Option<Function> {
+pub(crate) fn read(item: TokenStream, kind: AttributeKind, errors: &Errors) -> Option<Function> {
     // A body is not looked into: the parser would copy all of it.
     let (head, body) = split_off_body(item);
     let parse = |input: ParseStream<'_>| {
@@ -297,11 +297,11 @@ fn other_item(input: ParseStream<'_>) -> Option<Ident> {
     }
 }
 
-fn report_other_item(keyword: &Ident, kind: Kind, errors: &Errors) {
+fn report_other_item(keyword: &Ident, kind: AttributeKind, errors: &Errors) {
     let name = keyword.to_string();
     let article = if name.starts_with(['a', 'e', 'i']) { "an" } else { "a" };
     let help = match (kind, name.as_str()) {
-        (Kind::Contract, _) => "put the attribute on the test function that runs the process",
+        (AttributeKind::Contract, _) => "put the attribute on the test function that runs the process",
         (kind, _) if kind.is_check() => "put the attribute on the async function that checks",
         (_, "impl" | "trait") => "put the attribute on the methods inside that do the work",
         (_, "mod") => "put the attribute on the functions inside that do the work",
@@ -312,11 +312,11 @@ fn report_other_item(keyword: &Ident, kind: Kind, errors: &Errors) {
         .help(help);
 }
 
-fn report_no_body(semicolon: &Token![;], signature: &Signature, kind: Kind, errors: &Errors) {
+fn report_no_body(semicolon: &Token![;], signature: &Signature, kind: AttributeKind, errors: &Errors) {
     let mistake = errors.at(semicolon, format!("`{}` has no body here that could run", signature.ident));
     let attribute = kind.attribute();
     mistake.help(match signature.receiver() {
-        _ if kind == Kind::Contract => {
+        _ if kind == AttributeKind::Contract => {
             "put `contract` on a test function, whose body runs the process".to_owned()
         }
         _ if kind.is_check() => format!("put `{attribute}` on a free async function, whose body checks"),
@@ -329,7 +329,7 @@ fn report_no_body(semicolon: &Token![;], signature: &Signature, kind: Kind, erro
 
 impl Function {
     /// Takes out every further attribute of this crate, told as mistakes, so that none of them expands.
-    pub(crate) fn refuse_second_attribute(&mut self, kind: Kind, errors: &Errors) {
+    pub(crate) fn refuse_second_attribute(&mut self, kind: AttributeKind, errors: &Errors) {
         if !self.attrs.iter().any(|attr| own_kind(attr).is_some()) {
             return;
         }
@@ -344,10 +344,10 @@ impl Function {
                     format!("`{}` is {} already", self.signature.ident, kind.noun()),
                 )
                 .help(match (kind, second) {
-                    (Kind::Contract, Kind::Contract) => {
+                    (AttributeKind::Contract, AttributeKind::Contract) => {
                         "one test proves one case: keep one of the two, and write a test of its own for the other"
                     }
-                    (Kind::Contract, _) | (_, Kind::Contract) => {
+                    (AttributeKind::Contract, _) | (_, AttributeKind::Contract) => {
                         "keep one of the two attributes: a contract is a test, which calls the function that it proves"
                     }
                     _ if kind.is_check() && second.is_check() => {
@@ -371,9 +371,9 @@ impl Function {
 }
 
 /// Which of this crate's attributes this is, written alone or as `process_runtime::…`.
-fn own_kind(attr: &Attribute) -> Option<Kind> {
+fn own_kind(attr: &Attribute) -> Option<AttributeKind> {
     let path = attr.path();
     let (home, last) = (path.segments.first()?, path.segments.last()?);
     let is_at_home = path.segments.len() == 1 || home.ident == "process_runtime";
-    Kind::called(&last.ident.to_string()).filter(|_| is_at_home)
+    AttributeKind::called(&last.ident.to_string()).filter(|_| is_at_home)
 }

@@ -5,7 +5,7 @@ use process_model::nearest;
 
 /// Which attribute is being read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum AttributeKind {
     /// `#[critical_process]`
     Process,
     /// `#[stage]`
@@ -18,53 +18,58 @@ pub(crate) enum Kind {
     DependencyCheck,
 }
 
-impl Kind {
-    const ALL: &[Kind] =
-        &[Kind::Process, Kind::Stage, Kind::Contract, Kind::HealthCheck, Kind::DependencyCheck];
+impl AttributeKind {
+    const ALL: &[AttributeKind] = &[
+        AttributeKind::Process,
+        AttributeKind::Stage,
+        AttributeKind::Contract,
+        AttributeKind::HealthCheck,
+        AttributeKind::DependencyCheck,
+    ];
     /// Those that make a run of a function.
-    const RUNS: &[Kind] = &[Kind::Process, Kind::Stage];
-    const CHECKS: &[Kind] = &[Kind::HealthCheck, Kind::DependencyCheck];
+    const RUNS: &[AttributeKind] = &[AttributeKind::Process, AttributeKind::Stage];
+    const CHECKS: &[AttributeKind] = &[AttributeKind::HealthCheck, AttributeKind::DependencyCheck];
 
     /// The attribute called `name`.
-    pub(crate) fn called(name: &str) -> Option<Kind> {
-        Kind::ALL.iter().find(|kind| kind.attribute() == name).copied()
+    pub(crate) fn called(name: &str) -> Option<AttributeKind> {
+        AttributeKind::ALL.iter().find(|kind| kind.attribute() == name).copied()
     }
 
     /// The attribute's name.
     pub(crate) fn attribute(self) -> &'static str {
         match self {
-            Kind::Process => "critical_process",
-            Kind::Stage => "stage",
-            Kind::Contract => "contract",
-            Kind::HealthCheck => "health_check",
-            Kind::DependencyCheck => "dependency_check",
+            AttributeKind::Process => "critical_process",
+            AttributeKind::Stage => "stage",
+            AttributeKind::Contract => "contract",
+            AttributeKind::HealthCheck => "health_check",
+            AttributeKind::DependencyCheck => "dependency_check",
         }
     }
 
     /// What the attribute makes of a function, with its article.
     pub(crate) fn noun(self) -> &'static str {
         match self {
-            Kind::Process => "a critical process",
-            Kind::Stage => "a stage",
-            Kind::Contract => "a contract",
-            Kind::HealthCheck => "a health check",
-            Kind::DependencyCheck => "a dependency check",
+            AttributeKind::Process => "a critical process",
+            AttributeKind::Stage => "a stage",
+            AttributeKind::Contract => "a contract",
+            AttributeKind::HealthCheck => "a health check",
+            AttributeKind::DependencyCheck => "a dependency check",
         }
     }
 
     /// Whether the attribute makes a check of a function.
     pub(crate) fn is_check(self) -> bool {
-        Kind::CHECKS.contains(&self)
+        AttributeKind::CHECKS.contains(&self)
     }
 
     /// The keys that must be there.
     pub(crate) fn required(self) -> &'static [Key] {
         match self {
-            Kind::Process => &[Key::Id, Key::Version, Key::Sla],
-            Kind::Stage => &[Key::Id],
-            Kind::Contract => &[Key::Process, Key::Case],
-            Kind::HealthCheck => &[Key::Process],
-            Kind::DependencyCheck => &[Key::Id],
+            AttributeKind::Process => &[Key::Id, Key::Version, Key::Sla],
+            AttributeKind::Stage => &[Key::Id],
+            AttributeKind::Contract => &[Key::Process, Key::Case],
+            AttributeKind::HealthCheck => &[Key::Process],
+            AttributeKind::DependencyCheck => &[Key::Id],
         }
     }
 
@@ -85,8 +90,8 @@ impl Kind {
     }
 
     /// Another attribute that has a key called `name`.
-    pub(crate) fn other_with_key(self, name: &str) -> Option<Kind> {
-        Kind::ALL.iter().find(|other| **other != self && other.key(name).is_some()).copied()
+    pub(crate) fn other_with_key(self, name: &str) -> Option<AttributeKind> {
+        AttributeKind::ALL.iter().find(|other| **other != self && other.key(name).is_some()).copied()
     }
 
     /// How an entry is written, by example.
@@ -142,33 +147,37 @@ pub(crate) enum Key {
 }
 
 /// Key, how it is written, and which attributes have it; in the order in which diagnostics list them.
-const TABLE: &[(Key, &str, &[Kind])] = &[
-    (Key::Id, r#"id = "place_order""#, Kind::RUNS),
-    (Key::Id, r#"id = "payment_api""#, &[Kind::DependencyCheck]),
-    (Key::Version, r#"version = "1.0.0""#, &[Kind::Process]),
-    (Key::Sla, r#"sla = "30s""#, Kind::RUNS),
-    (Key::Process, r#"process = "place_order""#, &[Kind::Stage, Kind::Contract, Kind::HealthCheck]),
-    (Key::After, r#"after("reserve_stock")"#, &[Kind::Stage]),
-    (Key::Case, "case = happy", &[Kind::Contract]),
-    (Key::Timeout, r#"timeout = "10s""#, Kind::CHECKS),
-    (Key::Every, r#"every = "5m""#, Kind::CHECKS),
-    (Key::CachedFor, r#"cached_for = "5s""#, Kind::CHECKS),
-    (Key::Name, r#"name = "Place an order""#, Kind::RUNS),
-    (Key::Criticality, "criticality = high", &[Kind::Process]),
-    (Key::Owner, r#"owner = "checkout""#, &[Kind::Process]),
-    (Key::Runbook, r#"runbook = "docs/runbooks/place_order.md""#, &[Kind::Process]),
-    (Key::Objective, "objective = 99.9", &[Kind::Process]),
-    (Key::Context, "context(order_id)", Kind::RUNS),
-    (Key::Rejects, "rejects(OrderError::Empty)", Kind::RUNS),
-    (Key::Fails, "fails(None)", Kind::RUNS),
-    (Key::Degraded, "degraded = Receipt::used_fallback", Kind::RUNS),
-    (Key::Outcome, "outcome = verdict_of", Kind::RUNS),
-    (Key::ErrorType, "error_type = OrderError::kind", Kind::RUNS),
-    (Key::ErrorText, "error_text = never", Kind::RUNS),
-    (Key::DependsOn, r#"depends_on("payment_api")"#, Kind::RUNS),
-    (Key::Cancelled, "cancelled = bad", &[Kind::Process]),
-    (Key::Handler, r#"handler = "Orders::place""#, Kind::RUNS),
-    (Key::Crate, "crate = my_crate::process_runtime", Kind::ALL),
+const TABLE: &[(Key, &str, &[AttributeKind])] = &[
+    (Key::Id, r#"id = "place_order""#, AttributeKind::RUNS),
+    (Key::Id, r#"id = "payment_api""#, &[AttributeKind::DependencyCheck]),
+    (Key::Version, r#"version = "1.0.0""#, &[AttributeKind::Process]),
+    (Key::Sla, r#"sla = "30s""#, AttributeKind::RUNS),
+    (
+        Key::Process,
+        r#"process = "place_order""#,
+        &[AttributeKind::Stage, AttributeKind::Contract, AttributeKind::HealthCheck],
+    ),
+    (Key::After, r#"after("reserve_stock")"#, &[AttributeKind::Stage]),
+    (Key::Case, "case = happy", &[AttributeKind::Contract]),
+    (Key::Timeout, r#"timeout = "10s""#, AttributeKind::CHECKS),
+    (Key::Every, r#"every = "5m""#, AttributeKind::CHECKS),
+    (Key::CachedFor, r#"cached_for = "5s""#, AttributeKind::CHECKS),
+    (Key::Name, r#"name = "Place an order""#, AttributeKind::RUNS),
+    (Key::Criticality, "criticality = high", &[AttributeKind::Process]),
+    (Key::Owner, r#"owner = "checkout""#, &[AttributeKind::Process]),
+    (Key::Runbook, r#"runbook = "docs/runbooks/place_order.md""#, &[AttributeKind::Process]),
+    (Key::Objective, "objective = 99.9", &[AttributeKind::Process]),
+    (Key::Context, "context(order_id)", AttributeKind::RUNS),
+    (Key::Rejects, "rejects(OrderError::Empty)", AttributeKind::RUNS),
+    (Key::Fails, "fails(None)", AttributeKind::RUNS),
+    (Key::Degraded, "degraded = Receipt::used_fallback", AttributeKind::RUNS),
+    (Key::Outcome, "outcome = verdict_of", AttributeKind::RUNS),
+    (Key::ErrorType, "error_type = OrderError::kind", AttributeKind::RUNS),
+    (Key::ErrorText, "error_text = never", AttributeKind::RUNS),
+    (Key::DependsOn, r#"depends_on("payment_api")"#, AttributeKind::RUNS),
+    (Key::Cancelled, "cancelled = bad", &[AttributeKind::Process]),
+    (Key::Handler, r#"handler = "Orders::place""#, AttributeKind::RUNS),
+    (Key::Crate, "crate = my_crate::process_runtime", AttributeKind::ALL),
 ];
 
 /// What keys are called by other tools, by other attributes, or for short.

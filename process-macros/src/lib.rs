@@ -1,12 +1,12 @@
 //! The attributes of `process-runtime`: [`macro@critical_process`], [`macro@stage`], [`macro@contract`],
 //! [`macro@health_check`] and [`macro@dependency_check`]. Depend on `process-runtime`, which re-exports them; this crate has no behaviour of its own.
 //!
-//! An attribute goes one way, and each step has a file and a type: tokens → `slot` → `args` → `check` →
-//! `model` → `expand`. After `check` nothing can fail. Every mistake of an attribute is told in one
+//! An attribute goes one way, and each step has a file and a type: tokens → `slot` → `args` → `analyse` →
+//! `model` → `expand`. After `analyse` nothing can fail. Every mistake of an attribute is told in one
 //! compile, and the function itself always stays.
 
+mod analyse;
 mod args;
-mod check;
 mod context;
 mod entries;
 mod errors;
@@ -16,7 +16,6 @@ mod keys;
 mod model;
 mod pattern;
 mod returns;
-mod shape;
 mod slot;
 mod tail;
 #[cfg(test)]
@@ -24,13 +23,14 @@ mod tests;
 mod text;
 mod value;
 mod words;
+mod wrapper;
 
 use quote::quote;
 use syn::parse::{ParseStream, Parser};
 use syn::{Expr, Path, Token};
 
 use crate::errors::Errors;
-use crate::keys::Kind;
+use crate::keys::AttributeKind;
 
 /// Makes a function a critical process: registered, timed against its SLA, judged by what it returns, and
 /// told of with its business context.
@@ -158,7 +158,7 @@ pub fn critical_process(
     attribute: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    instrument(Kind::Process, attribute.into(), item.into()).into()
+    instrument(AttributeKind::Process, attribute.into(), item.into()).into()
 }
 
 /// Makes a function a stage: a part of a critical process that is timed and judged by itself.
@@ -189,7 +189,7 @@ pub fn critical_process(
 /// | `after("…", …)` | ids of the stages that are declared to come before it; `registry::validate` checks the declarations, nothing the runs | |
 #[proc_macro_attribute]
 pub fn stage(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    instrument(Kind::Stage, attribute.into(), item.into()).into()
+    instrument(AttributeKind::Stage, attribute.into(), item.into()).into()
 }
 
 /// Makes a test the proof of one case of a critical process.
@@ -234,7 +234,7 @@ pub fn contract(
     attribute: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    instrument(Kind::Contract, attribute.into(), item.into()).into()
+    instrument(AttributeKind::Contract, attribute.into(), item.into()).into()
 }
 
 /// Makes an async function the check of a critical process: it runs the process for real, with input made for it, and
@@ -281,7 +281,7 @@ pub fn health_check(
     attribute: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    instrument(Kind::HealthCheck, attribute.into(), item.into()).into()
+    instrument(AttributeKind::HealthCheck, attribute.into(), item.into()).into()
 }
 
 /// Makes an async function the check of something that processes depend on: a database that answers, a provider that
@@ -301,7 +301,7 @@ pub fn dependency_check(
     attribute: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    instrument(Kind::DependencyCheck, attribute.into(), item.into()).into()
+    instrument(AttributeKind::DependencyCheck, attribute.into(), item.into()).into()
 }
 
 /// The value of `record!(name = value)`, so that what is wrong with it is told at the value.
@@ -324,7 +324,7 @@ pub fn __record_value(input: proc_macro::TokenStream) -> proc_macro::TokenStream
 // Input:  the attribute's tokens, and the item below it
 // Output: the item with a run or a contract around its body, or with a check beside it; where something is wrong the item as it is, and the mistakes
 fn instrument(
-    kind: Kind,
+    kind: AttributeKind,
     attribute: proc_macro2::TokenStream,
     item: proc_macro2::TokenStream,
 ) -> proc_macro2::TokenStream {
@@ -337,7 +337,7 @@ fn instrument(
     };
     function.refuse_second_attribute(kind, &errors);
     let (later, runtime) = (args.later(), args.runtime());
-    let model = check::check(kind, args, &function, &errors);
+    let model = analyse::analyse(kind, args, &function, &errors);
     match (errors.into_tokens(), model) {
         (None, Some(model)) => expand::expand(&function, &model),
         (mistakes, _) => {

@@ -1,4 +1,4 @@
-//! What `check` hands to `expand`: everything valid, nothing left to decide that could fail.
+//! What `analyse` hands to `expand`: everything valid, nothing left to decide that could fail.
 
 use proc_macro2::{Ident, TokenStream};
 use process_model::Record;
@@ -31,7 +31,7 @@ pub(crate) struct Instrumented {
     /// Context declared for `record!`.
     pub(crate) later: Vec<Ident>,
     pub(crate) judging: Judging,
-    pub(crate) shape: Shape,
+    pub(crate) wrapper: Wrapper,
 }
 
 /// A test that proves a case of a process.
@@ -96,7 +96,7 @@ impl Rules {
 }
 
 /// How the run is wrapped around the body.
-pub(crate) enum Shape {
+pub(crate) enum Wrapper {
     /// `async fn`: the run is its future.
     Async { body: TokenStream, returns: Returns },
     /// A plain function: the run is its call.

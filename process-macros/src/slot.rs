@@ -4,7 +4,7 @@
 use proc_macro2::{Delimiter, Group, Ident, Punct, TokenStream, TokenTree};
 
 use crate::errors::Errors;
-use crate::keys::Kind;
+use crate::keys::AttributeKind;
 
 /// One entry of an attribute.
 pub(crate) struct Slot {
@@ -27,7 +27,7 @@ pub(crate) enum Value {
 /// Splits an attribute's tokens.
 // Input:  id = "greet", sla = "2s", context(who)
 // Output: [id | = | "greet"], [sla | = | "2s"], [context | (who)]
-pub(crate) fn split(tokens: TokenStream, kind: Kind, errors: &Errors) -> Vec<Slot> {
+pub(crate) fn split(tokens: TokenStream, kind: AttributeKind, errors: &Errors) -> Vec<Slot> {
     let mut slots = Vec::new();
     for part in Parts::new(tokens) {
         slots.extend(read(part, kind, errors));
@@ -35,7 +35,7 @@ pub(crate) fn split(tokens: TokenStream, kind: Kind, errors: &Errors) -> Vec<Slo
     slots
 }
 
-fn read(part: Part, kind: Kind, errors: &Errors) -> Option<Slot> {
+fn read(part: Part, kind: AttributeKind, errors: &Errors) -> Option<Slot> {
     if let Some(semicolon) = part.semicolon {
         errors
             .at(semicolon, "`;` stands where a comma is expected")
@@ -72,7 +72,7 @@ fn read(part: Part, kind: Kind, errors: &Errors) -> Option<Slot> {
     Some(Slot { key, value })
 }
 
-fn report_missing_key(first: &TokenTree, kind: Kind, errors: &Errors) {
+fn report_missing_key(first: &TokenTree, kind: AttributeKind, errors: &Errors) {
     errors
         .at(first, format!("`{first}` stands where a key is expected"))
         .help(format_args!("write `key = value` or `key(values)`, as in `{}`", kind.example()))

@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use quote::quote;
 
 use crate::instrument;
-use crate::keys::Kind;
+use crate::keys::AttributeKind;
 
 fn process(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    instrument(Kind::Process, attribute, item)
+    instrument(AttributeKind::Process, attribute, item)
 }
 
 fn pretty(tokens: TokenStream) -> String {
@@ -77,7 +77,7 @@ fn a_method_that_async_trait_rewrote() {
 #[test]
 fn a_stage() {
     assert_snapshot!(pretty(instrument(
-        Kind::Stage,
+        AttributeKind::Stage,
         quote!(id = "rank", process = "deliberate", after("answers")),
         quote! {
             async fn rank() {
@@ -90,7 +90,7 @@ fn a_stage() {
 #[test]
 fn an_async_test_with_a_contract() {
     assert_snapshot!(pretty(instrument(
-        Kind::Contract,
+        AttributeKind::Contract,
         quote!(process = "greet", case = error("empty")),
         quote! {
             /// Nobody is no one to greet.
@@ -106,7 +106,7 @@ fn an_async_test_with_a_contract() {
 #[test]
 fn a_plain_test_with_a_contract() {
     assert_snapshot!(pretty(instrument(
-        Kind::Contract,
+        AttributeKind::Contract,
         quote!(process = "greet", case = happy, crate = elsewhere::process_runtime),
         quote! {
             #[rstest]
@@ -121,7 +121,7 @@ fn a_plain_test_with_a_contract() {
 #[test]
 fn a_wrong_contract_leaves_the_test_and_tells_every_mistake() {
     assert_snapshot!(pretty(instrument(
-        Kind::Contract,
+        AttributeKind::Contract,
         quote!(proces = "Greet", case = hapy, sla = "2s"),
         quote! {
             #[test]
@@ -135,7 +135,7 @@ fn a_wrong_contract_leaves_the_test_and_tells_every_mistake() {
 #[test]
 fn a_check_of_a_process() {
     assert_snapshot!(pretty(instrument(
-        Kind::HealthCheck,
+        AttributeKind::HealthCheck,
         quote!(process = "greet", every = "5m", crate = elsewhere::process_runtime),
         quote! {
             /// Somebody is greeted.
@@ -150,7 +150,7 @@ fn a_check_of_a_process() {
 #[test]
 fn a_check_of_a_dependency() {
     assert_snapshot!(pretty(instrument(
-        Kind::DependencyCheck,
+        AttributeKind::DependencyCheck,
         quote!(id = "orders_db", timeout = "500ms"),
         quote! {
             async fn answers(
@@ -166,7 +166,7 @@ fn a_check_of_a_dependency() {
 #[test]
 fn a_wrong_check_leaves_the_function_and_tells_every_mistake() {
     assert_snapshot!(pretty(instrument(
-        Kind::HealthCheck,
+        AttributeKind::HealthCheck,
         quote!(proces = "Greet", timeout = "30s", every = "0s", cached_for = "5s"),
         quote! {
             unsafe fn greets<T>(&self, name: &str, by: impl Greeting) {
@@ -190,10 +190,10 @@ fn a_wrong_attribute_leaves_the_function_and_tells_every_mistake() {
 
 /// The mistakes that `#[critical_process]` is told of.
 fn mistakes(attribute: TokenStream) -> usize {
-    mistakes_of(Kind::Process, attribute)
+    mistakes_of(AttributeKind::Process, attribute)
 }
 
-fn mistakes_of(kind: Kind, attribute: TokenStream) -> usize {
+fn mistakes_of(kind: AttributeKind, attribute: TokenStream) -> usize {
     let is_async = kind.is_check().then(|| quote!(async));
     let tokens = instrument(
         kind,
@@ -278,13 +278,13 @@ proptest! {
             Some(text) => quote!(#name(#text)),
             None => name,
         };
-        let accepted = mistakes_of(Kind::Contract, quote!(process = "an_id", case = #case)) == 0;
+        let accepted = mistakes_of(AttributeKind::Contract, quote!(process = "an_id", case = #case)) == 0;
         prop_assert_eq!(accepted, Case::new(&word, text.as_deref()).is_ok());
     }
 
     #[test]
     fn the_attribute_accepts_the_times_of_checks_that_the_grammar_accepts(time in nearly("[0-9]{1,5}(ms|s|m|h|d)?")) {
-        let accepts = |key| mistakes_of(Kind::HealthCheck, quote!(process = "an_id", #key)) == 0;
+        let accepts = |key| mistakes_of(AttributeKind::HealthCheck, quote!(process = "an_id", #key)) == 0;
         prop_assert_eq!(accepts(quote!(timeout = #time)), check::timeout(&time).is_ok());
         prop_assert_eq!(accepts(quote!(every = #time)), check::every(&time).is_ok());
         prop_assert_eq!(accepts(quote!(cached_for = #time)), check::cached_for(&time).is_ok());
@@ -304,11 +304,11 @@ proptest! {
     fn no_tokens_make_the_attribute_panic(attribute in "[a-z_=(),:;|<>.\"%?!&@#{}0-9 \\[\\]'-]{0,40}", body in "[a-z_=(),:;|<>.\"%?!&@{} -]{0,30}") {
         if let (Ok(attribute), Ok(body)) = (attribute.parse::<TokenStream>(), body.parse::<TokenStream>()) {
             process(attribute.clone(), quote!(fn f(argument: u8) -> Pin<Box<dyn Future<Output = u8>>> { #body }));
-            instrument(Kind::Stage, quote!(id = "an_id", #attribute), quote!(fn f() #body));
-            instrument(Kind::Contract, quote!(process = "an_id", #attribute), quote!(async fn f() #body));
-            instrument(Kind::HealthCheck, quote!(process = "an_id", #attribute), quote!(async fn f() #body));
-            instrument(Kind::DependencyCheck, quote!(id = "an_id"), quote!(async fn f(#body) { #attribute }));
-            instrument(Kind::Contract, quote!(process = "an_id", case = #attribute), quote!(fn f() { #body }));
+            instrument(AttributeKind::Stage, quote!(id = "an_id", #attribute), quote!(fn f() #body));
+            instrument(AttributeKind::Contract, quote!(process = "an_id", #attribute), quote!(async fn f() #body));
+            instrument(AttributeKind::HealthCheck, quote!(process = "an_id", #attribute), quote!(async fn f() #body));
+            instrument(AttributeKind::DependencyCheck, quote!(id = "an_id"), quote!(async fn f(#body) { #attribute }));
+            instrument(AttributeKind::Contract, quote!(process = "an_id", case = #attribute), quote!(fn f() { #body }));
         }
     }
 }

@@ -7,7 +7,7 @@ use syn::parse::{Parse, ParseStream, Parser};
 use syn::{ExprPath, LitStr, Path, Token};
 
 use crate::errors::{Errors, Mistake};
-use crate::keys::{Key, Kind};
+use crate::keys::{AttributeKind, Key};
 use crate::slot::{Slot, Value};
 
 /// A number as it was written.
@@ -35,7 +35,7 @@ impl WordOf {
 
 /// A slot whose key is known.
 pub(crate) struct Field<'a> {
-    pub(crate) kind: Kind,
+    pub(crate) kind: AttributeKind,
     pub(crate) key: Key,
     pub(crate) slot: &'a Slot,
     pub(crate) errors: &'a Errors,

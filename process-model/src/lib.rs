@@ -18,4 +18,4 @@ pub use grammar::{Criticality, ErrorText, GrammarError, Objective, Sla};
 pub use nearest::nearest;
 pub use outcome::Outcome;
 pub use record::{Common, ContextKey, ContextSource, ProcessRecord, Record, StageRecord};
-pub use wire::{DecodeError, Frame};
+pub use wire::{DecodeError, SectionFrame};

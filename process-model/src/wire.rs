@@ -35,21 +35,21 @@ const RECORD: char = '\u{1e}';
 /// A record's bytes as they stand in the section: no pointers and no padding.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
-pub struct Frame<const N: usize> {
+pub struct SectionFrame<const N: usize> {
     magic: [u8; MAGIC.len()],
     version: u8,
     length: [u8; 4],
     text: [u8; N],
 }
 
-impl<const N: usize> Frame<N> {
+impl<const N: usize> SectionFrame<N> {
     /// Frames `text`, whose length is `N`.
     ///
     /// # Panics
     /// Where `text` is not `N` bytes long: at compile time, since a frame is a constant.
     pub const fn new(text: &str) -> Self {
         let Some(text) = text.as_bytes().first_chunk::<N>() else { panic!("a frame is as long as its text") };
-        Frame { magic: MAGIC, version: WIRE_VERSION, length: (N as u32).to_le_bytes(), text: *text }
+        SectionFrame { magic: MAGIC, version: WIRE_VERSION, length: (N as u32).to_le_bytes(), text: *text }
     }
 
     /// The text between the headers.

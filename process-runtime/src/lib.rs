@@ -309,7 +309,7 @@ pub use telemetry::timeline;
 pub mod __private {
     pub use inventory;
     pub use process_macros::__record_value as record_value;
-    pub use process_model::Frame;
+    pub use process_model::SectionFrame;
 
     #[cfg(feature = "health")]
     pub use crate::__check_site as check_site;

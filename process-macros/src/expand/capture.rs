@@ -6,7 +6,7 @@ use syn::{Expr, Path};
 
 use super::ours;
 use crate::context::Sigil;
-use crate::model::{Instrumented, Put, Shape};
+use crate::model::{Instrumented, Put, Wrapper};
 
 /// The functions of the runtime that context expressions may call without an import.
 const HELPERS: [&str; 3] = ["truncate", "mask", "hash"];
@@ -27,10 +27,12 @@ pub(crate) fn start(model: &Instrumented) -> TokenStream {
     let puts = model.entries.iter().map(|entry| put(entry, runtime));
     let puts = quote!(#(#puts)*);
     // A future that the function returns begins when it is first polled.
-    let take = match model.shape {
-        Shape::Async { .. } | Shape::Sync { .. } => quote_spanned!(ours()=> #runtime::__private::Run::begin),
-        Shape::ByType { .. } => quote_spanned!(ours()=> __kind.take),
-        Shape::Tail { .. } | Shape::Future { .. } => {
+    let take = match model.wrapper {
+        Wrapper::Async { .. } | Wrapper::Sync { .. } => {
+            quote_spanned!(ours()=> #runtime::__private::Run::begin)
+        }
+        Wrapper::ByType { .. } => quote_spanned!(ours()=> __kind.take),
+        Wrapper::Tail { .. } | Wrapper::Future { .. } => {
             quote_spanned!(ours()=> #runtime::__private::Run::capture)
         }
     };

@@ -1,4 +1,4 @@
-//! The body inside its run, for each [`Shape`]. The body is emitted once, between the user's own braces,
+//! The body inside its run, for each [`Wrapper`]. The body is emitted once, between the user's own braces,
 //! with the return type that was written, so that type errors point at the user's code.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
@@ -7,21 +7,21 @@ use syn::spanned::Spanned;
 use syn::{Path, ReturnType, Type};
 
 use super::capture::{all_of, located};
-use super::judge::judge;
+use super::judgement::judge;
 use super::mentions;
 use super::ours;
 use crate::function::Function;
-use crate::model::{Instrumented, Judging, Shape};
+use crate::model::{Instrumented, Judging, Wrapper};
 use crate::returns::{self, Returns};
 use crate::tail::Tail;
 
 // Output: returns!(Result<T, E>);
 /// What the run returns, for tests that inject an error. Where the type cannot be named, none can be.
 pub(crate) fn returns(model: &Instrumented) -> TokenStream {
-    let ty = match &model.shape {
-        Shape::Async { returns, .. } | Shape::Sync { returns, .. } => returns.value(),
-        Shape::Tail { output, .. } | Shape::Future { output, .. } => output.value(),
-        Shape::ByType { returns, .. } => Some(returns),
+    let ty = match &model.wrapper {
+        Wrapper::Async { returns, .. } | Wrapper::Sync { returns, .. } => returns.value(),
+        Wrapper::Tail { output, .. } | Wrapper::Future { output, .. } => output.value(),
+        Wrapper::ByType { returns, .. } => Some(returns),
     };
     let runtime = &model.runtime;
     let ty = ty.filter(|ty| returns::is_nameable(ty));
@@ -29,12 +29,12 @@ pub(crate) fn returns(model: &Instrumented) -> TokenStream {
 }
 
 pub(crate) fn wrap(function: &Function, model: &Instrumented) -> TokenStream {
-    match &model.shape {
-        Shape::Async { body, returns } => asynchronous(function, model, body, returns),
-        Shape::Sync { body, returns } => synchronous(function, model, body, returns),
-        Shape::ByType { body, returns } => by_type(function, model, &in_closure(function, body), returns),
-        Shape::Tail { tail, output } => at_tail(function, model, tail, output),
-        Shape::Future { body, output } => future(function, model, &in_closure(function, body), output),
+    match &model.wrapper {
+        Wrapper::Async { body, returns } => asynchronous(function, model, body, returns),
+        Wrapper::Sync { body, returns } => synchronous(function, model, body, returns),
+        Wrapper::ByType { body, returns } => by_type(function, model, &in_closure(function, body), returns),
+        Wrapper::Tail { tail, output } => at_tail(function, model, tail, output),
+        Wrapper::Future { body, output } => future(function, model, &in_closure(function, body), output),
     }
 }
 
@@ -204,7 +204,7 @@ fn typed(function: &Function, body: TokenStream) -> TokenStream {
 //     let __kind = { use probe::{*, by_type_alone::*}; __kind.__process_kind(&*__kind) };
 /// Whether the call is the run or the future that it returns, where the type has to say so.
 pub(crate) fn kind(model: &Instrumented) -> TokenStream {
-    let Shape::ByType { returns, .. } = &model.shape else {
+    let Wrapper::ByType { returns, .. } = &model.wrapper else {
         return TokenStream::new();
     };
     let runtime = &model.runtime;

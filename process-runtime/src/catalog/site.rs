@@ -44,7 +44,8 @@ macro_rules! __record_text {
             not(any(target_vendor = "apple", target_family = "wasm")),
             unsafe(link_section = "critproc")
         )]
-        static RECORD: $crate::__private::Frame<{ TEXT.len() }> = $crate::__private::Frame::new(TEXT);
+        static RECORD: $crate::__private::SectionFrame<{ TEXT.len() }> =
+            $crate::__private::SectionFrame::new(TEXT);
         RECORD.text()
     }};
 }

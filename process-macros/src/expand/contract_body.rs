@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
 use super::capture::located;
-use super::{import, ours, record, run};
+use super::{import, ours, run, site};
 use crate::function::Function;
 use crate::model::Contract;
 use crate::returns::Returns;
@@ -22,7 +22,7 @@ use crate::returns::Returns;
 pub(super) fn body(function: &Function, contract: &Contract) -> TokenStream {
     let runtime = &contract.runtime;
     let import = import(contract.import.as_ref(), runtime);
-    let record = record::of_contract(function, contract);
+    let record = site::of_contract(function, contract);
     let out = out(function, contract);
     let rest = match contract.returns {
         Returns::Never => quote_spanned!(ours()=> match #out {}),

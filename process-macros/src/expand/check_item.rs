@@ -6,7 +6,7 @@ use syn::ReturnType;
 use syn::spanned::Spanned;
 
 use super::capture::located;
-use super::{import, ours, record};
+use super::{import, ours, site};
 use crate::function::Function;
 use crate::model::{Argument, Check};
 
@@ -25,7 +25,7 @@ use crate::model::{Argument, Check};
 pub(super) fn item(function: &Function, check: &Check) -> TokenStream {
     let runtime = &check.runtime;
     let import = import(check.import.as_ref(), runtime);
-    let record = record::of_check(function, check);
+    let record = site::of_check(function, check);
     let name = &function.signature.ident;
     let arguments = check.arguments.iter().enumerate();
     let (takes, gives): (Vec<_>, Vec<_>) = arguments.map(|(at, argument)| take(at, argument, check)).unzip();

@@ -1,8 +1,8 @@
 //! Typed arguments and a function to a [`Model`]. Every value is judged by the grammars of `process-model`,
 //! which the runtime and the command line share; here they only get their places in the source.
 
-mod contract;
-mod health;
+mod check_function;
+mod contract_function;
 
 use proc_macro2::{Ident, Span};
 use process_model::grammar::{self, GrammarError};
@@ -19,44 +19,53 @@ use crate::args::Args;
 use crate::context::{Entry, Source};
 use crate::errors::Errors;
 use crate::function::{Binding, Function};
-use crate::keys::{Key, Kind};
+use crate::keys::{AttributeKind, Key};
 use crate::model::{Instrumented, Judging, Model, Put, Rules};
 use crate::pattern::Arm;
 use crate::returns;
-use crate::shape;
+use crate::wrapper;
 
 /// Checks everything; `None` where something is missing without which there is no model. Whether there
 /// were mistakes is for the sink to say.
-pub(crate) fn check(kind: Kind, args: Args, function: &Function, errors: &Errors) -> Option<Model> {
+pub(crate) fn analyse(
+    kind: AttributeKind,
+    args: Args,
+    function: &Function,
+    errors: &Errors,
+) -> Option<Model> {
     report_missing(kind, &args, errors);
     let record = match kind {
-        Kind::Process => process,
-        Kind::Stage => stage,
-        Kind::Contract => return contract::check(&args, function, errors).map(Box::new).map(Model::Contract),
-        Kind::HealthCheck => return health(kind, CheckTarget::Process, &args, function, errors),
-        Kind::DependencyCheck => return health(kind, CheckTarget::Dependency, &args, function, errors),
+        AttributeKind::Process => process,
+        AttributeKind::Stage => stage,
+        AttributeKind::Contract => {
+            return contract_function::analyse(&args, function, errors).map(Box::new).map(Model::Contract);
+        }
+        AttributeKind::HealthCheck => return check(kind, CheckTarget::Process, &args, function, errors),
+        AttributeKind::DependencyCheck => {
+            return check(kind, CheckTarget::Dependency, &args, function, errors);
+        }
     };
     instrumented(kind, record, args, function, errors).map(Box::new).map(Model::Instrumented)
 }
 
-fn health(
-    kind: Kind,
+fn check(
+    kind: AttributeKind,
     of: fn(String) -> CheckTarget,
     args: &Args,
     function: &Function,
     errors: &Errors,
 ) -> Option<Model> {
-    health::check(kind, of, args, function, errors).map(Box::new).map(Model::Check)
+    check_function::analyse(kind, of, args, function, errors).map(Box::new).map(Model::Check)
 }
 
 fn instrumented(
-    kind: Kind,
+    kind: AttributeKind,
     record: fn(&Args, &Function, &Errors) -> Option<Record>,
     args: Args,
     function: &Function,
     errors: &Errors,
 ) -> Option<Instrumented> {
-    let shape = shape::find(&function.signature, &function.body, kind, errors);
+    let wrapper = wrapper::find(&function.signature, &function.body, kind, errors);
     report_open_return(&args, function, errors);
     let record = record(&args, function, errors);
     let (runtime, import) = runtime(&args);
@@ -78,7 +87,7 @@ fn instrumented(
                 error_type: args.error_type,
             }),
         },
-        shape: shape?,
+        wrapper: wrapper?,
     })
 }
 
@@ -249,7 +258,7 @@ fn text(tokens: impl ToTokens) -> String {
     crate::text::written(tokens.into_token_stream())
 }
 
-fn report_missing(kind: Kind, args: &Args, errors: &Errors) {
+fn report_missing(kind: AttributeKind, args: &Args, errors: &Errors) {
     let missing = kind.required().iter().filter(|key| !args.has_seen(**key));
     let missing: Vec<_> = missing.copied().collect();
     if missing.is_empty() {

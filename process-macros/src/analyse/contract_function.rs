@@ -8,13 +8,13 @@ use super::{accept, id, runtime, text};
 use crate::args::Args;
 use crate::errors::Errors;
 use crate::function::Function;
-use crate::keys::Kind;
+use crate::keys::AttributeKind;
 use crate::model::Contract;
 use crate::returns::{self, Returns};
-use crate::shape;
 use crate::value::WordOf;
+use crate::wrapper;
 
-pub(super) fn check(args: &Args, function: &Function, errors: &Errors) -> Option<Contract> {
+pub(super) fn analyse(args: &Args, function: &Function, errors: &Errors) -> Option<Contract> {
     let signature = &function.signature;
     let process = args.process.as_ref().and_then(|process| id(process, errors));
     let case = args.case.as_ref().and_then(|words| case(words, errors));
@@ -55,7 +55,7 @@ fn case(words: &WordOf, errors: &Errors) -> Option<Case> {
 /// What no test runner calls, and a body that only makes a future: it has proven nothing when it is over.
 fn report_no_test(signature: &Signature, errors: &Errors) {
     if let Some(keyword) = &signature.constness {
-        shape::report_const(keyword, Kind::Contract, errors);
+        wrapper::report_const(keyword, AttributeKind::Contract, errors);
     }
     if let Some(receiver) = signature.receiver() {
         errors

@@ -5,14 +5,19 @@ use quote::ToTokens;
 use syn::{ReturnType, Signature, Type, TypeParamBound};
 
 use crate::errors::Errors;
-use crate::keys::Kind;
-use crate::model::Shape;
+use crate::keys::AttributeKind;
+use crate::model::Wrapper;
 use crate::returns::{self, Returns};
 use crate::tail::Tail;
 use crate::words;
 
 /// Finds the shape of a function; `None` where it has none, which is told.
-pub(crate) fn find(signature: &Signature, body: &TokenStream, kind: Kind, errors: &Errors) -> Option<Shape> {
+pub(crate) fn find(
+    signature: &Signature,
+    body: &TokenStream,
+    kind: AttributeKind,
+    errors: &Errors,
+) -> Option<Wrapper> {
     if let Some(keyword) = &signature.constness {
         report_const(keyword, kind, errors);
         return None;
@@ -37,37 +42,37 @@ pub(crate) fn find(signature: &Signature, body: &TokenStream, kind: Kind, errors
     match &returns {
         Returns::Value(ty) if signature.asyncness.is_none() && may_be_a_boxed_future(written) => {
             let returns = Type::clone(ty);
-            Some(Shape::ByType { body, returns })
+            Some(Wrapper::ByType { body, returns })
         }
         _ => Some(plain(signature, body, returns)),
     }
 }
 
-fn plain(signature: &Signature, body: TokenStream, returns: Returns) -> Shape {
+fn plain(signature: &Signature, body: TokenStream, returns: Returns) -> Wrapper {
     match signature.asyncness {
-        Some(_) => Shape::Async { body, returns },
-        None => Shape::Sync { body, returns },
+        Some(_) => Wrapper::Async { body, returns },
+        None => Wrapper::Sync { body, returns },
     }
 }
 
-fn of_future(body: TokenStream, output: Returns, written: &Type, errors: &Errors) -> Option<Shape> {
+fn of_future(body: TokenStream, output: Returns, written: &Type, errors: &Errors) -> Option<Wrapper> {
     if let Some(tail) = Tail::of(body.clone()) {
-        return Some(Shape::Tail { tail, output });
+        return Some(Wrapper::Tail { tail, output });
     }
     let lost = returns::bound_of_its_own(written);
     if let Some(lost) = lost {
         report_lost_bound(lost, errors);
     }
-    lost.is_none().then_some(Shape::Future { body, output })
+    lost.is_none().then_some(Wrapper::Future { body, output })
 }
 
-fn of_boxed_future(body: TokenStream, output: Returns, written: &Type) -> Shape {
+fn of_boxed_future(body: TokenStream, output: Returns, written: &Type) -> Wrapper {
     match Tail::of(body.clone()) {
         // A macro may return by itself, and what it returns is a run as well.
-        Some(tail) if !words::calls_a_macro(&tail.before) => Shape::Tail { tail, output },
+        Some(tail) if !words::calls_a_macro(&tail.before) => Wrapper::Tail { tail, output },
         _ => {
             let returns = written.clone();
-            Shape::ByType { body, returns }
+            Wrapper::ByType { body, returns }
         }
     }
 }
@@ -77,7 +82,7 @@ fn may_be_a_boxed_future(ty: &Type) -> bool {
     matches!(returns::bare(ty), Type::Path(_) | Type::Macro(_)) && !returns::mentions_impl(ty)
 }
 
-pub(crate) fn report_const(keyword: &syn::Token![const], kind: Kind, errors: &Errors) {
+pub(crate) fn report_const(keyword: &syn::Token![const], kind: AttributeKind, errors: &Errors) {
     errors
         .at(
             keyword,
@@ -99,7 +104,7 @@ fn report_lost_bound(bound: &TypeParamBound, errors: &Errors) {
         ));
 }
 
-fn report_hidden_future(future: &Type, kind: Kind, errors: &Errors) {
+fn report_hidden_future(future: &Type, kind: AttributeKind, errors: &Errors) {
     errors
         .at(future, format!("{} would end when this future is handed out, before it has run", kind.noun()))
         .help(

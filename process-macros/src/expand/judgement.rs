@@ -15,7 +15,7 @@ use crate::returns::Returns;
 // Input:  a reference to what the body returned
 // Output: a statement that ends `__run`
 pub(crate) fn judge(model: &Instrumented, returned: TokenStream, returns: Option<&Returns>) -> TokenStream {
-    let judge = Judge { runtime: &model.runtime, returned };
+    let judge = Judgement { runtime: &model.runtime, returned };
     match (&model.judging, returns) {
         (Judging::Rules(rules), Some(Returns::Unit | Returns::Never)) if rules.is_empty() => judge.success(),
         (Judging::Rules(rules), _) if rules.is_empty() => judge.by_type(),
@@ -24,12 +24,12 @@ pub(crate) fn judge(model: &Instrumented, returned: TokenStream, returns: Option
     }
 }
 
-struct Judge<'m> {
+struct Judgement<'m> {
     runtime: &'m Path,
     returned: TokenStream,
 }
 
-impl Judge<'_> {
+impl Judgement<'_> {
     fn success(&self) -> TokenStream {
         let runtime = self.runtime;
         quote_spanned!(ours()=> __run.end(#runtime::__private::Ending::success());)
@@ -42,7 +42,7 @@ impl Judge<'_> {
     }
 
     fn verdict(&self) -> TokenStream {
-        let Judge { runtime, returned } = self;
+        let Judgement { runtime, returned } = self;
         quote_spanned!(ours()=> #runtime::__private::by_type!(#returned))
     }
 
@@ -68,7 +68,7 @@ impl Judge<'_> {
     }
 
     fn by_verdict(&self, verdict: &ExprPath, error_type: Option<&ExprPath>) -> TokenStream {
-        let Judge { runtime, returned } = self;
+        let Judgement { runtime, returned } = self;
         let returned = quote_spanned!(ours()=> (#returned));
         let verdict = fixed(verdict, call(verdict, returned), quote_spanned!(ours()=> #runtime::Verdict));
         let ending = quote_spanned!(ours()=> #runtime::__private::Ending::from_verdict(#verdict));
@@ -84,7 +84,7 @@ impl Judge<'_> {
     }
 
     fn split(&self, good: TokenStream, bad: TokenStream) -> TokenStream {
-        let Judge { runtime, returned } = self;
+        let Judgement { runtime, returned } = self;
         quote_spanned! {ours()=>
             match { use #runtime::__private::probe::{self, *}; (&probe::Return(#returned)).__process_split() } {
                 ::core::result::Result::Ok(__v) => #good,
@@ -155,7 +155,7 @@ impl Judge<'_> {
         if rules.fails.is_empty() {
             return otherwise;
         }
-        let Judge { runtime, returned } = self;
+        let Judgement { runtime, returned } = self;
         let failed = is_any(returned.clone(), rules.fails.iter().map(Arm::head));
         quote_spanned! {ours()=>
             if #failed { #runtime::__private::Ending::failure() } else { #otherwise }

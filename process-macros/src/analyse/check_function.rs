@@ -9,12 +9,12 @@ use super::{accept, id, runtime, text};
 use crate::args::Args;
 use crate::errors::Errors;
 use crate::function::{self, Function};
-use crate::keys::Kind;
+use crate::keys::AttributeKind;
 use crate::model::{Argument, Check};
 use crate::{returns, words};
 
-pub(super) fn check(
-    kind: Kind,
+pub(super) fn analyse(
+    kind: AttributeKind,
     of: fn(String) -> CheckTarget,
     args: &Args,
     function: &Function,
@@ -52,7 +52,7 @@ fn time(literal: &LitStr, parse: Parse, errors: &Errors) -> Option<process_model
 }
 
 /// What cannot be called and awaited from anywhere.
-fn report_uncallable(signature: &Signature, kind: Kind, errors: &Errors) {
+fn report_uncallable(signature: &Signature, kind: AttributeKind, errors: &Errors) {
     let name = &signature.ident;
     let (noun, attribute) = (kind.noun(), kind.attribute());
     if let Some(keyword) = &signature.constness {
@@ -88,7 +88,7 @@ fn report_uncallable(signature: &Signature, kind: Kind, errors: &Errors) {
     }
 }
 
-fn arguments(signature: &Signature, kind: Kind, errors: &Errors) -> Vec<Argument> {
+fn arguments(signature: &Signature, kind: AttributeKind, errors: &Errors) -> Vec<Argument> {
     let arguments = signature.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(argument) => Some(argument),
         FnArg::Receiver(_) => None,
@@ -101,7 +101,7 @@ fn arguments(signature: &Signature, kind: Kind, errors: &Errors) -> Vec<Argument
 }
 
 /// A type of which the application cannot give a value.
-fn report_ungiven(ty: &Type, kind: Kind, errors: &Errors) {
+fn report_ungiven(ty: &Type, kind: AttributeKind, errors: &Errors) {
     if let Type::Reference(reference) = returns::bare(ty) {
         errors.at(ty, format!("{} takes its arguments by value", kind.noun())).help(format!(
             "write `{}`, of which each call gets a clone; what is costly to clone goes into an `Arc`",
