@@ -327,7 +327,7 @@ pub mod __private {
     pub use crate::run::ending::Ending;
     pub use crate::run::unit::Site;
     #[cfg(feature = "testing")]
-    pub use crate::testing::{
+    pub use crate::testing::proof::{
         contract::Contracted,
         registered::{ContractEntry, ContractSite},
     };

@@ -7,10 +7,10 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 #[cfg(feature = "sentry")]
-use super::events::Inbox;
-use super::observation::ObservedRun;
+use super::observing::events::Inbox;
+use super::observing::observation::ObservedRun;
 #[cfg(feature = "tracing")]
-use super::spans::Recorder;
+use super::observing::spans::Recorder;
 use crate::base::lock::lock;
 use crate::observe::{End, RunView, Sink};
 

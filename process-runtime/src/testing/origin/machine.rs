@@ -6,7 +6,7 @@ use super::place;
 
 /// How this program was built: the folder that cargo names after the profile, behind the one of the platform where
 /// cargo was told one.
-pub(super) fn profile() -> String {
+pub(in crate::testing) fn profile() -> String {
     let folder = || {
         let program = env::current_exe().ok()?;
         let inside = program.parent()?.strip_prefix(place::target()?).ok()?;
@@ -18,7 +18,7 @@ pub(super) fn profile() -> String {
 }
 
 /// What of this machine decides how fast a program is: figures of different ones are not compared.
-pub(super) fn machine() -> String {
+pub(in crate::testing) fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (system, architecture) = (env::consts::OS, env::consts::ARCH);
     let model = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| model(&text));

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use process_model::nearest;
 
-use super::capture::Capture;
-use super::contract;
-use super::domain::{Domain, InDomain};
-use super::fault::{Fault, Misuse, is_paused};
 use super::observation::{Ended, Observation};
+use super::witness::{self, Witness};
 use crate::catalog::registry;
+use crate::testing::capture::Capture;
+use crate::testing::domain::{Domain, InDomain};
+use crate::testing::fault::{Fault, Misuse, is_paused};
 
 /// How long what is observed may go on, where nothing else is said: on paused time, and in real time.
 const LIMIT: Duration = Duration::from_secs(60 * 60);
@@ -89,7 +89,7 @@ struct Setting {
     limit: Option<Duration>,
     unknown: Option<String>,
     /// The contract that this is a part of.
-    trial: Option<Arc<contract::Trial>>,
+    witness: Option<Arc<Witness>>,
     place: &'static Location<'static>,
 }
 
@@ -97,7 +97,7 @@ impl Setting {
     #[track_caller]
     fn new() -> Setting {
         let domain = Domain::builder().capture(Capture::new()).build();
-        Setting { domain, limit: None, unknown: None, trial: contract::current(), place: Location::caller() }
+        Setting { domain, limit: None, unknown: None, witness: witness::current(), place: Location::caller() }
     }
 
     fn fault(&mut self, at: &str, fault: Fault) {
@@ -131,7 +131,9 @@ impl Setting {
             let misuses: Vec<_> = misuses.iter().map(Misuse::to_string).collect();
             panic!("{} ({})\nobserved: {observation}", misuses.join("\n"), self.place);
         }
-        contract::observed(self.trial.as_deref(), &observation);
+        if let Some(witness) = &self.witness {
+            witness.observed(&observation);
+        }
         observation
     }
 
@@ -146,7 +148,7 @@ impl Setting {
         let taken = core.capture.as_ref().map(|capture| capture.take()).unwrap_or_default();
         let observation = Observation {
             ended,
-            process: self.trial.as_ref().map(|trial| trial.process()),
+            process: self.witness.as_ref().map(|witness| witness.process().id()),
             #[cfg(feature = "metrics")]
             changes: super::metrics::changes(core),
             #[cfg(feature = "tracing")]
@@ -185,7 +187,7 @@ fn undeclared<T>(observation: &Observation<T>) -> Vec<String> {
     undeclared
 }
 
-pub(super) fn message(payload: &(dyn Any + Send)) -> String {
+pub(in crate::testing) fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&'static str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("something that is no text").to_owned()
@@ -237,7 +239,7 @@ impl<F: Future> Future for Observing<F> {
 
 impl<F: Future> Observing<F> {
     /// What was observed, and what is wrong with how that was asked for.
-    pub(super) async fn attempt(mut self) -> (Observation<F::Output>, Vec<Misuse>) {
+    pub(in crate::testing) async fn attempt(mut self) -> (Observation<F::Output>, Vec<Misuse>) {
         let ended = std::future::poll_fn(|cx| self.poll_end(cx)).await;
         self.setting.conclude(ended)
     }

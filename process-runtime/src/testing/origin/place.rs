@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 /// What cargo marks its target directory with (<https://bford.info/cachedir/>).
-pub(super) const MARK: &str = "CACHEDIR.TAG";
+pub(in crate::testing) const MARK: &str = "CACHEDIR.TAG";
 /// Overrides the directory of evidence.
 const OVERRIDE: &str = "PROCESS_EVIDENCE_DIR";
 
@@ -37,7 +37,7 @@ pub fn directory() -> Result<PathBuf, NoDirectory> {
 
 /// Cargo's target directory. A relative `CARGO_TARGET_DIR` was relative to where cargo was called, which a test cannot
 /// know, so there the binary's own place decides.
-pub(super) fn target() -> Option<PathBuf> {
+pub(in crate::testing) fn target() -> Option<PathBuf> {
     let given = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from).filter(|given| given.is_absolute());
     given.or_else(|| {
         let binary = env::current_exe().ok()?;
@@ -46,7 +46,7 @@ pub(super) fn target() -> Option<PathBuf> {
 }
 
 /// The directory of the package under test.
-pub(super) fn package() -> PathBuf {
+pub(in crate::testing) fn package() -> PathBuf {
     let given = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     given.or_else(|| env::current_dir().ok()).unwrap_or_default()
 }

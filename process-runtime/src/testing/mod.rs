@@ -48,60 +48,36 @@
 //! milliseconds: where tokio's clock is paused (`#[tokio::test(start_paused = true)]`), that is the time which runs see. To
 //! observe a run of a process with a stage takes about 50 µs (`tests/observe/runs.rs`, `what_observing_costs`).
 
-pub mod baseline;
-mod battery;
+mod breaking;
 mod capture;
-#[doc(hidden)]
-pub mod contract;
-mod crowd;
-mod date;
 mod domain;
-#[cfg(feature = "sentry")]
-mod events;
-pub mod evidence;
-mod expect;
 mod fault;
-mod findings;
-mod fingerprint;
-mod gate;
 mod load;
-mod machine;
-pub mod matrix;
-#[cfg(feature = "metrics")]
-mod metrics;
-mod observation;
 mod observing;
-mod place;
-pub mod policy;
-mod problem;
-#[cfg(feature = "proptest")]
-mod property;
-pub(crate) mod registered;
-pub mod report;
-pub mod revision;
-#[cfg(feature = "tracing")]
-mod spans;
-mod text;
+mod origin;
+pub(crate) mod proof;
 
-pub use self::battery::{Battery, Trial};
+pub use self::breaking::battery::{Battery, Trial};
 pub(crate) use self::capture::Capture;
-pub use self::date::Date;
 pub(crate) use self::domain::Waiter;
 pub use self::domain::{Builder, Domain};
-pub use self::expect::Expect;
 #[doc(hidden)]
 pub use self::fault::Erring;
 pub use self::fault::Fault;
 pub(crate) use self::fault::{Boundary, Injected, Plan};
-pub use self::gate::gate;
-pub use self::load::{Load, LoadReport};
+pub use self::load::{Load, LoadReport, baseline};
+pub use self::observing::expect::Expect;
 #[cfg(feature = "metrics")]
-pub use self::metrics::Change;
-pub use self::observation::{Observation, ObservedRun};
-pub use self::observing::{Observing, ObservingCall, observe, observe_call};
-pub use self::problem::Problem;
-pub use self::registered::{Case, ContractDefinition, contracts};
+pub use self::observing::metrics::Change;
+pub use self::observing::observation::{Observation, ObservedRun};
+pub use self::observing::observe::{Observing, ObservingCall, observe, observe_call};
 #[cfg(feature = "tracing")]
-pub use self::spans::Span;
+pub use self::observing::spans::Span;
 #[cfg(feature = "tracing")]
-pub(crate) use self::spans::key as span_key;
+pub(crate) use self::observing::spans::key as span_key;
+pub use self::origin::revision;
+pub use self::proof::date::Date;
+pub use self::proof::gate::gate;
+pub use self::proof::problem::Problem;
+pub use self::proof::registered::{Case, ContractDefinition, contracts};
+pub use self::proof::{evidence, matrix, policy, report};

@@ -47,7 +47,7 @@ pub struct Revision {
 
 /// How the tree stood to its commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Tree {
+pub(in crate::testing) enum Tree {
     Clean,
     /// Something was changed, or nobody knows.
     Changed,
@@ -94,7 +94,7 @@ impl Revision {
         Revision::decode(text, if text.ends_with("-dirty") { Tree::Changed } else { Tree::Clean })
     }
 
-    pub(super) fn decode(text: &str, tree: Tree) -> Option<Revision> {
+    pub(in crate::testing) fn decode(text: &str, tree: Tree) -> Option<Revision> {
         let is_text = !text.is_empty() && text.len() <= LONGEST && !text.contains(char::is_control);
         is_text.then(|| Revision { text: text.to_owned(), tree })
     }

@@ -18,12 +18,13 @@ use process_model::grammar::{check_id, check_version};
 use process_model::{Case, Outcome, nearest};
 use serde::{Deserialize, Serialize};
 
-use super::fingerprint::Fingerprint;
-pub use super::place::{NoDirectory, directory};
+use super::case;
 use super::problem::Problem;
-use super::revision::{Revision, Tree};
-use super::text::{at_most, one_line};
 use crate::catalog::definition::ProcessDefinition;
+use crate::testing::origin::fingerprint::Fingerprint;
+pub use crate::testing::origin::place::{NoDirectory, directory};
+use crate::testing::origin::revision::{Revision, Tree};
+use crate::testing::origin::text::{at_most, one_line};
 
 /// The version of the form of a line.
 const FORMAT: u64 = 1;
@@ -141,7 +142,7 @@ impl Evidence {
         if self.test.is_empty() || self.test.len() > TEST || self.test.contains(char::is_control) {
             return Some(format!("`{}` is no path of a test", self.test));
         }
-        if self.proof == Proof::Proven && !self.went_so() {
+        if self.proof == Proof::Proven && !case::admits(&self.case, self.outcome, self.late) {
             let outcome = self.outcome.map_or("no outcome", Outcome::as_str);
             let late = if self.late { ", late" } else { "" };
             return Some(format!("`{}` is said to be proven by a run that had {outcome}{late}", self.case));
@@ -154,19 +155,6 @@ impl Evidence {
         match &self.proof {
             Proof::Proven => self.flaw(),
             Proof::Failed(reason) => Some(reason.clone()),
-        }
-    }
-
-    /// Whether the observed run went the way of the case, as far as evidence can tell.
-    fn went_so(&self) -> bool {
-        match self.case {
-            Case::Happy => self.outcome == Some(Outcome::Success) && !self.late,
-            Case::Error(_) => matches!(self.outcome, Some(Outcome::Failure | Outcome::Rejected)),
-            Case::Cancelled => self.outcome == Some(Outcome::Cancelled),
-            Case::Panic => self.outcome == Some(Outcome::Panic),
-            Case::Sla => self.outcome.is_some() && self.late,
-            Case::Timeout | Case::Dependency(_) | Case::Context => self.outcome.is_some(),
-            Case::Edge | Case::Load => true,
         }
     }
 

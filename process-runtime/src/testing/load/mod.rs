@@ -1,6 +1,9 @@
 //! Many runs of a process at once, held to bounds and compared with a baseline. How they go on at once is `crowd`'s,
 //! what they are compared with `baseline`'s.
 
+pub mod baseline;
+mod crowd;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{Location, resume_unwind};
@@ -11,13 +14,14 @@ use process_model::Outcome;
 use process_model::grammar::check_id;
 use tokio::time::Instant;
 
+use self::baseline::{Baseline, Comparison, Key, MEASUREMENTS, Percentile, TOLERANCE};
 use crate::base::lock::lock;
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
 use crate::observe::{End, RunView, Sink};
 use crate::stats::Ended;
-use crate::testing::baseline::{Baseline, Comparison, Key, MEASUREMENTS, Percentile, TOLERANCE};
-use crate::testing::{Domain, contract, crowd};
+use crate::testing::domain::Domain;
+use crate::testing::observing::witness;
 
 /// A load: what is called how often and how much of it at once, and the bounds that its runs must hold.
 ///
@@ -44,7 +48,7 @@ use crate::testing::{Domain, contract, crowd};
 /// # });
 /// ```
 ///
-/// [`Load::baseline`] adds the comparison with earlier sessions, whose test [`baseline`](super::baseline) explains.
+/// [`Load::baseline`] adds the comparison with earlier sessions, whose test [`baseline`](baseline) explains.
 #[derive(Clone, Debug)]
 #[must_use = "a load does nothing before `run`"]
 pub struct Load {
@@ -146,7 +150,7 @@ impl Load {
         self
     }
 
-    /// Compares with the earlier sessions of this name, and adds this one to them. See [`baseline`](super::baseline)
+    /// Compares with the earlier sessions of this name, and adds this one to them. See [`baseline`](baseline)
     /// for the test, and for where they are.
     ///
     /// # Panics
@@ -194,10 +198,14 @@ impl Load {
         let id = process.id();
         assert!(runs >= concurrency, "{runs} runs of `{id}` are never {concurrency} at a time");
         let place = Location::caller();
-        let trial = contract::current();
+        let witness = witness::current();
         async move {
             let report = self.hold(place, load).await;
-            contract::loaded(trial, &report);
+            if let Some(witness) = witness
+                && report.is_bounded()
+            {
+                witness.loaded(report.process, report.took);
+            }
             report
         }
     }
@@ -322,7 +330,7 @@ impl LoadReport {
     }
 
     /// Whether anything was asked of it.
-    pub(super) fn is_bounded(&self) -> bool {
+    fn is_bounded(&self) -> bool {
         let Bounds { percentiles, error_rate } = &self.bounds;
         error_rate.is_some() || self.comparison.is_some() || percentiles.iter().any(Option::is_some)
     }

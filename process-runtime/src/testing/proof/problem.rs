@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::text::one_line;
+use crate::testing::origin::text::one_line;
 
 /// Something wrong with a file of evidence, or with `process.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -35,10 +35,11 @@ use process_model::{Case, Criticality, nearest};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::case;
 use super::date::Date;
-use super::place;
 use super::problem::Problem;
 use crate::catalog::definition::ProcessDefinition;
+use crate::testing::origin::place;
 
 const FILE: &str = "process.toml";
 
@@ -128,13 +129,6 @@ impl Default for Policy {
     }
 }
 
-/// Whether the function of a process can be stopped while it waits: by its signature, a future.
-fn waits(process: &ProcessDefinition) -> bool {
-    let signature = process.signature();
-    let is_word = |word: &str| signature.split(|c: char| !c.is_alphanumeric()).any(|part| part == word);
-    ["async", "Future", "BoxFuture", "LocalBoxFuture"].into_iter().any(is_word)
-}
-
 impl Policy {
     /// The policy of the package under test: of the first `process.toml` upwards from `CARGO_MANIFEST_DIR`, or else
     /// from the working directory. The default where there is none.
@@ -182,9 +176,8 @@ impl Policy {
         let mut cases = Vec::new();
         for requirement in self.required(process.criticality()) {
             match requirement {
-                // What cannot be stopped in the middle cannot be proven to stop.
-                Requirement::Case(Case::Timeout) if !waits(process) => {}
-                Requirement::Case(case) => cases.push(case.clone()),
+                Requirement::Case(case) if case::applies_to(case, process) => cases.push(case.clone()),
+                Requirement::Case(_) => {}
                 Requirement::EachDependency => {
                     let of_stages = process.stages().iter().flat_map(|stage| stage.dependencies());
                     let all = process.dependencies().iter().chain(of_stages);
@@ -319,7 +312,7 @@ impl Reader<'_> {
     /// A case that can be required.
     fn case(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Case> {
         let problem = match value.get_ref().as_str().map(Case::parse) {
-            Some(Ok(Case::Edge)) => {
+            Some(Ok(case)) if !case::can_be_required(&case) => {
                 "`edge` is whatever a test says, so nothing can require or waive it".to_owned()
             }
             Some(Ok(case)) => return Some(case),

@@ -4,7 +4,7 @@
 const SHOWN: usize = 400;
 
 /// A text as one line that a terminal shows and does not obey.
-pub(super) fn one_line(text: &str) -> String {
+pub(in crate::testing) fn one_line(text: &str) -> String {
     let parts: Vec<&str> =
         text.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect();
     let mut line = parts.join(" ");
@@ -16,7 +16,7 @@ pub(super) fn one_line(text: &str) -> String {
 }
 
 /// As much of a text as so many bytes hold.
-pub(super) fn at_most(bytes: usize, text: &str) -> &str {
+pub(in crate::testing) fn at_most(bytes: usize, text: &str) -> &str {
     let ends = text.char_indices().map(|(start, letter)| start + letter.len_utf8());
     &text[..ends.take_while(|end| *end <= bytes).last().unwrap_or_default()]
 }

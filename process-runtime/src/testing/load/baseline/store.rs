@@ -9,7 +9,7 @@ use std::{env, fs, io};
 use serde::{Deserialize, Serialize};
 
 use super::{SESSIONS, Session};
-use crate::testing::{machine, place};
+use crate::testing::origin::{machine, place};
 
 const VERSION: u32 = 1;
 const VARIABLE: &str = "PROCESS_BASELINE_DIR";
@@ -23,7 +23,7 @@ const LARGEST: u64 = 1 << 20;
 /// What sessions must have in common to be compared.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::testing) struct Key {
+pub(in crate::testing::load) struct Key {
     process: String,
     concurrency: usize,
     runs: usize,
@@ -33,7 +33,7 @@ pub(in crate::testing) struct Key {
 
 impl Key {
     /// Of a load in this program, on this machine.
-    pub(in crate::testing) fn of(process: &str, concurrency: usize, runs: usize) -> Key {
+    pub(in crate::testing::load) fn of(process: &str, concurrency: usize, runs: usize) -> Key {
         Key {
             process: process.to_owned(),
             concurrency,

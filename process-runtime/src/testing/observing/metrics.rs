@@ -3,7 +3,7 @@
 use crate::observe::metrics;
 use crate::run::domain::Core;
 
-/// A series of a counter or gauge, and its value. Of [`Observation::metrics`](super::Observation::metrics).
+/// A series of a counter or gauge, and its value. Of [`Observation::metrics`](crate::testing::Observation::metrics).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
@@ -23,7 +23,7 @@ impl Change {
 }
 
 /// Every series that is not 0.
-pub(super) fn changes(core: &Core) -> Vec<Change> {
+pub(in crate::testing) fn changes(core: &Core) -> Vec<Change> {
     let mut changes = Vec::new();
     metrics::read(core, |instrument, value, attributes| {
         if value > 0 {

@@ -3,20 +3,20 @@
 
 use sha2::{Digest as _, Sha256};
 
-pub(super) struct Fingerprint(Sha256);
+pub(in crate::testing) struct Fingerprint(Sha256);
 
 impl Fingerprint {
-    pub(super) fn new() -> Fingerprint {
+    pub(in crate::testing) fn new() -> Fingerprint {
         Fingerprint(Sha256::new())
     }
 
-    pub(super) fn part(&mut self, bytes: &[u8]) {
+    pub(in crate::testing) fn part(&mut self, bytes: &[u8]) {
         self.0.update((bytes.len() as u64).to_le_bytes());
         self.0.update(bytes);
     }
 
     /// Sixteen hexadecimal digits.
-    pub(super) fn digits(self) -> String {
+    pub(in crate::testing) fn digits(self) -> String {
         self.0.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 }

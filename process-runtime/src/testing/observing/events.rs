@@ -14,7 +14,7 @@ use crate::sentry::Integration;
 const DSN: &str = "https://public@sentry.invalid/1";
 
 /// A hub with such a client.
-pub(super) struct Inbox {
+pub(in crate::testing) struct Inbox {
     hub: Arc<Hub>,
     kept: Arc<Kept>,
 }
@@ -44,7 +44,7 @@ impl Transport for Kept {
 }
 
 impl Inbox {
-    pub(super) fn new() -> Inbox {
+    pub(in crate::testing) fn new() -> Inbox {
         let kept = Arc::new(Kept::default());
         let transport = Arc::clone(&kept);
         let options = ClientOptions::new()
@@ -56,12 +56,12 @@ impl Inbox {
     }
 
     /// Makes the hub this thread's, unless the thread is ending and has none.
-    pub(super) fn enter(&self) -> HubSwitchGuard {
+    pub(in crate::testing) fn enter(&self) -> HubSwitchGuard {
         HubSwitchGuard::new(Arc::clone(&self.hub))
     }
 
     /// What was sent.
-    pub(super) fn take(&self) -> Events {
+    pub(in crate::testing) fn take(&self) -> Events {
         std::mem::take(&mut *self.kept.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -9,10 +9,10 @@ use super::date::Date;
 use super::evidence::{self, Evidence, NoDirectory};
 use super::policy::{Policy, PolicyError, Waiver};
 use super::problem::Problem;
-use super::revision::Revision;
-use super::text::one_line;
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
+use crate::testing::origin::revision::Revision;
+use crate::testing::origin::text::one_line;
 
 /// Process × case, at one revision.
 #[derive(Clone, Debug)]

@@ -20,23 +20,23 @@ pub struct ObservedRun {
     process: Option<&'static ProcessDefinition>,
     stage: Option<&'static StageDefinition>,
     dependency: Option<&'static str>,
-    pub(super) end: Option<End>,
-    pub(super) overdue: Option<Duration>,
-    pub(super) context: Vec<(&'static str, Value)>,
-    pub(super) faults: Vec<&'static str>,
-    pub(super) children: Vec<ObservedRun>,
+    pub(in crate::testing) end: Option<End>,
+    pub(in crate::testing) overdue: Option<Duration>,
+    pub(in crate::testing) context: Vec<(&'static str, Value)>,
+    pub(in crate::testing) faults: Vec<&'static str>,
+    pub(in crate::testing) children: Vec<ObservedRun>,
     /// Whether it began in another task or thread than what is observed, and thus outlives that.
-    pub(super) is_elsewhere: bool,
+    pub(in crate::testing) is_elsewhere: bool,
     #[cfg(feature = "tracing")]
-    pub(super) span: Option<Span>,
+    pub(in crate::testing) span: Option<Span>,
     #[cfg(feature = "tracing")]
-    pub(super) spans: Vec<Span>,
+    pub(in crate::testing) spans: Vec<Span>,
     #[cfg(feature = "sentry")]
-    pub(super) events: Vec<sentry_core::protocol::Event<'static>>,
+    pub(in crate::testing) events: Vec<sentry_core::protocol::Event<'static>>,
 }
 
 impl ObservedRun {
-    pub(super) fn new(run: &RunView<'_>, is_elsewhere: bool) -> ObservedRun {
+    pub(in crate::testing) fn new(run: &RunView<'_>, is_elsewhere: bool) -> ObservedRun {
         ObservedRun {
             name: run.name(),
             process: run.process(),
@@ -161,7 +161,7 @@ impl ObservedRun {
     }
 
     /// Whether it is called so: by its whole name, or its id alone.
-    pub(super) fn is_called(&self, name: &str) -> bool {
+    pub(in crate::testing) fn is_called(&self, name: &str) -> bool {
         self.name == name || self.id() == name
     }
 
@@ -172,7 +172,7 @@ impl ObservedRun {
 
 /// How the future or closure that was observed came to its end.
 #[derive(Debug)]
-pub(super) enum Ended<T> {
+pub(in crate::testing) enum Ended<T> {
     /// It returned this.
     Returned(T),
     /// It panicked; the message, where it is a text.
@@ -183,7 +183,7 @@ pub(super) enum Ended<T> {
     Stopped(Duration),
 }
 
-/// What came of [`observe`](super::observe()): the value that was returned, and every run on the way to it. Its `Display`
+/// What came of [`observe`](crate::testing::observe()): the value that was returned, and every run on the way to it. Its `Display`
 /// is what a failed expectation shows.
 ///
 /// ```
@@ -203,17 +203,17 @@ pub(super) enum Ended<T> {
 #[derive(Debug)]
 #[must_use = "what was observed proves nothing until something is expected of it"]
 pub struct Observation<T> {
-    pub(super) ended: Ended<T>,
+    pub(in crate::testing) ended: Ended<T>,
     /// The process that the contract is of.
-    pub(super) process: Option<&'static str>,
-    pub(super) runs: Vec<ObservedRun>,
+    pub(in crate::testing) process: Option<&'static str>,
+    pub(in crate::testing) runs: Vec<ObservedRun>,
     /// What was logged.
     #[cfg(feature = "tracing")]
-    pub(super) lines: Vec<String>,
+    pub(in crate::testing) lines: Vec<String>,
     #[cfg(feature = "sentry")]
-    pub(super) events: Vec<sentry_core::protocol::Event<'static>>,
+    pub(in crate::testing) events: Vec<sentry_core::protocol::Event<'static>>,
     #[cfg(feature = "metrics")]
-    pub(super) changes: Vec<Change>,
+    pub(in crate::testing) changes: Vec<Change>,
 }
 
 impl<T> Observation<T> {
@@ -260,7 +260,7 @@ impl<T> Observation<T> {
     }
 
     /// Everything that was captured, as text.
-    pub(super) fn told(&self) -> String {
+    pub(in crate::testing) fn told(&self) -> String {
         let told = format!("{:?}", self.runs);
         #[cfg(feature = "tracing")]
         let told = format!("{told}{}", self.lines.join("\n"));

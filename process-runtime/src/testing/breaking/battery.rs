@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use process_model::Outcome;
 
-use super::contract;
-use super::fault::{self, Fault, Misuse, is_paused};
-use super::observation::{Ended, Observation, ObservedRun};
-use super::observing::observe;
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
 use crate::run::carrier::Carrier;
 use crate::run::context::Scope;
+use crate::testing::fault::{self, Fault, Misuse, is_paused};
+use crate::testing::observing::missing;
+use crate::testing::observing::observation::{Ended, Observation, ObservedRun};
+use crate::testing::observing::observe::observe;
+use crate::testing::observing::witness;
 
 /// How long a run under a hang goes on in real time before the test ends it.
 const HUNG: Duration = Duration::from_secs(10);
@@ -210,7 +211,9 @@ impl UnderWay<'_> {
         if let Some(refusal) = misuses.iter().position(cannot) {
             return Err(misuses.swap_remove(refusal));
         }
-        contract::observed(contract::current().as_deref(), &observation);
+        if let Some(witness) = witness::current() {
+            witness.observed(&observation);
+        }
         let kind = fault.as_ref().map(|(_, fault)| fault.kind());
         let mut broken: Vec<_> = misuses.iter().map(Misuse::to_string).collect();
         broken.extend(self.battery.invariants(&observation, number, kind));
@@ -310,7 +313,7 @@ impl Battery {
                 broken.push(format!("{gauge} stays at {up}"));
             }
         }
-        broken.extend(contract::without_context(observation));
+        broken.extend(missing::recorded_keys(observation).iter().map(|place| format!("it lacks {place}")));
         let told = observation.told();
         broken.extend(
             self.canaries

@@ -39,14 +39,14 @@ impl Span {
 
 /// A span, while it is kept.
 #[derive(Debug)]
-pub(super) struct Recorded {
+pub(in crate::testing) struct Recorded {
     id: Id,
     metadata: &'static Metadata<'static>,
     /// Told apart from every other of the recorder, which ids of another subscriber are not.
-    pub(super) key: u64,
+    pub(in crate::testing) key: u64,
     /// The run that it was opened in.
-    pub(super) run: Option<u64>,
-    pub(super) span: Span,
+    pub(in crate::testing) run: Option<u64>,
+    pub(in crate::testing) span: Span,
 }
 
 type Spans = Arc<Mutex<Vec<Recorded>>>;
@@ -54,7 +54,7 @@ type Spans = Arc<Mutex<Vec<Recorded>>>;
 type Lines = Arc<Mutex<Vec<String>>>;
 
 /// The subscriber of one domain.
-pub(super) struct Recorder {
+pub(in crate::testing) struct Recorder {
     dispatch: Dispatch,
     spans: Spans,
     lines: Lines,
@@ -68,7 +68,7 @@ impl fmt::Debug for Recorder {
 
 impl Recorder {
     /// In front of the subscriber that this thread has now.
-    pub(super) fn new() -> Recorder {
+    pub(in crate::testing) fn new() -> Recorder {
         // While there is one subscriber alone, tracing-core asks that of the thread which registers a callsite, and can
         // overwrite what a second one, made at the same moment on another thread, has just said.
         static OTHERS: LazyLock<[Dispatch; 2]> =
@@ -86,19 +86,19 @@ impl Recorder {
     }
 
     /// Makes it this thread's subscriber.
-    pub(super) fn enter(&self) -> DefaultGuard {
+    pub(in crate::testing) fn enter(&self) -> DefaultGuard {
         dispatcher::set_default(&self.dispatch)
     }
 
     /// What was kept.
-    pub(super) fn take(&self) -> Vec<Recorded> {
+    pub(in crate::testing) fn take(&self) -> Vec<Recorded> {
         std::mem::take(&mut *lock(&self.spans))
     }
 }
 
 impl Recorder {
     /// What was logged, and what spans were given: the values of each as text.
-    pub(super) fn take_lines(&self) -> Vec<String> {
+    pub(in crate::testing) fn take_lines(&self) -> Vec<String> {
         std::mem::take(&mut *lock(&self.lines))
     }
 }

@@ -1,0 +1,88 @@
+//! Finds declared business context that is missing from a run, its span or its Sentry events.
+
+use process_model::ContextSource;
+
+use super::observation::{Observation, ObservedRun};
+
+/// Returns the places at which a key that the run's process declares from its start is missing.
+pub(in crate::testing) fn declared_keys(run: &ObservedRun) -> Vec<String> {
+    places(run, &declared(run))
+}
+
+/// Returns the places at which a key is missing although its run recorded it at the start.
+pub(in crate::testing) fn recorded_keys<T>(observation: &Observation<T>) -> Vec<String> {
+    let processes = observation.all().filter(|run| run.is_process());
+    let missing = processes.flat_map(|run| {
+        let recorded = |key: &&str| run.context().iter().any(|(name, _)| name == key);
+        let keys: Vec<_> = declared(run).into_iter().filter(recorded).collect();
+        places(run, &keys)
+    });
+    missing.collect()
+}
+
+/// The keys that a run's process declares to have from its start.
+fn declared(run: &ObservedRun) -> Vec<&'static str> {
+    let keys = run.process().into_iter().flat_map(|process| process.context());
+    let from_its_start = keys.filter(|key| key.source != ContextSource::Later);
+    from_its_start.map(|key| key.name.as_str()).collect()
+}
+
+/// Where these keys are missing: from the context, the span or an event of the run or of a run inside it.
+fn places(run: &ObservedRun, keys: &[&'static str]) -> Vec<String> {
+    let mut missing = Vec::new();
+    for key in keys {
+        for one in run.all() {
+            if one.context().iter().all(|(name, _)| name != key) {
+                missing.push(format!("`{key}` in the context of `{}`", one.name()));
+                continue;
+            }
+            #[cfg(feature = "tracing")]
+            if one.span().is_some_and(|span| span.field(key).is_none()) {
+                missing.push(format!("`{key}` on the span of `{}`", one.name()));
+            }
+            #[cfg(feature = "sentry")]
+            if !one.events().iter().all(|event| is_on(event, key)) {
+                missing.push(format!("`{key}` on an event of `{}`", one.name()));
+            }
+        }
+    }
+    missing
+}
+
+#[cfg(feature = "sentry")]
+fn is_on(event: &sentry_core::protocol::Event<'_>, key: &str) -> bool {
+    use sentry_core::protocol::Context;
+    let block = event.contexts.get("process");
+    let is_in_block = matches!(block, Some(Context::Other(block)) if block.contains_key(key));
+    is_in_block || event.tags.contains_key(key)
+}
+
+#[cfg(all(test, feature = "tracing", feature = "sentry"))]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::run::context::Value;
+    use crate::testing::observe_call;
+
+    #[test]
+    fn a_key_that_is_missing_from_a_span_an_event_or_an_inner_run_is_reported() {
+        let inner = || crate::dependency_call("inner", || Ok::<_, Infallible>(()));
+        let mut run = observe_call(|| crate::dependency_call("outer", inner)).run().runs.remove(0);
+        assert_eq!(
+            places(&run, &["key"]),
+            ["`key` in the context of `outer`", "`key` in the context of `inner`"]
+        );
+        let value = || vec![("key", Value::I64(7))];
+        run.context = value();
+        run.children[0].context = value();
+        run.children[0].events.push(sentry_core::protocol::Event::default());
+        let on_spans =
+            ["`key` on the span of `outer`", "`key` on the span of `inner`", "`key` on an event of `inner`"];
+        assert_eq!(places(&run, &["key"]), on_spans);
+        run.span.as_mut().unwrap().fields.append(&mut value());
+        run.children[0].span.as_mut().unwrap().fields.append(&mut value());
+        run.children[0].events[0].tags.insert("key".to_owned(), "7".to_owned());
+        assert_eq!(places(&run, &["key"]), <[String; 0]>::default());
+    }
+}

@@ -1,0 +1,157 @@
+//! What a contract's body observes of the contract's process, kept until the contract's case is judged. Nothing here
+//! knows a case.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use process_model::Outcome;
+
+use super::missing;
+use super::observation::{Ended, Observation, ObservedRun};
+use crate::base::lock::lock;
+use crate::catalog::definition::ProcessDefinition;
+
+/// Watches one process for one contract.
+#[derive(Debug)]
+pub(in crate::testing) struct Witness {
+    process: &'static ProcessDefinition,
+    seen: Mutex<Vec<Seen>>,
+}
+
+/// Something that a contract's body observed of its process.
+#[derive(Clone, Debug)]
+pub(in crate::testing) enum Seen {
+    /// A run.
+    Run(RunFacts),
+    /// A load whose bounds held, and how long it took.
+    Load(Duration),
+}
+
+/// The facts about a run that cases are judged by.
+#[derive(Clone, Debug)]
+pub(in crate::testing) struct RunFacts {
+    /// `None` while it is running.
+    pub(in crate::testing) outcome: Option<Outcome>,
+    pub(in crate::testing) error_type: Option<&'static str>,
+    pub(in crate::testing) late: bool,
+    pub(in crate::testing) duration: Duration,
+    /// How the test itself ended the run, if it did.
+    pub(in crate::testing) by_test: Option<ByTest>,
+    /// The faults that were injected into the run and the runs inside it.
+    pub(in crate::testing) faults: Vec<InjectedFault>,
+    /// The places at which a declared context key is missing.
+    pub(in crate::testing) missing: Vec<String>,
+    /// How many Sentry events were sent.
+    pub(in crate::testing) events: usize,
+}
+
+/// How a test ends what it observes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::testing) enum ByTest {
+    /// By a fault.
+    Cancelled,
+    /// At its limit.
+    Stopped,
+}
+
+/// A fault that was injected.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::testing) struct InjectedFault {
+    /// Id of the boundary.
+    pub(in crate::testing) at: &'static str,
+    pub(in crate::testing) kind: &'static str,
+    /// Whether the boundary is a dependency of the run's own process.
+    pub(in crate::testing) is_at_dependency: bool,
+}
+
+thread_local! {
+    /// The contracts whose bodies this thread is in. There is more than one where a test calls another.
+    static CURRENT: RefCell<Vec<Arc<Witness>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Returns the witness of the contract whose body this thread is in.
+pub(in crate::testing) fn current() -> Option<Arc<Witness>> {
+    CURRENT.with_borrow(|current| current.last().cloned())
+}
+
+impl Witness {
+    pub(in crate::testing) fn new(process: &'static ProcessDefinition) -> Arc<Witness> {
+        Arc::new(Witness { process, seen: Mutex::default() })
+    }
+
+    /// The process that is watched.
+    pub(in crate::testing) fn process(&self) -> &'static ProcessDefinition {
+        self.process
+    }
+
+    /// Makes this the thread's witness during a call of `f`. Returns the payload if `f` panics.
+    pub(in crate::testing) fn within<R>(self: &Arc<Self>, f: impl FnOnce() -> R) -> std::thread::Result<R> {
+        CURRENT.with_borrow_mut(|current| current.push(Arc::clone(self)));
+        let returned = catch_unwind(AssertUnwindSafe(f));
+        CURRENT.with_borrow_mut(|current| current.pop());
+        returned
+    }
+
+    /// Keeps the runs of the process in an observation.
+    pub(in crate::testing) fn observed<T>(&self, observation: &Observation<T>) {
+        let by_test = match observation.ended {
+            Ended::Returned(_) | Ended::Panicked(_) => None,
+            Ended::Cancelled => Some(ByTest::Cancelled),
+            Ended::Stopped(_) => Some(ByTest::Stopped),
+        };
+        let runs = observation.all().filter(|run| run.is_of(self.process));
+        lock(&self.seen).extend(runs.map(|run| Seen::Run(RunFacts::new(run, by_test))));
+    }
+
+    /// Keeps a load whose bounds held.
+    pub(in crate::testing) fn loaded(&self, process: &ProcessDefinition, took: Duration) {
+        if std::ptr::eq(process, self.process) {
+            lock(&self.seen).push(Seen::Load(took));
+        }
+    }
+
+    /// Returns everything that was kept so far, in the order in which it ended.
+    pub(in crate::testing) fn seen(&self) -> Vec<Seen> {
+        lock(&self.seen).clone()
+    }
+}
+
+impl RunFacts {
+    fn new(run: &ObservedRun, by_test: Option<ByTest>) -> RunFacts {
+        RunFacts {
+            outcome: run.outcome(),
+            error_type: run.error_type(),
+            late: run.is_late(),
+            duration: run.duration().or(run.overdue()).unwrap_or_default(),
+            by_test,
+            faults: run.all().flat_map(|one| injected(one, run)).collect(),
+            missing: missing::declared_keys(run),
+            #[cfg(feature = "sentry")]
+            events: run.all().map(|one| one.events().len()).sum(),
+            #[cfg(not(feature = "sentry"))]
+            events: 0,
+        }
+    }
+
+    /// Whether a fault of this kind was injected into the run or a run inside it.
+    pub(in crate::testing) fn has_fault(&self, kind: &str) -> bool {
+        self.faults.iter().any(|fault| fault.kind == kind)
+    }
+}
+
+/// The faults at the boundary of `one`, which is `run` itself or inside it.
+fn injected(one: &ObservedRun, run: &ObservedRun) -> impl Iterator<Item = InjectedFault> {
+    let is_same_process =
+        one.process().map(ProcessDefinition::id) == run.process().map(ProcessDefinition::id);
+    let is_at_dependency =
+        if one.is_process() { !is_same_process } else { one.dependency().is_some() && is_same_process };
+    one.faults().iter().map(move |kind| InjectedFault { at: one.id(), kind, is_at_dependency })
+}
+
+impl ObservedRun {
+    fn is_of(&self, process: &ProcessDefinition) -> bool {
+        self.is_process() && self.process().is_some_and(|own| std::ptr::eq(own, process))
+    }
+}

@@ -1,0 +1,8 @@
+//! Where a test comes from: its package and target directory, the revision of its code, and the machine that runs it.
+//! Evidence and baselines name these, so that results of different code or machines are not compared.
+
+pub(in crate::testing) mod fingerprint;
+pub(in crate::testing) mod machine;
+pub(in crate::testing) mod place;
+pub mod revision;
+pub(in crate::testing) mod text;

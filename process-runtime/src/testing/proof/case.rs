@@ -1,0 +1,206 @@
+//! The meaning of each case of a contract, in one table: which run proves it, which evidence can show it, whether a
+//! policy can require it, and the sentence of the report. The word and the argument of a case are in `process-model`,
+//! beside [`Case`]; a new case does not compile until it has its row here.
+
+use process_model::{Case, Outcome};
+
+use crate::catalog::definition::ProcessDefinition;
+use crate::testing::fault;
+use crate::testing::observing::witness::{ByTest, InjectedFault, RunFacts, Seen};
+
+/// One row of the table.
+struct Meaning {
+    /// What the run did: completes "no run of `checkout` that this test observed …".
+    sentence: String,
+    /// What proves the case.
+    proof: ProvenBy,
+    /// Whether a run with this outcome, late or not, can have proven the case.
+    admits: fn(Option<Outcome>, bool) -> bool,
+    /// Which processes a policy can require the case of.
+    required: RequiredOf,
+    /// What the report shows of a run that did not prove the case, besides its end.
+    details: &'static [Detail],
+}
+
+/// What proves a case.
+enum ProvenBy {
+    /// A run for which this holds. The text is the argument of the case.
+    Run(fn(&RunFacts, &str) -> bool),
+    /// A load whose bounds held.
+    Load,
+}
+
+/// Which processes a policy can require a case of.
+enum RequiredOf {
+    Every,
+    /// Those whose function can be stopped while it waits.
+    Stoppable,
+    None,
+}
+
+#[derive(PartialEq)]
+enum Detail {
+    /// Whether the test itself ended the run.
+    EndedByTest,
+    /// The faults that were injected.
+    Faults,
+    /// How many events were sent, and which context is missing.
+    Context,
+}
+
+/// The table.
+fn meaning(case: &Case) -> Meaning {
+    match case {
+        Case::Happy => Meaning {
+            sentence: "was a success on time".to_owned(),
+            proof: ProvenBy::Run(|run, _| run.outcome == Some(Outcome::Success) && !run.late),
+            admits: |outcome, late| outcome == Some(Outcome::Success) && !late,
+            required: RequiredOf::Every,
+            details: &[],
+        },
+        Case::Error(kind) => Meaning {
+            sentence: format!("was a failure or rejection with the `error.type` {kind}"),
+            proof: ProvenBy::Run(|run, kind| is_error(run.outcome) && run.error_type == Some(kind)),
+            admits: |outcome, _| is_error(outcome),
+            required: RequiredOf::Every,
+            details: &[],
+        },
+        Case::Timeout => Meaning {
+            sentence: "reached an injected hang and was ended by what bounds it".to_owned(),
+            // A caller that drops the run has a limit of its own; the process has none.
+            proof: ProvenBy::Run(|run, _| {
+                let is_bounded = run.outcome.is_some_and(|outcome| outcome != Outcome::Cancelled);
+                run.has_fault(fault::HANG) && is_bounded && run.by_test.is_none()
+            }),
+            admits: |outcome, _| outcome.is_some(),
+            required: RequiredOf::Stoppable,
+            details: &[Detail::EndedByTest, Detail::Faults],
+        },
+        Case::Dependency(id) => Meaning {
+            sentence: format!("reached a fault at `{id}`"),
+            // A delay that makes nothing late breaks nothing.
+            proof: ProvenBy::Run(|run, id| {
+                let is_there = |fault: &&InjectedFault| fault.is_at_dependency && fault.at == id;
+                run.faults.iter().filter(is_there).any(|fault| fault.kind != fault::DELAY || run.late)
+            }),
+            admits: |outcome, _| outcome.is_some(),
+            required: RequiredOf::Every,
+            details: &[Detail::Faults],
+        },
+        Case::Cancelled => Meaning {
+            sentence: "was cancelled".to_owned(),
+            proof: ProvenBy::Run(|run, _| {
+                run.outcome == Some(Outcome::Cancelled) && run.by_test != Some(ByTest::Stopped)
+            }),
+            admits: |outcome, _| outcome == Some(Outcome::Cancelled),
+            required: RequiredOf::Every,
+            details: &[Detail::EndedByTest],
+        },
+        Case::Panic => Meaning {
+            sentence: "panicked".to_owned(),
+            proof: ProvenBy::Run(|run, _| run.outcome == Some(Outcome::Panic)),
+            admits: |outcome, _| outcome == Some(Outcome::Panic),
+            required: RequiredOf::Every,
+            details: &[],
+        },
+        Case::Edge => Meaning {
+            sentence: "ended".to_owned(),
+            proof: ProvenBy::Run(|run, _| run.outcome.is_some()),
+            admits: |_, _| true,
+            required: RequiredOf::None,
+            details: &[],
+        },
+        Case::Sla => Meaning {
+            sentence: "was late under an injected delay".to_owned(),
+            proof: ProvenBy::Run(|run, _| run.late && run.has_fault(fault::DELAY)),
+            admits: |outcome, late| outcome.is_some() && late,
+            required: RequiredOf::Every,
+            details: &[Detail::Faults],
+        },
+        Case::Load => Meaning {
+            sentence: "was a load whose bounds held".to_owned(),
+            proof: ProvenBy::Load,
+            admits: |_, _| true,
+            required: RequiredOf::Every,
+            details: &[],
+        },
+        Case::Context => Meaning {
+            sentence: "sent an event and has its declared context on every span and event".to_owned(),
+            proof: ProvenBy::Run(|run, _| {
+                run.missing.is_empty() && (run.events > 0 || cfg!(not(feature = "sentry")))
+            }),
+            admits: |outcome, _| outcome.is_some(),
+            required: RequiredOf::Every,
+            details: &[Detail::Context],
+        },
+    }
+}
+
+fn is_error(outcome: Option<Outcome>) -> bool {
+    matches!(outcome, Some(Outcome::Failure | Outcome::Rejected))
+}
+
+/// Whether what was seen proves the case.
+pub(super) fn is_proven_by(case: &Case, seen: &Seen) -> bool {
+    match (meaning(case).proof, seen) {
+        (ProvenBy::Load, Seen::Load(_)) => true,
+        (ProvenBy::Run(holds), Seen::Run(run)) => holds(run, case.argument().unwrap_or_default()),
+        (ProvenBy::Load, Seen::Run(_)) | (ProvenBy::Run(_), Seen::Load(_)) => false,
+    }
+}
+
+/// Whether evidence of a run with this outcome, late or not, can be a proof of the case.
+pub(super) fn admits(case: &Case, outcome: Option<Outcome>, late: bool) -> bool {
+    (meaning(case).admits)(outcome, late)
+}
+
+/// Whether any policy can require the case.
+pub(super) fn can_be_required(case: &Case) -> bool {
+    !matches!(meaning(case).required, RequiredOf::None)
+}
+
+/// Whether a policy that requires the case requires it of this process.
+pub(super) fn applies_to(case: &Case, process: &ProcessDefinition) -> bool {
+    match meaning(case).required {
+        RequiredOf::Every => true,
+        RequiredOf::Stoppable => waits(process),
+        RequiredOf::None => false,
+    }
+}
+
+/// Whether the function of a process can be stopped while it waits: by its signature, a future.
+fn waits(process: &ProcessDefinition) -> bool {
+    let signature = process.signature();
+    let is_word = |word: &str| signature.split(|c: char| !c.is_alphanumeric()).any(|part| part == word);
+    ["async", "Future", "BoxFuture", "LocalBoxFuture"].into_iter().any(is_word)
+}
+
+/// Says what a run does that proves the case: completes "no run of `checkout` that this test observed …".
+pub(super) fn sentence(case: &Case) -> String {
+    meaning(case).sentence
+}
+
+/// Describes what was seen, as far as the case depends on it.
+pub(super) fn description(case: &Case, seen: &Seen) -> String {
+    let Seen::Run(run) = seen else { return "a load".to_owned() };
+    let details = meaning(case).details;
+    let mut text = run.outcome.map_or("goes on".to_owned(), |outcome| outcome.to_string());
+    for more in [run.error_type, run.late.then_some("late")].into_iter().flatten() {
+        text = format!("{text}, {more}");
+    }
+    if run.by_test.is_some() && details.contains(&Detail::EndedByTest) {
+        text.push_str(", ended by the test");
+    }
+    if details.contains(&Detail::Faults) {
+        let faults: Vec<_> = run.faults.iter().map(|one| format!("{} at `{}`", one.kind, one.at)).collect();
+        text = format!("{text}, with {}", or_if_empty(&faults, "no fault"));
+    }
+    if details.contains(&Detail::Context) {
+        text = format!("{text}, {} events, lacks {}", run.events, or_if_empty(&run.missing, "nothing"));
+    }
+    text
+}
+
+fn or_if_empty(texts: &[String], nothing: &str) -> String {
+    if texts.is_empty() { nothing.to_owned() } else { texts.join(", ") }
+}
