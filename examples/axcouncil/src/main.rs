@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use axcouncil::{ACME_USER, Config, Limits, PASSWORD, UMBRA_USER};
 use process_runtime::Install;
-use process_runtime::telemetry::{Setup, Telemetry};
+use process_runtime::telemetry::{Telemetry, TelemetryBuilder};
 use reqwest::Url;
 
 use self::arguments::Arguments;
@@ -48,7 +48,7 @@ async fn main() -> ExitCode {
         Arguments::Serve { port, models } => Some((port, models)),
         Arguments::Trace(query) => return trace::draw(&directory, &query).map_or_else(failed, exit),
     };
-    let telemetry = Setup::new()
+    let telemetry = TelemetryBuilder::new()
         .service("axcouncil", env!("CARGO_PKG_VERSION"))
         .directory(&directory)
         .install(Install::new().expect(PROCESSES))

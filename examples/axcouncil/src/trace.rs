@@ -65,10 +65,9 @@ fn find(directory: &Path, query: &Query) -> io::Result<Found> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Found::default(),
             found => found?,
         };
-        let is_written = found
-            .timelines
-            .first()
-            .is_some_and(|timeline| timeline.is_whole() || timeline.ended() + PATIENCE < SystemTime::now());
+        let is_written = found.timelines.first().is_some_and(|timeline| {
+            timeline.is_complete() || timeline.end_time() + PATIENCE < SystemTime::now()
+        });
         if query.trace_id.is_none() || is_written || Instant::now() > deadline {
             return Ok(found);
         }

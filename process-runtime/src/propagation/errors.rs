@@ -40,28 +40,28 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ErrorBody<S::Future>;
+    type Future = ErrorBodiesFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> ErrorBody<S::Future> {
-        ErrorBody { future: catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok() }
+    fn call(&mut self, request: Request<B>) -> ErrorBodiesFuture<S::Future> {
+        ErrorBodiesFuture { future: catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok() }
     }
 }
 
 pin_project! {
     /// The answer of [`ErrorBodies`].
     #[derive(Debug)]
-    pub struct ErrorBody<F> {
+    pub struct ErrorBodiesFuture<F> {
         // `None` once it has panicked.
         #[pin]
         future: Option<F>,
     }
 }
 
-impl<F, R, E> Future for ErrorBody<F>
+impl<F, R, E> Future for ErrorBodiesFuture<F>
 where
     F: Future<Output = Result<Response<R>, E>>,
     R: From<String>,

@@ -43,7 +43,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 use tracing::Span;
 
-pub use self::errors::{ErrorBodies, ErrorBodiesLayer, ErrorBody};
+pub use self::errors::{ErrorBodies, ErrorBodiesFuture, ErrorBodiesLayer};
 pub use self::outgoing::Outgoing;
 use self::peers::Peers;
 use crate::base::notices;
@@ -51,7 +51,7 @@ use crate::run::carrier::Carrier;
 use crate::run::context::{Scope, Taken};
 
 /// The header of a response that names its trace: 32 hexadecimal digits.
-pub const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
+pub const TRACE_ID_HEADER: HeaderName = HeaderName::from_static("x-trace-id");
 
 /// The id of the trace that runs now: for the body of an error, and for whoever asks what happened. `None` where there
 /// is no OpenTelemetry. A trace that the sampler left out has one too, by which Sentry's events of it are found.
@@ -109,7 +109,7 @@ impl Extractor for Headers<&HeaderMap> {
     }
 }
 
-/// Continues the caller's trace in this service, and names it in the response's [`TRACE_ID`]. Each request has the
+/// Continues the caller's trace in this service, and names it in the response's [`TRACE_ID_HEADER`]. Each request has the
 /// span of [`request_span`], unless it is in one already: a tracing layer of the application's stays as it is, and
 /// continues the caller's trace if it makes its spans with [`request_span`]. A span that is not the request's, such as
 /// that of a connection in an accept loop of the service's own, would be taken for it: end it before, or leave it off.
@@ -204,18 +204,18 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = Answer<S::Future>;
+    type Future = PropagationFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Answer<S::Future> {
+    fn call(&mut self, request: Request<B>) -> PropagationFuture<S::Future> {
         let span = if Span::current().is_none() { request_span(&request) } else { Span::current() };
         let (mut parts, body) = request.into_parts();
         let said = self.peers.hear(&parts.extensions, &mut parts.headers);
         let future = span.in_scope(|| self.inner.call(Request::from_parts(parts, body)));
-        Answer { future, span, said, scope: Carrier::default() }
+        PropagationFuture { future, span, said, scope: Carrier::default() }
     }
 }
 
@@ -261,7 +261,7 @@ fn sentry_trace(_: &TraceContext) -> Option<String> {
 pin_project! {
     /// The answer of a service behind [`layer`].
     #[derive(Debug)]
-    pub struct Answer<F> {
+    pub struct PropagationFuture<F> {
         #[pin]
         future: F,
         span: Span,
@@ -271,7 +271,7 @@ pin_project! {
     }
 }
 
-impl<F, R, E> Future for Answer<F>
+impl<F, R, E> Future for PropagationFuture<F>
 where
     F: Future<Output = Result<Response<R>, E>>,
 {
@@ -291,7 +291,7 @@ where
                 this.span.record("otel.status_code", "ERROR");
             }
             if let Some(id) = trace_id().and_then(|id| HeaderValue::from_str(&id).ok()) {
-                response.headers_mut().insert(TRACE_ID, id);
+                response.headers_mut().insert(TRACE_ID_HEADER, id);
             }
         }
         Poll::Ready(answer)

@@ -11,7 +11,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::reported;
+use super::diagnostics;
 use crate::base::notices;
 use crate::base::output::STANDARD_OUTPUT;
 use crate::observe::{End, RunView, Sink};
@@ -40,7 +40,7 @@ struct Log<L> {
 
 impl<L> Log<L> {
     fn is_written(&self, metadata: &Metadata<'_>) -> bool {
-        !reported::is_of_opentelemetry(metadata)
+        !diagnostics::is_of_opentelemetry(metadata)
             && self.wanted.would_enable(metadata.target(), metadata.level())
     }
 
@@ -65,8 +65,8 @@ impl<S: Subscriber, L: Layer<S>> Layer<S> for Log<L> {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        if reported::is_of_opentelemetry(event.metadata()) {
-            reported::report(event);
+        if diagnostics::is_of_opentelemetry(event.metadata()) {
+            diagnostics::report(event);
         } else if self.is_written(event.metadata()) {
             self.written.on_event(event, context);
         }
@@ -81,9 +81,9 @@ pub(super) fn flush(end: Instant) {
 
 /// A line for each run.
 #[derive(Debug)]
-pub(super) struct Runs;
+pub(super) struct RunLines;
 
-impl Sink for Runs {
+impl Sink for RunLines {
     fn ended(&self, run: &RunView<'_>, end: &End) {
         // The failure of a process that Sentry cannot be told of has its line already.
         if end.outcome.is_error() && run.is_of_process() && !run.is_told_to_sentry() {

@@ -23,8 +23,8 @@ use ureq::http::Uri;
 
 use super::environment::{Destination, Otlp, Protocol, Sentry};
 use super::files::{Directory, FileExporter};
-use super::ingest::Ingest;
-use super::{http, ingest, reported};
+use super::sentry_transport::SentryTransport;
+use super::{diagnostics, http_client, sentry_transport};
 use crate::base::notices;
 
 /// What exporters share.
@@ -62,17 +62,17 @@ impl Exporters {
         self.placed(destination, over, "traces", Traces::Files, || {
             let exporter = match over.protocol {
                 Protocol::Grpc => at(OtlpSpanExporter::builder().with_tonic(), over)
-                    .with_tls_config(over.tls.of_grpc())
+                    .with_tls_config(over.tls.grpc_config())
                     .build(),
                 protocol => {
                     let builder = at(OtlpSpanExporter::builder().with_http(), over);
                     builder
-                        .with_http_client(http::Client::new(over.timeout, &over.tls))
+                        .with_http_client(http_client::Client::new(over.timeout, &over.tls))
                         .with_protocol(encoding(protocol))
                         .build()
                 }
             };
-            exporter.map(|exporter| Traces::Otlp(Box::new(exporter), Peer::of(over)))
+            exporter.map(|exporter| Traces::Otlp(Box::new(exporter), Endpoint::new(over)))
         })
     }
 
@@ -80,17 +80,17 @@ impl Exporters {
         self.placed(destination, over, "metrics", Metrics::Files, || {
             let exporter = match over.protocol {
                 Protocol::Grpc => at(MetricExporter::builder().with_tonic(), over)
-                    .with_tls_config(over.tls.of_grpc())
+                    .with_tls_config(over.tls.grpc_config())
                     .build(),
                 protocol => {
                     let builder = at(MetricExporter::builder().with_http(), over);
                     builder
-                        .with_http_client(http::Client::new(over.timeout, &over.tls))
+                        .with_http_client(http_client::Client::new(over.timeout, &over.tls))
                         .with_protocol(encoding(protocol))
                         .build()
                 }
             };
-            exporter.map(|exporter| Metrics::Otlp(Box::new(exporter), Peer::of(over)))
+            exporter.map(|exporter| Metrics::Otlp(Box::new(exporter), Endpoint::new(over)))
         })
     }
 
@@ -148,14 +148,14 @@ impl Drop for Exporters {
 
 /// Who takes what is exported, for the report of what is not taken.
 #[derive(Debug)]
-pub(super) struct Peer {
+pub(super) struct Endpoint {
     protocol: Protocol,
     place: String,
 }
 
-impl Peer {
-    fn of(over: &Otlp) -> Peer {
-        Peer { protocol: over.protocol, place: http::place(&over.endpoint) }
+impl Endpoint {
+    fn new(over: &Otlp) -> Endpoint {
+        Endpoint { protocol: over.protocol, place: http_client::place(&over.endpoint) }
     }
 
     /// Tells why an export failed, once for all signals.
@@ -167,14 +167,14 @@ impl Peer {
             let why = error.split_once("gRPC code: ").map_or(&*error, |(_, why)| why);
             notices::once(format!("{} takes no telemetry: {why}", self.place));
         }
-        Err(OTelSdkError::InternalFailure(reported::TOLD.to_owned()))
+        Err(OTelSdkError::InternalFailure(diagnostics::ALREADY_REPORTED.to_owned()))
     }
 }
 
 /// Where spans go.
 #[derive(Debug)]
 pub(super) enum Traces {
-    Otlp(Box<OtlpSpanExporter>, Peer),
+    Otlp(Box<OtlpSpanExporter>, Endpoint),
     Files(FileExporter),
 }
 
@@ -204,7 +204,7 @@ impl SpanExporter for Traces {
 /// Where measurements go.
 #[derive(Debug)]
 pub(super) enum Metrics {
-    Otlp(Box<MetricExporter>, Peer),
+    Otlp(Box<MetricExporter>, Endpoint),
     Files(FileExporter),
 }
 
@@ -246,21 +246,21 @@ pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> sentry::ClientInit
     let said = std::env::var("SENTRY_RELEASE").ok().filter(|release| !release.is_empty());
     let of_resource = |key: &'static str| resource.get(&Key::new(key)).map(|value| value.to_string());
     let of_service = || Some(format!("{}@{}", of_resource("service.name")?, of_resource("service.version")?));
-    let ingest = Ingest::trusting(sentry.authorities.clone());
+    let transport = SentryTransport::trusting(sentry.authorities.clone());
     let options = sentry::ClientOptions::new()
         .dsn(&sentry.dsn)
         .maybe_release(said.or_else(of_service))
         .traces_sample_rate(sentry.traces_sample_rate)
         // So long waits its panic hook, and the run that panics with it: needed only where nothing comes after.
         .shutdown_timeout(if cfg!(panic = "unwind") { Duration::ZERO } else { PANIC })
-        // Sentry's own, but that a panic's stack is a matter of `Ingest` too.
+        // Sentry's own, but that a panic's stack is a matter of `SentryTransport` too.
         .default_integrations(false)
         .add_integration(ContextIntegration::new())
-        .add_integration(PanicIntegration::new().add_extractor(ingest::panicked))
+        .add_integration(PanicIntegration::new().add_extractor(sentry_transport::panicked))
         .add_integration(ProcessStacktraceIntegration::new())
-        .add_integration(crate::sentry::Integration)
-        .add_integration(ingest.clone())
-        .transport(ingest);
+        .add_integration(crate::observe::sentry::Integration)
+        .add_integration(transport.clone())
+        .transport(transport);
     let guard = sentry::init(options);
     // Threads that are still to come take theirs from the main hub, which is another thread's where that used Sentry first.
     sentry::Hub::main().bind_client(sentry::Hub::current().client());

@@ -21,7 +21,7 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
-use super::reported::TOLD;
+use super::diagnostics::ALREADY_REPORTED;
 use crate::base::lock::lock;
 use crate::base::notices;
 
@@ -160,7 +160,7 @@ impl FileExporter {
                 "{} cannot be written to {directory}, and are lost until they can: {error}",
                 self.signal
             ));
-            OTelSdkError::InternalFailure(TOLD.to_owned())
+            OTelSdkError::InternalFailure(ALREADY_REPORTED.to_owned())
         })
     }
 

@@ -34,7 +34,7 @@
 //!
 //! With feature `prometheus` and `OTEL_METRICS_EXPORTER=prometheus` the measurements are served at
 //! `http://localhost:9464/metrics`; `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT` say where else.
-//! `Setup::prometheus` offers them to a route of the service's own. Prometheus sees
+//! `TelemetryBuilder::prometheus` offers them to a route of the service's own. Prometheus sees
 //!
 //! | instrument | as | labels |
 //! |---|---|---|
@@ -57,19 +57,18 @@
 //! is lost is counted. Log and lines are written by threads of their own: where nobody reads them, at most 1 MiB of each
 //! waits.
 
+mod bridge;
 mod console;
+mod diagnostics;
 mod environment;
 mod exporters;
 mod files;
-mod http;
-mod ingest;
-mod inherit;
+mod http_client;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod queue;
-mod reported;
+mod sentry_transport;
 pub mod timeline;
-mod tls;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -90,13 +89,13 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use self::environment::Scraped;
 use self::environment::{Destination, Environment};
 #[cfg(feature = "prometheus")]
-pub use self::prometheus::{NotCollected, Prometheus};
+pub use self::prometheus::{CollectError, Prometheus};
 use crate::base::notices;
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
+use crate::install::installation::{Install, Installation};
 use crate::install::live;
 use crate::observe::tracer::{DescribedTracer, announce};
-use crate::{Install, Installation};
 
 /// How long the end of [`Telemetry`] waits for what is still to be sent.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -120,15 +119,15 @@ const FILE_DELAY: Duration = Duration::from_millis(500);
 /// let _telemetry = process_runtime::telemetry::init();
 /// ```
 ///
-/// It cannot know the service's version: give [`Setup::service`] `env!("CARGO_PKG_VERSION")`.
+/// It cannot know the service's version: give [`TelemetryBuilder::service`] `env!("CARGO_PKG_VERSION")`.
 pub fn init() -> Telemetry {
-    Setup::new().init()
+    TelemetryBuilder::new().init()
 }
 
 /// [`init`] with what the environment does not know.
 #[derive(Debug)]
 #[must_use = "nothing is set up before `init`"]
-pub struct Setup {
+pub struct TelemetryBuilder {
     service: Option<(String, String)>,
     directory: PathBuf,
     install: Install,
@@ -137,9 +136,9 @@ pub struct Setup {
     is_scraped: bool,
 }
 
-impl Default for Setup {
-    fn default() -> Setup {
-        Setup {
+impl Default for TelemetryBuilder {
+    fn default() -> TelemetryBuilder {
+        TelemetryBuilder {
             service: None,
             directory: PathBuf::from("telemetry"),
             install: Install::new(),
@@ -149,27 +148,27 @@ impl Default for Setup {
     }
 }
 
-impl Setup {
+impl TelemetryBuilder {
     /// What [`init`] does.
-    pub fn new() -> Setup {
-        Setup::default()
+    pub fn new() -> TelemetryBuilder {
+        TelemetryBuilder::default()
     }
 
     /// The service's name and version, where `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` do not say. Without
     /// either the name is that of the executable.
-    pub fn service(mut self, name: impl Into<String>, version: impl Into<String>) -> Setup {
+    pub fn service(mut self, name: impl Into<String>, version: impl Into<String>) -> TelemetryBuilder {
         self.service = Some((name.into(), version.into()));
         self
     }
 
     /// Where the OTLP-JSON files go while no exporter is configured; `telemetry` in the working directory by default.
-    pub fn directory(mut self, path: impl Into<PathBuf>) -> Setup {
+    pub fn directory(mut self, path: impl Into<PathBuf>) -> TelemetryBuilder {
         self.directory = path.into();
         self
     }
 
     /// What is installed: sinks, expected processes.
-    pub fn install(mut self, install: Install) -> Setup {
+    pub fn install(mut self, install: Install) -> TelemetryBuilder {
         self.install = install;
         self
     }
@@ -177,7 +176,7 @@ impl Setup {
     /// Keeps measurements for a Prometheus that scrapes a route of the service ([`Telemetry::prometheus`]), beside
     /// wherever else they go.
     #[cfg(feature = "prometheus")]
-    pub fn prometheus(mut self) -> Setup {
+    pub fn prometheus(mut self) -> TelemetryBuilder {
         self.is_scraped = true;
         self
     }
@@ -201,7 +200,7 @@ impl Setup {
                 .with_resource(resource.clone())
                 .with_sampler(environment.spans.sampler.clone())
                 .with_span_limits(environment.spans.limits)
-                .with_span_processor(inherit::Describing::new(batches, environment.spans.longest))
+                .with_span_processor(bridge::SpanEnricher::new(batches, environment.spans.longest))
                 .build()
         });
         let is_ours = subscribe(traces.as_ref());
@@ -240,7 +239,7 @@ impl Setup {
             install = install.meter_provider(metrics);
         }
         if environment.traces == Destination::Files && is_ours {
-            install = install.sink(console::Runs);
+            install = install.sink(console::RunLines);
         }
         if environment.sentry.is_none() {
             install = install.without_sentry();
@@ -276,14 +275,14 @@ fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
     let tracer = traces.map(|traces| DescribedTracer::unannounced(traces.tracer("process-runtime")));
     let bridge = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
-            .with_tracer(inherit::Bridging(tracer))
+            .with_tracer(bridge::BridgeTracer(tracer))
             .with_threads(false)
             .with_target(false)
             .with_level(false)
             .with_tracked_inactivity(false)
     });
     let subscriber =
-        tracing_subscriber::registry().with(bridge.map(inherit::Bridge::new)).with(console::log());
+        tracing_subscriber::registry().with(bridge.map(bridge::Bridge::new)).with(console::log());
     if let Err(error) = subscriber.try_init() {
         // It has two causes and does not say which. By now this would fail for the one of them.
         let taken = set_global_default(Dispatch::none()).map_err(|taken| taken.to_string());
@@ -348,7 +347,7 @@ impl Telemetry {
         &self.destinations
     }
 
-    /// What a Prometheus scrapes, where [`Setup::prometheus`] or `OTEL_METRICS_EXPORTER` asks for it.
+    /// What a Prometheus scrapes, where [`TelemetryBuilder::prometheus`] or `OTEL_METRICS_EXPORTER` asks for it.
     #[cfg(feature = "prometheus")]
     pub fn prometheus(&self) -> Option<&Prometheus> {
         self.prometheus.as_ref()

@@ -38,9 +38,9 @@ const REST: Duration = Duration::from_secs(1);
 ///
 /// ```no_run
 /// use axum::{Router, http::StatusCode, http::header::CONTENT_TYPE, routing::get};
-/// use process_runtime::telemetry::{Prometheus, Setup};
+/// use process_runtime::telemetry::{Prometheus, TelemetryBuilder};
 ///
-/// let telemetry = Setup::new().prometheus().init();
+/// let telemetry = TelemetryBuilder::new().prometheus().init();
 /// let mut routes = Router::<()>::new();
 /// if let Some(prometheus) = telemetry.prometheus().cloned() {
 ///     let scrape = async move || {
@@ -60,7 +60,7 @@ pub struct Prometheus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the measurements could not be collected")]
 #[non_exhaustive]
-pub struct NotCollected;
+pub struct CollectError;
 
 impl Prometheus {
     /// The `Content-Type` of [`Prometheus::text`].
@@ -98,16 +98,16 @@ impl Prometheus {
     ///
     /// # Errors
     /// Where collecting fails, as it does after the end of [`Telemetry`](super::Telemetry).
-    pub fn text(&self) -> Result<String, NotCollected> {
+    pub fn text(&self) -> Result<String, CollectError> {
         // A callback of the application may panic.
-        let families = catch_unwind(AssertUnwindSafe(|| self.registry.gather())).map_err(|_| NotCollected)?;
+        let families = catch_unwind(AssertUnwindSafe(|| self.registry.gather())).map_err(|_| CollectError)?;
         // The service's name is always among them.
         if families.is_empty() {
-            return Err(NotCollected);
+            return Err(CollectError);
         }
         TextEncoder::new().encode_to_string(&families).map_err(|error| {
             notices::once(format!("measurements cannot be written for Prometheus: {error}"));
-            NotCollected
+            CollectError
         })
     }
 }

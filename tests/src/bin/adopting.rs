@@ -275,7 +275,7 @@ impl Program {
         }
         let request = request.body(Body::empty()).expect("it is a request");
         let Ok(response) = service.oneshot(request).await;
-        let answer = response.headers().get(propagation::TRACE_ID).cloned();
+        let answer = response.headers().get(propagation::TRACE_ID_HEADER).cloned();
         let status = response.status().as_u16();
         drop(response);
         let spans = self.exporter.get_finished_spans().expect("nothing was shut down");

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use opentelemetry::KeyValue;
 use opentelemetry::global::{self, BoxedSpan};
 use opentelemetry::trace::Tracer as _;
-use process_runtime::telemetry::{Setup, Telemetry};
+use process_runtime::telemetry::{Telemetry, TelemetryBuilder};
 use process_runtime::{Install, critical_process};
 use process_tests::capture::Capture;
 
@@ -57,7 +57,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let mut next = || arguments.next().expect("a directory, and a circumstance");
     let (directory, circumstance) = (next(), next());
-    let init = || Setup::new().service("shop", "2.0.0").directory(directory).init();
+    let init = || TelemetryBuilder::new().service("shop", "2.0.0").directory(directory).init();
     match circumstance.as_str() {
         "an error is logged" => {
             let _telemetry = init();

@@ -48,7 +48,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let directory = arguments.next().expect("the directory of the files");
     let bad: u64 = arguments.next().expect("one of how many runs fails").parse().expect("a number");
-    let telemetry = telemetry::Setup::new().service("loaded", "1.0.0").directory(directory).init();
+    let telemetry = telemetry::TelemetryBuilder::new().service("loaded", "1.0.0").directory(directory).init();
     let (mut orders, mut failures) = (0_u64, 0_u64);
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("it is text");

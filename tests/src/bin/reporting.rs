@@ -113,7 +113,8 @@ async fn query() {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let directory = std::env::args().nth(1).expect("the directory of the files");
-    let telemetry = telemetry::Setup::new().service("reporting", "1.2.3").directory(directory).init();
+    let telemetry =
+        telemetry::TelemetryBuilder::new().service("reporting", "1.2.3").directory(directory).init();
     telemetry.destinations().iter().for_each(|destination| println!("{destination}"));
 
     // Made outside of every run, and ended inside of one.

@@ -8,7 +8,7 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
-use process_runtime::telemetry::Setup;
+use process_runtime::telemetry::TelemetryBuilder;
 use process_runtime::{Outcome, critical_process, registry};
 use serde_json::json;
 
@@ -111,7 +111,7 @@ fn known() -> serde_json::Value {
 }
 
 fn main() {
-    let telemetry = Setup::new().service("scraped", "1.2.3").prometheus().init();
+    let telemetry = TelemetryBuilder::new().service("scraped", "1.2.3").prometheus().init();
     telemetry.destinations().iter().for_each(|destination| eprintln!("{destination}"));
     std::panic::set_hook(Box::new(|_| ()));
     let mut hanging = Box::pin(hang());

@@ -59,7 +59,7 @@ fn main() {
     let install = Install::new().sink(Seen(Arc::clone(&seen)));
     let end: Box<dyn FnOnce()> = match &**how {
         "init" => {
-            let telemetry = telemetry::Setup::new().directory(directory).install(install).init();
+            let telemetry = telemetry::TelemetryBuilder::new().directory(directory).install(install).init();
             Box::new(|| drop(telemetry))
         }
         _ => {

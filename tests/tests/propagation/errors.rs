@@ -99,7 +99,7 @@ async fn every_error_has_a_code_a_safe_text_and_the_traces_id() {
         assert_eq!((answer.status, &error["code"]), (status, &Value::from(code)), "{path}");
         assert!(error["message"].as_str().is_some_and(|text| text.ends_with('.')), "{path}: {error}");
         assert!(!answer.body.contains("canary"), "{path}: {error}");
-        let id = answer.headers[propagation::TRACE_ID].to_str().unwrap();
+        let id = answer.headers[propagation::TRACE_ID_HEADER].to_str().unwrap();
         assert_eq!(error["trace_id"], id, "{path}");
         assert_eq!(answer.headers["content-type"], "application/json");
         let span = traces.spans().pop().unwrap();

@@ -51,7 +51,7 @@ async fn a_process_of_one_service_is_the_parent_of_a_process_of_the_next() {
     assert!(is_child(&request, &caller) && is_child(&process, &request));
     assert!(request.parent_span_is_remote);
     let trace = caller.span_context.trace_id().to_string();
-    assert_eq!(response.headers()[propagation::TRACE_ID], trace);
+    assert_eq!(response.headers()[propagation::TRACE_ID_HEADER], trace);
     let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
     assert_eq!(body, trace, "an error's body names the trace too");
     assert_eq!(attribute(&request, "http.response.status_code"), Some(503.into()));
@@ -65,7 +65,7 @@ async fn a_caller_without_a_trace_begins_one() {
         let mut headers = HeaderMap::new();
         headers.insert("traceparent", forged.parse().unwrap());
         let response = call(headers).await;
-        let id = response.headers()[propagation::TRACE_ID].to_str().unwrap();
+        let id = response.headers()[propagation::TRACE_ID_HEADER].to_str().unwrap();
         assert_eq!(id.len(), 32, "{forged}");
         assert_ne!(id, "0af7651916cd43dd8448eb211c80319c");
     }
@@ -81,13 +81,13 @@ async fn a_request_that_has_a_span_gets_no_second_one() {
     let outer = traces.only("of_the_application");
     assert!(is_child(&traces.only("answer_neighbour"), &outer));
     assert_eq!(traces.spans().len(), 2);
-    assert_eq!(response.headers()[propagation::TRACE_ID], outer.span_context.trace_id().to_string());
+    assert_eq!(response.headers()[propagation::TRACE_ID_HEADER], outer.span_context.trace_id().to_string());
 }
 
 #[tokio::test]
 async fn without_opentelemetry_a_response_names_no_trace() {
     let response = call(HeaderMap::new()).await;
-    assert!(!response.headers().contains_key(propagation::TRACE_ID));
+    assert!(!response.headers().contains_key(propagation::TRACE_ID_HEADER));
 }
 
 #[tokio::test]
@@ -97,6 +97,6 @@ async fn a_trace_that_is_not_sampled_has_its_id_for_sentry_alone() {
     let mut headers = HeaderMap::new();
     headers.insert("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00".parse().unwrap());
     let response = call(headers).await;
-    assert_eq!(response.headers()[propagation::TRACE_ID], "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!(response.headers()[propagation::TRACE_ID_HEADER], "0af7651916cd43dd8448eb211c80319c");
     assert!(traces.spans().is_empty());
 }

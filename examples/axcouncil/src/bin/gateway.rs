@@ -11,7 +11,7 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
-use process_runtime::telemetry::Setup;
+use process_runtime::telemetry::TelemetryBuilder;
 use process_runtime::{Install, critical_process, propagation};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(25);
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let port = std::env::args().nth(1).map_or(Ok(0), |port| port.parse())?;
     // Beside the files of axcouncil, so that `axcouncil trace` finds both.
-    let _telemetry = Setup::new()
+    let _telemetry = TelemetryBuilder::new()
         .service("gateway", env!("CARGO_PKG_VERSION"))
         .directory("target/axcouncil/telemetry")
         .install(Install::new().expect(["model_call"]))

@@ -80,7 +80,7 @@ impl Client {
             request = request.bearer_auth(token);
         }
         let response = request.send().await?;
-        let trace = response.headers().get(propagation::TRACE_ID).and_then(|id| id.to_str().ok());
+        let trace = response.headers().get(propagation::TRACE_ID_HEADER).and_then(|id| id.to_str().ok());
         let (status, trace) = (response.status().as_u16(), trace.map(str::to_owned));
         Ok(Reply { status, trace, body: response.json().await? })
     }

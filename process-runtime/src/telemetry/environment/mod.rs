@@ -3,6 +3,7 @@
 //! those of headers, compression and resource, which are only looked at.
 
 mod otlp;
+pub(super) mod tls;
 
 use std::env::{self, VarError};
 use std::ops::RangeInclusive;
@@ -13,7 +14,7 @@ use sentry::types::Dsn;
 
 use self::otlp::both;
 pub(super) use self::otlp::{Otlp, Protocol};
-use super::tls::Pem;
+use self::tls::Pem;
 
 /// Where a signal goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,14 +85,14 @@ pub(super) struct Environment {
 impl Environment {
     /// Reads the environment of this process.
     pub(super) fn read() -> Environment {
-        Environment::of(&|name| match env::var(name) {
+        Environment::from_variables(&|name| match env::var(name) {
             Ok(value) => Some(Ok(value)),
             Err(VarError::NotPresent) => None,
             Err(VarError::NotUnicode(_)) => Some(Err("is no UTF-8")),
         })
     }
 
-    fn of(variables: &dyn Fn(&str) -> Option<Result<String, &'static str>>) -> Environment {
+    fn from_variables(variables: &dyn Fn(&str) -> Option<Result<String, &'static str>>) -> Environment {
         let mut variables = Variables { variables, problems: Vec::new() };
         let is_disabled =
             variables.get("OTEL_SDK_DISABLED").is_some_and(|it| it.eq_ignore_ascii_case("true"));
@@ -352,7 +353,7 @@ mod tests {
     use super::*;
 
     pub(super) fn read(variables: &[(&str, &str)]) -> Environment {
-        Environment::of(&|name| {
+        Environment::from_variables(&|name| {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| Ok((*value).to_owned()))
         })

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ureq::http::Uri;
 
+use super::tls::{Pem, Tls};
 use super::{TIMEOUT, Variables};
-use crate::telemetry::tls::{Pem, Tls};
 
 /// How a signal is sent over OTLP.
 #[derive(Debug)]

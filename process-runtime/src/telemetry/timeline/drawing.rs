@@ -15,7 +15,7 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    pub(super) fn of(trace_id: &str, mut spans: Vec<Span>) -> Timeline {
+    pub(super) fn new(trace_id: &str, mut spans: Vec<Span>) -> Timeline {
         spans.sort_by(|a, b| a.start.cmp(&b.start).then_with(|| b.end.cmp(&a.end)));
         let ordered = in_order(&spans);
         let mut spans: Vec<_> = spans.into_iter().map(Some).collect();
@@ -30,13 +30,13 @@ impl Timeline {
 
     /// Whether every span is here together with the one that it is inside of. If not, the rest is still to be written,
     /// or the trace began in a program whose files are elsewhere.
-    pub fn is_whole(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         let known: HashSet<&str> = self.spans.iter().map(|(_, span)| span.id.as_str()).collect();
         self.spans.iter().all(|(_, span)| span.parent.is_empty() || known.contains(span.parent.as_str()))
     }
 
     /// When the last of its spans ended.
-    pub fn ended(&self) -> SystemTime {
+    pub fn end_time(&self) -> SystemTime {
         let last = self.spans.iter().map(|(_, span)| span.end.0).max().unwrap_or_default();
         UNIX_EPOCH + Duration::from_nanos(last)
     }

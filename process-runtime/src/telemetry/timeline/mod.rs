@@ -72,7 +72,7 @@ pub struct Found {
     /// Spans of these traces that found no room: past 10 000 in one trace, or 64 MiB in all.
     pub spans_left_out: usize,
     /// Lines that are no requests of OTLP, and why: the first hundred.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedLine>,
     /// How many more there are.
     pub more_skipped: usize,
 }
@@ -81,7 +81,7 @@ impl Found {
     fn skip(&mut self, file: &Path, line: usize, problem: &dyn fmt::Display) {
         match self.skipped.len() < SKIPPED {
             true => {
-                self.skipped.push(Skipped { file: file.to_owned(), line, problem: problem.to_string() });
+                self.skipped.push(SkippedLine { file: file.to_owned(), line, problem: problem.to_string() });
             }
             false => self.more_skipped += 1,
         }
@@ -91,7 +91,7 @@ impl Found {
 /// A line that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Skipped {
+pub struct SkippedLine {
     /// The file.
     pub file: PathBuf,
     /// The line, from 1; of a request over many lines the first.
@@ -152,7 +152,7 @@ pub fn find(directory: &Path, query: &Query, most: usize) -> io::Result<Found> {
         })?;
     }
     found.timelines =
-        wanted.iter().filter_map(|(id, _)| Some(Timeline::of(id, spans.remove(id.as_str())?))).collect();
+        wanted.iter().filter_map(|(id, _)| Some(Timeline::new(id, spans.remove(id.as_str())?))).collect();
     Ok(found)
 }
 

@@ -153,8 +153,8 @@ fn a_trace_without_its_beginning_is_not_whole() {
     let (outer, inner) = (span("a", "", "pay", (1, 9), &[]), span("b", "a", "charge", (2, 8), &[]));
     let of = |spans: &[serde_json::Value]| found(line(spans), &Query::default()).timelines.remove(0);
     let whole = of(&[outer, inner.clone()]);
-    assert!(whole.is_whole() && !of(&[inner]).is_whole());
-    assert_eq!(whole.ended(), UNIX_EPOCH + Duration::from_millis(9));
+    assert!(whole.is_complete() && !of(&[inner]).is_complete());
+    assert_eq!(whole.end_time(), UNIX_EPOCH + Duration::from_millis(9));
 }
 
 #[test]

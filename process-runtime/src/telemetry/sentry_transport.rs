@@ -22,8 +22,8 @@ use sentry::{ClientOptions, Transport, TransportFactory, TransportOptions};
 use sentry_core::client_report::{Reason, Recorder};
 use ureq::http::{HeaderMap, StatusCode};
 
-use super::http;
-use super::tls::{Pem, Tls};
+use super::environment::tls::{Pem, Tls};
+use super::http_client;
 use crate::base::lock::lock;
 use crate::base::notices;
 use crate::observe::metrics::{LOST_EVENTS, LOST_TRANSACTIONS};
@@ -47,19 +47,19 @@ type Stacks = Mutex<VecDeque<(Uuid, Thread, Backtrace)>>;
 
 /// Sends for one client; also its integration, which takes the stack of an error where it is told.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ingest {
+pub(super) struct SentryTransport {
     stacks: Arc<Stacks>,
     tls: Tls,
 }
 
-impl Ingest {
+impl SentryTransport {
     /// For a Sentry that these may vouch for, or by default those that browsers believe.
-    pub(super) fn trusting(authorities: Option<Pem>) -> Ingest {
-        Ingest { tls: Tls { authorities, identity: None }, ..Ingest::default() }
+    pub(super) fn trusting(authorities: Option<Pem>) -> SentryTransport {
+        SentryTransport { tls: Tls { authorities, identity: None }, ..SentryTransport::default() }
     }
 }
 
-impl sentry_core::Integration for Ingest {
+impl sentry_core::Integration for SentryTransport {
     fn name(&self) -> &'static str {
         "attach-stacktrace"
     }
@@ -129,7 +129,7 @@ fn is_panic(exception: &Exception) -> bool {
     exception.mechanism.as_ref().is_some_and(|mechanism| mechanism.ty == "panic")
 }
 
-impl TransportFactory for Ingest {
+impl TransportFactory for SentryTransport {
     fn create_transport_with_options(&self, options: TransportOptions) -> Arc<dyn Transport> {
         let most = options.transport_channel_capacity.map_or(MOST, Into::into);
         let waiting = Waiting {
@@ -141,12 +141,15 @@ impl TransportFactory for Ingest {
             told: Once::new(),
         };
         let waiting = Arc::new(waiting);
-        let tls = self.tls.of_http();
+        let tls = self.tls.http_config();
         let sender = Sender {
             host: options.dsn.host().to_owned(),
             url: options.dsn.envelope_api_url().to_string(),
             auth: options.dsn.to_auth(Some(&options.user_agent)).to_string(),
-            agent: http::agent(TIMEOUT, tls.disable_verification(options.accept_invalid_certs).build()),
+            agent: http_client::agent(
+                TIMEOUT,
+                tls.disable_verification(options.accept_invalid_certs).build(),
+            ),
             limits: RateLimiter::new(),
             waiting: Arc::clone(&waiting),
         };
@@ -328,7 +331,7 @@ impl Sender {
             Some(Reason::NetworkError)
         })?;
         // A connection is used again only when its answer was read.
-        let _ = answer.body_mut().with_config().limit(http::ANSWER).read_to_vec();
+        let _ = answer.body_mut().with_config().limit(http_client::ANSWER).read_to_vec();
         self.limit(answer.status(), answer.headers());
         if answer.status().is_success() {
             return Ok(());

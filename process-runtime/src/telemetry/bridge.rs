@@ -20,7 +20,7 @@ use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context as LayerContext, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::reported;
+use super::diagnostics;
 use crate::observe::span::{OUTCOME, TARGET};
 use crate::run::context::{Value, Values};
 use crate::run::frame;
@@ -34,9 +34,9 @@ thread_local! {
 
 /// The tracer of the bridge, around whatever builds its spans.
 #[derive(Debug)]
-pub(super) struct Bridging<T>(pub(super) T);
+pub(super) struct BridgeTracer<T>(pub(super) T);
 
-impl<T: Tracer> Tracer for Bridging<T> {
+impl<T: Tracer> Tracer for BridgeTracer<T> {
     type Span = T::Span;
 
     fn build_with_context(&self, builder: SpanBuilder, parent: &Context) -> T::Span {
@@ -94,7 +94,7 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L>
 
     fn on_event(&self, event: &Event<'_>, context: LayerContext<'_, S>) {
         // What libraries say of their inside below that is for the log, which stays here.
-        if *event.metadata().level() <= Level::WARN && !reported::is_of_opentelemetry(event.metadata()) {
+        if *event.metadata().level() <= Level::WARN && !diagnostics::is_of_opentelemetry(event.metadata()) {
             self.bridge.on_event(event, context);
         }
     }
@@ -128,18 +128,18 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L>
 
 /// Adds what a span inherits, and cuts texts that are longer than they may be.
 #[derive(Debug)]
-pub(super) struct Describing<P> {
+pub(super) struct SpanEnricher<P> {
     next: P,
     longest: Option<usize>,
 }
 
-impl<P> Describing<P> {
-    pub(super) fn new(next: P, longest: Option<usize>) -> Describing<P> {
-        Describing { next, longest }
+impl<P> SpanEnricher<P> {
+    pub(super) fn new(next: P, longest: Option<usize>) -> SpanEnricher<P> {
+        SpanEnricher { next, longest }
     }
 }
 
-impl<P: SpanProcessor> SpanProcessor for Describing<P> {
+impl<P: SpanProcessor> SpanProcessor for SpanEnricher<P> {
     fn on_start(&self, span: &mut Span, context: &Context) {
         if BRIDGING.try_with(Cell::get) == Ok(false)
             && let Some(observed) = frame::nearest()

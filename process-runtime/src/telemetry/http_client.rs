@@ -6,7 +6,7 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use ureq::http::Uri;
 use ureq::tls::TlsConfig;
 
-use super::tls::Tls;
+use super::environment::tls::Tls;
 use crate::base::notices;
 
 /// The most bytes of an answer.
@@ -33,7 +33,7 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(timeout: Duration, tls: &Tls) -> Client {
-        Client { agent: agent(timeout, tls.of_http().build()) }
+        Client { agent: agent(timeout, tls.http_config().build()) }
     }
 }
 

@@ -7,10 +7,10 @@ use ureq::tls::{ClientCert, PemItem, RootCerts, TlsConfig, TlsConfigBuilder, par
 
 /// Certificates or keys, as a file has them. Its `Debug` shows none.
 #[derive(Clone)]
-pub(super) struct Pem(Vec<u8>);
+pub(in crate::telemetry) struct Pem(Vec<u8>);
 
 impl Pem {
-    pub(super) fn new(bytes: Vec<u8>) -> Pem {
+    pub(in crate::telemetry) fn new(bytes: Vec<u8>) -> Pem {
         Pem(bytes)
     }
 
@@ -32,11 +32,11 @@ impl Pem {
         })
     }
 
-    pub(super) fn has_certificate(&self) -> bool {
+    pub(in crate::telemetry) fn has_certificate(&self) -> bool {
         self.certificates().next().is_some()
     }
 
-    pub(super) fn has_key(&self) -> bool {
+    pub(in crate::telemetry) fn has_key(&self) -> bool {
         self.key().is_some()
     }
 }
@@ -49,16 +49,16 @@ impl fmt::Debug for Pem {
 
 /// Both sides of a connection.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tls {
+pub(in crate::telemetry) struct Tls {
     /// Who may vouch for the peer; by default those that browsers believe.
-    pub(super) authorities: Option<Pem>,
+    pub(in crate::telemetry) authorities: Option<Pem>,
     /// The certificate of this program, and its key.
-    pub(super) identity: Option<(Pem, Pem)>,
+    pub(in crate::telemetry) identity: Option<(Pem, Pem)>,
 }
 
 impl Tls {
     /// For gRPC, whose client believes nobody unless it is told.
-    pub(super) fn of_grpc(&self) -> ClientTlsConfig {
+    pub(in crate::telemetry) fn grpc_config(&self) -> ClientTlsConfig {
         let tls = ClientTlsConfig::new();
         let tls = match &self.authorities {
             Some(Pem(authorities)) => tls.ca_certificate(Certificate::from_pem(authorities)),
@@ -70,7 +70,7 @@ impl Tls {
         }
     }
 
-    pub(super) fn of_http(&self) -> TlsConfigBuilder {
+    pub(in crate::telemetry) fn http_config(&self) -> TlsConfigBuilder {
         let roots = self.authorities.as_ref().map(|authorities| authorities.certificates().into());
         let identity = self.identity.as_ref().and_then(|(certificate, key)| {
             let chain: Vec<_> = certificate.certificates().collect();
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn over_grpc_somebody_is_believed_where_nothing_is_said() {
-        let tls = format!("{:?}", Tls::default().of_grpc());
+        let tls = format!("{:?}", Tls::default().grpc_config());
         assert!(tls.contains("with_webpki_roots: true"), "{tls}");
     }
 

@@ -15,7 +15,7 @@ use crate::observe::metrics::LOST_SPANS;
 const REJECTED: &str = "rejected_spans";
 
 /// The error of an exporter that has reported why already: what OpenTelemetry then says of it is no news.
-pub(super) const TOLD: &str = "why is told already";
+pub(super) const ALREADY_REPORTED: &str = "why is told already";
 
 /// Whether this is an event that OpenTelemetry sends about itself.
 pub(super) fn is_of_opentelemetry(metadata: &Metadata<'_>) -> bool {
@@ -31,7 +31,7 @@ pub(super) fn report(event: &Event<'_>) {
     let mut fields = Fields::default();
     event.record(&mut fields);
     LOST_SPANS.fetch_add(fields.rejected, Ordering::Relaxed);
-    if fields.text.contains(TOLD) {
+    if fields.text.contains(ALREADY_REPORTED) {
         return;
     }
     notices::once(format!("OpenTelemetry: {}{}", event.metadata().name(), fields.text));
