@@ -1,0 +1,28 @@
+//! Prints every violation of the conventions, then the figures.
+//!
+//! The first argument is the root of a checkout; without it, the one that this was built from. The second is a file that
+//! places files elsewhere for the count, one `from to` a line.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use conventions::rules::House;
+use conventions::source::Sources;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let root =
+        arguments.next().map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."), PathBuf::from);
+    let placed: BTreeMap<String, String> = arguments.next().map_or_else(BTreeMap::new, |path| {
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        text.lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(from, to)| (from.to_owned(), to.to_owned()))
+            .collect()
+    });
+    let house = House::new(&Sources::read(&root.join("process-runtime/src")), &placed);
+    for violation in house.violations() {
+        println!("{violation}\n");
+    }
+    println!("{:#?}", house.figures());
+}

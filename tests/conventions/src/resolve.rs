@@ -1,0 +1,297 @@
+//! Follows a path to the file that defines the name: through modules, re-exports, renames and imports with `*`. What is
+//! associated with a type, or is a variant of an enum, is in the file of that type.
+
+use std::cell::Cell;
+use std::collections::{BTreeSet, HashSet};
+
+use crate::paths::{Form, Mention};
+use crate::tree::{Definition, FileId, ROOT, ScopeId, Tree};
+
+/// The crate's name for itself, in paths that could be written in another crate.
+pub const OWN_NAME: &str = "process_runtime";
+
+/// The module that only expansions name.
+pub const PRIVATE: &str = "__private";
+
+/// A path that leads into another file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Arrow {
+    /// The file that writes it.
+    pub from: FileId,
+    /// The line.
+    pub line: usize,
+    /// The path.
+    pub path: String,
+    /// The file that defines what it names.
+    pub to: FileId,
+}
+
+/// Where all paths of a crate lead.
+#[derive(Debug, Default)]
+pub struct Resolved {
+    /// The paths into another file.
+    pub arrows: Vec<Arrow>,
+    /// The paths to the module of expansions, by file and line.
+    pub private: Vec<(FileId, usize, String)>,
+    /// The paths into other crates: file, line, path. The first segment is the name of the crate.
+    pub foreign: Vec<(FileId, usize, Vec<String>)>,
+    /// The paths of this crate that lead nowhere.
+    pub lost: Vec<(FileId, usize, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Found {
+    Module(ScopeId),
+    Item(FileId),
+    Foreign(Vec<String>),
+    /// Nothing has this name in the module of this file.
+    Lost(FileId),
+}
+
+/// Follows every path.
+///
+/// The body of a macro for other crates is expanded there, where `$crate::__private::X` is the only way to a name. So
+/// such a path in such a body does not make the macro's file depend on the file of `X`, unless this crate expands the
+/// macro itself. Every other path in a macro's body counts for the file that has the body.
+pub fn resolve(tree: &Tree, mentions: &[Mention]) -> Resolved {
+    let expanded = expanded_here(tree, mentions);
+    let mut resolved = Resolved::default();
+    for mention in mentions {
+        // `lib.rs` and the module of expansions may name everything.
+        if mention.file == tree.scopes[ROOT].file || is_private(tree, mention.scope) {
+            continue;
+        }
+        let resolver = Resolver { tree, passes_private: Cell::new(false) };
+        let found = resolver.follow(mention);
+        let path = written(mention);
+        if resolver.passes_private.get() {
+            let is_for_users = mention.exported_by.as_ref().is_some_and(|name| !expanded.contains(name));
+            if is_for_users && mention.segments[0] == "crate" {
+                continue;
+            }
+            resolved.private.push((mention.file, mention.line, path.clone()));
+        }
+        for found in found {
+            let to = match found {
+                Found::Foreign(path) => {
+                    resolved.foreign.push((mention.file, mention.line, path));
+                    continue;
+                }
+                Found::Lost(file) => {
+                    resolved.lost.push((mention.file, mention.line, path.clone()));
+                    file
+                }
+                Found::Module(module) => tree.scopes[module].file,
+                Found::Item(file) => file,
+            };
+            if to != mention.file {
+                resolved.arrows.push(Arrow {
+                    from: mention.file,
+                    line: mention.line,
+                    path: path.clone(),
+                    to,
+                });
+            }
+        }
+    }
+    resolved.arrows.sort();
+    resolved.arrows.dedup();
+    resolved
+}
+
+/// The macros for other crates that this crate expands too.
+fn expanded_here(tree: &Tree, mentions: &[Mention]) -> HashSet<String> {
+    let mut expanded = HashSet::new();
+    loop {
+        let before = expanded.len();
+        let invocations = mentions
+            .iter()
+            .filter(|mention| mention.form == Form::Invocation)
+            .filter(|mention| mention.exported_by.as_ref().is_none_or(|name| expanded.contains(name)));
+        let names: Vec<String> = invocations
+            .filter_map(|mention| mention.segments.last())
+            .filter(|name| tree.macros.contains_key(*name))
+            .cloned()
+            .collect();
+        expanded.extend(names);
+        if expanded.len() == before {
+            return expanded;
+        }
+    }
+}
+
+fn is_private(tree: &Tree, scope: ScopeId) -> bool {
+    let mut module = Some(tree.scopes[scope].module);
+    while let Some(id) = module {
+        if tree.scopes[id].name == PRIVATE {
+            return true;
+        }
+        module = tree.scopes[id].parent;
+    }
+    false
+}
+
+fn written(mention: &Mention) -> String {
+    let path = mention.segments.join("::");
+    match mention.form {
+        Form::Glob => format!("{path}::*"),
+        Form::Invocation => format!("{path}!"),
+        Form::Import | Form::Other => path,
+    }
+}
+
+/// The names that have been looked up on the way to one target; a second look-up would go in a circle.
+type Trail = HashSet<(ScopeId, String)>;
+
+struct Resolver<'t> {
+    tree: &'t Tree,
+    passes_private: Cell<bool>,
+}
+
+impl Resolver<'_> {
+    fn follow(&self, mention: &Mention) -> BTreeSet<Found> {
+        let first = mention.segments[0].as_str();
+        let mut trail = Trail::new();
+        if matches!(first, "crate" | "super" | "self" | "" | OWN_NAME) {
+            // `self` alone is a value.
+            let is_value = mention.segments.len() == 1 && mention.form == Form::Other;
+            return if is_value {
+                BTreeSet::new()
+            } else {
+                self.path(mention.scope, &mention.segments, &mut trail)
+            };
+        }
+        if mention.segments.len() == 1 && mention.form != Form::Glob {
+            return self.single(mention, first);
+        }
+        // An import that the file writes elsewhere leads to the item, and this path leads no further.
+        let found = self.in_scope(mention.scope, first, &mut trail);
+        if found.iter().any(|found| matches!(found, Found::Module(_))) || found.is_empty() {
+            return self.path(mention.scope, &mention.segments, &mut Trail::new());
+        }
+        if found.iter().any(|found| matches!(found, Found::Item(_))) && !self.is_named(mention.scope, first) {
+            return found;
+        }
+        BTreeSet::new()
+    }
+
+    /// One name, which leads to another file only if an import with `*` gives it, or if it is a macro in textual scope.
+    fn single(&self, mention: &Mention, name: &str) -> BTreeSet<Found> {
+        if self.is_named(mention.scope, name) {
+            return BTreeSet::new();
+        }
+        let mut found = self.in_scope(mention.scope, name, &mut Trail::new());
+        found.retain(|found| matches!(found, Found::Item(_) | Found::Module(_)));
+        if let (true, Form::Invocation, Some(files)) =
+            (found.is_empty(), mention.form, self.tree.macros.get(name))
+            && !files.contains(&mention.file)
+        {
+            found.extend(files.iter().copied().map(Found::Item));
+        }
+        found
+    }
+
+    /// Whether a scope, or one around it, has the name other than through `*`.
+    fn is_named(&self, scope: ScopeId, name: &str) -> bool {
+        self.around(scope).any(|scope| self.tree.scopes[scope].names.contains_key(name))
+    }
+
+    fn around(&self, scope: ScopeId) -> impl Iterator<Item = ScopeId> {
+        std::iter::successors(Some(scope), |scope| self.tree.scopes[*scope].around)
+    }
+
+    fn in_scope(&self, scope: ScopeId, name: &str, trail: &mut Trail) -> BTreeSet<Found> {
+        self.around(scope)
+            .map(|scope| self.member(scope, name, trail))
+            .find(|found| !found.is_empty())
+            .unwrap_or_default()
+    }
+
+    fn path(&self, scope: ScopeId, segments: &[String], trail: &mut Trail) -> BTreeSet<Found> {
+        let (first, mut rest) = segments.split_first().expect("a path has a segment");
+        let module = self.tree.scopes[scope].module;
+        let mut found = match first.as_str() {
+            "crate" => BTreeSet::from([Found::Module(ROOT)]),
+            "self" => BTreeSet::from([Found::Module(module)]),
+            "super" => BTreeSet::from([Found::Module(self.tree.scopes[module].parent.unwrap_or(ROOT))]),
+            "" if rest.first().is_some_and(|krate| krate == OWN_NAME) => {
+                rest = &rest[1..];
+                BTreeSet::from([Found::Module(ROOT)])
+            }
+            "" => return BTreeSet::from([Found::Foreign(rest.to_vec())]),
+            name => self.in_scope(scope, name, trail),
+        };
+        if found.is_empty() {
+            match first.as_str() {
+                OWN_NAME => found = BTreeSet::from([Found::Module(ROOT)]),
+                _ => return BTreeSet::from([Found::Foreign(segments.to_vec())]),
+            }
+        }
+        for segment in rest {
+            let modules: Vec<ScopeId> = found
+                .iter()
+                .filter_map(|found| match found {
+                    Found::Module(module) => Some(*module),
+                    _ => None,
+                })
+                .collect();
+            if modules.is_empty() {
+                break;
+            }
+            found = modules.into_iter().flat_map(|module| self.step(module, segment, trail)).collect();
+        }
+        found
+    }
+
+    fn step(&self, module: ScopeId, segment: &str, trail: &mut Trail) -> BTreeSet<Found> {
+        let scope = &self.tree.scopes[module];
+        self.note(module);
+        match segment {
+            "self" => return BTreeSet::from([Found::Module(module)]),
+            "super" => return BTreeSet::from([Found::Module(scope.parent.unwrap_or(ROOT))]),
+            _ => {}
+        }
+        let found = self.member(module, segment, trail);
+        if !found.is_empty() {
+            return found;
+        }
+        // A macro that generates items has their names among its tokens.
+        let is_generated = scope.generated.contains(segment);
+        BTreeSet::from([if is_generated { Found::Item(scope.file) } else { Found::Lost(scope.file) }])
+    }
+
+    /// What a module has under this name.
+    fn member(&self, scope: ScopeId, name: &str, trail: &mut Trail) -> BTreeSet<Found> {
+        if !trail.insert((scope, name.to_owned())) {
+            return BTreeSet::new();
+        }
+        let module = &self.tree.scopes[scope];
+        let mut found = BTreeSet::new();
+        for definition in module.names.get(name).into_iter().flatten() {
+            match definition {
+                Definition::Module(module) => {
+                    self.note(*module);
+                    found.insert(Found::Module(*module));
+                }
+                Definition::Item(file) => drop(found.insert(Found::Item(*file))),
+                Definition::Import(path) => found.extend(self.path(scope, path, trail)),
+            }
+        }
+        if !module.names.contains_key(name) {
+            for glob in &module.globs {
+                for target in self.path(scope, glob, &mut trail.clone()) {
+                    if let Found::Module(target) = target {
+                        found.extend(self.member(target, name, trail));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    fn note(&self, module: ScopeId) {
+        if self.tree.scopes[module].name == PRIVATE {
+            self.passes_private.set(true);
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! The module tree of a crate: which names each module has, and in which file. Follows `mod` items, inline or not, with
+//! `#[path]` and under any `cfg`. What only tests compile (`cfg(test)`) is not part of it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use proc_macro2::{LineColumn, TokenStream, TokenTree};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Item, Meta, Token, UseTree};
+
+use crate::source::Sources;
+
+/// An index into [`Tree::files`].
+pub type FileId = usize;
+
+/// An index into [`Tree::scopes`].
+pub type ScopeId = usize;
+
+/// The scope of `lib.rs`.
+pub const ROOT: ScopeId = 0;
+
+/// A file that is part of the crate.
+pub struct File {
+    /// Its path below `src`.
+    pub path: String,
+    /// The number of its lines.
+    pub lines: usize,
+    /// What it contains.
+    pub syntax: syn::File,
+}
+
+/// What a name can be.
+#[derive(Clone, Debug)]
+pub enum Definition {
+    /// A module.
+    Module(ScopeId),
+    /// Any other item, in this file.
+    Item(FileId),
+    /// An import of this path.
+    Import(Vec<String>),
+}
+
+/// A module, or a block of a function with items of its own.
+#[derive(Debug, Default)]
+pub struct Scope {
+    /// Where its text is.
+    pub file: FileId,
+    /// For a block, the scope around it; for a module nothing, since names of outer modules are not in scope.
+    pub around: Option<ScopeId>,
+    /// The nearest module, which `self` means.
+    pub module: ScopeId,
+    /// The module around that module, which `super` means.
+    pub parent: Option<ScopeId>,
+    /// The name of the module.
+    pub name: String,
+    /// Its names.
+    pub names: HashMap<String, Vec<Definition>>,
+    /// The paths in its imports with `*`.
+    pub globs: Vec<Vec<String>>,
+    /// Every identifier in its macro invocations: any of them may be the name of an item.
+    pub generated: BTreeSet<String>,
+}
+
+/// All modules of a crate.
+#[derive(Default)]
+pub struct Tree {
+    /// Every file, `lib.rs` first.
+    pub files: Vec<File>,
+    /// Every module, [`ROOT`] first. Blocks follow when paths are collected.
+    pub scopes: Vec<Scope>,
+    /// The file of each `macro_rules!`.
+    pub macros: HashMap<String, BTreeSet<FileId>>,
+    /// The modules that are files, each once for every `mod` item that names the file.
+    pub loaded: Vec<ScopeId>,
+    /// The inline modules, by file and place of their name.
+    pub inline: HashMap<(FileId, usize, usize), ScopeId>,
+}
+
+impl Tree {
+    /// Builds the tree from `lib.rs` down.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a file is missing or is not Rust.
+    pub fn new(sources: &Sources) -> Tree {
+        let mut tree = Tree::default();
+        tree.load(sources, "lib.rs", "", None, "crate");
+        tree
+    }
+
+    fn load(
+        &mut self,
+        sources: &Sources,
+        path: &str,
+        children: &str,
+        parent: Option<ScopeId>,
+        name: &str,
+    ) -> ScopeId {
+        let text = sources.get(path).unwrap_or_else(|| panic!("no file {path}"));
+        let file = self.files.iter().position(|file| file.path == path).unwrap_or_else(|| {
+            let syntax = syn::parse_file(text).unwrap_or_else(|error| {
+                let start = error.span().start();
+                panic!("{path}:{}: {error}", start.line)
+            });
+            self.files.push(File { path: path.to_owned(), lines: text.lines().count(), syntax });
+            self.files.len() - 1
+        });
+        let scope = self.add_module(file, parent, name);
+        self.loaded.push(scope);
+        let items = self.files[file].syntax.items.clone();
+        self.declare_all(sources, scope, &items, &Folder { beside: folder(path), children });
+        scope
+    }
+
+    fn add_module(&mut self, file: FileId, parent: Option<ScopeId>, name: &str) -> ScopeId {
+        let module = self.scopes.len();
+        self.scopes.push(Scope { file, module, parent, name: name.to_owned(), ..Scope::default() });
+        module
+    }
+
+    fn declare_all(&mut self, sources: &Sources, scope: ScopeId, items: &[Item], at: &Folder<'_>) {
+        for item in items.iter().filter(|item| !is_for_tests(attributes_of(item))) {
+            if let Item::Mod(module) = item {
+                let name = module.ident.to_string();
+                if let Some((_, items)) = &module.content {
+                    let inner = self.add_module(self.scopes[scope].file, Some(scope), &name);
+                    let LineColumn { line, column } = module.ident.span().start();
+                    self.inline.insert((self.scopes[scope].file, line, column), inner);
+                    self.define(scope, &name, Definition::Module(inner));
+                    let children = join(at.children, &name);
+                    self.declare_all(
+                        sources,
+                        inner,
+                        items,
+                        &Folder { beside: &children, children: &children },
+                    );
+                } else {
+                    for (path, children) in at.files_of(sources, &name, &module.attrs) {
+                        let inner = self.load(sources, &path, &children, Some(scope), &name);
+                        self.define(scope, &name, Definition::Module(inner));
+                    }
+                }
+            } else {
+                self.declare(scope, item);
+            }
+        }
+    }
+
+    /// Adds the names that an item gives to a scope.
+    pub(crate) fn declare(&mut self, scope: ScopeId, item: &Item) {
+        let file = self.scopes[scope].file;
+        let name = match item {
+            Item::Const(item) => &item.ident,
+            Item::Enum(item) => &item.ident,
+            Item::Fn(item) => &item.sig.ident,
+            Item::Static(item) => &item.ident,
+            Item::Struct(item) => &item.ident,
+            Item::Trait(item) => &item.ident,
+            Item::TraitAlias(item) => &item.ident,
+            Item::Type(item) => &item.ident,
+            Item::Union(item) => &item.ident,
+            Item::Use(item) => {
+                let prefix = item.leading_colon.map(|_| vec![String::new()]).unwrap_or_default();
+                return self.import(scope, prefix, &item.tree);
+            }
+            Item::ExternCrate(item) => {
+                let named = item.rename.as_ref().map_or(&item.ident, |(_, name)| name).to_string();
+                let path = match item.ident.to_string().as_str() {
+                    "self" => vec!["crate".to_owned()],
+                    krate => vec![String::new(), krate.to_owned()],
+                };
+                return self.define(scope, &named, Definition::Import(path));
+            }
+            Item::Macro(item) => {
+                let Some(name) = &item.ident else {
+                    return identifiers(&item.mac.tokens, &mut self.scopes[scope].generated);
+                };
+                self.macros.entry(name.to_string()).or_default().insert(file);
+                if is_exported(&item.attrs) {
+                    self.define(ROOT, &name.to_string(), Definition::Item(file));
+                }
+                name
+            }
+            _ => return,
+        };
+        self.define(scope, &name.to_string(), Definition::Item(file));
+    }
+
+    fn define(&mut self, scope: ScopeId, name: &str, definition: Definition) {
+        self.scopes[scope].names.entry(name.to_owned()).or_default().push(definition);
+    }
+
+    fn import(&mut self, scope: ScopeId, mut prefix: Vec<String>, tree: &UseTree) {
+        match tree {
+            UseTree::Path(path) => {
+                prefix.push(path.ident.to_string());
+                self.import(scope, prefix, &path.tree);
+            }
+            UseTree::Name(name) if name.ident == "self" => {
+                if let Some(name) = prefix.last().cloned() {
+                    self.define(scope, &name, Definition::Import(prefix));
+                }
+            }
+            UseTree::Name(name) => {
+                prefix.push(name.ident.to_string());
+                self.define(scope, &name.ident.to_string(), Definition::Import(prefix));
+            }
+            UseTree::Rename(rename) => {
+                if rename.ident != "self" {
+                    prefix.push(rename.ident.to_string());
+                }
+                self.define(scope, &rename.rename.to_string(), Definition::Import(prefix));
+            }
+            UseTree::Glob(_) => self.scopes[scope].globs.push(prefix),
+            UseTree::Group(group) => {
+                for tree in &group.items {
+                    self.import(scope, prefix.clone(), tree);
+                }
+            }
+        }
+    }
+}
+
+/// Where the files of a module's `mod` items are looked for.
+struct Folder<'a> {
+    /// What `#[path]` is relative to.
+    beside: &'a str,
+    /// Where `name.rs` and `name/mod.rs` are.
+    children: &'a str,
+}
+
+impl Folder<'_> {
+    /// Each file that the module may be, and where its own modules are.
+    fn files_of(&self, sources: &Sources, name: &str, attributes: &[Attribute]) -> Vec<(String, String)> {
+        let (named, is_certain) = paths_in(attributes);
+        let mut files: Vec<_> = named
+            .iter()
+            .map(|path| join(self.beside, path))
+            .map(|path| (path.clone(), folder(&path).to_owned()))
+            .collect();
+        if !is_certain {
+            let own = join(self.children, name);
+            files.extend([(format!("{own}.rs"), own.clone()), (format!("{own}/mod.rs"), own)]);
+        }
+        files.retain(|(path, _)| sources.get(path).is_some());
+        assert!(!files.is_empty(), "no file of module `{name}` in `{}`", self.children);
+        files
+    }
+}
+
+/// The paths of `#[path = "…"]`, and whether one of them holds under any `cfg`.
+fn paths_in(attributes: &[Attribute]) -> (Vec<String>, bool) {
+    let mut paths = Vec::new();
+    let mut is_certain = false;
+    for attribute in attributes {
+        if let Some(path) = path_in(&attribute.meta) {
+            paths.push(path);
+            is_certain = true;
+        } else if attribute.path().is_ident("cfg_attr") {
+            paths.extend(nested(&attribute.meta).iter().filter_map(path_in));
+        }
+    }
+    (paths, is_certain)
+}
+
+fn path_in(meta: &Meta) -> Option<String> {
+    let Meta::NameValue(pair) = meta else { return None };
+    let syn::Expr::Lit(value) = &pair.value else { return None };
+    let syn::Lit::Str(text) = &value.lit else { return None };
+    pair.path.is_ident("path").then(|| text.value())
+}
+
+fn nested(meta: &Meta) -> Vec<Meta> {
+    let Meta::List(list) = meta else { return Vec::new() };
+    list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
+        .map(|list| list.into_iter().collect())
+        .unwrap_or_default()
+}
+
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+fn join(folder: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in path.split('/') {
+        match part {
+            "." | "" => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+fn identifiers(tokens: &TokenStream, found: &mut BTreeSet<String>) {
+    for token in tokens.clone() {
+        match token {
+            TokenTree::Ident(name) => drop(found.insert(name.to_string())),
+            TokenTree::Group(group) => identifiers(&group.stream(), found),
+            _ => {}
+        }
+    }
+}
+
+/// Whether what has these attributes is compiled for tests alone.
+pub(crate) fn is_for_tests(attributes: &[Attribute]) -> bool {
+    let cfgs = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+    cfgs.flat_map(|cfg| nested(&cfg.meta)).any(|predicate| needs_test(&predicate))
+        || attributes.iter().any(|attribute| attribute.path().is_ident("test"))
+}
+
+fn needs_test(predicate: &Meta) -> bool {
+    match predicate {
+        Meta::Path(path) => path.is_ident("test"),
+        Meta::List(list) if list.path.is_ident("all") => nested(predicate).iter().any(needs_test),
+        Meta::List(list) if list.path.is_ident("any") => {
+            let alternatives = nested(predicate);
+            !alternatives.is_empty() && alternatives.iter().all(needs_test)
+        }
+        _ => false,
+    }
+}
+
+/// Whether `macro_rules!` with these attributes is for other crates.
+pub(crate) fn is_exported(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| attribute.path().is_ident("macro_export"))
+}
+
+/// The attributes of an item.
+pub(crate) fn attributes_of(item: &Item) -> &[Attribute] {
+    match item {
+        Item::Const(item) => &item.attrs,
+        Item::Enum(item) => &item.attrs,
+        Item::ExternCrate(item) => &item.attrs,
+        Item::Fn(item) => &item.attrs,
+        Item::ForeignMod(item) => &item.attrs,
+        Item::Impl(item) => &item.attrs,
+        Item::Macro(item) => &item.attrs,
+        Item::Mod(item) => &item.attrs,
+        Item::Static(item) => &item.attrs,
+        Item::Struct(item) => &item.attrs,
+        Item::Trait(item) => &item.attrs,
+        Item::TraitAlias(item) => &item.attrs,
+        Item::Type(item) => &item.attrs,
+        Item::Union(item) => &item.attrs,
+        Item::Use(item) => &item.attrs,
+        _ => &[],
+    }
+}
