@@ -1,16 +1,17 @@
-//! Which part of every counter a thread may write. The first threads get a lane of their own, where a plain
-//! store is enough since nobody else writes; when they are used up, threads share a few lanes and pay for
-//! an atomic addition. A thread's lane is free again when the thread ends.
+//! Which part of every counter a thread writes. The first threads get a lane of their own, where a plain store is
+//! enough because no other thread writes; when these lanes are used up, threads share a few others and pay for an
+//! atomic addition. A thread's lane is free again when the thread ends.
+
+use std::cell::Cell;
 
 use crate::base::lock::lock;
-use std::cell::Cell;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::base::sizes::{OWNED_LANES, SHARED_LANES};
+use crate::base::sync::{AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, statics, thread_local};
 
 /// Lanes with a single writer.
-pub(crate) const OWNED: usize = 16;
+pub(crate) const OWNED: usize = OWNED_LANES;
 /// Lanes in all; those from [`OWNED`] on are shared.
-pub(crate) const LANES: usize = OWNED + 4;
+pub(crate) const LANES: usize = OWNED + SHARED_LANES;
 
 const UNASSIGNED: usize = usize::MAX;
 
@@ -19,8 +20,10 @@ thread_local! {
     static RELEASE: Release = const { Release };
 }
 
-static FREE: Mutex<[bool; OWNED]> = Mutex::new([true; OWNED]);
-static NEXT_SHARED: AtomicUsize = AtomicUsize::new(0);
+statics! {
+    static FREE: Mutex<[bool; OWNED]> = Mutex::new([true; OWNED]);
+    static NEXT_SHARED: AtomicUsize = AtomicUsize::new(0);
+}
 
 /// The lane of this thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +69,7 @@ impl Lane {
         self.0 < OWNED
     }
 
-    /// Adds to a counter of this lane. Who reads the sum sees all that this thread added elsewhere before.
+    /// Adds to a counter of this lane. A thread that reads the sum also sees what this thread added elsewhere before.
     #[inline]
     pub(crate) fn add(self, counter: &AtomicU64, amount: u64) {
         if self.is_owned() {

@@ -1,7 +1,9 @@
 //! Locks whose poison is ignored: what every lock of this crate guards is whole after each statement, so a panic of
 //! its holder leaves nothing half done.
 
-use std::sync::{LockResult, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{LockResult, PoisonError};
+
+use crate::base::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Locks a mutex.
 #[inline]

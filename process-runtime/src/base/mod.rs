@@ -6,3 +6,7 @@ pub(crate) mod lane;
 pub(crate) mod lock;
 pub(crate) mod notices;
 pub(crate) mod output;
+pub(crate) mod sizes;
+pub(crate) mod sync;
+#[cfg(feature = "tracing")]
+pub(crate) mod visitors;

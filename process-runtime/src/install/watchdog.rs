@@ -158,7 +158,7 @@ fn shortest_sla() -> Duration {
 fn roll(core: &Core) {
     for unit in Unit::all() {
         if let Some(account) = unit.account.get() {
-            account.refine(unit, &core.clock);
+            account.refine(unit.sla, &core.clock);
             crate::stats::roll(account, &core.clock);
         }
     }

@@ -3,17 +3,18 @@
 //! bounded buffer of its thread's, which the watchdog and each collection drain into `record`. What finds
 //! the buffer full is counted as dropped; the built-in statistics have it all the same.
 
-use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use opentelemetry::metrics::{Histogram, Meter, MeterProvider};
 use opentelemetry::{KeyValue, global};
 use process_model::Outcome;
 
-use crate::base::lane::{LANES, Lane, OWNED};
+use crate::base::lane::{LANES, Lane};
 use crate::base::lock::lock;
+use crate::base::sizes::SAMPLES;
+use crate::observe::samples::Samples;
 use crate::run::domain::Core;
 use crate::run::unit::Unit;
 
@@ -24,8 +25,6 @@ const LATE: &str = "critical_process.late";
 const ERROR_TYPE: &str = "error.type";
 const REASON: &str = "reason";
 
-/// Samples that a thread can leave between two drains.
-const SAMPLES: usize = 4096;
 /// How full a buffer is when the watchdog is asked to drain it.
 const WORTH_A_DRAIN: usize = SAMPLES / 2;
 /// The least time between two drains by the watchdog, which bounds what they take from a busy machine.
@@ -46,7 +45,7 @@ const UTILIZATION: [f64; 11] = [0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 
 /// Whether samples are wanted.
 static ON: AtomicBool = AtomicBool::new(false);
 static ATTACHED: Mutex<Option<Attached>> = Mutex::new(None);
-static BUFFERS: [Buffer; LANES] = [const { Buffer::new() }; LANES];
+static BUFFERS: [Samples<Sample>; LANES] = [const { Samples::new() }; LANES];
 
 /// The instruments of the provider that measurements go to.
 struct Attached {
@@ -261,7 +260,7 @@ pub(crate) fn dropped() -> [(&'static str, u64); 7] {
         ("span", LOST_SPANS.load(Ordering::Relaxed)),
         ("event", LOST_EVENTS.load(Ordering::Relaxed)),
         ("transaction", LOST_TRANSACTIONS.load(Ordering::Relaxed)),
-        ("sample", BUFFERS.iter().map(|buffer| buffer.dropped.load(Ordering::Relaxed)).sum()),
+        ("sample", BUFFERS.iter().map(Samples::dropped).sum()),
         ("untracked", Core::global().untracked()),
         ("line", crate::base::output::STANDARD_ERROR.lost()),
         ("log", crate::base::output::STANDARD_OUTPUT.lost()),
@@ -292,98 +291,11 @@ fn each_end(core: &Core, unit: &'static Unit, mut f: impl FnMut(Outcome, bool, O
 }
 
 /// One run's end.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Sample {
     unit: &'static Unit,
     ticks: u64,
     outcome: Outcome,
-}
-
-/// The samples of one lane: a ring with one producer and, under the lock of [`drain`], one consumer. Shared
-/// lanes have several producers, and a lock instead. No two lanes write to one line of the cache, nor to two that
-/// the processor fetches together.
-#[repr(align(128))]
-struct Buffer {
-    ring: OnceLock<Box<[UnsafeCell<Option<Sample>>]>>,
-    /// Samples ever written, and ever read.
-    written: AtomicUsize,
-    read: AtomicUsize,
-    shared: Mutex<Vec<Sample>>,
-    /// Samples that found no room.
-    dropped: AtomicU64,
-}
-
-// SAFETY: a cell of the ring is written by the lane's only thread while `written - read` excludes it from
-// what the consumer reads, and read by the one consumer while it is included; `written` and `read` are
-// released and acquired around both.
-unsafe impl Sync for Buffer {}
-
-impl Buffer {
-    const fn new() -> Buffer {
-        Buffer {
-            ring: OnceLock::new(),
-            written: AtomicUsize::new(0),
-            read: AtomicUsize::new(0),
-            shared: Mutex::new(Vec::new()),
-            dropped: AtomicU64::new(0),
-        }
-    }
-
-    fn ring(&self) -> &[UnsafeCell<Option<Sample>>] {
-        self.ring.get_or_init(|| (0..SAMPLES).map(|_| UnsafeCell::new(None)).collect())
-    }
-
-    /// By the lane's own thread. How many samples wait, or `None` where there is no room.
-    #[inline]
-    fn push(&self, sample: Sample) -> Option<usize> {
-        let written = self.written.load(Ordering::Relaxed);
-        let waiting = written.wrapping_sub(self.read.load(Ordering::Acquire));
-        if waiting == SAMPLES {
-            return None;
-        }
-        // SAFETY: only this thread writes, and the consumer has read what was here (see `Sync`).
-        unsafe { *self.ring()[written % SAMPLES].get() = Some(sample) };
-        self.written.store(written.wrapping_add(1), Ordering::Release);
-        Some(waiting + 1)
-    }
-
-    /// By a thread that shares the lane.
-    fn push_shared(&self, sample: Sample) -> Option<usize> {
-        let mut shared = self.shared();
-        if shared.len() == SAMPLES {
-            return None;
-        }
-        shared.push(sample);
-        Some(shared.len())
-    }
-
-    /// Held for the length of a push or a swap.
-    fn shared(&self) -> MutexGuard<'_, Vec<Sample>> {
-        lock(&self.shared)
-    }
-
-    /// How many samples wait.
-    fn waiting(&self) -> usize {
-        let written = self.written.load(Ordering::Relaxed);
-        written.wrapping_sub(self.read.load(Ordering::Relaxed)) + self.shared().len()
-    }
-
-    /// By the one consumer.
-    fn drain(&self, mut f: impl FnMut(Sample)) {
-        let written = self.written.load(Ordering::Acquire);
-        let mut read = self.read.load(Ordering::Relaxed);
-        while read != written {
-            // SAFETY: it was written before `written` was released, and is not written again before
-            // `read` is (see `Sync`).
-            if let Some(sample) = unsafe { *self.ring()[read % SAMPLES].get() } {
-                f(sample);
-            }
-            read = read.wrapping_add(1);
-            self.read.store(read, Ordering::Release);
-        }
-        let shared = std::mem::take(&mut *self.shared());
-        shared.into_iter().for_each(f);
-    }
 }
 
 /// Leaves the duration of a run that ended.
@@ -395,12 +307,8 @@ pub(crate) fn sample(lane: Lane, unit: &'static Unit, outcome: Outcome, ticks: u
 }
 
 fn leave(lane: Lane, sample: Sample) {
-    let buffer = &BUFFERS[lane.index()];
-    let waiting = if lane.index() < OWNED { buffer.push(sample) } else { buffer.push_shared(sample) };
-    match waiting {
-        Some(WORTH_A_DRAIN) => crate::install::watchdog::wake(),
-        Some(_) => {}
-        None => lane.add(&buffer.dropped, 1),
+    if BUFFERS[lane.index()].push(lane, sample) == Some(WORTH_A_DRAIN) {
+        crate::install::watchdog::wake();
     }
 }
 
@@ -429,7 +337,7 @@ pub(crate) fn drain() {
 
 /// Samples that wait.
 pub(crate) fn waiting() -> usize {
-    BUFFERS.iter().map(Buffer::waiting).sum()
+    BUFFERS.iter().map(Samples::waiting).sum()
 }
 
 /// Whether samples wait in such number that a drain is worth it.

@@ -4,6 +4,8 @@
 // Each destination is one file behind one feature; this one decides whether any wants to hear of a run.
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
+#[cfg(feature = "metrics")]
+pub(crate) mod samples;
 #[cfg(feature = "sentry")]
 pub mod sentry;
 #[cfg(feature = "tracing")]

@@ -3,7 +3,7 @@
 //! every context name that the program knows: an outer scope may set any of them.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use process_model::{ContextSource, ErrorText};
@@ -17,6 +17,7 @@ use tracing::subscriber::Interest;
 use tracing::{Level, callsite::Identifier};
 
 use super::{End, caught};
+use crate::base::visitors::Visitors;
 use crate::run::context::{Value, Values};
 use crate::run::ending::Ending;
 use crate::run::observed::Observed;
@@ -256,7 +257,7 @@ pub(crate) fn open(unit: &'static Unit, values: &Values) -> Option<SpanHandle> {
     site.with_values(values, |values| {
         dispatcher::get_default(|dispatch| {
             let id = dispatch.new_span(&Attributes::new(site.metadata, values));
-            span = Some(SpanHandle { dispatch: dispatch.clone(), id, users: AtomicU32::new(0) });
+            span = Some(SpanHandle { dispatch: dispatch.clone(), id, visitors: Visitors::new() });
         });
     });
     span
@@ -297,11 +298,9 @@ fn as_recorded(value: &Value) -> &dyn Recorded {
 pub(crate) struct SpanHandle {
     dispatch: Dispatch,
     id: Id,
-    /// Visitors other than the run, and [`CLOSED`].
-    users: AtomicU32,
+    /// Everyone inside except the run, which closes the span and needs no visit.
+    visitors: Visitors,
 }
-
-const CLOSED: u32 = 1 << 31;
 
 impl SpanHandle {
     /// Enters the span; the run itself, which closes it, needs no visit.
@@ -313,8 +312,9 @@ impl SpanHandle {
 
     /// Enters the span of a run that may end meanwhile; `None` where it has.
     pub(crate) fn visit(&self) -> Option<Visit<'_>> {
-        let open = |users| (users & CLOSED == 0).then_some(users + 1);
-        self.users.fetch_update(Ordering::AcqRel, Ordering::Acquire, open).ok()?;
+        if !self.visitors.enter() {
+            return None;
+        }
         caught(|| self.dispatch.enter(&self.id));
         Some(Visit(self))
     }
@@ -327,7 +327,7 @@ impl SpanHandle {
 
     /// The run has ended.
     pub(crate) fn close(&self) {
-        if self.users.fetch_or(CLOSED, Ordering::AcqRel) == 0 {
+        if self.visitors.end() {
             self.dispatch.try_close(self.id.clone());
         }
     }
@@ -412,7 +412,7 @@ pub(crate) struct Visit<'a>(&'a SpanHandle);
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
         caught(|| self.0.dispatch.exit(&self.0.id));
-        if self.0.users.fetch_sub(1, Ordering::AcqRel) == CLOSED + 1 {
+        if self.0.visitors.leave() {
             self.0.dispatch.try_close(self.0.id.clone());
         }
     }

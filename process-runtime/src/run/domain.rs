@@ -167,11 +167,12 @@ impl Core {
         if let Some(accounts) = &self.accounts {
             let mut accounts = lock(&accounts);
             let key = std::ptr::from_ref(unit).addr();
-            let account = accounts.entry(key).or_insert_with(|| Box::new(Account::new(unit, &self.clock)));
+            let account =
+                accounts.entry(key).or_insert_with(|| Box::new(Account::new(unit.sla, &self.clock)));
             // SAFETY: the box is never taken out of the map, which lives as long as `self`.
             return unsafe { &*std::ptr::from_ref::<Account>(account) };
         }
-        unit.account.get_or_init(|| Account::new(unit, &self.clock))
+        unit.account.get_or_init(|| Account::new(unit.sla, &self.clock))
     }
 
     /// A run enters, at `now`.
@@ -211,7 +212,7 @@ impl Core {
     #[cold]
     fn is_just_late(&self, unit: &'static Unit, account: &Account, ticks: u64) -> bool {
         self.clock.refine();
-        account.refine(unit, &self.clock);
+        account.refine(unit.sla, &self.clock);
         unit.sla.is_some_and(|sla| self.clock.duration(ticks) > sla)
     }
 
@@ -224,7 +225,7 @@ impl Core {
     /// The same after a test added to the time that runs take, and thus changed their deadlines.
     #[cfg(feature = "testing")]
     pub(crate) fn scan_all(&self) {
-        self.scan_to(inflight::NEVER);
+        self.scan_to(crate::stats::account::NEVER);
     }
 
     fn scan_to(&self, limit: u64) -> Option<Duration> {
@@ -232,7 +233,7 @@ impl Core {
         // The clock's rate may be better known than when the deadline was set.
         let confirm = |seen: &Seen<Unit, Observed>| {
             let account = self.account(seen.unit);
-            account.refine(seen.unit, &self.clock);
+            account.refine(seen.unit.sla, &self.clock);
             let added = seen.payload.as_ref().map_or(0, |observed| observed.added());
             let deadline = account.deadline(seen.started).saturating_sub(added);
             (deadline > now).then_some(deadline)
@@ -264,7 +265,7 @@ impl Core {
                 stage: seen.unit.stage(),
                 dependency: seen.unit.dependency(),
                 elapsed,
-                overdue: seen.told || seen.unit.definition.sla().is_some_and(|sla| elapsed > sla),
+                overdue: seen.reported || seen.unit.definition.sla().is_some_and(|sla| elapsed > sla),
                 context: values.iter().map(|(name, value)| (name, value.to_string())).collect(),
             }
         };

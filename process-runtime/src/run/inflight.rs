@@ -1,40 +1,39 @@
-//! Which runs are going on: a bounded table of slots, written by the threads that run and scanned by one
-//! reader at a time (the watchdog, or whoever lists runs). A run pays one plain store to enter and one
-//! atomic swap to leave; nobody ever waits for anybody.
+//! The table of runs in flight: a bounded number of slots, written by the threads that run and scanned by one
+//! reader at a time (the watchdog, or a thread that lists runs). To enter, a run stores its slot's deadline; to leave,
+//! it swaps it out. Neither waits for another thread. What a run is must not go in here: units and payloads are opaque.
 //!
 //! A slot's deadline is also its state:
 //!
 //! ```text
-//! FREE ──enter──▶ deadline ──scan: past──▶ BUSY ──▶ TOLD        (the run is late and was told of)
+//! FREE ──enter──▶ deadline ──scan: past──▶ BUSY ──▶ REPORTED    (the run is late, and was reported once)
 //!                    │                      │         │
 //!                    └──────── leave ───────┼─────────┴──▶ FREE  (the leaver returns the slot)
-//!                                           └──▶ FREE            (the scanner finds it so, and returns it)
+//!                                           └──▶ FREE            (the scanner finds it FREE, and returns it)
 //! ```
 //!
-//! While a slot is BUSY the scanner owns what it holds; a run that leaves meanwhile only marks it FREE.
-//! A slot that was TOLD is BUSY_TOLD under a scanner, so that its leaver still learns of it.
-
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+//! While a slot is BUSY the scanner owns its content; a run that leaves at that time only marks it FREE. Under a
+//! scanner, a slot that was REPORTED is BUSY_REPORTED, so that its leaver still knows that the run was reported.
+//!
+//! The crate `model-checks` compiles this file with loom and tries every schedule of three threads.
 
 use crate::base::lane::{Lane, OWNED};
 use crate::base::lock::lock;
+use crate::base::sizes::CHUNK;
+use crate::base::sync::{Arc, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering};
+use crate::stats::account::NEVER;
 
 const FREE: u64 = 0;
 const BUSY: u64 = u64::MAX;
-const BUSY_TOLD: u64 = u64::MAX - 1;
-const TOLD: u64 = u64::MAX - 2;
-/// The deadline of what has no SLA.
-pub(crate) const NEVER: u64 = u64::MAX - 3;
+const BUSY_REPORTED: u64 = u64::MAX - 1;
+const REPORTED: u64 = u64::MAX - 2;
 
-const CHUNK: usize = 256;
 const NONE: u32 = u32::MAX;
 const SHARED: usize = usize::MAX;
 
 /// The most runs that the global table tracks.
 pub(crate) const LIMIT: usize = 1 << 17;
 
-/// Where a run stands in the table; [`Ticket::UNTRACKED`] where there was no room.
+/// A run's slot in the table; [`Ticket::UNTRACKED`] if the table was full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(u32);
 
@@ -42,17 +41,17 @@ impl Ticket {
     pub(crate) const UNTRACKED: Ticket = Ticket(NONE);
 }
 
-/// One run, as a scanner sees it.
+/// A copy of a slot, taken by a scanner.
 #[derive(Debug)]
 pub(crate) struct Seen<U: 'static, T> {
     pub(crate) unit: &'static U,
     pub(crate) started: u64,
     pub(crate) payload: Option<Arc<T>>,
-    /// Whether it was already told of as late.
-    pub(crate) told: bool,
+    /// Whether the run was already reported as late.
+    pub(crate) reported: bool,
 }
 
-/// Runs of units `U` with an optional payload `T`.
+/// The runs of units `U`, each with an optional payload `T`.
 #[derive(Debug)]
 pub(crate) struct Table<U: 'static, T> {
     chunks: Box<[AtomicPtr<Chunk<U, T>>]>,
@@ -64,7 +63,7 @@ pub(crate) struct Table<U: 'static, T> {
     scanning: Mutex<()>,
 }
 
-/// Deadlines stand apart from the rest, since a scan reads nothing else of a run that is on time.
+/// The deadlines are apart from the slots, because a scan reads nothing else of a run that is on time.
 #[derive(Debug)]
 struct Chunk<U: 'static, T> {
     deadlines: [AtomicU64; CHUNK],
@@ -81,7 +80,7 @@ struct Slot<U: 'static, T> {
     next: AtomicU32,
 }
 
-/// The free slots of one lane: a stack that only its thread touches, and one that others return to.
+/// The free slots of one lane: a stack that only the lane's thread uses, and one that other threads return slots to.
 #[derive(Debug)]
 #[repr(align(64))]
 struct List {
@@ -90,21 +89,24 @@ struct List {
 }
 
 impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
-    /// A table of at most `limit` runs. Memory is taken as runs come, and kept.
+    /// Creates a table of at most `limit` runs. It allocates as runs enter, and keeps the memory.
     pub(crate) fn new(limit: usize) -> Self {
         let empty = || AtomicPtr::new(std::ptr::null_mut());
         Table {
             chunks: (0..limit.div_ceil(CHUNK)).map(|_| empty()).collect(),
             limit,
             grown: Mutex::new(0),
-            lists: [const { List { own: AtomicU32::new(NONE), returned: AtomicU32::new(NONE) } }; OWNED],
+            lists: std::array::from_fn(|_| List {
+                own: AtomicU32::new(NONE),
+                returned: AtomicU32::new(NONE),
+            }),
             shared: Mutex::new(Vec::new()),
             untracked: AtomicU64::new(0),
             scanning: Mutex::new(()),
         }
     }
 
-    /// A run enters. `deadline` is in ticks.
+    /// Enters a run. `deadline` is in ticks.
     #[inline(always)]
     pub(crate) fn enter(
         &self,
@@ -129,7 +131,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         Ticket(index)
     }
 
-    /// A run leaves. Whether it was told of as late.
+    /// Removes a run. Returns whether the run was reported as late.
     #[inline]
     pub(crate) fn leave(&self, lane: Lane, ticket: Ticket) -> bool {
         let Ticket(index) = ticket;
@@ -139,31 +141,31 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         let (chunk, at) = self.chunk(index);
         match chunk.deadlines[at].swap(FREE, Ordering::AcqRel) {
             BUSY => false,
-            BUSY_TOLD => true,
+            BUSY_REPORTED => true,
             old => {
                 self.give_back(lane, index);
-                old == TOLD
+                old == REPORTED
             }
         }
     }
 
-    /// Runs that found no room since the start.
+    /// How many runs have not found a slot so far.
     pub(crate) fn untracked(&self) -> u64 {
         self.untracked.load(Ordering::Relaxed)
     }
 
-    /// Heap bytes.
+    /// Bytes on the heap.
     pub(crate) fn memory(&self) -> usize {
         *lock(&self.grown) * size_of::<Chunk<U, T>>() + size_of_val(&*self.chunks)
     }
 
-    /// Tells of each run whose deadline is before `limit`, once. `confirm` may set another deadline instead (the
-    /// clock knows its rate better by now). Returns the next deadline.
+    /// Reports each run whose deadline is not after `limit`, once. `confirm` can set another deadline instead, because
+    /// the clock's rate may be more exact by now. Returns the next deadline.
     pub(crate) fn scan(
         &self,
         limit: u64,
         mut confirm: impl FnMut(&Seen<U, T>) -> Option<u64>,
-        mut tell: impl FnMut(Seen<U, T>),
+        mut report: impl FnMut(Seen<U, T>),
     ) -> Option<u64> {
         let scanning = lock(&self.scanning);
         let mut next = NEVER;
@@ -182,10 +184,10 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
                     continue;
                 }
                 let seen = chunk.slots[at].look(false);
-                let state = confirm(&seen).map_or(TOLD, |deadline| deadline.clamp(1, NEVER));
+                let state = confirm(&seen).map_or(REPORTED, |deadline| deadline.clamp(1, NEVER));
                 if cell.compare_exchange(BUSY, state, Ordering::Release, Ordering::Relaxed).is_err() {
                     self.give_back(Lane::current(), first + at as u32);
-                } else if state == TOLD {
+                } else if state == REPORTED {
                     late.push(seen);
                 } else {
                     next = next.min(state);
@@ -193,25 +195,25 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
             }
         });
         drop(scanning);
-        // What is told calls foreign code, which may list runs itself.
-        late.into_iter().for_each(&mut tell);
+        // The report calls foreign code, which may list runs itself.
+        late.into_iter().for_each(&mut report);
         (next < NEVER).then_some(next)
     }
 
-    /// Every run that is going on.
+    /// Every run in flight.
     pub(crate) fn list(&self) -> Vec<Seen<U, T>> {
         let _scanning = lock(&self.scanning);
         let mut all = Vec::new();
         self.each_chunk(|chunk, first| {
             for (at, cell) in chunk.deadlines.iter().enumerate() {
                 let state = cell.load(Ordering::Relaxed);
-                let busy = if state == TOLD { BUSY_TOLD } else { BUSY };
+                let busy = if state == REPORTED { BUSY_REPORTED } else { BUSY };
                 if state == FREE
                     || cell.compare_exchange(state, busy, Ordering::Acquire, Ordering::Relaxed).is_err()
                 {
                     continue;
                 }
-                let seen = chunk.slots[at].look(state == TOLD);
+                let seen = chunk.slots[at].look(state == REPORTED);
                 if cell.compare_exchange(busy, state, Ordering::Release, Ordering::Relaxed).is_err() {
                     self.give_back(Lane::current(), first + at as u32);
                 } else {
@@ -246,7 +248,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         &chunk.slots[at].next
     }
 
-    /// Takes a free slot for this thread.
+    /// Takes a free slot.
     #[inline]
     fn take(&self, lane: Lane) -> Option<u32> {
         if !lane.is_owned() {
@@ -265,7 +267,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         Some(head)
     }
 
-    /// Drops what the slot holds and frees it. The caller is the only one who knows the slot.
+    /// Drops the slot's payload and frees the slot. The caller must be its only owner.
     #[inline(always)]
     fn give_back(&self, lane: Lane, index: u32) {
         let (chunk, at) = self.chunk(index);
@@ -284,7 +286,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
             slot.next.store(own.load(Ordering::Relaxed), Ordering::Relaxed);
             own.store(index, Ordering::Relaxed);
         } else {
-            // Only pushes and taking all happen here, so a head seen twice is the same list.
+            // Threads push one slot or take the whole list, so an unchanged head means an unchanged list.
             let returned = &self.lists[chunk.lane].returned;
             let mut head = returned.load(Ordering::Relaxed);
             loop {
@@ -307,7 +309,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
             return self.steal();
         }
         let chunk = Box::new(Chunk {
-            deadlines: [const { AtomicU64::new(FREE) }; CHUNK],
+            deadlines: std::array::from_fn(|_| AtomicU64::new(FREE)),
             slots: std::array::from_fn(|_| Slot::empty()),
             lane,
         });
@@ -327,7 +329,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         Some(first as u32)
     }
 
-    /// At the bound, a slot that was returned to a thread which has not come for it.
+    /// At the limit, takes the slots that were returned to a lane and not yet used again by its thread.
     fn steal(&self) -> Option<u32> {
         self.lists
             .iter()
@@ -358,8 +360,8 @@ impl<U: 'static, T> Slot<U, T> {
         }
     }
 
-    /// What a scanner that made the slot BUSY sees.
-    fn look(&self, told: bool) -> Seen<U, T> {
+    /// Copies the slot, for a scanner that made it BUSY.
+    fn look(&self, reported: bool) -> Seen<U, T> {
         let payload = self.payload.load(Ordering::Relaxed);
         let payload = (!payload.is_null()).then(|| {
             // SAFETY: the pointer came from `Arc::into_raw` in `enter`, and the slot's own count keeps it
@@ -371,21 +373,21 @@ impl<U: 'static, T> Slot<U, T> {
         });
         // SAFETY: `enter` stored a `&'static U` before it stored the deadline that was just exchanged.
         let unit = unsafe { &*self.unit.load(Ordering::Relaxed) };
-        Seen { unit, started: self.started.load(Ordering::Relaxed), payload, told }
+        Seen { unit, started: self.started.load(Ordering::Relaxed), payload, reported }
     }
 }
 
 impl<U: 'static, T> Drop for Table<U, T> {
     fn drop(&mut self) {
-        for chunk in &mut self.chunks {
-            let chunk = *chunk.get_mut();
+        for chunk in &self.chunks {
+            let chunk = chunk.load(Ordering::Relaxed);
             if chunk.is_null() {
                 break;
             }
-            // SAFETY: from `Box::into_raw` in `grow`; `&mut self` proves that nobody holds it.
-            let mut chunk = unsafe { Box::from_raw(chunk) };
-            for slot in &mut chunk.slots {
-                let payload = *slot.payload.get_mut();
+            // SAFETY: from `Box::into_raw` in `grow`; `&mut self` proves that no other thread uses it.
+            let chunk = unsafe { Box::from_raw(chunk) };
+            for slot in &chunk.slots {
+                let payload = slot.payload.load(Ordering::Relaxed);
                 if !payload.is_null() {
                     // SAFETY: from `Arc::into_raw` in `enter`, and not taken out by `give_back`.
                     drop(unsafe { Arc::from_raw(payload) });

@@ -1,39 +1,41 @@
-//! The always-on account of one process or stage: what was started, how it ended, how long it took.
-//! Every lane writes its own shard; readers add them up. Writing allocates once for each lane, never for
-//! each run. What the figures look like to a user is in [`crate::stats`].
+//! The always-on account of one process or stage: how many runs started, how they ended, how long they took.
+//! Every lane writes its own shard; readers add the shards up. Writing allocates once for each lane, never for
+//! each run. The figures as a user sees them are in `figures`; units and runs must not go in here.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use process_model::Outcome;
 
 use crate::base::clock::Clock;
 use crate::base::lane::{LANES, Lane};
 use crate::base::lock::lock;
-use crate::run::inflight::NEVER;
-use crate::run::unit::Unit;
+use crate::base::sync::{AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::stats::histogram::{BUCKETS, bucket};
 use crate::stats::windows::Windows;
 
-/// Outcomes on time, then the same late.
+/// The number of ways to end: each outcome on time, then each outcome late.
 pub(crate) const ENDS: usize = 2 * Outcome::ALL.len();
 
-/// How many values of `error.type` are told apart; the others are [`OTHER_ERROR`].
+/// How many values of `error.type` are counted on their own; all others are counted as [`OTHER_ERROR`].
 pub(crate) const ERROR_TYPES: usize = 32;
 /// OpenTelemetry's fallback for `error.type`.
 pub(crate) const OTHER_ERROR: &str = "_OTHER";
 
-/// The place of an end among [`ENDS`].
+/// The deadline of a run without an SLA, and the latest there is: the table of runs in flight uses the values after it
+/// as states.
+pub(crate) const NEVER: u64 = u64::MAX - 3;
+
+/// The index of an end among [`ENDS`].
 pub(crate) fn end_index(outcome: Outcome, late: bool) -> usize {
     outcome.index() + if late { Outcome::ALL.len() } else { 0 }
 }
 
-/// One process's or stage's figures in one domain.
+/// The figures of one process or stage in one domain.
 #[derive(Debug)]
 pub(crate) struct Account {
     shards: [AtomicPtr<Shard>; LANES],
     overdue: AtomicU64,
-    /// The SLA in ticks, as well as the clock knew when it was last asked; `u64::MAX` without one.
+    /// The SLA in ticks, at the clock's last known rate; `u64::MAX` without an SLA.
     limit: AtomicU64,
     #[cfg(feature = "sentry")]
     warned_at: AtomicU64,
@@ -41,7 +43,7 @@ pub(crate) struct Account {
     windows: Mutex<Windows>,
 }
 
-/// What one lane counted. All figures are since the start; those of buckets wrap.
+/// The figures of one lane, since the start. Those of buckets wrap.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Shard {
@@ -77,10 +79,10 @@ impl Default for Totals {
 }
 
 impl Account {
-    pub(crate) fn new(unit: &Unit, clock: &Clock) -> Account {
+    pub(crate) fn new(sla: Option<Duration>, clock: &Clock) -> Account {
         clock.refine();
         let account = Account {
-            shards: [const { AtomicPtr::new(std::ptr::null_mut()) }; LANES],
+            shards: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
             overdue: AtomicU64::new(0),
             errors: Mutex::new(Vec::new()),
             windows: Mutex::new(Windows::new(clock.now())),
@@ -88,13 +90,13 @@ impl Account {
             #[cfg(feature = "sentry")]
             warned_at: AtomicU64::new(0),
         };
-        account.refine(unit, clock);
+        account.refine(sla, clock);
         account
     }
 
-    /// Takes over what the clock knows of its rate by now.
-    pub(crate) fn refine(&self, unit: &Unit, clock: &Clock) {
-        if let Some(sla) = unit.sla {
+    /// Converts the SLA again, at the rate that the clock has measured by now.
+    pub(crate) fn refine(&self, sla: Option<Duration>, clock: &Clock) {
+        if let Some(sla) = sla {
             self.limit.store(clock.ticks(sla), Ordering::Relaxed);
         }
     }
@@ -111,7 +113,7 @@ impl Account {
         started.saturating_add(self.limit()).saturating_add(1).min(NEVER)
     }
 
-    /// Whether the last warning is long enough ago; this is then the last.
+    /// Returns whether the last warning is long enough ago. If so, `now` becomes the time of the last warning.
     #[cfg(feature = "sentry")]
     pub(crate) fn may_warn(&self, now: u64, between: u64) -> bool {
         let now = now.max(1);
@@ -134,7 +136,8 @@ impl Account {
         lane.raise(&shard.longest, ticks);
     }
 
-    /// Counts an end under its `error.type`, and says which of the bounded values that is.
+    /// Counts an end under its `error.type`. Returns the value that it is counted under, of which there are at most
+    /// [`ERROR_TYPES`] and [`OTHER_ERROR`].
     pub(crate) fn error(&self, outcome: Outcome, late: bool, error_type: &'static str) -> &'static str {
         let mut errors = lock(&self.errors);
         let known = errors.iter().any(|count| count.error_type == error_type);
@@ -154,12 +157,12 @@ impl Account {
         lock(&self.errors).clone()
     }
 
-    /// One more run is past its SLA and still running.
+    /// Counts a run that is past its SLA and still running.
     pub(crate) fn add_overdue(&self) {
         self.overdue.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// One of them has ended.
+    /// Counts the end of such a run.
     pub(crate) fn remove_overdue(&self) {
         self.overdue.fetch_sub(1, Ordering::Relaxed);
     }
@@ -201,19 +204,19 @@ impl Account {
         self.all_shards().map(|shard| shard.longest.swap(0, Ordering::Relaxed)).max().unwrap_or(0)
     }
 
-    /// The rolling windows; whoever holds them is the only one to roll.
+    /// Calls `f` with the rolling windows, under their lock.
     pub(crate) fn with_windows<R>(&self, f: impl FnOnce(&mut Windows) -> R) -> R {
         f(&mut lock(&self.windows))
     }
 
-    /// Heap and inline bytes that this account holds now.
+    /// The account's size in bytes, on the heap and inline.
     pub(crate) fn memory(&self) -> usize {
         size_of::<Account>()
             + self.all_shards().count() * size_of::<Shard>()
             + self.with_windows(|windows| windows.memory())
     }
 
-    /// The same once every lane has written, with windows of so many bytes.
+    /// The size in bytes once every lane has written, with windows of `windows` bytes.
     #[cfg(test)]
     pub(crate) fn most_memory(windows: usize) -> usize {
         size_of::<Account>() + LANES * size_of::<Shard>() + windows
@@ -253,10 +256,10 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        for shard in &mut self.shards {
-            let shard = *shard.get_mut();
+        for shard in &self.shards {
+            let shard = shard.load(Ordering::Relaxed);
             if !shard.is_null() {
-                // SAFETY: it came from `Box::into_raw`, and `&mut self` proves that nobody holds it.
+                // SAFETY: it came from `Box::into_raw`, and `&mut self` proves that no other thread uses it.
                 drop(unsafe { Box::from_raw(shard) });
             }
         }
@@ -267,9 +270,9 @@ impl Shard {
     fn new() -> Shard {
         Shard {
             started: AtomicU64::new(0),
-            ended: [const { AtomicU64::new(0) }; ENDS],
+            ended: std::array::from_fn(|_| AtomicU64::new(0)),
             longest: AtomicU64::new(0),
-            buckets: [const { AtomicU32::new(0) }; BUCKETS],
+            buckets: std::array::from_fn(|_| AtomicU32::new(0)),
         }
     }
 }

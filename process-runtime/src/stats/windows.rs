@@ -1,20 +1,20 @@
-//! The last minute, five and sixty: differences between snapshots of an account, so that a run pays
-//! nothing for them. Slices of 5 s become slices of 30 s, then of 5 min, as they age; a slice keeps only
-//! the buckets between its fastest and slowest run, each count in as few bytes as it needs.
+//! The figures of the last 1, 5 and 60 minutes, as differences between snapshots of an account: a run pays nothing for
+//! them. Slices of 5 s become slices of 30 s, then of 5 min, as they age; a slice keeps only the buckets between its
+//! fastest and its slowest run, each count in as few bytes as it needs. The clock must not go in here: times are ticks.
 
 use std::collections::VecDeque;
 
 use crate::stats::account::{ENDS, Totals};
 use crate::stats::histogram::BUCKETS;
 
-/// How long the finest slice is, in seconds: how often [`Windows::roll`] is worth a call.
+/// The length of the finest slice, in seconds. To call [`Windows::roll`] more often gains nothing.
 pub(crate) const SLICE_SECONDS: u64 = 5;
 
 /// Slices of 5 s, 30 s and 5 min, for the last minute, five and sixty.
 const LEVELS: [Level; 3] =
     [Level { rolls: 1, kept: 12 }, Level { rolls: 6, kept: 10 }, Level { rolls: 60, kept: 12 }];
 
-/// How many of the finest slices one holds, and how many of them are kept.
+/// How many of the finest slices one slice of the level holds, and how many slices the level keeps.
 struct Level {
     rolls: u32,
     kept: usize,
@@ -28,7 +28,7 @@ pub(crate) struct Windows {
     levels: [VecDeque<Slice>; LEVELS.len()],
 }
 
-/// What happened in some stretch of time.
+/// The figures of one stretch of time.
 #[derive(Clone, Debug)]
 pub(crate) struct Slice {
     pub(crate) from: u64,
@@ -36,7 +36,7 @@ pub(crate) struct Slice {
     pub(crate) started: u64,
     pub(crate) ended: [u64; ENDS],
     pub(crate) longest: u64,
-    /// How many of the finest slices it was merged from.
+    /// How many of the finest slices are merged in it.
     rolls: u32,
     buckets: Packed,
 }
@@ -46,7 +46,7 @@ impl Windows {
         Windows { rolled_at: now, rolled: Totals::default(), levels: Default::default() }
     }
 
-    /// Whether a slice is full.
+    /// Returns whether the current slice is full.
     pub(crate) fn is_due(&self, now: u64, slice: u64) -> bool {
         now.saturating_sub(self.rolled_at) >= slice
     }
@@ -67,7 +67,7 @@ impl Windows {
         }
     }
 
-    /// Everything in the last `length` ticks, to the nearest slice.
+    /// The figures of the last `length` ticks, to the nearest slice.
     pub(crate) fn last(&self, now: u64, length: u64, totals: &Totals) -> Slice {
         let since = now.saturating_sub(length);
         self.levels
@@ -78,7 +78,7 @@ impl Windows {
             .fold(self.current(now, totals), Slice::merge)
     }
 
-    /// What is not in a slice yet.
+    /// The figures since the last roll.
     fn current(&self, now: u64, totals: &Totals) -> Slice {
         let pairs = totals.buckets.iter().zip(self.rolled.buckets.iter());
         let new: Vec<u32> = pairs.map(|(now, then)| now.wrapping_sub(*then)).collect();
@@ -93,7 +93,7 @@ impl Windows {
         }
     }
 
-    /// Heap bytes.
+    /// Bytes on the heap.
     pub(crate) fn memory(&self) -> usize {
         let slices = self.levels.iter().flatten();
         size_of::<[u32; BUCKETS]>()
@@ -103,7 +103,7 @@ impl Windows {
 }
 
 impl Slice {
-    /// The whole histogram.
+    /// The counts of all buckets.
     pub(crate) fn histogram(&self) -> Vec<u64> {
         let mut all = vec![0; BUCKETS];
         for (bucket, count) in self.buckets.iter() {
@@ -173,7 +173,7 @@ mod tests {
     fn a_process_that_has_seen_everything_takes_at_most_64_kib() {
         let (mut windows, mut totals) = (Windows::new(0), Totals::default());
         for roll in 1..3000 {
-            // Ten thousand runs of every length there is, in each slice.
+            // Ten thousand runs in every bucket, in each slice.
             totals.buckets.iter_mut().for_each(|bucket| *bucket = bucket.wrapping_add(10_000));
             windows.roll(roll, totals.clone());
         }

@@ -1,0 +1,108 @@
+//! The samples of one lane: a bounded buffer that runs fill and a drain empties. What a sample means must not go in
+//! here.
+
+use crate::base::lane::Lane;
+use crate::base::lock::lock;
+use crate::base::sizes::SAMPLES;
+use crate::base::sync::{AtomicU64, AtomicUsize, Mutex, OnceLock, Ordering, UnsafeCell, constructor};
+
+/// A ring with one producer and, under a lock that the caller holds, one consumer. Shared lanes have several
+/// producers, and a lock instead. No two lanes write to one line of the cache, nor to two that the processor fetches
+/// together.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Samples<T> {
+    ring: OnceLock<Box<[UnsafeCell<Option<T>>]>>,
+    /// Samples ever written, and ever read.
+    written: AtomicUsize,
+    read: AtomicUsize,
+    shared: Mutex<Vec<T>>,
+    /// Samples that found no room.
+    dropped: AtomicU64,
+}
+
+// SAFETY: a cell of the ring is written by the lane's only thread while `written - read` excludes it from
+// the consumer's part, and read by the one consumer while it is included; `written` and `read` are
+// released and acquired around both. `T: Send` because samples move from the producers to the consumer.
+unsafe impl<T: Send> Sync for Samples<T> {}
+
+impl<T: Copy> Samples<T> {
+    constructor! {
+        pub(crate) fn new() -> Samples<T> {
+            Samples {
+                ring: OnceLock::new(),
+                written: AtomicUsize::new(0),
+                read: AtomicUsize::new(0),
+                shared: Mutex::new(Vec::new()),
+                dropped: AtomicU64::new(0),
+            }
+        }
+    }
+
+    fn ring(&self) -> &[UnsafeCell<Option<T>>] {
+        self.ring.get_or_init(|| (0..SAMPLES).map(|_| UnsafeCell::new(None)).collect())
+    }
+
+    /// Leaves a sample. Returns how many are waiting, or `None` if there was no room and the sample is dropped. `lane`
+    /// must be the caller's, and the lane whose samples these are.
+    #[inline]
+    pub(crate) fn push(&self, lane: Lane, sample: T) -> Option<usize> {
+        let waiting = if lane.is_owned() { self.push_own(sample) } else { self.push_shared(sample) };
+        if waiting.is_none() {
+            lane.add(&self.dropped, 1);
+        }
+        waiting
+    }
+
+    /// Pushes from the lane's only thread.
+    #[inline]
+    fn push_own(&self, sample: T) -> Option<usize> {
+        let written = self.written.load(Ordering::Relaxed);
+        let waiting = written.wrapping_sub(self.read.load(Ordering::Acquire));
+        if waiting == SAMPLES {
+            return None;
+        }
+        // SAFETY: only this thread writes, and the consumer has read the cell's last sample (see `Sync`).
+        self.ring()[written % SAMPLES].with_mut(|cell| unsafe { *cell = Some(sample) });
+        self.written.store(written.wrapping_add(1), Ordering::Release);
+        Some(waiting + 1)
+    }
+
+    /// Pushes from a thread that shares the lane.
+    fn push_shared(&self, sample: T) -> Option<usize> {
+        let mut shared = lock(&self.shared);
+        if shared.len() == SAMPLES {
+            return None;
+        }
+        shared.push(sample);
+        Some(shared.len())
+    }
+
+    /// How many samples are waiting.
+    pub(crate) fn waiting(&self) -> usize {
+        let written = self.written.load(Ordering::Relaxed);
+        written.wrapping_sub(self.read.load(Ordering::Relaxed)) + lock(&self.shared).len()
+    }
+
+    /// How many samples found no room so far.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Takes every sample that is waiting. One thread at a time may call this.
+    pub(crate) fn drain(&self, mut f: impl FnMut(T)) {
+        let written = self.written.load(Ordering::Acquire);
+        let mut read = self.read.load(Ordering::Relaxed);
+        while read != written {
+            // SAFETY: it was written before `written` was released, and is not written again before
+            // `read` is (see `Sync`).
+            if let Some(sample) = self.ring()[read % SAMPLES].with(|cell| unsafe { *cell }) {
+                f(sample);
+            }
+            read = read.wrapping_add(1);
+            self.read.store(read, Ordering::Release);
+        }
+        let shared = std::mem::take(&mut *lock(&self.shared));
+        shared.into_iter().for_each(f);
+    }
+}
