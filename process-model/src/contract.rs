@@ -2,6 +2,7 @@
 //! attributes, records, evidence, `process.toml` and reports: `happy`, `error("card_declined")`.
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::grammar::{GrammarError, check_id};
 use crate::nearest::nearest;
@@ -21,109 +22,148 @@ pub struct ContractRecord {
     pub line: u32,
 }
 
-/// A way in which a run of a process can go.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Case {
-    /// A success on time.
-    Happy,
-    /// A failure or rejection with this `error.type`.
-    Error(String),
-    /// An injected hang was reached, and the run ended without the test ending it.
-    Timeout,
-    /// A fault at this dependency was reached.
-    Dependency(String),
-    /// The run was cancelled.
-    Cancelled,
-    /// The run panicked.
-    Panic,
-    /// Whatever the test says; never required.
-    Edge,
-    /// The run was late, under an injected delay.
-    Sla,
-    /// Many runs held their bounds.
-    Load,
-    /// The required keys of business context were on every span and event.
-    Context,
+/// Defines [`Case`] and everything that depends on its words from one table, so that a case without a word does not
+/// compile, nor a word without a case.
+macro_rules! cases {
+    ($($(#[$doc:meta])* $word:literal => $case:ident $(($argument:ident))?;)*) => {
+        /// A way in which a run of a process can go.
+        ///
+        /// ```
+        /// use process_model::Case;
+        ///
+        /// let case: Case = r#"dependency("payment_api")"#.parse()?;
+        /// assert_eq!(case, Case::Dependency("payment_api".to_owned()));
+        /// assert_eq!((case.word(), case.argument()), ("dependency", Some("payment_api")));
+        /// # Ok::<(), process_model::grammar::GrammarError>(())
+        /// ```
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Case {
+            $($(#[$doc])* $case $((cases!(@type $argument)))?,)*
+        }
+
+        const WORDS: &[&str] = &[$($word),*];
+
+        impl Case {
+            /// The word that the case starts with.
+            pub fn word(&self) -> &'static str {
+                match self {
+                    $(Case::$case { .. } => $word,)*
+                }
+            }
+
+            /// The case with this word; `None` for an unknown word.
+            fn of_word(word: &str, argument: Option<&str>) -> Option<Result<Case, GrammarError>> {
+                Some(match word {
+                    $($word => cases!(@make word argument $case $($argument)?),)*
+                    _ => return None,
+                })
+            }
+        }
+    };
+    (@type $argument:ident) => { String };
+    (@make $word:ident $given:ident $case:ident) => {
+        without_argument($word, $given).map(|()| Case::$case)
+    };
+    (@make $word:ident $given:ident $case:ident $argument:ident) => {
+        $argument.checked($word, $given).map(Case::$case)
+    };
 }
 
-/// The words of cases, each with what stands in its parentheses.
-const WORDS: [(&str, Option<&str>); 10] = [
-    ("happy", None),
-    ("error", Some("an `error.type`, for example `error(\"card_declined\")`")),
-    ("timeout", None),
-    ("dependency", Some("the id of a dependency, for example `dependency(\"payment_api\")`")),
-    ("cancelled", None),
-    ("panic", None),
-    ("edge", None),
-    ("sla", None),
-    ("load", None),
-    ("context", None),
-];
+// What each case means for a run, for evidence and for a report is in `testing/proof/case.rs` of process-runtime.
+cases! {
+    /// A run succeeds on time.
+    "happy" => Happy;
+    /// A run fails, or is rejected, with this `error.type`.
+    "error" => Error(ERROR_TYPE);
+    /// A run under an injected hang is ended by its own timeout and not by the test.
+    "timeout" => Timeout;
+    /// A run reaches a fault that is injected at this dependency.
+    "dependency" => Dependency(DEPENDENCY);
+    /// A run is cancelled.
+    "cancelled" => Cancelled;
+    /// A run panics.
+    "panic" => Panic;
+    /// A run ends in a way that the test itself checks. Never required.
+    "edge" => Edge;
+    /// A run is late, under an injected delay.
+    "sla" => Sla;
+    /// Many runs keep their bounds.
+    "load" => Load;
+    /// A run has its declared business context on every span and event.
+    "context" => Context;
+}
+
+/// What a case takes in its parentheses.
+struct Argument {
+    wanted: &'static str,
+    check: fn(&str) -> Result<(), GrammarError>,
+}
+
+const ERROR_TYPE: Argument =
+    Argument { wanted: "an `error.type`, for example `error(\"card_declined\")`", check: |_| Ok(()) };
+
+const DEPENDENCY: Argument =
+    Argument { wanted: "the id of a dependency, for example `dependency(\"payment_api\")`", check: check_id };
+
+impl Argument {
+    fn checked(&self, word: &str, argument: Option<&str>) -> Result<String, GrammarError> {
+        let refused = |problem| GrammarError::new(problem, format!("write {}", self.wanted));
+        let Some(argument) = argument.filter(|argument| !argument.is_empty()) else {
+            return Err(refused(format!("case `{word}` requires an argument")));
+        };
+        let is_ambiguous = |c: char| c.is_control() || c == '"';
+        if argument.trim() != argument || argument.contains(is_ambiguous) {
+            return Err(refused(format!("invalid argument `{argument}` of case `{word}`")));
+        }
+        (self.check)(argument).map(|()| argument.to_owned())
+    }
+}
+
+fn without_argument(word: &str, argument: Option<&str>) -> Result<(), GrammarError> {
+    match argument {
+        None => Ok(()),
+        Some(_) => {
+            Err(GrammarError::new(format!("case `{word}` takes no argument"), format!("write `{word}`")))
+        }
+    }
+}
 
 impl Case {
     /// The words that a case starts with.
     pub fn words() -> impl Iterator<Item = &'static str> {
-        WORDS.iter().map(|(word, _)| *word)
+        WORDS.iter().copied()
     }
 
-    /// A case from its word and what stands in parentheses behind it.
+    /// Creates a case from its word and the text in parentheses behind it.
     ///
     /// # Errors
     /// For an unknown word, with the nearest; for an argument that is missing, superfluous or malformed.
     pub fn new(word: &str, argument: Option<&str>) -> Result<Case, GrammarError> {
-        let Some((_, wanted)) = WORDS.iter().find(|(known, _)| *known == word) else {
+        Case::of_word(word, argument).unwrap_or_else(|| {
             let list = Vec::from_iter(Case::words()).join("`, `");
             let help = match nearest(word, Case::words()) {
                 Some(near) => format!("did you mean `{near}`? valid values are `{list}`"),
                 None => format!("valid values are `{list}`"),
             };
-            return Err(GrammarError::new(format!("invalid case `{word}`"), help));
-        };
-        let argument = match (wanted, argument) {
-            (None, None) => "",
-            (None, Some(_)) => {
-                return Err(GrammarError::new(
-                    format!("case `{word}` takes no argument"),
-                    format!("write `{word}`"),
-                ));
-            }
-            (Some(what), None | Some("")) => {
-                return Err(GrammarError::new(
-                    format!("case `{word}` requires an argument"),
-                    format!("write {what}"),
-                ));
-            }
-            (Some(what), Some(argument)) => {
-                let is_open = |c: char| c.is_control() || c == '"';
-                if argument.trim() != argument || argument.contains(is_open) {
-                    let problem = format!("invalid argument `{argument}` of case `{word}`");
-                    return Err(GrammarError::new(problem, format!("write {what}")));
-                }
-                argument
-            }
-        };
-        Ok(match word {
-            "happy" => Case::Happy,
-            "error" => Case::Error(argument.to_owned()),
-            "timeout" => Case::Timeout,
-            "dependency" => {
-                check_id(argument)?;
-                Case::Dependency(argument.to_owned())
-            }
-            "cancelled" => Case::Cancelled,
-            "panic" => Case::Panic,
-            "edge" => Case::Edge,
-            "sla" => Case::Sla,
-            "load" => Case::Load,
-            _ => Case::Context,
+            Err(GrammarError::new(format!("invalid case `{word}`"), help))
         })
     }
 
-    /// A case from its one form: what [`Display`](fmt::Display) writes.
-    ///
-    /// # Errors
-    /// As [`Case::new`].
-    pub fn parse(text: &str) -> Result<Case, GrammarError> {
+    /// The text in the parentheses.
+    pub fn argument(&self) -> Option<&str> {
+        match self {
+            Case::Error(argument) | Case::Dependency(argument) => Some(argument),
+            Case::Happy | Case::Timeout | Case::Cancelled | Case::Panic => None,
+            Case::Edge | Case::Sla | Case::Load | Case::Context => None,
+        }
+    }
+}
+
+impl FromStr for Case {
+    type Err = GrammarError;
+
+    /// Reads the one form of a case, which [`Display`](fmt::Display) writes.
+    fn from_str(text: &str) -> Result<Case, GrammarError> {
         let Some((word, rest)) = text.split_once('(') else { return Case::new(text, None) };
         match rest.strip_prefix('"').and_then(|rest| rest.strip_suffix("\")")) {
             Some(argument) => Case::new(word, Some(argument)),
@@ -131,30 +171,6 @@ impl Case {
                 format!("invalid case `{text}`"),
                 format!("write `{word}` or, with an argument, `{word}(\"…\")`"),
             )),
-        }
-    }
-
-    /// The word.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Case::Happy => "happy",
-            Case::Error(_) => "error",
-            Case::Timeout => "timeout",
-            Case::Dependency(_) => "dependency",
-            Case::Cancelled => "cancelled",
-            Case::Panic => "panic",
-            Case::Edge => "edge",
-            Case::Sla => "sla",
-            Case::Load => "load",
-            Case::Context => "context",
-        }
-    }
-
-    /// What stands in the parentheses.
-    pub fn argument(&self) -> Option<&str> {
-        match self {
-            Case::Error(argument) | Case::Dependency(argument) => Some(argument),
-            _ => None,
         }
     }
 }

@@ -324,7 +324,7 @@ pub fn decode_text(text: &[u8]) -> Result<Record, DecodeError> {
         })),
         "contract" => Ok(Record::Contract(ContractRecord {
             process: fields.required("process", id)?,
-            case: fields.required("case", |text| Case::parse(text).ok())?,
+            case: fields.required("case", |text| text.parse::<Case>().ok())?,
             handler: fields.required("handler", string)?,
             file: fields.required("file", string)?,
             line: fields.required("line", line)?,

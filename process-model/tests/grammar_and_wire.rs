@@ -150,7 +150,7 @@ proptest! {
         let _ = Criticality::parse(&text);
         let _ = process_model::grammar::check_id(&text);
         let _ = process_model::grammar::check_version(&text);
-        let _ = Case::parse(&text);
+        let _ = text.parse::<Case>();
         let _ = (check::timeout(&text), check::every(&text), check::cached_for(&text));
         let _ = process_model::nearest(&text, ["id", "version"]);
     }
@@ -166,7 +166,7 @@ proptest! {
 
     #[test]
     fn a_case_reads_back_as_it_prints(case in case()) {
-        prop_assert_eq!(Case::parse(&case.to_string()), Ok(case));
+        prop_assert_eq!(case.to_string().parse::<Case>(), Ok(case));
     }
 
     #[test]
@@ -354,10 +354,11 @@ fn a_case_has_one_form() {
     for text in
         ["happy", "error(\"card_declined\")", "dependency(\"sqlite\")", "sla", "error(\"core::fmt::Error\")"]
     {
-        assert_eq!(Case::parse(text).unwrap().to_string(), text);
+        assert_eq!(text.parse::<Case>().unwrap().to_string(), text);
     }
     assert!(
-        Case::parse("hapy")
+        "hapy"
+            .parse::<Case>()
             .unwrap_err()
             .help()
             .starts_with("did you mean `happy`? valid values are `happy`, ")
@@ -365,6 +366,6 @@ fn a_case_has_one_form() {
     for text in
         ["happy(\"x\")", "error", "error(x)", "error(\"\")", "dependency(\"No Id\")", "error(\"a\"b\")", ""]
     {
-        assert!(Case::parse(text).is_err(), "{text}");
+        assert!(text.parse::<Case>().is_err(), "{text}");
     }
 }

@@ -53,7 +53,7 @@ fn today() -> Date {
 }
 
 fn proven(process: &str, case: &str) -> Evidence {
-    let case = Case::parse(case).unwrap();
+    let case = case.parse::<Case>().unwrap();
     let mut evidence =
         Evidence::new(registry::get(process).unwrap(), case, "service::tests::it", Proof::Proven);
     evidence.outcome = Some(match evidence.case {
@@ -105,7 +105,7 @@ fn matrix_under(policy: &str, evidence: &[Evidence], today: Date) -> Result<Matr
 }
 
 fn cell<'a>(matrix: &'a Matrix, process: &str, case: &str) -> &'a Cell {
-    let case = Case::parse(case).unwrap();
+    let case = case.parse::<Case>().unwrap();
     matrix.cells().find(|cell| cell.process == process && cell.case == case).unwrap()
 }
 

@@ -131,7 +131,7 @@ impl Evidence {
     pub fn flaw(&self) -> Option<String> {
         let error = check_id(&self.process)
             .and(check_version(&self.version))
-            .and(Case::parse(&self.case.to_string()).map(drop));
+            .and(self.case.to_string().parse::<Case>().map(drop));
         if let Err(error) = error {
             return Some(error.to_string());
         }
@@ -385,7 +385,7 @@ fn decode(bytes: &[u8]) -> Result<Evidence, String> {
     }
     let line: Line = serde_json::from_slice(bytes).map_err(|error| format!("it is no evidence: {error}"))?;
     let evidence = Evidence {
-        case: Case::parse(&line.case).map_err(|error| error.to_string())?,
+        case: line.case.parse::<Case>().map_err(|error| error.to_string())?,
         outcome: line.outcome.as_deref().map(outcome).transpose()?,
         proof: match (line.verdict, line.reason) {
             (Verdict::Proven, None) => Proof::Proven,

@@ -311,7 +311,7 @@ impl Reader<'_> {
 
     /// A case that can be required.
     fn case(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Case> {
-        let problem = match value.get_ref().as_str().map(Case::parse) {
+        let problem = match value.get_ref().as_str().map(str::parse::<Case>) {
             Some(Ok(case)) if !case::can_be_required(&case) => {
                 "`edge` is whatever a test says, so nothing can require or waive it".to_owned()
             }
