@@ -2,10 +2,11 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use test_machine::program::{Running, unconfigure};
 
 /// How long one [`Loaded::run`] is.
 const TIME: Duration = Duration::from_millis(700);
@@ -13,42 +14,25 @@ const TIME: Duration = Duration::from_millis(700);
 /// The program. It ends with this value.
 #[derive(Debug)]
 pub struct Loaded {
-    child: Child,
+    program: Running,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
-}
-
-impl Drop for Loaded {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Loaded {
     /// Its process.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.program.id()
     }
 
     /// Starts it by this command, with its files in a directory. One of so many runs fails, or with 0 none.
     pub fn start(mut command: Command, directory: &Path, failing: u64, variables: &[(&str, &str)]) -> Loaded {
-        for (name, _) in std::env::vars() {
-            if name.starts_with("OTEL_") || name.starts_with("SENTRY_") || name == "RUST_LOG" {
-                command.env_remove(name);
-            }
-        }
-        let mut child = command
-            .arg(directory)
-            .arg(failing.to_string())
-            .envs(variables.iter().copied())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        Loaded { child, input, output }
+        unconfigure(&mut command);
+        command.arg(directory).arg(failing.to_string()).envs(variables.iter().copied());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut program = Running::start(&mut command);
+        let (input, output) = (program.stdin.take().unwrap(), BufReader::new(program.stdout.take().unwrap()));
+        Loaded { program, input, output }
     }
 
     /// What it answers.

@@ -4,35 +4,20 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use process_tests::isolated::eventually;
 use process_tests::loaded::Loaded;
-use process_tests::parts::{is_missing, is_program_missing, judged_by_sentry};
+use process_tests::relay::judged_by_sentry;
 use serde_json::Value;
+use tempfile::TempDir;
+use test_machine::missing::{is_missing, is_module_missing};
+use test_machine::program::{Running, free_port, unconfigured};
 
-/// A program that is killed at the end of the test.
-struct Backend(Child);
-
-impl Drop for Backend {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A port that is free, or was a moment ago.
-fn port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn scratch(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&path).unwrap();
-    path
+fn scratch() -> TempDir {
+    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
 fn listens(port: u16) {
@@ -41,22 +26,10 @@ fn listens(port: u16) {
     });
 }
 
-/// A program that knows of no telemetry but what these variables say.
-fn program(path: &str, variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(path);
-    for (name, _) in std::env::vars() {
-        if name.starts_with("OTEL_") || name.starts_with("SENTRY_") {
-            command.env_remove(name);
-        }
-    }
-    command.envs(variables.iter().copied());
-    command
-}
-
 /// Runs the service that reports.
 fn report(directory: &Path, variables: &[(&str, &str)]) {
-    let mut command = program(env!("CARGO_BIN_EXE_reporting"), variables);
-    let output = command.arg(directory.join("files")).output().unwrap();
+    let mut command = unconfigured(env!("CARGO_BIN_EXE_reporting"));
+    let output = command.arg(directory.join("files")).envs(variables.iter().copied()).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let lines = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!lines.contains("not all telemetry"), "{lines}");
@@ -67,7 +40,7 @@ struct Rotel {
     grpc: u16,
     http: u16,
     log: PathBuf,
-    _backend: Backend,
+    _program: Running,
 }
 
 impl Rotel {
@@ -77,18 +50,18 @@ impl Rotel {
             .output()
             .unwrap();
         let agent = Path::new(String::from_utf8_lossy(&found.stdout).trim()).join("rotel-agent");
-        let child = Command::new(agent)
+        let mut command = Command::new(agent);
+        command
             .args(["start", "--exporter", "blackhole", "--debug-log", "traces", "--debug-log", "metrics"])
             .args(["--debug-log-verbosity", "detailed"])
             .args(["--otlp-grpc-endpoint", &format!("127.0.0.1:{grpc}")])
             .args(["--otlp-http-endpoint", &format!("127.0.0.1:{http}")])
             .stdout(File::create(&log).unwrap())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the collector starts");
+            .stderr(Stdio::null());
+        let program = Running::start(&mut command);
         listens(grpc);
         listens(http);
-        Rotel { grpc, http, log, _backend: Backend(child) }
+        Rotel { grpc, http, log, _program: program }
     }
 
     fn said(&self) -> String {
@@ -98,24 +71,21 @@ impl Rotel {
 
 /// What a collector says of what it was sent.
 fn collected(protocol: &str) -> Option<String> {
-    if is_missing("rotel", "rotel") {
+    if is_module_missing("rotel", "pip install rotel") {
         return None;
     }
-    let directory = scratch(&format!("rotel-{}", protocol.replace('/', "-")));
-    let rotel = Rotel::start(port(), port(), directory.join("log"));
+    let directory = scratch();
+    let rotel = Rotel::start(free_port(), free_port(), directory.path().join("log"));
     let port = if protocol == "grpc" { rotel.grpc } else { rotel.http };
     let endpoint = format!("http://127.0.0.1:{port}");
     report(
-        &directory,
+        directory.path(),
         &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)],
     );
     eventually("the collector to tell of the measurements", || {
         rotel.said().contains("critical_process.sla.utilization")
     });
-    let said = rotel.said();
-    drop(rotel);
-    std::fs::remove_dir_all(directory).unwrap();
-    Some(said)
+    Some(rotel.said())
 }
 
 /// A span, as the collector tells of it.
@@ -231,23 +201,23 @@ fn a_real_collector_takes_it_over_http() {
 
 #[test]
 fn a_real_collector_dies_under_load_and_comes_back() {
-    if is_missing("rotel", "rotel") {
+    if is_module_missing("rotel", "pip install rotel") {
         return;
     }
     for protocol in ["grpc", "http/protobuf"] {
-        let directory = scratch(&format!("returns-{}", protocol.replace('/', "-")));
-        let first = Rotel::start(port(), port(), directory.join("first"));
+        let directory = scratch();
+        let first = Rotel::start(free_port(), free_port(), directory.path().join("first"));
         let (grpc, http) = (first.grpc, first.http);
         let endpoint = format!("http://127.0.0.1:{}", if protocol == "grpc" { grpc } else { http });
         let variables =
             [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
         let binary = Command::new(env!("CARGO_BIN_EXE_loaded"));
-        let mut service = Loaded::start(binary, &directory.join("files"), 0, &variables);
+        let mut service = Loaded::start(binary, &directory.path().join("files"), 0, &variables);
         service.run();
         drop(first);
         service.run();
         service.run();
-        let second = Rotel::start(grpc, http, directory.join("second"));
+        let second = Rotel::start(grpc, http, directory.path().join("second"));
         service.run();
         service.ask("figures");
         let report = service.ask("figures")["report"].to_string();
@@ -256,8 +226,6 @@ fn a_real_collector_dies_under_load_and_comes_back() {
             let said = second.said();
             said.contains("Name           : loaded_order") && lost(&said) > 0
         });
-        drop((service, second));
-        std::fs::remove_dir_all(directory).unwrap();
     }
 }
 
@@ -290,22 +258,20 @@ fn fetch(port: u16, path: &str) -> Option<String> {
 
 #[test]
 fn a_real_ingest_gets_one_event_for_the_failure() {
-    if is_missing("kent", "kent") || is_missing("sentry_relay", "sentry-relay") {
+    if is_missing("kent-server", "pip install kent")
+        || is_module_missing("sentry_relay", "pip install sentry-relay")
+    {
         return;
     }
-    let port = port();
-    let directory = scratch("kent");
-    let backend = Command::new("kent-server")
-        .args(["run", "--host", "127.0.0.1", "--port", &port.to_string()])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map(Backend)
-        .expect("the ingest starts");
+    let port = free_port();
+    let directory = scratch();
+    let mut command = Command::new("kent-server");
+    command.args(["run", "--host", "127.0.0.1", "--port", &port.to_string()]);
+    let _ingest = Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
     listens(port);
     let dsn = format!("http://public@127.0.0.1:{port}/1");
     let started = Instant::now();
-    report(&directory, &[("SENTRY_DSN", &dsn), ("SENTRY_TRACES_SAMPLE_RATE", "1")]);
+    report(directory.path(), &[("SENTRY_DSN", &dsn), ("SENTRY_TRACES_SAMPLE_RATE", "1")]);
     assert!(started.elapsed() < Duration::from_secs(60));
 
     let all = get(port, "/api/eventlist/").expect("the ingest answers");
@@ -338,32 +304,28 @@ fn a_real_ingest_gets_one_event_for_the_failure() {
     }
     assert!(!all.iter().any(|payload| payload.to_string().contains("canary-7731")), "a password");
     assert_eq!(judged_by_sentry(&[event.to_string()]), "judged 1\n");
-    drop(backend);
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 /// A Prometheus that scrapes every second.
 struct Prometheus {
     port: u16,
-    _backend: Backend,
+    _program: Running,
 }
 
 impl Prometheus {
     fn scraping(target: u16, directory: &Path) -> Prometheus {
-        let port = port();
+        let port = free_port();
         let config = directory.join("prometheus.yml");
         let job = format!("[{{job_name: scraped, static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}]");
         std::fs::write(&config, format!("global: {{scrape_interval: 1s}}\nscrape_configs: {job}\n")).unwrap();
-        let backend = Command::new("prometheus")
+        let mut command = Command::new("prometheus");
+        command
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", directory.join("prometheus").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map(Backend)
-            .expect("Prometheus starts");
-        Prometheus { port, _backend: backend }
+            .stderr(Stdio::null());
+        Prometheus { port, _program: Running::start(&mut command) }
     }
 
     /// What PromQL says: the labels of each series, and its value.
@@ -389,12 +351,12 @@ struct Service {
     port: u16,
     known: Value,
     text: String,
-    _backend: Backend,
+    _program: Running,
 }
 
 impl Service {
     fn start() -> Service {
-        let port = port();
+        let port = free_port();
         let variables = [
             ("OTEL_METRICS_EXPORTER", "prometheus"),
             ("OTEL_TRACES_EXPORTER", "none"),
@@ -403,33 +365,31 @@ impl Service {
             // What it knows is all that it says.
             ("RUST_LOG", "off"),
         ];
-        let mut service = program(env!("CARGO_BIN_EXE_scraped"), &variables)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map(Backend)
-            .expect("the service starts");
-        let mut said = BufReader::new(service.0.stdout.take().unwrap()).lines();
+        let mut command = unconfigured(env!("CARGO_BIN_EXE_scraped"));
+        command.envs(variables).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut service = Running::start(&mut command);
+        let mut said = BufReader::new(service.stdout.take().unwrap()).lines();
         let mut said = || said.next().expect("it says it").unwrap();
         let (known, text) = (said(), said());
         Service {
             port,
             known: serde_json::from_str(&known).unwrap(),
             text: serde_json::from_str(&text).unwrap(),
-            _backend: service,
+            _program: service,
         }
     }
 }
 
 #[test]
 fn a_real_prometheus_knows_what_the_service_knows() {
-    if is_program_missing("prometheus", "prometheus") {
+    if is_missing("prometheus", "apt-get install prometheus")
+        || is_missing("promtool", "apt-get install prometheus")
+    {
         return;
     }
-    let (service, directory) = (Service::start(), scratch("prometheus"));
+    let (service, directory) = (Service::start(), scratch());
     let Service { port: target, known, text, .. } = &service;
-    let prometheus = Prometheus::scraping(*target, &directory);
+    let prometheus = Prometheus::scraping(*target, directory.path());
     eventually("Prometheus to be ready", || {
         fetch(prometheus.port, "/-/ready").is_some_and(|answer| answer.contains("is Ready"))
     });
@@ -485,9 +445,6 @@ fn a_real_prometheus_knows_what_the_service_knows() {
     let stored = prometheus.value("count({__name__=~\"critical_process_.*\"})");
     assert_eq!(series(&scraped).len() as u64, stored, "no series is lost or made twice");
     assert_eq!(linted(&scraped), "");
-    drop(service);
-    drop(prometheus);
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]

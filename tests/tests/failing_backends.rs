@@ -3,7 +3,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,8 +29,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use process_tests::loaded::Loaded;
-use process_tests::parts::is_skipped;
 use prost::Message;
+use tempfile::TempDir;
+use test_machine::missing::skip;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -206,8 +207,8 @@ const PAIRS: usize = 6;
 const TRIES: usize = 5;
 /// How much slower the service may become.
 const SLOWER: f64 = 1.05;
-/// What the service may grow by, in KiB, after the first pair.
-const GROWTH: u64 = 6 * 1024;
+/// How many bytes the service may grow by after the first pair.
+const GROWTH: u64 = 6 << 20;
 
 /// Makes the backend good and bad in turn, and judges what that does to the service.
 fn paired(service: &mut Loaded, mut make: impl FnMut(bool)) {
@@ -216,14 +217,14 @@ fn paired(service: &mut Loaded, mut make: impl FnMut(bool)) {
     service.run();
     make(false);
     service.run();
-    let before = service.ask("figures")["kib"].as_u64();
+    let before = service.ask("figures")["bytes"].as_u64();
     let ratios = ratios(service, TRIES, |_, good| make(good));
     make(true);
-    let after = service.ask("figures")["kib"].as_u64();
-    println!("latency, bad / good: {ratios:.3?}, KiB: {before:?}, {after:?}");
+    let after = service.ask("figures")["bytes"].as_u64();
+    println!("latency, bad / good: {ratios:.3?}, bytes: {before:?}, {after:?}");
     assert!(is_as_fast(&ratios), "latency, bad / good: {ratios:?}");
     if let (Some(before), Some(after)) = (before, after) {
-        assert!(after <= before + GROWTH, "{before} KiB grew to {after}");
+        assert!(after <= before + GROWTH, "{before} bytes grew to {after}");
     }
 }
 
@@ -259,11 +260,8 @@ fn binary() -> Command {
     Command::new(env!("CARGO_BIN_EXE_loaded"))
 }
 
-fn scratch(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&path);
-    std::fs::create_dir_all(&path).unwrap();
-    path
+fn scratch() -> TempDir {
+    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
 /// How often the service may still lose something after its backend came back.
@@ -310,9 +308,10 @@ fn judge_spans(service: &mut Loaded, told: impl Fn() -> (u64, u64)) {
 fn a_collector_that_dies_and_comes_back() {
     let _alone = alone();
     let mut peer = Peer::new();
-    let directory = scratch("dies");
+    let directory = scratch();
     let endpoint = format!("http://{}", peer.address);
-    let mut service = Loaded::start(binary(), &directory, 0, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]);
+    let mut service =
+        Loaded::start(binary(), directory.path(), 0, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]);
     let mut lives = true;
     paired(&mut service, |good| {
         if good != lives {
@@ -325,17 +324,16 @@ fn a_collector_that_dies_and_comes_back() {
         }
     });
     judge_spans(&mut service, || peer.spans());
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
 fn over_grpc_every_span_is_delivered_or_counted_too() {
     let _alone = alone();
     let mut peer = Peer::new();
-    let directory = scratch("grpc");
+    let directory = scratch();
     let endpoint = format!("http://{}", peer.address);
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
-    let mut service = Loaded::start(binary(), &directory, 0, &variables);
+    let mut service = Loaded::start(binary(), directory.path(), 0, &variables);
     for _ in 0..3 {
         service.run();
         peer.die();
@@ -343,34 +341,31 @@ fn over_grpc_every_span_is_delivered_or_counted_too() {
         peer.come_back();
     }
     judge_spans(&mut service, || peer.spans());
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
 fn the_measure_sees_a_service_that_becomes_slower() {
     let _alone = alone();
-    let directory = scratch("slower");
-    let mut service = Loaded::start(binary(), &directory, 0, &[("OTEL_TRACES_EXPORTER", "none")]);
+    let directory = scratch();
+    let mut service = Loaded::start(binary(), directory.path(), 0, &[("OTEL_TRACES_EXPORTER", "none")]);
     service.run();
     // The work is about half of what a run takes.
     let work = |good| if good { "work 100" } else { "work 130" };
     let slower = ratios(&mut service, 1, |service, good| drop(service.ask(work(good))));
     assert!(!is_as_fast(&slower), "{slower:?}");
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
 fn a_collector_that_hangs() {
     let _alone = alone();
     let peer = Peer::new();
-    let directory = scratch("hangs");
+    let directory = scratch();
     let endpoint = format!("http://{}", peer.address);
     let variables =
         [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "500")];
-    let mut service = Loaded::start(binary(), &directory, 0, &variables);
+    let mut service = Loaded::start(binary(), directory.path(), 0, &variables);
     paired(&mut service, |good| peer.answer(if good { 200 } else { 0 }));
     judge_spans(&mut service, || peer.spans());
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
@@ -378,7 +373,7 @@ fn a_sentry_that_refuses() {
     let _alone = alone();
     for refusal in [429, 500] {
         let peer = Peer::new();
-        let directory = scratch("refuses");
+        let directory = scratch();
         let endpoint = format!("http://{}", peer.address);
         let dsn = format!("http://key@{}/1", peer.address);
         let variables = [
@@ -386,7 +381,7 @@ fn a_sentry_that_refuses() {
             ("OTEL_TRACES_EXPORTER", "none"),
             ("SENTRY_DSN", &dsn),
         ];
-        let mut service = Loaded::start(binary(), &directory, 20, &variables);
+        let mut service = Loaded::start(binary(), directory.path(), 20, &variables);
         paired(&mut service, |good| peer.answer(if good { 200 } else { refusal }));
         let told = || (peer.seen.events.load(Ordering::SeqCst), peer.lost("event"));
         judge_recovery(&mut service, "failures", told);
@@ -397,7 +392,6 @@ fn a_sentry_that_refuses() {
         assert_eq!(delivered + lost, figures["failures"].as_u64().unwrap());
         let report = figures["report"].to_string();
         assert!(report.contains(&format!("answers {refusal}")), "{report}");
-        std::fs::remove_dir_all(directory).unwrap();
     }
 }
 
@@ -418,14 +412,14 @@ fn mounting() -> Option<Command> {
 #[test]
 fn a_disk_that_is_full() {
     let _alone = alone();
-    let Some(mut command) = mounting() else { return is_skipped("`unshare --mount` is not allowed") };
-    let directory = scratch("full");
+    let Some(mut command) = mounting() else { return skip("this system does not allow `unshare --mount`") };
+    let directory = scratch();
     let script = r#"mount -t tmpfs -o size=160m none "$1" && exec "$0" "$@""#;
     command.args(["sh", "-c", script, env!("CARGO_BIN_EXE_loaded")]);
-    let mut service = Loaded::start(command, &directory, 0, &[]);
+    let mut service = Loaded::start(command, directory.path(), 0, &[]);
     service.run();
     // As the service sees it.
-    let disk = PathBuf::from(format!("/proc/{}/root{}", service.id(), directory.display()));
+    let disk = PathBuf::from(format!("/proc/{}/root{}", service.id(), directory.path().display()));
     let ballast = disk.join("ballast");
     paired(&mut service, |good| match good {
         true => drop(std::fs::remove_file(&ballast)),
@@ -447,8 +441,6 @@ fn a_disk_that_is_full() {
         }
         (spans, lost)
     });
-    drop(service);
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 /// What a line of measurements says of the spans that were lost.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use process_runtime::testing::policy::Policy;
 use process_tests::page::{Block, User, blocks, lasting, said};
-use process_tests::parts::is_program_missing;
+use test_machine::missing::is_missing;
 
 const PAGE: &str = include_str!("../../process-runtime/docs/contracts.md");
 
@@ -63,7 +63,7 @@ fn with_another(user: &mut User, block: Block) -> Told {
 
 #[test]
 fn a_new_user_gets_from_cargo_new_to_an_open_gate_as_the_page_says() {
-    if is_program_missing("git", "git") {
+    if is_missing("git", "apt-get install git") {
         return;
     }
     let began = Instant::now();

@@ -1,10 +1,10 @@
-//! Sentry's own normaliser (PyPI `sentry-relay`) finds nothing to change in our events. Skipped, and said
-//! so, where it is not installed; CI requires it (`PROCESS_REAL_PARTS=required`).
+//! Sentry's own normaliser (PyPI `sentry-relay`) finds nothing to change in our events.
 
 use std::sync::Arc;
 
 use process_runtime::{critical_process, stage};
-use process_tests::parts::{is_missing, judged_by_sentry};
+use process_tests::relay::judged_by_sentry;
+use test_machine::missing::is_module_missing;
 
 /// Charges a card.
 #[critical_process(
@@ -56,7 +56,7 @@ fn events() -> Vec<sentry::protocol::Event<'static>> {
 
 #[test]
 fn sentrys_normaliser_leaves_our_events_as_they_are() {
-    if is_missing("sentry_relay", "sentry-relay") {
+    if is_module_missing("sentry_relay", "pip install sentry-relay") {
         return;
     }
     let events = events();

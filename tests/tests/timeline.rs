@@ -2,11 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use process_runtime::timeline::{self, Found, Query};
 use process_tests::isolated::isolated;
+use tempfile::TempDir;
+use test_machine::memory;
 
 fn find(directory: &Path, context: &[(&str, &str)], trace_id: Option<&str>) -> Found {
     let context = context.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -40,27 +42,13 @@ fn files_of_other_exporters_read_as_well() {
     }
 }
 
-/// A directory of one test.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Scratch {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Scratch(path)
-    }
-
-    fn write(&self, lines: impl Iterator<Item = String>) {
-        let mut file = BufWriter::new(File::create(self.0.join("traces.jsonl")).unwrap());
-        lines.for_each(|line| file.write_all(line.as_bytes()).unwrap());
-        file.flush().unwrap();
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// A directory with one file of these lines.
+fn written(lines: impl Iterator<Item = String>) -> TempDir {
+    let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mut file = BufWriter::new(File::create(directory.path().join("traces.jsonl")).unwrap());
+    lines.for_each(|line| file.write_all(line.as_bytes()).unwrap());
+    file.flush().unwrap();
+    directory
 }
 
 /// Bytes of the files that are larger than memory should be.
@@ -68,23 +56,16 @@ fn size() -> usize {
     std::env::var("PROCESS_TIMELINE_MIB").map_or(64, |mib| mib.parse().expect("a number")) << 20
 }
 
-/// The most bytes that this process ever had in memory.
-fn peak() -> usize {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    peak.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
-}
-
 /// What reading them may take, whatever their size.
-const MEMORY: usize = 48 << 20;
+const MEMORY: u64 = 48 << 20;
 
-fn find_within(memory: usize, scratch: &Scratch, context: &[(&str, &str)]) -> Found {
-    let length = fs::metadata(scratch.0.join("traces.jsonl")).unwrap().len();
+fn find_within(most: u64, directory: &TempDir, context: &[(&str, &str)]) -> Found {
+    let length = fs::metadata(directory.path().join("traces.jsonl")).unwrap().len();
     let started = Instant::now();
-    let found = find(&scratch.0, context, None);
-    let (took, peak) = (started.elapsed(), peak());
+    let found = find(directory.path(), context, None);
+    let (took, peak) = (started.elapsed(), memory::peak().expect("the test is for Linux"));
     eprintln!("{} MiB in {took:.1?}, with at most {} MiB in memory", length >> 20, peak >> 20);
-    assert!(peak < memory, "{} MiB", peak >> 20);
+    assert!(peak < most, "{} MiB", peak >> 20);
     found
 }
 
@@ -102,15 +83,14 @@ fn request(number: usize) -> String {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), ignore = "it reads its memory from /proc")]
 fn memory_does_not_depend_on_what_is_read() {
     let said = isolated(|| {
-        let scratch = Scratch::new("timeline-much");
         let one = request(0).len();
         let requests = size() / one;
-        scratch.write((0..requests).map(request));
+        let directory = written((0..requests).map(request));
         // Every trace there is: far more than can be compared at once.
-        let found = find_within(MEMORY, &scratch, &[]);
+        let found = find_within(MEMORY, &directory, &[]);
         let last = requests * 200 - 1;
         assert_eq!(found.timelines[0].trace_id(), format!("{last:032x}"));
         assert_eq!(found.timelines.len() + found.left_out, requests * 200);
@@ -120,15 +100,14 @@ fn memory_does_not_depend_on_what_is_read() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), ignore = "it reads its memory from /proc")]
 fn a_line_without_an_end_and_lines_without_number_are_told_within_bounds() {
     let said = isolated(|| {
-        let scratch = Scratch::new("timeline-lines");
         let good = request(0);
         let endless = std::iter::repeat_with(|| "[".repeat(1 << 20)).take(size() >> 20);
         let foreign = std::iter::repeat_with(|| "foreign\n".repeat(1 << 10)).take(size() >> 16);
-        scratch.write(endless.chain(["\n".to_owned()]).chain(foreign).chain([good]));
-        let found = find_within(MEMORY, &scratch, &[("n", "199")]);
+        let directory = written(endless.chain(["\n".to_owned()]).chain(foreign).chain([good]));
+        let found = find_within(MEMORY, &directory, &[("n", "199")]);
         assert_eq!(found.timelines.len(), 1);
         assert!(found.skipped[0].problem.contains("longer than"), "{:?}", found.skipped[0]);
         assert_eq!(found.skipped.len() + found.more_skipped, 1 + (size() >> 6));
@@ -138,7 +117,7 @@ fn a_line_without_an_end_and_lines_without_number_are_told_within_bounds() {
 
 /// What lines may take that are as long as a line may be, and hold as much as they can: what is kept, which is 64 MiB,
 /// a line, and what is made of it.
-const HOSTILE: usize = 160 << 20;
+const HOSTILE: u64 = 160 << 20;
 
 /// A request with one span, in which something is repeated until the line is almost too long.
 fn stuffed([before, item, after]: [&str; 3]) -> String {
@@ -164,13 +143,12 @@ const STUFFED: [[&str; 3]; 10] = [
 ];
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), ignore = "it reads its memory from /proc")]
 fn lines_that_hold_as_much_as_they_can_take_no_more_than_they_may() {
     let said = isolated(|| {
-        let scratch = Scratch::new("timeline-hostile");
         // Twice: that is more than may be kept, and takes long enough.
-        scratch.write(STUFFED.into_iter().chain(STUFFED).map(stuffed));
-        let found = find_within(HOSTILE, &scratch, &[]);
+        let directory = written(STUFFED.into_iter().chain(STUFFED).map(stuffed));
+        let found = find_within(HOSTILE, &directory, &[]);
         assert_eq!((found.timelines.len(), found.timelines[0].trace_id()), (1, "ab"));
         let told = |what: &str| found.skipped.iter().filter(|skipped| skipped.problem.contains(what)).count();
         assert_eq!((told("an id of"), told("a list of more than")), (2, 4), "{:?}", found.skipped);

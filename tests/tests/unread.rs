@@ -3,19 +3,20 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use test_machine::program::{Running, unconfigured};
 
 /// As much as a run may take on a busy machine, and far less than a reader that never comes.
 const RUN: Duration = Duration::from_secs(1);
 
 /// The program after its runs, before its end, and what it saw of them.
 struct Unread {
-    child: Child,
+    program: Running,
     saw: Value,
     directory: TempDir,
 }
@@ -24,39 +25,28 @@ impl Unread {
     fn start(how: &str) -> Unread {
         let directory = tempfile::tempdir().unwrap();
         let figures = directory.path().join("figures.json");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_unread"));
-        for (name, _) in std::env::vars() {
-            if name.starts_with("OTEL_") || name.starts_with("SENTRY_") || name == "RUST_LOG" {
-                command.env_remove(name);
-            }
-        }
+        let mut command = unconfigured(env!("CARGO_BIN_EXE_unread"));
         command.arg(how).arg(directory.path()).arg(&figures);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let program = Running::start(&mut command);
         let deadline = Instant::now() + Duration::from_secs(30);
         while !figures.exists() {
-            if Instant::now() > deadline {
-                let _ = child.kill();
-                panic!("{how}: its runs wait for a reader");
-            }
+            assert!(Instant::now() < deadline, "{how}: its runs wait for a reader");
             thread::sleep(Duration::from_millis(10));
         }
         let saw = serde_json::from_str(&std::fs::read_to_string(figures).unwrap()).unwrap();
-        Unread { child, saw, directory }
+        Unread { program, saw, directory }
     }
 
     /// Lets it end, and says how long that took.
     fn end(&mut self) -> Duration {
-        drop(self.child.stdin.take());
+        drop(self.program.stdin.take());
         let started = Instant::now();
-        while self.child.try_wait().unwrap().is_none() {
-            if started.elapsed() > Duration::from_secs(30) {
-                let _ = self.child.kill();
-                panic!("it does not end");
-            }
+        while self.program.try_wait().unwrap().is_none() {
+            assert!(started.elapsed() < Duration::from_secs(30), "it does not end");
             thread::sleep(Duration::from_millis(10));
         }
-        assert!(self.child.wait().unwrap().success());
+        assert!(self.program.wait().unwrap().success());
         started.elapsed()
     }
 }
@@ -76,8 +66,8 @@ fn a_program_whose_output_nobody_reads_runs_on_and_ends() {
 #[test]
 fn a_late_reader_gets_whole_lines_in_order_and_the_number_of_the_others() {
     let mut unread = Unread::start("init");
-    let output = lines_of(unread.child.stdout.take().unwrap());
-    let errors = lines_of(unread.child.stderr.take().unwrap());
+    let output = lines_of(unread.program.stdout.take().unwrap());
+    let errors = lines_of(unread.program.stderr.take().unwrap());
     unread.end();
     for (lines, said, reason) in [(output, "order ", "log"), (errors, "number=", "line")] {
         let lines = lines.join().unwrap();

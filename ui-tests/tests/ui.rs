@@ -3,10 +3,10 @@
 //! writes the words anew; then read them, as the user will.
 
 use std::env;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use test_machine::missing::skip;
 use trybuild::TestCases;
 
 /// The compiler whose words the `.stderr` files hold: every minor version changes some of them.
@@ -27,10 +27,7 @@ fn the_cases_that_pass_compile_and_run() {
 fn the_cases_that_fail_read_like_advice() {
     let compiler = compiler();
     if !compiler.starts_with(PINNED) {
-        // Written past the capture of test output, which would hide it.
-        let told =
-            writeln!(io::stderr(), "SKIPPED: diagnostics are pinned to {PINNED}x, and this is {compiler}");
-        return told.expect("stderr is open");
+        return skip(&format!("diagnostics are pinned to {PINNED}x, and this is {compiler}"));
     }
     let cases = TestCases::new();
     for family in families().filter(|family| !family.ends_with(PASS)) {

@@ -9,8 +9,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 use axcouncil::{ACME_USER, PASSWORD};
@@ -24,6 +23,8 @@ use hyper_util::rt::TokioIo;
 use process_runtime::stats::PERCENTILE_ERROR;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use test_machine::memory;
+use test_machine::program::{Running, unconfigured};
 use tokio::net::TcpStream;
 
 /// Connections of each kind of client, each with one request at a time.
@@ -42,39 +43,21 @@ const GROWTH: u64 = 2 << 20;
 
 /// The service, in a process and a directory of its own.
 struct Service {
-    child: Child,
+    program: Running,
     address: SocketAddr,
     /// It stays open: whoever prints where nobody reads is ended.
     _output: BufReader<ChildStdout>,
     _directory: TempDir,
 }
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 impl Service {
     fn start(variables: &[(&str, &str)]) -> Service {
         let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_axcouncil"));
-        for (name, _) in std::env::vars() {
-            if name.starts_with("OTEL_") || name.starts_with("SENTRY_") {
-                command.env_remove(name);
-            }
-        }
-        let mut child = command
-            .arg("--serve")
-            .env("RUST_LOG", "off")
-            .envs(variables.iter().copied())
-            .current_dir(directory.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it starts");
-        let mut output = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut command = unconfigured(env!("CARGO_BIN_EXE_axcouncil"));
+        command.arg("--serve").env("RUST_LOG", "off").envs(variables.iter().copied());
+        command.current_dir(directory.path()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut program = Running::start(&mut command);
+        let mut output = BufReader::new(program.stdout.take().expect("it is piped"));
         let mut line = String::new();
         let address = loop {
             line.clear();
@@ -83,7 +66,7 @@ impl Service {
                 break url.trim().trim_start_matches("http://").parse().expect("an address");
             }
         };
-        Service { child, address, _output: output, _directory: directory }
+        Service { program, address, _output: output, _directory: directory }
     }
 
     async fn connect(&self) -> Connection {
@@ -92,10 +75,7 @@ impl Service {
 
     /// Bytes in memory.
     fn memory(&self) -> u64 {
-        let path = Path::new("/proc").join(self.child.id().to_string()).join("status");
-        let status = std::fs::read_to_string(path).expect("it runs");
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
-        resident.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
+        memory::resident(self.program.id()).expect("the test is for Linux")
     }
 }
 
@@ -263,6 +243,7 @@ fn length() -> Duration {
 }
 
 #[tokio::test]
+#[cfg_attr(not(target_os = "linux"), ignore = "it reads its memory from /proc")]
 async fn statistics_are_those_of_the_clients_and_memory_does_not_grow() {
     println!("telemetry in files");
     load(length(), &[]).await;

@@ -78,9 +78,10 @@ fn main() {
                 let flushed = telemetry.flush(Duration::from_secs(20));
                 let spans = orders * SPANS_OF_A_RUN;
                 let report = telemetry.installation().report();
+                let bytes = test_machine::memory::resident(std::process::id());
                 println!(
                     "{}",
-                    json!({ "flushed": flushed, "spans": spans, "failures": failures, "kib": resident(), "report": report })
+                    json!({ "flushed": flushed, "spans": spans, "failures": failures, "bytes": bytes, "report": report })
                 );
             }
         }
@@ -90,11 +91,4 @@ fn main() {
 fn median(mut times: Vec<u64>) -> Option<u64> {
     times.sort_unstable();
     times.get(times.len() / 2).copied()
-}
-
-/// The memory that this process has, in KiB, where the system tells it.
-fn resident() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix(" kB")?.parse().ok()
 }

@@ -14,7 +14,7 @@ use tracing::{Dispatch, Level, dispatcher};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::Registry;
 
-use super::{How, Trouble, run, settle_again};
+use super::{HERE, How, Trouble, run, settle_again};
 
 #[tokio::test(start_paused = true)]
 async fn a_run_is_a_span_with_every_attribute() {
@@ -80,7 +80,7 @@ async fn an_exported_span_has_the_same_attributes_with_their_types_and_its_statu
         assert_eq!(text("critical_process.id").as_deref(), Some("transfer"));
         assert_eq!(text("critical_process.version").as_deref(), Some("2.1.0"));
         assert_eq!(text("code.function.name").as_deref(), Some("spans::transfer"));
-        assert_eq!(text("code.file.path").as_deref(), Some(file!()));
+        assert_eq!(text("code.file.path").as_deref(), Some(HERE));
         assert_eq!(attribute(&span, "critical_process.late"), Some(Value::Bool(false)));
         assert_eq!(attribute(&span, "is_large"), Some(Value::Bool(false)));
         let keys: BTreeSet<_> = span.attributes.iter().map(|attribute| attribute.key.as_str()).collect();

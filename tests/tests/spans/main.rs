@@ -49,6 +49,9 @@ async fn act(how: How) -> Result<How, Trouble> {
     }
 }
 
+/// The file of `transfer`.
+const HERE: &str = file!();
+
 #[critical_process(
     id = "transfer",
     version = "2.1.0",

@@ -10,14 +10,14 @@ mod variables;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::post;
 use serde_json::Value;
-use tokio::process::Command;
+use test_machine::program::unconfigured;
 use tokio::sync::mpsc;
 
 /// A directory of one test.
@@ -54,28 +54,23 @@ impl Drop for Scratch {
 
 /// Runs the program; whatever happens to its telemetry, it ends well and soon.
 async fn run(scratch: &Scratch, variables: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_reporting"));
+    let mut command = unconfigured(env!("CARGO_BIN_EXE_reporting"));
     command.arg(&scratch.0);
     ended(command, variables).await
 }
 
 /// Runs the program that has circumstances.
 async fn under(circumstance: &str, scratch: &Scratch, variables: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_circumstances"));
+    let mut command = unconfigured(env!("CARGO_BIN_EXE_circumstances"));
     command.arg(&scratch.0).arg(circumstance);
     ended(command, variables).await
 }
 
-async fn ended(mut command: Command, variables: &[(&str, &str)]) -> Output {
-    command.kill_on_drop(true);
-    for (name, _) in std::env::vars() {
-        let is_of_telemetry = name.starts_with("OTEL_") || name.starts_with("SENTRY_");
-        if is_of_telemetry || ["RUST_LOG", "SSL_CERT_FILE"].contains(&&*name) {
-            command.env_remove(name);
-        }
-    }
-    // The panic hook of the standard library takes its time for a backtrace.
-    command.env("RUST_BACKTRACE", "0").envs(variables.iter().copied());
+async fn ended(command: Command, variables: &[(&str, &str)]) -> Output {
+    let mut command = tokio::process::Command::from(command);
+    // With a backtrace the panic hook of the standard library is slow.
+    command.kill_on_drop(true).env_remove("SSL_CERT_FILE").env("RUST_BACKTRACE", "0");
+    command.envs(variables.iter().copied());
     let started = Instant::now();
     let output = command.output().await.expect("the program starts");
     assert!(output.status.success(), "{output:?}");

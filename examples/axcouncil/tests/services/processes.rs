@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,8 @@ use axcouncil::{ACME_USER, PASSWORD};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use test_machine::memory;
+use test_machine::program::{Running, unconfigured};
 
 /// Longer than anything that is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,13 +30,8 @@ impl Place {
     }
 
     fn command(&self, program: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program);
+        let mut command = unconfigured(program);
         command.args(arguments).current_dir(self.directory.path());
-        for (name, _) in std::env::vars() {
-            if name.starts_with("OTEL_") || name.starts_with("SENTRY_") || name == "RUST_LOG" {
-                command.env_remove(name);
-            }
-        }
         command
     }
 
@@ -42,21 +39,21 @@ impl Place {
     pub(crate) fn start(&self, program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Program {
         let mut command = self.command(program, arguments);
         command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().expect("it starts");
-        let output = child.stdout.take().expect("it is piped");
+        let mut program = Running::start(&mut command);
+        let output = program.stdout.take().expect("it is piped");
         let (sender, lines) = channel();
         // To its end, or the program would wait for somebody to read.
         std::thread::spawn(move || {
             BufReader::new(output).lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
         });
-        Program { child, lines }
+        Program { program, lines }
     }
 
     /// Starts a program that somebody else made, and says nothing.
-    pub(crate) fn start_part(&self, program: &str, arguments: &[&str]) -> Part {
+    pub(crate) fn start_part(&self, program: &str, arguments: &[&str]) -> Running {
         let mut command = self.command(program, arguments);
         command.stdout(Stdio::null()).stderr(Stdio::null());
-        Part(command.spawn().expect("it starts"))
+        Running::start(&mut command)
     }
 
     /// Runs a program to its end.
@@ -87,31 +84,9 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).expect("it is readable")
 }
 
-/// Whether a program of others is not there, which is told; where CI requires all of them, that is a failure.
-pub(crate) fn is_missing(program: &str, package: &str) -> bool {
-    let version = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let is_there = version.is_ok_and(|status| status.success());
-    if !is_there {
-        let required = std::env::var("PROCESS_REAL_PARTS").is_ok_and(|parts| parts == "required");
-        assert!(!required, "there is no {program} ({package}), which CI requires");
-        eprintln!("SKIPPED: there is no {program} ({package})");
-    }
-    !is_there
-}
-
-/// A program of others that runs. It ends with this.
-pub(crate) struct Part(Child);
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A program that runs. It ends with this.
+/// A program of this package that runs, and the lines that it prints.
 pub(crate) struct Program {
-    child: Child,
+    program: Running,
     lines: Receiver<String>,
 }
 
@@ -128,7 +103,7 @@ impl Program {
     /// The rest of its lines, and whether it then ends as what went well.
     pub(crate) fn ended(mut self) -> (Vec<String>, bool) {
         let lines = self.lines.iter().collect();
-        (lines, self.child.wait().expect("it ends").success())
+        (lines, self.program.wait().expect("it ends").success())
     }
 
     /// The URL that it prints behind a label.
@@ -143,30 +118,20 @@ impl Program {
         }
     }
 
-    /// Its memory, in MiB.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("it is told");
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") / 1024
+    /// Its memory in MiB, where the system reports it.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        memory::resident(self.program.id()).map(|bytes| bytes >> 20)
     }
 
     /// Stops it as a terminal would, and waits until its telemetry is written.
     pub(crate) fn stop(mut self) {
-        let id = self.child.id().to_string();
+        let id = self.program.id().to_string();
         assert!(Command::new("kill").args(["-INT", &id]).status().is_ok_and(|status| status.success()));
         let deadline = Instant::now() + PATIENCE;
-        while self.child.try_wait().expect("it can be asked").is_none() {
+        while self.program.try_wait().expect("it can be asked").is_none() {
             assert!(Instant::now() < deadline, "it does not stop");
             std::thread::sleep(Duration::from_millis(5));
         }
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -1,0 +1,17 @@
+//! The memory of programs, as Linux reports it. Other systems report nothing here.
+
+/// Returns the bytes that a program has in memory now, or `None` without `/proc`.
+pub fn resident(process: u32) -> Option<u64> {
+    read(&process.to_string(), "VmRSS:")
+}
+
+/// Returns the most bytes that this program has had in memory, or `None` without `/proc`.
+pub fn peak() -> Option<u64> {
+    read("self", "VmHWM:")
+}
+
+fn read(process: &str, key: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let value = status.lines().find_map(|line| line.strip_prefix(key))?;
+    value.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+}

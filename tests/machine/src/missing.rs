@@ -1,0 +1,47 @@
+//! Programs that a test needs and does not install. A test without its program is skipped, and reported as skipped on
+//! the terminal. With `PROCESS_REAL_PARTS=required`, as in CI, it fails instead.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// The variable by which CI requires every part.
+const VARIABLE: &str = "PROCESS_REAL_PARTS";
+
+/// Reports on the terminal that the calling test is skipped, and why. The test must return then.
+///
+/// # Panics
+/// If every part is required.
+pub fn skip(reason: &str) {
+    let is_required = std::env::var(VARIABLE).is_ok_and(|parts| parts == "required");
+    let thread = std::thread::current();
+    // libtest names the thread after the test, except with `--test-threads=1`.
+    let test = thread.name().filter(|name| *name != "main").unwrap_or("a test");
+    assert!(!is_required, "{test} cannot be skipped with {VARIABLE}=required: {reason}");
+    // libtest captures what the print macros write, and would hide a report of a test that passes.
+    let report = format!("SKIPPED {test}: {reason}\n");
+    std::io::stderr().write_all(report.as_bytes()).expect("standard error is open");
+}
+
+/// Returns whether a program is missing, and reports the calling test as skipped then. The program must know
+/// `--version`.
+pub fn is_missing(program: &str, install: &str) -> bool {
+    is_absent(Command::new(program).arg("--version"), &format!("missing program {program} ({install})"))
+}
+
+/// Returns whether a module of Python is missing, and reports the calling test as skipped then.
+pub fn is_module_missing(module: &str, install: &str) -> bool {
+    let import = format!("import {module}");
+    is_absent(
+        Command::new("python3").args(["-c", &import]),
+        &format!("missing Python module {module} ({install})"),
+    )
+}
+
+fn is_absent(probe: &mut Command, reason: &str) -> bool {
+    let status = probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let is_absent = !status.is_ok_and(|status| status.success());
+    if is_absent {
+        skip(reason);
+    }
+    is_absent
+}

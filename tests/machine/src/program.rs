@@ -1,0 +1,67 @@
+//! Programs that a test starts.
+
+use std::ffi::OsStr;
+use std::net::TcpListener;
+use std::ops::{Deref, DerefMut};
+use std::process::{Child, Command};
+
+/// A command without the telemetry settings of this environment: `OTEL_*`, `SENTRY_*` and `RUST_LOG`.
+pub fn unconfigured(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    unconfigure(&mut command);
+    command
+}
+
+/// Takes the telemetry settings of this environment away from a command.
+pub fn unconfigure(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("OTEL_") || text.starts_with("SENTRY_") || text == "RUST_LOG" {
+            command.env_remove(name);
+        }
+    }
+}
+
+/// A program that runs, and is killed when this is dropped.
+#[derive(Debug)]
+pub struct Running(Child);
+
+impl Running {
+    /// Starts a program.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn start(command: &mut Command) -> Running {
+        Running(command.spawn().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}")))
+    }
+}
+
+impl Deref for Running {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Running {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Returns a port of the loopback address that was free a moment ago.
+///
+/// # Panics
+/// If there is none.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("a listener has an address").port()
+}
