@@ -142,7 +142,7 @@ async fn a_sink_that_panics_is_told_no_more_and_harms_neither_result_nor_other_s
         assert_eq!(broken.calls.load(Ordering::Relaxed), heard, "{when}");
         assert_eq!(log.told().len(), 2 * 7, "{when}");
         let stats = domain.stats("outer").unwrap();
-        assert_eq!((stats.ended.late_with(Outcome::Success), stats.active), (2, 0), "{when}");
+        assert_eq!((stats.ended.count_late(Outcome::Success), stats.active), (2, 0), "{when}");
     }
 }
 

@@ -123,7 +123,7 @@ async fn a_steady_load_reads_as_steady_over_every_window() {
             (window.covered.as_secs_f64() / window.length.as_secs_f64() - 1.0).abs() < 0.11,
             "{window:?}"
         );
-        assert_eq!(window.ended.total(), window.ended.on_time(Outcome::Success));
+        assert_eq!(window.ended.total(), window.ended.count_on_time(Outcome::Success));
         let p95 = window.p95.unwrap().as_secs_f64();
         assert!((p95 - 0.9).abs() <= 0.9 * PERCENTILE_ERROR + 0.001, "{p95}");
     }
@@ -231,7 +231,7 @@ async fn every_outcome_is_counted_once_and_nothing_stays_active() {
     }
     let stats = domain.stats("ends").unwrap();
     for outcome in Outcome::ALL {
-        assert_eq!((stats.ended.with(outcome), stats.ended.late_with(outcome)), (1, 0), "{outcome}");
+        assert_eq!((stats.ended.count(outcome), stats.ended.count_late(outcome)), (1, 0), "{outcome}");
     }
     assert_eq!((stats.started, stats.ended.total(), stats.active), (6, 6, 0));
     let stages = domain.call(|| registry::stage_stats("ends")).unwrap();
@@ -253,7 +253,7 @@ async fn runs_that_go_on_are_active_and_past_their_sla_overdue_until_they_end() 
     };
     let runs = join_all([seconds(20), seconds(20), seconds(30)].map(takes));
     domain.run(async { tokio::join!(runs, watched) }).await;
-    assert_eq!(domain.stats("takes").unwrap().ended.late_with(Outcome::Success), 3);
+    assert_eq!(domain.stats("takes").unwrap().ended.count_late(Outcome::Success), 3);
 }
 
 #[test]

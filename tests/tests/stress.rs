@@ -232,10 +232,10 @@ fn a_million_schedules_end_each_run_exactly_once() {
     assert_eq!(stats.started, seen(&SEEN.began), "each body that began is one start");
     assert_eq!(stats.ended.total(), stats.started, "each start has one end");
     // A panic of an inner run also ends the runs that it unwinds through.
-    let panicked_inside = stats.ended.with(Outcome::Panic) - seen(&SEEN.panicked);
-    assert_eq!(stats.ended.with(Outcome::Success), seen(&SEEN.returned));
-    assert_eq!(stats.ended.with(Outcome::Failure), seen(&SEEN.failed));
-    assert_eq!(stats.ended.with(Outcome::Cancelled) + panicked_inside, seen(&SEEN.dropped));
+    let panicked_inside = stats.ended.count(Outcome::Panic) - seen(&SEEN.panicked);
+    assert_eq!(stats.ended.count(Outcome::Success), seen(&SEEN.returned));
+    assert_eq!(stats.ended.count(Outcome::Failure), seen(&SEEN.failed));
+    assert_eq!(stats.ended.count(Outcome::Cancelled) + panicked_inside, seen(&SEEN.dropped));
     assert_eq!((stats.active, stats.overdue), (0, 0));
     assert!(registry::in_flight().iter().all(|run| run.process.unwrap().id() != "scheduled"));
 }
@@ -334,5 +334,5 @@ fn a_hundred_thousand_interleaved_runs_leak_neither_context_nor_scope() {
         let steps = ticket.parse::<u64>().unwrap() % 4;
         assert_eq!(event.breadcrumbs.len() as u64, steps);
     }
-    assert_eq!(registry::stats("isolated").unwrap().ended.with(Outcome::Success), RUNS);
+    assert_eq!(registry::stats("isolated").unwrap().ended.count(Outcome::Success), RUNS);
 }

@@ -17,7 +17,7 @@ pub(crate) async fn show() -> Json<Value> {
 }
 
 fn figures(stats: &Stats) -> Value {
-    let ended = Outcome::ALL.map(|outcome| (outcome.as_str().to_owned(), stats.ended.with(outcome).into()));
+    let ended = Outcome::ALL.map(|outcome| (outcome.as_str().to_owned(), stats.ended.count(outcome).into()));
     json!({
         "started": stats.started,
         "active": stats.active,

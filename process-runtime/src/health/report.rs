@@ -11,7 +11,7 @@ use super::synthetic::{Part, Ran};
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
 use crate::install::live;
-use crate::stats::{Ended, Stats};
+use crate::stats::{Outcomes, Stats};
 
 /// The fewest runs in five minutes that a process without a probe is judged by.
 const ENOUGH: u64 = 5;
@@ -224,7 +224,7 @@ impl PartReport {
 fn traffic(lack: Lack, stats: &Stats, objective: f64) -> (Status, String) {
     let [_, window, hour] = &stats.windows;
     let ended = &window.ended;
-    let succeeded = |ended: &Ended| ended.with(Outcome::Success) + ended.with(Outcome::Degraded) > 0;
+    let succeeded = |ended: &Outcomes| ended.count(Outcome::Success) + ended.count(Outcome::Degraded) > 0;
     let last = match () {
         () if succeeded(ended) => "the last success within 5 minutes",
         () if succeeded(&hour.ended) => "the last success within an hour",
@@ -235,10 +235,10 @@ fn traffic(lack: Lack, stats: &Stats, objective: f64) -> (Status, String) {
         Lack::Probe => ("probe", "runs"),
         Lack::Check => ("check", "calls"),
     };
-    let (rejected, degraded) = (ended.with(Outcome::Rejected), ended.with(Outcome::Degraded));
-    let seen = ended.total() - rejected - ended.on_time(Outcome::Cancelled);
-    let good = ended.on_time(Outcome::Success) + ended.on_time(Outcome::Degraded);
-    let failed = ended.with(Outcome::Failure) + ended.with(Outcome::Panic);
+    let (rejected, degraded) = (ended.count(Outcome::Rejected), ended.count(Outcome::Degraded));
+    let seen = ended.total() - rejected - ended.count_on_time(Outcome::Cancelled);
+    let good = ended.count_on_time(Outcome::Success) + ended.count_on_time(Outcome::Degraded);
+    let failed = ended.count(Outcome::Failure) + ended.count(Outcome::Panic);
     let (bad, overdue, asked) = (seen - good, stats.overdue, seen + rejected);
     let said = format!(
         "no {check}; of {asked} {runs} in 5 minutes {failed} failed, {} were late, {rejected} rejected, {degraded} \

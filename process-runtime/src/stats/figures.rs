@@ -25,7 +25,7 @@ pub struct Stats {
     /// Runs started since the start.
     pub started: u64,
     /// Runs ended since the start.
-    pub ended: Ended,
+    pub ended: Outcomes,
     /// Runs that are going on now.
     pub active: u64,
     /// Of these, the ones that are past their SLA.
@@ -37,9 +37,9 @@ pub struct Stats {
     pub windows: [Window; WINDOWS.len()],
 }
 
-/// How runs ended.
+/// The number of runs that ended, by outcome and lateness.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ended([u64; ENDS]);
+pub struct Outcomes([u64; ENDS]);
 
 /// What happened in the recent past.
 ///
@@ -56,7 +56,7 @@ pub struct Window {
     /// Runs started.
     pub started: u64,
     /// Runs ended.
-    pub ended: Ended,
+    pub ended: Outcomes,
     /// The median duration of the runs that ended. Percentiles are nearest-rank, each within
     /// [`PERCENTILE_ERROR`] of its value; `None` where nothing ended.
     pub p50: Option<Duration>,
@@ -74,42 +74,42 @@ pub struct Window {
     pub error_rate: Option<f64>,
 }
 
-impl Ended {
+impl Outcomes {
     /// Counts a run.
     #[cfg(feature = "testing")]
     pub(crate) fn add(&mut self, outcome: Outcome, late: bool) {
         self.0[end_index(outcome, late)] += 1;
     }
 
-    /// How many ended so, on time or late.
-    pub fn with(&self, outcome: Outcome) -> u64 {
-        self.on_time(outcome) + self.late_with(outcome)
+    /// Returns how many runs ended with this outcome, on time or late.
+    pub fn count(&self, outcome: Outcome) -> u64 {
+        self.count_on_time(outcome) + self.count_late(outcome)
     }
 
-    /// How many ended so in time.
-    pub fn on_time(&self, outcome: Outcome) -> u64 {
+    /// Returns how many runs ended with this outcome on time.
+    pub fn count_on_time(&self, outcome: Outcome) -> u64 {
         self.0[end_index(outcome, false)]
     }
 
-    /// How many ended so past their SLA.
-    pub fn late_with(&self, outcome: Outcome) -> u64 {
+    /// Returns how many runs ended with this outcome past their SLA.
+    pub fn count_late(&self, outcome: Outcome) -> u64 {
         self.0[end_index(outcome, true)]
     }
 
-    /// How many ended late, in whatever way.
+    /// Returns how many runs ended late, with any outcome.
     pub fn late(&self) -> u64 {
-        Outcome::ALL.iter().map(|&outcome| self.late_with(outcome)).sum()
+        Outcome::ALL.iter().map(|&outcome| self.count_late(outcome)).sum()
     }
 
-    /// How many ended.
+    /// Returns how many runs ended.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
 
     /// (failure + panic) ÷ (ended − cancelled), or `None` where that divides by zero.
     pub fn error_rate(&self) -> Option<f64> {
-        let errors = self.with(Outcome::Failure) + self.with(Outcome::Panic);
-        let judged = self.total() - self.with(Outcome::Cancelled);
+        let errors = self.count(Outcome::Failure) + self.count(Outcome::Panic);
+        let judged = self.total() - self.count(Outcome::Cancelled);
         (judged > 0).then(|| errors as f64 / judged as f64)
     }
 }
@@ -125,7 +125,7 @@ pub(crate) fn read(account: &Account, clock: &Clock) -> Stats {
         (totals, windows)
     });
     roll(account, clock);
-    let ended = Ended(totals.ended);
+    let ended = Outcomes(totals.ended);
     let mut error_types = BTreeMap::new();
     for count in account.errors() {
         *error_types.entry(count.error_type).or_default() += count.runs;
@@ -154,7 +154,7 @@ pub(crate) fn roll(account: &Account, clock: &Clock) {
 
 fn window(length: Duration, slice: Slice, clock: &Clock) -> Window {
     let histogram = slice.histogram();
-    let ended = Ended(slice.ended);
+    let ended = Outcomes(slice.ended);
     let longest = (ended.total() > 0).then(|| clock.duration(slice.longest));
     // The longest run is known exactly, and stands for all in its bucket: rounded down, a percentile might read as
     // if an SLA had been kept.

@@ -71,7 +71,7 @@ async fn the_error_rate_is_of_failures_and_panics_among_what_was_not_cancelled()
     });
     let report = report.await;
     let ended = report.ended();
-    assert_eq!((ended.with(Outcome::Failure), ended.with(Outcome::Cancelled)), (1, 2));
+    assert_eq!((ended.count(Outcome::Failure), ended.count(Outcome::Cancelled)), (1, 2));
     assert_eq!(report.error_rate(), Some(1.0 / 8.0));
 }
 

@@ -12,7 +12,7 @@ use super::{checkout, numbers, panic_of, refund};
 #[tokio::test(start_paused = true)]
 async fn a_run_that_panics_is_counted_and_the_load_goes_on() {
     let report = Load::of("refund").runs(5).concurrency(2).run(async || refund().await).await;
-    assert_eq!(report.ended().with(Outcome::Panic), 5);
+    assert_eq!(report.ended().count(Outcome::Panic), 5);
     assert_eq!(report.error_rate(), Some(1.0));
 }
 
@@ -84,5 +84,5 @@ async fn runs_in_other_tasks_count_where_the_domain_is_carried() {
     let report = Load::of("checkout").runs(50).concurrency(5).run(async || {
         tokio::spawn(Carrier::current().carry(checkout(0, false))).await.expect("it does not panic")
     });
-    assert_eq!(report.await.ended().with(Outcome::Success), 50);
+    assert_eq!(report.await.ended().count(Outcome::Success), 50);
 }

@@ -90,8 +90,7 @@ fn known() -> serde_json::Value {
     let process = |id: &str| {
         let stats = registry::stats(id).expect("it is linked");
         let ended = |outcome: &Outcome| {
-            let times =
-                json!({ "false": stats.ended.on_time(*outcome), "true": stats.ended.late_with(*outcome) });
+            let times = json!({ "false": stats.ended.count_on_time(*outcome), "true": stats.ended.count_late(*outcome) });
             (outcome.as_str().to_owned(), times)
         };
         let in_flight = registry::in_flight();

@@ -96,7 +96,7 @@ fn runs_are_counted_by_outcome_lateness_and_error_type_as_the_statistics_have_th
                 attributes.extend(error_type.map(|kind| ("error.type", kind)));
                 assert_eq!(collected.value(runs, "measured", &attributes), expected, "{outcome}");
                 let counted = *Outcome::ALL.iter().find(|known| known.as_str() == outcome).unwrap();
-                assert_eq!(stats.ended.with(counted), expected as u64);
+                assert_eq!(stats.ended.count(counted), expected as u64);
                 let attributes = &[(OUTCOME, outcome)];
                 for name in ["critical_process.duration", "critical_process.sla.utilization"] {
                     assert_eq!(collected.value(name, "measured", attributes), expected, "{name} {outcome}");

@@ -31,7 +31,7 @@ async fn at_the_bound_runs_go_untracked_and_are_still_counted() {
     let stats = domain.stats("any_outcome").unwrap();
     assert_eq!((stats.active, stats.overdue), (0, 0));
     // Untracked runs are told of as late when they end.
-    assert_eq!((stats.ended.late_with(Outcome::Cancelled), log.overdue()), (10, 10));
+    assert_eq!((stats.ended.count_late(Outcome::Cancelled), log.overdue()), (10, 10));
     // The room is there again.
     domain.run(any_outcome(How::Succeed)).await.unwrap();
     assert_eq!(domain.untracked(), 7);

@@ -26,7 +26,7 @@ async fn each_way_to_end_is_one_outcome() {
         let [end] = log.ends()[..] else { panic!("{:?}", log) };
         assert_eq!((end.outcome, end.late), (outcome, false));
         let stats = domain.stats("any_outcome").unwrap();
-        assert_eq!((stats.started, stats.ended.total(), stats.ended.with(outcome)), (1, 1, 1));
+        assert_eq!((stats.started, stats.ended.total(), stats.ended.count(outcome)), (1, 1, 1));
         assert_eq!((stats.active, stats.overdue), (0, 0));
         assert!(domain.in_flight().is_empty());
     }

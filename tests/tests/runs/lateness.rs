@@ -73,5 +73,5 @@ async fn a_hung_run_is_overdue_until_it_is_dropped() {
     assert!(hung.await.unwrap_err().is_cancelled());
     let stats = domain.stats("any_outcome").unwrap();
     assert_eq!((stats.overdue, stats.active), (0, 0));
-    assert_eq!(stats.ended.late_with(Outcome::Cancelled), 1);
+    assert_eq!(stats.ended.count_late(Outcome::Cancelled), 1);
 }

@@ -108,13 +108,13 @@ async fn stages_have_their_own_account_for_each_process() {
         })
         .await;
     let stages = domain.call(|| registry::stage_stats("staged")).unwrap();
-    assert_eq!(stages["first"].ended.with(Outcome::Failure), 1);
-    assert_eq!(stages["first"].ended.late_with(Outcome::Success), 1);
+    assert_eq!(stages["first"].ended.count(Outcome::Failure), 1);
+    assert_eq!(stages["first"].ended.count_late(Outcome::Success), 1);
     assert_eq!(stages["shared"].ended.total(), 2);
     let stages = domain.call(|| registry::stage_stats("also_staged")).unwrap();
     assert_eq!(stages["shared"].ended.total(), 1);
     // The process mended what its stage could not do.
-    assert_eq!(domain.stats("staged").unwrap().ended.on_time(Outcome::Success), 2);
+    assert_eq!(domain.stats("staged").unwrap().ended.count_on_time(Outcome::Success), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,8 +122,8 @@ async fn domains_do_not_see_each_other() {
     let (one, other) = (Domain::new(), Domain::new());
     one.run(other.run(any_outcome(How::Succeed))).await.unwrap();
     one.run(any_outcome(How::Fail)).await.unwrap_err();
-    assert_eq!(one.stats("any_outcome").unwrap().ended.with(Outcome::Success), 0);
-    assert_eq!(one.stats("any_outcome").unwrap().ended.with(Outcome::Failure), 1);
+    assert_eq!(one.stats("any_outcome").unwrap().ended.count(Outcome::Success), 0);
+    assert_eq!(one.stats("any_outcome").unwrap().ended.count(Outcome::Failure), 1);
     assert_eq!(other.stats("any_outcome").unwrap().ended.total(), 1);
 }
 

@@ -233,7 +233,7 @@ async fn an_error_that_cancels_the_other_branches_of_a_join_is_one_event() {
     domain.run(tries_to_join()).await.unwrap_err();
     assert_eq!(processes(&inbox.events()), ["charge"]);
     let ended = domain.stats("charge").unwrap().ended;
-    assert_eq!((ended.with(Outcome::Failure), ended.with(Outcome::Cancelled)), (1, 1));
+    assert_eq!((ended.count(Outcome::Failure), ended.count(Outcome::Cancelled)), (1, 1));
 }
 
 #[critical_process(id = "spawns", version = "1.0.0", sla = "10s", context(order))]

@@ -95,7 +95,7 @@ async fn run(how: How) {
 
 /// The last domain's figures, to tell that each process records its own outcome.
 fn failures(domain: &Domain, process: &str) -> u64 {
-    domain.stats(process).unwrap().ended.with(Outcome::Failure)
+    domain.stats(process).unwrap().ended.count(Outcome::Failure)
 }
 
 fn fingerprint(event: &Event<'_>) -> Vec<String> {

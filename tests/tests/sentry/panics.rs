@@ -59,7 +59,7 @@ async fn a_panic_through_nested_runs_is_one_event_and_the_outcome_of_each() {
         AssertUnwindSafe(domain.run(around_a_charge(How::Panic))).catch_unwind().await.unwrap_err();
         assert_eq!(tag(&inbox.only_event(), "process_id"), Some("charge"));
         for process in ["charge", "around_a_charge"] {
-            assert_eq!(domain.stats(process).unwrap().ended.with(Outcome::Panic), 1);
+            assert_eq!(domain.stats(process).unwrap().ended.count(Outcome::Panic), 1);
         }
     }
 }

@@ -131,7 +131,7 @@ fn survives(method: &'static str) {
             let domain = Domain::new();
             let result = domain.run(transfer("a-1", 60, How::Succeed)).await;
             let ended = domain.stats("transfer").unwrap().ended;
-            assert_eq!((ended.total(), ended.with(Outcome::Success)), (1, 1), "{method}");
+            assert_eq!((ended.total(), ended.count(Outcome::Success)), (1, 1), "{method}");
             result
         })
     });

@@ -28,7 +28,8 @@ impl Counts {
 
     fn add(&mut self, id: &str, stats: &Stats) {
         for outcome in Outcome::ALL {
-            let ended = [(false, stats.ended.on_time(outcome)), (true, stats.ended.late_with(outcome))];
+            let ended =
+                [(false, stats.ended.count_on_time(outcome)), (true, stats.ended.count_late(outcome))];
             for (late, runs) in ended.into_iter().filter(|(_, runs)| *runs > 0) {
                 self.0.insert((id.to_owned(), outcome, late), runs);
             }

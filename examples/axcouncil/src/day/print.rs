@@ -83,7 +83,7 @@ pub(super) fn outcomes() {
     };
     row("process", "started", Outcome::ALL.map(|outcome| outcome.to_string()), "late");
     for (id, stats) in figures() {
-        let ended = Outcome::ALL.map(|outcome| stats.ended.with(outcome).to_string());
+        let ended = Outcome::ALL.map(|outcome| stats.ended.count(outcome).to_string());
         row(id, &stats.started.to_string(), ended, &stats.ended.late().to_string());
     }
     println!();

@@ -36,7 +36,7 @@ async fn the_best_answer_stands_in_for_a_chairman_who_says_nothing() {
     assert_eq!(deliberation["answer"], "borealis on “Should we sell?”: begin small, and measure.");
 
     let stats = registry::stats("council_deliberation_3stage").expect("it is linked");
-    assert!(stats.ended.with(Outcome::Degraded) >= 1);
+    assert!(stats.ended.count(Outcome::Degraded) >= 1);
     let stages = registry::stage_stats("council_deliberation_3stage").expect("it is linked");
     assert!(stages["stage3"].error_types["timeout"] >= 1);
 }

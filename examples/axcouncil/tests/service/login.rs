@@ -33,7 +33,7 @@ async fn a_wrong_password_and_an_unknown_user_are_told_the_same() {
 
     let stats = registry::stats("user_authentication").expect("it is linked");
     assert!(stats.error_types["wrong_password"] >= 1 && stats.error_types["unknown_user"] >= 1);
-    assert!(stats.ended.with(Outcome::Rejected) >= 2);
+    assert!(stats.ended.count(Outcome::Rejected) >= 2);
 }
 
 #[tokio::test]

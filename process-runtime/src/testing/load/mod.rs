@@ -19,7 +19,7 @@ use crate::base::lock::lock;
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
 use crate::observe::{End, RunView, Sink};
-use crate::stats::Ended;
+use crate::stats::Outcomes;
 use crate::testing::domain::Domain;
 use crate::testing::observing::witness;
 
@@ -240,7 +240,7 @@ impl Load {
         // A panic of the process's own is told before it arrives here.
         let panicked = |panic| {
             panics += 1;
-            if panics > log.told().ended.with(Outcome::Panic) {
+            if panics > log.told().ended.count(Outcome::Panic) {
                 resume_unwind(panic);
             }
         };
@@ -277,7 +277,7 @@ pub struct LoadReport {
     took: Duration,
     /// Sorted, and never empty.
     durations: Vec<Duration>,
-    ended: Ended,
+    ended: Outcomes,
     bounds: Bounds,
     measurements: usize,
     comparison: Option<Comparison>,
@@ -290,7 +290,7 @@ impl LoadReport {
     }
 
     /// How the runs ended. They are as many as the calls only if each call is one run of the process.
-    pub fn ended(&self) -> Ended {
+    pub fn ended(&self) -> Outcomes {
         self.ended
     }
 
@@ -410,7 +410,7 @@ impl fmt::Display for LoadReport {
             let line = format!("{:12}{:>12}   {asked:20}{broken}", row.what, row.measured);
             write!(f, "\n{}", line.trim_end())?;
         }
-        let ended = Outcome::ALL.map(|outcome| (outcome, self.ended.with(outcome)));
+        let ended = Outcome::ALL.map(|outcome| (outcome, self.ended.count(outcome)));
         let ended = ended.iter().filter(|(_, runs)| *runs > 0);
         let ended: Vec<_> = ended.map(|(outcome, runs)| format!("{outcome} {runs}")).collect();
         write!(
@@ -452,7 +452,7 @@ struct Log {
 #[derive(Debug, Default)]
 struct Told {
     durations: Vec<Duration>,
-    ended: Ended,
+    ended: Outcomes,
     /// The other processes that ran.
     others: BTreeSet<&'static str>,
 }
