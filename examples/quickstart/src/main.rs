@@ -39,8 +39,8 @@ async fn main() {
             "{:<14}{:>8}{:>9}{:>9}{:>6}{:>8}",
             process.id(),
             stats.started,
-            stats.ended.with(process_runtime::Outcome::Success),
-            stats.ended.with(process_runtime::Outcome::Failure),
+            stats.ended.count(process_runtime::Outcome::Success),
+            stats.ended.count(process_runtime::Outcome::Failure),
             stats.ended.late(),
             format!("{:.0?}", minute.p99.unwrap_or_default()),
         );

@@ -128,7 +128,7 @@ fn it_stands_above_and_below_tokios_main() {
     assert_eq!(main_below(), Err("below".to_owned()));
     for id in ["attr_main_above", "attr_main_below"] {
         let stats = process_runtime::registry::stats(id).unwrap();
-        assert_eq!((stats.started, stats.ended.with(Failure)), (1, 1), "{id}");
+        assert_eq!((stats.started, stats.ended.count(Failure)), (1, 1), "{id}");
     }
 }
 
