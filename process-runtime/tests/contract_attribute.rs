@@ -1,11 +1,12 @@
 //! `#[contract]` under every form that a test runner's attribute has: the body runs as it would without, and what it
 //! proves is registered and stands in the test binary's section.
 
+#[path = "shared/section.rs"]
+mod section;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use object::{Object, ObjectSection};
-use process_model::{Record, wire};
 use process_runtime::registry::{self, Finding};
 use process_runtime::testing::{Case, ContractDefinition, Fault, Load, contracts, observe};
 use process_runtime::{contract, critical_process, dependency, timeout};
@@ -154,17 +155,9 @@ fn contracts_are_sorted_and_say_where_they_stand() {
 
 #[test]
 fn the_section_has_the_contracts_beside_the_processes() {
-    let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-    let file = object::File::parse(&*bytes).unwrap();
-    let section = if cfg!(target_vendor = "apple") { "__critproc" } else { "critproc" };
-    let section = file.section_by_name(section).expect("the section is there");
-    let mut read = wire::decode_section(section.data().unwrap()).unwrap();
     let mut known: Vec<_> = registry::all().map(|process| process.record()).collect();
     known.extend(contracts().map(ContractDefinition::record));
-    let by_text = |record: &Record| record.to_text();
-    read.sort_by_key(by_text);
-    known.sort_by_key(by_text);
-    assert_eq!(read, known);
+    assert_eq!(section::records(), section::sorted(known));
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! What stands beside a check, and what is called as it is, changes nothing of what it says.
-use process_runtime::health::{Detail, Health, Request, Setup};
+
+#[path = "shared/asking.rs"]
+mod asking;
+
+use process_runtime::health::{Detail, Setup};
 use process_runtime::{critical_process, dependency_check, health_check, stage};
-use serde_json::Value;
 use std::time::Duration;
 
-async fn get(health: &Health, path: &str) -> (u16, Value) {
-    let answer = health.answer(Request { method: "GET", path, ..Request::default() }).await;
-    (answer.status, serde_json::from_str(&answer.body).unwrap())
-}
+use asking::get;
+
 #[critical_process(id = "hung", version = "1.0.0", sla = "2s", depends_on("quick", "default"))]
 async fn hung() {
     std::future::pending::<()>().await

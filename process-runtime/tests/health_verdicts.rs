@@ -1,4 +1,8 @@
 //! What makes a health check lie, and must not.
+
+#[path = "shared/asking.rs"]
+mod asking;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,16 +11,14 @@ use process_runtime::health::{Answer, Detail, Health, Request, Setup, Verdict};
 use process_runtime::{critical_process, dependency, dependency_check, health_check};
 use serde_json::Value;
 
+use asking::get;
+
 #[derive(Debug, thiserror::Error)]
 #[error("no")]
 struct No;
 
 async fn ask(health: &Health, path: &str, accept: Option<&str>) -> Answer {
     health.answer(Request { method: "GET", path, accept, ..Request::default() }).await
-}
-async fn get(health: &Health, path: &str) -> (u16, Value) {
-    let answer = ask(health, path, None).await;
-    (answer.status, serde_json::from_str(&answer.body).unwrap())
 }
 
 #[critical_process(

@@ -19,15 +19,25 @@ pub fn isolated<F: FnOnce()>(body: F) -> Option<String> {
         body();
         return None;
     }
-    let output = Command::new(std::env::current_exe().expect("a test knows its own binary"))
-        .args([name, "--exact", "--nocapture", "--test-threads=1"])
-        .env(VARIABLE, name)
-        .output()
-        .expect("the test's own binary starts");
+    let output = own(name).env(VARIABLE, name).output().expect("the test's own binary starts");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "in a process of its own, {name} failed:\n{stdout}\n{stderr}");
     assert!(stdout.contains("1 passed"), "{name} is not the name of this test:\n{stdout}");
     Some(stderr.into_owned())
+}
+
+/// Returns a command that runs one ignored test of this binary, in a process of its own: `#[ignore = "child of …"]`.
+pub fn child(test: &str) -> Command {
+    let mut command = own(test);
+    command.arg("--ignored");
+    command
+}
+
+/// This binary, for one test.
+fn own(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("a test knows its own binary"));
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
+    command
 }
 
 /// The name by which libtest knows the function that contains a closure: `binary::module::test::{{closure}}` without

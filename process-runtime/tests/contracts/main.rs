@@ -3,7 +3,13 @@
 
 mod batteries;
 mod cases;
+#[path = "../shared/children.rs"]
+mod children;
 mod faults;
+#[path = "../shared/panics.rs"]
+mod panics;
+#[path = "../shared/paused.rs"]
+mod paused;
 mod proofs;
 
 use std::panic::{UnwindSafe, catch_unwind};
@@ -13,6 +19,8 @@ use std::time::Duration;
 
 use process_runtime::testing::evidence;
 use process_runtime::{critical_process, dependency, stage};
+
+use paused::paused;
 
 #[derive(Debug, thiserror::Error)]
 enum SendError {
@@ -91,17 +99,7 @@ fn directory() -> &'static PathBuf {
 fn said(f: impl FnOnce() + UnwindSafe) -> String {
     directory();
     let Err(payload) = catch_unwind(f) else { return "nothing".to_owned() };
-    let text = payload.downcast_ref::<&'static str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default()
-}
-
-fn paused<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap()
-        .block_on(future)
+    panics::text(payload)
 }
 
 /// The evidence that the contract of this name left behind.

@@ -3,7 +3,7 @@
 use process_runtime::health::{Detail, Request, Setup};
 use serde_json::Value;
 
-use super::{COUNCIL, Mode, World, ask, get};
+use super::{COUNCIL, Mode, World, get};
 
 #[tokio::test(start_paused = true)]
 async fn what_is_asked_for_wrongly_gets_a_clear_answer_and_nothing_else() {
@@ -21,11 +21,11 @@ async fn what_is_asked_for_wrongly_gets_a_clear_answer_and_nothing_else() {
         assert_eq!((status, &body["error"]), (404, &"no such endpoint".into()), "{path:.30}");
     }
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", ""] {
-        let answer = ask(&health, Request { method, path: "/live", ..Request::default() }).await;
+        let answer = health.answer(Request { method, path: "/live", ..Request::default() }).await;
         assert_eq!(answer.status, 405);
         assert!(answer.headers.contains(&("allow", "GET, HEAD")));
     }
-    let head = ask(&health, Request { method: "HEAD", path: "/council", ..Request::default() }).await;
+    let head = health.answer(Request { method: "HEAD", path: "/council", ..Request::default() }).await;
     assert_eq!((head.status, head.body.as_str()), (200, ""));
     assert!(head.headers.contains(&("cache-control", "no-store")));
 }
@@ -35,7 +35,7 @@ async fn the_form_is_what_was_asked_for() {
     let health = World::default().health().start();
     let media = async |accept| {
         let answer =
-            ask(&health, Request { method: "GET", path: COUNCIL, accept, ..Request::default() }).await;
+            health.answer(Request { method: "GET", path: COUNCIL, accept, ..Request::default() }).await;
         let body: Value = serde_json::from_str(&answer.body).unwrap();
         (answer.headers[0].1, body["status"].as_str().unwrap().to_owned())
     };
@@ -69,7 +69,7 @@ async fn detail_is_for_those_who_may_read_it() {
             ("", Some("application/health+json")),
         ] {
             let request = Request { method: "GET", path, accept, authorization };
-            said += &ask(&health, request).await.body;
+            said += &health.answer(request).await.body;
         }
         said.contains("db-7") || said.contains("2.1.0") || said.contains("CouncilError")
     };
@@ -105,7 +105,7 @@ proptest::proptest! {
             let health = Setup::new().detail(Detail::Bearer("a token that is long enough".to_owned())).start();
             let request =
                 Request { method: &method, path: &path, accept: Some(&accept), authorization: Some(&authorization) };
-            ask(&health, request).await
+            health.answer(request).await
         });
         proptest::prop_assert!([200, 404, 405, 503].contains(&answer.status));
         if method == "HEAD" {

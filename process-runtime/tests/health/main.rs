@@ -2,6 +2,8 @@
 //! in the modules.
 
 mod answers;
+#[path = "../shared/asking.rs"]
+mod asking;
 mod executions;
 mod probes;
 mod readiness;
@@ -10,9 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use process_runtime::health::{Answer, Health, Request, Setup, Verdict};
+use process_runtime::health::{Setup, Verdict};
 use process_runtime::{critical_process, dependency, dependency_check, health_check, stage};
-use serde_json::Value;
+
+use asking::get;
 
 /// What a test's checks meet.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -152,15 +155,6 @@ async fn the_schedule_works(clockwork: Clockwork) -> Result<(), std::fmt::Error>
 #[critical_process(id = "unprobed", version = "1.0.0", sla = "1s", objective = 90.0)]
 async fn unprobed(works: bool) -> Result<(), CouncilError> {
     if works { Ok(()) } else { Err(CouncilError) }
-}
-
-async fn get(health: &Health, path: &str) -> (u16, Value) {
-    let answer = ask(health, Request { method: "GET", path, ..Request::default() }).await;
-    (answer.status, serde_json::from_str(&answer.body).expect("it is JSON"))
-}
-
-async fn ask(health: &Health, request: Request<'_>) -> Answer {
-    health.answer(request).await
 }
 
 const COUNCIL: &str = "/council_deliberation_3stage";

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use process_runtime::testing::baseline::{Change, Percentile};
 use process_runtime::testing::{Load, LoadReport};
 use tempfile::TempDir;
 
+use super::children::child;
 use super::{checkout, numbers};
 
 /// How long each call of the child's load takes, in milliseconds, for each time that it is measured.
@@ -15,8 +15,9 @@ const MILLIS: &str = "LOAD_MILLIS";
 const RUNS: &str = "LOAD_RUNS";
 
 #[tokio::test(start_paused = true)]
-async fn session() {
-    let Ok(millis) = std::env::var(MILLIS) else { return };
+#[ignore = "child of the other tests of this file"]
+async fn child_is_a_session() {
+    let millis = std::env::var(MILLIS).expect("the parent says how long each call takes");
     let millis: Vec<u64> = millis.split(',').map(|millis| millis.parse().expect("a number")).collect();
     let runs = std::env::var(RUNS).map_or(1000, |runs| runs.parse().expect("a number"));
     let number = numbers();
@@ -74,9 +75,10 @@ impl Sessions {
 }
 
 fn session_with<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>) -> (bool, String) {
-    let mut program = Command::new(std::env::current_exe().expect("a test knows its own binary"));
-    program.args(["baselines::session", "--exact", "--nocapture", "--test-threads=1"]).envs(variables);
-    let output = program.output().expect("the test's own binary starts");
+    let output = child("baselines::child_is_a_session")
+        .envs(variables)
+        .output()
+        .expect("the test's own binary starts");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(stdout.contains("running 1 test"), "{stdout}");
     (output.status.success(), format!("{stdout}\n{stderr}"))

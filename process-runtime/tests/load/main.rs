@@ -3,9 +3,12 @@
 
 mod baselines;
 mod bounds;
+#[path = "../shared/children.rs"]
+mod children;
+#[path = "../shared/panics.rs"]
+mod panics;
 mod running;
 
-use std::any::Any;
 use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -14,6 +17,8 @@ use std::time::Duration;
 
 use process_runtime::{critical_process, stage};
 use tokio::time::sleep;
+
+use panics::text;
 
 #[derive(Debug)]
 struct Declined;
@@ -57,11 +62,4 @@ async fn panic_of<F: Future>(future: F) -> String {
         }
     });
     text(panic.await.expect("it panics"))
-}
-
-fn text(panic: Box<dyn Any + Send>) -> String {
-    match panic.downcast::<String>() {
-        Ok(text) => *text,
-        Err(panic) => panic.downcast::<&str>().expect("a panic has a text").to_string(),
-    }
 }

@@ -34,10 +34,9 @@ fn a_test_that_runs_again_replaces_its_file() {
 }
 
 #[test]
+#[ignore = "child of parallel_writers_never_give_half_a_line"]
 fn child_writes_from_four_threads() {
-    if !is_child() {
-        return;
-    }
+    assert!(std::env::var_os("PROCESS_EVIDENCE_DIR").is_some(), "the parent names a directory");
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -58,7 +57,7 @@ fn parallel_writers_never_give_half_a_line() {
     let directory = directory();
     let mut writers: Vec<_> = (0..4)
         .map(|_| {
-            let mut child = child("evidence_files::child_writes_from_four_threads");
+            let mut child = alone("evidence_files::child_writes_from_four_threads");
             child.env("PROCESS_EVIDENCE_DIR", directory.path()).spawn().unwrap()
         })
         .collect();
@@ -80,31 +79,30 @@ fn parallel_writers_never_give_half_a_line() {
 }
 
 #[test]
+#[ignore = "child of the_directory_is_in_the_target_directory_or_given"]
 fn child_says_its_directory() {
-    if is_child() {
-        println!("directory: {:?}", evidence::directory());
-    }
+    println!("directory: {:?}", evidence::directory());
 }
 
 #[test]
 fn the_directory_is_in_the_target_directory_or_given() {
     let test = "evidence_files::child_says_its_directory";
-    let in_target = said(&child(test).output().unwrap());
+    let in_target = said(&alone(test).output().unwrap());
     let end = Path::new("process").join("evidence");
     let above = in_target.split("Ok(\"").nth(1).unwrap().split("\")").next().unwrap();
     let target = Path::new(above.strip_suffix(end.to_str().unwrap()).unwrap());
     assert!(target.join("CACHEDIR.TAG").is_file(), "{in_target}");
 
     let given = directory();
-    let said_given = said(&child(test).env("PROCESS_EVIDENCE_DIR", given.path()).output().unwrap());
+    let said_given = said(&alone(test).env("PROCESS_EVIDENCE_DIR", given.path()).output().unwrap());
     assert!(said_given.contains(&format!("Ok({:?})", given.path())), "{said_given}");
 
-    let other = said(&child(test).env("CARGO_TARGET_DIR", given.path()).output().unwrap());
+    let other = said(&alone(test).env("CARGO_TARGET_DIR", given.path()).output().unwrap());
     assert!(other.contains(&format!("Ok({:?})", given.path().join(end))), "{other}");
     // Cargo resolved a relative one where it was called, and not where the test runs.
-    assert!(said(&child(test).env("CARGO_TARGET_DIR", "out").output().unwrap()).contains(above));
+    assert!(said(&alone(test).env("CARGO_TARGET_DIR", "out").output().unwrap()).contains(above));
 
-    let relative = said(&child(test).env("PROCESS_EVIDENCE_DIR", "here").output().unwrap());
+    let relative = said(&alone(test).env("PROCESS_EVIDENCE_DIR", "here").output().unwrap());
     assert!(relative.contains("Relative(\"here\")"), "{relative}");
     assert!(NoDirectory::Relative("here".into()).to_string().contains("write an absolute path"));
 }

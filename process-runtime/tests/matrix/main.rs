@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "the processes are here to be registered, and nobody runs them")]
 
+#[path = "../shared/children.rs"]
+mod children;
 mod evidence_files;
 mod gates;
 mod matrices;
@@ -26,6 +28,8 @@ use process_runtime::testing::{Date, gate, report};
 use process_runtime::{critical_process, registry, stage};
 use proptest::prelude::*;
 use tempfile::TempDir;
+
+use children::child;
 
 #[critical_process(id = "pay_invoice", version = "1.2.0", sla = "10s", criticality = critical, depends_on("sqlite"))]
 async fn pay_invoice() {
@@ -132,20 +136,13 @@ fn line() -> String {
     fs::read_to_string(proven("pay_invoice", "happy").write_to(directory.path()).unwrap()).unwrap()
 }
 
-const CHILD: &str = "MATRIX_TEST_CHILD";
-
-/// This binary again, for one test that does nothing without being a child.
-fn child(test: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", test, "--nocapture"]).env(CHILD, "1");
+/// A child without this session's places for evidence.
+fn alone(test: &str) -> Command {
+    let mut command = child(test);
     for variable in ["PROCESS_EVIDENCE_DIR", "PROCESS_REVISION", "CARGO_TARGET_DIR"] {
         command.env_remove(variable);
     }
     command
-}
-
-fn is_child() -> bool {
-    std::env::var_os(CHILD).is_some()
 }
 
 fn said(output: &Output) -> String {

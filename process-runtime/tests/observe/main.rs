@@ -4,13 +4,18 @@
 mod apart;
 mod expectations;
 mod faults;
+#[path = "../shared/panics.rs"]
+mod panics;
+#[path = "../shared/paused.rs"]
+mod paused;
 mod runs;
 
-use std::future::Future;
 use std::time::Duration;
 
 use process_runtime::testing::{Fault, Observation, observe};
 use process_runtime::{critical_process, dependency, dependency_call, record, stage};
+
+use paused::paused;
 
 #[derive(Debug, PartialEq, thiserror::Error)]
 enum OrderError {
@@ -88,16 +93,6 @@ fn count_stock(shelf: &str) -> Result<&str, std::num::ParseIntError> {
     Ok(shelf)
 }
 
-/// Polls on a current-thread runtime whose clock is paused.
-fn paused<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap()
-        .block_on(future)
-}
-
 fn order(fault: Option<(&str, Fault)>) -> Observation<Result<Receipt, OrderError>> {
     paused(async {
         let observed = observe(place_order("acme", 2));
@@ -109,8 +104,7 @@ fn order(fault: Option<(&str, Fault)>) -> Observation<Result<Receipt, OrderError
 }
 
 fn message(f: impl FnOnce() + std::panic::UnwindSafe) -> String {
-    let payload = std::panic::catch_unwind(f).unwrap_err();
-    payload.downcast_ref::<String>().cloned().unwrap_or_else(|| "no text".into())
+    panics::text(std::panic::catch_unwind(f).unwrap_err())
 }
 
 #[critical_process(id = "undelayed", version = "1.0.0", sla = "1m")]

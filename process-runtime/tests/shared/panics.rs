@@ -1,0 +1,11 @@
+//! Panics that a test expects.
+
+use std::any::Any;
+
+/// Returns the text of a panic, or nothing for a payload without text.
+pub(crate) fn text(payload: Box<dyn Any + Send>) -> String {
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => payload.downcast::<&str>().map(|text| (*text).to_owned()).unwrap_or_default(),
+    }
+}
