@@ -137,8 +137,8 @@ fn stage(args: &Args, function: &Function, errors: &Errors) -> Option<Record> {
     let after = ids(&args.after, errors);
     if let (Some(own), Some(position)) = (&args.id, after.iter().position(|id| args.is_id(id))) {
         errors
-            .at(&args.after[position], format!("stage `{}` comes after itself", own.value()))
-            .help("name the stages that must have ended before this one starts");
+            .at(&args.after[position], format!("stage `{}` cannot come after itself", own.value()))
+            .help("list the stages that must end before this one starts");
     }
     Some(Record::Stage(StageRecord {
         common: common?,
@@ -209,7 +209,7 @@ fn ids(literals: &[LitStr], errors: &Errors) -> Vec<String> {
             continue;
         };
         if ids.contains(&id) {
-            errors.at(literal, format!("`{id}` stands in this list twice")).help("keep one of them");
+            errors.at(literal, format!("duplicate id `{id}`")).help("remove one of the two");
         } else {
             ids.push(id);
         }
@@ -232,8 +232,8 @@ fn word<T: Default>(
 
 fn cancelled_is_bad(word: Option<&Ident>, errors: &Errors) -> bool {
     if let Some(word) = word.filter(|word| *word != "bad") {
-        errors.at(word, format!("`cancelled` cannot be `{word}`")).help(
-            "write `cancelled = bad` to count every cancellation against the objective, or leave it out",
+        errors.at(word, format!("invalid value `{word}` of `cancelled`")).help(
+            "write `cancelled = bad` to count every cancellation against the objective, or remove the key",
         );
     }
     word.is_some()
@@ -265,11 +265,12 @@ fn report_missing(kind: AttributeKind, args: &Args, errors: &Errors) {
         return;
     }
     let names: Vec<_> = missing.iter().map(|key| key.name()).collect();
+    let keys = if names.len() == 1 { "key" } else { "keys" };
     let examples: Vec<_> = missing.iter().map(|key| kind.example_of(*key)).collect();
     // The call site is the attribute as a whole: what is missing has no tokens of its own.
     let attribute = Ident::new(kind.attribute(), Span::call_site());
     errors
-        .at(attribute, format!("`{}` lacks {}", kind.attribute(), names_in_text(&names)))
+        .at(attribute, format!("missing {keys} {} in `{}`", names_in_text(&names), kind.attribute()))
         .help(format!("add `{}`", examples.join(", ")));
 }
 
@@ -290,8 +291,8 @@ fn report_open_return(args: &Args, function: &Function, errors: &Errors) {
         return;
     }
     errors
-        .at(ty, format!("what `{}` means is known to the caller alone", text(ty)))
-        .help("say how a run ended with `outcome = path`, a function `fn(&R) -> Verdict`");
+        .at(ty, format!("cannot decide how a run ended: only the caller knows the type `{}`", text(ty)))
+        .help("decide it with `outcome = path`, the path of a function `fn(&R) -> Verdict`");
 }
 
 fn handler(written: Option<&LitStr>, function: &Function, errors: &Errors) -> String {
@@ -303,8 +304,8 @@ fn handler(written: Option<&LitStr>, function: &Function, errors: &Errors) -> St
     let is_path = handler.split("::").all(|part| syn::parse_str::<Ident>(part).is_ok());
     if !is_path {
         errors
-            .at(literal, format!("`{handler}` is no path of a function"))
-            .help(format!("write the type and the method: \"Type::{name}\""));
+            .at(literal, format!("invalid handler `{handler}`: it must be the path of a function"))
+            .help(format!("write the type and the method, for example `Type::{name}`"));
     }
     handler
 }
@@ -336,15 +337,15 @@ fn check_key(name: &Ident, source: &Source, seen: &[String], errors: &Errors) ->
     let key = name.unraw().to_string();
     if seen.contains(&key) {
         errors
-            .at(name, format!("`{key}` is recorded twice"))
-            .help("give each value a name of its own: `other_name = expression`");
+            .at(name, format!("duplicate context key `{key}`"))
+            .help("give each value its own name: `other_name = expression`");
         return None;
     }
     let is_argument = matches!(source, Source::Argument(_));
     if is_argument && name == "self" {
         errors
-            .at(name, "`self` is not recorded as a whole")
-            .help("name what is recorded of it, as in `id = self.id`");
+            .at(name, "`self` cannot be recorded as a whole")
+            .help("record a part of it, for example `id = self.id`");
         return None;
     }
     let Err(refusal) = grammar::check_context_key(&key) else {
@@ -364,20 +365,20 @@ fn argument<'b>(name: &Ident, bindings: &'b [Binding], errors: &Errors) -> Optio
         return found;
     }
     let names: Vec<_> = bindings.iter().map(|b| b.name.to_string()).collect();
-    let mistake = errors.at(name, format!("no argument is called `{name}`"));
+    let mistake = errors.at(name, format!("no argument named `{name}`"));
     let mistake = match nearest(&name.to_string(), names.iter().map(String::as_str)) {
         Some(near) => mistake.help(format!("did you mean `{near}`?")),
         None => mistake,
     };
     if names.iter().any(|name| name.starts_with("__arg")) {
         mistake.help(format!(
-            "async-trait takes patterns apart inside of the future: take the argument whole, and record \
-             `{name} = …` of it"
+            "`async_trait` moves patterns into the future: name the whole argument, and record a part of it with \
+             `{name} = …`"
         ));
         return None;
     }
     mistake.note(format!(
-        "to record something else under this name, write `{name} = expression`; to fill it in during the run, `later({name})`"
+        "to record another value, write `{name} = expression`; to record it during the run, write `later({name})`"
     ));
     None
 }

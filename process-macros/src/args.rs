@@ -71,10 +71,10 @@ impl Args {
             return None;
         };
         if self.has_seen(key) {
-            let mistake = errors.at(&slot.key, format!("`{name}` stands here for the second time"));
+            let mistake = errors.at(&slot.key, format!("duplicate key `{name}`"));
             match slot.value {
-                Value::List(_) => drop(mistake.help("join both lists into one")),
-                _ => drop(mistake.help("keep one of them")),
+                Value::List(_) => drop(mistake.help("merge the two lists into one")),
+                _ => drop(mistake.help("remove one of the two")),
             }
             return None;
         }
@@ -83,7 +83,7 @@ impl Args {
         let (excluded, reasons): (Vec<_>, Vec<_>) = excluded.unzip();
         if let Some(reason) = reasons.first() {
             errors
-                .at(&slot.key, format!("`{name}` cannot stand beside {}", excluded.join(" and ")))
+                .at(&slot.key, format!("`{name}` cannot be combined with {}", excluded.join(" and ")))
                 .help(reason);
         }
         self.seen.push(key);
@@ -151,23 +151,23 @@ fn arms(field: &Field<'_>) -> Vec<Arm> {
 fn report_unknown(kind: AttributeKind, slot: &Slot, errors: &Errors) -> Option<Key> {
     let name = slot.key.to_string();
     let attribute = kind.attribute();
-    let mistake = errors.at(&slot.key, format!("`{attribute}` has no key `{name}`"));
+    let mistake = errors.at(&slot.key, format!("unknown key `{name}` in `{attribute}`"));
     let meant = kind.otherwise_called(&name);
     let other = kind.other_with_key(&name).filter(|_| meant.is_none());
     let near = meant.or_else(|| kind.nearest_key(&name).filter(|_| other.is_none()));
     let mistake = match (other, near) {
-        (Some(other), _) => mistake.help(format!("it is a key of `{}`", other.attribute())),
+        (Some(other), _) => mistake.help(format!("`{name}` is a key of `{}`", other.attribute())),
         (None, Some(near)) => {
             mistake.help(format!("did you mean `{}`, as in `{}`?", near.name(), kind.example_of(near)))
         }
         (None, None) if ["description", "desc", "summary", "doc"].contains(&name.as_str()) => {
-            mistake.help("the function's doc comment is the description: write it as `/// …`")
+            mistake.help("write the description as the function's doc comment: `/// …`")
         }
         (None, None) if ["later", "inherit"].contains(&name.as_str()) => {
-            mistake.help(format!("it is a part of `context`: write `context({name}(…))`"))
+            mistake.help(format!("`{name}` is a part of `context`: write `context({name}(…))`"))
         }
         (None, None) => mistake,
     };
-    mistake.note(format!("the keys of `{attribute}` are {}", kind.key_list()));
+    mistake.note(format!("valid keys are {}", kind.key_list()));
     near
 }

@@ -63,14 +63,14 @@ fn check_stays(value: &Expr, errors: &Errors) {
     }
     if let Some(keyword) = words::find(&tokens, "await") {
         errors
-            .at(keyword, "context is taken before the run begins, so it cannot wait")
-            .help("declare the key as `later(name)`, and call `record!(name = value)` in the body");
+            .at(keyword, "`await` is not allowed in `context`, whose values are taken before the run begins")
+            .help("declare the key with `later(name)`, and call `record!(name = value)` in the body");
     } else if !has_code_of_its_own(&tokens)
         && let Some(way_out) = find(tokens, &is_way_out)
     {
         errors
-            .at(&way_out, format!("`{way_out}` cannot leave the function from within its context"))
-            .help("give the entry a value in every case; `None`, as of `result.ok()`, is not recorded");
+            .at(&way_out, format!("`{way_out}` is not allowed in `context`, where it cannot leave the function"))
+            .help("give the entry a value in every case; a `None`, for example from `result.ok()`, is not recorded");
     }
 }
 
@@ -142,23 +142,23 @@ impl Parse for Sigil {
 }
 
 fn refuse(tokens: &TokenStream, errors: &Errors) {
-    let mistake = errors.at(tokens, "this is no entry of `context`");
+    let mistake = errors.at(tokens, "invalid entry in `context`");
     let mistake = match proposal(tokens) {
         Some(proposal) => mistake.help(proposal),
         None => mistake,
     };
     mistake.note(
-        "the forms are `name`, `name = expression`, `%name`, `?name`, `inherit(name)` and `later(name)`",
+        "valid entries are `name`, `name = expression`, `%name`, `?name`, `inherit(name)` and `later(name)`",
     );
 }
 
 /// What was probably meant.
 fn proposal(tokens: &TokenStream) -> Option<String> {
     if let Ok((sigil, name, value)) = misplaced_sigil.parse2(tokens.clone()) {
-        return Some(format!("the sigil stands before the value: `{name} = {sigil}{value}`"));
+        return Some(format!("put the sigil before the value: `{name} = {sigil}{value}`"));
     }
     if let Some((name, value)) = name_of_several_words(tokens) {
-        return Some(format!("a key is one name: `{name} = {value}`"));
+        return Some(format!("write the key as one name: `{name} = {value}`"));
     }
     let expression = syn::parse2::<Expr>(tokens.clone()).ok()?;
     if let Some(proposal) = list_of_names(&expression) {
@@ -166,7 +166,7 @@ fn proposal(tokens: &TokenStream) -> Option<String> {
     }
     let name = proposed_name(&expression).unwrap_or_else(|| "some_name".to_owned());
     let written = crate::text::written(tokens.clone());
-    Some(format!("an expression needs a name: `{name} = {written}`"))
+    Some(format!("give the expression a name: `{name} = {written}`"))
 }
 
 /// `%name = value`
@@ -213,7 +213,7 @@ fn list_of_names(expression: &Expr) -> Option<String> {
     let names: Option<Vec<_>> = call.args.iter().map(proposed_name).collect();
     let names = names.filter(|names| !names.is_empty()).map_or("name".to_owned(), |names| names.join(", "));
     Some(if written == word {
-        format!("`{word}` takes bare names: `{word}({names})`")
+        format!("write plain names: `{word}({names})`")
     } else {
         format!("did you mean `{word}({names})`?")
     })

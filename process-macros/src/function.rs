@@ -63,7 +63,13 @@ pub(crate) fn read(item: TokenStream, kind: AttributeKind, errors: &Errors) -> O
     parse.parse2(head).unwrap_or_else(|error| {
         let place = Ident::new(kind.attribute(), error.span());
         errors
-            .at(place, format!("`{}` goes on a function, and this cannot be read as one", kind.attribute()))
+            .at(
+                place,
+                format!(
+                    "`{}` can only be applied to a function, and this item is not a valid one",
+                    kind.attribute()
+                ),
+            )
             .note(error);
         None
     })
@@ -302,27 +308,35 @@ fn report_other_item(keyword: &Ident, kind: AttributeKind, errors: &Errors) {
     let article = if name.starts_with(['a', 'e', 'i']) { "an" } else { "a" };
     let help = match (kind, name.as_str()) {
         (AttributeKind::Contract, _) => "put the attribute on the test function that runs the process",
-        (kind, _) if kind.is_check() => "put the attribute on the async function that checks",
+        (kind, _) if kind.is_check() => "put the attribute on the async function that performs the check",
         (_, "impl" | "trait") => "put the attribute on the methods inside that do the work",
         (_, "mod") => "put the attribute on the functions inside that do the work",
         _ => "put the attribute on the function or method that does the work",
     };
     errors
-        .at(keyword, format!("`{}` goes on a function, and this is {article} `{name}`", kind.attribute()))
+        .at(
+            keyword,
+            format!("`{}` can only be applied to a function, not to {article} `{name}`", kind.attribute()),
+        )
         .help(help);
 }
 
 fn report_no_body(semicolon: &Token![;], signature: &Signature, kind: AttributeKind, errors: &Errors) {
-    let mistake = errors.at(semicolon, format!("`{}` has no body here that could run", signature.ident));
+    let mistake =
+        errors.at(semicolon, format!("`{}` cannot be {}: it has no body", signature.ident, kind.noun()));
     let attribute = kind.attribute();
     mistake.help(match signature.receiver() {
         _ if kind == AttributeKind::Contract => {
-            "put `contract` on a test function, whose body runs the process".to_owned()
+            "put `contract` on the test function that runs the process".to_owned()
         }
-        _ if kind.is_check() => format!("put `{attribute}` on a free async function, whose body checks"),
+        _ if kind.is_check() => {
+            format!("put `{attribute}` on the free async function that performs the check")
+        }
         Some(_) => format!("put `{attribute}` on the method in each `impl`, or give this one a default body"),
         None => {
-            format!("put `{attribute}` on the function in each `impl`, or on the one that calls this one")
+            format!(
+                "put `{attribute}` on the function in each `impl`, or on the function that calls this one"
+            )
         }
     });
 }
@@ -341,23 +355,28 @@ impl Function {
             errors
                 .at(
                     attr.path(),
-                    format!("`{}` is {} already", self.signature.ident, kind.noun()),
+                    format!(
+                        "`{}` cannot be applied to `{}`, which is already {}",
+                        second.attribute(),
+                        self.signature.ident,
+                        kind.noun()
+                    ),
                 )
                 .help(match (kind, second) {
                     (AttributeKind::Contract, AttributeKind::Contract) => {
-                        "one test proves one case: keep one of the two, and write a test of its own for the other"
+                        "keep one of the two attributes, and write a separate test for the other case"
                     }
                     (AttributeKind::Contract, _) | (_, AttributeKind::Contract) => {
-                        "keep one of the two attributes: a contract is a test, which calls the function that it proves"
+                        "keep one of the two attributes: a contract is a test that calls the process"
                     }
                     _ if kind.is_check() && second.is_check() => {
-                        "keep one of the two, and write a function of its own for the other"
+                        "keep one of the two attributes, and write a separate function for the other"
                     }
                     _ if kind.is_check() || second.is_check() => {
-                        "keep one of the two attributes: a check is a function that calls what it checks"
+                        "keep one of the two attributes: a check is a separate function, which calls the process or dependency"
                     }
                     _ => {
-                        "keep one of the two attributes, or move what is measured on its own into a function of its own"
+                        "keep one of the two attributes, or move the part to measure separately into its own function"
                     }
                 });
             // Its import is no second mistake.

@@ -219,11 +219,11 @@ impl Key {
         const RULES: [Key; 3] = [Key::Rejects, Key::Fails, Key::Degraded];
         match (self, other) {
             (Key::Outcome, rule) | (rule, Key::Outcome) if RULES.contains(&rule) => {
-                Some("`outcome` judges the whole return by itself: leave it out, or the others")
+                Some("`outcome` alone decides how a run ended: remove either `outcome` or the others")
             }
-            (Key::Every, Key::CachedFor) | (Key::CachedFor, Key::Every) => {
-                Some("with `every` an answer is good until the next is due: leave one of the two out")
-            }
+            (Key::Every, Key::CachedFor) | (Key::CachedFor, Key::Every) => Some(
+                "remove one of the two: with `every`, an answer is valid until the next run of the check",
+            ),
             _ => None,
         }
     }

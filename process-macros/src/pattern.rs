@@ -75,8 +75,8 @@ fn of_reference(pattern: &Pat) -> TokenStream {
 pub(crate) fn read(key: Key, list: &Group, errors: &Errors) -> Vec<Arm> {
     let refuse = |tokens: TokenStream, error: syn::Error| {
         errors
-            .at(tokens, format!("this is no pattern of `{}`", key.name()))
-            .help(format!("write patterns like `{}`", key.example()))
+            .at(tokens, format!("invalid pattern in `{}`", key.name()))
+            .help(format!("write, for example, `{}`", key.example()))
             .note(error);
     };
     let arms = entries::read(list, |input| parse(key, input), refuse);
@@ -89,7 +89,7 @@ pub(crate) fn read(key: Key, list: &Group, errors: &Errors) -> Vec<Arm> {
 fn parse(key: Key, input: ParseStream<'_>) -> Result<Arm> {
     let within = match input.parse::<Option<Token![as]>>()? {
         Some(keyword) if key == Key::Fails => {
-            let why = "only `rejects` looks for a type in the error's chain";
+            let why = "only `rejects` can search the chain of an error for a type";
             return Err(syn::Error::new_spanned(keyword, why));
         }
         Some(_) => {
@@ -125,14 +125,14 @@ fn check(key: Key, arm: &Arm, errors: &Errors) {
         Key::Fails => "every return",
         _ => "every error",
     };
-    let mistake = errors.at(catch_all, format!("`{}` catches {everything}", catch_all.to_token_stream()));
+    let mistake = errors.at(catch_all, format!("`{}` matches {everything}", catch_all.to_token_stream()));
     if looks_like_a_variant {
         mistake
             .help(format!("write the variant with its type: `Type::{name}`"))
-            .note("a name alone is a new variable to a pattern, even where a variant is called the same");
+            .note("in a pattern, a bare name is a new variable, even if a variant has the same name");
     } else {
         mistake.help(format!(
-            "name what is meant, as in `{}`, or add a guard: `error if condition(error)`",
+            "list the patterns to match, for example `{}`, or add a guard: `error if condition(error)`",
             key.example()
         ));
     }

@@ -38,8 +38,8 @@ pub(crate) fn split(tokens: TokenStream, kind: AttributeKind, errors: &Errors) -
 fn read(part: Part, kind: AttributeKind, errors: &Errors) -> Option<Slot> {
     if let Some(semicolon) = part.semicolon {
         errors
-            .at(semicolon, "`;` stands where a comma is expected")
-            .help("separate the entries of an attribute by commas");
+            .at(semicolon, "expected `,`, found `;`")
+            .help("separate the entries of an attribute with commas");
     }
     let mut tokens = part.tokens.into_iter();
     let first = tokens.next()?;
@@ -49,8 +49,8 @@ fn read(part: Part, kind: AttributeKind, errors: &Errors) -> Option<Slot> {
     };
     if part.comma_is_missing {
         errors
-            .at(&key, format!("a comma is missing before `{key}`"))
-            .help("separate the entries of an attribute by commas");
+            .at(&key, format!("missing `,` before `{key}`"))
+            .help("separate the entries of an attribute with commas");
     }
     let value = match tokens.next() {
         None => Value::Absent,
@@ -60,7 +60,9 @@ fn read(part: Part, kind: AttributeKind, errors: &Errors) -> Option<Slot> {
         Some(TokenTree::Group(list)) if list.delimiter() == Delimiter::Parenthesis => Value::List(list),
         Some(other) => {
             match name_with_dashes(&key, &other, tokens) {
-                Some(name) => drop(errors.at(&other, "a key has no dashes").help(format!("write `{name}`"))),
+                Some(name) => {
+                    drop(errors.at(&other, "unexpected `-` in a key").help(format!("write `{name}`")))
+                }
                 None => report_unexpected(&other, &key, errors),
             }
             return Some(Slot { key, value: Value::Unreadable });
@@ -74,15 +76,15 @@ fn read(part: Part, kind: AttributeKind, errors: &Errors) -> Option<Slot> {
 
 fn report_missing_key(first: &TokenTree, kind: AttributeKind, errors: &Errors) {
     errors
-        .at(first, format!("`{first}` stands where a key is expected"))
-        .help(format_args!("write `key = value` or `key(values)`, as in `{}`", kind.example()))
-        .note(format_args!("the keys of `{}` are {}", kind.attribute(), kind.key_list()));
+        .at(first, format!("expected a key, found `{first}`"))
+        .help(format_args!("write `key = value` or `key(values)`, for example `{}`", kind.example()))
+        .note(format_args!("valid keys are {}", kind.key_list()));
 }
 
 fn report_unexpected(token: &TokenTree, key: &Ident, errors: &Errors) {
     errors
-        .at(token, format!("`{key}` is followed by `{token}`, which no entry has there"))
-        .help("write `key = value` or `key(values)`, separated by commas");
+        .at(token, format!("unexpected `{token}` after `{key}`"))
+        .help("write `key = value` or `key(values)`, and separate the entries with commas");
 }
 
 // Input:  error - type = …

@@ -48,7 +48,7 @@ impl Field<'_> {
         match syn::parse2::<LitStr>(tokens.clone()) {
             Ok(text) if text.suffix().is_empty() && !text.value().trim().is_empty() => Some(text),
             Ok(text) if text.suffix().is_empty() => {
-                self.mistake(&text, format!("`{}` is empty", self.name()));
+                self.mistake(&text, format!("`{}` must not be empty", self.name()));
                 None
             }
             _ => {
@@ -65,7 +65,7 @@ impl Field<'_> {
             return Some(word);
         }
         let list = words.join("`, `");
-        let mistake = self.errors.at(tokens, format!("`{}` takes a word: `{list}`", self.name()));
+        let mistake = self.errors.at(tokens, format!("`{}` must be one of `{list}`", self.name()));
         let bare = written(tokens).replace('"', "");
         if words.contains(&bare.as_str()) {
             mistake.help(format!("write it without quotes: `{} = {bare}`", self.name()));
@@ -87,7 +87,7 @@ impl Field<'_> {
         if let Some(text) = syn::parse2(tokens.clone()).ok().filter(is_one) {
             let key = self.name();
             self.errors
-                .at(&text, format!("`{key}` takes no string literal"))
+                .at(&text, format!("`{key}` must not be a string literal"))
                 .help(format!("write it without quotes: `{key} = {}`", text.value()));
             return None;
         }
@@ -101,7 +101,7 @@ impl Field<'_> {
         let bare = text.trim_matches('"').trim_end_matches('%');
         if bare != text {
             self.errors
-                .at(tokens, format!("`{}` takes a bare number", self.name()))
+                .at(tokens, format!("`{}` must be a plain number", self.name()))
                 .help(format!("write `{} = {bare}`", self.name()));
             return None;
         }
@@ -124,7 +124,7 @@ impl Field<'_> {
 
     fn or_no_path<P>(&self, tokens: &TokenStream, path: syn::Result<P>, role: &str) -> Option<P> {
         if path.is_err() {
-            let problem = format!("`{}` takes the path of {role}", self.name());
+            let problem = format!("`{}` must be the path of {role}", self.name());
             self.mistake(tokens, problem);
         }
         path.ok()
@@ -140,7 +140,7 @@ impl Field<'_> {
         match read.parse2(list.stream()) {
             Ok(texts) => Some(texts),
             Err(_) => {
-                let problem = format!("`{}` takes a list of string literals", self.name());
+                let problem = format!("`{}` must be a list of string literals", self.name());
                 self.mistake(list.stream(), problem);
                 None
             }
@@ -152,7 +152,7 @@ impl Field<'_> {
         match &self.slot.value {
             Value::List(list) if !list.stream().is_empty() => Some(list),
             Value::List(list) => {
-                self.mistake(list, format!("`{}` lists nothing", self.name()));
+                self.mistake(list, format!("`{}` must not be empty", self.name()));
                 None
             }
             _ => {
@@ -166,7 +166,7 @@ impl Field<'_> {
         match &self.slot.value {
             Value::Assigned(_, tokens) if !tokens.is_empty() => Some(tokens),
             Value::Assigned(equals, _) => {
-                self.mistake(equals, format!("`{}` has no value", self.name()));
+                self.mistake(equals, format!("`{}` requires a value", self.name()));
                 None
             }
             _ => {
@@ -178,9 +178,9 @@ impl Field<'_> {
 
     fn report_wrong_form(&self) {
         let problem = match &self.slot.value {
-            Value::Absent => format!("`{}` has no value", self.name()),
-            Value::Assigned(..) => format!("`{}` takes a list in parentheses", self.name()),
-            Value::List(_) => format!("`{}` takes its value after `=`", self.name()),
+            Value::Absent => format!("`{}` requires a value", self.name()),
+            Value::Assigned(..) => format!("`{}` must be followed by a list in parentheses", self.name()),
+            Value::List(_) => format!("`{}` must be followed by `=` and a value", self.name()),
             // Told where it was found.
             Value::Unreadable => return,
         };
@@ -188,7 +188,7 @@ impl Field<'_> {
     }
 
     fn report_no_text(&self, tokens: &TokenStream) {
-        let mistake = self.errors.at(tokens, format!("`{}` takes a string literal", self.name()));
+        let mistake = self.errors.at(tokens, format!("`{}` must be a string literal", self.name()));
         let text = written(tokens);
         if self.is_right_in_quotes(&text) {
             mistake.help(format!("write it in quotes: `{} = \"{text}\"`", self.name()));
@@ -198,7 +198,7 @@ impl Field<'_> {
             let mistake = self.with_example(mistake);
             if !matches!(tokens.clone().into_iter().next(), Some(TokenTree::Literal(_))) {
                 mistake.note(
-                    "the record is written into the binary while compiling, so a constant or a macro cannot be read here",
+                    "the value is written into the binary at compile time, so it cannot come from a constant or a macro",
                 );
             }
         }
@@ -227,7 +227,7 @@ impl Field<'_> {
             Key::CachedFor if number => process_model::check::cached_for(text).err(),
             _ => None,
         };
-        refusal.map(|refusal| refusal.help().to_owned())
+        refusal.map(|refusal| format!("{}, and put it in quotes", refusal.help()))
     }
 
     fn mistake(&self, place: impl ToTokens, problem: String) {
@@ -235,7 +235,7 @@ impl Field<'_> {
     }
 
     fn with_example<'m>(&self, mistake: Mistake<'m>) -> Mistake<'m> {
-        mistake.help(format!("write it like `{}`", self.kind.example_of(self.key)))
+        mistake.help(format!("write, for example, `{}`", self.kind.example_of(self.key)))
     }
 
     fn name(&self) -> &'static str {

@@ -87,7 +87,7 @@ pub(crate) fn report_const(keyword: &syn::Token![const], kind: AttributeKind, er
         .at(
             keyword,
             format!(
-                "a `const fn` cannot be {}: it may run while compiling, where nothing is measured",
+                "a `const fn` cannot be {}: it may run at compile time, where nothing is measured",
                 kind.noun()
             ),
         )
@@ -97,16 +97,25 @@ pub(crate) fn report_const(keyword: &syn::Token![const], kind: AttributeKind, er
 fn report_lost_bound(bound: &TypeParamBound, errors: &Errors) {
     let name = crate::text::written(bound.to_token_stream());
     errors
-        .at(bound, format!("the future that is returned is one around the body's, which is not `{name}`"))
+        .at(
+            bound,
+            format!("the returned future does not implement `{name}`: it wraps the future of the body"),
+        )
         .help(format!(
-            "leave out `{name}`, return `Pin<Box<dyn Future<Output = T>>>` (which is `Unpin`), or put the \
+            "remove `{name}`, return `Pin<Box<dyn Future<Output = T>>>` (which is `Unpin`), or put the \
              attribute on the function that awaits it"
         ));
 }
 
 fn report_hidden_future(future: &Type, kind: AttributeKind, errors: &Errors) {
     errors
-        .at(future, format!("{} would end when this future is handed out, before it has run", kind.noun()))
+        .at(
+            future,
+            format!(
+                "{} would end when the function returns this future, before the future has run",
+                kind.noun()
+            ),
+        )
         .help(
             "make the function `async`, return the future itself (`impl Future<Output = T>` or \
              `Pin<Box<dyn Future<Output = T>>>`), or put the attribute on the function that awaits it",

@@ -57,33 +57,33 @@ fn report_uncallable(signature: &Signature, kind: AttributeKind, errors: &Errors
     let (noun, attribute) = (kind.noun(), kind.attribute());
     if let Some(keyword) = &signature.constness {
         errors
-            .at(keyword, format!("a `const fn` cannot be {noun}, which is awaited"))
+            .at(keyword, format!("a `const fn` cannot be {noun}: a check must be `async`"))
             .help(format!("write `async fn {name}`"));
     } else if signature.asyncness.is_none() {
-        errors
-            .at(signature.fn_token, format!("{noun} is awaited, and `{name}` is not `async`"))
-            .help(format!("write `async fn {name}`; what blocks goes into the runtime's `spawn_blocking`"));
+        errors.at(signature.fn_token, format!("`{name}` cannot be {noun}: it is not `async`")).help(format!(
+            "write `async fn {name}`, and move blocking calls into the `spawn_blocking` of your runtime"
+        ));
     }
     if let Safety::Unsafe(keyword) = &signature.safety {
         errors
-            .at(keyword, format!("an `unsafe fn` cannot be {noun}: nobody keeps what it asks of its callers"))
+            .at(
+                keyword,
+                format!("an `unsafe fn` cannot be {noun}: its caller cannot uphold the safety conditions"),
+            )
             .help("remove `unsafe`, or put the attribute on a safe function that calls this one");
     }
     if !signature.generics.params.is_empty() {
         errors
-            .at(
-                &signature.generics.params,
-                format!("{noun} is called with the application's state, and `{name}` is generic"),
-            )
-            .help("write the types that the application gives");
+            .at(&signature.generics.params, format!("`{name}` cannot be {noun}: it is generic"))
+            .help("replace the parameters with the types that the application provides as state");
     }
     if let Some(receiver) = signature.receiver() {
         errors
-            .at(receiver, format!("`{name}` takes `self`, and {noun} has none to give"))
-            .help(format!("put `{attribute}` on a free function, which takes what it needs as arguments"));
+            .at(receiver, format!("`{name}` cannot be {noun}: it takes `self`"))
+            .help(format!("put `{attribute}` on a free function that takes its state as arguments"));
     } else if let Some(word) = words::find(signature, "Self") {
         errors
-            .at(word, format!("`{name}` is of a type, and {noun} is a function of its own"))
+            .at(word, format!("`{name}` cannot be {noun}: it is an associated function"))
             .help(format!("put `{attribute}` on a free function, outside of any `impl`"));
     }
 }
@@ -103,14 +103,14 @@ fn arguments(signature: &Signature, kind: AttributeKind, errors: &Errors) -> Vec
 /// A type of which the application cannot give a value.
 fn report_ungiven(ty: &Type, kind: AttributeKind, errors: &Errors) {
     if let Type::Reference(reference) = returns::bare(ty) {
-        errors.at(ty, format!("{} takes its arguments by value", kind.noun())).help(format!(
-            "write `{}`, of which each call gets a clone; what is costly to clone goes into an `Arc`",
+        errors.at(ty, format!("{} cannot take an argument by reference", kind.noun())).help(format!(
+            "write `{}`: each call receives a clone, so wrap values that are expensive to clone in an `Arc`",
             owned(&reference.elem)
         ));
     } else if returns::mentions_impl(ty) {
         errors
-            .at(ty, format!("{} is given each argument by its type, and `impl` names none", kind.noun()))
-            .help("write the type that the application gives");
+            .at(ty, format!("{} cannot take an argument of type `impl Trait`", kind.noun()))
+            .help("write the concrete type: the application provides each argument by its type");
     }
 }
 

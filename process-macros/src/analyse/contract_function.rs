@@ -46,7 +46,7 @@ fn case(words: &WordOf, errors: &Errors) -> Option<Case> {
     let case = accept(&place, case, errors)?;
     if literal.is_none() {
         errors
-            .at(place, format!("`{name}` takes a string literal"))
+            .at(place, format!("the argument of case `{name}` must be a string literal"))
             .help(format!("write it in quotes: `case = {case}`"));
     }
     Some(case)
@@ -59,14 +59,17 @@ fn report_no_test(signature: &Signature, errors: &Errors) {
     }
     if let Some(receiver) = signature.receiver() {
         errors
-            .at(receiver, format!("`{}` takes `self`, and a test runner has none to give", signature.ident))
-            .help("put `contract` on a test function, outside of any `impl` or without `self`");
+            .at(receiver, format!("`{}` cannot be a contract: it takes `self`", signature.ident))
+            .help("put `contract` on a test function without `self`, which a test runner can call");
     }
     if let ReturnType::Type(_, written) = &signature.output
         && let Some(future) = returns::hidden_future(written)
     {
         errors
-            .at(future, "the contract would be over when this future is handed out, before it has run")
-            .help("make the test `async`, and await the future in it");
+            .at(
+                future,
+                "a contract would end when the function returns this future, before the future has run",
+            )
+            .help("make the test `async`, and await the future in its body");
     }
 }

@@ -19,9 +19,9 @@ pub enum Verdict {
 /// [`Verdict::Fail`] with its text; a [`Verdict`] in `Ok` is that verdict, and anything else there is
 /// [`Verdict::Pass`].
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` says nothing of what was checked",
-    label = "this is no verdict",
-    note = "a check returns `()`, a `health::Verdict`, or a `Result` whose error has `Display`"
+    message = "`{Self}` is not a valid result of a check",
+    label = "cannot be converted into a verdict",
+    note = "return `()`, a `health::Verdict`, or a `Result` whose error type implements `Display`"
 )]
 pub trait Judged {
     /// The verdict.

@@ -215,8 +215,8 @@ impl<'a, E: ?Sized> SearchRefused<'a, E> for Search<'a, E> {}
 
 /// An error in whose chain can be searched.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` has no chain of errors to search",
-    label = "`rejects(as …)` searches errors, boxes of errors and `anyhow::Error`",
+    message = "`{Self}` has no error chain to search",
+    label = "`rejects(as …)` can search errors, boxed errors and `anyhow::Error`",
     note = "write the pattern without `as`, or implement `std::error::Error` for `{Self}`"
 )]
 pub trait Chained {}
@@ -298,10 +298,10 @@ pub mod by_type_alone {
 
 /// A future that is a run when a function returns it.
 #[diagnostic::on_unimplemented(
-    message = "the run would end when this future is handed out, before it has run",
-    label = "`{Self}` is a future of a type that is not measured",
+    message = "the run would end when the function returns this future, before the future has run",
+    label = "`{Self}` is a future whose run cannot be measured",
     note = "make the function `async`, or return `impl Future<Output = T>` or `Pin<Box<dyn Future<Output = T> + Send>>`",
-    note = "where the call alone is the run, say how it ended with `outcome = path`, a function `fn(&R) -> Verdict`"
+    note = "if the call alone is the run, decide how it ended with `outcome = path`, the path of a function `fn(&R) -> Verdict`"
 )]
 pub trait MeasuredFuture {}
 

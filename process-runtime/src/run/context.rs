@@ -52,8 +52,8 @@ impl fmt::Display for Value {
 /// recorded at all.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be recorded as business context",
-    label = "neither a number, a truth, a text nor anything with `Display`",
-    note = "put `?` before the value to record its `Debug` form, or name a part of it: `key = value.part`"
+    label = "not a number, a Boolean, a string or a type that implements `Display`",
+    note = "write `?` before the value to record its `Debug` form, or record a part of it: `key = value.part`"
 )]
 pub trait ContextValue {
     /// The value to record, if there is one.
