@@ -232,7 +232,7 @@ fn word<T: Default>(
 
 fn cancelled_is_bad(word: Option<&Ident>, errors: &Errors) -> bool {
     if let Some(word) = word.filter(|word| *word != "bad") {
-        errors.at(word, format!("invalid value `{word}` of `cancelled`")).help(
+        errors.at(word, format!("invalid value `{word}` for `cancelled`")).help(
             "write `cancelled = bad` to count every cancellation against the objective, or remove the key",
         );
     }

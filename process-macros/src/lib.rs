@@ -1,9 +1,12 @@
 //! The attributes of `process-runtime`: [`macro@critical_process`], [`macro@stage`], [`macro@contract`],
-//! [`macro@health_check`] and [`macro@dependency_check`]. Depend on `process-runtime`, which re-exports them; this crate has no behaviour of its own.
+//! [`macro@health_check`] and [`macro@dependency_check`].
 //!
-//! An attribute goes one way, and each step has a file and a type: tokens → `slot` → `args` → `analyse` →
-//! `model` → `expand`. After `analyse` nothing can fail. Every mistake of an attribute is told in one
-//! compile, and the function itself always stays.
+//! Depend on `process-runtime`, which re-exports them. This crate has no behaviour of its own: an expansion is data
+//! and calls into the runtime.
+//!
+//! Each step from an attribute to its expansion has a file and a type: tokens → `slot` → `args` → `analyse` →
+//! `model` → `expand`. After `analyse` nothing can fail. All mistakes in an attribute are reported in one
+//! compilation, and the function itself is always emitted.
 
 mod analyse;
 mod args;
@@ -32,127 +35,175 @@ use syn::{Expr, Path, Token};
 use crate::errors::Errors;
 use crate::keys::AttributeKind;
 
-/// Makes a function a critical process: registered, timed against its SLA, judged by what it returns, and
-/// told of with its business context.
+/// Turns a function into a critical process. Each call becomes a run that is timed against an SLA, classified by its
+/// return value and reported with its business context.
 ///
-/// ```ignore
-/// /// Three models answer, rank one another, and a chairman writes the synthesis.
+/// ```
+/// use process_runtime::{critical_process, record};
+/// # struct Order { items: Vec<u64> }
+/// # struct Receipt { cents: u64, provisional: bool }
+/// # #[derive(Debug, PartialEq)]
+/// # enum OrderError { Empty }
+/// # impl std::fmt::Display for OrderError {
+/// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("empty order") }
+/// # }
+/// # impl std::error::Error for OrderError {}
+/// # impl Receipt { fn is_provisional(&self) -> bool { self.provisional } }
+/// # async fn charge(_: u64, items: &[u64]) -> Result<Receipt, OrderError> {
+/// #     Ok(Receipt { cents: items.iter().sum(), provisional: false })
+/// # }
+///
+/// /// Charges the customer and reserves the ordered items.
 /// #[critical_process(
-///     id = "council_deliberation_3stage",
+///     id = "place_order",
 ///     version = "2.1.0",
-///     sla = "120s",
+///     sla = "30s",
 ///     criticality = critical,
-///     owner = "council",
-///     context(company_id, query = truncate(query, 100), inherit(user_id), later(model_count)),
-///     rejects(CouncilError::EmptyQuery),
-///     degraded = Deliberation::used_fallback,
+///     owner = "checkout",
+///     context(customer_id, items = order.items.len(), inherit(session_id), later(cents)),
+///     rejects(OrderError::Empty),
+///     degraded = Receipt::is_provisional,
 /// )]
-/// pub async fn deliberate(query: &str, company_id: &CompanyId) -> Result<Deliberation, CouncilError> {
-///     let models = models_of(company_id).await?;
-///     record!(model_count = models.len());
-///     ask(query, &models).await
+/// async fn place_order(customer_id: u64, order: &Order) -> Result<Receipt, OrderError> {
+///     if order.items.is_empty() {
+///         return Err(OrderError::Empty);
+///     }
+///     let receipt = charge(customer_id, &order.items).await?;
+///     record!(cents = receipt.cents);
+///     Ok(receipt)
 /// }
+/// # let rejected = std::pin::pin!(place_order(7, &Order { items: Vec::new() }));
+/// # let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+/// # let rejected = rejected.poll(&mut context).map(|returned| returned.err());
+/// # assert_eq!(rejected, std::task::Poll::Ready(Some(OrderError::Empty)));
+/// # let stats = process_runtime::registry::stats("place_order").unwrap();
+/// # assert_eq!(stats.started, 1);
 /// ```
 ///
-/// The doc comment is the description of the process. Everything that the attribute, the doc comment and
-/// the signature say is written into the binary, readable by whoever holds it.
+/// The doc comment of the function is the description of the process. The attribute, the doc comment and the signature
+/// are written into the binary: anyone who has the binary can read them.
 ///
 /// # Keys
 ///
-/// `id`, `version` and `sla` are required. Values are literals: they are written into the record while
-/// compiling, so a constant cannot be read.
+/// `id`, `version` and `sla` are required. Values must be literals, because they are written into the binary at
+/// compile time.
 ///
-/// | key | what it says | default |
+/// | key | meaning | default |
 /// |---|---|---|
-/// | `id = "…"` | who this is, on every signal: `[a-z][a-z0-9_]*`, at most 64 bytes; unique in the program | |
+/// | `id = "…"` | id of the process, unique in the program | |
 /// | `version = "…"` | semantic version of the process | |
-/// | `sla = "…"` | the longest time that a good run may take: one whole number and `ms`, `s`, `m` or `h`; more than zero, at most a year | |
-/// | `name = "…"` | its name for people | from the id |
+/// | `sla = "…"` | the longest time that a good run may take | |
+/// | `name = "…"` | display name | from the id |
 /// | `criticality = word` | `critical`, `high`, `medium` or `low` | `high` |
 /// | `owner = "…"` | the team to call | |
 /// | `runbook = "…"` | path or URL of the runbook | |
-/// | `objective = number` | percent of runs that must be good, between 0 and 100, at most six decimals | `99.9` |
-/// | `context(…)` | what is recorded of a run, beside what it inherits from outer runs and scopes | |
-/// | `rejects(patterns)` | errors that are the caller's mistake: outside the objective | |
-/// | `fails(patterns)` | returns that are failures although they are no `Err`; their `error.type` is `_OTHER` | |
-/// | `degraded = path` | `fn(&T) -> bool`: succeeded by the declared fallback | |
-/// | `outcome = path` | `fn(&R) -> Verdict`: judges the whole return; excludes the three above | |
-/// | `error_type = path` | `fn(&E) -> &'static str`: the low-cardinality name of an error, by which Sentry groups: variants that it names are issues of their own | the type's name |
-/// | `error_text = word` | where the text of errors and panics may go: `sentry`, `everywhere`, `never` | `sentry` |
-/// | `depends_on("…", …)` | ids of what it depends on, processes or not; not checked | |
-/// | `cancelled = bad` | counts every cancellation against the objective | only late ones |
-/// | `handler = "Type::method"` | the type of a method, which the attribute cannot see | the function's name |
-/// | `crate = path` | where `process-runtime` is, if it was renamed or re-exported | `::process_runtime` |
+/// | `objective = number` | percentage of runs that must be good | `99.9` |
+/// | `context(…)` | values to record of each run: see [Context](#context) | |
+/// | `rejects(patterns)` | errors that are the caller's mistake and do not count against the objective | |
+/// | `fails(patterns)` | return values that are failures although they are not an `Err` | |
+/// | `degraded = path` | `fn(&T) -> bool`: whether a success comes from the declared fallback | |
+/// | `outcome = path` | `fn(&R) -> Verdict`: classifies the return value; excludes the previous three keys | by the type |
+/// | `error_type = path` | `fn(&E) -> &'static str`: the `error.type` of an error | name of the type |
+/// | `error_text = word` | destination of error texts: `sentry`, `everywhere` or `never` | `sentry` |
+/// | `depends_on("…", …)` | ids of the dependencies of the process, which can be other processes | |
+/// | `cancelled = bad` | counts every cancelled run against the objective | late runs only |
+/// | `handler = "Type::method"` | path of a method, whose type the attribute cannot see | function name |
+/// | `crate = path` | path of `process-runtime` if it is renamed or re-exported | `::process_runtime` |
+///
+/// * An id matches `[a-z][a-z0-9_]*` and has at most 64 bytes. It appears on every signal of the process.
+/// * An SLA is one whole number and `ms`, `s`, `m` or `h`, for example `"1500ms"`. It is more than zero and at most a
+///   year.
+/// * An objective is between 0 and 100, both excluded, with at most six decimals.
+/// * In the signatures above, `R` is the return type. `T` and `E` are the value and the error of a `Result`; if the
+///   function does not return a `Result`, `T` is `R`.
+/// * `error_type` must return few different names. Sentry groups errors by them: each name becomes an issue of its own.
+/// * A return value that matches `fails` has the `error.type` `_OTHER`.
+/// * The ids in `depends_on` are not checked.
 ///
 /// # Context
 ///
-/// Values are taken at entry, and only when some sink wants them: an expression borrows what the body needs
-/// (`truncate(&name, 10)` of an owned `name`), and neither waits nor returns. A key is named like an id. What an
-/// outer run or scope recorded is inherited by every run inside, under the same names, and stands on its span
-/// and events.
+/// Context values are taken when the run begins, and only if a destination wants them. The name of a value has the form
+/// of an id.
 ///
-/// | entry | what is recorded |
+/// | entry | recorded value |
 /// |---|---|
-/// | `name` | the argument of that name, destructured ones included (`State(s)` binds `s`) |
-/// | `name = expression` | the expression over the arguments and `self`; it may call `truncate(x, n)`, `mask(x)` and `hash(x)` (under the key in the environment's `CRITICAL_PROCESS_HASH_KEY`, else `[unkeyed]`) without an import |
-/// | `%name`, `name = %expression` | its `Display` form |
-/// | `?name`, `name = ?expression` | its `Debug` form |
-/// | `inherit(name, …)` | nothing more: it states that an outer run or scope records that name, and gives spans a field for it |
-/// | `later(name, …)` | what `record!(name = value)` fills in during the run |
+/// | `name` | the argument with this name, including a destructured one: `State(s)` binds `s` |
+/// | `name = expression` | the expression, which can use the arguments and `self` |
+/// | `%name`, `name = %expression` | the `Display` form of the value |
+/// | `?name`, `name = ?expression` | the `Debug` form of the value |
+/// | `inherit(name, …)` | none: declares that an outer run or scope records these names |
+/// | `later(name, …)` | the value of `record!(name = value)` in the body |
 ///
-/// # What a return means
+/// An expression must borrow a value that the body needs, for example `truncate(&name, 10)` for an owned `name`. It
+/// cannot contain `.await`, `?` or `return`. It can call `truncate(x, n)`, `mask(x)` and `hash(x)` without an import.
+/// `hash` uses the key in the environment variable `CRITICAL_PROCESS_HASH_KEY`; without the key it records `[unkeyed]`.
 ///
-/// `Result` is decided on the type, aliases included: `Ok` is success, `Err` is failure. Everything else is
-/// success, unless `fails`, `outcome` or, for an axum response, its status says otherwise: `Some(Err(…))`, a
-/// `Vec` of results and `ExitCode::FAILURE` are values too. A status decides only with feature `axum`, and
-/// not for an error that has yet to become a response (`Result<_, AppError>`): that is a failure unless
-/// `rejects` matches. A return type that is a generic parameter of the function or an associated type needs
-/// `outcome`. So does a parameter of the `impl` around a method, but the attribute cannot see that one: without
-/// `outcome` it is a success, whatever it stands for.
+/// Every run inherits the values that outer runs and scopes recorded, under the same names, on its span and its events.
+/// `inherit` adds no value: it documents the name in the registry and reserves a field for it on the span.
 ///
-/// Patterns are those of a `match` on a reference, with `|` and `if` guards.
-/// `rejects(as AuthError: pattern)` looks for a type in the chain of an `anyhow` or boxed error; without
-/// `as`, the pattern is one of the error itself, so `rejects(AuthError::Expired)` on an `anyhow::Result` is
-/// "mismatched types: expected `anyhow::Error`, found `AuthError`". A bare name
-/// or `_` is refused, since a mistyped variant would catch everything; a name with a guard is fine
-/// (`error if error.is_timeout()`), and so is `as AuthError: _`. A guard sees what its pattern binds.
+/// # Outcomes
+///
+/// The type of the return value decides, also behind an alias: `Ok` is a success, `Err` is a failure, and a value of any
+/// other type is a success. This includes `Some(Err(…))`, a `Vec` of results and `ExitCode::FAILURE`. `fails`,
+/// `rejects`, `degraded` and `outcome` make exceptions.
+///
+/// With feature `axum`, the HTTP status of a response decides. An error that only becomes a response later has no
+/// status yet: in `Result<_, AppError>` it is a failure unless `rejects` matches it.
+///
+/// `outcome` is required if the return type is a generic parameter of the function or an associated type. The attribute
+/// cannot see the parameters of the `impl` around a method: without `outcome`, a return value of such a type is always a
+/// success.
+///
+/// ## Patterns
+///
+/// `rejects` matches a reference to the error, `fails` a reference to the return value. Patterns can use `|` and `if`
+/// guards, as in a `match`. A bare name or `_` is a compile error, because a misspelt variant would match everything. A
+/// name with a guard is allowed, for example `error if error.is_timeout()`.
+///
+/// `rejects(as AuthError: pattern)` searches the chain of an `anyhow` or boxed error for the type; here `_` is allowed
+/// as the pattern. Without `as`, the pattern must have the type of the error itself: `rejects(AuthError::Expired)` on an
+/// `anyhow::Result` does not compile.
 ///
 /// # Functions
 ///
-/// `async fn` and plain ones, free functions, methods with every receiver, trait methods with a body,
-/// `async-trait` methods, generic, `unsafe` and `extern` functions. Where a function returns `impl Future`
-/// or a boxed future, that future is the run: context is taken at the call, and the run begins when the
-/// future is first polled. An `async fn` begins at its first poll as well, a plain function at its call.
+/// The attribute works on free functions, methods with any receiver, trait methods with a body and `async-trait` methods;
+/// they can be `async`, generic, `unsafe` and `extern`.
 ///
-/// Of several attributes the one written above works inside: `#[tracing::instrument]` above this one opens its
-/// span within the run. Below `#[tokio::main]` this one wraps the whole runtime, above it the async body; a
-/// `main` that sets the subscriber up is no place for it, since its run begins before.
+/// The run of a plain function begins when it is called, the run of an `async fn` when it is first polled. If a function
+/// returns `impl Future` or a boxed future, the run is that future: the context is taken at the call, and the run begins
+/// at the first poll.
 ///
-/// The body is as it was: its types, its borrows, the order in which arguments are dropped, whether the
-/// future is `Send`. Only arguments that it does not name are dropped after all others, and after the run
-/// (`_`, an unused one; a name such as `_guard` keeps its place). A plain function with `#[track_caller]` sees this attribute as its caller.
+/// The attribute does not change the body: types, borrows, the drop order of arguments and whether the future is `Send`
+/// stay the same. There are two exceptions. Arguments that the body does not use, including `_`, are dropped last, after
+/// the run; a named `_guard` keeps its place. A plain function with `#[track_caller]` sees the attribute as its caller.
 ///
-/// # What cannot be wrapped
+/// Attributes that are written above this one work inside the run: `#[tracing::instrument]` above it opens its span
+/// within the run. Below `#[tokio::main]`, the run contains the whole runtime; above it, the run is the async body. Do
+/// not use the attribute on a `main` that installs the subscriber: its run begins before the subscriber exists.
 ///
-/// Each of these is a compile error that says what to do instead: a `const fn`, a trait method without a
-/// body, anything that is no function, a second `critical_process` or `stage` on one function, and a return
-/// type with a future whose run would end before the future has begun: one inside of another type
-/// (`Option<Pin<Box<dyn Future<…>>>>`), and of a plain function one of any other type than above
-/// (`JoinHandle<T>`, `Ready<T>`, `Pin<Box<dyn Future<…> + Sync>>`), unless `outcome` says how its call ended.
-/// What an `impl Iterator` yields or an `impl Fn` returns may be futures: the run is the call.
+/// # Limits
 ///
-/// Of `impl Future<…> + …` that is made by something else than an async block at the function's end, only
-/// the bounds that a future takes over from the one it awaits can be kept: `Send`, `Sync`, `UnwindSafe`,
-/// lifetimes. `Unpin` and others are refused.
+/// The following are compile errors that suggest an alternative:
 ///
-/// A closure that is returned as `impl Fn…` takes the types of its arguments from the signature only in a
-/// plain function that returns it alone, where the bounds name no lifetime and no generic parameter.
-/// Elsewhere (an `async fn`, `Result<impl Fn…, E>`) write them: `move |value: &i32| …`.
+/// * a `const fn`, a trait method without a body, and any item that is not a function
+/// * a second `critical_process` or `stage` on the same function
+/// * a future inside another type, for example `Option<Pin<Box<dyn Future<…>>>>`: the run would end before the future
+///   runs
+/// * for the same reason, a plain function that returns another type of future, for example `JoinHandle<T>`, `Ready<T>`
+///   or `Pin<Box<dyn Future<…> + Sync>>`, unless `outcome` decides how its call ended
+/// * a bound such as `Unpin` on a returned `impl Future` that is not an async block at the end of the function: only
+///   `Send`, `Sync`, `UnwindSafe`, `RefUnwindSafe` and lifetimes can be kept
+///
+/// If a function returns an `impl Iterator` or `impl Fn` that yields futures, the run is the call.
+///
+/// A closure returned as `impl Fn…` gets its argument types from the signature only in a plain function that returns
+/// nothing else, and only if the bounds contain no lifetime and no generic parameter. Elsewhere, for example in an
+/// `async fn` or in `Result<impl Fn…, E>`, write them: `move |value: &i32| …`.
 ///
 /// # Errors
 ///
-/// Every mistake of an attribute is an error of its own, at the key or value that is wrong. The function is
-/// emitted without its run, so that no second error follows.
+/// Each mistake in the attribute is a separate compile error at the key or value concerned, and all of them are reported
+/// in one compilation. The function is then emitted without its run, so that no further errors follow.
 #[proc_macro_attribute]
 pub fn critical_process(
     attribute: proc_macro::TokenStream,
@@ -161,74 +212,112 @@ pub fn critical_process(
     instrument(AttributeKind::Process, attribute.into(), item.into()).into()
 }
 
-/// Makes a function a stage: a part of a critical process that is timed and judged by itself.
+/// Turns a function into a stage: a part of a critical process with a time and an outcome of its own.
 ///
-/// ```ignore
-/// #[stage(id = "ranking", process = "council_deliberation_3stage", sla = "45s", after("answers"))]
-/// async fn rank(answers: &[Answer]) -> Result<Ranking, CouncilError> {
-///     Ranking::of(answers)
+/// ```
+/// use process_runtime::{critical_process, stage};
+///
+/// #[stage(id = "ranking", sla = "45s")]
+/// fn rank(answers: &[u64]) -> Option<u64> {
+///     answers.iter().max().copied()
 /// }
+///
+/// #[critical_process(id = "deliberate", version = "1.0.0", sla = "120s", fails(None))]
+/// fn deliberate(answers: &[u64]) -> Option<u64> {
+///     rank(answers)
+/// }
+/// # assert_eq!(deliberate(&[2, 7, 1]), Some(7));
 /// ```
 ///
-/// A stage without `process` is shared: it belongs to the run that encloses it. One that names its process
-/// counts as a stage of it, also outside of any run of it. A stage that fails has a span, a count and a
-/// breadcrumb, and no Sentry event or line of its own, since its error is the process's to return: outside of
-/// any process nobody else is told of it.
+/// A stage without `process` is shared: each run belongs to the process whose run encloses it. A stage with `process`
+/// counts for that process, also outside of its runs.
+///
+/// A failed stage is reported by its span, a counter and a Sentry breadcrumb. It sends no Sentry event and writes no line
+/// of its own, because the process returns the error. Outside of any process, no error report is sent.
 ///
 /// # Keys
 ///
-/// Only `id` is required. `name`, `context(…)`, `rejects(…)`, `fails(…)`, `degraded`, `outcome`,
-/// `error_type`, `error_text`, `depends_on(…)`, `handler` and `crate` are those of
-/// [`macro@critical_process`], and so are the functions that can be wrapped and the errors. The others are:
+/// Only `id` is required.
 ///
-/// | key | what it says | default |
+/// | key | meaning | default |
 /// |---|---|---|
-/// | `id = "…"` | who this is among the stages of its process: `[a-z][a-z0-9_]*`, at most 64 bytes | |
-/// | `process = "…"` | id of the process that it belongs to | the one that encloses it |
-/// | `sla = "…"` | the longest it may take: one whole number and `ms`, `s`, `m` or `h` | none |
-/// | `after("…", …)` | ids of the stages that are declared to come before it; `registry::validate` checks the declarations, nothing the runs | |
+/// | `id = "…"` | id of the stage, unique among the stages of its process | |
+/// | `process = "…"` | id of the process that the stage belongs to | the enclosing process |
+/// | `sla = "…"` | the longest time that the stage may take | |
+/// | `after("…", …)` | ids of the stages that must come before this one | |
+///
+/// `registry::validate` checks the declarations in `after` against each other; runs are not checked.
+///
+/// A stage also has the keys `name`, `context(…)`, `rejects(…)`, `fails(…)`, `degraded`, `outcome`, `error_type`,
+/// `error_text`, `depends_on(…)`, `handler` and `crate` of [`macro@critical_process`]. The forms of ids and times, the
+/// supported functions and the compile errors are also the same.
 #[proc_macro_attribute]
 pub fn stage(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     instrument(AttributeKind::Stage, attribute.into(), item.into()).into()
 }
 
-/// Makes a test the proof of one case of a critical process.
+/// Turns a test into a contract: the proof that one case of a critical process works.
 ///
-/// The contract is registered, and written into the test binary, as a process is into the program. It stands on a test
-/// function, plain or `async`, with any runner's attribute above or below it: `#[test]`, `#[tokio::test]`,
-/// `#[rstest]` with its cases. Below `#[rstest]` each case is a contract of its own, above it all of them are one.
+/// ```
+/// use process_runtime::testing::observe_call;
+/// use process_runtime::{contract, critical_process};
+///
+/// #[critical_process(id = "parse_amount", version = "1.0.0", sla = "1s")]
+/// fn parse_amount(text: &str) -> Result<u64, std::num::ParseIntError> {
+///     text.parse()
+/// }
+///
+/// # fn main() {
+/// #[contract(process = "parse_amount", case = happy)]
+/// # /*
+/// #[test]
+/// # */
+/// fn an_amount_is_parsed() {
+///     assert_eq!(observe_call(|| parse_amount("42")).run().into_value(), Ok(42));
+/// }
+/// # an_amount_is_parsed();
+/// # }
+/// ```
+///
+/// Put the attribute on a test function, plain or `async`, above or below the attribute of any test runner: `#[test]`,
+/// `#[tokio::test]` or `#[rstest]` with its cases. Below `#[rstest]`, each of its cases is a contract; above it, all its
+/// cases together are one contract.
+///
+/// A contract is registered in the test program and written into its binary, like a process in the program.
 ///
 /// # Keys
 ///
 /// `process` and `case` are required.
 ///
-/// | key | what it says |
-/// |---|---|
-/// | `process = "…"` | id of the process |
-/// | `case = word` | what is proven of it: one of the cases below |
-/// | `crate = path` | where `process-runtime` is, if it was renamed or re-exported; `::process_runtime` otherwise |
+/// | key | meaning | default |
+/// |---|---|---|
+/// | `process = "…"` | id of the process | |
+/// | `case = word` | the case to prove | |
+/// | `crate = path` | path of `process-runtime` if it is renamed or re-exported | `::process_runtime` |
 ///
-/// A contract passes if its body does, and if a run of the process that the body observed (with `testing::observe` and
-/// its like) went the way of the case. So a call that nobody observes proves nothing.
+/// # Cases
+///
+/// A contract passes if its body passes and if the body observed a run of the process that matches the case. Only
+/// `testing::observe` and the functions like it observe a run; a plain call of the process proves nothing.
 ///
 /// | case | what it proves |
 /// |---|---|
-/// | `happy` | a success on time |
-/// | `error("…")` | a failure or rejection with this `error.type` |
-/// | `timeout` | an injected hang was reached, and the run ended without the test ending it |
-/// | `dependency("…")` | a fault at the dependency of this id was reached |
-/// | `cancelled` | the run was cancelled |
-/// | `panic` | the run panicked |
-/// | `edge` | a run ended, and whatever else the test says; never required |
-/// | `sla` | the run was late, under an injected delay |
-/// | `load` | many runs held their bounds |
-/// | `context` | an event was sent, and the keys of `context(…)` but those of `later(…)` were on every span and event |
+/// | `happy` | a run succeeded within its SLA |
+/// | `error("…")` | a run failed or was rejected with this `error.type` |
+/// | `timeout` | a run reached an injected hang, and ended before the test ended it |
+/// | `dependency("…")` | a run reached a fault at the dependency with this id |
+/// | `cancelled` | a run was cancelled |
+/// | `panic` | a run panicked |
+/// | `edge` | a run ended; the body decides the rest; never required |
+/// | `sla` | a run was late under an injected delay |
+/// | `load` | many runs kept their bounds |
+/// | `context` | an event was sent, and each span and event has all keys of `context(…)` except those of `later(…)` |
 ///
 /// # Errors
 ///
-/// As those of [`macro@critical_process`]: each at its token, all in one compile. A second contract on one
-/// function is one, since one test proves one case; so are a method that takes `self`, a `const fn`, and a function
-/// that returns a future instead of awaiting it, none of which a test runner would run.
+/// Mistakes in the attribute are reported as for [`macro@critical_process`]. The following are also compile errors: a
+/// second contract on the same function, a method that takes `self`, a `const fn`, and a function that returns a future
+/// instead of awaiting it. A test runner would not run any of these.
 #[proc_macro_attribute]
 pub fn contract(
     attribute: proc_macro::TokenStream,
@@ -237,45 +326,66 @@ pub fn contract(
     instrument(AttributeKind::Contract, attribute.into(), item.into()).into()
 }
 
-/// Makes an async function the check of a critical process: it runs the process for real, with input made for it, and
-/// says whether it works. A process has one.
+/// Turns an async function into the health check of a critical process: a function that runs the process with test input
+/// and reports whether it works. A process has at most one.
+///
+/// ```
+/// use process_runtime::{critical_process, health_check};
+///
+/// #[critical_process(id = "parse_amount", version = "1.0.0", sla = "1s")]
+/// async fn parse_amount(text: &str) -> Result<u64, std::num::ParseIntError> {
+///     text.parse()
+/// }
+///
+/// #[health_check(process = "parse_amount", every = "5m")]
+/// async fn amounts_are_parsed() -> Result<(), std::num::ParseIntError> {
+///     parse_amount("42").await?;
+///     Ok(())
+/// }
+/// ```
 ///
 /// # Keys
 ///
-/// `process` is required.
+/// Only `process` is required.
 ///
-/// | key | what it says | default |
+/// | key | meaning | default |
 /// |---|---|---|
 /// | `process = "…"` | id of the process | |
-/// | `timeout = "…"` | the longest it may take: one whole number and `ms`, `s`, `m` or `h`; more than zero, less than `30s`, when a monitor gives up | `"10s"` |
-/// | `every = "…"` | how often it runs by itself, at least `1s`; its answer is good until the next is due | only when asked |
-/// | `cached_for = "…"` | how long an answer is good for, however many ask; excludes `every` | `"5s"` |
-/// | `crate = path` | where `process-runtime` is, if it was renamed or re-exported | `::process_runtime` |
+/// | `timeout = "…"` | the longest time that the check may take | `"10s"` |
+/// | `every = "…"` | how often the check runs on its own | only on request |
+/// | `cached_for = "…"` | how long a result is valid, for any number of requests; excludes `every` | `"5s"` |
+/// | `crate = path` | path of `process-runtime` if it is renamed or re-exported | `::process_runtime` |
+///
+/// A time is one whole number and `ms`, `s`, `m` or `h`, and more than zero. A timeout is less than `30s`, when a monitor
+/// gives up. `every` is at least `1s`; the result is valid until the next run.
 ///
 /// # Functions
 ///
-/// A free `async fn` without generic parameters; it stays as it is, and may be called by others. Its arguments are the
-/// application's state: each is found by its type, and a clone of it is given to every call. So they are taken by value,
-/// and their types are `Clone`, `Send`, `Sync` and `'static`; what is costly to clone goes into an `Arc`. The future
-/// is `Send`.
+/// The attribute works on a free `async fn` without generic parameters, whose future is `Send`. The function itself does
+/// not change, and other code can call it.
 ///
-/// # What it says
+/// The arguments are the application's state. Each is looked up by its type, and every call receives a clone. Therefore
+/// the types are owned and implement `Clone`, `Send` and `Sync`; wrap a value that is expensive to clone in an `Arc`.
 ///
-/// | it returns | what is said |
+/// # Results
+///
+/// | return value | result |
 /// |---|---|
 /// | `()` | pass |
-/// | `health::Verdict` | that |
-/// | `Err(error)` | fail, with the error's `Display` |
-/// | `Ok(value)` | pass; of a `health::Verdict` that |
+/// | `health::Verdict` | the verdict |
+/// | `Ok(value)` | pass, or the verdict if the value is a `health::Verdict` |
+/// | `Err(error)` | fail, with the `Display` form of the error |
 ///
-/// A panic is a failure, and so is what takes longer than the timeout.
+/// A panic and a timeout are failures.
 ///
 /// # Errors
 ///
-/// As those of [`macro@critical_process`]: each at its token, all in one compile. A second check on one function is
-/// one; so are a method, a function that is not `async` or that is `const`, `unsafe` or generic, and an argument that
-/// is a reference or an `impl Trait`. An associated function without `self` looks like a free one, and is refused by the
-/// compiler, which finds a `const` without a name beside it.
+/// Mistakes in the attribute are reported as for [`macro@critical_process`]. The following are also compile errors: a
+/// second check on the same function, a method, a function that is not `async` or that is `const`, `unsafe` or generic,
+/// and an argument that is a reference or an `impl Trait`.
+///
+/// An associated function without `self` looks like a free function to the attribute. The compiler rejects it with an
+/// error about an unnamed `const` in the `impl`.
 #[proc_macro_attribute]
 pub fn health_check(
     attribute: proc_macro::TokenStream,
@@ -284,18 +394,39 @@ pub fn health_check(
     instrument(AttributeKind::HealthCheck, attribute.into(), item.into()).into()
 }
 
-/// Makes an async function the check of something that processes depend on: a database that answers, a provider that
-/// lets us in. A dependency has one, however many processes declare it with `depends_on`.
+/// Turns an async function into the health check of a dependency, for example of a database or a payment provider. A
+/// dependency has at most one, even if several processes declare it with `depends_on`.
+///
+/// ```
+/// use std::net::SocketAddr;
+///
+/// use process_runtime::dependency_check;
+///
+/// #[derive(Clone)]
+/// struct Database {
+///     address: SocketAddr,
+/// }
+///
+/// #[dependency_check(id = "orders_db", timeout = "500ms")]
+/// async fn orders_db_answers(database: Database) -> Result<(), std::io::Error> {
+///     tokio::net::TcpStream::connect(database.address).await?;
+///     Ok(())
+/// }
+/// ```
 ///
 /// # Keys
 ///
-/// Only `id` is required. `every`, `cached_for` and `crate` are those of [`macro@health_check`], and so are the
-/// functions that it goes on, what they say and the errors. The others are:
+/// Only `id` is required.
 ///
-/// | key | what it says | default |
+/// | key | meaning | default |
 /// |---|---|---|
-/// | `id = "…"` | id of the dependency, which some process or stage declares with `depends_on`; `registry::validate` tells where none does | |
-/// | `timeout = "…"` | the longest it may take: one whole number and `ms`, `s`, `m` or `h`; more than zero, less than `30s` | `"2s"` |
+/// | `id = "…"` | id of the dependency, which a process or stage declares with `depends_on` | |
+/// | `timeout = "…"` | the longest time that the check may take, less than `30s` | `"2s"` |
+///
+/// `registry::validate` reports a check whose dependency no process or stage declares.
+///
+/// A dependency check also has the keys `every`, `cached_for` and `crate` of [`macro@health_check`]. The supported
+/// functions, the results and the compile errors are also the same.
 #[proc_macro_attribute]
 pub fn dependency_check(
     attribute: proc_macro::TokenStream,

@@ -122,7 +122,7 @@ fn check(key: Key, arm: &Arm, errors: &Errors) {
         return;
     }
     let everything = match key {
-        Key::Fails => "every return",
+        Key::Fails => "every return value",
         _ => "every error",
     };
     let mistake = errors.at(catch_all, format!("`{}` matches {everything}", catch_all.to_token_stream()));

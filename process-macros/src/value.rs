@@ -64,8 +64,11 @@ impl Field<'_> {
         if let Ok(word) = syn::parse2::<Ident>(tokens.clone()) {
             return Some(word);
         }
-        let list = words.join("`, `");
-        let mistake = self.errors.at(tokens, format!("`{}` must be one of `{list}`", self.name()));
+        let choice = match words {
+            [only] => format!("`{only}`"),
+            _ => format!("one of `{}`", words.join("`, `")),
+        };
+        let mistake = self.errors.at(tokens, format!("`{}` must be {choice}", self.name()));
         let bare = written(tokens).replace('"', "");
         if words.contains(&bare.as_str()) {
             mistake.help(format!("write it without quotes: `{} = {bare}`", self.name()));
@@ -227,7 +230,7 @@ impl Field<'_> {
             Key::CachedFor if number => process_model::check::cached_for(text).err(),
             _ => None,
         };
-        refusal.map(|refusal| format!("{}, and put it in quotes", refusal.help()))
+        refusal.map(|refusal| format!("write it in quotes; {}", refusal.help()))
     }
 
     fn mistake(&self, place: impl ToTokens, problem: String) {

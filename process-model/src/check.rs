@@ -98,8 +98,7 @@ pub fn timeout(text: &str) -> Result<Sla, GrammarError> {
     }
     Err(GrammarError::new(
         format!("invalid timeout `{text}`: it must be less than {TIMEOUT_BOUND}"),
-        "write a time after which the answer is still useful: a monitor gives up after 30 s, and a health answer \
-         takes at most 25 s in all",
+        "write a shorter time: a monitor gives up after 30 s, and a health endpoint answers within 25 s",
     ))
 }
 

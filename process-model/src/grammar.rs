@@ -214,7 +214,7 @@ impl Sla {
         } else if !closed.starts_with(|c: char| c.is_ascii_digit()) {
             String::new()
         } else if unit.starts_with(['.', ',', '_']) {
-            ": the number must be whole and have digits only".to_owned()
+            ": the number must be whole and consist of digits".to_owned()
         } else if unit.contains(|c: char| c.is_ascii_digit()) {
             ": it has more than one number and unit".to_owned()
         } else {
@@ -325,7 +325,7 @@ impl Objective {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
         if whole.is_empty() || !digits(whole) || !digits(fraction) {
-            return Err(invalid("it must be a plain number"));
+            return Err(invalid("it must be a number between 0 and 100"));
         }
         let fraction = fraction.trim_end_matches('0');
         if fraction.len() > Self::DECIMALS {

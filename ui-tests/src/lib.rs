@@ -1,1 +1,1 @@
-//! Compile-time behaviour of the attributes, case by case: see `cases/`.
+//! Compile-time behaviour of the attributes, as cases in `cases/` that `tests/ui.rs` compiles.

@@ -1,6 +1,8 @@
-//! Runs `cases/<attribute>/<failure family>/<case>.rs`: those of a family `pass` compile and run, all others
-//! fail with exactly the words beside them. After a change, `TRYBUILD=overwrite cargo test -p ui-tests`
-//! writes the words anew; then read them, as the user will.
+//! Runs `cases/<attribute>/<failure family>/<case>.rs`: the cases of a family `pass` must compile and run, all
+//! others must fail with exactly the messages in the `.stderr` file beside them.
+//!
+//! `TRYBUILD=overwrite cargo test -p ui-tests` regenerates these files. Review each changed message in the diff as a
+//! user would read it.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use std::process::Command;
 use test_machine::missing::skip;
 use trybuild::TestCases;
 
-/// The compiler whose words the `.stderr` files hold: every minor version changes some of them.
+/// The compiler that wrote the `.stderr` files: every minor version changes some of its messages.
 const PINNED: &str = "rustc 1.95.";
 
 /// The family of the cases that compile.
@@ -27,7 +29,7 @@ fn the_cases_that_pass_compile_and_run() {
 fn the_cases_that_fail_read_like_advice() {
     let compiler = compiler();
     if !compiler.starts_with(PINNED) {
-        return skip(&format!("diagnostics are pinned to {PINNED}x, and this is {compiler}"));
+        return skip(&format!("the expected diagnostics are those of {PINNED}x, and this is {compiler}"));
     }
     let cases = TestCases::new();
     for family in families().filter(|family| !family.ends_with(PASS)) {
@@ -35,14 +37,14 @@ fn the_cases_that_fail_read_like_advice() {
     }
 }
 
-/// What the compiler calls itself.
+/// Returns the compiler's name and version.
 fn compiler() -> String {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let told = Command::new(rustc).arg("--version").output().expect("rustc runs");
-    String::from_utf8_lossy(&told.stdout).trim().to_owned()
+    let output = Command::new(rustc).arg("--version").output().expect("rustc runs");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// The directories `cases/<attribute>/<failure family>`, in their order.
+/// Returns the directories `cases/<attribute>/<failure family>`, sorted.
 fn families() -> impl Iterator<Item = PathBuf> {
     directories(Path::new("cases")).into_iter().flat_map(|attribute| directories(&attribute))
 }

@@ -9,7 +9,7 @@ use process_runtime::{contract, critical_process, dependency_call};
 
 #[critical_process(id = "greet", version = "1.0.0", sla = "2s", depends_on("memory"))]
 fn greet(name: &str) -> Result<usize, String> {
-    dependency_call("memory", || if name.is_empty() { Err("nobody".to_owned()) } else { Ok(name.len()) })
+    dependency_call("memory", || if name.is_empty() { Err("no name".to_owned()) } else { Ok(name.len()) })
 }
 
 #[contract(process = "greet", case = happy)]
@@ -18,14 +18,14 @@ fn is_greeted() {
 }
 
 #[contract(process = "greet", case = error("alloc::string::String"))]
-async fn nobody_is_greeted(name: impl AsRef<str>) -> Result<(), usize> {
+async fn an_empty_name_is_refused(name: impl AsRef<str>) -> Result<(), usize> {
     match observe_call(|| greet(name.as_ref())).run().into_value() {
         Ok(letters) => Err(letters),
         Err(_) => Ok(()),
     }
 }
 
-/// It stays on its thread.
+/// Its future is not `Send`.
 #[contract(process = "greet", case = dependency("memory"), crate = ::process_runtime)]
 async fn counts(mut names: Vec<&str>, count: Rc<Cell<usize>>) -> usize {
     names.push("you");
@@ -59,7 +59,7 @@ async fn never_ends() -> ! {
     }
 }
 
-/// Nobody calls it.
+/// Is never called.
 #[contract(process = "greet", case = sla)]
 #[expect(dead_code, reason = "it is registered all the same")]
 fn of_any<T: AsRef<str>>(name: T) {
@@ -76,8 +76,8 @@ fn can_be_sent<F: Future + Send>(future: F) -> F {
 
 fn main() {
     is_greeted();
-    assert_eq!(poll(can_be_sent(nobody_is_greeted(String::new()))), Poll::Ready(Ok(())));
-    assert_eq!(poll(nobody_is_greeted("you")), Poll::Ready(Err(3)));
+    assert_eq!(poll(can_be_sent(an_empty_name_is_refused(String::new()))), Poll::Ready(Ok(())));
+    assert_eq!(poll(an_empty_name_is_refused("you")), Poll::Ready(Err(3)));
     assert_eq!(poll(counts(vec!["me"], Rc::default())), Poll::Ready(5));
     assert_eq!(Greetings::are_of("you")(), 3);
     assert!(std::panic::catch_unwind(|| ends()).is_err());

@@ -1,4 +1,4 @@
-//! Nothing that the attribute expands to may break a rule that the crate sets itself.
+//! The expansion of the attribute breaks no lint that the crate enables.
 #![forbid(unsafe_code)]
 #![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications)]
 #![deny(rust_2018_idioms, single_use_lifetimes, trivial_casts, unused_lifetimes, unused_results)]
@@ -8,7 +8,7 @@ use process_runtime::{contract, critical_process};
 /// Greets.
 ///
 /// # Errors
-/// For nobody.
+/// For an empty name.
 #[critical_process(id = "greet", version = "1.0.0", sla = "2s")]
 pub async fn greet(name: &str) -> Result<usize, std::fmt::Error> {
     if name.is_empty() { Err(std::fmt::Error) } else { Ok(name.len()) }

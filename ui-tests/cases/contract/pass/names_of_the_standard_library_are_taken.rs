@@ -8,7 +8,7 @@ struct Result;
 struct str;
 struct Contracted;
 
-/// Methods of everything, which stand before those that take a reference.
+/// Methods of every type, which the compiler prefers to methods that take a reference.
 trait Taken: Sized {
     fn run<T>(self, _: T) {}
     fn call<T>(self, _: T) {}

@@ -1,4 +1,4 @@
-// A warning of the body is a warning of the user's, once.
+// A warning about the body is reported once, as without the attribute.
 #![deny(warnings)]
 
 use process_runtime::contract;

@@ -1,4 +1,4 @@
-// async-trait hands the pattern on under a name of its own.
+// `async_trait` gives the argument a name of its own and destructures it in the future.
 use async_trait::async_trait;
 use process_runtime::critical_process;
 

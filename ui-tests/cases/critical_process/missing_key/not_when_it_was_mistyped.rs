@@ -1,4 +1,4 @@
-// The key that was meant is not missing as well.
+// A misspelt key is not reported as missing as well.
 use process_runtime::critical_process;
 
 #[critical_process(id = "greet", verison = "1.0.0", sla = "2s")]

@@ -1,4 +1,4 @@
-//! Nothing that the attributes expand to may break a rule that the crate sets itself.
+//! The expansion of the attributes breaks no lint that the crate enables.
 #![forbid(unsafe_code)]
 #![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications)]
 #![deny(rust_2018_idioms, single_use_lifetimes, trivial_casts, unused_lifetimes, unused_results)]
@@ -10,7 +10,7 @@ use process_runtime::{critical_process, record, stage};
 /// Why an order was refused.
 #[derive(Debug)]
 pub enum Refusal {
-    /// It lists nothing.
+    /// The order is empty.
     Empty,
 }
 
@@ -25,7 +25,7 @@ impl std::error::Error for Refusal {}
 /// Adds up an order.
 ///
 /// # Errors
-/// For an order that lists nothing.
+/// For an empty order.
 #[critical_process(
     id = "add_up",
     version = "1.0.0",
@@ -47,7 +47,7 @@ fn sum(lines: &[u32]) -> u32 {
     lines.iter().sum()
 }
 
-/// Never comes back.
+/// Ends the program.
 #[critical_process(id = "halt", version = "1.0.0", sla = "1s")]
 pub fn halt() -> ! {
     std::process::exit(0)

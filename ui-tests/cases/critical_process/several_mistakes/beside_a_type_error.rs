@@ -1,4 +1,4 @@
-// The body is checked although the attribute is wrong.
+// The compiler checks the body even if the attribute is wrong.
 use process_runtime::critical_process;
 
 #[critical_process(id = "count", version = "1.0.0", sla = "2")]

@@ -1,4 +1,4 @@
-// One mistake is one error: callers, `record!` and the body's own types are as they were.
+// One mistake is one error: callers, `record!` and the types of the body still compile.
 use process_runtime::{critical_process, record};
 
 struct Shop;

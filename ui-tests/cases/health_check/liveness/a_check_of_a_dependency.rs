@@ -11,7 +11,7 @@ async fn sqlite_answers(_database: Database) -> Result<(), String> {
 
 fn main() {
     let database = Database;
-    // Neither a check, nor what holds on to a dependency, nor what waits for one.
+    // A liveness check must not be a dependency check, capture a dependency or be async.
     let _ = Setup::new().alive("sqlite", sqlite_answers);
     let _ = Setup::new().alive("sqlite", || {
         let _ = &database;

@@ -10,7 +10,7 @@ use process_runtime::{critical_process, health_check};
 
 #[critical_process(id = "greet", version = "1.0.0", sla = "2s")]
 async fn greet(name: &str) -> Result<usize, String> {
-    if name.is_empty() { Err("nobody".to_owned()) } else { Ok(name.len()) }
+    if name.is_empty() { Err("no name".to_owned()) } else { Ok(name.len()) }
 }
 
 trait Names: Send + Sync {
@@ -26,7 +26,7 @@ impl Names for String {
 #[derive(Clone)]
 struct State<T>(T);
 
-/// Everything that can be said.
+/// Has every key and every form of argument.
 #[health_check(process = "greet", timeout = "29999ms", every = "1s", crate = ::process_runtime)]
 async fn greets(
     State(name): State<String>,
@@ -39,7 +39,7 @@ async fn greets(
     Ok(count + greet(&names.first()).await?)
 }
 
-/// Next to nothing.
+/// Has only the required key.
 #[health_check(process = "nothing")]
 async fn nothing() {}
 
@@ -57,7 +57,7 @@ mod within {
     }
 }
 
-/// It is called, and awaits nothing.
+/// Is deprecated and awaits nothing.
 #[deprecated]
 #[health_check(process = "old")]
 #[cfg_attr(all(), expect(clippy::unused_async, reason = "of the user"))]
@@ -128,7 +128,7 @@ fn main() {
             ("within", seconds(10), seconds(60)),
         ]
     );
-    // Others may call it as ever.
+    // The function can still be called directly.
     let called = Cell::new(false);
     let call = async { called.set(within::r#type(str::len).await == Verdict::Pass) };
     assert!(poll(call).is_ready() && called.get());

@@ -13,7 +13,7 @@ struct States;
 struct Checking;
 struct CheckEnd;
 
-/// Methods of everything, which stand before those that take a reference.
+/// Methods of every type, which the compiler prefers to methods that take a reference.
 trait Taken: Sized {
     fn get<T>(self) {}
     fn of<T>(self, _: T) {}

@@ -1,4 +1,4 @@
-// A warning of the body is a warning of the user's, once; the function itself is used.
+// A warning about the body is reported once, and the function is not unused.
 #![deny(warnings)]
 
 use process_runtime::health_check;

@@ -1,4 +1,4 @@
-// What `later` declares stays declared, and nothing else does.
+// The keys of `later` stay declared, and no other key is.
 use process_runtime::{critical_process, record};
 
 #[critical_process(id = "greet", version = "1.0.0", sla = "2", context(later(model_count)))]
