@@ -72,7 +72,8 @@ use crate::keys::AttributeKind;
 ///     record!(cents = receipt.cents);
 ///     Ok(receipt)
 /// }
-/// # let rejected = std::pin::pin!(place_order(7, &Order { items: Vec::new() }));
+/// # let order = Order { items: Vec::new() };
+/// # let rejected = std::pin::pin!(place_order(7, &order));
 /// # let mut context = std::task::Context::from_waker(std::task::Waker::noop());
 /// # let rejected = rejected.poll(&mut context).map(|returned| returned.err());
 /// # assert_eq!(rejected, std::task::Poll::Ready(Some(OrderError::Empty)));
@@ -258,25 +259,21 @@ pub fn stage(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) 
 
 /// Turns a test into a contract: the proof that one case of a critical process works.
 ///
-/// ```
-/// use process_runtime::testing::observe_call;
+/// ```no_run
+/// use process_runtime::testing::observe;
 /// use process_runtime::{contract, critical_process};
 ///
 /// #[critical_process(id = "parse_amount", version = "1.0.0", sla = "1s")]
-/// fn parse_amount(text: &str) -> Result<u64, std::num::ParseIntError> {
+/// async fn parse_amount(text: &str) -> Result<u64, std::num::ParseIntError> {
 ///     text.parse()
 /// }
 ///
-/// # fn main() {
 /// #[contract(process = "parse_amount", case = happy)]
-/// # /*
-/// #[test]
-/// # */
-/// fn an_amount_is_parsed() {
-///     assert_eq!(observe_call(|| parse_amount("42")).run().into_value(), Ok(42));
+/// #[tokio::test]
+/// async fn an_amount_is_parsed() {
+///     let run = observe(parse_amount("42")).await;
+///     assert_eq!(run.into_value(), Ok(42));
 /// }
-/// # an_amount_is_parsed();
-/// # }
 /// ```
 ///
 /// Put the attribute on a test function, plain or `async`, above or below the attribute of any test runner: `#[test]`,
