@@ -11,3 +11,4 @@ pub mod relay;
 pub mod sink;
 pub mod tls;
 pub mod traces;
+pub mod ways;

@@ -1,13 +1,13 @@
-//! A sink of a third party's own, that keeps all it is told.
+//! A sink that keeps everything.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use process_runtime::observe::{End, RunView, Sink};
 
-/// One thing that a sink was told.
+/// Something that happened to a run, as a sink receives it.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct Entry {
     /// The run.
     pub run: u64,
     /// The run around it.
@@ -35,25 +35,31 @@ pub enum What {
 
 /// A sink that keeps everything.
 #[derive(Clone, Debug, Default)]
-pub struct Log(Arc<Mutex<Vec<Told>>>);
+pub struct Log(Arc<Mutex<Vec<Entry>>>);
 
 impl Log {
-    /// All that was told, in order.
-    pub fn told(&self) -> Vec<Told> {
+    /// Everything so far, in order.
+    pub fn entries(&self) -> Vec<Entry> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The ends.
     pub fn ends(&self) -> Vec<End> {
-        let end = |told: &Told| {
-            if let What::Ended(end) = told.what { Some(end) } else { None }
+        let end = |entry: &Entry| match entry.what {
+            What::Ended(end) => Some(end),
+            _ => None,
         };
-        self.told().iter().filter_map(end).collect()
+        self.entries().iter().filter_map(end).collect()
+    }
+
+    /// How many runs were reported as late while they ran, or at their end if they were not tracked.
+    pub fn overdue(&self) -> usize {
+        self.entries().iter().filter(|entry| matches!(entry.what, What::Overdue(_))).count()
     }
 
     fn add(&self, run: &RunView<'_>, what: What) {
         let context = run.context().iter().map(|(name, value)| (*name, value.to_string())).collect();
-        let told = Told {
+        let entry = Entry {
             run: run.id(),
             parent: run.parent_id(),
             process: run.process().map(|process| process.id()),
@@ -61,7 +67,7 @@ impl Log {
             context,
             what,
         };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(told);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     }
 }
 

@@ -191,7 +191,7 @@ fn listen(id: &str, options: ClientOptions, mut run: impl FnMut(&Service, How)) 
         spans: format!("{:?} {:?}", capture.spans(), capture.loose_events()),
         exported: format!("{:?}", traces.spans()),
         metrics: readings.collect().text,
-        sinks: format!("{:?}", log.told()),
+        sinks: format!("{:?}", log.entries()),
         in_flight: IN_FLIGHT.take(),
         record: process.record().to_text() + &stages.collect::<String>(),
         report: installation.report().join("\n"),

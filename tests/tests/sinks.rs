@@ -41,7 +41,7 @@ fn told(log: &Log) -> Vec<(&'static str, String)> {
         What::Overdue(_) => "overdue",
         What::Ended(_) => "ended",
     };
-    log.told().iter().map(|told| (what(told.what), name(told.process.unwrap(), told.stage))).collect()
+    log.entries().iter().map(|entry| (what(entry.what), name(entry.process.unwrap(), entry.stage))).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,7 +58,7 @@ async fn a_sink_is_told_of_each_start_and_end_once_with_context_and_family() {
         ("ended", "outer"),
     ];
     assert_eq!(told(&log), expected.map(|(what, name)| (what, name.to_owned())));
-    let told = log.told();
+    let told = log.entries();
     let (outer, part, inner) = (&told[0], &told[1], &told[3]);
     assert_eq!((outer.parent, part.parent, inner.parent), (None, Some(outer.run), Some(outer.run)));
     assert_eq!(outer.run, told[5].run);
@@ -75,7 +75,7 @@ async fn a_sink_is_told_of_a_late_run_once_while_it_still_runs() {
     let domain = Domain::builder().sink(Arc::new(log.clone())).build();
     let watched = async {
         sleep(Duration::from_secs(11)).await;
-        let told = log.told();
+        let told = log.entries();
         let overdue: Vec<_> = told.iter().filter(|told| matches!(told.what, What::Overdue(_))).collect();
         let [overdue] = overdue[..] else { panic!("{told:#?}") };
         let What::Overdue(elapsed) = overdue.what else { unreachable!() };
@@ -140,7 +140,7 @@ async fn a_sink_that_panics_is_told_no_more_and_harms_neither_result_nor_other_s
             assert_eq!(result, Ok(9), "{when}");
         }
         assert_eq!(broken.calls.load(Ordering::Relaxed), heard, "{when}");
-        assert_eq!(log.told().len(), 2 * 7, "{when}");
+        assert_eq!(log.entries().len(), 2 * 7, "{when}");
         let stats = domain.stats("outer").unwrap();
         assert_eq!((stats.ended.count_late(Outcome::Success), stats.active), (2, 0), "{when}");
     }

@@ -1,6 +1,5 @@
 //! The built-in statistics: what anybody can ask for with no backend at all. Time is virtual.
 
-use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use futures::future::join_all;
 use process_runtime::stats::{PERCENTILE_ERROR, WINDOWS, Window};
 use process_runtime::testing::Domain;
 use process_runtime::{Outcome, critical_process, registry, stage};
+use process_tests::ways::{How, Trouble};
 use tokio::time::{advance, sleep};
 
 #[critical_process(id = "takes", version = "1.0.0", sla = "10s")]
@@ -152,38 +152,10 @@ async fn a_young_process_covers_less_than_the_window() {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-enum How {
-    Succeed,
-    FallBack,
-    Reject,
-    Fail,
-    Panic,
-    Hang,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error("yours")]
-    Yours,
-    #[error("ours")]
-    Ours,
-}
-
-fn is_fallback(how: &How) -> bool {
-    matches!(how, How::FallBack)
-}
-
-#[critical_process(id = "ends", version = "1.0.0", sla = "10s", rejects(Trouble::Yours), degraded = is_fallback)]
+#[critical_process(id = "ends", version = "1.0.0", sla = "10s", rejects(Trouble::Yours), degraded = How::is_fallback)]
 async fn ends(how: How) -> Result<How, Trouble> {
     staged(how).await;
-    match how {
-        How::Succeed | How::FallBack => Ok(how),
-        How::Reject => Err(Trouble::Yours),
-        How::Fail => Err(Trouble::Ours),
-        How::Panic => panic!("on demand"),
-        How::Hang => pending().await,
-    }
+    how.end().await
 }
 
 #[stage(id = "staged", process = "ends", sla = "1s")]

@@ -11,27 +11,7 @@ use std::panic::catch_unwind;
 
 use process_runtime::{Install, critical_process, stage};
 use process_tests::readings::Readings;
-
-#[derive(Clone, Copy, Debug)]
-enum How {
-    Succeed,
-    FallBack,
-    Reject,
-    Fail,
-    Panic,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error("yours")]
-    Yours,
-    #[error("ours")]
-    Ours,
-}
-
-fn is_fallback(how: &How) -> bool {
-    matches!(how, How::FallBack)
-}
+use process_tests::ways::{How, Trouble};
 
 #[critical_process(
     id = "measured",
@@ -39,25 +19,13 @@ fn is_fallback(how: &How) -> bool {
     sla = "77s",
     context(order),
     rejects(Trouble::Yours),
-    degraded = is_fallback,
-    error_type = kind_of,
+    degraded = How::is_fallback,
+    error_type = Trouble::kind,
 )]
 fn measured(order: u8, how: How) -> Result<How, Trouble> {
     let _ = order;
     part();
-    match how {
-        How::Succeed | How::FallBack => Ok(how),
-        How::Reject => Err(Trouble::Yours),
-        How::Fail => Err(Trouble::Ours),
-        How::Panic => panic!("on demand"),
-    }
-}
-
-fn kind_of(trouble: &Trouble) -> &'static str {
-    match trouble {
-        Trouble::Yours => "yours",
-        Trouble::Ours => "ours",
-    }
+    how.end_now()
 }
 
 #[stage(id = "part", process = "measured", sla = "33s")]

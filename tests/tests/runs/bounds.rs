@@ -13,8 +13,8 @@ use super::{How, Log, Trouble, any_outcome};
 
 #[tokio::test(start_paused = true)]
 async fn at_the_bound_runs_go_untracked_and_are_still_counted() {
-    let log = Arc::new(Log::default());
-    let domain = Domain::builder().in_flight_limit(3).sink(log.clone()).build();
+    let log = Log::default();
+    let domain = Domain::builder().in_flight_limit(3).sink(Arc::new(log.clone())).build();
     domain
         .run(async {
             let mut runs: Vec<_> = (0..10).map(|_| Box::pin(any_outcome(How::Hang))).collect();

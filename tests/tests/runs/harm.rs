@@ -67,8 +67,8 @@ impl Sink for Broken {
 
 #[tokio::test(start_paused = true)]
 async fn a_sink_that_panics_harms_neither_the_result_nor_other_sinks() {
-    let log = Arc::new(Log::default());
-    let domain = Domain::builder().sink(Arc::new(Broken)).sink(log.clone()).build();
+    let log = Log::default();
+    let domain = Domain::builder().sink(Arc::new(Broken)).sink(Arc::new(log.clone())).build();
     for _ in 0..3 {
         assert_eq!(domain.run(any_outcome(How::Succeed)).await.unwrap(), How::Succeed);
     }

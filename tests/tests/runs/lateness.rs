@@ -15,7 +15,7 @@ async fn a_run_is_told_of_as_late_at_its_deadline_and_once() {
     let started = tokio::time::Instant::now();
     domain
         .run(async {
-            let mut run = Box::pin(any_outcome(How::BeLate));
+            let mut run = Box::pin(to_the_point(Duration::from_secs(11)));
             let mut watched = std::pin::pin!(async {
                 // Nothing but the domain's own timer wakes this task up at the deadline.
                 std::future::poll_fn(|cx| match run.as_mut().poll(cx) {

@@ -19,6 +19,7 @@ use process_runtime::sentry::Integration;
 use process_runtime::testing::Domain;
 use process_runtime::{Outcome, critical_process, record, stage};
 use process_tests::events::{in_block, tag};
+use process_tests::ways::How;
 use sentry::protocol::Event;
 use sentry::{ClientOptions, Level};
 use tokio::task::yield_now;
@@ -26,16 +27,6 @@ use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
-
-#[derive(Clone, Copy, Debug)]
-enum How {
-    Succeed,
-    FallBack,
-    Reject,
-    Fail,
-    Panic,
-    Hang,
-}
 
 #[derive(Debug, thiserror::Error)]
 enum ChargeError {
@@ -53,10 +44,6 @@ fn declined() -> ChargeError {
     ChargeError::Declined(7, BankError(503, std::io::Error::other("connection reset")))
 }
 
-fn is_fallback(how: &How) -> bool {
-    matches!(how, How::FallBack)
-}
-
 /// Charges a card.
 #[critical_process(
     id = "charge",
@@ -68,7 +55,7 @@ fn is_fallback(how: &How) -> bool {
     runbook = "docs/runbooks/charge.md",
     context(company_id, user_id, cents, later(attempts)),
     rejects(ChargeError::Yours),
-    degraded = is_fallback,
+    degraded = How::is_fallback,
 )]
 async fn charge(company_id: &str, user_id: u64, cents: i64, how: How) -> Result<How, ChargeError> {
     let _ = (company_id, user_id, cents);

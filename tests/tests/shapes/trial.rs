@@ -2,51 +2,24 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use process_runtime::observe::{End, RunView, Sink};
+use process_runtime::observe::End;
 use process_runtime::testing::Domain;
 use process_runtime::{Carrier, Outcome, registry};
+use process_tests::sink::{Entry, Log, What};
 
-/// A domain, and a sink that keeps what it told.
+/// A domain, and the log of its runs.
 pub(crate) struct Trial {
     domain: Domain,
-    log: Arc<Log>,
+    log: Log,
     seen: Cell<usize>,
-}
-
-#[derive(Debug, Default)]
-struct Log {
-    started: Mutex<Vec<u64>>,
-    ended: Mutex<Vec<Ended>>,
-}
-
-#[derive(Clone, Debug)]
-struct Ended {
-    run: u64,
-    name: String,
-    end: End,
-    context: Vec<(&'static str, String)>,
-}
-
-impl Sink for Log {
-    fn started(&self, run: &RunView<'_>) {
-        self.started.lock().unwrap().push(run.id());
-    }
-
-    fn ended(&self, run: &RunView<'_>, end: &End) {
-        let parts = [run.process().map(|process| process.id()), run.stage().map(|stage| stage.id())];
-        let parts: Vec<_> = parts.into_iter().flatten().collect();
-        let context = run.context().iter().map(|(name, value)| (*name, value.to_string())).collect();
-        let ended = Ended { run: run.id(), name: parts.join("."), end: *end, context };
-        self.ended.lock().unwrap().push(ended);
-    }
 }
 
 impl Trial {
     pub(crate) fn new() -> Trial {
-        let log = Arc::new(Log::default());
-        let domain = Domain::builder().sink(log.clone()).build();
+        let log = Log::default();
+        let domain = Domain::builder().sink(Arc::new(log.clone())).build();
         Trial { domain, log, seen: Cell::new(0) }
     }
 
@@ -71,31 +44,49 @@ impl Trial {
     /// and the statistics say the same as the sink.
     #[track_caller]
     pub(crate) fn saw(&self, expected: &[(&str, Outcome)]) {
-        let all = self.log.ended.lock().unwrap().clone();
-        let new: Vec<_> = all[self.seen.get()..].iter().map(|e| (e.name.as_str(), e.end.outcome)).collect();
+        let all = self.ended();
+        let new: Vec<_> =
+            all[self.seen.get()..].iter().map(|(entry, end)| (name(entry), end.outcome)).collect();
+        let new: Vec<_> = new.iter().map(|(name, outcome)| (name.as_str(), *outcome)).collect();
         assert_eq!(new, expected);
         self.seen.set(all.len());
-        let mut started = self.log.started.lock().unwrap().clone();
-        let mut ended: Vec<_> = all.iter().map(|ended| ended.run).collect();
+        let entries = self.log.entries();
+        let started = entries.iter().filter(|entry| entry.what == What::Started);
+        let mut started: Vec<_> = started.map(|entry| entry.run).collect();
+        let mut ended: Vec<_> = all.iter().map(|(entry, _)| entry.run).collect();
         (started.sort_unstable(), ended.sort_unstable());
         assert_eq!(started, ended, "each run that started ended once");
         assert_eq!(self.active(), 0);
         for (id, _) in expected.iter().filter(|(id, _)| registry::get(id).is_ok()) {
             let stats = self.domain.stats(id).unwrap();
-            let runs = all.iter().filter(|ended| ended.name == *id).count() as u64;
+            let runs = all.iter().filter(|(entry, _)| name(entry) == *id).count() as u64;
             assert_eq!((stats.started, stats.ended.total(), stats.active), (runs, runs, 0), "{id}");
         }
     }
 
+    /// The runs that ended, in order.
+    fn ended(&self) -> Vec<(Entry, End)> {
+        let end = |entry: Entry| match entry.what {
+            What::Ended(end) => Some((entry, end)),
+            _ => None,
+        };
+        self.log.entries().into_iter().filter_map(end).collect()
+    }
+
     /// The last run's `error.type`.
     pub(crate) fn error_type(&self) -> Option<&'static str> {
-        self.log.ended.lock().unwrap().last().and_then(|ended| ended.end.error_type)
+        self.ended().last().and_then(|(_, end)| end.error_type)
     }
 
     /// The last run's business context.
     pub(crate) fn context(&self) -> Vec<(&'static str, String)> {
-        self.log.ended.lock().unwrap().last().map(|ended| ended.context.clone()).unwrap_or_default()
+        self.ended().pop().map(|(entry, _)| entry.context).unwrap_or_default()
     }
+}
+
+/// The id of a process, of a stage, or `process.stage`.
+fn name(entry: &Entry) -> String {
+    [entry.process, entry.stage].into_iter().flatten().collect::<Vec<_>>().join(".")
 }
 
 /// Awaits `future` in a domain of its own, where it must be one run of `id` that ends as `outcome`.

@@ -8,46 +8,12 @@ mod lateness;
 mod nesting;
 mod subscribers;
 
-use std::future::pending;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt as _;
 use process_runtime::testing::Domain;
 use process_runtime::{critical_process, stage};
-use tokio::task::yield_now;
-
-#[derive(Clone, Copy, Debug)]
-enum How {
-    Succeed,
-    FallBack,
-    Reject,
-    Fail,
-    Panic,
-    Hang,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error("the caller's mistake")]
-    Yours,
-    #[error("our mistake")]
-    Ours,
-}
-
-fn is_fallback(how: &How) -> bool {
-    matches!(how, How::FallBack)
-}
-
-async fn act(how: How) -> Result<How, Trouble> {
-    yield_now().await;
-    match how {
-        How::Succeed | How::FallBack => Ok(how),
-        How::Reject => Err(Trouble::Yours),
-        How::Fail => Err(Trouble::Ours),
-        How::Panic => panic!("on demand"),
-        How::Hang => pending().await,
-    }
-}
+use process_tests::ways::{How, Trouble};
 
 /// The file of `transfer`.
 const HERE: &str = file!();
@@ -58,12 +24,12 @@ const HERE: &str = file!();
     sla = "10s",
     criticality = critical,
     rejects(Trouble::Yours),
-    degraded = is_fallback,
+    degraded = How::is_fallback,
     context(account, amount = cents * 2, is_large = cents > 100),
 )]
 async fn transfer(account: &str, cents: u64, how: How) -> Result<How, Trouble> {
     let _ = account;
-    act(how).await
+    how.end().await
 }
 
 async fn run(how: How) {
@@ -78,7 +44,7 @@ async fn run(how: How) {
 #[stage(id = "debit", process = "settle", sla = "2s", context(leg))]
 async fn debit(leg: u8, how: How) -> Result<How, Trouble> {
     let _ = leg;
-    act(how).await
+    how.end().await
 }
 
 #[stage(id = "audit_trail")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Scratch, dropped, events_in, of, run, sentry, spans_in, text, under};
+use super::{Scratch, events_in, lost, of, run, sentry, spans_in, text, under};
 
 #[tokio::test]
 async fn sentry_hears_of_the_failure_alone() {
@@ -52,7 +52,7 @@ async fn an_event_that_finds_no_room_takes_no_other_s_stack() {
     let events = events_in(receiver).await;
     assert_eq!(text(&output.stderr).matches("events wait for Sentry, and more are lost").count(), 1);
     // What was lost to the very end is counted in the last measurements; of the one on its way nobody knows.
-    let known = events.len() as u64 + dropped(&scratch.lines("metrics"), "event");
+    let known = events.len() as u64 + lost(&scratch.lines("metrics"), "event");
     assert!((399..=400).contains(&known), "{known}");
     assert!((10..400).contains(&events.len()), "{}", events.len());
     let has_stack = |event: &Value| event["threads"]["values"][0]["stacktrace"]["frames"].is_array();

@@ -82,9 +82,20 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// The items of a list in JSON, none where there is no list.
+fn all(value: &Value, key: &str) -> Vec<Value> {
+    value[key].as_array().cloned().unwrap_or_default()
+}
+
+/// The metrics of OTLP-JSON requests, in order.
+fn metrics_in(requests: &[Value]) -> Vec<Value> {
+    let resources = requests.iter().flat_map(|request| all(request, "resourceMetrics"));
+    let scopes = resources.flat_map(|resource| all(&resource, "scopeMetrics"));
+    scopes.flat_map(|scope| all(&scope, "metrics")).collect()
+}
+
 /// The spans of OTLP-JSON requests.
 fn spans_in(requests: &[Value]) -> Vec<Value> {
-    let all = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
     let resources = requests.iter().flat_map(|request| all(request, "resourceSpans"));
     let scopes = resources.flat_map(|resource| all(&resource, "scopeSpans"));
     scopes.flat_map(|scope| all(&scope, "spans")).collect()
@@ -162,10 +173,7 @@ fn judge_spans(spans: &[Value]) {
 
 /// Every instrument has its unit, and every SLA is a boundary.
 fn judge_metrics(requests: &[Value]) {
-    let all = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
-    let resources = requests.iter().flat_map(|request| all(request, "resourceMetrics"));
-    let scopes = resources.flat_map(|resource| all(&resource, "scopeMetrics"));
-    let metrics: Vec<_> = scopes.flat_map(|scope| all(&scope, "metrics")).collect();
+    let metrics = metrics_in(requests);
     let units = [
         ("critical_process.duration", "s"),
         ("critical_process.sla.utilization", "1"),
@@ -191,13 +199,11 @@ fn judge_metrics(requests: &[Value]) {
     assert!(bounds("critical_process.sla.utilization").contains(&1.0));
 }
 
-/// What the last of these requests says of what was lost for this reason.
+/// How many items were lost for a reason, by the last of these requests.
 fn lost(requests: &[Value], reason: &str) -> u64 {
-    let all = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
-    let resources = requests.iter().flat_map(|request| all(request, "resourceMetrics"));
-    let scopes = resources.flat_map(|resource| all(&resource, "scopeMetrics"));
-    let mut metrics = scopes.flat_map(|scope| all(&scope, "metrics"));
-    let dropped = metrics.rfind(|metric| metric["name"] == "critical_process.telemetry.dropped").unwrap();
+    let metrics = metrics_in(requests);
+    let dropped =
+        metrics.iter().rfind(|metric| metric["name"] == "critical_process.telemetry.dropped").unwrap();
     let points = all(&dropped["sum"], "dataPoints");
     let point = points.iter().find(|point| attributes(point)["reason"] == reason).unwrap();
     point["asInt"].as_str().map_or_else(|| point["asInt"].as_u64(), |text| text.parse().ok()).unwrap()
@@ -234,20 +240,4 @@ async fn events_in(mut receiver: mpsc::UnboundedReceiver<String>) -> Vec<Value> 
         }
     }
     events
-}
-
-/// What the last measurements say was lost for this reason.
-fn dropped(requests: &[Value], reason: &str) -> u64 {
-    let all = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
-    let last = requests.last().expect("there are measurements");
-    let scopes = all(last, "resourceMetrics").into_iter().flat_map(|resource| all(&resource, "scopeMetrics"));
-    let mut metrics = scopes.flat_map(|scope| all(&scope, "metrics"));
-    let dropped = metrics.find(|metric| metric["name"] == "critical_process.telemetry.dropped");
-    let points = all(&dropped.expect("it is measured")["sum"], "dataPoints");
-    let point =
-        points.iter().find(|point| attributes(point)["reason"] == reason).expect("each reason is there");
-    point["asInt"]
-        .as_str()
-        .map_or_else(|| point["asInt"].as_u64(), |text| text.parse().ok())
-        .expect("a number")
 }
