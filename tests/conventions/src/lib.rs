@@ -1,4 +1,5 @@
-//! What the source of this workspace keeps to: the order of the folders of `process-runtime` ([`rules`]).
+//! What the source of this workspace keeps to: the order of the folders of `process-runtime` ([`rules`]), and
+//! the words that it does without ([`voice`]).
 //!
 //! The tests of this package read the source and build nothing else, so they also run while the product does not compile:
 //!
@@ -17,3 +18,4 @@ pub mod resolve;
 pub mod rules;
 pub mod source;
 pub mod tree;
+pub mod voice;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use conventions::rules::House;
 use conventions::source::Sources;
+use conventions::voice;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -24,5 +25,22 @@ fn main() {
     for violation in house.violations() {
         println!("{violation}\n");
     }
-    println!("{:#?}", house.figures());
+    let findings = voice::read(&root);
+    for found in &findings {
+        println!(
+            "{}:{}  {}",
+            found.file,
+            found.line,
+            found.phrase.unwrap_or("a comment of more than 120 columns")
+        );
+    }
+    println!("\n{}", house.figures());
+    for (phrase, _) in voice::PHRASES {
+        let count = findings.iter().filter(|found| found.phrase == Some(*phrase)).count();
+        println!("{count:6}  “{phrase}”");
+    }
+    println!(
+        "{:6}  comments of more than 120 columns",
+        findings.iter().filter(|found| found.phrase.is_none()).count()
+    );
 }

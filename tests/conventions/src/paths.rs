@@ -119,6 +119,13 @@ impl Collector<'_> {
         let mut segments = prefix.to_vec();
         let mut at = start;
         if is_colons(tokens, at) {
+            // After a variable of the macro or generic arguments the path has begun before.
+            let continues = start > 0
+                && is_punct(tokens, start - 1, '>')
+                && !(start > 1 && is_punct(tokens, start - 2, '-'));
+            if continues || (start > 1 && is_punct(tokens, start - 2, '$')) {
+                return None;
+            }
             segments.push(String::new());
             at += 2;
         } else if is_punct(tokens, at, '$') {

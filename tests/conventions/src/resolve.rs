@@ -132,7 +132,11 @@ fn is_private(tree: &Tree, scope: ScopeId) -> bool {
 }
 
 fn written(mention: &Mention) -> String {
-    let path = mention.segments.join("::");
+    let segments = match mention.segments.split_last() {
+        Some((last, before)) if last == "self" && !before.is_empty() => before,
+        _ => &mention.segments,
+    };
+    let path = segments.join("::");
     match mention.form {
         Form::Glob => format!("{path}::*"),
         Form::Invocation => format!("{path}!"),

@@ -130,6 +130,25 @@ pub struct Figures {
     pub cfg_lines: (usize, usize),
 }
 
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (lines, files) = self.cfg_lines;
+        writeln!(f, "{:6}  files", self.files)?;
+        writeln!(f, "{:6}  arrows between files", self.arrows)?;
+        writeln!(f, "{:6}  files in circles of imports", self.files_in_circles)?;
+        writeln!(
+            f,
+            "{:6}  files in circles of imports that cross a folder",
+            self.files_in_circles_across_folders
+        )?;
+        writeln!(f, "{:6}  arrows against the order of the folders", self.arrows_against_the_order)?;
+        write!(
+            f,
+            "{lines:6}  lines in {files} files with `testing` or `health` in a cfg, from base to instrument"
+        )
+    }
+}
+
 impl House {
     /// Resolves all imports of a crate. `placed` moves files for the question what would hold if they were elsewhere.
     pub fn new(sources: &Sources, placed: &BTreeMap<String, String>) -> House {
@@ -164,6 +183,7 @@ impl House {
     pub fn violations(&self) -> Vec<Violation> {
         let mut violations = Vec::new();
         violations.extend(self.places_without_layer());
+        violations.extend(self.unreached());
         violations.extend(self.lost());
         violations.extend(self.named_private());
         violations.extend(self.against_the_order());
@@ -250,6 +270,15 @@ impl House {
         violation("in no folder of the order: move the file into one, or add its folder to `FOLDERS`", places)
     }
 
+    fn unreached(&self) -> Option<Violation> {
+        let place = |file: &String| Place { file: file.clone(), line: 0, what: String::new() };
+        let places = self.tree.unreached.iter().map(place).collect();
+        violation(
+            "a file that no `mod` item names: name it in one, outside of any macro, or delete it",
+            places,
+        )
+    }
+
     fn lost(&self) -> Option<Violation> {
         let places = self.resolved.lost.iter().map(|lost| self.line(lost)).collect();
         violation("a path that this test cannot follow: name the item where it is defined", places)
@@ -322,11 +351,13 @@ impl House {
         with_rooms
             .filter_map(|circle| {
                 let names: Vec<String> = circle.iter().map(|entry| self.name(entry)).collect();
-                let places =
+                let within =
                     arrows.iter().filter(|((from, to), _)| circle.contains(from) && circle.contains(to));
+                // Among the outermost folders the order says which direction is wrong.
+                let wrong = within.filter(|(_, arrow)| !folder.is_empty() || self.is_against(arrow));
                 let message =
                     format!("a circle of folders: {}: cut the arrows of one direction", names.join(", "));
-                violation(&message, places.map(|(_, arrow)| self.place(arrow)).collect())
+                violation(&message, wrong.map(|(_, arrow)| self.place(arrow)).collect())
             })
             .collect()
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use proc_macro2::{LineColumn, TokenStream, TokenTree};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Item, Meta, Token, UseTree};
+use syn::{Attribute, Item, ItemMod, Meta, Token, UseTree};
 
 use crate::source::Sources;
 
@@ -71,6 +71,8 @@ pub struct Tree {
     pub macros: HashMap<String, BTreeSet<FileId>>,
     /// The modules that are files, each once for every `mod` item that names the file.
     pub loaded: Vec<ScopeId>,
+    /// The files that no `mod` item names, not even one for tests.
+    pub unreached: Vec<String>,
     /// The inline modules, by file and place of their name.
     pub inline: HashMap<(FileId, usize, usize), ScopeId>,
 }
@@ -82,67 +84,15 @@ impl Tree {
     ///
     /// Panics if a file is missing or is not Rust.
     pub fn new(sources: &Sources) -> Tree {
-        let mut tree = Tree::default();
-        tree.load(sources, "lib.rs", "", None, "crate");
-        tree
-    }
-
-    fn load(
-        &mut self,
-        sources: &Sources,
-        path: &str,
-        children: &str,
-        parent: Option<ScopeId>,
-        name: &str,
-    ) -> ScopeId {
-        let text = sources.get(path).unwrap_or_else(|| panic!("no file {path}"));
-        let file = self.files.iter().position(|file| file.path == path).unwrap_or_else(|| {
-            let syntax = syn::parse_file(text).unwrap_or_else(|error| {
-                let start = error.span().start();
-                panic!("{path}:{}: {error}", start.line)
-            });
-            self.files.push(File { path: path.to_owned(), lines: text.lines().count(), syntax });
-            self.files.len() - 1
-        });
-        let scope = self.add_module(file, parent, name);
-        self.loaded.push(scope);
-        let items = self.files[file].syntax.items.clone();
-        self.declare_all(sources, scope, &items, &Folder { beside: folder(path), children });
-        scope
+        let mut loader = Loader { sources, tree: Tree::default(), for_tests: Vec::new() };
+        loader.load("lib.rs", "", None, "crate");
+        loader.finish()
     }
 
     fn add_module(&mut self, file: FileId, parent: Option<ScopeId>, name: &str) -> ScopeId {
         let module = self.scopes.len();
         self.scopes.push(Scope { file, module, parent, name: name.to_owned(), ..Scope::default() });
         module
-    }
-
-    fn declare_all(&mut self, sources: &Sources, scope: ScopeId, items: &[Item], at: &Folder<'_>) {
-        for item in items.iter().filter(|item| !is_for_tests(attributes_of(item))) {
-            if let Item::Mod(module) = item {
-                let name = module.ident.to_string();
-                if let Some((_, items)) = &module.content {
-                    let inner = self.add_module(self.scopes[scope].file, Some(scope), &name);
-                    let LineColumn { line, column } = module.ident.span().start();
-                    self.inline.insert((self.scopes[scope].file, line, column), inner);
-                    self.define(scope, &name, Definition::Module(inner));
-                    let children = join(at.children, &name);
-                    self.declare_all(
-                        sources,
-                        inner,
-                        items,
-                        &Folder { beside: &children, children: &children },
-                    );
-                } else {
-                    for (path, children) in at.files_of(sources, &name, &module.attrs) {
-                        let inner = self.load(sources, &path, &children, Some(scope), &name);
-                        self.define(scope, &name, Definition::Module(inner));
-                    }
-                }
-            } else {
-                self.declare(scope, item);
-            }
-        }
     }
 
     /// Adds the names that an item gives to a scope.
@@ -217,6 +167,78 @@ impl Tree {
                 }
             }
         }
+    }
+}
+
+/// Follows `mod` items from file to file.
+struct Loader<'s> {
+    sources: &'s Sources,
+    tree: Tree,
+    /// The modules that only tests compile, by the path of their file without its ending.
+    for_tests: Vec<String>,
+}
+
+impl Loader<'_> {
+    fn load(&mut self, path: &str, children: &str, parent: Option<ScopeId>, name: &str) -> ScopeId {
+        let files = &mut self.tree.files;
+        let file = files.iter().position(|file| file.path == path).unwrap_or_else(|| {
+            let text = self.sources.get(path).unwrap_or_else(|| panic!("no file {path}"));
+            let syntax = syn::parse_file(text)
+                .unwrap_or_else(|error| panic!("{path}:{}: {error}", error.span().start().line));
+            files.push(File { path: path.to_owned(), lines: text.lines().count(), syntax });
+            files.len() - 1
+        });
+        let items = files[file].syntax.items.clone();
+        let scope = self.tree.add_module(file, parent, name);
+        self.tree.loaded.push(scope);
+        self.items(scope, &items, &Folder { beside: folder(path), children });
+        scope
+    }
+
+    fn items(&mut self, scope: ScopeId, items: &[Item], at: &Folder<'_>) {
+        for item in items {
+            match item {
+                Item::Mod(module) if is_for_tests(&module.attrs) => {
+                    let (named, _) = paths_in(&module.attrs);
+                    let named = named.iter().map(|path| join(at.beside, path.trim_end_matches(".rs")));
+                    self.for_tests.extend(named.chain([join(at.children, &module.ident.to_string())]));
+                }
+                Item::Mod(module) => self.module(scope, module, at),
+                item if is_for_tests(attributes_of(item)) => {}
+                item => self.tree.declare(scope, item),
+            }
+        }
+    }
+
+    fn module(&mut self, scope: ScopeId, module: &ItemMod, at: &Folder<'_>) {
+        let name = module.ident.to_string();
+        if let Some((_, items)) = &module.content {
+            let file = self.tree.scopes[scope].file;
+            let inner = self.tree.add_module(file, Some(scope), &name);
+            let LineColumn { line, column } = module.ident.span().start();
+            self.tree.inline.insert((file, line, column), inner);
+            self.tree.define(scope, &name, Definition::Module(inner));
+            let children = join(at.children, &name);
+            self.items(inner, items, &Folder { beside: &children, children: &children });
+        } else {
+            for (path, children) in at.files_of(self.sources, &name, &module.attrs) {
+                let inner = self.load(&path, &children, Some(scope), &name);
+                self.tree.define(scope, &name, Definition::Module(inner));
+            }
+        }
+    }
+
+    fn finish(self) -> Tree {
+        let Loader { sources, mut tree, for_tests } = self;
+        let is_for_tests = |path: &str| {
+            let own = path.trim_end_matches(".rs");
+            for_tests.iter().any(|module| own == module || own.starts_with(&format!("{module}/")))
+        };
+        let paths = sources.iter().map(|(path, _)| path);
+        let unreached =
+            paths.filter(|path| !is_for_tests(path) && tree.files.iter().all(|file| file.path != *path));
+        tree.unreached = unreached.map(str::to_owned).collect();
+        tree
     }
 }
 
