@@ -42,11 +42,11 @@ fn a_new_user_gets_from_cargo_new_to_a_trace_as_the_page_says() {
     // Who looks elsewhere is told where nothing was.
     fs::remove_dir_all(user.file("telemetry")).unwrap();
     let nowhere = user.types("cargo run -- zeta");
-    assert!(String::from_utf8_lossy(&nowhere.stderr).contains("telemetry: "), "{nowhere:?}");
+    assert!(String::from_utf8_lossy(&nowhere.stderr).contains("\"telemetry\""), "{nowhere:?}");
 
     // A usual mistake: telemetry is dropped at once.
     let program = fs::read_to_string(user.file("src/main.rs")).unwrap();
     fs::write(user.file("src/main.rs"), program.replace("let _telemetry =", "let _ =")).unwrap();
     let said = user.succeeds("cargo run");
-    assert!(said.contains("keep what `telemetry::init` returns until the end of `main`"), "{said}");
+    assert!(said.contains("keep the value that `telemetry::init` returns until the end of `main`"), "{said}");
 }

@@ -151,7 +151,7 @@ fn lines_that_hold_as_much_as_they_can_take_no_more_than_they_may() {
         let found = find_within(HOSTILE, &directory, &[]);
         assert_eq!((found.timelines.len(), found.timelines[0].trace_id()), (1, "ab"));
         let told = |what: &str| found.skipped.iter().filter(|skipped| skipped.problem.contains(what)).count();
-        assert_eq!((told("an id of"), told("a list of more than")), (2, 4), "{:?}", found.skipped);
+        assert_eq!((told("an id of"), told("a list with more than")), (2, 4), "{:?}", found.skipped);
         assert_eq!((found.skipped.len(), found.more_skipped), (6, 0), "{:?}", found.skipped);
         assert!(found.spans_left_out > 0);
     });

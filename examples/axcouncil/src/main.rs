@@ -6,7 +6,6 @@ mod day;
 mod trace;
 
 use std::error::Error;
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -64,8 +63,12 @@ fn exit(went_well: bool) -> ExitCode {
     if went_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn failed(error: impl Display) -> ExitCode {
-    eprintln!("axcouncil: {error}");
+/// Prints an error with its causes.
+fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> ExitCode {
+    let error = error.into();
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let causes: String = causes.map(|cause| format!(": {cause}")).collect();
+    eprintln!("axcouncil: {error}{causes}");
     ExitCode::FAILURE
 }
 

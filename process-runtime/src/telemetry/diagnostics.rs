@@ -1,5 +1,5 @@
-//! What OpenTelemetry and its exporters say about themselves (an unreachable collector, a full queue, a variable
-//! that they cannot read), each thing once, in the toolkit's own report.
+//! Reports each warning and error that OpenTelemetry and its exporters log about themselves once, in the report of the
+//! toolkit.
 
 use std::fmt::{self, Write as _};
 use std::sync::atomic::Ordering;
@@ -10,21 +10,21 @@ use tracing::{Event, Level, Metadata};
 use crate::base::notices;
 use crate::observe::metrics::LOST_SPANS;
 
-/// How many spans a collector did not take, in `HttpTraceClient.PartialSuccess` and `TonicTracesClient.PartialSuccess`
-/// of opentelemetry-otlp: an `i64`, as in the protocol.
+/// The field with the number of spans that a collector rejected, an `i64`. The events `HttpTraceClient.PartialSuccess`
+/// and `TonicTracesClient.PartialSuccess` of opentelemetry-otlp have it.
 const REJECTED: &str = "rejected_spans";
 
-/// The error of an exporter that has reported why already: what OpenTelemetry then says of it is no news.
-pub(super) const ALREADY_REPORTED: &str = "why is told already";
+/// The text of an error whose cause an exporter has already reported. OpenTelemetry's event about it is ignored.
+pub(super) const ALREADY_REPORTED: &str = "the cause is already reported";
 
-/// Whether this is an event that OpenTelemetry sends about itself.
+/// Returns whether this is an event that OpenTelemetry logs about itself.
 pub(super) fn is_of_opentelemetry(metadata: &Metadata<'_>) -> bool {
     metadata.is_event() && metadata.target().starts_with("opentelemetry")
 }
 
 /// Reports a warning or an error.
 pub(super) fn report(event: &Event<'_>) {
-    // What failed is told by the exporter, with its reason.
+    // The exporter reports a failed export together with its cause.
     if *event.metadata().level() > Level::WARN || event.metadata().name().starts_with("Export.Failed.") {
         return;
     }
@@ -37,11 +37,11 @@ pub(super) fn report(event: &Event<'_>) {
     notices::once(format!("OpenTelemetry: {}{}", event.metadata().name(), fields.text));
 }
 
-/// Fields as `, name: value`; numbers change from time to time, and are left out so that each thing is said once.
+/// The fields of an event as `, name: value`. Numbers are left out because they vary between events with the same cause.
 #[derive(Default)]
 struct Fields {
     text: String,
-    /// The spans of a request that the collector took only in part, which the exporter calls a success.
+    /// The number of rejected spans of a partly successful request, which the exporter treats as a success.
     rejected: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The exporters of each destination.
+//! Builds the exporter for each destination, and starts Sentry.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,15 +27,16 @@ use super::sentry_transport::SentryTransport;
 use super::{diagnostics, http_client, sentry_transport};
 use crate::base::notices;
 
-/// What exporters share.
+/// Builds exporters, and owns the directory and the runtime that they share.
 #[derive(Debug)]
 pub(super) struct Exporters {
     directory: Arc<Directory>,
-    /// gRPC needs one, and not that of the application: that may be busy or gone when the last spans are sent.
+    /// The runtime for gRPC and for Prometheus. It is not the application's runtime, which may be busy or already stopped
+    /// when the last spans are sent.
     runtime: Option<Runtime>,
 }
 
-/// An exporter, and where it sends.
+/// An exporter and a description of its destination.
 #[derive(Debug)]
 pub(super) struct Placed<E> {
     pub(super) exporter: E,
@@ -47,12 +48,12 @@ impl Exporters {
         let runtime =
             Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build();
         let runtime = runtime
-            .map_err(|error| notices::once(format!("no thread for telemetry could be started: {error}")))
+            .map_err(|error| notices::once(format!("cannot start the telemetry thread: {error}")))
             .ok();
         Exporters { directory: Arc::new(Directory::new(directory)), runtime }
     }
 
-    /// The threads of telemetry, where they could be started.
+    /// Returns the runtime, if its thread was started.
     #[cfg(feature = "prometheus")]
     pub(super) fn runtime(&self) -> Option<&Runtime> {
         self.runtime.as_ref()
@@ -111,7 +112,7 @@ impl Exporters {
             Destination::Otlp => {
                 let _inside = self.runtime.as_ref().map(Runtime::enter);
                 let place = shown(&over.endpoint);
-                let problem = |error| notices::once(format!("no {signal} can be sent to {place}: {error}"));
+                let problem = |error| notices::once(format!("cannot send {signal} to {place}: {error}"));
                 let exporter = otlp().map_err(problem).ok()?;
                 let name = if over.protocol == Protocol::Grpc { "gRPC" } else { "HTTP" };
                 Some(Placed { exporter, place: format!("OTLP over {name} to {place}") })
@@ -120,17 +121,17 @@ impl Exporters {
     }
 }
 
-/// What the variables say of a peer, whichever the protocol.
+/// Sets the configured endpoint and timeout.
 fn at<B: WithExportConfig>(builder: B, over: &Otlp) -> B {
     builder.with_timeout(over.timeout).with_endpoint(over.endpoint.to_string())
 }
 
-/// Said in every case, since the exporter's own default is the encoding that its crate features put first.
+/// Returns the encoding. It is always set explicitly, because the exporter's default depends on its crate features.
 fn encoding(protocol: Protocol) -> Encoding {
     if protocol == Protocol::HttpJson { Encoding::HttpJson } else { Encoding::HttpBinary }
 }
 
-/// A URL without a name and a password that may stand in it.
+/// Formats a URL without the user name and password that it may contain.
 fn shown(url: &Uri) -> String {
     let (host, port) = (url.host().unwrap_or_default(), url.port_u16());
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
@@ -139,14 +140,14 @@ fn shown(url: &Uri) -> String {
 
 impl Drop for Exporters {
     fn drop(&mut self) {
-        // Also where the program's end is inside of another runtime.
+        // Unlike a plain drop, this does not panic inside another runtime.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// Who takes what is exported, for the report of what is not taken.
+/// The endpoint of an exporter, as named in the report of a failed export.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     protocol: Protocol,
@@ -158,20 +159,20 @@ impl Endpoint {
         Endpoint { protocol: over.protocol, place: http_client::place(&over.endpoint) }
     }
 
-    /// Tells why an export failed, once for all signals.
-    fn judge(&self, exported: OTelSdkResult) -> OTelSdkResult {
+    /// Reports why an export failed, once for all signals.
+    fn report_failure(&self, exported: OTelSdkResult) -> OTelSdkResult {
         let Err(OTelSdkError::InternalFailure(error)) = exported else { return exported };
-        // Over HTTP it is told by the client: the exporter does not know why.
+        // Over HTTP the client has reported the cause, which the exporter does not know.
         if self.protocol == Protocol::Grpc {
-            // Before that stands which of its clients failed.
+            // The text before the code names the client that failed.
             let why = error.split_once("gRPC code: ").map_or(&*error, |(_, why)| why);
-            notices::once(format!("{} takes no telemetry: {why}", self.place));
+            notices::once(format!("cannot send telemetry to {}: {why}", self.place));
         }
         Err(OTelSdkError::InternalFailure(diagnostics::ALREADY_REPORTED.to_owned()))
     }
 }
 
-/// Where spans go.
+/// The exporter of spans.
 #[derive(Debug)]
 pub(super) enum Traces {
     Otlp(Box<OtlpSpanExporter>, Endpoint),
@@ -181,7 +182,7 @@ pub(super) enum Traces {
 impl SpanExporter for Traces {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         match self {
-            Traces::Otlp(exporter, peer) => peer.judge(exporter.export(batch).await),
+            Traces::Otlp(exporter, endpoint) => endpoint.report_failure(exporter.export(batch).await),
             Traces::Files(exporter) => SpanExporter::export(exporter, batch).await,
         }
     }
@@ -201,7 +202,7 @@ impl SpanExporter for Traces {
     }
 }
 
-/// Where measurements go.
+/// The exporter of metrics.
 #[derive(Debug)]
 pub(super) enum Metrics {
     Otlp(Box<MetricExporter>, Endpoint),
@@ -211,7 +212,7 @@ pub(super) enum Metrics {
 impl PushMetricExporter for Metrics {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         match self {
-            Metrics::Otlp(exporter, peer) => peer.judge(exporter.export(metrics).await),
+            Metrics::Otlp(exporter, endpoint) => endpoint.report_failure(exporter.export(metrics).await),
             Metrics::Files(exporter) => PushMetricExporter::export(exporter, metrics).await,
         }
     }
@@ -238,22 +239,23 @@ impl PushMetricExporter for Metrics {
     }
 }
 
-/// How long a program that ends by a panic waits for Sentry.
+/// How long a program that aborts on a panic waits for Sentry.
 const PANIC: Duration = Duration::from_secs(2);
 
 /// Starts Sentry.
 pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> sentry::ClientInitGuard {
-    let said = std::env::var("SENTRY_RELEASE").ok().filter(|release| !release.is_empty());
+    let release = std::env::var("SENTRY_RELEASE").ok().filter(|release| !release.is_empty());
     let of_resource = |key: &'static str| resource.get(&Key::new(key)).map(|value| value.to_string());
     let of_service = || Some(format!("{}@{}", of_resource("service.name")?, of_resource("service.version")?));
-    let transport = SentryTransport::trusting(sentry.authorities.clone());
+    let transport = SentryTransport::new(sentry.authorities.clone());
     let options = sentry::ClientOptions::new()
         .dsn(&sentry.dsn)
-        .maybe_release(said.or_else(of_service))
+        .maybe_release(release.or_else(of_service))
         .traces_sample_rate(sentry.traces_sample_rate)
-        // So long waits its panic hook, and the run that panics with it: needed only where nothing comes after.
+        // Sentry's panic hook, and so the panicking run, waits for this long. That is needed only if the panic aborts
+        // the program.
         .shutdown_timeout(if cfg!(panic = "unwind") { Duration::ZERO } else { PANIC })
-        // Sentry's own, but that a panic's stack is a matter of `SentryTransport` too.
+        // Sentry's default integrations, except that `SentryTransport` also captures the stack of a panic.
         .default_integrations(false)
         .add_integration(ContextIntegration::new())
         .add_integration(PanicIntegration::new().add_extractor(sentry_transport::panicked))
@@ -262,7 +264,7 @@ pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> sentry::ClientInit
         .add_integration(transport.clone())
         .transport(transport);
     let guard = sentry::init(options);
-    // Threads that are still to come take theirs from the main hub, which is another thread's where that used Sentry first.
+    // New threads copy the main hub, which belongs to the thread that used Sentry first and may not be this one.
     sentry::Hub::main().bind_client(sentry::Hub::current().client());
     guard
 }

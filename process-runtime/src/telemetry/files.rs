@@ -1,6 +1,8 @@
-//! OTLP-JSON files, a request on each line
-//! ([OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/)), in a directory that
-//! never holds more than [`MOST`] in [`FILES`]: those that were written to longest ago go first.
+//! Writes OTLP-JSON files with one request on each line
+//! ([OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/)).
+//!
+//! The directory never contains more than [`MOST`] bytes in [`FILES`] files. The files that were written to longest ago
+//! are removed first.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -25,23 +27,23 @@ use super::diagnostics::ALREADY_REPORTED;
 use crate::base::lock::lock;
 use crate::base::notices;
 
-/// The most bytes of a file, but for one of a single line.
+/// The maximum size of a file in bytes, except for a file with a single line.
 const FILE: u64 = 16 << 20;
-/// The most bytes of all files.
+/// The maximum size of all files in bytes.
 const MOST: u64 = 128 << 20;
-/// The most files: each start begins some of its own, and each takes a block however short it is.
+/// The maximum number of files. Each start of a program creates new ones, and even a short file occupies a block.
 const FILES: usize = 256;
-/// What the names of all files end in.
+/// The suffix of the files' names.
 const ENDING: &str = ".otlp.jsonl";
 
-/// A directory of files.
+/// A directory of OTLP-JSON files with a limited size.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
     file: u64,
     most: u64,
     files: usize,
-    /// The names of the files that this program writes to, by signal.
+    /// The name of the file that this program writes each signal to.
     in_use: Mutex<BTreeMap<&'static str, OsString>>,
 }
 
@@ -58,8 +60,8 @@ impl Directory {
         &self.path
     }
 
-    /// A new file for at least this line, instead of the one that the signal was written to. Its name sorts by time,
-    /// and is no other process's.
+    /// Creates a new file for a signal with room for at least this line. Its name sorts by time and contains the id of
+    /// this operating-system process, so it is unique.
     fn begin(&self, signal: &'static str, line: &[u8]) -> io::Result<Current> {
         let mut in_use = lock(&self.in_use);
         in_use.remove(signal);
@@ -73,7 +75,8 @@ impl Directory {
         Ok(Current { file, path, bytes: 0 })
     }
 
-    /// Removes files until another has room; never one that this program writes to, which has room to become full.
+    /// Removes files until there is room for another one. The files that this program writes to are kept and count with
+    /// their maximum size.
     fn make_room(&self, needed: u64, in_use: &BTreeMap<&'static str, OsString>) -> io::Result<()> {
         let is_in_use = |name: &OsString| in_use.values().any(|used| used == name);
         let mut files = Vec::new();
@@ -98,7 +101,7 @@ impl Directory {
             if is_in_use(&name) {
                 continue;
             }
-            // Another process may have been faster.
+            // Another operating-system process may have removed it.
             if let Err(error) = fs::remove_file(&path)
                 && error.kind() != io::ErrorKind::NotFound
             {
@@ -111,7 +114,7 @@ impl Directory {
     }
 }
 
-/// The file that a signal is written to now.
+/// The file that a signal is currently written to.
 #[derive(Debug)]
 struct Current {
     file: File,
@@ -125,7 +128,7 @@ impl Current {
     }
 }
 
-/// Writes one signal.
+/// Exports one signal to files.
 #[derive(Debug)]
 pub(super) struct FileExporter {
     directory: Arc<Directory>,
@@ -144,12 +147,12 @@ impl FileExporter {
         }
     }
 
-    /// Writes one line, whole or not at all.
+    /// Writes one line, completely or not at all.
     fn write(&self, mut line: Vec<u8>) -> OTelSdkResult {
         line.push(b'\n');
         let mut current = lock(&self.current);
         let mut written = self.append(&mut current, &line);
-        // Another process that makes room may have removed the file, and the line is then nowhere.
+        // Another operating-system process that makes room may have removed the file, and then the line is lost.
         if written.is_ok() && current.as_ref().is_some_and(Current::is_gone) {
             *current = None;
             written = self.append(&mut current, &line);
@@ -157,7 +160,7 @@ impl FileExporter {
         written.map_err(|error| {
             let directory = self.directory.path.display();
             notices::once(format!(
-                "{} cannot be written to {directory}, and are lost until they can: {error}",
+                "cannot write {} to {directory}, so they are lost until this works: {error}",
                 self.signal
             ));
             OTelSdkError::InternalFailure(ALREADY_REPORTED.to_owned())
@@ -170,7 +173,7 @@ impl FileExporter {
             full => full.insert(self.directory.begin(self.signal, line)?),
         };
         if let Err(error) = open.file.write_all(line) {
-            // A full disk takes half a line. A file that cannot be cut either is left for a new one.
+            // A full disk may have accepted a part of the line. If that part cannot be removed, a new file is used.
             if open.file.set_len(open.bytes).is_err() {
                 *current = None;
             }
@@ -235,13 +238,13 @@ mod tests {
         path
     }
 
-    /// The bytes of each file that is ours.
+    /// Returns the size of each OTLP-JSON file.
     fn sizes(path: &Path) -> Vec<u64> {
         let ours = names(path).into_iter().filter(|name| name.ends_with(ENDING));
         ours.map(|name| fs::metadata(path.join(name)).expect("there").len()).collect()
     }
 
-    /// Fills files, and takes the time that their names need to differ.
+    /// Fills files, slowly enough that their names differ.
     fn fill(exporter: &FileExporter, lines: usize) {
         for _ in 0..lines {
             exporter.write(vec![b'x'; 399]).expect("writable");
@@ -266,17 +269,17 @@ mod tests {
         assert!(bytes.iter().all(|bytes| *bytes <= 1000), "{bytes:?}");
         assert!(bytes.iter().sum::<u64>() <= 5000, "{bytes:?}");
         assert!(bytes.len() > 2, "{bytes:?}");
-        assert!(path.join("notes.txt").exists(), "what is not ours stays");
+        assert!(path.join("notes.txt").exists(), "other files stay");
         fs::remove_dir_all(&path).expect("removable");
     }
 
     #[test]
-    fn the_directory_is_bounded_whichever_signal_grows_when() {
+    fn the_directory_is_bounded_in_whichever_order_the_signals_grow() {
         let path = scratch("signals");
         let directory = Arc::new(Directory::bounded(&path, 1000, 5000, 100));
         let [metrics, traces] = ["metrics", "traces"].map(|signal| FileExporter::new(&directory, signal));
         let is_bounded = || assert!(sizes(&path).iter().sum::<u64>() <= 5000, "{:?}", sizes(&path));
-        // A file of the one fills up after others were begun and filled.
+        // The first file of the metrics is filled only after several files of traces.
         metrics.write(vec![b'x'; 99]).expect("writable");
         for _ in 0..8 {
             traces.write(vec![b'x'; 974]).expect("writable");
@@ -285,7 +288,7 @@ mod tests {
         }
         metrics.write(vec![b'x'; 899]).expect("writable");
         is_bounded();
-        // A line that is longer than a file is a file.
+        // A line that is longer than the maximum gets a file of its own.
         traces.write(vec![b'x'; 2999]).expect("writable");
         is_bounded();
         fs::remove_dir_all(&path).expect("removable");
@@ -305,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_after_another_process_removed_the_file_is_there() {
+    fn lines_are_kept_after_another_process_removed_the_file() {
         let path = scratch("removed");
         let directory = Arc::new(Directory::bounded(&path, 1000, 5000, 100));
         let metrics = FileExporter::new(&directory, "metrics");
@@ -333,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_cannot_be_made_is_an_error_and_no_panic() {
+    fn a_directory_that_cannot_be_created_is_an_error_and_not_a_panic() {
         let directory = Arc::new(Directory::new(Path::new("/dev/null/telemetry")));
         let exporter = FileExporter::new(&directory, "traces");
         assert!(exporter.write(b"{}".to_vec()).is_err());

@@ -1,61 +1,104 @@
-//! Telemetry in one call (feature `telemetry`), for a service that has no set-up of its own: [`init`] reads the
-//! standard variables, wires `tracing`, OpenTelemetry and Sentry, and [installs](Install). A service that
-//! has its own set-up keeps it and calls [`Install`] instead.
+//! Sets up `tracing`, OpenTelemetry and Sentry in one call (feature `telemetry`).
 //!
-//! # Where it goes
+//! Use this module in a service that has no set-up of its own. A service that has one keeps it and calls [`Install`]
+//! instead; the page [`adopting`](crate::adopting) shows how.
 //!
-//! | set | traces and metrics go |
+//! Put this at the start of `main`:
+//!
+//! ```no_run
+//! use process_runtime::telemetry::TelemetryBuilder;
+//!
+//! let _telemetry = TelemetryBuilder::new().service("shop", env!("CARGO_PKG_VERSION")).init();
+//! ```
+//!
+//! The standard environment variables decide where telemetry is sent. Without any, traces and metrics are written to
+//! files in the directory `telemetry`; [`timeline`] reads the traces. Standard output receives the log, and standard
+//! error one line for each run.
+//!
+//! # Destinations
+//!
+//! | variable | where traces and metrics are sent |
 //! |---|---|
-//! | nothing | to OTLP-JSON files (at most 256 of 128 MiB in all; those written to longest ago go first), and one line for each run to standard error |
-//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | there |
-//! | that of a signal (`…_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT`) | there, and the other signal nowhere unless something says where |
-//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `otlp`: to the endpoint, by default the collector on this machine; `console`: to the files; `none`: nowhere; `prometheus` (metrics alone; feature `prometheus`): [fetched from here](#prometheus), also beside another (`otlp,prometheus`). With `otlp` or `prometheus` the other signal goes nowhere unless something says where |
-//! | `OTEL_SDK_DISABLED=true` | nowhere |
+//! | none is set | to OTLP-JSON files, and one line for each run to standard error |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | to this collector |
+//! | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` | this signal to this URL; the other signal is not exported unless a variable configures it |
+//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | see the next table |
+//! | `OTEL_SDK_DISABLED=true` | they are not exported |
 //!
-//! `OTEL_EXPORTER_OTLP_PROTOCOL` is `http/protobuf` (the default), `http/json` or `grpc`, whose endpoint may be a host
-//! and port alone: TLS is then up to `OTEL_EXPORTER_OTLP_INSECURE`. Over TLS a peer must be vouched for by who stands in
-//! the PEM file `OTEL_EXPORTER_OTLP_CERTIFICATE`, or else in `SSL_CERT_FILE`, or else by one of the authorities that
-//! browsers believe, as they were when this was built; `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` and `…_CLIENT_KEY` are
-//! shown to it. Each of these may be that of a signal (`OTEL_EXPORTER_OTLP_TRACES_…`). Headers, timeouts and
-//! compression, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, the sampler, the limits of spans, the batches and the
-//! interval of metrics are those of the
-//! [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/),
-//! but that spans wait half a second for a file, and not five, where `OTEL_BSP_SCHEDULE_DELAY` does not say.
+//! | exporter | where the signal is sent |
+//! |---|---|
+//! | `otlp` | to the endpoint; without an endpoint to a collector on this machine |
+//! | `console` | to the files |
+//! | `none` | it is not exported |
+//! | `prometheus` | metrics only, with feature `prometheus`: a Prometheus server [scrapes them](#prometheus); can be combined with another exporter, as in `otlp,prometheus` |
 //!
-//! `SENTRY_DSN` turns Sentry on; `SENTRY_ENVIRONMENT`, `SENTRY_RELEASE` and `SENTRY_TRACES_SAMPLE_RATE` (0 to 1,
-//! default 0) are read with it, `SSL_CERT_FILE` too, and without `SENTRY_RELEASE` the release is the service's `name@version`. `RUST_LOG` filters the log on standard output by targets and levels
-//! (`info,my_crate=debug`), and nothing else: spans of runs are always opened.
+//! If one signal uses `otlp` or `prometheus`, the other is not exported unless a variable configures it.
 //!
-//! Spans of level INFO and above are exported, and of events warnings and errors: what libraries say of their inside
-//! below that (queries, headers) stays in the log. Every span that begins inside a run carries the run's business
-//! context, those of libraries too, made with `tracing` or with OpenTelemetry's own API.
+//! The directory contains at most 256 files of 128 MiB in all. The files that were written to longest ago are removed
+//! first.
+//!
+//! # OTLP
+//!
+//! `OTEL_EXPORTER_OTLP_PROTOCOL` is `http/protobuf` (the default), `http/json` or `grpc`. A gRPC endpoint can be a host
+//! and a port without a scheme; the connection then uses TLS unless `OTEL_EXPORTER_OTLP_INSECURE` is `true`.
+//!
+//! Over TLS, the collector's certificate must be signed by an authority in the PEM file that
+//! `OTEL_EXPORTER_OTLP_CERTIFICATE` names. If that variable is not set, the authorities come from the file that
+//! `SSL_CERT_FILE` names, or else from the list of Mozilla that was compiled into the program.
+//! `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` and `OTEL_EXPORTER_OTLP_CLIENT_KEY` name the files with the client's
+//! certificate and key.
+//!
+//! Each of these variables also exists for a single signal, as in `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL`.
+//!
+//! Headers, timeouts, compression, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, the sampler, the span limits, the
+//! batches and the interval of metrics follow the
+//! [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/). One default
+//! differs: spans wait half a second, and not five, before they are written to a file. `OTEL_BSP_SCHEDULE_DELAY`
+//! changes this.
+//!
+//! # Sentry
+//!
+//! `SENTRY_DSN` enables Sentry. `SENTRY_ENVIRONMENT`, `SENTRY_RELEASE`, `SENTRY_TRACES_SAMPLE_RATE` (0 to 1, 0 by
+//! default) and `SSL_CERT_FILE` configure it. The default release is the service's `name@version`.
+//!
+//! # The log
+//!
+//! `RUST_LOG` filters the log on standard output by targets and levels, as in `info,my_crate=debug`; the default is
+//! `info`. It does not filter what is exported.
+//!
+//! # Spans and events
+//!
+//! Spans of level INFO and above are exported, and events of level WARN and above. Details that libraries log below
+//! these levels, such as queries and headers, appear only in the log. Every span that starts inside a run carries the
+//! business context of the run. This includes spans of libraries, whether they use `tracing` or OpenTelemetry's API.
 //!
 //! # Prometheus
 //!
-//! With feature `prometheus` and `OTEL_METRICS_EXPORTER=prometheus` the measurements are served at
-//! `http://localhost:9464/metrics`; `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT` say where else.
-//! `TelemetryBuilder::prometheus` offers them to a route of the service's own. Prometheus sees
+//! With feature `prometheus` and `OTEL_METRICS_EXPORTER=prometheus`, the metrics are served at
+//! `http://localhost:9464/metrics`. `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT` change the
+//! address. Use `TelemetryBuilder::prometheus` to serve them on a route of the service instead. Prometheus sees these
+//! metrics:
 //!
-//! | instrument | as | labels |
+//! | instrument | metric | labels |
 //! |---|---|---|
 //! | `critical_process.duration` | histogram `critical_process_duration_seconds` | `critical_process_id`, `critical_process_outcome` |
-//! | `critical_process.sla.utilization` | histogram `critical_process_sla_utilization_ratio`; `le="1"` is what was on time | the same |
-//! | `critical_process.stage.duration` | histogram `critical_process_stage_duration_seconds` | the same, `critical_process_stage` |
+//! | `critical_process.sla.utilization` | histogram `critical_process_sla_utilization_ratio`; the bucket `le="1"` counts the runs within their SLA | `critical_process_id`, `critical_process_outcome` |
+//! | `critical_process.stage.duration` | histogram `critical_process_stage_duration_seconds` | `critical_process_id`, `critical_process_outcome`, `critical_process_stage` |
 //! | `critical_process.started` | counter `critical_process_started_total` | `critical_process_id` |
 //! | `critical_process.runs` | counter `critical_process_runs_total` | `critical_process_id`, `critical_process_outcome`, `critical_process_late`, `error_type` |
 //! | `critical_process.active` | gauge `critical_process_active` | `critical_process_id` |
 //! | `critical_process.overdue` | gauge `critical_process_overdue` | `critical_process_id` |
 //! | `critical_process.telemetry.dropped` | counter `critical_process_telemetry_dropped_total` | `reason` |
 //!
-//! Every series has the label `otel_scope_name="critical_process"` too, so rules say `sum by (…)`. The service's name
-//! and version stand in `target_info`. Prometheus 3 writes the boundary as `le="1.0"`; `le=~"1(\\.0)?"` matches both.
+//! Every series also has the label `otel_scope_name="critical_process"`, so aggregate with `sum by (…)`. The metric
+//! `target_info` carries the service's name and version. Prometheus 3 writes the bucket as `le="1.0"`; `le=~"1(\\.0)?"`
+//! matches both.
 //!
-//! # When something is wrong
+//! # Problems
 //!
-//! A variable that cannot be read, a collector that cannot be reached, a disk that is full: one line on standard error
-//! each, which [`Installation::report`](crate::Installation::report) also returns; the application runs on, and what
-//! is lost is counted. Log and lines are written by threads of their own: where nobody reads them, at most 1 MiB of each
-//! waits.
+//! An invalid variable, an unreachable collector and a full disk are each reported once, as a line on standard error
+//! and in [`Installation::report`]. The application keeps running, and lost telemetry is counted. Threads of their own
+//! write the log and these lines; if the streams are not read, at most 1 MiB of each is kept in memory.
 
 mod bridge;
 mod console;
@@ -97,41 +140,55 @@ use crate::install::installation::{Install, Installation};
 use crate::install::live;
 use crate::observe::tracer::{DescribedTracer, announce};
 
-/// How long the end of [`Telemetry`] waits for what is still to be sent.
+/// How long the drop of [`Telemetry`] waits until the remaining telemetry is sent.
 const FLUSH: Duration = Duration::from_secs(5);
-/// How much of that is for the last lines.
+/// The part of this time that is reserved for the last lines of the log.
 const LINES: Duration = Duration::from_millis(500);
-/// The longest that a flush waits, whatever it is told.
+/// The upper limit for the timeout of a flush: larger values could overflow an [`Instant`].
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-/// Telemetry that ends this soon, before any process ran, was hardly meant to.
+/// If telemetry stops sooner than this and no process has run, the guard was probably dropped by mistake.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// How long spans may wait to be sent, as the specification has it.
+/// The longest time before spans are sent: the default of the specification.
 const DELAY: Duration = Duration::from_secs(5);
-/// How long spans may wait for a file. Whoever looks for a trace there has just seen it fail.
+/// The longest time before spans are written to a file. It is short because files are read during development, right
+/// after a failure.
 const FILE_DELAY: Duration = Duration::from_millis(500);
 
-/// Telemetry as the environment says; see the [module](self). Keep what it returns until the end of `main`: its
-/// drop sends what waits, for at most five seconds. A signal ends a program without any drop: wait for SIGTERM, as
-/// orchestrators send it, and return from `main`.
+/// Sets up telemetry from the environment variables that the [module](self) lists.
+///
+/// Keep the returned [`Telemetry`] until the end of `main`: its drop sends the remaining telemetry and waits for at
+/// most five seconds. A signal ends a program without running drops, so handle the SIGTERM that orchestrators send
+/// and return from `main`.
 ///
 /// ```no_run
 /// let _telemetry = process_runtime::telemetry::init();
 /// ```
 ///
-/// It cannot know the service's version: give [`TelemetryBuilder::service`] `env!("CARGO_PKG_VERSION")`.
+/// The environment does not contain the service's version; pass `env!("CARGO_PKG_VERSION")` to
+/// [`TelemetryBuilder::service`] to report it.
 pub fn init() -> Telemetry {
     TelemetryBuilder::new().init()
 }
 
-/// [`init`] with what the environment does not know.
+/// Configures what the environment variables do not contain, and sets up telemetry.
+///
+/// ```no_run
+/// use process_runtime::Install;
+/// use process_runtime::telemetry::TelemetryBuilder;
+///
+/// let _telemetry = TelemetryBuilder::new()
+///     .service("shop", env!("CARGO_PKG_VERSION"))
+///     .install(Install::new().expect(["checkout"]))
+///     .init();
+/// ```
 #[derive(Debug)]
-#[must_use = "nothing is set up before `init`"]
+#[must_use = "telemetry is not set up until `init` is called"]
 pub struct TelemetryBuilder {
     service: Option<(String, String)>,
     directory: PathBuf,
     install: Install,
-    /// Whether a route of the service wants the measurements.
+    /// Whether the service serves the metrics on a route of its own.
     #[cfg(feature = "prometheus")]
     is_scraped: bool,
 }
@@ -149,40 +206,39 @@ impl Default for TelemetryBuilder {
 }
 
 impl TelemetryBuilder {
-    /// What [`init`] does.
+    /// Returns a builder that does the same as [`init`].
     pub fn new() -> TelemetryBuilder {
         TelemetryBuilder::default()
     }
 
-    /// The service's name and version, where `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` do not say. Without
-    /// either the name is that of the executable.
+    /// Sets the service's name and version. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` take precedence. The
+    /// default name is the name of the executable, and there is no default version.
     pub fn service(mut self, name: impl Into<String>, version: impl Into<String>) -> TelemetryBuilder {
         self.service = Some((name.into(), version.into()));
         self
     }
 
-    /// Where the OTLP-JSON files go while no exporter is configured; `telemetry` in the working directory by default.
+    /// Sets the directory of the OTLP-JSON files. The default is `telemetry` in the working directory.
     pub fn directory(mut self, path: impl Into<PathBuf>) -> TelemetryBuilder {
         self.directory = path.into();
         self
     }
 
-    /// What is installed: sinks, expected processes.
+    /// Sets the [`Install`] to start, for example with sinks and expected processes.
     pub fn install(mut self, install: Install) -> TelemetryBuilder {
         self.install = install;
         self
     }
 
-    /// Keeps measurements for a Prometheus that scrapes a route of the service ([`Telemetry::prometheus`]), beside
-    /// wherever else they go.
+    /// Makes the metrics available through [`Telemetry::prometheus`], so that the service can serve them on a route of
+    /// its own. They are still sent to every other configured destination.
     #[cfg(feature = "prometheus")]
     pub fn prometheus(mut self) -> TelemetryBuilder {
         self.is_scraped = true;
         self
     }
 
-    /// Sets up. Where the application has a tracing subscriber or a Sentry client already, its own stays, which is
-    /// reported.
+    /// Sets up telemetry. An existing `tracing` subscriber or Sentry client of the application is kept and reported.
     pub fn init(self) -> Telemetry {
         let environment = Environment::read();
         environment.problems.iter().for_each(notices::once);
@@ -218,7 +274,7 @@ impl TelemetryBuilder {
             SdkMeterProvider::builder().with_reader(reader.build())
         });
         #[cfg(feature = "prometheus")]
-        let (prometheus, metrics) = match Prometheus::wanted(self.is_scraped, &environment.scraped) {
+        let (prometheus, metrics) = match Prometheus::if_enabled(self.is_scraped, &environment.scraped) {
             Some((prometheus, reader)) => {
                 if let Scraped::At { host, port } = &environment.scraped {
                     destinations.extend(prometheus.serve(host, *port, exporters.runtime()));
@@ -259,18 +315,18 @@ impl TelemetryBuilder {
     }
 }
 
-/// Whether this program has no Sentry client of its own.
+/// Returns whether the application has no Sentry client yet, and reports a client that it has.
 fn is_without_sentry() -> bool {
     let has_client = [sentry::Hub::main(), sentry::Hub::current()].iter().any(|hub| hub.client().is_some());
     if has_client {
         notices::once(
-            "a Sentry client is set already: `telemetry::init` leaves it, and errors go where it says",
+            "a Sentry client is already set: `telemetry::init` keeps it, and errors are sent through that client",
         );
     }
     !has_client
 }
 
-/// Makes the subscriber the program's, and the provider behind it. Whether there was none.
+/// Sets the global subscriber and tracer provider. Returns `false` if another subscriber is already set.
 fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
     let tracer = traces.map(|traces| DescribedTracer::unannounced(traces.tracer("process-runtime")));
     let bridge = tracer.map(|tracer| {
@@ -284,16 +340,19 @@ fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
     let subscriber =
         tracing_subscriber::registry().with(bridge.map(bridge::Bridge::new)).with(console::log());
     if let Err(error) = subscriber.try_init() {
-        // It has two causes and does not say which. By now this would fail for the one of them.
+        // The error has two possible causes and does not name its own. A second attempt fails only for one of them:
+        // an existing subscriber.
         let taken = set_global_default(Dispatch::none()).map_err(|taken| taken.to_string());
         if taken == Err(error.to_string()) {
             notices::once(
-                "a tracing subscriber is set already: `telemetry::init` leaves it, and traces go where it says",
+                "a tracing subscriber is already set: `telemetry::init` keeps it and exports no traces of its own",
             );
             return false;
         }
-        // Where the application has the feature `tracing-log`, the subscriber takes what is logged through `log` too.
-        notices::once("a logger of `log` is set already: what is logged through `log` goes where it says");
+        // With the feature `tracing-log`, which the application may enable, the subscriber also becomes the logger.
+        notices::once(
+            "a logger of the `log` crate is already set: `telemetry::init` keeps it, and records of `log` go only there",
+        );
     }
     if let Some(traces) = traces {
         announce();
@@ -302,9 +361,10 @@ fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
     true
 }
 
+/// Returns the resource attributes of this program.
 fn resource(service: Option<&(String, String)>) -> Resource {
-    // The variables win over what the code says.
-    let said = Resource::builder().build();
+    // The environment variables take precedence over the builder.
+    let configured = Resource::builder().build();
     let mut builder = Resource::builder_empty();
     if let Some((name, version)) = service {
         builder = builder
@@ -314,15 +374,20 @@ fn resource(service: Option<&(String, String)>) -> Resource {
         builder = builder.with_service_name(name.to_string_lossy().into_owned());
     }
     let is_unknown = |value: &opentelemetry::Value| value.as_str().starts_with("unknown_service");
-    let said = said.iter().filter(|(key, value)| key.as_str() != "service.name" || !is_unknown(value));
+    let configured =
+        configured.iter().filter(|(key, value)| key.as_str() != "service.name" || !is_unknown(value));
     builder
-        .with_attributes(said.map(|(key, value)| opentelemetry::KeyValue::new(key.clone(), value.clone())))
+        .with_attributes(
+            configured.map(|(key, value)| opentelemetry::KeyValue::new(key.clone(), value.clone())),
+        )
         .build()
 }
 
-/// What [`init`] set up. Its drop sends what waits, for at most five seconds, and stops the watchdog. Name it: `let _ =`
-/// drops it at once, and `std::process::exit` never does.
-#[must_use = "telemetry ends when this is dropped: keep it until the end of `main`"]
+/// The running telemetry, which stops when this guard is dropped.
+///
+/// The drop sends the remaining telemetry, waits for at most five seconds and stops the watchdog. Bind the guard to a
+/// name such as `_telemetry`: `let _ =` drops it immediately. `std::process::exit` ends the program without the drop.
+#[must_use = "telemetry stops when this is dropped: keep it until the end of `main`"]
 pub struct Telemetry {
     began: Instant,
     installation: Installation,
@@ -342,30 +407,31 @@ impl fmt::Debug for Telemetry {
 }
 
 impl Telemetry {
-    /// Where traces, metrics and errors go: a line each.
+    /// Returns where traces, metrics and errors are sent, one line for each destination.
     pub fn destinations(&self) -> &[String] {
         &self.destinations
     }
 
-    /// What a Prometheus scrapes, where [`TelemetryBuilder::prometheus`] or `OTEL_METRICS_EXPORTER` asks for it.
+    /// Returns the metrics for Prometheus if [`TelemetryBuilder::prometheus`] or `OTEL_METRICS_EXPORTER` enabled them.
     #[cfg(feature = "prometheus")]
     pub fn prometheus(&self) -> Option<&Prometheus> {
         self.prometheus.as_ref()
     }
 
-    /// What is installed.
+    /// Returns the running installation.
     pub fn installation(&self) -> &Installation {
         &self.installation
     }
 
-    /// Sends what waits, for at most this long. Whether all of it was sent, and nothing was lost meanwhile.
+    /// Sends the remaining telemetry and waits until it is sent, for at most this long. Returns whether everything was
+    /// sent and nothing was lost in the meantime.
     pub fn flush(&self, most: Duration) -> bool {
         let before = crate::observe::metrics::lost();
         crate::observe::metrics::drain();
         let most = most.min(LONGEST);
         let deadline = Instant::now() + most;
         let (traces, metrics) = (self.traces.clone(), self.metrics.clone());
-        // Measurements last, so that they know what was lost, but with a part of the time for each.
+        // Metrics are sent last so that they include the losses of the others. Each step has a share of the time.
         let traces =
             within(until(deadline) / 2, move || traces.is_none_or(|traces| flushed(&traces, deadline)));
         let errors = self
@@ -379,7 +445,8 @@ impl Telemetry {
     }
 }
 
-/// Whether all spans were sent. OpenTelemetry waits for five seconds at a time.
+/// Returns whether all spans were sent before the deadline. A flush of OpenTelemetry gives up after five seconds, so it
+/// is repeated.
 fn flushed(traces: &SdkTracerProvider, deadline: Instant) -> bool {
     loop {
         match traces.force_flush() {
@@ -397,8 +464,8 @@ impl Drop for Telemetry {
             |process: &ProcessDefinition| live::stats(process.id()).is_ok_and(|stats| stats.started > 0);
         if self.began.elapsed() < AT_ONCE && !registry::all().any(has_run) {
             notices::once(
-                "telemetry ended before any process ran: keep what `telemetry::init` returns until the end of \
-                 `main`, as in `let _telemetry = telemetry::init();`",
+                "telemetry stopped before any process ran: keep the value that `telemetry::init` returns until the \
+                 end of `main`, as in `let _telemetry = telemetry::init();`",
             );
         }
         self.installation.stop();
@@ -414,7 +481,7 @@ impl Drop for Telemetry {
         let metrics =
             within(rest, move || metrics.is_none_or(|metrics| metrics.shutdown_with_timeout(rest).is_ok()));
         if traces != Some(true) || metrics != Some(true) || !errors {
-            notices::once("not all telemetry could be sent before the program ended");
+            notices::once("some telemetry was not sent before the program ended");
         }
         drop(self.exporters.take());
         console::flush(end);
@@ -425,7 +492,7 @@ fn until(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
-/// What `f` gave, unless that took longer: it then goes on alone.
+/// Returns the result of `f`, or `None` if it takes longer; `f` then keeps running on a thread of its own.
 fn within<T: Send + 'static>(most: Duration, f: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("telemetry-flush".into());

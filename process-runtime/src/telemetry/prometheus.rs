@@ -1,5 +1,6 @@
-//! What a Prometheus scrapes (feature `prometheus`): the measurements as text, and a small HTTP server for them.
-//! Connections, their time and their headers are bounded, and one collection goes on at a time.
+//! Exposes the metrics to Prometheus (feature `prometheus`): as text, and through a small HTTP server.
+//!
+//! The number, duration and header size of connections are limited, and only one collection runs at a time.
 
 use std::convert::Infallible;
 use std::net::TcpListener;
@@ -22,19 +23,20 @@ use tokio::sync::Semaphore;
 use super::environment::Scraped;
 use crate::base::notices;
 
-/// The most connections at once; others wait to be accepted.
+/// The maximum number of open connections; further ones wait to be accepted.
 const CONNECTIONS: usize = 8;
-/// How long a connection lasts at most: as long as Prometheus waits by default.
+/// The maximum duration of a connection, which is also Prometheus' default scrape timeout.
 const TIME: Duration = Duration::from_secs(10);
-/// How long a request's head may take.
+/// The maximum time for reading the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(5);
-/// The most bytes of a request's head.
+/// The maximum number of bytes in the head of a request.
 const HEAD: usize = 16 << 10;
-/// How long a listener that cannot accept rests.
+/// The pause after a connection could not be accepted.
 const REST: Duration = Duration::from_secs(1);
 
-/// What a Prometheus scrapes, for a service that serves it on a route of its own; from
-/// [`Telemetry::prometheus`](super::Telemetry::prometheus).
+/// The metrics in Prometheus' text format, for a service that serves them on a route of its own.
+///
+/// [`Telemetry::prometheus`](super::Telemetry::prometheus) returns it.
 ///
 /// ```no_run
 /// use axum::{Router, http::StatusCode, http::header::CONTENT_TYPE, routing::get};
@@ -55,10 +57,10 @@ pub struct Prometheus {
     registry: Registry,
 }
 
-/// Measurements that could not be collected; what OpenTelemetry says of it is in
-/// [`Installation::report`](crate::Installation::report).
+/// The metrics could not be collected. [`Installation::report`](crate::Installation::report) contains the cause, if
+/// OpenTelemetry reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the measurements could not be collected")]
+#[error("the metrics could not be collected")]
 #[non_exhaustive]
 pub struct CollectError;
 
@@ -66,18 +68,18 @@ impl Prometheus {
     /// The `Content-Type` of [`Prometheus::text`].
     pub const CONTENT_TYPE: &str = TEXT_FORMAT;
 
-    /// With the reader that collects for it, where the environment or the service asks for it.
-    pub(super) fn wanted(has_route: bool, scraped: &Scraped) -> Option<(Prometheus, PrometheusExporter)> {
+    /// Returns the metrics and their reader if the environment or the service enables them.
+    pub(super) fn if_enabled(has_route: bool, scraped: &Scraped) -> Option<(Prometheus, PrometheusExporter)> {
         if matches!((scraped, has_route), (Scraped::Never, _) | (Scraped::OnRoute, false)) {
             return None;
         }
         let registry = Registry::new();
         let reader = opentelemetry_prometheus::exporter().with_registry(registry.clone()).build();
-        let problem = |error| notices::once(format!("no measurements can be had for Prometheus: {error}"));
+        let problem = |error| notices::once(format!("cannot collect metrics for Prometheus: {error}"));
         Some((Prometheus { registry }, reader.map_err(problem).ok()?))
     }
 
-    /// Serves scrapes there; says where that is.
+    /// Starts a server for the metrics, and returns a description of its address.
     pub(super) fn serve(&self, host: &str, port: u16, runtime: Option<&Runtime>) -> Option<String> {
         let bound = TcpListener::bind((host, port)).and_then(|listener| {
             listener.set_nonblocking(true)?;
@@ -85,7 +87,8 @@ impl Prometheus {
         });
         let problem = |error| {
             notices::once(format!(
-                "no Prometheus can scrape {host}:{port}: {error} (OTEL_EXPORTER_PROMETHEUS_HOST, OTEL_EXPORTER_PROMETHEUS_PORT)"
+                "cannot serve Prometheus at {host}:{port}: {error}; set OTEL_EXPORTER_PROMETHEUS_HOST and \
+                 OTEL_EXPORTER_PROMETHEUS_PORT to a free address"
             ))
         };
         let (address, listener) = bound.map_err(problem).ok()?;
@@ -93,30 +96,32 @@ impl Prometheus {
         Some(format!("metrics: for Prometheus at http://{address}/metrics"))
     }
 
-    /// Every instrument of the meter provider, as it is now, in Prometheus' text format. It calls the callbacks of
-    /// observable instruments, and takes as long as they do.
+    /// Returns the current value of every instrument in Prometheus' text format.
+    ///
+    /// It calls the callbacks of observable instruments, and takes as long as they do.
     ///
     /// # Errors
-    /// Where collecting fails, as it does after the end of [`Telemetry`](super::Telemetry).
+    ///
+    /// Returns an error if the metrics cannot be collected, for example after [`Telemetry`](super::Telemetry) was dropped.
     pub fn text(&self) -> Result<String, CollectError> {
-        // A callback of the application may panic.
+        // The callbacks of the application may panic.
         let families = catch_unwind(AssertUnwindSafe(|| self.registry.gather())).map_err(|_| CollectError)?;
-        // The service's name is always among them.
+        // A successful collection contains at least the service's name.
         if families.is_empty() {
             return Err(CollectError);
         }
         TextEncoder::new().encode_to_string(&families).map_err(|error| {
-            notices::once(format!("measurements cannot be written for Prometheus: {error}"));
+            notices::once(format!("cannot encode the metrics for Prometheus: {error}"));
             CollectError
         })
     }
 }
 
-/// Answers scrapes for as long as its runtime lives.
+/// Answers scrapes until the runtime stops.
 async fn serve(listener: TcpListener, prometheus: Prometheus) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
-        Err(error) => return notices::once(format!("no Prometheus can scrape: {error}")),
+        Err(error) => return notices::once(format!("cannot serve Prometheus: {error}")),
     };
     let (room, turn) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Semaphore::new(1)));
     while let Ok(place) = Arc::clone(&room).acquire_owned().await {
@@ -125,19 +130,19 @@ async fn serve(listener: TcpListener, prometheus: Prometheus) {
                 let answering = answer(stream, prometheus.clone(), Arc::clone(&turn));
                 tokio::spawn(async move {
                     let _place = place;
-                    // Who asks too slowly, or goes away, is told nothing.
+                    // A client that is too slow or disconnects is not worth a report.
                     let _ = tokio::time::timeout(TIME, answering).await;
                 });
             }
             Err(error) => {
-                notices::once(format!("a scrape could not be accepted: {error}"));
+                notices::once(format!("cannot accept a connection from Prometheus: {error}"));
                 tokio::time::sleep(REST).await;
             }
         }
     }
 }
 
-/// One request and its answer.
+/// Answers one request.
 async fn answer(stream: TcpStream, prometheus: Prometheus, turn: Arc<Semaphore>) -> hyper::Result<()> {
     let scrape = service_fn(move |request: Request<Incoming>| {
         let (prometheus, turn) = (prometheus.clone(), Arc::clone(&turn));
@@ -158,9 +163,9 @@ async fn answer(stream: TcpStream, prometheus: Prometheus, turn: Arc<Semaphore>)
         .await
 }
 
-/// Collects away from the thread that sends telemetry, since callbacks may block.
+/// Collects the metrics on another thread than the one that sends telemetry, because callbacks may block.
 async fn collected(prometheus: Prometheus, turn: Arc<Semaphore>) -> Response<String> {
-    // It is kept by the collection and not by who asked: one that hangs is not joined by others.
+    // The collection owns the permit, and not the request: if it hangs and the request times out, no second one starts.
     let turn = turn.acquire_owned().await;
     let text = tokio::task::spawn_blocking(move || {
         let _turn = turn;
@@ -172,7 +177,7 @@ async fn collected(prometheus: Prometheus, turn: Arc<Semaphore>) -> Response<Str
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(TEXT_FORMAT));
             response
         }
-        _ => plain(StatusCode::INTERNAL_SERVER_ERROR, "the measurements could not be collected\n"),
+        _ => plain(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be collected\n"),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Spans on their way to an exporter: at most so many wait, and what finds no room or is not taken is counted.
-//! OpenTelemetry's own queue drops as well, but tells nobody how much until its end.
+//! Limits the number of spans that wait for an exporter, and counts the lost ones. OpenTelemetry's own queue reports its
+//! losses only at shutdown.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
@@ -16,21 +16,21 @@ use super::environment::Spans;
 use crate::base::notices;
 use crate::observe::metrics::LOST_SPANS;
 
-/// Sends spans in batches, from a thread of its own, after this long at most.
+/// Returns a processor that sends spans in batches from a thread of its own. A span waits for at most `delay`.
 pub(super) fn batches<E: SpanExporter + 'static>(
     exporter: E,
     spans: &Spans,
     delay: Duration,
 ) -> impl SpanProcessor + use<E> {
     let room = Arc::new(Room { waiting: AtomicUsize::new(0), most: spans.queue });
-    // As long as what is being sent takes room as well, the queue inside is never full.
+    // `Room` also counts the spans that are being sent, so the inner queue is never full.
     let config = BatchConfigBuilder::default()
         .with_max_queue_size(spans.queue)
         .with_max_export_batch_size(spans.batch)
         .with_scheduled_delay(delay)
         .build();
     let exporter = Counted { exporter, room: Arc::clone(&room) };
-    Bounded { next: BatchSpanProcessor::new(exporter, config), room, told: Once::new() }
+    Bounded { next: BatchSpanProcessor::new(exporter, config), room, overflow: Once::new() }
 }
 
 #[derive(Debug)]
@@ -43,7 +43,7 @@ struct Room {
 struct Bounded<P> {
     next: P,
     room: Arc<Room>,
-    told: Once,
+    overflow: Once,
 }
 
 impl<P: SpanProcessor> SpanProcessor for Bounded<P> {
@@ -60,10 +60,10 @@ impl<P: SpanProcessor> SpanProcessor for Bounded<P> {
         }
         self.room.waiting.fetch_sub(1, Ordering::Relaxed);
         LOST_SPANS.fetch_add(1, Ordering::Relaxed);
-        self.told.call_once(|| {
+        self.overflow.call_once(|| {
             let most = self.room.most;
             notices::once(format!(
-                "{most} spans wait to be sent, and more are lost (OTEL_BSP_MAX_QUEUE_SIZE)"
+                "the span queue is full with {most} spans (OTEL_BSP_MAX_QUEUE_SIZE): further spans are lost until there is room"
             ));
         });
     }

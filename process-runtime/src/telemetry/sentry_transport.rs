@@ -1,7 +1,7 @@
-//! How events get to Sentry: a thread that names the functions of an event's stack and sends it.
+//! Sends events to Sentry from a thread of its own, which also resolves the function names of their stack traces.
 //!
-//! Sentry's own transport would do for sending, but not for what is promised here: it does not say what it lost, and
-//! with its `attach_stacktrace` the thread of the run that failed looks up the names, which takes it milliseconds.
+//! Sentry's own transport does not report what it loses, and its option `attach_stacktrace` resolves the names on the
+//! thread of the failed run, which takes milliseconds.
 
 use std::collections::VecDeque;
 use std::panic::PanicHookInfo;
@@ -28,24 +28,24 @@ use crate::base::lock::lock;
 use crate::base::notices;
 use crate::observe::metrics::{LOST_EVENTS, LOST_TRANSACTIONS};
 
-/// The most envelopes that wait.
+/// The maximum number of envelopes that wait to be sent.
 const MOST: usize = 100;
-/// The most stacks: of those that wait, and of those that are about to.
+/// The maximum number of stack traces: those of waiting envelopes, and those of events that are being created.
 const STACKS: usize = 2 * MOST;
-/// The most frames of a stack.
+/// The maximum number of frames in a stack trace.
 #[cfg(unix)]
 const DEPTH: usize = 128;
-/// The most characters that Sentry keeps of a function's name, and of a file's or package's
-/// ([relay](https://docs.rs/relay-event-schema)).
+// The maximum number of characters that Sentry keeps of a function's name, and of the name of a file or package
+// ([relay](https://docs.rs/relay-event-schema)).
 const NAME: usize = 512;
 const FILE: usize = 256;
-/// The time that a request may take.
+/// The timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The stacks of events on their way, as addresses.
+/// The stack traces of unsent events, as addresses.
 type Stacks = Mutex<VecDeque<(Uuid, Thread, Backtrace)>>;
 
-/// Sends for one client; also its integration, which takes the stack of an error where it is told.
+/// The transport of one client. It is also an integration, which captures the stack trace of each error event.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SentryTransport {
     stacks: Arc<Stacks>,
@@ -53,8 +53,8 @@ pub(super) struct SentryTransport {
 }
 
 impl SentryTransport {
-    /// For a Sentry that these may vouch for, or by default those that browsers believe.
-    pub(super) fn trusting(authorities: Option<Pem>) -> SentryTransport {
+    /// Returns a transport that trusts these certificate authorities, or by default Mozilla's list.
+    pub(super) fn new(authorities: Option<Pem>) -> SentryTransport {
         SentryTransport { tls: Tls { authorities, identity: None }, ..SentryTransport::default() }
     }
 }
@@ -68,7 +68,7 @@ impl sentry_core::Integration for SentryTransport {
         if event.level >= Level::Error && !has_stack(&event) {
             let stack = (event.event_id, current_thread(false), stack());
             let mut stacks = lock(&self.stacks);
-            // One whose event was never sent.
+            // The oldest one belongs to an event that another integration discarded.
             if stacks.len() == STACKS {
                 stacks.pop_front();
             }
@@ -78,7 +78,7 @@ impl sentry_core::Integration for SentryTransport {
     }
 }
 
-/// The stack of this thread, as addresses.
+/// Returns the stack trace of this thread, as addresses.
 #[cfg(unix)]
 fn stack() -> Backtrace {
     let mut frames = Vec::with_capacity(DEPTH);
@@ -86,20 +86,20 @@ fn stack() -> Backtrace {
         frames.push(BacktraceFrame::from(frame.clone()));
         frames.len() < DEPTH
     };
-    // SAFETY: What is not synchronised is shared with nobody: the system's unwinder may be used by any thread at any
-    // time. `Backtrace::new_unresolved` would wait for the lock under which the other thread looks up names.
+    // SAFETY: The system's unwinder may be used by several threads at the same time, and `keep` accesses only local
+    // data. `Backtrace::new_unresolved` would wait for the lock that the sending thread holds while it resolves names.
     unsafe { backtrace::trace_unsynchronized(&mut keep) };
     Backtrace::from(frames)
 }
 
-/// The stack of this thread, as addresses. Here the unwinder needs the lock.
+/// Returns the stack trace of this thread, as addresses. On these systems the unwinder needs the lock.
 #[cfg(not(unix))]
 fn stack() -> Backtrace {
     Backtrace::new_unresolved()
 }
 
-/// The event of a panic. Its stack is taken as that of any event, where Sentry's own would look up the names on the
-/// thread that panics.
+/// Returns the event of a panic. Its stack trace is captured like that of any other event; Sentry's default would
+/// resolve the names on the panicking thread.
 pub(super) fn panicked(info: &PanicHookInfo<'_>) -> Option<Event<'static>> {
     let exception = Exception {
         ty: "panic".into(),
@@ -110,7 +110,7 @@ pub(super) fn panicked(info: &PanicHookInfo<'_>) -> Option<Event<'static>> {
     Some(Event { exception: vec![exception].into(), level: Level::Fatal, ..Event::default() })
 }
 
-/// As Sentry would cut it, which it would then remark.
+/// Truncates a text to the length that Sentry keeps. Sentry would do the same and add a remark to the event.
 fn cut(text: &mut Option<String>, most: usize) {
     if let Some(text) = text
         && let Some((end, _)) = text.char_indices().nth(most)
@@ -138,7 +138,7 @@ impl TransportFactory for SentryTransport {
             most,
             recorder: options.client_report_recorder.clone(),
             stacks: Arc::clone(&self.stacks),
-            told: Once::new(),
+            overflow: Once::new(),
         };
         let waiting = Arc::new(waiting);
         let tls = self.tls.http_config();
@@ -155,7 +155,7 @@ impl TransportFactory for SentryTransport {
         };
         let builder = thread::Builder::new().name("telemetry-sentry".into());
         if let Err(error) = builder.spawn(move || sender.run()) {
-            notices::once(format!("no thread for Sentry could be started: {error}"));
+            notices::once(format!("cannot start the thread that sends to Sentry: {error}"));
         }
         waiting
     }
@@ -168,18 +168,18 @@ struct Queue {
     is_closed: bool,
 }
 
-/// What waits to be sent.
+/// The envelopes that wait to be sent.
 struct Waiting {
     queue: Mutex<Queue>,
     changed: Condvar,
     most: usize,
     recorder: Recorder,
     stacks: Arc<Stacks>,
-    told: Once,
+    overflow: Once,
 }
 
 impl Waiting {
-    /// The next, as soon as there is one; `None` after the end.
+    /// Waits for the next envelope and returns it, or `None` after the shutdown.
     fn next(&self) -> Option<Envelope> {
         let mut queue = lock(&self.queue);
         queue.is_sending = false;
@@ -191,7 +191,7 @@ impl Waiting {
         next
     }
 
-    /// Takes the stack of an event out of those that wait.
+    /// Removes the stack trace of this envelope's event and returns it.
     fn stack_of(&self, envelope: &Envelope) -> Option<(Thread, Backtrace)> {
         let event = envelope.event()?.event_id;
         let mut stacks = lock(&self.stacks);
@@ -224,8 +224,11 @@ impl Transport for Waiting {
         } else {
             drop(queue);
             self.lost(&envelope, Some(Reason::QueueOverflow));
-            self.told.call_once(|| {
-                notices::once(format!("{} events wait for Sentry, and more are lost", self.most));
+            self.overflow.call_once(|| {
+                notices::once(format!(
+                    "the Sentry queue is full with {} events: further events are lost until there is room",
+                    self.most
+                ));
             });
         }
     }
@@ -248,7 +251,7 @@ impl Transport for Waiting {
     }
 }
 
-/// The thread.
+/// The sending thread.
 struct Sender {
     host: String,
     url: String,
@@ -260,13 +263,16 @@ struct Sender {
 
 impl Sender {
     fn run(mut self) {
-        // The first look at the program's debug information takes seconds where there is much of it: better now than
-        // while an event waits.
+        // Reading the program's debug information for the first time may take seconds. Doing it now keeps the first event
+        // from waiting for it.
         drop(Backtrace::new());
         while let Some(envelope) = self.waiting.next() {
             if self.is_limited(&envelope) {
                 self.waiting.lost(&envelope, Some(Reason::RatelimitBackoff));
-                notices::once(format!("Sentry at {} limits what it takes, and events are lost", self.host));
+                notices::once(format!(
+                    "Sentry at {} limits the rate of events, and events are lost",
+                    self.host
+                ));
                 continue;
             }
             let envelope = self.with_stack(envelope);
@@ -284,13 +290,13 @@ impl Sender {
         self.limits.is_disabled(category).is_some()
     }
 
-    /// The envelope with the stack of its event, if there is one, by names.
+    /// Returns the envelope with the stack trace of its event, if there is one, with function names.
     fn with_stack(&self, envelope: Envelope) -> Envelope {
         let Some((mut thread, mut stack)) = self.waiting.stack_of(&envelope) else { return envelope };
         stack.resolve();
         let mut stacktrace = backtrace_to_stacktrace(&stack);
         if let Some(stacktrace) = &mut stacktrace {
-            // What called the toolkit is the application's, and the toolkit is not.
+            // The frames of the toolkit do not belong to the application.
             let options = ClientOptions::new().in_app_exclude(["process_runtime"]);
             process_event_stacktrace(stacktrace, &options);
             for frame in &mut stacktrace.frames {
@@ -299,7 +305,7 @@ impl Sender {
                 cut(&mut frame.package, FILE);
                 cut(&mut frame.filename, FILE);
             }
-            // How the stack was taken is nobody's concern.
+            // The innermost frames only show how the stack trace was captured.
             if let Some(last) = stacktrace.frames.iter().rposition(|frame| frame.in_app == Some(true)) {
                 stacktrace.frames.truncate(last + 1);
             }
@@ -321,23 +327,27 @@ impl Sender {
         whole
     }
 
-    /// Sends one; where it is lost, the reason that Sentry does not know yet.
+    /// Sends an envelope. If it is lost, returns the reason, unless Sentry already knows it.
     fn send(&mut self, envelope: &Envelope) -> Result<(), Option<Reason>> {
         let mut body = Vec::new();
         envelope.to_writer(&mut body).map_err(|_| Some(Reason::InternalError))?;
         let request = self.agent.post(&self.url).header("X-Sentry-Auth", &self.auth);
         let mut answer = request.send(&body).map_err(|error| {
-            notices::once(format!("Sentry at {} cannot be reached, and events are lost: {error}", self.host));
+            notices::once(format!("cannot reach Sentry at {}, and events are lost: {error}", self.host));
             Some(Reason::NetworkError)
         })?;
-        // A connection is used again only when its answer was read.
+        // A connection is reused only after its response was read.
         let _ = answer.body_mut().with_config().limit(http_client::ANSWER).read_to_vec();
         self.limit(answer.status(), answer.headers());
         if answer.status().is_success() {
             return Ok(());
         }
-        notices::once(format!("Sentry at {} answers {}, and events are lost", self.host, answer.status()));
-        // Sentry counts what it limits itself.
+        notices::once(format!(
+            "cannot send to Sentry at {}, and events are lost: the status is {}",
+            self.host,
+            answer.status()
+        ));
+        // Sentry itself counts the events that it rejects because of a rate limit.
         let is_limited = answer.status() == StatusCode::TOO_MANY_REQUESTS;
         Err((!is_limited).then_some(Reason::SendError))
     }

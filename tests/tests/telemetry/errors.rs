@@ -50,7 +50,7 @@ async fn an_event_that_finds_no_room_takes_no_other_s_stack() {
     let scratch = Scratch::new();
     let output = under("many fail at once", &scratch, &[("SENTRY_DSN", &dsn), ("RUST_LOG", "off")]).await;
     let events = events_in(receiver).await;
-    assert_eq!(text(&output.stderr).matches("events wait for Sentry, and more are lost").count(), 1);
+    assert_eq!(text(&output.stderr).matches("the Sentry queue is full").count(), 1);
     // What was lost to the very end is counted in the last measurements; of the one on its way nobody knows.
     let known = events.len() as u64 + lost(&scratch.lines("metrics"), "event");
     assert!((399..=400).contains(&known), "{known}");

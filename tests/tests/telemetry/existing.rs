@@ -24,7 +24,7 @@ async fn a_subscriber_of_the_application_s_own_keeps_all_that_it_is_told() {
         assert!(said.contains(field), "{field} in {said}");
     }
     assert!(!said.contains("traces:"), "{said}");
-    assert_eq!(text(&output.stderr).matches("a tracing subscriber is set already").count(), 1);
+    assert_eq!(text(&output.stderr).matches("a tracing subscriber is already set").count(), 1);
     assert!(scratch.lines("traces").is_empty());
 }
 
@@ -34,8 +34,8 @@ async fn a_logger_of_the_application_s_own_stays_and_traces_go_where_they_should
     let output = under("a logger is set", &scratch, &[]).await;
     assert!(text(&output.stdout).contains("traces: OTLP-JSON files"), "{output:?}");
     let lines = text(&output.stderr);
-    assert_eq!(lines.matches("a logger of `log` is set already").count(), 1, "{lines}");
-    assert!(!lines.contains("a tracing subscriber is set already"), "{lines}");
+    assert_eq!(lines.matches("a logger of the `log` crate is already set").count(), 1, "{lines}");
+    assert!(!lines.contains("a tracing subscriber is already set"), "{lines}");
     assert_eq!(named(&spans_in(&scratch.lines("traces")), "parse_order").len(), 1);
 }
 
@@ -63,7 +63,7 @@ async fn a_sentry_client_of_the_application_s_own_stays() {
             .await;
     let said = text(&output.stdout);
     assert!(said.contains("//own:@127.0.0.1") && !said.contains("errors: Sentry"), "{said}");
-    assert_eq!(text(&output.stderr).matches("a Sentry client is set already").count(), 1);
+    assert_eq!(text(&output.stderr).matches("a Sentry client is already set").count(), 1);
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
-//! The variables that decide where telemetry goes, read once, and what is wrong with them. OpenTelemetry would read most
-//! of them by itself, and pass over in silence what it cannot read or take it by the letter: so it is told all values but
-//! those of headers, compression and resource, which are only looked at.
+//! Reads and checks the environment variables that configure telemetry.
+//!
+//! The SDK of OpenTelemetry could read most of them itself, but it silently ignores invalid values. All values are
+//! therefore parsed here and passed to it, except for headers, compression and resource attributes, which it reads and
+//! which are only checked here. Nothing in this folder opens a connection or imports another part of `telemetry`.
 
 mod otlp;
 pub(super) mod tls;
@@ -16,7 +18,7 @@ use self::otlp::both;
 pub(super) use self::otlp::{Otlp, Protocol};
 use self::tls::Pem;
 
-/// Where a signal goes.
+/// Where a signal is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Destination {
     Otlp,
@@ -24,27 +26,30 @@ pub(super) enum Destination {
     Nowhere,
 }
 
-/// Which spans are sent, and how many at once.
+/// How spans are sampled, limited and batched.
 #[derive(Debug)]
 pub(super) struct Spans {
-    /// The most that wait.
+    /// The maximum number of spans that wait to be sent.
     pub(super) queue: usize,
-    /// The most that are sent together.
+    /// The maximum number of spans in a batch.
     pub(super) batch: usize,
-    /// How long they may wait, where it is said.
+    /// How long spans wait at most, if configured.
     pub(super) delay: Option<Duration>,
     pub(super) limits: SpanLimits,
-    /// The most characters of a text, which are no matter of OpenTelemetry's `SpanLimits`.
+    /// The maximum number of characters of a text attribute, which `SpanLimits` of OpenTelemetry does not contain.
     pub(super) longest: Option<usize>,
     pub(super) sampler: Sampler,
 }
 
-/// Whether a Prometheus fetches the metrics, whatever else becomes of them.
+/// Whether Prometheus scrapes the metrics. This does not affect the other destination of the metrics.
 #[derive(Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "prometheus"), allow(dead_code, reason = "nothing serves it then"))]
+#[cfg_attr(
+    not(feature = "prometheus"),
+    allow(dead_code, reason = "only the feature `prometheus` serves the metrics")
+)]
 pub(super) enum Scraped {
     Never,
-    /// Only where the service has a route for it.
+    /// Only if the service has a route for it.
     OnRoute,
     At {
         host: String,
@@ -52,18 +57,18 @@ pub(super) enum Scraped {
     },
 }
 
-/// What Sentry is told at its start.
+/// The configuration of Sentry.
 #[derive(Debug)]
 pub(super) struct Sentry {
-    /// Well formed.
+    /// A valid DSN.
     pub(super) dsn: String,
     pub(super) host: String,
-    /// Who may vouch for it; by default those that browsers believe.
+    /// The trusted certificate authorities; the default is Mozilla's list.
     pub(super) authorities: Option<Pem>,
     pub(super) traces_sample_rate: f32,
 }
 
-/// What the variables say.
+/// The configuration that the environment variables contain.
 #[derive(Debug)]
 pub(super) struct Environment {
     pub(super) traces: Destination,
@@ -71,14 +76,17 @@ pub(super) struct Environment {
     pub(super) metrics: Destination,
     pub(super) metrics_over: Otlp,
     pub(super) spans: Spans,
-    /// Between two exports of metrics.
+    /// The time between two exports of metrics.
     pub(super) interval: Duration,
-    /// Whether the trace context goes on to other services.
+    /// Whether outgoing calls carry the trace context.
     pub(super) propagates: bool,
-    #[cfg_attr(not(feature = "prometheus"), allow(dead_code, reason = "nothing serves it then"))]
+    #[cfg_attr(
+        not(feature = "prometheus"),
+        allow(dead_code, reason = "only the feature `prometheus` serves the metrics")
+    )]
     pub(super) scraped: Scraped,
     pub(super) sentry: Option<Sentry>,
-    /// What could not be read, a line each.
+    /// The invalid values, one line for each.
     pub(super) problems: Vec<String>,
 }
 
@@ -88,11 +96,11 @@ impl Environment {
         Environment::from_variables(&|name| match env::var(name) {
             Ok(value) => Some(Ok(value)),
             Err(VarError::NotPresent) => None,
-            Err(VarError::NotUnicode(_)) => Some(Err("is no UTF-8")),
+            Err(VarError::NotUnicode(_)) => Some(Err(NotUtf8)),
         })
     }
 
-    fn from_variables(variables: &dyn Fn(&str) -> Option<Result<String, &'static str>>) -> Environment {
+    fn from_variables(variables: &dyn Fn(&str) -> Option<Result<String, NotUtf8>>) -> Environment {
         let mut variables = Variables { variables, problems: Vec::new() };
         let is_disabled =
             variables.get("OTEL_SDK_DISABLED").is_some_and(|it| it.eq_ignore_ascii_case("true"));
@@ -104,11 +112,11 @@ impl Environment {
                 let exporters = ["otlp", "console", "none", "prometheus"];
                 let (traces, _) = variables.destination("TRACES", &exporters[..3], has_traces);
                 let (metrics, is_scraped) = variables.destination("METRICS", &exporters, has_metrics);
-                // One exporter, and nobody looks for files any more.
+                // Files are a default for development: one configured exporter turns them off for both signals.
                 let is_embedded = !is_scraped && ![traces, metrics].contains(&Some(Destination::Otlp));
-                let unsaid = if is_embedded { Destination::Files } else { Destination::Nowhere };
+                let default = if is_embedded { Destination::Files } else { Destination::Nowhere };
                 let scraped = if is_scraped { variables.scraped() } else { Scraped::OnRoute };
-                (traces.unwrap_or(unsaid), metrics.unwrap_or(unsaid), scraped)
+                (traces.unwrap_or(default), metrics.unwrap_or(default), scraped)
             }
         };
         let spans = variables.spans();
@@ -131,40 +139,45 @@ impl Environment {
     }
 }
 
-/// What the [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/) has where no
-/// variable says: the spans that wait and those of a batch, the time of an export, and that between two of metrics.
+// The defaults of the [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/):
+// the length of the span queue, the size of a batch, the timeout of an export and the interval of metrics.
 const WAITING: u64 = 2048;
 const BATCH: u64 = 512;
 const TIMEOUT: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_secs(60);
-/// The most spans that may be said to wait.
+/// The maximum of the configurable length of the span queue.
 const MOST_WAITING: u64 = 65_536;
 
+/// A variable whose value is not valid UTF-8.
+struct NotUtf8;
+
 struct Variables<'v> {
-    variables: &'v dyn Fn(&str) -> Option<Result<String, &'static str>>,
+    variables: &'v dyn Fn(&str) -> Option<Result<String, NotUtf8>>,
     problems: Vec<String>,
 }
 
 impl Variables<'_> {
-    /// Each thing once, also where two signals share a variable.
+    /// Records a problem, once even if both signals read the same variable.
     fn problem(&mut self, problem: String) {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
     }
 
-    /// The value of a variable; an empty one is as good as none, as OpenTelemetry has it.
+    /// Returns the value of a variable. An empty value counts as not set, as the specification requires.
     fn get(&mut self, name: &str) -> Option<String> {
         match (self.variables)(name)? {
             Ok(value) => Some(value.trim().to_owned()).filter(|value| !value.is_empty()),
-            Err(problem) => {
-                self.problem(format!("the variable {name} {problem}; it is as if it were not set"));
+            Err(NotUtf8) => {
+                self.problem(format!(
+                    "invalid {name}: its value must be valid UTF-8; the variable is ignored"
+                ));
                 None
             }
         }
     }
 
-    /// The value of a variable that is one of these.
+    /// Returns the value of a variable that must be one of these values.
     fn one_of(&mut self, name: &str, values: &[&'static str]) -> Option<&'static str> {
         let value = self.get(name)?;
         self.known(name, &value, values)
@@ -174,15 +187,13 @@ impl Variables<'_> {
         let known = values.iter().find(|known| known.eq_ignore_ascii_case(value));
         if known.is_none() {
             let values = values.join(", ");
-            self.problem(format!(
-                "{name} is `{value}`, and must be one of {values}; it is as if it were not set"
-            ));
+            self.problem(format!("invalid {name} `{value}`: use one of {values}; this value is ignored"));
         }
         known.copied()
     }
 
-    /// Where a signal is sent, if anything says so, and whether a Prometheus fetches it. `exporters` are those there
-    /// are; the variable has several between commas.
+    /// Returns where a signal is sent, if that is configured, and whether Prometheus scrapes it. The variable contains
+    /// names from `exporters`, separated by commas.
     fn destination(
         &mut self,
         signal: &str,
@@ -192,14 +203,16 @@ impl Variables<'_> {
         let name = format!("OTEL_{signal}_EXPORTER");
         let written = self.get(&name).unwrap_or_default();
         let values = written.split(',').map(str::trim).filter(|value| !value.is_empty());
-        let mut said: Vec<_> = values.filter_map(|value| self.known(&name, value, exporters)).collect();
-        let all = said.len();
-        said.retain(|value| *value != "prometheus");
-        let is_scraped = said.len() < all;
-        if let [first, second, ..] = said[..] {
-            self.problem(format!("{name} is `{written}`: of {first} and {second} only {first} is taken"));
+        let mut chosen: Vec<_> = values.filter_map(|value| self.known(&name, value, exporters)).collect();
+        let all = chosen.len();
+        chosen.retain(|value| *value != "prometheus");
+        let is_scraped = chosen.len() < all;
+        if let [first, second, ..] = chosen[..] {
+            self.problem(format!(
+                "invalid {name} `{written}`: choose one of {first} and {second}; {second} is ignored"
+            ));
         }
-        let destination = match said.first() {
+        let destination = match chosen.first() {
             Some(&"otlp") => Some(Destination::Otlp),
             Some(&"none") => Some(Destination::Nowhere),
             Some(_) => Some(Destination::Files),
@@ -220,13 +233,13 @@ impl Variables<'_> {
         if number.is_none() {
             let (least, most) = range.into_inner();
             self.problem(format!(
-                "{name} is `{value}`, and must be a whole number from {least} to {most}; it is as if it were not set"
+                "invalid {name} `{value}`: use a whole number from {least} to {most}; the variable is ignored"
             ));
         }
         number
     }
 
-    /// Trace context is the one format there is; baggage has rules of its own, in `propagation`.
+    /// Returns whether trace context is propagated, the only supported format. Baggage is configured in `propagation`.
     fn propagates(&mut self) -> bool {
         let name = "OTEL_PROPAGATORS";
         let written = self.get(name).unwrap_or_default();
@@ -241,10 +254,10 @@ impl Variables<'_> {
         let batch = self.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1..=MOST_WAITING).unwrap_or(BATCH);
         let delay = self.millis("OTEL_BSP_SCHEDULE_DELAY");
         let mut limits = SpanLimits::default();
-        if let Some(said) = self.limit("OTEL_ATTRIBUTE_COUNT_LIMIT") {
-            limits.max_attributes_per_span = said;
-            limits.max_attributes_per_event = said;
-            limits.max_attributes_per_link = said;
+        if let Some(limit) = self.limit("OTEL_ATTRIBUTE_COUNT_LIMIT") {
+            limits.max_attributes_per_span = limit;
+            limits.max_attributes_per_event = limit;
+            limits.max_attributes_per_link = limit;
         }
         for (name, limit) in [
             ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", &mut limits.max_attributes_per_span),
@@ -268,7 +281,7 @@ impl Variables<'_> {
     }
 
     fn limit(&mut self, name: &str) -> Option<u32> {
-        self.number(name, 1..=u32::MAX.into()).and_then(|said| said.try_into().ok())
+        self.number(name, 1..=u32::MAX.into()).and_then(|limit| limit.try_into().ok())
     }
 
     fn sampler(&mut self) -> Sampler {
@@ -284,7 +297,7 @@ impl Variables<'_> {
         if sampler.starts_with("parentbased_") { Sampler::ParentBased(Box::new(own)) } else { own }
     }
 
-    /// Looks at what OpenTelemetry reads by itself.
+    /// Checks the variables that the SDK of OpenTelemetry reads itself.
     fn check(&mut self) {
         for name in ["TRACES", "METRICS"].into_iter().flat_map(|signal| both(signal, "COMPRESSION")) {
             self.one_of(&name, &["gzip", "none"]);
@@ -295,9 +308,12 @@ impl Variables<'_> {
             let value = self.get(&name).unwrap_or_default();
             let pairs = value.split(',').map(str::trim).filter(|pair| !pair.is_empty());
             let is_pair = |pair: &str| pair.split_once('=').is_some_and(|(key, _)| !key.trim().is_empty());
-            // Headers hold keys: none is repeated.
+            // Headers contain credentials, so the report does not quote the entry.
             if let Some(at) = pairs.map(is_pair).position(|is_pair| !is_pair) {
-                self.problem(format!("{name}: the part {} is no `key=value`, and is left out", at + 1));
+                self.problem(format!(
+                    "invalid entry {} in {name}: use `key=value`; the entry is ignored",
+                    at + 1
+                ));
             }
         }
     }
@@ -306,8 +322,8 @@ impl Variables<'_> {
         const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
         if cfg!(not(feature = "prometheus")) {
             self.problem(
-                "OTEL_METRICS_EXPORTER has `prometheus`, and nothing serves it: turn on the feature `prometheus` of \
-                 process-runtime"
+                "unavailable exporter `prometheus` in OTEL_METRICS_EXPORTER: enable the feature `prometheus` of \
+                 process-runtime; no metrics are served"
                     .to_owned(),
             );
         }
@@ -315,7 +331,9 @@ impl Variables<'_> {
         let port = self.get(PORT).and_then(|written| {
             let port = written.parse().ok();
             if port.is_none() {
-                self.problem(format!("{PORT} is `{written}`, and must be a port; it is taken for 9464"));
+                self.problem(format!(
+                    "invalid {PORT} `{written}`: use a port number from 0 to 65535; 9464 is used instead"
+                ));
             }
             port
         });
@@ -327,8 +345,11 @@ impl Variables<'_> {
         let host = match written.parse::<Dsn>() {
             Ok(dsn) => dsn.host().to_owned(),
             Err(error) => {
-                // The DSN holds a key: it is not repeated.
-                self.problem(format!("SENTRY_DSN cannot be read ({error}); nothing is sent to Sentry"));
+                // The DSN contains a key, so the report does not quote it.
+                self.problem(format!(
+                    "invalid SENTRY_DSN ({error}): use the DSN from the settings of the Sentry project; nothing is \
+                     sent to Sentry"
+                ));
                 return None;
             }
         };
@@ -336,14 +357,15 @@ impl Variables<'_> {
         Some(Sentry { dsn: written, host, authorities: self.authorities(), traces_sample_rate })
     }
 
-    fn share(&mut self, name: &str, or: f64) -> f64 {
-        let Some(value) = self.get(name) else { return or };
+    /// Returns the value of a variable that must be a number from 0 to 1.
+    fn share(&mut self, name: &str, default: f64) -> f64 {
+        let Some(value) = self.get(name) else { return default };
         let share = value.parse().ok().filter(|share| (0.0..=1.0).contains(share));
         share.unwrap_or_else(|| {
             self.problem(format!(
-                "{name} is `{value}`, and must be a number from 0 to 1; it is taken for {or}"
+                "invalid {name} `{value}`: use a number from 0 to 1; {default} is used instead"
             ));
-            or
+            default
         })
     }
 }
@@ -360,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_set_is_files_and_no_sentry() {
+    fn without_variables_telemetry_is_written_to_files_and_sentry_is_off() {
         let environment = read(&[]);
         assert_eq!((environment.traces, environment.metrics), (Destination::Files, Destination::Files));
         assert!(environment.sentry.is_none());
@@ -368,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_is_for_all_signals_or_for_one() {
+    fn an_endpoint_applies_to_all_signals_or_to_one() {
         let all = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")]);
         assert_eq!((all.traces, all.metrics), (Destination::Otlp, Destination::Otlp));
         let one = read(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector:4318/v1/traces")]);
@@ -376,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn one_exporter_is_the_end_of_the_embedded_default() {
+    fn one_configured_exporter_turns_the_files_off_for_both_signals() {
         let ways = |variables: &[(&str, &str)]| {
             let environment = read(variables);
             (environment.traces, environment.metrics)
@@ -391,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exporter_wins_over_an_endpoint() {
+    fn an_exporter_takes_precedence_over_an_endpoint() {
         let environment = read(&[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
             ("OTEL_METRICS_EXPORTER", "none"),
@@ -401,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prometheus_scrapes_instead_of_or_beside_what_is_sent() {
+    fn prometheus_scrapes_instead_of_or_in_addition_to_an_export() {
         let environment = read(&[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
             ("OTEL_METRICS_EXPORTER", "prometheus"),
@@ -431,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disabled_sdk_sends_nothing_and_leaves_sentry() {
+    fn a_disabled_sdk_sends_nothing_except_to_sentry() {
         let environment = read(&[
             ("OTEL_SDK_DISABLED", "TRUE"),
             ("OTEL_METRICS_EXPORTER", "prometheus"),
@@ -443,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_and_taken_for_unset() {
+    fn an_invalid_value_is_reported_and_ignored() {
         let environment = read(&[
             ("OTEL_TRACES_EXPORTER", "zipkin"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http"),
@@ -461,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sampler_is_read_as_any_value_is() {
+    fn a_sampler_is_parsed_without_regard_to_case_and_spaces() {
         let sampler = |variables: &[(&str, &str)]| format!("{:?}", read(variables).spans.sampler);
         assert_eq!(sampler(&[]), "ParentBased(AlwaysOn)");
         assert_eq!(sampler(&[("OTEL_TRACES_SAMPLER", " ALWAYS_OFF")]), "AlwaysOff");
@@ -471,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_spans_wins_over_that_of_everything() {
+    fn a_limit_for_spans_takes_precedence_over_the_general_limit() {
         let all = ("OTEL_ATTRIBUTE_COUNT_LIMIT", "20");
         let spans = read(&[all, ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "5")]).spans;
         let limits = spans.limits;
@@ -482,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn what_opentelemetry_would_pass_over_in_silence_is_told_once() {
+    fn a_value_that_opentelemetry_silently_ignores_is_reported_once() {
         let wrong = [
             ("OTEL_BSP_MAX_QUEUE_SIZE", "100000000000"),
             ("OTEL_BSP_SCHEDULE_DELAY", "0"),

@@ -1,4 +1,4 @@
-//! What the variables say of one signal's way over OTLP: protocol, endpoint, timeout, and whom both sides believe.
+//! Reads how a signal is sent over OTLP: protocol, endpoint, timeout and TLS.
 
 use std::fs;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::{TIMEOUT, Variables};
 #[derive(Debug)]
 pub(in crate::telemetry) struct Otlp {
     pub(in crate::telemetry) protocol: Protocol,
-    /// Whether it was said is a matter of the destination: here is the collector on this machine otherwise.
+    /// The configured endpoint, or else that of a collector on this machine.
     pub(in crate::telemetry) endpoint: Uri,
     pub(in crate::telemetry) timeout: Duration,
     pub(in crate::telemetry) tls: Tls,
@@ -25,14 +25,14 @@ pub(in crate::telemetry) enum Protocol {
     HttpJson,
 }
 
-/// A variable of one signal, and that of all.
+/// Returns the names of a variable for one signal and for all signals.
 pub(super) fn both(signal: &str, what: &str) -> [String; 2] {
     [format!("OTEL_EXPORTER_OTLP_{signal}_{what}"), format!("OTEL_EXPORTER_OTLP_{what}")]
 }
 
 impl Variables<'_> {
-    /// How a signal is sent, and whether it is said where to. `most` is the time that whoever collects the signal has
-    /// for one export: the exporter's must not be longer, since nobody else ends it.
+    /// Returns how a signal is sent, and whether its endpoint is configured. `most` names the variable with the timeout
+    /// of the processor that calls the exporter. The processor does not enforce it, so it also limits the timeout here.
     pub(super) fn otlp(&mut self, signal: &str, most: &str) -> (Otlp, bool) {
         const PROTOCOLS: [&str; 3] = ["grpc", "http/protobuf", "http/json"];
         let [own, all] = both(signal, "PROTOCOL");
@@ -42,16 +42,16 @@ impl Variables<'_> {
             Some("http/json") => Protocol::HttpJson,
             _ => Protocol::HttpProtobuf,
         };
-        let said = self.endpoint(signal, protocol);
-        let is_said = said.is_some();
-        let endpoint = said.unwrap_or_else(|| on_this_machine(signal, protocol));
+        let configured = self.endpoint(signal, protocol);
+        let has_endpoint = configured.is_some();
+        let endpoint = configured.unwrap_or_else(|| on_this_machine(signal, protocol));
         let [own, all] = both(signal, "TIMEOUT");
         let all = self.millis(&all);
         let timeout = self.millis(&own).or(all).unwrap_or(TIMEOUT);
         let timeout = self.millis(most).map_or(timeout, |most| most.min(timeout));
         let is_secure = endpoint.scheme_str() == Some("https");
         let tls = if is_secure { self.tls(signal) } else { Tls::default() };
-        (Otlp { protocol, endpoint, timeout, tls }, is_said)
+        (Otlp { protocol, endpoint, timeout, tls }, has_endpoint)
     }
 
     fn endpoint(&mut self, signal: &str, protocol: Protocol) -> Option<Uri> {
@@ -70,8 +70,8 @@ impl Variables<'_> {
             let plain = base.trim_end_matches("/v1/traces").trim_end_matches("/v1/metrics");
             if plain != base {
                 self.problem(format!(
-                    "{all} is the URL of one signal, and must be the collector's, such as http://collector:4318; \
-                     it is taken without its path"
+                    "invalid {all}: remove the path of a signal, as in http://collector:4318; the URL is used without \
+                     this path"
                 ));
             }
             format!("{plain}/v1/{path}").parse().ok()
@@ -79,8 +79,8 @@ impl Variables<'_> {
         self.url(&own, None).or(collector)
     }
 
-    /// A URL with a host; with a scheme to fall back on, a host and its port will do, as gRPC has it. What it is not is
-    /// not repeated: a password may stand in it.
+    /// Returns the value of a variable that must be a URL with a host. With a default `scheme`, a host and port are
+    /// enough, as for gRPC. The report does not quote an invalid value because it may contain a password.
     fn url(&mut self, name: &str, scheme: Option<&str>) -> Option<Uri> {
         let written = self.get(name)?;
         let whole = match scheme {
@@ -91,7 +91,7 @@ impl Variables<'_> {
         let url = whole.parse().ok().filter(is_known);
         if url.is_none() {
             let example = if scheme.is_some() { "http://collector:4317" } else { "http://collector:4318" };
-            self.problem(format!("{name} is no URL such as {example}; it is as if it were not set"));
+            self.problem(format!("invalid {name}: use a URL such as {example}; the variable is ignored"));
         }
         url
     }
@@ -109,8 +109,8 @@ impl Variables<'_> {
             (None, None) => None,
             _ => {
                 self.problem(format!(
-                    "{certificate} and {key} belong together, and one of them is missing; both are as if they were \
-                     not set"
+                    "incomplete client certificate: {certificate} and {key} must both be set and valid; both are \
+                     ignored"
                 ));
                 None
             }
@@ -118,7 +118,7 @@ impl Variables<'_> {
         Tls { authorities, identity }
     }
 
-    /// Whom the rest of this machine's programs believe, where it is said.
+    /// Returns the certificate authorities that `SSL_CERT_FILE` configures for all programs of this machine.
     pub(super) fn authorities(&mut self) -> Option<Pem> {
         self.certificates("SSL_CERT_FILE")
     }
@@ -131,23 +131,23 @@ impl Variables<'_> {
         self.pem(name, "private key", Pem::has_key)
     }
 
-    /// The file that a variable names.
+    /// Reads the file that a variable names, which must contain a `what`.
     fn pem(&mut self, name: &str, what: &str, has: fn(&Pem) -> bool) -> Option<Pem> {
         let path = self.get(name)?;
         match fs::read(&path).map(Pem::new) {
             Ok(pem) if has(&pem) => return Some(pem),
             Ok(_) => self.problem(format!(
-                "{name} names {path}, in which there is no {what} as PEM; it is as if it were not set"
+                "invalid {name} `{path}`: the file contains no {what} in PEM format; the variable is ignored"
             )),
             Err(error) => self.problem(format!(
-                "{name} names {path}, which cannot be read ({error}); it is as if it were not set"
+                "invalid {name} `{path}`: the file cannot be read ({error}); the variable is ignored"
             )),
         }
         None
     }
 }
 
-/// Where the specification has the collector if nothing says so.
+/// Returns the specification's default endpoint.
 fn on_this_machine(signal: &str, protocol: Protocol) -> Uri {
     match (protocol, signal) {
         (Protocol::Grpc, _) => Uri::from_static("http://localhost:4317"),
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_of_a_signal_wins_over_that_of_all() {
+    fn a_variable_for_one_signal_takes_precedence_over_the_general_one() {
         let environment = read(&[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/ "),
             ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://metrics.example/in"),
@@ -176,19 +176,19 @@ mod tests {
         assert_eq!(traces.endpoint, "http://collector:4318/v1/traces");
         assert_eq!(metrics.endpoint, "https://metrics.example/in");
         assert_eq!(metrics.timeout, Duration::from_secs(2));
-        // That of all has no scheme for the signal over gRPC to lack.
+        // The general endpoint is valid for metrics over gRPC, although they do not use it.
         assert!(environment.problems.is_empty(), "{:?}", environment.problems);
     }
 
     #[test]
-    fn the_url_of_one_signal_is_taken_for_the_collector_s_and_told() {
+    fn a_signal_path_in_the_general_endpoint_is_removed_and_reported() {
         let environment = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/v1/traces/")]);
         assert_eq!(environment.metrics_over.endpoint, "http://collector:4318/v1/metrics");
         assert_eq!(environment.problems.len(), 1, "{:?}", environment.problems);
     }
 
     #[test]
-    fn grpc_needs_no_scheme_and_is_secure_where_nothing_says_otherwise() {
+    fn a_grpc_endpoint_needs_no_scheme_and_uses_tls_by_default() {
         let grpc = |variables: &[(&'static str, &'static str)]| {
             let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
             let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317");
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_endpoint_is_as_if_it_were_not_set() {
+    fn an_invalid_endpoint_is_ignored() {
         for (protocol, wrong, endpoint) in [
             ("http/protobuf", "collector:4318/v1/traces", "http://localhost:4318/v1/traces"),
             ("http/json", "ftp://collector", "http://localhost:4318/v1/traces"),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn an_export_takes_no_longer_than_any_variable_allows() {
+    fn the_shortest_configured_timeout_applies_to_an_export() {
         let environment = read(&[
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "2000"),
             ("OTEL_BSP_EXPORT_TIMEOUT", "1500"),
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_cannot_be_read_is_told_once() {
+    fn an_unreadable_certificate_is_reported_once() {
         let here = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         for (name, path) in [
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem"),
@@ -241,8 +241,8 @@ mod tests {
         ] {
             let secure = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4318");
             let environment = read(&[secure, (name, path)]);
-            let told = |problem: &String| problem.contains(name) && problem.contains(path);
-            assert!(matches!(&environment.problems[..], [one] if told(one)), "{environment:?}");
+            let names_both = |problem: &String| problem.contains(name) && problem.contains(path);
+            assert!(matches!(&environment.problems[..], [one] if names_both(one)), "{environment:?}");
             let tls = environment.traces_over.tls;
             assert!(tls.authorities.is_none() && tls.identity.is_none(), "{tls:?}");
         }

@@ -1,11 +1,11 @@
-//! Whom a peer over TLS must be vouched for by, and as whom this program comes to it: the same for both HTTP clients.
+//! Certificates for TLS, and the TLS configuration of both clients: the one for HTTP and the one for gRPC.
 
 use std::fmt;
 
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};
 use ureq::tls::{ClientCert, PemItem, RootCerts, TlsConfig, TlsConfigBuilder, parse_pem};
 
-/// Certificates or keys, as a file has them. Its `Debug` shows none.
+/// The content of a PEM file with certificates or keys. `Debug` does not show it.
 #[derive(Clone)]
 pub(in crate::telemetry) struct Pem(Vec<u8>);
 
@@ -47,17 +47,17 @@ impl fmt::Debug for Pem {
     }
 }
 
-/// Both sides of a connection.
+/// The TLS settings of a connection.
 #[derive(Clone, Debug, Default)]
 pub(in crate::telemetry) struct Tls {
-    /// Who may vouch for the peer; by default those that browsers believe.
+    /// The trusted certificate authorities; the default is Mozilla's list.
     pub(in crate::telemetry) authorities: Option<Pem>,
-    /// The certificate of this program, and its key.
+    /// The client certificate and its key.
     pub(in crate::telemetry) identity: Option<(Pem, Pem)>,
 }
 
 impl Tls {
-    /// For gRPC, whose client believes nobody unless it is told.
+    /// Returns the configuration for gRPC. Its client trusts no authority by default.
     pub(in crate::telemetry) fn grpc_config(&self) -> ClientTlsConfig {
         let tls = ClientTlsConfig::new();
         let tls = match &self.authorities {
@@ -70,6 +70,7 @@ impl Tls {
         }
     }
 
+    /// Returns the configuration for HTTP.
     pub(in crate::telemetry) fn http_config(&self) -> TlsConfigBuilder {
         let roots = self.authorities.as_ref().map(|authorities| authorities.certificates().into());
         let identity = self.identity.as_ref().and_then(|(certificate, key)| {
@@ -85,13 +86,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn over_grpc_somebody_is_believed_where_nothing_is_said() {
+    fn grpc_trusts_the_default_authorities_if_none_are_configured() {
         let tls = format!("{:?}", Tls::default().grpc_config());
         assert!(tls.contains("with_webpki_roots: true"), "{tls}");
     }
 
     #[test]
-    fn a_key_is_not_shown() {
+    fn debug_does_not_show_a_key() {
         let key = Pem::new(b"secret".to_vec());
         assert_eq!(format!("{key:?}"), "6 bytes of PEM");
     }

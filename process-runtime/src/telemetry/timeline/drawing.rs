@@ -1,4 +1,4 @@
-//! One trace, drawn: a line for each span, indented by its parents, and first of all where it failed.
+//! Draws one trace: first the place where it failed, then one line for each span, indented by its depth.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -6,11 +6,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::otlp::Span;
 
-/// One trace. Its `Display` draws it: where it failed, then every span at its depth.
+/// The spans of one trace.
+///
+/// `Display` draws them: first the place where the trace failed, then one line for each span, indented by its depth. A
+/// `!` marks failed spans, and an arrow marks calls to dependencies.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     trace_id: String,
-    /// In order of their start, each with its depth.
+    /// Each span with its depth. A span is followed by its children, in the order in which they started.
     pub(super) spans: Vec<(usize, Span)>,
 }
 
@@ -23,48 +26,50 @@ impl Timeline {
         Timeline { trace_id: trace_id.to_owned(), spans }
     }
 
-    /// The trace's id.
+    /// Returns the id of the trace.
     pub fn trace_id(&self) -> &str {
         &self.trace_id
     }
 
-    /// Whether every span is here together with the one that it is inside of. If not, the rest is still to be written,
-    /// or the trace began in a program whose files are elsewhere.
+    /// Returns whether the parent of every span was found. If not, the missing spans are not written yet, or they belong
+    /// to a program that writes to another directory.
     pub fn is_complete(&self) -> bool {
         let known: HashSet<&str> = self.spans.iter().map(|(_, span)| span.id.as_str()).collect();
         self.spans.iter().all(|(_, span)| span.parent.is_empty() || known.contains(span.parent.as_str()))
     }
 
-    /// When the last of its spans ended.
+    /// Returns the time at which the last span ended.
     pub fn end_time(&self) -> SystemTime {
         let last = self.spans.iter().map(|(_, span)| span.end.0).max().unwrap_or_default();
         UNIX_EPOCH + Duration::from_nanos(last)
     }
 
-    /// The name of the process or stage that the trace failed at, and its `error.type`; of another span, where no run
-    /// did. It is the innermost of a chain: from what failed as a whole to what failed inside of that and was the end of
-    /// it, and so on. What failed and was made good is not in it: something began later and succeeded, and the error
-    /// that came of it all is another.
+    /// Returns the name of the process or stage that caused the failure of the trace, and its `error.type`. Returns
+    /// another span if no run failed, and `None` if nothing failed.
+    ///
+    /// The search starts at the outermost failed span and repeatedly moves to the child that caused the failure. A failed
+    /// child is not the cause if the parent recovered from it: a later child succeeded, and the parent failed with
+    /// another error type.
     pub fn failed_at(&self) -> Option<(&str, String)> {
         let (place, _) = self.failure()?;
         Some((&place.name, place.error_type().unwrap_or_default().to_owned()))
     }
 
-    /// The place, and the call to a dependency that failed there.
+    /// Returns the failed process or stage, and the call to a dependency that failed in it.
     fn failure(&self) -> Option<(&Span, Option<&Span>)> {
-        let chain = self.failing();
+        let chain = self.failure_chain();
         let is_place = |span: &&Span| span.is_run() && span.dependency().is_none();
         let place = chain.iter().rposition(is_place).or(chain.len().checked_sub(1))?;
         let call = chain.get(place + 1).copied().filter(|span| span.dependency().is_some());
         Some((chain[place], call))
     }
 
-    /// What failed, and inside of each what it failed by.
-    fn failing(&self) -> Vec<&Span> {
-        let inside = self.accountable();
+    /// Returns the failed spans from the outermost to the innermost. Each one caused the failure of the one before it.
+    fn failure_chain(&self) -> Vec<&Span> {
+        let inside = self.responsible();
         let of = |around: Option<usize>| inside.get(&around).map(Vec::as_slice).unwrap_or_default();
         let failed = |at: &&usize| self.spans[**at].1.is_failed();
-        // Of those that nothing is around the first.
+        // The outermost failed span that ended first.
         let mut next = of(None).iter().filter(failed).min_by_key(|at| self.spans[**at].1.end);
         let mut chain = Vec::new();
         while let Some(&at) = next {
@@ -86,9 +91,9 @@ impl Timeline {
         chain
     }
 
-    /// Of each run, and of each span that failed, the one around it that it answers to: no span that just lets through
-    /// what happens inside, and none that had ended before.
-    fn accountable(&self) -> HashMap<Option<usize>, Vec<usize>> {
+    /// Groups the runs and failed spans by the nearest enclosing run or failed span whose result they can affect. A span
+    /// that had already ended cannot be affected.
+    fn responsible(&self) -> HashMap<Option<usize>, Vec<usize>> {
         let mut inside: HashMap<_, Vec<_>> = HashMap::new();
         let mut around: Vec<usize> = Vec::new();
         for (at, (depth, span)) in self.spans.iter().enumerate() {
@@ -106,18 +111,19 @@ impl Timeline {
     }
 }
 
-/// Whether one was over before the other, which it is inside of. A driver may leave the span of a call in a thread of
-/// its own, after the call was answered and all around it had ended: when that began is what counts.
+/// Returns whether the inner span can affect the result of the outer one, because it ended earlier. For a call to a
+/// dependency only its start counts: a driver may close the span on a thread of its own, after the call was answered and
+/// the enclosing spans ended.
 fn is_part(inner: &Span, outer: &Span) -> bool {
-    let over = if inner.dependency().is_some() { inner.start } else { inner.end };
-    over <= outer.end
+    let end = if inner.dependency().is_some() { inner.start } else { inner.end };
+    end <= outer.end
 }
 
 fn counts(span: &Span) -> bool {
     span.is_run() || span.is_failed()
 }
 
-/// The spans as they are drawn, each with its depth: every one is followed by those inside of it.
+/// Returns the spans in drawing order, each with its depth: every span is followed by its children.
 fn in_order(spans: &[Span]) -> Vec<(usize, usize)> {
     let mut children: HashMap<&str, Vec<usize>> = HashMap::new();
     let known: HashSet<&str> = spans.iter().map(|span| span.id.as_str()).collect();
@@ -130,7 +136,7 @@ fn in_order(spans: &[Span]) -> Vec<(usize, usize)> {
     }
     let mut ordered = Vec::with_capacity(spans.len());
     let mut is_taken = vec![false; spans.len()];
-    // Those in a circle of parents are inside of none: the first of them stands for the others.
+    // Spans whose parents form a cycle have no root, so the first of them becomes the root.
     for root in roots.into_iter().chain(0..spans.len()) {
         let mut waiting = vec![(0, root)];
         while let Some((depth, at)) = waiting.pop() {
@@ -145,18 +151,18 @@ fn in_order(spans: &[Span]) -> Vec<(usize, usize)> {
     ordered
 }
 
-/// What stands in a drawing for a span: a call to a dependency is an arrow to it.
+/// Returns the label of a span. A call to a dependency is drawn as an arrow.
 fn label(span: &Span) -> String {
     span.dependency().map_or_else(|| span.name.clone(), |dependency| format!("→ {dependency}"))
 }
 
-/// What a terminal prints and does not obey: names come from files of others.
+/// Replaces control characters, because names come from foreign files and must not control the terminal.
 struct Plain<'f, 'b>(&'f mut fmt::Formatter<'b>);
 
 impl fmt::Write for Plain<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let is_obeyed = |character: char| character.is_control() && character != '\n';
-        text.split_inclusive(is_obeyed).try_for_each(|part| match part.strip_suffix(is_obeyed) {
+        let is_control = |character: char| character.is_control() && character != '\n';
+        text.split_inclusive(is_control).try_for_each(|part| match part.strip_suffix(is_control) {
             Some(part) => self.0.write_str(part).and_then(|()| self.0.write_char('\u{fffd}')),
             None => self.0.write_str(part),
         })
@@ -189,30 +195,30 @@ impl Timeline {
             write!(f, "{mark} +{:>9.1?}  {name:<width$} {:>9.1?}", since, span.took())?;
             let context = span.attributes().filter(|(key, _)| is_context(key));
             let context = context.map(|(key, value)| format!("{key}={value}"));
-            let request = ["http.request.method", "http.response.status_code"].map(|key| span.says(key));
+            let request = ["http.request.method", "http.response.status_code"].map(|key| span.attribute(key));
             let request = request.into_iter().flatten().collect::<Vec<_>>().join(" ");
-            let said: Vec<_> = [request, span.ending()]
+            let details: Vec<_> = [request, span.ending()]
                 .into_iter()
                 .filter(|ending| !ending.is_empty())
                 .chain(context)
                 .collect();
-            writeln!(f, "  {}", said.join("  "))?;
+            writeln!(f, "  {}", details.join("  "))?;
         }
         Ok(())
     }
 }
 
-/// The deepest that a span is drawn.
+/// The maximum depth of indentation.
 const DEPTH: usize = 32;
-/// The most columns that names are aligned in.
+/// The maximum width of the column of names.
 const WIDTH: usize = 120;
 
-/// Keys of business context have no dot.
+/// Keys of the business context contain no dot.
 fn is_context(key: &str) -> bool {
     !key.contains('.')
 }
 
-/// `14:43:02.120`
+/// Formats a time as `14:43:02.120`.
 fn time_of_day(nanos: u64) -> String {
     let millis = nanos / 1_000_000;
     let (seconds, millis) = (millis / 1000 % 86_400, millis % 1000);

@@ -1,12 +1,36 @@
-//! What happened to user X at 2:43 PM (feature `telemetry`): the timelines of the runs that match, drawn from
-//! OTLP-JSON files. One needs it on call, with nothing but a trace's id from a response, or a user's id and a time.
+//! Finds traces in OTLP-JSON files and draws them (feature `telemetry`).
 //!
-//! It reads the files that [`telemetry`](crate::telemetry) writes, and those of other exporters that write a request
-//! on each line ([OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/)), in whichever
-//! JSON: names in camel or snake case, ids in hexadecimal or base64, enums and integers as numbers or texts, a request
-//! that is indented over many lines, or the resource alone. Files are read twice, first for the traces that match and
-//! then for their spans, so that the memory depends on what is found and not on what is read: lines, traces and spans
-//! are bounded, whatever the files hold, and what finds no room is counted.
+//! Use this module to answer questions such as "what happened to user 7 at 2:43 PM?". You need the id of a trace, for
+//! example from the header `x-trace-id` of a response, or a key of the business context, such as a user's id.
+//!
+//! ```no_run
+//! use std::time::{Duration, SystemTime};
+//!
+//! use process_runtime::timeline::{self, Query};
+//!
+//! let an_hour_ago = SystemTime::now() - Duration::from_secs(60 * 60);
+//! let query = Query {
+//!     context: vec![("user_id".into(), "7".into())],
+//!     around: Some((an_hour_ago, Duration::from_secs(60))),
+//!     ..Query::default()
+//! };
+//! for timeline in timeline::find("telemetry".as_ref(), &query, 10)?.timelines {
+//!     println!("{timeline}");
+//! }
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! [`find`] reads the files that [`telemetry`](crate::telemetry) writes, and those of every other exporter that writes
+//! one request on each line
+//! ([OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/)). It accepts names in camel
+//! or snake case, ids in hexadecimal or base64, and enums and integers as numbers or text. A request can also be
+//! indented over several lines, or consist of a single resource.
+//!
+//! # Limits
+//!
+//! Files are read twice: first for the traces that match, and then for the spans of these traces. The memory therefore
+//! depends on the number of matches and not on the size of the files. The number of traces and spans and the length of
+//! a line are limited, and [`Found`] contains the number of items that exceeded these limits.
 
 mod drawing;
 mod otlp;
@@ -23,32 +47,32 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub use self::drawing::Timeline;
 use self::otlp::{Request, Span};
 
-/// The longest line that is read: a request of a thousand spans is half a megabyte.
+/// The maximum length of a line in bytes. A request with a thousand spans has half a megabyte.
 const LINE: usize = 16 << 20;
-/// The most traces that are compared at once.
+/// The maximum number of matching traces that are kept while the files are searched.
 const TRACES: usize = 100_000;
-/// The most spans of a trace that are kept.
+/// The maximum number of spans of a trace.
 const SPANS: usize = 10_000;
-/// The most bytes of memory for all spans that are kept.
+/// The maximum memory for all spans in bytes.
 const KEPT: usize = 64 << 20;
-/// The most lines that are told of one by one.
+/// The maximum number of skipped lines that are listed.
 const SKIPPED: usize = 100;
 
-/// Which traces are meant: those with a span that fits all of this.
+/// Selects the traces that contain a span with all of these properties.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    /// Attributes, as texts: the keys of business context.
+    /// Attributes of the span as text, such as the keys of the business context.
     pub context: Vec<(String, String)>,
-    /// The trace's id: 32 hexadecimal digits, as a response's `x-trace-id` has it.
+    /// The id of the trace: 32 hexadecimal digits, as in the header `x-trace-id` of a response.
     pub trace_id: Option<String>,
-    /// A time that the span was going on at, and how much earlier or later it may have been.
+    /// A time at which the span was running, and a tolerance.
     pub around: Option<(SystemTime, Duration)>,
 }
 
 impl Query {
-    fn fits(&self, span: &Span) -> bool {
-        let is_said = |(key, value): &(String, String)| {
-            span.attributes().any(|(own, said)| own == key && said == value)
+    fn matches(&self, span: &Span) -> bool {
+        let has = |(key, value): &(String, String)| {
+            span.attributes().any(|(own, actual)| own == key && actual == value)
         };
         let is_around = |(at, tolerance): &(SystemTime, Duration)| {
             let at = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -56,24 +80,25 @@ impl Query {
             u128::from(span.start.0) <= at + tolerance && at <= u128::from(span.end.0) + tolerance
         };
         self.trace_id.as_ref().is_none_or(|id| span.trace_id.eq_ignore_ascii_case(id))
-            && self.context.iter().all(is_said)
+            && self.context.iter().all(has)
             && self.around.as_ref().is_none_or(is_around)
     }
 }
 
-/// What was found.
+/// The result of [`find`].
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Found {
-    /// The traces that match, the latest first.
+    /// The matching traces, latest first.
     pub timelines: Vec<Timeline>,
-    /// How many more there are; approximate past 100 000, where one may be counted twice.
+    /// The number of further matching traces. Above 100,000 it is approximate, because a trace may be counted twice.
     pub left_out: usize,
-    /// Spans of these traces that found no room: past 10 000 in one trace, or 64 MiB in all.
+    /// The number of spans that are missing in these traces because of the limits: 10,000 for each trace, and 64 MiB for
+    /// all of them.
     pub spans_left_out: usize,
-    /// Lines that are no requests of OTLP, and why: the first hundred.
+    /// The lines that are not OTLP requests, at most 100.
     pub skipped: Vec<SkippedLine>,
-    /// How many more there are.
+    /// The number of further skipped lines.
     pub more_skipped: usize,
 }
 
@@ -88,26 +113,29 @@ impl Found {
     }
 }
 
-/// A line that could not be read.
+/// A line that is not an OTLP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SkippedLine {
-    /// The file.
+    /// The file that contains the line.
     pub file: PathBuf,
-    /// The line, from 1; of a request over many lines the first.
+    /// The number of the line, starting at 1. For a request over several lines, this is the first one.
     pub line: usize,
-    /// What is wrong with it.
+    /// The reason why it was skipped.
     pub problem: String,
 }
 
-/// Finds at most `most` traces in the regular files of a directory whose names end in `.jsonl` or `.json`.
+/// Finds the latest matching traces in a directory, at most `most`.
+///
+/// It reads the regular files whose names end in `.jsonl` or `.json`, and no subdirectories.
 ///
 /// # Errors
-/// Where the directory or a file cannot be read; the error names it.
+///
+/// Returns an error if the directory or a file cannot be read. The error names it, and the source is the cause.
 pub fn find(directory: &Path, query: &Query, most: usize) -> io::Result<Found> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(directory).map_err(|error| in_place(directory, error))? {
-        let path = entry.map_err(|error| in_place(directory, error))?.path();
+    for entry in fs::read_dir(directory).map_err(|error| read_error(directory, error))? {
+        let path = entry.map_err(|error| read_error(directory, error))?.path();
         let is_named_so = path.extension().is_some_and(|ending| ending == "jsonl" || ending == "json");
         if is_named_so && path.is_file() {
             files.push(path);
@@ -121,7 +149,7 @@ pub fn find(directory: &Path, query: &Query, most: usize) -> io::Result<Found> {
     let mut forgotten = 0;
     for file in &files {
         each_span(file, &mut |line, problem| found.skip(file, line, problem), &mut |span| {
-            if query.fits(&span) {
+            if query.matches(&span) {
                 let start = latest.entry(span.trace_id).or_default();
                 *start = span.start.0.max(*start);
             }
@@ -156,11 +184,19 @@ pub fn find(directory: &Path, query: &Query, most: usize) -> io::Result<Found> {
     Ok(found)
 }
 
-fn in_place(path: &Path, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+/// A directory or file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read `{}`", .path.display())]
+struct ReadError {
+    path: PathBuf,
+    source: io::Error,
 }
 
-/// Of traces and their starts the latest, in order.
+fn read_error(path: &Path, source: io::Error) -> io::Error {
+    io::Error::new(source.kind(), ReadError { path: path.to_owned(), source })
+}
+
+/// Returns the ids and start times of the latest traces, latest first.
 fn the_latest(traces: HashMap<String, u64>, most: usize) -> Vec<(String, u64)> {
     let mut traces: Vec<_> = traces.into_iter().collect();
     traces.sort_unstable_by(|(a, first), (b, second)| second.cmp(first).then_with(|| a.cmp(b)));
@@ -168,26 +204,26 @@ fn the_latest(traces: HashMap<String, u64>, most: usize) -> Vec<(String, u64)> {
     traces
 }
 
-/// Gives each span of a file, and each line that has none to give with what is wrong with it.
+/// Calls `each` for every span of a file, and `skip` for every line that is not an OTLP request.
 fn each_span(
     path: &Path,
     skip: &mut dyn FnMut(usize, &dyn fmt::Display),
     each: &mut dyn FnMut(Span),
 ) -> io::Result<()> {
     let file = match File::open(path) {
-        // The oldest files go, and may go now.
+        // The exporter may have removed it since the directory was listed.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        file => file.map_err(|error| in_place(path, error))?,
+        file => file.map_err(|error| read_error(path, error))?,
     };
     let mut requests = Requests { file: BufReader::new(file), line: 0 };
     let mut bytes = Vec::new();
-    while let Some((line, is_whole)) = requests.next(&mut bytes).map_err(|error| in_place(path, error))? {
+    while let Some((line, is_whole)) = requests.next(&mut bytes).map_err(|error| read_error(path, error))? {
         if !is_whole {
-            skip(line, &format_args!("it is longer than {} MiB", LINE >> 20));
+            skip(line, &format_args!("the line is longer than {} MiB", LINE >> 20));
         } else if !bytes.trim_ascii().is_empty() {
             match serde_json::from_slice::<Request>(&bytes).map(Request::spans) {
                 Ok(Some(spans)) => spans.for_each(&mut *each),
-                Ok(None) => skip(line, &"it is no request of OTLP"),
+                Ok(None) => skip(line, &"not an OTLP request"),
                 Err(error) => skip(line, &error),
             }
         }
@@ -195,20 +231,20 @@ fn each_span(
     Ok(())
 }
 
-/// The requests of a file, each on a line or, where it is indented, from a line `{` to a line `}`.
+/// Reads the requests of a file. Each is one line or, if it is indented, several lines from `{` to `}`.
 struct Requests {
     file: BufReader<File>,
-    /// How many lines were read.
+    /// The number of lines that were read.
     line: usize,
 }
 
 impl Requests {
-    /// Reads the next one. Its first line, and whether there was room for all of it.
+    /// Reads the next request. Returns the number of its first line, and whether it is within the length limit.
     fn next(&mut self, bytes: &mut Vec<u8>) -> io::Result<Option<(usize, bool)>> {
         bytes.clear();
         let Some(mut is_whole) = self.append(bytes)? else { return Ok(None) };
         let first = self.line;
-        // What is not indented begins another: this one was cut off.
+        // A line without indentation starts another request, and this one is incomplete.
         while bytes == b"{\n" || bytes == b"{\r\n" || self.line > first {
             if self.file.fill_buf()?.first() == Some(&b'{') {
                 break;
@@ -229,7 +265,7 @@ impl Requests {
         Ok(Some((first, is_whole)))
     }
 
-    /// Appends the next line. Whether there was room for all of it; nothing at the end of the file.
+    /// Appends the next line. Returns whether it is within the length limit, or `None` at the end of the file.
     fn append(&mut self, bytes: &mut Vec<u8>) -> io::Result<Option<bool>> {
         let read = (&mut self.file).take(LINE as u64).read_until(b'\n', bytes)?;
         if read == 0 {

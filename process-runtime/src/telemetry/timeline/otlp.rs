@@ -1,5 +1,5 @@
-//! What is read of a request of OTLP-JSON, in whichever form it was written. Whatever a line holds, what is kept of it
-//! is no more than a few times its length.
+//! Parses the spans of an OTLP-JSON request in each of the forms that exporters write. The memory for a parsed line is
+//! limited to a few times its length.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,17 +10,17 @@ use serde::{Deserialize, Deserializer};
 
 use crate::observe::span::OUTCOME;
 
-/// The longest id: OTLP's are 32 digits and fewer.
+/// The maximum length of an id. The ids of OTLP have at most 32 digits.
 const ID: usize = 64;
-/// The most of anything that one list may have.
+/// The maximum number of entries in a list.
 const MOST: usize = 100_000;
 
-/// A request, as far as it is needed: metrics and logs have no spans.
+/// A request. Of metrics and logs, only the presence is recorded, because they contain no spans.
 #[derive(Deserialize)]
 pub(super) struct Request {
     #[serde(default, rename = "resourceSpans", alias = "resource_spans")]
     resource_spans: Option<List<ResourceSpans>>,
-    /// Of a line that is the resource alone, as OpenTelemetry's logging exporters for Java write it.
+    /// Present if the line is a single resource, as OpenTelemetry's logging exporters for Java write it.
     #[serde(default, rename = "scopeSpans", alias = "scope_spans")]
     scope_spans: Option<List<ScopeSpans>>,
     #[serde(default, rename = "resourceMetrics", alias = "resource_metrics", alias = "scopeMetrics")]
@@ -30,7 +30,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Nothing where it is something else.
+    /// Returns the spans, or `None` if this is not an OTLP request.
     pub(super) fn spans(self) -> Option<impl Iterator<Item = Span>> {
         let is_request = self.resource_spans.is_some()
             || self.scope_spans.is_some()
@@ -55,7 +55,7 @@ struct ScopeSpans {
     spans: List<Span>,
 }
 
-/// A list, without what says nothing.
+/// A list without its empty entries.
 #[derive(Clone, Debug)]
 struct List<T>(Vec<T>);
 
@@ -65,32 +65,32 @@ impl<T> Default for List<T> {
     }
 }
 
-/// What a list is of.
+/// An entry of a list.
 trait Item {
-    fn says_something(&self) -> bool;
+    fn is_empty(&self) -> bool;
 }
 
 impl Item for ResourceSpans {
-    fn says_something(&self) -> bool {
-        !self.scope_spans.0.is_empty()
+    fn is_empty(&self) -> bool {
+        self.scope_spans.0.is_empty()
     }
 }
 
 impl Item for ScopeSpans {
-    fn says_something(&self) -> bool {
-        !self.spans.0.is_empty()
+    fn is_empty(&self) -> bool {
+        self.spans.0.is_empty()
     }
 }
 
 impl Item for Span {
-    fn says_something(&self) -> bool {
-        !self.trace_id.is_empty()
+    fn is_empty(&self) -> bool {
+        self.trace_id.is_empty()
     }
 }
 
 impl Item for Attribute {
-    fn says_something(&self) -> bool {
-        !self.key.is_empty()
+    fn is_empty(&self) -> bool {
+        self.key.is_empty()
     }
 }
 
@@ -108,9 +108,9 @@ impl<'de, T: Item + Deserialize<'de>> Deserialize<'de> for List<T> {
                 let mut list = Vec::new();
                 while let Some(item) = written.next_element::<T>()? {
                     if list.len() == MOST {
-                        return Err(A::Error::custom(format_args!("a list of more than {MOST}")));
+                        return Err(A::Error::custom(format_args!("a list with more than {MOST} entries")));
                     }
-                    if item.says_something() {
+                    if !item.is_empty() {
                         list.push(item);
                     }
                 }
@@ -122,24 +122,27 @@ impl<'de, T: Item + Deserialize<'de>> Deserialize<'de> for List<T> {
     }
 }
 
-/// A `null` is as good as nothing.
+/// Parses `null` as the default value.
 fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// An id in small hexadecimal digits. Protobuf's own JSON has it in base64, 24 digits for a trace and 12 for a span.
+/// Parses an id into lower-case hexadecimal digits. Protobuf's JSON encodes ids in base64, with 24 digits for a trace and
+/// 12 for a span.
 fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let written: String = nullable(deserializer)?;
     Ok(match written.len() {
         24 | 12 => from_base64(&written).unwrap_or(written),
-        length if length > ID => return Err(D::Error::custom(format_args!("an id of {length} bytes"))),
+        length if length > ID => {
+            return Err(D::Error::custom(format_args!("an id of {length} bytes is too long")));
+        }
         _ => written.to_ascii_lowercase(),
     })
 }
 
-/// The bytes in hexadecimal digits.
+/// Converts base64 into hexadecimal digits.
 fn from_base64(text: &str) -> Option<String> {
     let (mut hex, mut bits, mut held) = (String::new(), 0u32, 0);
     for byte in text.trim_end_matches('=').bytes() {
@@ -181,7 +184,8 @@ pub(super) struct Span {
 }
 
 impl Span {
-    pub(super) fn says(&self, key: &str) -> Option<&str> {
+    /// Returns the value of an attribute.
+    pub(super) fn attribute(&self, key: &str) -> Option<&str> {
         self.attributes().find(|(known, _)| *known == key).map(|(_, value)| value)
     }
 
@@ -189,7 +193,7 @@ impl Span {
         self.attributes.0.iter().map(|one| (one.key.as_str(), one.value.0.0.as_str()))
     }
 
-    /// Bytes of memory.
+    /// Returns its memory in bytes.
     pub(super) fn size(&self) -> usize {
         let texts = [&self.trace_id, &self.id, &self.parent, &self.name, &self.status.code.0];
         let attributes =
@@ -197,40 +201,40 @@ impl Span {
         size_of::<Span>() + texts.map(String::len).iter().sum::<usize>() + attributes.sum::<usize>()
     }
 
-    /// Whether it is a run of a process or stage, or a call to a dependency.
+    /// Returns whether it is a run of a process or stage, or a call to a dependency.
     pub(super) fn is_run(&self) -> bool {
-        self.says(OUTCOME).is_some()
+        self.attribute(OUTCOME).is_some()
     }
 
-    /// The id of the dependency, where it is a call to one.
+    /// Returns the id of the dependency if the span is a call to one.
     pub(super) fn dependency(&self) -> Option<&str> {
-        self.says("critical_process.dependency")
+        self.attribute("critical_process.dependency")
     }
 
     pub(super) fn is_failed(&self) -> bool {
         let is_error = ["2", "STATUS_CODE_ERROR"].contains(&self.status.code.0.as_str());
-        // A run's outcome is the authority: an error that was logged in it makes an error of its span with some bridges.
-        self.says(OUTCOME).map_or(is_error, |outcome| outcome == "failure" || outcome == "panic")
+        // For a run, only its outcome decides: some bridges set the status Error because of a logged error.
+        self.attribute(OUTCOME).map_or(is_error, |outcome| outcome == "failure" || outcome == "panic")
     }
 
-    /// Whether it is a run that did what it should.
+    /// Returns whether it is a run that succeeded, if only in a degraded way.
     pub(super) fn has_succeeded(&self) -> bool {
-        self.says(OUTCOME).is_some_and(|outcome| outcome == "success" || outcome == "degraded")
+        self.attribute(OUTCOME).is_some_and(|outcome| outcome == "success" || outcome == "degraded")
     }
 
     pub(super) fn error_type(&self) -> Option<&str> {
-        self.says("error.type")
+        self.attribute("error.type")
     }
 
     pub(super) fn took(&self) -> Duration {
         Duration::from_nanos(self.end.0.saturating_sub(self.start.0))
     }
 
-    /// `failure, late, PaymentError`; nothing for spans of others that went well.
+    /// Returns a text such as `failure, late, PaymentError`. It is empty for a span that is not a run and has no error.
     pub(super) fn ending(&self) -> String {
-        let late = self.says("critical_process.late").filter(|late| *late == "true").map(|_| "late");
+        let late = self.attribute("critical_process.late").filter(|late| *late == "true").map(|_| "late");
         let failed = (self.is_failed() && !self.is_run()).then_some("error");
-        [self.says(OUTCOME), failed, late, self.error_type()]
+        [self.attribute(OUTCOME), failed, late, self.error_type()]
             .into_iter()
             .flatten()
             .collect::<Vec<_>>()
@@ -252,7 +256,7 @@ struct Attribute {
     value: AnyValue,
 }
 
-/// Any value of OTLP; its kind is the one key, which is no matter.
+/// A value of any type. The type, which is the only key of the object, is ignored.
 #[derive(Clone, Debug, Default)]
 struct AnyValue(Text);
 
@@ -263,7 +267,7 @@ impl<'de> Deserialize<'de> for AnyValue {
             type Value = AnyValue;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value of OTLP")
+                f.write_str("an OTLP value")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut written: A) -> Result<AnyValue, A::Error> {
@@ -276,7 +280,7 @@ impl<'de> Deserialize<'de> for AnyValue {
     }
 }
 
-/// A text, number or truth as a text. Lists and the like, which no context has, are `…`.
+/// A string, number or Boolean as text. Lists and objects, which the business context never contains, become `…`.
 #[derive(Clone, Debug, Default)]
 struct Text(String);
 
@@ -328,7 +332,7 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// Nanoseconds since 1970: a text in OTLP-JSON, and a number in what some write.
+/// Nanoseconds since 1970. They are a string in OTLP-JSON, but some exporters write a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Nanos(pub(super) u64);
 
@@ -367,7 +371,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_the_bytes() {
+    fn base64_is_converted_into_hexadecimal_digits() {
         assert_eq!(
             from_base64("4/Bsf1GGtsvhVC8PlO5IIQ==").as_deref(),
             Some("e3f06c7f5186b6cbe1542f0f94ee4821")
@@ -377,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_a_text_whatever_its_kind() {
+    fn a_value_of_any_type_becomes_text() {
         for (written, text) in [
             (r#"{"stringValue":"a"}"#, "a"),
             (r#"{"intValue":"-3"}"#, "-3"),

@@ -1,12 +1,18 @@
-//! What is drawn of which files.
+//! Tests of the search and of the drawing.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::observe::span::OUTCOME;
 
-fn span(id: &str, parent: &str, name: &str, times: (u64, u64), says: &[(&str, &str)]) -> serde_json::Value {
-    let attributes: Vec<_> = says
+fn span(
+    id: &str,
+    parent: &str,
+    name: &str,
+    times: (u64, u64),
+    attributes: &[(&str, &str)],
+) -> serde_json::Value {
+    let attributes: Vec<_> = attributes
         .iter()
         .map(|(key, value)| serde_json::json!({ "key": key, "value": { "stringValue": value } }))
         .collect();
@@ -17,7 +23,7 @@ fn span(id: &str, parent: &str, name: &str, times: (u64, u64), says: &[(&str, &s
     })
 }
 
-/// What another service says of the same.
+/// A failed span of another service, which is not a run.
 fn error_of_another(id: &str, parent: &str, times: (u64, u64)) -> serde_json::Value {
     let mut span = span(id, parent, "request", times, &[]);
     span["status"] = serde_json::json!({ "code": 2 });
@@ -50,7 +56,7 @@ fn by_user(user: &str) -> Query {
 }
 
 #[test]
-fn the_failing_place_is_the_innermost_and_stands_first() {
+fn the_innermost_failed_run_is_named_first() {
     let failed = |kind| [("user_id", "u-1"), (OUTCOME, "failure"), ("error.type", kind)];
     let text = line(&[
         span("b", "a", "pay.charge", (1_020, 1_200), &failed("Refused")),
@@ -75,7 +81,7 @@ failed at pay.charge: Refused
 
 const CALL: (&str, &str) = ("critical_process.dependency", "orders_db");
 
-/// What the first line says after the trace's: where it failed.
+/// Returns the place of the failure, which follows the line with the trace's id.
 fn failed_at(spans: &[serde_json::Value]) -> String {
     let drawn = found(line(spans), &Query::default()).timelines[0].to_string();
     let place = drawn.lines().nth(1).and_then(|line| line.strip_prefix("failed at "));
@@ -83,30 +89,30 @@ fn failed_at(spans: &[serde_json::Value]) -> String {
 }
 
 #[test]
-fn what_was_made_good_is_not_where_it_failed() {
+fn a_failure_that_the_run_recovered_from_is_not_the_cause() {
     let failed = |kind| [(OUTCOME, "failure"), ("error.type", kind)];
     let ok = [(OUTCOME, "success")];
     let (pay, stage) = (|kind| span("a", "", "pay", (0, 90), &failed(kind)), "pay.ask");
     let asked = |kind| span("b", "a", stage, (10, 20), &failed(kind));
     let inner = span("d", "b", "pay.ask.deep", (11, 19), &failed("deep"));
-    let kept = |times, says: &[_]| span("c", "a", "pay.keep", times, says);
-    // Another error fails it, however deep the first one was.
+    let kept = |times, attributes: &[_]| span("c", "a", "pay.keep", times, attributes);
+    // The later error is the cause, however deep the earlier one was.
     let later = kept((30, 40), &failed("database"));
     assert_eq!(failed_at(&[pay("database"), asked("timeout"), inner.clone(), later]), "pay.keep: database");
     let unnamed = kept((30, 40), &failed("Error"));
     assert_eq!(failed_at(&[pay("database"), asked("timeout"), inner.clone(), unnamed]), "pay.keep: Error");
-    // Something went well after it, and then it failed of itself.
+    // A later stage succeeded, so the process failed by itself.
     let went_on = [pay("other"), asked("timeout"), inner.clone(), kept((30, 40), &ok)];
     assert_eq!(failed_at(&went_on), "pay: other");
-    // What runs beside it says nothing, and what clears up after it is no remedy.
+    // A concurrent stage proves nothing, and a stage that only cleans up is not a recovery.
     let beside = [pay("other"), asked("timeout"), inner.clone(), kept((15, 40), &ok)];
     assert_eq!(failed_at(&beside), "pay.ask.deep: deep");
     let cleared = [pay("timeout"), asked("timeout"), kept((30, 40), &ok)];
     assert_eq!(failed_at(&cleared), "pay.ask: timeout");
-    // A run that succeeds has made good whatever failed inside of it.
+    // A run that succeeds recovered from every failure inside it.
     let degraded = span("a", "", "pay", (0, 90), &[(OUTCOME, "degraded")]);
     assert_eq!(failed_at(&[degraded.clone(), asked("timeout"), inner]), "nowhere");
-    // But not what goes on without it.
+    // This does not include a run that ends after it.
     let spawned = span("b", "a", "mail", (10, 200), &failed("Refused"));
     assert_eq!(failed_at(&[degraded, spawned]), "mail: Refused");
 }
@@ -135,13 +141,14 @@ failed at pay.keep: database, calling orders_db
 }
 
 #[test]
-fn a_call_whose_driver_leaves_its_span_late_is_still_a_part_of_the_run() {
+fn a_call_whose_span_is_closed_late_still_belongs_to_the_run() {
     let failed = |kind| [(OUTCOME, "failure"), ("error.type", kind)];
     let [outcome, kind] = failed("sqlx::Error");
-    let call = |id, times, says: &[_]| span(id, "a", "pay.orders_db", times, &[&[CALL], says].concat());
+    let call =
+        |id, times, attributes: &[_]| span(id, "a", "pay.orders_db", times, &[&[CALL], attributes].concat());
     let pay = span("a", "", "pay", (0, 90), &failed("provider"));
     let refused = call("b", (10, 20), &[outcome, kind]);
-    // It went on after the refusal, and kept what became of it.
+    // The process continued after the refusal and stored its result.
     let kept = call("c", (30, 91), &[(OUTCOME, "success")]);
     assert_eq!(failed_at(&[pay.clone(), refused, kept]), "pay: provider");
     let broken = call("c", (30, 91), &[outcome, kind]);
@@ -149,7 +156,7 @@ fn a_call_whose_driver_leaves_its_span_late_is_still_a_part_of_the_run() {
 }
 
 #[test]
-fn a_trace_without_its_beginning_is_not_whole() {
+fn a_trace_without_its_root_is_not_complete() {
     let (outer, inner) = (span("a", "", "pay", (1, 9), &[]), span("b", "a", "charge", (2, 8), &[]));
     let of = |spans: &[serde_json::Value]| found(line(spans), &Query::default()).timelines.remove(0);
     let whole = of(&[outer, inner.clone()]);
@@ -171,7 +178,7 @@ fn other_users_other_times_and_other_traces_are_left_out() {
 }
 
 #[test]
-fn lines_that_are_no_spans_are_told_and_skipped() {
+fn lines_that_are_not_requests_are_skipped_and_listed() {
     let good = line(&[span("a", "", "pay", (1, 2), &[("user_id", "u-1")])]);
     let text = format!("{}\nnot json\n\n{{\"resourceMetrics\":[]}}\n{good}\n", &good[..40]);
     let found = found(&text, &by_user("u-1"));
@@ -180,7 +187,7 @@ fn lines_that_are_no_spans_are_told_and_skipped() {
 }
 
 #[test]
-fn names_and_depths_of_any_length_are_drawn_in_so_many_columns() {
+fn long_names_and_deep_traces_are_drawn_in_a_limited_width() {
     let long = "x".repeat(70_000);
     let mut spans = vec![span("0", "", &long, (1, 2), &[("user_id", "u-1")])];
     for depth in 1..2000_u64 {
@@ -192,14 +199,14 @@ fn names_and_depths_of_any_length_are_drawn_in_so_many_columns() {
 }
 
 #[test]
-fn a_run_that_succeeds_is_no_failure_whatever_a_bridge_makes_of_its_status() {
+fn a_successful_run_with_the_status_error_is_not_a_failure() {
     let mut one = span("a", "", "pay", (1, 2), &[("user_id", "u-1"), (OUTCOME, "success")]);
     one["status"] = serde_json::json!({ "code": 2 });
     assert_eq!(found(line(&[one]), &by_user("u-1")).timelines[0].failed_at(), None);
 }
 
 #[test]
-fn a_file_that_is_gone_when_it_is_opened_is_no_error() {
+fn a_file_that_was_removed_since_the_listing_is_not_an_error() {
     let directory = tempfile(line(&[span("a", "", "pay", (1, 2), &[("user_id", "u-1")])]));
     #[cfg(unix)]
     std::os::unix::fs::symlink(directory.join("nowhere"), directory.join("gone.jsonl")).expect("a link");
@@ -209,7 +216,7 @@ fn a_file_that_is_gone_when_it_is_opened_is_no_error() {
 }
 
 #[test]
-fn what_is_no_file_is_passed_over() {
+fn directories_are_ignored() {
     let directory = tempfile(line(&[span("a", "", "pay", (1, 2), &[("user_id", "u-1")])]));
     fs::create_dir(directory.join("folder.json")).expect("writable");
     let found = find(&directory, &by_user("u-1"), 10);
@@ -219,19 +226,21 @@ fn what_is_no_file_is_passed_over() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_file_that_cannot_be_read_is_named() {
+fn an_unreadable_file_is_named_with_its_cause() {
     let directory = tempfile("");
-    // A file that nobody reads from its beginning.
+    // Reading this file from its start fails.
     let link = std::os::unix::fs::symlink("/proc/self/mem", directory.join("odd.jsonl"));
     link.expect("a link");
     let found = find(&directory, &Query::default(), 10);
     fs::remove_dir_all(directory).expect("removable");
-    let error = found.expect_err("it cannot be read").to_string();
-    assert!(error.contains("odd.jsonl: "), "{error}");
+    let error = found.expect_err("it cannot be read");
+    assert!(error.to_string().ends_with("odd.jsonl`"), "{error}");
+    let source = std::error::Error::source(&error).expect("there is a cause");
+    assert!(!error.to_string().contains(&source.to_string()), "{error}");
 }
 
 #[test]
-fn a_request_may_be_indented_and_one_that_is_cut_off_costs_no_other() {
+fn indented_requests_are_read_and_an_incomplete_one_affects_no_other() {
     let good = |id: &str| span(id, "", "pay", (1, 2), &[("user_id", "u-1")]);
     let indented = serde_json::to_string_pretty(
         &serde_json::from_str::<serde_json::Value>(&line(&[good("a")])).expect("JSON"),
@@ -248,19 +257,19 @@ fn a_request_may_be_indented_and_one_that_is_cut_off_costs_no_other() {
 }
 
 #[test]
-fn what_other_writers_leave_out_or_write_otherwise_reads_as_well() {
+fn the_variations_of_other_exporters_are_read() {
     let text = [
-        // The resource alone, as OpenTelemetry's logging exporters for Java write it.
+        // A single resource, as OpenTelemetry's logging exporters for Java write it.
         r#"{"resource":{},"scopeSpans":[{"spans":[{"traceId":"AB","spanId":"1","name":"java"}]}]}"#,
-        // Protobuf's JSON allows null for whatever is not set.
+        // Protobuf's JSON allows null for every field that is not set.
         r#"{"resourceSpans":[{"scopeSpans":null},{"scopeSpans":[{"spans":null}]}],"resourceLogs":null}"#,
         r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"ab","spanId":"2","parentSpanId":null,
                 "name":null,"startTimeUnixNano":1.5e9,"endTimeUnixNano":null,"attributes":[{"key":"x","value":null}],
                 "status":null}]}]}]}"#,
-        // Nothing says whose this is.
-        r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"nobody's"}]}]}]}"#,
+        // A span without ids.
+        r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"orphan"}]}]}]}"#,
         r#"{"resourceMetrics":[]}"#,
-        r#"{"level":"info","message":"a log of somebody"}"#,
+        r#"{"level":"info","message":"a line of a log"}"#,
     ];
     let text = text.map(|line| line.replace('\n', "")).join("\n");
     let found = found(&text, &Query { trace_id: Some("aB".into()), ..Query::default() });
@@ -269,7 +278,7 @@ fn what_other_writers_leave_out_or_write_otherwise_reads_as_well() {
 }
 
 #[test]
-fn a_terminal_obeys_no_name() {
+fn control_characters_in_names_are_replaced() {
     let text = line(&[span("a", "", "\u{1b}[2Jpay", (1, 2), &[("user_id", "u\u{7}-1")])]);
     let drawn = found(&text, &Query::default()).timelines[0].to_string();
     assert!(!drawn.contains(|character: char| character.is_control() && character != '\n'), "{drawn:?}");
@@ -277,7 +286,7 @@ fn a_terminal_obeys_no_name() {
 }
 
 #[test]
-fn a_circle_of_parents_is_no_trap() {
+fn a_cycle_of_parents_is_drawn() {
     let ring = [("a", "c"), ("b", "a"), ("c", "b"), ("d", "c"), ("e", "e")];
     let spans = ring.map(|(id, parent)| span(id, parent, id, (1, 2), &[]));
     let found = found(line(&spans), &Query::default());
@@ -287,7 +296,7 @@ fn a_circle_of_parents_is_no_trap() {
 }
 
 #[test]
-fn an_id_of_any_length_is_told_and_not_kept() {
+fn a_line_with_an_id_that_is_too_long_is_skipped() {
     let good = span("a", "", "pay", (1, 2), &[]);
     let mut lines = vec![line(std::slice::from_ref(&good))];
     for key in ["traceId", "spanId", "parentSpanId"] {
@@ -304,13 +313,13 @@ fn an_id_of_any_length_is_told_and_not_kept() {
 
 proptest! {
     #[test]
-    fn no_line_makes_it_panic(text in "[\\[\\]{}\":,a-zA-Z0-9 \n]{0,200}") {
+    fn no_line_causes_a_panic(text in "[\\[\\]{}\":,a-zA-Z0-9 \n]{0,200}") {
         let _ = found(&text, &Query::default());
     }
 
-    /// Whatever a request is cut off at or damaged by, the others are read.
+    /// Wherever a request is cut off or damaged, the others are read.
     #[test]
-    fn a_damaged_line_costs_no_other(at in any::<prop::sample::Index>(), byte in any::<u8>(), is_cut in any::<bool>()) {
+    fn a_damaged_line_affects_no_other(at in any::<prop::sample::Index>(), byte in any::<u8>(), is_cut in any::<bool>()) {
         let line = line(&[span("a", "", "pay", (1, 2), &[("user_id", "u-1")])]);
         let mut damaged = line.clone().into_bytes();
         let at = at.index(damaged.len());
@@ -323,7 +332,7 @@ proptest! {
     }
 
     #[test]
-    fn no_times_make_it_panic(start in any::<u64>(), end in any::<u64>(), other in any::<u64>()) {
+    fn no_times_cause_a_panic(start in any::<u64>(), end in any::<u64>(), other in any::<u64>()) {
         let spans = [(start, end, "a", ""), (other, start, "b", "a")].map(|(start, end, id, parent)| {
             let mut span = span(id, parent, "x", (0, 0), &[]);
             span["startTimeUnixNano"] = start.into();
