@@ -128,6 +128,27 @@ fn every_dependency_may_be_used_and_comes_from_crates_io() {
     }
 }
 
+/// What an application brings to the runtime, and what `process-runtime/tests` must do without (`tests/README.md`).
+const SDKS: [&str; 6] = [
+    "opentelemetry_sdk",
+    "opentelemetry-otlp",
+    "sentry",
+    "sentry-tracing",
+    "tracing-opentelemetry",
+    "process-tests",
+];
+
+#[test]
+fn the_tests_of_the_runtime_need_no_sdk() {
+    let (_, own) = packages();
+    let runtime = own.iter().find(|package| text(package, "name") == "process-runtime").unwrap();
+    let dependencies = runtime["dependencies"].as_array().unwrap().iter();
+    let of_tests: Vec<_> =
+        dependencies.filter(|one| one["kind"] == "dev").map(|one| text(one, "name")).collect();
+    assert!(of_tests.contains(&"proptest"), "{of_tests:?}");
+    assert!(!of_tests.iter().any(|name| SDKS.contains(name)), "{of_tests:?}");
+}
+
 #[test]
 fn nothing_is_built_that_has_a_known_defect() {
     // The lock file has more: what a dependency could have with other features.
