@@ -1,5 +1,5 @@
-//! `#[health_check]` and `#[dependency_check]`: what they say is registered and stands in the binary's section, and
-//! the functions that they stand on can be called with nothing but the application's state.
+//! `#[health_check]` and `#[dependency_check]`: the checks are registered and in the section of the binary, and their
+//! functions can be called with the application's state alone.
 
 #[path = "shared/section.rs"]
 mod section;
@@ -37,7 +37,7 @@ async fn bank_is_open(bank: Bank, _name: Arc<str>) -> Verdict {
     if bank.is_open { Verdict::Pass } else { Verdict::Warn("it opens at nine".to_owned()) }
 }
 
-/// Declared by a stage alone.
+/// A dependency that only a stage declares.
 #[dependency_check(id = "ledger", timeout = "500ms", cached_for = "1m")]
 async fn ledger_is_there() {}
 
@@ -81,7 +81,7 @@ fn every_check_is_listed_those_of_processes_first() {
 }
 
 #[test]
-fn a_check_says_where_it_stands() {
+fn a_check_has_its_place_in_the_source() {
     let check = check_of(&process("pay_invoice"));
     assert!(check.file().ends_with("check_attribute.rs"), "{}", check.file());
     let line = include_str!("check_attribute.rs").lines().nth(check.line() as usize - 1);
@@ -89,7 +89,7 @@ fn a_check_says_where_it_stands() {
 }
 
 #[test]
-fn what_is_not_said_has_its_default() {
+fn a_key_that_is_absent_has_its_default() {
     let said = |target| {
         let check = check_of(&target);
         (check.timeout(), check.every(), check.cached_for())
@@ -102,7 +102,7 @@ fn what_is_not_said_has_its_default() {
 }
 
 #[test]
-fn a_check_without_its_argument_says_what_it_lacks() {
+fn a_check_without_its_state_names_the_missing_type() {
     let missing: MissingState = check_of(&dependency("bank")).begin(&States::default()).err().unwrap();
     assert_eq!(
         missing.to_string(),
@@ -115,13 +115,13 @@ async fn a_check_gets_its_arguments_by_their_types() {
     let mut states = States::default();
     states.insert::<Arc<str>>("national".into());
     for is_open in [false, true] {
-        // The later value of a type is the one that is given.
+        // The later value of a type replaces the earlier one.
         states.insert(Bank { is_open });
     }
     let bank = check_of(&dependency("bank"));
     assert_eq!(bank.begin(&states).unwrap().await, Verdict::Pass);
     states.insert(Bank { is_open: false });
-    // What was given stays: it is cloned.
+    // A check receives a clone, so the state stays.
     for _ in 0..2 {
         let verdict = bank.begin(&states).unwrap().await;
         assert_eq!(verdict, Verdict::Warn("it opens at nine".to_owned()));
@@ -156,7 +156,7 @@ fn a_return_is_judged_by_its_type() {
     assert_eq!(Err::<u8, _>(Refused).judged(), Verdict::Fail("refused".to_owned()));
     let failed = Verdict::Fail("empty".to_owned());
     assert_eq!(failed.clone().judged(), failed);
-    // A failure that was found without an error is no success.
+    // A failed run without an error is not a success.
     assert_eq!(Ok::<_, Refused>(failed.clone()).judged(), failed);
 }
 

@@ -1,5 +1,5 @@
-//! `#[contract]` under every form that a test runner's attribute has: the body runs as it would without, and what it
-//! proves is registered and stands in the test binary's section.
+//! `#[contract]` with every form of a test runner's attribute: the body runs as it would without it, and the contract is
+//! registered and in the section of the test binary.
 
 #[path = "shared/section.rs"]
 mod section;
@@ -15,7 +15,7 @@ use rstest::rstest;
 #[critical_process(id = "pay_invoice", version = "1.0.0", sla = "10s", depends_on("bank"))]
 async fn pay(amount: u64) -> Result<u64, std::num::TryFromIntError> {
     let paid = dependency("bank", async { u32::try_from(amount) });
-    // Nothing is paid where the bank does not answer.
+    // Nothing is paid if the bank does not answer.
     timeout(Duration::from_secs(5), paid).await.unwrap_or(Ok(0)).map(u64::from)
 }
 
@@ -97,7 +97,7 @@ async fn below_a_table(#[case] amount: u64) {
     assert_eq!(observe(pay(amount)).fault("bank", Fault::hang()).await.into_value(), Ok(0));
 }
 
-/// Of a process that is spelt otherwise.
+/// A contract of a process whose id is misspelt.
 #[contract(process = "pay_invoices", case = happy)]
 #[test]
 #[should_panic(expected = "no process `pay_invoices` is registered; did you mean `pay_invoice`?")]
@@ -107,7 +107,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
 }
 
-/// The handlers of this binary's contracts, by what they prove.
+/// The handlers of this binary's contracts, by process and case.
 fn handlers() -> BTreeMap<String, Vec<&'static str>> {
     let mut handlers = BTreeMap::<_, Vec<_>>::new();
     for contract in contracts().filter(|contract| contract.process() == "pay_invoice") {
@@ -131,7 +131,7 @@ fn every_contract_is_listed_with_its_case_and_its_function() {
         ("load", vec!["contract_attribute::above_a_table"]),
         ("panic", vec!["contract_attribute::a_test_that_should_panic"]),
         ("sla", vec!["contract_attribute::above_an_async_test"]),
-        // Each case of the table is a function of its own by then.
+        // By then each case of the table is a function of its own.
         (
             "timeout",
             vec![
@@ -144,7 +144,7 @@ fn every_contract_is_listed_with_its_case_and_its_function() {
 }
 
 #[test]
-fn contracts_are_sorted_and_say_where_they_stand() {
+fn contracts_are_sorted_and_have_their_place_in_the_source() {
     let order = |contract: &ContractDefinition| (contract.process().to_owned(), contract.case().clone());
     assert!(contracts().map(order).is_sorted());
     let happy = contracts().find(|contract| *contract.case() == Case::Happy).unwrap();
@@ -177,7 +177,7 @@ fn validate_finds_the_contract_of_a_process_that_is_not_linked() {
     assert!(finding.to_string().ends_with("is not registered; did you mean `pay_invoice`?"), "{finding}");
 }
 
-/// Contracts of this binary by themselves, with evidence in this directory: whether they passed, and what they said.
+/// Runs contracts of this binary with evidence in this directory. Returns whether they passed, and their output.
 fn run(arguments: &[&str], directory: &std::path::Path) -> (bool, String) {
     let mut child = std::process::Command::new(std::env::current_exe().unwrap());
     let output = child.args(arguments).env("PROCESS_EVIDENCE_DIR", directory).output().unwrap();

@@ -1,4 +1,4 @@
-//! A gate that sees no process is shut: the crate of the service was not linked.
+//! A gate without a process fails: the crate of the service was not linked.
 
 #[test]
 #[should_panic(expected = "no process is linked into this test; name its crate in the source")]

@@ -1,6 +1,6 @@
-//! A gate that sees two processes of one id, of which the matrix has one.
+//! A gate with two processes of one id fails: the matrix has only one of them.
 
-#![allow(dead_code, reason = "the processes are here to be registered, and nobody runs them")]
+#![allow(dead_code, reason = "the processes are registered and never run")]
 
 use process_runtime::critical_process;
 use process_runtime::testing::{contracts, gate};

@@ -1,4 +1,4 @@
-//! What stands beside a check, and what is called as it is, changes nothing of what it says.
+//! Neither another check nor one of the same name changes the result of a check or its age.
 
 #[path = "shared/asking.rs"]
 mod asking;
@@ -39,7 +39,7 @@ async fn the_same_of_the_defaults() {
     assert_eq!(status, 200, "{body}");
 }
 
-// A stage that only a nested process, or a task, has.
+// A stage that only a nested process or a task runs.
 #[critical_process(id = "panics_late", version = "1.0.0", sla = "2s")]
 async fn panics_late() {}
 struct Bomb;
@@ -61,7 +61,7 @@ async fn a_panic_in_drop_is_a_failure_with_its_reason() {
     assert_eq!((status, &body["error"]), (503, &"no answer within 1s".into()));
 }
 
-// Names that meet.
+// Checks with the same name.
 #[critical_process(id = "outer", version = "1.0.0", sla = "2s", depends_on("same"))]
 async fn outer() -> Result<(), &'static str> {
     let _ = same().await;
@@ -102,14 +102,14 @@ async fn outer_p_works() -> Result<(), &'static str> {
     outer_p().await
 }
 #[tokio::test(start_paused = true)]
-async fn a_dependency_that_is_a_process_is_told_by_its_probe() {
+async fn a_dependency_that_is_a_process_is_judged_by_its_probe() {
     let health = Setup::new().detail(Detail::Always).start();
     assert_eq!(get(&health, "/inner_p").await.0, 503);
     let (_, body) = get(&health, "/outer_p").await;
     assert_eq!(body["checks"]["inner_p"], "fail", "{body}");
 }
 
-// Deadline while waiting for another's execution.
+// The deadline passes while the caller waits for an execution that another caller started.
 #[tokio::test(start_paused = true)]
 async fn a_dependency_of_which_no_process_tells() {
     let health = Setup::new().alias("hung", "quick").needs(["hung"]).start();

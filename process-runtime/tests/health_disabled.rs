@@ -1,4 +1,5 @@
-//! With instrumentation off there is nothing to judge a probe by but what it says. The switch is one for a program.
+//! With instrumentation off, a probe is judged by its result alone. The switch is one for the whole program, so this test
+//! has a binary of its own.
 
 use process_runtime::health::{Request, Setup, Status};
 use process_runtime::{critical_process, health_check};

@@ -1,5 +1,5 @@
-//! What the endpoints answer is what the schemas beside the sources say: in every state, in both forms, with detail and
-//! without. The schemas say no more than that either.
+//! Every answer of the endpoints matches the schemas beside the sources, in every state, in both forms, with and without
+//! detail. The schemas allow nothing that the endpoints never answer.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 const JSON: &str = "application/json";
 const HEALTH_JSON: &str = "application/health+json";
 
-/// How what is checked is. A check that hangs is a failure.
+/// How a process behaves under its check. A check that hangs fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mode {
     Works,
@@ -25,7 +25,7 @@ enum Mode {
 #[error("the oven is cold")]
 struct Cold;
 
-/// Baking.
+/// Bakes.
 #[critical_process(
     id = "bake",
     version = "3.1.4",
@@ -66,7 +66,7 @@ async fn the_oven_is_warm(mode: Mode) -> Verdict {
     }
 }
 
-/// Selling, which nobody probes.
+/// Sells. It has no check.
 #[critical_process(id = "sell", version = "1.0.0", sla = "1s")]
 async fn sell(works: bool) -> Result<(), Cold> {
     if works { Ok(()) } else { Err(Cold) }
@@ -92,7 +92,7 @@ fn schema(form: &str) -> Value {
     serde_json::from_str(text).expect("it is JSON")
 }
 
-/// Formats as well, which a validator need not look at.
+/// Also validates formats, which is optional for a validator.
 fn validator(schema: &Value) -> Validator {
     assert!(jsonschema::meta::is_valid(schema), "it is a schema itself");
     jsonschema::options().should_validate_formats(true).build(schema).expect("it is a schema")
@@ -106,7 +106,7 @@ fn parsed(answer: &Answer) -> Value {
     serde_json::from_str(&answer.body).expect("it is JSON")
 }
 
-/// The answers in one form, and what was seen in them.
+/// The answers in one form, and the values that occurred in them.
 struct Judge {
     form: &'static str,
     schema: Value,
@@ -124,7 +124,7 @@ impl Judge {
         Judge { form, schema, validator, seen, of_parts, statuses }
     }
 
-    /// What the schema knows of an answer, and of a part.
+    /// The properties that the schema has for an answer, and for a part.
     fn known(&self) -> [&Value; 2] {
         let properties = &self.schema["properties"];
         let part = match self.form {
@@ -167,11 +167,11 @@ fn keys(object: &Value) -> impl Iterator<Item = String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_answer_is_as_its_schema_says_and_everything_in_a_schema_is_answered() {
+async fn every_answer_matches_its_schema_and_every_property_of_a_schema_occurs() {
     use Status::{Fail, Pass, Warn};
     let mut judges = [JSON, HEALTH_JSON].map(Judge::of);
     let paths = ["", "/live", "/started", "/ready", "/bake", "/bread", "/oven", "/sell"];
-    // Nothing was sold yet when it degrades.
+    // Nothing was sold yet, so it is degraded.
     let states = [
         (Mode::Degrades, 0, 0, [Warn, Pass, Pass, Warn, Warn, Warn, Warn, Warn]),
         (Mode::Works, 20, 0, [Pass; 8]),
@@ -205,7 +205,7 @@ async fn every_answer_is_as_its_schema_says_and_everything_in_a_schema_is_answer
         for (seen, known) in [&judge.seen, &judge.of_parts].into_iter().zip(judge.known()) {
             assert_eq!(*seen, keys(known).collect(), "what is answered, and what is described");
         }
-        // Two of these are not degraded by anything.
+        // Two of these are never degraded.
         assert_eq!(judge.statuses.len(), 3 * paths.len() - 2, "{:?}", judge.statuses);
     }
 }
@@ -226,7 +226,7 @@ async fn a_schema_takes_nothing_else() {
         without.as_object_mut().expect("it is an object").remove("serving");
         assert!(validator.is_valid(&good) && good["status"] == words[0], "{good:#}");
         for wrong in [
-            // A monitor that looks for `serving` would be told the opposite.
+            // A monitor that looks for the text `serving` would conclude the opposite.
             bad,
             without,
             change(&good, "serving", false.into()),
@@ -251,7 +251,7 @@ async fn a_schema_takes_nothing_else() {
 
 #[tokio::test(start_paused = true)]
 async fn the_description_has_these_schemas_and_one_of_each_refusal() {
-    // The second is never reached.
+    // The second is not reached.
     let health = Setup::new().with(Mode::Works).alias("bread", "bake").alias("live", "bake").start();
     let answer = get(&health, "/openapi.json", JSON).await;
     assert_eq!(answer.status, 200);
@@ -270,7 +270,7 @@ async fn the_description_has_these_schemas_and_one_of_each_refusal() {
     }
     assert!(!problem.is_valid(&json!({ "error": "", "at": "here" })));
 
-    // What there is to ask for, for whoever reads the description.
+    // The description lists every endpoint.
     let examples = &description["paths"]["/health/{id}"]["get"]["parameters"][0]["examples"];
     assert_eq!(keys(examples).collect::<Vec<_>>(), ["bake", "bread", "oven", "sell"]);
     for (name, example) in examples.as_object().expect("they are named") {

@@ -1,4 +1,4 @@
-//! What makes a health check lie, and must not.
+//! Situations in which a health check must not report the wrong status.
 
 #[path = "shared/asking.rs"]
 mod asking;
@@ -86,7 +86,7 @@ async fn picky_works(order: Order) {
 }
 
 #[tokio::test]
-async fn a_rejection_counts_wherever_it_stands() {
+async fn a_rejection_counts_at_any_depth() {
     for order in [true, false] {
         let health = Setup::new().with(Order(order)).detail(Detail::Always).start();
         let (status, body) = get(&health, "/picky").await;
@@ -228,7 +228,7 @@ async fn nested() -> Result<Result<(), No>, tokio::time::error::Elapsed> {
     tokio::time::timeout(Duration::from_secs(1), async { Err(No) }).await
 }
 #[tokio::test]
-async fn an_error_within_ok_is_no_pass() {
+async fn an_error_within_ok_does_not_pass() {
     let health = Setup::new().start();
     let (status, body) = get(&health, "/nested").await;
     assert_eq!(status, 503, "{body}");
@@ -270,7 +270,7 @@ async fn patient() {
     tokio::time::sleep(Duration::from_secs(27)).await
 }
 #[tokio::test(start_paused = true)]
-async fn a_check_that_passes_within_its_timeout_is_told_as_such() {
+async fn a_check_that_passes_within_its_timeout_is_reported_as_passed() {
     let health = Setup::new().detail(Detail::Always).start();
     for _ in 0..5 {
         let (status, body) = get(&health, "/patient").await;

@@ -1,4 +1,4 @@
-//! Every span and event that a subscriber of the test's own saw, with no global state.
+//! Every span and event that a subscriber of one test receives, without global state.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,48 +35,48 @@ pub struct Span {
     pub level: Level,
     /// The name of the span around it.
     pub parent: Option<&'static str>,
-    /// Where that is among all spans.
+    /// The place of that span among all spans.
     pub parent_at: Option<usize>,
-    /// What it was opened with, and what was recorded since.
+    /// The fields that it was opened with, and those that were recorded since.
     pub fields: Fields,
     /// The events inside of it, each with its level and fields.
     pub events: Vec<(Level, Fields)>,
-    /// Whether nobody holds it any more.
+    /// Whether it is closed.
     pub closed: bool,
 }
 
-/// The place of a span among all.
+/// The place of a span among all spans.
 struct Place(usize);
 
 impl Capture {
-    /// Nothing yet.
+    /// Creates an empty capture.
     pub fn new() -> Capture {
         Capture::default()
     }
 
-    /// A capture that is the subscriber of this thread for as long as the guard lives.
+    /// Creates a capture that is the subscriber of this thread for as long as the guard lives.
     pub fn installed() -> (Capture, dispatcher::DefaultGuard) {
         let capture = Capture::new();
         let guard = dispatcher::set_default(&capture.dispatch());
         (capture, guard)
     }
 
-    /// A subscriber that does nothing else.
+    /// Returns a subscriber with this layer alone.
     pub fn dispatch(&self) -> Dispatch {
-        // While there is one subscriber alone, tracing-core asks that of the thread which registers a callsite,
-        // and can overwrite what a second one, made at the same moment on another thread, has just said.
+        // While there is only one subscriber, tracing-core asks the one of the thread that registers a callsite, and
+        // can overwrite the answer of a second one that another thread creates at the same moment.
         static OTHERS: LazyLock<[Dispatch; 2]> =
             LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::default())));
         LazyLock::force(&OTHERS);
         Dispatch::new(Registry::default().with(self.clone()))
     }
 
-    /// Every span so far, in the order opened.
+    /// Returns every span so far, in the order in which they were opened.
     pub fn spans(&self) -> Vec<Span> {
         self.kept().spans.clone()
     }
 
-    /// The only span of this name.
+    /// Returns the only span of this name.
     ///
     /// # Panics
     /// If there is none, or more than one.
@@ -89,12 +89,12 @@ impl Capture {
         span.clone()
     }
 
-    /// The spans of this name.
+    /// Returns the spans of this name.
     pub fn named(&self, name: &str) -> Vec<Span> {
         self.spans().into_iter().filter(|span| span.name == name).collect()
     }
 
-    /// Events outside of all spans.
+    /// Returns the events outside of all spans.
     pub fn loose_events(&self) -> Vec<Fields> {
         self.kept().loose.clone()
     }
@@ -105,7 +105,7 @@ impl Capture {
 }
 
 impl Span {
-    /// A field that was set.
+    /// Returns a field, if it was set.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str)
     }

@@ -1,4 +1,4 @@
-//! A collector that keeps what it is sent, as OTLP-JSON requests: over HTTP in both encodings, and over gRPC.
+//! A collector that keeps every request as OTLP-JSON: over HTTP in both encodings, and over gRPC.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -29,7 +29,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-/// What arrived.
+/// The requests that arrived.
 #[derive(Clone, Debug, Default)]
 pub struct Collector {
     traces: Arc<Mutex<Vec<Value>>>,
@@ -81,7 +81,7 @@ impl Collector {
         (Collector::default(), TcpListener::bind("127.0.0.1:0").await.expect("a port is free"))
     }
 
-    /// From now on it says of each request that it did not take so many of the spans.
+    /// From now on, answers each request that this number of spans was rejected.
     pub fn reject(&self, spans: i64) {
         self.rejected.store(spans, Ordering::Relaxed);
     }

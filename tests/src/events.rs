@@ -1,4 +1,4 @@
-//! A Sentry client of the test's own: what it would have sent, kept in memory.
+//! A Sentry client of one test, which keeps in memory everything that it would send.
 
 use std::sync::Arc;
 
@@ -14,24 +14,24 @@ pub struct Inbox {
     transport: Arc<TestTransport>,
 }
 
-/// What a client sent.
+/// The envelopes that a client sent.
 #[derive(Debug, Default)]
 pub struct Sent {
-    /// Errors, messages, warnings.
+    /// Errors, messages and warnings.
     pub events: Vec<Event<'static>>,
     /// Transactions.
     pub transactions: Vec<Transaction<'static>>,
-    /// All of it, as on the wire.
+    /// Everything, as on the wire.
     pub wire: String,
 }
 
 impl Inbox {
-    /// A client with this crate's integration alone.
+    /// Creates a client with the integration of the runtime alone.
     pub fn new() -> Inbox {
         Inbox::of(ClientOptions::new().add_integration(Integration))
     }
 
-    /// A client with these options, its transport aside.
+    /// Creates a client with these options, except for the transport.
     pub fn of(options: ClientOptions) -> Inbox {
         let transport = TestTransport::new();
         let options = options.dsn("https://public@sentry.invalid/1").transport(transport.clone());
@@ -39,7 +39,7 @@ impl Inbox {
         Inbox { hub: Arc::new(Hub::new(Some(client), Arc::default())), transport }
     }
 
-    /// A client as `sentry::init` makes it, with the default integrations: Sentry's panic hook is one.
+    /// Creates a client as `sentry::init` does, with the default integrations, one of which is Sentry's panic hook.
     pub fn with_defaults(options: ClientOptions) -> Inbox {
         let transport = TestTransport::new();
         let options = options.dsn("https://public@sentry.invalid/1").transport(transport.clone());
@@ -47,13 +47,13 @@ impl Inbox {
         Inbox { hub: Arc::new(Hub::new(Some(client), Arc::default())), transport }
     }
 
-    /// Makes this thread's hub the one with the client, for as long as the guard lives.
+    /// Makes the hub with the client the one of this thread, for as long as the guard lives.
     #[must_use = "the hub is current for as long as the guard lives"]
     pub fn bind(&self) -> HubSwitchGuard {
         HubSwitchGuard::new(Arc::clone(&self.hub))
     }
 
-    /// A client with this crate's integration, bound to this thread.
+    /// Creates a client with the integration of the runtime, bound to this thread.
     pub fn bound() -> (Inbox, HubSwitchGuard) {
         let inbox = Inbox::new();
         let guard = inbox.bind();
@@ -65,17 +65,17 @@ impl Inbox {
         &self.hub
     }
 
-    /// What was sent since the last call.
+    /// Takes everything that was sent since the last call.
     pub fn take(&self) -> Sent {
         Sent::through(&self.transport)
     }
 
-    /// The events that were sent since the last call.
+    /// Takes the events that were sent since the last call.
     pub fn events(&self) -> Vec<Event<'static>> {
         self.take().events
     }
 
-    /// The only event since the last call.
+    /// Takes the only event since the last call.
     ///
     /// # Panics
     /// If there was none, or more than one.
@@ -94,7 +94,7 @@ impl Default for Inbox {
 }
 
 impl Sent {
-    /// What went through a transport since the last call.
+    /// Takes everything that went through a transport since the last call.
     pub fn through(transport: &TestTransport) -> Sent {
         let mut sent = Sent::default();
         transport.fetch_and_clear_envelopes().iter().for_each(|envelope| sent.add(envelope));
@@ -115,7 +115,7 @@ impl Sent {
     }
 }
 
-/// A value in the context block `process`.
+/// Returns a value in the context block `process`.
 pub fn in_block<'a>(event: &'a Event<'_>, key: &str) -> Option<&'a Value> {
     match event.contexts.get("process")? {
         Context::Other(block) => block.get(key),
@@ -123,17 +123,17 @@ pub fn in_block<'a>(event: &'a Event<'_>, key: &str) -> Option<&'a Value> {
     }
 }
 
-/// A tag.
+/// Returns a tag.
 pub fn tag<'a>(event: &'a Event<'_>, name: &str) -> Option<&'a str> {
     event.tags.get(name).map(String::as_str)
 }
 
-/// The texts of the exceptions, in the order of the event: the innermost first.
+/// Returns the texts of the exceptions in the order of the event, the innermost first.
 pub fn exception_texts(event: &Event<'_>) -> Vec<String> {
     event.exception.iter().map(|exception| exception.value.clone().unwrap_or_default()).collect()
 }
 
-/// The texts of the breadcrumbs.
+/// Returns the texts of the breadcrumbs.
 pub fn breadcrumbs(event: &Event<'_>) -> Vec<String> {
     event.breadcrumbs.iter().filter_map(|breadcrumb| breadcrumb.message.clone()).collect()
 }

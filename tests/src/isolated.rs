@@ -1,5 +1,5 @@
-//! A test in a process of its own, for what a process has only one of: the global subscriber, the global
-//! meter provider, the watchdog, standard error. Such tests still run in parallel.
+//! Tests in a process of their own, for everything that a process has only once: the global subscriber, the global meter
+//! provider, the watchdog, standard error. Such tests still run in parallel.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ fn test_of<F>() -> &'static str {
     name.expect("a closure of a test").1
 }
 
-/// Waits for what another thread does.
+/// Waits until another thread has done something.
 ///
 /// # Panics
 /// If it has not happened within half a minute.

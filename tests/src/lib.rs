@@ -1,4 +1,5 @@
-//! What the integration tests share: places that keep what runs told them, each as a user would see it.
+//! Fixtures that several integration tests share: destinations that keep everything that runs send, and programs that
+//! tests start. A fixture of one test belongs in that test.
 
 pub mod capture;
 pub mod collector;

@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde_json::Value;
 use test_machine::program::{Running, unconfigure};
 
-/// How long one [`Loaded::run`] is.
+/// How long one [`Loaded::run`] takes.
 const TIME: Duration = Duration::from_millis(700);
 
-/// The program. It ends with this value.
+/// The program, which is killed when this is dropped.
 #[derive(Debug)]
 pub struct Loaded {
     program: Running,
@@ -20,12 +20,12 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Its process.
+    /// Returns the id of its process.
     pub fn id(&self) -> u32 {
         self.program.id()
     }
 
-    /// Starts it by this command, with its files in a directory. One of so many runs fails, or with 0 none.
+    /// Starts the program with this command, and its files in a directory. One of `failing` runs fails; with 0 none does.
     pub fn start(mut command: Command, directory: &Path, failing: u64, variables: &[(&str, &str)]) -> Loaded {
         unconfigure(&mut command);
         command.arg(directory).arg(failing.to_string()).envs(variables.iter().copied());
@@ -35,7 +35,7 @@ impl Loaded {
         Loaded { program, input, output }
     }
 
-    /// What it answers.
+    /// Sends a command, and returns the answer.
     pub fn ask(&mut self, what: &str) -> Value {
         writeln!(self.input, "{what}").unwrap();
         let mut line = String::new();
@@ -43,7 +43,7 @@ impl Loaded {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line:?} after {what}"))
     }
 
-    /// The median latency of a while: of the runs that succeed, and of those that fail if any do.
+    /// Runs for a while. Returns the median latency of the runs that succeed, and of those that fail if there are any.
     pub fn run(&mut self) -> Vec<f64> {
         let answer = self.ask(&format!("run {}", TIME.as_millis()));
         ["good", "failed"].iter().filter_map(|kind| answer[*kind].as_f64()).collect()

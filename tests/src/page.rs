@@ -1,22 +1,22 @@
-//! A page of the documentation, done word for word in a fresh directory by somebody who has nothing else. Only where the
-//! crate comes from differs.
+//! A user who follows a page of the documentation word for word, in an empty directory. The only difference is where the
+//! crate comes from.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A new user's machine: an empty directory.
+/// A new user, who starts with an empty directory.
 #[derive(Debug)]
 pub struct User {
     home: tempfile::TempDir,
-    /// Where the user is.
+    /// The current directory.
     place: PathBuf,
     workspace: PathBuf,
     target: PathBuf,
 }
 
 impl User {
-    /// With a place in cargo's target directory, `CARGO_TARGET_TMPDIR`.
+    /// Creates a user. `target` is `CARGO_TARGET_TMPDIR`.
     pub fn new(target: &str) -> User {
         let home = tempfile::tempdir().unwrap();
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned();
@@ -24,14 +24,14 @@ impl User {
         User { place: home.path().to_owned(), home, workspace, target }
     }
 
-    /// Does what one line of a shell says. The crate comes from here and not from crates.io, and what it depends on in
-    /// the versions that are built already.
+    /// Runs one line of a shell. The crate comes from this workspace and not from crates.io, and its dependencies have the
+    /// versions that are built already.
     pub fn types(&mut self, line: &str) -> Output {
         if let Some(place) = line.strip_prefix("cd ") {
             self.place.push(place);
         }
         if line.starts_with("cargo add ") {
-            // Nobody has it, and nobody needs it: it spares the test the network and a second build.
+            // A user has no such file and does not need it. It saves the test the network and a second build.
             fs::copy(self.workspace.join("Cargo.lock"), self.file("Cargo.lock")).unwrap();
         }
         let mut words: Vec<_> = line.split(' ').map(str::to_owned).collect();
@@ -47,13 +47,13 @@ impl User {
         command.args(&words[1..]).current_dir(&self.place);
         self.surround(&mut command);
         if !line.starts_with("cargo test") {
-            // A quiet test says nothing of those that hold.
+            // With it, `cargo test` would not list the tests that pass.
             command.env("CARGO_TERM_QUIET", "true");
         }
         command.output().unwrap()
     }
 
-    /// What a new user has around a command, and what not.
+    /// Gives a command the environment of a new user.
     fn surround(&self, command: &mut Command) {
         for (name, _) in std::env::vars() {
             let of_this_test =
@@ -63,7 +63,7 @@ impl User {
             }
         }
         command.env("CARGO_NET_OFFLINE", "true").env("CARGO_TARGET_DIR", &self.target);
-        // The target directory is not new.
+        // The target directory is shared, so evidence and baselines are elsewhere.
         for (name, directory) in [("PROCESS_EVIDENCE_DIR", "evidence"), ("PROCESS_BASELINE_DIR", "baseline")]
         {
             command.env(name, self.home.path().join(directory));
@@ -73,7 +73,7 @@ impl User {
         }
     }
 
-    /// Does it, and gives what was said.
+    /// Runs one line of a shell that must succeed. Returns its output.
     ///
     /// # Panics
     /// If it fails.
@@ -84,13 +84,13 @@ impl User {
         said
     }
 
-    /// A file, from where the user is.
+    /// Returns the path of a file, relative to the current directory.
     pub fn file(&self, path: &str) -> PathBuf {
         self.place.join(path)
     }
 }
 
-/// What a command said, on both streams.
+/// Returns the output of a command, of both streams.
 pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
@@ -98,23 +98,23 @@ pub fn said(output: &Output) -> String {
 /// A block of a page.
 #[derive(Clone, Copy, Debug)]
 pub struct Block {
-    /// The text since the last one.
+    /// The text since the last block.
     pub before: &'static str,
-    /// What is in it.
+    /// The language of its fence.
     pub language: &'static str,
     /// Its lines.
     pub text: &'static str,
 }
 
 impl Block {
-    /// What stands in backticks before it, the last first.
+    /// The texts in backticks before it, the last one first.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         let parts: Vec<_> = self.before.split('`').collect();
         parts.into_iter().skip(1).step_by(2).collect::<Vec<_>>().into_iter().rev()
     }
 }
 
-/// The blocks of a page.
+/// Returns the blocks of a page.
 pub fn blocks(page: &'static str) -> impl Iterator<Item = Block> {
     let parts: Vec<_> = page.split("```").collect();
     let block = |pair: &[&'static str]| {
@@ -124,7 +124,7 @@ pub fn blocks(page: &'static str) -> impl Iterator<Item = Block> {
     parts.chunks_exact(2).map(block).collect::<Vec<_>>().into_iter()
 }
 
-/// The lines, without what is different each time: times and ids.
+/// Returns the lines without the words that differ each time: times and ids.
 pub fn lasting(text: &str) -> Vec<String> {
     let is_of_once = |word: &str| {
         let is_revision = word.rsplit_once('+').is_some_and(|(_, digits)| is_hexadecimal(digits, 16));

@@ -1,4 +1,4 @@
-//! An OpenTelemetry meter provider whose readings stay in memory, flattened to what a backend stores.
+//! An OpenTelemetry meter provider whose readings stay in memory, in the form in which a backend stores them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use opentelemetry::KeyValue;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 
-/// A provider that is read only when a test asks.
+/// A provider that collects only when a test asks for it.
 #[derive(Debug)]
 pub struct Readings {
     exporter: InMemoryMetricExporter,
@@ -19,13 +19,13 @@ pub struct Readings {
 pub struct Instrument {
     /// Its unit.
     pub unit: String,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// One for each set of attributes.
+    /// Its points, one for each set of attributes.
     pub points: Vec<Point>,
 }
 
-/// What an instrument is.
+/// The kind of an instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// It only rises.
@@ -63,7 +63,7 @@ pub struct Collected {
 }
 
 impl Readings {
-    /// A provider of its own.
+    /// Creates a provider.
     pub fn new() -> Readings {
         let exporter = InMemoryMetricExporter::default();
         let reader = PeriodicReader::builder(exporter.clone()).with_interval(Duration::from_secs(86_400));

@@ -1,4 +1,4 @@
-//! TLS in front of a peer that speaks none, under an authority that nobody but the test believes.
+//! TLS in front of a peer without TLS, under an authority that only the test trusts.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,24 +13,24 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-/// Who vouches for the peer, and for those that may come to it.
+/// The authority that signs the certificates of the peer and of its clients.
 #[derive(Debug)]
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     directory: PathBuf,
 }
 
-/// Whom the peer lets in.
+/// The clients that the peer admits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admits {
-    /// Anybody.
+    /// All clients.
     All,
-    /// Those that the authority vouches for.
+    /// Clients with a certificate of the authority.
     Certified,
 }
 
 impl Authority {
-    /// One whose files go into a directory.
+    /// Creates an authority, with its files in a directory.
     pub fn new(directory: &Path) -> Authority {
         std::fs::create_dir_all(directory).expect("writable");
         let mut params = CertificateParams::default();
@@ -40,12 +40,12 @@ impl Authority {
         Authority { issuer, directory: directory.to_owned() }
     }
 
-    /// The file of its certificate.
+    /// Returns the file of its certificate.
     pub fn certificate(&self) -> String {
         self.file("authority", &self.issuer.pem())
     }
 
-    /// The files of a client's certificate and key.
+    /// Returns the files of a client's certificate and key.
     pub fn client(&self) -> [String; 2] {
         let (certificate, key) = self.vouch("the service");
         [self.file("client", &certificate.pem()), self.file("key", &key.serialize_pem())]
@@ -63,7 +63,7 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).expect("it signs"), key)
     }
 
-    /// Listens for TLS on a free port, and passes on what comes to a peer.
+    /// Listens for TLS on a free port, and forwards to a peer.
     pub async fn before(&self, peer: SocketAddr, admits: Admits) -> SocketAddr {
         let (certificate, key) = self.vouch("127.0.0.1");
         let provider = Arc::new(default_provider());

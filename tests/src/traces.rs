@@ -17,35 +17,35 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// Nothing yet.
+    /// Creates a tracer.
     pub fn new() -> Traces {
         let exporter = InMemorySpanExporter::default();
         let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
         Traces { exporter, provider }
     }
 
-    /// The bridge to it.
+    /// Returns the layer that bridges `tracing` to it.
     pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> OpenTelemetryLayer<S, SdkTracer> {
         tracing_opentelemetry::layer().with_tracer(self.provider.tracer("tests"))
     }
 
-    /// A subscriber with nothing but the bridge, behind a tracer that describes runs.
+    /// Returns a subscriber with the bridge alone, behind a tracer that describes runs.
     pub fn described(&self) -> Dispatch {
         let tracer = DescribedTracer::new(self.provider.tracer("tests"));
         Dispatch::new(Registry::default().with(tracing_opentelemetry::layer().with_tracer(tracer)))
     }
 
-    /// A subscriber with nothing but the bridge.
+    /// Returns a subscriber with the bridge alone.
     pub fn dispatch(&self) -> Dispatch {
         Dispatch::new(Registry::default().with(self.layer()))
     }
 
-    /// Every exported span, in the order ended.
+    /// Returns every exported span, in the order in which they ended.
     pub fn spans(&self) -> Vec<SpanData> {
         self.exporter.get_finished_spans().expect("nothing was shut down")
     }
 
-    /// The only exported span of this name.
+    /// Returns the only exported span of this name.
     ///
     /// # Panics
     /// If there is none, or more than one.
@@ -63,13 +63,13 @@ impl Default for Traces {
     }
 }
 
-/// An attribute of an exported span.
+/// Returns an attribute of an exported span.
 pub fn attribute(span: &SpanData, name: &str) -> Option<Value> {
     let same = |attribute: &&opentelemetry::KeyValue| attribute.key.as_str() == name;
     span.attributes.iter().find(same).map(|attribute| attribute.value.clone())
 }
 
-/// Whether one exported span is the child of another.
+/// Returns whether one exported span is the child of another.
 pub fn is_child(child: &SpanData, parent: &SpanData) -> bool {
     child.span_context.trace_id() == parent.span_context.trace_id()
         && child.parent_span_id == parent.span_context.span_id()

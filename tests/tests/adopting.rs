@@ -1,5 +1,5 @@
-//! A service that had tracing, OpenTelemetry and Sentry before, in every way that the guide
-//! `process-runtime/docs/adopting.md` knows: nothing is told twice, and nothing is missing.
+//! A service that already has tracing, OpenTelemetry and Sentry, in every way that the guide
+//! `process-runtime/docs/adopting.md` describes: nothing is reported twice, and nothing is missing.
 
 use std::process::Command;
 
@@ -19,7 +19,7 @@ struct Ways {
 }
 
 impl Ways {
-    /// All that start in this order.
+    /// All ways with this order of the steps.
     fn in_order(order: [&'static str; 3]) -> Vec<Ways> {
         let mut all = Vec::new();
         for sentry_tracing in ["none", "layers", "legacy"] {
@@ -56,19 +56,19 @@ fn run(arguments: &[String]) -> Vec<Value> {
     stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// What is to be expected of one request.
+/// The telemetry that one request must have.
 #[derive(Clone, Copy, Debug)]
 struct Expected {
-    /// Whether a layer of the service makes a span for each request.
+    /// Whether a layer of the service opens a span for each request.
     has_request_span: bool,
-    /// Whether one of sentry-tower's makes a transaction for each request.
+    /// Whether a layer of sentry-tower starts a transaction for each request.
     has_request_transaction: bool,
     has_sentry_tracing: bool,
     has_bridge: bool,
     continues_the_caller: bool,
     is_named_in_the_answer: bool,
     knows_the_request: bool,
-    /// Whether what the body itself sends to Sentry has the context of its run.
+    /// Whether messages that the body sends to Sentry have the context of their run.
     describes_messages: bool,
 }
 
@@ -90,13 +90,13 @@ impl Expected {
         }
     }
 
-    /// Judges one request of the user.
+    /// Judges one request.
     fn judge(&self, told: &Value, user: u64) {
         let trace = self.judge_spans(told, user);
         let of_transaction = self.judge_transactions(told);
         let of_event = self.judge_event(told, user);
         let trace = trace.unwrap_or_else(|| of_transaction.clone());
-        // sentry-tower continues traces of callers that have Sentry, and of no others.
+        // sentry-tower continues only traces of callers that have Sentry.
         let is_of_another = self.has_bridge && self.has_request_transaction && self.continues_the_caller;
         assert_eq!(of_transaction != trace, is_of_another, "the transaction's trace is {of_transaction}");
         if let Some(of_event) = of_event {
@@ -104,7 +104,7 @@ impl Expected {
         }
     }
 
-    /// One span for each run and at most one for the request, each in the one before.
+    /// One span for each run and at most one for the request, each inside the one before.
     fn judge_spans(&self, told: &Value, user: u64) -> Option<String> {
         let mut spans: Vec<_> = array(&told["spans"]).iter().collect();
         spans.reverse();
@@ -135,7 +135,7 @@ impl Expected {
         Some(trace.to_owned())
     }
 
-    /// One tree, in which each run is once.
+    /// One tree that has each run once.
     fn judge_transactions(&self, told: &Value) -> String {
         let [transaction] = array(&told["transactions"]) else {
             panic!("not one transaction: {}", told["transactions"])
@@ -163,7 +163,7 @@ impl Expected {
         text(&trace["trace_id"]).to_owned()
     }
 
-    /// One event: of the failure, or the message of a body that succeeded.
+    /// One event: the failure, or the message of a body that succeeded.
     fn judge_event(&self, told: &Value, user: u64) -> Option<String> {
         let [event] = array(&told["events"]) else { panic!("not one event: {}", told["events"]) };
         assert_eq!(event["request"].is_object(), self.knows_the_request);
@@ -207,13 +207,13 @@ fn judge_all(order: [&'static str; 3]) {
         }
         let all = if ways.sentry_tracing == "none" { 48 } else { 36 };
         assert_eq!(services.len(), all);
-        // One run for each request, counted once.
+        // Each request is one run, and is counted once.
         assert_eq!((&end["failures"], &end["successes"]), (&all.into(), &all.into()), "{ways:?}");
         judge_report(&ways, &end["report"]);
     }
 }
 
-/// What started after `Install` is what it misses, and says.
+/// `Install` reports the parts that start after it.
 fn judge_report(ways: &Ways, report: &Value) {
     let starts = |what: &str| array(report).iter().filter(|line| text(line).starts_with(what)).count();
     let (sentry, subscriber) = (!ways.starts("sentry", "install"), !ways.starts("subscriber", "install"));
@@ -252,11 +252,11 @@ fn install_then_subscriber_then_sentry_tell_everything_once() {
     judge_all(["install", "subscriber", "sentry"]);
 }
 
-/// The service of the guide.
+/// Judges the service of the guide.
 #[test]
 fn the_service_of_the_guide_tells_a_failing_request_once_under_one_trace_id() {
     let lines = run(&["whole".to_owned()]);
-    let [service, called, told_twice, end] = &lines[..] else { panic!("{lines:#?}") };
+    let [service, called, doubled, end] = &lines[..] else { panic!("{lines:#?}") };
     let expected = |continues_the_caller| Expected {
         has_request_span: true,
         has_request_transaction: false,
@@ -274,8 +274,8 @@ fn the_service_of_the_guide_tells_a_failing_request_once_under_one_trace_id() {
     assert_eq!(end["report"], Value::Array(Vec::new()));
     assert_eq!((&end["failures"], &end["successes"]), (&3.into(), &3.into()));
 
-    // What the guide takes out is told twice: `TraceLayer` says `error!` of its own.
-    let events = array(&told_twice["failed"]["events"]);
+    // The guide removes `TraceLayer`, which logs an `error!` of its own, so the failure is reported twice with it.
+    let events = array(&doubled["failed"]["events"]);
     assert_eq!(events.len(), 2, "{events:#?}");
     assert_eq!(events[1]["message"], "response failed");
 }

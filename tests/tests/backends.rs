@@ -26,7 +26,7 @@ fn listens(port: u16) {
     });
 }
 
-/// Runs the service that reports.
+/// Runs the program `reporting`.
 fn report(directory: &Path, variables: &[(&str, &str)]) {
     let mut command = unconfigured(env!("CARGO_BIN_EXE_reporting"));
     let output = command.arg(directory.join("files")).envs(variables.iter().copied()).output().unwrap();
@@ -35,7 +35,7 @@ fn report(directory: &Path, variables: &[(&str, &str)]) {
     assert!(!lines.contains("some telemetry was not sent"), "{lines}");
 }
 
-/// A collector, and where it writes what it is sent.
+/// A collector, and the file to which it writes everything that it receives.
 struct Rotel {
     grpc: u16,
     http: u16,
@@ -69,7 +69,7 @@ impl Rotel {
     }
 }
 
-/// What a collector says of what it was sent.
+/// Returns the text that a collector wrote about everything that it received, or nothing if it is missing.
 fn collected(protocol: &str) -> Option<String> {
     if is_module_missing("rotel", "pip install rotel") {
         return None;
@@ -82,13 +82,13 @@ fn collected(protocol: &str) -> Option<String> {
         directory.path(),
         &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)],
     );
-    eventually("the collector to tell of the measurements", || {
+    eventually("the collector writes the measurements", || {
         rotel.said().contains("critical_process.sla.utilization")
     });
     Some(rotel.said())
 }
 
-/// A span, as the collector tells of it.
+/// A span, as the collector writes it.
 #[derive(Debug, Default)]
 struct Span<'a> {
     trace: &'a str,
@@ -222,26 +222,26 @@ fn a_real_collector_dies_under_load_and_comes_back() {
         service.ask("figures");
         let report = service.ask("figures")["report"].to_string();
         println!("{protocol}: {report}");
-        eventually("the collector to tell of what comes, and of what was lost", || {
+        eventually("the collector writes new spans, and the number of lost ones", || {
             let said = second.said();
             said.contains("Name           : loaded_order") && lost(&said) > 0
         });
     }
 }
 
-/// How many spans were lost, as the collector was last told.
+/// Returns how many spans were lost, by the last measurements that the collector received.
 fn lost(said: &str) -> u64 {
     let last = said.rsplit("reason: Str(span)").next().filter(|last| last.len() < said.len());
     let value = last.and_then(|last| last.lines().find_map(|line| line.trim().strip_prefix("Value: ")));
     value.and_then(|value| value.parse().ok()).unwrap_or(0)
 }
 
-/// A request, by hand: it is HTTP/1.0, and the answer is JSON.
+/// Sends a request of HTTP/1.0, and returns the JSON of the answer.
 fn get(port: u16, path: &str) -> Option<Value> {
     serde_json::from_str(&fetch(port, path)?).ok()
 }
 
-/// The body of an answer.
+/// Sends a request of HTTP/1.0, and returns the body of the answer.
 fn fetch(port: u16, path: &str) -> Option<String> {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
@@ -291,7 +291,7 @@ fn a_real_ingest_gets_one_event_for_the_failure() {
     assert_eq!(event["tags"]["process_outcome"], "failure");
     assert_eq!(event["tags"]["customer_id"], "c-4");
     assert_eq!(event["contexts"]["process"]["criticality"], "critical");
-    // The error that failed it all, and first what it came of.
+    // The source of the error is first.
     let types = event["exception"]["values"].as_array().unwrap().iter().map(|error| &error["type"]);
     assert_eq!(types.collect::<Vec<_>>(), ["Error", "NoCard"]);
     let stack = &event["threads"]["values"][0]["stacktrace"]["frames"];
@@ -328,7 +328,7 @@ impl Prometheus {
         Prometheus { port, _program: Running::start(&mut command) }
     }
 
-    /// What PromQL says: the labels of each series, and its value.
+    /// Returns the result of PromQL: the labels and the value of each series.
     fn query(&self, promql: &str) -> Vec<(Value, u64)> {
         let escaped: String = promql.bytes().map(|byte| format!("%{byte:02x}")).collect();
         let answer = get(self.port, &format!("/api/v1/query?query={escaped}")).expect("it answers");
@@ -338,7 +338,7 @@ impl Prometheus {
         series.iter().map(|series| (series["metric"].clone(), value(series))).collect()
     }
 
-    /// The one value that it says, or 0 where there is no such series.
+    /// Returns the one value of the result, or 0 without a series.
     fn value(&self, promql: &str) -> u64 {
         let all = self.query(promql);
         assert!(all.len() < 2, "{promql} is {all:?}");
@@ -346,7 +346,7 @@ impl Prometheus {
     }
 }
 
-/// The service that is scraped, and what it knows of itself.
+/// The service that is scraped, and its own statistics.
 struct Service {
     port: u16,
     known: Value,
@@ -362,7 +362,7 @@ impl Service {
             ("OTEL_TRACES_EXPORTER", "none"),
             ("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"),
             ("OTEL_EXPORTER_PROMETHEUS_PORT", &port.to_string()),
-            // What it knows is all that it says.
+            // Its output has the statistics and nothing else.
             ("RUST_LOG", "off"),
         ];
         let mut command = unconfigured(env!("CARGO_BIN_EXE_scraped"));
@@ -393,7 +393,7 @@ fn a_real_prometheus_knows_what_the_service_knows() {
     eventually("Prometheus to be ready", || {
         fetch(prometheus.port, "/-/ready").is_some_and(|answer| answer.contains("is Ready"))
     });
-    // A scrape that began after the service said what it knows.
+    // A scrape that began after the service printed its statistics.
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 1;
     eventually("Prometheus to have scraped", || {
         prometheus.value(&format!("sum(timestamp(up == 1) > bool {since})")) == 1
@@ -426,7 +426,7 @@ fn a_real_prometheus_knows_what_the_service_knows() {
         assert_eq!(value("critical_process_overdue{$of}"), number("overdue"), "{process}");
         assert_eq!(number("overdue"), number("overdue_in_flight"), "{process}");
     }
-    // The figures are those of the mix, and not nothing on both sides.
+    // The figures are those of the mix, so both sides are not just empty.
     let [shipped, hung] = ["ship_order", "take_stock"].map(|process| &known[process]);
     assert_eq!((&shipped["total"], &hung["active"], &hung["overdue"]), (&62.into(), &1.into(), &1.into()));
     assert!(shipped["late"].as_u64() >= Some(4) && hung["ended"]["cancelled"]["false"] == 6, "{known}");
@@ -437,7 +437,7 @@ fn a_real_prometheus_knows_what_the_service_knows() {
     }
     assert_eq!(prometheus.value("target_info{service_name=\"scraped\", service_version=\"1.2.3\"}"), 1);
 
-    // The service's own route would say the same.
+    // The service's own route has the same text.
     let ours = |line: &&str| line.starts_with("critical_process_");
     let scraped = fetch(*target, "/metrics").expect("it is served");
     let series = |text: &str| text.lines().filter(ours).map(str::to_owned).collect::<Vec<_>>();
@@ -458,7 +458,7 @@ fn connections_that_say_nothing_keep_no_scrape_away() {
     drop(silent);
 }
 
-/// What promtool has to say of a scrape.
+/// Returns what promtool reports about a scrape.
 fn linted(text: &str) -> String {
     use std::io::Write;
     let mut promtool = Command::new("promtool")

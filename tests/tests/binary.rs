@@ -1,5 +1,4 @@
-//! What a shipped binary carries and how it ends: built with all optimisation, fat LTO, stripped, and with
-//! `panic = "abort"`.
+//! The content and the ends of a shipped binary: fully optimised, with fat LTO and `panic = "abort"`, and stripped.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -8,7 +7,7 @@ use std::sync::OnceLock;
 use object::{Object, ObjectSection, ObjectSymbol as _};
 use process_model::{ContextSource, Criticality, Record, wire};
 
-/// The fixture's binary; built once, in a target directory of its own so that no other build is disturbed.
+/// The binary of the fixture, built once, in a target directory of its own to leave other builds alone.
 fn shipped() -> &'static PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| build("shipped"))
@@ -30,7 +29,7 @@ fn build(profile: &str) -> PathBuf {
     target.join(directory).join(format!("shipped{}", std::env::consts::EXE_SUFFIX))
 }
 
-/// How many functions of the test harness a program has. Only without optimisation has each a symbol.
+/// Returns how many functions of the test harness a program has. Each has a symbol only without optimisation.
 fn of_the_harness(program: &Path) -> usize {
     let bytes = std::fs::read(program).expect("it is there");
     let file = object::File::parse(&*bytes).expect("it is a program");
@@ -101,7 +100,7 @@ fn under_abort_a_panic_aborts_as_it_would_without_the_attribute() {
     assert!(!output.status.success());
     #[cfg(unix)]
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&output.status), Some(6), "SIGABRT");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("as told"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("on demand"));
 }
 
 #[test]

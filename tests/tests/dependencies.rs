@@ -1,11 +1,11 @@
-//! What the project depends on: compilers that it may need, licences that it may have, where it comes from, and
-//! what must not come back.
+//! The dependencies of the project: the compiler that they need, their licences, where they come from, and those that must
+//! not be used.
 
 use std::process::Command;
 
 use serde_json::Value;
 
-/// Licences that ask for nothing but their text. One that is not here is looked at before it is added.
+/// Licences that require at most that their text is kept. Review another one before you add it.
 const LICENCES: [&str; 13] = [
     "0BSD",
     "Apache-2.0",
@@ -17,14 +17,13 @@ const LICENCES: [&str; 13] = [
     "CDLA-Permissive-2.0", // the certificates of webpki-roots
     "ISC",
     "MIT",
-    "MIT-0", // not even its text
+    "MIT-0", // does not even require its text
     "Unicode-3.0",
     "Zlib",
 ];
 
-/// Crates with a known defect that no version mends, and what says so.
-const BANNED: [(&str, &str); 1] =
-    [("rsa", "RUSTSEC-2023-0071: its private keys can be told from its timing")];
+/// Crates with a known defect that no version fixes, and the reference.
+const BANNED: [(&str, &str); 1] = [("rsa", "RUSTSEC-2023-0071: its timing reveals private keys")];
 
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
@@ -35,7 +34,7 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Everything that the workspace needs on any platform, with any feature.
+/// Returns all packages on any platform and with any feature: those of others, and our own.
 fn packages() -> (Vec<Value>, Vec<Value>) {
     let metadata = cargo(&["metadata", "--format-version", "1", "--all-features", "--locked"]);
     let mut metadata: Value = serde_json::from_str(&metadata).unwrap();
@@ -62,20 +61,20 @@ fn version(text: &str) -> Vec<u32> {
 }
 
 #[test]
-fn no_dependency_needs_a_newer_compiler_than_the_project_says() {
+fn no_dependency_needs_a_newer_compiler_than_the_project() {
     let (foreign, own) = packages();
     let said = version(env!("CARGO_PKG_RUST_VERSION"));
     for package in &own {
         assert_eq!(version(text(package, "rust_version")), said, "{}", name(package));
     }
-    // One that says nothing is built by CI's compiler and is nobody's promise.
+    // A package without `rust_version` promises nothing, and CI's compiler builds it.
     let needs =
         |package: &&Value| package["rust_version"].as_str().is_some_and(|needed| version(needed) > said);
     let newer: Vec<_> = foreign.iter().filter(needs).map(name).collect();
     assert!(newer.is_empty(), "they need more than Rust {}: {newer:?}", env!("CARGO_PKG_RUST_VERSION"));
 }
 
-/// Whether one of the licences may be chosen, or each that must be kept is good: `A OR (B AND C)`. Old crates write
+/// Returns whether a licence expression such as `A OR (B AND C)` can be satisfied with [`LICENCES`]. Old crates write
 /// `A/B` for `A OR B`.
 fn is_good(licence: &str) -> bool {
     let licence = licence.trim();
@@ -91,7 +90,7 @@ fn is_good(licence: &str) -> bool {
     }
 }
 
-/// The parts between separators outside of parentheses, if there are any.
+/// Splits a text at the separators outside of parentheses, if there are any.
 fn split<'a>(text: &'a str, separator: &str) -> Option<Vec<&'a str>> {
     let (mut parts, mut start) = (Vec::new(), 0);
     for (at, _) in text.match_indices(separator) {
@@ -106,7 +105,7 @@ fn split<'a>(text: &'a str, separator: &str) -> Option<Vec<&'a str>> {
 }
 
 #[test]
-fn a_licence_is_read_as_spdx_says() {
+fn a_licence_is_read_as_an_spdx_expression() {
     for good in
         ["MIT", "MIT/Apache-2.0", "GPL-3.0 OR MIT", "(MIT OR GPL-3.0) AND ISC", "MIT AND (GPL-3.0 OR Zlib)"]
     {
@@ -128,7 +127,7 @@ fn every_dependency_may_be_used_and_comes_from_crates_io() {
     }
 }
 
-/// What an application brings to the runtime, and what `process-runtime/tests` must do without (`tests/README.md`).
+/// Crates that an application adds to the runtime. `process-runtime/tests` must not use them (`tests/README.md`).
 const SDKS: [&str; 6] = [
     "opentelemetry_sdk",
     "opentelemetry-otlp",
@@ -151,7 +150,7 @@ fn the_tests_of_the_runtime_need_no_sdk() {
 
 #[test]
 fn nothing_is_built_that_has_a_known_defect() {
-    // The lock file has more: what a dependency could have with other features.
+    // The lock file also has dependencies of features that are off.
     let tree =
         cargo(&["tree", "--workspace", "--all-features", "--target", "all", "--prefix", "none", "--locked"]);
     let built: Vec<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();

@@ -1,5 +1,5 @@
-//! A collector that dies or hangs, a disk that fills, a Sentry that refuses: the service is as fast as ever, what was
-//! lost is counted to the last span, and nothing grows.
+//! A collector that dies or hangs, a disk that fills, a Sentry that refuses: the service stays as fast, every lost span is
+//! counted, and memory does not grow.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -39,16 +39,16 @@ use tokio::task::JoinHandle;
 use tonic::service::Routes;
 use tonic::{Request, Status};
 
-/// Figures are taken one test at a time.
+/// Lets one test at a time measure.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a peer has seen, and how it answers.
+/// The figures of a peer, and how it answers.
 #[derive(Debug, Default)]
 struct Seen {
-    /// A status; 0 is silence.
+    /// A status, or 0 for no answer.
     answer: AtomicU16,
     spans: AtomicU64,
     events: AtomicU64,
@@ -93,7 +93,7 @@ impl Peer {
         self.serving = Some((stop, task));
     }
 
-    /// What it has begun to answer, it answers; whoever comes then is refused.
+    /// Finishes the answers that it has begun, then refuses connections.
     fn die(&mut self) {
         let (stop, task) = self.serving.take().expect("it lives");
         drop(stop);
@@ -144,7 +144,7 @@ async fn metrics(State(seen): State<Arc<Seen>>, body: Bytes) {
     seen.take_losses(ExportMetricsServiceRequest::decode(body).unwrap());
 }
 
-/// The peer, as it is over gRPC.
+/// The peer over gRPC.
 struct Grpc(Arc<Seen>);
 
 #[tonic::async_trait]
@@ -169,7 +169,7 @@ impl MetricsService for Grpc {
     }
 }
 
-/// What measurements say of what was lost, by reason.
+/// Returns how many items were lost for each reason, by these measurements.
 fn lost_in(request: ExportMetricsServiceRequest) -> impl Iterator<Item = (&'static str, u64)> {
     let scopes = request.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
     let metrics = scopes.flat_map(|scope| scope.metrics);
@@ -201,18 +201,18 @@ async fn envelope(State(seen): State<Arc<Seen>>, body: Bytes) -> Response {
     status.into_response()
 }
 
-/// Pairs of one good and one bad time each.
+/// The number of pairs of a good and a bad time.
 const PAIRS: usize = 6;
-/// How often so many more are taken, all of which count, before it is believed that the service became slower.
+/// How often this number of pairs is measured, all of which count, before the service counts as slower.
 const TRIES: usize = 5;
 /// How much slower the service may become.
 const SLOWER: f64 = 1.05;
 /// How many bytes the service may grow by after the first pair.
 const GROWTH: u64 = 6 << 20;
 
-/// Makes the backend good and bad in turn, and judges what that does to the service.
+/// Makes the backend good and bad in turn, and judges the latency and memory of the service.
 fn paired(service: &mut Loaded, mut make: impl FnMut(bool)) {
-    // Caches, the first connection, the queue.
+    // Warms up caches, the first connection and the queue.
     make(true);
     service.run();
     make(false);
@@ -228,7 +228,7 @@ fn paired(service: &mut Loaded, mut make: impl FnMut(bool)) {
     }
 }
 
-/// The latency of each kind of run in bad times over that in good ones: the median of all pairs.
+/// Returns the latency in bad times divided by the one in good times for each kind of run: the median of all pairs.
 fn ratios(service: &mut Loaded, tries: usize, mut make: impl FnMut(&mut Loaded, bool)) -> Vec<f64> {
     let (mut pairs, mut ratios) = (Vec::<Vec<f64>>::new(), Vec::new());
     for _ in 0..tries {
@@ -264,16 +264,16 @@ fn scratch() -> TempDir {
     TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
-/// How often the service may still lose something after its backend came back.
+/// How many rounds the service may still lose items after its backend came back.
 const RECOVERY: usize = 10;
 
-/// The backend is good again: before long a while passes in which everything is delivered and nothing is lost.
-fn judge_recovery(service: &mut Loaded, of: &str, told: impl Fn() -> (u64, u64)) {
+/// After the backend came back, there is soon a round that loses nothing and delivers everything.
+fn judge_recovery(service: &mut Loaded, of: &str, seen: impl Fn() -> (u64, u64)) {
     let mut figures = move || {
         service.run();
-        // What is lost on the way is in the second.
+        // The second figures include losses of the first request.
         service.ask("figures");
-        (service.ask("figures")[of].as_u64().unwrap(), told())
+        (service.ask("figures")[of].as_u64().unwrap(), seen())
     };
     let mut all = vec![figures()];
     for _ in 0..RECOVERY {
@@ -289,13 +289,13 @@ fn judge_recovery(service: &mut Loaded, of: &str, told: impl Fn() -> (u64, u64))
     panic!("what ended, was delivered and was lost by each while: {all:?}");
 }
 
-/// All that ended was delivered or counted, which the second figures tell: the first may still lose some.
-fn judge_spans(service: &mut Loaded, told: impl Fn() -> (u64, u64)) {
-    judge_recovery(service, "spans", &told);
+/// Every span that ended was delivered or counted as lost. The second figures have all of them.
+fn judge_spans(service: &mut Loaded, seen: impl Fn() -> (u64, u64)) {
+    judge_recovery(service, "spans", &seen);
     service.ask("figures");
     let figures = service.ask("figures");
     assert_eq!(figures["flushed"], true);
-    let (delivered, lost) = told();
+    let (delivered, lost) = seen();
     println!("spans: {delivered} delivered, {lost} lost");
     assert!(delivered > 0 && lost > 0);
     assert_eq!(delivered + lost, figures["spans"].as_u64().unwrap());
@@ -349,7 +349,7 @@ fn the_measure_sees_a_service_that_becomes_slower() {
     let directory = scratch();
     let mut service = Loaded::start(binary(), directory.path(), 0, &[("OTEL_TRACES_EXPORTER", "none")]);
     service.run();
-    // The work is about half of what a run takes.
+    // The work takes about half of the time of a run.
     let work = |good| if good { "work 100" } else { "work 130" };
     let slower = ratios(&mut service, 1, |service, good| drop(service.ask(work(good))));
     assert!(!is_as_fast(&slower), "{slower:?}");
@@ -383,10 +383,10 @@ fn a_sentry_that_refuses() {
         ];
         let mut service = Loaded::start(binary(), directory.path(), 20, &variables);
         paired(&mut service, |good| peer.answer(if good { 200 } else { refusal }));
-        let told = || (peer.seen.events.load(Ordering::SeqCst), peer.lost("event"));
-        judge_recovery(&mut service, "failures", told);
+        let seen = || (peer.seen.events.load(Ordering::SeqCst), peer.lost("event"));
+        judge_recovery(&mut service, "failures", seen);
         let figures = service.ask("figures");
-        let (delivered, lost) = told();
+        let (delivered, lost) = seen();
         println!("{refusal}: {delivered} events delivered, {lost} lost");
         assert!(delivered > 0 && lost > 0);
         assert_eq!(delivered + lost, figures["failures"].as_u64().unwrap());
@@ -395,7 +395,7 @@ fn a_sentry_that_refuses() {
     }
 }
 
-/// How a program is started that may mount something of its own, if this system lets anybody.
+/// Returns a command that runs a program with mounts of its own, if this system allows it.
 fn mounting() -> Option<Command> {
     let ways: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
     let works = |way: &&&[&str]| {
@@ -418,7 +418,7 @@ fn a_disk_that_is_full() {
     command.args(["sh", "-c", script, env!("CARGO_BIN_EXE_loaded")]);
     let mut service = Loaded::start(command, directory.path(), 0, &[]);
     service.run();
-    // As the service sees it.
+    // The path of the directory as the service has it.
     let disk = PathBuf::from(format!("/proc/{}/root{}", service.id(), directory.path().display()));
     let ballast = disk.join("ballast");
     paired(&mut service, |good| match good {
@@ -443,7 +443,7 @@ fn a_disk_that_is_full() {
     });
 }
 
-/// What a line of measurements says of the spans that were lost.
+/// Returns how many spans were lost, by a line of measurements.
 fn lost_by(line: &str) -> Option<u64> {
     if !line.contains("critical_process.telemetry.dropped") {
         return None;

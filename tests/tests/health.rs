@@ -1,4 +1,4 @@
-//! What the outside hears of health checks: spans, Sentry, meters.
+//! The telemetry of health checks: spans, Sentry, meters.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ use sentry::test::TestTransport;
 use sentry::{Client, ClientOptions, Hub, HubSwitchGuard};
 use tokio::runtime::{Builder, Runtime};
 
-/// Whether what is checked is broken.
+/// Whether the checked parts are broken.
 #[derive(Clone, Default)]
 struct Broken(Arc<AtomicBool>);
 
@@ -95,7 +95,7 @@ fn spans_and_events_of_a_probe_say_that_it_was_one() {
     });
 }
 
-/// The one value of a gauge of this dependency or process.
+/// Returns the one value of a gauge, for this dependency or process.
 fn gauge(collected: &Collected, name: &str, key: &str, id: &str) -> Option<f64> {
     let points = &collected.instruments.get(name)?.points;
     let mut its = points.iter().filter(|point| point.attributes.get(key).is_some_and(|known| known == id));
@@ -145,20 +145,20 @@ fn what_its_schedule_no_longer_refreshes_ages_to_a_warning_and_then_to_a_failure
             assert_eq!((status(&health, "/strike").await, status(&health, "/ring").await), (200, 200));
             health
         });
-        // Nobody is left to refresh it.
+        // Nothing is left that refreshes it.
         drop(scheduled);
         let (began, mut seen) = (Instant::now(), Vec::new());
         while seen.last() != Some(&(0.0)) {
             let collected = readings.collect();
             seen.extend(gauge(&collected, STATUS, ID, "strike"));
             seen.dedup();
-            // What nobody schedules is as it was when somebody asked.
+            // A check without a schedule stays as it was at the last request.
             assert_eq!(gauge(&collected, STATUS, ID, "ring"), Some(1.0));
             assert!(began.elapsed() < Duration::from_secs(20), "{seen:?}");
             std::thread::sleep(Duration::from_millis(50));
         }
         assert_eq!(seen, [1.0, 0.5, 0.0]);
-        // Twice and three times its two seconds, each with the second that it may take.
+        // Two and three periods of two seconds, each with the second that the check may take.
         assert!((6_900..9_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
         drop(health);
         installation.stop();

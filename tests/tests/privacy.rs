@@ -1,5 +1,5 @@
-//! Nothing is recorded unless it is named: unique words in everything else, and none of them anywhere that
-//! telemetry goes. Each test has a process of its own, since meters and standard error are one for each.
+//! Nothing is recorded unless it is named: everything else has unique words, and none of them is in any telemetry. Each
+//! test has a process of its own, since a process has one meter provider and one standard error.
 
 use std::fmt;
 use std::panic::catch_unwind;
@@ -19,11 +19,11 @@ use tracing::{Dispatch, dispatcher};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::Registry;
 
-/// What is named: it has to be found, or the search proves nothing.
+/// Words that are named. They must be found, or the search proves nothing.
 const NAMED: &str = "canary-named";
 const LATER: &str = "canary-later";
 
-/// What nobody named.
+/// Words that are not named.
 const ARGUMENT: &str = "canary-argument";
 const FIELD: &str = "canary-field";
 const RECEIVER: &str = "canary-receiver";
@@ -40,12 +40,12 @@ const UNNAMED: [&str; 5] = [ARGUMENT, FIELD, RECEIVER, STAGE, RETURNED];
 const TEXTS: [&str; 4] = [DISPLAY, DEBUG, SOURCE, PANIC];
 
 #[derive(Clone, Debug)]
-#[allow(dead_code, reason = "only `Debug` would read it, and nobody is to ask for that")]
+#[allow(dead_code, reason = "only `Debug` reads it, which must not be called")]
 struct Secret {
     field: &'static str,
 }
 
-/// An error that says too much, in `Display`, in `Debug` and in its source.
+/// An error with secrets in `Display`, in `Debug` and in its source.
 struct Leaky;
 
 impl fmt::Display for Leaky {
@@ -133,7 +133,7 @@ processes! {
     loud: "loud", "step", everywhere;
 }
 
-/// All that telemetry says of a process, by where it says it.
+/// All telemetry of a process, by destination.
 #[derive(Default)]
 struct Said {
     spans: String,
@@ -171,7 +171,7 @@ impl Said {
     }
 }
 
-/// Runs a process in every way, under everything that can listen.
+/// Runs a process in every way, with every destination.
 fn listen(id: &str, options: ClientOptions, mut run: impl FnMut(&Service, How)) -> Said {
     let (traces, capture, readings, log) = (Traces::new(), Capture::new(), Readings::new(), Log::default());
     let subscriber = Registry::default().with(traces.layer()).with(capture.clone());
@@ -179,7 +179,7 @@ fn listen(id: &str, options: ClientOptions, mut run: impl FnMut(&Service, How)) 
     let inbox = Inbox::with_defaults(options.traces_sample_rate(1.0));
     let _hub = inbox.bind();
     let installation = Install::new().meter_provider(readings.provider()).sink(log.clone()).start();
-    // Sentry's hook and no other: Rust's own prints the message of a panic, which is not ours to judge.
+    // Only Sentry's hook: Rust's own prints the message of a panic, which this test does not judge.
     std::panic::set_hook(Box::new(sentry::integrations::panic::panic_handler));
     let service = Service { secret: Secret { field: RECEIVER } };
     for how in [How::Return, How::Fail, How::Panic, How::Hang, How::BeLate] {
@@ -198,7 +198,7 @@ fn listen(id: &str, options: ClientOptions, mut run: impl FnMut(&Service, How)) 
         sentry: inbox.take().wire,
     };
     installation.stop();
-    // The search finds what is there, or it proves nothing.
+    // The search must find the named words, or it proves nothing.
     for (place, text) in said.places() {
         if !["metrics", "the record", "the report"].contains(&place) {
             assert!(text.contains(NAMED) && text.contains(LATER), "{place} lacks what is named:\n{text}");
@@ -214,7 +214,7 @@ thread_local! {
     static IN_FLIGHT: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) };
 }
 
-/// Polls once, looks at what is in flight, and drops.
+/// Polls once, reads the runs in flight, and drops the run.
 fn poll_once<F: Future>(future: F) {
     let mut future = pin!(future);
     let polled = catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -248,7 +248,7 @@ fn what_is_not_named_goes_nowhere_and_error_text_to_sentry_alone() {
 }
 
 #[test]
-fn error_text_that_may_never_be_told_goes_nowhere_at_all() {
+fn error_text_with_never_goes_nowhere_at_all() {
     let stderr = isolated(|| {
         let run =
             |service: &Service, how| poll_once(service.silent(NAMED, ARGUMENT.to_owned(), secret(), how));
@@ -269,7 +269,7 @@ fn error_text_that_may_go_everywhere_is_on_the_span_too_and_in_no_metric() {
         said.find(&UNNAMED, &[]);
         said.find(&[DISPLAY, PANIC], &["Sentry", "spans", "exported spans"]);
         assert!(said.spans.contains(DISPLAY) && said.spans.contains(PANIC));
-        // `Debug` is nobody's text to tell but Sentry's, which names an exception by it.
+        // Only Sentry uses `Debug`, to name the type of an exception.
         said.find(&[DEBUG, SOURCE], &["Sentry"]);
     });
 }
@@ -300,7 +300,7 @@ fn without_a_sentry_client_error_text_goes_to_the_local_console() {
 }
 
 #[test]
-fn error_text_that_may_never_be_told_is_not_on_the_console() {
+fn error_text_with_never_is_not_on_the_console() {
     let run = |service: &Service, how| poll_once(service.silent(NAMED, ARGUMENT.to_owned(), secret(), how));
     let stderr = isolated(|| on_the_console(run));
     if let Some(stderr) = stderr {

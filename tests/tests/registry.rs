@@ -1,4 +1,4 @@
-//! What the registry lists, and what `validate` finds. The fixtures below are wrong on purpose.
+//! The lists of the registry, and the findings of `validate`. Many fixtures are wrong on purpose.
 
 use process_model::{Record, wire};
 use process_runtime::definition::{ContextSource, Criticality};
@@ -93,7 +93,7 @@ fn all_is_sorted_by_id_and_the_same_each_time() {
 }
 
 #[test]
-fn an_entry_has_everything_that_was_said() {
+fn an_entry_has_every_key_of_the_attribute() {
     let process = registry::get("complete").unwrap();
     assert_eq!(process.name(), "The complete one");
     assert_eq!(process.description(), "Everything that can be said.\n\nIn two paragraphs.");
@@ -126,7 +126,7 @@ fn an_entry_has_everything_that_was_said() {
 }
 
 #[test]
-fn what_was_not_said_has_the_documented_default() {
+fn an_absent_key_has_the_documented_default() {
     let process = registry::get("plain").unwrap();
     assert_eq!((process.name(), process.description()), ("Plain", ""));
     assert_eq!(
@@ -219,7 +219,7 @@ fn functions_with_one_id_keep_their_own_account() {
     one::twice();
     other::twice();
     other::twice();
-    // Which of the two is asked for is the first by place; that both exist is a finding.
+    // `get` returns the first of the two by place; that there are two is a finding.
     assert_eq!(registry::stats("twice").unwrap().started, 1);
 }
 

@@ -54,7 +54,7 @@ fn each_state_of_the_tree_is_another_revision() {
     let states: [&dyn Fn(); 6] = [
         &|| fs::write(package.join("code.rs"), "two").unwrap(),
         &|| fs::write(package.join("code.rs"), "three").unwrap(),
-        // A byte that is no text, and one that differs.
+        // A file that is not text, and the same with another byte.
         &|| fs::write(package.join("code.rs"), [0, 1]).unwrap(),
         &|| fs::write(package.join("code.rs"), [0, 2]).unwrap(),
         &|| fs::write(root.path().join("new file"), "one").unwrap(),
@@ -101,8 +101,8 @@ fn before_the_first_commit_each_state_is_another_revision_too() {
 }
 
 #[test]
-#[ignore = "child of evidence_within_the_tree_is_no_change_of_it_and_a_variable_names_another"]
-fn child_says_its_revision_before_and_after_it_writes() {
+#[ignore = "child of evidence_within_the_tree_does_not_change_its_revision_and_a_variable_replaces_it"]
+fn child_prints_its_revision_before_and_after_it_writes() {
     println!("revision: {}", Revision::current());
     assert!(std::env::var_os("PROCESS_EVIDENCE_DIR").is_some(), "the parent names a directory");
     let process = registry::get("weigh_parcel").unwrap();
@@ -113,19 +113,19 @@ fn child_says_its_revision_before_and_after_it_writes() {
 }
 
 #[test]
-fn evidence_within_the_tree_is_no_change_of_it_and_a_variable_names_another() {
+fn evidence_within_the_tree_does_not_change_its_revision_and_a_variable_replaces_it() {
     if is_missing("git", "apt-get install git") {
         return;
     }
     let (root, package) = repository();
-    let mut child = child("child_says_its_revision_before_and_after_it_writes");
+    let mut child = child("child_prints_its_revision_before_and_after_it_writes");
     child.env_remove("PROCESS_REVISION").env_remove("CARGO_TARGET_DIR");
     child.env("CARGO_MANIFEST_DIR", &package).env("PROCESS_EVIDENCE_DIR", root.path().join("evidence"));
     let clean = Revision::of(&package).to_string();
     let text = said(&child.output().unwrap());
     assert_eq!(text.matches(&format!("revision: {clean}\n")).count(), 2, "{text}");
     assert!(!Revision::of(&package).is_clean(), "the child wrote into the tree");
-    // As a hook of another repository has them.
+    // The variables that a hook of another repository sets.
     let (_other, other) = repository();
     let git_dir = other.parent().unwrap().join(".git");
     let text = said(&child.env("GIT_DIR", git_dir).env("GIT_WORK_TREE", &other).output().unwrap());

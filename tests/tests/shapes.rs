@@ -1,6 +1,6 @@
-//! Every shape that a function can have, under the attribute: the value that comes back is the one that the
-//! body returned, and the run is counted once, as what it was. Fixtures are hostile on purpose.
-#![allow(clippy::complexity, clippy::style, reason = "what users write, and not only the tidy ones")]
+//! The attribute on every shape of function: the caller receives the value that the body returned, and the run is counted
+//! once, with the right outcome. Fixtures are hostile on purpose.
+#![allow(clippy::complexity, clippy::style, reason = "users also write untidy code")]
 #![allow(clippy::let_underscore_future, clippy::multiple_bound_locations, reason = "users write these too")]
 
 mod shapes {

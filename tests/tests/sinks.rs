@@ -1,4 +1,4 @@
-//! A third party's own destination for runs.
+//! Destinations for runs that an application brings itself.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -31,7 +31,7 @@ async fn part(number: u8) {
 #[critical_process(id = "inner", version = "1.0.0", sla = "10s")]
 fn inner() {}
 
-fn told(log: &Log) -> Vec<(&'static str, String)> {
+fn calls(log: &Log) -> Vec<(&'static str, String)> {
     let name = |process: &str, stage: Option<&str>| match stage {
         Some(stage) => format!("{process}.{stage}"),
         None => process.to_owned(),
@@ -45,7 +45,7 @@ fn told(log: &Log) -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sink_is_told_of_each_start_and_end_once_with_context_and_family() {
+async fn a_sink_receives_each_start_and_end_once_with_context_and_parent() {
     let log = Log::default();
     let domain = Domain::builder().sink(Arc::new(log.clone())).build();
     domain.run(outer(7, Duration::ZERO)).await.unwrap();
@@ -57,49 +57,49 @@ async fn a_sink_is_told_of_each_start_and_end_once_with_context_and_family() {
         ("ended", "inner"),
         ("ended", "outer"),
     ];
-    assert_eq!(told(&log), expected.map(|(what, name)| (what, name.to_owned())));
-    let told = log.entries();
-    let (outer, part, inner) = (&told[0], &told[1], &told[3]);
+    assert_eq!(calls(&log), expected.map(|(what, name)| (what, name.to_owned())));
+    let calls = log.entries();
+    let (outer, part, inner) = (&calls[0], &calls[1], &calls[3]);
     assert_eq!((outer.parent, part.parent, inner.parent), (None, Some(outer.run), Some(outer.run)));
-    assert_eq!(outer.run, told[5].run);
+    assert_eq!(outer.run, calls[5].run);
     let order = ("order", "7".to_owned());
     assert_eq!(outer.context, std::slice::from_ref(&order));
-    assert_eq!(told[5].context, [order.clone(), ("parts", "2".to_owned())]);
+    assert_eq!(calls[5].context, [order.clone(), ("parts", "2".to_owned())]);
     assert_eq!(part.context, [order, ("parts", "2".to_owned()), ("number", "1".to_owned())]);
     assert!(log.ends().iter().all(|end| end.outcome == Outcome::Success && !end.late));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sink_is_told_of_a_late_run_once_while_it_still_runs() {
+async fn a_sink_receives_a_late_run_once_while_it_still_runs() {
     let log = Log::default();
     let domain = Domain::builder().sink(Arc::new(log.clone())).build();
     let watched = async {
         sleep(Duration::from_secs(11)).await;
-        let told = log.entries();
-        let overdue: Vec<_> = told.iter().filter(|told| matches!(told.what, What::Overdue(_))).collect();
-        let [overdue] = overdue[..] else { panic!("{told:#?}") };
+        let calls = log.entries();
+        let overdue: Vec<_> = calls.iter().filter(|calls| matches!(calls.what, What::Overdue(_))).collect();
+        let [overdue] = overdue[..] else { panic!("{calls:#?}") };
         let What::Overdue(elapsed) = overdue.what else { unreachable!() };
         assert!(elapsed >= Duration::from_secs(10) && elapsed < Duration::from_secs(11), "{elapsed:?}");
         assert_eq!(overdue.context, [("order", "7".to_owned()), ("parts", "2".to_owned())]);
     };
     let run = outer(7, Duration::from_secs(25));
     domain.run(async { tokio::join!(run, watched) }).await.0.unwrap();
-    let told = told(&log);
-    assert_eq!(told.iter().filter(|(what, _)| *what == "overdue").count(), 1);
+    let calls = calls(&log);
+    assert_eq!(calls.iter().filter(|(what, _)| *what == "overdue").count(), 1);
     let end = log.ends().pop().unwrap();
     assert_eq!((end.late, end.duration.as_secs()), (true, 25));
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_sink_of_a_domain_is_told() {
+async fn every_sink_of_a_domain_receives_each_run() {
     let logs = [Log::default(), Log::default()];
     let domain = Domain::builder().sink(Arc::new(logs[0].clone())).sink(Arc::new(logs[1].clone())).build();
     domain.run(outer(1, Duration::ZERO)).await.unwrap();
-    assert_eq!(told(&logs[0]), told(&logs[1]));
+    assert_eq!(calls(&logs[0]), calls(&logs[1]));
     assert_eq!(logs[0].ends().len(), 3);
 }
 
-/// A sink that panics where it is told to, and counts what it was told.
+/// A sink that panics in one of its methods, and counts its calls.
 #[derive(Debug, Default)]
 struct Broken {
     when: &'static str,
@@ -107,7 +107,7 @@ struct Broken {
 }
 
 impl Broken {
-    fn told(&self, what: &str) {
+    fn reached(&self, what: &str) {
         self.calls.fetch_add(1, Ordering::Relaxed);
         if what == self.when {
             panic!("a sink's own: {what}");
@@ -117,20 +117,20 @@ impl Broken {
 
 impl Sink for Broken {
     fn started(&self, _: &RunView<'_>) {
-        self.told("started");
+        self.reached("started");
     }
 
     fn overdue(&self, _: &RunView<'_>, _: Duration) {
-        self.told("overdue");
+        self.reached("overdue");
     }
 
     fn ended(&self, _: &RunView<'_>, _: &End) {
-        self.told("ended");
+        self.reached("ended");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sink_that_panics_is_told_no_more_and_harms_neither_result_nor_other_sinks() {
+async fn a_sink_that_panics_receives_no_more_and_harms_neither_result_nor_other_sinks() {
     for (when, heard) in [("started", 1), ("ended", 3), ("overdue", 6)] {
         let broken = Arc::new(Broken { when, ..Broken::default() });
         let log = Log::default();
@@ -147,7 +147,7 @@ async fn a_sink_that_panics_is_told_no_more_and_harms_neither_result_nor_other_s
 }
 
 #[test]
-fn a_sink_of_install_is_told_of_the_whole_program() {
+fn a_sink_of_install_receives_the_runs_of_the_whole_program() {
     isolated(|| {
         let log = Log::default();
         inner();
@@ -172,7 +172,7 @@ fn a_broken_sink_of_install_is_reported_once() {
     });
 }
 
-/// A sink that does its work in a process of its own, as one that writes to a database might.
+/// A sink that is itself a critical process, as one that writes to a database might be.
 #[derive(Debug, Default)]
 struct Reentrant {
     calls: AtomicUsize,
@@ -198,14 +198,14 @@ fn a_sink_that_runs_a_process_itself_does_not_run_for_ever() {
             let sink = Arc::new(Reentrant::default());
             let domain = Domain::builder().sink(sink.clone()).build();
             domain.run(outer(3, Duration::ZERO)).await.unwrap();
-            // The three runs of the body; those of the sink itself are counted, and not told to it.
+            // The three runs of the body. The runs of the sink itself are counted, and the sink does not receive them.
             assert_eq!(sink.calls.load(Ordering::Relaxed), 3);
             assert_eq!(domain.stats("outer").unwrap().ended.total(), 1);
         });
     });
 }
 
-/// A sink that lets go of a run while it is told of another.
+/// A sink that drops a run while it receives another one.
 #[derive(Debug, Default)]
 struct Dropping(Mutex<Option<Pending>>);
 
@@ -242,7 +242,7 @@ async fn a_run_that_a_sink_drops_closes_its_span() {
     assert!(capture.only("left_pending").closed);
 }
 
-/// Never comes back from being told of a late run.
+/// A sink that never returns from `overdue`.
 #[derive(Debug)]
 struct Hanging(Arc<AtomicBool>);
 

@@ -1,4 +1,4 @@
-//! The built-in statistics: what anybody can ask for with no backend at all. Time is virtual.
+//! The built-in statistics, which need no backend. Time is virtual.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -25,7 +25,7 @@ fn window(domain: &Domain, length: u64) -> Window {
     windows.into_iter().find(|window| window.length == seconds(length)).unwrap()
 }
 
-/// Lets time pass as a watchdog would see it: slices are closed where they are due.
+/// Lets time pass in steps, so that slices are closed when they are due.
 async fn pass(domain: &Domain, length: u64) {
     for _ in 0..length {
         advance(seconds(1)).await;
@@ -64,7 +64,7 @@ async fn percentiles_hold_from_microseconds_to_hours() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nothing_ended_there_is_no_figure_and_nothing_divides_by_zero() {
+async fn without_an_ended_run_there_is_no_figure_and_no_division_by_zero() {
     let domain = Domain::new();
     let stats = domain.stats("takes").unwrap();
     assert_eq!((stats.started, stats.ended.total(), stats.active, stats.overdue), (0, 0, 0, 0));
@@ -105,7 +105,7 @@ async fn a_run_leaves_each_window_at_its_length_to_within_a_slice() {
         let (gone, length) = (gone.unwrap(), length.as_secs());
         assert!((length - slice..=length + slice).contains(&gone), "{gone} s for the window of {length} s");
     }
-    // What is ever counted is never forgotten.
+    // The totals since the start keep every run.
     assert_eq!(domain.stats("takes").unwrap().ended.total(), 1);
 }
 
@@ -213,7 +213,7 @@ async fn every_outcome_is_counted_once_and_nothing_stays_active() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn runs_that_go_on_are_active_and_past_their_sla_overdue_until_they_end() {
+async fn running_processes_are_active_and_past_their_sla_overdue_until_they_end() {
     let domain = Domain::new();
     let watched = async {
         let started = tokio::time::Instant::now();
@@ -235,7 +235,7 @@ fn an_unknown_process_is_answered_with_the_nearest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn runs_that_just_ended_are_in_the_windows_though_nobody_looked_for_hours() {
+async fn runs_that_just_ended_are_in_the_windows_after_hours_without_a_look() {
     let domain = Domain::new();
     domain.run(takes(Duration::ZERO)).await;
     sleep(seconds(2 * 60 * 60)).await;
@@ -244,6 +244,6 @@ async fn runs_that_just_ended_are_in_the_windows_though_nobody_looked_for_hours(
     }
     for window in domain.stats("takes").unwrap().windows {
         assert_eq!(window.ended.total(), 50, "{:?}", window.length);
-        assert_eq!(window.covered, seconds(2 * 60 * 60), "and what of is said");
+        assert_eq!(window.covered, seconds(2 * 60 * 60), "the window covers the time since the start");
     }
 }

@@ -1,5 +1,5 @@
-//! Many runs at once, on threads that hand them to one another: none ends twice or never, and nothing of
-//! one is seen in another. Schedules are random and reproducible: a failure names its seed.
+//! Many runs at once, on threads that hand them to one another: each ends exactly once, and none sees the context of
+//! another. Schedules are random and reproducible: a failure names its seed.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -31,7 +31,7 @@ impl Random {
     }
 }
 
-/// What bodies did, counted by the bodies themselves.
+/// The ends of bodies, counted by the bodies themselves.
 #[derive(Default)]
 struct Seen {
     began: AtomicU64,
@@ -53,7 +53,7 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Counts the end of a body that reached none of its own.
+/// Counts a body that is dropped before its end.
 struct Body(Cell<bool>);
 
 impl Body {
@@ -82,7 +82,7 @@ fn job(seed: u64, depth: u64, elsewhere: Sender<Job>) -> Job {
     Box::pin(scheduled(seed, depth, elsewhere))
 }
 
-/// Does whatever the seed says: waits, runs others beside or after itself, gives some away, and ends.
+/// Follows the seed: waits, runs others beside or after itself, hands some away, and ends.
 #[critical_process(id = "scheduled", version = "1.0.0", sla = "1h")]
 async fn scheduled(seed: u64, depth: u64, elsewhere: Sender<Job>) -> Result<(), ()> {
     let mut random = Random(seed);
@@ -148,7 +148,7 @@ impl Future for YieldOnce {
     }
 }
 
-/// Polls once; a panic is a value.
+/// Polls once, and returns a panic as a value.
 fn poll<F: Future + Unpin>(job: &mut F) -> Poll<Result<F::Output, Box<dyn Any + Send>>> {
     let mut cx = Context::from_waker(Waker::noop());
     match catch_unwind(AssertUnwindSafe(|| Pin::new(job).poll(&mut cx))) {
@@ -200,7 +200,7 @@ fn a_million_schedules_end_each_run_exactly_once() {
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..THREADS).map(|_| channel()).unzip();
     let watching = AtomicU64::new(1);
     thread::scope(|scope| {
-        // Somebody lists and scans all the while, as a watchdog and an operator would.
+        // Another thread lists and scans all the time, as a watchdog and an operator would.
         let watcher = scope.spawn(|| {
             while watching.load(Ordering::Relaxed) == 1 {
                 registry::in_flight();
@@ -240,7 +240,7 @@ fn a_million_schedules_end_each_run_exactly_once() {
     assert!(registry::in_flight().iter().all(|run| run.process.unwrap().id() != "scheduled"));
 }
 
-/// Sees at every step that its surroundings are its own.
+/// Asserts at every step that the context around it is its own.
 #[critical_process(id = "isolated", version = "1.0.0", sla = "1h", context(ticket))]
 async fn isolated(ticket: u64) {
     sentry::configure_scope(|scope| scope.set_user(Some(user(ticket))));
@@ -310,7 +310,7 @@ fn a_hundred_thousand_interleaved_runs_leak_neither_context_nor_scope() {
                         }
                         assert_eq!(current_user(), None);
                     }
-                    // Whatever the other has given meanwhile is finished here.
+                    // Finishes the runs that the other worker has handed over meanwhile.
                     for mut run in take.into_iter().flatten() {
                         while run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {}
                     }

@@ -1,4 +1,4 @@
-//! `timeline::find` over files that others wrote, and over more than fits into memory.
+//! `timeline::find` over files of other exporters, and over files that are larger than memory.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -33,7 +33,7 @@ fn files_of_other_exporters_read_as_well() {
             assert_eq!(timeline.trace_id(), id, "{writer}");
             assert_eq!(timeline.failed_at(), Some(("charge", "Declined".to_owned())), "{writer}");
             let drawn = timeline.to_string();
-            // After the mark and the time.
+            // The name follows the mark and the time.
             let names =
                 drawn.lines().skip(2).filter_map(|line| line.split_once("s  ")?.1.split("   ").next());
             assert_eq!(names.collect::<Vec<_>>(), ["checkout", "  reserve", "  charge"], "{writer}: {drawn}");
@@ -51,12 +51,12 @@ fn written(lines: impl Iterator<Item = String>) -> TempDir {
     directory
 }
 
-/// Bytes of the files that are larger than memory should be.
+/// The bytes of a file that is larger than the permitted memory.
 fn size() -> usize {
     std::env::var("PROCESS_TIMELINE_MIB").map_or(64, |mib| mib.parse().expect("a number")) << 20
 }
 
-/// What reading them may take, whatever their size.
+/// The memory that reading may take for a file of any size.
 const MEMORY: u64 = 48 << 20;
 
 fn find_within(most: u64, directory: &TempDir, context: &[(&str, &str)]) -> Found {
@@ -69,7 +69,7 @@ fn find_within(most: u64, directory: &TempDir, context: &[(&str, &str)]) -> Foun
     found
 }
 
-/// A request of 200 spans, each a trace of its own. A text, since a gigabyte of values takes minutes to make.
+/// A request of 200 spans, each a trace of its own. It is a text, since a gigabyte of JSON values takes minutes to write.
 fn request(number: usize) -> String {
     let spans = (number * 200..number * 200 + 200).map(|span| {
         format!(
@@ -89,7 +89,7 @@ fn memory_does_not_depend_on_what_is_read() {
         let one = request(0).len();
         let requests = size() / one;
         let directory = written((0..requests).map(request));
-        // Every trace there is: far more than can be compared at once.
+        // Every trace matches, far more than can be compared at once.
         let found = find_within(MEMORY, &directory, &[]);
         let last = requests * 200 - 1;
         assert_eq!(found.timelines[0].trace_id(), format!("{last:032x}"));
@@ -101,7 +101,7 @@ fn memory_does_not_depend_on_what_is_read() {
 
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "it reads its memory from /proc")]
-fn a_line_without_an_end_and_lines_without_number_are_told_within_bounds() {
+fn a_line_without_an_end_and_lines_without_number_are_reported_within_bounds() {
     let said = isolated(|| {
         let good = request(0);
         let endless = std::iter::repeat_with(|| "[".repeat(1 << 20)).take(size() >> 20);
@@ -115,8 +115,8 @@ fn a_line_without_an_end_and_lines_without_number_are_told_within_bounds() {
     eprint!("{}", said.unwrap_or_default());
 }
 
-/// What lines may take that are as long as a line may be, and hold as much as they can: what is kept, which is 64 MiB,
-/// a line, and what is made of it.
+/// The memory that lines of the greatest length and content may take: the kept spans, which are 64 MiB, a line, and its
+/// parsed form.
 const HOSTILE: u64 = 160 << 20;
 
 /// A request with one span, in which something is repeated until the line is almost too long.
@@ -128,7 +128,7 @@ fn stuffed([before, item, after]: [&str; 3]) -> String {
     format!("{start}{before}{}{after}\n", items.trim_end_matches(','))
 }
 
-/// Of everything that a span has as much as a line holds.
+/// For each part of a span, as many as fit into a line.
 const STUFFED: [[&str; 3]; 10] = [
     ["", "aaaaaaaa", r#""}]}]}]}"#],
     [r#"","name":""#, "aaaaaaaa", r#""}]}]}]}"#],
@@ -146,12 +146,13 @@ const STUFFED: [[&str; 3]; 10] = [
 #[cfg_attr(not(target_os = "linux"), ignore = "it reads its memory from /proc")]
 fn lines_that_hold_as_much_as_they_can_take_no_more_than_they_may() {
     let said = isolated(|| {
-        // Twice: that is more than may be kept, and takes long enough.
+        // Twice, which is more than may be kept.
         let directory = written(STUFFED.into_iter().chain(STUFFED).map(stuffed));
         let found = find_within(HOSTILE, &directory, &[]);
         assert_eq!((found.timelines.len(), found.timelines[0].trace_id()), (1, "ab"));
-        let told = |what: &str| found.skipped.iter().filter(|skipped| skipped.problem.contains(what)).count();
-        assert_eq!((told("an id of"), told("a list with more than")), (2, 4), "{:?}", found.skipped);
+        let skipped =
+            |what: &str| found.skipped.iter().filter(|skipped| skipped.problem.contains(what)).count();
+        assert_eq!((skipped("an id of"), skipped("a list with more than")), (2, 4), "{:?}", found.skipped);
         assert_eq!((found.skipped.len(), found.more_skipped), (6, 0), "{:?}", found.skipped);
         assert!(found.spans_left_out > 0);
     });

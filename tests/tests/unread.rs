@@ -1,5 +1,5 @@
-//! Nobody reads standard output or standard error, or somebody reads late: no run waits for that, a late run is told of,
-//! the program ends in time, and what does not find room is counted.
+//! Standard output and standard error are not read, or read late: no run waits for a reader, a late run is reported, the
+//! program ends in time, and lost lines are counted.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -11,10 +11,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use test_machine::program::{Running, unconfigured};
 
-/// As much as a run may take on a busy machine, and far less than a reader that never comes.
+/// The longest run on a busy machine, far shorter than a wait for a reader.
 const RUN: Duration = Duration::from_secs(1);
 
-/// The program after its runs, before its end, and what it saw of them.
+/// The program after its runs and before its end, and the figures of its runs.
 struct Unread {
     program: Running,
     saw: Value,
@@ -38,7 +38,7 @@ impl Unread {
         Unread { program, saw, directory }
     }
 
-    /// Lets it end, and says how long that took.
+    /// Lets the program end, and returns how long that took.
     fn end(&mut self) -> Duration {
         drop(self.program.stdin.take());
         let started = Instant::now();
@@ -52,13 +52,13 @@ impl Unread {
 }
 
 #[test]
-fn a_program_whose_output_nobody_reads_runs_on_and_ends() {
+fn a_program_whose_output_is_not_read_runs_on_and_ends() {
     for (how, most) in [("init", Duration::from_secs(6)), ("install", Duration::from_secs(2))] {
         let mut unread = Unread::start(how);
         let took = unread.end();
         println!("{how}: {}, its end took {took:?}", unread.saw);
         assert!(unread.saw["slowest_ms"].as_u64().unwrap() < RUN.as_millis() as u64, "{how}: {}", unread.saw);
-        assert_eq!(unread.saw["late"], true, "{how}: a run that hangs is told of");
+        assert_eq!(unread.saw["late"], true, "{how}: a run that hangs is reported");
         assert!(took < most, "{how}: its end took {took:?}");
     }
 }
@@ -80,9 +80,9 @@ fn a_late_reader_gets_whole_lines_in_order_and_the_number_of_the_others() {
         assert!(numbers.is_sorted_by(|one, next| one < next), "{reason}: out of order");
         let lost = dropped(unread.directory.path(), reason);
         println!("{reason}: {} lines, {lost} lost", numbers.len());
-        assert!(lost > 0, "{reason}: more was said than can wait");
+        assert!(lost > 0, "{reason}: more lines were written than can wait");
         let runs = unread.saw["runs"].as_u64().unwrap();
-        // The run that hangs is spoken of as well, and may be among the lost.
+        // The run that hangs is reported too, and that line may be lost.
         assert!((runs..=runs + 2).contains(&(numbers.len() as u64 + lost)), "{reason}: of {runs}");
         let told = format!("{lost} lines in all could not be written here");
         assert!(lines.iter().any(|line| line.contains(&told)), "{reason}: {told}");
@@ -93,7 +93,7 @@ fn lines_of(stream: impl Read + Send + 'static) -> thread::JoinHandle<Vec<String
     thread::spawn(|| BufReader::new(stream).lines().map(Result::unwrap).collect())
 }
 
-/// What the last measurements say of what was lost for this reason.
+/// Returns how many lines were lost for a reason, by the last measurements.
 fn dropped(directory: &Path, reason: &str) -> u64 {
     let mut files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let file = files.find(|path| path.to_string_lossy().contains("-metrics.")).unwrap();

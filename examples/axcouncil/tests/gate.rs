@@ -1,5 +1,5 @@
-//! Every process of the platform is proven in every case that its criticality asks for, and each proof is needed. It
-//! stands here, after the contracts themselves, which are unit tests (`src/**/contracts.rs`).
+//! Every process of the platform is proven in every case that its criticality requires, and each proof is needed. Cargo
+//! runs this after the contracts themselves, which are unit tests (`src/**/contracts.rs`).
 
 use axcouncil as _;
 use process_runtime::registry;
@@ -14,7 +14,7 @@ fn every_process_is_proven() {
 }
 
 #[test]
-fn without_any_one_of_the_contracts_the_gate_says_which_line_to_add() {
+fn without_any_one_of_the_contracts_the_gate_names_the_line_to_add() {
     let directory = evidence::directory().expect("there is one");
     let gathered = evidence::read(&directory).evidence;
     let policy = Policy::find().expect("it can be read");
@@ -24,7 +24,7 @@ fn without_any_one_of_the_contracts_the_gate_says_which_line_to_add() {
     let whole = matrix(&gathered);
     let required: Vec<_> =
         whole.cells().filter(|cell| cell.required && cell.state == State::Proven).collect();
-    // 3 critical ones, with 3, 1 and 2 dependencies; a high one; two medium ones.
+    // Three critical processes with 3, 1 and 2 dependencies, a high one, and two medium ones.
     assert_eq!(required.len(), (4 + 3) + (4 + 1) + (4 + 2) + 3 + 2 * 2);
     for cell in required {
         let rest = gathered.iter().filter(|one| (&*one.process, &one.case) != (cell.process, &cell.case));

@@ -1,11 +1,11 @@
-//! Thousands of requests a second against `axcouncil --serve`: its statistics are those of the clients, and its memory
-//! does not grow. For three seconds in `cargo test`; `PROCESS_LOAD` says for how many else, and half of that with a collector.
+//! Thousands of requests a second against `axcouncil --serve`: its statistics match those of the clients, and its memory
+//! does not grow. The load takes three seconds, or `PROCESS_LOAD` seconds, and then half as long with a collector.
 //!
-//! Every request is counted by both sides, so counts are equal exactly. Of durations each answer says in
-//! `server-timing` how long its handler took, which is the run and little else (a token, a body of a hundred bytes): the
-//! percentiles of all answers are those of the statistics within their error, and [`AROUND`] for what is around a
-//! run. The clients' own clocks see the network and two schedulers besides, so they are never below the statistics, and
-//! for three quarters of the requests at most [`BETWEEN`] above them.
+//! Both sides count every request, so the counts are equal. Each answer has in `server-timing` how long its handler took,
+//! which is the run and little else (a token, a body of a hundred bytes): the percentiles of all answers are those of the
+//! statistics within their error, plus [`AROUND`] for the work around a run. The clients' clocks also measure the network
+//! and two schedulers, so they are never below the statistics, and for three quarters of the requests at most
+//! [`BETWEEN`] above them.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -29,23 +29,23 @@ use tokio::net::TcpStream;
 
 /// Connections of each kind of client, each with one request at a time.
 const CONNECTIONS: usize = 16;
-/// What an answer's time may have beside the run.
+/// The most time of an answer besides the run.
 const AROUND: Duration = Duration::from_micros(if cfg!(debug_assertions) { 2_000 } else { 250 });
-/// What lies between a client and the service on one machine.
+/// The most time between a client and the service on one machine.
 const BETWEEN: Duration = Duration::from_millis(if cfg!(debug_assertions) { 10 } else { 2 });
-/// What is many requests a second, with the clients on the same machine.
+/// The requests a second that count as many, with the clients on the same machine.
 const THOUSANDS: f64 = 2_000.0;
-/// The shortest load whose memory is judged: before that it is still warming up.
+/// The shortest load whose memory is judged. Before that the service is still warming up.
 const JUDGED: Duration = Duration::from_secs(30);
-/// How much more memory the last quarter of the load may take than the second. In a minute some 100 000 requests lie
-/// between the two: an allocation that each of them kept, which takes 32 bytes however small it is, would be 3 MiB.
+/// How much more memory the last quarter of the load may take than the second. In a minute some 100 000 requests are
+/// between the two. If each of them kept one allocation, which takes at least 32 bytes, that would be 3 MiB.
 const GROWTH: u64 = 2 << 20;
 
 /// The service, in a process and a directory of its own.
 struct Service {
     program: Running,
     address: SocketAddr,
-    /// It stays open: whoever prints where nobody reads is ended.
+    /// Stays open, because a program that prints to a closed pipe ends.
     _output: BufReader<ChildStdout>,
     _directory: TempDir,
 }
@@ -84,7 +84,7 @@ struct Connection(SendRequest<Body>);
 struct Answer {
     status: u16,
     body: Value,
-    /// How long the service took, by its own account.
+    /// How long the service took, as it reports in the answer.
     served: Duration,
     took: Duration,
 }
@@ -124,14 +124,14 @@ impl Connection {
     }
 }
 
-/// What the answers of one process say.
+/// The answers of one process.
 #[derive(Default)]
 struct Told {
     served: Vec<Duration>,
     took: Vec<Duration>,
 }
 
-/// Sends one request after the other for that long.
+/// Sends one request after the other for this time.
 async fn client(
     mut connection: Connection,
     (method, path, body, status): (Method, &'static str, Value, u16),
@@ -148,7 +148,7 @@ async fn client(
     told
 }
 
-/// By nearest rank, as the statistics have it.
+/// A percentile by nearest rank, as in the statistics.
 fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     sorted[(percent * sorted.len()).div_ceil(100) - 1].as_secs_f64()
 }
@@ -207,7 +207,7 @@ async fn load(length: Duration, variables: &[(&str, &str)]) {
         assert_eq!(known["ended"][outcome], sent, "{process}: {known}");
         let counts = known["ended"].as_object().expect("outcomes").values().filter_map(Value::as_u64);
         assert_eq!(counts.sum::<u64>(), sent as u64, "{process}: {known}");
-        // Five minutes, which is all of the load.
+        // The window of five minutes has the whole load.
         let lately = &known["lately"][1];
         assert_eq!(lately["ended"], sent, "{process}: {known}");
         for percent in [50, 75, 95, 99] {

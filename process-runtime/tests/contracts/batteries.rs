@@ -1,4 +1,4 @@
-//! What a battery breaks, and what it holds against a process.
+//! The faults that a battery injects, and the behaviour for which it fails a process.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ async fn weigh() -> Result<(), SendError> {
     read_scale().await
 }
 
-/// Of whatever process asks.
+/// A stage of any process.
 #[stage(id = "read_scale", depends_on("scale"))]
 async fn read_scale() -> Result<(), SendError> {
     dependency("scale", async { Ok(()) }).await
@@ -171,7 +171,7 @@ fn a_battery_tells_what_no_run_may_do() {
 }
 
 #[test]
-fn a_battery_spares_what_it_is_told_to_and_stops_when_it_is_told_to() {
+fn a_battery_leaves_out_what_is_skipped_and_stops_at_its_limit() {
     paused(async {
         let battery = Battery::of("send_letter").outcomes([Outcome::Success, Outcome::Failure]);
         let battery = battery.error(|| SendError::Connection).spare("stamp").limit(Duration::from_secs(32));
@@ -209,7 +209,7 @@ fn a_battery_shrinks_its_input() {
         calls.set(calls.get() + 1);
         price_seats(seats, 0).await
     }));
-    // For each input one run without a fault and one with each.
+    // For each input one run without a fault, and one with each fault.
     assert_eq!(calls.get(), 6 * proptest::test_runner::Config::default().cases);
     let said = said(move || {
         std::panic::set_hook(Box::new(|_| {}));

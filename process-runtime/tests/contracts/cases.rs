@@ -1,4 +1,4 @@
-//! What a run must have done to prove a case, and what falls short of it.
+//! The runs that prove a case, and the runs that almost do.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ contracts! {
         drop(observe(scope.in_scope(send("north"))).await);
     };
     of_nobody: "send_leter", happy, async {};
-    // Each saw nearly the case that it is named for.
+    // Each of these almost shows the case of its contract.
     happy_of_a_failure: "send_letter", happy, async { drop(observe(send("")).await) };
     error_of_a_panic: "send_letter", error("panic"),
         async { drop(observe(send("north")).fault("stamp", Fault::panic("torn")).await) };
@@ -94,7 +94,7 @@ contracts! {
     };
 }
 
-/// Two at once.
+/// A process that runs another one.
 #[critical_process(
     id = "send_letters",
     version = "1.0.0",

@@ -1,4 +1,4 @@
-//! What cannot be stopped or injected, and what a policy asks of it.
+//! Functions that cannot be stopped and errors that cannot be injected, and what a policy requires of them.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use process_runtime::{critical_process, registry};
 
 use super::said;
 
-/// Nothing can stop it in the middle.
+/// A plain function, which cannot be stopped in the middle.
 #[critical_process(id = "seal_letter", version = "1.0.0", sla = "1s", criticality = critical)]
 fn seal() {}
 
@@ -19,7 +19,7 @@ fn a_plain_function_need_not_prove_that_it_can_be_stopped() {
     seal();
 }
 
-/// Shares what it holds with whoever made it.
+/// Shares its value with the code that created it.
 #[derive(Clone, Debug)]
 struct Shared<'a>(Arc<Mutex<Vec<&'a str>>>);
 

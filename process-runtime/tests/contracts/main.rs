@@ -1,5 +1,4 @@
-//! Contracts: what each case means, and what a contract leaves behind. Fixtures of more than one question are here; the
-//! questions are in the modules.
+//! Contracts: what each case means, and which evidence a contract leaves. Fixtures that several modules need are here.
 
 mod batteries;
 mod cases;
@@ -69,13 +68,13 @@ async fn log_letter(text: &str) -> Result<(), SendError> {
     Ok(())
 }
 
-/// Sends it without a limit, and leaves nothing out of its error.
+/// Sends a letter without a time limit, and has the text in its error.
 #[critical_process(id = "send_anyhow", version = "1.0.0", sla = "30s", context(note = note.len()), depends_on("pigeon"))]
 async fn send_anyhow(note: &str) -> Result<(), String> {
     dependency("pigeon", async { Ok::<_, SendError>(()) }).await.map_err(|error| format!("{error}: {note}"))
 }
 
-/// Sends it as often as it is read.
+/// Sends several copies.
 #[critical_process(id = "send_copies", version = "1.0.0", sla = "30s", depends_on("post_office"))]
 async fn send_copies(copies: u32) -> Result<(), SendError> {
     for _ in 0..copies {
@@ -84,7 +83,7 @@ async fn send_copies(copies: u32) -> Result<(), SendError> {
     Ok(())
 }
 
-/// Evidence of this binary goes to a directory of its own.
+/// The directory for the evidence of this binary.
 fn directory() -> &'static PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
@@ -102,7 +101,7 @@ fn said(f: impl FnOnce() + UnwindSafe) -> String {
     panics::text(payload)
 }
 
-/// The evidence that the contract of this name left behind.
+/// Returns the evidence that the contract of this name left.
 fn left_by(test: &str) -> evidence::Evidence {
     let evidence = evidence::read(directory()).evidence;
     evidence

@@ -88,7 +88,7 @@ fn plain() {
     assert_eq!(run.into_value(), Some(3));
 }
 
-/// Through a task of its own, on a runtime with threads.
+/// Sends a letter in a task of its own, on a runtime with threads.
 async fn spawned(address: &'static str) -> Result<(), SendError> {
     let work = process_runtime::Carrier::current().carry(send(address));
     tokio::spawn(work).await.unwrap_or(Err(SendError::Connection))

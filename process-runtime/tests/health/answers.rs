@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{COUNCIL, Mode, World, get};
 
 #[tokio::test(start_paused = true)]
-async fn what_is_asked_for_wrongly_gets_a_clear_answer_and_nothing_else() {
+async fn a_wrong_request_gets_a_clear_answer_and_nothing_else() {
     let world = World::default();
     let health = world.health().alias("council", "council_deliberation_3stage").start();
     assert_eq!(get(&health, "/council").await.0, 200);
@@ -31,7 +31,7 @@ async fn what_is_asked_for_wrongly_gets_a_clear_answer_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_form_is_what_was_asked_for() {
+async fn the_form_is_the_one_that_the_caller_accepts() {
     let health = World::default().health().start();
     let media = async |accept| {
         let answer =
@@ -57,7 +57,7 @@ async fn the_form_is_what_was_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn detail_is_for_those_who_may_read_it() {
+async fn detail_is_for_callers_that_may_read_it() {
     let world = World::new(Mode::Fails, Mode::Fails);
     let all = async |detail, authorization| {
         let health = world.health().detail(detail).start();

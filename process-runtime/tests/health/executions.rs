@@ -24,7 +24,7 @@ async fn a_thousand_at_once_are_one_execution() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_hangs_up_stops_nothing() {
+async fn a_caller_that_hangs_up_stops_no_execution() {
     let world = World::new(Mode::IsLate, Mode::Works);
     let health = world.health().start();
     let hung_up = tokio::time::timeout(Duration::from_secs(1), get(&health, COUNCIL)).await;
@@ -58,7 +58,7 @@ async fn no_answer_takes_longer_than_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_schedule_goes_on_by_itself_and_nobody_who_asks_adds_to_it() {
+async fn a_schedule_runs_by_itself_and_requests_add_nothing_to_it() {
     let clockwork = Clockwork::default();
     let health = Setup::new().with(clockwork.clone()).start();
     assert_eq!(get(&health, "/scheduled").await.0, 200);
@@ -72,7 +72,7 @@ async fn a_schedule_goes_on_by_itself_and_nobody_who_asks_adds_to_it() {
         get(&health, "/scheduled").await;
     }
     assert_eq!(clockwork.rounds.load(Ordering::SeqCst), rounds);
-    // It ends with the endpoints.
+    // The schedule ends with the endpoints.
     drop(health);
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert!(clockwork.rounds.load(Ordering::SeqCst) <= rounds + 1);
@@ -81,7 +81,7 @@ async fn a_schedule_goes_on_by_itself_and_nobody_who_asks_adds_to_it() {
 #[test]
 fn a_check_that_does_not_let_go_is_a_failure_and_is_not_started_again() {
     let world = World::new(Mode::Blocks, Mode::Works);
-    // On a runtime of its own, whose only thread the check keeps.
+    // The check blocks the only thread of this runtime.
     let stuck = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let health = {
         let _inside = stuck.enter();
@@ -105,16 +105,16 @@ fn a_check_that_does_not_let_go_is_a_failure_and_is_not_started_again() {
 }
 
 #[test]
-fn without_a_runtime_it_says_so() {
+fn without_a_runtime_a_caller_lends_its_own() {
     let health = World::default().health().detail(Detail::Always).start();
     let asking = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    // One that asks lends its own.
+    // A caller lends its own runtime.
     assert_eq!(asking.block_on(get(&health, "/supabase_db")).0, 200);
     assert_eq!(health.live().status, Status::Pass);
 }
 
 #[test]
-fn no_two_executions_overlap_whoever_asks_when() {
+fn no_two_executions_overlap_whenever_callers_ask() {
     for round in 0..50 {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();

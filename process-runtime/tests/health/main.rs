@@ -1,5 +1,4 @@
-//! What the health endpoints answer, and when. The checks and the state that they are given are here; the questions are
-//! in the modules.
+//! The answers of the health endpoints. The checks and their state are here; the questions are in the modules.
 
 mod answers;
 #[path = "../shared/asking.rs"]
@@ -17,7 +16,7 @@ use process_runtime::{critical_process, dependency, dependency_check, health_che
 
 use asking::get;
 
-/// What a test's checks meet.
+/// How a process or dependency behaves under a check.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Mode {
     #[default]
@@ -32,14 +31,14 @@ enum Mode {
     DoesNotRun,
 }
 
-/// Of one test.
+/// The state of one test.
 #[derive(Clone, Debug, Default)]
 struct World {
     council: Arc<Mutex<Mode>>,
     database: Arc<Mutex<Mode>>,
     probed: Arc<AtomicUsize>,
-    /// Executions that go on.
-    going_on: Arc<AtomicUsize>,
+    /// Executions that are running.
+    running: Arc<AtomicUsize>,
 }
 
 impl World {
@@ -64,7 +63,7 @@ impl World {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("host db-7 says no")]
+#[error("host db-7 refuses")]
 struct CouncilError;
 
 impl CouncilError {
@@ -106,15 +105,15 @@ async fn the_council_deliberates(world: World) -> Result<(), CouncilError> {
     world.probed.fetch_add(1, Ordering::SeqCst);
     let mode = *world.council.lock().unwrap();
     match mode {
-        Mode::Panics => panic!("as told"),
+        Mode::Panics => panic!("on demand"),
         Mode::Hangs => std::future::pending().await,
         Mode::Blocks => std::thread::sleep(Duration::from_secs(3600)),
         Mode::DoesNotRun => return Ok(()),
         _ => {}
     }
-    assert_eq!(world.going_on.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
+    assert_eq!(world.running.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
     let done = deliberate(mode).await.map(drop);
-    world.going_on.fetch_sub(1, Ordering::SeqCst);
+    world.running.fetch_sub(1, Ordering::SeqCst);
     done
 }
 
@@ -124,11 +123,11 @@ async fn the_database_answers(world: World) -> Verdict {
     match mode {
         Mode::Works => Verdict::Pass,
         Mode::Hangs => std::future::pending().await,
-        _ => Verdict::Fail("host db-7 says no".to_owned()),
+        _ => Verdict::Fail("host db-7 refuses".to_owned()),
     }
 }
 
-/// Probed by a schedule.
+/// A process that is checked on a schedule.
 #[critical_process(id = "scheduled", version = "1.0.0", sla = "1s", rejects(_error if CouncilError::is_mistake(_error)))]
 async fn scheduled(mode: Mode) -> Result<(), CouncilError> {
     if mode == Mode::Rejects { Err(CouncilError) } else { Ok(()) }
@@ -151,7 +150,7 @@ async fn the_schedule_works(clockwork: Clockwork) -> Result<(), std::fmt::Error>
     Ok(())
 }
 
-/// Nobody probes it.
+/// A process without a check.
 #[critical_process(id = "unprobed", version = "1.0.0", sla = "1s", objective = 90.0)]
 async fn unprobed(works: bool) -> Result<(), CouncilError> {
     if works { Ok(()) } else { Err(CouncilError) }

@@ -31,9 +31,9 @@ async fn a_probe_that_passes_shows_its_stages_and_dependencies() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_way_of_going_wrong_is_told_by_its_name() {
+async fn each_way_of_going_wrong_is_named_in_the_answer() {
     for (mode, status, text) in [
-        (Mode::Fails, 503, "host db-7 says no"),
+        (Mode::Fails, 503, "host db-7 refuses"),
         (Mode::Degrades, 200, "degraded"),
         (Mode::IsLate, 200, "success, late: it took 3.0s of 2s"),
         (Mode::Panics, 503, "it panicked"),
@@ -55,17 +55,17 @@ async fn each_way_of_going_wrong_is_told_by_its_name() {
         (status, &body["status"], &body["checks"]["supabase_db"]),
         (200, &"degraded".into(), &"fail".into())
     );
-    assert_eq!(body["details"]["supabase_db"]["output"], "host db-7 says no");
+    assert_eq!(body["details"]["supabase_db"]["output"], "host db-7 refuses");
     let (status, body) = get(&health, "/supabase_db").await;
     assert_eq!((status, &body["status"]), (503, &"unhealthy".into()));
     assert_eq!(
         (&body["dependency_id"], &body["error"]),
-        (&"supabase_db".into(), &"host db-7 says no".into())
+        (&"supabase_db".into(), &"host db-7 refuses".into())
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_check_lacks_is_said() {
+async fn the_answer_names_the_state_that_a_check_lacks() {
     let health = Setup::new().detail(Detail::Always).start();
     let (status, body) = get(&health, COUNCIL).await;
     assert_eq!(status, 503);
@@ -76,7 +76,7 @@ async fn what_a_check_lacks_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_whose_process_refuses_its_input_is_no_pass() {
+async fn a_probe_whose_process_refuses_its_input_does_not_pass() {
     let clockwork = Clockwork { mode: Arc::new(Mutex::new(Mode::Rejects)), ..Clockwork::default() };
     let health = Setup::new().with(clockwork).detail(Detail::Always).start();
     let (status, body) = get(&health, "/scheduled").await;
@@ -99,7 +99,7 @@ async fn synthetic_runs_are_in_no_figure() {
 }
 
 #[tokio::test]
-async fn what_nobody_probes_is_judged_by_what_is_seen_of_it() {
+async fn a_process_without_a_check_is_judged_by_its_traffic() {
     let health = Setup::new().detail(Detail::Always).start();
     let (status, body) = get(&health, "/unprobed").await;
     assert_eq!(

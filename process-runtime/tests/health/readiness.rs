@@ -25,7 +25,7 @@ async fn readiness_goes_with_the_program_and_with_what_it_needs() {
     assert_eq!((status, &body["checks"]["shutdown"]), (503, &"fail".into()));
     assert_eq!(get(&health, "/live").await.0, 200);
 
-    // What is only shown takes no replica out.
+    // A dependency that is only shown does not make the replica unready.
     let health = World::new(Mode::Works, Mode::Fails).health().shows(["supabase_db"]).start();
     let (status, body) = get(&health, "/ready").await;
     assert_eq!(
@@ -39,12 +39,12 @@ async fn a_vital_sign_that_is_missing_is_a_failure_of_liveness() {
     let health = Setup::new().alive("writer", || Err("it is gone".to_owned())).detail(Detail::Always).start();
     let (status, body) = get(&health, "/live").await;
     assert_eq!((status, &body["details"]["writer"]["output"]), (503, &"it is gone".into()));
-    let health = Setup::new().alive("writer", || panic!("as told")).start();
+    let health = Setup::new().alive("writer", || panic!("on demand")).start();
     assert_eq!(get(&health, "/live").await.0, 503);
 }
 
 #[tokio::test(start_paused = true)]
-async fn readiness_that_needs_what_is_not_there_fails_and_says_so() {
+async fn readiness_that_needs_an_unknown_check_fails_and_reports_it() {
     let health = World::default().health().needs(["supabase_bd"]).detail(Detail::Always).start();
     let (status, body) = get(&health, "/ready").await;
     assert_eq!((status, &body["details"]["supabase_bd"]["output"]), (503, &"there is no such check".into()));

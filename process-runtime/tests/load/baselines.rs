@@ -1,4 +1,4 @@
-//! What earlier sessions make of a load. Each session is a process of its own, as it is for a user.
+//! A load compared with its earlier sessions. Each session is a process of its own, as it is for a user.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::children::child;
 use super::{checkout, numbers};
 
-/// How long each call of the child's load takes, in milliseconds, for each time that it is measured.
+/// The milliseconds that each call takes in the child, one number for each measurement of the load.
 const MILLIS: &str = "LOAD_MILLIS";
 const RUNS: &str = "LOAD_RUNS";
 
@@ -45,7 +45,7 @@ impl Sessions {
         Sessions { directory: tempfile::tempdir().expect("a directory") }
     }
 
-    /// Five, none of which is remarkable.
+    /// Five ordinary sessions.
     fn five() -> Sessions {
         let sessions = Sessions::none();
         for millis in ["100", "101", "99", "100", "102"] {
@@ -54,7 +54,7 @@ impl Sessions {
         sessions
     }
 
-    /// Whether the session passed, and what it said.
+    /// Runs a session. Returns whether it passed, and its output.
     fn run(&self, variables: &[(&str, &str)]) -> (bool, String) {
         let directory = self.directory.path().to_str().expect("a path of text");
         let kept = [("PROCESS_BASELINE_DIR", directory), ("PROCESS_BASELINE", "")];
@@ -99,7 +99,7 @@ fn the_first_five_sessions_are_only_recorded() {
 }
 
 #[test]
-fn a_slower_session_is_told_with_the_interval_and_not_added() {
+fn a_slower_session_is_reported_with_the_interval_and_not_added() {
     let sessions = Sessions::five();
     for _ in 0..2 {
         let (passed, said) = sessions.run(&[(MILLIS, "130")]);
@@ -130,7 +130,7 @@ fn what_is_within_noise_or_tolerance_is_added() {
 }
 
 #[test]
-fn a_load_that_is_slower_once_is_measured_again_and_not_told() {
+fn a_load_that_is_slower_once_is_measured_again_and_not_reported() {
     let sessions = Sessions::five();
     let (passed, said) = sessions.run(&[(MILLIS, "200,150,101")]);
     assert!(passed, "{said}");
@@ -152,7 +152,7 @@ fn an_accepted_session_is_the_level_of_those_to_come() {
 }
 
 #[test]
-fn a_faster_session_is_added_and_said_to_be() {
+fn a_faster_session_is_added_and_reported_as_added() {
     let sessions = Sessions::five();
     let (passed, said) = sessions.run(&[(MILLIS, "50")]);
     assert!(passed && said.contains("-50 %, faster"), "{said}");
@@ -184,7 +184,7 @@ fn other_loads_are_not_compared_and_few_runs_only_by_their_median() {
 }
 
 #[test]
-fn a_broken_file_is_told_and_started_anew() {
+fn a_broken_file_is_reported_and_started_anew() {
     let sessions = Sessions::five();
     let good = sessions.file();
     let levels = good.replacen("\"level\": 0", "\"level\": 1", 1);
@@ -211,7 +211,7 @@ fn a_broken_file_is_told_and_started_anew() {
         assert!(passed, "{said}");
         let told = "critical_process: baseline `checkout_load`: started anew: ";
         let line = said.lines().find(|line| line.starts_with(told));
-        let line = line.unwrap_or_else(|| panic!("nothing is told of {why}: {said}"));
+        let line = line.unwrap_or_else(|| panic!("no line reports {why}: {said}"));
         assert!(line.contains("checkout_load.json") && line.contains(why), "{line}");
         assert_eq!(sessions.kept(), 1);
         let (_, said) = sessions.run(&[(MILLIS, "100")]);
@@ -220,7 +220,7 @@ fn a_broken_file_is_told_and_started_anew() {
 }
 
 #[test]
-fn nothing_but_the_baseline_is_left_and_what_cannot_be_written_is_told() {
+fn nothing_but_the_baseline_is_left_and_a_failed_write_is_reported() {
     let sessions = Sessions::five();
     assert_eq!(fs::read_dir(sessions.directory.path()).expect("a directory").count(), 1);
     let no_directory = sessions.path();
@@ -230,7 +230,7 @@ fn nothing_but_the_baseline_is_left_and_what_cannot_be_written_is_told() {
 }
 
 #[test]
-fn a_mistyped_variable_is_told() {
+fn a_mistyped_variable_is_reported() {
     let (passed, said) = Sessions::none().run(&[(MILLIS, "100"), ("PROCESS_BASELINE", "acept")]);
     assert!(passed, "{said}");
     assert!(

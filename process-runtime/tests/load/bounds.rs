@@ -1,4 +1,4 @@
-//! What is measured, and which bounds hold.
+//! The figures of a load, and the bounds that it keeps or breaks.
 
 use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::{checkout, millis_of, numbers, panic_of, text};
 
-/// The table without where it is from.
+/// The table of a report, without the line with its place.
 fn table(report: &str) -> Vec<&str> {
     report.lines().skip(1).collect()
 }
@@ -31,7 +31,7 @@ async fn bounds_that_hold_give_the_exact_percentiles() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broken_bound_is_told_with_what_was_asked_and_what_was_measured() {
+async fn a_broken_bound_is_reported_with_the_bound_and_the_measured_value() {
     let number = numbers();
     let load = Load::of("checkout").runs(100).p50(millis_of(50)).p95(millis_of(94)).error_rate(0.01);
     let line = line!() + 1;
@@ -61,7 +61,7 @@ async fn the_error_rate_is_of_failures_and_panics_among_what_was_not_cancelled()
     let number = numbers();
     let report = Load::of("checkout").runs(10).error_rate(0.25).run(async || match number() {
         0 => checkout(1, true).await,
-        // It is dropped in the middle.
+        // The run is dropped in the middle.
         1 | 2 => tokio::select! {
             biased;
             () = sleep(millis_of(1)) => Ok(()),
@@ -116,7 +116,7 @@ async fn without_a_run_of_the_process_there_is_nothing_to_hold() {
 }
 
 #[test]
-fn what_cannot_be_asked_panics_where_it_is_asked() {
+fn an_invalid_bound_panics_where_it_is_set() {
     let told = |ask: &dyn Fn()| {
         let panic = std::panic::catch_unwind(AssertUnwindSafe(ask)).expect_err("it panics");
         text(panic)
@@ -143,7 +143,7 @@ fn what_cannot_be_asked_panics_where_it_is_asked() {
 #[test]
 fn a_panic_of_the_builder_names_the_callers_line() {
     let output = Command::new(std::env::current_exe().expect("a test knows its own binary"))
-        .args(["bounds::what_cannot_be_asked_panics_where_it_is_asked", "--exact", "--nocapture"])
+        .args(["bounds::an_invalid_bound_panics_where_it_is_set", "--exact", "--nocapture"])
         .output()
         .expect("the test's own binary starts");
     let stderr = String::from_utf8_lossy(&output.stderr);

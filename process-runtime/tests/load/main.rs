@@ -1,5 +1,4 @@
-//! Loads. Time is tokio's and paused, so every duration is exact. Fixtures of more than one question are here; the
-//! questions are in the modules.
+//! Loads. The clock is tokio's and paused, so every duration is exact. Fixtures that several modules need are here.
 
 mod baselines;
 mod bounds;
@@ -23,7 +22,7 @@ use panics::text;
 #[derive(Debug)]
 struct Declined;
 
-/// Takes so long, and fails where it is told to.
+/// Takes this time, and fails on demand.
 #[critical_process(id = "checkout", version = "1.0.0", sla = "1s")]
 async fn checkout(millis: u64, is_declined: bool) -> Result<(), Declined> {
     confirm(millis).await;
@@ -51,7 +50,7 @@ fn numbers() -> impl Fn() -> u64 {
     move || next.replace(next.get() + 1)
 }
 
-/// What a future panicked with.
+/// Returns the text of the panic that a future ends with.
 async fn panic_of<F: Future>(future: F) -> String {
     let mut future = pin!(future);
     let panic = std::future::poll_fn(|cx| {

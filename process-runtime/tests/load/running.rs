@@ -10,14 +10,14 @@ use process_runtime::{Carrier, Outcome};
 use super::{checkout, numbers, panic_of, refund};
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_panics_is_counted_and_the_load_goes_on() {
+async fn a_run_that_panics_is_counted_and_the_load_continues() {
     let report = Load::of("refund").runs(5).concurrency(2).run(async || refund().await).await;
     assert_eq!(report.ended().count(Outcome::Panic), 5);
     assert_eq!(report.error_rate(), Some(1.0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_that_is_no_run_of_the_process_ends_the_load() {
+async fn a_panic_outside_of_the_process_ends_the_load() {
     let calls = AtomicUsize::new(0);
     let message = panic_of(Load::of("checkout").runs(5).run(async || {
         calls.fetch_add(1, Ordering::Relaxed);
@@ -54,7 +54,7 @@ async fn each_call_is_polled_only_when_it_was_woken() {
         .await
     });
     report.await;
-    // One at the start and one for its timer.
+    // Each call is polled once at its start and once by its timer.
     assert_eq!(polls.get(), 200);
 }
 

@@ -1,4 +1,4 @@
-//! What a contract run leaves behind, written and read.
+//! The files of evidence that contracts leave: written, damaged and read.
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn a_test_that_runs_again_replaces_its_file() {
     let again = proven("pay_invoice", "happy").write_to(directory.path()).unwrap();
     assert_eq!(first, again);
     assert_eq!(evidence::read(directory.path()).evidence, [proven("pay_invoice", "happy")]);
-    // Another case of the same test, and another test of the same case, are others.
+    // Another case of the same test, and another test of the same case, have files of their own.
     let mut other_test = proven("pay_invoice", "happy");
     other_test.test.push('2');
     let mut other_case = proven("pay_invoice", "context");
@@ -63,30 +63,30 @@ fn parallel_writers_never_give_half_a_line() {
         .collect();
     let mut seen = 0;
     loop {
-        let is_going_on = writers.iter_mut().any(|writer| writer.try_wait().unwrap().is_none());
+        let is_writing = writers.iter_mut().any(|writer| writer.try_wait().unwrap().is_none());
         let gathered = evidence::read(directory.path());
         assert_eq!(gathered.problems, []);
         seen += gathered.evidence.len();
-        if !is_going_on {
+        if !is_writing {
             break;
         }
     }
     assert!(writers.into_iter().all(|mut writer| writer.wait().unwrap().success()));
     assert!(seen > 0);
     assert_eq!(evidence::read(directory.path()).evidence.len(), everything().len());
-    // Nothing that was written beside is left.
+    // No temporary file is left.
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), everything().len());
 }
 
 #[test]
 #[ignore = "child of the_directory_is_in_the_target_directory_or_given"]
-fn child_says_its_directory() {
+fn child_prints_its_directory() {
     println!("directory: {:?}", evidence::directory());
 }
 
 #[test]
 fn the_directory_is_in_the_target_directory_or_given() {
-    let test = "evidence_files::child_says_its_directory";
+    let test = "evidence_files::child_prints_its_directory";
     let in_target = said(&alone(test).output().unwrap());
     let end = Path::new("process").join("evidence");
     let above = in_target.split("Ok(\"").nth(1).unwrap().split("\")").next().unwrap();
@@ -99,7 +99,7 @@ fn the_directory_is_in_the_target_directory_or_given() {
 
     let other = said(&alone(test).env("CARGO_TARGET_DIR", given.path()).output().unwrap());
     assert!(other.contains(&format!("Ok({:?})", given.path().join(end))), "{other}");
-    // Cargo resolved a relative one where it was called, and not where the test runs.
+    // Cargo resolves a relative directory where it is called, which is not where the test runs.
     assert!(said(&alone(test).env("CARGO_TARGET_DIR", "out").output().unwrap()).contains(above));
 
     let relative = said(&alone(test).env("PROCESS_EVIDENCE_DIR", "here").output().unwrap());
@@ -148,7 +148,7 @@ fn a_reason_of_any_length_fits() {
 }
 
 #[test]
-fn every_kind_of_broken_line_is_told_and_costs_no_other() {
+fn every_kind_of_broken_line_is_reported_and_loses_no_other() {
     let whole = line();
     let cut = &whole[..whole.len() / 2];
     let with = |from: &str, to: &str| {
@@ -198,7 +198,7 @@ fn every_kind_of_broken_line_is_told_and_costs_no_other() {
 }
 
 #[test]
-fn what_is_no_file_of_evidence_is_told_or_left_alone() {
+fn a_file_that_is_not_evidence_is_reported_or_left_alone() {
     let directory = directory();
     fs::create_dir(directory.path().join("folder.jsonl")).unwrap();
     fs::write(directory.path().join("x.tmp"), "half a li").unwrap();
@@ -263,7 +263,7 @@ proptest! {
 fn evidence_of_a_tree_that_was_not_clean_is_read_as_that() {
     let directory = directory();
     let mut evidence = proven("pay_invoice", "happy");
-    // By its name alone nobody can tell, where git said it.
+    // Where git gave the revision, its text alone does not show this.
     evidence.revision = Revision::named("r1-dirty").unwrap();
     evidence.write_to(directory.path()).unwrap();
     let [read] = &evidence::read(directory.path()).evidence[..] else { panic!() };

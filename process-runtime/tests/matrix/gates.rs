@@ -1,4 +1,4 @@
-//! The one line of a test that fails while anything is open.
+//! The gate: a test of one line that fails while a cell is open.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn child_is_at_the_gate() {
     gate();
 }
 
-/// A package with a policy and evidence, and what its gate says.
+/// Runs the gate of a package with a policy and evidence. Returns whether it passed, and its output.
 fn at_the_gate(package: &Path) -> (bool, String) {
     let mut child = alone("gates::child_is_at_the_gate");
     child.env("CARGO_MANIFEST_DIR", package.join("member")).env("PROCESS_REVISION", "r1");
@@ -25,7 +25,7 @@ fn it_opens_when_everything_is_proven_and_names_what_is_not() {
     assert!(is_open, "{text}");
     assert!(text.contains("pay_invoice  ✓      ✓        ✓✓          ✓    ✓"), "{text}");
 
-    // What cannot be read is told, and no reason to fail.
+    // A file that cannot be read is reported, and does not fail the gate.
     let stray = package.path().join("evidence").join("stray.jsonl");
     fs::write(&stray, "half a li").unwrap();
     let (is_open, text) = at_the_gate(package.path());

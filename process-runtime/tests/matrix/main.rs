@@ -1,7 +1,7 @@
-//! What counts as proven: evidence that parallel tests write and anybody may damage, the policy, the matrix of both, its
-//! reports and the gate. A child is this binary again, with one test and variables of its own.
+//! What counts as proven: evidence that parallel tests write and that may be damaged, the policy, the matrix of both, its
+//! reports and the gate. Fixtures that several modules need are here.
 
-#![allow(dead_code, reason = "the processes are here to be registered, and nobody runs them")]
+#![allow(dead_code, reason = "the processes are registered and never run")]
 
 #[path = "../shared/children.rs"]
 mod children;
@@ -79,7 +79,7 @@ fn failed(process: &str, case: &str, reason: &str) -> Evidence {
     evidence
 }
 
-/// What is required of all four processes without a `process.toml`.
+/// The required cases of all four processes without a `process.toml`.
 const REQUIRED: [(&str, &[&str]); 4] = [
     ("draw_logo", &["happy"]),
     (
@@ -124,7 +124,7 @@ fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// Reads lines from a file.
+/// Writes lines to a file of evidence, and reads it.
 fn read(lines: &[u8]) -> Gathered {
     let directory = directory();
     fs::write(directory.path().join("a.jsonl"), lines).unwrap();
@@ -136,7 +136,7 @@ fn line() -> String {
     fs::read_to_string(proven("pay_invoice", "happy").write_to(directory.path()).unwrap()).unwrap()
 }
 
-/// A child without this session's places for evidence.
+/// A child without the variables for evidence of this session.
 fn alone(test: &str) -> Command {
     let mut command = child(test);
     for variable in ["PROCESS_EVIDENCE_DIR", "PROCESS_REVISION", "CARGO_TARGET_DIR"] {

@@ -1,4 +1,4 @@
-//! What evidence proves, and what is open.
+//! Cells that evidence proves, and cells that stay open.
 
 use super::*;
 
@@ -47,12 +47,12 @@ fn evidence_of_another_definition_or_revision_does_not_count() {
     assert_eq!(stale.state, State::Unknown);
     assert!(stale.reason.as_deref().unwrap().ends_with("is of another revision: r0, and this is r1"));
 
-    // The same commit with changes is another, and a failure of then is none of now.
+    // The same commit with changes is another revision, and an older failure does not count.
     other.revision = Revision::named("r1-dirty").unwrap();
     other.proof = Proof::Failed("then".to_owned());
     let matrix = matrix_of(&[older, other, proven("draw_logo", "happy")]);
     assert_eq!(cell(&matrix, "draw_logo", "happy").state, State::Proven);
-    // Nor does it leave a cell that nobody asked for.
+    // Nor does it add a cell that is not required.
     let mut stray = proven("draw_logo", "panic");
     stray.revision = Revision::named("r0").unwrap();
     assert!(matrix_of(&[stray]).cells().all(|cell| cell.case != Case::Panic));
@@ -80,7 +80,7 @@ fn a_proof_of_what_did_not_happen_is_a_failure() {
 }
 
 #[test]
-fn a_cell_that_nobody_asked_for_is_there_and_may_fail() {
+fn a_cell_that_is_not_required_is_there_and_may_fail() {
     let mut evidence = everything();
     evidence.push(failed("draw_logo", "error(\"no_ink\")", "success"));
     evidence.push(proven("draw_logo", "edge"));
@@ -108,7 +108,7 @@ fn what_rests_on_a_tree_that_was_not_clean_is_marked() {
 }
 
 #[test]
-fn of_what_does_not_count_the_latest_is_told_and_of_what_does_the_longest() {
+fn the_latest_evidence_that_does_not_count_is_shown_and_the_longest_that_does() {
     let mut evidence = [proven("draw_logo", "happy"), proven("draw_logo", "happy")];
     evidence[0].test = "service::tests::slower".to_owned();
     evidence[0].duration *= 2;

@@ -1,4 +1,4 @@
-//! What `process.toml` says, and what it may not.
+//! The policy in `process.toml`, and mistakes in it.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn the_defaults_are_by_criticality() {
         .map(|(id, cases)| (*id, cases.iter().map(|case| case.to_string()).collect()))
         .collect();
     assert_eq!(found, expected);
-    // The page of documentation says the same.
+    // The page of documentation has the same text.
     let documented = "[contracts]\ncritical = [\"happy\", \"dependency\", \"timeout\", \"sla\", \"context\"]\n\
             high = [\"happy\", \"dependency\", \"context\"]\nmedium = [\"happy\", \"dependency\"]\nlow = [\"happy\"]";
     assert_eq!(Policy::parse(documented, Path::new("process.toml")).unwrap(), Policy::default());
@@ -36,7 +36,7 @@ fn a_line_replaces_the_default_of_its_criticality_alone() {
 }
 
 #[test]
-fn every_mistake_is_told_with_its_line() {
+fn every_mistake_is_reported_with_its_line() {
     let text = "\
 [contracts]
 critical = [\"hapy\", \"edge\"]
@@ -107,7 +107,7 @@ fn a_waiver_for_what_is_not_there_is_refused() {
         problems(&twice),
         ["process.toml:7: `happy` of process `draw_logo` is waived in line 1 already"]
     );
-    // Another package's process is known by its name alone.
+    // A process of another package is known by its id alone.
     let other = waiver("archive", "happy", "2026-12-31");
     assert!(problems(&other)[0].ends_with("list it in `expected = [\"archive\"]`"));
     assert!(problems(&format!("expected = [\"archive\"]\n{other}")).is_empty());

@@ -1,4 +1,4 @@
-//! The matrix for a terminal, as Markdown and as JUnit's XML.
+//! The matrix as text for a terminal, as Markdown and as JUnit XML.
 
 use super::*;
 

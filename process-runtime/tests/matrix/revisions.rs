@@ -1,4 +1,4 @@
-//! Which code evidence is of.
+//! The revision of the code that evidence belongs to, without git. `tests/tests/revisions.rs` has git.
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn without_git_the_files_say_which_code_it_is() {
 }
 
 #[test]
-fn evidence_of_code_that_nobody_knows_counts_for_nothing() {
+fn evidence_of_an_unknown_revision_does_not_count() {
     let unknown = Revision::of(&directory().path().join("nowhere"));
     assert!(unknown.as_str().starts_with("unknown: ") && !unknown.is_known(), "{unknown}");
     let process = registry::get("draw_logo").unwrap();

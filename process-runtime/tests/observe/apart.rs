@@ -1,4 +1,4 @@
-//! Observations do not see one another, and the application's own subscriber and clock see what they always see.
+//! Observations at the same time do not see one another, and the application's own subscriber sees what it always sees.
 
 use std::time::Duration;
 
@@ -96,11 +96,11 @@ async fn takes_two_minutes() {
     tokio::time::sleep(Duration::from_secs(120)).await;
 }
 
-/// What the application's own subscriber is told.
+/// The calls that the application's own subscriber receives.
 #[derive(Clone, Default)]
-struct Told(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+struct Calls(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
 
-impl<S> tracing_subscriber::Layer<S> for Told
+impl<S> tracing_subscriber::Layer<S> for Calls
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
@@ -143,21 +143,20 @@ fn log_order() {
 #[test]
 fn the_applications_subscriber_sees_all_that_it_would_see_without_a_test() {
     use tracing_subscriber::layer::SubscriberExt as _;
-    let told = |observes: bool| {
-        let told = Told::default();
-        tracing::subscriber::with_default(
-            tracing_subscriber::registry().with(told.clone()),
-            || match observes {
+    let calls = |observes: bool| {
+        let calls = Calls::default();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(calls.clone()), || {
+            match observes {
                 true => drop(observe_call(log_order).run().expect().success().context(["total"])),
                 false => log_order(),
-            },
-        );
-        std::mem::take(&mut *told.0.lock().unwrap())
+            }
+        });
+        std::mem::take(&mut *calls.0.lock().unwrap())
     };
-    let without = told(false);
+    let without = calls(false);
     assert!(
         without.contains(&"event in log_order".to_owned())
             && without.contains(&"closed log_order".to_owned())
     );
-    assert_eq!(told(true), without);
+    assert_eq!(calls(true), without);
 }

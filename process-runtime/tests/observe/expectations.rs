@@ -1,4 +1,4 @@
-//! Expectations that do not hold: what they say.
+//! The messages of expectations that do not hold.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn an_expectation_that_fails_shows_what_was_observed() {
 }
 
 #[test]
-fn every_expectation_that_does_not_hold_says_so() {
+fn every_expectation_that_does_not_hold_has_its_message() {
     let broken = order(Some(("pick", Fault::error(|| OrderError::Shelf))));
     let served = order(None);
     let late = order(Some(("pick", Fault::delay(Duration::from_secs(120)))));

@@ -1,4 +1,4 @@
-//! Faults: what each of them does, and which of them cannot happen.
+//! Faults: the effect of each, and those that cannot happen.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ fn a_delay_makes_late_without_any_time() {
     let began = std::time::Instant::now();
     let run = order(Some(("pick", Fault::delay(Duration::from_secs(120)))));
     run.expect().success().late().overdue();
-    // Also without paused time, and in a plain function.
+    // This also holds without paused time, and in a plain function.
     let real = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let run = real.block_on(async {
         observe(undelayed()).fault("quick", Fault::delay(Duration::from_secs(3600))).await
@@ -116,7 +116,7 @@ fn a_function_with_borrowed_returns_can_be_broken_too() {
 
 #[critical_process(id = "undisturbed", version = "1.0.0", sla = "1m")]
 async fn undisturbed() {
-    // It goes on while the other is delayed.
+    // It is still running while the other is delayed.
     tokio::task::yield_now().await;
     tokio::task::yield_now().await;
 }
@@ -146,7 +146,7 @@ fn a_task_that_hangs_goes_when_the_observation_ends() {
         let run = observe(async { (begins.await, tokio::task::yield_now().await) })
             .fault("hang", Fault::hang())
             .await;
-        assert_eq!(run.runs()[0].outcome(), None, "it goes on, observed or not");
+        assert_eq!(run.runs()[0].outcome(), None, "it is still running when the observation ends");
         let ended = tokio::time::timeout(Duration::from_secs(1), task.unwrap()).await;
         assert!(ended.expect("it is not there for ever").unwrap_err().is_panic());
     });
@@ -154,7 +154,7 @@ fn a_task_that_hangs_goes_when_the_observation_ends() {
 
 #[test]
 fn a_part_of_no_process_and_a_process_without_the_part_are_unknown() {
-    for at in ["nobody.pick", "place_order.pik"] {
+    for at in ["unknown.pick", "place_order.pik"] {
         let said = message(|| drop(order(Some((at, Fault::hang())))));
         assert!(
             said.contains(&format!("no process, stage or declared dependency is called `{at}`")),

@@ -1,5 +1,4 @@
-//! What a test observes of a run, and what it breaks there. Fixtures of more than one question are here; the questions
-//! are in the modules.
+//! `observe`: the runs that a test observes, and the faults that it injects. Fixtures that several modules need are here.
 
 mod apart;
 mod expectations;
@@ -23,7 +22,7 @@ enum OrderError {
     Empty,
     #[error("the shelf is out of reach")]
     Shelf,
-    #[error("the bank said no")]
+    #[error("the bank refused")]
     Bank(#[from] BankError),
 }
 

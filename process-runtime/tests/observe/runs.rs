@@ -1,4 +1,4 @@
-//! What an observation contains: runs, spans, events, metrics and values.
+//! The content of an observation: runs, spans, events, metrics and values.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ fn what_observing_costs() {
 }
 
 #[test]
-fn what_is_observed_inside_of_a_process_is_no_part_of_it() {
+fn an_observation_inside_of_a_process_is_not_part_of_it() {
     let inner = paused(observes());
     inner.expect_of("shared").success();
     assert!(inner.all().all(|run| run.process().is_none()), "{inner}");

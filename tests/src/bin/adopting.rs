@@ -1,7 +1,6 @@
-//! A service that has tracing, OpenTelemetry and Sentry set up its own way, in each of the ways that
-//! `process-runtime/docs/adopting.md` speaks of; every block of that page is in here. The arguments choose the way. What
-//! the service's exporters saw goes to standard output, a line for each [`Routing`], and is judged in
-//! `tests/adopting.rs`.
+//! A service with a set-up of its own for tracing, OpenTelemetry and Sentry, in each way that
+//! `process-runtime/docs/adopting.md` describes; every block of that page is in this file. The arguments choose the way.
+//! The program prints what its exporters received, a line for each [`Routing`], and `tests/adopting.rs` judges it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,7 +45,7 @@ impl IntoResponse for CheckoutError {
     }
 }
 
-/// Sells what is in the cart.
+/// Sells the content of the cart.
 #[critical_process(id = "checkout", version = "1.0.0", sla = "5s", context(user_id))]
 async fn checkout(Path(user_id): Path<u64>) -> Result<&'static str, CheckoutError> {
     tracing::info!("a line of the body");
@@ -55,7 +54,7 @@ async fn checkout(Path(user_id): Path<u64>) -> Result<&'static str, CheckoutErro
     Ok("sold")
 }
 
-/// Charges the card: the first user's is declined.
+/// Charges the card. The card of the first user is declined.
 #[stage(process = "checkout", id = "charge")]
 async fn charge(user_id: u64) -> Result<(), CheckoutError> {
     tokio::task::yield_now().await;
@@ -118,7 +117,7 @@ fn service() -> Router {
         .layer(NewSentryLayer::new_from_top())
 }
 
-/// What the program has only one of, as the arguments say.
+/// The parts that a program has only once, as the arguments choose them.
 struct Ways {
     /// `sentry`, `subscriber` and `install`, in the order that they start in; or `whole`, which is [`start`].
     order: Vec<String>,
@@ -129,7 +128,7 @@ struct Ways {
     gives_meter_provider: bool,
 }
 
-/// What each service of the program can have otherwise.
+/// The parts that differ between the services of one program.
 #[derive(Clone, Copy, Debug)]
 struct Routing {
     /// `none`, `theirs` or `continuing`.
@@ -142,7 +141,7 @@ struct Routing {
 }
 
 impl Routing {
-    /// Transactions of requests are sentry-tracing's, where that is there.
+    /// With sentry-tracing, it starts the transactions of requests.
     fn all(ways: &Ways) -> Vec<Routing> {
         let towers = ["none", "hub", "http", "transaction"];
         let towers = if ways.sentry_tracing == "none" { &towers[..] } else { &towers[..3] };
@@ -189,7 +188,7 @@ impl Routing {
     }
 }
 
-/// The service's own exporters, and what it has started.
+/// The service's own exporters, and the parts that it has started.
 struct Program {
     transport: Arc<TestTransport>,
     exporter: InMemorySpanExporter,
@@ -242,7 +241,7 @@ impl Program {
                         install.start()
                     });
                 }
-                _ => panic!("there is no step {step}"),
+                _ => panic!("unknown step {step}"),
             }
         }
     }
@@ -266,7 +265,7 @@ impl Program {
             .init();
     }
 
-    /// One request, and all that was told of it.
+    /// Sends one request. Returns everything that the exporters received.
     async fn request(&self, service: Router, user_id: u64, with_trace: bool) -> Value {
         let mut request = Request::post(format!("/checkout/{user_id}")).header("host", "shop.invalid");
         if with_trace {
@@ -323,13 +322,13 @@ fn main() {
     program.start(&ways);
     let services = match ways.order[0].as_str() {
         "whole" => {
-            let told_twice =
+            let doubled =
                 Router::new().route("/checkout/{user_id}", post(checkout)).layer(TraceLayer::new_for_http());
             let routing = |name| json!({ "service": name });
             vec![
                 (routing("whole"), service(), false),
                 (routing("whole"), service(), true),
-                (routing("told twice"), told_twice, false),
+                (routing("doubled"), doubled, false),
             ]
         }
         _ => Routing::all(&ways)

@@ -1,4 +1,4 @@
-//! A program that sets its telemetry up in one call under the circumstances that its first argument names, for
+//! A program that sets its telemetry up in one call, in the situation that its second argument names, for
 //! `tests/telemetry`.
 
 use std::cell::RefCell;
@@ -14,7 +14,7 @@ use process_runtime::telemetry::{Telemetry, TelemetryBuilder};
 use process_runtime::{Install, critical_process};
 use process_tests::capture::Capture;
 
-/// Parses, which may fail, and says that it tries again.
+/// Parses, and logs an error of a first attempt.
 #[critical_process(id = "parse_order", version = "1.0.0", sla = "1s", context(text))]
 fn parse(text: &str) -> Result<u64, ParseIntError> {
     tracing::error!(target: "parser", "the first attempt failed");
@@ -27,7 +27,7 @@ fn panicking() -> Result<u64, ParseIntError> {
     panic!("no such order")
 }
 
-/// Makes spans without `tracing`, and leaves one open.
+/// Opens spans without `tracing`, and leaves one open.
 #[critical_process(id = "native", version = "1.0.0", sla = "1s", context(order))]
 fn native(order: &str) -> BoxedSpan {
     let tracer = global::tracer("driver");
@@ -36,7 +36,7 @@ fn native(order: &str) -> BoxedSpan {
     tracer.start("query")
 }
 
-/// Takes what is logged through `log`, and says nothing of it.
+/// A logger that drops every record.
 struct Silent;
 
 impl log::Log for Silent {
@@ -100,7 +100,7 @@ fn main() {
             thread::spawn(holds).join().expect("it ends well");
         }
         "a thread was first" => {
-            // Sentry's main hub is then that thread's.
+            // Sentry's main hub then belongs to that thread.
             thread::spawn(|| parse("1")).join().expect("it ends well").expect("a number");
             let _telemetry = init();
             let _ = parse("one");
@@ -108,7 +108,7 @@ fn main() {
         }
         "runs panic" => {
             let telemetry = init();
-            // The stack's names are looked up by then, for the first time.
+            // The names on the stack were looked up before, which is slow the first time.
             thread::sleep(Duration::from_secs(1));
             let times = (0..5).map(|_| {
                 let started = Instant::now();
@@ -146,7 +146,7 @@ fn main() {
     }
 }
 
-/// Nobody waits for a Sentry that says nothing.
+/// A Sentry that never answers delays nothing.
 fn end_soon(telemetry: Telemetry) {
     let _ = Install::new().start();
     std::mem::forget(telemetry);

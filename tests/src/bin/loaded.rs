@@ -1,6 +1,6 @@
-//! A service under load that does what its standard input says, for `tests/failing_backends.rs`: `run <ms>` answers with the
-//! median latency of the runs of that time in nanoseconds, `figures` with what there was so far; `work <percent>` makes
-//! each run from then on do so much of what it does at first. Each answer is one line of JSON.
+//! A service under load for `tests/failing_backends.rs`. Each line of its standard input is a command, and each answer is
+//! one line of JSON. `run <ms>` runs for this time and answers with the median latency in nanoseconds, `figures` answers
+//! with the figures so far, and `work <percent>` changes how much each later run does.
 
 use std::fmt;
 use std::hint::black_box;
@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use process_runtime::{critical_process, stage, telemetry};
 use serde_json::json;
 
-/// Between the starts of two runs.
+/// The time between the starts of two runs.
 const PERIOD: Duration = Duration::from_micros(400);
-/// What a run has to do, in percent.
+/// How much a run does, in percent.
 static WORK: AtomicU64 = AtomicU64::new(100);
-/// A run, its stage, and what a driver does in it.
+/// The spans of a run: its own, its stage and a driver's.
 const SPANS_OF_A_RUN: u64 = 3;
 
 #[derive(Debug)]
@@ -37,7 +37,7 @@ fn take(order: u64, is_bad: bool) -> Result<u64, Declined> {
     if is_bad { Err(Declined) } else { Ok(price) }
 }
 
-/// What the service is there for.
+/// The work of the service.
 #[stage(process = "loaded_order", id = "price", sla = "1s")]
 fn price(order: u64) -> u64 {
     let _query = tracing::info_span!(target: "driver", "query").entered();

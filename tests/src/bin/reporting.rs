@@ -1,5 +1,5 @@
-//! A small service that sets its telemetry up in one call. What leaves it is judged from outside, in
-//! `tests/telemetry`, since the set-up is that of a whole program.
+//! A small service that sets its telemetry up in one call. `tests/telemetry` judges its telemetry from outside, since the
+//! set-up belongs to a whole program.
 
 use std::error::Error;
 use std::fmt;
@@ -31,7 +31,7 @@ impl Error for OrderError {
     }
 }
 
-/// What fails a run around it.
+/// An error that the outer run returns.
 #[derive(Debug)]
 struct CheckoutError(OrderError);
 
@@ -47,13 +47,13 @@ impl Error for CheckoutError {
     }
 }
 
-/// A run that fails because one inside of it does.
+/// A run that fails because its inner run fails.
 #[critical_process(id = "checkout", version = "1.0.0", sla = "5s")]
 async fn checkout(customer_id: &str) -> Result<u64, CheckoutError> {
     place_order(customer_id, 4, "canary-4929").await.map_err(CheckoutError)
 }
 
-/// A run with a stage, and spans of a driver.
+/// A run with a stage and with spans of a driver.
 #[critical_process(
     id = "place_order",
     version = "1.2.0",
@@ -68,7 +68,7 @@ async fn place_order(customer_id: &str, items: u64, card: &str) -> Result<u64, O
     Ok(total)
 }
 
-/// What is charged.
+/// The stage that charges the card.
 #[stage(process = "place_order", id = "charge", sla = "700ms")]
 async fn charge(items: u64, card: &str) -> Result<u64, OrderError> {
     query().await;
@@ -79,7 +79,7 @@ async fn charge(items: u64, card: &str) -> Result<u64, OrderError> {
     }
 }
 
-/// What is said of a guess stays here as well.
+/// The text of a rejected guess must not leave the program.
 #[derive(Debug)]
 struct WrongPassword(String);
 
@@ -103,7 +103,7 @@ async fn sign_in(customer_id: &str, password: &str) -> Result<(), WrongPassword>
     Err(WrongPassword(password.to_owned()))
 }
 
-/// What a database driver does.
+/// A query with a span, as of a database driver.
 async fn query() {
     tracing::debug!(target: "driver", statement = "SELECT 'canary-sql'");
     tracing::warn!(target: "driver", "a slow query");
@@ -117,9 +117,9 @@ async fn main() {
         telemetry::TelemetryBuilder::new().service("reporting", "1.2.3").directory(directory).init();
     telemetry.destinations().iter().for_each(|destination| println!("{destination}"));
 
-    // Made outside of every run, and ended inside of one.
+    // Opened outside of every run, and ended inside of one.
     let keep_alive = info_span!(target: "driver", "keep_alive");
-    // Made inside of one run, and first entered inside of another.
+    // Opened inside of one run, and first entered inside of another.
     let late = place_order_with("c-1", |made| *made = Some(info_span!(target: "driver", "prefetch"))).await;
     place_order_with("c-2", |_| {
         drop(keep_alive);

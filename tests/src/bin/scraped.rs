@@ -1,5 +1,5 @@
-//! A service that a Prometheus scrapes: it runs a mix of everything, leaves one run hanging, and says on standard output
-//! what its own statistics are. It ends with its standard input.
+//! A service that a Prometheus scrapes. It runs a mix of all outcomes, leaves one run hanging, prints its own statistics,
+//! and ends when its standard input does.
 
 use std::io::Read;
 use std::panic::catch_unwind;
@@ -33,7 +33,7 @@ fn is_fallback(how: &How) -> bool {
     matches!(how, How::ByFallback)
 }
 
-/// Every outcome there is, as slow as it is told to be.
+/// Ends with any outcome, on time or late.
 #[critical_process(
     id = "ship_order",
     version = "1.0.0",
@@ -53,7 +53,7 @@ fn ship(how: How, slowly: bool) -> Result<How, Trouble> {
     }
 }
 
-/// It never ends by itself.
+/// Never ends by itself.
 #[critical_process(id = "take_stock", version = "1.0.0", sla = "200ms")]
 async fn hang() {
     std::future::pending().await
@@ -85,7 +85,7 @@ fn poll_once(future: &mut (impl Future + Unpin)) {
     assert!(Pin::new(future).poll(&mut context).is_pending());
 }
 
-/// What the service knows of itself.
+/// The statistics of the service.
 fn known() -> serde_json::Value {
     let process = |id: &str| {
         let stats = registry::stats(id).expect("it is linked");

@@ -1,5 +1,5 @@
-//! A service whose log and lines nobody reads, or somebody late, for `tests/unread.rs`: `unread <init or install> <directory>
-//! <file>` does its runs, writes to the file what it saw of them, and ends with its standard input.
+//! A service whose output is not read, or read late, for `tests/unread.rs`. `unread <init or install> <directory> <file>`
+//! does its runs, writes their figures to the file, and ends when its standard input does.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use process_runtime::observe::{RunView, Sink};
 use process_runtime::{Install, critical_process, telemetry};
 use serde_json::json;
 
-/// How many runs there are, each of which says a line in the log and fails, which is another on standard error.
+/// The number of runs. Each writes a line to the log and then fails, which writes a line to standard error.
 const RUNS: u64 = 20_000;
-/// How long a run waits until it is told that it is late.
+/// How long a run waits until it is reported as late.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]

@@ -170,7 +170,7 @@ fn durations_are_seconds_and_utilization_is_their_share_of_the_sla() {
             assert!((takes.as_secs_f64() * 0.99..=around * 1.01).contains(&duration), "{duration}");
             let utilization = success("critical_process.sla.utilization");
             assert!((utilization.sum - duration / 0.020).abs() < 1e-6, "{}", utilization.sum);
-            // What is over 1 is what is late.
+            // A value over 1 is a late run.
             let one = utilization.bounds.iter().position(|&bound| bound == 1.0).unwrap();
             assert_eq!(utilization.buckets[..=one].iter().sum::<u64>(), 0);
             let late = &[(OUTCOME, "success"), (LATE, "true")];
@@ -200,7 +200,7 @@ fn stages_are_in_the_duration_of_stages_alone() {
 }
 
 #[test]
-fn runs_that_go_on_are_active_and_past_their_sla_overdue() {
+fn running_processes_are_active_and_past_their_sla_overdue() {
     isolated(|| {
         measured_by(|readings| {
             let mut runs: Vec<_> = (0..3).map(|_| Box::pin(endless())).collect();

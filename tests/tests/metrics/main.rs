@@ -1,5 +1,5 @@
-//! What OpenTelemetry's meters receive of runs. A meter provider is one for a process, so each test has a process of
-//! its own.
+//! The measurements of runs in OpenTelemetry's meters. A process has one meter provider, so each test has a process of its
+//! own.
 
 mod instruments;
 mod providers;
@@ -34,7 +34,7 @@ fn part() {}
 #[critical_process(id = "odd_sla", version = "1.0.0", sla = "1234ms")]
 fn odd_sla() {}
 
-/// Each outcome once, and success twice.
+/// Ends runs with each outcome once, and with success twice.
 fn every_outcome() {
     for how in [How::Succeed, How::Succeed, How::FallBack, How::Reject, How::Fail] {
         let _ = measured(1, how);

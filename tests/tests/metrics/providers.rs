@@ -15,7 +15,7 @@ fn a_global_provider_that_is_installed_late_receives_what_comes_after() {
         every_outcome();
         let readings = Readings::new();
         global::set_meter_provider(readings.provider().clone());
-        // The watchdog finds it; a run that ends after that is a sample of its.
+        // The watchdog finds the provider, which receives the runs that end after that.
         let mut runs = 0;
         eventually("a sample arrives at the late provider", || {
             odd_sla();
@@ -29,7 +29,7 @@ fn a_global_provider_that_is_installed_late_receives_what_comes_after() {
         let collected = readings.collect();
         let after = collected.value("critical_process.duration", "odd_sla", &[(OUTCOME, "success")]);
         assert_eq!(after - before, 10);
-        // Counters are since the start of the process.
+        // Counters cover the time since the start of the process.
         assert_eq!(collected.value("critical_process.started", "odd_sla", &[]), runs + 10);
         assert_eq!(collected.value("critical_process.started", "measured", &[]), 6);
         installation.stop();
@@ -57,7 +57,7 @@ fn without_install_runs_are_counted_and_nothing_is_kept_for_a_meter() {
     isolated(|| {
         (0..10_000).for_each(|_| odd_sla());
         assert_eq!(registry::stats("odd_sla").unwrap().ended.total(), 10_000);
-        // A provider that comes now has the counters, and no sample of before.
+        // A provider that is installed now has the counters, but no earlier sample.
         measured_by(|readings| {
             let collected = readings.collect();
             assert_eq!(collected.value("critical_process.started", "odd_sla", &[]), 10_000);

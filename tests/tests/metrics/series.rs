@@ -74,7 +74,8 @@ many!(
     m49 = "m49",
 );
 
-/// Prometheus stores one series for each bucket, the one at infinity, the sum and the count.
+/// Returns how many series Prometheus stores: for a histogram one for each bucket, the one at infinity, the sum and the
+/// count.
 fn series(collected: &Collected, process: &str) -> usize {
     let of = |name: &String| -> usize {
         let points = collected.points(name, process);
@@ -91,7 +92,7 @@ fn fifty_processes_with_a_thousand_users_are_a_bounded_number_of_series() {
                 for user in 0..1000 {
                     let _ = run(user, user % 10 == 0);
                 }
-                // More at once than the buffers hold is dropped, and counted as that.
+                // Samples beyond the buffers are dropped, and counted as dropped.
                 readings.collect();
             }
             let collected = readings.collect();
@@ -105,7 +106,7 @@ fn fifty_processes_with_a_thousand_users_are_a_bounded_number_of_series() {
             }
             let all: usize = counts.values().sum();
             assert!(all <= 50 * (5 + 2 * (40 + 3) + 2 * (11 + 3)), "{all}");
-            // What a free Grafana tier holds.
+            // The limit of a free tier of Grafana.
             assert!(all < 10_000, "{all}");
         });
     });

@@ -1,5 +1,4 @@
-//! Two attacks and what is in their way: a customer's id that leaks to a payment provider, and a company id that a caller
-//! made up.
+//! Two attacks that fail: a customer's id that leaks to a payment provider, and a company id that a caller made up.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,36 +21,36 @@ use tracing::dispatcher;
 
 use crate::set_propagator;
 
-/// It works for whom it is told.
+/// Takes its company from the caller.
 #[critical_process(id = "work_for", version = "1.0.0", sla = "1s", context(inherit(company_id, user_id)))]
 async fn work_for() -> StatusCode {
     StatusCode::OK
 }
 
-/// It knows itself for whom it works.
+/// Sets its company itself.
 #[critical_process(id = "work_for_own", version = "1.0.0", sla = "1s", context(company_id = "own"))]
 async fn work_for_own() -> StatusCode {
     StatusCode::OK
 }
 
-/// It finds out for whom it works.
+/// Records its company later.
 #[critical_process(id = "authenticate", version = "1.0.0", sla = "1s", context(later(company_id)))]
 async fn authenticate() -> StatusCode {
     record!(company_id = "own");
     StatusCode::OK
 }
 
-/// It never finds out for whom it works.
+/// Declares a company that it never records.
 #[critical_process(id = "authenticate_in_vain", version = "1.0.0", sla = "1s", context(later(company_id)))]
 async fn authenticate_in_vain() -> StatusCode {
     StatusCode::UNAUTHORIZED
 }
 
-/// Who calls, as the server knows it.
+/// The caller, as the server knows it.
 #[derive(Clone)]
 struct Caller(&'static str);
 
-/// The same of another server, which this one is not.
+/// The caller of another kind of server.
 #[derive(Clone)]
 struct Certificate;
 
@@ -88,7 +87,7 @@ fn request(path: &str, caller: Option<Caller>, baggage: &str) -> Request {
 
 const FORGED: &str = "company_id=victim,user_id=victim;company_id=victim";
 
-/// What the runs of a request say of their company, and all that was exported of it.
+/// The company in each run of a request, and all exported spans.
 async fn said<S>(service: S, request: Request) -> (Vec<Option<String>>, String)
 where
     S: Service<Request, Response = Response<Body>>,
@@ -101,7 +100,7 @@ where
     let of_runs = spans.iter().filter(|span| span.name != "request");
     let said = of_runs.map(|span| {
         let times = span.attributes.iter().filter(|attribute| attribute.key.as_str() == "company_id").count();
-        assert!(times < 2, "it is said {times} times: {span:?}");
+        assert!(times < 2, "the attribute occurs {times} times: {span:?}");
         attribute(span, "company_id").map(|value| value.to_string())
     });
     (said.collect(), format!("{spans:?}"))
@@ -112,7 +111,7 @@ fn company(id: &str) -> Vec<Option<String>> {
 }
 
 #[tokio::test]
-async fn what_a_trusted_peer_says_is_context_of_the_runs() {
+async fn baggage_of_a_trusted_peer_is_context_of_the_runs() {
     let request = request("/", Some(Caller("council")), "company_id=acme%20inc,user_id=victim");
     let (said, exported) = said(routes().layer(layer()), request).await;
     assert_eq!(said, company("acme inc"));
@@ -120,7 +119,7 @@ async fn what_a_trusted_peer_says_is_context_of_the_runs() {
 }
 
 #[tokio::test]
-async fn what_anybody_else_says_is_nowhere() {
+async fn baggage_of_any_other_peer_is_nowhere() {
     for caller in [None, Some(Caller("stranger"))] {
         let (said, exported) = said(routes().layer(layer()), request("/", caller, FORGED)).await;
         assert_eq!(said, [None]);
@@ -135,7 +134,7 @@ async fn authenticated(request: Request, next: Next) -> Response<Body> {
     Scope::new().set("company_id", "own").in_scope(next.run(request)).await
 }
 
-/// Authentication as a tower layer that calls what is inside before its own scope begins.
+/// Authentication as a tower layer that calls the inner service before its own scope begins.
 #[derive(Clone)]
 struct CallsFirst<S>(S);
 
@@ -159,7 +158,7 @@ where
 }
 
 #[tokio::test]
-async fn what_the_service_knows_itself_goes_over_what_a_peer_says() {
+async fn the_services_own_context_wins_over_the_baggage_of_a_peer() {
     let forged = |path: &str| request(path, Some(Caller("council")), "company_id=victim");
     let inside = routes().layer(from_fn(authenticated)).layer(layer());
     let outside = routes().layer(layer()).layer(from_fn(authenticated));
@@ -184,7 +183,7 @@ async fn a_key_that_a_run_could_still_say_and_does_not_is_inherited() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_say_who_calls_is_told_of_once() {
+async fn a_server_that_does_not_name_its_caller_is_reported_once() {
     let layer = propagation::layer().trust(|_: &Certificate| true, ["company_id"]);
     for _ in 0..3 {
         let request = request("/", Some(Caller("council")), FORGED);
@@ -194,7 +193,7 @@ async fn a_server_that_does_not_say_who_calls_is_told_of_once() {
     assert_eq!(report.iter().filter(|line| line.contains("Certificate")).count(), 1, "{report:?}");
 }
 
-/// What the inside of the service sees: OpenTelemetry's baggage, and the header.
+/// OpenTelemetry's baggage inside of the service, and the header.
 async fn seen(headers: HeaderMap) -> String {
     let mut out = HeaderMap::new();
     propagation::inject(&mut out);
@@ -212,7 +211,7 @@ async fn a_propagator_that_carries_baggage_takes_none_in() {
     assert!(!body.contains("victim") && body.ends_with("None None"), "{body}");
 }
 
-/// A run for a customer who is to be named to the council and to nobody else.
+/// A run for a customer whose id only the council may receive.
 #[critical_process(
     id = "call_out",
     version = "1.0.0",
@@ -239,7 +238,7 @@ async fn only_listed_keys_go_to_listed_hosts() {
         .allow("council.internal", ["user_id", "absent"])
         .allow("[::1]:8443", ["company_id"]);
     let calls = || {
-        // What the application, or a library, put there itself.
+        // Baggage that the application or a library set itself.
         let own = OtelContext::current_with_baggage([KeyValue::new("company_id", "acme")]);
         let _inside = own.attach();
         let told = headers_to(&outgoing, "Council.Internal");
@@ -274,7 +273,7 @@ async fn only_listed_keys_go_to_listed_hosts() {
 }
 
 #[tokio::test]
-async fn what_headers_already_say_goes_to_nobody() {
+async fn context_that_headers_already_have_is_sent_to_no_host() {
     let mut headers = HeaderMap::new();
     let outgoing = Outgoing::new().allow("council.internal", ["company_id"]);
     for host in ["council.internal", "payments.example"] {
@@ -286,7 +285,7 @@ async fn what_headers_already_say_goes_to_nobody() {
 }
 
 #[test]
-fn what_is_no_host_and_no_key_is_told() {
+fn invalid_hosts_and_keys_are_reported() {
     let outgoing = Outgoing::new()
         .allow("*.internal", ["company_id"])
         .allow("https://council.internal/", ["company_id"])

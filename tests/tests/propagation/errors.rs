@@ -1,4 +1,4 @@
-//! Every error says what it is, and by which id it is found.
+//! Every error answer has a code, and the id by which its trace is found.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use tracing::dispatcher;
 
 use crate::set_propagator;
 
-/// It breaks.
+/// Panics.
 #[critical_process(id = "break_down", version = "1.0.0", sla = "1s")]
 async fn break_down() -> StatusCode {
     tokio::task::yield_now().await;
@@ -120,7 +120,7 @@ async fn headers_of_an_error_stay_but_for_those_of_its_body() {
 }
 
 #[tokio::test]
-async fn what_says_itself_what_it_is_stays_as_it_is() {
+async fn a_body_with_a_code_of_its_own_stays_as_it_is() {
     for (path, status, body) in
         [("/ok", 200, "fine"), ("/own", 409, r#"{"own":true}"#), ("/problem", 410, "{}")]
     {
@@ -148,6 +148,6 @@ async fn what_panics_whenever_it_can_is_one_error() {
 async fn a_panic_is_still_a_panic_of_its_process() {
     let before = registry::stats("break_down").unwrap().ended.count(Outcome::Panic);
     ask(Method::GET, "/panic", "").await;
-    // The other test may do the same.
+    // The other test of this binary may panic as well.
     assert!(registry::stats("break_down").unwrap().ended.count(Outcome::Panic) > before);
 }

@@ -1,4 +1,4 @@
-//! What goes from service to service: the trace, business context to and from whom it may, and errors to clients.
+//! Propagation between services: the trace, business context between peers that may have it, and errors for clients.
 
 mod baggage;
 mod errors;

@@ -12,7 +12,7 @@ use tracing::dispatcher;
 
 use crate::set_propagator;
 
-/// A process that calls another service: what it would send.
+/// A process that calls another service. Returns the headers that it would send.
 #[critical_process(id = "ask_neighbour", version = "1.0.0", sla = "1s")]
 async fn ask_neighbour() -> HeaderMap {
     let mut headers = HeaderMap::new();

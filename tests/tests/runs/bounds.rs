@@ -1,4 +1,4 @@
-//! What a run may cost: tracked runs, bytes of its future, allocations, wakes of the watchdog.
+//! The costs of a run: tracked runs, bytes of its future, allocations, wakes of the watchdog.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -30,9 +30,9 @@ async fn at_the_bound_runs_go_untracked_and_are_still_counted() {
     assert_eq!(domain.untracked(), 7);
     let stats = domain.stats("any_outcome").unwrap();
     assert_eq!((stats.active, stats.overdue), (0, 0));
-    // Untracked runs are told of as late when they end.
+    // Untracked runs are reported as late when they end.
     assert_eq!((stats.ended.count_late(Outcome::Cancelled), log.overdue()), (10, 10));
-    // The room is there again.
+    // There is room again.
     domain.run(any_outcome(How::Succeed)).await.unwrap();
     assert_eq!(domain.untracked(), 7);
 }
@@ -70,7 +70,7 @@ fn polls_allocate_nothing() {
 }
 
 #[test]
-fn a_run_that_nobody_watches_allocates_nothing() {
+fn a_run_without_a_destination_allocates_nothing() {
     switched();
     let before = allocations::on_this_thread();
     for _ in 0..100 {
@@ -130,7 +130,7 @@ fn runs_with_a_short_sla_do_not_wake_the_watchdog_time_and_again() {
             soon_late();
             std::thread::sleep(Duration::from_micros(100));
         }
-        // Once a second or so, and not for every other run.
+        // About once a second, and not once for every few runs.
         let wakes = process_runtime::__private::measure::watchdog_wakes();
         assert!((1..20).contains(&wakes), "{wakes}");
         installation.stop();

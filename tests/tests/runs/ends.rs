@@ -71,7 +71,7 @@ async fn a_future_that_was_never_polled_never_ran() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_dropped_by_somebody_elses_panic_is_cancelled_and_not_a_panic() {
+async fn a_run_dropped_by_a_panic_of_its_caller_is_cancelled_and_not_a_panic() {
     let (domain, log) = logged();
     let unwound = domain.run(async {
         AssertUnwindSafe(async {
@@ -132,7 +132,7 @@ thread_local! {
     static DROPPED_INSIDE: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Says in whose run it is dropped.
+/// Records the run in which it is dropped.
 struct Witness;
 
 impl Drop for Witness {

@@ -21,7 +21,7 @@ async fn misjudged(how: How) -> Result<u8, Trouble> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rule_that_panics_leaves_the_result_and_what_its_type_says() {
+async fn a_rule_that_panics_leaves_the_result_and_the_outcome_of_its_type() {
     let (domain, log) = logged();
     assert_eq!(domain.run(misjudged(How::Succeed)).await.unwrap(), 1);
     assert!(domain.run(misjudged(How::Fail)).await.is_err());

@@ -10,7 +10,7 @@ use process_runtime::{Outcome, critical_process, registry};
 use super::{How, any_outcome, logged};
 
 #[tokio::test(start_paused = true)]
-async fn a_run_is_told_of_as_late_at_its_deadline_and_once() {
+async fn a_run_is_reported_as_late_at_its_deadline_and_once() {
     let (domain, log) = logged();
     let started = tokio::time::Instant::now();
     domain
@@ -27,7 +27,7 @@ async fn a_run_is_told_of_as_late_at_its_deadline_and_once() {
             });
             watched.as_mut().await;
             tokio::task::yield_now().await;
-            // At its SLA a run is not late yet, and the next time that tokio's timers know is a millisecond on.
+            // A run at its SLA is not late yet, and tokio's timers count in milliseconds.
             assert_eq!(started.elapsed(), Duration::from_millis(10_001));
             tokio::task::yield_now().await;
             let [run_in_flight] = &registry::in_flight()[..] else { panic!() };
@@ -40,7 +40,7 @@ async fn a_run_is_told_of_as_late_at_its_deadline_and_once() {
     assert_eq!((end.outcome, end.late, end.duration), (Outcome::Success, true, Duration::from_secs(11)));
 }
 
-/// Exactly its SLA is not late.
+/// A run that takes exactly its SLA is not late.
 #[critical_process(id = "to_the_point", version = "1.0.0", sla = "10s")]
 async fn to_the_point(takes: Duration) {
     tokio::time::sleep(takes).await;
@@ -53,7 +53,7 @@ async fn lateness_starts_past_the_sla() {
         domain.call(|| to_the_point(Duration::from_millis(takes))).now_or_never();
         domain.run(to_the_point(Duration::from_millis(takes))).await;
         assert_eq!(domain.stats("to_the_point").unwrap().ended.late(), late, "{takes} ms");
-        // The same where the domain looks for late runs before the run itself gets its turn.
+        // The same if the domain looks for late runs before the run is polled.
         let domain = Domain::new();
         let run = domain.carrier().carry(to_the_point(Duration::from_millis(takes)));
         domain.run(async { tokio::spawn(run).await.unwrap() }).await;

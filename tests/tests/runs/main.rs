@@ -1,5 +1,4 @@
-//! One run, accounted for exactly once. Fixtures of more than one question are here; the questions are in the
-//! modules.
+//! One run, accounted for exactly once. Fixtures that several modules need are here.
 
 mod bounds;
 mod ends;

@@ -29,7 +29,7 @@ fn a_thread_can_run_processes_until_its_very_end() {
     }
     let (sender, receiver) = mpsc::channel();
     let thread = std::thread::spawn(move || {
-        // One is made before the runtime's own thread-locals, one after.
+        // One is created before the thread-locals of the runtime, one after them.
         ENDS.with_borrow_mut(|ends| ends.push(Ends(sender.clone())));
         at_the_end();
         ENDS_TOO.with_borrow_mut(|ends| ends.push(Ends(sender)));
@@ -48,7 +48,7 @@ fn carrying() {
 }
 
 #[test]
-fn a_carrier_takes_the_process_along_though_nobody_watches() {
+fn a_carrier_carries_the_process_with_it_without_a_destination() {
     carrying();
     assert_eq!(registry::stage_stats("carrying").unwrap()["shared_part"].started, 1);
 }
@@ -113,7 +113,7 @@ async fn stages_have_their_own_account_for_each_process() {
     assert_eq!(stages["shared"].ended.total(), 2);
     let stages = domain.call(|| registry::stage_stats("also_staged")).unwrap();
     assert_eq!(stages["shared"].ended.total(), 1);
-    // The process mended what its stage could not do.
+    // The process succeeded although its stage failed.
     assert_eq!(domain.stats("staged").unwrap().ended.count_on_time(Outcome::Success), 2);
 }
 

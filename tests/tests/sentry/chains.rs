@@ -22,7 +22,7 @@ async fn an_error_that_is_passed_through_is_one_event_and_the_outcome_of_each() 
     let domain = Domain::new();
     domain.run(passes()).await.unwrap_err();
     let event = inbox.only_event();
-    // The one that knows most: the innermost, with the context of all around it.
+    // The innermost run has the context of all runs around it.
     assert_eq!((tag(&event, "process_id"), tag(&event, "level")), (Some("charge"), Some("1")));
     assert_eq!((failures(&domain, "charge"), failures(&domain, "passes")), (1, 1));
 }

@@ -55,7 +55,7 @@ async fn a_failure_is_one_event_with_all_that_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn success_rejection_cancellation_and_a_fallback_are_no_events() {
+async fn success_rejection_cancellation_and_a_fallback_send_no_event() {
     let (inbox, _guard) = Inbox::bound();
     for how in [How::Succeed, How::Reject, How::Hang, How::FallBack] {
         run(how).await;
@@ -121,7 +121,7 @@ async fn talkative(how: How) -> Result<(), String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_text_of_a_stages_error_that_is_never_told_is_not_told_by_its_process_either() {
+async fn the_text_of_a_stages_error_with_never_is_not_in_the_event_of_its_process() {
     for how in [How::Fail, How::Panic] {
         for inbox in [Inbox::new(), Inbox::with_defaults(ClientOptions::new().add_integration(Integration))] {
             let _hub = inbox.bind();

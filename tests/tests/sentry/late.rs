@@ -33,7 +33,7 @@ async fn a_late_process_is_one_warning_a_minute_while_it_still_runs() {
     assert_eq!((tag(&event, "process_id"), tag(&event, "number")), (Some("late_once"), Some("1")));
     assert_eq!(in_block(&event, "late"), Some(&true.into()));
     assert!(event.message.unwrap().contains("late_once"));
-    // The second was as late in the same minute, and neither end says more.
+    // The second run was late in the same minute, and the ends of both send nothing.
     assert!(inbox.events().is_empty());
     assert_eq!(domain.stats("late_once").unwrap().ended.late(), 2);
 }

@@ -1,5 +1,4 @@
-//! The events, transactions and scopes that a run gives to Sentry. Fixtures of more than one question are here;
-//! the questions are in the modules.
+//! The events, transactions and scopes that a run gives to Sentry. Fixtures that several modules need are here.
 
 mod chains;
 mod clients;
@@ -80,7 +79,7 @@ async fn run(how: How) {
     }
 }
 
-/// The last domain's figures, to tell that each process records its own outcome.
+/// Returns the failures of a process, since each process records its own outcome.
 fn failures(domain: &Domain, process: &str) -> u64 {
     domain.stats(process).unwrap().ended.count(Outcome::Failure)
 }
@@ -144,7 +143,7 @@ fn sampled(rate: f32) -> ClientOptions {
     ClientOptions::new().add_integration(Integration).traces_sample_rate(rate)
 }
 
-/// The layers that a service which uses `sentry-tracing` has, as its documentation says.
+/// The layers of `sentry-tracing`, as its documentation sets them up.
 fn sentry_tracing() -> Dispatch {
     let crumbs = tracing_subscriber::filter::filter_fn(|metadata| {
         matches!(*metadata.level(), tracing::Level::WARN | tracing::Level::INFO)

@@ -35,10 +35,10 @@ async fn what_the_body_sends_carries_tags_block_and_user() {
     assert_eq!(tag(&event, "process_outcome"), None, "it has not ended");
     assert_eq!(event.user.as_ref().unwrap().id.as_deref(), Some("u-1"));
     assert_eq!((event.level, event.transaction.as_deref()), (Level::Info, Some("sends")));
-    // What Sentry would cut is in the block alone.
+    // A value that Sentry would cut is only in the block.
     assert_eq!((tag(&event, "note"), in_block(&event, "note")), (None, Some(&long.into())));
     assert_eq!((tag(&event, "lines"), in_block(&event, "lines")), (None, Some(&"one\ntwo".into())));
-    // Outside of runs events are nobody's.
+    // Outside of runs an event belongs to no process.
     sentry::capture_message("outside", Level::Info);
     let event = inbox.only_event();
     assert!(event.tags.is_empty() && !event.contexts.contains_key("process"));
@@ -95,7 +95,7 @@ fn check_visitors(events: &[Event<'_>], visitors: usize) {
     for event in events {
         let number = tag(event, "number").unwrap().to_owned();
         assert_eq!(tag(event, "visitor"), Some(&*number));
-        // What an inner run set is still there for the outer one.
+        // Tags that an inner run set are still there for the outer run.
         assert_eq!(tag(event, "inner"), Some(&*number));
         assert_eq!(event.user.as_ref().unwrap().id.as_ref(), Some(&number));
         let mut expected = vec!["before".to_owned()];
@@ -173,7 +173,7 @@ fn shares() -> Result<(), Unavailable> {
     let carrier = Carrier::current();
     let worker = std::thread::spawn(move || {
         carrier.run(|| note("of the worker"));
-        note("of nobody");
+        note("outside of the carrier");
         sentry::configure_scope(|scope| scope.set_tag("worker", "outside"));
     });
     worker.join().unwrap();

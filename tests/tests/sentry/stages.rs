@@ -8,20 +8,20 @@ use process_tests::events::{Inbox, in_block, tag};
 use super::{Kind, attempt, ships};
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_stage_is_no_event_and_the_event_of_its_process_names_it() {
+async fn a_failed_stage_sends_no_event_and_the_event_of_its_process_names_it() {
     let (inbox, _guard) = Inbox::bound();
     ships("p-1", true).await.unwrap_err();
     let events = inbox.events();
     let [message, failure] = &events[..] else { panic!("{events:#?}") };
     assert_eq!(tag(failure, "process_id"), Some("ships"));
     assert_eq!(in_block(failure, "stage"), Some(&"reserve".into()));
-    // What the stage sent itself is its process's too.
+    // The stage's own message also belongs to its process.
     assert_eq!(message.message.as_deref(), Some("of a stage"));
     assert_eq!((tag(message, "process_id"), tag(message, "parcel")), (Some("ships"), Some("p-1")));
     assert_eq!(in_block(message, "stage"), Some(&"reserve".into()));
 }
 
-/// What happens after a stage of `repairs` failed.
+/// The next step of `repairs` after its stage failed.
 #[derive(Clone, Copy)]
 enum Then {
     Nothing,
@@ -57,10 +57,10 @@ async fn a_stage_is_named_where_its_process_failed_by_it() {
     for (error, then, stage) in [
         ("other", Then::Nothing, Some("attempt")),
         ("other", Then::StageIsCancelled, Some("attempt")),
-        // It was made good, and then came another error.
+        // The failure was handled, and then there was another error.
         ("other", Then::CallFails, None),
         ("other", Then::CallSucceeds, None),
-        // What clears up after an error makes it no other.
+        // A call that cleans up does not make it another error.
         ("same", Then::CallSucceeds, Some("attempt")),
     ] {
         let (inbox, _guard) = Inbox::bound();

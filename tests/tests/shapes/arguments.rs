@@ -1,4 +1,5 @@
-//! Arguments: patterns, unused and mutable ones, raw names, attributes; and names that ours could meet.
+//! Arguments: patterns, unused and mutable ones, raw names, attributes, and names that could clash with those of the
+//! expansion.
 
 use process_runtime::Outcome::{Failure, Success};
 use process_runtime::critical_process;

@@ -1,4 +1,4 @@
-//! Other attributes beside ours: what they say of the function still holds.
+//! Other attributes beside ours keep their effect.
 
 use process_runtime::Outcome::{Failure, Success};
 use process_runtime::{critical_process, stage};
@@ -99,7 +99,7 @@ async fn what_other_attributes_say_still_holds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_stands_above_and_below_tracings_attribute() {
+async fn it_works_above_and_below_tracings_attribute() {
     assert_eq!(ran("attr_under_instrument", Success, under_instrument("1")).await, Ok(1));
     assert!(ran("attr_under_instrument", Failure, under_instrument("")).await.is_err());
     assert_eq!(ran("attr_over_instrument", Success, over_instrument("1")).await, Ok(1));
@@ -123,7 +123,7 @@ async fn main_below() -> Result<u8, String> {
 }
 
 #[test]
-fn it_stands_above_and_below_tokios_main() {
+fn it_works_above_and_below_tokios_main() {
     assert_eq!(main_above(), Err("above".to_owned()));
     assert_eq!(main_below(), Err("below".to_owned()));
     for id in ["attr_main_above", "attr_main_below"] {
@@ -158,7 +158,7 @@ fn with_stages(of: u8) -> Result<u8, u8> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stage_is_told_for_the_process_around_it() {
+async fn a_stage_counts_for_the_process_around_it() {
     let trial = Trial::new();
     assert_eq!(trial.call(|| with_stages(1)), Ok(0));
     trial.saw(&[

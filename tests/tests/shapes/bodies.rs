@@ -1,4 +1,4 @@
-//! What stands in a body: early returns, `?`, closures, recursion, items, other runs; and what comes out.
+//! Bodies with early returns, `?`, closures, recursion, items and other runs, and the values that they return.
 
 use std::convert::Infallible;
 use std::future::Future;

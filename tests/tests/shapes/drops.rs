@@ -1,5 +1,5 @@
-//! Arguments and locals are dropped when and in the order in which the bare function drops them, and
-//! inside of the run.
+//! Arguments and locals are dropped at the same time and in the same order as in the bare function, and inside of the
+//! run.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -10,7 +10,7 @@ use process_runtime::critical_process;
 
 use super::trial::Trial;
 
-/// Writes its name down when it is dropped.
+/// Records its name when it is dropped.
 #[derive(Debug)]
 struct Noted(&'static str, Notes);
 
@@ -51,7 +51,7 @@ mod asynchronous {
         ($($(#[$attr:meta])* $id:literal $name:ident($($args:tt)*) $body:block)*) => {$(
             $(#[$attr])*
             pub(super) mod $name {
-                #![allow(unused_variables, reason = "what becomes of them is the question")]
+                #![allow(unused_variables, reason = "the test is about when they are dropped")]
 
                 use super::*;
 
@@ -122,7 +122,7 @@ mod synchronous {
         ($($(#[$attr:meta])* $id:literal $name:ident($($args:tt)*) $body:block)*) => {$(
             $(#[$attr])*
             pub(super) mod $name {
-                #![allow(unused_variables, reason = "what becomes of them is the question")]
+                #![allow(unused_variables, reason = "the test is about when they are dropped")]
 
                 use super::*;
 
@@ -167,7 +167,7 @@ mod synchronous {
     }
 }
 
-/// What is noted by a future that is dropped after so many polls, or awaited to its end.
+/// Returns the names that a future records if it is dropped after this number of polls, or awaited to its end.
 fn notes_of<F: Future>(polls: usize, make: impl FnOnce(Notes) -> F) -> Vec<&'static str> {
     let notes = Notes::default();
     let mut future = Box::pin(make(notes.clone()));
@@ -291,7 +291,7 @@ async fn an_async_block_at_the_tail_drops_what_it_captured_in_order() {
     }
 }
 
-/// A run of its own when it is dropped.
+/// Starts a run when it is dropped.
 struct Closes;
 
 impl Drop for Closes {

@@ -11,7 +11,7 @@ use process_runtime::critical_process;
 
 use super::trial::Trial;
 
-/// Pending as often as it says.
+/// Is pending this number of times.
 struct Pause(usize);
 
 impl Future for Pause {
@@ -180,7 +180,7 @@ fn panics_sync(with: &'static str) -> Option<u8> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_ends_the_run_and_goes_on_to_the_caller_as_it_was() {
+async fn a_panic_ends_the_run_and_reaches_the_caller_unchanged() {
     for after in [0, 1, 3] {
         let trial = Trial::new();
         let panicked = trial.run(AssertUnwindSafe(panics(after)).catch_unwind()).await;

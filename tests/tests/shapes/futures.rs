@@ -257,7 +257,7 @@ async fn a_boxed_future_behind_an_alias_is_found_by_its_type() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_returned_future_that_was_never_polled_is_no_run() {
+async fn a_returned_future_that_was_never_polled_is_not_a_run() {
     let trial = Trial::new();
     trial.call(|| {
         drop(block(1));

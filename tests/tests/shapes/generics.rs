@@ -120,7 +120,7 @@ fn impl_in_a_tuple(of: u8) -> (impl Into<u64>, Vec<impl Debug>, [impl Copy; 1]) 
 }
 
 #[tokio::test(start_paused = true)]
-async fn impl_trait_stands_in_arguments_and_returns() {
+async fn impl_trait_works_in_arguments_and_returns() {
     assert_eq!(ran("impl_argument", Success, impl_argument(["a", "b"], &'-')).await, "a-b");
     assert_eq!(ran("impl_return", Success, impl_return(0)).await.to_string(), "1");
     let rest = ran("impl_in_result", Success, impl_in_result("abc")).await;

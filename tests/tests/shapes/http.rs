@@ -1,4 +1,4 @@
-//! Handlers of axum: extractors as arguments, responses judged by their status, and a router that takes them.
+//! Handlers of axum: extractors as arguments, responses judged by their status, and a router that accepts them.
 
 use axum::extract::{FromRequestParts, Path, RawQuery, Request, State};
 use axum::http::StatusCode;
@@ -194,7 +194,7 @@ fn response_of_another_body() -> http::Response<Vec<u8>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_status_decides_wherever_it_stands() {
+async fn a_status_decides_at_any_depth() {
     for (of, outcome) in [(201, Success), (404, Rejected), (500, Failure)] {
         assert_eq!(called("http_status_sync", outcome, || plain_status(of)), of);
         let trial = Trial::new();

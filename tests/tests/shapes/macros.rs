@@ -1,4 +1,4 @@
-//! Functions that a `macro_rules` makes: their parts come in invisible groups, and with spans of elsewhere.
+//! Functions that a `macro_rules` generates: their parts are in invisible groups, with spans from elsewhere.
 
 use process_runtime::Outcome::{Failure, Rejected, Success};
 use process_runtime::critical_process;
@@ -198,7 +198,7 @@ async fn rules_may_come_from_a_macro() {
     assert_eq!(trial.context(), [("number", "1".to_owned()), ("doubled", "2".to_owned())]);
 }
 
-/// What a library does that re-exports the toolkit.
+/// A library that re-exports the toolkit.
 mod library {
     pub(super) mod __reexport {
         pub(in super::super) use process_runtime;

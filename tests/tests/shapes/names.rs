@@ -1,11 +1,11 @@
-//! Names that a user may give to modules, types and values, and that an expansion must not meet.
+//! Modules, types and values of a user with names that could clash with those of an expansion.
 
 use process_runtime::Outcome::{Cancelled, Failure, Rejected, Success};
 
 use super::trial::{Trial, called, ran};
 
 mod shadowed_modules {
-    #![allow(dead_code, reason = "they are there to be in the way")]
+    #![allow(dead_code, reason = "only their names matter")]
 
     mod core {}
     mod std {}
@@ -71,7 +71,7 @@ async fn modules_may_be_called_like_crates() {
 }
 
 mod shadowed_types {
-    #![allow(dead_code, reason = "they are there to be in the way")]
+    #![allow(dead_code, reason = "only their names matter")]
 
     use process_runtime::{critical_process, stage};
 
@@ -335,7 +335,7 @@ mod renamed_import {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_runtime_is_where_the_attribute_says() {
+async fn the_attribute_names_the_path_of_the_runtime() {
     let trial = Trial::new();
     trial.run(renamed_import::by_import()).await;
     trial.saw(&[("name_import.name_import_stage", Success), ("name_import", Success)]);
@@ -345,7 +345,7 @@ async fn the_runtime_is_where_the_attribute_says() {
 }
 
 mod helpers {
-    #![allow(dead_code, reason = "they are there to be in the way")]
+    #![allow(dead_code, reason = "only their names matter")]
 
     use process_runtime::critical_process;
 
@@ -354,7 +354,7 @@ mod helpers {
     }
 
     fn split(_: &Held) {
-        unreachable!("a free function is no method")
+        unreachable!("a free function is not a method")
     }
 
     pub(super) trait Verdict {

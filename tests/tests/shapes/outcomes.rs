@@ -1,4 +1,4 @@
-//! What a return means: by its type, and by the rules of the attribute.
+//! The outcome of a return value, by its type and by the rules of the attribute.
 
 use std::fmt;
 use std::io;
@@ -120,7 +120,7 @@ async fn a_result_is_one_by_its_type_and_under_any_name() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_result_succeeds_unless_said() {
+async fn a_return_that_is_not_a_result_succeeds_unless_a_rule_decides() {
     assert_eq!(ran("type_maybe", Success, by_maybe()).await, Some(Err(1)));
     assert!(called("type_poll", Success, by_poll).is_ready());
     assert!(called("type_control_flow", Failure, || by_control_flow(0)).is_break());

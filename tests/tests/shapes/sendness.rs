@@ -1,4 +1,4 @@
-//! The wrapper has the auto traits of what it wraps, no fewer and no more.
+//! The wrapper has exactly the auto traits of the future that it wraps.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;

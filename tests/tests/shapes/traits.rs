@@ -185,7 +185,7 @@ async fn an_async_trait_default_body_judges_its_early_return_and_encloses_what_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_async_trait_future_that_was_never_polled_is_no_run() {
+async fn an_async_trait_future_that_was_never_polled_is_not_a_run() {
     let trial = Trial::new();
     trial.call(|| drop(Van(Vec::new()).speed()));
     trial.saw(&[]);

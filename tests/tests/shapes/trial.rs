@@ -1,4 +1,4 @@
-//! What a test sees of the runs of its own domain: each that started, and how it ended.
+//! A domain for one test, and assertions about its runs.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -35,13 +35,13 @@ impl Trial {
         self.domain.carrier()
     }
 
-    /// Runs that are going on now.
+    /// Returns how many runs are running.
     pub(crate) fn active(&self) -> usize {
         self.domain.in_flight().len()
     }
 
-    /// Since it was asked last, these runs ended so, in this order; all that started have ended, none twice;
-    /// and the statistics say the same as the sink.
+    /// Asserts that these runs ended with these outcomes since the last call, in this order, that every run that started
+    /// ended exactly once, and that the statistics agree.
     #[track_caller]
     pub(crate) fn saw(&self, expected: &[(&str, Outcome)]) {
         let all = self.ended();
@@ -89,7 +89,7 @@ fn name(entry: &Entry) -> String {
     [entry.process, entry.stage].into_iter().flatten().collect::<Vec<_>>().join(".")
 }
 
-/// Awaits `future` in a domain of its own, where it must be one run of `id` that ends as `outcome`.
+/// Awaits `future` in a domain of its own, where it must be one run of `id` with this outcome.
 pub(crate) async fn ran<F: Future>(id: &str, outcome: Outcome, future: F) -> F::Output {
     let trial = Trial::new();
     let value = trial.run(future).await;
@@ -97,7 +97,7 @@ pub(crate) async fn ran<F: Future>(id: &str, outcome: Outcome, future: F) -> F::
     value
 }
 
-/// Calls `f` in a domain of its own, where it must be one run of `id` that ends as `outcome`.
+/// Calls `f` in a domain of its own, where it must be one run of `id` with this outcome.
 #[track_caller]
 pub(crate) fn called<R>(id: &str, outcome: Outcome, f: impl FnOnce() -> R) -> R {
     let trial = Trial::new();

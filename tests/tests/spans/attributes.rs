@@ -85,7 +85,7 @@ async fn an_exported_span_has_the_same_attributes_with_their_types_and_its_statu
         assert_eq!(attribute(&span, "is_large"), Some(Value::Bool(false)));
         let keys: BTreeSet<_> = span.attributes.iter().map(|attribute| attribute.key.as_str()).collect();
         assert_eq!(keys.len(), span.attributes.len(), "an attribute is there twice: {:?}", span.attributes);
-        // A failure's text is not the attribute's to tell.
+        // The text of a failure is not in the status.
         let expected = if is_error { Status::error("") } else { Status::Unset };
         assert_eq!(span.status, expected, "{how:?}");
         assert!(span.events.is_empty(), "{how:?}: {:?}", span.events);

@@ -106,7 +106,7 @@ async fn a_run_that_wanders_between_threads_keeps_its_span() {
     let runs = (0..50).map(|_| {
         let dispatch = dispatch.clone();
         let mut run = Box::pin(many_polls());
-        // Each poll has the test's subscriber, on whatever thread it happens.
+        // Each poll has the test's subscriber, on any thread.
         tokio::spawn(std::future::poll_fn(move |cx| {
             dispatcher::with_default(&dispatch, || run.as_mut().poll(cx))
         }))

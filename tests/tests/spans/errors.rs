@@ -85,7 +85,7 @@ fn no_result() -> Option<u8> {
 }
 
 #[test]
-fn an_error_type_is_the_name_of_the_type_unless_said_otherwise() {
+fn an_error_type_is_the_name_of_the_type_by_default() {
     let (capture, _guard) = Capture::installed();
     let _ = boxed_error();
     let _ = any_error();
@@ -117,13 +117,13 @@ fn kind_of(kind: &usize) -> &'static str {
 }
 
 #[tokio::test(start_paused = true)]
-async fn past_32_error_types_a_process_says_other() {
+async fn past_32_error_types_a_process_reports_other() {
     let (capture, _guard) = Capture::installed();
     Domain::new().call(|| {
         for kind in 0..KINDS.len() {
             let _ = many_kinds(kind);
         }
-        // The first are still told apart.
+        // The first types are still distinct.
         let _ = many_kinds(3);
     });
     let spans = capture.named("many_kinds");

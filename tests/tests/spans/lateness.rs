@@ -36,7 +36,7 @@ async fn a_late_run_has_one_event_in_its_span_while_it_still_runs() {
     let span = capture.only("slow");
     assert_eq!(span.events.len(), 1);
     assert_eq!(span.field("critical_process.late"), Some("true"));
-    // Late is not an error.
+    // A late run is not an error.
     assert_eq!(
         (span.field("critical_process.outcome"), span.field("otel.status_code")),
         (Some("success"), None)
@@ -55,12 +55,12 @@ async fn a_run_on_time_has_no_event() {
 #[critical_process(id = "hung", version = "1.0.0", sla = "1ms")]
 fn hung(capture: &Capture) {
     eventually("an event in the span of a hung run", || capture.only("hung").events.len() == 1);
-    // Told, and not told again, while the watchdog goes on.
+    // The event is sent once, and not again while the watchdog is running.
     assert_eq!(registry::stats("hung").unwrap().overdue, 1);
 }
 
 #[test]
-fn the_watchdog_goes_on_for_as_long_as_an_installation_does() {
+fn the_watchdog_runs_for_as_long_as_an_installation() {
     isolated(|| {
         let (first, second) = (Install::new().start(), Install::new().start());
         second.stop();
@@ -72,7 +72,7 @@ fn the_watchdog_goes_on_for_as_long_as_an_installation_does() {
 }
 
 #[test]
-fn the_watchdog_tells_of_a_hung_run_from_its_own_thread() {
+fn the_watchdog_reports_a_hung_run_from_its_own_thread() {
     isolated(|| {
         let installation = Install::new().start();
         let (capture, _guard) = Capture::installed();

@@ -1,5 +1,5 @@
-//! The spans that runs open in `tracing`, and what an OpenTelemetry backend receives of them. Fixtures of more than
-//! one question are here; the questions are in the modules.
+//! The spans that runs open in `tracing`, as a subscriber and an OpenTelemetry backend receive them. Fixtures that several
+//! modules need are here.
 
 mod attributes;
 mod carriers;

@@ -37,7 +37,7 @@ async fn stages_and_inner_processes_are_children_and_inherit_the_context() {
     assert_eq!(shared.events[0].1["message"], "written");
     let inner = capture.only("transfer");
     assert_eq!((inner.parent, inner.field("batch")), (Some("settle"), Some("b-7")));
-    // What a stage named is no concern of what comes after it.
+    // Later runs do not inherit the context of a stage.
     assert_eq!((inner.field("leg"), inner.field("critical_process.stage")), (None, None));
     assert_eq!(capture.only("settle").field("critical_process.stage"), None);
 }
@@ -96,7 +96,7 @@ async fn with_own_span() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn spans_of_the_body_stand_between_a_run_and_the_runs_inside() {
+async fn spans_of_the_body_are_between_a_run_and_the_runs_inside() {
     let traces = Traces::new();
     let _guard = dispatcher::set_default(&traces.dispatch());
     with_own_span().await;
@@ -115,7 +115,7 @@ fn a_scope_around_a_run_gives_it_context() {
         runtime.block_on(scope.in_scope(settle("of the run", How::Succeed))).unwrap();
         for name in ["settle", "settle.debit", "settle.audit_trail", "transfer"] {
             assert_eq!(capture.only(name).field("request_id"), Some("r-1"), "{name}");
-            // What is nearer wins.
+            // The nearer value wins.
             assert_eq!(capture.only(name).field("batch"), Some("of the run"), "{name}");
         }
     });

@@ -27,7 +27,7 @@ fn a_subscriber_that_filters_the_target_away_costs_the_body_nothing_else() {
     assert!(capture.named("filtered").is_empty());
     assert_eq!(capture.only("own").parent, None);
     assert_eq!(capture.loose_events().len(), 1);
-    // The next subscriber of the same thread is asked anew.
+    // The next subscriber of the same thread decides again.
     let (capture, _guard) = Capture::installed();
     filtered("four");
     assert_eq!(capture.only("own").parent, Some("filtered"));
@@ -50,7 +50,7 @@ fn install_reports_spans_that_a_filter_drops() {
 }
 
 #[test]
-fn a_scoped_subscriber_hears_of_its_scope_alone_and_the_global_one_of_the_rest() {
+fn a_scoped_subscriber_receives_its_scope_alone_and_the_global_one_the_rest() {
     isolated(|| {
         // Before there is any subscriber at all.
         settle_again();
@@ -61,7 +61,7 @@ fn a_scoped_subscriber_hears_of_its_scope_alone_and_the_global_one_of_the_rest()
         settle_again();
         std::thread::spawn(settle_again).join().unwrap();
         assert_eq!((scoped.spans().len(), global.spans().len()), (2, 4));
-        // A run ends where it began, whoever polls it.
+        // A run ends in the subscriber where it began, under any subscriber at its last poll.
         let mut run = Box::pin(transfer("a-3", 1, How::Succeed));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         let polled = dispatcher::with_default(&scoped.dispatch(), || run.as_mut().poll(&mut context));
@@ -139,7 +139,7 @@ fn survives(method: &'static str) {
 }
 
 #[test]
-fn a_subscriber_that_panics_when_it_is_told_of_a_span_does_not_harm_the_run() {
+fn a_subscriber_that_panics_when_it_receives_a_span_does_not_harm_the_run() {
     isolated(|| ["new_span", "record", "close"].into_iter().for_each(survives));
 }
 

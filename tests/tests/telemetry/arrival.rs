@@ -1,4 +1,4 @@
-//! Telemetry arrives, whatever the protocol, with all that the design promises of it.
+//! Telemetry arrives over every protocol, with all promised attributes and units.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Scratch, attributes, judge_metrics, judge_spans, of, run, spans_in, text};
 
 fn nothing_secret(bytes: &str) {
-    assert!(bytes.contains("sign_in"), "the rejected login is told of");
+    assert!(bytes.contains("sign_in"), "the rejected login is in it");
     assert!(!bytes.contains("canary"), "an argument that is not named, or error text, left the program");
 }
 

@@ -1,4 +1,4 @@
-//! What Sentry receives, and what a panic or a failure costs the program meanwhile.
+//! The events that Sentry receives, and the time that a panic or a failure takes meanwhile.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Scratch, events_in, lost, of, run, sentry, spans_in, text, under};
 
 #[tokio::test]
-async fn sentry_hears_of_the_failure_alone() {
+async fn sentry_receives_the_failure_alone() {
     let (dsn, receiver) = sentry(Some(Duration::ZERO)).await;
     let scratch = Scratch::new();
     let output = run(&scratch, &[("SENTRY_DSN", &dsn), ("SENTRY_ENVIRONMENT", "staging")]).await;
@@ -32,7 +32,7 @@ async fn every_thread_reports_to_sentry_whichever_used_it_first() {
     let events = events_in(receiver).await;
     assert_eq!(events.len(), 2, "{events:#?}");
     assert!(events.iter().all(|event| event["release"] == "shop@2.0.0"), "{events:#?}");
-    // A line for each run, and no second one for those that failed.
+    // One line for each run, also for those that failed.
     assert_eq!(text(&output.stderr).matches("parse_order: failure").count(), 2, "{output:?}");
 }
 
@@ -51,7 +51,7 @@ async fn an_event_that_finds_no_room_takes_no_other_s_stack() {
     let output = under("many fail at once", &scratch, &[("SENTRY_DSN", &dsn), ("RUST_LOG", "off")]).await;
     let events = events_in(receiver).await;
     assert_eq!(text(&output.stderr).matches("the Sentry queue is full").count(), 1);
-    // What was lost to the very end is counted in the last measurements; of the one on its way nobody knows.
+    // The last measurements count all lost events. The event that is being sent at the end may be missing from both.
     let known = events.len() as u64 + lost(&scratch.lines("metrics"), "event");
     assert!((399..=400).contains(&known), "{known}");
     assert!((10..400).contains(&events.len()), "{}", events.len());
@@ -60,7 +60,7 @@ async fn an_event_that_finds_no_room_takes_no_other_s_stack() {
 }
 
 #[tokio::test]
-async fn a_panic_that_ends_the_program_is_told_where_somebody_flushes() {
+async fn a_panic_that_ends_the_program_is_reported_after_a_flush() {
     let (dsn, receiver) = sentry(Some(Duration::ZERO)).await;
     let output = under("a panic ends the program", &Scratch::new(), &[("SENTRY_DSN", &dsn)]).await;
     assert_eq!(text(&output.stdout).trim(), "flushed true");

@@ -16,7 +16,7 @@ async fn an_error_that_is_logged_makes_no_failure_of_a_run_that_succeeds() {
 }
 
 #[tokio::test]
-async fn a_subscriber_of_the_application_s_own_keeps_all_that_it_is_told() {
+async fn a_subscriber_of_the_application_s_own_keeps_everything() {
     let scratch = Scratch::new();
     let output = under("a subscriber is set", &scratch, &[]).await;
     let said = text(&output.stdout);

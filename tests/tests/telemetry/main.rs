@@ -1,5 +1,5 @@
-//! `telemetry::init` from outside: a program that calls it, and what arrives at collectors, at Sentry and in files.
-//! The programs, their peers and the judges are here; the questions are in the modules.
+//! `telemetry::init` from outside: a program that calls it, and the telemetry that arrives at collectors, at Sentry and in
+//! files. The programs, their peers and the judges are here; the questions are in the modules.
 
 mod arrival;
 mod errors;
@@ -52,14 +52,14 @@ impl Drop for Scratch {
     }
 }
 
-/// Runs the program; whatever happens to its telemetry, it ends well and soon.
+/// Runs the program `reporting`. It must succeed and end soon, whatever happens to its telemetry.
 async fn run(scratch: &Scratch, variables: &[(&str, &str)]) -> Output {
     let mut command = unconfigured(env!("CARGO_BIN_EXE_reporting"));
     command.arg(&scratch.0);
     ended(command, variables).await
 }
 
-/// Runs the program that has circumstances.
+/// Runs the program `circumstances`. It must succeed and end soon.
 async fn under(circumstance: &str, scratch: &Scratch, variables: &[(&str, &str)]) -> Output {
     let mut command = unconfigured(env!("CARGO_BIN_EXE_circumstances"));
     command.arg(&scratch.0).arg(circumstance);
@@ -123,7 +123,7 @@ fn of<'s>(spans: &'s [Value], name: &str, customer: &str) -> &'s Value {
     found[0]
 }
 
-/// What DESIGN.md promises of the spans of this program, wherever they arrive.
+/// Asserts the shape and the attributes of the spans of the program, wherever they arrive.
 fn judge_spans(spans: &[Value]) {
     let run = of(spans, "place_order", "c-1");
     let says = attributes(run);
@@ -163,7 +163,7 @@ fn judge_spans(spans: &[Value]) {
     assert_eq!(attributes(failed)["error.type"], "reporting::OrderError");
     assert_eq!(failed["status"]["code"], 2);
 
-    // Made in the first customer's run, and ended in the second's.
+    // Opened in the first customer's run, and ended in the second's.
     of(spans, "prefetch", "c-1");
     assert_eq!(named(spans, "prefetch").len(), 1);
     let keep_alive = named(spans, "keep_alive");
@@ -171,7 +171,7 @@ fn judge_spans(spans: &[Value]) {
     assert!(!attributes(keep_alive[0]).contains_key("customer_id"), "{:?}", keep_alive[0]);
 }
 
-/// Every instrument has its unit, and every SLA is a boundary.
+/// Asserts that every instrument has its unit, and that every SLA is a boundary.
 fn judge_metrics(requests: &[Value]) {
     let metrics = metrics_in(requests);
     let units = [
@@ -193,7 +193,7 @@ fn judge_metrics(requests: &[Value]) {
         assert_eq!(metric.map(|metric| &metric["unit"]), Some(&Value::from(unit)), "{name} in {metrics:#?}");
     }
     let [processes, stages] = ["critical_process.duration", "critical_process.stage.duration"].map(bounds);
-    // None of them is a boundary anyway.
+    // None of them is a default boundary.
     assert!([2.7, 1.3].iter().all(|sla| processes.contains(sla)), "{processes:?}");
     assert!(stages.contains(&0.7), "{stages:?}");
     assert!(bounds("critical_process.sla.utilization").contains(&1.0));
@@ -209,7 +209,7 @@ fn lost(requests: &[Value], reason: &str) -> u64 {
     point["asInt"].as_str().map_or_else(|| point["asInt"].as_u64(), |text| text.parse().ok()).unwrap()
 }
 
-/// A Sentry that takes its time to answer, or with none never answers; its DSN, and what it was sent.
+/// Starts a Sentry that answers after this time, or never. Returns its DSN and the envelopes that it receives.
 async fn sentry(answers_after: Option<Duration>) -> (String, mpsc::UnboundedReceiver<String>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let ingest = Router::new().route(
@@ -227,7 +227,7 @@ async fn sentry(answers_after: Option<Duration>) -> (String, mpsc::UnboundedRece
     (dsn, receiver)
 }
 
-/// The events among what Sentry was sent so far.
+/// Returns the events in the envelopes so far.
 async fn events_in(mut receiver: mpsc::UnboundedReceiver<String>) -> Vec<Value> {
     receiver.close();
     let mut events = Vec::new();

@@ -1,4 +1,4 @@
-//! Over TLS, to peers that an authority of the test's own vouches for.
+//! Telemetry over TLS, to peers with a certificate of the test's own authority.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn collector(protocol: &str) -> (Collector, std::net::SocketAddr) {
 }
 
 #[tokio::test]
-async fn it_arrives_where_the_authority_that_is_named_vouches_for_the_peer() {
+async fn it_arrives_at_a_peer_of_the_named_authority() {
     for protocol in ["grpc", "http/protobuf"] {
         let (scratch, (collector, peer)) = (Scratch::new(), collector(protocol).await);
         let authority = Authority::new(&scratch.0);
@@ -49,12 +49,12 @@ async fn a_peer_that_wants_a_certificate_gets_it() {
         run(&scratch, &variables).await;
         judge_spans(&spans_in(&collector.traces()));
         run(&scratch, &variables[..3]).await;
-        assert_eq!(collector.traces().len(), 1, "{protocol}: nobody else gets in");
+        assert_eq!(collector.traces().len(), 1, "{protocol}: a client without a certificate is refused");
     }
 }
 
 #[tokio::test]
-async fn a_peer_that_nobody_vouches_for_gets_nothing() {
+async fn a_peer_of_an_unknown_authority_gets_nothing() {
     for protocol in ["grpc", "http/protobuf"] {
         let (scratch, (collector, peer)) = (Scratch::new(), collector(protocol).await);
         let authority = Authority::new(&scratch.0);
@@ -68,7 +68,7 @@ async fn a_peer_that_nobody_vouches_for_gets_nothing() {
 }
 
 #[tokio::test]
-async fn sentry_is_believed_where_the_machine_s_authorities_vouch_for_it() {
+async fn sentry_is_trusted_by_the_authorities_of_the_machine() {
     let scratch = Scratch::new();
     let authority = Authority::new(&scratch.0);
     let (dsn, receiver) = sentry(Some(Duration::ZERO)).await;

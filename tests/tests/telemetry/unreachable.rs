@@ -1,4 +1,4 @@
-//! Collectors, ports and directories that do not take telemetry: reported once, and never waited for too long.
+//! Collectors, ports and directories that do not take telemetry: reported once, and waited for only within a bound.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use process_tests::loaded::Loaded;
 use super::{Scratch, judge_metrics, judge_spans, lost, run, spans_in, text, under};
 
 #[tokio::test]
-async fn a_collector_that_cannot_be_reached_is_told_once() {
+async fn a_collector_that_cannot_be_reached_is_reported_once() {
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for protocol in ["http/protobuf", "grpc"] {
@@ -31,8 +31,8 @@ async fn a_collector_that_cannot_be_reached_is_told_once() {
 }
 
 #[test]
-fn a_collector_that_never_answers_is_told_once_however_often_it_is_tried() {
-    // Connections are made by the system, and nobody takes them.
+fn a_collector_that_never_answers_is_reported_once_however_often_it_is_tried() {
+    // The system accepts connections, and the test never reads them.
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", deaf.local_addr().unwrap());
     let scratch = Scratch::new();
@@ -52,8 +52,8 @@ fn a_collector_that_never_answers_is_told_once_however_often_it_is_tried() {
 }
 
 #[test]
-fn a_program_ends_within_a_bound_whoever_hangs() {
-    // Connections are made by the system, and nobody takes them.
+fn a_program_ends_within_a_bound_whatever_hangs() {
+    // The system accepts connections, and the test never reads them.
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let place = deaf.local_addr().unwrap();
     let (endpoint, dsn) = (format!("http://{place}"), format!("http://public@{place}/1"));
@@ -68,7 +68,7 @@ fn a_program_ends_within_a_bound_whoever_hangs() {
         ];
         let output = runtime.block_on(under("everything hangs", &Scratch::new(), &variables));
         let took: u64 = text(&output.stdout).trim().parse().unwrap();
-        // Five seconds are promised, and that nobody is waited for longer; the rest is the machine's.
+        // The promised bound is five seconds. The rest is for the machine.
         assert!((2_000..7_000).contains(&took), "{protocol}: it took {took} ms");
         let lines = text(&output.stderr);
         assert_eq!(lines.matches("some telemetry was not sent").count(), 1, "{protocol}: {lines}");
@@ -95,7 +95,7 @@ async fn spans_that_a_collector_rejects_are_counted() {
 }
 
 #[tokio::test]
-async fn a_port_for_prometheus_that_is_taken_is_told_once() {
+async fn a_port_for_prometheus_that_is_taken_is_reported_once() {
     let scratch = Scratch::new();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -112,7 +112,7 @@ async fn a_port_for_prometheus_that_is_taken_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_directory_that_cannot_be_written_is_told_once() {
+async fn a_directory_that_cannot_be_written_is_reported_once() {
     let output = run(&Scratch(PathBuf::from("/dev/null/telemetry")), &[]).await;
     let lines = text(&output.stderr);
     let of_telemetry: Vec<_> = lines.lines().filter(|line| line.contains("elemetry")).collect();
@@ -123,7 +123,7 @@ async fn a_directory_that_cannot_be_written_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_no_delivery() {
+async fn a_redirect_is_not_a_delivery() {
     let collector =
         Router::new().fallback(async |request: axum::extract::Request| match request.uri().path() {
             "/login" => axum::http::StatusCode::OK.into_response(),

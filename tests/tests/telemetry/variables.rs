@@ -3,7 +3,7 @@
 use super::{Scratch, attributes, judge_spans, of, run, spans_in, text};
 
 #[tokio::test]
-async fn a_wrong_variable_is_told_and_the_rest_works() {
+async fn a_wrong_variable_is_reported_and_the_rest_works() {
     let scratch = Scratch::new();
     let output = run(
         &scratch,
@@ -41,11 +41,11 @@ async fn texts_are_as_long_as_the_variable_allows() {
     let spans = spans_in(&scratch.lines("traces"));
     let says = attributes(of(&spans, "place_order.charge", "c-1"));
     assert_eq!((&*says["critical_process.stage"], &*says["critical_process.id"]), ("cha", "pla"));
-    assert_eq!(says["critical_process.late"], "false", "it is no text");
+    assert_eq!(says["critical_process.late"], "false", "it is not a text");
 }
 
 #[tokio::test]
-async fn a_variable_means_to_opentelemetry_what_is_told_of_it() {
+async fn a_variable_means_what_opentelemetry_documents() {
     let scratch = Scratch::new();
     run(&scratch, &[("OTEL_TRACES_SAMPLER", "ALWAYS_OFF ")]).await;
     assert!(scratch.lines("traces").is_empty());

@@ -65,7 +65,7 @@ async fn three_models_answer_rank_one_another_and_a_chairman_has_the_last_word()
 
 #[contract(process = "council_deliberation_3stage", case = edge)]
 #[tokio::test]
-async fn the_best_answer_stands_in_for_a_chairman_who_says_nothing() {
+async fn the_best_answer_replaces_that_of_a_chairman_that_does_not_answer() {
     let platform = Platform::with(|limits| limits.synthesis = SHORT).await;
     let run = ask(&platform, QUESTION, SALES).fault("stage3", Fault::hang()).await;
     run.expect().degraded().within_sla().no_event();

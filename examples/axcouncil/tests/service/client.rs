@@ -1,4 +1,4 @@
-//! A service of a test's own, and somebody who uses it.
+//! A service for one test, and a client that uses it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(600);
 
-/// A service with a database that goes with it.
+/// A service and its database, which is removed with it.
 pub(crate) struct Service {
     pub(crate) running: Running,
     http: reqwest::Client,
@@ -25,7 +25,7 @@ impl Service {
         Service::with(|_| ()).await
     }
 
-    /// With something else than usual.
+    /// Starts a service with a changed configuration.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Service {
         let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
         let database = directory.path().join("test.db");
@@ -46,7 +46,7 @@ impl Service {
         self.directory.path().join("test.db")
     }
 
-    /// Stops it as it is stopped in earnest. Its database, as it is left.
+    /// Stops the service as in production, and returns its database.
     pub(crate) async fn stop(self) -> (SqlitePool, TempDir) {
         let file = SqliteConnectOptions::new().filename(self.file());
         self.running.stop().await;
@@ -86,12 +86,12 @@ impl Service {
         assert_eq!(set.expect("it answers").status(), 204);
     }
 
-    /// The one number that a query gives.
+    /// Returns the one number that a query selects.
     pub(crate) async fn number(&self, query: &'static str) -> i64 {
         sqlx::query_scalar(query).fetch_one(self.running.database()).await.expect("it can be asked")
     }
 
-    /// The texts that a query gives.
+    /// Returns the texts that a query selects.
     pub(crate) async fn texts(&self, query: &'static str) -> Vec<String> {
         sqlx::query_scalar(query).fetch_all(self.running.database()).await.expect("it can be asked")
     }

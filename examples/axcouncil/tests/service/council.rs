@@ -1,4 +1,4 @@
-//! What a council answers, and when its chairman does not.
+//! The answers of a council, and the cases in which its chairman does not answer.
 
 use std::time::{Duration, Instant};
 
@@ -24,8 +24,8 @@ async fn three_stages_make_one_answer() {
 }
 
 #[tokio::test]
-async fn the_best_answer_stands_in_for_a_chairman_who_says_nothing() {
-    // However short it is: the chairman never answers.
+async fn the_best_answer_replaces_that_of_a_chairman_that_does_not_answer() {
+    // However short the limit is, the chairman never answers.
     let service = Service::with(|config| config.limits.synthesis = Duration::from_millis(1)).await;
     service.models(json!({ "mode": "hang", "path": "/v1/synthesize" })).await;
     let token = service.login(ACME_USER).await;
@@ -42,7 +42,7 @@ async fn the_best_answer_stands_in_for_a_chairman_who_says_nothing() {
 }
 
 #[tokio::test]
-async fn a_chairman_who_is_slow_is_waited_for_as_long_as_is_said() {
+async fn a_slow_chairman_has_as_long_as_configured() {
     for (limit, used_fallback) in [(Duration::from_millis(100), true), (Duration::from_secs(60), false)] {
         let service = Service::with(|config| config.limits.synthesis = limit).await;
         service.models(json!({ "mode": "slow", "path": "/v1/synthesize" })).await;
@@ -65,7 +65,7 @@ async fn what_cannot_be_asked_is_refused() {
     };
     let (status, body) = ask(" ", None).await;
     assert_eq!((status, code(&body)), (422, "invalid"));
-    // It is another company's.
+    // It belongs to another company.
     let (status, body) = ask("Why?", Some(2)).await;
     assert_eq!((status, code(&body)), (404, "not_found"));
 }

@@ -1,4 +1,4 @@
-//! How departments begin, change and end.
+//! Departments are created, changed and deleted.
 
 use axcouncil::{ACME_USER, UMBRA_USER};
 use reqwest::Method;
@@ -30,7 +30,7 @@ async fn what_must_stay_stays() {
     let delete = async |token, path| service.send(Method::DELETE, path, token, &Value::Null).await;
     let (status, body) = delete(&ada, "/departments/1").await;
     assert_eq!((status, code(&body)), (409, "default_department"));
-    // It is Acme's.
+    // It belongs to Acme.
     let (status, body) = delete(&uma, "/departments/2").await;
     assert_eq!((status, code(&body)), (404, "not_found"));
     assert_eq!(service.number("SELECT count(*) FROM departments").await, 3);
@@ -57,7 +57,7 @@ async fn departments_and_roles_are_made_renamed_and_removed_and_each_change_is_i
                    WHERE departments.id = department_id AND roles.id = 5";
     assert_eq!(service.texts(written).await, ["Service, Line one: Listens, and answers."]);
 
-    // What changes nothing is in no log.
+    // A request that changes nothing is not in the log.
     let (status, body) = service.post("/departments", &token, &json!({ "name": "Service" })).await;
     assert_eq!((status, code(&body)), (409, "name_taken"));
     for (method, path, body) in [

@@ -1,4 +1,4 @@
-//! Every error is JSON with a stable code, also one that no handler saw.
+//! Every error is JSON with a stable code, also where no handler was called.
 
 use axcouncil::ACME_USER;
 use reqwest::Method;
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::client::{Service, code};
 
 #[tokio::test]
-async fn what_no_handler_sees_is_told_like_the_rest() {
+async fn an_error_before_any_handler_has_the_same_form() {
     let service = Service::start().await;
     let token = service.login(ACME_USER).await;
     for (method, path, expected) in [

@@ -1,4 +1,4 @@
-//! What the health endpoints say of the service while things break.
+//! The answers of the health endpoints while parts of the service fail.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ impl Service {
         self.send(Method::GET, &format!("/health{path}"), "", &Value::Null).await
     }
 
-    /// Until it has this status.
+    /// Asks until the answer has this status.
     async fn until(&self, path: &str, status: u16) -> Value {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
@@ -30,14 +30,14 @@ impl Service {
 }
 
 #[tokio::test]
-async fn a_service_that_works_says_so_of_all_that_it_does() {
+async fn a_service_that_works_is_healthy_in_every_answer() {
     let service = Service::start().await;
     let (status, council) = service.health("/council").await;
     assert_eq!((status, &council["status"]), (200, &"healthy".into()), "{council}");
     let parts = ["company_context_load", "model_provider", "sqlite", "stage1", "stage2", "stage3"];
     assert_eq!(council["checks"], Value::from_iter(parts.map(|part| (part, "pass"))));
     let (status, all) = service.health("").await;
-    // Nobody has paid or logged in yet.
+    // There was no payment and no login yet.
     assert_eq!(
         (status, &all["status"], all["serving"].as_bool()),
         (200, &"degraded".into(), Some(true)),
@@ -51,12 +51,12 @@ async fn a_service_that_works_says_so_of_all_that_it_does() {
 }
 
 #[tokio::test]
-async fn a_thousand_who_ask_at_once_are_one_deliberation() {
+async fn a_thousand_requests_at_once_are_one_deliberation() {
     let service = Service::start().await;
     let began = Instant::now();
     let answers = futures::future::join_all((0..1000).map(|_| service.health("/council"))).await;
     assert!(answers.iter().all(|(status, _)| *status == 200));
-    // All tell of one and the same.
+    // All answers report one and the same execution.
     let checked: std::collections::BTreeSet<_> =
         answers.iter().map(|(_, body)| body["checked_at"].to_string()).collect();
     println!("a thousand answers in {:?}, of {} executions", began.elapsed(), checked.len());
@@ -78,7 +78,7 @@ async fn a_database_that_is_locked_takes_it_out_until_it_is_not() {
 }
 
 #[tokio::test]
-async fn a_provider_that_hangs_holds_nobody_up_and_takes_nobody_out() {
+async fn a_provider_that_hangs_delays_no_answer_and_takes_no_replica_out() {
     let service = Service::start().await;
     service.models(json!({ "mode": "hang" })).await;
     let began = Instant::now();
@@ -104,7 +104,7 @@ async fn a_service_that_is_being_stopped_is_not_ready_and_still_answers() {
 }
 
 #[tokio::test]
-async fn why_it_fails_is_told_to_whom_that_is_for() {
+async fn the_reason_of_a_failure_is_for_operators_alone() {
     let service = Service::with(|config| config.health_token = Some("a token".to_owned())).await;
     service.models(json!({ "mode": "fail" })).await;
     let nobody = service.health("/council").await;
@@ -119,7 +119,7 @@ async fn why_it_fails_is_told_to_whom_that_is_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg_attr(not(target_os = "linux"), ignore = "it reads its memory from /proc")]
-async fn while_a_provider_hangs_memory_does_not_grow_with_those_who_ask() {
+async fn while_a_provider_hangs_memory_does_not_grow_with_the_requests() {
     let service = Service::start().await;
     let ask = async || futures::future::join_all((0..500).map(|_| service.health("/council"))).await;
     ask().await;
@@ -134,6 +134,6 @@ async fn while_a_provider_hangs_memory_does_not_grow_with_those_who_ask() {
         seen.push(memory::resident(std::process::id()).expect("the test is for Linux") >> 20);
         tokio::time::sleep(Duration::from_secs(6)).await;
     }
-    println!("500 who wait for one check, three times over: {seen:?} MiB");
+    println!("500 callers wait for one check, three times: {seen:?} MiB");
     assert!(seen[2] <= seen[0] + 8, "{seen:?}");
 }

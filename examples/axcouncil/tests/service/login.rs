@@ -1,4 +1,4 @@
-//! Who gets in, and who does not.
+//! Logins and tokens that are accepted, and those that are refused.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -21,7 +21,7 @@ async fn the_right_password_opens_a_session() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_and_an_unknown_user_are_told_the_same() {
+async fn a_wrong_password_and_an_unknown_user_have_the_same_answer() {
     let service = Service::start().await;
     let login = async |email, password| {
         service.post("/login", "", &json!({ "email": email, "password": password })).await
@@ -57,7 +57,7 @@ async fn a_forged_token_is_refused() {
 }
 
 #[tokio::test]
-async fn nothing_that_is_told_of_a_run_has_the_password() {
+async fn no_telemetry_of_a_run_has_the_password() {
     let told = Told::install();
     let service = Service::start().await;
     service.login(ACME_USER).await;
@@ -66,7 +66,7 @@ async fn nothing_that_is_told_of_a_run_has_the_password() {
     assert!(told.iter().all(|line| !line.contains(PASSWORD) && !line.contains(ACME_USER)), "{told:?}");
 }
 
-/// Keeps what is told of logins.
+/// Keeps the ends of logins.
 #[derive(Debug)]
 struct Told(Arc<Mutex<Vec<String>>>);
 

@@ -1,4 +1,4 @@
-//! The service over HTTP, each test with providers and a database of its own.
+//! The service over HTTP. Each test has its own providers and database.
 
 mod client;
 mod council;

@@ -1,4 +1,4 @@
-//! What the providers are told of a customer: the models for which company they work, payments nothing.
+//! The business context that providers receive: models receive the company, the payment provider receives nothing.
 
 use axcouncil::ACME_USER;
 use axum::http::{HeaderMap, StatusCode};
@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::client::{Service, code};
 
-/// A provider that answers everything the same way, and what it was told.
+/// A provider that gives every request the same answer, and the headers that it received.
 async fn provider(
     answer: impl Fn() -> Response + Clone + Send + Sync + 'static,
 ) -> (Url, UnboundedReceiver<HeaderMap>) {
@@ -27,7 +27,7 @@ async fn provider(
 }
 
 #[tokio::test]
-async fn the_payment_provider_is_told_nothing_of_the_customer() {
+async fn the_payment_provider_receives_nothing_about_the_customer() {
     let (url, mut told) = provider(|| Json(json!({ "id": "ch_1" })).into_response()).await;
     let service = Service::with(|config| config.payments = Some(url)).await;
     let token = service.login(ACME_USER).await;
@@ -35,13 +35,13 @@ async fn the_payment_provider_is_told_nothing_of_the_customer() {
     assert_eq!(service.post("/subscriptions", &token, &order).await.0, 201);
     let headers = told.recv().await.expect("it was asked");
     let names: Vec<_> = headers.keys().map(|name| name.as_str()).collect();
-    // The trace goes along where there is one, which is another test's.
+    // This service has no traces. `services/two.rs` tests that a trace is passed on.
     let known = ["accept", "content-length", "content-type", "host", "traceparent", "tracestate"];
     assert!(names.iter().all(|name| known.contains(name)), "{headers:?}");
 }
 
 #[tokio::test]
-async fn those_who_serve_the_models_are_told_the_company_and_nobody_whom_they_name_is() {
+async fn the_models_receive_the_company_and_a_host_that_a_caller_names_does_not() {
     let (elsewhere, mut told_elsewhere) = provider(|| StatusCode::OK.into_response()).await;
     let redirect =
         move || (StatusCode::TEMPORARY_REDIRECT, [("location", elsewhere.to_string())]).into_response();

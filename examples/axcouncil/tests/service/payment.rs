@@ -1,4 +1,4 @@
-//! What happens to an invoice.
+//! Invoices: paid, declined, and charged once.
 
 use std::time::{Duration, Instant};
 
@@ -31,11 +31,11 @@ async fn a_charge_is_paid_declined_or_unknown() {
     let invoices = ["paid ch_1 10353", "declined - 10353", "unknown - 10353"];
     assert_eq!(service.texts(INVOICES).await, invoices);
 
-    // No other test here has a card declined, or a provider that fails.
+    // In this binary no other test has a declined card or a provider that fails.
     let stats = registry::stats("payment_subscription").expect("it is linked");
     assert_eq!(stats.error_types["card_declined"], 1);
     assert_eq!(stats.error_types["payment_provider_status"], 1);
-    // That a card is declined is an answer like any other.
+    // A declined card is a regular answer.
     let calls =
         &registry::dependency_stats("payment_subscription").expect("it is linked")["payment_provider"];
     let kinds: Vec<_> = calls.error_types.keys().filter(|kind| kind.ends_with("ChargeError")).collect();
@@ -76,11 +76,11 @@ async fn a_client_that_hangs_up_has_an_invoice_all_the_same() {
 }
 
 #[tokio::test]
-async fn whoever_stops_the_service_waits_for_a_charge_that_its_client_has_given_up() {
+async fn a_stop_waits_for_a_charge_whose_client_has_given_up() {
     let (asked, mut told) = unbounded_channel();
     let provider = Router::new().fallback(async move || {
         asked.send(()).expect("the test still listens");
-        // Long enough for the service to be stopped meanwhile.
+        // Long enough to stop the service meanwhile.
         tokio::time::sleep(Duration::from_millis(500)).await;
         Json(json!({ "id": "ch_1" }))
     });

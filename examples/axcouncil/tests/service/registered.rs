@@ -1,12 +1,12 @@
-//! The six processes as they were ordered, whatever else their attributes say.
+//! The six processes with the ids, criticality and SLA that the platform requires.
 
 use std::time::Duration;
 
 use axcouncil::Limits;
 use process_runtime::registry;
 
-/// Each with its criticality, its SLA in seconds, and the most calls that a run makes: to the database, and for a
-/// charge. A deliberation waits for its models as well.
+/// Each process with its criticality, its SLA in seconds, and the most calls of a run: to the database, and for a
+/// charge. A deliberation also waits for its models.
 const ORDERED: [(&str, &str, u64, u32, u32); 6] = [
     ("company_context_load", "high", 5, 4, 0),
     ("council_deliberation_3stage", "critical", 120, 7, 0),
@@ -26,13 +26,13 @@ fn ids_criticality_and_slas_are_those_that_were_ordered() {
 }
 
 #[test]
-fn what_hangs_is_told_before_a_process_is_past_its_sla() {
+fn a_call_that_hangs_is_reported_before_its_process_is_late() {
     let limits = Limits::default();
     for (id, _, sla, statements, charges) in ORDERED {
         let longest = limits.sqlite * statements + limits.payment_provider * charges;
         assert!(longest < Duration::from_secs(sla), "{id} may take {longest:?}");
     }
-    // But for a model: there the day waits for the watchdog.
+    // A model is the exception: there the day waits for the watchdog.
     let council = registry::get("council_deliberation_3stage").expect("it is linked");
     assert!(limits.model_provider > council.sla());
 }

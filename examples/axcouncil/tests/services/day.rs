@@ -1,5 +1,5 @@
-//! The day as a reader of its lines sees it, in more than one environment. Most of each is waiting for one SLA of two
-//! minutes, which they do at the same time; what comes before that, one after the other.
+//! The printed day, in more than one environment. Each day mostly waits for one SLA of two minutes. The days wait at the
+//! same time, and do their other work one after the other.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,14 +13,14 @@ use tokio::net::TcpListener;
 
 use crate::processes::{AXCOUNCIL, Place, Program};
 
-/// Held by the day that is busy.
+/// Held by the day that does its work.
 static BUSY: Mutex<()> = Mutex::new(());
 
 fn is_waiting(line: &str) -> bool {
     line.starts_with("..  waiting")
 }
 
-/// Plays a day to its end. What it printed, and whether it says that all went well.
+/// Plays a day to its end. Returns what it printed, and whether it succeeded.
 fn play(place: &Place, variables: &[(&str, &str)]) -> (Vec<String>, bool) {
     let busy = BUSY.lock().unwrap_or_else(PoisonError::into_inner);
     let day = place.start(AXCOUNCIL, &[], variables);
@@ -43,14 +43,14 @@ fn under<'l>(lines: &'l [String], heading: &str) -> &'l [String] {
     &section[..section.iter().position(|line| line.starts_with('─')).map_or(section.len(), |next| next - 2)]
 }
 
-/// The words of the line that begins with one.
+/// The words of the line that begins with a word.
 fn row<'l>(lines: &'l [String], first: &str) -> Vec<&'l str> {
     let mut rows = lines.iter().map(|line| line.split_whitespace().collect::<Vec<_>>());
     rows.find(|row| row.first() == Some(&first)).unwrap_or_else(|| panic!("{first}: {lines:#?}"))
 }
 
 #[test]
-fn a_day_goes_as_it_must_in_every_environment_and_says_so_where_it_does_not() {
+fn a_day_succeeds_in_every_environment_or_reports_why_not() {
     let days: [fn(); 5] = [
         shows_all_that_the_toolkit_knows,
         is_told_to_a_collector_and_to_sentry,
@@ -64,7 +64,7 @@ fn a_day_goes_as_it_must_in_every_environment_and_says_so_where_it_does_not() {
 fn shows_all_that_the_toolkit_knows() {
     let (lines, went_well) = play(&Place::new(), &[]);
     assert!(went_well, "{lines:#?}");
-    // But for what others write: the timeline, and the console of telemetry.
+    // Without the lines of the timeline and of the console.
     let is_others = |line: &&String| line.contains("user_id=") || line.contains(" WARN ");
     let wide: Vec<_> = lines.iter().filter(|line| !is_others(line) && line.chars().count() > 100).collect();
     assert!(wide.is_empty(), "{wide:#?}");
@@ -86,7 +86,7 @@ fn shows_all_that_the_toolkit_knows() {
     assert_eq!(overdue[0], "council_deliberation_3stage");
     assert_eq!(row(overdue, "runbook"), ["runbook", "docs/runbooks/council.md"]);
 
-    // Started, then success, degraded, rejected, failure, panic, cancelled, and how many of them were late.
+    // Started, then success, degraded, rejected, failure, panic, cancelled, then late ones.
     let outcomes = under(&lines, "Outcomes since the start");
     for (id, counts) in [
         ("company_context_load", ["4", "4", "0", "0", "0", "0", "0", "0"]),
@@ -170,7 +170,7 @@ fn says_what_went_wrong_and_fails() {
     let busy = BUSY.lock().unwrap_or_else(PoisonError::into_inner);
     let day = place.start(AXCOUNCIL, &[], &[]);
     let mut lines = day.lines_to(|line| line == "The day");
-    // Nobody else writes to the database as long as this lives.
+    // While this lives, no other connection can write to the database.
     let writer = runtime.block_on(write_to(&place)).expect("it is free");
     lines.extend(day.lines_to(|line| line.contains("A decision is kept")));
     runtime.block_on(writer.close()).expect("it ends");
@@ -185,7 +185,7 @@ fn says_what_went_wrong_and_fails() {
     assert!(verdict.contains(&"Not every step went as it must.".to_owned()), "{verdict:#?}");
 }
 
-/// Begins to write to the database of a day, and does not end.
+/// Begins to write to the database of a day, and does not finish.
 async fn write_to(place: &Place) -> sqlx::Result<SqliteConnection> {
     let options = SqliteConnectOptions::new().filename(place.file("day.db"));
     let mut writer = options.busy_timeout(Duration::from_secs(5)).connect().await?;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::processes::{AXCOUNCIL, Place, User, trace_of};
 
-/// A Sentry that keeps what it is sent.
+/// A Sentry that keeps every envelope.
 async fn sentry() -> (String, UnboundedReceiver<String>) {
     let (sender, received) = unbounded_channel();
     let router = Router::new().route(
@@ -57,7 +57,7 @@ async fn from_the_header_of_a_response_one_command_finds_the_stage_that_failed()
         json!({ "error": { "code": "council_unavailable", "message": message, "trace_id": trace } })
     );
 
-    // At once, as somebody does who has just had it fail.
+    // At once, as a user does right after a failure.
     let began = Instant::now();
     let found = place.run(AXCOUNCIL, &["trace", "--id", &trace]);
     let took = began.elapsed();
@@ -67,7 +67,7 @@ async fn from_the_header_of_a_response_one_command_finds_the_stage_that_failed()
         drawn.contains("failed at council_deliberation_3stage.stage2: model_status, calling model_provider"),
         "{drawn}"
     );
-    // The whole trace, and not what was written of it so far.
+    // The whole trace, and not only the part that was written so far.
     assert!(drawn.contains("  council_deliberation_3stage  "), "{drawn}");
     println!("one command, {took:.1?} from the response:\n{drawn}");
     assert!(took < Duration::from_secs(10), "it took {took:?}");

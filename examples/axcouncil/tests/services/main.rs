@@ -1,5 +1,6 @@
-//! The programs as they are run, each a process of its own, judged from the files that they write and from what they send.
-#![cfg(unix)] // It stops them by a signal.
+//! The programs of the example, each in a process of its own, judged by the files that they write and the data that they
+//! send.
+#![cfg(unix)] // They are stopped by a signal.
 
 mod day;
 mod found;

@@ -1,4 +1,4 @@
-//! The health endpoints as monitors see them: programs of others, and clients that mean no good.
+//! The health endpoints under real monitors, and under hostile clients.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use crate::processes::{AXCOUNCIL, Place, User};
 
-/// How long something that must come is waited for.
+/// The longest wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn text(url: &str) -> Option<String> {
@@ -20,7 +20,7 @@ async fn text(url: &str) -> Option<String> {
     client.get(url).send().await.ok()?.text().await.ok()
 }
 
-/// Waits until it is so.
+/// Waits until a condition holds.
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so().await {
@@ -29,7 +29,7 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// An uptime monitor: 200, and the text that no answer of another status has.
+/// The configuration of an uptime monitor: status 200, and a text that only answers with status 200 have.
 const MODULE: &str = r#"
 modules:
   serving:
@@ -57,7 +57,7 @@ async fn the_verdict_of_a_blackbox_exporter_follows_what_breaks() {
     let exporter = format!("127.0.0.1:{}", free_port());
     let _exporter = place.start_part(EXPORTER, &[&config, &format!("--web.listen-address={exporter}")]);
 
-    // What it says of an endpoint; nothing before it listens.
+    // The result of the exporter for an endpoint, or nothing before the exporter listens.
     let probe = async |path: &str| {
         let said =
             text(&format!("http://{exporter}/probe?module=serving&target={api}/health/{path}")).await?;
@@ -74,7 +74,7 @@ async fn the_verdict_of_a_blackbox_exporter_follows_what_breaks() {
 
     let database = SqliteConnectOptions::new().filename(place.file("axcouncil.db"));
     let mut writer = database.connect().await.expect("it is there");
-    writer.execute("BEGIN IMMEDIATE").await.expect("nobody else writes");
+    writer.execute("BEGIN IMMEDIATE").await.expect("the database is free");
     until("it is not ready", async || probe("ready").await == Some(false)).await;
     assert_eq!(probe("live").await, Some(true));
     writer.close().await.expect("it lets go");
@@ -125,7 +125,7 @@ async fn a_scheduled_probe_checks_in_at_a_real_ingest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn the_endpoints_keep_to_their_description_whatever_is_asked() {
+async fn the_endpoints_keep_to_their_description_under_any_request() {
     if is_missing("schemathesis", "pip install schemathesis") {
         return;
     }
@@ -134,7 +134,7 @@ async fn the_endpoints_keep_to_their_description_whatever_is_asked() {
     let (api, models) = (council.url("API"), council.url("model provider"));
     let description = format!("{api}/health/openapi.json");
     let fuzz = |more: &[&str]| {
-        // To it any 5xx is a crash. Here 503 is an answer, which is in the description; 500 is not.
+        // For schemathesis every 5xx is a crash. Here 503 is a regular answer that the description has; 500 is not.
         let checks = ["--exclude-checks", "not_a_server_error"];
         let phases = ["--max-examples", "50", "--phases", "examples,coverage,fuzzing"];
         let arguments = [&["run", &*description][..], &phases, &checks, more].concat();
@@ -143,7 +143,7 @@ async fn the_endpoints_keep_to_their_description_whatever_is_asked() {
         assert!(fuzzed.status.success(), "{said}");
         assert!(said.contains("passed"), "{said}");
     };
-    // Both forms, with and without detail, of what works and of what does not.
+    // Both forms, with and without detail, of a service that works and of one that fails.
     let user = User::of(&api).await;
     for mode in ["ok", "fail"] {
         user.set(&models, &json!({ "mode": mode })).await;
@@ -158,10 +158,10 @@ async fn the_endpoints_keep_to_their_description_whatever_is_asked() {
     council.stop();
 }
 
-/// Sends these bytes, and reads what comes within a few seconds: nothing where the peer has closed.
+/// Sends these bytes, and returns the answer of the next few seconds: nothing where the peer has closed.
 async fn send(address: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.expect("it listens");
-    // The peer may close in the middle of it.
+    // The peer may close while this writes.
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
@@ -169,12 +169,12 @@ async fn send(address: &str, bytes: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn clients_that_mean_no_good_get_a_clear_answer_and_nothing_else() {
+async fn hostile_clients_get_a_clear_answer_and_nothing_else() {
     let place = Place::new();
     let council = place.start(AXCOUNCIL, &["--serve"], &[]);
     let api = council.url("API");
     let address = api.strip_prefix("http://").expect("it is over HTTP").to_owned();
-    // The quickest of three looks, since the machine has other things to do as well.
+    // The quickest of three requests, since the machine also does other work.
     let lives = async || {
         let mut quickest = Duration::MAX;
         for _ in 0..3 {
@@ -193,7 +193,7 @@ async fn clients_that_mean_no_good_get_a_clear_answer_and_nothing_else() {
     send(&address, &get(&format!("/health/{}", "x".repeat(60_000)), "")).await;
     let before = council.memory();
 
-    // Some read nothing of what they are told, and some say a byte a second.
+    // Some clients read no answer, and some send a single byte.
     let mut slow = Vec::new();
     for _ in 0..200 {
         let mut stream = TcpStream::connect(&address).await.expect("it listens");
@@ -212,15 +212,15 @@ async fn clients_that_mean_no_good_get_a_clear_answer_and_nothing_else() {
     for (path, headers, expected) in [
         ("/health/live", many.as_str(), "431"),
         ("/health/live", &long, "431"),
-        ("/health/nobody", "", "404"),
+        ("/health/unknown", "", "404"),
         ("/health/%2e%2e/%00", "", "404"),
         ("/health/live", "Accept: \u{fffd}, ;q=, */*;q=9\r\n", "200"),
         ("/health/live", "Authorization: Bearer \u{1f525}\r\n", "200"),
     ] {
         let answer = send(&address, &get(path, headers)).await;
-        // Or closed, which is as clear.
-        let is_told = answer.is_empty() || answer.starts_with(&format!("HTTP/1.1 {expected}"));
-        assert!(is_told, "{path}: {}", answer.lines().next().unwrap_or_default());
+        // The service may also close the connection.
+        let is_clear = answer.is_empty() || answer.starts_with(&format!("HTTP/1.1 {expected}"));
+        assert!(is_clear, "{path}: {}", answer.lines().next().unwrap_or_default());
         lives().await;
     }
     let path = format!("/health/{}", "x".repeat(60_000));

@@ -1,4 +1,4 @@
-//! Programs of this package in a directory of the test's own.
+//! Programs of this package, each test in a directory of its own.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ use tempfile::TempDir;
 use test_machine::memory;
 use test_machine::program::{Running, unconfigured};
 
-/// Longer than anything that is waited for.
+/// The longest wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Longer than a day of the example.
 const LONG: Duration = Duration::from_secs(300);
 
-/// Where the programs of a test run.
+/// The directory in which the programs of a test run.
 pub(crate) struct Place {
     directory: TempDir,
 }
@@ -42,14 +42,14 @@ impl Place {
         let mut program = Running::start(&mut command);
         let output = program.stdout.take().expect("it is piped");
         let (sender, lines) = channel();
-        // To its end, or the program would wait for somebody to read.
+        // Reads to the end, or the program would block when the pipe is full.
         std::thread::spawn(move || {
             BufReader::new(output).lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
         });
         Program { program, lines }
     }
 
-    /// Starts a program that somebody else made, and says nothing.
+    /// Starts a program of another package, without its output.
     pub(crate) fn start_part(&self, program: &str, arguments: &[&str]) -> Running {
         let mut command = self.command(program, arguments);
         command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -91,16 +91,16 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Its lines, up to and with the first that this is said of.
+    /// Its lines, up to and including the first for which `is_last` holds.
     pub(crate) fn lines_to(&self, is_last: impl Fn(&str) -> bool) -> Vec<String> {
         let mut lines = Vec::new();
         while !lines.last().is_some_and(|line: &String| is_last(line)) {
-            lines.push(self.lines.recv_timeout(LONG).expect("it goes on"));
+            lines.push(self.lines.recv_timeout(LONG).expect("the program prints more"));
         }
         lines
     }
 
-    /// The rest of its lines, and whether it then ends as what went well.
+    /// The rest of its lines, and whether it then ends with success.
     pub(crate) fn ended(mut self) -> (Vec<String>, bool) {
         let lines = self.lines.iter().collect();
         (lines, self.program.wait().expect("it ends").success())
@@ -111,7 +111,7 @@ impl Program {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let line = self.lines.recv_timeout(left).expect("it says where it is");
+            let line = self.lines.recv_timeout(left).expect("the program prints its URL");
             if let Some(url) = line.strip_prefix(label) {
                 return url.trim().to_owned();
             }

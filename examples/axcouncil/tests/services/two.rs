@@ -19,7 +19,7 @@ async fn a_process_of_one_service_is_the_parent_of_a_process_of_the_next() {
     let gateway = place.start(GATEWAY, &[], &[]);
     let council = place.start(AXCOUNCIL, &["--serve", "--models", &gateway.url("gateway")], &[]);
     let user = User::of(&council.url("API")).await;
-    // What a customer says of the company is nobody's business, neither here nor at the next service.
+    // Baggage of a customer counts neither here nor in the next service.
     let forging = async |path, body| {
         let request = user.ask(path, &body).header("baggage", "company_id=victim,user_id=victim");
         request.send().await.expect("it answers")
@@ -44,7 +44,7 @@ async fn a_process_of_one_service_is_the_parent_of_a_process_of_the_next() {
     assert_eq!(calls.len(), 7, "{spans:#?}");
     for call in calls {
         assert_eq!(attribute(call, "company_id").as_deref(), Some("1"), "{call:#?}");
-        assert_eq!(attribute(call, "user_id"), None, "nobody listed it: {call:#?}");
+        assert_eq!(attribute(call, "user_id"), None, "it is not listed: {call:#?}");
         let request = parent(call);
         let dependency = parent(request);
         let stage = parent(dependency);
@@ -58,7 +58,7 @@ async fn a_process_of_one_service_is_the_parent_of_a_process_of_the_next() {
         assert_eq!(parent(stage)["name"], "council_deliberation_3stage");
     }
 
-    // And drawn as one.
+    // The trace is drawn as one.
     let drawn = place.run(AXCOUNCIL, &["trace", "--id", &trace]);
     let drawn = String::from_utf8_lossy(&drawn.stdout).into_owned();
     assert_eq!(drawn.matches("model_call").count(), 7, "{drawn}");

@@ -1,4 +1,4 @@
-//! What leaves the program: every byte that a collector and a Sentry are sent.
+//! Every byte that a collector and a Sentry receive from the program.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,9 +10,9 @@ use tokio::net::TcpListener;
 
 use crate::processes::{AXCOUNCIL, Place, User};
 
-// The peer answers while the program is waited for.
+// The peer answers while this waits for the program.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn nothing_leaves_that_nobody_named() {
+async fn nothing_leaves_unless_it_is_named() {
     let received = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&received);
     let peer = Router::new().fallback(async move |body: Bytes| {
