@@ -1,5 +1,5 @@
-//! Typed arguments and a function to a [`Model`]. Every value is judged by the grammars of `process-model`,
-//! which the runtime and the command line share; here they only get their places in the source.
+//! Turns typed arguments and a function into a [`Model`]. The grammars of `process-model`, which the runtime shares,
+//! decide whether a value is valid; this file adds the place in the source.
 
 mod check_function;
 mod contract_function;
@@ -25,8 +25,8 @@ use crate::pattern::Arm;
 use crate::returns;
 use crate::wrapper;
 
-/// Checks everything; `None` where something is missing without which there is no model. Whether there
-/// were mistakes is for the sink to say.
+/// Analyses everything, and returns `None` if a mistake leaves no complete model. The sink knows whether there are
+/// mistakes.
 pub(crate) fn analyse(
     kind: AttributeKind,
     args: Args,
@@ -91,13 +91,13 @@ fn instrumented(
     })
 }
 
-/// The path of the runtime crate, and what that is a name for.
+/// Returns the path of the runtime crate in the expansion, and the path that the expansion imports under it.
 fn runtime(args: &Args) -> (Path, Option<Path>) {
     let import = args.runtime.clone().filter(|path| !is_keyword(path));
     (import.as_ref().map_or_else(|| args.runtime(), name_of_import), import)
 }
 
-/// `crate`, `self`, `super` and `$crate` alone cannot be imported by another name.
+/// Whether the path is `crate`, `self`, `super` or `$crate` alone, which cannot be imported under another name.
 fn is_keyword(path: &Path) -> bool {
     path.get_ident().is_some_and(|name| syn::parse2::<Ident>(name.to_token_stream()).is_err())
 }
@@ -177,7 +177,7 @@ fn common(args: &Args, function: &Function, errors: &Errors) -> Option<Common> {
     })
 }
 
-/// The signature as it is written, which saves printing it; but not what a macro left empty in it.
+/// Returns the text of the signature: as written, or printed again if a macro left empty generics in it.
 fn signature(function: &Function) -> String {
     let generics = &function.signature.generics;
     let is_empty = generics.lt_token.is_some() && generics.params.is_empty()
@@ -201,7 +201,7 @@ fn id(literal: &LitStr, errors: &Errors) -> Option<String> {
     accept(literal, grammar::check_id(&text), errors).map(|()| text)
 }
 
-/// A list of ids, in which none may stand twice.
+/// Reads a list of ids without duplicates.
 fn ids(literals: &[LitStr], errors: &Errors) -> Vec<String> {
     let mut ids = Vec::new();
     for literal in literals {
@@ -239,7 +239,7 @@ fn cancelled_is_bad(word: Option<&Ident>, errors: &Errors) -> bool {
     word.is_some()
 }
 
-/// Tells a grammar's refusal at the value's place.
+/// Reports the error of a grammar at the place of the value.
 fn accept<T>(place: impl ToTokens, result: Result<T, GrammarError>, errors: &Errors) -> Option<T> {
     match result {
         Ok(value) => Some(value),
@@ -267,7 +267,7 @@ fn report_missing(kind: AttributeKind, args: &Args, errors: &Errors) {
     let names: Vec<_> = missing.iter().map(|key| key.name()).collect();
     let keys = if names.len() == 1 { "key" } else { "keys" };
     let examples: Vec<_> = missing.iter().map(|key| kind.example_of(*key)).collect();
-    // The call site is the attribute as a whole: what is missing has no tokens of its own.
+    // A missing key has no tokens, so the error is at the call site: the whole attribute.
     let attribute = Ident::new(kind.attribute(), Span::call_site());
     errors
         .at(attribute, format!("missing {keys} {} in `{}`", names_in_text(&names), kind.attribute()))
@@ -358,7 +358,7 @@ fn check_key(name: &Ident, source: &Source, seen: &[String], errors: &Errors) ->
     None
 }
 
-/// The argument called `name`.
+/// Returns the argument with this name, or reports that there is none.
 fn argument<'b>(name: &Ident, bindings: &'b [Binding], errors: &Errors) -> Option<&'b Binding> {
     let found = bindings.iter().find(|binding| binding.name == *name);
     if found.is_some() {

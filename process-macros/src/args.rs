@@ -1,5 +1,5 @@
-//! Slots to typed arguments: every value has its type, and no key stands twice or beside one that excludes
-//! it. Whether the values are right is for `check`.
+//! Reads slots into typed arguments: every value has its type, and no key appears twice or together with a key that
+//! excludes it. Whether the values are valid is decided in `analyse`.
 
 use proc_macro2::{Ident, Span};
 use syn::{ExprPath, LitStr, Path, PathSegment, Token};
@@ -11,7 +11,7 @@ use crate::pattern::{self, Arm};
 use crate::slot::{Slot, Value};
 use crate::value::{Field, Number, WordOf};
 
-/// The arguments of any of the attributes, as far as they could be read.
+/// The arguments of any of the attributes, as far as they are readable.
 #[derive(Default)]
 pub(crate) struct Args {
     pub(crate) id: Option<LitStr>,
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     pub(crate) cancelled: Option<Ident>,
     pub(crate) handler: Option<LitStr>,
     pub(crate) runtime: Option<Path>,
-    /// The keys that were written, well or not, and those that were probably meant.
+    /// The keys that are written, with a valid value or not, and those that are probably meant.
     seen: Vec<Key>,
 }
 
@@ -55,16 +55,16 @@ pub(crate) fn read(kind: AttributeKind, slots: &[Slot], errors: &Errors) -> Args
 }
 
 impl Args {
-    /// Whether a key was written or probably meant: such a key is not missing as well.
+    /// Whether a key is written or probably meant. Such a key is not reported as missing.
     pub(crate) fn has_seen(&self, key: Key) -> bool {
         self.seen.contains(&key)
     }
 
-    /// The key of a slot, if it is one and may stand here.
+    /// Returns the key of a slot, or reports why it is not allowed here.
     fn admit(&mut self, kind: AttributeKind, slot: &Slot, errors: &Errors) -> Option<Key> {
         let name = slot.key.to_string();
         let Some(key) = kind.key(&name) else {
-            // Where no entry could be read, the key is told no second time.
+            // An unreadable entry is already reported.
             if !matches!(slot.value, Value::Unreadable) {
                 self.seen.extend(report_unknown(kind, slot, errors));
             }
@@ -124,14 +124,14 @@ impl Args {
         }
     }
 
-    /// The names of `later(…)`.
+    /// Returns the names in `later(…)`.
     pub(crate) fn later(&self) -> Vec<Ident> {
         let later = |entry: &&Entry| matches!(entry.source, context::Source::Later);
         let entries = self.context.iter().filter(later);
         entries.map(|entry| entry.name.clone()).collect()
     }
 
-    /// The path of the runtime crate: what `crate = …` says, else where it is by default.
+    /// Returns the path of the runtime crate: that of `crate = …`, or the default.
     pub(crate) fn runtime(&self) -> Path {
         self.runtime.clone().unwrap_or_else(|| {
             let name = Ident::new("process_runtime", Span::call_site());
@@ -147,7 +147,7 @@ fn arms(field: &Field<'_>) -> Vec<Arm> {
     field.list().map_or(Vec::new(), |list| pattern::read(field.key, list, field.errors))
 }
 
-/// Tells of an unknown key; the key that was probably meant.
+/// Reports an unknown key, and returns the key that is probably meant.
 fn report_unknown(kind: AttributeKind, slot: &Slot, errors: &Errors) -> Option<Key> {
     let name = slot.key.to_string();
     let attribute = kind.attribute();

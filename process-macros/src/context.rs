@@ -1,4 +1,4 @@
-//! The entries of `context(…)`: what is recorded of a run, under which name, and where it comes from.
+//! The entries of `context(…)`: the name and the source of each recorded value.
 
 use proc_macro2::{Group, Ident, Punct, TokenStream, TokenTree};
 use process_model::{grammar, nearest};
@@ -18,9 +18,9 @@ pub(crate) struct Entry {
     pub(crate) source: Source,
 }
 
-/// Where its value comes from.
+/// The source of its value.
 pub(crate) enum Source {
-    /// `name`, `%name`, `?name`: the argument of that name.
+    /// `name`, `%name`, `?name`: the argument with this name.
     Argument(Sigil),
     /// `name = expression`, evaluated at entry.
     Expression(Sigil, Expr),
@@ -30,10 +30,10 @@ pub(crate) enum Source {
     Later,
 }
 
-/// How a value becomes one that can be recorded; the sigils are those of `tracing`.
+/// How a value is converted into a recorded one. The sigils are those of `tracing`.
 #[derive(Clone, Copy)]
 pub(crate) enum Sigil {
-    /// None: as what it is.
+    /// None: by its type.
     Plain,
     /// `%`: by `Display`.
     Display,
@@ -54,8 +54,9 @@ pub(crate) fn read(list: &Group, errors: &Errors) -> Vec<Entry> {
     entries
 }
 
-/// Values are taken by a closure before the body runs, which cannot wait, and cannot leave the body. What
-/// has code of its own is left to the compiler: a closure may return, an `async` block may wait.
+/// Reports an `await` or a way out of the function: a closure takes the values before the body runs, and it can neither
+/// await nor return from the function. An expression that contains code of its own is left to the compiler: a closure
+/// may return, an `async` block may await.
 fn check_stays(value: &Expr, errors: &Errors) {
     let tokens = value.to_token_stream();
     if words::find(&tokens, "async").is_some() {
@@ -74,7 +75,7 @@ fn check_stays(value: &Expr, errors: &Errors) {
     }
 }
 
-/// Whether tokens hold a closure, a function, a loop, a labelled block or a macro, as far as tokens tell.
+/// Whether the tokens seem to contain a closure, a function, a loop, a labelled block or a macro.
 fn has_code_of_its_own(tokens: &TokenStream) -> bool {
     let is_keyword = |word: &Ident| ["fn", "for", "loop", "while"].iter().any(|keyword| word == keyword);
     words::calls_a_macro(tokens)
@@ -152,7 +153,7 @@ fn refuse(tokens: &TokenStream, errors: &Errors) {
     );
 }
 
-/// What was probably meant.
+/// Returns advice with the entry that is probably meant.
 fn proposal(tokens: &TokenStream) -> Option<String> {
     if let Ok((sigil, name, value)) = misplaced_sigil.parse2(tokens.clone()) {
         return Some(format!("put the sigil before the value: `{name} = {sigil}{value}`"));
@@ -169,7 +170,7 @@ fn proposal(tokens: &TokenStream) -> Option<String> {
     Some(format!("give the expression a name: `{name} = {written}`"))
 }
 
-/// `%name = value`
+/// Reads `%name = value`.
 fn misplaced_sigil(input: ParseStream<'_>) -> Result<(char, Ident, String)> {
     let sigil: Punct = input.parse()?;
     let name = input.call(Ident::parse_any)?;
@@ -200,7 +201,7 @@ fn name_of_several_words(tokens: &TokenStream) -> Option<(String, String)> {
 }
 
 // Input:  latter(user_id) | later("user_id") | inherit(user.id)
-// Output: did you mean `later(user_id)`? | the names stand bare: `later(user_id)` | …`inherit(id)`
+// Output: did you mean `later(user_id)`? | write plain names: `later(user_id)` | …`inherit(id)`
 fn list_of_names(expression: &Expr) -> Option<String> {
     let Expr::Call(call) = expression else {
         return None;
@@ -219,7 +220,7 @@ fn list_of_names(expression: &Expr) -> Option<String> {
     })
 }
 
-/// `user.id` is `id`, `order.id()` is `id`, `truncate(query, 100)` is `query`, `"size"` is `size`.
+/// Proposes `id` for `user.id` and `order.id()`, `query` for `truncate(query, 100)`, `size` for `"size"`.
 fn proposed_name(expression: &Expr) -> Option<String> {
     match expression {
         Expr::Field(field) => match &field.member {

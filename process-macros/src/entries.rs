@@ -1,12 +1,12 @@
-//! Reading comma-separated lists whose entries syn parses one by one: a bad entry is told, skipped up to
-//! its comma, and the others are still read.
+//! Reads comma-separated lists, whose entries syn parses one by one. An invalid entry is reported and skipped up to its
+//! comma, so that the others are still read.
 
 use proc_macro2::{Group, TokenStream, TokenTree};
 use syn::parse::discouraged::Speculative;
 use syn::parse::{ParseStream, Parser};
 use syn::{Result, Token};
 
-/// Reads every entry of `list` with `parse`; `refuse` is told the tokens of those that are none.
+/// Reads every entry of `list` with `parse`; `refuse` receives the tokens of each invalid entry.
 pub(crate) fn read<T>(
     list: &Group,
     parse: impl Fn(ParseStream<'_>) -> Result<T>,
@@ -28,7 +28,7 @@ pub(crate) fn read<T>(
         }
         Ok(entries)
     };
-    // The loop consumes every token, whatever it is, so parsing the list itself cannot fail.
+    // The loop consumes every token, so parsing the list itself cannot fail.
     all.parse2(list.stream()).unwrap_or_default()
 }
 

@@ -1,5 +1,5 @@
-//! The sink for mistakes: it collects every one of an attribute, so that all of them come out in one
-//! compile. Only this file turns a mistake into tokens.
+//! The sink for mistakes: collects all mistakes in an attribute, so that one compilation reports all of them. Only this
+//! file turns a mistake into tokens.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -7,9 +7,9 @@ use std::fmt::Display;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
-/// Collects mistakes. Dropping it unread is a bug in this crate, and panics in debug builds.
+/// Collects mistakes. To drop it unread is a bug in this crate and panics in debug builds.
 pub(crate) struct Errors {
-    /// `None` once they were read.
+    /// `None` after the mistakes are read.
     found: RefCell<Option<Vec<syn::Error>>>,
 }
 
@@ -18,12 +18,12 @@ impl Errors {
         Errors { found: RefCell::new(Some(Vec::new())) }
     }
 
-    /// Starts a mistake at `place`: the tokens that are underlined.
+    /// Starts a mistake at `place`: the tokens that the compiler underlines.
     pub(crate) fn at(&self, place: impl ToTokens, problem: impl Display) -> Mistake<'_> {
         Mistake { errors: self, place: place.into_token_stream(), message: problem.to_string() }
     }
 
-    /// The mistakes as `compile_error!` items, or `None` where there are none.
+    /// Returns the mistakes as `compile_error!` items, or `None` if there are none.
     pub(crate) fn into_tokens(self) -> Option<TokenStream> {
         let found = self.found.take().unwrap_or_default();
         let all = found.into_iter().reduce(|mut all, error| {
@@ -37,11 +37,11 @@ impl Errors {
 impl Drop for Errors {
     fn drop(&mut self) {
         let unread = self.found.get_mut().is_some();
-        debug_assert!(!unread || std::thread::panicking(), "mistakes were collected and never told");
+        debug_assert!(!unread || std::thread::panicking(), "mistakes were collected but not reported");
     }
 }
 
-/// One mistake; it is told when it is dropped, so that advice can follow the problem.
+/// One mistake. It is added to the sink when it is dropped, so that advice can follow the problem.
 pub(crate) struct Mistake<'errors> {
     errors: &'errors Errors,
     place: TokenStream,
@@ -49,12 +49,12 @@ pub(crate) struct Mistake<'errors> {
 }
 
 impl Mistake<'_> {
-    /// Adds a line that says what to write instead.
+    /// Adds a line with advice: the correct form, or a way around.
     pub(crate) fn help(self, advice: impl Display) -> Self {
         self.line("help", advice)
     }
 
-    /// Adds a line with what is good to know.
+    /// Adds a line with background information.
     pub(crate) fn note(self, fact: impl Display) -> Self {
         self.line("note", fact)
     }

@@ -1,5 +1,5 @@
-//! A [`Model`] and its function to tokens. Nothing here can fail, and nothing here behaves: the expansion is
-//! data and calls into `__private` of the runtime. Each part has a file of its own below.
+//! Turns a [`Model`] and its function into tokens. Nothing here can fail. The expansion has no logic of its own: it is
+//! data and calls into `__private` of the runtime. Each part of it has its own file.
 
 mod capture;
 mod check_item;
@@ -20,13 +20,12 @@ use crate::function::Function;
 use crate::model::{Instrumented, Model};
 use crate::words;
 
-/// The span of everything that the user did not write: its local names are invisible to the body, and
-/// the body's to them.
+/// The span of all generated code: its local names and those of the body do not see each other.
 fn ours() -> Span {
     Span::mixed_site()
 }
 
-/// The function as what its attribute makes of it.
+/// Expands the function according to its model.
 pub(crate) fn expand(function: &Function, model: &Model) -> TokenStream {
     match model {
         Model::Instrumented(model) => function.print(instrumented(function, model)),
@@ -61,8 +60,8 @@ fn import(import: Option<&Path>, runtime: &Path) -> Option<TokenStream> {
     import.map(|path| quote_spanned!(path.span()=> use #path as #runtime;))
 }
 
-/// The keys for `record!`. A body that says it has its own, even if they are none: a key of a function around
-/// this one is not this one's.
+/// The keys for `record!`. A body that calls `record!` gets its own item even without keys, so that it does not find
+/// the keys of an enclosing function.
 fn later(function: &Function, model: &Instrumented) -> TokenStream {
     if model.later.is_empty() && words::find(&function.body, "record").is_none() {
         return TokenStream::new();
@@ -70,8 +69,8 @@ fn later(function: &Function, model: &Instrumented) -> TokenStream {
     site::later_keys(&model.later, &model.runtime)
 }
 
-/// The function without a run, because its attribute is wrong. The names of `later(…)` stay declared, so
-/// that `record!` in the body is no second error.
+/// The function without a run, because its attribute has mistakes. The names in `later(…)` stay declared, so that
+/// `record!` in the body is not a second error.
 pub(crate) fn bare(function: &Function, later: &[Ident], runtime: &Path) -> TokenStream {
     let body = &function.body;
     if later.is_empty() {

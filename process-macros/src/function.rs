@@ -1,4 +1,4 @@
-//! The annotated item: a function as its parts, with the body as raw tokens; or the reason why it is none.
+//! Reads the annotated item into the parts of a function, with the body as raw tokens, or reports why it is not one.
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
@@ -17,27 +17,27 @@ use crate::keys::AttributeKind;
 use crate::returns;
 use crate::words;
 
-/// A function whose body has not been looked into.
+/// A function whose body is not parsed.
 pub(crate) struct Function {
-    /// The outer attributes, then the body's inner ones as outer ones.
+    /// The outer attributes, then the inner attributes of the body as outer ones.
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) visibility: Visibility,
     pub(crate) signature: Signature,
     /// The signature's tokens.
     pub(crate) written: TokenStream,
     pub(crate) braces: token::Brace,
-    /// What stands between the braces, without inner attributes.
+    /// The tokens between the braces, without inner attributes.
     pub(crate) body: TokenStream,
-    /// The words of the body, once somebody has asked.
+    /// The words of the body, collected on first use.
     words: OnceCell<HashSet<String>>,
 }
 
 /// Reads the annotated item.
 ///
-/// # Errors
-/// Where it is no function with a body: the mistake is told, and the caller emits the item unchanged.
+/// Returns `None` if it is not a function with a body. The mistake is then reported, and the caller emits the item
+/// unchanged.
 pub(crate) fn read(item: TokenStream, kind: AttributeKind, errors: &Errors) -> Option<Function> {
-    // A body is not looked into: the parser would copy all of it.
+    // The body is split off unparsed, because the parser would copy all of it.
     let (head, body) = split_off_body(item);
     let parse = |input: ParseStream<'_>| {
         let attrs = input.call(Attribute::parse_outer)?;
@@ -75,7 +75,7 @@ pub(crate) fn read(item: TokenStream, kind: AttributeKind, errors: &Errors) -> O
     })
 }
 
-/// The item without the braces that it ends in, and those.
+/// Splits the item into its head and the braces at its end.
 fn split_off_body(item: TokenStream) -> (TokenStream, Option<Group>) {
     let mut head = Vec::from_iter(item);
     let body = head.last().and_then(in_braces);
@@ -85,7 +85,7 @@ fn split_off_body(item: TokenStream) -> (TokenStream, Option<Group>) {
     (head.into_iter().collect(), body)
 }
 
-/// A group in braces, or a macro's `$body` that is one.
+/// Returns a group in braces, or the `$body` of a macro that is one.
 fn in_braces(token: &TokenTree) -> Option<Group> {
     let TokenTree::Group(group) = token else { return None };
     match group.delimiter() {
@@ -99,7 +99,7 @@ fn in_braces(token: &TokenTree) -> Option<Group> {
     }
 }
 
-/// The inner attributes that a body starts with, and the rest.
+/// Splits a body into its leading inner attributes and the rest.
 fn split_off_attributes(body: TokenStream) -> Result<(Vec<Attribute>, TokenStream)> {
     let mut start = body.clone().into_iter().take(2);
     let is_attribute = ['#', '!']
@@ -129,13 +129,13 @@ impl Function {
         Ok(Function { attrs, visibility, signature, written, braces, body, words: OnceCell::new() })
     }
 
-    /// Whether the body has this word.
+    /// Whether the body contains this word.
     pub(crate) fn says(&self, word: &str) -> bool {
         let collect = || words::words(&self.body).iter().map(Ident::to_string).collect();
         self.words.get_or_init(collect).contains(word)
     }
 
-    /// The names that the arguments bind, each with the argument's `#[cfg]`s; `self` is none of them.
+    /// Returns the names that the arguments bind, except `self`, each with the `#[cfg]`s of its argument.
     pub(crate) fn bindings(&self) -> Vec<Binding> {
         let arguments = self.signature.inputs.iter().filter_map(|input| match input {
             FnArg::Typed(argument) => Some(argument),
@@ -144,8 +144,8 @@ impl Function {
         arguments.flat_map(bindings_of).collect()
     }
 
-    /// The arguments that are owned, `self` among them: those whose end may do something. That of a number never
-    /// does.
+    /// Returns the names bound by arguments whose drop may have an effect, including `self`: owned ones of a type
+    /// that is not primitive.
     pub(crate) fn owned(&self) -> Vec<Binding> {
         let receiver = self.signature.receiver().filter(|receiver| match &receiver.kind {
             ReceiverKind::Value => true,
@@ -167,13 +167,13 @@ impl Function {
         owned
     }
 
-    /// The doc comment: its lines without their first space, trimmed, paragraphs kept.
+    /// Returns the doc comment: its lines without their first space, trimmed, with paragraphs kept.
     pub(crate) fn description(&self) -> String {
         let lines: Vec<_> = self.attrs.iter().filter_map(doc_line).collect();
         lines.join("\n").trim().to_owned()
     }
 
-    /// Prints the function with `body` in its braces.
+    /// Returns the function with `body` in its braces.
     pub(crate) fn print(&self, body: impl ToTokens) -> TokenStream {
         let mut tokens = TokenStream::new();
         tokens.append_all(&self.attrs);
@@ -183,7 +183,7 @@ impl Function {
         tokens
     }
 
-    /// `body` between the user's own braces, so that errors about the block as a whole point there.
+    /// Returns `body` between the user's own braces, so that errors about the block as a whole point there.
     pub(crate) fn in_braces(&self, body: impl ToTokens) -> TokenStream {
         let mut tokens = TokenStream::new();
         self.braces.surround(&mut tokens, |inner| body.to_tokens(inner));
@@ -205,7 +205,7 @@ fn bindings_of(argument: &PatType) -> Vec<Binding> {
     names.into_iter().map(binding).collect()
 }
 
-/// The conditions of an argument.
+/// Returns the `#[cfg]`s of an argument.
 pub(crate) fn cfgs(argument: &PatType) -> Vec<Attribute> {
     argument.attrs.iter().filter(|attr| attr.path().is_ident("cfg")).cloned().collect()
 }
@@ -258,7 +258,7 @@ fn doc_line(attr: &Attribute) -> Option<String> {
     }
 }
 
-/// The text of one doc attribute: a line after `///`, or all of `/** … */`, whose lines start with a star.
+/// Returns the text of one doc attribute: a line after `///`, or all of `/** … */`, whose lines start with a star.
 fn doc_text(text: &str) -> String {
     if !text.contains('\n') {
         return text.strip_prefix(' ').unwrap_or(text).trim_end().to_owned();
@@ -271,7 +271,7 @@ fn doc_text(text: &str) -> String {
     Vec::from_iter(lines).join("\n")
 }
 
-/// The keyword of an item that is no function.
+/// Returns the keyword of an item that is not a function.
 fn other_item(input: ParseStream<'_>) -> Option<Ident> {
     const ITEMS: [&str; 12] = [
         "struct",
@@ -342,7 +342,7 @@ fn report_no_body(semicolon: &Token![;], signature: &Signature, kind: AttributeK
 }
 
 impl Function {
-    /// Takes out every further attribute of this crate, told as mistakes, so that none of them expands.
+    /// Removes and reports every further attribute of this crate, so that none of them expands.
     pub(crate) fn refuse_second_attribute(&mut self, kind: AttributeKind, errors: &Errors) {
         if !self.attrs.iter().any(|attr| own_kind(attr).is_some()) {
             return;
@@ -379,9 +379,9 @@ impl Function {
                         "keep one of the two attributes, or move the part to measure separately into its own function"
                     }
                 });
-            // Its import is no second mistake.
+            // Keeps the import of the removed attribute used, so that no warning follows.
             let path = attr.path();
-            uses.extend(quote_spanned!(Span::mixed_site()=> #[allow(unused_imports, reason = "only resolved")] use #path as _;));
+            uses.extend(quote_spanned!(Span::mixed_site()=> #[allow(unused_imports, reason = "keeps the import used")] use #path as _;));
             false
         });
         uses.extend(std::mem::take(&mut self.body));
@@ -389,7 +389,7 @@ impl Function {
     }
 }
 
-/// Which of this crate's attributes this is, written alone or as `process_runtime::…`.
+/// Returns which attribute of this crate this is, written alone or as `process_runtime::…`.
 fn own_kind(attr: &Attribute) -> Option<AttributeKind> {
     let path = attr.path();
     let (home, last) = (path.segments.first()?, path.segments.last()?);

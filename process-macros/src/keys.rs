@@ -1,9 +1,9 @@
-//! Every key of the attributes: its name, how it is written and where it belongs. Diagnostics list keys
-//! from this table, so a key that is accepted is a key that is advertised.
+//! All keys of the attributes: their names, their forms and the attributes that accept them. Errors list the keys from
+//! this table, so every accepted key is also suggested.
 
 use process_model::nearest;
 
-/// Which attribute is being read.
+/// One of the attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AttributeKind {
     /// `#[critical_process]`
@@ -26,16 +26,16 @@ impl AttributeKind {
         AttributeKind::HealthCheck,
         AttributeKind::DependencyCheck,
     ];
-    /// Those that make a run of a function.
+    /// The attributes that turn the calls of a function into runs.
     const RUNS: &[AttributeKind] = &[AttributeKind::Process, AttributeKind::Stage];
     const CHECKS: &[AttributeKind] = &[AttributeKind::HealthCheck, AttributeKind::DependencyCheck];
 
-    /// The attribute called `name`.
+    /// Returns the attribute with this name.
     pub(crate) fn called(name: &str) -> Option<AttributeKind> {
         AttributeKind::ALL.iter().find(|kind| kind.attribute() == name).copied()
     }
 
-    /// The attribute's name.
+    /// Returns the attribute's name.
     pub(crate) fn attribute(self) -> &'static str {
         match self {
             AttributeKind::Process => "critical_process",
@@ -46,7 +46,7 @@ impl AttributeKind {
         }
     }
 
-    /// What the attribute makes of a function, with its article.
+    /// Returns the noun for a function with this attribute, with its article.
     pub(crate) fn noun(self) -> &'static str {
         match self {
             AttributeKind::Process => "a critical process",
@@ -57,12 +57,12 @@ impl AttributeKind {
         }
     }
 
-    /// Whether the attribute makes a check of a function.
+    /// Whether the attribute turns a function into a check.
     pub(crate) fn is_check(self) -> bool {
         AttributeKind::CHECKS.contains(&self)
     }
 
-    /// The keys that must be there.
+    /// Returns the required keys.
     pub(crate) fn required(self) -> &'static [Key] {
         match self {
             AttributeKind::Process => &[Key::Id, Key::Version, Key::Sla],
@@ -73,39 +73,39 @@ impl AttributeKind {
         }
     }
 
-    /// The key called `name`.
+    /// Returns the key with this name.
     pub(crate) fn key(self, name: &str) -> Option<Key> {
         self.keys().find(|key| key.name() == name)
     }
 
-    /// The key that is called `name` by other tools, by other attributes or for short.
+    /// Returns the key that other tools or attributes call `name`, or that `name` is short for.
     pub(crate) fn otherwise_called(self, name: &str) -> Option<Key> {
         let meant = OTHER_NAMES.iter().filter(|(_, names)| names.contains(&name));
         meant.map(|(key, _)| *key).find(|key| self.key(key.name()).is_some())
     }
 
-    /// The key that is spelt nearly like `name`.
+    /// Returns the key whose spelling is nearest to `name`.
     pub(crate) fn nearest_key(self, name: &str) -> Option<Key> {
         nearest(name, self.keys().map(Key::name)).and_then(|name| self.key(name))
     }
 
-    /// Another attribute that has a key called `name`.
+    /// Returns another attribute that has a key with this name.
     pub(crate) fn other_with_key(self, name: &str) -> Option<AttributeKind> {
         AttributeKind::ALL.iter().find(|other| **other != self && other.key(name).is_some()).copied()
     }
 
-    /// How an entry is written, by example.
+    /// Returns an example of an entry.
     pub(crate) fn example(self) -> &'static str {
         self.example_of(self.required()[0])
     }
 
-    /// How the entry of a key is written, by example.
+    /// Returns an example of the entry of a key.
     pub(crate) fn example_of(self, key: Key) -> &'static str {
         let row = TABLE.iter().find(|row| row.0 == key && row.2.contains(&self));
         row.map_or("", |row| row.1)
     }
 
-    /// All keys, as a list for people.
+    /// Returns all keys as a list for an error message.
     pub(crate) fn key_list(self) -> String {
         let names: Vec<_> = self.keys().map(|key| format!("`{}`", key.name())).collect();
         names.join(", ")
@@ -146,7 +146,7 @@ pub(crate) enum Key {
     Crate,
 }
 
-/// Key, how it is written, and which attributes have it; in the order in which diagnostics list them.
+/// Each key, an example of it, and the attributes that accept it, in the order in which errors list the keys.
 const TABLE: &[(Key, &str, &[AttributeKind])] = &[
     (Key::Id, r#"id = "place_order""#, AttributeKind::RUNS),
     (Key::Id, r#"id = "payment_api""#, &[AttributeKind::DependencyCheck]),
@@ -180,12 +180,12 @@ const TABLE: &[(Key, &str, &[AttributeKind])] = &[
     (Key::Crate, "crate = my_crate::process_runtime", AttributeKind::ALL),
 ];
 
-/// What keys are called by other tools, by other attributes, or for short.
+/// Names of keys in other tools and attributes, and short forms.
 const OTHER_NAMES: &[(Key, &[&str])] = &[
     (Key::Sla, &["timeout", "deadline", "budget", "max_duration"]),
     (Key::Process, &["id", "of", "critical_process"]),
     (Key::Case, &["outcome", "scenario", "proves", "kind"]),
-    // The case alone; those that are called like another attribute's key are more likely that.
+    // A case without `case =`. A word that is also the key of another attribute more likely means that key.
     (Key::Case, &["happy", "error", "timeout", "dependency", "panic", "edge", "load"]),
     (Key::Timeout, &["sla", "deadline", "budget", "limit", "within", "max_duration"]),
     (Key::Every, &["interval", "period", "schedule", "each"]),
@@ -201,20 +201,20 @@ const OTHER_NAMES: &[(Key, &[&str])] = &[
 ];
 
 impl Key {
-    /// How the key is written, by example.
+    /// Returns an example of the key.
     pub(crate) fn example(self) -> &'static str {
         let row = TABLE.iter().find(|row| row.0 == self);
         row.map_or("", |row| row.1)
     }
 
-    /// The key itself: what its example starts with.
+    /// Returns the name of the key, with which its example starts.
     pub(crate) fn name(self) -> &'static str {
         let example = self.example();
         let end = example.find([' ', '(']).unwrap_or(example.len());
         &example[..end]
     }
 
-    /// Why two keys cannot stand together, where they cannot.
+    /// Returns the advice for two keys that cannot be combined, or `None` if they can.
     pub(crate) fn excludes(self, other: Key) -> Option<&'static str> {
         const RULES: [Key; 3] = [Key::Rejects, Key::Fails, Key::Degraded];
         match (self, other) {

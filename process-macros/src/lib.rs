@@ -103,7 +103,7 @@ use crate::keys::AttributeKind;
 /// | `rejects(patterns)` | errors that are the caller's mistake and do not count against the objective | |
 /// | `fails(patterns)` | return values that are failures although they are not an `Err` | |
 /// | `degraded = path` | `fn(&T) -> bool`: whether a success comes from the declared fallback | |
-/// | `outcome = path` | `fn(&R) -> Verdict`: classifies the return value; excludes the previous three keys | by the type |
+/// | `outcome = path` | `fn(&R) -> Verdict`: classifies the return value, instead of the three keys above | by type |
 /// | `error_type = path` | `fn(&E) -> &'static str`: the `error.type` of an error | name of the type |
 /// | `error_text = word` | destination of error texts: `sentry`, `everywhere` or `never` | `sentry` |
 /// | `depends_on("…", …)` | ids of the dependencies of the process, which can be other processes | |
@@ -117,7 +117,7 @@ use crate::keys::AttributeKind;
 /// * An objective is between 0 and 100, both excluded, with at most six decimals.
 /// * In the signatures above, `R` is the return type. `T` and `E` are the value and the error of a `Result`; if the
 ///   function does not return a `Result`, `T` is `R`.
-/// * `error_type` must return few different names. Sentry groups errors by them: each name becomes an issue of its own.
+/// * `error_type` must return few different names. Sentry groups errors by them: each name becomes a separate issue.
 /// * A return value that matches `fails` has the `error.type` `_OTHER`.
 /// * The ids in `depends_on` are not checked.
 ///
@@ -144,16 +144,16 @@ use crate::keys::AttributeKind;
 ///
 /// # Outcomes
 ///
-/// The type of the return value decides, also behind an alias: `Ok` is a success, `Err` is a failure, and a value of any
-/// other type is a success. This includes `Some(Err(…))`, a `Vec` of results and `ExitCode::FAILURE`. `fails`,
+/// The type of the return value decides, also behind an alias: `Ok` is a success, `Err` is a failure, and a value of
+/// any other type is a success. This includes `Some(Err(…))`, a `Vec` of results and `ExitCode::FAILURE`. `fails`,
 /// `rejects`, `degraded` and `outcome` make exceptions.
 ///
 /// With feature `axum`, the HTTP status of a response decides. An error that only becomes a response later has no
 /// status yet: in `Result<_, AppError>` it is a failure unless `rejects` matches it.
 ///
-/// `outcome` is required if the return type is a generic parameter of the function or an associated type. The attribute
-/// cannot see the parameters of the `impl` around a method: without `outcome`, a return value of such a type is always a
-/// success.
+/// `outcome` is required if the return type is a generic parameter of the function or an associated type. The
+/// attribute cannot see the parameters of the `impl` around a method: without `outcome`, a return value of such a type
+/// is always a success.
 ///
 /// ## Patterns
 ///
@@ -162,21 +162,22 @@ use crate::keys::AttributeKind;
 /// name with a guard is allowed, for example `error if error.is_timeout()`.
 ///
 /// `rejects(as AuthError: pattern)` searches the chain of an `anyhow` or boxed error for the type; here `_` is allowed
-/// as the pattern. Without `as`, the pattern must have the type of the error itself: `rejects(AuthError::Expired)` on an
-/// `anyhow::Result` does not compile.
+/// as the pattern. Without `as`, the pattern must have the type of the error itself: `rejects(AuthError::Expired)` on
+/// an `anyhow::Result` does not compile.
 ///
 /// # Functions
 ///
-/// The attribute works on free functions, methods with any receiver, trait methods with a body and `async-trait` methods;
-/// they can be `async`, generic, `unsafe` and `extern`.
+/// The attribute works on free functions, methods with any receiver, trait methods with a body and `async-trait`
+/// methods; they can be `async`, generic, `unsafe` and `extern`.
 ///
-/// The run of a plain function begins when it is called, the run of an `async fn` when it is first polled. If a function
-/// returns `impl Future` or a boxed future, the run is that future: the context is taken at the call, and the run begins
-/// at the first poll.
+/// The run of a plain function begins when it is called, the run of an `async fn` when it is first polled. If a
+/// function returns `impl Future` or a boxed future, the run is that future: the context is taken at the call, and the
+/// run begins at the first poll.
 ///
-/// The attribute does not change the body: types, borrows, the drop order of arguments and whether the future is `Send`
-/// stay the same. There are two exceptions. Arguments that the body does not use, including `_`, are dropped last, after
-/// the run; a named `_guard` keeps its place. A plain function with `#[track_caller]` sees the attribute as its caller.
+/// The attribute does not change the body: types, borrows, the drop order of arguments and whether the future is
+/// `Send` stay the same. There are two exceptions. Arguments that the body does not use, including `_`, are dropped
+/// last, after the run; a named `_guard` keeps its place. A plain function with `#[track_caller]` sees the attribute
+/// as its caller.
 ///
 /// Attributes that are written above this one work inside the run: `#[tracing::instrument]` above it opens its span
 /// within the run. Below `#[tokio::main]`, the run contains the whole runtime; above it, the run is the async body. Do
@@ -203,8 +204,8 @@ use crate::keys::AttributeKind;
 ///
 /// # Errors
 ///
-/// Each mistake in the attribute is a separate compile error at the key or value concerned, and all of them are reported
-/// in one compilation. The function is then emitted without its run, so that no further errors follow.
+/// Each mistake in the attribute is a separate compile error at the key or value concerned, and all of them are
+/// reported in one compilation. The function is then emitted without its run, so that no further errors follow.
 #[proc_macro_attribute]
 pub fn critical_process(
     attribute: proc_macro::TokenStream,
@@ -233,8 +234,8 @@ pub fn critical_process(
 /// A stage without `process` is shared: each run belongs to the process whose run encloses it. A stage with `process`
 /// counts for that process, also outside of its runs.
 ///
-/// A failed stage is reported by its span, a counter and a Sentry breadcrumb. It sends no Sentry event and writes no line
-/// of its own, because the process returns the error. Outside of any process, no error report is sent.
+/// A failed stage is reported by its span, a counter and a Sentry breadcrumb. It sends no Sentry event and writes no
+/// line of its own, because the process returns the error. Outside of any process, no error report is sent.
 ///
 /// # Keys
 ///
@@ -277,8 +278,8 @@ pub fn stage(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) 
 /// ```
 ///
 /// Put the attribute on a test function, plain or `async`, above or below the attribute of any test runner: `#[test]`,
-/// `#[tokio::test]` or `#[rstest]` with its cases. Below `#[rstest]`, each of its cases is a contract; above it, all its
-/// cases together are one contract.
+/// `#[tokio::test]` or `#[rstest]` with its cases. Below `#[rstest]`, each of its cases is a contract; above it, all
+/// its cases together are one contract.
 ///
 /// A contract is registered in the test program and written into its binary, like a process in the program.
 ///
@@ -308,7 +309,7 @@ pub fn stage(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) 
 /// | `edge` | a run ended; the body decides the rest; never required |
 /// | `sla` | a run was late under an injected delay |
 /// | `load` | many runs kept their bounds |
-/// | `context` | an event was sent, and each span and event has all keys of `context(…)` except those of `later(…)` |
+/// | `context` | an event was sent, and each span and event has the keys of `context(…)`, except those of `later(…)` |
 ///
 /// # Errors
 ///
@@ -323,8 +324,8 @@ pub fn contract(
     instrument(AttributeKind::Contract, attribute.into(), item.into()).into()
 }
 
-/// Turns an async function into the health check of a critical process: a function that runs the process with test input
-/// and reports whether it works. A process has at most one.
+/// Turns an async function into the health check of a critical process: a function that runs the process with test
+/// input and reports whether it works. A process has at most one.
 ///
 /// ```
 /// use process_runtime::{critical_process, health_check};
@@ -353,13 +354,13 @@ pub fn contract(
 /// | `cached_for = "…"` | how long a result is valid, for any number of requests; excludes `every` | `"5s"` |
 /// | `crate = path` | path of `process-runtime` if it is renamed or re-exported | `::process_runtime` |
 ///
-/// A time is one whole number and `ms`, `s`, `m` or `h`, and more than zero. A timeout is less than `30s`, when a monitor
-/// gives up. `every` is at least `1s`; the result is valid until the next run.
+/// A time is one whole number and `ms`, `s`, `m` or `h`, and more than zero. A timeout is less than `30s`, when a
+/// monitor gives up. `every` is at least `1s`; the result is valid until the next run.
 ///
 /// # Functions
 ///
-/// The attribute works on a free `async fn` without generic parameters, whose future is `Send`. The function itself does
-/// not change, and other code can call it.
+/// The attribute works on a free `async fn` without generic parameters, whose future is `Send`. The function itself
+/// does not change, and other code can call it.
 ///
 /// The arguments are the application's state. Each is looked up by its type, and every call receives a clone. Therefore
 /// the types are owned and implement `Clone`, `Send` and `Sync`; wrap a value that is expensive to clone in an `Arc`.
@@ -432,7 +433,7 @@ pub fn dependency_check(
     instrument(AttributeKind::DependencyCheck, attribute.into(), item.into()).into()
 }
 
-/// The value of `record!(name = value)`, so that what is wrong with it is told at the value.
+/// Expands the value of `record!(name = value)`, so that errors about it are reported at the value.
 #[doc(hidden)]
 #[proc_macro]
 pub fn __record_value(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
@@ -440,7 +441,7 @@ pub fn __record_value(input: proc_macro::TokenStream) -> proc_macro::TokenStream
         let runtime = input.call(Path::parse_mod_style)?;
         input.parse::<Token![=]>()?;
         let (sigil, mut value) = (input.parse()?, input.parse()?);
-        // A macro's `$value` is a group without a place in the source.
+        // The `$value` of a macro is a group without a place in the source.
         while let Expr::Group(group) = value {
             value = *group.expr;
         }
@@ -450,7 +451,8 @@ pub fn __record_value(input: proc_macro::TokenStream) -> proc_macro::TokenStream
 }
 
 // Input:  the attribute's tokens, and the item below it
-// Output: the item with a run or a contract around its body, or with a check beside it; where something is wrong the item as it is, and the mistakes
+// Output: the item with a run or a contract around its body, or with a check beside it;
+//         if there are mistakes, the item unchanged and a `compile_error!` for each
 fn instrument(
     kind: AttributeKind,
     attribute: proc_macro2::TokenStream,

@@ -1,4 +1,4 @@
-//! What `analyse` hands to `expand`: everything valid, nothing left to decide that could fail.
+//! The result of `analyse` and input of `expand`: everything is valid, and no decision is left that can fail.
 
 use proc_macro2::{Ident, TokenStream};
 use process_model::Record;
@@ -9,14 +9,14 @@ use crate::pattern::Arm;
 use crate::returns::Returns;
 use crate::tail::Tail;
 
-/// What becomes of a function, but for the function itself.
+/// The plan for the expansion of a function.
 pub(crate) enum Model {
     Instrumented(Box<Instrumented>),
     Contract(Box<Contract>),
     Check(Box<Check>),
 }
 
-/// A function that is a run.
+/// A function whose calls are runs.
 pub(crate) struct Instrumented {
     /// The definition; its place is for the compiler to add.
     pub(crate) record: Record,
@@ -24,7 +24,7 @@ pub(crate) struct Instrumented {
     pub(crate) handler: String,
     /// The path of the runtime crate.
     pub(crate) runtime: Path,
-    /// What `runtime` is a name for, if the attribute says where the crate is: so a wrong path is told once.
+    /// The path in `crate = …`, which the expansion imports as `runtime`, so that a wrong path is reported once.
     pub(crate) import: Option<Path>,
     /// Context taken at entry.
     pub(crate) entries: Vec<Put>,
@@ -57,7 +57,7 @@ pub(crate) struct Check {
 /// An argument that is a value of the application's state.
 pub(crate) struct Argument {
     pub(crate) ty: Type,
-    /// Its conditions.
+    /// Its `#[cfg]`s.
     pub(crate) cfgs: Vec<Attribute>,
 }
 
@@ -66,19 +66,19 @@ pub(crate) struct Put {
     pub(crate) key: String,
     pub(crate) value: Expr,
     pub(crate) sigil: Sigil,
-    /// The conditions of the argument that it is taken from.
+    /// The `#[cfg]`s of the argument that it is taken from.
     pub(crate) cfgs: Vec<Attribute>,
 }
 
-/// How a return becomes an outcome.
+/// How a return value becomes an outcome.
 pub(crate) enum Judging {
     /// `outcome` decides alone.
     Outcome { verdict: ExprPath, error_type: Option<ExprPath> },
-    /// The type decides, with exceptions.
+    /// The return type decides, with exceptions.
     Rules(Rules),
 }
 
-/// The exceptions from what the type decides.
+/// The exceptions to the decision by type.
 pub(crate) struct Rules {
     pub(crate) rejects: Vec<Arm>,
     pub(crate) fails: Vec<Arm>,
@@ -101,11 +101,10 @@ pub(crate) enum Wrapper {
     Async { body: TokenStream, returns: Returns },
     /// A plain function: the run is its call.
     Sync { body: TokenStream, returns: Returns },
-    /// A function that may return a boxed future: the type decides whether the run is the call or the
-    /// future.
+    /// A function that may return a boxed future: the type decides whether the run is the call or the future.
     ByType { body: TokenStream, returns: Type },
     /// A function that ends in an async block: the run is that block.
     Tail { tail: Tail, output: Returns },
-    /// A function that returns `impl Future` from something else than a block: the run is that future.
+    /// A function that returns another `impl Future` than an async block: the run is that future.
     Future { body: TokenStream, output: Returns },
 }

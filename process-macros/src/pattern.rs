@@ -1,5 +1,5 @@
-//! The patterns of `rejects(…)` and `fails(…)`. A bare name or `_` is refused: it matches everything, which
-//! is what a mistyped variant would do.
+//! The patterns of `rejects(…)` and `fails(…)`. A bare name or `_` is refused, because a misspelt variant would match
+//! everything in the same way.
 
 use proc_macro2::{Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -13,25 +13,25 @@ use crate::keys::Key;
 
 /// One pattern, as an arm of a `match`.
 pub(crate) struct Arm {
-    /// `as Type:` before the pattern: the type that is looked for in the error's chain.
+    /// `as Type:` before the pattern: the type to search for in the error's chain.
     pub(crate) within: Option<Type>,
     pub(crate) pattern: Pat,
     pub(crate) guard: Option<Expr>,
 }
 
 impl Arm {
-    /// `pattern if guard`, as it matches a reference.
+    /// Returns `pattern if guard`, for a match on a reference.
     pub(crate) fn head(&self) -> TokenStream {
         with_guard(of_reference(&self.pattern), self.guard.as_ref())
     }
 
-    /// `variant(pattern) if guard`
+    /// Returns `variant(pattern) if guard`, for a match on a reference.
     pub(crate) fn head_within(&self, variant: &TokenStream) -> TokenStream {
         let pattern = of_reference(&self.pattern);
         with_guard(quote!(#variant(#pattern)), self.guard.as_ref())
     }
 
-    /// The arm as it was written.
+    /// Returns the arm as the user wrote it.
     pub(crate) fn written(&self) -> String {
         let head = with_guard(self.pattern.to_token_stream(), self.guard.as_ref());
         crate::text::written(match &self.within {
@@ -50,8 +50,8 @@ fn with_guard(pattern: TokenStream, guard: Option<&Expr>) -> TokenStream {
 
 // Input:  "empty" | (StatusCode::CONFLICT) | Error::Long(_)
 // Output: &"empty" | (&StatusCode::CONFLICT) | Error::Long(_)
-/// A pattern looks through references by itself, but for a text, which is a reference of its own, and for a
-/// constant, which cannot be told from a variant.
+/// Adds `&` where default binding modes do not look through the reference: to a string literal, which is a reference
+/// itself, and to a path, which may name a constant instead of a variant.
 fn of_reference(pattern: &Pat) -> TokenStream {
     match pattern {
         Pat::Lit(PatLit { lit: Lit::Str(_) | Lit::ByteStr(_) | Lit::CStr(_), .. }) | Pat::Path(_) => {
@@ -116,7 +116,7 @@ fn check(key: Key, arm: &Arm, errors: &Errors) {
         _ => String::new(),
     };
     let looks_like_a_variant = name.starts_with(char::is_uppercase);
-    // A guard, or a type looked for, narrows what the name catches, so the name is meant.
+    // A guard or a type to search for narrows the match, so the name is intended.
     let narrowed = arm.guard.is_some() || (arm.within.is_some() && name.is_empty());
     if narrowed && !looks_like_a_variant {
         return;
@@ -138,7 +138,7 @@ fn check(key: Key, arm: &Arm, errors: &Errors) {
     }
 }
 
-/// The part of a pattern that matches everything, if there is one.
+/// Returns the part of a pattern that matches everything, if there is one.
 fn catch_all(pattern: &Pat) -> Option<&Pat> {
     match pattern {
         Pat::Wild(_) | Pat::Rest(_) => Some(pattern),

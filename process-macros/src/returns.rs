@@ -1,5 +1,5 @@
-//! What a return type says by its tokens alone: unit, never, a future, an open type. Types are decided on
-//! by the compiler; what stands here only saves it work, or is nowhere else to be had.
+//! Properties of a return type that its tokens show: unit, never, a future, an open type. The compiler decides on
+//! types; the code here only saves it work, or finds properties that no type-level decision can.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -10,14 +10,14 @@ use syn::{
 
 use crate::words;
 
-/// What is known of the value that ends a run.
+/// The return value of a run, as far as its tokens show.
 #[derive(Clone)]
 pub(crate) enum Returns {
-    /// Nothing is written, or `()`.
+    /// No type is written, or `()`.
     Unit,
     /// `!`
     Never,
-    /// A type, each `impl Trait` in it erased to `_`.
+    /// Another type, with each `impl Trait` in it replaced by `_`.
     Value(Box<Type>),
 }
 
@@ -29,7 +29,7 @@ impl Returns {
         }
     }
 
-    /// The type, where it says something.
+    /// Returns the type, unless it is unit or never.
     pub(crate) fn value(&self) -> Option<&Type> {
         match self {
             Returns::Unit | Returns::Never => None,
@@ -46,7 +46,7 @@ impl Returns {
     }
 }
 
-/// The type without the groups and parentheses around it, as a macro's `$ty` has.
+/// Removes the groups and parentheses around a type, for example those of a macro's `$ty`.
 pub(crate) fn bare(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => bare(&group.elem),
@@ -71,17 +71,17 @@ fn erase(ty: &mut Type) {
     }
 }
 
-/// Whether `impl` stands anywhere in a type.
+/// Whether a type contains `impl`.
 pub(crate) fn mentions_impl(ty: &Type) -> bool {
     words::find(ty, "impl").is_some()
 }
 
-/// Whether nothing of the type was left to the compiler.
+/// Whether the type contains no `_` that the compiler must infer.
 pub(crate) fn is_nameable(ty: &Type) -> bool {
     !has_placeholder(ty.to_token_stream())
 }
 
-/// Whether a `_` stands in it that is no lifetime.
+/// Whether the tokens contain a `_` that is not the lifetime `'_`.
 fn has_placeholder(tokens: TokenStream) -> bool {
     let mut is_lifetime = false;
     tokens.into_iter().any(|token| match token {
@@ -95,7 +95,7 @@ fn has_placeholder(tokens: TokenStream) -> bool {
     })
 }
 
-/// The types that a type is made of. What a function type takes and gives is no part of the value.
+/// Returns the types of which a type is composed. Arguments and results of function types are not part of the value.
 fn parts(ty: &mut Type) -> Vec<&mut Type> {
     match ty {
         Type::Array(array) => vec![&mut array.elem],
@@ -127,7 +127,7 @@ fn path_parts(path: &mut TypePath) -> Vec<&mut Type> {
     of_self.chain(arguments).collect()
 }
 
-/// `T` of `impl Future<Output = T>`.
+/// Returns `T` of `impl Future<Output = T>`.
 pub(crate) fn impl_future_output(ty: &Type) -> Option<Returns> {
     match bare(ty) {
         Type::ImplTrait(opaque) => output_of(&opaque.bounds),
@@ -135,7 +135,7 @@ pub(crate) fn impl_future_output(ty: &Type) -> Option<Returns> {
     }
 }
 
-/// A bound of `impl Future<…> + …` that a future around another does not take over from it.
+/// Returns a bound of `impl Future<…> + …` that a wrapping future does not inherit from the future inside.
 pub(crate) fn bound_of_its_own(ty: &Type) -> Option<&TypeParamBound> {
     const TAKEN_OVER: [&str; 5] = ["Future", "Send", "Sync", "UnwindSafe", "RefUnwindSafe"];
     let Type::ImplTrait(opaque) = bare(ty) else {
@@ -150,7 +150,7 @@ pub(crate) fn bound_of_its_own(ty: &Type) -> Option<&TypeParamBound> {
     })
 }
 
-/// `T` of `Pin<Box<dyn Future<Output = T>>>`.
+/// Returns `T` of `Pin<Box<dyn Future<Output = T>>>`.
 pub(crate) fn boxed_future_output(ty: &Type) -> Option<Returns> {
     let boxed = only_argument(ty, "Pin")?;
     match bare(only_argument(boxed, "Box")?) {
@@ -159,7 +159,7 @@ pub(crate) fn boxed_future_output(ty: &Type) -> Option<Returns> {
     }
 }
 
-/// `T` of `name<T>`.
+/// Returns `T` of `name<T>`.
 fn only_argument<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
     let Type::Path(path) = bare(ty) else {
         return None;
@@ -174,7 +174,7 @@ fn only_argument<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
     }
 }
 
-/// `T` of `Future<Output = T>`; `_` where `Output` is not said.
+/// Returns `T` of `Future<Output = T>`, or `_` for a `Future` without `Output`.
 fn output_of<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> Option<Returns> {
     let last = bounds.into_iter().find_map(|bound| match bound {
         TypeParamBound::Trait(bound) => bound.path.segments.last().filter(|last| last.ident == "Future"),
@@ -191,7 +191,7 @@ fn output_of<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> Option
     })
 }
 
-/// A future somewhere in `ty`, which a run around the call would not see.
+/// Finds a future inside `ty` that a run around the call would not contain.
 pub(crate) fn hidden_future(ty: &Type) -> Option<Type> {
     fn search(ty: &mut Type) -> Option<Type> {
         let bounds = match &*ty {
@@ -209,8 +209,8 @@ pub(crate) fn hidden_future(ty: &Type) -> Option<Type> {
 
 // Input:  fn f(by: i32) -> impl Fn(&i32) -> i32
 // Output: Fn(&i32) -> i32
-/// The bounds that say what a returned closure takes and gives, where an item within the body can repeat
-/// them: where they name no parameter of the function, nor of what is around it.
+/// Returns the bounds of a returned closure if an item in the body can repeat them: if they name no parameter of the
+/// function or of its `impl`.
 pub(crate) fn closure_bounds(signature: &Signature) -> Option<TokenStream> {
     let ReturnType::Type(_, ty) = &signature.output else {
         return None;
@@ -226,7 +226,7 @@ pub(crate) fn closure_bounds(signature: &Signature) -> Option<TokenStream> {
     (is_closure && !has_parameter && !has_lifetime).then_some(bounds)
 }
 
-/// The parameters of an `impl` around the function cannot be seen: capitals alone (`T`, `N`) are taken for them.
+/// Whether a word may be a parameter. Those of an enclosing `impl` are invisible, so any word in capitals counts.
 fn may_be_parameter(word: &Ident, generics: &Generics) -> bool {
     let is_capitals = !word.to_string().contains(char::is_lowercase);
     let is_own = generics.type_params().any(|param| param.ident == *word)
@@ -234,7 +234,7 @@ fn may_be_parameter(word: &Ident, generics: &Generics) -> bool {
     is_capitals || is_own || word == "Self" || word == "impl" || word == "use"
 }
 
-/// Whether only the caller knows the type: a generic parameter, or an associated type.
+/// Whether only the caller knows the type: it is a generic parameter or an associated type.
 pub(crate) fn is_open(ty: &Type, generics: &Generics) -> bool {
     let Type::Path(TypePath { qself, path, .. }) = bare(ty) else {
         return false;

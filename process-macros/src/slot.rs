@@ -1,4 +1,4 @@
-//! Attribute tokens to [`Slot`]s: `key`, `key = tokens` or `key(tokens)`, split at commas. Nothing here
+//! Splits the tokens of an attribute at commas into [`Slot`]s: `key`, `key = tokens` or `key(tokens)`. Nothing here
 //! knows which keys exist.
 
 use proc_macro2::{Delimiter, Group, Ident, Punct, TokenStream, TokenTree};
@@ -12,7 +12,7 @@ pub(crate) struct Slot {
     pub(crate) value: Value,
 }
 
-/// What stands after a key.
+/// The tokens after a key.
 pub(crate) enum Value {
     /// `key`
     Absent,
@@ -20,7 +20,7 @@ pub(crate) enum Value {
     Assigned(Punct, TokenStream),
     /// `key(tokens)`
     List(Group),
-    /// Something else, which was told.
+    /// Something else, which is already reported.
     Unreadable,
 }
 
@@ -109,12 +109,12 @@ fn name_with_dashes(
 struct Part {
     tokens: Vec<TokenTree>,
     comma_is_missing: bool,
-    /// What stands after them instead of a comma.
+    /// The semicolon after them, instead of a comma.
     semicolon: Option<TokenTree>,
 }
 
-/// Splits at the commas that are outside of `<…>` as well as of every bracket, and where a new entry
-/// clearly starts although its comma is missing.
+/// Splits at the commas outside of `<…>` and of every bracket, and where an entry clearly starts although the comma
+/// before it is missing.
 struct Parts {
     tokens: std::iter::Peekable<std::vec::IntoIter<TokenTree>>,
     ahead: Option<TokenTree>,
@@ -126,7 +126,7 @@ impl Parts {
         Parts { tokens: tokens.into_iter().peekable(), ahead: None }
     }
 
-    /// Whether `ident` begins an entry: `= …` follows, and what stands before it is a whole value.
+    /// Whether `ident` begins an entry: `= …` follows it, and the tokens before it are a complete value.
     fn begins_an_entry(&mut self, ident: &TokenTree, before: &[TokenTree]) -> bool {
         let whole = !matches!(before.last(), None | Some(TokenTree::Punct(_)));
         let equals = |token: &TokenTree| matches!(token, TokenTree::Punct(p) if p.as_char() == '=' && p.spacing() == proc_macro2::Spacing::Alone);
@@ -165,7 +165,7 @@ impl Iterator for Parts {
     }
 }
 
-/// Follows `<` and `>` where they can only be brackets: after `::`, after `=`, and inside such a pair.
+/// Counts `<` and `>` where they can only be brackets: after `::`, after `=`, and inside such a pair.
 #[derive(Default)]
 struct Angles {
     depth: usize,

@@ -1,18 +1,18 @@
-//! A body that ends in an async block, alone or boxed: what async-trait makes of a method, and what people
-//! write by hand. Found by its last tokens, without reading the rest.
+//! Recognises a body that ends in an async block, plain or boxed, as `async_trait` generates it and people write it by
+//! hand. Reads its last tokens only.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 
 use crate::words;
 
-/// A body taken apart at its tail.
+/// A body split at its tail.
 pub(crate) struct Tail {
     /// The statements before it.
     pub(crate) before: TokenStream,
     pub(crate) future: Future,
 }
 
-/// An expression that makes a future.
+/// An expression that creates a future.
 pub(crate) enum Future {
     /// `async move { … }`
     Block { keywords: Vec<Ident>, block: Group },
@@ -30,7 +30,7 @@ impl Tail {
             return None;
         }
         let before: TokenStream = tokens.into_iter().collect();
-        // Statements that return by themselves hand out another future than the tail.
+        // A `return` in the statements would return another future than the tail.
         words::find(&before, "return").is_none().then_some(Tail { before, future })
     }
 }
@@ -51,7 +51,7 @@ impl Future {
         }
     }
 
-    /// The block, and the keywords before it.
+    /// Returns the keywords and the block of the async block.
     pub(crate) fn block(&self) -> (&[Ident], &Group) {
         match self {
             Future::Block { keywords, block } => (keywords, block),
@@ -59,7 +59,7 @@ impl Future {
         }
     }
 
-    /// The same expression around another block.
+    /// Returns the same expression around another block.
     pub(crate) fn around(&self, block: TokenStream) -> TokenStream {
         match self {
             Future::Block { .. } => block,
@@ -103,14 +103,14 @@ fn boxing_path(tokens: &mut Vec<TokenTree>) -> Option<TokenStream> {
         .then(|| path.into_iter().collect())
 }
 
-/// The argument of a call, without a trailing comma.
+/// Returns the argument of a call, without a trailing comma.
 fn single_argument(call: &Group) -> Vec<TokenTree> {
     let mut inner = Vec::from_iter(call.stream());
     inner.pop_if(|token| matches!(token, TokenTree::Punct(comma) if comma.as_char() == ','));
     inner
 }
 
-/// Whether what stands before the tail is complete: nothing, `…;` or `… { … }`.
+/// Whether the tokens before the tail are complete statements: none, `…;` or `… { … }`.
 fn is_whole_statements(before: &[TokenTree]) -> bool {
     match before.last() {
         None => true,

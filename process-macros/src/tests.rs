@@ -1,5 +1,5 @@
-//! What the attributes expand to, as snapshots that a person can read, and proof that they accept exactly
-//! what the grammars of `process-model` accept.
+//! Snapshots of the expansions, and proof that the attributes accept exactly the values that the grammars of
+//! `process-model` accept.
 
 use insta::assert_snapshot;
 use proc_macro2::TokenStream;
@@ -93,9 +93,9 @@ fn an_async_test_with_a_contract() {
         AttributeKind::Contract,
         quote!(process = "greet", case = error("empty")),
         quote! {
-            /// Nobody is no one to greet.
+            /// An empty name is refused.
             #[tokio::test]
-            async fn nobody_is_greeted() -> Result<(), Error> {
+            async fn an_empty_name_is_refused() -> Result<(), Error> {
                 greet("").await.unwrap_err();
                 Ok(())
             }
@@ -119,7 +119,7 @@ fn a_plain_test_with_a_contract() {
 }
 
 #[test]
-fn a_wrong_contract_leaves_the_test_and_tells_every_mistake() {
+fn a_wrong_contract_leaves_the_test_and_reports_every_mistake() {
     assert_snapshot!(pretty(instrument(
         AttributeKind::Contract,
         quote!(proces = "Greet", case = hapy, sla = "2s"),
@@ -138,7 +138,7 @@ fn a_check_of_a_process() {
         AttributeKind::HealthCheck,
         quote!(process = "greet", every = "5m", crate = elsewhere::process_runtime),
         quote! {
-            /// Somebody is greeted.
+            /// Greets one person.
             #[cfg_attr(test, allow(unused))]
             pub(crate) async fn greets() {
                 greet("you").await
@@ -164,7 +164,7 @@ fn a_check_of_a_dependency() {
 }
 
 #[test]
-fn a_wrong_check_leaves_the_function_and_tells_every_mistake() {
+fn a_wrong_check_leaves_the_function_and_reports_every_mistake() {
     assert_snapshot!(pretty(instrument(
         AttributeKind::HealthCheck,
         quote!(proces = "Greet", timeout = "30s", every = "0s", cached_for = "5s"),
@@ -177,7 +177,7 @@ fn a_wrong_check_leaves_the_function_and_tells_every_mistake() {
 }
 
 #[test]
-fn a_wrong_attribute_leaves_the_function_and_tells_every_mistake() {
+fn a_wrong_attribute_leaves_the_function_and_reports_every_mistake() {
     assert_snapshot!(pretty(process(
         quote!(id = "Greet", verison = "1.0.0", sla = 120, context(wo, later(count))),
         quote! {
@@ -188,7 +188,7 @@ fn a_wrong_attribute_leaves_the_function_and_tells_every_mistake() {
     )));
 }
 
-/// The mistakes that `#[critical_process]` is told of.
+/// Returns the number of mistakes that `#[critical_process]` reports.
 fn mistakes(attribute: TokenStream) -> usize {
     mistakes_of(AttributeKind::Process, attribute)
 }
@@ -229,7 +229,7 @@ fn what_a_macro_leaves_empty_is_no_part_of_a_definition() {
     );
 }
 
-/// Texts of which many are right, and most of the others nearly so.
+/// Texts of which many are valid, and most of the others are close to a valid one.
 fn nearly(right: &'static str) -> impl Strategy<Value = String> {
     prop_oneof![3 => right, 2 => ".{0,8}", 1 => ("[ -~]{0,3}", right).prop_map(|(a, b)| a + &b)]
 }

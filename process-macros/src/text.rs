@@ -1,5 +1,5 @@
-//! Tokens as text, with the spaces that rustfmt would put: for the signature and the patterns in a record.
-//! The compiler's own printing changes between releases, and a record's hash must not.
+//! Prints tokens with the spaces of rustfmt, for the signature and the patterns in a record. The compiler's own
+//! printing changes between releases, and the hash of a record must not.
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 
@@ -44,7 +44,7 @@ fn collect(tokens: TokenStream, words: &mut Vec<Word>) {
                     || words.last() == Some(&Word::Operator(">".to_owned()));
                 words.push(Word::Open(open));
                 collect(group.stream(), words);
-                // Where lines break, rustfmt ends a list by a comma; `(T,)` is no list.
+                // rustfmt ends a list over several lines with a comma. `(T,)` is a tuple and keeps its comma.
                 if (is_call || open == '{') && words.last() == Some(&Word::Operator(",".to_owned())) {
                     words.pop();
                 }
@@ -73,10 +73,10 @@ fn collect(tokens: TokenStream, words: &mut Vec<Word>) {
     }
 }
 
-/// Operators of several characters; `<<`, `>>` and their like are left apart, since they close generics.
+/// Operators of several characters, except those like `>>` that can close generics.
 const OPERATORS: [&str; 12] = ["::", "->", "=>", "==", "!=", "<=", "&&", "||", "..", "...", "..=", "|="];
 
-/// Keywords after which an operator is a prefix, and a bracket stands apart.
+/// Keywords after which an operator is a prefix, and a bracket is preceded by a space.
 const KEYWORDS: [&str; 13] =
     ["as", "const", "dyn", "for", "if", "impl", "in", "match", "mut", "ref", "return", "use", "where"];
 
@@ -87,7 +87,7 @@ struct Line {
     before_last: Option<Word>,
     /// How many `<…>` are open.
     angles: usize,
-    /// Whether the last operator belongs to the operand on its right.
+    /// Whether the last word has no space after it, as a prefix operator.
     prefix: Prefix,
 }
 
@@ -112,7 +112,7 @@ impl Line {
         self.before_last = self.last.replace(word);
     }
 
-    /// Whether a space stands before `word`, and whether it clings to what follows.
+    /// Whether `word` has a space before it, and whether it has none after it.
     fn fit(&mut self, word: &Word) -> (Space, Prefix) {
         match word {
             Word::Name(_) => (self.after_last(), Prefix::No),
@@ -151,7 +151,7 @@ impl Line {
         }
     }
 
-    /// The space after what was printed last, where the next word does not refuse it.
+    /// The space after the last word, for a next word that allows one.
     fn after_last(&self) -> Space {
         let clings = self.prefix == Prefix::Yes
             || matches!(&self.last, Some(Word::Operator(op)) if op == ".")
@@ -175,7 +175,7 @@ impl Line {
         }
     }
 
-    /// Whether an operator that comes now stands between two operands, or after one.
+    /// Whether the next operator follows an operand.
     fn follows_operand(&self) -> bool {
         match &self.last {
             Some(Word::Name(name)) => !KEYWORDS.contains(&name.as_str()),
@@ -185,8 +185,8 @@ impl Line {
         }
     }
 
-    /// `<` opens generics after `::`, a type's name (they start in upper case), a function's name, and
-    /// wherever no operand stands before it.
+    /// `<` opens generics after `::`, after the name of a type (upper case) or function, and wherever no operand
+    /// precedes it.
     fn opens_generics(&self) -> bool {
         match (&self.last, &self.before_last) {
             (Some(Word::Name(_)), Some(Word::Name(keyword))) if keyword == "fn" => true,

@@ -1,5 +1,5 @@
-//! One typed value out of one slot: a text, a word, a number, a path, a list. Each says what it expected,
-//! with the key's own example, when something else is written.
+//! Reads one typed value from one slot: a text, a word, a number, a path or a list. Reports anything else with the
+//! expected form and the key's example.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -10,20 +10,20 @@ use crate::errors::{Errors, Mistake};
 use crate::keys::{AttributeKind, Key};
 use crate::slot::{Slot, Value};
 
-/// A number as it was written.
+/// A number as the user wrote it.
 pub(crate) struct Number {
     pub(crate) tokens: TokenStream,
     pub(crate) text: String,
 }
 
-/// A word, and what it is said of: `error("card_declined")`.
+/// A word with an optional argument: `error("card_declined")`.
 pub(crate) struct WordOf {
     pub(crate) word: Ident,
     pub(crate) list: Option<Group>,
 }
 
 impl WordOf {
-    /// `word(tokens)`
+    /// Reads `word(tokens)`.
     fn read(input: ParseStream<'_>) -> syn::Result<WordOf> {
         let (word, list) = (input.parse()?, input.parse::<Group>()?);
         if list.delimiter() != Delimiter::Parenthesis {
@@ -33,7 +33,7 @@ impl WordOf {
     }
 }
 
-/// A slot whose key is known.
+/// A slot with a known key.
 pub(crate) struct Field<'a> {
     pub(crate) kind: AttributeKind,
     pub(crate) key: Key,
@@ -42,7 +42,7 @@ pub(crate) struct Field<'a> {
 }
 
 impl Field<'_> {
-    /// `key = "text"`: not empty, no suffix.
+    /// Reads `key = "text"`, which must not be empty or have a suffix.
     pub(crate) fn text(&self) -> Option<LitStr> {
         let tokens = self.assigned()?;
         match syn::parse2::<LitStr>(tokens.clone()) {
@@ -58,7 +58,7 @@ impl Field<'_> {
         }
     }
 
-    /// `key = word`.
+    /// Reads `key = word`. Another module checks whether it is one of `words`.
     pub(crate) fn word(&self, words: &[&str]) -> Option<Ident> {
         let tokens = self.assigned()?;
         if let Ok(word) = syn::parse2::<Ident>(tokens.clone()) {
@@ -78,7 +78,7 @@ impl Field<'_> {
         None
     }
 
-    /// `key = word` or `key = word(tokens)`.
+    /// Reads `key = word` or `key = word(tokens)`.
     pub(crate) fn word_of(&self, words: &[&str]) -> Option<WordOf> {
         let tokens = self.assigned()?;
         if let Ok(said) = WordOf::read.parse2(tokens.clone()) {
@@ -97,7 +97,7 @@ impl Field<'_> {
         self.word(words).map(|word| WordOf { word, list: None })
     }
 
-    /// `key = 99.9`: whatever stands there, as one text, for the grammar of numbers to judge.
+    /// Reads `key = 99.9` as one text. The grammar of numbers checks it later.
     pub(crate) fn number(&self) -> Option<Number> {
         let tokens = self.assigned()?;
         let text = written(tokens);
@@ -111,14 +111,14 @@ impl Field<'_> {
         Some(Number { tokens: tokens.clone(), text })
     }
 
-    /// `key = path::to::function`.
+    /// Reads `key = path::to::function`.
     pub(crate) fn path(&self, role: &str) -> Option<ExprPath> {
         let tokens = self.assigned()?;
         let path = syn::parse2(tokens.clone());
         self.or_no_path(tokens, path, role)
     }
 
-    /// `key = path::to::module`.
+    /// Reads `key = path::to::module`.
     pub(crate) fn module_path(&self) -> Option<Path> {
         let tokens = self.assigned()?;
         let path = Path::parse_mod_style.parse2(tokens.clone());
@@ -133,7 +133,7 @@ impl Field<'_> {
         path.ok()
     }
 
-    /// `key("text", "text")`: at least one.
+    /// Reads `key("text", "text")`, which must have at least one element.
     pub(crate) fn texts(&self) -> Option<Vec<LitStr>> {
         let read = |input: ParseStream<'_>| {
             let texts = input.parse_terminated(<LitStr as Parse>::parse, Token![,])?;
@@ -150,7 +150,7 @@ impl Field<'_> {
         }
     }
 
-    /// `key(…)` with something between the parentheses.
+    /// Reads `key(…)`, whose parentheses must not be empty.
     pub(crate) fn list(&self) -> Option<&Group> {
         match &self.slot.value {
             Value::List(list) if !list.stream().is_empty() => Some(list),
@@ -184,7 +184,7 @@ impl Field<'_> {
             Value::Absent => format!("`{}` requires a value", self.name()),
             Value::Assigned(..) => format!("`{}` must be followed by a list in parentheses", self.name()),
             Value::List(_) => format!("`{}` must be followed by `=` and a value", self.name()),
-            // Told where it was found.
+            // Already reported by `slot`.
             Value::Unreadable => return,
         };
         self.mistake(&self.slot.key, problem);
@@ -219,7 +219,7 @@ impl Field<'_> {
         }
     }
 
-    /// What the grammar would say to a number without quotes.
+    /// Returns the help that the grammar gives for a number without quotes.
     fn refusal_in_quotes(&self, text: &str) -> Option<String> {
         let number = text.starts_with(|c: char| c.is_ascii_digit());
         let refusal = match self.key {
@@ -246,7 +246,7 @@ impl Field<'_> {
     }
 }
 
-/// Tokens without the spaces between them: how a short value was most likely typed.
+/// Prints tokens without spaces, as a short value is usually written.
 fn written(tokens: &TokenStream) -> String {
     let flat = tokens.clone().into_iter().map(|token| match token {
         TokenTree::Group(group) if group.delimiter() == Delimiter::None => written(&group.stream()),

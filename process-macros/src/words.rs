@@ -1,11 +1,11 @@
-//! The identifiers and keywords that stand in tokens, at any depth. This is as far as the crate looks into
-//! code that it does not parse: it may take a word for what it is not, so nothing but comfort hangs on it.
+//! Finds identifiers and keywords in unparsed tokens, at any depth. A word may mean something else than it seems, so
+//! use this module only where a wrong guess costs comfort, and never correctness.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 
-/// Every word, in order.
+/// Returns all words, in order.
 pub(crate) fn words(tokens: impl ToTokens) -> Vec<Ident> {
     fn collect(tokens: TokenStream, words: &mut Vec<Ident>) {
         for token in tokens {
@@ -21,7 +21,7 @@ pub(crate) fn words(tokens: impl ToTokens) -> Vec<Ident> {
     words
 }
 
-/// The first place of a word.
+/// Finds the first occurrence of a word.
 pub(crate) fn find(tokens: impl ToTokens, word: &str) -> Option<Ident> {
     fn search(tokens: TokenStream, word: &str) -> Option<Ident> {
         tokens.into_iter().find_map(|token| match token {
@@ -33,7 +33,7 @@ pub(crate) fn find(tokens: impl ToTokens, word: &str) -> Option<Ident> {
     search(tokens.into_token_stream(), word)
 }
 
-/// Whether a macro is called: `name!(…)`. A negated group after a keyword is taken for one.
+/// Whether the tokens contain a macro call `name!(…)`. A negated group after a keyword counts as one.
 pub(crate) fn calls_a_macro(tokens: &TokenStream) -> bool {
     let tokens = Vec::from_iter(tokens.clone());
     let is_call = |window: &[TokenTree]| match window {

@@ -1,4 +1,4 @@
-//! Which of the shapes a function has, and which cannot be wrapped.
+//! Decides how the run is wrapped around a function's body, and reports functions that cannot be wrapped.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -11,7 +11,7 @@ use crate::returns::{self, Returns};
 use crate::tail::Tail;
 use crate::words;
 
-/// Finds the shape of a function; `None` where it has none, which is told.
+/// Finds the wrapper for a function, or reports that there is none.
 pub(crate) fn find(
     signature: &Signature,
     body: &TokenStream,
@@ -68,7 +68,7 @@ fn of_future(body: TokenStream, output: Returns, written: &Type, errors: &Errors
 
 fn of_boxed_future(body: TokenStream, output: Returns, written: &Type) -> Wrapper {
     match Tail::of(body.clone()) {
-        // A macro may return by itself, and what it returns is a run as well.
+        // A macro may contain a `return`, whose value must be a run as well.
         Some(tail) if !words::calls_a_macro(&tail.before) => Wrapper::Tail { tail, output },
         _ => {
             let returns = written.clone();
@@ -77,7 +77,7 @@ fn of_boxed_future(body: TokenStream, output: Returns, written: &Type) -> Wrappe
     }
 }
 
-/// Whether a type can be an alias of a boxed future: a path that hides no `impl`.
+/// Whether a type can be an alias of a boxed future: a path without `impl` in it.
 fn may_be_a_boxed_future(ty: &Type) -> bool {
     matches!(returns::bare(ty), Type::Path(_) | Type::Macro(_)) && !returns::mentions_impl(ty)
 }

@@ -1,5 +1,5 @@
-//! What `#[health_check]` and `#[dependency_check]` say, and what a function must be so that it can be called at any
-//! time, with nothing but the application's state.
+//! Analyses `#[health_check]` and `#[dependency_check]`, whose functions must be callable at any time with the
+//! application's state alone.
 
 use process_model::{CheckRecord, CheckTarget, Freshness, Record, check};
 use quote::ToTokens;
@@ -51,7 +51,7 @@ fn time(literal: &LitStr, parse: Parse, errors: &Errors) -> Option<process_model
     accept(literal, parse(&literal.value()), errors)
 }
 
-/// What cannot be called and awaited from anywhere.
+/// Reports a function that cannot be called and awaited from anywhere.
 fn report_uncallable(signature: &Signature, kind: AttributeKind, errors: &Errors) {
     let name = &signature.ident;
     let (noun, attribute) = (kind.noun(), kind.attribute());
@@ -100,7 +100,7 @@ fn arguments(signature: &Signature, kind: AttributeKind, errors: &Errors) -> Vec
     arguments.map(read).collect()
 }
 
-/// A type of which the application cannot give a value.
+/// Reports a type of which the application cannot provide a value.
 fn report_ungiven(ty: &Type, kind: AttributeKind, errors: &Errors) {
     if let Type::Reference(reference) = returns::bare(ty) {
         errors.at(ty, format!("{} cannot take an argument by reference", kind.noun())).help(format!(

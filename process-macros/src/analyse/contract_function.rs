@@ -1,4 +1,4 @@
-//! What `#[contract]` says, and what a function must be so that a test runner calls it.
+//! Analyses `#[contract]`, whose function must be one that a test runner calls.
 
 use process_model::{Case, ContractRecord, Record};
 use quote::ToTokens;
@@ -39,7 +39,7 @@ fn case(words: &WordOf, errors: &Errors) -> Option<Case> {
     let literal = syn::parse2::<LitStr>(inside.clone()).ok().filter(|literal| literal.suffix().is_empty());
     let case = Case::new(&name, Some(&literal.as_ref().map_or_else(|| text(&inside), LitStr::value)));
     if !Case::words().any(|known| known == name) {
-        // What is wrong with a word that is none is not what stands behind it.
+        // For an unknown word, the mistake is the word and not its argument.
         return accept(&words.word, case, errors);
     }
     let place = if inside.is_empty() { list.to_token_stream() } else { inside };
@@ -52,7 +52,7 @@ fn case(words: &WordOf, errors: &Errors) -> Option<Case> {
     Some(case)
 }
 
-/// What no test runner calls, and a body that only makes a future: it has proven nothing when it is over.
+/// Reports a function that no test runner calls, or whose body only creates a future and so proves nothing.
 fn report_no_test(signature: &Signature, errors: &Errors) {
     if let Some(keyword) = &signature.constness {
         wrapper::report_const(keyword, AttributeKind::Contract, errors);

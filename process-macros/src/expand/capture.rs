@@ -1,4 +1,4 @@
-//! The start of a run: the run itself, and the context that is taken at entry when a sink wants it.
+//! The start of a run: the run itself, and the context that is taken at entry if a destination wants it.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
@@ -8,7 +8,7 @@ use super::ours;
 use crate::context::Sigil;
 use crate::model::{Instrumented, Put, Wrapper};
 
-/// The functions of the runtime that context expressions may call without an import.
+/// The functions of the runtime that context expressions can call without an import.
 const HELPERS: [&str; 3] = ["truncate", "mask", "hash"];
 
 // Input:  context(who, n = who.len())
@@ -26,7 +26,7 @@ pub(crate) fn start(model: &Instrumented) -> TokenStream {
     let helpers = helpers(model);
     let puts = model.entries.iter().map(|entry| put(entry, runtime));
     let puts = quote!(#(#puts)*);
-    // A future that the function returns begins when it is first polled.
+    // A returned future begins when it is first polled.
     let take = match model.wrapper {
         Wrapper::Async { .. } | Wrapper::Sync { .. } => {
             quote_spanned!(ours()=> #runtime::__private::Run::begin)
@@ -61,7 +61,7 @@ fn helpers(model: &Instrumented) -> TokenStream {
         .collect()
 }
 
-/// Whether `name(…)` is called by its bare name.
+/// Whether the tokens call `name(…)` without a path or receiver.
 fn calls(tokens: TokenStream, name: &str) -> bool {
     let tokens = Vec::from_iter(tokens);
     let is_bare_call = |at: usize| {
@@ -85,7 +85,7 @@ fn put(entry: &Put, runtime: &Path) -> TokenStream {
     }
 }
 
-/// What is recorded of a value.
+/// The expression that turns a value into a recorded one.
 pub(crate) fn value(runtime: &Path, sigil: Sigil, value: &Expr) -> TokenStream {
     match sigil {
         Sigil::Plain => plain(value, runtime),
@@ -95,10 +95,14 @@ pub(crate) fn value(runtime: &Path, sigil: Sigil, value: &Expr) -> TokenStream {
 }
 
 // Input:  who
-// Output: match &who { __v => { use probe::{self, *}; (&&&probe::CaptureKind(__v)).__process_capture().__process_value(__v) } }
+// Output:
+//     match &who { __v => {
+//         use probe::{self, *};
+//         (&&&probe::CaptureKind(__v)).__process_capture().__process_value(__v)
+//     } }
 fn plain(value: &Expr, runtime: &Path) -> TokenStream {
     let operand = operand(value);
-    // What is told of a type that cannot be recorded is told at the user's expression.
+    // The error about a type that cannot be recorded is reported at the user's expression.
     let captured = all_of(value, quote_spanned!(ours()=> __v));
     let (start, _) = ends(value);
     let capture = quote_spanned!(ours().located_at(start)=> __process_value);
@@ -147,7 +151,7 @@ fn operand(value: &Expr) -> TokenStream {
     }
 }
 
-/// A reborrow of the reference `name` whose place in the source is all of `tokens`.
+/// A reborrow of the reference `name`, with the spans of `tokens`.
 pub(crate) fn all_of(tokens: impl ToTokens, name: TokenStream) -> TokenStream {
     let (start, end) = ends(tokens);
     let borrow = quote_spanned!(ours().located_at(start)=> &*);
@@ -158,7 +162,7 @@ pub(crate) fn all_of(tokens: impl ToTokens, name: TokenStream) -> TokenStream {
     quote!(#borrow #(#name)*)
 }
 
-/// Tokens that mean what they meant, at another place in the source.
+/// Tokens with the same hygiene, at another place in the source.
 pub(crate) fn located(tokens: impl ToTokens, place: Span) -> TokenStream {
     let tokens = tokens.into_token_stream().into_iter().map(|mut token| {
         token.set_span(token.span().located_at(place));
@@ -167,7 +171,7 @@ pub(crate) fn located(tokens: impl ToTokens, place: Span) -> TokenStream {
     tokens.collect()
 }
 
-/// The spans of the first and the last token.
+/// Returns the spans of the first and the last token.
 fn ends(tokens: impl ToTokens) -> (Span, Span) {
     let mut spans = tokens.into_token_stream().into_iter().map(|t| t.span());
     let first = spans.next().unwrap_or_else(ours);

@@ -1,4 +1,4 @@
-//! What stands beside a function that is a check: its record, its registration, and what calls it.
+//! The item beside a function that is a check: its record, its registration, and the function that calls it.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote_spanned};
@@ -29,7 +29,7 @@ pub(super) fn item(function: &Function, check: &Check) -> TokenStream {
     let name = &function.signature.ident;
     let arguments = check.arguments.iter().enumerate();
     let (takes, gives): (Vec<_>, Vec<_>) = arguments.map(|(at, argument)| take(at, argument, check)).unzip();
-    // What is wrong with its future is told at its name, and with what it returns at its type.
+    // Errors about its future are reported at its name, errors about the return value at the return type.
     let place = name.span();
     let checking = located(quote_spanned!(ours()=> #runtime::__private::checking), place);
     let called = quote_spanned!(ours().located_at(place)=> #name(#(#gives),*));
@@ -41,7 +41,7 @@ pub(super) fn item(function: &Function, check: &Check) -> TokenStream {
     quote_spanned! {ours()=>
         const _: () = {
             #import
-            #[allow(deprecated, reason = "a check that is to go is one until it is gone")]
+            #[allow(deprecated, reason = "a deprecated check still runs")]
             fn __begin(
                 __states: &#runtime::__private::States,
             ) -> ::core::result::Result<#runtime::__private::Checking, #runtime::__private::MissingState> {
@@ -53,7 +53,7 @@ pub(super) fn item(function: &Function, check: &Check) -> TokenStream {
     }
 }
 
-/// How an argument is taken from the states, and how it is given.
+/// The statement that takes an argument from the states, and the expression that passes it on.
 fn take(at: usize, argument: &Argument, check: &Check) -> (TokenStream, TokenStream) {
     let Argument { ty, cfgs } = argument;
     let runtime = &check.runtime;

@@ -1,4 +1,4 @@
-//! The body of a test inside its contract: observed, and judged by the type of what it returns.
+//! The body of a test inside its contract: observed, and judged by its return type.
 
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
@@ -18,7 +18,7 @@ use crate::returns::Returns;
 //     let __out = Contracted::run(&__contracted, async move BODY).await;
 //     __contracted.finish(by_type!(&__out));
 //     __out
-// and of a plain function `Contracted::call(&__contracted, move || -> R BODY)`.
+// and for a plain function `Contracted::call(&__contracted, move || -> R BODY)`.
 pub(super) fn body(function: &Function, contract: &Contract) -> TokenStream {
     let runtime = &contract.runtime;
     let import = import(contract.import.as_ref(), runtime);
@@ -40,10 +40,10 @@ pub(super) fn body(function: &Function, contract: &Contract) -> TokenStream {
     }
 }
 
-/// What the body returned. By paths, since a method of the user's for every type that takes `self` would be
-/// preferred to one of ours on a reference.
+/// The return value of the body. Calls by path: a user's trait with a method by `self` for every type would win
+/// against a method of ours by reference.
 fn out(function: &Function, contract: &Contract) -> TokenStream {
-    // Errors about what is borrowed for how long are told where the value passes: at the body.
+    // Lifetime errors are reported where the value passes: at the body.
     let place = function.braces.span.join();
     let here = ours().located_at(place);
     let runtime = located(&contract.runtime, place);

@@ -1,5 +1,5 @@
-//! How a return becomes an outcome: probes decide on the type, the rules of the attribute on the value. No
-//! token of the user's stands where the probes are imported.
+//! How a return value becomes an outcome: probes decide by its type, the rules of the attribute by its value. User
+//! tokens never appear in a scope that imports the probes.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -93,7 +93,7 @@ impl Judgement<'_> {
         }
     }
 
-    /// What becomes of `__ending` for the value `__v`.
+    /// Returns the ending for the value `__v`, if a rule can change it.
     fn good(&self, rules: &Rules) -> Option<TokenStream> {
         let runtime = self.runtime;
         let condition = call(rules.degraded.as_ref()?, quote_spanned!(ours()=> __v));
@@ -102,7 +102,7 @@ impl Judgement<'_> {
         })
     }
 
-    /// What becomes of `__ending` for the error `__e`.
+    /// Returns the ending for the error `__e`, if a rule can change it.
     fn bad(&self, rules: &Rules) -> Option<TokenStream> {
         let ending = quote_spanned!(ours()=> __ending);
         let ending = match &rules.error_type {
@@ -140,7 +140,7 @@ impl Judgement<'_> {
     fn is_within(&self, arm: &Arm) -> TokenStream {
         let within = &arm.within;
         let runtime = self.runtime;
-        // A type that no chain can hold is told at the type.
+        // The error about a type that no chain can contain is reported at the type.
         let here = ours().located_at(within.span());
         let found = quote_spanned! {here=> {
             let __found: ::core::option::Option<&#within> =
@@ -163,7 +163,7 @@ impl Judgement<'_> {
     }
 
     // Output: __ending.error_type(error_type(__e, |__e| { let __fixed: &'static str = path(__e); __fixed }))
-    /// In a closure, so that a text which borrows from the error is told at the path, and nowhere else.
+    /// The closure makes the compiler report a text that borrows from the error at the path, and only there.
     fn with_error_type(&self, ending: &TokenStream, path: &ExprPath) -> TokenStream {
         let runtime = self.runtime;
         let here = ours().located_at(path.span());
@@ -183,7 +183,7 @@ fn is_any(value: TokenStream, heads: impl Iterator<Item = TokenStream>) -> Token
     quote_spanned!(ours()=> match #value { #arms _ => false })
 }
 
-/// What the function at `path` gave, of a type that is written beside it: another is told at the path alone.
+/// The result of the function at `path`, with its type written out: a mismatch is then reported at the path alone.
 fn fixed(path: &ExprPath, value: TokenStream, ty: TokenStream) -> TokenStream {
     let place = path.span();
     let ty = located(ty, place);
@@ -193,7 +193,7 @@ fn fixed(path: &ExprPath, value: TokenStream, ty: TokenStream) -> TokenStream {
     }}
 }
 
-/// Calls the user's function; a type that does not fit is told at its path.
+/// Calls the user's function. A type mismatch is reported at its path.
 fn call(path: &ExprPath, reference: TokenStream) -> TokenStream {
     let argument = all_of(path, reference);
     quote_spanned!(ours().located_at(path.span())=> #path(#argument))

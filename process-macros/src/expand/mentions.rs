@@ -1,4 +1,4 @@
-//! Mentions of the arguments, for the order in which they are dropped. They are dead code.
+//! Mentions of the arguments in dead code, which fix the order in which they are dropped.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -9,9 +9,9 @@ use crate::words;
 
 // Input:  async fn f(lock: Guard, unused: u8, sender: Sender, _kept: Guard) { sender.send(lock.value()) }
 // Output: let _ = &_kept; let _ = &sender; let _ = &lock;
-/// A function drops its arguments from the last to the first, and a block those that it captured in the
-/// order of their first mention, each as a whole. What the body does not name is left alone, so that the
-/// compiler still warns of it; it never warns of a name that starts with `_`.
+/// Mentions the arguments from the last to the first: a function drops them in this order, a block drops its captures
+/// in the order of their first mention. An argument that the body does not use is not mentioned, so that the compiler
+/// still warns about it; it never warns about a name that starts with `_`.
 pub(crate) fn in_order_of_drop(function: &Function) -> TokenStream {
     let is_named = |Binding { name, .. }: &&Binding| {
         let written = name.to_string();

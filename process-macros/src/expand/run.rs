@@ -1,5 +1,5 @@
-//! The body inside its run, for each [`Wrapper`]. The body is emitted once, between the user's own braces,
-//! with the return type that was written, so that type errors point at the user's code.
+//! The body inside its run, for each [`Wrapper`]. The body is emitted once, between the user's own braces and with the
+//! written return type, so that type errors point at the user's code.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -16,7 +16,7 @@ use crate::returns::{self, Returns};
 use crate::tail::Tail;
 
 // Output: returns!(Result<T, E>);
-/// What the run returns, for tests that inject an error. Where the type cannot be named, none can be.
+/// The return type of the run, for tests that inject an error. They cannot if the type has no name.
 pub(crate) fn returns(model: &Instrumented) -> TokenStream {
     let ty = match &model.wrapper {
         Wrapper::Async { returns, .. } | Wrapper::Sync { returns, .. } => returns.value(),
@@ -72,10 +72,10 @@ pub(super) fn async_block(
 //     let __run = &mut __run;
 //     <judgement>
 //     __out
-/// A method of the user's for every type that takes `self` would be preferred to ours on a `Run`, and is not
-/// on a reference to one.
+/// `__run` becomes a reference, because a user's trait with a method by `self` for every type would win against a
+/// method of ours on a `Run`.
 fn in_scope(model: &Instrumented, block: &TokenStream, place: Span, returns: &Returns) -> TokenStream {
-    // Errors about what is borrowed for how long are told where the value passes: at the body.
+    // Lifetime errors are reported where the value passes: at the body.
     let here = ours().located_at(place);
     let runtime = located(&model.runtime, place);
     let run = quote_spanned!(here=> #runtime::__private::Run::scope(&mut __run, #block).await);
@@ -91,7 +91,7 @@ fn in_scope(model: &Instrumented, block: &TokenStream, place: Span, returns: &Re
     }
 }
 
-/// The body as that of a closure.
+/// The body as the block of a closure.
 fn in_closure(function: &Function, body: &TokenStream) -> TokenStream {
     let mentions = mentions::in_order_of_drop(function);
     if mentions.is_empty() {
@@ -105,30 +105,30 @@ fn in_closure(function: &Function, body: &TokenStream) -> TokenStream {
 // Output: { if false { STATEMENTS } { BODY } }
 fn after_dead_code(dead: &TokenStream, body: &TokenStream, place: Span) -> TokenStream {
     let dead = if dead.is_empty() { TokenStream::new() } else { quote_spanned!(ours()=> if false { #dead }) };
-    // The body keeps a block of its own, since items that it starts with are to stay at a start.
+    // The body keeps its own block, because its leading items must stay at the start of a block.
     let body = braced(body.clone(), ours().located_at(place));
     braced(quote!(#dead #body), place).into_token_stream()
 }
 
-/// Braces that errors about a block as a whole point at. Lints about its style do where `place` is the user's.
+/// A block at `place`, where errors about the block as a whole are reported, and also style lints if it is user code.
 fn braced(tokens: TokenStream, place: Span) -> Group {
     let mut block = Group::new(Delimiter::Brace, tokens);
     block.set_span(place);
     block
 }
 
-/// A statement that tells the compiler what the block around it returns: an async block has no place for
-/// a type.
+/// A statement from which the compiler infers the return type of the block around it, because an async block cannot
+/// declare one.
 fn fix_type(returns: &Returns, function: &Function, runtime: &Path) -> TokenStream {
     let end_of_arguments = function.signature.paren_token.span.close();
     match returns {
-        // Where `-> T` would stand.
+        // The place of an omitted `-> T`.
         Returns::Unit => quote_spanned!(end_of_arguments=> return;),
         Returns::Value(ty) if matches!(**ty, Type::Infer(_)) => TokenStream::new(),
         Returns::Never | Returns::Value(_) => {
             let ty = nameable(returns);
             let value = quote_spanned!(ours()=> #runtime::__private::unreachable_value::<#ty>());
-            // What was inferred from this statement is explained at the type that was written.
+            // The compiler points at the written type to explain the inference.
             let value = written_at(ty.span(), value);
             quote_spanned!(ours()=> return #value;)
         }
@@ -144,7 +144,7 @@ fn written_at(place: Span, tokens: TokenStream) -> TokenStream {
     tokens.collect()
 }
 
-/// The type as it can be written within the body; nothing is a value of `Infallible`, as of `!`.
+/// The type as it can be written in the body. `Infallible` replaces `!`: neither has a value.
 fn nameable(returns: &Returns) -> TokenStream {
     match returns {
         Returns::Unit => quote_spanned!(ours()=> ()),
@@ -176,7 +176,7 @@ pub(super) fn closure(function: &Function, body: &TokenStream, returns: &Returns
     let head = closure_head(function);
     let ty = match (returns, &function.signature.output) {
         (Returns::Never, ReturnType::Type(_, never)) => never.to_token_stream(),
-        // Where `-> T` would stand.
+        // The place of an omitted `-> T`.
         (Returns::Unit, ReturnType::Default) => {
             located(nameable(returns), function.signature.paren_token.span.close())
         }
@@ -188,7 +188,7 @@ pub(super) fn closure(function: &Function, body: &TokenStream, returns: &Returns
 
 // Input:  the body's closure in a function that returns `impl Fn(&u8) -> u8`
 // Output: { fn __typed<__F: FnOnce() -> __T, __T: Fn(&u8) -> u8>(body: __F) -> __F { body } __typed(CLOSURE) }
-/// A closure that the body returns takes its types from the signature.
+/// Passes the bounds of the signature to a closure that the body returns, which infers its argument types from them.
 fn typed(function: &Function, body: TokenStream) -> TokenStream {
     let Some(bounds) = returns::closure_bounds(&function.signature) else {
         return body;
@@ -202,7 +202,7 @@ fn typed(function: &Function, body: TokenStream) -> TokenStream {
 // Output:
 //     let __kind = &Kind::<R>::NEW;
 //     let __kind = { use probe::{*, by_type_alone::*}; __kind.__process_kind(&*__kind) };
-/// Whether the call is the run or the future that it returns, where the type has to say so.
+/// Decides by the return type whether the run is the call or the returned future.
 pub(crate) fn kind(model: &Instrumented) -> TokenStream {
     let Wrapper::ByType { returns, .. } = &model.wrapper else {
         return TokenStream::new();
@@ -212,7 +212,7 @@ pub(crate) fn kind(model: &Instrumented) -> TokenStream {
         Judging::Rules(_) => quote_spanned!(ours()=> use #runtime::__private::probe::by_type_alone::*;),
         Judging::Outcome { .. } => TokenStream::new(),
     };
-    // What is told of a future that is not measured is told at its type.
+    // The error about a future that cannot be measured is reported at its type.
     let same = all_of(returns, quote_spanned!(ours()=> __kind));
     quote_spanned! {ours()=>
         let __kind = &#runtime::__private::probe::Kind::<#returns>::NEW;
@@ -235,16 +235,16 @@ fn future(function: &Function, model: &Instrumented, body: &TokenStream, output:
     let judge = judge_closure(model, Some(output), quote_spanned!(ours()=> _));
     let here = ours().located_at(function.braces.span.join());
     let future = quote_spanned!(here=> __once(#closure #body));
-    // A closure that is called where it stands may be taken for one that is called often, and then
-    // nothing may be borrowed from what it captured.
+    // The compiler may infer `Fn` for a closure that is called directly, which then cannot lend its captures to the
+    // future. The bound `FnOnce` of `__once` prevents this.
     quote_spanned! {ours()=>
         fn __once<__F: ::core::ops::FnOnce() -> __T, __T>(body: __F) -> __T { body() }
         #runtime::__private::future::<#ty, _>(__run, #future, #judge)
     }
 }
 
-/// What the body's closure starts with: written at the function's own start, since the compiler names no
-/// variable of what is written in another crate.
+/// The head of the body's closure, with the span of the function's start: the compiler does not name variables in
+/// errors about code of another crate.
 fn closure_head(function: &Function) -> TokenStream {
     quote_spanned!(function.signature.fn_token.span=> move ||)
 }

@@ -1,5 +1,5 @@
-//! The statics that a definition leaves behind: its record in the object file's section, the site that the
-//! runtime keeps its accounts at, and the registration.
+//! The static of a definition: its record in a section of the object file, the site with its accounts in the runtime,
+//! and its registration.
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use process_model::Record;
@@ -11,7 +11,7 @@ use super::ours;
 use crate::function::Function;
 use crate::model::{Check, Contract, Instrumented};
 
-// Input:  a record, and what only the compiler knows: module path, file and line
+// Input:  a record, to which the compiler adds module path, file and line
 // Output: static __PROCESS: Site = site!(__PROCESS, "kind…hash…", "greet", file!(), line!());
 pub(crate) fn of_process(function: &Function, model: &Instrumented) -> TokenStream {
     let runtime = &model.runtime;
@@ -21,7 +21,9 @@ pub(crate) fn of_process(function: &Function, model: &Instrumented) -> TokenStre
     }
 }
 
-// Output: static __CONTRACT: ContractSite = contract_site!(__CONTRACT, "kind…hash…", "is_greeted", file!(), line!());
+// Output:
+//     static __CONTRACT: ContractSite =
+//         contract_site!(__CONTRACT, "kind…hash…", "is_greeted", file!(), line!());
 pub(crate) fn of_contract(function: &Function, contract: &Contract) -> TokenStream {
     let runtime = &contract.runtime;
     let text = text(function, &contract.record, &function.signature.ident.unraw().to_string());
@@ -41,17 +43,17 @@ pub(crate) fn of_check(function: &Function, check: &Check) -> TokenStream {
     }
 }
 
-/// The parts of a record's text.
+/// The arguments from which the runtime builds a record's text.
 fn text(function: &Function, record: &Record, handler: &str) -> TokenStream {
     let definition = Literal::string(&record.definition_text());
     let handler = Literal::string(handler);
-    // These two macros tell the place that they are written at: here, the function's name.
+    // The compiler expands both macros to the place of their span: the function's name.
     let place = function.signature.ident.span();
     let place = quote_spanned!(place=> ::core::file!(), ::core::line!());
     quote_spanned!(ours()=> #definition, #handler, #place)
 }
 
-/// A site without a record, for a function whose attribute is wrong.
+/// A site without a record, for a function whose attribute has mistakes.
 pub(crate) fn empty_site(runtime: &Path) -> TokenStream {
     quote_spanned! {ours()=>
         static __PROCESS: #runtime::__private::Site = #runtime::__private::Site::new(&[]);
@@ -63,7 +65,7 @@ pub(crate) fn empty_site(runtime: &Path) -> TokenStream {
 pub(crate) fn later_keys(names: &[Ident], runtime: &Path) -> TokenStream {
     let keys = names.iter().map(|name| {
         let key = name.unraw().to_string();
-        // Located at the name, but ours: lints about names and unused constants are not for the user.
+        // The name's place with our hygiene, so that no lint about names or unused constants is reported to the user.
         let mut name = name.clone();
         name.set_span(ours().located_at(name.span()));
         quote_spanned! {ours()=>
