@@ -1,5 +1,5 @@
-//! The header of [W3C Baggage](https://www.w3.org/TR/baggage/): what is taken out of it, and what is written. It knows
-//! keys and values; who may say or hear them is decided elsewhere.
+//! Reads and writes the header of [W3C Baggage](https://www.w3.org/TR/baggage/). It knows only keys and values; `peers`
+//! and `outgoing` decide from whom and to whom they are passed.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -8,23 +8,25 @@ use crate::run::context::{Taken, Value};
 
 pub(super) const HEADER: HeaderName = HeaderName::from_static("baggage");
 
-/// The most bytes, and the most entries, that the specification has a service pass on.
+// The maximum number of bytes and entries that the specification requires a service to propagate.
 const BYTES: usize = 8192;
 const ENTRIES: usize = 64;
 
-/// Those of these keys that can stand in the header. One that cannot is told.
-pub(super) fn listed(keys: impl IntoIterator<Item = &'static str>) -> Vec<&'static str> {
-    // The names of headers are tokens too.
+/// Returns the keys that are valid in the header, and reports the others.
+pub(super) fn valid_keys(keys: impl IntoIterator<Item = &'static str>) -> Vec<&'static str> {
+    // The specification defines a key as an HTTP token, like the name of a header.
     let is_token = |key: &&'static str| HeaderName::from_bytes(key.as_bytes()).is_ok();
     let (tokens, others): (Vec<_>, Vec<_>) = keys.into_iter().partition(is_token);
     for key in others {
-        notices::once(format!("`{key}` can be no key of baggage: it stays here"));
+        notices::once(format!(
+            "invalid baggage key `{key}`: use letters, digits, `_`, `-` or `.`; the key is not propagated"
+        ));
     }
     tokens
 }
 
-/// The values of these keys, as texts. Left out are keys that come twice, since nobody knows which of the two was
-/// forged, and values that are no text of one line. Of more than is allowed nothing is taken.
+/// Returns the values of these keys, as text. It ignores a key that occurs twice, because one of the values may be
+/// forged, and a value that is not a text of one line. It ignores the whole header if it exceeds the limits.
 pub(super) fn read(headers: &HeaderMap, keys: &[&'static str]) -> Taken {
     let lines = || headers.get_all(HEADER).iter();
     let entries = || lines().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
@@ -34,7 +36,7 @@ pub(super) fn read(headers: &HeaderMap, keys: &[&'static str]) -> Taken {
     let value_of = |key: &&'static str| {
         let mut values = entries().filter_map(|entry| {
             let (name, rest) = entry.split_once('=')?;
-            // Behind a semicolon are properties, which are nothing to us.
+            // Properties follow after a semicolon, and are ignored.
             let value = rest.split_once(';').map_or(rest, |(value, _)| value);
             (name.trim() == *key).then(|| value.trim())
         });
@@ -45,13 +47,13 @@ pub(super) fn read(headers: &HeaderMap, keys: &[&'static str]) -> Taken {
     keys.iter().filter_map(value_of).collect()
 }
 
-/// A header with these values. What finds no room is left out.
+/// Returns a header with these values, except for those that exceed the limits.
 pub(super) fn write<'v>(values: impl Iterator<Item = (&'static str, &'v Value)>) -> Option<HeaderValue> {
     let mut header = String::new();
     let mut entries = 0;
     for (key, value) in values {
         let value = value.to_string();
-        // None is shorter encoded.
+        // Encoding never shortens a value.
         if value.len() > BYTES || entries == ENTRIES {
             continue;
         }
@@ -65,12 +67,12 @@ pub(super) fn write<'v>(values: impl Iterator<Item = (&'static str, &'v Value)>)
         }
     }
     let mut header = HeaderValue::try_from(header).ok().filter(|header| !header.is_empty())?;
-    // It is nothing for a log of headers.
+    // This keeps the value out of logs of headers.
     header.set_sensitive(true);
     Some(header)
 }
 
-/// Everything but letters, digits and `-._~` as `%` and two hexadecimal digits.
+/// Encodes everything except for letters, digits and `-._~` as `%` and two hexadecimal digits.
 fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -84,7 +86,8 @@ fn encoded(text: &str) -> String {
     encoded
 }
 
-/// `None` where it is no text. A `%` without its two digits stands for itself, as the specification has it.
+/// Decodes a value, or returns `None` if it is not valid UTF-8. As the specification requires, a `%` that two digits do
+/// not follow represents itself.
 fn decoded(text: &str) -> Option<String> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut bytes = Vec::with_capacity(text.len());
@@ -120,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_specification_shows_is_read() {
+    fn the_examples_of_the_specification_are_read() {
         let lines = ["serverNode=DF%2028,userId=Am%C3%A9lie ; secret", "isProduction = false;a=b;c,x=a=b"];
         let keys = ["serverNode", "userId", "isProduction", "x", "absent"];
         let expected =
@@ -129,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_listed_and_is_said_once_is_taken() {
+    fn only_listed_keys_that_occur_once_are_read() {
         assert_eq!(company(&["company_id=7,user_id=1"]).as_deref(), Some("7"));
         for line in ["", "company_id", "Company_id=7", "company_id2=7", "x;company_id=7", "company%5Fid=7"] {
             assert_eq!(company(&[line]), None, "{line}");
@@ -139,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_of_one_line_is_left_out() {
+    fn values_that_are_not_a_text_of_one_line_are_ignored() {
         for value in ["7%0A8", "%00", "%1B[2J", "%FF", "%C3%28"] {
             assert_eq!(company(&[&format!("company_id={value}")]), None, "{value}");
         }
@@ -147,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn of_more_than_is_allowed_nothing_is_taken() {
+    fn a_header_that_exceeds_the_limits_is_ignored() {
         let long = |length: usize| format!("company_id={}", "7".repeat(length - "company_id=".len()));
         assert!(company(&[&long(BYTES)]).is_some());
         assert_eq!(company(&[&long(BYTES + 1)]), None);
@@ -158,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_left_out_of_the_header() {
+    fn values_that_exceed_the_limits_are_not_written() {
         let (long, short) = (Value::Text("ü".repeat(BYTES / 2).into()), Value::I64(7));
         let written = write([("a", &long), ("b", &short), ("c", &long)].into_iter());
         assert_eq!(written.expect("there is one"), "b=7");
@@ -171,7 +174,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(values in proptest::collection::vec("\\PC{0,40}", 0..5)) {
+        fn written_values_are_read_back(values in proptest::collection::vec("\\PC{0,40}", 0..5)) {
             const KEYS: [&str; 5] = ["a", "company_id", "x-y", "user.id", "z"];
             let values: Vec<_> = values.into_iter().map(|text| Value::Text(text.into())).collect();
             let entries: Taken = KEYS.into_iter().zip(values).collect();
@@ -182,7 +185,7 @@ mod tests {
         }
 
         #[test]
-        fn no_header_makes_it_panic(lines in proptest::collection::vec("[ -~\t\u{80}-\u{ff}]{0,300}", 0..4)) {
+        fn no_header_causes_a_panic(lines in proptest::collection::vec("[ -~\t\u{80}-\u{ff}]{0,300}", 0..4)) {
             let mut headers = HeaderMap::new();
             for line in lines {
                 headers.append(HEADER, HeaderValue::from_bytes(line.as_bytes()).expect("a header"));

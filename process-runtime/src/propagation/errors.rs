@@ -1,4 +1,5 @@
-//! A body for every error: a stable code, a text that is safe to show, and the trace's id. Also for a panic.
+//! Replaces the bodies of errors and panics with JSON: a stable code, a message that is safe to show, and the id of the
+//! trace.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +14,7 @@ use tower_service::Service;
 
 use super::{Propagation, PropagationLayer, trace_id};
 
-/// See [`PropagationLayer::error_bodies`].
+/// The layer that [`PropagationLayer::error_bodies`] returns.
 #[derive(Clone, Debug)]
 pub struct ErrorBodiesLayer {
     pub(super) around: PropagationLayer,
@@ -27,7 +28,7 @@ impl<S> Layer<S> for ErrorBodiesLayer {
     }
 }
 
-/// A service whose errors all have a body; see [`PropagationLayer::error_bodies`].
+/// The service of [`ErrorBodiesLayer`].
 #[derive(Clone, Debug)]
 pub struct ErrorBodies<S> {
     inner: S,
@@ -52,10 +53,10 @@ where
 }
 
 pin_project! {
-    /// The answer of [`ErrorBodies`].
+    /// The response future of [`ErrorBodies`].
     #[derive(Debug)]
     pub struct ErrorBodiesFuture<F> {
-        // `None` once it has panicked.
+        // `None` after a panic.
         #[pin]
         future: Option<F>,
     }
@@ -77,7 +78,7 @@ where
             Ok(Some(Poll::Ready(Ok(response)))) => Ok(with_body(response)),
             Ok(Some(Poll::Ready(Err(error)))) => Err(error),
             Ok(None) | Err(_) => {
-                // What is left of it may panic as well.
+                // Dropping the future may panic too.
                 let _ = catch_unwind(AssertUnwindSafe(|| future.set(None)));
                 Ok(internal())
             }
@@ -85,7 +86,7 @@ where
     }
 }
 
-/// The response; where it is an error that says nothing of itself as JSON, with a body that does.
+/// Replaces the body of an error response, unless it is JSON.
 fn with_body<R: From<String>>(response: Response<R>) -> Response<R> {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) || is_json(response.headers()) {
@@ -93,15 +94,15 @@ fn with_body<R: From<String>>(response: Response<R>) -> Response<R> {
     }
     let mut response = response.map(|_| R::from(body(status)));
     let headers = response.headers_mut();
-    // Of the body that was there.
-    for of_body in [CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING] {
-        headers.remove(of_body);
+    // These headers describe the replaced body.
+    for name in [CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING] {
+        headers.remove(name);
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
-/// What a panic is answered with.
+/// Returns the response for a panic.
 fn internal<R: From<String>>() -> Response<R> {
     let mut response = Response::new(R::from(String::new()));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
@@ -120,29 +121,29 @@ fn body(status: StatusCode) -> String {
     format!(r#"{{"error":{{"code":"{code}","message":"{message}","trace_id":{trace_id}}}}}"#)
 }
 
-/// Code and text. Clients depend on the codes: none changes.
+/// Returns the code and message for a status. Clients depend on the codes, so a code never changes.
 fn words(status: StatusCode) -> (&'static str, &'static str) {
     match status.as_u16() {
-        400 => ("bad_request", "The request cannot be understood."),
-        401 => ("unauthenticated", "Log in first."),
-        403 => ("forbidden", "This is not allowed."),
-        404 => ("not_found", "There is no such thing."),
-        405 => ("method_not_allowed", "Not with this method."),
-        406 => ("not_acceptable", "There is no answer in this form."),
+        400 => ("bad_request", "The request is malformed."),
+        401 => ("unauthenticated", "Authentication is required."),
+        403 => ("forbidden", "Access is denied."),
+        404 => ("not_found", "The resource was not found."),
+        405 => ("method_not_allowed", "The method is not allowed for this resource."),
+        406 => ("not_acceptable", "No acceptable format is available."),
         408 => ("request_timeout", "The request took too long."),
-        409 => ("conflict", "It does not go with what is there."),
-        410 => ("gone", "It is no longer there."),
+        409 => ("conflict", "The request conflicts with the current state."),
+        410 => ("gone", "The resource no longer exists."),
         413 => ("body_too_large", "The body is too large."),
         414 => ("path_too_long", "The path is too long."),
-        415 => ("unsupported_media_type", "The body is of a kind that is not read here."),
-        422 => ("unprocessable", "The body does not have what this needs."),
+        415 => ("unsupported_media_type", "The media type of the body is not supported."),
+        422 => ("unprocessable", "The body is not valid."),
         429 => ("too_many_requests", "Too many requests: try again later."),
         431 => ("headers_too_large", "The headers are too large."),
-        501 => ("not_implemented", "This does not exist yet."),
-        502 => ("bad_gateway", "Another service that this needs did not work."),
-        503 => ("unavailable", "Not now: try again later."),
-        504 => ("gateway_timeout", "Another service that this needs took too long."),
+        501 => ("not_implemented", "This is not implemented."),
+        502 => ("bad_gateway", "An upstream service failed."),
+        503 => ("unavailable", "The service is unavailable: try again later."),
+        504 => ("gateway_timeout", "An upstream service took too long."),
         _ if status.is_client_error() => ("refused", "The request was refused."),
-        _ => ("internal", "Something broke on our side."),
+        _ => ("internal", "An internal error occurred."),
     }
 }

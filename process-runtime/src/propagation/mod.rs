@@ -1,6 +1,7 @@
-//! One trace across services (feature `axum`): the caller's process is the parent of this service's, and this one's of
-//! the next; its id is in every response and, if wanted, in every error's body. One needs it as soon as two services
-//! talk, or a customer reports an error.
+//! Continues a trace across services (feature `axum`).
+//!
+//! Use this module as soon as one service calls another, or to find the trace of an error that a customer reports. Add
+//! [`layer`] to the service, and call [`inject`] on the headers of outgoing calls:
 //!
 //! ```
 //! use axum::Router;
@@ -10,18 +11,27 @@
 //!     .route("/", get(async || "hello"))
 //!     .layer(process_runtime::propagation::layer().error_bodies());
 //! # let _ = service;
+//!
+//! let mut headers = http::HeaderMap::new();
+//! process_runtime::propagation::inject(&mut headers);
+//! // client.post(url).headers(headers)
 //! ```
 //!
-//! The format is that of OpenTelemetry's global propagator, which `telemetry::init` sets to W3C Trace Context.
+//! The runs of this service are then children of the calling process, and the parents of the runs in the services that
+//! it calls. The header [`x-trace-id`](TRACE_ID_HEADER) of every response contains the id of the trace, and with
+//! [`error_bodies`](PropagationLayer::error_bodies) so does the body of every error.
+//!
+//! The format of the trace headers is that of OpenTelemetry's global propagator. `telemetry::init` sets W3C Trace
+//! Context.
 //!
 //! # Business context across services
 //!
-//! Baggage is off both ways, also where the application's propagator carries OpenTelemetry's. What a header says of
-//! the context is nobody's business context, and [`inject`] sends none. It is turned on for
+//! By default, no business context crosses a service boundary. [`layer`] ignores the header `baggage`, and [`inject`]
+//! removes it, even if the application's propagator carries baggage. Enable it for single keys:
 //!
-//! * listed keys to listed hosts ([`Outgoing`]), so that no customer's id gets to a payment provider;
-//! * listed keys from peers that the server identified ([`PropagationLayer::trust`]), and never over what the service
-//!   itself knows, so that no caller can pass for another company.
+//! * [`Outgoing`] sends listed keys to listed hosts, so that a customer's id does not reach a payment provider.
+//! * [`PropagationLayer::trust`] accepts listed keys from peers that the server has identified. They never replace the
+//!   values that the service sets itself, so a caller cannot pretend to be another company.
 
 mod baggage;
 mod errors;
@@ -50,11 +60,12 @@ use crate::base::notices;
 use crate::run::carrier::Carrier;
 use crate::run::context::{Scope, Taken};
 
-/// The header of a response that names its trace: 32 hexadecimal digits.
+/// The response header with the id of the trace: 32 hexadecimal digits.
 pub const TRACE_ID_HEADER: HeaderName = HeaderName::from_static("x-trace-id");
 
-/// The id of the trace that runs now: for the body of an error, and for whoever asks what happened. `None` where there
-/// is no OpenTelemetry. A trace that the sampler left out has one too, by which Sentry's events of it are found.
+/// Returns the id of the current trace, for example for the body of an error. Returns `None` without OpenTelemetry.
+///
+/// A trace that is not sampled also has an id. Its Sentry events can be found by this id.
 pub fn trace_id() -> Option<String> {
     let context = TraceContext::current();
     let span = context.span();
@@ -62,8 +73,9 @@ pub fn trace_id() -> Option<String> {
     context.is_valid().then(|| context.trace_id().to_string())
 }
 
-/// Adds the trace context that runs now to the headers of a call to another service, and nothing of the business
-/// context: for that there is [`Outgoing`]. Baggage that the headers have already is taken out, wherever it came from.
+/// Adds the current trace context to the headers of a call to another service.
+///
+/// It sends no business context and removes any existing header `baggage`; use [`Outgoing`] to send business context.
 ///
 /// ```
 /// let mut headers = http::HeaderMap::new();
@@ -75,11 +87,11 @@ pub fn inject(headers: &mut HeaderMap) {
     let context = TraceContext::current().with_cleared_baggage();
     global::get_text_map_propagator(|propagator| {
         if context.has_active_span() && propagator.fields().next().is_none() {
-            static TOLD: Once = Once::new();
-            TOLD.call_once(|| {
+            static REPORTED: Once = Once::new();
+            REPORTED.call_once(|| {
                 notices::once(
-                    "no propagator is set, so traces end where this service calls another: give \
-                     `opentelemetry::global::set_text_map_propagator` a `TraceContextPropagator`",
+                    "no OpenTelemetry propagator is set, so traces end at outgoing calls: pass a \
+                     `TraceContextPropagator` to `opentelemetry::global::set_text_map_propagator`",
                 );
             });
         }
@@ -91,7 +103,7 @@ struct Headers<H>(H);
 
 impl Injector for Headers<&mut HeaderMap> {
     fn set(&mut self, key: &str, value: String) {
-        // What is no header cannot be sent as one.
+        // An invalid header is not sent.
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(key.as_bytes()), HeaderValue::from_str(&value))
         {
             self.0.insert(name, value);
@@ -109,29 +121,32 @@ impl Extractor for Headers<&HeaderMap> {
     }
 }
 
-/// Continues the caller's trace in this service, and names it in the response's [`TRACE_ID_HEADER`]. Each request has the
-/// span of [`request_span`], unless it is in one already: a tracing layer of the application's stays as it is, and
-/// continues the caller's trace if it makes its spans with [`request_span`]. A span that is not the request's, such as
-/// that of a connection in an accept loop of the service's own, would be taken for it: end it before, or leave it off.
+/// Returns a layer that continues the caller's trace and adds its id to each response, in the header
+/// [`x-trace-id`](TRACE_ID_HEADER).
 ///
-/// Nothing but the trace is taken from the headers. The `baggage` header does not get further than here, unless
-/// [`trust`](PropagationLayer::trust) says so.
+/// Each request runs in a span of [`request_span`], unless a span is already current. An outer tracing layer therefore
+/// keeps its own span; it continues the caller's trace if it creates its spans with [`request_span`]. Do not serve
+/// requests inside another span, such as that of a connection: the layer would use it as the span of the request.
+///
+/// The layer reads only the trace from the headers. It removes the header `baggage`, and reads it only if
+/// [`trust`](PropagationLayer::trust) allows it.
 pub fn layer() -> PropagationLayer {
     PropagationLayer { peers: Peers::default() }
 }
 
-/// See [`layer`].
+/// The layer that [`layer`] returns.
 #[derive(Clone, Debug)]
 pub struct PropagationLayer {
     peers: Peers,
 }
 
 impl PropagationLayer {
-    /// Takes what trusted peers say of these keys as business context of the runs that a request causes.
+    /// Accepts these keys from the baggage of trusted peers, as business context of the runs that the request causes.
     ///
-    /// A peer is what the *server* put into the request's extensions: axum's `ConnectInfo`, the name in a client's
-    /// certificate, what a layer outside of this one found a token to say. Headers such as `X-Forwarded-For` identify
-    /// nobody. Without an `I` among the extensions the peer is not trusted, which is reported once.
+    /// `is_trusted` receives a value that the *server* put into the extensions of the request, such as axum's
+    /// `ConnectInfo`, the name in the client's certificate, or the content of a token that an outer layer verified.
+    /// Headers such as `X-Forwarded-For` do not identify a peer. If the extensions contain no `I`, the peer is not
+    /// trusted, and this is reported once.
     ///
     /// ```
     /// use std::net::SocketAddr;
@@ -140,21 +155,23 @@ impl PropagationLayer {
     /// use axum::extract::ConnectInfo;
     /// use process_runtime::propagation;
     ///
-    /// let from_next_door = |ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip().is_loopback();
+    /// let is_local = |ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip().is_loopback();
     /// let service: Router =
-    ///     Router::new().layer(propagation::layer().trust(from_next_door, ["company_id"]));
-    /// // Without this there is no `ConnectInfo`.
+    ///     Router::new().layer(propagation::layer().trust(is_local, ["company_id"]));
+    /// // This adds `ConnectInfo` to the extensions of each request.
     /// let service = service.into_make_service_with_connect_info::<SocketAddr>();
     /// # let _ = service;
     /// ```
     ///
-    /// What a [`Scope`] or a run of this service says of a key goes over it, whether it is outside of this layer or
-    /// inside: a service that authenticates its callers knows better than any header. Until it has, what the peer says
-    /// stands, so nothing should be decided by it. Values are texts of one line. A key that comes twice, and
-    /// baggage beyond the 64 entries or 8192 bytes of the specification, is not taken.
+    /// A value that a [`Scope`] or a run of this service sets for the same key takes precedence, inside and outside of
+    /// this layer. Before the service has authenticated the caller, runs carry the peer's value, so do not base decisions
+    /// on it.
     ///
-    /// The keys are [declared](crate::context::declare) here, which may be too late for the fields of spans: name them
-    /// in some `context(…)`, as `inherit(company_id)`.
+    /// A value must be a text of one line. A key that occurs twice is ignored, and so is baggage that exceeds the limits
+    /// of the specification: 64 entries and 8192 bytes.
+    ///
+    /// This method [declares](crate::context::declare) the keys, which may be too late for the fields of spans. Name them
+    /// in the `context(…)` of a process too, for example as `inherit(company_id)`.
     #[must_use]
     pub fn trust<I: Send + Sync + 'static>(
         mut self,
@@ -165,19 +182,20 @@ impl PropagationLayer {
         self
     }
 
-    /// Gives every error a body from which it can be found: each response of 400 and above whose content is not JSON
-    /// gets
+    /// Gives every error response a JSON body with the id of its trace.
+    ///
+    /// The body replaces that of each response with a status of 400 or above whose content is not JSON, such as
+    /// fallbacks and the rejections of extractors:
     ///
     /// ```json
-    /// {"error": {"code": "not_found", "message": "There is no such thing.", "trace_id": "0af7651916cd43dd8448eb211c80319c"}}
+    /// {"error": {"code": "not_found", "message": "The resource was not found.", "trace_id": "0af7651916cd43dd8448eb211c80319c"}}
     /// ```
     ///
-    /// in place of its own: fallbacks, the rejections of extractors, a body that is too large. Code and text depend on
-    /// the status alone. An error that is JSON stays as it is; put [`trace_id`] into it. A panic is answered with 500
-    /// in this form, where otherwise the connection ends. What the HTTP server refuses before there is a request
-    /// (a malformed one), and what layers outside of this one answer, has no such body.
+    /// `code` and `message` depend only on the status, and `trace_id` is `null` without OpenTelemetry. An error with a
+    /// JSON body stays unchanged; add [`trace_id`] to it.
     ///
-    /// `trace_id` is `null` where there is no OpenTelemetry.
+    /// A panic becomes a response with status 500 in this form; without this layer the server closes the connection.
+    /// Malformed requests, which the HTTP server rejects itself, and the responses of outer layers are not changed.
     pub fn error_bodies(self) -> ErrorBodiesLayer {
         ErrorBodiesLayer { around: self }
     }
@@ -191,7 +209,7 @@ impl<S> Layer<S> for PropagationLayer {
     }
 }
 
-/// A service behind [`layer`].
+/// The service of [`PropagationLayer`].
 #[derive(Clone, Debug)]
 pub struct Propagation<S> {
     inner: S,
@@ -213,24 +231,25 @@ where
     fn call(&mut self, request: Request<B>) -> PropagationFuture<S::Future> {
         let span = if Span::current().is_none() { request_span(&request) } else { Span::current() };
         let (mut parts, body) = request.into_parts();
-        let said = self.peers.hear(&parts.extensions, &mut parts.headers);
+        let baggage = self.peers.take_baggage(&parts.extensions, &mut parts.headers);
         let future = span.in_scope(|| self.inner.call(Request::from_parts(parts, body)));
-        PropagationFuture { future, span, said, scope: Carrier::default() }
+        PropagationFuture { future, span, baggage, scope: Carrier::default() }
     }
 }
 
-/// The span of a request, a child of the caller's: `request`, of the target `http`. [`layer`] makes it for a request
-/// that has none; a service with a `TraceLayer` gives it to that instead: `make_span_with(propagation::request_span)`.
+/// Creates the span of a request as a child of the caller's span. Its name is `request` and its target `http`.
 ///
-/// Where Sentry is there, the span tells sentry-tracing of the caller's trace too, so that its transaction has the
-/// same trace id.
+/// [`layer`] uses this function for requests without a span. In a service with a `TraceLayer`, pass it to that layer:
+/// `make_span_with(propagation::request_span)`.
+///
+/// With Sentry, the span also passes the caller's trace to sentry-tracing, so that its transaction has the same trace id.
 pub fn request_span<B>(request: &Request<B>) -> Span {
     let here = TraceContext::current();
     let caller = global::get_text_map_propagator(|propagator| {
         propagator.extract_with_context(&here, &Headers(request.headers()))
     });
     let sentry_trace = sentry_trace(&caller);
-    // Whatever else a propagator takes from headers stays outside.
+    // Only the span context is kept: a propagator may also have extracted baggage.
     let caller = caller.span().span_context().clone();
     let _inside = caller.is_valid().then(|| here.with_remote_span_context(caller).attach());
     tracing::info_span!(
@@ -244,13 +263,13 @@ pub fn request_span<B>(request: &Request<B>) -> Span {
     )
 }
 
-/// The caller's trace as Sentry writes it, but for its sampling, which stays Sentry's own.
+/// Returns the caller's trace in Sentry's format, without the sampling decision, which Sentry makes itself.
 #[cfg(feature = "sentry")]
 fn sentry_trace(caller: &TraceContext) -> Option<String> {
     let span = caller.span();
     let ids = span.span_context();
-    let is_told = ids.is_remote() && crate::observe::sentry::is_active();
-    is_told.then(|| format!("{}-{}", ids.trace_id(), ids.span_id()))
+    let is_continued = ids.is_remote() && crate::observe::sentry::is_active();
+    is_continued.then(|| format!("{}-{}", ids.trace_id(), ids.span_id()))
 }
 
 #[cfg(not(feature = "sentry"))]
@@ -259,14 +278,14 @@ fn sentry_trace(_: &TraceContext) -> Option<String> {
 }
 
 pin_project! {
-    /// The answer of a service behind [`layer`].
+    /// The response future of [`Propagation`].
     #[derive(Debug)]
     pub struct PropagationFuture<F> {
         #[pin]
         future: F,
         span: Span,
-        // What a trusted peer says, until the first poll: only there is known what the service itself says.
-        said: Taken,
+        // The baggage of a trusted peer, until the first poll. Only then the context that the service sets is known.
+        baggage: Taken,
         scope: Carrier,
     }
 }
@@ -280,8 +299,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let _inside = this.span.enter();
-        if !this.said.is_empty() {
-            *this.scope = Scope::below(std::mem::take(this.said));
+        if !this.baggage.is_empty() {
+            *this.scope = Scope::below(std::mem::take(this.baggage));
         }
         let mut answer = ready!(this.scope.run(|| this.future.poll(cx)));
         if let Ok(response) = &mut answer {

@@ -1,4 +1,4 @@
-//! What calls to other services say beside the trace: business context, to those who were listed for it.
+//! Sends business context to other services: listed keys to listed hosts.
 
 use http::HeaderMap;
 use http::uri::Authority;
@@ -7,8 +7,9 @@ use super::{baggage, inject};
 use crate::base::notices;
 use crate::run::frame;
 
-/// What other services are told of the business context, as [W3C Baggage](https://www.w3.org/TR/baggage/): listed keys
-/// to listed hosts, and to all others nothing but the trace.
+/// Sends the trace to every host, and listed keys of the business context to listed hosts.
+///
+/// The keys are sent as [W3C Baggage](https://www.w3.org/TR/baggage/).
 ///
 /// ```
 /// use http::{HeaderMap, Uri};
@@ -27,42 +28,46 @@ use crate::run::frame;
 /// });
 /// ```
 ///
-/// A value is sent as it is recorded: masked where the attribute masks it. Like everything in the context of a run it
-/// is there only where somebody observes the run, so it is for telemetry, and nothing should be decided by it.
+/// A value is sent in its recorded form: masked if the attribute masks it. The context exists only if the run is
+/// observed, so use it for telemetry and do not base decisions on it.
 ///
-/// A client that follows redirects takes the headers along, to whatever host it is sent to (reqwest leaves out
-/// credentials then, and nothing else). Turn redirects off in the client of a host that is listed, or follow them by
-/// calls of their own.
+/// A client that follows redirects sends the headers to the other host too; reqwest removes only credentials. Disable
+/// redirects in the client for a listed host, or follow them with separate calls.
 #[derive(Clone, Debug, Default)]
-#[must_use = "it does nothing before `inject`"]
+#[must_use = "nothing is sent until `inject` is called"]
 pub struct Outgoing {
     hosts: Vec<(String, Vec<&'static str>)>,
 }
 
 impl Outgoing {
-    /// Nobody is told anything.
+    /// Returns a value that sends only the trace.
     pub fn new() -> Outgoing {
         Outgoing::default()
     }
 
-    /// Tells a host the values of these keys. The host stands here as in its URLs: `models.internal`, or with a port
-    /// that is not the scheme's own `models.internal:8443`. There are no patterns.
+    /// Allows sending these keys to a host.
+    ///
+    /// Write the host as in its URLs: `models.internal`, or `models.internal:8443` if the port is not the default of the
+    /// scheme. Patterns are not supported. An invalid host is reported and ignored.
     pub fn allow(mut self, host: &str, keys: impl IntoIterator<Item = &'static str>) -> Outgoing {
         match host.parse::<Authority>() {
             Ok(_) if !host.contains(['@', '*']) => {
-                self.hosts.push((host.to_owned(), baggage::listed(keys)));
+                self.hosts.push((host.to_owned(), baggage::valid_keys(keys)));
             }
-            _ => notices::once(format!("`{host}` is no host: it is told nothing of the context")),
+            _ => notices::once(format!(
+                "invalid host `{host}`: use the host and port of the URL, as in `models.internal:8443`; no context is \
+                 sent to it"
+            )),
         }
         self
     }
 
-    /// Adds the trace, and what this host may be told, to the headers of a call to it. Baggage that they have already
-    /// is taken out, wherever it came from.
+    /// Adds the trace and the keys that are allowed for this host to the headers of a call. An existing header `baggage`
+    /// is removed.
     ///
-    /// `host` is the authority of the URL that the client really calls: `Uri::authority` of http, `Url::authority` of
-    /// reqwest. But for the case of letters it must be the one that is listed: another port, a user name or a final
-    /// dot make it another.
+    /// `host` is the authority of the URL that the client calls: `Uri::authority` of http, or `Url::authority` of
+    /// reqwest. It must equal the listed host, ignoring case: another port, a user name or a final dot make it a
+    /// different host.
     pub fn inject(&self, host: &str, headers: &mut HeaderMap) {
         inject(headers);
         let allowed = self.hosts.iter().filter(|(known, _)| known.eq_ignore_ascii_case(host));
@@ -72,7 +77,7 @@ impl Outgoing {
         }
         let Some(scope) = frame::nearest() else { return };
         let values = scope.values_now();
-        let told = values.iter().filter(|(name, _)| keys.contains(&name));
-        headers.extend(baggage::write(told).map(|header| (baggage::HEADER, header)));
+        let allowed = values.iter().filter(|(name, _)| keys.contains(&name));
+        headers.extend(baggage::write(allowed).map(|header| (baggage::HEADER, header)));
     }
 }

@@ -1,4 +1,4 @@
-//! Whose baggage becomes business context: that of peers whom the server itself identified, and of listed keys.
+//! Decides whose baggage becomes business context: listed keys from peers that the server has identified.
 
 use std::any::type_name;
 use std::fmt;
@@ -11,11 +11,11 @@ use crate::base::notices;
 use crate::run::context;
 use crate::run::context::Taken;
 
-/// Who is trusted with what.
+/// The trusted peers and the keys that each may set.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Peers(Arc<Vec<Peer>>);
 
-/// Whether the peer of a request is trusted; `None` where the server says nothing of who it is.
+/// Returns whether the peer of a request is trusted, or `None` if the server has not identified it.
 type IsTrusted = dyn Fn(&Extensions) -> Option<bool> + Send + Sync;
 
 #[derive(Clone)]
@@ -23,7 +23,7 @@ struct Peer {
     is_trusted: Arc<IsTrusted>,
     identity: &'static str,
     keys: Vec<&'static str>,
-    told: Arc<Once>,
+    reported: Arc<Once>,
 }
 
 impl fmt::Debug for Peer {
@@ -41,18 +41,18 @@ impl Peers {
         is_trusted: impl Fn(&I) -> bool + Send + Sync + 'static,
         keys: impl IntoIterator<Item = &'static str>,
     ) {
-        let keys = baggage::listed(keys);
+        let keys = baggage::valid_keys(keys);
         context::declare(keys.iter().copied());
         Arc::make_mut(&mut self.0).push(Peer {
             is_trusted: Arc::new(move |extensions| extensions.get().map(&is_trusted)),
             identity: type_name::<I>(),
             keys,
-            told: Arc::new(Once::new()),
+            reported: Arc::new(Once::new()),
         });
     }
 
-    /// What this request's peer says of its context, as far as it may. The header is taken out in any case.
-    pub(super) fn hear(&self, extensions: &Extensions, headers: &mut HeaderMap) -> Taken {
+    /// Removes the header, and returns the values that the peer of this request may set.
+    pub(super) fn take_baggage(&self, extensions: &Extensions, headers: &mut HeaderMap) -> Taken {
         if !headers.contains_key(baggage::HEADER) {
             return Taken::new();
         }
@@ -68,11 +68,11 @@ impl Peer {
     fn is_trusted_by(&self, extensions: &Extensions) -> bool {
         let known = (self.is_trusted)(extensions);
         if known.is_none() {
-            self.told.call_once(|| {
+            self.reported.call_once(|| {
                 notices::once(format!(
-                    "a request with baggage has no `{}` among its extensions, so nobody knows whether its peer is \
-                     trusted: its baggage is not taken (with axum's `ConnectInfo`, serve by \
-                     `into_make_service_with_connect_info`)",
+                    "missing `{}` in the extensions of a request with baggage: its peer cannot be identified, so the \
+                     baggage is ignored; to provide axum's `ConnectInfo`, serve with \
+                     `into_make_service_with_connect_info`",
                     self.identity
                 ));
             });
