@@ -79,6 +79,7 @@ pub struct House {
     resolved: Resolved,
     /// The folder of each file.
     folders: Vec<String>,
+    recursions: &'static [Recursion],
     /// Attributes and `cfg!` from `base` to `instrument` that name the features `testing` or `health`: file and line.
     cfgs: Vec<(FileId, usize)>,
 }
@@ -124,6 +125,8 @@ pub struct Figures {
     pub files_in_circles: usize,
     /// Files in a circle of imports with files of more than one folder.
     pub files_in_circles_across_folders: usize,
+    /// Folders in a circle of imports, where a room and the folder around it are two.
+    pub folders_in_circles: usize,
     /// Pairs of files of which one imports the other against the order of the folders.
     pub arrows_against_the_order: usize,
     /// Lines from `base` to `instrument` that name the features `testing` or `health` in a `cfg`, and their files.
@@ -141,6 +144,7 @@ impl fmt::Display for Figures {
             "{:6}  files in circles of imports that cross a folder",
             self.files_in_circles_across_folders
         )?;
+        writeln!(f, "{:6}  folders in circles, with each room a folder of its own", self.folders_in_circles)?;
         writeln!(f, "{:6}  arrows against the order of the folders", self.arrows_against_the_order)?;
         write!(
             f,
@@ -162,9 +166,16 @@ impl House {
         }
         let paths: BTreeSet<&str> = tree.files.iter().map(|file| file.path.as_str()).collect();
         let folders: Vec<String> = tree.files.iter().map(|file| folder_of(&file.path, &paths)).collect();
-        let mut house = House { tree, resolved, folders, cfgs: Vec::new() };
+        let mut house = House { tree, resolved, folders, recursions: RECURSIONS, cfgs: Vec::new() };
         house.cfgs = house.find_cfgs();
         house
+    }
+
+    /// Allows these circles in the place of [`RECURSIONS`].
+    #[must_use]
+    pub fn allowing(mut self, recursions: &'static [Recursion]) -> House {
+        self.recursions = recursions;
+        self
     }
 
     fn find_cfgs(&self) -> Vec<(FileId, usize)> {
@@ -189,6 +200,7 @@ impl House {
         violations.extend(self.against_the_order());
         violations.extend(self.foreign_to_base());
         violations.extend(self.too_many_cfgs());
+        violations.extend(self.past_recursions());
         for folder in self.all_folders() {
             violations.extend(self.circle_of_rooms(&folder));
             violations.extend(self.circle_of_files(&folder));
@@ -212,12 +224,16 @@ impl House {
             .filter(|arrow| self.is_against(arrow))
             .map(|arrow| (arrow.from, arrow.to))
             .collect();
+        let folders =
+            pairs.iter().map(|(from, to)| (self.folders[*from].as_str(), self.folders[*to].as_str()));
+        let folders: BTreeSet<(&str, &str)> = folders.filter(|(from, to)| from != to).collect();
         let cfg_files: BTreeSet<FileId> = self.cfgs.iter().map(|(file, _)| *file).collect();
         Figures {
             files: self.tree.files.len(),
             arrows: pairs.len(),
             files_in_circles: circles.iter().map(BTreeSet::len).sum(),
             files_in_circles_across_folders: across.map(BTreeSet::len).sum(),
+            folders_in_circles: crate::graph::circles(&folders).iter().map(BTreeSet::len).sum(),
             arrows_against_the_order: against.len(),
             cfg_lines: (self.cfgs.len(), cfg_files.len()),
         }
@@ -364,33 +380,52 @@ impl House {
 
     fn circle_of_files(&self, folder: &str) -> Vec<Violation> {
         let is_here = |file: FileId| self.folders[file] == folder && !self.is_root(file);
-        if (0..self.tree.files.len()).filter(|file| is_here(*file)).count() <= SMALL {
-            return Vec::new();
+        let is_small = (0..self.tree.files.len()).filter(|file| is_here(*file)).count() <= SMALL;
+        let mut arrows: BTreeMap<(FileId, FileId), &Arrow> = BTreeMap::new();
+        for arrow in self.resolved.arrows.iter().filter(|arrow| is_here(arrow.from) && is_here(arrow.to)) {
+            arrows.entry((arrow.from, arrow.to)).or_insert(arrow);
         }
-        let here = || self.resolved.arrows.iter().filter(|arrow| is_here(arrow.from) && is_here(arrow.to));
-        let circles = circles(&here().map(|arrow| (arrow.from, arrow.to)).collect());
-        circles
-            .iter()
-            .filter(|circle| !self.is_recursion(circle))
+        let circles = circles(&arrows.keys().copied().collect());
+        let forbidden = circles.iter().filter(|circle| !is_small && !self.is_recursion(circle));
+        forbidden
             .filter_map(|circle| {
-                let names: Vec<&str> = circle.iter().map(|file| self.path(*file)).collect();
                 let message = format!(
                     "a circle of files in a folder of more than {SMALL}: {}: cut the arrows of one direction, or make a \
                      room of those that belong together",
-                    names.join(", ")
+                    self.paths(circle).join(", ")
                 );
-                let mut arrows: BTreeMap<(FileId, FileId), &Arrow> = BTreeMap::new();
-                for arrow in here().filter(|arrow| circle.contains(&arrow.from) && circle.contains(&arrow.to)) {
-                    arrows.entry((arrow.from, arrow.to)).or_insert(arrow);
-                }
-                violation(&message, arrows.values().map(|arrow| self.place(arrow)).collect())
+                let within = arrows.iter().filter(|((from, to), _)| circle.contains(from) && circle.contains(to));
+                violation(&message, within.map(|(_, arrow)| self.place(arrow)).collect())
             })
             .collect()
     }
 
     fn is_recursion(&self, circle: &BTreeSet<FileId>) -> bool {
-        let files: BTreeSet<&str> = circle.iter().map(|file| self.path(*file)).collect();
-        RECURSIONS.iter().any(|recursion| recursion.files.iter().copied().collect::<BTreeSet<_>>() == files)
+        let files: BTreeSet<&str> = self.paths(circle).into_iter().collect();
+        self.recursions
+            .iter()
+            .any(|recursion| recursion.files.iter().copied().collect::<BTreeSet<_>>() == files)
+    }
+
+    fn paths(&self, files: &BTreeSet<FileId>) -> Vec<&str> {
+        files.iter().map(|file| self.path(*file)).collect()
+    }
+
+    /// What is allowed and no longer necessary.
+    fn past_recursions(&self) -> Option<Violation> {
+        let is_here = |recursion: &Recursion| {
+            let listed = |file: FileId| recursion.files.contains(&self.path(file));
+            let arrows = self.resolved.arrows.iter().filter(|arrow| listed(arrow.from) && listed(arrow.to));
+            let circles = circles(&arrows.map(|arrow| (arrow.from, arrow.to)).collect());
+            circles.iter().any(|circle| circle.len() == recursion.files.len())
+        };
+        let past = self.recursions.iter().filter(|recursion| !is_here(recursion));
+        let place =
+            |recursion: &Recursion| Place { file: recursion.files.join(", "), line: 0, what: String::new() };
+        violation(
+            "a recursion that is listed and does not exist: delete it from `RECURSIONS`",
+            past.map(place).collect(),
+        )
     }
 
     fn too_large(&self, folder: &str) -> Option<Violation> {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conventions::rules::House;
+use conventions::rules::{House, Recursion, Violation};
 use conventions::source::Sources;
 
 /// `run/planted.rs` is what each test brings; `observe` is above `run`, and `base` below it.
@@ -99,7 +99,7 @@ fn is_allowed(planted: &str) {
     assert!(violations.is_empty(), "{}", messages(&violations));
 }
 
-fn messages(violations: &[conventions::rules::Violation]) -> String {
+fn messages(violations: &[Violation]) -> String {
     violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
@@ -577,6 +577,21 @@ fn a_circle_in_a_folder_of_more_than_six_files_is_caught() {
         expected.iter().map(|(from, to)| ((*from).to_owned(), 1, (*to).to_owned())).collect();
     assert_eq!(caught(&circle_among(7)), expected);
     assert_eq!(caught(&circle_among(6)), Caught::new());
+}
+
+#[test]
+fn a_recursion_is_allowed_by_the_names_of_its_files_and_only_while_it_exists() {
+    const LISTED: &[Recursion] =
+        &[Recursion { files: &["run/one.rs", "run/planted.rs"], reason: "each has the other in a field" }];
+    const MORE: &[Recursion] =
+        &[Recursion { files: &["run/file3.rs", "run/one.rs", "run/planted.rs"], reason: "" }];
+    let violations = |sources: &Sources, recursions| {
+        messages(&House::new(sources, &BTreeMap::new()).allowing(recursions).violations())
+    };
+    assert_eq!(violations(&circle_among(7), LISTED), "");
+    let more = violations(&circle_among(7), MORE);
+    assert!(more.contains("a circle of files") && more.contains("listed and does not exist"), "{more}");
+    assert!(violations(&house(""), LISTED).contains("listed and does not exist"));
 }
 
 #[test]
