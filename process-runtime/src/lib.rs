@@ -296,7 +296,11 @@ pub use process_macros::health_check;
 pub use process_macros::{critical_process, stage};
 pub use process_model::Outcome;
 pub use run::carrier::{Carried, Carrier};
-pub use run::context;
+/// Business context: the few named values that say for whom a run was.
+pub mod context {
+    pub use crate::run::context::*;
+    pub use crate::run::scope::Scope;
+}
 #[cfg(feature = "tokio")]
 pub use run::deadline::{TimedOut, timeout};
 pub use run::ending::Verdict;

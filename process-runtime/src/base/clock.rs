@@ -5,6 +5,7 @@
 //! The rate of the counter is measured against `Instant` over the time since the first use. Early on that
 //! is coarse, but so is what it is applied to: a duration's error never exceeds the error of one reading.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,6 @@ pub(crate) struct Clock {
     nanos_per_tick: AtomicU64,
 }
 
-#[derive(Debug)]
 enum Source {
     #[cfg(target_arch = "x86_64")]
     Counter {
@@ -26,9 +26,19 @@ enum Source {
         anchor_ticks: u64,
     },
     Instant(Instant),
-    /// The clock of a runtime, which may be paused; of the thread's runtime, where there was none at the anchor.
-    #[cfg(any(feature = "health", feature = "testing"))]
-    Tokio(tokio::time::Instant, Option<tokio::runtime::Handle>),
+    /// The time that something else measures.
+    Foreign(Box<dyn Fn() -> Duration + Send + Sync>),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            #[cfg(target_arch = "x86_64")]
+            Source::Counter { .. } => "Counter",
+            Source::Instant(_) => "Instant",
+            Source::Foreign(_) => "Foreign",
+        })
+    }
 }
 
 impl Clock {
@@ -53,11 +63,10 @@ impl Clock {
         Clock::of(Source::Instant(Instant::now()), 1.0)
     }
 
-    /// A clock that follows tokio's, paused or not, on whatever thread it is read.
-    #[cfg(any(feature = "health", feature = "testing"))]
-    pub(crate) fn tokio() -> Clock {
-        let runtime = tokio::runtime::Handle::try_current().ok();
-        Clock::of(Source::Tokio(tokio::time::Instant::now(), runtime), 1.0)
+    /// Creates a clock that follows another: `elapsed` returns the time since this call.
+    #[allow(dead_code, reason = "only domains of health checks and tests follow another clock")]
+    pub(crate) fn following(elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Clock {
+        Clock::of(Source::Foreign(Box::new(elapsed)), 1.0)
     }
 
     fn of(source: Source, nanos_per_tick: f64) -> Clock {
@@ -71,11 +80,7 @@ impl Clock {
             #[cfg(target_arch = "x86_64")]
             Source::Counter { .. } => counter::read(),
             Source::Instant(anchor) => anchor.elapsed().as_nanos() as u64,
-            #[cfg(any(feature = "health", feature = "testing"))]
-            Source::Tokio(anchor, runtime) => {
-                let _inside = runtime.as_ref().map(tokio::runtime::Handle::enter);
-                anchor.elapsed().as_nanos() as u64
-            }
+            Source::Foreign(elapsed) => elapsed().as_nanos() as u64,
         }
     }
 

@@ -1,18 +1,12 @@
-//! What the toolkit says about itself and, where no Sentry client is bound, about failures: single lines on
-//! standard error, never written by a thread that runs a process.
+//! What the toolkit reports about itself: single lines on standard error, each once, written by a thread that runs no
+//! process.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
-use crate::base::lock::lock;
-use crate::base::output::STANDARD_ERROR;
-use crate::observe::End;
-use crate::run::context::Values;
-use crate::run::ending::Fault;
-use crate::run::observed::Observed;
-use crate::run::unit::Unit;
+use super::lock::lock;
+use super::output::STANDARD_ERROR;
 
 /// The most things that are said about the toolkit itself.
 const THINGS: usize = 256;
@@ -34,26 +28,6 @@ pub(crate) fn start() {
 pub(crate) fn line(line: String) {
     let line = line.replace(char::is_control, " ") + "\n";
     STANDARD_ERROR.push(line.as_bytes());
-}
-
-/// Queues a failure that no Sentry client can take. Error text stays on this machine.
-pub(crate) fn failure(unit: &'static Unit, observed: Option<&Observed>, fault: &Fault<'_>, end: &End) {
-    if !crate::install::watchdog::is_running() {
-        return;
-    }
-    let late = if end.late { ", late" } else { "" };
-    let text = fault.whole_text(unit.definition.common().error_text);
-    let text = text.map(|text| format!(": {text}")).unwrap_or_default();
-    let (name, outcome, kind, took) = (unit.name, end.outcome, fault.error_type, end.duration);
-    let mut context = String::new();
-    for (key, value) in observed.map(Observed::values_now).iter().flat_map(Values::iter) {
-        let _ = write!(context, ", {key}={value}");
-    }
-    #[cfg(feature = "metrics")]
-    if let Some(id) = observed.and_then(Observed::trace_id) {
-        let _ = write!(context, ", trace {id}");
-    }
-    line(format!("critical_process: {name}: {outcome}{late} after {took:.1?}{context}, {kind}{text}"));
 }
 
 /// Queues a line about the toolkit itself, the first time it is said.

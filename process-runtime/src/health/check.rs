@@ -1,7 +1,6 @@
 //! One check: executed once at a time, however many ask, and never waited for longer than its deadline. Its result is
 //! good for a stated time, and then ages from pass to warn to fail, so that nobody trusts what nobody looks at any more.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
@@ -17,6 +16,7 @@ use super::state::States;
 use super::status::Status;
 use super::synthetic::{Ran, Synthetic};
 use super::verdict::{Checking, Verdict};
+use crate::base::guard::attempt;
 use crate::base::lock::lock;
 use crate::catalog::registry;
 use crate::instrument::execution;
@@ -205,7 +205,7 @@ struct Running {
 impl Running {
     async fn execute(self, states: Arc<States>) {
         let timeout = self.check.definition.timeout();
-        let begun = catch_unwind(AssertUnwindSafe(|| self.check.definition.begin(&states)));
+        let begun = attempt(|| self.check.definition.begin(&states));
         let verdict = match begun {
             Err(_) => panicked(),
             Ok(Err(missing)) => Verdict::Fail(missing.to_string()),
@@ -264,13 +264,13 @@ async fn unwinding(checking: Checking) -> Verdict {
     struct Guarded(Option<Checking>);
     impl Drop for Guarded {
         fn drop(&mut self) {
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(self.0.take())));
+            let _ = attempt(|| drop(self.0.take()));
         }
     }
     let mut guarded = Guarded(Some(checking));
     std::future::poll_fn(|cx| {
         let Some(checking) = &mut guarded.0 else { return Poll::Ready(panicked()) };
-        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(checking).poll(cx)));
+        let polled = attempt(|| Pin::new(checking).poll(cx));
         polled.unwrap_or_else(|_| Poll::Ready(panicked()))
     })
     .await

@@ -11,6 +11,7 @@ use process_model::{CheckTarget, Outcome};
 use super::ALL;
 use super::status::Status;
 use crate::base::lock::lock;
+use crate::observe::metrics::InstrumentsOfFeature;
 
 static RUNS: Mutex<BTreeMap<(&'static str, Outcome), u64>> = Mutex::new(BTreeMap::new());
 
@@ -46,8 +47,10 @@ struct Told {
     age: Duration,
 }
 
+inventory::submit! { InstrumentsOfFeature(observe) }
+
 /// Registers the instruments. Their callbacks must not panic.
-pub(crate) fn observe(meter: &Meter) {
+fn observe(meter: &Meter) {
     meter
         .u64_observable_counter("critical_process.synthetic.runs")
         .with_unit("{run}")

@@ -100,7 +100,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -124,6 +124,7 @@ pub use self::status::Status;
 #[doc(hidden)]
 pub use self::verdict::{CheckEnd, Checking, checking};
 pub use self::verdict::{Judged, Verdict};
+use crate::base::guard::attempt;
 use crate::base::lock::lock;
 use crate::base::notices;
 use crate::catalog::definition::ProcessDefinition;
@@ -378,7 +379,7 @@ impl Health {
     /// Whether this program goes on.
     pub fn live(&self) -> Report {
         let vitals = self.shared.vitals.iter().map(|(name, vital)| {
-            let said = catch_unwind(vital).unwrap_or_else(|_| Err("it panicked".to_owned()));
+            let said = attempt(vital).unwrap_or_else(|_| Err("it panicked".to_owned()));
             let status = if said.is_ok() { Status::Pass } else { Status::Fail };
             ((*name).to_owned(), PartReport::new(status, said.err()))
         });
@@ -522,7 +523,7 @@ impl Shared {
         for check in &self.checks {
             // To begin one is to take what it needs, and to make a future that nobody polls.
             let begun = || check.definition.begin(&self.states).err();
-            if let Ok(Some(missing)) = catch_unwind(AssertUnwindSafe(begun)) {
+            if let Ok(Some(missing)) = attempt(begun) {
                 let (file, line) = (check.definition.file(), check.definition.line());
                 notices::once(format!("the check at {file}:{line} cannot be executed: {missing}"));
             }

@@ -10,9 +10,9 @@ use process_model::Outcome;
 use super::status::Status;
 use crate::observe::{End, RunView, Sink};
 use crate::run::carrier::Carrier;
-use crate::run::context::{SYNTHETIC, Value};
-use crate::run::domain::{Core, Domain};
-use crate::run::observed::Observed;
+use crate::run::context::Value;
+use crate::run::domain::Core;
+use crate::run::own::{Own, SYNTHETIC, Surroundings, outermost, runtime_clock};
 
 /// The most runs of one check that are looked after at once.
 const RUNS: usize = 256;
@@ -22,6 +22,16 @@ const RUNS: usize = 256;
 pub(super) struct Synthetic {
     scope: Carrier,
     seen: Arc<Seen>,
+}
+
+/// The surroundings of a check's runs.
+#[derive(Debug)]
+struct OfCheck;
+
+impl Surroundings for OfCheck {
+    fn is_synthetic(&self) -> bool {
+        true
+    }
 }
 
 /// A run that ended: of several of the same, the worst.
@@ -79,8 +89,10 @@ impl Sink for Seen {
 impl Synthetic {
     pub(super) fn new() -> Synthetic {
         let seen = Arc::<Seen>::default();
-        let core = Arc::new(Core::synthetic(RUNS, Arc::clone(&seen) as Arc<dyn Sink>));
-        let scope = Observed::domain(Domain::Own(core), vec![(SYNTHETIC, Value::Bool(true))]);
+        let sinks = vec![Arc::clone(&seen) as Arc<dyn Sink>];
+        let own = Own::new(Arc::new(OfCheck));
+        let core = Arc::new(Core::new(runtime_clock(), RUNS, sinks, Some(own)));
+        let scope = outermost(core, vec![(SYNTHETIC, Value::Bool(true))]);
         Synthetic { scope: Carrier::of(Arc::new(scope)), seen }
     }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::catalog::definition::Definition;
 use crate::catalog::registry::{UnknownProcess, get};
-use crate::run::domain::{Domain, InFlight};
+use crate::run::domain::InFlight;
+use crate::run::frame::current_domain;
 use crate::run::unit::Unit;
 use crate::stats::Stats;
 
@@ -16,7 +17,7 @@ pub fn stats(id: &str) -> Result<Stats, UnknownProcess> {
     let process = get(id)?;
     let is_it = |unit: &&'static Unit| matches!(unit.definition, Definition::Process(found) if std::ptr::eq(found, process));
     let unit = Unit::all().into_iter().find(is_it);
-    Ok(Domain::current().core().stats(unit.expect("a registered process has a unit")))
+    Ok(current_domain().core().stats(unit.expect("a registered process has a unit")))
 }
 
 /// The figures of each stage of a process, by stage id, in the current domain. A stage that names its process
@@ -26,7 +27,7 @@ pub fn stats(id: &str) -> Result<Stats, UnknownProcess> {
 /// With the nearest id, where there is no such process.
 pub fn stage_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, UnknownProcess> {
     let process = get(id)?;
-    let domain = Domain::current();
+    let domain = current_domain();
     let units = Unit::all().into_iter().filter(|unit| {
         unit.stage().is_some() && unit.process.is_some_and(|owner| std::ptr::eq(owner, process))
     });
@@ -40,7 +41,7 @@ pub fn stage_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, UnknownPro
 /// With the nearest id, where there is no such process.
 pub fn dependency_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, UnknownProcess> {
     let process = get(id)?;
-    let domain = Domain::current();
+    let domain = current_domain();
     let units = Unit::all().into_iter();
     let units = units.filter(|unit| unit.process.is_some_and(|owner| std::ptr::eq(owner, process)));
     let dependencies = units.filter_map(|unit| Some((unit.dependency()?, unit)));
@@ -49,11 +50,11 @@ pub fn dependency_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, Unkno
 
 /// The runs that are going on now in the current domain, the oldest first.
 pub fn in_flight() -> Vec<InFlight> {
-    Domain::current().core().in_flight()
+    current_domain().core().in_flight()
 }
 
 /// How many runs of the current domain found no room among those in flight since the start. They are
 /// counted and judged like any other; only [`in_flight`] and the watchdog do not see them.
 pub fn untracked() -> u64 {
-    Domain::current().core().untracked()
+    current_domain().core().untracked()
 }

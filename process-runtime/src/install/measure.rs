@@ -21,13 +21,13 @@ pub fn in_flight_bytes() -> usize {
 /// How long one scan for late runs takes now, in the global domain.
 pub fn scan() -> Duration {
     let started = Instant::now();
-    Core::global().scan();
+    crate::observe::scan(Core::global());
     started.elapsed()
 }
 
 /// How often a run has woken the watchdog.
 pub fn watchdog_wakes() -> u64 {
-    crate::install::watchdog::wakes()
+    crate::base::alarm::wakes()
 }
 
 /// Samples that wait to be recorded.

@@ -3,14 +3,16 @@
 //! deadline; a run whose own is earlier wakes it. Since that costs the run a call to the system, the watchdog
 //! then looks by itself, as often as the shortest SLA asks for, until a while has passed without any such run.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::base::alarm;
 use crate::base::lock::lock;
 use crate::catalog::registry;
+use crate::observe;
 use crate::run::domain::Core;
 use crate::run::unit::Unit;
 use crate::stats::windows::SLICE_SECONDS;
@@ -24,9 +26,6 @@ const SLACK: Duration = Duration::from_millis(10);
 /// How long the watchdog looks by itself after a run has woken it.
 const ATTENTIVE: Duration = Duration::from_secs(1);
 
-/// When it wakes by itself, in ticks; a run with an earlier deadline wakes it. 0 where none runs.
-static WAKES_AT: AtomicU64 = AtomicU64::new(0);
-static WAKES: AtomicU64 = AtomicU64::new(0);
 static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
 
 #[derive(Debug)]
@@ -50,7 +49,7 @@ pub(crate) fn start() {
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
     // It counts as running from here on: what happens before its first look waits for it.
-    WAKES_AT.store(u64::MAX, Ordering::SeqCst);
+    alarm::set(u64::MAX);
     let named = thread::Builder::new().name("process-watchdog".into());
     let (ends, ended) = mpsc::channel();
     let body = move || {
@@ -58,9 +57,12 @@ pub(crate) fn start() {
         watch(&stopped);
     };
     match named.spawn(body) {
-        Ok(handle) => *running = Some(Running { handle, stop, ended }),
+        Ok(handle) => {
+            alarm::wakes_thread(Some(handle.thread().clone()));
+            *running = Some(Running { handle, stop, ended });
+        }
         Err(error) => {
-            WAKES_AT.store(0, Ordering::SeqCst);
+            alarm::clear();
             drop(running);
             crate::base::notices::once(format!("the watchdog's thread cannot be started: {error}"));
         }
@@ -84,40 +86,6 @@ pub(crate) fn stop(end: Instant) {
     }
 }
 
-/// Whether the thread runs.
-pub(crate) fn is_running() -> bool {
-    WAKES_AT.load(Ordering::Relaxed) != 0
-}
-
-/// Wakes the thread, if it runs.
-pub(crate) fn wake() {
-    if is_running()
-        && let Some(thread) = thread_of_watchdog()
-    {
-        thread.unpark();
-    }
-}
-
-/// Without waiting: whoever holds the lock is starting or stopping the thread.
-fn thread_of_watchdog() -> Option<Thread> {
-    let running = RUNNING.try_lock().ok()?;
-    Some(running.as_ref()?.handle.thread().clone())
-}
-
-/// Wakes the thread if it would sleep past this deadline.
-#[inline]
-pub(crate) fn expect(deadline: u64) {
-    if deadline < WAKES_AT.load(Ordering::Relaxed) {
-        WAKES.fetch_add(1, Ordering::Relaxed);
-        wake();
-    }
-}
-
-/// How often a run has woken the thread.
-pub(crate) fn wakes() -> u64 {
-    WAKES.load(Ordering::Relaxed)
-}
-
 fn watch(stop: &AtomicBool) {
     let core = Core::global();
     let mut rolled = Instant::now();
@@ -129,8 +97,8 @@ fn watch(stop: &AtomicBool) {
     while !stop.load(Ordering::Acquire) {
         let is_attentive = Instant::now() < attentive_until;
         // None may slip in behind the scan: the next comes early enough, or whoever starts meanwhile wakes it.
-        WAKES_AT.store(if is_attentive { wakes_in(round) } else { u64::MAX }, Ordering::SeqCst);
-        let mut sleep = core.scan().unwrap_or(LONGEST_SLEEP);
+        alarm::set(if is_attentive { wakes_in(round) } else { u64::MAX });
+        let mut sleep = observe::scan(core).unwrap_or(LONGEST_SLEEP);
         if rolled.elapsed() >= Duration::from_secs(SLICE_SECONDS) {
             rolled = Instant::now();
             core.clock.refine();
@@ -138,14 +106,14 @@ fn watch(stop: &AtomicBool) {
         }
         sleep = sleep.min(tend_metrics(&mut drained));
         let sleep = sleep.clamp(SHORTEST_SLEEP, if is_attentive { round } else { LONGEST_SLEEP });
-        WAKES_AT.store(wakes_in(sleep), Ordering::SeqCst);
+        alarm::set(wakes_in(sleep));
         let slept = Instant::now();
         thread::park_timeout(sleep);
         if slept.elapsed() < sleep {
             attentive_until = Instant::now() + ATTENTIVE;
         }
     }
-    WAKES_AT.store(0, Ordering::SeqCst);
+    alarm::clear();
 }
 
 /// Of every process and stage of the program.

@@ -5,9 +5,9 @@ use std::future::Future;
 
 use crate::base::notices;
 use crate::instrument::execution::Run;
-use crate::run::ending::{Ending, ErrorRef, Fault};
-use crate::run::frame;
+use crate::run::ending::{Ending, ErrorRef, RunError};
 use crate::run::unit::Unit;
+use crate::run::{frame, inject};
 
 /// Awaits a call to the dependency `id`, which the process or stage around it declares with `depends_on`. The call has
 /// a span `<process>.<id>`, figures ([`registry::dependency_stats`](crate::registry::dependency_stats)), a breadcrumb
@@ -30,8 +30,7 @@ where
     F: Future<Output = Result<T, E>>,
 {
     let mut run = begin(id);
-    #[cfg(feature = "testing")]
-    crate::testing::Erring::learn::<T, E>();
+    inject::learn::<T, E>();
     let result = run.scope(future).await;
     end(&mut run, &result);
     result
@@ -48,8 +47,7 @@ where
 /// ```
 pub fn dependency_call<T, E>(id: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     let mut run = begin(id);
-    #[cfg(feature = "testing")]
-    crate::testing::Erring::learn::<T, E>();
+    inject::learn::<T, E>();
     let result = run.call(call);
     end(&mut run, &result);
     result
@@ -71,6 +69,6 @@ fn begin(id: &'static str) -> Run {
 fn end<T, E>(run: &mut Run, result: &Result<T, E>) {
     run.end(match result {
         Ok(_) => Ending::success(),
-        Err(_) => Ending::error(Fault::of::<E>(ErrorRef::Opaque)),
+        Err(_) => Ending::error(RunError::of::<E>(ErrorRef::Opaque)),
     });
 }

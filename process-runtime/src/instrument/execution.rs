@@ -4,20 +4,24 @@
 use std::any::Any;
 use std::future::Future;
 use std::mem::{ManuallyDrop, forget, replace};
-use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use crate::base::guard::attempt;
+use crate::base::guard::unharmed;
 use crate::base::lane::Lane;
-use crate::observe::{self, End, Wanted, unharmed};
-use crate::run::context::{Taken, Value, Values};
-use crate::run::domain::{Core, Domain};
+use crate::observe::{self, Wanted, standard_error};
+use crate::run::context::{NamedValues, Value, Values};
+use crate::run::domain::{Core, DomainRef};
 use crate::run::ending::{Ending, ErrorRef};
 use crate::run::frame;
 use crate::run::inflight::Ticket;
+use crate::run::inject::{self, Injected};
 use crate::run::observed::{self, Observed};
+use crate::run::sink::End;
 use crate::run::unit::{Site, Unit};
 
 static ENABLED: AtomicBool = AtomicBool::new(true);
@@ -28,8 +32,8 @@ pub fn disable() {
     ENABLED.store(false, Ordering::Relaxed);
 }
 
-/// Whether it is on.
-#[cfg(feature = "health")]
+/// Returns whether instrumentation is on.
+#[cfg_attr(not(feature = "health"), allow(dead_code, reason = "only health reports it"))]
 pub(crate) fn is_enabled() -> bool {
     ENABLED.load(Ordering::Relaxed)
 }
@@ -45,7 +49,7 @@ pub struct Run {
     unit: Option<&'static Unit>,
     observed: Option<Arc<Observed>>,
     /// The context that was taken at entry, until the run begins.
-    values: Option<Box<Taken>>,
+    values: Option<Box<NamedValues>>,
     started: u64,
     ticket: Ticket,
     phase: Phase,
@@ -87,7 +91,7 @@ impl Run {
     pub fn capture(&mut self, take: &mut dyn FnMut(&mut Capture)) {
         let Some(unit) = self.unit else { return };
         let now = Core::global().clock.now();
-        if observe::wanted(unit, Domain::current().core(), now).is_some() {
+        if observe::wanted(unit, frame::current_domain().core(), now).is_some() {
             self.values = Some(Box::new(Capture::of(unit, take)));
         }
     }
@@ -102,7 +106,7 @@ impl Run {
         let core = Core::global();
         self.started = core.clock.now();
         if let Some(wanted) = observe::wanted(unit, core, self.started) {
-            self.observe(unit, None, Domain::Global, wanted, take);
+            self.observe(unit, None, DomainRef::Global, wanted, take);
         }
         self.enter(unit, core);
     }
@@ -113,12 +117,12 @@ impl Run {
         let unit = unit.within(frame::enclosing_process());
         self.unit = Some(unit);
         let outer = frame::nearest();
-        let domain = Domain::of(outer.as_deref());
+        let domain = DomainRef::of(outer.as_deref());
         let core = domain.core();
         self.started = core.clock.now();
         let now = if core.is_global() { self.started } else { Core::global().clock.now() };
         let wanted = observe::wanted(unit, core, now);
-        if let Some(wanted) = wanted.or_else(|| domain.is_own().then(observe::Wanted::by_domain)) {
+        if let Some(wanted) = wanted.or_else(|| domain.own().map(|_| observe::Wanted::by_domain())) {
             self.observe(unit, outer.as_ref(), domain.clone(), wanted, take);
         }
         self.enter(unit, core);
@@ -129,7 +133,7 @@ impl Run {
         &mut self,
         unit: &'static Unit,
         outer: Option<&Arc<Observed>>,
-        domain: Domain,
+        domain: DomainRef,
         wanted: Wanted,
         take: Option<&mut dyn FnMut(&mut Capture)>,
     ) {
@@ -142,7 +146,7 @@ impl Run {
             }
             (None, None) => observed::inherited(outer),
         };
-        self.observed = Some(Observed::run(unit, outer, domain, values, wanted));
+        self.observed = Some(observe::open(unit, outer, domain, values, wanted));
     }
 
     #[inline(always)]
@@ -151,16 +155,20 @@ impl Run {
         self.phase = Phase::Running;
         if let Some(observed) = &self.observed {
             observe::started(core, unit, observed);
-            #[cfg(feature = "testing")]
-            if let Domain::Own(core) = &observed.domain {
-                observed.boundary.arm(unit, observed.id, core);
+            if let Some(core) = observed.domain.own()
+                && let Some(surroundings) = core.surroundings()
+            {
+                observed.boundary.put(surroundings.injected(unit, observed.id, core));
             }
         }
     }
 
     /// What a test has planned for this run, which begins if it has not yet.
-    #[cfg(feature = "testing")]
-    fn injected(&mut self) -> Option<Box<crate::testing::Injected>> {
+    #[inline(always)]
+    fn injected(&mut self) -> Option<Injected> {
+        if !inject::IS_POSSIBLE {
+            return None;
+        }
         self.start(None);
         self.observed.as_ref()?.boundary.take()
     }
@@ -169,7 +177,7 @@ impl Run {
     /// nor what it calls is generic: all annotated functions share the code.
     fn guard(&mut self, work: &mut dyn Work) {
         self.start(None);
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.inside(work))) {
+        if let Err(payload) = attempt(|| self.inside(work)) {
             self.panicked(payload);
         }
     }
@@ -201,12 +209,7 @@ impl Run {
     /// Calls `body` inside of the run.
     #[inline]
     pub(crate) fn call<R>(&mut self, body: impl FnOnce() -> R) -> R {
-        let mut call = Call {
-            body: Some(body),
-            value: None,
-            #[cfg(feature = "testing")]
-            injected: self.injected(),
-        };
+        let mut call = Call { body: Some(body), value: None, injected: self.injected() };
         self.guard(&mut call);
         call.value.expect("the body was called, or its panic went on")
     }
@@ -260,7 +263,7 @@ impl Run {
     /// Ends the run as the attribute's rules have it, or as the type says where a function of the rules panics.
     pub fn judge<'a>(&mut self, by_type: Ending<'a>, rules: &mut dyn FnMut(Ending<'a>) -> Ending<'a>) {
         let mut ending = by_type;
-        if catch_unwind(AssertUnwindSafe(|| ending = rules(by_type))).is_err() {
+        if attempt(|| ending = rules(by_type)).is_err() {
             let name = self.unit.map_or("", |unit| unit.name);
             crate::base::notices::once(format!("a function that judges what `{name}` returns panicked"));
         }
@@ -297,11 +300,11 @@ fn inside(observed: &Arc<Observed>, work: &mut dyn Work) {
     #[cfg(feature = "tracing")]
     let _span = observed.span.as_ref().map(|span| span.enter());
     #[cfg(feature = "sentry")]
-    if let (true, Some(unit)) = (observed.sentry.is_to_open(), observed.unit) {
+    if let (true, Some(unit)) = (observed.hub.is_to_open(), observed.unit) {
         unharmed(|| observe::sentry::open(unit, observed));
     }
     #[cfg(feature = "sentry")]
-    let _hub = observed.sentry.enter();
+    let _hub = observed.hub.enter();
     let _ = observed;
     work.work();
 }
@@ -321,7 +324,7 @@ fn tell(
         && unit.is_process()
         && !is_sent
     {
-        unharmed(|| crate::base::notices::failure(unit, observed.map(|observed| &**observed), fault, end));
+        unharmed(|| standard_error::failed(unit, observed.map(|observed| &**observed), fault, end));
     }
     let Some(observed) = observed else { return };
     if end.late && !told {
@@ -347,16 +350,8 @@ impl<F: Future> Future for Scoped<'_, F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         // SAFETY: `future` is pinned with `self`: nothing moves it, and it is dropped in place.
         let Scoped { run, future, is_alive } = unsafe { self.get_unchecked_mut() };
-        let mut poll = OnePoll {
-            future,
-            is_alive,
-            cx,
-            polled: Poll::Pending,
-            #[cfg(feature = "testing")]
-            injected: run.injected(),
-        };
+        let mut poll = OnePoll { future, is_alive, cx, polled: Poll::Pending, injected: run.injected() };
         run.guard(&mut poll);
-        #[cfg(feature = "testing")]
         if let (Some(observed), Some(injected)) = (&run.observed, poll.injected) {
             observed.boundary.put(Some(injected));
         }
@@ -383,13 +378,11 @@ trait Work {
 struct Call<B, R> {
     body: Option<B>,
     value: Option<R>,
-    #[cfg(feature = "testing")]
-    injected: Option<Box<crate::testing::Injected>>,
+    injected: Option<Injected>,
 }
 
 impl<R, B: FnOnce() -> R> Work for Call<B, R> {
     fn work(&mut self) {
-        #[cfg(feature = "testing")]
         if let Some(value) = self.injected.as_mut().and_then(|injected| injected.call()) {
             self.value = Some(value);
             return;
@@ -406,8 +399,7 @@ struct OnePoll<'p, 'w, F: Future> {
     is_alive: &'p mut bool,
     cx: &'p mut Context<'w>,
     polled: Poll<F::Output>,
-    #[cfg(feature = "testing")]
-    injected: Option<Box<crate::testing::Injected>>,
+    injected: Option<Injected>,
 }
 
 impl<F: Future> Work for OnePoll<'_, '_, F> {
@@ -415,11 +407,7 @@ impl<F: Future> Work for OnePoll<'_, '_, F> {
         if !*self.is_alive {
             return;
         }
-        #[cfg(feature = "testing")]
-        let broken = self.injected.as_mut().and_then(|injected| injected.poll(self.cx));
-        #[cfg(not(feature = "testing"))]
-        let broken = None;
-        let polled = match broken {
+        let polled = match self.injected.as_mut().and_then(|injected| injected.poll(self.cx)) {
             Some(polled) => polled,
             // SAFETY: it is alive, and pinned, as `Scoped` was that made this.
             None => unsafe { Pin::new_unchecked(&mut **self.future) }.poll(self.cx),
@@ -449,14 +437,14 @@ impl<F> Work for Release<'_, F> {
 /// The context of one run, while it is taken.
 #[derive(Debug)]
 pub struct Capture {
-    values: Taken,
+    values: NamedValues,
 }
 
 impl Capture {
     /// What `take` puts. A value that panics is left out.
-    fn of(unit: &'static Unit, take: &mut dyn FnMut(&mut Capture)) -> Taken {
+    fn of(unit: &'static Unit, take: &mut dyn FnMut(&mut Capture)) -> NamedValues {
         let mut capture = Capture { values: Values::room() };
-        if catch_unwind(AssertUnwindSafe(|| take(&mut capture))).is_err() {
+        if attempt(|| take(&mut capture)).is_err() {
             crate::base::notices::once(format!("an expression in the context of `{}` panicked", unit.name));
         }
         capture.values
@@ -501,7 +489,7 @@ impl LaterKey {
             return;
         };
         let mut recorded = None;
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| recorded = value())) {
+        if let Err(payload) = attempt(|| recorded = value()) {
             drop(payload);
             crate::base::notices::once(format!("the value of `record!({} = …)` panicked", self.name));
         }

@@ -11,7 +11,9 @@ use std::pin::Pin;
 
 use crate::instrument::execution::{Boxed, BoxedLocal, BoxedSync, Plain};
 use crate::run::context::{ContextValue, Value};
-use crate::run::ending::{Ending, ErrorRef, Fault};
+use crate::run::ending::{Ending, ErrorRef, RunError};
+#[cfg(feature = "testing")]
+use crate::run::inject;
 
 /// A return value.
 #[derive(Debug)]
@@ -137,7 +139,7 @@ results! {
 }
 
 fn failed<E>(error: ErrorRef<'_>) -> Ending<'_> {
-    Ending::error(Fault::of::<E>(error))
+    Ending::error(RunError::of::<E>(error))
 }
 
 /// What `error_type = path` calls an error.
@@ -339,7 +341,7 @@ impl<R: ?Sized> Returned<R> {
 impl<T, E> Returned<Result<T, E>> {
     /// With errors.
     pub fn __process_returns(&self) {
-        crate::testing::Erring::learn::<T, E>();
+        inject::learn::<T, E>();
     }
 }
 
@@ -347,7 +349,7 @@ impl<T, E> Returned<Result<T, E>> {
 impl<'a, T, E> Returned<Pin<Box<dyn Future<Output = Result<T, E>> + 'a>>> {
     /// In a future, with errors.
     pub fn __process_returns(&self) {
-        crate::testing::Erring::learn::<T, E>();
+        inject::learn::<T, E>();
     }
 }
 
@@ -355,7 +357,7 @@ impl<'a, T, E> Returned<Pin<Box<dyn Future<Output = Result<T, E>> + 'a>>> {
 impl<'a, T, E> Returned<Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>> {
     /// In a future, with errors.
     pub fn __process_returns(&self) {
-        crate::testing::Erring::learn::<T, E>();
+        inject::learn::<T, E>();
     }
 }
 

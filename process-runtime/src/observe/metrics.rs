@@ -132,22 +132,23 @@ fn boundaries(slas: impl Iterator<Item = Duration>) -> Vec<f64> {
     all
 }
 
-/// Takes one reading of an instrument: its value and its attributes.
-type Reading<'a> = &'a mut dyn FnMut(u64, &[KeyValue]);
+/// Further instruments of a feature. Each feature submits one to `inventory`.
+pub(crate) struct InstrumentsOfFeature(pub(crate) fn(&Meter));
 
-/// Reads an instrument of a domain, one reading for each series.
-#[cfg(feature = "testing")]
-type Instrument = fn(&Core, Reading<'_>);
+inventory::collect!(InstrumentsOfFeature);
+
+/// Takes one reading of an instrument: its value and its attributes.
+pub(crate) type Reading<'a> = &'a mut dyn FnMut(u64, &[KeyValue]);
 
 /// `critical_process.started`
-fn started(core: &Core, read: Reading<'_>) {
+pub(crate) fn started(core: &Core, read: Reading<'_>) {
     for (process, unit) in processes() {
         read(core.account(unit).counts().0, &[KeyValue::new(ID, process)]);
     }
 }
 
 /// `critical_process.runs`
-fn runs(core: &Core, read: Reading<'_>) {
+pub(crate) fn runs(core: &Core, read: Reading<'_>) {
     for (process, unit) in processes() {
         each_end(core, unit, |outcome, late, error_type, runs| {
             let mut attributes = vec![
@@ -162,7 +163,7 @@ fn runs(core: &Core, read: Reading<'_>) {
 }
 
 /// `critical_process.active`
-fn active(core: &Core, read: Reading<'_>) {
+pub(crate) fn active(core: &Core, read: Reading<'_>) {
     for (process, unit) in processes() {
         let (started, ended) = core.account(unit).counts();
         read(started.saturating_sub(ended.iter().sum()), &[KeyValue::new(ID, process)]);
@@ -170,23 +171,9 @@ fn active(core: &Core, read: Reading<'_>) {
 }
 
 /// `critical_process.overdue`
-fn overdue(core: &Core, read: Reading<'_>) {
+pub(crate) fn overdue(core: &Core, read: Reading<'_>) {
     for (process, unit) in processes() {
         read(core.account(unit).overdue(), &[KeyValue::new(ID, process)]);
-    }
-}
-
-/// What a reader would collect of a domain's counters and gauges.
-#[cfg(feature = "testing")]
-pub(crate) fn read(core: &Core, mut read: impl FnMut(&'static str, u64, &[KeyValue])) {
-    let instruments: [(&'static str, Instrument); 4] = [
-        ("critical_process.started", started),
-        ("critical_process.runs", runs),
-        ("critical_process.active", active),
-        ("critical_process.overdue", overdue),
-    ];
-    for (name, instrument) in instruments {
-        instrument(core, &mut |value, attributes| read(name, value, attributes));
     }
 }
 
@@ -237,8 +224,7 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
             }
         })
         .build();
-    #[cfg(feature = "health")]
-    crate::health::metrics::observe(meter);
+    inventory::iter::<InstrumentsOfFeature>.into_iter().for_each(|feature| (feature.0)(meter));
 }
 
 /// Spans that `telemetry` could not deliver.
@@ -308,7 +294,7 @@ pub(crate) fn sample(lane: Lane, unit: &'static Unit, outcome: Outcome, ticks: u
 
 fn leave(lane: Lane, sample: Sample) {
     if BUFFERS[lane.index()].push(lane, sample) == Some(WORTH_A_DRAIN) {
-        crate::install::watchdog::wake();
+        crate::base::alarm::wake();
     }
 }
 

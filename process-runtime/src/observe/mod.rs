@@ -10,128 +10,33 @@ pub(crate) mod samples;
 pub mod sentry;
 #[cfg(feature = "tracing")]
 pub(crate) mod span;
+pub(crate) mod standard_error;
 #[cfg(all(feature = "tracing", feature = "metrics"))]
 pub(crate) mod tracer;
 
-use std::cell::Cell;
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use process_model::Outcome;
 
-use crate::catalog::definition::{ProcessDefinition, StageDefinition};
-use crate::run::context::Value;
-use crate::run::domain::Core;
+#[cfg(any(feature = "tracing", feature = "sentry"))]
+use crate::base::guard;
+use crate::run::context::Values;
+use crate::run::domain::{Core, DomainRef};
 use crate::run::ending::Ending;
-use crate::run::observed::Observed;
+#[cfg(feature = "sentry")]
+use crate::run::hub::HubLink;
+#[cfg(feature = "sentry")]
+use crate::run::hub::OuterHub;
+use crate::run::observed::{Observed, Opened};
+pub use crate::run::sink::{End, RunView, Sink};
 use crate::run::unit::Unit;
-
-/// A destination of your own: it is told of every run of a domain, processes and stages alike, on the thread
-/// that runs (of a run that is overdue, mostly on the watchdog's). A sink must not block; one that panics is
-/// told no more, and the run goes on. Runs inside of a sink are counted and told to nobody.
-pub trait Sink: Send + Sync + fmt::Debug + 'static {
-    /// A run started.
-    fn started(&self, run: &RunView<'_>) {
-        let _ = run;
-    }
-
-    /// A run passed its SLA. Told once, from the watchdog while it still runs, or else just before it ends.
-    fn overdue(&self, run: &RunView<'_>, elapsed: Duration) {
-        let _ = (run, elapsed);
-    }
-
-    /// A run ended.
-    fn ended(&self, run: &RunView<'_>, end: &End) {
-        let _ = (run, end);
-    }
-}
-
-/// A run, as a sink sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct RunView<'a> {
-    unit: &'static Unit,
-    observed: &'a Observed,
-}
-
-impl RunView<'_> {
-    /// Told apart from every other run of this program.
-    pub fn id(&self) -> u64 {
-        self.observed.id
-    }
-
-    /// The run around this one.
-    pub fn parent_id(&self) -> Option<u64> {
-        let mut outer = self.observed.parent.upgrade()?;
-        while outer.unit.is_none() {
-            outer = outer.parent.upgrade()?;
-        }
-        Some(outer.id)
-    }
-
-    /// The process that runs, or for which the stage or call runs.
-    pub fn process(&self) -> Option<&'static ProcessDefinition> {
-        self.unit.process
-    }
-
-    /// The stage, where a stage runs.
-    pub fn stage(&self) -> Option<&'static StageDefinition> {
-        self.unit.stage()
-    }
-
-    /// The id of the dependency, where this is a call to one.
-    pub fn dependency(&self) -> Option<&'static str> {
-        self.unit.dependency()
-    }
-
-    #[cfg(any(feature = "telemetry", feature = "testing"))]
-    pub(crate) fn is_of_process(&self) -> bool {
-        self.unit.is_process()
-    }
-
-    /// `<process>.<stage or dependency>`, as the span is called.
-    #[cfg(any(feature = "telemetry", feature = "testing"))]
-    pub(crate) fn name(&self) -> &'static str {
-        self.unit.name
-    }
-
-    /// The key of its span, where a test records it.
-    #[cfg(all(feature = "testing", feature = "tracing"))]
-    pub(crate) fn span_key(&self) -> Option<u64> {
-        self.observed.span.as_ref()?.key()
-    }
-
-    #[cfg(feature = "telemetry")]
-    pub(crate) fn is_told_to_sentry(&self) -> bool {
-        self.observed.has_hub()
-    }
-
-    /// The business context: inherited, taken at entry, and recorded since.
-    pub fn context(&self) -> Vec<(&'static str, Value)> {
-        self.observed.values_now().iter().map(|(name, value)| (name, value.clone())).collect()
-    }
-}
-
-/// How a run ended, as a sink sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct End {
-    /// How.
-    pub outcome: Outcome,
-    /// Whether it was past its SLA.
-    pub late: bool,
-    /// How long it took.
-    pub duration: Duration,
-    /// The `error.type` of a failure, panic or rejection: of at most 32 for each process, then `_OTHER`.
-    pub error_type: Option<&'static str>,
-}
 
 /// What a run finds at its start that wants to hear of it.
 #[derive(Debug)]
 pub(crate) struct Wanted {
     #[cfg(feature = "sentry")]
-    pub(crate) outside: Option<sentry::Outside>,
+    pub(crate) outside: Option<OuterHub>,
 }
 
 impl Wanted {
@@ -159,13 +64,39 @@ pub(crate) fn wanted(unit: &'static Unit, core: &Core, now: u64) -> Option<Wante
     #[cfg(feature = "tracing")]
     if span::may_be_wanted() {
         let mut is_wanted = false;
-        unharmed(|| is_wanted = span::is_wanted(unit));
+        guard::unharmed(|| is_wanted = span::is_wanted(unit));
         if is_wanted {
             return Some(wanted);
         }
     }
     let _ = (unit, now);
     core.has_sinks().then_some(wanted)
+}
+
+/// Opens what the destinations want to have open while a run inside `outer` goes on.
+pub(crate) fn open(
+    unit: &'static Unit,
+    outer: Option<&Arc<Observed>>,
+    domain: DomainRef,
+    values: Values,
+    wanted: Wanted,
+) -> Arc<Observed> {
+    #[cfg_attr(not(feature = "tracing"), allow(unused_mut, reason = "nothing opens a span"))]
+    let mut opened = Opened::default();
+    #[cfg(feature = "tracing")]
+    if span::may_be_wanted() {
+        guard::unharmed(|| opened.span = span::open(unit, &values));
+    }
+    #[cfg(feature = "sentry")]
+    {
+        #[cfg(feature = "tracing")]
+        let has_span = opened.span.is_some();
+        #[cfg(not(feature = "tracing"))]
+        let has_span = false;
+        opened.hub = HubLink::of_run(outer.map(|outer| &outer.hub), wanted.outside, has_span);
+    }
+    let _ = wanted;
+    Observed::run(unit, outer, domain, values, opened)
 }
 
 /// Tells of a start.
@@ -178,10 +109,10 @@ pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: Option<&Arc<Ob
     let Some(observed) = observed else { return };
     #[cfg(feature = "tracing")]
     if let Some(span) = &observed.span {
-        unharmed(|| span.overdue(unit, elapsed));
+        guard::unharmed(|| span::overdue(span, unit, elapsed));
     }
     #[cfg(feature = "sentry")]
-    unharmed(|| sentry::overdue(core, unit, observed, elapsed));
+    guard::unharmed(|| sentry::overdue(core, unit, observed, elapsed));
     core.tell(&RunView { unit, observed }, |sink, run| sink.overdue(run, elapsed));
 }
 
@@ -210,39 +141,19 @@ pub(crate) fn ended(
 ) {
     #[cfg(feature = "sentry")]
     if sentry::is_told(observed, end.outcome) {
-        unharmed(|| sentry::ended(unit, observed, ending, end));
+        guard::unharmed(|| sentry::ended(unit, observed, ending, end));
     }
     #[cfg(feature = "tracing")]
     if let Some(span) = &observed.span {
         // Also in the middle of telling of something else: a span that stays open is kept for ever.
-        caught(|| span.ended(unit, observed, ending, end));
-        caught(|| span.close());
+        guard::caught(|| span::ended(span, unit, observed, ending, end));
+        guard::caught(|| span.close());
     }
     core.tell(&RunView { unit, observed }, |sink, run| sink.ended(run, end));
     let _ = ending;
 }
 
-thread_local! {
-    static TELLING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Calls foreign code, one destination at a time: what panics takes down neither the application nor the
-/// next destination. Runs inside of that code are accounted for and told to nobody, or a destination that is
-/// a process itself would be told of what it does for ever. Whether `f` returned.
-pub(crate) fn unharmed(f: impl FnOnce()) -> bool {
-    if TELLING.replace(true) {
-        return true;
-    }
-    let returned = caught(f);
-    TELLING.set(false);
-    returned
-}
-
-/// Calls foreign code that may be in the middle of being told. Whether `f` returned.
-pub(crate) fn caught(f: impl FnOnce()) -> bool {
-    let returned = catch_unwind(AssertUnwindSafe(f)).is_ok();
-    if !returned {
-        crate::base::notices::once("a subscriber, Sentry client or sink panicked while it was told of a run");
-    }
-    returned
+/// Reports every run of the domain that has passed its SLA since the last scan. Returns the time to the next deadline.
+pub(crate) fn scan(core: &Core) -> Option<Duration> {
+    core.scan(&|unit, observed, elapsed| overdue(core, unit, observed, elapsed))
 }

@@ -2,25 +2,24 @@
 //! spares every annotated function the code that `span!` expands to. Fields are those of the record, then
 //! every context name that the program knows: an outer scope may set any of them.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use process_model::{ContextSource, ErrorText};
-use tracing::callsite::{self, Callsite};
-use tracing::dispatcher::{self, Dispatch};
+use tracing::Level;
+use tracing::callsite::{self, Identifier};
+use tracing::dispatcher;
 use tracing::field::{Field, FieldSet, Value as Recorded, ValueSet};
 use tracing::level_filters::LevelFilter;
 use tracing::metadata::{Kind, Metadata};
-use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::Interest;
-use tracing::{Level, callsite::Identifier};
+use tracing::span::Attributes;
 
-use super::{End, caught};
-use crate::base::visitors::Visitors;
-use crate::run::context::{Value, Values};
+#[cfg(feature = "metrics")]
+use super::tracer;
+use crate::run::context::Values;
 use crate::run::ending::Ending;
 use crate::run::observed::Observed;
+use crate::run::sink::End;
+use crate::run::span::{RuntimeCallsite, SpanHandle, SpanSite, as_recorded};
 use crate::run::unit::Unit;
 
 /// The target of every span and event of this crate: one filter line governs them all.
@@ -37,157 +36,79 @@ const FEW: usize = 8;
 const ENDS: [&str; 5] =
     [OUTCOME, "critical_process.late", "error.type", "otel.status_code", "exception.message"];
 
-/// A callsite that was made at run time.
-#[derive(Debug)]
-pub(crate) struct SpanSite {
-    metadata: &'static Metadata<'static>,
-    callsite: &'static RuntimeCallsite,
-    /// What every span of the unit says in its first fields, unless a tracer does; then some or all of [`ENDS`],
-    /// then context.
-    fields: Vec<Field>,
-    says: Vec<&'static str>,
-    /// The same, where a tracer says it.
+/// Makes the callsite of a unit's spans, which lives as long as the program.
+fn make(unit: &'static Unit) -> SpanSite {
+    let callsite: &'static RuntimeCallsite = Box::leak(Box::new(RuntimeCallsite::new()));
+    let common = unit.definition.common();
+    // The place in the source is in the metadata, where bridges look for it: said twice, it would be exported
+    // twice.
+    let says = says(unit);
+    let is_text_told = common.error_text == ErrorText::Everywhere;
+    let ends = &ENDS[..if is_text_told { ENDS.len() } else { ENDS.len() - 1 }];
+    let fixed: Vec<_> = says.iter().map(|(name, _)| *name).chain(ends.iter().copied()).collect();
+    let (ends, context) = (says.len(), fixed.len());
+    let names: &'static [&'static str] = fields(unit, fixed).leak();
+    // A call to a dependency has no place of its own.
+    let place = (!common.file.is_empty()).then_some((common.file.as_str(), common.line));
+    let metadata = callsite.metadata.get_or_init(|| {
+        Metadata::new(
+            unit.name,
+            TARGET,
+            Level::INFO,
+            place.map(|(file, _)| file),
+            place.map(|(_, line)| line),
+            None,
+            FieldSet::new(names, Identifier(callsite)),
+            Kind::SPAN,
+        )
+    });
+    callsite::register(callsite);
+    let later = common.context.iter().filter(|key| key.source == ContextSource::Later);
     #[cfg(feature = "metrics")]
-    described: Option<super::tracer::Attributes>,
-    /// Where [`ENDS`] start.
-    ends: usize,
-    /// Where context starts.
-    context: usize,
-    /// What the run itself may still record.
-    later: Vec<&'static str>,
-}
-
-struct RuntimeCallsite {
-    metadata: OnceLock<Metadata<'static>>,
-    interest: AtomicU8,
-}
-
-impl std::fmt::Debug for RuntimeCallsite {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RuntimeCallsite").field("metadata", &self.metadata).finish_non_exhaustive()
-    }
-}
-
-const NEVER: u8 = 0;
-const SOMETIMES: u8 = 1;
-const ALWAYS: u8 = 2;
-
-impl Callsite for RuntimeCallsite {
-    fn set_interest(&self, interest: Interest) {
-        let interest = match () {
-            () if interest.is_never() => NEVER,
-            () if interest.is_always() => ALWAYS,
-            () => SOMETIMES,
-        };
-        self.interest.store(interest, Ordering::Relaxed);
-    }
-
-    fn metadata(&self) -> &Metadata<'_> {
-        self.metadata.get().expect("set before the callsite is registered")
-    }
-}
-
-impl SpanSite {
-    /// Lives as long as the unit, which lives as long as the program.
-    fn of(unit: &'static Unit) -> SpanSite {
-        let callsite: &'static RuntimeCallsite = Box::leak(Box::new(RuntimeCallsite {
-            metadata: OnceLock::new(),
-            interest: AtomicU8::new(SOMETIMES),
-        }));
-        let common = unit.definition.common();
-        // The place in the source is in the metadata, where bridges look for it: said twice, it would be exported
-        // twice.
-        let says = says(unit);
-        let is_text_told = common.error_text == ErrorText::Everywhere;
-        let ends = &ENDS[..if is_text_told { ENDS.len() } else { ENDS.len() - 1 }];
-        let fixed: Vec<_> = says.iter().map(|(name, _)| *name).chain(ends.iter().copied()).collect();
-        let (ends, context) = (says.len(), fixed.len());
-        let names: &'static [&'static str] = fields(unit, fixed).leak();
-        // A call to a dependency has no place of its own.
-        let place = (!common.file.is_empty()).then_some((common.file.as_str(), common.line));
-        let metadata = callsite.metadata.get_or_init(|| {
-            Metadata::new(
-                unit.name,
-                TARGET,
-                Level::INFO,
-                place.map(|(file, _)| file),
-                place.map(|(_, line)| line),
-                None,
-                FieldSet::new(names, Identifier(callsite)),
-                Kind::SPAN,
-            )
-        });
-        callsite::register(callsite);
-        let later = common.context.iter().filter(|key| key.source == ContextSource::Later);
-        #[cfg(feature = "metrics")]
-        let described = super::tracer::take_over(unit.name, &says);
-        #[cfg(feature = "metrics")]
-        let says = if described.is_some() { Vec::new() } else { says };
-        SpanSite {
-            metadata,
-            callsite,
-            fields: metadata.fields().iter().collect(),
-            says: says.into_iter().map(|(_, text)| text).collect(),
-            #[cfg(feature = "metrics")]
-            described,
-            ends,
-            context,
-            later: later.map(|key| key.name.as_str()).collect(),
-        }
-    }
-
-    /// What a tracer says of every span of the unit.
+    let described = tracer::take_over(unit.name, &says);
     #[cfg(feature = "metrics")]
-    pub(crate) fn described(&self) -> Option<super::tracer::Attributes> {
-        self.described
+    let says = if described.is_some() { Vec::new() } else { says };
+    SpanSite {
+        metadata,
+        callsite,
+        fields: metadata.fields().iter().collect(),
+        says: says.into_iter().map(|(_, text)| text).collect(),
+        #[cfg(feature = "metrics")]
+        described,
+        ends,
+        context,
+        later: later.map(|key| key.name.as_str()).collect(),
     }
+}
 
-    fn is_enabled(&self) -> bool {
-        match self.callsite.interest.load(Ordering::Relaxed) {
-            NEVER => false,
-            ALWAYS => true,
-            _ => dispatcher::get_default(|dispatch| dispatch.enabled(self.metadata)),
+/// Calls `f` with what a new span says.
+fn with_values(site: &SpanSite, values: &Values, f: impl FnOnce(&ValueSet<'_>)) {
+    // To clear what few spans need would cost more than the rest of this.
+    match site.says.len() + values.iter().count() {
+        0..=FEW => with_room::<FEW>(site, values, f),
+        _ => with_room::<FIELDS>(site, values, f),
+    }
+}
+
+fn with_room<const ROOM: usize>(site: &SpanSite, values: &Values, f: impl FnOnce(&ValueSet<'_>)) {
+    let says = site.says.iter().enumerate().map(|(at, text)| (at, text as &dyn Recorded));
+    // Values are taken in the order of their fields, so the next is mostly after the last.
+    let mut next = site.context;
+    // What is inherited waits for what the run itself says: bridges export a field that is said twice as two.
+    let own = values.iter().filter(|(name, _)| !site.later.contains(name));
+    let context = own.filter_map(|(name, value)| {
+        let place = site.place(name, next)?;
+        next = place + 1;
+        Some((place, as_recorded(value)))
+    });
+    let mut all: [(&Field, Option<&dyn Recorded>); ROOM] = [(&site.fields[0], None); ROOM];
+    let mut room = all.iter_mut();
+    says.chain(context).for_each(|(place, value)| {
+        if let Some(room) = room.next() {
+            *room = (&site.fields[place], Some(value));
         }
-    }
-
-    /// Calls `f` with what a new span says.
-    fn with_values(&self, values: &Values, f: impl FnOnce(&ValueSet<'_>)) {
-        // To clear what few spans need would cost more than the rest of this.
-        match self.says.len() + values.iter().count() {
-            0..=FEW => self.with_room::<FEW>(values, f),
-            _ => self.with_room::<FIELDS>(values, f),
-        }
-    }
-
-    fn with_room<const ROOM: usize>(&self, values: &Values, f: impl FnOnce(&ValueSet<'_>)) {
-        let says = self.says.iter().enumerate().map(|(at, text)| (at, text as &dyn Recorded));
-        // Values are taken in the order of their fields, so the next is mostly after the last.
-        let mut next = self.context;
-        // What is inherited waits for what the run itself says: bridges export a field that is said twice as two.
-        let own = values.iter().filter(|(name, _)| !self.later.contains(name));
-        let context = own.filter_map(|(name, value)| {
-            let place = self.place(name, next)?;
-            next = place + 1;
-            Some((place, as_recorded(value)))
-        });
-        let mut all: [(&Field, Option<&dyn Recorded>); ROOM] = [(&self.fields[0], None); ROOM];
-        let mut room = all.iter_mut();
-        says.chain(context).for_each(|(place, value)| {
-            if let Some(room) = room.next() {
-                *room = (&self.fields[place], Some(value));
-            }
-        });
-        f(&self.metadata.fields().value_set(&all));
-    }
-
-    /// Where a context name stands among the fields: mostly at `guess`.
-    fn place(&self, name: &str, guess: usize) -> Option<usize> {
-        if self.fields.get(guess).is_some_and(|known| known.name() == name) {
-            return Some(guess);
-        }
-        let place = self.fields[self.context..].iter().position(|known| known.name() == name)?;
-        Some(self.context + place)
-    }
+    });
+    f(&site.metadata.fields().value_set(&all));
 }
 
 /// What every span of the unit says.
@@ -212,8 +133,7 @@ fn says(unit: &'static Unit) -> Vec<(&'static str, &'static str)> {
 fn fields(unit: &'static Unit, fixed: Vec<&'static str>) -> Vec<&'static str> {
     let room = FIELDS - fixed.len();
     let mut fields = fixed;
-    #[cfg(feature = "health")]
-    fields.push(crate::run::context::SYNTHETIC);
+    fields.extend(crate::run::context::RESERVED);
     let own = unit.definition.common().context.iter().map(|key| key.name.as_str());
     for name in own.chain(crate::run::context::names()) {
         if !fields.contains(&name) {
@@ -232,7 +152,7 @@ fn fields(unit: &'static Unit, fixed: Vec<&'static str>) -> Vec<&'static str> {
 }
 
 fn site(unit: &'static Unit) -> &'static SpanSite {
-    unit.span.get_or_init(|| SpanSite::of(unit))
+    unit.span.get_or_init(|| make(unit))
 }
 
 /// Whether any subscriber opens spans of this level at all.
@@ -254,10 +174,10 @@ pub(crate) fn open(unit: &'static Unit, values: &Values) -> Option<SpanHandle> {
         return None;
     }
     let mut span = None;
-    site.with_values(values, |values| {
+    with_values(site, values, |values| {
         dispatcher::get_default(|dispatch| {
             let id = dispatch.new_span(&Attributes::new(site.metadata, values));
-            span = Some(SpanHandle { dispatch: dispatch.clone(), id, visitors: Visitors::new() });
+            span = Some(SpanHandle::new(dispatch.clone(), id));
         });
     });
     span
@@ -283,137 +203,58 @@ pub(crate) fn problem() -> Option<String> {
     })
 }
 
-fn as_recorded(value: &Value) -> &dyn Recorded {
-    match value {
-        Value::Bool(value) => value,
-        Value::I64(value) => value,
-        Value::U64(value) => value,
-        Value::F64(value) => value,
-        Value::Text(value) => value,
+/// Adds how the run ended.
+pub(crate) fn ended(
+    span: &SpanHandle,
+    unit: &'static Unit,
+    observed: &Observed,
+    ending: &Ending<'_>,
+    end: &End,
+) {
+    let told = unit.definition.common().error_text;
+    let message = ending.fault.filter(|_| told == ErrorText::Everywhere);
+    let message = message.and_then(|fault| fault.text(told));
+    let outcome = end.outcome.as_str();
+    let site = site(unit);
+    for (name, value) in observed.values.iter() {
+        if site.later.contains(&name) && !observed.has_recorded(name) {
+            span.record_value(unit, name, value);
+        }
+    }
+    let status = end.outcome.is_error().then_some("ERROR");
+    // In the order of `ENDS`; there is a message only where there is a field for it.
+    let field = |end: usize| &site.fields[site.ends + end];
+    span.record(
+        site,
+        [
+            (field(0), Some(&outcome)),
+            (field(1), Some(&end.late)),
+            (field(2), end.error_type.as_ref().map(|kind| kind as &dyn Recorded)),
+            (field(3), status.as_ref().map(|status| status as &dyn Recorded)),
+        ],
+    );
+    if let Some(message) = message {
+        span.record(site, [(field(4), Some(&message))]);
     }
 }
 
-/// An open span. Closing it waits for nobody: whoever leaves last closes.
-#[derive(Debug)]
-pub(crate) struct SpanHandle {
-    dispatch: Dispatch,
-    id: Id,
-    /// Everyone inside except the run, which closes the span and needs no visit.
-    visitors: Visitors,
-}
-
-impl SpanHandle {
-    /// Enters the span; the run itself, which closes it, needs no visit.
-    #[inline]
-    pub(crate) fn enter(&self) -> Entered<'_> {
-        caught(|| self.dispatch.enter(&self.id));
-        Entered(self)
-    }
-
-    /// Enters the span of a run that may end meanwhile; `None` where it has.
-    pub(crate) fn visit(&self) -> Option<Visit<'_>> {
-        if !self.visitors.enter() {
-            return None;
-        }
-        caught(|| self.dispatch.enter(&self.id));
-        Some(Visit(self))
-    }
-
-    /// Its key, where a test records it.
-    #[cfg(feature = "testing")]
-    pub(crate) fn key(&self) -> Option<u64> {
-        crate::testing::span_key(&self.dispatch, &self.id)
-    }
-
-    /// The run has ended.
-    pub(crate) fn close(&self) {
-        if self.visitors.end() {
-            self.dispatch.try_close(self.id.clone());
-        }
-    }
-
-    /// Adds a context value.
-    pub(crate) fn record_value(&self, unit: &'static Unit, name: &str, value: &Value) {
-        let site = site(unit);
-        if let Some(place) = site.place(name, site.context) {
-            self.record(site, [(&site.fields[place], Some(as_recorded(value)))]);
-        }
-    }
-
-    /// Adds how the run ended.
-    pub(crate) fn ended(&self, unit: &'static Unit, observed: &Observed, ending: &Ending<'_>, end: &End) {
-        let told = unit.definition.common().error_text;
-        let message = ending.fault.filter(|_| told == ErrorText::Everywhere);
-        let message = message.and_then(|fault| fault.text(told));
-        let outcome = end.outcome.as_str();
-        let site = site(unit);
-        for (name, value) in observed.values.iter() {
-            if site.later.contains(&name) && !observed.has_recorded(name) {
-                self.record_value(unit, name, value);
-            }
-        }
-        let status = end.outcome.is_error().then_some("ERROR");
-        // In the order of `ENDS`; there is a message only where there is a field for it.
-        let field = |end: usize| &site.fields[site.ends + end];
-        self.record(
-            site,
-            [
-                (field(0), Some(&outcome)),
-                (field(1), Some(&end.late)),
-                (field(2), end.error_type.as_ref().map(|kind| kind as &dyn Recorded)),
-                (field(3), status.as_ref().map(|status| status as &dyn Recorded)),
-            ],
+/// Adds an event: the run is past its SLA and still running.
+pub(crate) fn overdue(span: &SpanHandle, unit: &'static Unit, elapsed: Duration) {
+    let Some(_visit) = span.visit() else { return };
+    let sla = unit.definition.sla().unwrap_or_default();
+    let (dispatch, id) = span.recorded();
+    dispatcher::with_default(dispatch, || {
+        tracing::event!(
+            target: TARGET,
+            parent: id,
+            Level::WARN,
+            critical_process.id = unit.process.map(|process| process.id()),
+            critical_process.stage = unit.stage().map(|stage| stage.id()),
+            elapsed_s = elapsed.as_secs_f64(),
+            sla_s = sla.as_secs_f64(),
+            owner = unit.process.and_then(|process| process.owner()),
+            runbook = unit.process.and_then(|process| process.runbook()),
+            "past its SLA and still running"
         );
-        if let Some(message) = message {
-            self.record(site, [(field(4), Some(&message))]);
-        }
-    }
-
-    fn record<const N: usize>(&self, site: &SpanSite, values: [(&Field, Option<&dyn Recorded>); N]) {
-        self.dispatch.record(&self.id, &Record::new(&site.metadata.fields().value_set(&values)));
-    }
-
-    /// Tells that the run is past its SLA and still running.
-    pub(crate) fn overdue(&self, unit: &'static Unit, elapsed: Duration) {
-        let Some(_visit) = self.visit() else { return };
-        let sla = unit.definition.sla().unwrap_or_default();
-        dispatcher::with_default(&self.dispatch, || {
-            tracing::event!(
-                target: TARGET,
-                parent: &self.id,
-                Level::WARN,
-                critical_process.id = unit.process.map(|process| process.id()),
-                critical_process.stage = unit.stage().map(|stage| stage.id()),
-                elapsed_s = elapsed.as_secs_f64(),
-                sla_s = sla.as_secs_f64(),
-                owner = unit.process.and_then(|process| process.owner()),
-                runbook = unit.process.and_then(|process| process.runbook()),
-                "past its SLA and still running"
-            );
-        });
-    }
-}
-
-/// The run is inside of its span.
-#[derive(Debug)]
-pub(crate) struct Entered<'a>(&'a SpanHandle);
-
-impl Drop for Entered<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        caught(|| self.0.dispatch.exit(&self.0.id));
-    }
-}
-
-/// Somebody else is inside of the span.
-#[derive(Debug)]
-pub(crate) struct Visit<'a>(&'a SpanHandle);
-
-impl Drop for Visit<'_> {
-    fn drop(&mut self) {
-        caught(|| self.0.dispatch.exit(&self.0.id));
-        if self.0.visitors.leave() {
-            self.0.dispatch.try_close(self.0.id.clone());
-        }
-    }
+    });
 }

@@ -12,6 +12,7 @@ use opentelemetry::{Context, KeyValue};
 
 use crate::base::lock::{read, write};
 use crate::run::frame;
+use crate::run::span::Attributes;
 
 /// A tracer that adds to the span of each run what its attribute says: `critical_process.id`, `.version`,
 /// `.criticality`, `.stage` and `code.function.name`.
@@ -35,9 +36,6 @@ pub struct DescribedTracer<T> {
 }
 
 static IN_USE: AtomicBool = AtomicBool::new(false);
-
-/// What the spans of a unit say. They live as long as the program, as units do.
-pub(super) type Attributes = &'static [(&'static str, &'static str)];
 
 /// By the address of the span's name, which is the unit's own.
 static ATTRIBUTES: LazyLock<RwLock<HashMap<usize, Attributes>>> = LazyLock::new(RwLock::default);
@@ -79,7 +77,7 @@ impl<T: Tracer> Tracer for DescribedTracer<T> {
 /// A bridge mostly builds the span where its run begins: nothing shared is then looked at.
 fn attributes(name: &'static str) -> Option<Attributes> {
     match frame::innermost_unit() {
-        Some(unit) if std::ptr::eq(unit.name, name) => unit.span.get()?.described(),
+        Some(unit) if std::ptr::eq(unit.name, name) => unit.span.get()?.described,
         _ => read(&ATTRIBUTES).get(&address(name)).copied(),
     }
 }

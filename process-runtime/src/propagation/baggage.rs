@@ -4,7 +4,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::base::notices;
-use crate::run::context::{Taken, Value};
+use crate::run::context::{NamedValues, Value};
 
 pub(super) const HEADER: HeaderName = HeaderName::from_static("baggage");
 
@@ -27,11 +27,11 @@ pub(super) fn valid_keys(keys: impl IntoIterator<Item = &'static str>) -> Vec<&'
 
 /// Returns the values of these keys, as text. It ignores a key that occurs twice, because one of the values may be
 /// forged, and a value that is not a text of one line. It ignores the whole header if it exceeds the limits.
-pub(super) fn read(headers: &HeaderMap, keys: &[&'static str]) -> Taken {
+pub(super) fn read(headers: &HeaderMap, keys: &[&'static str]) -> NamedValues {
     let lines = || headers.get_all(HEADER).iter();
     let entries = || lines().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
     if lines().map(HeaderValue::len).sum::<usize>() > BYTES || entries().count() > ENTRIES {
-        return Taken::new();
+        return NamedValues::new();
     }
     let value_of = |key: &&'static str| {
         let mut values = entries().filter_map(|entry| {
@@ -177,7 +177,7 @@ mod tests {
         fn written_values_are_read_back(values in proptest::collection::vec("\\PC{0,40}", 0..5)) {
             const KEYS: [&str; 5] = ["a", "company_id", "x-y", "user.id", "z"];
             let values: Vec<_> = values.into_iter().map(|text| Value::Text(text.into())).collect();
-            let entries: Taken = KEYS.into_iter().zip(values).collect();
+            let entries: NamedValues = KEYS.into_iter().zip(values).collect();
             let header = write(entries.iter().map(|(key, value)| (*key, value)));
             let mut headers = HeaderMap::new();
             headers.extend(header.map(|header| (HEADER, header)));

@@ -2,7 +2,7 @@
 //! trace.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -13,6 +13,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Propagation, PropagationLayer, trace_id};
+
+use crate::base::guard::attempt;
 
 /// The layer that [`PropagationLayer::error_bodies`] returns.
 #[derive(Clone, Debug)]
@@ -48,7 +50,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ErrorBodiesFuture<S::Future> {
-        ErrorBodiesFuture { future: catch_unwind(AssertUnwindSafe(|| self.inner.call(request))).ok() }
+        ErrorBodiesFuture { future: attempt(|| self.inner.call(request)).ok() }
     }
 }
 
@@ -71,15 +73,14 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut future = self.project().future;
-        let polled =
-            catch_unwind(AssertUnwindSafe(|| future.as_mut().as_pin_mut().map(|future| future.poll(cx))));
+        let polled = attempt(|| future.as_mut().as_pin_mut().map(|future| future.poll(cx)));
         Poll::Ready(match polled {
             Ok(Some(Poll::Pending)) => return Poll::Pending,
             Ok(Some(Poll::Ready(Ok(response)))) => Ok(with_body(response)),
             Ok(Some(Poll::Ready(Err(error)))) => Err(error),
             Ok(None) | Err(_) => {
                 // Dropping the future may panic too.
-                let _ = catch_unwind(AssertUnwindSafe(|| future.set(None)));
+                let _ = attempt(|| future.set(None));
                 Ok(internal())
             }
         })

@@ -58,7 +58,8 @@ pub use self::outgoing::Outgoing;
 use self::peers::Peers;
 use crate::base::notices;
 use crate::run::carrier::Carrier;
-use crate::run::context::{Scope, Taken};
+use crate::run::context::NamedValues;
+use crate::run::scope::Scope;
 
 /// The response header with the id of the trace: 32 hexadecimal digits.
 pub const TRACE_ID_HEADER: HeaderName = HeaderName::from_static("x-trace-id");
@@ -285,7 +286,7 @@ pin_project! {
         future: F,
         span: Span,
         // The baggage of a trusted peer, until the first poll. Only then the context that the service sets is known.
-        baggage: Taken,
+        baggage: NamedValues,
         scope: Carrier,
     }
 }

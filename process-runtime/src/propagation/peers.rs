@@ -9,7 +9,7 @@ use http::{Extensions, HeaderMap};
 use super::baggage;
 use crate::base::notices;
 use crate::run::context;
-use crate::run::context::Taken;
+use crate::run::context::NamedValues;
 
 /// The trusted peers and the keys that each may set.
 #[derive(Clone, Debug, Default)]
@@ -52,9 +52,9 @@ impl Peers {
     }
 
     /// Removes the header, and returns the values that the peer of this request may set.
-    pub(super) fn take_baggage(&self, extensions: &Extensions, headers: &mut HeaderMap) -> Taken {
+    pub(super) fn take_baggage(&self, extensions: &Extensions, headers: &mut HeaderMap) -> NamedValues {
         if !headers.contains_key(baggage::HEADER) {
-            return Taken::new();
+            return NamedValues::new();
         }
         let trusted = self.0.iter().filter(|peer| peer.is_trusted_by(extensions));
         let keys: Vec<_> = trusted.flat_map(|peer| &peer.keys).copied().collect();

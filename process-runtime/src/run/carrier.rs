@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::run::frame;
-use crate::run::observed::Observed;
-use crate::run::unit::Unit;
+use super::frame;
+use super::observed::Observed;
+use super::unit::Unit;
 
 /// Takes the current scope along where a task, a thread or a channel would lose it: the business context,
 /// the span that new spans are children of, the Sentry hub, the run that [`record!`](crate::record) and a
@@ -51,8 +51,8 @@ impl Carrier {
         Carrier { observed, unit, trace: Trace::current() }
     }
 
-    /// Whether both are of the same scope.
-    #[cfg(feature = "testing")]
+    /// Returns whether both carry the same scope.
+    #[cfg_attr(not(feature = "testing"), allow(dead_code, reason = "only contracts compare scopes"))]
     pub(crate) fn is_same(&self, other: &Carrier) -> bool {
         self.observed.as_ref().map(Arc::as_ptr) == other.observed.as_ref().map(Arc::as_ptr)
     }
@@ -63,11 +63,11 @@ impl Carrier {
 
     /// Calls `f` in the carried scope.
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
-        #[cfg(feature = "testing")]
-        if let Some(capture) = self.observed.as_ref().and_then(|observed| observed.domain.capture()) {
-            return capture.within(|| self.run_here(f));
-        }
-        self.run_here(f)
+        let domain = self.observed.as_ref().and_then(|observed| observed.domain.own());
+        let Some(surroundings) = domain.and_then(|core| core.surroundings()) else { return self.run_here(f) };
+        let (mut f, mut value) = (Some(f), None);
+        surroundings.within(&mut || value = f.take().map(|f| self.run_here(f)));
+        value.expect("the surroundings of a domain call what runs in it")
     }
 
     fn run_here<R>(&self, f: impl FnOnce() -> R) -> R {

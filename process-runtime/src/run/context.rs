@@ -8,7 +8,6 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
-use std::future::Future;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -16,9 +15,6 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::base::lock::lock;
-use crate::run::carrier::Carrier;
-use crate::run::frame;
-use crate::run::observed::Observed;
 
 /// A recorded value.
 #[derive(Clone, Debug, PartialEq)]
@@ -192,11 +188,11 @@ fn keyed_hash(key: &str, value: &str) -> String {
 }
 
 /// Named values, on their way into [`Values`].
-pub(crate) type Taken = Vec<(&'static str, Value)>;
+pub(crate) type NamedValues = Vec<(&'static str, Value)>;
 
 /// Named values, shared by all scopes that see the same ones.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Values(Option<Arc<Taken>>);
+pub(crate) struct Values(Option<Arc<NamedValues>>);
 
 impl Values {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &Value)> {
@@ -204,7 +200,7 @@ impl Values {
     }
 
     /// These, with others set over them.
-    pub(crate) fn with(self, over: Taken) -> Values {
+    pub(crate) fn with(self, over: NamedValues) -> Values {
         if over.is_empty() {
             return self;
         }
@@ -217,7 +213,7 @@ impl Values {
         Values::of(all)
     }
 
-    fn of(values: Taken) -> Values {
+    fn of(values: NamedValues) -> Values {
         let mut spare = SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default();
         // Only `let_go` put it there, when it was nobody else's.
         if let Some(room) = Arc::get_mut(&mut spare) {
@@ -227,7 +223,7 @@ impl Values {
     }
 
     /// An empty list for values that are to be taken.
-    pub(crate) fn room() -> Taken {
+    pub(crate) fn room() -> NamedValues {
         let Some(mut spare) = SPARE.try_with(Cell::take).ok().flatten() else { return Vec::new() };
         let room = Arc::get_mut(&mut spare).map(std::mem::take).unwrap_or_default();
         let _ = SPARE.try_with(|own| own.set(Some(spare)));
@@ -247,7 +243,7 @@ impl Values {
 
 thread_local! {
     /// Memory for the next values of this thread.
-    static SPARE: Cell<Option<Arc<Taken>>> = const { Cell::new(None) };
+    static SPARE: Cell<Option<Arc<NamedValues>>> = const { Cell::new(None) };
 }
 
 static DECLARED: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
@@ -265,9 +261,9 @@ pub fn declare(names: impl IntoIterator<Item = &'static str>) {
     }
 }
 
-/// What every run of a health check inherits.
-#[cfg(feature = "health")]
-pub(crate) const SYNTHETIC: &str = "critical_process.synthetic";
+/// The names that features set, for which every span has a field.
+#[cfg(feature = "tracing")]
+pub(crate) const RESERVED: &[&str] = if cfg!(feature = "health") { &[super::own::SYNTHETIC] } else { &[] };
 
 /// Every name that can appear in a context.
 #[cfg(feature = "tracing")]
@@ -277,65 +273,10 @@ pub(crate) fn names() -> Vec<&'static str> {
     let keys = units.chain(stages).flat_map(|common| &common.context).map(|key| key.name.as_str());
     let declared = lock(&DECLARED);
     let mut names: Vec<_> = keys.chain(declared.iter().copied()).collect();
-    #[cfg(feature = "health")]
-    names.push(SYNTHETIC);
+    names.extend(RESERVED);
     names.sort_unstable();
     names.dedup();
     names
-}
-
-/// Values for everything that runs inside a future or a closure: what an HTTP layer knows of its request.
-/// A span shows those whose names some `context(…)` or [`declare`] knows.
-///
-/// ```
-/// use process_runtime::context::Scope;
-///
-/// let answer = Scope::new().set("request_id", "r-1").run(|| 42);
-/// assert_eq!(answer, 42);
-/// ```
-#[derive(Debug, Default)]
-#[must_use = "a scope does nothing until something runs in it"]
-pub struct Scope {
-    values: Vec<(&'static str, Value)>,
-}
-
-impl Scope {
-    /// A scope without values of its own.
-    pub fn new() -> Scope {
-        Scope::default()
-    }
-
-    /// Sets a value for the runs inside, over one that an outer scope set.
-    pub fn set(mut self, name: &'static str, value: impl ContextValue) -> Scope {
-        if let Some(value) = value.to_value() {
-            self.values.retain(|(other, _)| *other != name);
-            self.values.push((name, value));
-        }
-        self
-    }
-
-    /// Calls `f` in this scope.
-    pub fn run<R>(self, f: impl FnOnce() -> R) -> R {
-        self.into_carrier().run(f)
-    }
-
-    /// Polls `future` in this scope, which inherits from whoever polls it first.
-    pub async fn in_scope<F: Future>(self, future: F) -> F::Output {
-        self.into_carrier().carry(future).await
-    }
-
-    /// A scope of what somebody else says: over nothing that is known here.
-    #[cfg(all(feature = "axum", feature = "metrics", feature = "tracing"))]
-    pub(crate) fn below(mut said: Taken) -> Carrier {
-        let outer = frame::nearest();
-        let known = crate::run::observed::inherited(outer.as_ref());
-        said.retain(|(name, _)| known.iter().all(|(other, _)| other != *name));
-        Carrier::of(Arc::new(Observed::scope(outer.as_ref(), said)))
-    }
-
-    fn into_carrier(self) -> Carrier {
-        Carrier::of(Arc::new(Observed::scope(frame::nearest().as_ref(), self.values)))
-    }
 }
 
 #[cfg(test)]

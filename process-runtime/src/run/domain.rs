@@ -1,69 +1,57 @@
 //! What a run belongs to: a clock, a table of runs in flight, accounts and sinks. A program has one global
 //! domain; under `testing`, a test has its own, which is inherited by everything that runs inside it.
 
-#[cfg(any(feature = "health", feature = "testing"))]
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
+use super::inflight::{self, Seen, Table, Ticket};
+use super::observed::Observed;
+use super::own::{self, Own};
+use super::sink::{RunView, Sink};
+use super::unit::Unit;
+use crate::base::alarm;
 use crate::base::clock::Clock;
+use crate::base::guard::unharmed;
 use crate::base::lane::Lane;
-#[cfg(any(feature = "health", feature = "testing"))]
-use crate::base::lock::lock;
 use crate::base::lock::{read, write};
 use crate::catalog::definition::{ProcessDefinition, StageDefinition};
-use crate::observe::{self, RunView, Sink};
-use crate::run::inflight::{self, Seen, Table, Ticket};
-use crate::run::observed::Observed;
-use crate::run::unit::Unit;
 use crate::stats::account::Account;
 use crate::stats::{self, Stats};
 
 /// Which domain.
 #[derive(Clone, Debug)]
-pub(crate) enum Domain {
+pub(crate) enum DomainRef {
     Global,
-    #[cfg(any(feature = "health", feature = "testing"))]
     Own(Arc<Core>),
 }
 
-impl Domain {
-    /// The one that the thread is inside of.
-    pub(crate) fn current() -> Domain {
-        Domain::of(crate::run::frame::nearest().as_deref())
+impl DomainRef {
+    /// Returns the domain that a scope is in.
+    pub(crate) fn of(observed: Option<&Observed>) -> DomainRef {
+        observed.map_or(DomainRef::Global, |observed| observed.domain.clone())
     }
 
-    /// The one that a scope is in.
-    pub(crate) fn of(observed: Option<&Observed>) -> Domain {
-        observed.map_or(Domain::Global, |observed| observed.domain.clone())
-    }
-
-    /// Whether it is a test's own.
+    /// Returns the domain, if it is a check's or a test's own.
     #[inline]
-    pub(crate) fn is_own(&self) -> bool {
+    pub(crate) fn own(&self) -> Option<&Arc<Core>> {
         match self {
-            Domain::Global => false,
-            #[cfg(any(feature = "health", feature = "testing"))]
-            Domain::Own(_) => true,
+            DomainRef::Own(core) if own::IS_POSSIBLE => Some(core),
+            _ => None,
         }
-    }
-
-    /// What keeps its spans and events.
-    #[cfg(feature = "testing")]
-    pub(crate) fn capture(&self) -> Option<&Arc<crate::testing::Capture>> {
-        self.core().capture.as_ref()
     }
 
     #[inline]
     pub(crate) fn core(&self) -> &Core {
-        match self {
-            Domain::Global => Core::global(),
-            #[cfg(any(feature = "health", feature = "testing"))]
-            Domain::Own(core) => core,
+        match self.own() {
+            Some(core) => core,
+            None => Core::global(),
         }
     }
 }
+
+/// Reports a run that is past its SLA, with the time that it has taken.
+pub(crate) type Overdue<'a> = &'a dyn Fn(&'static Unit, Option<&Arc<Observed>>, Duration);
 
 /// The parts of a domain.
 #[derive(Debug)]
@@ -73,104 +61,41 @@ pub(crate) struct Core {
     sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
     has_sinks: AtomicBool,
     /// `None` in the global domain, whose accounts are in the units.
-    #[cfg(any(feature = "health", feature = "testing"))]
-    accounts: Option<std::sync::Mutex<HashMap<usize, Box<Account>>>>,
-    /// Whether its runs are those of a health check.
-    #[cfg(all(feature = "health", feature = "sentry"))]
-    pub(crate) is_synthetic: bool,
-    /// Whoever waits for the next deadline, where that is no thread.
-    #[cfg(feature = "testing")]
-    pub(crate) waiter: crate::testing::Waiter,
-    /// What keeps the spans and events of a domain that is observed.
-    #[cfg(feature = "testing")]
-    pub(crate) capture: Option<Arc<crate::testing::Capture>>,
-    /// What a test breaks on purpose.
-    #[cfg(feature = "testing")]
-    pub(crate) plan: crate::testing::Plan,
+    own: Option<Own>,
 }
 
 impl Core {
     pub(crate) fn global() -> &'static Core {
         static GLOBAL: OnceLock<Core> = OnceLock::new();
-        GLOBAL.get_or_init(|| Core {
-            clock: Clock::best(),
-            table: Table::new(inflight::LIMIT),
-            sinks: RwLock::new(Arc::new([])),
-            has_sinks: AtomicBool::new(false),
-            #[cfg(any(feature = "health", feature = "testing"))]
-            accounts: None,
-            #[cfg(all(feature = "health", feature = "sentry"))]
-            is_synthetic: false,
-            #[cfg(feature = "testing")]
-            waiter: Default::default(),
-            #[cfg(feature = "testing")]
-            capture: None,
-            #[cfg(feature = "testing")]
-            plan: Default::default(),
-        })
+        GLOBAL.get_or_init(|| Core::new(Clock::best(), inflight::LIMIT, Vec::new(), None))
     }
 
-    /// A domain on tokio's clock.
-    #[cfg(any(feature = "health", feature = "testing"))]
-    pub(crate) fn own(limit: usize, sinks: Vec<Arc<dyn Sink>>) -> Core {
+    pub(crate) fn new(clock: Clock, limit: usize, sinks: Vec<Arc<dyn Sink>>, own: Option<Own>) -> Core {
         Core {
-            clock: Clock::tokio(),
+            clock,
             table: Table::new(limit),
             has_sinks: AtomicBool::new(!sinks.is_empty()),
             sinks: RwLock::new(sinks.into()),
-            accounts: Some(Default::default()),
-            #[cfg(all(feature = "health", feature = "sentry"))]
-            is_synthetic: false,
-            #[cfg(feature = "testing")]
-            waiter: Default::default(),
-            #[cfg(feature = "testing")]
-            capture: None,
-            #[cfg(feature = "testing")]
-            plan: Default::default(),
+            own,
         }
     }
 
-    /// The domain of a health check.
-    #[cfg(feature = "health")]
-    pub(crate) fn synthetic(limit: usize, sink: Arc<dyn Sink>) -> Core {
-        Core {
-            #[cfg(feature = "sentry")]
-            is_synthetic: true,
-            ..Core::own(limit, vec![sink])
-        }
+    #[inline]
+    pub(super) fn own(&self) -> Option<&Own> {
+        self.own.as_ref().filter(|_| own::IS_POSSIBLE)
     }
 
-    /// A domain on tokio's clock that is observed.
-    #[cfg(feature = "testing")]
-    pub(crate) fn captured(
-        limit: usize,
-        mut sinks: Vec<Arc<dyn Sink>>,
-        capture: Option<Arc<crate::testing::Capture>>,
-    ) -> Core {
-        sinks.extend(capture.clone().map(|capture| capture as Arc<dyn Sink>));
-        Core { capture, ..Core::own(limit, sinks) }
-    }
-
-    /// Whether this is the program's one domain.
+    /// Returns whether this is the program's one domain.
     #[inline]
     pub(crate) fn is_global(&self) -> bool {
-        #[cfg(any(feature = "health", feature = "testing"))]
-        return self.accounts.is_none();
-        #[cfg(not(any(feature = "health", feature = "testing")))]
-        true
+        self.own().is_none()
     }
 
     /// The account of a unit in this domain.
     #[inline]
     pub(crate) fn account(&self, unit: &'static Unit) -> &Account {
-        #[cfg(any(feature = "health", feature = "testing"))]
-        if let Some(accounts) = &self.accounts {
-            let mut accounts = lock(&accounts);
-            let key = std::ptr::from_ref(unit).addr();
-            let account =
-                accounts.entry(key).or_insert_with(|| Box::new(Account::new(unit.sla, &self.clock)));
-            // SAFETY: the box is never taken out of the map, which lives as long as `self`.
-            return unsafe { &*std::ptr::from_ref::<Account>(account) };
+        if let Some(own) = self.own() {
+            return own.account(unit, &self.clock);
         }
         unit.account.get_or_init(|| Account::new(unit.sla, &self.clock))
     }
@@ -183,12 +108,9 @@ impl Core {
         account.start(lane);
         let deadline = account.deadline(now);
         let ticket = self.table.enter(lane, unit, now, deadline, observed);
-        if self.is_global() {
-            crate::install::watchdog::expect(deadline);
-        }
-        #[cfg(feature = "testing")]
-        if !self.is_global() {
-            self.waiter.wake();
+        match self.surroundings() {
+            None => alarm::expect(deadline),
+            Some(surroundings) => surroundings.run_began(),
         }
         ticket
     }
@@ -216,19 +138,12 @@ impl Core {
         unit.sla.is_some_and(|sla| self.clock.duration(ticks) > sla)
     }
 
-    /// Tells of every run that has passed its SLA since the last scan. Returns the time to the next
-    /// deadline.
-    pub(crate) fn scan(&self) -> Option<Duration> {
-        self.scan_to(self.clock.now())
+    /// Calls `report` for every run that has passed its SLA since the last scan. Returns the time to the next deadline.
+    pub(crate) fn scan(&self, report: Overdue<'_>) -> Option<Duration> {
+        self.scan_to(self.clock.now(), report)
     }
 
-    /// The same after a test added to the time that runs take, and thus changed their deadlines.
-    #[cfg(feature = "testing")]
-    pub(crate) fn scan_all(&self) {
-        self.scan_to(crate::stats::account::NEVER);
-    }
-
-    fn scan_to(&self, limit: u64) -> Option<Duration> {
+    pub(super) fn scan_to(&self, limit: u64, report: Overdue<'_>) -> Option<Duration> {
         let now = self.clock.now();
         // The clock's rate may be better known than when the deadline was set.
         let confirm = |seen: &Seen<Unit, Observed>| {
@@ -240,7 +155,7 @@ impl Core {
         };
         let next = self.table.scan(limit, confirm, |seen| {
             self.account(seen.unit).add_overdue();
-            observe::overdue(self, seen.unit, seen.payload.as_ref(), self.elapsed(&seen));
+            report(seen.unit, seen.payload.as_ref(), self.elapsed(&seen));
         })?;
         Some(self.clock.duration(next.saturating_sub(self.clock.now())))
     }
@@ -306,7 +221,7 @@ impl Core {
     fn tell_all(&self, run: &RunView<'_>, tell: &dyn Fn(&dyn Sink, &RunView<'_>)) {
         let sinks = Arc::clone(&read(&self.sinks));
         for sink in sinks.iter() {
-            if !observe::unharmed(|| tell(&**sink, run)) {
+            if !unharmed(|| tell(&**sink, run)) {
                 let mut sinks = write(&self.sinks);
                 *sinks = sinks.iter().filter(|other| !Arc::ptr_eq(other, sink)).cloned().collect();
             }

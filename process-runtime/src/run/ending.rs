@@ -36,12 +36,12 @@ pub enum Verdict {
 pub struct Ending<'a> {
     pub(crate) outcome: Outcome,
     /// What went wrong: there for exactly those outcomes that say that something did.
-    pub(crate) fault: Option<Fault<'a>>,
+    pub(crate) fault: Option<RunError<'a>>,
 }
 
 /// What went wrong.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Fault<'a> {
+pub(crate) struct RunError<'a> {
     pub(crate) error_type: &'static str,
     pub(crate) error: ErrorRef<'a>,
 }
@@ -82,14 +82,14 @@ impl ErrorRef<'_> {
     }
 }
 
-impl<'a> Fault<'a> {
-    pub(crate) const fn new(error_type: &'static str, error: ErrorRef<'a>) -> Fault<'a> {
-        Fault { error_type, error }
+impl<'a> RunError<'a> {
+    pub(crate) const fn new(error_type: &'static str, error: ErrorRef<'a>) -> RunError<'a> {
+        RunError { error_type, error }
     }
 
     /// An error of type `E`.
-    pub(crate) fn of<E: ?Sized>(error: ErrorRef<'a>) -> Fault<'a> {
-        Fault::new(std::any::type_name::<E>(), error)
+    pub(crate) fn of<E: ?Sized>(error: ErrorRef<'a>) -> RunError<'a> {
+        RunError::new(std::any::type_name::<E>(), error)
     }
 
     /// The text of the outermost error, where it may be told at all.
@@ -122,7 +122,7 @@ impl<'a> Ending<'a> {
         Ending { outcome, fault: None }
     }
 
-    const fn with_fault(outcome: Outcome, fault: Fault<'a>) -> Ending<'a> {
+    const fn with_fault(outcome: Outcome, fault: RunError<'a>) -> Ending<'a> {
         Ending { outcome, fault: Some(fault) }
     }
 
@@ -142,16 +142,19 @@ impl<'a> Ending<'a> {
     }
 
     pub(crate) const fn panic(message: ErrorRef<'a>) -> Ending<'a> {
-        Ending::with_fault(Outcome::Panic, Fault::new(PANIC, message))
+        Ending::with_fault(Outcome::Panic, RunError::new(PANIC, message))
     }
 
     /// A failure of which only the return value tells (`fails(…)`).
     pub const fn failure() -> Ending<'a> {
-        Ending::with_fault(Outcome::Failure, Fault::new(crate::stats::account::OTHER_ERROR, ErrorRef::Opaque))
+        Ending::with_fault(
+            Outcome::Failure,
+            RunError::new(crate::stats::account::OTHER_ERROR, ErrorRef::Opaque),
+        )
     }
 
     /// A failure with an error.
-    pub(crate) const fn error(fault: Fault<'a>) -> Ending<'a> {
+    pub(crate) const fn error(fault: RunError<'a>) -> Ending<'a> {
         Ending::with_fault(Outcome::Failure, fault)
     }
 
@@ -163,7 +166,7 @@ impl<'a> Ending<'a> {
 
     /// With another `error.type`, where something went wrong.
     pub fn error_type(self, error_type: &'static str) -> Ending<'a> {
-        Ending { fault: self.fault.map(|fault| Fault { error_type, ..fault }), ..self }
+        Ending { fault: self.fault.map(|fault| RunError { error_type, ..fault }), ..self }
     }
 
     /// From the user's judgement.

@@ -5,9 +5,11 @@ use std::cell::Cell;
 use std::ptr::null;
 use std::sync::Arc;
 
+use super::domain::DomainRef;
+use super::observed::Observed;
+use super::own;
+use super::unit::Unit;
 use crate::catalog::definition::ProcessDefinition;
-use crate::run::observed::Observed;
-use crate::run::unit::Unit;
 
 thread_local! {
     static CURRENT: Cell<*const Frame> = const { Cell::new(null()) };
@@ -47,15 +49,9 @@ impl Drop for Leave<'_> {
 
 impl Frame {
     /// Whether what is around it is none of its business: a domain of its own begins here.
-    #[cfg(any(feature = "health", feature = "testing"))]
     fn is_border(&self) -> bool {
         // SAFETY: as in `nearest`.
-        unsafe { self.observed.as_ref() }.is_some_and(|observed| observed.is_border())
-    }
-
-    #[cfg(not(any(feature = "health", feature = "testing")))]
-    fn is_border(&self) -> bool {
-        false
+        own::IS_POSSIBLE && unsafe { self.observed.as_ref() }.is_some_and(|observed| observed.is_border())
     }
 }
 
@@ -78,6 +74,11 @@ pub(crate) fn nearest() -> Option<Arc<Observed>> {
     }
     // SAFETY: `within` was given a reference that outlives its frame.
     frames().find_map(|frame| unsafe { frame.observed.as_ref() }).cloned()
+}
+
+/// The domain that the thread is in.
+pub(crate) fn current_domain() -> DomainRef {
+    DomainRef::of(nearest().as_deref())
 }
 
 /// What runs innermost.

@@ -1,11 +1,20 @@
-//! One run, and the run that a thread is in.
+//! One run, and the run that a thread is in: what all features share, and none of them. Which destinations there are,
+//! and what is written to them, is `observe`'s.
 
 pub(crate) mod carrier;
-pub mod context;
+pub(crate) mod context;
 pub(crate) mod deadline;
 pub(crate) mod domain;
 pub(crate) mod ending;
 pub(crate) mod frame;
+#[cfg(feature = "sentry")]
+pub(crate) mod hub;
 pub(crate) mod inflight;
+pub(crate) mod inject;
 pub(crate) mod observed;
+pub(crate) mod own;
+pub(crate) mod scope;
+pub(crate) mod sink;
+#[cfg(feature = "tracing")]
+pub(crate) mod span;
 pub(crate) mod unit;

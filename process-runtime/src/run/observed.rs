@@ -4,17 +4,28 @@
 use std::cell::Cell;
 use std::mem::take;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
-use crate::base::lock::lock;
+use super::context::{NamedValues, Value, Values};
+use super::domain::DomainRef;
+#[cfg(feature = "sentry")]
+use super::hub::HubLink;
+use super::inject::Boundary;
+#[cfg(feature = "tracing")]
+use super::span::SpanHandle;
+use super::unit::Unit;
+use crate::base::lock::{lock, unpoisoned};
 #[cfg(feature = "sentry")]
 use crate::catalog::definition::{Definition, ProcessDefinition};
-use crate::observe::Wanted;
-#[cfg(feature = "tracing")]
-use crate::observe::unharmed;
-use crate::run::context::{Taken, Value, Values};
-use crate::run::domain::Domain;
-use crate::run::unit::Unit;
+
+/// What the destinations opened for a run.
+#[derive(Debug, Default)]
+pub(crate) struct Opened {
+    #[cfg(feature = "tracing")]
+    pub(crate) span: Option<SpanHandle>,
+    #[cfg(feature = "sentry")]
+    pub(crate) hub: HubLink,
+}
 
 /// What is known of a run while it goes on.
 #[derive(Debug)]
@@ -23,50 +34,30 @@ pub(crate) struct Observed {
     pub(crate) id: u64,
     /// `None` for a scope.
     pub(crate) unit: Option<&'static Unit>,
-    pub(crate) domain: Domain,
+    pub(crate) domain: DomainRef,
     /// Inherited values, and over them those taken at entry.
     pub(crate) values: Values,
     /// Values that `record!` added.
-    later: Mutex<Taken>,
+    later: Mutex<NamedValues>,
     /// Weak, so that a chain of tasks that each spawn the next does not keep all of its past.
     pub(crate) parent: Weak<Observed>,
     #[cfg(feature = "tracing")]
-    pub(crate) span: Option<crate::observe::span::SpanHandle>,
+    pub(crate) span: Option<SpanHandle>,
     #[cfg(feature = "sentry")]
-    pub(crate) sentry: crate::observe::sentry::Link,
+    pub(crate) hub: HubLink,
     /// What a test breaks of it.
-    #[cfg(feature = "testing")]
-    pub(crate) boundary: crate::testing::Boundary,
-    /// Ticks that a test added to the time that it takes.
-    #[cfg(feature = "testing")]
-    added: AtomicU64,
+    pub(crate) boundary: Boundary,
 }
 
 impl Observed {
-    /// A run inside of `outer`, with its span open, and with these values and no others.
+    /// Creates a run inside `outer`, with what was opened for it, and with these values and no others.
     pub(crate) fn run(
         unit: &'static Unit,
         outer: Option<&Arc<Observed>>,
-        domain: Domain,
+        domain: DomainRef,
         values: Values,
-        wanted: Wanted,
+        opened: Opened,
     ) -> Arc<Observed> {
-        #[cfg(feature = "tracing")]
-        let mut span = None;
-        #[cfg(feature = "tracing")]
-        if crate::observe::span::may_be_wanted() {
-            unharmed(|| span = crate::observe::span::open(unit, &values));
-        }
-        #[cfg(not(feature = "tracing"))]
-        let span = None::<()>;
-        let has_span = span.is_some();
-        #[cfg(feature = "sentry")]
-        let sentry = {
-            let outer = outer.map(|outer| &outer.sentry);
-            crate::observe::sentry::Link::of_run(outer, wanted.outside, has_span)
-        };
-        #[cfg(not(feature = "sentry"))]
-        let _ = (has_span, wanted);
         let mut observed = room();
         // Field by field: to move a run as a whole costs more than to make it. It is nobody else's, so this holds.
         if let Some(room) = Arc::get_mut(&mut observed) {
@@ -77,29 +68,29 @@ impl Observed {
             room.parent = outer.map(Arc::downgrade).unwrap_or_default();
             #[cfg(feature = "tracing")]
             {
-                room.span = span;
+                room.span = opened.span;
             }
             #[cfg(feature = "sentry")]
             {
-                room.sentry = sentry;
+                room.hub = opened.hub;
             }
         }
+        let _ = opened;
         observed
     }
 
     /// A scope inside of `outer`, which only sets values.
-    pub(crate) fn scope(outer: Option<&Arc<Observed>>, own: Taken) -> Observed {
-        let domain = outer.map_or(Domain::Global, |outer| outer.domain.clone());
+    pub(crate) fn scope(outer: Option<&Arc<Observed>>, own: NamedValues) -> Observed {
+        let domain = outer.map_or(DomainRef::Global, |outer| outer.domain.clone());
         Observed::inside(outer, domain, own)
     }
 
-    /// The outermost scope of a domain, with the values that all of its runs inherit.
-    #[cfg(any(feature = "health", feature = "testing"))]
-    pub(crate) fn domain(domain: Domain, values: Taken) -> Observed {
+    /// Creates the outermost scope of a domain, with the values that all of its runs inherit.
+    pub(super) fn outermost(domain: DomainRef, values: NamedValues) -> Observed {
         Observed::inside(None, domain, values)
     }
 
-    fn inside(outer: Option<&Arc<Observed>>, domain: Domain, own: Taken) -> Observed {
+    fn inside(outer: Option<&Arc<Observed>>, domain: DomainRef, own: NamedValues) -> Observed {
         Observed {
             id: 0,
             unit: None,
@@ -110,36 +101,19 @@ impl Observed {
             #[cfg(feature = "tracing")]
             span: None,
             #[cfg(feature = "sentry")]
-            sentry: crate::observe::sentry::Link::inside(outer.map(|outer| &outer.sentry)),
-            #[cfg(feature = "testing")]
-            boundary: Default::default(),
-            #[cfg(feature = "testing")]
-            added: AtomicU64::new(0),
+            hub: HubLink::inside(outer.map(|outer| &outer.hub)),
+            boundary: Boundary::default(),
         }
     }
 
-    /// Whether it is the outermost scope of a domain of its own.
-    #[cfg(any(feature = "health", feature = "testing"))]
+    /// Returns whether it is the outermost scope of a domain of its own.
     pub(crate) fn is_border(&self) -> bool {
-        self.unit.is_none() && self.domain.is_own() && self.parent.ptr_eq(&Weak::new())
+        self.unit.is_none() && self.domain.own().is_some() && self.parent.ptr_eq(&Weak::new())
     }
 
-    /// Adds to the time that this and every run around it has taken.
-    #[cfg(feature = "testing")]
-    pub(crate) fn delay(&self, ticks: u64) {
-        let longer = |added: u64| Some(added.saturating_add(ticks).min(MOST_ADDED));
-        let _ = self.added.fetch_update(Ordering::Relaxed, Ordering::Relaxed, longer);
-        if let Some(outer) = self.parent.upgrade() {
-            outer.delay(ticks);
-        }
-    }
-
-    /// Ticks that a test added to the time that it takes.
+    /// Returns the ticks that a test added to the time that it takes.
     pub(crate) fn added(&self) -> u64 {
-        #[cfg(feature = "testing")]
-        return self.added.load(Ordering::Relaxed);
-        #[cfg(not(feature = "testing"))]
-        0
+        self.boundary.added()
     }
 
     /// The values of entry, and over them those recorded later.
@@ -176,7 +150,7 @@ impl Observed {
 
     /// Enters this run's span, while it is open.
     #[cfg(feature = "tracing")]
-    pub(crate) fn visit_span(&self) -> Option<crate::observe::span::Visit<'_>> {
+    pub(crate) fn visit_span(&self) -> Option<super::span::Visit<'_>> {
         self.span.as_ref()?.visit()
     }
 
@@ -198,7 +172,7 @@ impl Observed {
     /// Makes this scope's Sentry hub the thread's.
     #[cfg(feature = "sentry")]
     pub(crate) fn visit_hub(&self) -> Option<sentry_core::HubSwitchGuard> {
-        self.sentry.enter()
+        self.hub.enter()
     }
 
     #[cfg(not(feature = "sentry"))]
@@ -209,7 +183,7 @@ impl Observed {
     /// Whether what happens here can be sent to Sentry.
     pub(crate) fn has_hub(&self) -> bool {
         #[cfg(feature = "sentry")]
-        return self.sentry.has_hub();
+        return self.hub.hub().is_some();
         #[cfg(not(feature = "sentry"))]
         false
     }
@@ -239,10 +213,6 @@ pub(crate) fn inherited(outer: Option<&Arc<Observed>>) -> Values {
     outer.map(|outer| outer.values_now()).unwrap_or_default()
 }
 
-/// A century in nanoseconds, the ticks of a test's clock.
-#[cfg(feature = "testing")]
-const MOST_ADDED: u64 = 100 * 365 * 24 * 3600 * 1_000_000_000;
-
 /// How many ids a thread takes at a time: taken one by one, they would be what all threads wait for.
 const IDS: u64 = 1024;
 
@@ -268,7 +238,7 @@ thread_local! {
 /// A run that is nothing yet, and nobody else's.
 fn room() -> Arc<Observed> {
     let spare = SPARE.try_with(Cell::take).ok().flatten();
-    spare.unwrap_or_else(|| Arc::new(Observed::inside(None, Domain::Global, Vec::new())))
+    spare.unwrap_or_else(|| Arc::new(Observed::inside(None, DomainRef::Global, Vec::new())))
 }
 
 /// The run has ended: what it held goes now, and its memory is kept for the next, unless somebody still has it.
@@ -276,8 +246,8 @@ pub(crate) fn let_go(mut observed: Arc<Observed>) {
     let Some(room) = Arc::get_mut(&mut observed) else { return };
     take(&mut room.values).let_go();
     room.unit = None;
-    room.domain = Domain::Global;
-    room.later.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+    room.domain = DomainRef::Global;
+    unpoisoned(room.later.get_mut()).clear();
     room.parent = Weak::new();
     #[cfg(feature = "tracing")]
     {
@@ -285,12 +255,8 @@ pub(crate) fn let_go(mut observed: Arc<Observed>) {
     }
     #[cfg(feature = "sentry")]
     {
-        room.sentry = crate::observe::sentry::Link::default();
+        room.hub = HubLink::default();
     }
-    #[cfg(feature = "testing")]
-    {
-        room.boundary.put(None);
-        *room.added.get_mut() = 0;
-    }
+    room.boundary.clear();
     let _ = SPARE.try_with(|spare| spare.set(Some(observed)));
 }

@@ -61,7 +61,7 @@ pub(crate) struct Unit {
     /// Figures in the global domain.
     pub(crate) account: OnceLock<Account>,
     #[cfg(feature = "tracing")]
-    pub(crate) span: OnceLock<crate::observe::span::SpanSite>,
+    pub(crate) span: OnceLock<super::span::SpanSite>,
     /// For a shared stage, its units for each process that it has run in.
     shared: RwLock<Vec<&'static Unit>>,
 }

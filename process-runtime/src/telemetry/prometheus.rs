@@ -4,7 +4,7 @@
 
 use std::convert::Infallible;
 use std::net::TcpListener;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 use super::environment::Scraped;
+use crate::base::guard::attempt;
 use crate::base::notices;
 
 /// The maximum number of open connections; further ones wait to be accepted.
@@ -105,7 +106,7 @@ impl Prometheus {
     /// Returns an error if the metrics cannot be collected, for example after [`Telemetry`](super::Telemetry) was dropped.
     pub fn text(&self) -> Result<String, CollectError> {
         // The callbacks of the application may panic.
-        let families = catch_unwind(AssertUnwindSafe(|| self.registry.gather())).map_err(|_| CollectError)?;
+        let families = attempt(|| self.registry.gather()).map_err(|_| CollectError)?;
         // A successful collection contains at least the service's name.
         if families.is_empty() {
             return Err(CollectError);

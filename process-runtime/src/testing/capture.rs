@@ -165,7 +165,7 @@ impl Sink for Capture {
             id: run.id(),
             parent: run.parent_id(),
             #[cfg(feature = "tracing")]
-            span: run.span_key(),
+            span: run.span().and_then(|(dispatch, id)| super::observing::spans::key(dispatch, id)),
             ends: 0,
             run: ObservedRun::new(run, is_elsewhere),
         });

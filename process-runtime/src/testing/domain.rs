@@ -3,20 +3,23 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
 
 use tokio::time::Sleep;
 
 use super::capture::Capture;
+use super::fault::Plan;
+use crate::base::lock::lock;
 use crate::catalog::registry::UnknownProcess;
 use crate::install::live;
-use crate::observe::Sink;
+use crate::observe::{self, Sink};
 use crate::run::carrier::{Carried, Carrier};
-use crate::run::domain::InFlight;
-use crate::run::domain::{self, Core};
+use crate::run::domain::{Core, InFlight};
 use crate::run::inflight;
-use crate::run::observed::Observed;
+use crate::run::inject::Injected;
+use crate::run::own::{Own, Surroundings, outermost, runtime_clock};
+use crate::run::unit::Unit;
 use crate::stats::Stats;
 
 /// Where a test's runs belong: those inside of [`Domain::run`] and [`Domain::call`]. A task or thread that
@@ -44,6 +47,7 @@ use crate::stats::Stats;
 #[derive(Clone, Debug)]
 pub struct Domain {
     pub(super) core: Arc<Core>,
+    pub(super) around: Arc<Around>,
     scope: Carrier,
 }
 
@@ -78,9 +82,18 @@ impl Builder {
     /// The domain. Its clock starts now and is tokio's: make it inside of the test's runtime. Where that is
     /// not paused, or there is none, it is the real time.
     pub fn build(self) -> Domain {
-        let core = Arc::new(Core::captured(self.in_flight, self.sinks, self.capture));
-        let scope = Observed::domain(domain::Domain::Own(Arc::clone(&core)), Vec::new());
-        Domain { core, scope: Carrier::of(Arc::new(scope)) }
+        let Builder { mut sinks, in_flight, capture } = self;
+        sinks.extend(capture.clone().map(|capture| capture as Arc<dyn Sink>));
+        let around = Arc::new_cyclic(|this| Around {
+            this: Weak::clone(this),
+            plan: Plan::default(),
+            waiter: Waiter::default(),
+            capture,
+        });
+        let own = Own::new(Arc::clone(&around) as Arc<dyn Surroundings>);
+        let core = Arc::new(Core::new(runtime_clock(), in_flight, sinks, Some(own)));
+        let scope = Carrier::of(Arc::new(outermost(Arc::clone(&core), Vec::new())));
+        Domain { core, around, scope }
     }
 }
 
@@ -112,7 +125,7 @@ impl Domain {
 
     pub(super) fn enter<F: Future>(&self, future: F) -> InDomain<F> {
         let future = Box::pin(self.scope.clone().carry(future));
-        InDomain { core: Arc::clone(&self.core), future, deadline: None }
+        InDomain { core: Arc::clone(&self.core), around: Arc::clone(&self.around), future, deadline: None }
     }
 
     /// Calls `f` in this domain.
@@ -145,7 +158,36 @@ impl Domain {
 
     /// Tells of every run that is past its SLA now; [`Domain::run`] does so by itself.
     pub fn tell_overdue(&self) {
-        self.core.scan();
+        observe::scan(&self.core);
+    }
+}
+
+/// What surrounds the runs of a test's domain.
+#[derive(Debug)]
+pub(crate) struct Around {
+    this: Weak<Around>,
+    /// What the test breaks.
+    pub(super) plan: Plan,
+    /// The task that waits for the next deadline.
+    pub(super) waiter: Waiter,
+    /// What keeps spans and events, in a domain that is observed.
+    pub(super) capture: Option<Arc<Capture>>,
+}
+
+impl Surroundings for Around {
+    fn run_began(&self) {
+        self.waiter.wake();
+    }
+
+    fn within(&self, f: &mut dyn FnMut()) {
+        match &self.capture {
+            Some(capture) => capture.within(f),
+            None => f(),
+        }
+    }
+
+    fn injected(&self, unit: &'static Unit, run: u64, core: &Arc<Core>) -> Option<Injected> {
+        self.plan.injected(&self.this.upgrade()?, unit, run, core)
     }
 }
 
@@ -153,6 +195,7 @@ impl Domain {
 #[derive(Debug)]
 pub(super) struct InDomain<F> {
     core: Arc<Core>,
+    around: Arc<Around>,
     future: Pin<Box<Carried<F>>>,
     deadline: Option<Pin<Box<Sleep>>>,
 }
@@ -161,11 +204,11 @@ impl<F: Future> Future for InDomain<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.core.waiter.register(cx.waker());
+        self.around.waiter.register(cx.waker());
         if let Poll::Ready(value) = self.future.as_mut().poll(cx) {
             return Poll::Ready(value);
         }
-        while let Some(next) = self.core.scan() {
+        while let Some(next) = observe::scan(&self.core) {
             let sleep = self.deadline.insert(Box::pin(tokio::time::sleep(next)));
             if sleep.as_mut().poll(cx).is_pending() {
                 break;
@@ -177,16 +220,16 @@ impl<F: Future> Future for InDomain<F> {
 
 /// The task that waits for a domain's next deadline.
 #[derive(Debug, Default)]
-pub(crate) struct Waiter(Mutex<Option<Waker>>);
+pub(super) struct Waiter(Mutex<Option<Waker>>);
 
 impl Waiter {
     fn register(&self, waker: &Waker) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
+        *lock(&self.0) = Some(waker.clone());
     }
 
     /// A run came whose deadline may be the next.
     pub(crate) fn wake(&self) {
-        let waker = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let waker = lock(&self.0).take();
         if let Some(waker) = waker {
             waker.wake();
         }

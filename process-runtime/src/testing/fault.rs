@@ -4,20 +4,20 @@
 //! Without feature `testing` neither this file nor what asks it exists.
 
 use std::any::{Any, TypeId};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::marker::PhantomData;
-use std::mem::MaybeUninit;
 use std::panic::resume_unwind;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use crate::base::lock::{read, write};
+use super::domain::Around;
+use crate::base::lock::lock;
+use crate::observe;
 use crate::run::domain::Core;
 use crate::run::frame;
+use crate::run::inject::{self, Injected, Injection, Instead, NotReturned, Slot};
 use crate::run::unit::Unit;
 
 /// What happens at a boundary in place of the body, or before it: [`Observing::fault`](super::Observing::fault).
@@ -188,7 +188,7 @@ pub(super) struct Planned {
 
 impl Plan {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     pub(super) fn add(&self, place: &str, fault: Fault) {
@@ -213,7 +213,7 @@ impl Plan {
 
     /// Waits at a boundary for ever. There is no other way out of a task than a panic, of which Rust's hook has nothing
     /// to tell.
-    fn stay<R>(&self, cx: &Context<'_>) -> Poll<R> {
+    fn stay(&self, cx: &Context<'_>) -> Instead {
         let mut state = self.state();
         if state.is_over {
             drop(state);
@@ -222,7 +222,7 @@ impl Plan {
         if !state.stuck.iter().any(|known| known.will_wake(cx.waker())) {
             state.stuck.push(cx.waker().clone());
         }
-        Poll::Pending
+        Instead::Pending
     }
 
     /// What went wrong with the faults themselves.
@@ -255,6 +255,19 @@ impl Plan {
         state.faults.iter().filter_map(misuse).collect()
     }
 
+    /// Returns the fault that is planned for a run of this unit, which begins now.
+    pub(super) fn injected(
+        &self,
+        around: &Arc<Around>,
+        unit: &'static Unit,
+        run: u64,
+        core: &Arc<Core>,
+    ) -> Option<Injected> {
+        let (index, act) = self.next_for(unit)?;
+        let (core, around) = (Arc::clone(core), Arc::clone(around));
+        Some(Injected(Box::new(AtBoundary { core, around, run, index, act, sleep: None, polls: 0 })))
+    }
+
     /// What is planned for a run of this unit that begins now.
     fn next_for(&self, unit: &Unit) -> Option<(usize, Act)> {
         let mut found = None;
@@ -280,31 +293,10 @@ impl Plan {
     }
 }
 
-/// Where what is about to happen to a run waits between its polls: with what is observed of it, so that the run itself
-/// and the futures that hold it are no larger than without tests.
-#[derive(Debug, Default)]
-pub(crate) struct Boundary(Mutex<Option<Box<Injected>>>);
-
-impl Boundary {
-    /// The run begins: what is planned for it, if anything is.
-    pub(crate) fn arm(&self, unit: &'static Unit, run: u64, core: &Arc<Core>) {
-        let Some((index, act)) = core.plan.next_for(unit) else { return };
-        let core = Arc::clone(core);
-        self.put(Some(Box::new(Injected { core, run, index, act, sleep: None, polls: 0 })));
-    }
-
-    pub(crate) fn take(&self) -> Option<Box<Injected>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    pub(crate) fn put(&self, injected: Option<Box<Injected>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = injected;
-    }
-}
-
 /// A fault that is about to happen to a run.
-pub(crate) struct Injected {
+struct AtBoundary {
     core: Arc<Core>,
+    around: Arc<Around>,
     run: u64,
     index: usize,
     act: Act,
@@ -312,15 +304,14 @@ pub(crate) struct Injected {
     polls: usize,
 }
 
-impl fmt::Debug for Injected {
+impl fmt::Debug for AtBoundary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Injected").field("run", &self.run).finish_non_exhaustive()
+        f.debug_struct("AtBoundary").field("run", &self.run).finish_non_exhaustive()
     }
 }
 
-impl Injected {
-    /// Before a poll of the body: what comes in its place.
-    pub(crate) fn poll<R>(&mut self, cx: &mut Context<'_>) -> Option<Poll<R>> {
+impl Injection for AtBoundary {
+    fn poll(&mut self, value: &mut Slot, cx: &mut Context<'_>) -> Instead {
         match &self.act {
             Act::Delay(duration) => {
                 let duration = *duration;
@@ -332,103 +323,95 @@ impl Injected {
                         false => self.delay(duration),
                     }
                 }
-                let sleep = self.sleep.as_mut()?;
-                sleep.as_mut().poll(cx).is_pending().then_some(Poll::Pending)
+                let is_over = self.sleep.as_mut().is_none_or(|sleep| sleep.as_mut().poll(cx).is_ready());
+                if is_over { Instead::Body } else { Instead::Pending }
             }
             Act::Hang => {
                 if self.polls == 0 {
                     self.fire();
                 }
                 self.polls += 1;
-                Some(self.core.plan.stay(cx))
+                self.around.plan.stay(cx)
             }
             Act::Cancel { at } => {
                 let at = *at;
                 self.polls += 1;
                 let polls = self.polls;
-                self.core.plan.with(self.index, |planned| planned.polls = planned.polls.max(polls));
+                self.around.plan.with(self.index, |planned| planned.polls = planned.polls.max(polls));
                 if polls < at {
-                    return None;
+                    return Instead::Body;
                 }
                 if polls == at {
                     self.fire();
-                    self.core.plan.state().is_cancelled = true;
-                    self.core.waiter.wake();
+                    self.around.plan.state().is_cancelled = true;
+                    self.around.waiter.wake();
                 }
-                Some(self.core.plan.stay(cx))
+                self.around.plan.stay(cx)
             }
-            Act::Error { .. } | Act::Panic(_) => self.call().map(Poll::Ready),
+            Act::Error { .. } | Act::Panic(_) => self.call(value),
         }
     }
 
-    /// Before a call of the body: what comes in its place.
-    pub(crate) fn call<R>(&mut self) -> Option<R> {
+    fn call(&mut self, value: &mut Slot) -> Instead {
         match &self.act {
             Act::Error { ty, ty_name, make } => {
-                let erring = Erring::of::<R>();
-                let made = match erring {
-                    Some(erring) if erring.error == *ty => erring.returned(make),
-                    _ => None,
+                let Err(why) = value.write_error(*ty, &**make) else {
+                    self.fire();
+                    return Instead::Value;
                 };
-                match made {
-                    Some(_) => self.fire(),
-                    None => {
-                        let returned = std::any::type_name::<R>();
-                        let what = format!("it is a `{ty_name}`, and what is returned a `{returned}`");
-                        self.refuse(match erring {
-                            None => {
-                                Refusal::NoResult(format!("{what}, of which the attribute sees no error"))
-                            }
-                            Some(_) if !lifetimes_are_named() => Refusal::Other(format!(
-                                "{what}, and whether its error holds borrows is not told by this compiler: a newer one does"
-                            )),
-                            Some(erring) if holds_lifetimes(erring.name) => {
-                                Refusal::Other(format!("{what}, whose error may hold borrows"))
-                            }
-                            Some(_) => Refusal::Other(what),
-                        });
+                let what = format!("it is a `{ty_name}`, and what is returned a `{}`", value.returned_name());
+                self.refuse(match why {
+                    NotReturned::NoResult => {
+                        Refusal::NoResult(format!("{what}, of which the attribute sees no error"))
                     }
-                }
-                made
+                    NotReturned::LifetimesUnknown => Refusal::Other(format!(
+                        "{what}, and whether its error holds borrows is not told by this compiler: a newer one does"
+                    )),
+                    NotReturned::HoldsBorrows => Refusal::Other(format!("{what}, whose error may hold borrows")),
+                    NotReturned::OtherType => Refusal::Other(what),
+                });
+                Instead::Body
             }
             Act::Delay(duration) => {
                 let duration = *duration;
                 self.fire();
                 self.delay(duration);
-                None
+                Instead::Body
             }
             Act::Panic(message) => {
                 let message = message.clone();
                 self.fire();
-                // Rust's hook has nothing to tell of a panic that the test asked for.
+                // Rust's hook has nothing to report about a panic that the test asked for.
                 resume_unwind(Box::new(message))
             }
             Act::Hang | Act::Cancel { .. } => {
                 self.refuse(Refusal::Other("a plain function cannot be stopped in the middle".to_owned()));
-                None
+                Instead::Body
             }
         }
     }
+}
 
+impl AtBoundary {
     fn fire(&self) {
-        self.core.plan.with(self.index, |planned| planned.fired += 1);
+        self.around.plan.with(self.index, |planned| planned.fired += 1);
         let kind = Fault::of(self.act.clone()).kind();
-        if let Some(capture) = &self.core.capture {
+        if let Some(capture) = &self.around.capture {
             capture.injected(self.run, kind);
         }
     }
 
     fn refuse(&self, why: Refusal) {
-        self.core.plan.with(self.index, |planned| planned.refused = Some(why));
+        self.around.plan.with(self.index, |planned| planned.refused = Some(why));
     }
 
     /// The run, which the thread is inside of, and those around it take so much longer.
     fn delay(&self, duration: Duration) {
         if let Some(run) = frame::nearest() {
-            run.delay(self.core.clock.ticks(duration));
+            inject::delay(&run, self.core.clock.ticks(duration));
         }
-        self.core.scan_all();
-        self.core.waiter.wake();
+        self.core.scan_all(&|unit, observed, elapsed| observe::overdue(&self.core, unit, observed, elapsed));
+        self.around.waiter.wake();
     }
 }
 
@@ -440,80 +423,4 @@ pub(super) fn is_paused() -> bool {
         std::hint::spin_loop();
     }
     tokio.elapsed().is_zero()
-}
-
-/// How a function that returns a `Result` returns an error of which only the type is known.
-///
-/// Types are compared without their lifetimes, of which nothing is left at run time: an error that a test makes is of a
-/// `'static` type, and what the function returns may have shorter lifetimes in its place. So an error that has lifetimes
-/// is not returned at all (`holds_lifetimes`), and none is where the compiler does not tell (`lifetimes_are_named`).
-#[derive(Clone, Copy, Debug)]
-pub struct Erring {
-    returned: TypeId,
-    error: TypeId,
-    /// The name of the type of the error.
-    name: &'static str,
-    write: unsafe fn(Box<dyn Any>, *mut ()),
-}
-
-/// Every `Result` that was seen to be returned.
-static KNOWN: RwLock<BTreeMap<TypeId, Erring>> = RwLock::new(BTreeMap::new());
-
-impl Erring {
-    /// What returns `Result<T, E>` is about to run. Known by its type and not by its run, which is no larger for it.
-    #[doc(hidden)]
-    pub fn learn<T, E>() {
-        let returned = typeid::of::<Result<T, E>>();
-        if read(&KNOWN).contains_key(&returned) {
-            return;
-        }
-        let erring = Erring {
-            returned,
-            error: typeid::of::<E>(),
-            name: std::any::type_name::<E>(),
-            write: write_error::<T, E>,
-        };
-        write(&KNOWN).insert(returned, erring);
-    }
-
-    /// Of what returns `R`, where that is known to be a `Result`.
-    fn of<R>() -> Option<Erring> {
-        read(&KNOWN).get(&typeid::of::<R>()).copied()
-    }
-
-    /// `Err` of what `make` makes, which is of type `self.error`, where that is an `R`.
-    fn returned<R>(self, make: &Arc<dyn Fn() -> Box<dyn Any> + Send + Sync>) -> Option<R> {
-        if typeid::of::<R>() != self.returned || !lifetimes_are_named() || holds_lifetimes(self.name) {
-            return None;
-        }
-        let mut room = MaybeUninit::<R>::uninit();
-        // SAFETY: `R` is the `Result` that `write` writes, and the caller has compared the type of what is made.
-        unsafe {
-            (self.write)(make(), room.as_mut_ptr().cast());
-            Some(room.assume_init())
-        }
-    }
-}
-
-/// Whether a type may hold borrows that could be shared, or take some: the compiler prints lifetimes as `'_`, and every
-/// reference and function. A text that is always there is none of those.
-fn holds_lifetimes(name: &str) -> bool {
-    name != "&str" && (name.contains(['\'', '&']) || name.contains("fn("))
-}
-
-/// Whether this compiler's names of types have their lifetimes, which those of 1.89 have not.
-fn lifetimes_are_named() -> bool {
-    struct Borrows<'a>(PhantomData<&'a ()>);
-    std::any::type_name::<Borrows<'static>>().contains('\'')
-}
-
-/// Writes `Err(error)`.
-///
-/// # Safety
-/// `error` holds an `E`, but for lifetimes, and `to` has room for a `Result<T, E>`.
-unsafe fn write_error<T, E>(error: Box<dyn Any>, to: *mut ()) {
-    // SAFETY: it is an `E`, as the caller says; one with lifetimes, which could become shorter here, was refused before.
-    let error = unsafe { Box::from_raw(Box::into_raw(error).cast::<E>()) };
-    // SAFETY: there is room, as the caller says.
-    unsafe { to.cast::<Result<T, E>>().write(Err(*error)) };
 }

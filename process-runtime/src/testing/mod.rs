@@ -58,13 +58,8 @@ mod origin;
 pub(crate) mod proof;
 
 pub use self::breaking::battery::{Battery, Trial};
-pub(crate) use self::capture::Capture;
-pub(crate) use self::domain::Waiter;
 pub use self::domain::{Builder, Domain};
-#[doc(hidden)]
-pub use self::fault::Erring;
 pub use self::fault::Fault;
-pub(crate) use self::fault::{Boundary, Injected, Plan};
 pub use self::load::{Load, LoadReport, baseline};
 pub use self::observing::expect::Expect;
 #[cfg(feature = "metrics")]
@@ -73,8 +68,6 @@ pub use self::observing::observation::{Observation, ObservedRun};
 pub use self::observing::observe::{Observing, ObservingCall, observe, observe_call};
 #[cfg(feature = "tracing")]
 pub use self::observing::spans::Span;
-#[cfg(feature = "tracing")]
-pub(crate) use self::observing::spans::key as span_key;
 pub use self::origin::revision;
 pub use self::proof::date::Date;
 pub use self::proof::gate::gate;

@@ -7,15 +7,9 @@ use std::time::Duration;
 
 use sentry_core::{Hub, TracesSamplingStrategy};
 
-use crate::observe::caught;
+use crate::base::guard::caught;
 use crate::run::domain::Core;
-
-/// The hub that a run finds around it, and whether its client takes transactions.
-#[derive(Debug)]
-pub(crate) struct Outside {
-    pub(super) hub: Arc<Hub>,
-    pub(super) traces: bool,
-}
+use crate::run::hub::OuterHub;
 
 /// How long a hub's answer is remembered. To ask its client costs as much as everything else that a run pays
 /// while nobody watches; a client that is bound to a hub in use, or closed, is noticed this much later.
@@ -58,17 +52,17 @@ impl Drop for Asked {
 
 /// What is around a run that starts at `now`; `None` where no client would take an event.
 #[inline(always)]
-pub(crate) fn outside(now: u64) -> Option<Outside> {
+pub(crate) fn outside(now: u64) -> Option<OuterHub> {
     let Known::Said(known, until, answer) = KNOWN.get() else {
         return outside_at_first(now);
     };
     let hub = Hub::current();
     let is_known = std::ptr::eq(known, Arc::as_ptr(&hub)) && now < until;
-    Outside::of(if is_known { answer } else { ask(&hub, now) }, hub)
+    outer_hub(if is_known { answer } else { ask(&hub, now) }, hub)
 }
 
 #[cold]
-fn outside_at_first(now: u64) -> Option<Outside> {
+fn outside_at_first(now: u64) -> Option<OuterHub> {
     if matches!(KNOWN.get(), Known::Ending) {
         return None;
     }
@@ -76,7 +70,7 @@ fn outside_at_first(now: u64) -> Option<Outside> {
     // `Hub::current` panics on a thread that has lost its hub.
     caught(|| {
         let hub = Hub::current();
-        outside = Outside::of(ask(&hub, now), hub);
+        outside = outer_hub(ask(&hub, now), hub);
     });
     outside
 }
@@ -96,12 +90,10 @@ fn ask(hub: &Arc<Hub>, now: u64) -> Client {
     answer
 }
 
-impl Outside {
-    fn of(answer: Client, hub: Arc<Hub>) -> Option<Outside> {
-        match answer {
-            Client::Absent => None,
-            Client::Takes { traces } => Some(Outside { hub, traces }),
-        }
+fn outer_hub(answer: Client, hub: Arc<Hub>) -> Option<OuterHub> {
+    match answer {
+        Client::Absent => None,
+        Client::Takes { traces } => Some(OuterHub { hub, traces }),
     }
 }
 

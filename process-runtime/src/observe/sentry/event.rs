@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use process_model::ErrorText;
@@ -10,10 +10,12 @@ use sentry_core::Hub;
 use sentry_core::protocol::{Context, Event, Exception, TraceContext, User, Value as Json};
 use sentry_core::types::Uuid;
 
-use crate::observe::End;
+use super::details::Details;
+use crate::base::guard::attempt;
 use crate::run::context::Value;
 use crate::run::frame;
 use crate::run::observed::Observed;
+use crate::run::sink::End;
 use crate::run::unit::Unit;
 
 /// The name of the context block.
@@ -33,7 +35,7 @@ pub(super) fn send(hub: &Hub, event: Event<'static>) -> Uuid {
     if let Some(Context::Other(block)) = event.contexts.get(BLOCK) {
         DESCRIBED.set(Some(block.clone()));
     }
-    let sent = catch_unwind(AssertUnwindSafe(|| hub.capture_event(event)));
+    let sent = attempt(|| hub.capture_event(event));
     DESCRIBED.set(None);
     sent.unwrap_or_else(|payload| resume_unwind(payload))
 }
@@ -59,7 +61,7 @@ pub(super) fn describe(mut event: Event<'static>) -> Event<'static> {
     match run.as_ref().and_then(|run| Some((run, run.unit?))) {
         Some((run, unit)) => {
             if panicked {
-                let _ = run.sentry.details().panicked.set(event.event_id);
+                let _ = Details::kept(&run.hub).panicked.set(event.event_id);
                 if is_withheld(unit) || nearest.unit.is_some_and(is_withheld) {
                     withhold_text(&mut event);
                 }
@@ -116,7 +118,9 @@ pub(super) fn describe_as(
         }
     }
     let stage = observed.unit.and_then(|unit| unit.stage()).map(|stage| stage.id());
-    if let Some(stage) = stage.or_else(|| observed.sentry.failed_stage(end)) {
+    if let Some(stage) =
+        stage.or_else(|| Details::of(&observed.hub).and_then(|details| details.failed_stage(end)))
+    {
         block.insert("stage".into(), stage.into());
     }
     for (name, value) in observed.values_now().iter() {

@@ -8,11 +8,13 @@ use sentry_core::Hub;
 use sentry_core::protocol::{Context, Event, Exception, Level, Mechanism};
 use sentry_core::types::Uuid;
 
+use super::details::Details;
 use super::event::{BLOCK, describe_as, is_withheld, send};
-use super::{Link, has_integration};
-use crate::observe::End;
-use crate::run::ending::{ErrorRef, Fault};
+use super::has_integration;
+use crate::run::ending::{ErrorRef, RunError};
+use crate::run::hub::HubLink;
 use crate::run::observed::Observed;
+use crate::run::sink::End;
 use crate::run::unit::Unit;
 
 /// A failure that Sentry has an event of.
@@ -28,13 +30,13 @@ pub(super) struct Captured {
 
 /// The event that already tells of this failure: of the panic hook, or of the child that failed last and
 /// whose error this one holds.
-pub(super) fn already_captured(link: &Link, fault: &Fault<'_>, end: &End) -> Option<Captured> {
-    if let Some(&event) = link.details.get().and_then(|details| details.panicked.get())
+pub(super) fn already_captured(link: &HubLink, fault: &RunError<'_>, end: &End) -> Option<Captured> {
+    if let Some(&event) = Details::of(link).and_then(|details| details.panicked.get())
         && end.outcome == Outcome::Panic
     {
         return Some(captured(event, Vec::new(), fault));
     }
-    link.failure().filter(|captured| captured.is_last && captured.identity.is_in(fault))
+    Details::of(link)?.failure().filter(|captured| captured.is_last && captured.identity.is_in(fault))
 }
 
 /// What makes an error the same one further out: its type, as far as it can be named, and its text.
@@ -62,7 +64,7 @@ impl Shown {
 }
 
 impl Identity {
-    pub(super) fn of(fault: &Fault<'_>) -> Identity {
+    pub(super) fn of(fault: &RunError<'_>) -> Identity {
         match fault.error {
             ErrorRef::Chain(error) => {
                 Identity::Link { error: Shown::of(error), source: error.source().map(Shown::of) }
@@ -81,7 +83,7 @@ impl Identity {
     }
 
     /// Whether an error is this one, or has it in its chain.
-    pub(super) fn is_in(&self, fault: &Fault<'_>) -> bool {
+    pub(super) fn is_in(&self, fault: &RunError<'_>) -> bool {
         let mut link = match fault.error {
             ErrorRef::Chain(error) => Some(error),
             _ => return *self == Identity::of(fault),
@@ -96,7 +98,7 @@ impl Identity {
     }
 }
 
-fn captured(event: Uuid, fingerprint: Vec<String>, fault: &Fault<'_>) -> Captured {
+fn captured(event: Uuid, fingerprint: Vec<String>, fault: &RunError<'_>) -> Captured {
     Captured { event, fingerprint, identity: Identity::of(fault), is_last: true }
 }
 
@@ -105,10 +107,10 @@ pub(super) fn capture(
     unit: &'static Unit,
     observed: &Arc<Observed>,
     hub: &Arc<Hub>,
-    fault: &Fault<'_>,
+    fault: &RunError<'_>,
     end: &End,
 ) -> Captured {
-    let first = observed.sentry.failure();
+    let first = Details::of(&observed.hub).and_then(Details::failure);
     if end.outcome == Outcome::Panic
         && has_panic_hook(hub)
         && let Some(last) = hub.last_event_id()
@@ -121,8 +123,7 @@ pub(super) fn capture(
         _ => vec![unit.name.to_owned(), end.error_type.unwrap_or_default().to_owned()],
     };
     // An issue of its own, so that whoever asks for checks adds to no issue of real users.
-    #[cfg(feature = "health")]
-    let fingerprint = match observed.domain.core().is_synthetic {
+    let fingerprint = match observed.domain.core().is_synthetic() {
         true if first.is_none() => [fingerprint, vec!["synthetic".to_owned()]].concat(),
         _ => fingerprint,
     };
@@ -147,8 +148,9 @@ pub(super) fn capture(
 }
 
 /// The exceptions of an error, the innermost first, as far as its text may leave the process.
-fn error_event(unit: &'static Unit, observed: &Observed, fault: &Fault<'_>, end: &End) -> Event<'static> {
-    let is_withheld = is_withheld(unit) || observed.sentry.is_withheld(fault);
+fn error_event(unit: &'static Unit, observed: &Observed, fault: &RunError<'_>, end: &End) -> Event<'static> {
+    let is_withheld =
+        is_withheld(unit) || Details::of(&observed.hub).is_some_and(|details| details.is_withheld(fault));
     let told = if is_withheld { ErrorText::Never } else { unit.definition.common().error_text };
     match fault.error {
         ErrorRef::Chain(error) if told != ErrorText::Never => sentry_core::event_from_error(error),
@@ -163,7 +165,7 @@ fn error_event(unit: &'static Unit, observed: &Observed, fault: &Fault<'_>, end:
     }
 }
 
-/// Whether a panic is sent by Sentry's own hook. Our integration would have seen it (`Link::panicked`).
+/// Whether a panic is sent by Sentry's own hook. Our integration would have seen it (`Details::panicked`).
 fn has_panic_hook(hub: &Hub) -> bool {
     let named = |client: Arc<sentry_core::Client>| {
         client.options().integrations.iter().any(|integration| integration.name() == "panic")

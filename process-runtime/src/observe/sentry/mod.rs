@@ -9,35 +9,33 @@
 //! the main hub, the current one and those made from them later.
 
 mod client;
+mod details;
 mod event;
 mod failure;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use process_model::Outcome;
 use sentry_core::protocol::{Breadcrumb, Context, Event, Level, SpanStatus};
-use sentry_core::types::Uuid;
-use sentry_core::{ClientOptions, Hub, HubSwitchGuard, TransactionContext, TransactionOrSpan};
+use sentry_core::{ClientOptions, Hub, TransactionContext, TransactionOrSpan};
 
-pub(crate) use self::client::{Outside, outside};
+pub(crate) use self::client::outside;
+use self::details::Details;
 use self::event::{BLOCK, describe, describe_as, is_withheld, opentelemetry_ids, send, tag};
 use self::failure::{Captured, Identity, already_captured, capture};
-use super::{End, caught};
 use crate::base::lock::lock;
 use crate::catalog::definition::{Definition, StageDefinition};
 use crate::run::domain::Core;
-use crate::run::ending::{Ending, Fault};
+use crate::run::ending::Ending;
 use crate::run::frame;
+use crate::run::hub::OuterHub;
 use crate::run::observed::Observed;
+use crate::run::sink::End;
 use crate::run::unit::Unit;
 
 /// How long a process stays silent after a warning that it is overdue.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
-/// The most errors of stages that a run remembers in order to withhold their text; from there on it withholds
-/// that of every error.
-const MOST_WITHHELD: usize = 64;
 
 /// Adds tags, context block, user and trace of the current run to every event of a client, on whatever
 /// thread it is sent.
@@ -90,147 +88,21 @@ pub(crate) fn problem() -> Option<String> {
     })
 }
 
-/// What a run or scope keeps for Sentry.
-#[derive(Debug, Default)]
-pub(crate) struct Link {
-    /// Shared with the run around it, or its own where nothing can bring another before its first poll.
-    hub: Option<Arc<Hub>>,
-    /// Made by [`open`].
-    opened: OnceLock<Arc<Hub>>,
-    /// What [`open`] needs, where there is anything to open.
-    outside: Option<Outside>,
-    is_open: AtomicBool,
-    details: OnceLock<Box<Details>>,
-}
-
-/// What few runs need.
-#[derive(Debug, Default)]
-struct Details {
-    span: OnceLock<TransactionOrSpan>,
-    /// The last failure among its children.
-    failure: Mutex<Option<Captured>>,
-    /// The event of the panic that is unwinding.
-    panicked: OnceLock<Uuid>,
-    failed_part: Mutex<Option<FailedPart>>,
-    /// Errors of stages whose text is never told.
-    withheld: Mutex<Vec<Identity>>,
-}
-
-/// The last part of a run that ended in failure: a stage, a call to a dependency, or a process.
-#[derive(Clone, Copy, Debug)]
-struct FailedPart {
-    stage: Option<&'static str>,
-    error_type: Option<&'static str>,
-    /// Whether no other part ended well after it.
-    is_last: bool,
-}
-
-impl Link {
-    /// Of a scope inside of `outer`, which shares its hub.
-    pub(crate) fn inside(outer: Option<&Link>) -> Link {
-        Link { hub: outer.and_then(Link::hub).cloned(), ..Link::default() }
-    }
-
-    /// Of a run inside of `outer`. Nothing but a span of its own can bring another hub before the run's first
-    /// poll, so without one the run's hub is made right here.
-    pub(crate) fn of_run(outer: Option<&Link>, outside: Option<Outside>, has_span: bool) -> Link {
-        let mut hub = outer.and_then(Link::hub).cloned();
-        if let (None, Some(outside), false) = (&hub, &outside, has_span) {
-            hub = Some(Arc::new(Hub::new_from_top(&outside.hub)));
-        }
-        let outside = outside.filter(|outside| hub.is_none() || outside.traces);
-        Link { hub, outside, ..Link::default() }
-    }
-
-    /// Whether [`open`] has something to do.
-    #[inline]
-    pub(crate) fn is_to_open(&self) -> bool {
-        self.outside.is_some() && !self.is_open.load(Ordering::Relaxed)
-    }
-
-    /// Makes the run's hub the thread's, unless the thread is ending and has none.
-    #[inline]
-    pub(crate) fn enter(&self) -> Option<HubSwitchGuard> {
-        let hub = self.hub()?;
-        let mut guard = None;
-        caught(|| guard = Some(HubSwitchGuard::new(Arc::clone(hub))));
-        guard
-    }
-
-    #[inline]
-    fn hub(&self) -> Option<&Arc<Hub>> {
-        self.hub.as_ref().or_else(|| self.opened.get())
-    }
-
-    pub(crate) fn has_hub(&self) -> bool {
-        self.hub().is_some()
-    }
-
-    fn details(&self) -> &Details {
-        self.details.get_or_init(Box::default)
-    }
-
-    fn span(&self) -> Option<&TransactionOrSpan> {
-        self.details.get()?.span.get()
-    }
-
-    fn failure(&self) -> Option<Captured> {
-        lock(&self.details.get()?.failure).clone()
-    }
-
-    fn withhold(&self, identity: Identity) {
-        let mut withheld = lock(&self.details().withheld);
-        if withheld.len() < MOST_WITHHELD && !withheld.contains(&identity) {
-            withheld.push(identity);
-        }
-    }
-
-    fn is_withheld(&self, fault: &Fault<'_>) -> bool {
-        let withheld = self.details.get().map(|details| lock(&details.withheld));
-        withheld.is_some_and(|all| all.len() == MOST_WITHHELD || all.iter().any(|one| one.is_in(fault)))
-    }
-
-    /// The stage that a run failed by, or will have if it ends now: what was made good before another error came is not.
-    fn failed_stage(&self, end: Option<&End>) -> Option<&'static str> {
-        let part = (*lock(&self.details.get()?.failed_part))?;
-        let error_type = end.and_then(|end| end.error_type);
-        let is_same = error_type.is_some() && part.error_type == error_type;
-        part.stage.filter(|_| part.is_last || is_same)
-    }
-
-    /// A part of this run has ended.
-    fn part_ended(&self, stage: Option<&'static str>, end: &End) {
-        match end.outcome {
-            Outcome::Failure | Outcome::Panic => {
-                let part = FailedPart { stage, error_type: end.error_type, is_last: true };
-                *lock(&self.details().failed_part) = Some(part);
-            }
-            Outcome::Success | Outcome::Degraded | Outcome::Rejected => {
-                if let Some(details) = self.details.get()
-                    && let Some(part) = &mut *lock(&details.failed_part)
-                {
-                    part.is_last = false;
-                }
-            }
-            // It says nothing of what came before.
-            Outcome::Cancelled => {}
-        }
-    }
-}
-
 /// Opens what a run needs, at its first poll and inside of its span. Where `sentry-tracing` is installed, the
 /// span has brought a hub of its own, which becomes the run's; transactions are then left to it.
 pub(crate) fn open(unit: &'static Unit, observed: &Observed) {
-    let link = &observed.sentry;
-    let Some(outside) = &link.outside else { return };
-    link.is_open.store(true, Ordering::Relaxed);
     let current = Hub::current();
-    let traced_elsewhere = !Arc::ptr_eq(&current, &outside.hub);
-    let own = || if traced_elsewhere { current } else { Arc::new(Hub::new_from_top(current)) };
-    let hub = link.hub.as_ref().unwrap_or_else(|| link.opened.get_or_init(own));
-    if !traced_elsewhere && outside.traces {
+    let is_traced_elsewhere = |outer: &OuterHub| !Arc::ptr_eq(&current, &outer.hub);
+    let opened = observed.hub.open(|outer| match is_traced_elsewhere(outer) {
+        true => Arc::clone(&current),
+        false => Arc::new(Hub::new_from_top(&current)),
+    });
+    if let Some((hub, outer)) = opened
+        && outer.traces
+        && !is_traced_elsewhere(outer)
+    {
         let span = start_span(unit, observed, hub);
-        let _ = link.details().span.set(span);
+        let _ = Details::kept(&observed.hub).span.set(span);
     }
 }
 
@@ -243,7 +115,7 @@ fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> Transactio
     };
     let mut outer = observed.parent.upgrade();
     while let Some(run) = outer {
-        if let Some(span) = run.sentry.span() {
+        if let Some(span) = span_of(&run) {
             return span.start_child(op, unit.name).into();
         }
         outer = run.parent.upgrade();
@@ -267,18 +139,16 @@ fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> Transactio
 /// Whether the end of a run changes anything for Sentry: the success of a root run in which nothing failed does not.
 #[inline]
 pub(crate) fn is_told(observed: &Observed, outcome: Outcome) -> bool {
-    outcome != Outcome::Success
-        || observed.sentry.details.get().is_some()
-        || observed.parent.strong_count() > 0
+    outcome != Outcome::Success || observed.hub.has_details() || observed.parent.strong_count() > 0
 }
 
 /// Tells of the end of a run.
 pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Ending<'_>, end: &End) {
-    let link = &observed.sentry;
+    let link = &observed.hub;
     finish_span(observed, end);
     let Some(hub) = link.hub() else { return };
     if let Some(run) = observed.parent.upgrade().and_then(|outer| outer.run_around()) {
-        run.sentry.part_ended(unit.stage().map(StageDefinition::id), end);
+        details::part_ended(&run.hub, unit.stage().map(StageDefinition::id), end);
     }
     if !unit.is_process() {
         return part_ended(unit, observed, hub, ending, end);
@@ -295,13 +165,13 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
             }),
         };
         if let Some(parent) = parent {
-            *lock(&parent.sentry.details().failure) = Some(Captured { is_last: true, ..captured });
+            *lock(&Details::kept(&parent.hub).failure) = Some(Captured { is_last: true, ..captured });
         }
         return;
     }
     // What was cancelled made nobody's error.
     if end.outcome != Outcome::Cancelled
-        && let Some(details) = parent.as_ref().and_then(|parent| parent.sentry.details.get())
+        && let Some(details) = parent.as_ref().and_then(|parent| Details::of(&parent.hub))
         && let Some(captured) = &mut *lock(&details.failure)
     {
         captured.is_last = false;
@@ -311,8 +181,13 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
     }
 }
 
+/// The transaction or span of a run.
+fn span_of(observed: &Observed) -> Option<&TransactionOrSpan> {
+    Details::of(&observed.hub)?.span.get()
+}
+
 fn finish_span(observed: &Observed, end: &End) {
-    let Some(span) = observed.sentry.span() else { return };
+    let Some(span) = span_of(observed) else { return };
     for (name, value) in observed.values_now().iter() {
         if let Some(tag) = tag(value) {
             span.set_tag(name, tag);
@@ -335,7 +210,7 @@ fn part_ended(unit: &'static Unit, observed: &Observed, hub: &Hub, ending: &Endi
         && is_withheld(unit)
         && let Some(process) = observed.parent_process()
     {
-        process.sentry.withhold(Identity::of(fault));
+        Details::kept(&process.hub).withhold(Identity::of(fault));
     }
     if failed {
         let part = if unit.stage().is_some() { "stage" } else { "dependency" };
@@ -350,10 +225,9 @@ fn breadcrumb(level: Level, message: String) -> Breadcrumb {
 
 /// Warns that a process is past its SLA: at most once in [`BETWEEN_WARNINGS`].
 pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: &Arc<Observed>, elapsed: Duration) {
-    let (Some(hub), true) = (observed.sentry.hub(), unit.is_process()) else { return };
+    let (Some(hub), true) = (observed.hub.hub(), unit.is_process()) else { return };
     // The check itself tells of it, to whoever looks at it.
-    #[cfg(feature = "health")]
-    if core.is_synthetic {
+    if core.is_synthetic() {
         return;
     }
     let now = core.clock.now();

@@ -10,7 +10,7 @@ use process_model::Outcome;
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
 use crate::run::carrier::Carrier;
-use crate::run::context::Scope;
+use crate::run::scope::Scope;
 use crate::testing::fault::{self, Fault, Misuse, is_paused};
 use crate::testing::observing::missing;
 use crate::testing::observing::observation::{Ended, Observation, ObservedRun};

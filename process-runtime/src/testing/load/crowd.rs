@@ -1,10 +1,11 @@
 //! So many futures at a time, on the task of whoever waits for them. Each is polled only when it was woken: to poll
 //! all of them each time would be a load of its own, which grows with their number.
 
+use crate::base::guard::attempt;
 use crate::base::lock::lock;
 use std::any::Any;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -80,7 +81,7 @@ impl<F: Future> Seat<F> {
         self.bell.is_queued.store(false, Ordering::Release);
         let future = self.future.as_mut().as_pin_mut()?;
         let mut cx = Context::from_waker(&self.waker);
-        let end = match catch_unwind(AssertUnwindSafe(|| future.poll(&mut cx).map(drop))) {
+        let end = match attempt(|| future.poll(&mut cx).map(drop)) {
             Ok(Poll::Pending) => return None,
             Ok(Poll::Ready(())) => Ok(()),
             Err(panic) => Err(panic),

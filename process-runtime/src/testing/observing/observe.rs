@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,6 +13,7 @@ use process_model::nearest;
 
 use super::observation::{Ended, Observation};
 use super::witness::{self, Witness};
+use crate::base::guard::attempt;
 use crate::catalog::registry;
 use crate::testing::capture::Capture;
 use crate::testing::domain::{Domain, InDomain};
@@ -112,11 +113,11 @@ impl Setting {
             let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             self.unknown = Some(format!("no process, stage or declared dependency is called `{at}`{near}"));
         }
-        self.domain.core.plan.add(at, fault);
+        self.domain.around.plan.add(at, fault);
     }
 
     fn begin(&self) {
-        if let Some(capture) = &self.domain.core.capture {
+        if let Some(capture) = &self.domain.around.capture {
             capture.begin();
         }
         if let Some(unknown) = &self.unknown {
@@ -144,20 +145,20 @@ impl Setting {
 
     /// What was observed, and what is wrong with how that was asked for.
     fn conclude<T>(&self, ended: Ended<T>) -> (Observation<T>, Vec<Misuse>) {
-        let core = &self.domain.core;
-        let taken = core.capture.as_ref().map(|capture| capture.take()).unwrap_or_default();
+        let around = &self.domain.around;
+        let taken = around.capture.as_ref().map(|capture| capture.take()).unwrap_or_default();
         let observation = Observation {
             ended,
             process: self.witness.as_ref().map(|witness| witness.process().id()),
             #[cfg(feature = "metrics")]
-            changes: super::metrics::changes(core),
+            changes: super::metrics::changes(&self.domain.core),
             #[cfg(feature = "tracing")]
             lines: taken.lines,
             #[cfg(feature = "sentry")]
             events: taken.events,
             runs: taken.runs,
         };
-        let mut misuses = core.plan.misuses();
+        let mut misuses = around.plan.misuses();
         let twice = taken.ended_again.iter().map(|name| format!("a run of `{name}` ended twice"));
         misuses.extend(twice.chain(undeclared(&observation)).map(Misuse::Wrong));
         (observation, misuses)
@@ -257,8 +258,8 @@ impl<F: Future> Observing<F> {
         let Some(Running { future, limit, longest }) = &mut self.running else {
             panic!("what was observed has ended already ({})", self.setting.place)
         };
-        let plan = &self.setting.domain.core.plan;
-        let ended = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        let plan = &self.setting.domain.around.plan;
+        let ended = match attempt(|| future.as_mut().poll(cx)) {
             Err(payload) => Ended::Panicked(message(&*payload)),
             // Also where something inside has swallowed it: then what came of that is nobody's any more.
             Ok(_) if plan.is_cancelled() => Ended::Cancelled,
@@ -267,8 +268,8 @@ impl<F: Future> Observing<F> {
             Ok(Poll::Pending) => return Poll::Pending,
         };
         // What is left of it goes before anybody looks, and may panic while it goes.
-        let gone = catch_unwind(AssertUnwindSafe(|| self.running = None));
-        self.setting.domain.core.plan.end();
+        let gone = attempt(|| self.running = None);
+        self.setting.domain.around.plan.end();
         Poll::Ready(gone.map_or_else(|payload| Ended::Panicked(message(&*payload)), |()| ended))
     }
 }
@@ -297,7 +298,7 @@ impl<F> ObservingCall<F> {
         F: FnOnce() -> R,
     {
         self.setting.begin();
-        let called = catch_unwind(AssertUnwindSafe(|| self.setting.domain.call(self.call)));
+        let called = attempt(|| self.setting.domain.call(self.call));
         self.setting.end(match called {
             Ok(value) => Ended::Returned(value),
             Err(payload) => Ended::Panicked(message(&*payload)),

@@ -1,0 +1,43 @@
+//! The one guard around foreign code: a subscriber, a sink, a Sentry client, a `Display`, a function that judges a
+//! return value. A panic in it stays here.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::notices;
+
+/// Calls `f`.
+///
+/// # Errors
+/// The payload, if `f` panics.
+pub(crate) fn attempt<R>(f: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
+    catch_unwind(AssertUnwindSafe(f))
+}
+
+thread_local! {
+    static REPORTING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls one destination: a panic in it reaches neither the application nor the next destination. Returns whether
+/// `f` returned.
+///
+/// Runs inside `f` are counted and reported to no destination: one that is a process itself would otherwise be
+/// called for its own runs without end.
+pub(crate) fn unharmed(f: impl FnOnce()) -> bool {
+    if REPORTING.replace(true) {
+        return true;
+    }
+    let returned = caught(f);
+    REPORTING.set(false);
+    returned
+}
+
+/// Calls one destination, also while another call to it is under way. Returns whether `f` returned.
+pub(crate) fn caught(f: impl FnOnce()) -> bool {
+    let returned = attempt(f).is_ok();
+    if !returned {
+        notices::once("a subscriber, Sentry client or sink panicked while it received a run");
+    }
+    returned
+}

@@ -1,0 +1,216 @@
+//! What the core does for a fault: it holds it between polls, and writes the error that takes the place of a value.
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, RwLock};
+use std::task::{Context, Poll};
+
+use crate::base::lock::{lock, read, write};
+use crate::run::observed::Observed;
+
+/// Whether a fault can be injected.
+pub(crate) const IS_POSSIBLE: bool = true;
+
+/// A century in nanoseconds, the ticks of a test's clock.
+const MOST_ADDED: u64 = 100 * 365 * 24 * 3600 * 1_000_000_000;
+
+/// What takes the place of a body.
+pub(crate) enum Instead {
+    /// Nothing: the body runs.
+    Body,
+    /// It waits.
+    Pending,
+    /// It has returned the value that was written.
+    Value,
+}
+
+/// A fault at the boundary of one run.
+pub(crate) trait Injection: fmt::Debug + Send {
+    /// Called before each poll of the body.
+    fn poll(&mut self, value: &mut Slot, cx: &mut Context<'_>) -> Instead;
+
+    /// Called before the call of the body.
+    fn call(&mut self, value: &mut Slot) -> Instead;
+}
+
+/// A fault that is about to happen to a run.
+#[derive(Debug)]
+pub(crate) struct Injected(pub(crate) Box<dyn Injection>);
+
+impl Injected {
+    /// Returns the result of a poll that takes the place of the body's.
+    pub(crate) fn poll<R>(&mut self, cx: &mut Context<'_>) -> Option<Poll<R>> {
+        let mut room = MaybeUninit::uninit();
+        let mut slot = Slot::of(&mut room);
+        let instead = self.0.poll(&mut slot, cx);
+        match instead {
+            Instead::Pending => Some(Poll::Pending),
+            _ => slot.is_written.then(|| {
+                // SAFETY: `Slot::write_error` has written an `R`.
+                Poll::Ready(unsafe { room.assume_init() })
+            }),
+        }
+    }
+
+    /// Returns the value that takes the place of the body's.
+    pub(crate) fn call<R>(&mut self) -> Option<R> {
+        let mut room = MaybeUninit::uninit();
+        let mut slot = Slot::of(&mut room);
+        self.0.call(&mut slot);
+        slot.is_written.then(|| {
+            // SAFETY: `Slot::write_error` has written an `R`.
+            unsafe { room.assume_init() }
+        })
+    }
+}
+
+/// Where the fault of a run waits between its polls: beside what observes the run, so that the run itself and the
+/// futures that hold it are no larger than without tests.
+#[derive(Debug, Default)]
+pub(crate) struct Boundary {
+    waiting: Mutex<Option<Injected>>,
+    /// Ticks that a test added to the time of the run.
+    added: AtomicU64,
+}
+
+impl Boundary {
+    pub(crate) fn take(&self) -> Option<Injected> {
+        lock(&self.waiting).take()
+    }
+
+    pub(crate) fn put(&self, injected: Option<Injected>) {
+        *lock(&self.waiting) = injected;
+    }
+
+    /// Returns the ticks that a test added to the time of the run.
+    pub(crate) fn added(&self) -> u64 {
+        self.added.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Boundary::default();
+    }
+}
+
+/// Adds to the time of this run and of every run around it.
+pub(crate) fn delay(run: &Observed, ticks: u64) {
+    let longer = |added: u64| Some(added.saturating_add(ticks).min(MOST_ADDED));
+    let _ = run.boundary.added.fetch_update(Ordering::Relaxed, Ordering::Relaxed, longer);
+    if let Some(outer) = run.parent.upgrade() {
+        delay(&outer, ticks);
+    }
+}
+
+/// The room for the value that a boundary returns.
+pub(crate) struct Slot {
+    returned: TypeId,
+    returned_name: &'static str,
+    room: *mut (),
+    is_written: bool,
+}
+
+/// Why an error cannot be returned at a boundary.
+pub(crate) enum NotReturned {
+    /// The attribute does not see that a `Result` is returned.
+    NoResult,
+    /// The compiler does not print the lifetimes of types.
+    LifetimesUnknown,
+    /// The error may hold borrows.
+    HoldsBorrows,
+    /// The error is of another type.
+    OtherType,
+}
+
+impl Slot {
+    fn of<R>(room: &mut MaybeUninit<R>) -> Slot {
+        Slot {
+            returned: typeid::of::<R>(),
+            returned_name: type_name::<R>(),
+            room: room.as_mut_ptr().cast(),
+            is_written: false,
+        }
+    }
+
+    /// Returns the name of the type that the boundary returns.
+    pub(crate) fn returned_name(&self) -> &'static str {
+        self.returned_name
+    }
+
+    /// Writes `Err(make())`, where `make` returns a value of type `error`.
+    ///
+    /// # Errors
+    /// The reason, if the boundary does not return such an error.
+    pub(crate) fn write_error(
+        &mut self,
+        error: TypeId,
+        make: &dyn Fn() -> Box<dyn Any>,
+    ) -> Result<(), NotReturned> {
+        let known = read(&KNOWN).get(&self.returned).copied().ok_or(NotReturned::NoResult)?;
+        if !lifetimes_are_named() {
+            return Err(NotReturned::LifetimesUnknown);
+        }
+        if holds_lifetimes(known.error_name) {
+            return Err(NotReturned::HoldsBorrows);
+        }
+        if known.error != error {
+            return Err(NotReturned::OtherType);
+        }
+        // SAFETY: the room is that of the `Result` for which `write` was kept, and `error` is its error's type.
+        unsafe { (known.write)(make(), self.room) };
+        self.is_written = true;
+        Ok(())
+    }
+}
+
+/// How a function that returns a `Result` returns an error of which only the type is known.
+///
+/// Types are compared without their lifetimes, of which nothing is left at run time: an error that a test makes has a
+/// `'static` type, and the type that the function returns may have shorter lifetimes in its place. So an error with
+/// lifetimes is refused (`holds_lifetimes`), and every error if the compiler does not print them
+/// (`lifetimes_are_named`).
+#[derive(Clone, Copy)]
+struct Known {
+    error: TypeId,
+    error_name: &'static str,
+    write: unsafe fn(Box<dyn Any>, *mut ()),
+}
+
+/// Every `Result` that some boundary returns.
+static KNOWN: RwLock<BTreeMap<TypeId, Known>> = RwLock::new(BTreeMap::new());
+
+/// Makes known that a boundary returns `Result<T, E>`. It is known by the type, so that the run is no larger for it.
+pub(crate) fn learn<T, E>() {
+    let returned = typeid::of::<Result<T, E>>();
+    if read(&KNOWN).contains_key(&returned) {
+        return;
+    }
+    let known = Known { error: typeid::of::<E>(), error_name: type_name::<E>(), write: write_error::<T, E> };
+    write(&KNOWN).insert(returned, known);
+}
+
+/// Returns whether a type may hold borrows that could be shared, or take some: the compiler prints lifetimes as `'_`,
+/// and every reference and function. A text that lives for ever holds none.
+fn holds_lifetimes(name: &str) -> bool {
+    name != "&str" && (name.contains(['\'', '&']) || name.contains("fn("))
+}
+
+/// Returns whether this compiler prints the lifetimes of types, which that of Rust 1.89 does not.
+fn lifetimes_are_named() -> bool {
+    struct Borrows<'a>(PhantomData<&'a ()>);
+    type_name::<Borrows<'static>>().contains('\'')
+}
+
+/// Writes `Err(error)`.
+///
+/// # Safety
+/// `error` holds an `E`, except for lifetimes, and `to` has room for a `Result<T, E>`.
+unsafe fn write_error<T, E>(error: Box<dyn Any>, to: *mut ()) {
+    // SAFETY: it is an `E`, as the caller guarantees; one with lifetimes, which could become shorter here, was refused.
+    let error = unsafe { Box::from_raw(Box::into_raw(error).cast::<E>()) };
+    // SAFETY: there is room, as the caller guarantees.
+    unsafe { to.cast::<Result<T, E>>().write(Err(*error)) };
+}

@@ -1,0 +1,99 @@
+//! A domain of its own: that of a health check or of a test.
+#![allow(dead_code, reason = "health checks and tests each use a part of it")]
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use super::context::NamedValues;
+use super::domain::{Core, DomainRef, Overdue};
+use super::inject::Injected;
+use super::observed::Observed;
+use super::unit::Unit;
+use crate::base::clock::Clock;
+use crate::base::lock::lock;
+use crate::stats::account::{Account, NEVER};
+
+/// Whether such a domain can exist in this program.
+pub(crate) const IS_POSSIBLE: bool = cfg!(any(feature = "health", feature = "testing"));
+
+/// Inherited by every run of a health check.
+pub(crate) const SYNTHETIC: &str = "critical_process.synthetic";
+
+/// What surrounds the runs of a domain beside its figures.
+pub(crate) trait Surroundings: fmt::Debug + Send + Sync {
+    /// Returns whether the runs are those of a health check.
+    fn is_synthetic(&self) -> bool {
+        false
+    }
+
+    /// Called when a run begins, whose deadline may be the next.
+    fn run_began(&self) {}
+
+    /// Calls `f` with what the thread needs to be in the domain.
+    fn within(&self, f: &mut dyn FnMut()) {
+        f();
+    }
+
+    /// Returns the fault that is planned for a run of this unit, which begins now.
+    fn injected(&self, unit: &'static Unit, run: u64, core: &Arc<Core>) -> Option<Injected> {
+        let _ = (unit, run, core);
+        None
+    }
+}
+
+/// What a domain of its own has.
+#[derive(Debug)]
+pub(crate) struct Own {
+    pub(crate) surroundings: Arc<dyn Surroundings>,
+    accounts: Mutex<HashMap<usize, Box<Account>>>,
+}
+
+impl Own {
+    pub(crate) fn new(surroundings: Arc<dyn Surroundings>) -> Own {
+        Own { surroundings, accounts: Mutex::default() }
+    }
+
+    /// Returns the account of a unit.
+    pub(crate) fn account(&self, unit: &'static Unit, clock: &Clock) -> &Account {
+        let mut accounts = lock(&self.accounts);
+        let key = std::ptr::from_ref(unit).addr();
+        let account = accounts.entry(key).or_insert_with(|| Box::new(Account::new(unit.sla, clock)));
+        // SAFETY: the box is never taken out of the map, which lives as long as `self`.
+        unsafe { &*std::ptr::from_ref::<Account>(account) }
+    }
+}
+
+impl Core {
+    /// Returns what surrounds the runs of a check's or a test's domain.
+    #[inline]
+    pub(crate) fn surroundings(&self) -> Option<&dyn Surroundings> {
+        self.own().map(|own| &*own.surroundings)
+    }
+
+    /// Returns whether the runs are those of a health check.
+    pub(crate) fn is_synthetic(&self) -> bool {
+        self.surroundings().is_some_and(Surroundings::is_synthetic)
+    }
+
+    /// Scans again after a test added to the time that runs take, and thus changed their deadlines.
+    pub(crate) fn scan_all(&self, report: Overdue<'_>) {
+        self.scan_to(NEVER, report);
+    }
+}
+
+/// Returns the outermost scope of a domain, with the values that all of its runs inherit.
+pub(crate) fn outermost(core: Arc<Core>, values: NamedValues) -> Observed {
+    Observed::outermost(DomainRef::Own(core), values)
+}
+
+/// A clock that follows tokio's, paused or not, on whatever thread it is read.
+#[cfg(any(feature = "health", feature = "testing"))]
+pub(crate) fn runtime_clock() -> Clock {
+    let runtime = tokio::runtime::Handle::try_current().ok();
+    let anchor = tokio::time::Instant::now();
+    Clock::following(move || {
+        let _inside = runtime.as_ref().map(tokio::runtime::Handle::enter);
+        anchor.elapsed()
+    })
+}

@@ -1,0 +1,65 @@
+//! Business context that an outer layer sets for everything inside it.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use super::carrier::Carrier;
+#[cfg(all(feature = "axum", feature = "metrics", feature = "tracing"))]
+use super::context::NamedValues;
+use super::context::{ContextValue, Value};
+use super::frame;
+use super::observed::Observed;
+
+/// Values for everything that runs inside a future or a closure: what an HTTP layer knows of its request.
+/// A span shows those whose names some `context(…)` or [`declare`] knows.
+///
+/// ```
+/// use process_runtime::context::Scope;
+///
+/// let answer = Scope::new().set("request_id", "r-1").run(|| 42);
+/// assert_eq!(answer, 42);
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "a scope does nothing until something runs in it"]
+pub struct Scope {
+    values: Vec<(&'static str, Value)>,
+}
+
+impl Scope {
+    /// A scope without values of its own.
+    pub fn new() -> Scope {
+        Scope::default()
+    }
+
+    /// Sets a value for the runs inside, over one that an outer scope set.
+    pub fn set(mut self, name: &'static str, value: impl ContextValue) -> Scope {
+        if let Some(value) = value.to_value() {
+            self.values.retain(|(other, _)| *other != name);
+            self.values.push((name, value));
+        }
+        self
+    }
+
+    /// Calls `f` in this scope.
+    pub fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        self.into_carrier().run(f)
+    }
+
+    /// Polls `future` in this scope, which inherits from whoever polls it first.
+    pub async fn in_scope<F: Future>(self, future: F) -> F::Output {
+        self.into_carrier().carry(future).await
+    }
+
+    /// A scope of what somebody else says: over nothing that is known here.
+    #[cfg(all(feature = "axum", feature = "metrics", feature = "tracing"))]
+    pub(crate) fn below(mut said: NamedValues) -> Carrier {
+        let outer = frame::nearest();
+        let known = super::observed::inherited(outer.as_ref());
+        said.retain(|(name, _)| known.iter().all(|(other, _)| other != *name));
+        Carrier::of(Arc::new(Observed::scope(outer.as_ref(), said)))
+    }
+
+    fn into_carrier(self) -> Carrier {
+        Carrier::of(Arc::new(Observed::scope(frame::nearest().as_ref(), self.values)))
+    }
+}

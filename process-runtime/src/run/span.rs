@@ -1,0 +1,195 @@
+//! The open span of a run, and the callsite that it has. `observe::span` makes both; here is what a run needs of them:
+//! to enter the span, to add a value, and to close it once.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tracing::callsite::Callsite;
+use tracing::dispatcher::{self, Dispatch};
+use tracing::field::{Field, Value as Recorded};
+use tracing::metadata::Metadata;
+use tracing::span::{Id, Record};
+use tracing::subscriber::Interest;
+
+use super::context::Value;
+use super::unit::Unit;
+use crate::base::guard::caught;
+use crate::base::visitors::Visitors;
+
+/// Constant attributes, which live as long as the program.
+#[cfg(feature = "metrics")]
+pub(crate) type Attributes = &'static [(&'static str, &'static str)];
+
+/// The callsite of a unit's spans, made at run time.
+#[derive(Debug)]
+pub(crate) struct SpanSite {
+    pub(crate) metadata: &'static Metadata<'static>,
+    pub(crate) callsite: &'static RuntimeCallsite,
+    /// What every span of the unit says in its first fields, unless a tracer does; then some or all of the fields of an end,
+    /// then context.
+    pub(crate) fields: Vec<Field>,
+    pub(crate) says: Vec<&'static str>,
+    /// The same, where a tracer says it.
+    #[cfg(feature = "metrics")]
+    pub(crate) described: Option<Attributes>,
+    /// Where the fields of an end start.
+    pub(crate) ends: usize,
+    /// Where context starts.
+    pub(crate) context: usize,
+    /// What the run itself may still record.
+    pub(crate) later: Vec<&'static str>,
+}
+
+/// The callsite itself.
+pub(crate) struct RuntimeCallsite {
+    pub(crate) metadata: OnceLock<Metadata<'static>>,
+    pub(crate) interest: AtomicU8,
+}
+
+impl std::fmt::Debug for RuntimeCallsite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RuntimeCallsite").field("metadata", &self.metadata).finish_non_exhaustive()
+    }
+}
+
+const NEVER: u8 = 0;
+const SOMETIMES: u8 = 1;
+const ALWAYS: u8 = 2;
+
+impl Callsite for RuntimeCallsite {
+    fn set_interest(&self, interest: Interest) {
+        let interest = match () {
+            () if interest.is_never() => NEVER,
+            () if interest.is_always() => ALWAYS,
+            () => SOMETIMES,
+        };
+        self.interest.store(interest, Ordering::Relaxed);
+    }
+
+    fn metadata(&self) -> &Metadata<'_> {
+        self.metadata.get().expect("set before the callsite is registered")
+    }
+}
+
+impl RuntimeCallsite {
+    /// Creates a callsite that is not registered yet.
+    pub(crate) fn new() -> RuntimeCallsite {
+        RuntimeCallsite { metadata: OnceLock::new(), interest: AtomicU8::new(SOMETIMES) }
+    }
+}
+
+impl SpanSite {
+    /// Returns whether a subscriber of this thread wants the span.
+    pub(crate) fn is_enabled(&self) -> bool {
+        match self.callsite.interest.load(Ordering::Relaxed) {
+            NEVER => false,
+            ALWAYS => true,
+            _ => dispatcher::get_default(|dispatch| dispatch.enabled(self.metadata)),
+        }
+    }
+
+    /// Where a context name stands among the fields: mostly at `guess`.
+    pub(crate) fn place(&self, name: &str, guess: usize) -> Option<usize> {
+        if self.fields.get(guess).is_some_and(|known| known.name() == name) {
+            return Some(guess);
+        }
+        let place = self.fields[self.context..].iter().position(|known| known.name() == name)?;
+        Some(self.context + place)
+    }
+}
+
+/// Returns a context value as a field's.
+pub(crate) fn as_recorded(value: &Value) -> &dyn Recorded {
+    match value {
+        Value::Bool(value) => value,
+        Value::I64(value) => value,
+        Value::U64(value) => value,
+        Value::F64(value) => value,
+        Value::Text(value) => value,
+    }
+}
+
+/// An open span. Closing it waits for nobody: the last to leave closes.
+#[derive(Debug)]
+pub(crate) struct SpanHandle {
+    dispatch: Dispatch,
+    id: Id,
+    /// Everyone inside except the run, which closes the span and needs no visit.
+    visitors: Visitors,
+}
+
+impl SpanHandle {
+    /// Creates the handle of a span that is open.
+    pub(crate) fn new(dispatch: Dispatch, id: Id) -> SpanHandle {
+        SpanHandle { dispatch, id, visitors: Visitors::new() }
+    }
+
+    /// Enters the span; the run itself, which closes it, needs no visit.
+    #[inline]
+    pub(crate) fn enter(&self) -> Entered<'_> {
+        caught(|| self.dispatch.enter(&self.id));
+        Entered(self)
+    }
+
+    /// Enters the span of a run that may end meanwhile; `None` where it has.
+    pub(crate) fn visit(&self) -> Option<Visit<'_>> {
+        if !self.visitors.enter() {
+            return None;
+        }
+        caught(|| self.dispatch.enter(&self.id));
+        Some(Visit(self))
+    }
+
+    /// Returns the subscriber that has the span, and its id there.
+    pub(crate) fn recorded(&self) -> (&Dispatch, &Id) {
+        (&self.dispatch, &self.id)
+    }
+
+    /// The run has ended.
+    pub(crate) fn close(&self) {
+        if self.visitors.end() {
+            self.dispatch.try_close(self.id.clone());
+        }
+    }
+
+    /// Adds a context value.
+    pub(crate) fn record_value(&self, unit: &'static Unit, name: &str, value: &Value) {
+        let Some(site) = unit.span.get() else { return };
+        if let Some(place) = site.place(name, site.context) {
+            self.record(site, [(&site.fields[place], Some(as_recorded(value)))]);
+        }
+    }
+
+    /// Adds the values of fields.
+    pub(crate) fn record<const N: usize>(
+        &self,
+        site: &SpanSite,
+        values: [(&Field, Option<&dyn Recorded>); N],
+    ) {
+        self.dispatch.record(&self.id, &Record::new(&site.metadata.fields().value_set(&values)));
+    }
+}
+
+/// The run is inside of its span.
+#[derive(Debug)]
+pub(crate) struct Entered<'a>(&'a SpanHandle);
+
+impl Drop for Entered<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        caught(|| self.0.dispatch.exit(&self.0.id));
+    }
+}
+
+/// Somebody else is inside of the span.
+#[derive(Debug)]
+pub(crate) struct Visit<'a>(&'a SpanHandle);
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        caught(|| self.0.dispatch.exit(&self.0.id));
+        if self.0.visitors.leave() {
+            self.0.dispatch.try_close(self.0.id.clone());
+        }
+    }
+}
