@@ -1,5 +1,7 @@
-//! The grammars of the attribute's values. The macro and the decoder call these same functions, so
-//! neither accepts what the other refuses. Errors are sentences for people: what is wrong, then what to do.
+//! The grammars of the attributes' values. The macros and the decoder call the same functions, so both accept the same
+//! values. Nothing here knows where a value is written.
+//!
+//! An error has a problem, for example "invalid id `PlaceOrder`", and a help with the expected form and an example.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 /// The longest id.
 pub const MAX_ID: usize = 64;
 
-/// Why a value is refused: a sentence that says what is wrong, and one that says what to write instead.
+/// The reason for which a value is refused, and advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrammarError {
     problem: String,
@@ -19,12 +21,12 @@ impl GrammarError {
         GrammarError { problem: problem.into(), help: help.into() }
     }
 
-    /// What is wrong.
+    /// Returns the problem: the value and what is wrong with it.
     pub fn problem(&self) -> &str {
         &self.problem
     }
 
-    /// What to write instead.
+    /// Returns the advice: the expected form, with an example.
     pub fn help(&self) -> &str {
         &self.help
     }
@@ -41,7 +43,7 @@ impl std::error::Error for GrammarError {}
 /// Accepts an id: `[a-z][a-z0-9_]*`, at most [`MAX_ID`] bytes.
 ///
 /// # Errors
-/// With an id that would be accepted, where one is near.
+/// Returns an error for any other text, with a similar valid id as the example.
 pub fn check_id(id: &str) -> Result<(), GrammarError> {
     let starts = id.starts_with(|c: char| c.is_ascii_lowercase());
     let continues = id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
@@ -65,15 +67,15 @@ pub fn check_id(id: &str) -> Result<(), GrammarError> {
     Err(GrammarError::new(problem, help))
 }
 
-/// Names that the toolkit or a convention already gives a meaning to.
+/// Names that the toolkit or a convention of telemetry already uses.
 const RESERVED_CONTEXT_KEYS: [&str; 7] =
     ["critical_process", "error", "otel", "code", "process_id", "process_version", "process_outcome"];
 
-/// Accepts the name of a context key: an id, and none that telemetry already means something by
-/// (`critical_process`, `error`, `otel`, `code`, and Sentry's tags of a run).
+/// Accepts the name of a context key: an id that is not reserved. Reserved are `critical_process`, `error`, `otel`,
+/// `code`, and the Sentry tags of a run.
 ///
 /// # Errors
-/// As [`check_id`], and for a reserved name.
+/// Returns an error for a text that is not an id, and for a reserved name.
 pub fn check_context_key(key: &str) -> Result<(), GrammarError> {
     check_id(key)?;
     if RESERVED_CONTEXT_KEYS.contains(&key) {
@@ -89,7 +91,7 @@ fn check_id_quietly(id: &str) -> bool {
     !id.is_empty() && id.len() <= MAX_ID && id.starts_with(|c: char| c.is_ascii_lowercase())
 }
 
-/// `CouncilDeliberation`, `council-deliberation` and `Council deliberation` are `council_deliberation`.
+/// Turns `PlaceOrder`, `place-order` and `Place order` into `place_order`.
 fn proposed_id(id: &str) -> String {
     let mut proposal = String::new();
     let mut after_lower = false;
@@ -110,7 +112,7 @@ fn proposed_id(id: &str) -> String {
     proposal.trim_end_matches('_').to_owned()
 }
 
-/// The default name of a process or stage: `council_deliberation` is "Council deliberation".
+/// Returns the default name of a process or stage: "Place order" for `place_order`.
 pub fn name_from_id(id: &str) -> String {
     let words = id.replace('_', " ");
     let mut letters = words.chars();
@@ -120,7 +122,7 @@ pub fn name_from_id(id: &str) -> String {
 /// Accepts a semantic version (semver.org 2.0.0).
 ///
 /// # Errors
-/// With the version that was probably meant, where `2`, `2.1` or `v2.1.0` was written.
+/// Returns an error for any other text. For `2`, `2.1` or `v2.1.0`, its example is the version that is probably meant.
 pub fn check_version(version: &str) -> Result<(), GrammarError> {
     let Err(error) = semver::Version::parse(version) else {
         return Ok(());
@@ -147,8 +149,8 @@ pub(crate) struct Noun {
 
 /// The longest time a good run may take: a whole number of milliseconds, more than zero.
 ///
-/// Its text is one whole number and `ms`, `s`, `m` or `h`; there is no default unit, since a bare `120`
-/// has meant seconds to one reader and milliseconds to the next.
+/// Its text is one whole number and `ms`, `s`, `m` or `h`. The unit is required, because a bare `120` means seconds to
+/// one reader and milliseconds to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sla(u64);
 
@@ -200,7 +202,7 @@ impl Sla {
         }
     }
 
-    /// Why a text is refused that is not one number and one unit.
+    /// Returns the error for a text that is not one number and one unit.
     fn no_time(text: &str, unit: &str, noun: &Noun) -> GrammarError {
         let closed: String = text.split_whitespace().collect();
         let reason = if closed.is_empty() {
@@ -265,14 +267,14 @@ impl fmt::Display for Sla {
 
 const NANOS_PER_MILLI: u64 = 1_000_000;
 
-/// Whether a proposal is longer than what was written.
+/// Whether a proposed time is longer than the written one.
 enum Rounded {
     No,
     Up,
 }
 
-/// The nanoseconds that a text such as `1.5 s`, `1m30s` or `2 days` means to a person. Only proposals come
-/// from here: what an SLA is, [`Sla::parse`] says alone.
+/// Returns the nanoseconds that a person means by a text such as `1.5 s`, `1m30s` or `2 days`. Use it for proposals
+/// only: it accepts more than the grammar of times.
 fn meant(text: &str) -> Option<u64> {
     const UNITS: [(&[&str], f64); 8] = [
         (&["ns", "nano", "nanos", "nanosecond", "nanoseconds"], 1e0),
@@ -305,7 +307,7 @@ fn split_after(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !belongs(c)).unwrap_or(text.len()))
 }
 
-/// Percent of runs that must be good: more than 0, less than 100, at most six decimals; held exactly.
+/// The percentage of runs that must be good: between 0 and 100, both excluded, with at most six decimals. It is exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Objective(u32);
 
@@ -316,7 +318,7 @@ impl Objective {
     /// Reads `99.9`.
     ///
     /// # Errors
-    /// For what is no number between 0 and 100, both excluded.
+    /// Returns an error for anything but a number between 0 and 100, both excluded, with at most six decimals.
     pub fn parse(text: &str) -> Result<Objective, GrammarError> {
         let invalid = |reason| {
             let help = "write the percentage of runs that must be good, for example `99.9`";
@@ -338,12 +340,12 @@ impl Objective {
         }
     }
 
-    /// As a ratio: 99.9 is 0.999.
+    /// Returns the objective as a ratio: 0.999 for 99.9.
     pub fn as_ratio(self) -> f64 {
         f64::from(self.0) / f64::from(100 * Self::SCALE)
     }
 
-    /// The share of runs that may be bad: for 99.9 it is 0.001.
+    /// Returns the share of runs that may be bad: 0.001 for 99.9.
     pub fn error_budget(self) -> f64 {
         f64::from(100 * Self::SCALE - self.0) / f64::from(100 * Self::SCALE)
     }
@@ -376,7 +378,7 @@ macro_rules! words {
             /// The words, in their order.
             pub const WORDS: &'static [&'static str] = &[$($word),+];
 
-            /// The word that is written.
+            /// Returns the word.
             pub const fn as_str(self) -> &'static str {
                 match self { $($name::$variant => $word,)+ }
             }
@@ -388,7 +390,7 @@ macro_rules! words {
             /// Reads one of the words.
             ///
             /// # Errors
-            /// For any other, with the nearest and the whole list.
+            /// Returns an error for any other text, with the nearest word and the list of all words.
             pub fn parse(text: &str) -> Result<Self, GrammarError> {
                 Self::from_name(text).ok_or_else(|| {
                     let list = Self::WORDS.join("`, `");
@@ -410,29 +412,29 @@ macro_rules! words {
 }
 
 words! {
-    /// How much harm the failure of a process does.
+    /// The harm that a failure of the process does.
     Criticality, "criticality" {
         /// The organisation stops.
         Critical = "critical",
-        /// Many users are hurt.
+        /// Many users are affected.
         #[default]
         High = "high",
-        /// Some users are hurt.
+        /// Some users are affected.
         Medium = "medium",
-        /// Nobody notices today.
+        /// No one notices today.
         Low = "low",
     }
 }
 
 words! {
-    /// Where the text of errors and panics may go.
+    /// The destination of the texts of errors and panics.
     ErrorText, "destination of error text" {
-        /// To Sentry alone.
+        /// Sentry alone.
         #[default]
         Sentry = "sentry",
-        /// To Sentry and onto the span.
+        /// Sentry and the span.
         Everywhere = "everywhere",
-        /// Nowhere.
+        /// No destination.
         Never = "never",
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How one run ended. Lateness is told beside it, never instead of it.
+/// How one run ended. Lateness is reported beside the outcome, never instead of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
     /// It returned what it promised.

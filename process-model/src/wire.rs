@@ -473,8 +473,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// FNV-1a, 128 bits: offset basis and prime of draft-eastlake-fnv, section 5. It tells definitions apart
-/// and damaged bytes from whole ones; it is no protection against an adversary.
+/// FNV-1a, 128 bits: offset basis and prime of draft-eastlake-fnv, section 5. It distinguishes
+/// definitions and detects damaged bytes, but it does not protect against an adversary.
 fn fnv1a(bytes: &[u8]) -> u128 {
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
