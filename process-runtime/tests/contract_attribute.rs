@@ -1,5 +1,5 @@
-//! `#[contract]` with every form of a test runner's attribute: the body runs as it would without it, and the contract is
-//! registered and in the section of the test binary.
+//! `#[contract]` with every form of a test runner's attribute: the body runs as it would without it, and the contract
+//! is registered and in the section of the test binary.
 
 #[path = "shared/section.rs"]
 mod section;

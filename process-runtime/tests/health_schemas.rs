@@ -1,5 +1,5 @@
-//! Every answer of the endpoints matches the schemas beside the sources, in every state, in both forms, with and without
-//! detail. The schemas allow nothing that the endpoints never answer.
+//! Every answer of the endpoints matches the schemas beside the sources, in every state, in both forms, with and
+//! without detail. The schemas allow nothing that the endpoints never answer.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -153,8 +153,8 @@ impl Judge {
                 let said = known[key.as_str()]["description"].as_str();
                 said.is_some_and(|said| said.ends_with("Detail."))
             };
-            let told: Vec<_> = seen.iter().filter(is_detail).collect();
-            assert!(with_detail || told.is_empty(), "{path}: {told:?} in {body:#}");
+            let details: Vec<_> = seen.iter().filter(is_detail).collect();
+            assert!(with_detail || details.is_empty(), "{path}: {details:?} in {body:#}");
         }
         let [own, parts] = seen;
         self.seen.extend(own);

@@ -1,5 +1,5 @@
-//! Tests in a process of their own, for everything that a process has only once: the global subscriber, the global meter
-//! provider, the watchdog, standard error. Such tests still run in parallel.
+//! Tests in a process of their own, for everything that a process has only once: the global subscriber, the global
+//! meter provider, the watchdog, standard error. Such tests still run in parallel.
 
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -25,7 +25,8 @@ impl Loaded {
         self.program.id()
     }
 
-    /// Starts the program with this command, and its files in a directory. One of `failing` runs fails; with 0 none does.
+    /// Starts the program with this command, and its files in a directory. One of `failing` runs fails; with 0 none
+    /// does.
     pub fn start(mut command: Command, directory: &Path, failing: u64, variables: &[(&str, &str)]) -> Loaded {
         unconfigure(&mut command);
         command.arg(directory).arg(failing.to_string()).envs(variables.iter().copied());

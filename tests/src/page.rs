@@ -1,5 +1,5 @@
-//! A user who follows a page of the documentation word for word, in an empty directory. The only difference is where the
-//! crate comes from.
+//! A user who follows a page of the documentation word for word, in an empty directory. The only difference is where
+//! the crate comes from.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,8 +24,8 @@ impl User {
         User { place: home.path().to_owned(), home, workspace, target }
     }
 
-    /// Runs one line of a shell. The crate comes from this workspace and not from crates.io, and its dependencies have the
-    /// versions that are built already.
+    /// Runs one line of a shell. The crate comes from this workspace and not from crates.io, and its dependencies
+    /// have the versions that are built already.
     pub fn types(&mut self, line: &str) -> Output {
         if let Some(place) = line.strip_prefix("cd ") {
             self.place.push(place);

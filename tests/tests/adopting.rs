@@ -91,10 +91,10 @@ impl Expected {
     }
 
     /// Judges one request.
-    fn judge(&self, told: &Value, user: u64) {
-        let trace = self.judge_spans(told, user);
-        let of_transaction = self.judge_transactions(told);
-        let of_event = self.judge_event(told, user);
+    fn judge(&self, request: &Value, user: u64) {
+        let trace = self.judge_spans(request, user);
+        let of_transaction = self.judge_transactions(request);
+        let of_event = self.judge_event(request, user);
         let trace = trace.unwrap_or_else(|| of_transaction.clone());
         // sentry-tower continues only traces of callers that have Sentry.
         let is_of_another = self.has_bridge && self.has_request_transaction && self.continues_the_caller;
@@ -105,8 +105,8 @@ impl Expected {
     }
 
     /// One span for each run and at most one for the request, each inside the one before.
-    fn judge_spans(&self, told: &Value, user: u64) -> Option<String> {
-        let mut spans: Vec<_> = array(&told["spans"]).iter().collect();
+    fn judge_spans(&self, request: &Value, user: u64) -> Option<String> {
+        let mut spans: Vec<_> = array(&request["spans"]).iter().collect();
         spans.reverse();
         let names: Vec<_> = spans.iter().map(|span| text(&span["name"])).collect();
         let mut outer = if self.continues_the_caller { CALLERS_SPAN } else { "0000000000000000" };
@@ -131,14 +131,14 @@ impl Expected {
         }
         assert_eq!(trace == CALLERS_TRACE, self.continues_the_caller);
         let named = self.is_named_in_the_answer.then_some(trace);
-        assert_eq!(told["trace_in_answer"].as_str(), named);
+        assert_eq!(request["trace_in_answer"].as_str(), named);
         Some(trace.to_owned())
     }
 
     /// One tree that has each run once.
-    fn judge_transactions(&self, told: &Value) -> String {
-        let [transaction] = array(&told["transactions"]) else {
-            panic!("not one transaction: {}", told["transactions"])
+    fn judge_transactions(&self, request: &Value) -> String {
+        let [transaction] = array(&request["transactions"]) else {
+            panic!("not one transaction: {}", request["transactions"])
         };
         let trace = &transaction["contexts"]["trace"];
         let mut names = vec![text(&transaction["transaction"])];
@@ -164,8 +164,8 @@ impl Expected {
     }
 
     /// One event: the failure, or the message of a body that succeeded.
-    fn judge_event(&self, told: &Value, user: u64) -> Option<String> {
-        let [event] = array(&told["events"]) else { panic!("not one event: {}", told["events"]) };
+    fn judge_event(&self, request: &Value, user: u64) -> Option<String> {
+        let [event] = array(&request["events"]) else { panic!("not one event: {}", request["events"]) };
         assert_eq!(event["request"].is_object(), self.knows_the_request);
         let tags = &event["tags"];
         if user == 1 {
@@ -197,13 +197,13 @@ fn judge_all(order: [&'static str; 3]) {
     for ways in Ways::in_order(order) {
         let lines = ways.run();
         let (end, services) = lines.split_last().unwrap();
-        for told in services {
+        for request in services {
             let judged = std::panic::catch_unwind(|| {
-                let expected = Expected::of(&ways, &told["routing"]);
-                expected.judge(&told["failed"], 1);
-                expected.judge(&told["sold"], 2);
+                let expected = Expected::of(&ways, &request["routing"]);
+                expected.judge(&request["failed"], 1);
+                expected.judge(&request["sold"], 2);
             });
-            assert!(judged.is_ok(), "{ways:?} with {}", told["routing"]);
+            assert!(judged.is_ok(), "{ways:?} with {}", request["routing"]);
         }
         let all = if ways.sentry_tracing == "none" { 48 } else { 36 };
         assert_eq!(services.len(), all);
@@ -267,9 +267,9 @@ fn the_service_of_the_guide_tells_a_failing_request_once_under_one_trace_id() {
         knows_the_request: true,
         describes_messages: true,
     };
-    for (told, continues_the_caller) in [(service, false), (called, true)] {
-        expected(continues_the_caller).judge(&told["failed"], 1);
-        expected(continues_the_caller).judge(&told["sold"], 2);
+    for (request, continues_the_caller) in [(service, false), (called, true)] {
+        expected(continues_the_caller).judge(&request["failed"], 1);
+        expected(continues_the_caller).judge(&request["sold"], 2);
     }
     assert_eq!(end["report"], Value::Array(Vec::new()));
     assert_eq!((&end["failures"], &end["successes"]), (&3.into(), &3.into()));

@@ -1,5 +1,5 @@
-//! The dependencies of the project: the compiler that they need, their licences, where they come from, and those that must
-//! not be used.
+//! The dependencies of the project: the compiler that they need, their licences, where they come from, and those that
+//! must not be used.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
-//! A collector that dies or hangs, a disk that fills, a Sentry that refuses: the service stays as fast, every lost span is
-//! counted, and memory does not grow.
+//! A collector that dies or hangs, a disk that fills, a Sentry that refuses: the service stays as fast, every lost
+//! span is counted, and memory does not grow.
 
 use std::io::Write;
 use std::net::SocketAddr;

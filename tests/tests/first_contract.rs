@@ -1,5 +1,5 @@
-//! The page `contracts.md`, followed word for word in an empty directory: its files, its commands and their output, up to
-//! the gate that stays shut and the line that opens it.
+//! The page `contracts.md`, followed word for word in an empty directory: its files, its commands and their output,
+//! up to the gate that stays shut and the line that opens it.
 
 use std::fs;
 use std::path::Path;

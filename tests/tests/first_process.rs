@@ -1,5 +1,5 @@
-//! The page `first-process.md`, followed word for word in an empty directory: its commands, its program and their output.
-//! The only difference is where the crate comes from.
+//! The page `first-process.md`, followed word for word in an empty directory: its commands, its program and their
+//! output. The only difference is where the crate comes from.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -34,8 +34,8 @@ fn a_new_user_who_follows_the_page_gets_from_cargo_new_to_a_trace() {
         }
     }
     assert_eq!(compared, 2);
-    // This is the time of the machine; a person also types for a minute. Much of it was built for other tests, and nothing
-    // was fetched.
+    // This is the time of the machine; a person also types for a minute. Much of it was built for other tests, and
+    // nothing was fetched.
     println!("from an empty directory to the trace in {:.1?}", started.elapsed());
     assert!(started.elapsed() < FIVE_MINUTES, "it took {:?}", started.elapsed());
 

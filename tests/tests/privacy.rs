@@ -1,5 +1,5 @@
-//! Nothing is recorded unless it is named: everything else has unique words, and none of them is in any telemetry. Each
-//! test has a process of its own, since a process has one meter provider and one standard error.
+//! Nothing is recorded unless it is named: everything else has unique words, and none of them is in any telemetry.
+//! Each test has a process of its own, since a process has one meter provider and one standard error.
 
 use std::fmt;
 use std::panic::catch_unwind;

@@ -1,5 +1,5 @@
-//! The attribute on every shape of function: the caller receives the value that the body returned, and the run is counted
-//! once, with the right outcome. Fixtures are hostile on purpose.
+//! The attribute on every shape of function: the caller receives the value that the body returned, and the run is
+//! counted once, with the right outcome. Fixtures are hostile on purpose.
 #![allow(clippy::complexity, clippy::style, reason = "users also write untidy code")]
 #![allow(clippy::let_underscore_future, clippy::multiple_bound_locations, reason = "users write these too")]
 

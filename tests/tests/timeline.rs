@@ -69,7 +69,8 @@ fn find_within(most: u64, directory: &TempDir, context: &[(&str, &str)]) -> Foun
     found
 }
 
-/// A request of 200 spans, each a trace of its own. It is a text, since a gigabyte of JSON values takes minutes to write.
+/// A request of 200 spans, each a trace of its own. It is a text, since a gigabyte of JSON values takes minutes to
+/// write.
 fn request(number: usize) -> String {
     let spans = (number * 200..number * 200 + 200).map(|span| {
         format!(
@@ -115,8 +116,8 @@ fn a_line_without_an_end_and_lines_without_number_are_reported_within_bounds() {
     eprint!("{}", said.unwrap_or_default());
 }
 
-/// The memory that lines of the greatest length and content may take: the kept spans, which are 64 MiB, a line, and its
-/// parsed form.
+/// The memory that lines of the greatest length and content may take: the kept spans, which are 64 MiB, a line, and
+/// its parsed form.
 const HOSTILE: u64 = 160 << 20;
 
 /// A request with one span, in which something is repeated until the line is almost too long.

@@ -1,5 +1,5 @@
-//! Standard output and standard error are not read, or read late: no run waits for a reader, a late run is reported, the
-//! program ends in time, and lost lines are counted.
+//! Standard output and standard error are not read, or read late: no run waits for a reader, a late run is reported,
+//! the program ends in time, and lost lines are counted.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -84,8 +84,8 @@ fn a_late_reader_gets_whole_lines_in_order_and_the_number_of_the_others() {
         let runs = unread.saw["runs"].as_u64().unwrap();
         // The run that hangs is reported too, and that line may be lost.
         assert!((runs..=runs + 2).contains(&(numbers.len() as u64 + lost)), "{reason}: of {runs}");
-        let told = format!("{lost} lines in all could not be written here");
-        assert!(lines.iter().any(|line| line.contains(&told)), "{reason}: {told}");
+        let total = format!("{lost} lines in all could not be written here");
+        assert!(lines.iter().any(|line| line.contains(&total)), "{reason}: {total}");
     }
 }
 

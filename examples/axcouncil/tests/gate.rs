@@ -1,5 +1,5 @@
-//! Every process of the platform is proven in every case that its criticality requires, and each proof is needed. Cargo
-//! runs this after the contracts themselves, which are unit tests (`src/**/contracts.rs`).
+//! Every process of the platform is proven in every case that its criticality requires, and each proof is needed.
+//! Cargo runs this after the contracts themselves, which are unit tests (`src/**/contracts.rs`).
 
 use axcouncil as _;
 use process_runtime::registry;

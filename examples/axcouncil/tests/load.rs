@@ -1,11 +1,12 @@
-//! Thousands of requests a second against `axcouncil --serve`: its statistics match those of the clients, and its memory
-//! does not grow. The load takes three seconds, or `PROCESS_LOAD` seconds, and then half as long with a collector.
+//! Thousands of requests a second against `axcouncil --serve`: its statistics match those of the clients, and its
+//! memory does not grow. The load takes three seconds, or `PROCESS_LOAD` seconds, and then half as long with a
+//! collector.
 //!
-//! Both sides count every request, so the counts are equal. Each answer has in `server-timing` how long its handler took,
-//! which is the run and little else (a token, a body of a hundred bytes): the percentiles of all answers are those of the
-//! statistics within their error, plus [`AROUND`] for the work around a run. The clients' clocks also measure the network
-//! and two schedulers, so they are never below the statistics, and for three quarters of the requests at most
-//! [`BETWEEN`] above them.
+//! Both sides count every request, so the counts are equal. Each answer has in `server-timing` how long its handler
+//! took, which is the run and little else (a token, a body of a hundred bytes): the percentiles of all answers are
+//! those of the statistics within their error, plus [`AROUND`] for the work around a run. The clients' clocks also
+//! measure the network and two schedulers, so they are never below the statistics, and for three quarters of the
+//! requests at most [`BETWEEN`] above them.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -126,7 +127,7 @@ impl Connection {
 
 /// The answers of one process.
 #[derive(Default)]
-struct Told {
+struct Times {
     served: Vec<Duration>,
     took: Vec<Duration>,
 }
@@ -137,15 +138,15 @@ async fn client(
     (method, path, body, status): (Method, &'static str, Value, u16),
     token: String,
     length: Duration,
-) -> Told {
-    let (started, mut told) = (Instant::now(), Told::default());
+) -> Times {
+    let (started, mut times) = (Instant::now(), Times::default());
     while started.elapsed() < length {
         let answer = connection.send(method.clone(), path, &token, &body).await;
         assert_eq!(answer.status, status, "{}", answer.body);
-        told.served.push(answer.served);
-        told.took.push(answer.took);
+        times.served.push(answer.served);
+        times.took.push(answer.took);
     }
-    told
+    times
 }
 
 /// A percentile by nearest rank, as in the statistics.
@@ -182,9 +183,9 @@ async fn load(length: Duration, variables: &[(&str, &str)]) {
     }
 
     let mut requests = 0;
-    let mut told = Vec::new();
+    let mut times = Vec::new();
     for ((process, outcome, _), clients) in kinds.iter().zip(clients) {
-        let mut all = Told::default();
+        let mut all = Times::default();
         for client in clients {
             let one = client.await.expect("no request failed");
             all.served.extend(one.served);
@@ -193,16 +194,16 @@ async fn load(length: Duration, variables: &[(&str, &str)]) {
         all.served.sort();
         all.took.sort();
         requests += all.took.len();
-        told.push((process, outcome, all));
+        times.push((process, outcome, all));
     }
     let status = operator.send(Method::GET, "/status", "", &Value::Null).await.body;
     let rate = requests as f64 / started.elapsed().as_secs_f64();
     println!("{requests} requests, {rate:.0} a second");
     assert!(cfg!(debug_assertions) || rate > THOUSANDS, "{rate:.0} requests a second");
 
-    for (process, outcome, told) in told {
+    for (process, outcome, times) in times {
         let known = &status[process];
-        let sent = told.took.len();
+        let sent = times.took.len();
         assert_eq!(known["started"], sent, "{process}: {known}");
         assert_eq!(known["ended"][outcome], sent, "{process}: {known}");
         let counts = known["ended"].as_object().expect("outcomes").values().filter_map(Value::as_u64);
@@ -212,16 +213,16 @@ async fn load(length: Duration, variables: &[(&str, &str)]) {
         assert_eq!(lately["ended"], sent, "{process}: {known}");
         for percent in [50, 75, 95, 99] {
             let said = lately[format!("p{percent}")].as_f64().expect("runs ended");
-            let (served, took) = (percentile(&told.served, percent), percentile(&told.took, percent));
+            let (served, took) = (percentile(&times.served, percent), percentile(&times.took, percent));
             println!(
                 "{process} p{percent}: statistics {:.3} ms, answers {:.3} ms, clients {:.3} ms",
                 said * 1e3,
                 served * 1e3,
                 took * 1e3
             );
-            let most = |told: f64| told * (1.0 + PERCENTILE_ERROR);
+            let most = |figure: f64| figure * (1.0 + PERCENTILE_ERROR);
             let least =
-                |told: f64, beside: Duration| (told - beside.as_secs_f64()) * (1.0 - PERCENTILE_ERROR);
+                |figure: f64, beside: Duration| (figure - beside.as_secs_f64()) * (1.0 - PERCENTILE_ERROR);
             assert!(said <= most(served) && said <= most(took), "{process} p{percent}");
             assert!(said >= least(served, AROUND), "{process} p{percent}");
             assert!(percent > 75 || said >= least(took, BETWEEN), "{process} p{percent}");

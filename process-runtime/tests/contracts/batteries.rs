@@ -117,7 +117,7 @@ async fn send_by_whom() -> Result<(), SendError> {
 
 #[test]
 fn a_battery_tells_what_no_run_may_do() {
-    let told = |process: &'static str, call: fn() -> std::pin::Pin<Box<dyn Future<Output = ()>>>| {
+    let panic = |process: &'static str, call: fn() -> std::pin::Pin<Box<dyn Future<Output = ()>>>| {
         said(move || {
             let battery = Battery::of(process).outcomes([Outcome::Success, Outcome::Failure]);
             drop(paused(
@@ -125,7 +125,7 @@ fn a_battery_tells_what_no_run_may_do() {
             ));
         })
     };
-    let forgotten = told("wait_for_answer", || {
+    let forgotten = panic("wait_for_answer", || {
         Box::pin(async {
             let mut run = Box::pin(wait_for_answer());
             std::future::poll_fn(|cx| {
@@ -142,26 +142,26 @@ fn a_battery_tells_what_no_run_may_do() {
         ),
         "{forgotten}"
     );
-    let dropped = told("wait_for_answer", || {
+    let dropped = panic("wait_for_answer", || {
         Box::pin(async { drop(tokio::time::timeout(Duration::from_millis(1), wait_for_answer()).await) })
     });
     assert!(
         dropped.contains("without a fault: it ended in cancelled, which is none of the outcomes given"),
         "{dropped}"
     );
-    let undeclared = told("send_by_whom", || Box::pin(async { drop(send_by_whom().await) }));
+    let undeclared = panic("send_by_whom", || Box::pin(async { drop(send_by_whom().await) }));
     assert!(
         undeclared.contains("`send_by_whom` calls the dependency `rider` and does not declare it"),
         "{undeclared}"
     );
-    let mixed = told("send_copies", || {
+    let mixed = panic("send_copies", || {
         Box::pin(async {
             let other = process_runtime::context::Scope::new().set("battery_trial", 99);
             drop(other.in_scope(send_copies(1)).await);
         })
     });
     assert!(mixed.contains("`send_copies` has the context of another trial"), "{mixed}");
-    let outside = told("send_copies", || {
+    let outside = panic("send_copies", || {
         Box::pin(async {
             sentry_core::capture_message("the gold is in the cellar", sentry_core::Level::Info);
             drop(send_copies(1).await);

@@ -88,7 +88,10 @@ async fn detail_is_for_callers_that_may_read_it() {
         assert!(!all(token(), wrong).await, "{wrong:?}");
     }
     assert!(all(token(), Some("bearer secret")).await);
-    assert!(!all(Detail::Bearer(String::new()), Some("Bearer ")).await, "no token is nobody's");
+    assert!(
+        !all(Detail::Bearer(String::new()), Some("Bearer ")).await,
+        "without a token no caller may read it"
+    );
     assert!(!format!("{:?}", token()).contains("secret"));
 }
 

@@ -209,8 +209,8 @@ fn a_broken_file_is_reported_and_started_anew() {
         fs::write(sessions.path(), broken).expect("the file is written");
         let (passed, said) = sessions.run(&[(MILLIS, "100")]);
         assert!(passed, "{said}");
-        let told = "critical_process: baseline `checkout_load`: started anew: ";
-        let line = said.lines().find(|line| line.starts_with(told));
+        let start = "critical_process: baseline `checkout_load`: started anew: ";
+        let line = said.lines().find(|line| line.starts_with(start));
         let line = line.unwrap_or_else(|| panic!("no line reports {why}: {said}"));
         assert!(line.contains("checkout_load.json") && line.contains(why), "{line}");
         assert_eq!(sessions.kept(), 1);

@@ -117,26 +117,26 @@ async fn without_a_run_of_the_process_there_is_nothing_to_hold() {
 
 #[test]
 fn an_invalid_bound_panics_where_it_is_set() {
-    let told = |ask: &dyn Fn()| {
+    let message_of = |ask: &dyn Fn()| {
         let panic = std::panic::catch_unwind(AssertUnwindSafe(ask)).expect_err("it panics");
         text(panic)
     };
     let load = || Load::of("checkout");
     assert_eq!(
-        told(&|| drop(Load::of("chekout"))),
+        message_of(&|| drop(Load::of("chekout"))),
         "no process `chekout` is registered; did you mean `checkout`?"
     );
-    assert!(told(&|| drop(load().concurrency(0))).contains("a concurrency of 0"));
-    assert!(told(&|| drop(load().runs(0))).contains("0 runs"));
-    assert!(told(&|| drop(load().p50(Duration::ZERO))).contains("a p50 of 0"));
-    assert!(told(&|| drop(load().p95(Duration::ZERO))).contains("a p95 of 0"));
-    assert!(told(&|| drop(load().p99(Duration::ZERO))).contains("a p99 of 0"));
+    assert!(message_of(&|| drop(load().concurrency(0))).contains("a concurrency of 0"));
+    assert!(message_of(&|| drop(load().runs(0))).contains("0 runs"));
+    assert!(message_of(&|| drop(load().p50(Duration::ZERO))).contains("a p50 of 0"));
+    assert!(message_of(&|| drop(load().p95(Duration::ZERO))).contains("a p95 of 0"));
+    assert!(message_of(&|| drop(load().p99(Duration::ZERO))).contains("a p99 of 0"));
     for rate in [-0.1, 1.1, f64::NAN] {
-        assert!(told(&|| drop(load().error_rate(rate))).contains("between 0 and 1"));
+        assert!(message_of(&|| drop(load().error_rate(rate))).contains("between 0 and 1"));
     }
-    assert!(told(&|| drop(load().tolerance(-0.1))).contains("no tolerance"));
-    assert!(told(&|| drop(load().baseline("../x"))).contains("invalid id `../x`"));
-    let few = told(&|| drop(load().runs(5).concurrency(6).run(async || {})));
+    assert!(message_of(&|| drop(load().tolerance(-0.1))).contains("no tolerance"));
+    assert!(message_of(&|| drop(load().baseline("../x"))).contains("invalid id `../x`"));
+    let few = message_of(&|| drop(load().runs(5).concurrency(6).run(async || {})));
     assert_eq!(few, "5 runs of `checkout` are never 6 at a time");
 }
 

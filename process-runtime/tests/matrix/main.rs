@@ -1,5 +1,5 @@
-//! What counts as proven: evidence that parallel tests write and that may be damaged, the policy, the matrix of both, its
-//! reports and the gate. Fixtures that several modules need are here.
+//! What counts as proven: evidence that parallel tests write and that may be damaged, the policy, the matrix of both,
+//! its reports and the gate. Fixtures that several modules need are here.
 
 #![allow(dead_code, reason = "the processes are registered and never run")]
 

@@ -1,4 +1,5 @@
-//! Observations at the same time do not see one another, and the application's own subscriber sees what it always sees.
+//! Observations at the same time do not see one another, and the application's own subscriber sees what it always
+//! sees.
 
 use std::time::Duration;
 

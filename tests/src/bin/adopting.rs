@@ -1,6 +1,7 @@
 //! A service with a set-up of its own for tracing, OpenTelemetry and Sentry, in each way that
-//! `process-runtime/docs/adopting.md` describes; every block of that page is in this file. The arguments choose the way.
-//! The program prints what its exporters received, a line for each [`Routing`], and `tests/adopting.rs` judges it.
+//! `process-runtime/docs/adopting.md` describes; every block of that page is in this file. The arguments choose the
+//! way. The program prints what its exporters received, a line for each [`Routing`], and `tests/adopting.rs` judges
+//! it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,7 +46,7 @@ impl IntoResponse for CheckoutError {
     }
 }
 
-/// Sells the content of the cart.
+/// Sells what is in the cart.
 #[critical_process(id = "checkout", version = "1.0.0", sla = "5s", context(user_id))]
 async fn checkout(Path(user_id): Path<u64>) -> Result<&'static str, CheckoutError> {
     tracing::info!("a line of the body");

@@ -1,6 +1,6 @@
-//! A service under load for `tests/failing_backends.rs`. Each line of its standard input is a command, and each answer is
-//! one line of JSON. `run <ms>` runs for this time and answers with the median latency in nanoseconds, `figures` answers
-//! with the figures so far, and `work <percent>` changes how much each later run does.
+//! A service under load for `tests/failing_backends.rs`. Each line of its standard input is a command, and each
+//! answer is one line of JSON. `run <ms>` runs for this time and answers with the median latency in nanoseconds,
+//! `figures` answers with the figures so far, and `work <percent>` changes how much each later run does.
 
 use std::fmt;
 use std::hint::black_box;

@@ -1,5 +1,5 @@
-//! A small service that sets its telemetry up in one call. `tests/telemetry` judges its telemetry from outside, since the
-//! set-up belongs to a whole program.
+//! A small service that sets its telemetry up in one call. `tests/telemetry` judges its telemetry from outside, since
+//! the set-up belongs to a whole program.
 
 use std::error::Error;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! A service that a Prometheus scrapes. It runs a mix of all outcomes, leaves one run hanging, prints its own statistics,
-//! and ends when its standard input does.
+//! A service that a Prometheus scrapes. It runs a mix of all outcomes, leaves one run hanging, prints its own
+//! statistics, and ends when its standard input does.
 
 use std::io::Read;
 use std::panic::catch_unwind;

@@ -1,5 +1,5 @@
-//! A service whose output is not read, or read late, for `tests/unread.rs`. `unread <init or install> <directory> <file>`
-//! does its runs, writes their figures to the file, and ends when its standard input does.
+//! A service whose output is not read, or read late, for `tests/unread.rs`. `unread <init or install> <directory>
+//! <file>` does its runs, writes their figures to the file, and ends when its standard input does.
 
 use std::io::Read;
 use std::sync::Arc;

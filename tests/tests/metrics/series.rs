@@ -74,8 +74,8 @@ many!(
     m49 = "m49",
 );
 
-/// Returns how many series Prometheus stores: for a histogram one for each bucket, the one at infinity, the sum and the
-/// count.
+/// Returns how many series Prometheus stores: for a histogram one for each bucket, the one at infinity, the sum and
+/// the count.
 fn series(collected: &Collected, process: &str) -> usize {
     let of = |name: &String| -> usize {
         let points = collected.points(name, process);

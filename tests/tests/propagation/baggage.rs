@@ -241,10 +241,10 @@ async fn only_listed_keys_go_to_listed_hosts() {
         // Baggage that the application or a library set itself.
         let own = OtelContext::current_with_baggage([KeyValue::new("company_id", "acme")]);
         let _inside = own.attach();
-        let told = headers_to(&outgoing, "Council.Internal");
-        assert!(told.contains_key("traceparent"));
-        assert_eq!(told["baggage"], "company_id=acme,user_id=user-zoe,card=%2A%2A%2A%2Awxyz");
-        assert!(told["baggage"].is_sensitive());
+        let sent = headers_to(&outgoing, "Council.Internal");
+        assert!(sent.contains_key("traceparent"));
+        assert_eq!(sent["baggage"], "company_id=acme,user_id=user-zoe,card=%2A%2A%2A%2Awxyz");
+        assert!(sent["baggage"].is_sensitive());
         assert_eq!(headers_to(&outgoing, "[::1]:8443")["baggage"], "company_id=acme");
         for other in [
             "payments.example",
@@ -295,7 +295,7 @@ fn invalid_hosts_and_keys_are_reported() {
         assert_eq!(headers_to(&outgoing, "b.internal")["baggage"], "company_id=7");
     });
     let report = Install::new().start().report();
-    for told in ["`*.internal`", "`https://council.internal/`", "`company id`"] {
-        assert_eq!(report.iter().filter(|line| line.contains(told)).count(), 1, "{told} in {report:?}");
+    for invalid in ["`*.internal`", "`https://council.internal/`", "`company id`"] {
+        assert_eq!(report.iter().filter(|line| line.contains(invalid)).count(), 1, "{invalid} in {report:?}");
     }
 }

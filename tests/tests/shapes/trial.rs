@@ -40,8 +40,8 @@ impl Trial {
         self.domain.in_flight().len()
     }
 
-    /// Asserts that these runs ended with these outcomes since the last call, in this order, that every run that started
-    /// ended exactly once, and that the statistics agree.
+    /// Asserts that these runs ended with these outcomes since the last call, in this order, that every run that
+    /// started ended exactly once, and that the statistics agree.
     #[track_caller]
     pub(crate) fn saw(&self, expected: &[(&str, Outcome)]) {
         let all = self.ended();

@@ -1,5 +1,5 @@
-//! The spans that runs open in `tracing`, as a subscriber and an OpenTelemetry backend receive them. Fixtures that several
-//! modules need are here.
+//! The spans that runs open in `tracing`, as a subscriber and an OpenTelemetry backend receive them. Fixtures that
+//! several modules need are here.
 
 mod attributes;
 mod carriers;

@@ -1,5 +1,5 @@
-//! `telemetry::init` from outside: a program that calls it, and the telemetry that arrives at collectors, at Sentry and in
-//! files. The programs, their peers and the judges are here; the questions are in the modules.
+//! `telemetry::init` from outside: a program that calls it, and the telemetry that arrives at collectors, at Sentry
+//! and in files. The programs, their peers and the judges are here; the questions are in the modules.
 
 mod arrival;
 mod errors;

@@ -69,7 +69,7 @@ async fn a_database_that_is_locked_takes_it_out_until_it_is_not() {
     service.until("/ready", 200).await;
     let file = SqliteConnectOptions::new().filename(service.file());
     let mut writer = file.connect().await.expect("it is there");
-    writer.execute("BEGIN IMMEDIATE").await.expect("nobody else writes");
+    writer.execute("BEGIN IMMEDIATE").await.expect("the database is free");
     let body = service.until("/ready", 503).await;
     assert_eq!((&body["status"], &body["checks"]["sqlite"]), (&"unhealthy".into(), &"fail".into()));
     assert_eq!(service.health("/live").await.0, 200);
@@ -107,10 +107,10 @@ async fn a_service_that_is_being_stopped_is_not_ready_and_still_answers() {
 async fn the_reason_of_a_failure_is_for_operators_alone() {
     let service = Service::with(|config| config.health_token = Some("a token".to_owned())).await;
     service.models(json!({ "mode": "fail" })).await;
-    let nobody = service.health("/council").await;
+    let public = service.health("/council").await;
     let (status, operator) = service.send(Method::GET, "/health/council", "a token", &Value::Null).await;
-    assert_eq!((nobody.0, status), (503, 503));
-    assert!(nobody.1.get("error").is_none() && nobody.1.get("version").is_none(), "{}", nobody.1);
+    assert_eq!((public.0, status), (503, 503));
+    assert!(public.1.get("error").is_none() && public.1.get("version").is_none(), "{}", public.1);
     assert!(
         operator["error"].as_str().is_some_and(|text| text.contains("answered with status 500")),
         "{operator}"

@@ -27,7 +27,7 @@ async fn a_wrong_password_and_an_unknown_user_have_the_same_answer() {
         service.post("/login", "", &json!({ "email": email, "password": password })).await
     };
     let wrong = login(ACME_USER, "guess").await;
-    let unknown = login("nobody@acme-robotics.example", PASSWORD).await;
+    let unknown = login("unknown@acme-robotics.example", PASSWORD).await;
     assert_eq!(wrong, unknown);
     assert_eq!((wrong.0, code(&wrong.1)), (401, "wrong_credentials"));
 
@@ -58,30 +58,30 @@ async fn a_forged_token_is_refused() {
 
 #[tokio::test]
 async fn no_telemetry_of_a_run_has_the_password() {
-    let told = Told::install();
+    let ends = Ends::install();
     let service = Service::start().await;
     service.login(ACME_USER).await;
-    let told = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    assert!(told.iter().any(|line| line.contains("user_id: 1")), "{told:?}");
-    assert!(told.iter().all(|line| !line.contains(PASSWORD) && !line.contains(ACME_USER)), "{told:?}");
+    let ends = ends.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    assert!(ends.iter().any(|line| line.contains("user_id: 1")), "{ends:?}");
+    assert!(ends.iter().all(|line| !line.contains(PASSWORD) && !line.contains(ACME_USER)), "{ends:?}");
 }
 
 /// Keeps the ends of logins.
 #[derive(Debug)]
-struct Told(Arc<Mutex<Vec<String>>>);
+struct Ends(Arc<Mutex<Vec<String>>>);
 
-impl Told {
+impl Ends {
     fn install() -> &'static Arc<Mutex<Vec<String>>> {
-        static TOLD: OnceLock<Arc<Mutex<Vec<String>>>> = OnceLock::new();
-        TOLD.get_or_init(|| {
-            let told = Arc::default();
-            Install::new().sink(Told(Arc::clone(&told))).start();
-            told
+        static ENDS: OnceLock<Arc<Mutex<Vec<String>>>> = OnceLock::new();
+        ENDS.get_or_init(|| {
+            let ends = Arc::default();
+            Install::new().sink(Ends(Arc::clone(&ends))).start();
+            ends
         })
     }
 }
 
-impl Sink for Told {
+impl Sink for Ends {
     fn ended(&self, run: &RunView<'_>, end: &End) {
         if run.process().is_some_and(|process| process.id() == "user_authentication") {
             let context: Vec<_> =

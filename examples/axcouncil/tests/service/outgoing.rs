@@ -15,7 +15,7 @@ use crate::client::{Service, code};
 async fn provider(
     answer: impl Fn() -> Response + Clone + Send + Sync + 'static,
 ) -> (Url, UnboundedReceiver<HeaderMap>) {
-    let (sender, told) = unbounded_channel();
+    let (sender, received) = unbounded_channel();
     let router = Router::new().fallback(async move |headers: HeaderMap| {
         sender.send(headers).expect("the test still listens");
         answer()
@@ -23,17 +23,17 @@ async fn provider(
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let url = format!("http://{}", listener.local_addr().expect("it listens"));
     tokio::spawn(async { axum::serve(listener, router).await });
-    (url.parse().expect("it is a URL"), told)
+    (url.parse().expect("it is a URL"), received)
 }
 
 #[tokio::test]
 async fn the_payment_provider_receives_nothing_about_the_customer() {
-    let (url, mut told) = provider(|| Json(json!({ "id": "ch_1" })).into_response()).await;
+    let (url, mut received) = provider(|| Json(json!({ "id": "ch_1" })).into_response()).await;
     let service = Service::with(|config| config.payments = Some(url)).await;
     let token = service.login(ACME_USER).await;
     let order = json!({ "plan": "team", "seats": 3, "card": "tok_visa" });
     assert_eq!(service.post("/subscriptions", &token, &order).await.0, 201);
-    let headers = told.recv().await.expect("it was asked");
+    let headers = received.recv().await.expect("it was asked");
     let names: Vec<_> = headers.keys().map(|name| name.as_str()).collect();
     // This service has no traces. `services/two.rs` tests that a trace is passed on.
     let known = ["accept", "content-length", "content-type", "host", "traceparent", "tracestate"];
@@ -45,12 +45,12 @@ async fn the_models_receive_the_company_and_a_host_that_a_caller_names_does_not(
     let (elsewhere, mut told_elsewhere) = provider(|| StatusCode::OK.into_response()).await;
     let redirect =
         move || (StatusCode::TEMPORARY_REDIRECT, [("location", elsewhere.to_string())]).into_response();
-    let (url, mut told) = provider(redirect).await;
+    let (url, mut received) = provider(redirect).await;
     let service = Service::with(|config| config.models = Some(url)).await;
     let token = service.login(ACME_USER).await;
     let (status, body) = service.post("/deliberations", &token, &json!({ "question": "Why?" })).await;
     assert_eq!((status, code(&body)), (502, "council_unavailable"));
-    let headers = told.recv().await.expect("they were asked");
+    let headers = received.recv().await.expect("they were asked");
     assert_eq!(headers["baggage"], "company_id=1");
     assert!(told_elsewhere.try_recv().is_err(), "a redirect was followed");
 }

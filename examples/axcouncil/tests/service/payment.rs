@@ -77,7 +77,7 @@ async fn a_client_that_hangs_up_has_an_invoice_all_the_same() {
 
 #[tokio::test]
 async fn a_stop_waits_for_a_charge_whose_client_has_given_up() {
-    let (asked, mut told) = unbounded_channel();
+    let (asked, mut received) = unbounded_channel();
     let provider = Router::new().fallback(async move || {
         asked.send(()).expect("the test still listens");
         // Long enough to stop the service meanwhile.
@@ -92,7 +92,7 @@ async fn a_stop_waits_for_a_charge_whose_client_has_given_up() {
     let order = json!({ "plan": "team", "seats": 1, "card": "tok_visa" });
     tokio::select! {
         reply = service.post("/subscriptions", &token, &order) => panic!("{reply:?}"),
-        _ = told.recv() => {}
+        _ = received.recv() => {}
     }
     let (database, _directory) = service.stop().await;
     let status: Vec<String> =

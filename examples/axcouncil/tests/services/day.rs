@@ -1,5 +1,5 @@
-//! The printed day, in more than one environment. Each day mostly waits for one SLA of two minutes. The days wait at the
-//! same time, and do their other work one after the other.
+//! The printed day, in more than one environment. Each day mostly waits for one SLA of two minutes. The days wait at
+//! the same time, and do their other work one after the other.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -120,10 +120,10 @@ fn shows_all_that_the_toolkit_knows() {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn is_told_to_a_collector_and_to_sentry() {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let kept = Arc::clone(&told);
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&received);
     let peer = Router::new().fallback(async move |to: Uri, body: Bytes| {
-        kept.lock().expect("nobody panics in here").push((to.path().to_owned(), body));
+        kept.lock().expect("no test panics in here").push((to.path().to_owned(), body));
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let address = listener.local_addr().expect("it listens");
@@ -137,9 +137,9 @@ async fn is_told_to_a_collector_and_to_sentry() {
     assert!(telemetry.contains(&endpoint) && telemetry.contains("errors: Sentry at"), "{telemetry}");
     assert!(!place.file("telemetry").exists(), "nothing is in files as well");
 
-    let told = told.lock().expect("nobody panics in here");
+    let received = received.lock().expect("no test panics in here");
     let holds = |to: &str, text: &str| {
-        let mut bodies = told.iter().filter(|(path, _)| path == to).map(|(_, body)| body);
+        let mut bodies = received.iter().filter(|(path, _)| path == to).map(|(_, body)| body);
         bodies.any(|body| body.windows(text.len()).any(|bytes| bytes == text.as_bytes()))
     };
     assert!(holds("/v1/traces", "payment_provider_status"));

@@ -1,5 +1,5 @@
-//! The programs of the example, each in a process of its own, judged by the files that they write and the data that they
-//! send.
+//! The programs of the example, each in a process of its own, judged by the files that they write and the data that
+//! they send.
 #![cfg(unix)] // They are stopped by a signal.
 
 mod day;

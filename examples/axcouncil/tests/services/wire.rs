@@ -16,7 +16,7 @@ async fn nothing_leaves_unless_it_is_named() {
     let received = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&received);
     let peer = Router::new().fallback(async move |body: Bytes| {
-        kept.lock().expect("nobody panics in here").extend_from_slice(&body);
+        kept.lock().expect("no test panics in here").extend_from_slice(&body);
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let address = listener.local_addr().expect("it listens");
@@ -45,12 +45,12 @@ async fn nothing_leaves_unless_it_is_named() {
     assert_eq!(answers("/subscriptions", plan).await, 502);
     council.stop();
 
-    let received = received.lock().expect("nobody panics in here");
+    let received = received.lock().expect("no test panics in here");
     let holds = |text: &str| received.windows(text.len()).any(|bytes| bytes == text.as_bytes());
-    for told in
+    for sent in
         ["user_authentication", "rejected", "wrong_password", "payment_subscription", r#""type":"event""#]
     {
-        assert!(holds(told), "{told} is among {} bytes", received.len());
+        assert!(holds(sent), "{sent} is among {} bytes", received.len());
     }
     let secrets = ["canary", PASSWORD, ACME_USER, user.token()];
     for secret in secrets {
