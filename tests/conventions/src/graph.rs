@@ -37,3 +37,37 @@ fn reachable<N: Copy + Ord>(start: N, neighbours: &BTreeMap<N, Vec<N>>) -> BTree
     }
     reached
 }
+
+/// The largest circle for which every order of its nodes is compared.
+const COMPARED: usize = 14;
+
+/// Returns a smallest set of arrows without which the nodes of a circle have an order. Returns nothing for a circle of more
+/// than [`COMPARED`] nodes.
+pub fn fewest_cuts<N: Copy + Ord>(circle: &BTreeSet<N>, arrows: &BTreeSet<(N, N)>) -> BTreeSet<(N, N)> {
+    let nodes: Vec<N> = circle.iter().copied().collect();
+    if nodes.len() > COMPARED {
+        return BTreeSet::new();
+    }
+    // For each set of nodes, as bits: the fewest arrows from a node to a later one if these come first, and which is last.
+    let mut best = vec![(usize::MAX, 0); 1 << nodes.len()];
+    best[0] = (0, 0);
+    for first in 0..best.len() {
+        for (next, node) in nodes.iter().enumerate().filter(|(next, _)| first & (1 << next) == 0) {
+            let earlier = nodes.iter().enumerate().filter(|(at, _)| first & (1 << at) != 0);
+            let cuts = best[first].0 + earlier.filter(|(_, from)| arrows.contains(&(**from, *node))).count();
+            let both = first | (1 << next);
+            if cuts < best[both].0 {
+                best[both] = (cuts, next);
+            }
+        }
+    }
+    let mut cuts = BTreeSet::new();
+    let mut first = best.len() - 1;
+    while first != 0 {
+        let last = best[first].1;
+        first &= !(1 << last);
+        let earlier = nodes.iter().enumerate().filter(|(at, _)| first & (1 << at) != 0);
+        cuts.extend(earlier.map(|(_, from)| (*from, nodes[last])).filter(|arrow| arrows.contains(arrow)));
+    }
+    cuts
+}

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::graph::circles;
+use crate::graph::{circles, fewest_cuts};
 use crate::paths::collect;
 use crate::resolve::{Arrow, PRIVATE, Resolved, resolve};
 use crate::source::Sources;
@@ -52,6 +52,9 @@ const MOST_FILES: usize = 15;
 
 /// The most lines of the files directly in a folder.
 const MOST_LINES: usize = 2_500;
+
+/// What to do about a circle.
+const CUT: &str = "cut the arrows that are marked, or those of another direction";
 
 /// The circles in larger folders that are recursions of types, and why each has to be one.
 pub const RECURSIONS: &[Recursion] = &[];
@@ -233,7 +236,7 @@ impl House {
             arrows: pairs.len(),
             files_in_circles: circles.iter().map(BTreeSet::len).sum(),
             files_in_circles_across_folders: across.map(BTreeSet::len).sum(),
-            folders_in_circles: crate::graph::circles(&folders).iter().map(BTreeSet::len).sum(),
+            folders_in_circles: self::circles(&folders).iter().map(BTreeSet::len).sum(),
             arrows_against_the_order: against.len(),
             cfg_lines: (self.cfgs.len(), cfg_files.len()),
         }
@@ -367,13 +370,16 @@ impl House {
         with_rooms
             .filter_map(|circle| {
                 let names: Vec<String> = circle.iter().map(|entry| self.name(entry)).collect();
-                let within =
-                    arrows.iter().filter(|((from, to), _)| circle.contains(from) && circle.contains(to));
-                // Among the outermost folders the order says which direction is wrong.
-                let wrong = within.filter(|(_, arrow)| !folder.is_empty() || self.is_against(arrow));
-                let message =
-                    format!("a circle of folders: {}: cut the arrows of one direction", names.join(", "));
-                violation(&message, wrong.map(|(_, arrow)| self.place(arrow)).collect())
+                let names = names.join(", ");
+                if folder.is_empty() {
+                    // The order of the outermost folders says which arrows are wrong.
+                    let within =
+                        arrows.iter().filter(|((from, to), _)| circle.contains(from) && circle.contains(to));
+                    let wrong = within.filter(|(_, arrow)| self.is_against(arrow));
+                    let message = format!("a circle of folders: {names}: cut the arrows against the order");
+                    return violation(&message, wrong.map(|(_, arrow)| self.place(arrow)).collect());
+                }
+                violation(&format!("a circle of folders: {names}: {CUT}"), self.places_of(circle, &arrows))
             })
             .collect()
     }
@@ -389,13 +395,31 @@ impl House {
         let forbidden = circles.iter().filter(|circle| !is_small && !self.is_recursion(circle));
         forbidden
             .filter_map(|circle| {
+                let files = self.paths(circle).join(", ");
                 let message = format!(
-                    "a circle of files in a folder of more than {SMALL}: {}: cut the arrows of one direction, or make a \
-                     room of those that belong together",
-                    self.paths(circle).join(", ")
+                    "a circle of files in a folder of more than {SMALL}: {files}: {CUT}, or make a room of those that \
+                     belong together"
                 );
-                let within = arrows.iter().filter(|((from, to), _)| circle.contains(from) && circle.contains(to));
-                violation(&message, within.map(|(_, arrow)| self.place(arrow)).collect())
+                violation(&message, self.places_of(circle, &arrows))
+            })
+            .collect()
+    }
+
+    /// The arrows of a circle. Those that it takes least to cut are marked.
+    fn places_of<N: Copy + Ord>(
+        &self,
+        circle: &BTreeSet<N>,
+        arrows: &BTreeMap<(N, N), &Arrow>,
+    ) -> Vec<Place> {
+        let within = arrows.iter().filter(|((from, to), _)| circle.contains(from) && circle.contains(to));
+        let cuts = fewest_cuts(circle, &arrows.keys().copied().collect());
+        within
+            .map(|(ends, arrow)| {
+                let mut place = self.place(arrow);
+                if cuts.contains(ends) {
+                    place.what.push_str("  (cut)");
+                }
+                place
             })
             .collect()
     }

@@ -533,7 +533,7 @@ pub fn open() {}
     );
     assert_eq!(
         messages_with(&sources, "circle"),
-        "a circle of folders: observe/, run/: cut the arrows of one direction\n    \
+        "a circle of folders: observe/, run/: cut the arrows against the order\n    \
          run/planted.rs:1  crate::observe::Span → observe/span.rs  (observe is not below run)"
     );
 }
@@ -577,6 +577,17 @@ fn a_circle_in_a_folder_of_more_than_six_files_is_caught() {
         expected.iter().map(|(from, to)| ((*from).to_owned(), 1, (*to).to_owned())).collect();
     assert_eq!(caught(&circle_among(7)), expected);
     assert_eq!(caught(&circle_among(6)), Caught::new());
+}
+
+#[test]
+fn the_arrows_that_it_takes_least_to_cut_are_marked() {
+    let mut sources = circle_among(7);
+    sources.add("run/planted.rs", "use super::file3::Three;\nuse super::one::One;\npub struct Planted;\n");
+    sources.add("run/one.rs", "use super::file3::Three;\npub struct One;\n");
+    sources.add("run/file3.rs", "use super::planted::Planted;\npub struct Three;\n");
+    let message = messages_with(&sources, "a circle of files");
+    let cut: Vec<&str> = message.lines().filter(|line| line.ends_with("(cut)")).map(str::trim).collect();
+    assert_eq!(cut, ["run/file3.rs:1  super::planted::Planted → run/planted.rs  (cut)"]);
 }
 
 #[test]
