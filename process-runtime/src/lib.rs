@@ -332,7 +332,7 @@ pub mod __private {
     pub use crate::run::unit::Site;
     #[cfg(feature = "testing")]
     pub use crate::testing::proof::{
-        contract::Contracted,
+        contracted::Contracted,
         registered::{ContractEntry, ContractSite},
     };
     pub use crate::{

@@ -85,7 +85,7 @@ async fn an_async_test_that_should_panic() {
 #[case(9, 9)]
 fn above_a_table(#[case] amount: u64, #[case] paid: u64) {
     let call = async || assert_eq!(pay(amount).await, Ok(paid));
-    block_on(async { drop(Load::of("pay_invoice").runs(8).error_rate(0.0).run(call).await) });
+    block_on(async { drop(Load::new("pay_invoice").runs(8).error_rate(0.0).run(call).await) });
 }
 
 #[rstest]

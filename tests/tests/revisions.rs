@@ -43,13 +43,13 @@ fn each_state_of_the_tree_is_another_revision() {
         return;
     }
     let (root, package) = repository();
-    let clean = Revision::of(&package);
+    let clean = Revision::detect(&package);
     assert!(clean.is_clean());
     assert_eq!(clean.as_str().len(), 40);
-    assert_eq!(clean, Revision::of(root.path()));
+    assert_eq!(clean, Revision::detect(root.path()));
 
     fs::write(root.path().join("ignored"), "x").unwrap();
-    assert_eq!(Revision::of(&package), clean);
+    assert_eq!(Revision::detect(&package), clean);
 
     let states: [&dyn Fn(); 6] = [
         &|| fs::write(package.join("code.rs"), "two").unwrap(),
@@ -63,19 +63,19 @@ fn each_state_of_the_tree_is_another_revision() {
     let mut seen = BTreeSet::from([clean.as_str().to_owned()]);
     for change in states {
         change();
-        let revision = Revision::of(&package);
+        let revision = Revision::detect(&package);
         assert!(!revision.is_clean());
         assert!(revision.as_str().starts_with(clean.as_str()));
-        assert_eq!(revision, Revision::of(root.path()));
+        assert_eq!(revision, Revision::detect(root.path()));
         assert!(seen.insert(revision.to_string()), "{revision} again");
         assert_eq!(revision.short().len(), 12 + 1 + 16);
     }
     fs::rename(root.path().join("new file"), root.path().join("renamed")).unwrap();
-    assert!(seen.insert(Revision::of(&package).to_string()));
+    assert!(seen.insert(Revision::detect(&package).to_string()));
 
     fs::remove_file(root.path().join("renamed")).unwrap();
     fs::write(package.join("code.rs"), "one").unwrap();
-    assert_eq!(Revision::of(&package), clean);
+    assert_eq!(Revision::detect(&package), clean);
 }
 
 #[test]
@@ -85,14 +85,14 @@ fn before_the_first_commit_each_state_is_another_revision_too() {
     }
     let directory = tempfile::tempdir().unwrap();
     git(directory.path(), &["init", "-q"]);
-    let empty = Revision::of(directory.path());
+    let empty = Revision::detect(directory.path());
     assert!(!empty.is_clean());
     let mut seen = BTreeSet::from([empty.to_string()]);
     for (file, content) in [("code.rs", "one"), ("code.rs", "two"), ("more.rs", "one")] {
         fs::write(directory.path().join(file), content).unwrap();
-        let untracked = Revision::of(directory.path());
+        let untracked = Revision::detect(directory.path());
         git(directory.path(), &["add", "."]);
-        for revision in [untracked, Revision::of(directory.path())] {
+        for revision in [untracked, Revision::detect(directory.path())] {
             assert!(revision.as_str().starts_with("no commit+") && !revision.is_clean(), "{revision}");
             assert!(seen.insert(revision.to_string()), "{revision} again");
         }
@@ -109,7 +109,7 @@ fn child_prints_its_revision_before_and_after_it_writes() {
     let mut evidence = Evidence::new(process, Case::Happy, "revisions::it_is_weighed", Proof::Proven);
     evidence.outcome = Some(Outcome::Success);
     evidence.write().unwrap();
-    println!("revision: {}", Revision::of(Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap())));
+    println!("revision: {}", Revision::detect(Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap())));
 }
 
 #[test]
@@ -121,10 +121,10 @@ fn evidence_within_the_tree_does_not_change_its_revision_and_a_variable_replaces
     let mut child = child("child_prints_its_revision_before_and_after_it_writes");
     child.env_remove("PROCESS_REVISION").env_remove("CARGO_TARGET_DIR");
     child.env("CARGO_MANIFEST_DIR", &package).env("PROCESS_EVIDENCE_DIR", root.path().join("evidence"));
-    let clean = Revision::of(&package).to_string();
+    let clean = Revision::detect(&package).to_string();
     let text = said(&child.output().unwrap());
     assert_eq!(text.matches(&format!("revision: {clean}\n")).count(), 2, "{text}");
-    assert!(!Revision::of(&package).is_clean(), "the child wrote into the tree");
+    assert!(!Revision::detect(&package).is_clean(), "the child wrote into the tree");
     // The variables that a hook of another repository sets.
     let (_other, other) = repository();
     let git_dir = other.parent().unwrap().join(".git");

@@ -29,7 +29,7 @@ fn without_any_one_of_the_contracts_the_gate_names_the_line_to_add() {
     for cell in required {
         let rest = gathered.iter().filter(|one| (&*one.process, &one.case) != (cell.process, &cell.case));
         let open: Vec<_> =
-            matrix(&rest.cloned().collect::<Vec<_>>()).open().map(|cell| cell.contract()).collect();
+            matrix(&rest.cloned().collect::<Vec<_>>()).open_cells().map(|cell| cell.attribute()).collect();
         let line = format!("#[contract(process = \"{}\", case = {})]", cell.process, cell.case);
         assert_eq!(open, [line]);
     }

@@ -63,13 +63,13 @@ pub use self::fault::Fault;
 pub use self::load::{Load, LoadReport, baseline};
 pub use self::observing::expect::Expect;
 #[cfg(feature = "metrics")]
-pub use self::observing::metrics::Change;
+pub use self::observing::metrics::Series;
 pub use self::observing::observation::{Observation, ObservedRun};
 pub use self::observing::observe::{Observing, ObservingCall, observe, observe_call};
 #[cfg(feature = "tracing")]
 pub use self::observing::spans::Span;
 pub use self::origin::revision;
-pub use self::proof::date::Date;
+pub use self::proof::date::{Date, InvalidDate};
 pub use self::proof::gate::gate;
 pub use self::proof::problem::Problem;
 pub use self::proof::registered::{Case, ContractDefinition, contracts};

@@ -10,7 +10,7 @@ use super::{SendError, log_letter, paused, said, send, send_anyhow, send_copies}
 #[test]
 fn a_battery_breaks_everything_in_every_way() {
     let trials = paused(async {
-        Battery::of("send_letter")
+        Battery::new("send_letter")
             .outcomes([Outcome::Success, Outcome::Failure])
             .error(|| SendError::Connection)
             .canary("north-secret")
@@ -20,7 +20,7 @@ fn a_battery_breaks_everything_in_every_way() {
     // The process, its stage and its dependency, each with five faults.
     assert_eq!(trials.len(), 1 + 3 * 5);
     let stopped: Vec<_> =
-        trials.iter().filter(|trial| trial.is_stopped).filter_map(|t| t.fault.clone()).collect();
+        trials.iter().filter(|trial| trial.stopped_by_test).filter_map(|t| t.fault.clone()).collect();
     let unbounded =
         [("send_letter", "hang"), ("send_letter.stamp", "hang")].map(|(at, kind)| (at.to_owned(), kind));
     assert_eq!(stopped, unbounded);
@@ -34,12 +34,14 @@ fn a_battery_breaks_everything_in_every_way() {
 #[test]
 fn a_battery_delays_what_is_called_again_and_again_only_once() {
     let trials = paused(async {
-        let battery = Battery::of("send_copies").outcomes([Outcome::Success, Outcome::Failure]);
+        let battery = Battery::new("send_copies").outcomes([Outcome::Success, Outcome::Failure]);
         battery.error(|| SendError::Connection).run(async || send_copies(9).await).await
     });
     let delayed =
         trials.iter().filter(|trial| trial.fault.as_ref().is_some_and(|(_, kind)| *kind == "delay"));
-    assert!(delayed.clone().count() == 2 && delayed.clone().all(|trial| trial.late && !trial.is_stopped));
+    assert!(
+        delayed.clone().count() == 2 && delayed.clone().all(|trial| trial.late && !trial.stopped_by_test)
+    );
 }
 
 #[critical_process(id = "weigh_letter", version = "1.0.0", sla = "1s")]
@@ -57,7 +59,7 @@ async fn read_scale() -> Result<(), SendError> {
 #[test]
 fn a_battery_breaks_shared_stages_too() {
     let battery = || {
-        let battery = Battery::of("weigh_letter").outcomes([Outcome::Success, Outcome::Failure]);
+        let battery = Battery::new("weigh_letter").outcomes([Outcome::Success, Outcome::Failure]);
         battery.error(|| SendError::Connection)
     };
     let trials = paused(battery().run(async || weigh().await));
@@ -72,25 +74,25 @@ fn a_battery_tells_what_does_not_hold() {
         said(move || drop(paused(battery().run(async || send(address).await))))
     };
     let text = broken(
-        || Battery::of("send_letter").outcomes([Outcome::Success]).error(|| SendError::Connection),
+        || Battery::new("send_letter").outcomes([Outcome::Success]).error(|| SendError::Connection),
         "north",
     );
     assert!(text.contains("it ended in failure, which is none of the outcomes given"), "{text}");
     let text = broken(
-        || Battery::of("send_letter").outcomes([Outcome::Rejected]).error(|| SendError::Connection),
+        || Battery::new("send_letter").outcomes([Outcome::Rejected]).error(|| SendError::Connection),
         "",
     );
     assert!(text.contains("`post_office` is declared and was not reached"), "{text}");
-    let text = broken(|| Battery::of("send_letter").outcomes([Outcome::Success, Outcome::Failure]), "north");
+    let text = broken(|| Battery::new("send_letter").outcomes([Outcome::Success, Outcome::Failure]), "north");
     assert!(text.contains("`send_letter.stamp` returns none of the errors that were given"), "{text}");
     let logged = || {
-        let battery = Battery::of("log_letter").outcomes([Outcome::Success, Outcome::Failure]);
+        let battery = Battery::new("log_letter").outcomes([Outcome::Success, Outcome::Failure]);
         battery.error(|| SendError::Connection).canary("it is \"here\"")
     };
     let text = said(move || drop(paused(logged().run(async || log_letter("it is \"here\"").await))));
     assert!(text.contains("the canary `it is \"here\"` is in what was captured"), "{text}");
     let canary = || {
-        let battery = Battery::of("send_anyhow").outcomes([Outcome::Success, Outcome::Failure]);
+        let battery = Battery::new("send_anyhow").outcomes([Outcome::Success, Outcome::Failure]);
         battery
             .error(|| SendError::Connection)
             .error(|| "lost".to_owned())
@@ -119,7 +121,7 @@ async fn send_by_whom() -> Result<(), SendError> {
 fn a_battery_tells_what_no_run_may_do() {
     let panic = |process: &'static str, call: fn() -> std::pin::Pin<Box<dyn Future<Output = ()>>>| {
         said(move || {
-            let battery = Battery::of(process).outcomes([Outcome::Success, Outcome::Failure]);
+            let battery = Battery::new(process).outcomes([Outcome::Success, Outcome::Failure]);
             drop(paused(
                 battery.error(|| SendError::Connection).canary("in the cellar").run(async || call().await),
             ));
@@ -173,8 +175,8 @@ fn a_battery_tells_what_no_run_may_do() {
 #[test]
 fn a_battery_leaves_out_what_is_skipped_and_stops_at_its_limit() {
     paused(async {
-        let battery = Battery::of("send_letter").outcomes([Outcome::Success, Outcome::Failure]);
-        let battery = battery.error(|| SendError::Connection).spare("stamp").limit(Duration::from_secs(32));
+        let battery = Battery::new("send_letter").outcomes([Outcome::Success, Outcome::Failure]);
+        let battery = battery.error(|| SendError::Connection).skip("stamp").limit(Duration::from_secs(32));
         let began = tokio::time::Instant::now();
         let trials = battery.run(async || send("north").await).await;
         assert_eq!(trials.len(), 1 + 2 * 5);
@@ -196,7 +198,7 @@ async fn price_seats(seats: u32, discount: u32) -> Result<u32, SendError> {
 #[test]
 fn a_battery_shrinks_its_input() {
     let battery = || {
-        Battery::of("price_seats")
+        Battery::new("price_seats")
             .outcomes([Outcome::Success, Outcome::Failure])
             .error(|| SendError::Connection)
     };
@@ -231,7 +233,7 @@ fn a_battery_tells_of_a_run_that_a_cancel_leaves_behind() {
         }
     }
     let said = said(|| {
-        let battery = Battery::of("send_copies").outcomes([Outcome::Success, Outcome::Failure]);
+        let battery = Battery::new("send_copies").outcomes([Outcome::Success, Outcome::Failure]);
         drop(paused(battery.error(|| SendError::Connection).run(async || {
             let mut leak = Leak(Some(Box::pin(send_copies(1))));
             let result = std::future::poll_fn(|cx| leak.0.as_mut().unwrap().as_mut().poll(cx)).await;
@@ -252,7 +254,7 @@ async fn overwrite_token(secret: &str) -> Result<(), SendError> {
 #[test]
 fn a_canary_is_found_where_it_was_overwritten_and_around_the_run() {
     let battery = || {
-        let battery = Battery::of("overwrite_token").outcomes([Outcome::Success, Outcome::Failure]);
+        let battery = Battery::new("overwrite_token").outcomes([Outcome::Success, Outcome::Failure]);
         battery.error(|| SendError::Connection).canary("the-canary")
     };
     let inside = said(move || drop(paused(battery().run(async || overwrite_token("the-canary").await))));
@@ -268,7 +270,7 @@ fn a_canary_is_found_where_it_was_overwritten_and_around_the_run() {
 
 #[test]
 fn a_delay_past_the_sla_ends_also_where_hangs_are_short() {
-    let battery = Battery::of("overwrite_token").outcomes([Outcome::Success, Outcome::Failure]);
+    let battery = Battery::new("overwrite_token").outcomes([Outcome::Success, Outcome::Failure]);
     let battery = battery.error(|| SendError::Connection).limit(Duration::from_millis(500));
     let trials = paused(battery.run(async || overwrite_token("").await));
     assert!(trials.iter().any(|trial| trial.late && trial.outcome == Some(Outcome::Success)), "{trials:?}");

@@ -38,7 +38,7 @@ contracts! {
     late_without_a_delay: "send_letter", sla, async { drop(observe(send("north")).await) };
     edge: "send_letter", edge, async { drop(observe(send("")).await) };
     loaded: "send_letter", load,
-        async { drop(Load::of("send_letter").concurrency(4).runs(40).error_rate(0.0).run(async || send("north").await).await) };
+        async { drop(Load::new("send_letter").concurrency(4).runs(40).error_rate(0.0).run(async || send("north").await).await) };
     load_without_a_load: "send_letter", load, async { drop(observe(send("north")).await) };
     context: "send_letter", context, async {
         let scope = process_runtime::context::Scope::new().set("tenant", 7);
@@ -80,12 +80,12 @@ contracts! {
     dependency_a_little_later: "send_letter", dependency("post_office"),
         async { drop(observe(send("north")).fault("post_office", Fault::delay(Duration::from_secs(1))).await) };
     load_without_bounds: "send_letter", load,
-        async { drop(Load::of("send_letter").runs(4).run(async || send("north").await).await) };
+        async { drop(Load::new("send_letter").runs(4).run(async || send("north").await).await) };
     load_of_another: "send_letter", load,
-        async { drop(Load::of("send_copies").runs(4).error_rate(0.0).run(async || send_copies(1).await).await) };
+        async { drop(Load::new("send_copies").runs(4).error_rate(0.0).run(async || send_copies(1).await).await) };
     context_with_more_later: "number_letter", context, async { drop(observe(number_letter("north")).await) };
     by_a_battery: "send_letter", dependency("post_office"), async {
-        let battery = Battery::of("send_letter").outcomes([Outcome::Success, Outcome::Failure]);
+        let battery = Battery::new("send_letter").outcomes([Outcome::Success, Outcome::Failure]);
         drop(battery.error(|| SendError::Connection).run(async || send("north").await).await);
     };
     beside_another: "send_letter", happy, async {

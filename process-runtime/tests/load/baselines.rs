@@ -21,7 +21,7 @@ async fn child_is_a_session() {
     let millis: Vec<u64> = millis.split(',').map(|millis| millis.parse().expect("a number")).collect();
     let runs = std::env::var(RUNS).map_or(1000, |runs| runs.parse().expect("a number"));
     let number = numbers();
-    let report = Load::of("checkout").runs(runs).concurrency(10).baseline("checkout_load").run(async || {
+    let report = Load::new("checkout").runs(runs).concurrency(10).baseline("checkout_load").run(async || {
         let measurement = number() as usize / runs;
         checkout(millis[measurement.min(millis.len() - 1)], false).await
     });

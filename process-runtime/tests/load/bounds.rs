@@ -20,7 +20,7 @@ fn table(report: &str) -> Vec<&str> {
 #[tokio::test(start_paused = true)]
 async fn bounds_that_hold_give_the_exact_percentiles() {
     let number = numbers();
-    let load = Load::of("checkout").runs(200).concurrency(8).p50(millis_of(100)).p95(millis_of(190));
+    let load = Load::new("checkout").runs(200).concurrency(8).p50(millis_of(100)).p95(millis_of(190));
     let load = load.p99(millis_of(198)).error_rate(0.0);
     let report = load.run(async || checkout(number() + 1, false).await).await;
     assert_eq!((report.p50(), report.p95()), (millis_of(100), millis_of(190)));
@@ -33,7 +33,7 @@ async fn bounds_that_hold_give_the_exact_percentiles() {
 #[tokio::test(start_paused = true)]
 async fn a_broken_bound_is_reported_with_the_bound_and_the_measured_value() {
     let number = numbers();
-    let load = Load::of("checkout").runs(100).p50(millis_of(50)).p95(millis_of(94)).error_rate(0.01);
+    let load = Load::new("checkout").runs(100).p50(millis_of(50)).p95(millis_of(94)).error_rate(0.01);
     let line = line!() + 1;
     let message = panic_of(load.run(async || {
         let number = number();
@@ -59,7 +59,7 @@ async fn a_broken_bound_is_reported_with_the_bound_and_the_measured_value() {
 #[tokio::test(start_paused = true)]
 async fn the_error_rate_is_of_failures_and_panics_among_what_was_not_cancelled() {
     let number = numbers();
-    let report = Load::of("checkout").runs(10).error_rate(0.25).run(async || match number() {
+    let report = Load::new("checkout").runs(10).error_rate(0.25).run(async || match number() {
         0 => checkout(1, true).await,
         // The run is dropped in the middle.
         1 | 2 => tokio::select! {
@@ -77,7 +77,7 @@ async fn the_error_rate_is_of_failures_and_panics_among_what_was_not_cancelled()
 
 #[tokio::test(start_paused = true)]
 async fn where_every_run_was_cancelled_no_error_rate_holds() {
-    let message = panic_of(Load::of("checkout").runs(2).error_rate(1.0).run(async || {
+    let message = panic_of(Load::new("checkout").runs(2).error_rate(1.0).run(async || {
         tokio::select! { biased; () = sleep(millis_of(1)) => {}, _ = checkout(10, false) => {} }
     }))
     .await;
@@ -88,7 +88,7 @@ async fn where_every_run_was_cancelled_no_error_rate_holds() {
 async fn the_figures_are_those_of_the_domain() {
     let number = numbers();
     let last = RefCell::new(None);
-    let report = Load::of("checkout").runs(300).run(async || {
+    let report = Load::new("checkout").runs(300).run(async || {
         let number = number();
         let _ = checkout(5 + number * 5, number.is_multiple_of(10)).await;
         *last.borrow_mut() = registry::stats("checkout").ok();
@@ -108,10 +108,10 @@ async fn the_figures_are_those_of_the_domain() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_run_of_the_process_there_is_nothing_to_hold() {
-    let nothing = panic_of(Load::of("checkout").runs(3).run(async || {})).await;
+    let nothing = panic_of(Load::new("checkout").runs(3).run(async || {})).await;
     assert!(nothing.contains("3 calls, and no run of `checkout` ended; nothing else did"), "{nothing}");
     assert!(nothing.contains("Carrier::current()"), "{nothing}");
-    let another = panic_of(Load::of("refund").runs(3).run(async || checkout(1, false).await)).await;
+    let another = panic_of(Load::new("refund").runs(3).run(async || checkout(1, false).await)).await;
     assert!(another.ends_with("no run of `refund` ended; only of `checkout`"), "{another}");
 }
 
@@ -121,9 +121,9 @@ fn an_invalid_bound_panics_where_it_is_set() {
         let panic = std::panic::catch_unwind(AssertUnwindSafe(ask)).expect_err("it panics");
         text(panic)
     };
-    let load = || Load::of("checkout");
+    let load = || Load::new("checkout");
     assert_eq!(
-        message_of(&|| drop(Load::of("chekout"))),
+        message_of(&|| drop(Load::new("chekout"))),
         "no process `chekout` is registered; did you mean `checkout`?"
     );
     assert!(message_of(&|| drop(load().concurrency(0))).contains("a concurrency of 0"));
@@ -154,7 +154,7 @@ fn a_panic_of_the_builder_names_the_callers_line() {
 
 #[tokio::test(start_paused = true)]
 async fn each_percentile_has_a_bound_of_its_own() {
-    let runs = || Load::of("checkout").runs(100);
+    let runs = || Load::new("checkout").runs(100);
     for (load, broken) in [
         (runs().p50(millis_of(49)), "p50               50.0ms   at most 49.0ms      broken"),
         (runs().p95(millis_of(94)), "p95               95.0ms   at most 94.0ms      broken"),

@@ -11,7 +11,7 @@ use super::{checkout, numbers, panic_of, refund};
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_panics_is_counted_and_the_load_continues() {
-    let report = Load::of("refund").runs(5).concurrency(2).run(async || refund().await).await;
+    let report = Load::new("refund").runs(5).concurrency(2).run(async || refund().await).await;
     assert_eq!(report.ended().count(Outcome::Panic), 5);
     assert_eq!(report.error_rate(), Some(1.0));
 }
@@ -19,7 +19,7 @@ async fn a_run_that_panics_is_counted_and_the_load_continues() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_outside_of_the_process_ends_the_load() {
     let calls = AtomicUsize::new(0);
-    let message = panic_of(Load::of("checkout").runs(5).run(async || {
+    let message = panic_of(Load::new("checkout").runs(5).run(async || {
         calls.fetch_add(1, Ordering::Relaxed);
         checkout(1, true).await.expect("the card is good");
     }))
@@ -32,7 +32,7 @@ async fn a_panic_outside_of_the_process_ends_the_load() {
 async fn the_concurrency_is_reached_and_never_exceeded() {
     let (now, most) = (Cell::new(0), Cell::new(0));
     let number = numbers();
-    let report = Load::of("checkout").runs(500).concurrency(16).run(async || {
+    let report = Load::new("checkout").runs(500).concurrency(16).run(async || {
         now.set(now.get() + 1);
         most.set(most.get().max(now.get()));
         let _ = checkout(1 + number() % 7, false).await;
@@ -45,7 +45,7 @@ async fn the_concurrency_is_reached_and_never_exceeded() {
 #[tokio::test(start_paused = true)]
 async fn each_call_is_polled_only_when_it_was_woken() {
     let polls = Cell::new(0);
-    let report = Load::of("checkout").runs(100).concurrency(100).run(async || {
+    let report = Load::new("checkout").runs(100).concurrency(100).run(async || {
         let mut run = pin!(checkout(1 + polls.get() % 50, false));
         std::future::poll_fn(|cx| {
             polls.set(polls.get() + 1);
@@ -61,7 +61,7 @@ async fn each_call_is_polled_only_when_it_was_woken() {
 #[tokio::test(start_paused = true)]
 async fn a_process_that_is_always_ready_does_not_keep_the_task() {
     let polls = Cell::new(0);
-    let mut load = pin!(Load::of("checkout").runs(100).concurrency(10).run(async || {
+    let mut load = pin!(Load::new("checkout").runs(100).concurrency(10).run(async || {
         let _ = checkout(0, true).await;
     }));
     std::future::poll_fn(|cx| {
@@ -75,13 +75,13 @@ async fn a_process_that_is_always_ready_does_not_keep_the_task() {
 #[tokio::test(start_paused = true)]
 async fn a_load_is_in_a_domain_of_its_own() {
     let around = Domain::new();
-    around.run(Load::of("checkout").runs(3).run(async || checkout(1, false).await)).await;
+    around.run(Load::new("checkout").runs(3).run(async || checkout(1, false).await)).await;
     assert_eq!(around.stats("checkout").expect("it is registered").started, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn runs_in_other_tasks_count_where_the_domain_is_carried() {
-    let report = Load::of("checkout").runs(50).concurrency(5).run(async || {
+    let report = Load::new("checkout").runs(50).concurrency(5).run(async || {
         tokio::spawn(Carrier::current().carry(checkout(0, false))).await.expect("it does not panic")
     });
     assert_eq!(report.await.ended().count(Outcome::Success), 50);

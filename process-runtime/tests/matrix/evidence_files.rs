@@ -124,7 +124,7 @@ fn a_proof_that_no_run_gave_is_not_written() {
         let mut evidence = proven("pay_invoice", case);
         evidence.outcome = None;
         let error = evidence.write_to(directory.path()).unwrap_err();
-        assert!(matches!(error, WriteError::Flawed { .. }), "{case}");
+        assert!(matches!(error, WriteError::Invalid { .. }), "{case}");
         assert!(error.to_string().contains("had no outcome"), "{error}");
     }
     let mut late = proven("pay_invoice", "happy");
@@ -213,7 +213,7 @@ fn a_file_that_is_not_evidence_is_reported_or_left_alone() {
 fn a_file_of_nothing_but_mistakes_is_bounded() {
     let gathered = read(&b"x\n".repeat(250_000));
     assert_eq!(gathered.problems.len(), 100);
-    assert_eq!(gathered.more_problems, 100_001 - 100);
+    assert_eq!(gathered.omitted_problems, 100_001 - 100);
 }
 
 fn outcomes() -> impl Strategy<Value = Option<Outcome>> {
@@ -254,7 +254,7 @@ proptest! {
                 prop_assert_eq!(&gathered.problems, &[]);
                 prop_assert_eq!(gathered.evidence, [evidence]);
             }
-            Err(_) => prop_assert!(evidence.flaw().is_some()),
+            Err(_) => prop_assert!(evidence.validate().is_err()),
         }
     }
 }
@@ -264,7 +264,7 @@ fn evidence_of_a_tree_that_was_not_clean_is_read_as_that() {
     let directory = directory();
     let mut evidence = proven("pay_invoice", "happy");
     // Where git gave the revision, its text alone does not show this.
-    evidence.revision = Revision::named("r1-dirty").unwrap();
+    evidence.revision = "r1-dirty".parse::<Revision>().unwrap();
     evidence.write_to(directory.path()).unwrap();
     let [read] = &evidence::read(directory.path()).evidence[..] else { panic!() };
     assert!(!read.revision.is_clean() && *read == evidence, "{read:?}");

@@ -49,11 +49,11 @@ fn sync_books() {}
 fn draw_logo() {}
 
 fn revision() -> Revision {
-    Revision::named("r1").unwrap()
+    "r1".parse::<Revision>().unwrap()
 }
 
 fn today() -> Date {
-    Date::parse("2026-11-28").unwrap()
+    "2026-11-28".parse().unwrap()
 }
 
 fn proven(process: &str, case: &str) -> Evidence {

@@ -5,8 +5,8 @@ use super::*;
 #[test]
 fn all_of_it_proven_leaves_nothing_open() {
     let matrix = matrix_of(&everything());
-    assert!(matrix.cells().all(|cell| cell.state == State::Proven && !cell.unclean));
-    assert_eq!(matrix.open().count(), 0);
+    assert!(matrix.cells().all(|cell| cell.state == State::Proven && !cell.dirty));
+    assert_eq!(matrix.open_cells().count(), 0);
 }
 
 #[test]
@@ -15,13 +15,13 @@ fn without_one_contract_exactly_its_cell_is_open_with_the_line_to_add() {
         let mut evidence = everything();
         let gone = evidence.remove(place);
         let matrix = matrix_of(&evidence);
-        let [open] = matrix.open().collect::<Vec<_>>()[..] else { panic!("{gone:?}") };
+        let [open] = matrix.open_cells().collect::<Vec<_>>()[..] else { panic!("{gone:?}") };
         assert_eq!(
             (open.process, &open.case, open.state),
             (gone.process.as_str(), &gone.case, State::Unknown)
         );
         let line = format!("#[contract(process = \"{}\", case = {})]", gone.process, gone.case);
-        assert_eq!(open.contract(), line);
+        assert_eq!(open.attribute(), line);
         let reports = [report::terminal(&matrix), report::junit(&matrix).replace("&quot;", "\"")];
         assert!(reports.iter().all(|report| report.contains(&line)), "{reports:#?}");
     }
@@ -41,20 +41,20 @@ fn evidence_of_another_definition_or_revision_does_not_count() {
     );
 
     let mut other = proven("draw_logo", "happy");
-    other.revision = Revision::named("r0").unwrap();
+    other.revision = "r0".parse::<Revision>().unwrap();
     let matrix = matrix_of(std::slice::from_ref(&other));
     let stale = cell(&matrix, "draw_logo", "happy");
     assert_eq!(stale.state, State::Unknown);
     assert!(stale.reason.as_deref().unwrap().ends_with("is of another revision: r0, and this is r1"));
 
     // The same commit with changes is another revision, and an older failure does not count.
-    other.revision = Revision::named("r1-dirty").unwrap();
+    other.revision = "r1-dirty".parse::<Revision>().unwrap();
     other.proof = Proof::Failed("then".to_owned());
     let matrix = matrix_of(&[older, other, proven("draw_logo", "happy")]);
     assert_eq!(cell(&matrix, "draw_logo", "happy").state, State::Proven);
     // Nor does it add a cell that is not required.
     let mut stray = proven("draw_logo", "panic");
-    stray.revision = Revision::named("r0").unwrap();
+    stray.revision = "r0".parse::<Revision>().unwrap();
     assert!(matrix_of(&[stray]).cells().all(|cell| cell.case != Case::Panic));
 }
 
@@ -65,7 +65,7 @@ fn one_failure_of_a_cell_outweighs_its_proofs() {
     let mut evidence = everything();
     evidence.insert(0, other_test);
     let matrix = matrix_of(&evidence);
-    let [open] = matrix.open().collect::<Vec<_>>()[..] else { panic!() };
+    let [open] = matrix.open_cells().collect::<Vec<_>>()[..] else { panic!() };
     assert_eq!((open.state, &open.case, open.tests.len()), (State::Failed, &Case::Sla, 2));
     assert_eq!(open.reason.as_deref().unwrap(), "service::tests::other: expected late observed on time");
     assert!(!report::terminal(&matrix).contains("add #[contract"));
@@ -87,24 +87,24 @@ fn a_cell_that_is_not_required_is_there_and_may_fail() {
     let matrix = matrix_of(&evidence);
     assert_eq!(cell(&matrix, "draw_logo", "edge").state, State::Proven);
     assert!(!cell(&matrix, "draw_logo", "edge").required);
-    let [open] = matrix.open().collect::<Vec<_>>()[..] else { panic!() };
+    let [open] = matrix.open_cells().collect::<Vec<_>>()[..] else { panic!() };
     assert_eq!(open.case, Case::Error("no_ink".to_owned()));
 }
 
 #[test]
 fn what_rests_on_a_tree_that_was_not_clean_is_marked() {
-    let dirty = Revision::named("r1-dirty").unwrap();
+    let dirty = "r1-dirty".parse::<Revision>().unwrap();
     let mut evidence = everything();
     evidence.iter_mut().for_each(|one| one.revision = dirty.clone());
     let of = |evidence: &[Evidence]| {
         Matrix::new(registry::all(), &Policy::default(), evidence, &dirty, today()).unwrap()
     };
     let matrix = of(&evidence);
-    assert!(matrix.cells().all(|cell| cell.state == State::Proven && cell.unclean));
+    assert!(matrix.cells().all(|cell| cell.state == State::Proven && cell.dirty));
     let text = report::terminal(&matrix);
     assert!(text.contains("~ proven on a tree that was not clean") && !text.contains('✓'), "{text}");
     assert!(report::junit(&matrix).contains("the tree was not clean"));
-    assert!(of(&[]).cells().all(|cell| !cell.unclean));
+    assert!(of(&[]).cells().all(|cell| !cell.dirty));
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn the_latest_evidence_that_does_not_count_is_shown_and_the_longest_that_does() 
     evidence[0].test = "service::tests::slower".to_owned();
     evidence[0].duration *= 2;
     assert_eq!(cell(&matrix_of(&evidence), "draw_logo", "happy").duration, evidence[0].duration);
-    evidence.iter_mut().for_each(|one| one.revision = Revision::named("r0").unwrap());
+    evidence.iter_mut().for_each(|one| one.revision = "r0".parse::<Revision>().unwrap());
     evidence[0].at += 1;
     for _ in 0..2 {
         let matrix = matrix_of(&evidence);

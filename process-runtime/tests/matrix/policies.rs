@@ -117,10 +117,10 @@ fn a_waiver_for_what_is_not_there_is_refused() {
 fn a_waiver_holds_to_the_end_of_its_last_day_and_is_a_failure_then() {
     for expires in ["\"2026-12-31\"", "2026-12-31"] {
         let policy = waiver("pay_invoice", "timeout", expires);
-        let on = |day, evidence: &[Evidence]| {
-            let matrix = matrix_under(&policy, evidence, Date::parse(day).unwrap()).unwrap();
+        let on = |day: &str, evidence: &[Evidence]| {
+            let matrix = matrix_under(&policy, evidence, day.parse().unwrap()).unwrap();
             let cell = cell(&matrix, "pay_invoice", "timeout").clone();
-            (cell.state, cell.reason.unwrap(), matrix.open().any(|open| open.case == cell.case))
+            (cell.state, cell.reason.unwrap(), matrix.open_cells().any(|open| open.case == cell.case))
         };
         let (state, reason, is_open) = on("2026-12-31", &[]);
         assert_eq!((state, is_open), (State::Waived, false));

@@ -62,15 +62,15 @@ fn every_expectation_that_does_not_hold_has_its_message() {
             &|| drop(broken.expect().one_event([("customer", "other")])),
             "expected: an event with the tag customer=other\nfound:    customer=acme",
         ),
-        (&|| drop(two.expect()), "expected: one run, or `expect_of` to say which of 2 is meant"),
-        (&|| drop(two.expect_of("undelayed")), "expected: one run of `undelayed`, not 2"),
+        (&|| drop(two.expect()), "expected: one run, or `expect_run` to say which of 2 is meant"),
+        (&|| drop(two.expect_run("undelayed")), "expected: one run of `undelayed`, not 2"),
     ];
     for (expect, expected) in cases {
         let said = said(expect);
         assert!(said.contains(expected), "{said}");
     }
     assert!(
-        said(&|| drop(served.expect_of("pik"))).contains("expected: a run of `pik`; did you mean `pick`?")
+        said(&|| drop(served.expect_run("pik"))).contains("expected: a run of `pik`; did you mean `pick`?")
     );
     late_at_its_end.expect().late();
 }

@@ -19,7 +19,7 @@ fn an_injected_error_is_what_the_boundary_returns() {
     assert_eq!(run.value(), &Err(OrderError::Shelf));
     let run = order(Some(("bank", Fault::error(|| BankError))));
     run.expect().failure("bank");
-    run.expect_of("bank").failure("observe::BankError");
+    run.expect_run("bank").failure("observe::BankError");
     let run = order(Some(("place_order", Fault::error(|| OrderError::Empty))));
     run.expect().rejected("empty").no_event().calls([]);
 }
@@ -28,7 +28,7 @@ fn an_injected_error_is_what_the_boundary_returns() {
 fn a_hang_is_ended_by_whatever_bounds_it() {
     let run = order(Some(("bank", Fault::hang())));
     run.expect().degraded().within_sla();
-    run.expect_of("bank").failure("timeout");
+    run.expect_run("bank").failure("timeout");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_cancel_drops_everything_at_that_poll() {
     for poll in [1, 2] {
         let run = order(Some(("bank", Fault::cancel(poll))));
         run.expect().cancelled();
-        run.expect_of("bank").cancelled();
+        run.expect_run("bank").cancelled();
         assert_eq!(run.all().filter(|run| run.outcome().is_none()).count(), 0);
     }
     let run = order(Some(("bank", Fault::cancel(2).only(1))));
@@ -128,9 +128,9 @@ fn a_delay_is_of_what_it_is_at_and_of_what_is_around_that_alone() {
         let both = async { tokio::join!(undisturbed(), undelayed()) };
         observe(both).fault("quick", Fault::delay(Duration::from_secs(3600))).await
     });
-    run.expect_of("undelayed").success().late().overdue();
-    run.expect_of("undelayed.quick").success();
-    run.expect_of("undisturbed").success().within_sla();
+    run.expect_run("undelayed").success().late().overdue();
+    run.expect_run("undelayed.quick").success();
+    run.expect_run("undisturbed").success().within_sla();
     let undelayed = run.all().find(|run| run.name() == "undelayed").unwrap();
     assert!(undelayed.duration().unwrap() >= Duration::from_secs(3600));
 }

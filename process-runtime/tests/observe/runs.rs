@@ -18,8 +18,8 @@ fn a_run_is_a_tree_of_what_it_did() {
         .context(["customer", "total"])
         .context_value("total", 200)
         .no_event();
-    run.expect_of("bank").success();
-    run.expect_of("place_order.pick").success();
+    run.expect_run("bank").success();
+    run.expect_run("place_order.pick").success();
     assert_eq!(run.value(), &Ok(Receipt { paid: true }));
     let root = &run.runs()[0];
     assert_eq!(root.duration(), Some(Duration::from_secs(3)));
@@ -49,7 +49,7 @@ fn what_observing_costs() {
 #[test]
 fn an_observation_inside_of_a_process_is_not_part_of_it() {
     let inner = paused(observes());
-    inner.expect_of("shared").success();
+    inner.expect_run("shared").success();
     assert!(inner.all().all(|run| run.process().is_none()), "{inner}");
 }
 

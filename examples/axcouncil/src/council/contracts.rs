@@ -53,7 +53,7 @@ async fn three_models_answer_rank_one_another_and_a_chairman_has_the_last_word()
         .context_value("model_count", 3)
         .no_event();
     for (stage, calls) in [("stage1", 3), ("stage2", 3), ("stage3", 1)] {
-        run.expect_of(stage).success().calls(vec!["model_provider"; calls]);
+        run.expect_run(stage).success().calls(vec!["model_provider"; calls]);
     }
     let done = run.into_value().expect("it succeeded");
     // Each model prefers the longest name that is not its own.
@@ -69,7 +69,7 @@ async fn the_best_answer_replaces_that_of_a_chairman_that_does_not_answer() {
     let platform = Platform::with(|limits| limits.synthesis = SHORT).await;
     let run = ask(&platform, QUESTION, SALES).fault("stage3", Fault::hang()).await;
     run.expect().degraded().within_sla().no_event();
-    run.expect_of("stage3").failure("timeout");
+    run.expect_run("stage3").failure("timeout");
     let done = run.into_value().expect("it has a fallback");
     assert!(done.used_fallback);
     assert_eq!(done.answer, "borealis on “Should we hire?”: begin small, and measure.");
@@ -100,7 +100,7 @@ async fn a_model_that_fails_fails_it_in_every_stage() {
             .failure("model_status")
             .stages(stages.iter().copied())
             .one_event([("process_outcome", "failure")]);
-        run.expect_of(stages[stages.len() - 1]).failure("model_status");
+        run.expect_run(stages[stages.len() - 1]).failure("model_status");
         let error = run.into_value().expect_err("a model failed");
         let client = ApiError::from(error);
         assert_eq!((client.status, client.code), (StatusCode::BAD_GATEWAY, "council_unavailable"));
@@ -140,7 +140,7 @@ async fn it_is_late_after_two_minutes() {
     let platform = Platform::new().await;
     let run = ask(&platform, QUESTION, SALES).fault("stage2", Fault::delay(Duration::from_secs(121))).await;
     run.expect().success().late().overdue();
-    run.expect_of("stage2").late();
+    run.expect_run("stage2").late();
     let run = ask(&platform, QUESTION, SALES).fault("stage2", Fault::delay(Duration::from_secs(110))).await;
     run.expect().success().within_sla();
 }
@@ -215,7 +215,7 @@ async fn whoever_hangs_up_leaves_nothing_behind() {
 #[tokio::test]
 async fn whatever_breaks_it_ends_once_and_in_an_outcome_of_its_own() {
     let platform = Platform::with(|limits| *limits = all(SHORT)).await;
-    Battery::of("council_deliberation_3stage")
+    Battery::new("council_deliberation_3stage")
         .outcomes([Outcome::Success, Outcome::Degraded, Outcome::Failure])
         .error(no_model)
         .error(|| sqlx::Error::PoolClosed)

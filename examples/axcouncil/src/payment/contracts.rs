@@ -98,7 +98,7 @@ async fn a_charge_that_hangs_may_have_gone_through() {
     let platform = Platform::with(|limits| limits.payment_provider = SHORT).await;
     let run = buy(&platform, order("team", 3)).fault("payment_provider", Fault::hang()).await;
     run.expect().failure("payment_provider_timeout").within_sla();
-    run.expect_of("payment_provider").failure("timeout");
+    run.expect_run("payment_provider").failure("timeout");
     assert_eq!(told(run), (StatusCode::BAD_GATEWAY, "payment_unavailable"));
     assert_eq!(platform.texts(INVOICES).await, ["unknown - team 3 8700 1653 10353"]);
 }
@@ -183,7 +183,7 @@ async fn a_bill_is_no_larger_than_a_number() {
 #[tokio::test]
 async fn whatever_breaks_it_ends_once_and_no_card_is_told_of() {
     let platform = Platform::with(|limits| *limits = all(SHORT)).await;
-    Battery::of("payment_subscription")
+    Battery::new("payment_subscription")
         .outcomes([Outcome::Success, Outcome::Failure])
         .error(|| PaymentError::TooLarge)
         .error(|| sqlx::Error::PoolClosed)

@@ -1,4 +1,5 @@
-//! Every fault at every boundary of a process, and what must hold whatever happens.
+//! Injects every fault at every boundary of a process, and checks what must hold after each. How a fault is injected is
+//! not decided here.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,17 +18,24 @@ use crate::testing::observing::observation::{Ended, Observation, ObservedRun};
 use crate::testing::observing::observe::observe;
 use crate::testing::observing::witness;
 
-/// How long a run under a hang goes on in real time before the test ends it.
+/// How long a run under a hang can take in real time before the test ends it.
 const HUNG: Duration = Duration::from_secs(10);
-/// The key that tells the runs of one trial from those of another.
+/// The context key that tells the runs of one trial from those of another.
 const TRIAL: &str = "battery_trial";
 
-/// Breaks a process at every boundary, in every way, one run each: at the process itself, its stages, the dependencies
-/// and processes that it calls, each returns every error that fits, is late, hangs, panics, and has its caller hang up.
+/// Injects every fault at every boundary of a process, one run for each. The boundaries are the process itself, its
+/// stages, and the dependencies and processes that it calls. At each, the battery injects every error that fits the
+/// return type, a delay past the SLA, a hang, a panic and a cancellation.
 ///
-/// Each run must hold what always holds: it ends exactly once, and so do all inside of it; nothing of one run is seen in
-/// another; no gauge stays up; the outcome is one of those given, or what the fault itself is (a panic, a cancellation);
-/// the required context is on every event; and no canary is anywhere.
+/// After each run the battery checks that
+///
+/// * the run and all runs inside it ended exactly once,
+/// * no context of one run is on another,
+/// * no gauge stays up,
+/// * the outcome is one of [`outcomes`](Battery::outcomes), or the one that the fault itself causes (a panic, a
+///   cancellation),
+/// * the declared context is on every span and event,
+/// * and no [canary](Battery::canary) was captured.
 ///
 /// ```
 /// use process_runtime::testing::Battery;
@@ -39,7 +47,7 @@ const TRIAL: &str = "battery_trial";
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
-/// let trials = Battery::of("fetch_rates")
+/// let trials = Battery::new("fetch_rates")
 ///     .outcomes([Outcome::Success, Outcome::Failure])
 ///     .error(|| std::fmt::Error)
 ///     .run(async || fetch("EUR").await)
@@ -54,8 +62,8 @@ pub struct Battery {
     outcomes: BTreeSet<&'static str>,
     errors: Vec<Fault>,
     canaries: Vec<String>,
-    spared: Vec<String>,
-    hung: Option<Duration>,
+    skipped: Vec<String>,
+    limit: Option<Duration>,
     place: &'static Location<'static>,
 }
 
@@ -69,72 +77,72 @@ impl fmt::Debug for Battery {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Trial {
-    /// The boundary that was broken, and how: `stage1`, `hang`; nothing in the first trial.
+    /// The boundary and the kind of the fault, for example `stage1` and `hang`; `None` in the first trial.
     pub fault: Option<(String, &'static str)>,
-    /// How the process's run ended, where it began.
+    /// The outcome of the process's run; `None` if it did not begin or did not end.
     pub outcome: Option<Outcome>,
-    /// Whether it was late.
+    /// Whether the process's run was late.
     pub late: bool,
-    /// Whether nothing but the test ended it: whoever calls the process waits for ever.
-    pub is_stopped: bool,
+    /// Whether only the test's limit ended the run. In production, a caller would wait for ever.
+    pub stopped_by_test: bool,
 }
 
 impl Battery {
-    /// Of a process.
+    /// Creates a battery for the process with this id.
     ///
     /// # Panics
-    /// With the nearest id, where there is no such process.
+    /// If no process has this id; the message has the nearest one.
     #[track_caller]
-    pub fn of(process: &str) -> Battery {
+    pub fn new(process: &str) -> Battery {
         let process = registry::get(process).unwrap_or_else(|unknown| panic!("{unknown}"));
         Battery {
             process,
             outcomes: BTreeSet::new(),
             errors: Vec::new(),
             canaries: Vec::new(),
-            spared: Vec::new(),
-            hung: None,
+            skipped: Vec::new(),
+            limit: None,
             place: Location::caller(),
         }
     }
 
-    /// The outcomes that a run may have.
+    /// Allows runs to end with these outcomes.
     pub fn outcomes(mut self, outcomes: impl IntoIterator<Item = Outcome>) -> Battery {
         self.outcomes.extend(outcomes.into_iter().map(Outcome::as_str));
         self
     }
 
-    /// An error that boundaries return: each whose `Result` has errors of this type.
+    /// Adds an error to inject. It is injected at each boundary whose function returns a `Result` with this error type.
     pub fn error<E: 'static>(mut self, make: impl Fn() -> E + Send + Sync + 'static) -> Battery {
         self.errors.push(Fault::error(make));
         self
     }
 
-    /// A text that stands in what is given to the process and that nobody named: it may be nowhere in what was captured:
-    /// context, spans, events of Sentry and the log, of that what is at INFO or what a subscriber of the program wants.
+    /// Adds a text that the call passes to the process and that must not be recorded. It must not occur in the context,
+    /// the spans, the Sentry events or the log (at INFO and above, and whatever the program's subscriber enables).
     pub fn canary(mut self, text: &str) -> Battery {
         self.canaries.push(text.to_owned());
         self
     }
 
-    /// A declared boundary that this way to call the process does not reach.
-    pub fn spare(mut self, boundary: &str) -> Battery {
-        self.spared.push(boundary.to_owned());
+    /// Skips a declared boundary. Use this for boundaries that this call does not reach.
+    pub fn skip(mut self, boundary: &str) -> Battery {
+        self.skipped.push(boundary.to_owned());
         self
     }
 
-    /// How long a run may go on before the test ends it, as most do under a hang: twice the SLA where tokio's clock is
-    /// paused, and ten seconds of real time elsewhere, where nothing is said.
+    /// Sets how long a run can take before the test ends it, which happens to most runs under a hang. The default is
+    /// twice the SLA if tokio's clock is paused, and ten seconds of real time otherwise.
     pub fn limit(mut self, limit: Duration) -> Battery {
-        self.hung = Some(limit);
+        self.limit = Some(limit);
         self
     }
 
-    /// Runs everything, each time with a call of `call`.
+    /// Runs all trials, each with one call of `call`. The first trial has no fault.
     ///
     /// # Panics
-    /// With everything that did not hold, each beside the trial in which it did not; also where a declared boundary was not
-    /// reached, or returns none of the errors that were given. Outside of a tokio runtime with a timer.
+    /// If anything did not hold; the message lists every violation with its trial. Also if a declared boundary was not
+    /// reached, if a boundary returns none of the given errors, and outside of a tokio runtime with a timer.
     pub async fn run<R>(self, call: impl AsyncFn() -> R) -> Vec<Trial> {
         match self.attempt(call).await {
             Ok(trials) => trials,
@@ -142,7 +150,7 @@ impl Battery {
         }
     }
 
-    /// The trials, or everything that did not hold.
+    /// Runs all trials. Returns them, or a report of everything that did not hold.
     pub(super) async fn attempt<R>(&self, call: impl AsyncFn() -> R) -> Result<Vec<Trial>, String> {
         let mut under_way = UnderWay { battery: self, trials: Vec::new(), broken: Vec::new() };
         let clean = under_way.trial(None, &call).await.ok();
@@ -160,7 +168,7 @@ impl Battery {
             }
             if errors == 0 && (takes_errors || self.errors.is_empty()) {
                 under_way.broken.push(format!(
-                    "`{boundary}` returns none of the errors that were given: give one of its type, or `spare` it"
+                    "`{boundary}` returns none of the given errors; add one of its type with `.error(…)`, or `.skip(\"{boundary}\")`"
                 ));
             }
         }
@@ -170,21 +178,21 @@ impl Battery {
 
     fn faults(&self) -> Vec<Fault> {
         let late = self.process.sla() + Duration::from_millis(1);
-        // Once is enough to be late; a boundary that is reached again and again would outlast the limit of a hang.
+        // One delay is enough to be late. With more, a boundary that is reached often would exceed the limit.
         let others =
             [Fault::delay(late).only(1), Fault::hang(), Fault::panic("by the battery"), Fault::cancel(1)];
         self.errors.iter().cloned().chain(others).collect()
     }
 
-    /// How long a trial may go on. One that is delayed past its SLA must be able to end.
+    /// How long a trial can take. A trial that is delayed past its SLA must be able to end.
     fn limit_under(&self, fault: Option<&Fault>) -> Duration {
         let paused = 2 * self.process.sla();
-        let limit = self.hung.unwrap_or_else(|| if is_paused() { paused } else { HUNG });
+        let limit = self.limit.unwrap_or_else(|| if is_paused() { paused } else { HUNG });
         if fault.is_some_and(|fault| fault.kind() == fault::DELAY) { limit.max(paused) } else { limit }
     }
 }
 
-/// A battery while it runs.
+/// A battery that is running.
 struct UnderWay<'b> {
     battery: &'b Battery,
     trials: Vec<Trial>,
@@ -192,7 +200,7 @@ struct UnderWay<'b> {
 }
 
 impl UnderWay<'_> {
-    /// Runs once, or says why the boundary cannot break so.
+    /// Runs one trial. Fails if the fault cannot happen at this boundary.
     async fn trial<R>(
         &mut self,
         fault: Option<(&str, Fault)>,
@@ -200,7 +208,7 @@ impl UnderWay<'_> {
     ) -> Result<Observation<R>, Misuse> {
         let number = self.trials.len() as u64;
         let before = Carrier::current();
-        // In a box: what is observed is moved a few times, and may be large.
+        // In a box, because the future is moved a few times and can be large.
         let work = Box::pin(Scope::new().set(TRIAL, number).in_scope(call()));
         let observing = observe(work).limit(self.battery.limit_under(fault.as_ref().map(|(_, fault)| fault)));
         let (observation, mut misuses) = match &fault {
@@ -218,14 +226,14 @@ impl UnderWay<'_> {
         let mut broken: Vec<_> = misuses.iter().map(Misuse::to_string).collect();
         broken.extend(self.battery.invariants(&observation, number, kind));
         if !Carrier::current().is_same(&before) {
-            broken.push("the run left its scope behind on the thread".to_owned());
+            broken.push("the run left its scope on the thread".to_owned());
         }
         let fault = fault.map(|(at, fault)| (at.to_owned(), fault.kind()));
         let run = observation.all().find(|run| self.battery.is_run(run));
         self.trials.push(Trial {
             outcome: run.and_then(ObservedRun::outcome),
             late: run.is_some_and(ObservedRun::is_late),
-            is_stopped: matches!(observation.ended, Ended::Stopped(_)),
+            stopped_by_test: matches!(observation.ended, Ended::Stopped(_)),
             fault: fault.clone(),
         });
         if !broken.is_empty() {
@@ -235,11 +243,11 @@ impl UnderWay<'_> {
         Ok(observation)
     }
 
-    /// The boundaries that the first trial reached. Each that is declared must be among them.
+    /// The boundaries that the first trial reached. Every declared boundary must be one of them.
     fn boundaries<R>(&mut self, clean: Option<&Observation<R>>) -> Vec<String> {
         let battery = self.battery;
         let runs = clean.into_iter().flat_map(Observation::all).filter(|run| battery.is_run(run));
-        // A call that nobody declares is told of already, and nothing can be broken there.
+        // An undeclared call is reported already, and no fault can be injected there.
         let is_declared = |run: &&ObservedRun| match (run.process(), run.dependency()) {
             (Some(process), Some(dependency)) => process.declares(dependency),
             _ => true,
@@ -248,25 +256,27 @@ impl UnderWay<'_> {
         let mut reached: BTreeSet<String> = inside.map(|run| run.name().to_owned()).collect();
         let process = battery.process;
         if !reached.contains(process.id()) {
-            self.broken
-                .push(format!("no run of `{}` was observed: does the call run it, and here?", process.id()));
+            self.broken.push(format!(
+                "no run of `{}` was observed; call the process in the closure, and carry the scope into spawned tasks with `Carrier`",
+                process.id()
+            ));
         }
         let stages = process.stages();
         let of_stages = stages.iter().flat_map(|stage| stage.dependencies());
         let dependencies = process.dependencies().iter().chain(of_stages).map(String::as_str);
         let declared: BTreeSet<&str> = dependencies.chain(stages.iter().map(|stage| stage.id())).collect();
         for declared in declared {
-            let is_spared = battery.spared.iter().any(|spared| spared == declared);
+            let is_skipped = battery.skipped.iter().any(|skipped| skipped == declared);
             let is_reached = reached.iter().any(|name| name.rsplit('.').next() == Some(declared));
-            if !is_spared && !is_reached {
+            if !is_skipped && !is_reached {
                 self.broken.push(format!(
-                    "`{declared}` is declared and was not reached: call the process so that it is, or `spare` it"
+                    "`{declared}` is declared but was not reached; change the call so that it is, or `.skip(\"{declared}\")`"
                 ));
             }
         }
-        let is_spared =
-            |name: &str| battery.spared.iter().any(|spared| name.rsplit('.').next() == Some(spared));
-        reached.retain(|name| name == process.id() || !is_spared(name));
+        let is_skipped =
+            |name: &str| battery.skipped.iter().any(|skipped| name.rsplit('.').next() == Some(skipped));
+        reached.retain(|name| name == process.id() || !is_skipped(name));
         reached.into_iter().collect()
     }
 }
@@ -276,14 +286,14 @@ impl Battery {
         run.is_process() && run.process().is_some_and(|process| std::ptr::eq(process, self.process))
     }
 
-    /// What did not hold.
+    /// Describes everything that did not hold.
     fn invariants<R>(&self, observation: &Observation<R>, trial: u64, fault: Option<&str>) -> Vec<String> {
         let mut broken = Vec::new();
-        // What a task of its own still does when the test has ended the rest is nobody's to wait for.
+        // After a test has cancelled or stopped the observed future, a spawned task can still be running.
         let is_over = matches!(observation.ended, Ended::Returned(_) | Ended::Panicked(_));
-        let may_go_on = |run: &ObservedRun| !is_over && run.is_elsewhere;
+        let may_be_running = |run: &ObservedRun| !is_over && run.is_elsewhere;
         for run in observation.all() {
-            if run.outcome().is_none() && !may_go_on(run) {
+            if run.outcome().is_none() && !may_be_running(run) {
                 broken.push(format!("`{}` never ended", run.name()));
             }
             if run
@@ -295,35 +305,32 @@ impl Battery {
             }
         }
         for outcome in observation.all().filter(|run| self.is_run(run)).filter_map(ObservedRun::outcome) {
-            let is_of_the_fault = match outcome {
+            let is_from_the_fault = match outcome {
                 Outcome::Panic => fault == Some(fault::PANIC),
                 Outcome::Cancelled => matches!(fault, Some(fault::CANCEL | fault::HANG)),
                 _ => false,
             };
-            if !is_of_the_fault && !self.outcomes.contains(outcome.as_str()) {
-                broken.push(format!("it ended in {outcome}, which is none of the outcomes given"));
+            if !is_from_the_fault && !self.outcomes.contains(outcome.as_str()) {
+                broken.push(format!("it ended as {outcome}, which is not one of the allowed outcomes"));
             }
         }
         #[cfg(feature = "metrics")]
         for gauge in ["critical_process.active", "critical_process.overdue"] {
             let up: u64 =
                 observation.metrics().iter().filter(|one| one.instrument == gauge).map(|one| one.value).sum();
-            let going_on = observation.all().filter(|run| run.outcome().is_none() && may_go_on(run)).count();
-            if up > going_on as u64 {
+            let running =
+                observation.all().filter(|run| run.outcome().is_none() && may_be_running(run)).count();
+            if up > running as u64 {
                 broken.push(format!("{gauge} stays at {up}"));
             }
         }
-        broken.extend(missing::recorded_keys(observation).iter().map(|place| format!("it lacks {place}")));
-        let told = observation.told();
-        broken.extend(
-            self.canaries
-                .iter()
-                .filter(|canary| {
-                    told.contains(canary.as_str())
-                        || told.contains(canary.escape_debug().to_string().as_str())
-                })
-                .map(|canary| format!("the canary `{canary}` is in what was captured")),
-        );
+        broken.extend(missing::recorded_keys(observation).iter().map(|place| format!("missing {place}")));
+        let captured = observation.captured_text();
+        let is_in = |canary: &&String| {
+            captured.contains(canary.as_str()) || captured.contains(&*canary.escape_debug().to_string())
+        };
+        let caught = self.canaries.iter().filter(is_in);
+        broken.extend(caught.map(|canary| format!("the canary `{canary}` was captured")));
         broken
     }
 }

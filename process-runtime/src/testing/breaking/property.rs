@@ -1,4 +1,4 @@
-//! A battery for whatever input a strategy makes, and the smallest one for which something does not hold (`proptest`).
+//! Runs a battery for inputs of a `proptest` strategy, and shrinks an input for which something does not hold.
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -6,13 +6,14 @@ use proptest::test_runner::TestRunner;
 use super::battery::Battery;
 
 impl Battery {
-    /// Runs the battery for each of so many inputs as `PROPTEST_CASES` says, 256 where it says nothing: feature
-    /// `proptest`. Where something does not hold, the input is shrunk, and the smallest is told.
+    /// Runs the battery for each of `PROPTEST_CASES` inputs, 256 by default. If something does not hold for one, the
+    /// input is shrunk and the smallest one is reported. Requires the feature `proptest`.
     ///
-    /// It runs on the caller's runtime, on paused or real time.
+    /// It runs on the caller's runtime, in paused or real time.
     ///
     /// # Panics
-    /// With the smallest input for which something does not hold, and what. Where the strategy makes no input.
+    /// If something does not hold; the message has the smallest input and what did not hold for it. Also if the strategy
+    /// makes no input.
     ///
     /// ```
     /// use process_runtime::testing::Battery;
@@ -24,7 +25,7 @@ impl Battery {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
-    /// Battery::of("split_bill")
+    /// Battery::new("split_bill")
     ///     .outcomes([Outcome::Success, Outcome::Failure])
     ///     .error(|| "x".parse::<u64>().unwrap_err())
     ///     .for_all((0..10_000_u64, 0..9_u64), async |(cents, guests)| split(cents, guests).await)
@@ -43,7 +44,7 @@ impl Battery {
         }
     }
 
-    /// The smallest input that fails, and how.
+    /// Shrinks to the smallest input that fails. Returns it with its report.
     async fn smallest<T: ValueTree, R>(
         &self,
         tree: &mut T,
@@ -51,9 +52,9 @@ impl Battery {
         call: &impl AsyncFn(T::Value) -> R,
     ) -> (T::Value, String) {
         let mut smallest = (tree.current(), broken);
-        let mut goes_on = tree.simplify();
-        while goes_on {
-            goes_on = match self.attempt(async || call(tree.current()).await).await {
+        let mut is_other = tree.simplify();
+        while is_other {
+            is_other = match self.attempt(async || call(tree.current()).await).await {
                 Err(broken) => {
                     smallest = (tree.current(), broken);
                     tree.simplify()

@@ -1,5 +1,5 @@
-//! So many futures at a time, on the task of whoever waits for them. Each is polled only when it was woken: to poll
-//! all of them each time would be a load of its own, which grows with their number.
+//! Drives a number of futures concurrently on the caller's task. Each is polled only after it was woken: polling all of
+//! them every time would be a load of its own that grows with their number.
 
 use crate::base::guard::attempt;
 use crate::base::lock::lock;
@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Makes `calls` futures with `make` and awaits all of them, `seats` at a time. Tells `panicked` of each that
-/// panicked, and goes on without it.
+/// Makes `calls` futures with `make` and awaits all of them, `seats` at a time. Passes the payload of each that panics to
+/// `panicked`, and continues without it.
 pub(super) async fn run<F: Future>(
     seats: usize,
     calls: usize,
@@ -24,7 +24,7 @@ pub(super) async fn run<F: Future>(
     let (mut made, mut ended) = (seats.len(), 0);
     std::future::poll_fn(|cx| {
         locked(&queue).task = Some(cx.waker().clone());
-        // One round, and then whatever else is on this task: a future that is always ready must not keep it.
+        // Only one round, so that futures that are always ready do not starve the rest of the task.
         for _ in 0..seats.len() {
             let Some(at) = locked(&queue).woken.pop_front() else { break };
             let Some(end) = seats[at].poll() else { continue };
@@ -57,7 +57,7 @@ fn locked(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     lock(&queue)
 }
 
-/// Where one future after the other goes on.
+/// The place of one future; the next future takes it when this one has ended.
 struct Seat<F> {
     future: Pin<Box<Option<F>>>,
     bell: Arc<Bell>,
@@ -76,7 +76,7 @@ impl<F: Future> Seat<F> {
         self.bell.wake_by_ref();
     }
 
-    /// The end of the future, if this is it: its return, or what it panicked with.
+    /// Polls the future. Returns `None` while it is pending, and an error with the payload if it panicked.
     fn poll(&mut self) -> Option<Result<(), Box<dyn Any + Send>>> {
         self.bell.is_queued.store(false, Ordering::Release);
         let future = self.future.as_mut().as_pin_mut()?;

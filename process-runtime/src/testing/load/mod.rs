@@ -1,5 +1,5 @@
-//! Many runs of a process at once, held to bounds and compared with a baseline. How they go on at once is `crowd`'s,
-//! what they are compared with `baseline`'s.
+//! Runs a process many times at once, checks bounds, and compares the session with a baseline. `crowd` drives the
+//! concurrent calls; `baseline` keeps earlier sessions and decides whether this one is slower.
 
 pub mod baseline;
 mod crowd;
@@ -7,14 +7,14 @@ mod crowd;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{Location, resume_unwind};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use process_model::Outcome;
 use process_model::grammar::check_id;
 use tokio::time::Instant;
 
-use self::baseline::{Baseline, Comparison, Key, MEASUREMENTS, Percentile, TOLERANCE};
+use self::baseline::{Baseline, Comparison, LoadKey, MEASUREMENTS, Percentile, TOLERANCE};
 use crate::base::lock::lock;
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
@@ -23,7 +23,7 @@ use crate::stats::Outcomes;
 use crate::testing::domain::Domain;
 use crate::testing::observing::witness;
 
-/// A load: what is called how often and how much of it at once, and the bounds that its runs must hold.
+/// Calls a process many times and checks that its runs keep the bounds that are set here.
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,7 +37,7 @@ use crate::testing::observing::witness;
 /// }
 ///
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
-/// let report = Load::of("checkout")
+/// let report = Load::new("checkout")
 ///     .concurrency(16)
 ///     .runs(2_000)
 ///     .p95(Duration::from_millis(20))
@@ -48,7 +48,8 @@ use crate::testing::observing::witness;
 /// # });
 /// ```
 ///
-/// [`Load::baseline`] adds the comparison with earlier sessions, whose test [`baseline`](baseline) explains.
+/// [`Load::baseline`] also compares the runs with those of earlier sessions. The module [`baseline`](baseline) explains
+/// the statistical test.
 #[derive(Clone, Debug)]
 #[must_use = "a load does nothing before `run`"]
 pub struct Load {
@@ -67,13 +68,13 @@ struct Bounds {
 }
 
 impl Load {
-    /// Of the process with this id: 100 runs, one at a time, unless it is said.
+    /// Creates a load for the process with this id: by default 100 calls, one at a time, without bounds.
     ///
     /// # Panics
-    /// With the nearest id, where there is no such process.
+    /// If no process has this id; the message has the nearest one.
     #[track_caller]
-    pub fn of(id: &str) -> Load {
-        // In no closure, whose line would be the panic's.
+    pub fn new(id: &str) -> Load {
+        // Not in a closure: the panic would have the closure's line.
         let process = match registry::get(id) {
             Ok(process) => process,
             Err(unknown) => panic!("{unknown}"),
@@ -82,50 +83,58 @@ impl Load {
         Load { process, concurrency: 1, runs: 100, bounds, baseline: None, tolerance: TOLERANCE }
     }
 
-    /// How many calls go on at a time.
+    /// Sets how many calls run at the same time.
     ///
     /// # Panics
-    /// If that is none.
+    /// If `concurrency` is 0.
     #[track_caller]
     pub fn concurrency(mut self, concurrency: usize) -> Load {
-        assert!(concurrency > 0, "a load of `{}` with a concurrency of 0 runs nothing", self.process.id());
+        assert!(
+            concurrency > 0,
+            "invalid concurrency 0 for the load of `{}`: it must be at least 1",
+            self.process.id()
+        );
         self.concurrency = concurrency;
         self
     }
 
-    /// How many calls there are in all.
+    /// Sets how many calls there are in total.
     ///
     /// # Panics
-    /// If that is none.
+    /// If `runs` is 0.
     #[track_caller]
     pub fn runs(mut self, runs: usize) -> Load {
-        assert!(runs > 0, "a load of `{}` with 0 runs runs nothing", self.process.id());
+        assert!(
+            runs > 0,
+            "invalid number of runs 0 for the load of `{}`: it must be at least 1",
+            self.process.id()
+        );
         self.runs = runs;
         self
     }
 
-    /// The median may be at most this.
+    /// Requires the median duration to be at most `most`.
     ///
     /// # Panics
-    /// If that is zero.
+    /// If `most` is zero.
     #[track_caller]
     pub fn p50(self, most: Duration) -> Load {
         self.bound(Percentile::P50, most)
     }
 
-    /// 95 % of the runs must take at most this.
+    /// Requires 95 % of the runs to take at most `most`.
     ///
     /// # Panics
-    /// If that is zero.
+    /// If `most` is zero.
     #[track_caller]
     pub fn p95(self, most: Duration) -> Load {
         self.bound(Percentile::P95, most)
     }
 
-    /// 99 % of the runs must take at most this.
+    /// Requires 99 % of the runs to take at most `most`.
     ///
     /// # Panics
-    /// If that is zero.
+    /// If `most` is zero.
     #[track_caller]
     pub fn p99(self, most: Duration) -> Load {
         self.bound(Percentile::P99, most)
@@ -133,62 +142,73 @@ impl Load {
 
     #[track_caller]
     fn bound(mut self, percentile: Percentile, most: Duration) -> Load {
-        assert!(!most.is_zero(), "no run of `{}` can hold a {percentile} of 0", self.process.id());
+        assert!(
+            !most.is_zero(),
+            "invalid {percentile} 0 for the load of `{}`: every run takes longer",
+            self.process.id()
+        );
         self.bounds.percentiles[percentile as usize] = Some(most);
         self
     }
 
-    /// (failure + panic) ÷ (ended − cancelled) may be at most this, between 0 and 1. Where every run was cancelled
-    /// there is no such rate, and the bound is broken.
+    /// Requires the error rate, (failure + panic) ÷ (ended − cancelled), to be at most `most`. If every run was
+    /// cancelled, there is no error rate and the bound is broken.
     ///
     /// # Panics
-    /// If it is not between 0 and 1.
+    /// If `most` is not between 0 and 1.
     #[track_caller]
     pub fn error_rate(mut self, most: f64) -> Load {
-        assert!((0.0..=1.0).contains(&most), "an error rate is between 0 and 1, and {most} is not");
+        assert!((0.0..=1.0).contains(&most), "invalid error rate {most}: it must be between 0 and 1");
         self.bounds.error_rate = Some(most);
         self
     }
 
-    /// Compares with the earlier sessions of this name, and adds this one to them. See [`baseline`](baseline)
-    /// for the test, and for where they are.
+    /// Compares this session with the earlier ones of this name, and then adds it to them. The module
+    /// [`baseline`](baseline) explains the test and where sessions are stored.
     ///
     /// # Panics
-    /// If the name is not of the form of an id: it names a file.
+    /// If the name does not have the form of an id. It is the name of a file.
     #[track_caller]
     pub fn baseline(mut self, name: &str) -> Load {
         if let Err(error) = check_id(name) {
-            panic!("a baseline is named like a process: {error}");
+            panic!("invalid baseline name `{name}`: it must have the form of an id; {}", error.help());
         }
         self.baseline = Some(name.to_owned());
         self
     }
 
-    /// A percentile that is not this much above the mean of the earlier sessions is not told, whatever their noise:
-    /// 0.25 is 25 %. The default is [`TOLERANCE`].
+    /// Sets how far a percentile must be above the mean of the earlier sessions to be reported as slower, however small
+    /// their noise is. 0.25 is 25 %. The default is [`TOLERANCE`].
     ///
     /// # Panics
-    /// If it is negative or not a number.
+    /// If `tolerance` is negative or not finite.
     #[track_caller]
     pub fn tolerance(mut self, tolerance: f64) -> Load {
-        assert!(tolerance >= 0.0 && tolerance.is_finite(), "{tolerance} is no tolerance");
+        assert!(
+            tolerance >= 0.0 && tolerance.is_finite(),
+            "invalid tolerance {tolerance}: it must be 0 or more, for example 0.25 for 25 %"
+        );
         self.tolerance = tolerance;
         self
     }
 
-    /// Calls `load` and awaits what it returns until all calls have ended, in a domain of their own. What counts is every
-    /// run of the process that ended in there, by its own outcome and duration; what `load` returns does not.
-    /// Time is tokio's: real, unless the test pauses it. Where a baseline has this session slower, the load is
-    /// measured again, at most [`MEASUREMENTS`] times; the report is of the last.
+    /// Calls `load` and awaits the future until all calls have ended, in a domain of their own. Every run of the process
+    /// that ended in this domain counts, with its own outcome and duration; the value that `load` returns does not
+    /// matter. Time is tokio's: real, unless the test pauses it. If the comparison with the baseline finds a slow-down,
+    /// the load is measured again, at most [`MEASUREMENTS`] times. The report belongs to the last measurement.
     ///
-    /// All calls go on in the caller's task, so they may borrow and need not be `Send`, and share its thread. For a
-    /// load on all threads of the runtime let each call spawn, with the domain:
+    /// All calls run in the caller's task. They can borrow, need not be `Send`, and share its thread. For a load on all
+    /// threads of the runtime, spawn in each call and carry the domain into the task:
     /// `tokio::spawn(Carrier::current().carry(checkout("acme"))).await`.
     ///
     /// # Panics
-    /// With a table of what was asked and what was measured, if a bound is broken or this session is slower than the
-    /// baseline. If no run of the process ended. With the panic of `load` where that is not one of the process's runs.
-    /// If fewer runs than the concurrency were asked for. Outside of a tokio runtime with a timer.
+    ///
+    /// * If a bound is broken or the session is slower than the baseline; the message has a table of bounds and
+    ///   measurements.
+    /// * If no run of the process ended.
+    /// * With the panic of `load`, unless a run of the process panicked.
+    /// * If the number of runs is smaller than the concurrency.
+    /// * Outside of a tokio runtime with a timer.
     #[track_caller]
     pub fn run<F, R>(self, load: F) -> impl Future<Output = LoadReport>
     where
@@ -196,7 +216,10 @@ impl Load {
     {
         let Load { process, concurrency, runs, .. } = self;
         let id = process.id();
-        assert!(runs >= concurrency, "{runs} runs of `{id}` are never {concurrency} at a time");
+        assert!(
+            runs >= concurrency,
+            "invalid load of `{id}`: {runs} runs with a concurrency of {concurrency}; use at least {concurrency} runs"
+        );
         let place = Location::caller();
         let witness = witness::current();
         async move {
@@ -211,7 +234,7 @@ impl Load {
     }
 
     async fn hold<R>(self, place: &'static Location<'static>, load: impl AsyncFn() -> R) -> LoadReport {
-        let key = Key::of(self.process.id(), self.concurrency, self.runs);
+        let key = LoadKey::new(self.process.id(), self.concurrency, self.runs);
         let mut baseline = self.baseline.as_ref().map(|name| Baseline::open(name, key, self.tolerance));
         let mut measurements = 0;
         loop {
@@ -228,19 +251,19 @@ impl Load {
             report.measurements = measurements;
             report.comparison = Some(comparison);
             assert!(!is_slower, "{report}");
-            report.say_notes();
+            report.print_notes();
             return report;
         }
     }
 
     async fn measure<R>(&self, place: &'static Location<'static>, load: &impl AsyncFn() -> R) -> LoadReport {
-        let log = Arc::new(Log { process: self.process.id(), told: Mutex::default() });
+        let log = Arc::new(Log { process: self.process.id(), tally: Mutex::default() });
         let domain = Domain::builder().sink(Arc::clone(&log) as Arc<dyn Sink>).build();
         let mut panics = 0;
-        // A panic of the process's own is told before it arrives here.
+        // The log has a panic of the process's own before it arrives here.
         let panicked = |panic| {
             panics += 1;
-            if panics > log.told().ended.count(Outcome::Panic) {
+            if panics > lock(&log.tally).ended.count(Outcome::Panic) {
                 resume_unwind(panic);
             }
         };
@@ -250,7 +273,7 @@ impl Load {
         let started = Instant::now();
         domain.run(crowd::run(self.concurrency, self.runs, call, panicked)).await;
         let took = started.elapsed();
-        let Told { mut durations, ended, others } = std::mem::take(&mut *log.told());
+        let Tally { mut durations, ended, others } = std::mem::take(&mut *lock(&log.tally));
         assert!(!durations.is_empty(), "{}", Unseen { load: self, place, others });
         durations.sort_unstable();
         let Load { process, concurrency, bounds, .. } = *self;
@@ -268,7 +291,7 @@ impl Load {
     }
 }
 
-/// What a load's runs were: its `Display` is the table of what was asked and what was measured.
+/// The result of a load. Its `Display` is the table of bounds and measurements.
 #[derive(Clone, Debug)]
 pub struct LoadReport {
     process: &'static ProcessDefinition,
@@ -284,64 +307,64 @@ pub struct LoadReport {
 }
 
 impl LoadReport {
-    /// The process.
+    /// Returns the process.
     pub fn process(&self) -> &'static ProcessDefinition {
         self.process
     }
 
-    /// How the runs ended. They are as many as the calls only if each call is one run of the process.
+    /// Returns how the runs ended. There is one run for each call only if each call runs the process once.
     pub fn ended(&self) -> Outcomes {
         self.ended
     }
 
-    /// (failure + panic) ÷ (ended − cancelled), or `None` where that divides by zero.
+    /// Returns (failure + panic) ÷ (ended − cancelled), or `None` if the divisor is zero.
     pub fn error_rate(&self) -> Option<f64> {
         self.ended.error_rate()
     }
 
-    /// The median of all runs, however they ended. Percentiles are nearest-rank, over the exact durations.
+    /// Returns the median duration of all runs, with any outcome. Percentiles are nearest-rank, over exact durations.
     pub fn p50(&self) -> Duration {
         self.percentile(Percentile::P50)
     }
 
-    /// 95 % of the runs were no slower.
+    /// Returns the duration that 95 % of the runs did not exceed.
     pub fn p95(&self) -> Duration {
         self.percentile(Percentile::P95)
     }
 
-    /// 99 % of the runs were no slower.
+    /// Returns the duration that 99 % of the runs did not exceed.
     pub fn p99(&self) -> Duration {
         self.percentile(Percentile::P99)
     }
 
-    /// The longest run.
+    /// Returns the duration of the longest run.
     pub fn max(&self) -> Duration {
         self.durations[self.durations.len() - 1]
     }
 
-    /// How long it took until all calls had ended.
-    pub fn took(&self) -> Duration {
+    /// Returns how long it took until all calls had ended.
+    pub fn elapsed(&self) -> Duration {
         self.took
     }
 
-    /// How often the load was measured: more than once where it seemed slower at first.
+    /// Returns how often the load was measured: more than once if it seemed slower at first.
     pub fn measurements(&self) -> usize {
         self.measurements
     }
 
-    /// Whether anything was asked of it.
+    /// Whether the load has a bound or was compared with a baseline.
     fn is_bounded(&self) -> bool {
         let Bounds { percentiles, error_rate } = &self.bounds;
         error_rate.is_some() || self.comparison.is_some() || percentiles.iter().any(Option::is_some)
     }
 
-    /// How it compares with the baseline, where it has one.
+    /// Returns the comparison with the baseline, if the load has one.
     pub fn comparison(&self) -> Option<&Comparison> {
         self.comparison.as_ref()
     }
 
-    /// On standard error, where the test's output is, since nobody prints the report of a load that holds.
-    fn say_notes(&self) {
+    /// Prints the notes to standard error: the report itself is not printed if the bounds hold.
+    fn print_notes(&self) {
         if let Some(comparison) = &self.comparison {
             for note in &comparison.notes {
                 eprintln!("critical_process: baseline `{}`: {note}", comparison.name);
@@ -361,22 +384,22 @@ impl LoadReport {
         self.rows().iter().any(|row| row.is_broken)
     }
 
-    fn rows(&self) -> Vec<Row> {
+    fn rows(&self) -> Vec<Line> {
         let percentile = |percentile: Percentile| {
             let (measured, most) =
                 (self.percentile(percentile), self.bounds.percentiles[percentile as usize]);
-            Row {
-                what: percentile.to_string(),
+            Line {
+                name: percentile.to_string(),
                 measured: format!("{measured:.1?}"),
-                asked: most.map(|most| format!("at most {most:.1?}")),
+                bound: most.map(|most| format!("at most {most:.1?}")),
                 is_broken: most.is_some_and(|most| measured > most),
             }
         };
         let (rate, most) = (self.error_rate(), self.bounds.error_rate);
-        let error_rate = Row {
-            what: "error rate".to_owned(),
+        let error_rate = Line {
+            name: "error rate".to_owned(),
             measured: rate.map_or("none".to_owned(), percent),
-            asked: most.map(|most| format!("at most {}", percent(most))),
+            bound: most.map(|most| format!("at most {}", percent(most))),
             is_broken: most.is_some_and(|most| rate.is_none_or(|rate| rate > most)),
         };
         Percentile::ALL.into_iter().map(percentile).chain([error_rate]).collect()
@@ -388,10 +411,10 @@ fn percent(rate: f64) -> String {
 }
 
 /// One line of the table.
-struct Row {
-    what: String,
+struct Line {
+    name: String,
     measured: String,
-    asked: Option<String>,
+    bound: Option<String>,
     is_broken: bool,
 }
 
@@ -401,13 +424,13 @@ impl fmt::Display for LoadReport {
         let (at_once, took, place) = (self.concurrency, self.took, self.place);
         writeln!(f, "load of `{id}` at {place}: {runs} runs, {at_once} at a time, in {took:.1?}")?;
         if self.measurements > 1 {
-            writeln!(f, "measured {} times, this is the last", self.measurements)?;
+            writeln!(f, "measured {} times; this is the last measurement", self.measurements)?;
         }
-        write!(f, "{:12}{:>12}   asked", "", "measured")?;
-        for row in self.rows() {
-            let asked = row.asked.as_deref().unwrap_or("nothing");
-            let broken = if row.is_broken { "broken" } else { "" };
-            let line = format!("{:12}{:>12}   {asked:20}{broken}", row.what, row.measured);
+        write!(f, "{:12}{:>12}   bound", "", "measured")?;
+        for line in self.rows() {
+            let bound = line.bound.as_deref().unwrap_or("none");
+            let broken = if line.is_broken { "broken" } else { "" };
+            let line = format!("{:12}{:>12}   {bound:20}{broken}", line.name, line.measured);
             write!(f, "\n{}", line.trim_end())?;
         }
         let ended = Outcome::ALL.map(|outcome| (outcome, self.ended.count(outcome)));
@@ -415,7 +438,7 @@ impl fmt::Display for LoadReport {
         let ended: Vec<_> = ended.map(|(outcome, runs)| format!("{outcome} {runs}")).collect();
         write!(
             f,
-            "\nended as {}; {} late; the longest took {:.1?}",
+            "\nended as {}; {} late; the longest run took {:.1?}",
             ended.join(", "),
             self.ended.late(),
             self.max()
@@ -424,7 +447,7 @@ impl fmt::Display for LoadReport {
     }
 }
 
-/// No run of the process ended.
+/// The message of a load in which no run of the process ended.
 struct Unseen<'a> {
     load: &'a Load,
     place: &'static Location<'static>,
@@ -434,44 +457,41 @@ struct Unseen<'a> {
 impl fmt::Display for Unseen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (id, calls, place) = (self.load.process.id(), self.load.runs, self.place);
-        write!(f, "load of `{id}` at {place}: {calls} calls, and no run of `{id}` ended; ")?;
+        write!(f, "load of `{id}` at {place}: no run of `{id}` ended in {calls} calls; ")?;
         if self.others.is_empty() {
-            return f.write_str("nothing else did. What is spawned needs `Carrier::current().carry(…)`");
+            return f.write_str(
+                "no other process ran either. If the call spawns a task, carry the scope into it with \
+                 `Carrier::current().carry(…)`",
+            );
         }
-        write!(f, "only of `{}`", Vec::from_iter(self.others.iter().copied()).join("`, `"))
+        write!(f, "only `{}` ran", Vec::from_iter(self.others.iter().copied()).join("`, `"))
     }
 }
 
-/// Keeps what became of each run of one process.
+/// Counts the runs of one process.
 #[derive(Debug)]
 struct Log {
     process: &'static str,
-    told: Mutex<Told>,
+    tally: Mutex<Tally>,
 }
 
 #[derive(Debug, Default)]
-struct Told {
+struct Tally {
     durations: Vec<Duration>,
     ended: Outcomes,
     /// The other processes that ran.
     others: BTreeSet<&'static str>,
 }
 
-impl Log {
-    fn told(&self) -> MutexGuard<'_, Told> {
-        lock(&self.told)
-    }
-}
-
 impl Sink for Log {
     fn ended(&self, run: &RunView<'_>, end: &End) {
         let (Some(process), true) = (run.process(), run.is_of_process()) else { return };
-        let mut told = self.told();
+        let mut tally = lock(&self.tally);
         if process.id() == self.process {
-            told.durations.push(end.duration);
-            told.ended.add(end.outcome, end.late);
+            tally.durations.push(end.duration);
+            tally.ended.add(end.outcome, end.late);
         } else {
-            told.others.insert(process.id());
+            tally.others.insert(process.id());
         }
     }
 }

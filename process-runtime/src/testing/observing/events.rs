@@ -1,22 +1,23 @@
-//! A Sentry client whose transport keeps what it would send. Neither the application's own client nor a network hears
-//! of what a test breaks on purpose.
+//! A Sentry client whose transport keeps events instead of sending them, so that injected faults reach neither the
+//! application's client nor the network.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use sentry_core::protocol::{EnvelopeItem, Event};
 use sentry_core::{Client, ClientOptions, Envelope, Hub, HubSwitchGuard, Transport};
 
+use crate::base::lock::lock;
 use crate::run::frame;
 use crate::sentry::Integration;
 
-/// What leads nowhere; a client without it is disabled.
+/// A DSN that leads nowhere. A client without a DSN is disabled.
 const DSN: &str = "https://public@sentry.invalid/1";
 
 /// A hub with such a client.
 pub(in crate::testing) struct Inbox {
     hub: Arc<Hub>,
-    kept: Arc<Kept>,
+    sent: Arc<Sent>,
 }
 
 impl fmt::Debug for Inbox {
@@ -29,15 +30,15 @@ impl fmt::Debug for Inbox {
 type Events = Vec<(Option<u64>, Event<'static>)>;
 
 #[derive(Default)]
-struct Kept(Mutex<Events>);
+struct Sent(Mutex<Events>);
 
-impl Transport for Kept {
+impl Transport for Sent {
     fn send_envelope(&self, envelope: Envelope) {
         let run = frame::nearest().and_then(|nearest| nearest.run_around()).map(|run| run.id);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sent = lock(&self.0);
         for item in envelope.into_items() {
             if let EnvelopeItem::Event(event) = item {
-                kept.push((run, *event));
+                sent.push((run, *event));
             }
         }
     }
@@ -45,23 +46,23 @@ impl Transport for Kept {
 
 impl Inbox {
     pub(in crate::testing) fn new() -> Inbox {
-        let kept = Arc::new(Kept::default());
-        let transport = Arc::clone(&kept);
+        let sent = Arc::new(Sent::default());
+        let transport = Arc::clone(&sent);
         let options = ClientOptions::new()
             .dsn(DSN)
             .add_integration(Integration)
             .transport(move |_: &ClientOptions| -> Arc<dyn Transport> { Arc::clone(&transport) as _ });
         let client = Arc::new(Client::with_options(options));
-        Inbox { hub: Arc::new(Hub::new(Some(client), Arc::default())), kept }
+        Inbox { hub: Arc::new(Hub::new(Some(client), Arc::default())), sent }
     }
 
-    /// Makes the hub this thread's, unless the thread is ending and has none.
+    /// Makes the hub the current one of this thread. While a thread ends, it has no hub, and this does nothing.
     pub(in crate::testing) fn enter(&self) -> HubSwitchGuard {
         HubSwitchGuard::new(Arc::clone(&self.hub))
     }
 
-    /// What was sent.
+    /// Takes the events that were sent so far.
     pub(in crate::testing) fn take(&self) -> Events {
-        std::mem::take(&mut *self.kept.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.sent.0))
     }
 }

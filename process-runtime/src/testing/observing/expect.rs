@@ -1,64 +1,65 @@
-//! What a test expects of a run. An expectation that does not hold panics with what was observed beside it.
+//! Expectations of an observed run. An expectation that does not hold panics with the expectation and the observation.
 
 use process_model::{Outcome, nearest};
 
 use super::observation::{Observation, ObservedRun};
 
-/// Expectations of one run, from [`Observation::expect`] or [`Observation::expect_of`]: each method panics where it does
-/// not hold, with what was expected, what was found, and all that was observed.
+/// Expectations of one run, from [`Observation::expect`] or [`Observation::expect_run`]. Each method panics if the
+/// expectation does not hold; the message has the expectation, the actual value and the whole observation.
 #[derive(Debug)]
 pub struct Expect<'o> {
     run: &'o ObservedRun,
-    /// All that was observed, as text.
+    /// The whole observation, as text.
     observed: String,
 }
 
 impl<T> Observation<T> {
-    /// Expectations of the run under test: of the process that the contract is of, or else of the only run that was
-    /// inside of no other.
+    /// Expects something of the run under test: the run of the contract's process, or without a contract the only run
+    /// that was not inside another.
     ///
     /// # Panics
-    /// Where there is not exactly one: say which with [`Observation::expect_of`].
+    /// If there is not exactly one such run. Use [`Observation::expect_run`] to select one.
     #[track_caller]
     #[must_use = "nothing is expected yet"]
     pub fn expect(&self) -> Expect<'_> {
         match self.process {
-            Some(process) => self.expect_of(process),
+            Some(process) => self.expect_run(process),
             None => match &self.runs[..] {
-                [run] => self.expect_run(run),
+                [run] => self.expectations(run),
                 runs => panic!(
-                    "expected: one run, or `expect_of` to say which of {} is meant\nobserved: {self}",
+                    "expected: exactly one run, not {}; select one with `expect_run(\"…\")`\nobserved: {self}",
                     runs.len()
                 ),
             },
         }
     }
 
-    /// Expectations of the only run called `name`: an id of a process, stage or dependency, or a whole name.
+    /// Expects something of the only run called `name`: the id of a process, stage or dependency, or a whole name such as
+    /// `checkout.bank`.
     ///
     /// # Panics
-    /// Where there is not exactly one.
+    /// If there is not exactly one such run.
     #[track_caller]
     #[must_use = "nothing is expected yet"]
-    pub fn expect_of(&self, name: &str) -> Expect<'_> {
+    pub fn expect_run(&self, name: &str) -> Expect<'_> {
         let named: Vec<_> = self.all().filter(|run| run.is_called(name)).collect();
         match named[..] {
-            [run] => self.expect_run(run),
+            [run] => self.expectations(run),
             [] => {
                 let near = nearest(name, self.all().map(ObservedRun::id));
                 let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
                 panic!("expected: a run of `{name}`{near}\nobserved: {self}")
             }
-            _ => panic!("expected: one run of `{name}`, not {}\nobserved: {self}", named.len()),
+            _ => panic!("expected: exactly one run of `{name}`, not {}\nobserved: {self}", named.len()),
         }
     }
 
-    /// How many runs are called `name`, as [`Observation::expect_of`] names them; 0 where none is.
+    /// Returns how many runs are called `name`, which is an id or a whole name as in [`Observation::expect_run`].
     pub fn count(&self, name: &str) -> usize {
         self.all().filter(|run| run.is_called(name)).count()
     }
 
-    fn expect_run<'o>(&'o self, run: &'o ObservedRun) -> Expect<'o> {
+    fn expectations<'o>(&'o self, run: &'o ObservedRun) -> Expect<'o> {
         Expect { run, observed: self.to_string() }
     }
 }
@@ -69,7 +70,7 @@ impl Expect<'_> {
         if !holds {
             let Expect { run, observed } = &self;
             panic!(
-                "of {}\nexpected: {}\nfound:    {}\nobserved: {observed}",
+                "run of `{}`\nexpected: {}\nfound:    {}\nobserved: {observed}",
                 run.name(),
                 expected(),
                 found()
@@ -84,50 +85,51 @@ impl Expect<'_> {
         let holds =
             run.outcome() == Some(outcome) && error_type.is_none_or(|kind| run.error_type() == Some(kind));
         let text = |outcome: Option<Outcome>, kind: Option<&str>| {
-            let outcome = outcome.map_or("it goes on".to_owned(), |outcome| outcome.to_string());
+            let outcome = outcome.map_or("still running".to_owned(), |outcome| outcome.to_string());
             kind.map_or(outcome.clone(), |kind| format!("{outcome} ({kind})"))
         };
         self.holds(holds, || text(Some(outcome), error_type), || text(run.outcome(), run.error_type()))
     }
 
-    /// It returned what it promised.
+    /// Expects the outcome `success`.
     #[track_caller]
     pub fn success(self) -> Self {
         self.ended(Outcome::Success, None)
     }
 
-    /// It succeeded through its declared fallback.
+    /// Expects the outcome `degraded`: the run succeeded with its declared fallback.
     #[track_caller]
     pub fn degraded(self) -> Self {
         self.ended(Outcome::Degraded, None)
     }
 
-    /// It was the caller's mistake (`rejects`), with this `error.type`.
+    /// Expects the outcome `rejected`, the caller's mistake, with this `error.type`.
     #[track_caller]
     pub fn rejected(self, error_type: &str) -> Self {
         self.ended(Outcome::Rejected, Some(error_type))
     }
 
-    /// It failed with this `error.type`: the error's type with its path, `shop::CheckoutError`, unless `error_type` names it;
-    /// `timeout` where [`timeout`](crate::timeout) stopped it.
+    /// Expects the outcome `failure` with this `error.type`: the path of the error's type, for example
+    /// `shop::CheckoutError`, unless the attribute sets `error_type`. It is `timeout` if [`timeout`](crate::timeout)
+    /// stopped the run.
     #[track_caller]
     pub fn failure(self, error_type: &str) -> Self {
         self.ended(Outcome::Failure, Some(error_type))
     }
 
-    /// It panicked.
+    /// Expects the outcome `panic`.
     #[track_caller]
     pub fn panic(self) -> Self {
         self.ended(Outcome::Panic, None)
     }
 
-    /// It was dropped before it ended.
+    /// Expects the outcome `cancelled`: the run was dropped before it ended.
     #[track_caller]
     pub fn cancelled(self) -> Self {
         self.ended(Outcome::Cancelled, None)
     }
 
-    /// It ended within its SLA, or has none.
+    /// Expects that the run ended within its SLA, or has none.
     #[track_caller]
     pub fn within_sla(self) -> Self {
         let run = self.run;
@@ -135,7 +137,7 @@ impl Expect<'_> {
         self.holds(run.outcome().is_some() && !run.is_late(), || "within its SLA".to_owned(), took)
     }
 
-    /// It was past its SLA.
+    /// Expects that the run exceeded its SLA.
     #[track_caller]
     pub fn late(self) -> Self {
         let run = self.run;
@@ -143,30 +145,30 @@ impl Expect<'_> {
         self.holds(run.is_late(), || "late".to_owned(), took)
     }
 
-    /// It was told of as late while it still ran.
+    /// Expects that the run was reported as overdue while it was still running.
     #[track_caller]
     pub fn overdue(self) -> Self {
-        let is_told = match (self.run.overdue(), self.run.duration()) {
-            (Some(told), Some(took)) => told < took,
-            (told, None) => told.is_some(),
+        let was_reported = match (self.run.overdue(), self.run.duration()) {
+            (Some(overdue), Some(took)) => overdue < took,
+            (overdue, None) => overdue.is_some(),
             (None, Some(_)) => false,
         };
         self.holds(
-            is_told,
-            || "told of as late while it ran".to_owned(),
-            || "told of at its end, or never".to_owned(),
+            was_reported,
+            || "reported as overdue while it was running".to_owned(),
+            || "reported at its end, or never".to_owned(),
         )
     }
 
-    /// These stages ran directly inside of it, in this order, and no others.
+    /// Expects exactly these stages directly inside the run, in this order.
     #[track_caller]
     pub fn stages<'s>(self, stages: impl IntoIterator<Item = &'s str>) -> Self {
         let ran = self.run.children().iter().filter_map(|run| run.stage()).map(|stage| stage.id()).collect();
         self.same(stages, ran)
     }
 
-    /// These runs were directly inside of it, in the order in which they began, and no others: processes, stages and
-    /// calls to dependencies, by their ids.
+    /// Expects exactly these runs directly inside the run, in the order in which they began: processes, stages and calls
+    /// to dependencies, by their ids.
     #[track_caller]
     pub fn calls<'s>(self, ids: impl IntoIterator<Item = &'s str>) -> Self {
         let ran = self.run.children().iter().map(ObservedRun::id).collect();
@@ -180,20 +182,20 @@ impl Expect<'_> {
         self.holds(expected == ran, || text(&expected), || text(&ran))
     }
 
-    /// These keys are in its business context, and on its span where it has one.
+    /// Expects these keys in the business context and, if the run has a span, on the span.
     #[track_caller]
     pub fn context<'s>(self, keys: impl IntoIterator<Item = &'s str>) -> Self {
         let run = self.run;
         keys.into_iter().fold(self, |expect, key| {
-            let is_said = run.context().iter().any(|(name, _)| *name == key);
+            let is_there = run.context().iter().any(|(name, _)| *name == key);
             #[cfg(feature = "tracing")]
-            let is_said = is_said && run.span().is_none_or(|span| span.field(key).is_some());
+            let is_there = is_there && run.span().is_none_or(|span| span.field(key).is_some());
             let found = || run.context().iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-            expect.holds(is_said, || format!("`{key}` in its context and on its span"), found)
+            expect.holds(is_there, || format!("`{key}` in its context and on its span"), found)
         })
     }
 
-    /// This key of its business context has this value, as text.
+    /// Expects this value, as text, of a key of the business context.
     #[track_caller]
     pub fn context_value(self, key: &str, value: impl ToString) -> Self {
         let run = self.run;
@@ -207,7 +209,7 @@ impl Expect<'_> {
         )
     }
 
-    /// No Sentry event was sent in it, nor in any run inside.
+    /// Expects that no Sentry event was sent in the run or in a run inside it.
     #[cfg(feature = "sentry")]
     #[track_caller]
     pub fn no_event(self) -> Self {
@@ -215,7 +217,7 @@ impl Expect<'_> {
         self.holds(sent == 0, || "no Sentry event".to_owned(), || format!("{sent}"))
     }
 
-    /// One Sentry event was sent in it and the runs inside, and it has these tags.
+    /// Expects that exactly one Sentry event was sent in the run and the runs inside it, and that it has these tags.
     #[cfg(feature = "sentry")]
     #[track_caller]
     pub fn one_event<'s>(self, tags: impl IntoIterator<Item = (&'s str, &'s str)>) -> Self {

@@ -1,22 +1,23 @@
-//! What the instruments would have been told of a domain.
+//! Reads the metrics of a domain as a collector would have read them.
 
 use crate::observe::metrics::{self, Reading};
 use crate::run::domain::Core;
 
-/// A series of a counter or gauge, and its value. Of [`Observation::metrics`](crate::testing::Observation::metrics).
+/// A time series of a counter or gauge with its value, from
+/// [`Observation::metrics`](crate::testing::Observation::metrics).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Change {
-    /// The instrument: `critical_process.runs`.
+pub struct Series {
+    /// The name of the instrument, for example `critical_process.runs`.
     pub instrument: &'static str,
-    /// The attributes of the series, by their names.
+    /// The attributes of the series: names and values.
     pub attributes: Vec<(String, String)>,
-    /// Its value at the end; it began at 0.
+    /// The value at the end of the observation. It was 0 at the start.
     pub value: u64,
 }
 
-impl Change {
-    /// The value of an attribute.
+impl Series {
+    /// Returns the value of an attribute.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
@@ -25,7 +26,7 @@ impl Change {
 /// Reads an instrument of a domain, once for each series.
 type Instrument = fn(&Core, Reading<'_>);
 
-/// The counters and gauges, by name.
+/// The counters and gauges, with their names.
 const INSTRUMENTS: [(&str, Instrument); 4] = [
     ("critical_process.started", metrics::started),
     ("critical_process.runs", metrics::runs),
@@ -33,16 +34,16 @@ const INSTRUMENTS: [(&str, Instrument); 4] = [
     ("critical_process.overdue", metrics::overdue),
 ];
 
-/// Every series that is not 0.
-pub(in crate::testing) fn changes(core: &Core) -> Vec<Change> {
-    let mut changes = Vec::new();
+/// Returns every series whose value is not 0.
+pub(in crate::testing) fn series(core: &Core) -> Vec<Series> {
+    let mut series = Vec::new();
     for (instrument, read) in INSTRUMENTS {
         read(core, &mut |value, attributes| {
             if value > 0 {
                 let attributes = attributes.iter().map(|one| (one.key.to_string(), one.value.to_string()));
-                changes.push(Change { instrument, attributes: attributes.collect(), value });
+                series.push(Series { instrument, attributes: attributes.collect(), value });
             }
         });
     }
-    changes
+    series
 }

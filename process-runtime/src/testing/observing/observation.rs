@@ -1,4 +1,5 @@
-//! What was observed: each run with how it ended, its context, spans and events, as a tree.
+//! The result of an observation: a tree of runs, each with its end, context, spans and events. Whether it meets an
+//! expectation is not decided here.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,14 +7,14 @@ use std::time::Duration;
 use process_model::Outcome;
 
 #[cfg(feature = "metrics")]
-use super::metrics::Change;
+use super::metrics::Series;
 #[cfg(feature = "tracing")]
 use super::spans::Span;
 use crate::catalog::definition::{ProcessDefinition, StageDefinition};
 use crate::observe::{End, RunView};
 use crate::run::context::Value;
 
-/// One run as it went: of a process, of a stage, or of a call to a dependency.
+/// An observed run of a process, of a stage, or of a call to a dependency.
 #[derive(Debug)]
 pub struct ObservedRun {
     name: &'static str,
@@ -25,7 +26,7 @@ pub struct ObservedRun {
     pub(in crate::testing) context: Vec<(&'static str, Value)>,
     pub(in crate::testing) faults: Vec<&'static str>,
     pub(in crate::testing) children: Vec<ObservedRun>,
-    /// Whether it began in another task or thread than what is observed, and thus outlives that.
+    /// Whether it began in another task or thread than the observed future. Such a run can outlive the future.
     pub(in crate::testing) is_elsewhere: bool,
     #[cfg(feature = "tracing")]
     pub(in crate::testing) span: Option<Span>,
@@ -57,12 +58,12 @@ impl ObservedRun {
         }
     }
 
-    /// `<process>`, or `<process>.<stage or dependency>`, as its span is called.
+    /// Returns the name of the span: `<process>`, or `<process>.<stage or dependency>`.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Its id alone: of the process, the stage or the dependency.
+    /// Returns the id of the process, the stage or the dependency.
     pub fn id(&self) -> &'static str {
         match (self.stage, self.dependency, self.process) {
             (Some(stage), ..) => stage.id(),
@@ -72,85 +73,85 @@ impl ObservedRun {
         }
     }
 
-    /// The process that ran, or for which the stage or call ran.
+    /// Returns the process that ran, or for which the stage or call ran.
     pub fn process(&self) -> Option<&'static ProcessDefinition> {
         self.process
     }
 
-    /// The stage, where it is one.
+    /// Returns the stage, if this is a run of one.
     pub fn stage(&self) -> Option<&'static StageDefinition> {
         self.stage
     }
 
-    /// The id of the dependency, where it is a call to one.
+    /// Returns the id of the dependency, if this is a call to one.
     pub fn dependency(&self) -> Option<&'static str> {
         self.dependency
     }
 
-    /// Whether it is a run of a process, and not of a part of one.
+    /// Whether this is a run of a process, and not of a stage or a call to a dependency.
     pub fn is_process(&self) -> bool {
         self.stage.is_none() && self.dependency.is_none()
     }
 
-    /// How it ended; `None` where it has not.
+    /// Returns the outcome; `None` if the run has not ended.
     pub fn outcome(&self) -> Option<Outcome> {
         self.end.map(|end| end.outcome)
     }
 
-    /// Whether it was past its SLA, at its end or told of before; never, where it has no SLA.
+    /// Whether the run exceeded its SLA. A run without an SLA is never late.
     pub fn is_late(&self) -> bool {
         self.overdue.is_some() || self.end.is_some_and(|end| end.late)
     }
 
-    /// How long it had run when it was told of as late.
+    /// Returns how long the run had been running when it was reported as overdue; `None` if it was not.
     pub fn overdue(&self) -> Option<Duration> {
         self.overdue
     }
 
-    /// How long it took; `None` where it has not ended.
+    /// Returns the duration; `None` if the run has not ended.
     pub fn duration(&self) -> Option<Duration> {
         self.end.map(|end| end.duration)
     }
 
-    /// The `error.type` of a failure, panic or rejection.
+    /// Returns the `error.type` of a failure, panic or rejection.
     pub fn error_type(&self) -> Option<&'static str> {
         self.end.and_then(|end| end.error_type)
     }
 
-    /// Its business context at its end: inherited, taken at entry, recorded since.
+    /// Returns the business context at the end of the run: inherited, taken at entry, or recorded since.
     pub fn context(&self) -> &[(&'static str, Value)] {
         &self.context
     }
 
-    /// The faults that were reached at its own boundary: `error`, `delay`, `hang`, `panic` or `cancel`.
+    /// Returns the faults that were injected at the boundary of this run: `error`, `delay`, `hang`, `panic` or `cancel`.
     pub fn faults(&self) -> &[&'static str] {
         &self.faults
     }
 
-    /// The runs inside, in the order in which they began.
+    /// Returns the runs directly inside this one, in the order in which they began.
     pub fn children(&self) -> &[ObservedRun] {
         &self.children
     }
 
-    /// Its own span.
+    /// Returns the span of the run.
     #[cfg(feature = "tracing")]
     pub fn span(&self) -> Option<&Span> {
         self.span.as_ref()
     }
 
-    /// The spans that its body and libraries opened in it, outside of any run inside.
+    /// Returns the other spans that were opened in the run, without those in runs inside it.
     #[cfg(feature = "tracing")]
     pub fn spans(&self) -> &[Span] {
         &self.spans
     }
 
-    /// The Sentry events that were sent in it, outside of any run inside.
+    /// Returns the Sentry events that were sent in the run, without those in runs inside it.
     #[cfg(feature = "sentry")]
     pub fn events(&self) -> &[sentry_core::protocol::Event<'static>] {
         &self.events
     }
 
-    /// This run and all inside of it, each before those inside of it.
+    /// Returns this run and all runs inside it, each before the runs inside it.
     pub fn all(&self) -> impl Iterator<Item = &ObservedRun> {
         let mut next = vec![self];
         std::iter::from_fn(move || {
@@ -160,7 +161,7 @@ impl ObservedRun {
         })
     }
 
-    /// Whether it is called so: by its whole name, or its id alone.
+    /// Whether `name` is the name or the id of the run.
     pub(in crate::testing) fn is_called(&self, name: &str) -> bool {
         self.name == name || self.id() == name
     }
@@ -170,21 +171,21 @@ impl ObservedRun {
     }
 }
 
-/// How the future or closure that was observed came to its end.
+/// How the observed future or closure ended.
 #[derive(Debug)]
 pub(in crate::testing) enum Ended<T> {
-    /// It returned this.
+    /// It returned a value.
     Returned(T),
-    /// It panicked; the message, where it is a text.
+    /// It panicked with this message.
     Panicked(String),
     /// A fault cancelled it.
     Cancelled,
-    /// It went on for longer than it was given.
+    /// It was still running at the limit, so the test dropped it.
     Stopped(Duration),
 }
 
-/// What came of [`observe`](crate::testing::observe()): the value that was returned, and every run on the way to it. Its `Display`
-/// is what a failed expectation shows.
+/// The result of [`observe`](crate::testing::observe()): the returned value and every run. Its `Display` is the tree of
+/// runs that a failed expectation prints.
 ///
 /// ```
 /// use process_runtime::testing::observe_call;
@@ -201,35 +202,35 @@ pub(in crate::testing) enum Ended<T> {
 /// assert!(run.runs()[0].context().iter().any(|(key, value)| *key == "parcel" && value.to_string() == "7"));
 /// ```
 #[derive(Debug)]
-#[must_use = "what was observed proves nothing until something is expected of it"]
+#[must_use = "an observation proves nothing without an expectation, for example `run.expect().success()`"]
 pub struct Observation<T> {
     pub(in crate::testing) ended: Ended<T>,
-    /// The process that the contract is of.
+    /// The id of the contract's process.
     pub(in crate::testing) process: Option<&'static str>,
     pub(in crate::testing) runs: Vec<ObservedRun>,
-    /// What was logged.
+    /// The values that were recorded on spans and events.
     #[cfg(feature = "tracing")]
     pub(in crate::testing) lines: Vec<String>,
     #[cfg(feature = "sentry")]
     pub(in crate::testing) events: Vec<sentry_core::protocol::Event<'static>>,
     #[cfg(feature = "metrics")]
-    pub(in crate::testing) changes: Vec<Change>,
+    pub(in crate::testing) metrics: Vec<Series>,
 }
 
 impl<T> Observation<T> {
-    /// What was returned.
+    /// Returns the value that the observed future or closure returned.
     ///
     /// # Panics
-    /// Where nothing was, with the runs so far: it panicked, or was cancelled or ended by the test.
+    /// If there is none: it panicked, was cancelled or was stopped by the test. The message has the observed runs.
     #[track_caller]
     pub fn value(&self) -> &T {
         match &self.ended {
             Ended::Returned(value) => value,
-            _ => panic!("expected: a value\nobserved: {self}"),
+            _ => panic!("expected: a returned value\nobserved: {self}"),
         }
     }
 
-    /// What was returned.
+    /// Returns the value that the observed future or closure returned, consuming the observation.
     ///
     /// # Panics
     /// As [`Observation::value`].
@@ -237,11 +238,11 @@ impl<T> Observation<T> {
     pub fn into_value(self) -> T {
         match self.ended {
             Ended::Returned(value) => value,
-            _ => panic!("expected: a value\nobserved: {self}"),
+            _ => panic!("expected: a returned value\nobserved: {self}"),
         }
     }
 
-    /// The message of the panic that came out; `None` where none did.
+    /// Returns the message if the observed future or closure panicked.
     pub fn panic(&self) -> Option<&str> {
         match &self.ended {
             Ended::Panicked(message) => Some(message),
@@ -249,35 +250,35 @@ impl<T> Observation<T> {
         }
     }
 
-    /// The runs that were inside of no other.
+    /// Returns the runs that were not inside another run.
     pub fn runs(&self) -> &[ObservedRun] {
         &self.runs
     }
 
-    /// Every run, each before those inside of it.
+    /// Returns every run, each before the runs inside it.
     pub fn all(&self) -> impl Iterator<Item = &ObservedRun> {
         self.runs.iter().flat_map(ObservedRun::all)
     }
 
-    /// Everything that was captured, as text.
-    pub(in crate::testing) fn told(&self) -> String {
-        let told = format!("{:?}", self.runs);
+    /// Returns everything that was captured, as text.
+    pub(in crate::testing) fn captured_text(&self) -> String {
+        let text = format!("{:?}", self.runs);
         #[cfg(feature = "tracing")]
-        let told = format!("{told}{}", self.lines.join("\n"));
+        let text = format!("{text}{}", self.lines.join("\n"));
         #[cfg(feature = "sentry")]
-        let told = format!("{told}{:?}", self.events);
+        let text = format!("{text}{:?}", self.events);
         #[cfg(feature = "metrics")]
-        let told = format!("{told}{:?}", self.changes);
-        told
+        let text = format!("{text}{:?}", self.metrics);
+        text
     }
 
-    /// What a reader would have collected of the counters and gauges; what stayed at nothing is left out.
+    /// Returns the counters and gauges as a collector would have read them, without those at 0.
     #[cfg(feature = "metrics")]
-    pub fn metrics(&self) -> &[Change] {
-        &self.changes
+    pub fn metrics(&self) -> &[Series] {
+        &self.metrics
     }
 
-    /// Every Sentry event: those of runs in their order, then those that were sent outside of any.
+    /// Returns every Sentry event: first those of runs, in the order of the runs, then those outside all runs.
     #[cfg(feature = "sentry")]
     pub fn events(&self) -> impl Iterator<Item = &sentry_core::protocol::Event<'static>> {
         self.all().flat_map(|run| run.events.iter()).chain(&self.events)
@@ -285,13 +286,15 @@ impl<T> Observation<T> {
 }
 
 impl<T> fmt::Display for Observation<T> {
-    /// The end, then a line for each run: what went wrong first has a `!`.
+    /// Prints the end, then a line for each run. A run that did not succeed starts with `!`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.ended {
-            Ended::Returned(_) => f.write_str("a value was returned")?,
+            Ended::Returned(_) => f.write_str("it returned a value")?,
             Ended::Panicked(message) => write!(f, "it panicked: {message}")?,
             Ended::Cancelled => f.write_str("a fault cancelled it")?,
-            Ended::Stopped(limit) => write!(f, "nothing ended it for {limit:?}, so the test did")?,
+            Ended::Stopped(limit) => {
+                write!(f, "it was still running after {limit:?}, so the test stopped it")?;
+            }
         }
         f.write_str("\n\n")?;
         if self.runs.is_empty() {
@@ -299,9 +302,11 @@ impl<T> fmt::Display for Observation<T> {
         }
         let mut rows = Vec::new();
         self.runs.iter().for_each(|run| collect(run, 0, &mut rows));
-        let width = |of: fn(&Row) -> &str| rows.iter().map(|row| of(row).chars().count()).max().unwrap_or(0);
+        let width = |column: fn(&TreeLine) -> &str| {
+            rows.iter().map(|row| column(row).chars().count()).max().unwrap_or(0)
+        };
         let (names, ends, took) = (width(|row| &row.name), width(|row| &row.end), width(|row| &row.took));
-        for Row { mark, name, end, took: duration, rest } in &rows {
+        for TreeLine { mark, name, end, took: duration, rest } in &rows {
             let line = format!("{mark} {name:names$}  {end:ends$}  {duration:>took$}  {rest}");
             writeln!(f, "{}", line.trim_end())?;
         }
@@ -310,7 +315,7 @@ impl<T> fmt::Display for Observation<T> {
 }
 
 /// One line of a tree.
-struct Row {
+struct TreeLine {
     mark: char,
     name: String,
     end: String,
@@ -318,10 +323,10 @@ struct Row {
     rest: String,
 }
 
-fn collect(run: &ObservedRun, depth: usize, rows: &mut Vec<Row>) {
+fn collect(run: &ObservedRun, depth: usize, rows: &mut Vec<TreeLine>) {
     let mut end = match run.outcome() {
         Some(outcome) => outcome.to_string(),
-        None => "goes on".to_owned(),
+        None => "running".to_owned(),
     };
     for more in [run.error_type(), run.is_late().then_some("late")].into_iter().flatten() {
         end.push_str(", ");
@@ -334,7 +339,7 @@ fn collect(run: &ObservedRun, depth: usize, rows: &mut Vec<Row>) {
     #[cfg(not(feature = "sentry"))]
     let events = None;
     let rest = faults.chain(values).chain(events).collect::<Vec<_>>().join(" ");
-    rows.push(Row {
+    rows.push(TreeLine {
         mark: if run.went_wrong() { '!' } else { ' ' },
         name: format!("{}{}", "  ".repeat(depth), if depth == 0 { run.name } else { run.id() }),
         end,

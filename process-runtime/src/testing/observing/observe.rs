@@ -1,4 +1,4 @@
-//! A future or a call under observation, in a domain of its own, with what a test breaks there.
+//! Observes a future or a call in a domain of its own, and injects the faults of the test there.
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -19,20 +19,21 @@ use crate::testing::capture::Capture;
 use crate::testing::domain::{Domain, InDomain};
 use crate::testing::fault::{Fault, Misuse, is_paused};
 
-/// How long what is observed may go on, where nothing else is said: on paused time, and in real time.
+/// The default limits of an observation, in paused and in real time.
 const LIMIT: Duration = Duration::from_secs(60 * 60);
 const REAL_LIMIT: Duration = Duration::from_secs(60);
 
-/// Observes a future: awaits it in a domain of its own, and gives back every run on the way, whatever its end was. What
-/// it spawns is observed where a [`Carrier`](crate::Carrier) takes it along. Nothing of it reaches the program's
-/// figures, the application's Sentry client or its meters; its log is as ever. In a test with `#[contract]` its runs are
-/// weighed against the case.
+/// Observes a future. Awaiting the result runs the future in a domain of its own and returns every run inside it, however
+/// the future ends. In a test with `#[contract]`, the runs are judged against the case.
 ///
-/// The application's subscriber is told of everything as ever, but is behind the one that observes: what asks a span for
-/// it by its type, as `tracing-opentelemetry`'s `OpenTelemetrySpanExt` does, finds none.
+/// * Spawned tasks are observed only if a [`Carrier`](crate::Carrier) carries the scope into them.
+/// * Nothing reaches the program's statistics, the application's Sentry client or its meters. The application's
+///   subscriber still receives everything.
+/// * A downcast of the current subscriber does not find the application's. `OpenTelemetrySpanExt` of
+///   `tracing-opentelemetry` has no effect on observed spans, for example.
 ///
-/// Where tokio's clock is paused, it goes on to the next timer whenever no task can run, and the limit and the SLAs of what
-/// is observed are timers too. What waits for a real socket, file or thread is such a moment: it wants real time.
+/// If tokio's clock is paused, it advances to the next timer whenever no task is ready; the limit and the SLAs are timers
+/// too. Waiting for a real socket, file or thread counts as not ready, so such tests need real time.
 ///
 /// ```
 /// use process_runtime::critical_process;
@@ -53,15 +54,21 @@ const REAL_LIMIT: Duration = Duration::from_secs(60);
 /// ```
 ///
 /// # Panics
-/// When it is awaited: where a fault is for a boundary that does not exist, was not reached or cannot break so, and
-/// where a process calls a dependency that it does not declare; outside of a tokio runtime with a timer. A panic of what
-/// is observed is no panic here, but its end.
+///
+/// When it is awaited, and
+///
+/// * a fault is planned for a boundary that does not exist, that was not reached, or where it cannot happen,
+/// * a process calls a dependency that it does not declare,
+/// * or there is no tokio runtime with a timer.
+///
+/// A panic of the observed future does not propagate. It is part of the observation.
 #[track_caller]
 pub fn observe<F: Future>(future: F) -> Observing<F> {
     Observing { setting: Setting::new(), work: Some(future), running: None }
 }
 
-/// Observes a call: [`observe`] for what does not wait. [`ObservingCall::run`] makes it; no runtime is needed.
+/// Observes a call of a plain function, as [`observe`] does for a future. [`ObservingCall::run`] makes the call. No
+/// runtime is needed.
 ///
 /// ```
 /// use process_runtime::critical_process;
@@ -83,13 +90,13 @@ pub fn observe_call<R, F: FnOnce() -> R>(call: F) -> ObservingCall<F> {
     ObservingCall { setting: Setting::new(), call }
 }
 
-/// What is to be observed, before it begins.
+/// The configuration of an observation.
 #[derive(Debug)]
 struct Setting {
     domain: Domain,
     limit: Option<Duration>,
     unknown: Option<String>,
-    /// The contract that this is a part of.
+    /// The witness of the contract that the observation is part of.
     witness: Option<Arc<Witness>>,
     place: &'static Location<'static>,
 }
@@ -103,7 +110,7 @@ impl Setting {
 
     fn fault(&mut self, at: &str, fault: Fault) {
         let ids = boundaries();
-        // A shared stage is a part of whatever process it runs in.
+        // A shared stage can run in any process.
         let is_known = match at.split_once('.') {
             Some((process, part)) => registry::process(process).is_some() && ids.contains(part),
             None => ids.contains(at),
@@ -111,7 +118,9 @@ impl Setting {
         if !is_known {
             let near = nearest(at, ids.iter().copied());
             let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            self.unknown = Some(format!("no process, stage or declared dependency is called `{at}`{near}"));
+            self.unknown = Some(format!(
+                "unknown boundary `{at}`: no process, stage or declared dependency has this id{near}"
+            ));
         }
         self.domain.around.plan.add(at, fault);
     }
@@ -125,7 +134,7 @@ impl Setting {
         }
     }
 
-    /// What was observed; a test whose faults did not happen fails here.
+    /// Returns the observation. Panics if a fault did not happen or something else is wrong with the test.
     fn end<T>(&self, ended: Ended<T>) -> Observation<T> {
         let (observation, misuses) = self.conclude(ended);
         if !misuses.is_empty() {
@@ -143,7 +152,7 @@ impl Setting {
         self.limit.unwrap_or_else(|| if is_paused() { LIMIT.max(longest()) } else { REAL_LIMIT })
     }
 
-    /// What was observed, and what is wrong with how that was asked for.
+    /// Returns the observation, and what is wrong with the test or the process.
     fn conclude<T>(&self, ended: Ended<T>) -> (Observation<T>, Vec<Misuse>) {
         let around = &self.domain.around;
         let taken = around.capture.as_ref().map(|capture| capture.take()).unwrap_or_default();
@@ -151,7 +160,7 @@ impl Setting {
             ended,
             process: self.witness.as_ref().map(|witness| witness.process().id()),
             #[cfg(feature = "metrics")]
-            changes: super::metrics::changes(&self.domain.core),
+            metrics: super::metrics::series(&self.domain.core),
             #[cfg(feature = "tracing")]
             lines: taken.lines,
             #[cfg(feature = "sentry")]
@@ -165,7 +174,7 @@ impl Setting {
     }
 }
 
-/// The ids of everything that a fault can be at.
+/// Returns the ids of all boundaries at which a fault can be injected.
 fn boundaries() -> BTreeSet<&'static str> {
     let processes = registry::all().flat_map(|process| {
         std::iter::once(process.id()).chain(process.dependencies().iter().map(String::as_str))
@@ -175,26 +184,31 @@ fn boundaries() -> BTreeSet<&'static str> {
     processes.chain(stages).collect()
 }
 
-/// Calls to dependencies that their processes do not declare.
+/// Describes calls to dependencies that their processes do not declare.
 fn undeclared<T>(observation: &Observation<T>) -> Vec<String> {
     let undeclared = observation.all().filter_map(|run| {
         let (process, dependency) = (run.process()?, run.dependency()?);
         let id = process.id();
         (!process.declares(dependency))
-            .then(|| format!("`{id}` calls the dependency `{dependency}` and does not declare it"))
+            .then(|| {
+                format!(
+                    "`{id}` calls the dependency `{dependency}` but does not declare it; add `depends_on(\"{dependency}\")`"
+                )
+            })
     });
     let mut undeclared: Vec<_> = undeclared.collect();
     undeclared.dedup();
     undeclared
 }
 
+/// Returns the message of a panic.
 pub(in crate::testing) fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&'static str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("something that is no text").to_owned()
+    text.unwrap_or("a payload that is not a text").to_owned()
 }
 
-/// A future under observation: await it.
+/// A future under observation. Await it to run it.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Observing<F: Future> {
@@ -211,22 +225,22 @@ struct Running<F> {
 }
 
 impl<F: Future> Observing<F> {
-    /// Breaks the boundary called `at`: the id of a process, of a stage or of a declared dependency, or, where that is
-    /// not enough, `<process>.<stage or dependency>`.
+    /// Injects a fault at the boundary `at`: the id of a process, a stage or a declared dependency. If the id is not
+    /// unique, use `<process>.<stage or dependency>`.
     pub fn fault(mut self, at: &str, fault: Fault) -> Self {
         self.setting.fault(at, fault);
         self
     }
 
-    /// Ends it after so much of the runtime's time. Where nothing is said that is an hour on a paused clock, or twice the
-    /// longest SLA of the program, and a minute in real time.
+    /// Sets the time after which the test stops the future, on the runtime's clock. The default is one minute in real
+    /// time. On a paused clock it is one hour, or twice the longest SLA of the program if that is longer.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.setting.limit = Some(limit);
         self
     }
 }
 
-// Nothing is pinned in place: what runs is in a box.
+// Nothing is pinned in place: the running future is in a box.
 impl<F: Future> Unpin for Observing<F> {}
 
 impl<F: Future> Future for Observing<F> {
@@ -239,7 +253,7 @@ impl<F: Future> Future for Observing<F> {
 }
 
 impl<F: Future> Observing<F> {
-    /// What was observed, and what is wrong with how that was asked for.
+    /// Runs the future. Returns the observation, and what is wrong with the test or the process.
     pub(in crate::testing) async fn attempt(mut self) -> (Observation<F::Output>, Vec<Misuse>) {
         let ended = std::future::poll_fn(|cx| self.poll_end(cx)).await;
         self.setting.conclude(ended)
@@ -256,40 +270,40 @@ impl<F: Future> Observing<F> {
             });
         }
         let Some(Running { future, limit, longest }) = &mut self.running else {
-            panic!("what was observed has ended already ({})", self.setting.place)
+            panic!("the observation was polled after it had ended ({})", self.setting.place)
         };
         let plan = &self.setting.domain.around.plan;
         let ended = match attempt(|| future.as_mut().poll(cx)) {
             Err(payload) => Ended::Panicked(message(&*payload)),
-            // Also where something inside has swallowed it: then what came of that is nobody's any more.
+            // Also if code inside has caught the cancellation: its result does not matter any more.
             Ok(_) if plan.is_cancelled() => Ended::Cancelled,
             Ok(Poll::Ready(value)) => Ended::Returned(value),
             Ok(Poll::Pending) if limit.as_mut().poll(cx).is_ready() => Ended::Stopped(*longest),
             Ok(Poll::Pending) => return Poll::Pending,
         };
-        // What is left of it goes before anybody looks, and may panic while it goes.
+        // The rest of the future is dropped before the observation is read. The drop can panic.
         let gone = attempt(|| self.running = None);
         self.setting.domain.around.plan.end();
         Poll::Ready(gone.map_or_else(|payload| Ended::Panicked(message(&*payload)), |()| ended))
     }
 }
 
-/// A call under observation: [`run`](ObservingCall::run) it.
+/// A call under observation. [`run`](ObservingCall::run) makes the call.
 #[derive(Debug)]
-#[must_use = "nothing is called before `run`"]
+#[must_use = "the call is not made before `run`"]
 pub struct ObservingCall<F> {
     setting: Setting,
     call: F,
 }
 
 impl<F> ObservingCall<F> {
-    /// Breaks the boundary called `at`, as [`Observing::fault`] does.
+    /// Injects a fault at the boundary `at`, as [`Observing::fault`] does.
     pub fn fault(mut self, at: &str, fault: Fault) -> Self {
         self.setting.fault(at, fault);
         self
     }
 
-    /// Makes the call.
+    /// Makes the call and returns the observation.
     ///
     /// # Panics
     /// As [`observe`].
@@ -313,7 +327,7 @@ mod tests {
     use super::*;
     use crate::observe::{End, RunView, Sink};
 
-    /// Tells of each end a second time.
+    /// Reports each end a second time.
     #[derive(Debug)]
     struct Twice(Arc<Capture>);
 
@@ -334,7 +348,7 @@ mod tests {
         let (_, misuses) = setting.conclude(Ended::Returned(value));
         let misuses: Vec<_> = misuses.iter().map(Misuse::to_string).collect();
         assert!(
-            misuses.iter().any(|told| told.starts_with("a run of `") && told.ends_with("ended twice")),
+            misuses.iter().any(|text| text.starts_with("a run of `") && text.ends_with("ended twice")),
             "{misuses:?}"
         );
     }

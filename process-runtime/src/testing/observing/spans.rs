@@ -1,5 +1,5 @@
-//! A subscriber that keeps spans, and hands everything on to the one that was there before: a test sees its spans, and
-//! whoever looks at the application's log still finds them there.
+//! A subscriber that keeps spans and forwards everything to the previous subscriber, so that the application's log stays
+//! complete.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -18,33 +18,33 @@ use crate::base::lock::lock;
 use crate::run::context::Value;
 use crate::run::frame;
 
-/// A span that a run opened, or something inside of it.
+/// A span that was opened by a run or by code in its body.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Span {
-    /// Its name.
+    /// The name of the span.
     pub name: &'static str,
-    /// Its target: `critical_process` for those of runs.
+    /// The target of the span: `critical_process` for the span of a run.
     pub target: &'static str,
-    /// What it was opened with and what was recorded since; of a field that was recorded twice, the last.
+    /// The fields, set at the start or recorded later. If a field was recorded twice, it has the last value.
     pub fields: Vec<(&'static str, Value)>,
 }
 
 impl Span {
-    /// The value of a field.
+    /// Returns the value of a field.
     pub fn field(&self, name: &str) -> Option<&Value> {
         self.fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 }
 
-/// A span, while it is kept.
+/// A span that is kept, with what is needed to find it again.
 #[derive(Debug)]
 pub(in crate::testing) struct Recorded {
     id: Id,
     metadata: &'static Metadata<'static>,
-    /// Told apart from every other of the recorder, which ids of another subscriber are not.
+    /// Unique within the recorder, unlike an id that the previous subscriber can reuse.
     pub(in crate::testing) key: u64,
-    /// The run that it was opened in.
+    /// The run in which it was opened.
     pub(in crate::testing) run: Option<u64>,
     pub(in crate::testing) span: Span,
 }
@@ -67,10 +67,11 @@ impl fmt::Debug for Recorder {
 }
 
 impl Recorder {
-    /// In front of the subscriber that this thread has now.
+    /// Creates a recorder that forwards to this thread's current subscriber.
     pub(in crate::testing) fn new() -> Recorder {
-        // While there is one subscriber alone, tracing-core asks that of the thread which registers a callsite, and can
-        // overwrite what a second one, made at the same moment on another thread, has just said.
+        // With a single subscriber, tracing-core takes the interest in a callsite from the subscriber of the thread that
+        // registers it, and can overwrite the interest of a second subscriber that is created concurrently on another
+        // thread. Two more subscribers prevent that.
         static OTHERS: LazyLock<[Dispatch; 2]> =
             LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::default())));
         LazyLock::force(&OTHERS);
@@ -85,33 +86,33 @@ impl Recorder {
         Recorder { dispatch: Dispatch::new(recording), spans, lines }
     }
 
-    /// Makes it this thread's subscriber.
+    /// Makes the recorder this thread's subscriber.
     pub(in crate::testing) fn enter(&self) -> DefaultGuard {
         dispatcher::set_default(&self.dispatch)
     }
 
-    /// What was kept.
+    /// Takes the spans that were kept so far.
     pub(in crate::testing) fn take(&self) -> Vec<Recorded> {
         std::mem::take(&mut *lock(&self.spans))
     }
 }
 
 impl Recorder {
-    /// What was logged, and what spans were given: the values of each as text.
+    /// Takes everything that was recorded on spans and events, as text.
     pub(in crate::testing) fn take_lines(&self) -> Vec<String> {
         std::mem::take(&mut *lock(&self.lines))
     }
 }
 
-/// The key of an open span of a recorder; `None` where another subscriber opened it.
+/// Returns the key of a span of a recorder; `None` if another subscriber opened the span.
 pub(crate) fn key(dispatch: &Dispatch, id: &Id) -> Option<u64> {
     let recording = dispatch.downcast_ref::<Recording>()?;
     let spans = lock(&recording.spans);
     spans.iter().rev().find(|recorded| recorded.id == *id).map(|recorded| recorded.key)
 }
 
-/// Ids that the subscriber before gave are kept, so that all it is told needs no translation; what it does not want has
-/// an id with this bit.
+/// The bit of ids that the recorder assigns itself, to spans that the previous subscriber does not enable. Other spans
+/// keep the id of the previous subscriber, so that calls are forwarded without translation.
 const OWN: u64 = 1 << 63;
 
 struct Recording {
@@ -122,7 +123,7 @@ struct Recording {
 }
 
 thread_local! {
-    /// The spans that the thread is in, of whichever recorder.
+    /// The spans that this thread is in, from any recorder.
     static ENTERED: RefCell<Vec<(Id, &'static Metadata<'static>)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -138,8 +139,8 @@ impl Recording {
         }
     }
 
-    /// Keeps what was said, also what a later value takes the place of, and what is said outside of every run.
-    fn say(&self, fields: &[(&'static str, Value)]) {
+    /// Keeps values as text. This includes values that a later one replaces, and values outside all runs.
+    fn keep_text(&self, fields: &[(&'static str, Value)]) {
         if !fields.is_empty() {
             lock(&self.lines).push(format!("{fields:?}"));
         }
@@ -150,7 +151,7 @@ impl Recording {
         spans.iter().rev().find(|recorded| recorded.id == *id).map(|recorded| recorded.metadata)
     }
 
-    /// What the subscriber before makes of a new span, if it wants it.
+    /// Opens a new span in the previous subscriber, if that enables it.
     fn open_before(&self, attributes: &Attributes<'_>) -> Option<Id> {
         let metadata = attributes.metadata();
         if !self.before.enabled(metadata) {
@@ -175,7 +176,7 @@ impl Subscriber for Recording {
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        // That of the subscriber before is known to nobody but tracing, which takes the most verbose of all.
+        // The hint of the previous subscriber is not accessible, but tracing uses the most verbose of all hints.
         Some(LevelFilter::INFO)
     }
 
@@ -185,7 +186,7 @@ impl Subscriber for Recording {
         let metadata = attributes.metadata();
         let mut span = Span { name: metadata.name(), target: metadata.target(), fields: Vec::new() };
         attributes.record(&mut Fields(&mut span.fields));
-        self.say(&span.fields);
+        self.keep_text(&span.fields);
         let run = frame::nearest().and_then(|nearest| nearest.run_around()).map(|run| run.id);
         lock(&self.spans).push(Recorded { id: id.clone(), metadata, key, run, span });
         id
@@ -194,7 +195,7 @@ impl Subscriber for Recording {
     fn record(&self, id: &Id, values: &Record<'_>) {
         let mut fields = Vec::new();
         values.record(&mut Fields(&mut fields));
-        self.say(&fields);
+        self.keep_text(&fields);
         self.with(id, |span| values.record(&mut Fields(&mut span.fields)));
         if is_foreign(id) {
             self.before.record(id, values);
@@ -210,7 +211,7 @@ impl Subscriber for Recording {
     fn event(&self, event: &Event<'_>) {
         let mut fields = Vec::new();
         event.record(&mut Fields(&mut fields));
-        self.say(&fields);
+        self.keep_text(&fields);
         if self.before.enabled(event.metadata()) && event.parent().is_none_or(is_foreign) {
             self.before.event(event);
         }
@@ -252,7 +253,7 @@ impl Subscriber for Recording {
     }
 }
 
-/// Takes the values of fields.
+/// Collects the values of fields.
 struct Fields<'a>(&'a mut Vec<(&'static str, Value)>);
 
 impl Fields<'_> {

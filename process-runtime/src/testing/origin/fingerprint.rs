@@ -1,5 +1,5 @@
-//! A short identity of many parts, for names and comparisons: SHA-256 with the length of each part before it, so that
-//! no two lists of parts are one text.
+//! Computes a short fingerprint of several parts, for names and comparisons. It is SHA-256 over each part with its length
+//! before it, so that different lists of parts are different inputs.
 
 use sha2::{Digest as _, Sha256};
 
@@ -15,7 +15,7 @@ impl Fingerprint {
         self.0.update(bytes);
     }
 
-    /// Sixteen hexadecimal digits.
+    /// Returns sixteen hexadecimal digits.
     pub(in crate::testing) fn digits(self) -> String {
         self.0.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }

@@ -1,11 +1,11 @@
-//! What decides how fast a program is: how it was built, and the machine.
+//! Identifies the build profile and the machine, which decide how fast a program is.
 
 use std::{env, fs};
 
 use super::place;
 
-/// How this program was built: the folder that cargo names after the profile, behind the one of the platform where
-/// cargo was told one.
+/// Returns the build profile of this program, as cargo's folder names it, for example `debug`. With an explicit target
+/// the platform comes first.
 pub(in crate::testing) fn profile() -> String {
     let folder = || {
         let program = env::current_exe().ok()?;
@@ -17,7 +17,8 @@ pub(in crate::testing) fn profile() -> String {
     folder().filter(|folder| !folder.is_empty()).unwrap_or_else(|| by_compiler.to_owned())
 }
 
-/// What of this machine decides how fast a program is: figures of different ones are not compared.
+/// Returns the properties of this machine that decide how fast a program is. Durations from different machines are not
+/// compared.
 pub(in crate::testing) fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (system, architecture) = (env::consts::OS, env::consts::ARCH);

@@ -1,32 +1,32 @@
-//! Where a test runs: its package, cargo's target directory, and the directory of evidence in it.
+//! Finds the directories of a test: its package, cargo's target directory, and the directory of evidence in it.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// What cargo marks its target directory with (<https://bford.info/cachedir/>).
+/// The file with which cargo marks its target directory (<https://bford.info/cachedir/>).
 pub(in crate::testing) const MARK: &str = "CACHEDIR.TAG";
-/// Overrides the directory of evidence.
+/// The variable that overrides the directory of evidence.
 const OVERRIDE: &str = "PROCESS_EVIDENCE_DIR";
 
-/// There is no directory to write evidence into.
+/// There is no directory for evidence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoDirectory {
-    /// The variable is a relative path. Cargo runs the tests of each package in that package's directory, so it would
-    /// be another directory for each.
-    #[error("{OVERRIDE} is `{}`, which is another directory for each package; write an absolute path", .0.display())]
+    /// The variable is a relative path. Cargo runs the tests of each package in the package's directory, so a relative
+    /// path is a different directory for each package.
+    #[error("invalid {OVERRIDE} `{}`: it must be an absolute path", .0.display())]
     Relative(PathBuf),
     /// The test was not built by cargo, or was moved.
     #[error(
-        "no directory above this test binary is a target directory of cargo's; set {OVERRIDE} to an absolute path"
+        "cargo's target directory was not found above this test binary; set {OVERRIDE} to an absolute path"
     )]
     NoTarget,
 }
 
-/// The directory of evidence: `PROCESS_EVIDENCE_DIR`, else `process/evidence` in the target directory.
+/// Returns the directory of evidence: `PROCESS_EVIDENCE_DIR`, or else `process/evidence` in the target directory.
 ///
 /// # Errors
-/// Where the variable is a relative path; where there is no variable and no target directory.
+/// If the variable is a relative path. If it is not set and the target directory is not found.
 pub fn directory() -> Result<PathBuf, NoDirectory> {
     match env::var_os(OVERRIDE).filter(|value| !value.is_empty()).map(PathBuf::from) {
         Some(given) if given.is_absolute() => Ok(given),
@@ -35,8 +35,8 @@ pub fn directory() -> Result<PathBuf, NoDirectory> {
     }
 }
 
-/// Cargo's target directory. A relative `CARGO_TARGET_DIR` was relative to where cargo was called, which a test cannot
-/// know, so there the binary's own place decides.
+/// Returns cargo's target directory. A relative `CARGO_TARGET_DIR` is relative to the directory in which cargo was
+/// called, which a test does not know, so the place of the binary decides then.
 pub(in crate::testing) fn target() -> Option<PathBuf> {
     let given = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from).filter(|given| given.is_absolute());
     given.or_else(|| {
@@ -45,7 +45,7 @@ pub(in crate::testing) fn target() -> Option<PathBuf> {
     })
 }
 
-/// The directory of the package under test.
+/// Returns the directory of the package under test.
 pub(in crate::testing) fn package() -> PathBuf {
     let given = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     given.or_else(|| env::current_dir().ok()).unwrap_or_default()

@@ -1,5 +1,5 @@
-//! Which code evidence is for: the commit, and what in the tree differs from it. Asked of git, once a process; nothing
-//! here is compared with anything but for equality.
+//! Identifies the code that evidence belongs to: the commit, and every change in the working tree. Git provides both, once
+//! per process. Revisions are only compared for equality.
 
 use std::env;
 use std::fmt;
@@ -7,21 +7,22 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::str::FromStr;
 use std::sync::OnceLock;
 
 use super::fingerprint::Fingerprint;
 use super::place;
 use super::text::{at_most, one_line};
 
-/// Says the revision where git cannot.
+/// The variable that overrides the revision.
 const OVERRIDE: &str = "PROCESS_REVISION";
 /// The most bytes of a revision's text.
 const LONGEST: usize = 200;
-/// An untracked file of more bytes than this counts by its size and the time of its last change.
+/// An untracked file with more bytes than this is identified by its size and the time of its last change.
 const LARGE: u64 = 16 << 20;
 
-/// The changes to tracked files, whatever settings and drivers of this machine would make of them; against what, comes
-/// last.
+/// Prints the changes to tracked files independently of the settings and drivers of this machine. The revision to compare
+/// with comes last.
 const DIFF: [&str; 8] = [
     "-c",
     "diff.relative=false",
@@ -33,45 +34,58 @@ const DIFF: [&str; 8] = [
     "--submodule=diff",
 ];
 
-/// What a revision starts with that is none.
+/// The start of the text of an unknown revision.
 const UNKNOWN: &str = "unknown: ";
-/// The most files that are read where git does not answer.
+/// The most files that are read if git does not answer.
 const FILES: usize = 50_000;
 
 /// A state of the code.
+///
+/// ```
+/// use process_runtime::testing::revision::Revision;
+///
+/// let revision: Revision = "v1.4.2-dirty".parse()?;
+/// assert!(!revision.is_clean());
+/// # Ok::<(), process_runtime::testing::revision::InvalidRevision>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Revision {
     text: String,
     tree: Tree,
 }
 
-/// How the tree stood to its commit.
+/// Whether the working tree differed from its commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::testing) enum Tree {
     Clean,
-    /// Something was changed, or nobody knows.
+    /// Something was changed, or it is unknown whether anything was.
     Changed,
 }
 
 impl Revision {
-    /// The revision of the package under test, in `CARGO_MANIFEST_DIR` or else the working directory; computed once a
-    /// process. `PROCESS_REVISION` overrides it, as in a container without git; a text that ends in `-dirty`, as
-    /// `git describe --always --dirty` writes it, is a tree that was not clean.
+    /// Returns the revision of the package under test, in `CARGO_MANIFEST_DIR` or else the working directory. It is
+    /// computed once per process. Set `PROCESS_REVISION` to override it, for example in a container without git. A value
+    /// that ends in `-dirty`, as `git describe --always --dirty` prints it, is a tree with uncommitted changes.
     pub fn current() -> &'static Revision {
         static CURRENT: OnceLock<Revision> = OnceLock::new();
         CURRENT.get_or_init(|| {
-            let given = env::var(OVERRIDE).ok().and_then(|text| Revision::named(&text));
-            given.unwrap_or_else(|| Revision::of(&place::package()))
+            let given = env::var(OVERRIDE).ok().and_then(|text| text.parse().ok());
+            given.unwrap_or_else(|| Revision::detect(&place::package()))
         })
     }
 
-    /// The revision of the tree around a directory: the commit and, where the tree is not clean, a fingerprint of
-    /// every change to tracked files and of the names and contents of those untracked and not ignored. (Cargo's target
-    /// directory and that of evidence do not count; other files that tests write must be ignored, or each is another
-    /// revision.) Before the first commit, as after `cargo new`, everything is a change. Where git does not answer, it is
-    /// a fingerprint of the names and contents of all files around the nearest `Cargo.lock`, but for hidden ones and what
-    /// cargo builds; where that is too much as well, the revision says why, and evidence of it counts for nothing.
-    pub fn of(directory: &Path) -> Revision {
+    /// Detects the revision of the working tree that contains a directory.
+    ///
+    /// * It is the commit. If the tree has changes, a fingerprint follows: of every change to tracked files, and of the
+    ///   names and contents of untracked files that are not ignored. Cargo's target directory and the directory of
+    ///   evidence do not count. Add other files that tests write to `.gitignore`; otherwise each of them changes the
+    ///   revision.
+    /// * Before the first commit, for example after `cargo new`, every file is a change.
+    /// * If git does not answer, it is a fingerprint of the names and contents of all files around the nearest
+    ///   `Cargo.lock`, except hidden files and cargo's output.
+    /// * If there are too many files for that, the revision is unknown and has the reason as its text. Evidence for an
+    ///   unknown revision does not count.
+    pub fn detect(directory: &Path) -> Revision {
         match tree_at(directory) {
             Ok((commit, None)) => Revision { text: commit, tree: Tree::Clean },
             Ok((commit, Some(changes))) => {
@@ -87,35 +101,28 @@ impl Revision {
         }
     }
 
-    /// A revision by its name, as `PROCESS_REVISION` gives it; `None` for a text that is empty, of more than 200
-    /// bytes, or has control characters.
-    pub fn named(text: &str) -> Option<Revision> {
-        let text = text.trim();
-        Revision::decode(text, if text.ends_with("-dirty") { Tree::Changed } else { Tree::Clean })
-    }
-
     pub(in crate::testing) fn decode(text: &str, tree: Tree) -> Option<Revision> {
         let is_text = !text.is_empty() && text.len() <= LONGEST && !text.contains(char::is_control);
         is_text.then(|| Revision { text: text.to_owned(), tree })
     }
 
-    /// Whether one state of the code can be told from another by it: not where neither git nor the files did answer.
+    /// Whether the revision identifies the code. It does not if neither git nor the files could be read.
     pub fn is_known(&self) -> bool {
         !self.text.starts_with(UNKNOWN)
     }
 
-    /// Whether the tree was the commit's, so that somebody else can have it.
+    /// Whether the working tree was the one of the commit, so that others can reproduce it.
     pub fn is_clean(&self) -> bool {
         self.tree == Tree::Clean
     }
 
-    /// The whole text: `4e6e851…`, `4e6e851…+0f3a…` where there are changes, `no commit+0f3a…`, `no git+0f3a…`,
-    /// `unknown: …`, or what was given.
+    /// Returns the whole text: `4e6e851…`, `4e6e851…+0f3a…` with changes, `no commit+0f3a…`, `no git+0f3a…`,
+    /// `unknown: …`, or the value of `PROCESS_REVISION`.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The text with a commit's hash as people quote it.
+    /// Returns the text with the hash of the commit shortened to twelve digits.
     pub fn short(&self) -> String {
         match self.text.split_at_checked(40) {
             Some((commit, rest)) if commit.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
@@ -123,6 +130,22 @@ impl Revision {
             }
             _ => self.text.clone(),
         }
+    }
+}
+
+/// A text that cannot be the name of a revision: it is empty, has more than 200 bytes, or has control characters.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid revision `{0}`: it must have 1 to {LONGEST} bytes and no control characters")]
+pub struct InvalidRevision(String);
+
+impl FromStr for Revision {
+    type Err = InvalidRevision;
+
+    /// Reads the name of a revision, as `PROCESS_REVISION` has it. White space around it is ignored.
+    fn from_str(text: &str) -> Result<Revision, InvalidRevision> {
+        let text = text.trim();
+        let tree = if text.ends_with("-dirty") { Tree::Changed } else { Tree::Clean };
+        Revision::decode(text, tree).ok_or_else(|| InvalidRevision(one_line(text)))
     }
 }
 
@@ -141,7 +164,7 @@ impl From<io::Error> for NoAnswer {
     }
 }
 
-/// The commit, and the fingerprint of what differs from it.
+/// Returns the commit, and the fingerprint of the changes since.
 fn tree_at(directory: &Path) -> Result<(String, Option<String>), NoAnswer> {
     let top = answer(directory, &["rev-parse", "--show-toplevel"])?;
     let top = Path::new(&top);
@@ -173,7 +196,7 @@ fn changes(top: &Path, since: &str) -> Result<Option<String>, NoAnswer> {
     Ok(is_changed.then(|| fingerprint.digits()))
 }
 
-/// The fingerprint of all files that a build may read; nothing where there are none, or too many.
+/// Returns the fingerprint of all files that a build can read; `None` if there are no files, or too many.
 fn contents(directory: &Path) -> Option<String> {
     let top = directory.ancestors().find(|above| above.join("Cargo.lock").is_file()).unwrap_or(directory);
     let outputs = outputs();
@@ -202,13 +225,14 @@ fn contents(directory: &Path) -> Option<String> {
     (files > 0).then(|| fingerprint.digits())
 }
 
-/// Directories that the tests themselves write into.
+/// Returns the directories that tests write into.
 fn outputs() -> Vec<PathBuf> {
     let directories = [place::target(), place::directory().ok()];
     directories.into_iter().flatten().filter_map(|directory| directory.canonicalize().ok()).collect()
 }
 
-/// What tells the content of an untracked file from another; nothing where it cannot be read, as one that is gone.
+/// Returns bytes that identify the content of an untracked file; empty if it cannot be read, for example because it was
+/// deleted.
 fn content(path: &Path) -> Vec<u8> {
     let Ok(metadata) = fs::symlink_metadata(path) else { return Vec::new() };
     if metadata.is_symlink() {
@@ -219,25 +243,25 @@ fn content(path: &Path) -> Vec<u8> {
     }
     let mut bytes = Vec::new();
     if metadata.is_file() {
-        // What is read before an error is as good as what is there.
+        // On an error, the part that was read identifies the file well enough.
         let _ = File::open(path).and_then(|file| file.take(LARGE).read_to_end(&mut bytes));
     }
     bytes
 }
 
-/// The one line that git prints.
+/// Runs git and returns the one line that it prints.
 fn answer(directory: &Path, arguments: &[&str]) -> Result<String, NoAnswer> {
     Ok(String::from_utf8_lossy(&ask(directory, arguments)?).trim_end().to_owned())
 }
 
-/// What git prints.
+/// Runs git and returns its output.
 fn ask(directory: &Path, arguments: &[&str]) -> Result<Vec<u8>, NoAnswer> {
     let mut command = Command::new("git");
-    // A hook's variables name the repository relative to another directory.
+    // In a git hook these variables are set, relative to another directory.
     for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
         command.env_remove(variable);
     }
-    // Hundreds of tests that ask at once must not lock the index.
+    // Hundreds of tests can run git at the same time and must not lock the index.
     command.env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C");
     let output = command.current_dir(directory).args(arguments).stdin(Stdio::null()).output()?;
     match output.status.success() {

@@ -1,17 +1,21 @@
-//! A day of the calendar: until when a waiver holds. No times and no zones; today is UTC's.
+//! Dates of the calendar, for the last day of a waiver. There are no times and no time zones here; today is a day in UTC.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::SystemTime;
+
+use crate::testing::origin::text::one_line;
 
 /// A day of the Gregorian calendar.
 ///
 /// ```
 /// use process_runtime::testing::Date;
 ///
-/// let end = Date::parse("2026-12-31").unwrap();
+/// let end: Date = "2026-12-31".parse()?;
 /// assert!(end < Date::new(2027, 1, 1).unwrap());
 /// assert_eq!(end.to_string(), "2026-12-31");
-/// assert_eq!(Date::parse("2026-02-29"), None);
+/// assert!("2026-02-29".parse::<Date>().is_err());
+/// # Ok::<(), process_runtime::testing::InvalidDate>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date {
@@ -21,31 +25,30 @@ pub struct Date {
 }
 
 impl Date {
-    /// A day of a month, both from 1; `None` where the calendar has no such day.
+    /// Creates a date. Months and days count from 1. Returns `None` if the calendar does not have this day.
     pub fn new(year: u16, month: u8, day: u8) -> Option<Date> {
         let is_day = (1..=days(year, month)?).contains(&day);
         (is_day && year <= 9999).then_some(Date { year, month, day })
     }
 
-    /// Reads `YYYY-MM-DD`; `None` for anything else.
-    pub fn parse(text: &str) -> Option<Date> {
-        let is_shape =
+    /// Returns today's date, in UTC.
+    pub fn today() -> Date {
+        let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        Date::from_days(since.as_secs() / 86_400)
+    }
+
+    fn read(text: &str) -> Option<Date> {
+        let fits =
             |(at, byte): (usize, u8)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() };
-        if text.len() != 10 || !text.bytes().enumerate().all(is_shape) {
+        if text.len() != 10 || !text.bytes().enumerate().all(fits) {
             return None;
         }
         Date::new(text[..4].parse().ok()?, text[5..7].parse().ok()?, text[8..].parse().ok()?)
     }
 
-    /// Today, in UTC.
-    pub fn today() -> Date {
-        let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        Date::of_days(since.as_secs() / 86_400)
-    }
-
-    /// From days since 1970-01-01: `civil_from_days` of Howard Hinnant's "chrono-Compatible Low-Level Date
-    /// Algorithms", for days that are not negative. Years end with February there, so that a leap day is the last.
-    fn of_days(days: u64) -> Date {
+    /// Converts days since 1970-01-01 as `civil_from_days` does in Howard Hinnant's "chrono-Compatible Low-Level Date
+    /// Algorithms", for days that are not negative. Years end with February there, so that a leap day is the last day.
+    fn from_days(days: u64) -> Date {
         let days = days + 719_468;
         let (era, day_of_era) = (days / 146_097, days % 146_097);
         let year_of_era =
@@ -56,6 +59,20 @@ impl Date {
         let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
         let year = era * 400 + year_of_era + u64::from(month <= 2);
         Date { year: u16::try_from(year).unwrap_or(u16::MAX), month: month as u8, day: day as u8 }
+    }
+}
+
+/// A text that is not a date of the form `YYYY-MM-DD`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid date `{0}`: write a day of the calendar as YYYY-MM-DD, for example 2026-12-31")]
+pub struct InvalidDate(String);
+
+impl FromStr for Date {
+    type Err = InvalidDate;
+
+    /// Reads `YYYY-MM-DD`.
+    fn from_str(text: &str) -> Result<Date, InvalidDate> {
+        Date::read(text).ok_or_else(|| InvalidDate(one_line(text)))
     }
 }
 
@@ -83,19 +100,19 @@ mod tests {
     fn every_day_of_six_centuries_follows_the_last() {
         let mut date = Date::new(1970, 1, 1).unwrap();
         for day in 0..220_000 {
-            assert_eq!(Date::of_days(day), date);
-            assert_eq!(Date::parse(&date.to_string()), Some(date));
+            assert_eq!(Date::from_days(day), date);
+            assert_eq!(date.to_string().parse(), Ok(date));
             let Date { year, month, day } = date;
             date = Date::new(year, month, day + 1)
                 .or_else(|| Date::new(year, month + 1, 1))
                 .or_else(|| Date::new(year + 1, 1, 1))
                 .unwrap();
         }
-        assert_eq!(Date::of_days(20_785), Date::parse("2026-11-28").unwrap());
+        assert_eq!(Ok(Date::from_days(20_785)), "2026-11-28".parse());
     }
 
     #[test]
-    fn what_is_no_day_is_none() {
+    fn a_text_that_is_not_a_date_is_refused() {
         for text in [
             "",
             "2026-13-01",
@@ -108,7 +125,7 @@ mod tests {
             "+026-01-01",
             "２026-1-1",
         ] {
-            assert_eq!(Date::parse(text), None, "{text}");
+            assert!(text.parse::<Date>().is_err(), "{text}");
         }
     }
 }

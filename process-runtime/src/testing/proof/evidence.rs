@@ -1,9 +1,9 @@
-//! What a contract run leaves behind: one line of JSON in a file of its own, which the test that runs again replaces.
-//! Here it is written, read and checked; what it counts for is [`matrix`](super::matrix)'s.
+//! Writes, reads and checks evidence: the result of a contract as one line of JSON, in a file that the next run of the
+//! test replaces. Which evidence counts is decided in [`matrix`](super::matrix).
 //!
-//! A file is written beside its place and renamed, so tests in parallel processes never see half a line, and shards of
-//! CI are merged by copying their files together. `PROCESS_EVIDENCE_DIR` (an absolute path) names another directory
-//! than `process/evidence` in cargo's target directory.
+//! Each file is written under a temporary name and then renamed, so that tests in parallel processes never see a partial
+//! line. To merge the shards of a CI run, copy their files into one directory. The directory is `process/evidence` in
+//! cargo's target directory; set `PROCESS_EVIDENCE_DIR` to an absolute path to use another one.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -26,90 +26,94 @@ pub use crate::testing::origin::place::{NoDirectory, directory};
 use crate::testing::origin::revision::{Revision, Tree};
 use crate::testing::origin::text::{at_most, one_line};
 
-/// The version of the form of a line.
+/// The version of the format of a line.
 const FORMAT: u64 = 1;
-/// The longest line.
+/// The most bytes of a line.
 const LINE: usize = 64 << 10;
-/// The most bytes of a reason, each of which may be six in JSON.
+/// The most bytes of a reason. A byte can take six in JSON.
 const REASON: usize = 8 << 10;
 /// The most bytes of a test's path.
 const TEST: usize = 1 << 10;
-/// The most characters of a test's path in a file's name.
+/// The most characters of a test's path in a file name.
 const NAME: usize = 80;
-/// The largest file that is read.
+/// The most bytes of a file that is read.
 const FILE: u64 = 64 << 20;
 /// The most lines that are read.
 const LINES: usize = 100_000;
-/// The most problems that are told of one by one.
+/// The most problems that are reported individually.
 const PROBLEMS: usize = 100;
 
-/// That a contract ran, and what was observed.
+/// The result of one contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evidence {
-    /// Id of the process.
+    /// The id of the process.
     pub process: String,
-    /// Version of the process.
+    /// The version of the process.
     pub version: String,
-    /// The definition's [hash](ProcessDefinition::hash).
+    /// The [hash](ProcessDefinition::hash) of the definition.
     pub definition: String,
-    /// What was to be proven.
+    /// The case to prove.
     pub case: Case,
-    /// Full path of the test.
+    /// The full path of the test.
     pub test: String,
-    /// Whether it was.
+    /// Whether the case was proven.
     pub proof: Proof,
-    /// How the run ended; nothing where no single one did, as under load.
+    /// The outcome of the run; `None` if no run ended, and for a load.
     pub outcome: Option<Outcome>,
     /// Whether the run was late.
     pub late: bool,
-    /// How long the run took, in the time that it saw.
+    /// The duration of the run, in the time that the run saw.
     pub duration: Duration,
-    /// The code that ran.
+    /// The revision of the code.
     pub revision: Revision,
-    /// When the contract ended, in seconds since 1970 (UTC).
+    /// The time at which the contract ended, in seconds since 1970 (UTC).
     pub at: u64,
-    /// The source file of the test, which tells its evidence from that of a namesake in the same package; it is no part
-    /// of the evidence itself.
+    /// The source file of the test. It separates tests of the same name in a package and is not written.
     pub(super) source: String,
 }
 
-/// What came of a contract.
+/// Whether a contract proved its case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// The case was observed, and everything held.
+    /// The test passed and a run proved the case.
     Proven,
-    /// It was not, and why.
+    /// The test failed, for this reason.
     Failed(String),
 }
 
-/// Evidence that cannot be written.
+/// Evidence that cannot be true: a value is malformed, or the case cannot be proven by the run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidEvidence(String);
+
+/// Evidence cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// There is nowhere to write it.
+    /// The directory of evidence is unknown.
     #[error(transparent)]
     NoDirectory(#[from] NoDirectory),
-    /// It says what cannot be, so it would be no evidence to whoever reads it.
-    #[error("evidence of `{test}` is refused: {flaw}")]
-    Flawed {
+    /// The evidence is not [valid](Evidence::validate).
+    #[error("cannot write evidence of `{test}`")]
+    Invalid {
         /// The test.
         test: String,
-        /// What cannot be.
-        flaw: String,
+        /// The problem.
+        source: InvalidEvidence,
     },
-    /// The file system refuses.
-    #[error("evidence cannot be written to {}: {source}", .file.display())]
+    /// The file system reported an error.
+    #[error("cannot write evidence to {}", .file.display())]
     Io {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The error.
         source: io::Error,
     },
 }
 
 impl Evidence {
-    /// Evidence for the code of this test, now. What was observed is filled in afterwards: until then no run ended.
+    /// Creates evidence for the current code and time. Set the outcome, lateness and duration of the run afterwards.
     pub fn new(process: &ProcessDefinition, case: Case, test: &str, proof: Proof) -> Evidence {
         Evidence {
             process: process.id().to_owned(),
@@ -127,53 +131,59 @@ impl Evidence {
         }
     }
 
-    /// What in it cannot be: a malformed value, or a proof of a case by a run that did not go that way.
-    pub fn flaw(&self) -> Option<String> {
-        let error = check_id(&self.process)
+    /// Checks the values, and that a run with this outcome can have proven the case.
+    ///
+    /// # Errors
+    /// If a value is malformed, or the run contradicts the proof.
+    pub fn validate(&self) -> Result<(), InvalidEvidence> {
+        check_id(&self.process)
             .and(check_version(&self.version))
-            .and(self.case.to_string().parse::<Case>().map(drop));
-        if let Err(error) = error {
-            return Some(error.to_string());
-        }
+            .and(self.case.to_string().parse::<Case>().map(drop))
+            .map_err(|error| InvalidEvidence(error.to_string()))?;
         let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         if self.definition.len() != 32 || !self.definition.bytes().all(is_digit) {
-            return Some(format!("`{}` is no hash of a definition, which has 32 digits", self.definition));
+            let problem = "it must have 32 hexadecimal digits";
+            return Err(InvalidEvidence(format!("invalid definition hash `{}`: {problem}", self.definition)));
         }
         if self.test.is_empty() || self.test.len() > TEST || self.test.contains(char::is_control) {
-            return Some(format!("`{}` is no path of a test", self.test));
+            let problem = format!("it must have 1 to {TEST} bytes and no control characters");
+            return Err(InvalidEvidence(format!("invalid path of a test `{}`: {problem}", self.test)));
         }
         if self.proof == Proof::Proven && !case::admits(&self.case, self.outcome, self.late) {
             let outcome = self.outcome.map_or("no outcome", Outcome::as_str);
-            let late = if self.late { ", late" } else { "" };
-            return Some(format!("`{}` is said to be proven by a run that had {outcome}{late}", self.case));
+            let late = if self.late { " that was late" } else { "" };
+            let run = format!("a run with {outcome}{late}");
+            return Err(InvalidEvidence(format!("case `{}` cannot be proven by {run}", self.case)));
         }
-        None
+        Ok(())
     }
 
-    /// Why it proves nothing, if it does not.
+    /// Returns the reason why the evidence is not a proof, if it is not one.
     pub(super) fn failure(&self) -> Option<String> {
         match &self.proof {
-            Proof::Proven => self.flaw(),
+            Proof::Proven => self.validate().err().map(|error| error.to_string()),
             Proof::Failed(reason) => Some(reason.clone()),
         }
     }
 
-    /// Writes it to the [`directory`] of this build. The file, which a test that runs again replaces.
+    /// Writes the evidence to the [`directory`] of this build. Returns the path of the file, which the next run of the
+    /// test replaces.
     ///
     /// # Errors
-    /// Where there is no directory, the evidence has a [flaw](Evidence::flaw), or the file system refuses.
+    /// If the directory is unknown, the evidence is not [valid](Evidence::validate), or the file system reports an error.
     pub fn write(&self) -> Result<PathBuf, WriteError> {
         self.write_to(&directory()?)
     }
 
-    /// Writes it to this directory, as [`Evidence::write`] does.
+    /// Writes the evidence to this directory, as [`Evidence::write`] does.
     ///
     /// # Errors
     /// As [`Evidence::write`].
     pub fn write_to(&self, directory: &Path) -> Result<PathBuf, WriteError> {
-        let line = self
-            .line()
-            .map_err(|flaw| WriteError::Flawed { test: one_line(&self.test), flaw: one_line(&flaw) })?;
+        let line = self.line().map_err(|InvalidEvidence(problem)| WriteError::Invalid {
+            test: one_line(&self.test),
+            source: InvalidEvidence(one_line(&problem)),
+        })?;
         let file = directory.join(self.file_name());
         match fs::create_dir_all(directory).and_then(|()| replace(&file, &line)) {
             Ok(()) => Ok(file),
@@ -181,8 +191,8 @@ impl Evidence {
         }
     }
 
-    /// One file for each test binary, test, process and case. Cargo's hash at the end of the binary's name is another
-    /// with each compiler and set of features, and is none of it.
+    /// Returns the name of the file: there is one for each test binary, test, process and case. The hash that cargo
+    /// appends to the name of the binary depends on the compiler and the features, and is left out.
     fn file_name(&self) -> String {
         let binary = env::current_exe().unwrap_or_default();
         let binary = binary.file_stem().unwrap_or_default().to_string_lossy();
@@ -199,14 +209,12 @@ impl Evidence {
         format!("{name}-{}.jsonl", fingerprint.digits())
     }
 
-    /// Its one form, or the flaw that it has.
-    fn line(&self) -> Result<String, String> {
-        if let Some(flaw) = self.flaw() {
-            return Err(flaw);
-        }
+    /// Formats the line.
+    fn line(&self) -> Result<String, InvalidEvidence> {
+        self.validate()?;
         let (verdict, reason) = match &self.proof {
-            Proof::Proven => (Verdict::Proven, None),
-            Proof::Failed(reason) => (Verdict::Failed, Some(at_most(REASON, reason))),
+            Proof::Proven => (VerdictForm::Proven, None),
+            Proof::Failed(reason) => (VerdictForm::Failed, Some(at_most(REASON, reason))),
         };
         let line = Line {
             format: FORMAT,
@@ -224,42 +232,43 @@ impl Evidence {
             at: self.at,
             reason: reason.map(str::to_owned),
         };
-        let line = serde_json::to_string(&line).map_err(|error| error.to_string())? + "\n";
-        if line.len() > LINE { Err(format!("it has more than {} KiB", LINE >> 10)) } else { Ok(line) }
+        let line = serde_json::to_string(&line).map_err(|error| InvalidEvidence(error.to_string()))? + "\n";
+        let is_long = line.len() > LINE;
+        if is_long { Err(InvalidEvidence(format!("it has more than {} KiB", LINE >> 10))) } else { Ok(line) }
     }
 }
 
-/// Puts a file in the place of the one that is there, if any.
+/// Writes a file, replacing an existing one.
 fn replace(file: &Path, content: &str) -> io::Result<()> {
     static WRITTEN: AtomicU64 = AtomicU64::new(0);
     let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
     let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
-    // Of another ending than evidence, so that nobody reads what is left of a process that was killed here.
+    // With another extension than evidence, so that the file of a process that is killed here is not read.
     let beside = file.with_extension(format!("{}-{since}-{number}.tmp", process::id()));
     let written = fs::write(&beside, content).and_then(|()| fs::rename(&beside, file));
     if written.is_err() {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         let _ = fs::remove_file(&beside);
     }
     written
 }
 
-/// Everything that was in a directory of evidence.
+/// The contents of a directory of evidence.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Gathered {
-    /// What can be read, by file.
+    /// The evidence that could be read, sorted by file.
     pub evidence: Vec<Evidence>,
-    /// What cannot be, and why: the first hundred.
+    /// The first hundred problems.
     pub problems: Vec<Problem>,
-    /// How many more there are.
-    pub more_problems: usize,
+    /// How many further problems there were.
+    pub omitted_problems: usize,
     lines: usize,
 }
 
-/// Reads every `*.jsonl` of a directory; one that is not there holds nothing. A line of more than 64 KiB, one that is
-/// cut off, of another form or version, or says what cannot be is a problem and costs no other line. At most 100 000
-/// lines are read, and files of at most 64 MiB.
+/// Reads every `*.jsonl` in a directory. A directory that does not exist is empty. A line is a problem if it has more than
+/// 64 KiB, is truncated, has another format, or is not [valid](Evidence::validate); the other lines are still read. At
+/// most 100 000 lines are read, and only files of at most 64 MiB.
 pub fn read(directory: &Path) -> Gathered {
     let mut gathered = Gathered::default();
     match files(directory) {
@@ -286,7 +295,7 @@ impl Gathered {
     fn problem(&mut self, file: &Path, line: Option<usize>, problem: &dyn std::fmt::Display) {
         match self.problems.len() < PROBLEMS {
             true => self.problems.push(Problem::new(file, line, problem)),
-            false => self.more_problems += 1,
+            false => self.omitted_problems += 1,
         }
     }
 
@@ -301,9 +310,9 @@ impl Gathered {
 
     fn lines_of(&mut self, path: &Path) -> io::Result<()> {
         let metadata = fs::metadata(path)?;
-        // To open a pipe is to wait for its writer.
+        // Opening a pipe would wait for its writer.
         if !metadata.is_file() || metadata.len() > FILE {
-            self.problem(path, None, &format_args!("it is no file of at most {} MiB", FILE >> 20));
+            self.problem(path, None, &format_args!("not a regular file of at most {} MiB", FILE >> 20));
             return Ok(());
         }
         let mut file = BufReader::new(File::open(path)?.take(FILE));
@@ -318,7 +327,7 @@ impl Gathered {
                 self.problem(
                     path,
                     Some(line),
-                    &format_args!("more than {LINES} lines of evidence are not read"),
+                    &format_args!("only the first {LINES} lines of evidence are read"),
                 );
                 break;
             }
@@ -338,7 +347,7 @@ impl Gathered {
     }
 }
 
-/// Evidence on the wire.
+/// Evidence in its JSON form.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
@@ -348,7 +357,7 @@ struct Line {
     definition: String,
     case: String,
     test: String,
-    verdict: Verdict,
+    verdict: VerdictForm,
     outcome: Option<String>,
     late: bool,
     duration_ns: u64,
@@ -358,7 +367,7 @@ struct Line {
     reason: Option<String>,
 }
 
-/// What tells a line of this form, whatever else it has.
+/// Only the format, which is checked before the rest is decoded.
 #[derive(Deserialize)]
 struct Head {
     format: u64,
@@ -366,35 +375,40 @@ struct Head {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Verdict {
+enum VerdictForm {
     Proven,
     Failed,
 }
 
-/// Evidence from its line, or what is wrong with that.
+/// Decodes a line.
 fn decode(bytes: &[u8]) -> Result<Evidence, String> {
     match serde_json::from_slice::<Head>(bytes) {
         Ok(Head { format: FORMAT }) => {}
         Ok(Head { format }) => {
             return Err(format!(
-                "it is of format {format}, and this version of process-runtime reads {FORMAT}"
+                "the line has format {format}, but this version of process-runtime supports format {FORMAT}"
             ));
         }
-        Err(error) if error.is_eof() => return Err(format!("it is cut off: {error}")),
-        Err(error) => return Err(format!("it is no evidence: {error}")),
+        Err(error) if error.is_eof() => return Err(format!("the line is truncated: {error}")),
+        Err(error) => return Err(format!("the line is not valid evidence: {error}")),
     }
-    let line: Line = serde_json::from_slice(bytes).map_err(|error| format!("it is no evidence: {error}"))?;
+    let line: Line =
+        serde_json::from_slice(bytes).map_err(|error| format!("the line is not valid evidence: {error}"))?;
     let evidence = Evidence {
         case: line.case.parse::<Case>().map_err(|error| error.to_string())?,
         outcome: line.outcome.as_deref().map(outcome).transpose()?,
         proof: match (line.verdict, line.reason) {
-            (Verdict::Proven, None) => Proof::Proven,
-            (Verdict::Failed, Some(reason)) => Proof::Failed(reason),
-            (Verdict::Proven, Some(_)) => return Err("it is proven, and has a reason why not".to_owned()),
-            (Verdict::Failed, None) => return Err("it has failed for no reason".to_owned()),
+            (VerdictForm::Proven, None) => Proof::Proven,
+            (VerdictForm::Failed, Some(reason)) => Proof::Failed(reason),
+            (VerdictForm::Proven, Some(_)) => {
+                return Err("the verdict is `proven`, but there is a reason for a failure".to_owned());
+            }
+            (VerdictForm::Failed, None) => {
+                return Err("the verdict is `failed`, but the reason is missing".to_owned());
+            }
         },
         revision: Revision::decode(&line.revision, if line.clean { Tree::Clean } else { Tree::Changed })
-            .ok_or_else(|| format!("`{}` is no revision", line.revision))?,
+            .ok_or_else(|| format!("invalid revision `{}`", line.revision))?,
         process: line.process,
         version: line.version,
         definition: line.definition,
@@ -404,13 +418,14 @@ fn decode(bytes: &[u8]) -> Result<Evidence, String> {
         at: line.at,
         source: String::new(),
     };
-    evidence.flaw().map_or(Ok(evidence), Err)
+    evidence.validate().map_err(|error| error.to_string())?;
+    Ok(evidence)
 }
 
 fn outcome(word: &str) -> Result<Outcome, String> {
     let words: BTreeMap<&str, Outcome> = Outcome::ALL.map(|outcome| (outcome.as_str(), outcome)).into();
     words.get(word).copied().ok_or_else(|| match nearest(word, words.keys().copied()) {
-        Some(near) => format!("`{word}` is no outcome; did you mean `{near}`?"),
-        None => format!("`{word}` is no outcome"),
+        Some(near) => format!("invalid outcome `{word}`; did you mean `{near}`?"),
+        None => format!("invalid outcome `{word}`"),
     })
 }

@@ -1,11 +1,11 @@
-//! The one-line test that fails as long as something is unproven.
+//! Fails a test as long as a required case is not proven.
 
 use super::matrix::Matrix;
 use super::report;
 use crate::catalog::findings::{self, Finding};
+use crate::testing::origin::text::with_sources;
 
-/// Prints the [matrix](Matrix::of_this_build) and fails on an open cell. It is all that a team needs without the
-/// command line:
+/// Prints the [matrix](Matrix::current) and panics if a cell is open. Call it in a test of its own:
 ///
 /// ```no_run
 /// // tests/zz_gate.rs, which links the service: `use my_service as _;`
@@ -15,35 +15,40 @@ use crate::catalog::findings::{self, Finding};
 /// }
 /// ```
 ///
-/// Where it stands decides what it sees, since evidence is there once a test has run. Cargo runs the unit tests of a
-/// package before its integration tests, and those by name, one binary after the other: so the gate is alone in a file
-/// of `tests/` whose name comes last, and sees the evidence of all. A test beside it in the same file would run at the
-/// same time. Cargo stops at the first binary that fails, and the gate with it. Under nextest, which runs the tests of
-/// all binaries side by side, it runs in a second command: `cargo nextest run -E 'not binary(zz_gate)'`, then
-/// `cargo test --test zz_gate`. Both need the same code: evidence of another revision does not count.
+/// The gate sees only evidence that is written when it runs, so the order of tests matters.
+///
+/// * Cargo runs the unit tests of a package first, then the files of `tests/` by name, one after the other. Give the
+///   gate a file of its own whose name comes last. A test in the same file would run at the same time as the gate.
+/// * Cargo stops at the first file that fails, so that the gate may not run.
+/// * nextest runs the tests of all files at the same time. Run the gate in a second command:
+///   `cargo nextest run -E 'not binary(zz_gate)'`, then `cargo test --test zz_gate`. Both commands need the same code,
+///   because evidence for another revision does not count.
 ///
 /// # Panics
-/// With every cell that is open; where the policy cannot be read; where no process is linked, and where one is in no
-/// row of the matrix, since its record is unreadable, its id is another's, or it is
-/// [expected](crate::registry::expect) and not linked.
+///
+/// * If a cell is open; the message lists all open cells.
+/// * If the policy cannot be read.
+/// * If no process is linked.
+/// * If a process is missing from the matrix, because its record cannot be read, its id is a duplicate, or it is
+///   [expected](crate::registry::expect) but not linked.
 #[track_caller]
 pub fn gate() {
-    let matrix = match Matrix::of_this_build() {
+    let matrix = match Matrix::current() {
         Ok(matrix) => matrix,
-        Err(error) => panic!("there is no matrix of this build:\n{error}"),
+        Err(error) => panic!("cannot check the contracts of this build:\n{}", with_sources(&error)),
     };
     println!("{}", report::terminal(&matrix));
-    let open: Vec<String> = matrix.open().map(report::note).collect();
+    let open: Vec<String> = matrix.open_cells().map(report::note).collect();
     let cells = matrix.cells().count();
-    let lines = [absent(&matrix), open.clone()].concat();
+    let lines = [missing_processes(&matrix), open.clone()].concat();
     assert!(lines.is_empty(), "{} of {cells} cells are open:\n{}", open.len(), lines.join("\n"));
 }
 
-/// What keeps a process out of the matrix.
-fn absent(matrix: &Matrix) -> Vec<String> {
+/// Describes why processes are missing from the matrix.
+fn missing_processes(matrix: &Matrix) -> Vec<String> {
     if matrix.rows().is_empty() {
         return vec![
-            "no process is linked into this test; name its crate in the source: `use my_service as _;`"
+            "no process is linked into this test; link the crate that defines them, for example `use my_service as _;`"
                 .to_owned(),
         ];
     }

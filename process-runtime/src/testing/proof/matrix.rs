@@ -1,5 +1,5 @@
-//! What is proven of every process, case by case. Only evidence of this definition at this revision counts, and of a
-//! cell's evidence the worst.
+//! Shows which cases of which processes are proven. Only evidence for the current definition and revision counts; if a
+//! cell has several pieces of evidence, one failure outweighs every proof. How a matrix is printed is not decided here.
 
 use std::time::Duration;
 
@@ -14,22 +14,22 @@ use crate::catalog::registry;
 use crate::testing::origin::revision::Revision;
 use crate::testing::origin::text::one_line;
 
-/// Process × case, at one revision.
+/// A row for each process and a cell for each of its cases, at one revision.
 #[derive(Clone, Debug)]
 pub struct Matrix {
     rows: Vec<Row>,
     revision: Revision,
     problems: Vec<Problem>,
-    more_problems: usize,
+    omitted_problems: usize,
 }
 
-/// What is proven of one process.
+/// The cells of one process.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Row {
     /// The process.
     pub process: &'static ProcessDefinition,
-    /// The required cases in the policy's order, then others that some test ran.
+    /// The required cases in the order of the policy, then other cases for which a contract ran.
     pub cells: Vec<Cell>,
 }
 
@@ -41,35 +41,35 @@ pub struct Cell {
     pub process: &'static str,
     /// The case.
     pub case: Case,
-    /// Whether the policy asks for it.
+    /// Whether the policy requires the case.
     pub required: bool,
-    /// How it stands.
+    /// The state of the cell.
     pub state: State,
-    /// Why it stands so, on one line; nothing where it is proven and there is no more to say.
+    /// The reason for the state, on one line; `None` if the case is proven and nothing else is to be noted.
     pub reason: Option<String>,
-    /// Whether it rests on a tree that was not clean, which nobody else has.
-    pub unclean: bool,
-    /// The tests that ran it, of this definition and revision.
+    /// Whether its evidence is for a working tree with uncommitted changes, which others do not have.
+    pub dirty: bool,
+    /// The tests that ran for the case, at this definition and revision.
     pub tests: Vec<String>,
-    /// The longest that a run of these tests took.
+    /// The duration of the longest run in these tests.
     pub duration: Duration,
 }
 
-/// How a cell stands.
+/// The state of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
-    /// A contract observed it, and none failed.
+    /// At least one contract proved the case and none failed.
     Proven,
-    /// A contract failed, or nothing has proven it and its waiver expired.
+    /// A contract failed, or the waiver of an unproven case has expired.
     Failed,
-    /// No contract of this definition and revision ran.
+    /// No contract ran at this definition and revision.
     Unknown,
-    /// It need not be proven for now.
+    /// A waiver is valid, so the case need not be proven yet.
     Waived,
 }
 
 impl State {
-    /// The word in reports.
+    /// Returns the word in reports.
     pub const fn as_str(self) -> &'static str {
         match self {
             State::Proven => "proven",
@@ -80,36 +80,37 @@ impl State {
     }
 }
 
-/// There is no matrix of this build.
+/// The matrix of this build cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MatrixError {
-    /// The policy says what cannot be.
+    /// The policy cannot be read or is invalid.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// Nobody knows where the evidence is.
+    /// The directory of evidence is unknown.
     #[error(transparent)]
     NoDirectory(#[from] NoDirectory),
 }
 
 impl Matrix {
-    /// What the evidence in this build's [`directory`](evidence::directory) proves of every process in the registry,
-    /// under the policy of the package, at its revision, today.
+    /// Returns the matrix of this build: every process in the registry, the evidence in the
+    /// [`directory`](evidence::directory) of the build, and the policy of the package, at its current revision and today.
     ///
     /// # Errors
-    /// Where the policy cannot be read or has a waiver for what is not there, or there is no directory.
-    pub fn of_this_build() -> Result<Matrix, MatrixError> {
+    /// If the policy cannot be read or has a waiver for a process or case that does not exist, and if there is no
+    /// directory of evidence.
+    pub fn current() -> Result<Matrix, MatrixError> {
         let policy = Policy::find()?;
         let gathered = evidence::read(&evidence::directory()?);
         let matrix =
             Matrix::new(registry::all(), &policy, &gathered.evidence, Revision::current(), Date::today())?;
-        Ok(Matrix { problems: gathered.problems, more_problems: gathered.more_problems, ..matrix })
+        Ok(Matrix { problems: gathered.problems, omitted_problems: gathered.omitted_problems, ..matrix })
     }
 
-    /// What this evidence proves of these processes.
+    /// Creates a matrix from processes, a policy and evidence.
     ///
     /// # Errors
-    /// Where a waiver of the policy is for a process or a cell that is not there.
+    /// If the policy has a waiver for a process or a case that does not exist.
     pub fn new(
         processes: impl IntoIterator<Item = &'static ProcessDefinition>,
         policy: &Policy,
@@ -121,43 +122,43 @@ impl Matrix {
         policy.check(&processes)?;
         let row = |process| Row { process, cells: cells(process, policy, evidence, revision, today) };
         let rows = processes.into_iter().map(row).collect();
-        Ok(Matrix { rows, revision: revision.clone(), problems: Vec::new(), more_problems: 0 })
+        Ok(Matrix { rows, revision: revision.clone(), problems: Vec::new(), omitted_problems: 0 })
     }
 
-    /// A row for each process, in the order given.
+    /// Returns a row for each process, in the given order.
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
-    /// Every cell, row by row.
+    /// Returns every cell, row by row.
     pub fn cells(&self) -> impl Iterator<Item = &Cell> {
         self.rows.iter().flat_map(|row| &row.cells)
     }
 
-    /// The cells that must be closed: those that failed, and those required of which nothing is known.
-    pub fn open(&self) -> impl Iterator<Item = &Cell> {
+    /// Returns the cells that need work: those that failed, and required ones without evidence.
+    pub fn open_cells(&self) -> impl Iterator<Item = &Cell> {
         self.cells().filter(|cell| matches!(cell.state, State::Failed | State::Unknown))
     }
 
-    /// The revision that the evidence had to be of.
+    /// Returns the revision for which evidence counts.
     pub fn revision(&self) -> &Revision {
         &self.revision
     }
 
-    /// What was in the directory of evidence and could not be read: the first hundred.
+    /// Returns the first hundred problems with files in the directory of evidence.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// How many more there were.
-    pub fn more_problems(&self) -> usize {
-        self.more_problems
+    /// Returns how many further problems there were.
+    pub fn omitted_problems(&self) -> usize {
+        self.omitted_problems
     }
 }
 
 impl Cell {
-    /// The line above the test that proves it: `#[contract(process = "pay_invoice", case = happy)]`.
-    pub fn contract(&self) -> String {
+    /// Returns the attribute of a test for this cell: `#[contract(process = "pay_invoice", case = happy)]`.
+    pub fn attribute(&self) -> String {
         format!("#[contract(process = \"{}\", case = {})]", self.process, self.case)
     }
 }
@@ -175,7 +176,7 @@ fn cells(
     let (current, stale): (Vec<&Evidence>, Vec<&Evidence>) =
         evidence.iter().filter(|one| one.process == process.id()).partition(is_current);
     let required = policy.cases(process);
-    // What is neither required nor run any more leaves no cell, which nobody could close.
+    // A case that is not required and has only old evidence gets no cell: no test could close it.
     let mut others: Vec<&Case> =
         current.iter().map(|one| &one.case).filter(|case| !required.contains(case)).collect();
     others.sort();
@@ -184,14 +185,14 @@ fn cells(
         let current: Vec<&Evidence> = current.iter().copied().filter(|one| one.case == *case).collect();
         let stale = stale.iter().copied().filter(|one| one.case == *case).max_by_key(|one| one.at);
         let waiver = policy.waiver(process.id(), case);
-        let (state, reason) = under(waiver, today, standing(&current, stale, process, revision));
+        let (state, reason) = with_waiver(waiver, today, by_evidence(&current, stale, process, revision));
         Cell {
             process: process.id(),
             case: case.clone(),
             required: required.contains(case),
             state,
             reason: reason.map(|reason| one_line(&reason)),
-            unclean: !current.is_empty() && !revision.is_clean(),
+            dirty: !current.is_empty() && !revision.is_clean(),
             tests: current.iter().map(|one| one.test.clone()).collect(),
             duration: current.iter().map(|one| one.duration).max().unwrap_or_default(),
         }
@@ -199,15 +200,15 @@ fn cells(
     required.iter().chain(others).map(cell).collect()
 }
 
-type Standing = (State, Option<String>);
+type StateAndReason = (State, Option<String>);
 
-/// How a cell stands by its evidence: what counts now, and the latest that does not.
-fn standing(
+/// Derives the state of a cell from the evidence that counts. `stale` is the latest evidence that does not.
+fn by_evidence(
     current: &[&Evidence],
     stale: Option<&Evidence>,
     process: &ProcessDefinition,
     revision: &Revision,
-) -> Standing {
+) -> StateAndReason {
     let failed = current.iter().find_map(|one| Some(format!("{}: {}", one.test, one.failure()?)));
     match (failed, stale) {
         (Some(failed), _) => (State::Failed, Some(failed)),
@@ -217,27 +218,26 @@ fn standing(
     }
 }
 
-/// Why evidence does not count.
+/// Explains why evidence does not count.
 fn staleness(stale: &Evidence, process: &ProcessDefinition, revision: &Revision) -> String {
+    let (test, then, now) = (&stale.test, stale.revision.short(), revision.short());
     if !revision.is_known() {
-        return format!("nobody knows which code {} ran on: set PROCESS_REVISION ({revision})", stale.test);
-    }
-    let (test, ran, now) = (&stale.test, stale.revision.short(), revision.short());
-    match stale.definition == process.hash() {
-        true => format!("the evidence of {test} is of another revision: {ran}, and this is {now}"),
-        false => {
-            format!("the evidence of {test} is of another definition: version {} at {ran}", stale.version)
-        }
+        format!("the revision that {test} ran at is not known; set PROCESS_REVISION ({revision})")
+    } else if stale.definition == process.hash() {
+        format!("{test} last ran at revision {then}, and the code is at {now} now; run it again")
+    } else {
+        let version = &stale.version;
+        format!("{test} last ran with another definition (version {version} at {then}); run it again")
     }
 }
 
-/// How a cell stands under its waiver, which holds to the end of its last day.
-fn under(waiver: Option<&Waiver>, today: Date, (state, reason): Standing) -> Standing {
+/// Applies a waiver to the state of a cell. A waiver holds to the end of its last day.
+fn with_waiver(waiver: Option<&Waiver>, today: Date, (state, reason): StateAndReason) -> StateAndReason {
     let Some(Waiver { owner, expires, reason: why, .. }) = waiver else { return (state, reason) };
-    let besides = reason.map(|reason| format!("; {reason}")).unwrap_or_default();
+    let rest = reason.map(|reason| format!("; {reason}")).unwrap_or_default();
     match state {
-        State::Proven => (state, Some(format!("its waiver ({owner}, until {expires}) can go"))),
-        _ if today <= *expires => (State::Waived, Some(format!("{owner}, until {expires}: {why}{besides}"))),
-        _ => (State::Failed, Some(format!("the waiver of {owner} expired on {expires}: {why}{besides}"))),
+        State::Proven => (state, Some(format!("remove its waiver ({owner}, until {expires})"))),
+        _ if today <= *expires => (State::Waived, Some(format!("{owner}, until {expires}: {why}{rest}"))),
+        _ => (State::Failed, Some(format!("the waiver of {owner} expired on {expires}: {why}{rest}"))),
     }
 }

@@ -2,7 +2,7 @@
 //! the matrix, reports and gate that compare the two. How a run is observed or broken is not decided here.
 
 mod case;
-pub(crate) mod contract;
+pub(crate) mod contracted;
 pub(in crate::testing) mod date;
 pub mod evidence;
 mod findings;

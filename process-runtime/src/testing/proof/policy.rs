@@ -1,7 +1,8 @@
-//! Which cases a process must have proven, and which it need not for now: `[contracts]` and `[[waiver]]` of
-//! `process.toml`, and what holds without one. Other tables there are for other tools, which read them themselves.
+//! Reads the policy: which cases a process must prove, and which are waived for now. It is in `[contracts]` and
+//! `[[waiver]]` of `process.toml`, with defaults for what is missing. Other tables of the file belong to other tools.
+//! Whether a case is proven is not decided here.
 //!
-//! The file is the first `process.toml` upwards from the package under test:
+//! The file is the first `process.toml` in the directory of the package under test or above it:
 //!
 //! ```toml
 //! # Each line replaces the default of one criticality; these are the defaults.
@@ -11,20 +12,21 @@
 //! medium = ["happy", "dependency"]
 //! low = ["happy"]
 //!
-//! # Every key is required. The waiver holds to the end of its last day, in UTC; then the cell has failed.
+//! # Every key is required. The waiver holds to the end of its last day, in UTC. After that, the cell fails.
 //! [[waiver]]
 //! process = "user_authentication"
 //! case = 'dependency("sqlite")'
 //! owner = "identity"
-//! reason = "The driver cannot be made to fail before its next release"
+//! reason = "Faults of the driver can be injected from its next release on"
 //! expires = "2027-01-31"
 //! ```
 //!
-//! `dependency` alone means each dependency that the process or one of its stages declares. A case may be written as in
-//! `#[contract]`, as `'error("card_declined")'`; `edge` means whatever a test says, and cannot be required.
+//! `dependency` without an argument means every dependency that the process or one of its stages declares. Other cases
+//! are written as in `#[contract]`, for example `'error("card_declined")'`. `edge` cannot be required, because the test
+//! alone decides what it means.
 //!
-//! A process that another package's tests prove is not linked with this one's. List its id in `expected`, a top-level
-//! array of ids, so that a waiver may name it.
+//! A process that is tested in another package is not linked into the tests of this one. To waive one of its cases, list
+//! its id in `expected`, a top-level array of ids.
 
 use std::fs;
 use std::io;
@@ -43,40 +45,40 @@ use crate::testing::origin::place;
 
 const FILE: &str = "process.toml";
 
-/// The keys of the file that have a meaning today, here or to another tool.
+/// The top-level keys that have a meaning, here or for another tool.
 const TABLES: [&str; 4] = ["attestation", "contracts", "expected", "waiver"];
 const WAIVER: [&str; 5] = ["process", "case", "owner", "reason", "expires"];
 
-/// What must be proven of a process of each criticality, and the waivers.
+/// The cases that processes of each criticality must prove, and the waivers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// By criticality.
     required: [Vec<Requirement>; 4],
     waivers: Vec<Waiver>,
-    /// Processes that exist, linked or not.
+    /// The ids of processes that exist but need not be linked.
     expected: Vec<String>,
 }
 
-/// What is required of every process of a criticality.
+/// A requirement for every process of a criticality.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Requirement {
-    /// This case.
+    /// The process must prove this case.
     Case(Case),
-    /// The failure of each dependency that the process or one of its stages declares.
+    /// The process must prove the case `dependency` for each dependency that it or one of its stages declares.
     EachDependency,
 }
 
-/// One cell that need not be proven for now.
+/// A case of a process that need not be proven for now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Waiver {
-    /// Id of the process.
+    /// The id of the process.
     pub process: String,
     /// The case.
     pub case: Case,
-    /// Who answers for it.
+    /// The person or team that is responsible for the waiver.
     pub owner: String,
-    /// Why.
+    /// The reason for the waiver.
     pub reason: String,
     /// The last day on which it holds.
     pub expires: Date,
@@ -85,31 +87,31 @@ pub struct Waiver {
 }
 
 impl Waiver {
-    /// What is wrong with it.
-    fn problem(&self, problem: &str) -> Problem {
-        Problem::new(&self.file, Some(self.line), &problem)
+    /// Creates a problem at the place of the waiver.
+    fn problem(&self, message: &str) -> Problem {
+        Problem::new(&self.file, Some(self.line), &message)
     }
 }
 
-/// `process.toml` says what cannot be.
+/// `process.toml` cannot be read or is invalid.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
     /// The file cannot be read.
-    #[error("{} cannot be read: {source}", .file.display())]
+    #[error("cannot read {}", .file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The error.
         source: io::Error,
     },
-    /// Everything that is wrong with what it says.
+    /// The file is invalid; the list has every problem.
     #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
-    Refused(Vec<Problem>),
+    Invalid(Vec<Problem>),
 }
 
 impl Default for Policy {
-    /// What holds without a file: the lists above.
+    /// Returns the policy without a file: the defaults of the [module](self).
     fn default() -> Self {
         let all = [
             Requirement::Case(Case::Happy),
@@ -130,17 +132,17 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The policy of the package under test: of the first `process.toml` upwards from `CARGO_MANIFEST_DIR`, or else
-    /// from the working directory. The default where there is none.
+    /// Reads the policy of the package under test: the first `process.toml` in `CARGO_MANIFEST_DIR`, or else in the working
+    /// directory, or above it. Returns the default if there is no such file.
     ///
     /// # Errors
-    /// Where the file cannot be read, or says what cannot be.
+    /// If the file cannot be read or is invalid.
     pub fn find() -> Result<Policy, PolicyError> {
         let found = place::package().ancestors().map(|above| above.join(FILE)).find(|file| file.is_file());
         found.map_or_else(|| Ok(Policy::default()), |file| Policy::read(&file))
     }
 
-    /// The policy of this file.
+    /// Reads the policy of this file.
     ///
     /// # Errors
     /// As [`Policy::find`].
@@ -150,28 +152,28 @@ impl Policy {
         Policy::parse(&text, file)
     }
 
-    /// The policy of a text, which `file` names in errors.
+    /// Parses a policy. Errors name `file` as the source of the text.
     ///
     /// # Errors
-    /// With everything that is wrong, each with its line.
+    /// If the text is invalid; the error has every problem with its line.
     pub fn parse(text: &str, file: &Path) -> Result<Policy, PolicyError> {
         let mut reader = Reader { text, file, problems: Vec::new() };
         let policy = reader.policy();
-        if reader.problems.is_empty() { Ok(policy) } else { Err(PolicyError::Refused(reader.problems)) }
+        if reader.problems.is_empty() { Ok(policy) } else { Err(PolicyError::Invalid(reader.problems)) }
     }
 
-    /// What is required of processes of a criticality.
+    /// Returns the requirements for processes of a criticality.
     pub fn required(&self, criticality: Criticality) -> &[Requirement] {
         &self.required[criticality as usize]
     }
 
-    /// The waivers, in the order of the file.
+    /// Returns the waivers, in the order of the file.
     pub fn waivers(&self) -> &[Waiver] {
         &self.waivers
     }
 
-    /// The cases that must be proven of a process, each once. Of a plain function `timeout` is none of them: nothing can
-    /// stop it in the middle.
+    /// Returns the cases that a process must prove, each once. `timeout` is not required of a plain function, because
+    /// nothing can stop it before it returns.
     pub fn cases(&self, process: &ProcessDefinition) -> Vec<Case> {
         let mut cases = Vec::new();
         for requirement in self.required(process.criticality()) {
@@ -199,14 +201,14 @@ impl Policy {
         self.waivers.iter().find(|waiver| waiver.process == process && waiver.case == *case)
     }
 
-    /// Checks the waivers against the processes that there are.
+    /// Checks that each waiver is for a case that one of the processes must prove.
     pub(super) fn check(&self, processes: &[&ProcessDefinition]) -> Result<(), PolicyError> {
         let problems: Vec<Problem> =
             self.waivers.iter().filter_map(|waiver| self.misplaced(waiver, processes)).collect();
-        if problems.is_empty() { Ok(()) } else { Err(PolicyError::Refused(problems)) }
+        if problems.is_empty() { Ok(()) } else { Err(PolicyError::Invalid(problems)) }
     }
 
-    /// Why there is no cell for a waiver, if there is none.
+    /// Returns the problem with a waiver that no cell needs.
     fn misplaced(&self, waiver: &Waiver, processes: &[&ProcessDefinition]) -> Option<Problem> {
         let Some(process) = processes.iter().find(|process| process.id() == waiver.process) else {
             if self.expected.contains(&waiver.process) {
@@ -215,10 +217,10 @@ impl Policy {
             let ids =
                 processes.iter().map(|process| process.id()).chain(self.expected.iter().map(String::as_str));
             let help = nearest(&waiver.process, ids).map_or_else(
-                || format!("if another package has it, list it in `expected = [\"{}\"]`", waiver.process),
+                || format!("if it is in another package, add it to `expected = [\"{}\"]`", waiver.process),
                 |near| format!("did you mean `{near}`?"),
             );
-            return Some(waiver.problem(&format!("no process `{}` is registered; {help}", waiver.process)));
+            return Some(waiver.problem(&format!("unknown process `{}`; {help}", waiver.process)));
         };
         let cases: Vec<String> = self.cases(process).iter().map(Case::to_string).collect();
         let case = waiver.case.to_string();
@@ -227,17 +229,17 @@ impl Policy {
         }
         let help = match nearest(&case, cases.iter().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if cases.is_empty() => "nothing is".to_owned(),
-            None => format!("`{}` are", cases.join("`, `")),
+            None if cases.is_empty() => "remove the waiver, because no case is required".to_owned(),
+            None => format!("the required cases are `{}`", cases.join("`, `")),
         };
         Some(waiver.problem(&format!(
-            "`{case}` is not required of process `{}`, so there is nothing to waive; {help}",
+            "case `{case}` is not required of process `{}` and cannot be waived; {help}",
             process.id()
         )))
     }
 }
 
-/// Reads one text, and goes on after a mistake so that all are told at once.
+/// Reads one text. It continues after a problem, so that all problems are reported at once.
 struct Reader<'a> {
     text: &'a str,
     file: &'a Path,
@@ -270,10 +272,10 @@ impl Reader<'_> {
                 "contracts" => self.contracts(value, &mut policy.required),
                 "waiver" => policy.waivers = self.waivers(value),
                 "expected" => policy.expected = ids(value.get_ref()),
-                // Another tool's table is not refused, but a slip of ours would be a policy that nobody has.
+                // The table of another tool is allowed, but a misspelt table of ours would be ignored silently.
                 other if !TABLES.contains(&other) => {
                     if let Some(near) = nearest(other, TABLES) {
-                        self.refuse(&key.span(), &format!("`{other}` is no table; did you mean `{near}`?"));
+                        self.refuse(&key.span(), &format!("unknown table `{other}`; did you mean `{near}`?"));
                     }
                 }
                 _ => {}
@@ -284,7 +286,7 @@ impl Reader<'_> {
 
     fn contracts(&mut self, value: &Spanned<DeValue<'_>>, required: &mut [Vec<Requirement>; 4]) {
         let Some(table) = value.get_ref().as_table() else {
-            return self.refuse(&value.span(), "`contracts` is a table: write `[contracts]`");
+            return self.refuse(&value.span(), "`contracts` must be a table; write `[contracts]`");
         };
         for (key, value) in table {
             match Criticality::parse(key.get_ref()) {
@@ -296,7 +298,7 @@ impl Reader<'_> {
 
     fn requirements(&mut self, value: &Spanned<DeValue<'_>>) -> Vec<Requirement> {
         let Some(list) = value.get_ref().as_array() else {
-            self.refuse(&value.span(), "write a list of cases, as in `[\"happy\", \"dependency\"]`");
+            self.refuse(&value.span(), "expected a list of cases, for example `[\"happy\", \"dependency\"]`");
             return Vec::new();
         };
         list.iter().filter_map(|word| self.requirement(word)).collect()
@@ -309,15 +311,15 @@ impl Reader<'_> {
         }
     }
 
-    /// A case that can be required.
+    /// Reads a case that can be required.
     fn case(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Case> {
         let problem = match value.get_ref().as_str().map(str::parse::<Case>) {
             Some(Ok(case)) if !case::can_be_required(&case) => {
-                "`edge` is whatever a test says, so nothing can require or waive it".to_owned()
+                format!("case `{case}` cannot be required or waived: the test alone decides what it means")
             }
             Some(Ok(case)) => return Some(case),
             Some(Err(error)) => error.to_string(),
-            None => "write a case as a text, as in `\"happy\"`".to_owned(),
+            None => "expected a case as a string, for example `\"happy\"`".to_owned(),
         };
         self.refuse(&value.span(), &problem);
         None
@@ -325,7 +327,7 @@ impl Reader<'_> {
 
     fn waivers(&mut self, value: &Spanned<DeValue<'_>>) -> Vec<Waiver> {
         let Some(list) = value.get_ref().as_array() else {
-            self.refuse(&value.span(), "waivers are a list: write `[[waiver]]`");
+            self.refuse(&value.span(), "`waiver` must be a list of tables; write `[[waiver]]`");
             return Vec::new();
         };
         let mut waivers: Vec<Waiver> = Vec::new();
@@ -335,7 +337,7 @@ impl Reader<'_> {
             match waivers.iter().find(is_same) {
                 Some(first) => {
                     let problem = format!(
-                        "`{}` of process `{}` is waived in line {} already",
+                        "case `{}` of process `{}` is already waived in line {}; remove one of the waivers",
                         waiver.case, waiver.process, first.line
                     );
                     self.refuse(&value.span(), &problem);
@@ -348,17 +350,17 @@ impl Reader<'_> {
 
     fn waiver(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Waiver> {
         let Some(table) = value.get_ref().as_table() else {
-            self.refuse(&value.span(), "a waiver is a table: write `[[waiver]]`");
+            self.refuse(&value.span(), "a waiver must be a table; write `[[waiver]]`");
             return None;
         };
         for key in table.keys().filter(|key| !WAIVER.contains(&&**key.get_ref())) {
             let help = nearest(key.get_ref(), WAIVER).map_or_else(
-                || format!("the keys are `{}`", WAIVER.join("`, `")),
+                || format!("valid keys are `{}`", WAIVER.join("`, `")),
                 |near| format!("did you mean `{near}`?"),
             );
-            self.refuse(&key.span(), &format!("`{}` is no key of a waiver; {help}", key.get_ref()));
+            self.refuse(&key.span(), &format!("unknown key `{}` of a waiver; {help}", key.get_ref()));
         }
-        // Each is read before any can end this, so that all that is wrong is told.
+        // Every key is read before the first `?`, so that all problems are reported.
         let place = value.span();
         let case = self.entry(table, "case", &place).and_then(|value| self.case(value));
         let [process, owner, reason] = ["process", "owner", "reason"]
@@ -383,35 +385,38 @@ impl Reader<'_> {
     ) -> Option<&'t Spanned<DeValue<'i>>> {
         let value = table.get(key);
         if value.is_none() {
-            self.refuse(place, &format!("the waiver has no `{key}`"));
+            self.refuse(place, &format!("the waiver has no key `{key}`; every key is required"));
         }
         value
     }
 
-    /// A text that says something.
+    /// Reads a text that is not blank.
     fn words(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<String> {
         let text = value.get_ref().as_str().map(str::trim).filter(|text| !text.is_empty());
         if text.is_none() {
-            self.refuse(&value.span(), &format!("`{key}` of the waiver is no text, or an empty one"));
+            self.refuse(
+                &value.span(),
+                &format!("invalid `{key}` of the waiver: expected a string that is not blank"),
+            );
         }
         text.map(str::to_owned)
     }
 
-    /// A date, in quotes or as TOML has it.
+    /// Reads a date, as a string or in TOML's own form.
     fn date(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Date> {
         let date = match value.get_ref() {
-            DeValue::String(text) => Date::parse(text),
-            DeValue::Datetime(bare) => Date::parse(&bare.to_string()),
+            DeValue::String(text) => text.parse().ok(),
+            DeValue::Datetime(bare) => bare.to_string().parse().ok(),
             _ => None,
         };
         if date.is_none() {
-            self.refuse(&value.span(), "`expires` is a day of the calendar: write \"YYYY-MM-DD\"");
+            self.refuse(&value.span(), "invalid `expires`: write a day of the calendar as \"YYYY-MM-DD\"");
         }
         date
     }
 }
 
-/// The ids of `expected`; its form is another tool's to check.
+/// Reads the ids of `expected`. Another tool checks its form.
 fn ids(value: &DeValue<'_>) -> Vec<String> {
     let list = value.as_array().map(|list| list.iter()).into_iter().flatten();
     list.filter_map(|id| id.get_ref().as_str().map(str::to_owned)).collect()

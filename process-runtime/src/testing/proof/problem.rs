@@ -1,25 +1,26 @@
-//! What is wrong with a file, and where. What the file says is quoted in it, so no terminal has to fear it.
+//! Reports a problem with a file and its place. Texts from the file are quoted without control characters, so that they
+//! are safe to print on a terminal.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::testing::origin::text::one_line;
 
-/// Something wrong with a file of evidence, or with `process.toml`.
+/// A problem with a file of evidence or with `process.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Problem {
     /// The file.
     pub file: PathBuf,
-    /// The line, from 1; nothing where it is the whole file.
+    /// The line, from 1; `None` if the problem concerns the whole file.
     pub line: Option<usize>,
-    /// What is wrong: one line without control characters.
-    pub problem: String,
+    /// The problem, on one line without control characters.
+    pub message: String,
 }
 
 impl Problem {
-    pub(super) fn new(file: &Path, line: Option<usize>, problem: &dyn fmt::Display) -> Problem {
-        Problem { file: file.to_owned(), line, problem: one_line(&problem.to_string()) }
+    pub(super) fn new(file: &Path, line: Option<usize>, message: &dyn fmt::Display) -> Problem {
+        Problem { file: file.to_owned(), line, message: one_line(&message.to_string()) }
     }
 }
 
@@ -29,6 +30,6 @@ impl fmt::Display for Problem {
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
         }
-        write!(f, ": {}", self.problem)
+        write!(f, ": {}", self.message)
     }
 }

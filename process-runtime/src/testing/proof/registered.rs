@@ -1,5 +1,5 @@
-//! Every contract that the test binary was linked with. Each [`ContractSite`] is the static of an expansion, as a
-//! `Site` is a process's; nothing here runs one.
+//! Lists the contracts that are linked into the test binary. An expansion of `#[contract]` leaves a static
+//! [`ContractSite`], as one of `#[critical_process]` leaves a `Linked`. Nothing here runs a contract.
 
 use std::collections::HashSet;
 use std::sync::OnceLock;
@@ -8,46 +8,46 @@ pub use process_model::Case;
 use process_model::wire::{DecodeError, Problem, decode_text};
 use process_model::{ContractRecord, Record};
 
-/// A contract, as `#[contract]` defined it.
+/// The definition of a contract, from its `#[contract]`.
 #[derive(Debug)]
 pub struct ContractDefinition {
     record: ContractRecord,
 }
 
 impl ContractDefinition {
-    /// Id of the process.
+    /// Returns the id of the process.
     pub fn process(&self) -> &str {
         &self.record.process
     }
 
-    /// What is proven of it.
+    /// Returns the case that the contract proves.
     pub fn case(&self) -> &Case {
         &self.record.case
     }
 
-    /// Path of the test function.
+    /// Returns the path of the test function.
     pub fn handler(&self) -> &str {
         &self.record.handler
     }
 
-    /// The source file, as the compiler names it.
+    /// Returns the source file, as the compiler names it.
     pub fn file(&self) -> &str {
         &self.record.file
     }
 
-    /// The line of the function's name; 0 where the compiler would not tell.
+    /// Returns the line of the function's name, or 0 if the compiler did not provide it.
     pub fn line(&self) -> u32 {
         self.record.line
     }
 
-    /// The record, which has a versioned wire form ([`process_model::wire`]).
+    /// Returns the record, which has a versioned wire form ([`process_model::wire`]).
     pub fn record(&self) -> Record {
         Record::Contract(self.record.clone())
     }
 }
 
-/// Every contract of this test binary, by process, case and place. Whether they ran, and what came of it, is
-/// [`matrix`](super::matrix)'s.
+/// Returns every contract of this test binary, sorted by process, case and place. Use [`matrix`](super::matrix) to see
+/// which of them ran and what they proved.
 ///
 /// ```
 /// use process_runtime::testing::{Case, contracts};
@@ -61,7 +61,7 @@ pub fn contracts() -> impl ExactSizeIterator<Item = &'static ContractDefinition>
     registered().contracts.iter().copied()
 }
 
-/// What is wrong with the records that cannot be read.
+/// Returns the errors of the records that cannot be read.
 pub(crate) fn unreadable() -> &'static [String] {
     &registered().unreadable
 }
@@ -90,20 +90,20 @@ fn registered() -> &'static Registered {
     })
 }
 
-/// One test that proves a case.
+/// The record of one contract, decoded at its first use.
 #[derive(Debug)]
 pub struct ContractSite {
     text: &'static [u8],
     definition: OnceLock<Result<ContractDefinition, DecodeError>>,
 }
 
-/// An inventory item: the anchor that keeps a contract and its record in the binary.
+/// An inventory item, which keeps the record of a contract in the binary.
 #[derive(Debug)]
 pub struct ContractEntry(pub &'static ContractSite);
 
 inventory::collect!(ContractEntry);
 
-/// The value of a contract's static, as `__site!` is of a process's.
+/// Expands to the value of a contract's static, as `__site!` does for a process.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __contract_site {
@@ -114,22 +114,22 @@ macro_rules! __contract_site {
 }
 
 impl ContractSite {
-    /// From the text of the contract's record.
+    /// Creates it from the text of the record.
     pub const fn new(text: &'static [u8]) -> ContractSite {
         ContractSite { text, definition: OnceLock::new() }
     }
 
-    /// Every contract, once where another macro emits its function several times.
+    /// Returns every contract. A function that another macro emits several times is one contract.
     fn all() -> impl Iterator<Item = &'static ContractSite> {
         let mut seen = HashSet::new();
         let entries = inventory::iter::<ContractEntry>.into_iter();
         entries.map(|entry| entry.0).filter(move |site| seen.insert(site.text))
     }
 
-    /// What the record says; decoded at the first call.
+    /// Returns the definition, which is decoded at the first call.
     ///
     /// # Errors
-    /// Where the record cannot be read, which `registry::validate` tells.
+    /// If the record cannot be read, which `registry::validate` also reports.
     pub(crate) fn definition(&self) -> Result<&ContractDefinition, &DecodeError> {
         let decoded = self.definition.get_or_init(|| match decode_text(self.text)? {
             Record::Contract(record) => Ok(ContractDefinition { record }),

@@ -1,4 +1,5 @@
-//! A matrix for a terminal, for a page in Markdown, and for a CI server in JUnit's XML. Nothing here decides anything.
+//! Prints a matrix for a terminal, as Markdown for a page, and as JUnit XML for a CI server. What is proven is not decided
+//! here.
 
 use std::fmt::Write as _;
 
@@ -7,10 +8,10 @@ use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, Te
 
 use super::matrix::{Cell, Matrix, Row, State};
 
-/// What stands in a cell, and in the legend.
+/// The marks of cells, with their meanings in the legend.
 const MARKS: [(&str, &str); 5] = [
     ("✓", "proven"),
-    ("~", "proven on a tree that was not clean"),
+    ("~", "proven with uncommitted changes"),
     ("✗", "failed"),
     ("?", "unknown"),
     ("w", "waived"),
@@ -18,7 +19,7 @@ const MARKS: [(&str, &str); 5] = [
 
 fn mark(cell: &Cell) -> &'static str {
     match cell.state {
-        State::Proven if cell.unclean => "~",
+        State::Proven if cell.dirty => "~",
         State::Proven => "✓",
         State::Failed => "✗",
         State::Unknown => "?",
@@ -26,8 +27,8 @@ fn mark(cell: &Cell) -> &'static str {
     }
 }
 
-/// A table of a row for each process and a column for each kind of case, with one mark for each cell, then what is
-/// open or waived, one a line, and what could not be read.
+/// Formats a matrix for a terminal: a table with a row for each process, a column for each kind of case and a mark for
+/// each cell, then a line for each open or waived cell and for each problem with a file.
 ///
 /// ```text
 /// contracts at 4e6e851a0b3c
@@ -54,7 +55,7 @@ pub fn terminal(matrix: &Matrix) -> String {
     text
 }
 
-/// The same as Markdown, for a comment on a change or a page.
+/// Formats a matrix as Markdown, for example for a comment on a pull request.
 pub fn markdown(matrix: &Matrix) -> String {
     let table = table(matrix);
     let mut text = format!("### Contracts at `{}`\n\n", escaped(&matrix.revision().short()));
@@ -75,13 +76,14 @@ pub fn markdown(matrix: &Matrix) -> String {
     text
 }
 
-/// JUnit's XML, as Jenkins' [schema](https://github.com/jenkinsci/xunit-plugin) has it: a suite for each process, a
-/// test case for each cell. Failed and unknown cells are failures, waived ones are skipped.
+/// Formats a matrix as JUnit XML that is valid under Jenkins' [schema](https://github.com/jenkinsci/xunit-plugin): a test
+/// suite for each process and a test case for each cell. Failed and unknown cells are failures; waived cells are
+/// skipped.
 ///
 /// ```no_run
 /// use process_runtime::testing::{matrix::Matrix, report};
 ///
-/// let matrix = Matrix::of_this_build()?;
+/// let matrix = Matrix::current()?;
 /// std::fs::write("contracts.xml", report::junit(&matrix))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -91,8 +93,8 @@ pub fn junit(matrix: &Matrix) -> String {
         report.add_test_suite(suite(row, matrix));
     }
     let skipped = format!(" skipped=\"{}\"", report.skipped);
-    let xml = report.to_string().expect("a report is written to memory");
-    // The schema has this attribute on a suite and not on their root, whose name is ours and does not have it.
+    let xml = report.to_string().expect("writing to memory does not fail");
+    // The schema has this attribute on a suite but not on the root element, which comes first.
     xml.replacen(&skipped, "", 1)
 }
 
@@ -115,15 +117,15 @@ fn suite(row: &Row, matrix: &Matrix) -> TestSuite {
         }
         let mut case = TestCase::new(cell.case.to_string(), status);
         case.set_classname(cell.process).set_time(cell.duration);
-        if cell.unclean {
-            case.set_system_out("the tree was not clean");
+        if cell.dirty {
+            case.set_system_out("proven with uncommitted changes");
         }
         suite.add_test_case(case);
     }
     suite
 }
 
-/// The header, then each process; columns are the kinds of case that are there.
+/// Returns the header and a line for each process. There is a column for each kind of case that occurs.
 fn table(matrix: &Matrix) -> Vec<Vec<String>> {
     let is_there = |word: &&str| matrix.cells().any(|cell| cell.case.word() == *word);
     let words: Vec<&str> = Case::words().filter(is_there).collect();
@@ -137,26 +139,26 @@ fn table(matrix: &Matrix) -> Vec<Vec<String>> {
     std::iter::once(header).chain(matrix.rows().iter().map(line)).collect()
 }
 
-/// The marks that are there, and what they mean.
+/// Returns the marks that occur, with their meanings.
 fn legend(matrix: &Matrix) -> String {
     let is_there = |(sign, _): &&(&str, &str)| matrix.cells().any(|cell| mark(cell) == *sign);
     let all = MARKS.iter().filter(is_there).map(|(mark, meaning)| format!("{mark} {meaning}"));
     Vec::from_iter(all).join("  ")
 }
 
-/// What must be done, what is put off, and what was not read.
+/// Returns a line for each open, waived or remarkable cell and for each problem with a file.
 fn notes(matrix: &Matrix) -> Vec<String> {
     let waived = matrix.cells().filter(|cell| cell.state == State::Waived);
     let proven = matrix.cells().filter(|cell| cell.state == State::Proven && cell.reason.is_some());
-    let mut notes: Vec<String> = matrix.open().chain(waived).chain(proven).map(note).collect();
+    let mut notes: Vec<String> = matrix.open_cells().chain(waived).chain(proven).map(note).collect();
     notes.extend(matrix.problems().iter().map(|problem| format!("not read: {problem}")));
-    if matrix.more_problems() > 0 {
-        notes.push(format!("not read: {} more", matrix.more_problems()));
+    if matrix.omitted_problems() > 0 {
+        notes.push(format!("not read: {} more", matrix.omitted_problems()));
     }
     notes
 }
 
-/// A cell on one line: how it stands, why and, where no test ran, what to add.
+/// Describes a cell on one line: its state, the reason and, if no test ran, the attribute to add.
 pub(super) fn note(cell: &Cell) -> String {
     let mut line = format!("{} {} {}", mark(cell), cell.process, cell.case);
     if let Some(reason) = &cell.reason {
@@ -168,13 +170,13 @@ pub(super) fn note(cell: &Cell) -> String {
     line
 }
 
-/// The line to add, where the cell is open and no test has it already.
+/// Returns the attribute to add, if the cell is open and no test has it.
 fn addition(cell: &Cell) -> Option<String> {
     let is_open = matches!(cell.state, State::Failed | State::Unknown);
-    (is_open && cell.tests.is_empty()).then(|| cell.contract())
+    (is_open && cell.tests.is_empty()).then(|| cell.attribute())
 }
 
-/// A text that Markdown shows as it is, also in a table.
+/// Escapes a text so that Markdown shows it unchanged, also in a table.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -1,70 +1,74 @@
-//! What a load is compared with, and by which test: the percentiles of its earlier sessions, one session being one
-//! run of [`Load`](super::Load), usually one of the test program. The question is whether this session's p50, p95
-//! and p99 are those of a slower program.
+//! Compares a load with its earlier sessions. One session is one run of [`Load`](crate::testing::Load), usually one
+//! execution of the test program. The question is whether the p50, p95 and p99 of this session are those of a slower
+//! program. How a load is driven and measured is not decided here.
 //!
-//! # Why not the runs of two sessions
+//! # Why not compare the runs of two sessions
 //!
-//! A test of this session's runs against those of an earlier one (rank sum, Kolmogorov-Smirnov, a bootstrap) takes
-//! the runs for independent. They are not: all runs of a session share its clock frequency, memory layout and
-//! neighbours, and with enough runs any such difference is significant. So two sessions of one program differ for the
-//! test where they are equal for everybody else. Kalibera and Jones ("Rigorous benchmarking in reasonable time",
-//! ISMM 2013) show that repetition helps only at the level where the variance arises; Mytkowicz and others
-//! ("Producing wrong data without doing anything obviously wrong!", ASPLOS 2009) that the size of the environment
-//! or the order of linking is worth several percent; and Laaber and others ("Performance testing in the cloud: how bad is it
-//! really?", 2018) that the rank sum test of runs has very many false alarms in every cloud they tried, where each
-//! side ran on its own.
+//! A test of this session's runs against those of an earlier session (rank sum, Kolmogorov-Smirnov, a bootstrap) assumes
+//! that runs are independent. They are not: all runs of a session share its clock frequency, memory layout and
+//! neighbours, and with enough runs every such difference is significant. Two sessions of the same program then differ
+//! for the test, although no one would call either of them slower. Kalibera and Jones ("Rigorous benchmarking in
+//! reasonable time", ISMM 2013) show that repetition helps only at the level where the variance arises. Mytkowicz and
+//! others ("Producing wrong data without doing anything obviously wrong!", ASPLOS 2009) show that the size of the
+//! environment or the link order changes results by several percent. Laaber and others ("Performance testing in the
+//! cloud: how bad is it really?", 2018) find that the rank sum test of runs raises very many false alarms in every
+//! cloud they tried if the two sides did not run at the same time.
 //!
 //! # The test
 //!
-//! One session is one observation. Of a percentile's logarithm (slow-downs multiply, and so does noise) *x*, with
-//! the mean *m* and the standard deviation *s* of the *n* earlier sessions, a **slow-down** is told if
+//! One session is one observation. The test uses the logarithm *x* of a percentile, since slow-downs and noise both
+//! multiply. *m* is the mean and *s* the standard deviation of the *n* earlier sessions. A **slow-down** is reported if
 //!
-//! * *x* > *m* + *t* · *s* · √(1 + 1/*n*), the upper end of the one-sided 99.75 % prediction interval, *t* being
-//!   Student's with *n* − 1 degrees of freedom (Hahn and Meeker, *Statistical Intervals*, 1991, section 4.7): what
-//!   the noise of the earlier sessions explains is not told; and
-//! * it is more than a tolerance ([`TOLERANCE`], [`Load::tolerance`](super::Load::tolerance)) above the earlier
-//!   sessions' geometric mean: sessions that ran within minutes of one another are more alike than tomorrow's, and
-//!   then *s* is too small; and
-//! * the same holds each time that the load is measured again, [`MEASUREMENTS`] times in all: a neighbour that was busy for a
-//!   moment is not told.
+//! * *x* > *m* + *t* · *s* · √(1 + 1/*n*), the upper end of the one-sided 99.75 % prediction interval, where *t* is
+//!   Student's with *n* − 1 degrees of freedom (Hahn and Meeker, *Statistical Intervals*, 1991, section 4.7), so that
+//!   a difference within the noise of the earlier sessions is not reported; and
+//! * the percentile is more than a tolerance ([`TOLERANCE`],
+//!   [`Load::tolerance`](crate::testing::Load::tolerance)) above the geometric mean of the earlier sessions, because
+//!   sessions within a few minutes resemble one another more than they resemble tomorrow's, and then *s* is too small;
+//!   and
+//! * both hold again in each new measurement of the load, [`MEASUREMENTS`] in total, so that a neighbour that was busy
+//!   for a moment is not reported.
 //!
-//! 99.75 % for each of three percentiles is at least 99.25 % for all of them (Bonferroni). It starts with five
-//! earlier sessions and looks at the last [`SESSIONS`]. A percentile that fewer than ten runs are beyond is the luck of
-//! a few, and not compared: p99 needs 1000 runs, p95 200, p50 20.
+//! 99.75 % for each of three percentiles is at least 99.25 % for all of them (Bonferroni). The comparison starts with
+//! five earlier sessions and uses the last [`SESSIONS`]. A percentile needs at least ten runs above it: p99 is compared
+//! from 1000 runs, p95 from 200, p50 from 20. With fewer, it depends on too few runs.
 //!
-//! A session that was told is not added to the baseline, so it is told again until it is repaired, or until
-//! `PROCESS_BASELINE=accept` makes it a new **level**: *m* is then that of the sessions since, and *s* the pooled one
-//! of all levels (with one degree of freedom less for each), so that the comparison goes on at once. The same for a
-//! session that was faster than the interval, which is only noted. The slowest earlier session is left out of *m* and
-//! *s* where the others would have told it: one outlier among the first five would otherwise hide much for long.
+//! A session that was reported as slower is not added to the baseline. It is reported again until the program is
+//! repaired, or until `PROCESS_BASELINE=accept` makes it a new **level**. From then on *m* is the mean of the sessions
+//! since, and *s* is pooled over all levels (with one degree of freedom less for each), so that comparison continues
+//! at once. `PROCESS_BASELINE=accept` does the same for a session that was faster than the interval; otherwise a faster
+//! session is only noted. The slowest earlier session is excluded from *m* and *s* if the others would have reported it:
+//! one outlier among the first five would otherwise hide slow-downs for a long time.
 //!
-//! # What it finds, and what it tells for nothing
+//! # Power and false alarms
 //!
-//! By simulation, as `simulation.rs` repeats with a fixed seed: noise is log-normal between sessions, independent
-//! in all three percentiles, and the same when measured again, which is the worst case for each.
+//! These figures come from a simulation, which `simulation.rs` repeats with a fixed seed. Noise is log-normal between
+//! sessions, independent in all three percentiles, and the same in every measurement of a session, which is the worst
+//! case.
 //!
 //! | standard deviation between sessions | 3 % | 5 % | 7 % | 10 % |
 //! |---|---|---|---|---|
-//! | 30 % slower is told, after 5 sessions | 99 % | 83 % | 50 % | 23 % |
-//! | after 10 | 99 % | 99 % | 87 % | 52 % |
-//! | after 20 | 99 % | 99 % | 97 % | 68 % |
-//! | nothing changed, and it is told | 0.2 % | 1.0 % | 1.1 % | 1.1 % |
+//! | a slow-down of 30 % is found after 5 sessions | 99 % | 83 % | 50 % | 23 % |
+//! | after 10 sessions | 99 % | 99 % | 87 % | 52 % |
+//! | after 20 sessions | 99 % | 99 % | 97 % | 68 % |
+//! | false alarm: nothing changed | 0.2 % | 1.0 % | 1.1 % | 1.1 % |
 //!
-//! If one session in twenty is an outlier of twice the duration: where that passes before the load is measured
-//! again, the last line stays as it is. Where it lasts all the session it is told nearly each time, since that session *was*
-//! slower, and nothing within it can know why; it is not added, and the next session is compared as if it had not
-//! been. 30 % slower is then still found in 95 % (10 earlier sessions, noise of 3 %). Ten loads, each with 1 % of false alarms, have one
-//! in ten runs of the suite.
+//! Suppose that one session in twenty is an outlier of twice the duration. If the cause passes before the load is
+//! measured again, the last row does not change. If it lasts for the whole session, the session is nearly always
+//! reported: it *was* slower, and nothing in it shows why. It is not added, and the next session is compared as if it
+//! had not happened; a slow-down of 30 % is then still found in 95 % of cases (10 earlier sessions, noise of 3 %). A
+//! suite of ten loads, each with 1 % false alarms, has a false alarm in one of ten executions.
 //!
-//! What creeps by less than the tolerance for each session moves the mean along and is never told: that is what
-//! [`Load::p95`](super::Load::p95) and its like are for. Noise that drifts (a correlation of 0.8 from each session to
-//! the next) raises the last line to 2 % at a noise of 5 %, and to 4 % at 10 %.
+//! A slow-down that creeps by less than the tolerance per session moves the mean with it and is never reported. Use
+//! bounds such as [`Load::p95`](crate::testing::Load::p95) for that. Noise that drifts (a correlation of 0.8 between
+//! consecutive sessions) raises the last row to 2 % at a noise of 5 %, and to 4 % at 10 %.
 //!
-//! # Where it is
+//! # Where sessions are stored
 //!
-//! One JSON file for each name, in `process/baseline` of the target directory or in `PROCESS_BASELINE_DIR`. Sessions
-//! are compared that have process, concurrency, runs, build profile and machine (architecture, system, cores, model)
-//! in common. What is no baseline is told and started anew. Of two programs that write the same file at once, one's session is lost.
+//! Each name has one JSON file, in `process/baseline` of the target directory or in `PROCESS_BASELINE_DIR`. Sessions are
+//! compared only if they have the same process, concurrency, number of runs, build profile and machine (architecture,
+//! system, cores, model). A file that cannot be read is reported and started anew. If two programs write the same file
+//! at the same time, the session of one is lost.
 
 #[cfg(test)]
 mod simulation;
@@ -77,40 +81,40 @@ use std::time::Duration;
 
 use process_model::nearest;
 
-pub(super) use store::Key;
+pub(super) use store::LoadKey;
 use store::Store;
 
-/// A percentile that is not this much above the mean of earlier sessions is not told, whatever their noise.
+/// How far a percentile must be above the mean of the earlier sessions to be reported, however small their noise is.
 pub const TOLERANCE: f64 = 0.10;
 
-/// How many earlier sessions are looked at, and kept.
+/// How many earlier sessions are kept and used.
 pub const SESSIONS: usize = 20;
 
-/// How often a load is measured before it is told to be slower.
+/// How often a load is measured before it is reported as slower.
 pub const MEASUREMENTS: usize = 3;
 
-/// Of so many runs a percentile must be the least.
+/// How many runs must be above a percentile for it to be compared.
 const BEYOND: usize = 10;
 
 const VARIABLE: &str = "PROCESS_BASELINE";
 const ACCEPT: &str = "accept";
 
-/// What is compared of a session.
+/// A percentile that is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Percentile {
     /// The median.
     P50,
-    /// 95 % of the runs were no slower.
+    /// The duration that 95 % of the runs did not exceed.
     P95,
-    /// 99 % of the runs were no slower.
+    /// The duration that 99 % of the runs did not exceed.
     P99,
 }
 
 impl Percentile {
-    /// All, in the order of the tables.
+    /// All percentiles, in the order of the tables.
     pub const ALL: [Percentile; 3] = [Percentile::P50, Percentile::P95, Percentile::P99];
 
-    /// Percent of the runs.
+    /// Returns the number in the name: 50, 95 or 99.
     pub const fn percent(self) -> usize {
         match self {
             Percentile::P50 => 50,
@@ -119,7 +123,7 @@ impl Percentile {
         }
     }
 
-    /// How many of so many runs are no slower: the nearest rank.
+    /// Returns the nearest rank among this many runs, from 1.
     pub(super) fn rank(self, runs: usize) -> usize {
         (self.percent() * runs).div_ceil(100)
     }
@@ -145,7 +149,7 @@ pub(super) type Percentiles = [Duration; Percentile::ALL.len()];
 /// An earlier session.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Session {
-    /// Rises by one with each session that was accepted.
+    /// Increases by one with each accepted session.
     level: u32,
     percentiles: Percentiles,
 }
@@ -157,7 +161,7 @@ impl Session {
 }
 
 fn log(duration: Duration) -> f64 {
-    // What takes no time at all, on a paused clock, has no logarithm.
+    // On a paused clock a run can take no time, and 0 has no logarithm.
     (duration.as_nanos().max(1) as f64).ln()
 }
 
@@ -165,51 +169,51 @@ fn duration(log: f64) -> Duration {
     Duration::from_nanos(log.exp().round() as u64)
 }
 
-/// How a load compares with its earlier sessions.
+/// The comparison of a load with its earlier sessions.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Comparison {
-    /// The baseline.
+    /// The name of the baseline.
     pub name: String,
     /// How many earlier sessions there are, at most [`SESSIONS`].
     pub sessions: usize,
-    /// What was compared; empty while there are fewer than five.
+    /// The percentiles that were compared; empty while there are fewer than five sessions.
     pub figures: Vec<Figure>,
-    /// What there is to say of the baseline itself: that its file was broken, or could not be written.
+    /// Notes about the baseline itself, for example that its file could not be read or written.
     pub notes: Vec<String>,
 }
 
-/// One percentile beside what the earlier sessions let expect.
+/// One percentile of this session and its prediction from the earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Figure {
-    /// Which.
+    /// The percentile.
     pub percentile: Percentile,
-    /// In this session.
+    /// Its value in this session.
     pub measured: Duration,
-    /// The geometric mean of the earlier ones.
+    /// The geometric mean of its values in the earlier sessions.
     pub mean: Duration,
     /// The lower end of the prediction interval: 99.75 % of sessions are above it if nothing changed.
     pub low: Duration,
-    /// The upper end: 99.75 % of sessions are below it.
+    /// The upper end of the prediction interval: 99.75 % of sessions are below it if nothing changed.
     pub high: Duration,
-    /// What that means.
+    /// Whether the percentile changed.
     pub change: Change,
 }
 
-/// What became of a percentile.
+/// Whether a percentile changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing that the noise of the earlier sessions does not explain, or nothing above the tolerance.
+    /// It is within the prediction interval or the tolerance.
     Usual,
     /// It is above both.
     Slower,
-    /// It is as far below.
+    /// It is below both.
     Faster,
 }
 
 impl Comparison {
-    /// Whether a slow-down is told.
+    /// Whether any percentile is slower.
     pub fn is_slower(&self) -> bool {
         self.has(Change::Slower)
     }
@@ -224,7 +228,7 @@ impl fmt::Display for Comparison {
         write!(f, "baseline `{}`: {} earlier ", self.name, self.sessions)?;
         f.write_str(if self.sessions == 1 { "session" } else { "sessions" })?;
         if self.figures.is_empty() {
-            f.write_str(", too few to compare with")?;
+            f.write_str(", too few to compare")?;
         } else {
             write!(f, "\n{:12}{:>12}{:>12}   99.75 % interval", "", "measured", "mean")?;
         }
@@ -259,20 +263,22 @@ pub(super) struct Baseline {
 }
 
 impl Baseline {
-    /// Reads what there is; what cannot be read is in the notes.
-    pub(super) fn open(name: &str, key: Key, tolerance: f64) -> Baseline {
+    /// Reads the baseline of this name. Problems become notes.
+    pub(super) fn open(name: &str, key: LoadKey, tolerance: f64) -> Baseline {
         let (store, broken) = Store::open(name, key);
         let mut notes = Vec::from_iter(broken);
         let accepts = match env::var(VARIABLE) {
             Ok(value) if value == ACCEPT => true,
             Ok(value) if !value.is_empty() => {
-                let mean = nearest(&value, [ACCEPT]).map(|near| format!("; did you mean `{near}`?"));
-                notes
-                    .push(format!("{VARIABLE} is `{value}`, which says nothing{}", mean.unwrap_or_default()));
+                let help = match nearest(&value, [ACCEPT]) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("the only valid value is `{ACCEPT}`"),
+                };
+                notes.push(format!("ignored invalid {VARIABLE} `{value}`; {help}"));
                 false
             }
             Err(VarError::NotUnicode(_)) => {
-                notes.push(format!("{VARIABLE} is no text, and says nothing"));
+                notes.push(format!("ignored invalid {VARIABLE}: it is not valid UTF-8"));
                 false
             }
             _ => false,
@@ -280,12 +286,12 @@ impl Baseline {
         Baseline { store, tolerance, accepts, notes }
     }
 
-    /// Whether whatever is measured is to be taken.
+    /// Whether this session is accepted as the new level, even if it is slower.
     pub(super) fn accepts(&self) -> bool {
         self.accepts
     }
 
-    /// Compares what was measured in so many runs with the earlier sessions.
+    /// Compares the percentiles of `runs` runs with the earlier sessions.
     pub(super) fn compare(&self, measured: &Percentiles, runs: usize) -> Comparison {
         let sessions = self.store.sessions();
         let figures = Percentile::ALL.into_iter().filter(|percentile| percentile.is_compared(runs));
@@ -297,27 +303,28 @@ impl Baseline {
         }
     }
 
-    /// Adds this session to the earlier ones, unless it is one of a slower program that nobody accepts.
+    /// Adds this session to the earlier ones, unless it is slower and was not accepted.
     pub(super) fn add(&mut self, measured: Percentiles, comparison: &mut Comparison) {
         let (is_slower, is_faster) = (comparison.is_slower(), comparison.has(Change::Faster));
         if is_slower && !self.accepts {
-            let advice = format!("not added to it; {VARIABLE}={ACCEPT} makes this the level to compare with");
-            comparison.notes.push(advice);
+            comparison.notes.push(format!(
+                "this session was not added; to compare with it from now on, run again with {VARIABLE}={ACCEPT}"
+            ));
             return;
         }
-        let is_other = is_slower || is_faster;
-        if is_other && !self.accepts {
-            comparison
-                .notes
-                .push(format!("added to it; {VARIABLE}={ACCEPT} makes this the level to compare with"));
+        let is_changed = is_slower || is_faster;
+        if is_changed && !self.accepts {
+            comparison.notes.push(format!(
+                "this session was added; to compare only with sessions like it, run again with {VARIABLE}={ACCEPT}"
+            ));
         }
         let level = self.store.sessions().last().map_or(0, |last| last.level);
-        let level = if is_other && self.accepts { level.saturating_add(1) } else { level };
+        let level = if is_changed && self.accepts { level.saturating_add(1) } else { level };
         comparison.notes.extend(self.store.add(Session { level, percentiles: measured }).err());
     }
 }
 
-/// What the earlier sessions let expect of a percentile beside what it is; `None` while they are too few.
+/// Compares a percentile with its prediction; `None` if there are too few earlier sessions for one.
 fn figure(
     sessions: &[Session],
     percentile: Percentile,
@@ -325,7 +332,7 @@ fn figure(
     tolerance: f64,
 ) -> Option<Figure> {
     let observed: Vec<_> = sessions.iter().map(|it| (it.level, it.log(percentile))).collect();
-    let expected = Expected::of(&observed, tolerance)?;
+    let expected = Expected::from(&observed, tolerance)?;
     let measured = measured[percentile as usize];
     Some(Figure {
         percentile,
@@ -340,7 +347,7 @@ fn figure(
 /// A session's level, and the logarithm of what it measured.
 type Observed = (u32, f64);
 
-/// What the earlier sessions let expect of the next, as a logarithm.
+/// The prediction of the next session from the earlier ones, as a logarithm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Expected {
     mean: f64,
@@ -349,21 +356,21 @@ struct Expected {
 }
 
 impl Expected {
-    /// Of the next session, without the slowest of the earlier ones where the others would have told it.
-    fn of(earlier: &[Observed], tolerance: f64) -> Option<Expected> {
+    /// Predicts the next session. Excludes the slowest of the earlier ones if the others would have reported it.
+    fn from(earlier: &[Observed], tolerance: f64) -> Option<Expected> {
         let level = earlier.last()?.0;
         let all = Expected::at(level, earlier)?;
         let by_deviation = deviations(earlier).into_iter().enumerate();
         let (slowest, _) = by_deviation.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
         let mut others = earlier.to_vec();
         let (its_level, its_log) = others.remove(slowest);
-        let is_told = Expected::at(its_level, &others)
+        let is_outlier = Expected::at(its_level, &others)
             .is_some_and(|expected| expected.change(its_log, tolerance) == Change::Slower);
-        Some(if is_told { Expected::at(level, &others).unwrap_or(all) } else { all })
+        Some(if is_outlier { Expected::at(level, &others).unwrap_or(all) } else { all })
     }
 
-    /// Of the next session at a level, from the mean there and the noise at all levels; `None` without
-    /// sessions of that level, or with too few to know the noise.
+    /// Predicts the next session at a level, from the mean of this level and the noise of all levels. Returns `None`
+    /// without sessions of the level, or with too few sessions to estimate the noise.
     fn at(level: u32, earlier: &[Observed]) -> Option<Expected> {
         let here = levels(earlier).find(|sessions| sessions[0].0 == level)?;
         let degrees = earlier.len() - levels(earlier).count();
@@ -373,7 +380,7 @@ impl Expected {
     }
 
     fn change(&self, log: f64, tolerance: f64) -> Change {
-        // On a paused clock all sessions can be equal, and the interval a point.
+        // On a paused clock all sessions can be equal, and then the interval is a point.
         let least = self.reach.max(tolerance.ln_1p());
         if log > self.mean + least {
             Change::Slower
@@ -385,12 +392,12 @@ impl Expected {
     }
 }
 
-/// The sessions of each level.
+/// Groups the sessions by level.
 fn levels(earlier: &[Observed]) -> impl Iterator<Item = &[Observed]> {
     earlier.chunk_by(|a, b| a.0 == b.0)
 }
 
-/// How far each session is above its level's mean.
+/// Returns how far each session is above the mean of its level.
 fn deviations(earlier: &[Observed]) -> Vec<f64> {
     let of_level = |sessions: &[Observed]| {
         let mean = mean(sessions);

@@ -1,15 +1,15 @@
-//! What the test of a baseline finds and what it tells for nothing, by simulation with a fixed seed: the figures of the
-//! module's documentation are those of these tests.
+//! Simulates the test of a baseline with a fixed seed: how often it finds a slow-down, and how often it raises a false
+//! alarm. The figures in the documentation of the module are those of these tests.
 
 use super::*;
 
-/// What the simulated sessions measure when nothing is noisy.
+/// The percentiles of a simulated session without noise, in seconds.
 const USUAL: f64 = 0.010;
 
 /// 30 % slower.
 const SLOW_DOWN: f64 = 1.3;
 
-/// An outlier.
+/// The factor of an outlier, and how often there is one.
 const TWICE: f64 = 2.0;
 const OUTLIERS: f64 = 0.05;
 
@@ -30,14 +30,14 @@ impl Noise {
     }
 }
 
-/// A machine, and how it lets sessions differ.
+/// A machine and its noise.
 struct Machine {
     noise: Noise,
     /// Standard deviation of a percentile's logarithm between sessions.
     between: f64,
-    /// The same between measurements of one session.
+    /// Standard deviation between the measurements of one session.
     within: f64,
-    /// How much of a session's deviation the next one starts with.
+    /// The share of a session's deviation that the next session inherits.
     correlation: f64,
     outliers: Outliers,
     last: [f64; Percentile::ALL.len()],
@@ -46,9 +46,9 @@ struct Machine {
 #[derive(Clone, Copy, PartialEq)]
 enum Outliers {
     None,
-    /// A measurement, and the next is as ever.
+    /// Outliers that last for one measurement.
     Passing,
-    /// A whole session.
+    /// Outliers that last for a whole session.
     Lasting,
 }
 
@@ -58,7 +58,7 @@ impl Machine {
         Machine { noise: Noise(2_026), between, within, correlation, outliers, last: [0.0; 3] }
     }
 
-    /// The measurements of the next session of a program that is so much slower.
+    /// Simulates the next session of a program that is slower by this factor. Returns its measurements.
     fn session(&mut self, slow_down: f64) -> [Percentiles; MEASUREMENTS] {
         let fresh = self.between * (1.0 - self.correlation.powi(2)).sqrt();
         self.last = self.last.map(|last| self.correlation * last + fresh * self.noise.normal());
@@ -76,8 +76,8 @@ impl Machine {
     }
 }
 
-/// Whether a session is told, as `Load` decides it; what it adds to the earlier ones otherwise.
-fn tell(earlier: &[Session], session: &[Percentiles; MEASUREMENTS]) -> Result<Session, ()> {
+/// Judges a session as `Load` does. Returns the session to add, or an error if it is slower.
+fn judge(earlier: &[Session], session: &[Percentiles; MEASUREMENTS]) -> Result<Session, ()> {
     let is_slower = |measured: &&Percentiles| {
         let figures = Percentile::ALL.into_iter().filter_map(|it| figure(earlier, it, measured, TOLERANCE));
         Vec::from_iter(figures).iter().any(|figure| figure.change == Change::Slower)
@@ -86,74 +86,74 @@ fn tell(earlier: &[Session], session: &[Percentiles; MEASUREMENTS]) -> Result<Se
     Ok(Session { level: 0, percentiles })
 }
 
-/// So many sessions in a row of a program that does not change: the last that are kept, how many were compared, and how
-/// many of those told.
+/// Simulates consecutive sessions of a program that does not change. Returns the sessions that are kept, how many were
+/// compared, and how many of those were reported as slower.
 fn history(machine: &mut Machine, length: usize) -> (Vec<Session>, usize, usize) {
-    let (mut kept, mut compared, mut told) = (Vec::new(), 0, 0);
+    let (mut kept, mut compared, mut reported) = (Vec::new(), 0, 0);
     for _ in 0..length {
         compared += usize::from(kept.len() >= 5);
-        match tell(&kept, &machine.session(1.0)) {
+        match judge(&kept, &machine.session(1.0)) {
             Ok(session) => kept.push(session),
-            Err(()) => told += 1,
+            Err(()) => reported += 1,
         }
         kept.drain(..kept.len().saturating_sub(SESSIONS));
     }
-    (kept, compared, told)
+    (kept, compared, reported)
 }
 
-/// In how many percent of the sessions of an unchanged program something is told.
+/// Returns the percentage of sessions of an unchanged program that are reported as slower.
 fn false_alarms(mut machine: Machine) -> f64 {
     let histories = (0..1_000).map(|_| history(&mut machine, 40));
-    let (compared, told) =
-        histories.fold((0, 0), |all, (_, compared, told)| (all.0 + compared, all.1 + told));
-    100.0 * told as f64 / compared as f64
+    let (compared, reported) =
+        histories.fold((0, 0), |all, (_, compared, reported)| (all.0 + compared, all.1 + reported));
+    100.0 * reported as f64 / compared as f64
 }
 
-/// In how many percent of cases a program that is 30 % slower is told after so many sessions.
+/// Returns the percentage of cases in which a slow-down of 30 % is found after this many sessions.
 fn found(mut machine: Machine, sessions: usize) -> f64 {
-    let told = (0..2_000).filter(|_| {
+    let reported = (0..2_000).filter(|_| {
         let (kept, ..) = history(&mut machine, sessions);
-        tell(&kept, &machine.session(SLOW_DOWN)).is_err()
+        judge(&kept, &machine.session(SLOW_DOWN)).is_err()
     });
-    100.0 * told.count() as f64 / 2_000.0
+    100.0 * reported.count() as f64 / 2_000.0
 }
 
 #[test]
-fn an_unchanged_program_is_told_to_be_slower_in_about_one_percent_of_sessions_at_most() {
+fn an_unchanged_program_is_reported_as_slower_in_about_one_percent_of_sessions_at_most() {
     for (between, most) in [(0.01, 0.0), (0.03, 0.3), (0.05, 1.1), (0.07, 1.3), (0.10, 1.3), (0.30, 1.3)] {
-        let told = false_alarms(Machine::with_noise(between));
-        assert!(told <= most, "with a noise of {between} it is told in {told:.2} %");
+        let alarms = false_alarms(Machine::with_noise(between));
+        assert!(alarms <= most, "noise {between}: {alarms:.2} % false alarms");
     }
 }
 
 #[test]
-fn measured_again_noise_within_a_session_is_hardly_told() {
+fn noise_within_a_session_is_hardly_reported_after_new_measurements() {
     for half in [0.05, 0.10, 0.30] {
-        let told = false_alarms(Machine { within: half, ..Machine::with_noise(half) });
-        assert!(told <= 0.2, "with a noise of {half} each it is told in {told:.2} %");
+        let alarms = false_alarms(Machine { within: half, ..Machine::with_noise(half) });
+        assert!(alarms <= 0.2, "noise {half} each: {alarms:.2} % false alarms");
     }
 }
 
 #[test]
-fn a_slow_down_of_30_percent_is_found_as_often_as_is_said() {
-    let said =
+fn a_slow_down_of_30_percent_is_found_as_often_as_documented() {
+    let documented =
         [(5, [99.0, 83.0, 50.0, 23.0]), (10, [99.0, 99.0, 87.0, 52.0]), (20, [99.0, 99.0, 97.0, 68.0])];
-    for (sessions, found_in) in said {
+    for (sessions, found_in) in documented {
         for (between, least) in [0.03, 0.05, 0.07, 0.10].into_iter().zip(found_in) {
-            let told = found(Machine::with_noise(between), sessions);
-            assert!(told >= least - 3.0, "noise {between}, {sessions} sessions: {told:.1} %");
+            let found = found(Machine::with_noise(between), sessions);
+            assert!(found >= least - 3.0, "noise {between}, {sessions} sessions: {found:.1} % are found");
         }
     }
 }
 
 #[test]
-fn an_outlier_that_passes_is_not_told_and_one_that_lasts_is() {
+fn an_outlier_that_passes_is_not_reported_and_one_that_lasts_is() {
     for between in [0.03, 0.05, 0.10] {
         let with = |outliers| Machine { outliers, ..Machine::with_noise(between) };
         let (passing, lasting) =
             (false_alarms(with(Outliers::Passing)), false_alarms(with(Outliers::Lasting)));
         assert!(passing <= 1.3, "{passing:.2} %");
-        // One in twenty is slower, and that is told.
+        // One session in twenty is slower, and is reported.
         assert!((4.0..=6.3).contains(&lasting), "{lasting:.2} %");
     }
 }
@@ -162,34 +162,34 @@ fn an_outlier_that_passes_is_not_told_and_one_that_lasts_is() {
 fn outliers_among_the_earlier_sessions_hide_little() {
     for sessions in [10, 20, 40] {
         let machine = Machine { outliers: Outliers::Lasting, ..Machine::with_noise(0.03) };
-        let told = found(machine, sessions);
-        assert!(told >= 93.0, "after {sessions} sessions {told:.1} % are found");
+        let found = found(machine, sessions);
+        assert!(found >= 93.0, "after {sessions} sessions {found:.1} % are found");
     }
 }
 
 #[test]
-fn noise_that_drifts_is_told_in_a_few_percent() {
+fn noise_that_drifts_raises_a_few_percent_of_false_alarms() {
     for (between, most) in [(0.03, 0.2), (0.05, 2.5), (0.10, 5.5)] {
-        let told = false_alarms(Machine { correlation: 0.8, ..Machine::with_noise(between) });
-        assert!(told <= most, "with a noise of {between} it is told in {told:.2} %");
+        let alarms = false_alarms(Machine { correlation: 0.8, ..Machine::with_noise(between) });
+        assert!(alarms <= most, "noise {between}: {alarms:.2} % false alarms");
     }
 }
 
 #[test]
-fn after_an_accepted_level_unchanged_programs_are_told_no_more_often() {
-    let (mut machine, mut compared, mut told) = (Machine::with_noise(0.10), 0, 0);
+fn after_an_accepted_level_unchanged_programs_raise_no_more_false_alarms() {
+    let (mut machine, mut compared, mut reported) = (Machine::with_noise(0.10), 0, 0);
     for _ in 0..2_000 {
         let (mut kept, ..) = history(&mut machine, 10);
         let [accepted, ..] = machine.session(SLOW_DOWN);
         kept.push(Session { level: 1, percentiles: accepted });
         for _ in 0..5 {
             compared += 1;
-            match tell(&kept, &machine.session(SLOW_DOWN)) {
+            match judge(&kept, &machine.session(SLOW_DOWN)) {
                 Ok(session) => kept.push(Session { level: 1, ..session }),
-                Err(()) => told += 1,
+                Err(()) => reported += 1,
             }
         }
     }
-    let told = 100.0 * f64::from(told) / f64::from(compared);
-    assert!(told <= 1.5, "{told:.2} %");
+    let alarms = 100.0 * f64::from(reported) / f64::from(compared);
+    assert!(alarms <= 1.5, "{alarms:.2} % false alarms");
 }

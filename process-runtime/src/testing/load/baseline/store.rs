@@ -1,5 +1,5 @@
-//! The file of a baseline: read whole and checked, written whole and renamed into place. Whatever is wrong with it is
-//! a sentence for whoever runs the test, and never the test's failure.
+//! Reads and writes the file of a baseline. The file is checked as a whole when it is read, and renamed into place when
+//! it is written. A problem with the file becomes a note in the report and never fails the test.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,21 +9,22 @@ use std::{env, fs, io};
 use serde::{Deserialize, Serialize};
 
 use super::{SESSIONS, Session};
+use crate::testing::origin::text::with_sources;
 use crate::testing::origin::{machine, place};
 
 const VERSION: u32 = 1;
 const VARIABLE: &str = "PROCESS_BASELINE_DIR";
 
-/// The most loads that a file has, each under a key of its own: the ones that ran last.
+/// The most loads in a file, each under its own key. The loads that ran last are kept.
 const LOADS: usize = 32;
 
-/// The largest file that is read, in bytes: several times what [`LOADS`] and [`SESSIONS`] can take.
+/// The largest file that is read, in bytes: several times the size that [`LOADS`] and [`SESSIONS`] can need.
 const LARGEST: u64 = 1 << 20;
 
-/// What sessions must have in common to be compared.
+/// The properties that sessions must share to be compared.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::testing::load) struct Key {
+pub(in crate::testing::load) struct LoadKey {
     process: String,
     concurrency: usize,
     runs: usize,
@@ -31,10 +32,10 @@ pub(in crate::testing::load) struct Key {
     machine: String,
 }
 
-impl Key {
-    /// Of a load in this program, on this machine.
-    pub(in crate::testing::load) fn of(process: &str, concurrency: usize, runs: usize) -> Key {
-        Key {
+impl LoadKey {
+    /// Creates the key of a load in this program, on this machine.
+    pub(in crate::testing::load) fn new(process: &str, concurrency: usize, runs: usize) -> LoadKey {
+        LoadKey {
             process: process.to_owned(),
             concurrency,
             runs,
@@ -44,49 +45,53 @@ impl Key {
     }
 }
 
-/// One load's sessions among those of its file.
+/// The sessions of one load, in the file that it shares with other loads.
 #[derive(Debug)]
 pub(super) struct Store {
     name: String,
     path: Option<PathBuf>,
-    key: Key,
+    key: LoadKey,
     sessions: Vec<Session>,
     others: Vec<LoadForm>,
 }
 
 impl Store {
-    /// What is in the file of this name, and what is wrong with that.
-    pub(super) fn open(name: &str, key: Key) -> (Store, Option<String>) {
+    /// Opens the file of this name. Also returns a note if it cannot be used.
+    pub(super) fn open(name: &str, key: LoadKey) -> (Store, Option<String>) {
         let path = directory().map(|directory| directory.join(format!("{name}.json")));
-        let (loads, wrong) = match path.as_deref().map(read) {
+        let (loads, note) = match path.as_deref().map(read) {
             Some(Ok(loads)) => (loads, None),
-            Some(Err(wrong)) => (Vec::new(), Some(format!("started anew: {wrong}"))),
-            None => (Vec::new(), Some(format!("kept nowhere: there is no target directory; set {VARIABLE}"))),
+            Some(Err(problem)) => (Vec::new(), Some(format!("the baseline was started anew: {problem}"))),
+            None => {
+                let note =
+                    format!("the baseline is not stored: no target directory was found; set {VARIABLE}");
+                (Vec::new(), Some(note))
+            }
         };
         let (own, others): (Vec<_>, Vec<_>) = loads.into_iter().partition(|load| load.load == key);
         let sessions = own.iter().flat_map(|load| &load.sessions).map(SessionForm::session).collect();
-        (Store { name: name.to_owned(), path, key, sessions, others }, wrong)
+        (Store { name: name.to_owned(), path, key, sessions, others }, note)
     }
 
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The earlier sessions of the load, the oldest first.
+    /// Returns the earlier sessions of the load, the oldest first.
     pub(super) fn sessions(&self) -> &[Session] {
         &self.sessions
     }
 
-    /// Adds a session and writes the file.
+    /// Adds a session and writes the file. Returns a note if the file cannot be written.
     pub(super) fn add(&mut self, session: Session) -> Result<(), String> {
         self.sessions.push(session);
         self.sessions.drain(..self.sessions.len().saturating_sub(SESSIONS));
         let Some(path) = &self.path else { return Ok(()) };
-        let sessions = self.sessions.iter().map(SessionForm::of).collect();
+        let sessions = self.sessions.iter().map(SessionForm::new).collect();
         let own = LoadForm { load: self.key.clone(), sessions };
         let others = self.others.iter().skip((self.others.len() + 1).saturating_sub(LOADS)).cloned();
         let form = FileForm { version: VERSION, loads: others.chain([own]).collect() };
-        write(path, &form).map_err(|error| format!("{} could not be written: {error}", path.display()))
+        write(path, &form).map_err(|error| format!("cannot write {}: {error}", path.display()))
     }
 }
 
@@ -107,7 +112,7 @@ struct FileForm {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct LoadForm {
-    load: Key,
+    load: LoadKey,
     sessions: Vec<SessionForm>,
 }
 
@@ -121,7 +126,7 @@ struct SessionForm {
 }
 
 impl SessionForm {
-    fn of(session: &Session) -> SessionForm {
+    fn new(session: &Session) -> SessionForm {
         let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let [p50_ns, p95_ns, p99_ns] = session.percentiles.map(nanos);
         SessionForm { level: session.level, p50_ns, p95_ns, p99_ns }
@@ -133,50 +138,50 @@ impl SessionForm {
     }
 }
 
-/// The version alone, which must be read before anything else is.
+/// Only the version, which is checked before the rest is decoded.
 #[derive(Deserialize)]
 struct Versioned {
     version: u32,
 }
 
-/// Why a file is no baseline.
+/// Why a file cannot be used as a baseline.
 #[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error("it cannot be read: {0}")]
-    Unread(#[from] io::Error),
-    #[error("it has {0} bytes, and {LARGEST} are the most")]
+enum InvalidBaseline {
+    #[error("cannot read the file")]
+    Unreadable(#[from] io::Error),
+    #[error("the file has {0} bytes, and at most {LARGEST} are allowed")]
     Large(u64),
-    #[error("it is no baseline: {0}")]
+    #[error("the file is not a valid baseline")]
     Json(#[from] serde_json::Error),
-    #[error("it has version {0}, and this program knows {VERSION}")]
+    #[error("the file has version {0}, but this program supports version {VERSION}")]
     Version(u32),
-    #[error("it has {found} {of}, and {most} are the most")]
-    Many { found: usize, of: &'static str, most: usize },
-    #[error("a session's percentiles do not rise: {0:?}")]
+    #[error("the file has {found} {items}, and at most {most} are allowed")]
+    Many { found: usize, items: &'static str, most: usize },
+    #[error("the percentiles of a session are not in ascending order: {0:?}")]
     Percentiles([Duration; 3]),
-    #[error("the level falls from {0} to {1}")]
+    #[error("the level decreases from {0} to {1}")]
     Level(u32, u32),
 }
 
-/// The loads in a file; none where it is not there.
+/// Reads the loads in a file; none if the file does not exist.
 fn read(path: &Path) -> Result<Vec<LoadForm>, String> {
     let read = || {
         let bytes = fs::metadata(path)?.len();
         if bytes > LARGEST {
-            return Err(Broken::Large(bytes));
+            return Err(InvalidBaseline::Large(bytes));
         }
         decode(&fs::read(path)?)
     };
     match read() {
-        Err(Broken::Unread(error)) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        loads => loads.map_err(|broken| format!("{}: {broken}", path.display())),
+        Err(InvalidBaseline::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        loads => loads.map_err(|error| format!("{}: {}", path.display(), with_sources(&error))),
     }
 }
 
-fn decode(bytes: &[u8]) -> Result<Vec<LoadForm>, Broken> {
+fn decode(bytes: &[u8]) -> Result<Vec<LoadForm>, InvalidBaseline> {
     let Versioned { version } = serde_json::from_slice(bytes)?;
     if version != VERSION {
-        return Err(Broken::Version(version));
+        return Err(InvalidBaseline::Version(version));
     }
     let FileForm { loads, .. } = serde_json::from_slice(bytes)?;
     check_count(loads.len(), "loads", LOADS)?;
@@ -184,23 +189,23 @@ fn decode(bytes: &[u8]) -> Result<Vec<LoadForm>, Broken> {
     Ok(loads)
 }
 
-fn check(sessions: &[SessionForm]) -> Result<(), Broken> {
+fn check(sessions: &[SessionForm]) -> Result<(), InvalidBaseline> {
     check_count(sessions.len(), "sessions of a load", SESSIONS)?;
     let percentiles = |form: &SessionForm| form.session().percentiles;
     if let Some(form) = sessions.iter().find(|form| !percentiles(form).is_sorted()) {
-        return Err(Broken::Percentiles(percentiles(form)));
+        return Err(InvalidBaseline::Percentiles(percentiles(form)));
     }
     match sessions.windows(2).find(|pair| pair[0].level > pair[1].level) {
-        Some(pair) => Err(Broken::Level(pair[0].level, pair[1].level)),
+        Some(pair) => Err(InvalidBaseline::Level(pair[0].level, pair[1].level)),
         None => Ok(()),
     }
 }
 
-fn check_count(found: usize, of: &'static str, most: usize) -> Result<(), Broken> {
-    if found <= most { Ok(()) } else { Err(Broken::Many { found, of, most }) }
+fn check_count(found: usize, items: &'static str, most: usize) -> Result<(), InvalidBaseline> {
+    if found <= most { Ok(()) } else { Err(InvalidBaseline::Many { found, items, most }) }
 }
 
-/// Whoever reads meanwhile finds the old file or the new one, and a writer that is stopped leaves the old one.
+/// Replaces the file. A concurrent reader sees the old or the new file, and a writer that is killed leaves the old one.
 fn write(path: &Path, form: &FileForm) -> io::Result<()> {
     static WRITES: AtomicU64 = AtomicU64::new(0);
     let own = format!("{}.{}.tmp", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed));

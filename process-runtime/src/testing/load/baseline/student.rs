@@ -2,17 +2,17 @@
 
 use super::SESSIONS;
 
-/// The fewest degrees of freedom that say anything of the noise: those of five sessions.
+/// The fewest degrees of freedom with which noise is estimated: those of five sessions.
 const FEWEST: usize = 4;
 
-/// What a value with 4 to 19 degrees of freedom is below in 99.75 % of cases: the column for 0.0025 of the usual
-/// table (as in Owen, *Handbook of Statistical Tables*, 1962), which the test computes again.
+/// The 99.75 % quantiles for 4 to 19 degrees of freedom: the column for 0.0025 of the usual table (as in Owen,
+/// *Handbook of Statistical Tables*, 1962). The test below computes them again.
 const QUANTILES: [f64; SESSIONS - FEWEST] = [
     5.598, 4.773, 4.317, 4.029, 3.833, 3.690, 3.581, 3.497, 3.428, 3.372, 3.326, 3.286, 3.252, 3.222, 3.197,
     3.174,
 ];
 
-/// The quantile with so many degrees of freedom, or `None` with too few.
+/// Returns the quantile for this many degrees of freedom, or `None` if they are too few.
 pub(super) fn quantile(degrees: usize) -> Option<f64> {
     QUANTILES.get(degrees.checked_sub(FEWEST)?).copied()
 }
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_that_of_99_75_percent() {
+    fn the_table_has_the_quantiles_of_99_75_percent() {
         for degrees in FEWEST..SESSIONS {
             let t = quantile(degrees).unwrap();
             let (less, more) = (below(t - 0.0006, degrees), below(t + 0.0006, degrees));

@@ -16,6 +16,7 @@ use crate::catalog::registry;
 use crate::run::ending::Ending;
 use crate::testing::observing::observe::message;
 use crate::testing::observing::witness::{Seen, Witness};
+use crate::testing::origin::text::with_sources;
 
 /// A contract, while the body of its test runs.
 #[derive(Debug)]
@@ -30,7 +31,9 @@ impl Contracted {
     /// # Panics
     /// If the record cannot be read, and if the contract's process is not linked; then the message has the nearest id.
     pub fn new(site: &'static ContractSite) -> Contracted {
-        let contract = site.definition().unwrap_or_else(|error| panic!("a contract cannot be read: {error}"));
+        let contract = site
+            .definition()
+            .unwrap_or_else(|error| panic!("the record of a contract cannot be read: {error}"));
         let process = registry::get(contract.process()).unwrap_or_else(|unknown| {
             panic!("contract `{}` at {}:{}: {unknown}", contract.case(), contract.file(), contract.line())
         });
@@ -92,6 +95,7 @@ impl Contracted {
             None => (None, false, Duration::ZERO),
         };
         if let Err(error) = evidence.write() {
+            let error = with_sources(&error);
             assert!(!is_proven, "{error}");
             eprintln!("{error}");
         }
