@@ -98,7 +98,7 @@ pub fn timeout(text: &str) -> Result<Sla, GrammarError> {
     }
     Err(GrammarError::new(
         format!("invalid timeout `{text}`: it must be less than {TIMEOUT_BOUND}"),
-        "write a shorter time: a monitor gives up after 30 s, and a health endpoint answers within 25 s",
+        "use a shorter time: a monitor gives up after 30 s, and a health endpoint answers within 25 s",
     ))
 }
 
