@@ -1,0 +1,62 @@
+//! Accounts.
+
+use loom::sync::Arc;
+use process_model::Outcome;
+
+use super::explore;
+use crate::base::clock::Clock;
+use crate::base::lane::Lane;
+use crate::base::sync::spawn;
+use crate::stats::account::{Account, end_index};
+
+fn run(account: &Account) {
+    let lane = Lane::current();
+    account.start(lane);
+    account.end(lane, Outcome::Success, false, 1);
+}
+
+fn assert_two(account: &Account) {
+    let totals = account.totals();
+    assert_eq!((totals.started, totals.longest), (2, 1));
+    assert_eq!(totals.ended[end_index(Outcome::Success, false)], 2);
+    assert_eq!(totals.buckets.iter().sum::<u32>(), 2);
+}
+
+/// No count is lost while two threads add the first shard of the lane that they share.
+pub fn an_account_loses_no_count() {
+    explore("an account loses no count", || {
+        let account = Arc::new(Account::new(None, &Clock));
+        assert!(Lane::current().is_owned());
+        let threads = [(); 2].map(|()| {
+            let account = Arc::clone(&account);
+            spawn(move || run(&account))
+        });
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_two(&account);
+    });
+}
+
+/// A reader never sees more ends than starts, while a thread of an owned lane and one of a shared lane count.
+pub fn an_account_never_shows_more_ends_than_starts() {
+    explore("an account never shows more ends than starts", || {
+        let account = Arc::new(Account::new(None, &Clock));
+        assert!(Lane::current().is_owned());
+        let writer = {
+            let account = Arc::clone(&account);
+            spawn(move || run(&account))
+        };
+        let reader = {
+            let account = Arc::clone(&account);
+            spawn(move || {
+                let (started, ended) = account.counts();
+                assert!(ended.iter().sum::<u64>() <= started, "{ended:?} of {started}");
+            })
+        };
+        run(&account);
+        writer.join().unwrap();
+        reader.join().unwrap();
+        assert_two(&account);
+    });
+}

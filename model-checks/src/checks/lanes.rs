@@ -1,0 +1,96 @@
+//! Lanes.
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+
+use super::explore;
+use crate::base::lane::{LANES, Lane};
+use crate::base::sync::{AtomicU64, Ordering, spawn};
+
+/// Counters as an account has them, with a cell for the owned lane: loom fails if two threads could be in it.
+struct Counters {
+    lanes: [AtomicU64; LANES],
+    longest: [AtomicU64; LANES],
+    owned: UnsafeCell<()>,
+}
+
+impl Counters {
+    fn count(&self) {
+        let lane = Lane::current();
+        if lane.is_owned() {
+            self.owned.with_mut(|_| ());
+        }
+        lane.add(&self.lanes[lane.index()], 1);
+        lane.raise(&self.longest[lane.index()], 1);
+    }
+
+    fn sum(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// An owned lane has one thread at a time, also where a thread gets the lane of one that has ended: no count is lost.
+pub fn an_owned_lane_has_one_thread_at_a_time() {
+    explore("an owned lane has one thread at a time", || {
+        let counters = Arc::new(Counters {
+            lanes: std::array::from_fn(|_| AtomicU64::new(0)),
+            longest: std::array::from_fn(|_| AtomicU64::new(0)),
+            owned: UnsafeCell::new(()),
+        });
+        let threads = [(); 2].map(|()| {
+            let counters = Arc::clone(&counters);
+            spawn(move || counters.count())
+        });
+        counters.count();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        counters.count();
+        assert_eq!(counters.sum(), 4);
+    });
+}
+
+/// A thread's lane is free once the thread has ended.
+pub fn an_ended_thread_gives_its_lane_back() {
+    explore("an ended thread gives its lane back", || {
+        for _ in 0..2 {
+            let lane = spawn(Lane::current).join().unwrap();
+            assert!(lane.is_owned());
+        }
+        let kept = Lane::current();
+        assert!(kept.is_owned());
+        assert!(!spawn(Lane::current).join().unwrap().is_owned());
+    });
+}
+
+/// A thread that reads a counter sees everything that was added before it, also to other counters: in an account, no
+/// more ends than starts. One writer has an owned lane, the other shares one.
+pub fn a_reader_sees_what_was_added_before() {
+    explore("a reader sees what was added before", || {
+        let counters = Arc::new([(); 2].map(|()| std::array::from_fn::<_, LANES, _>(|_| AtomicU64::new(0))));
+        let add = |counters: &[[AtomicU64; LANES]; 2]| {
+            let lane = Lane::current();
+            for counter in counters {
+                lane.add(&counter[lane.index()], 1);
+            }
+        };
+        assert!(Lane::current().is_owned());
+        let writer = {
+            let counters = Arc::clone(&counters);
+            spawn(move || add(&counters))
+        };
+        let reader = {
+            let counters = Arc::clone(&counters);
+            spawn(move || {
+                for lane in 0..LANES {
+                    let later = counters[1][lane].load(Ordering::Acquire);
+                    let earlier = counters[0][lane].load(Ordering::Relaxed);
+                    assert!(earlier >= later, "{later} ends of {earlier} starts");
+                }
+            })
+        };
+        add(&counters);
+        writer.join().unwrap();
+        reader.join().unwrap();
+    });
+}

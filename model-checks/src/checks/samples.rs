@@ -1,0 +1,75 @@
+//! The buffers of samples.
+
+use loom::sync::{Arc, Mutex};
+
+use super::explore;
+use crate::base::lane::Lane;
+use crate::base::lock::lock;
+use crate::base::sync::spawn;
+use crate::observe::samples::Samples;
+
+/// A lane's buffer, and the lock that a drain holds with the samples that it has taken.
+struct Buffer {
+    samples: Samples<u64>,
+    drained: Mutex<Vec<u64>>,
+}
+
+impl Buffer {
+    fn new() -> Arc<Buffer> {
+        Arc::new(Buffer { samples: Samples::new(), drained: Mutex::new(Vec::new()) })
+    }
+
+    fn drain(&self) {
+        let mut drained = lock(&self.drained);
+        self.samples.drain(|sample| drained.push(sample));
+    }
+
+    fn drained(&self) -> Vec<u64> {
+        lock(&self.drained).clone()
+    }
+}
+
+/// Each sample of an owned lane is drained once and in order, or counted as dropped, while two threads drain.
+pub fn a_sample_is_drained_once_or_dropped() {
+    explore("a sample is drained once, or dropped", || {
+        let buffer = Buffer::new();
+        let lane = Lane::current();
+        assert!(lane.is_owned());
+        let drains = [(); 2].map(|()| {
+            let buffer = Arc::clone(&buffer);
+            spawn(move || buffer.drain())
+        });
+        let pushed: Vec<u64> =
+            (1..=3).filter(|sample| buffer.samples.push(lane, *sample).is_some()).collect();
+        for drain in drains {
+            drain.join().unwrap();
+        }
+        buffer.drain();
+        assert_eq!(buffer.drained(), pushed);
+        assert_eq!(buffer.samples.dropped() + pushed.len() as u64, 3);
+        assert_eq!(buffer.samples.waiting(), 0);
+    });
+}
+
+/// The same for two threads that share a lane.
+pub fn a_sample_of_a_shared_lane_is_drained_once_or_dropped() {
+    explore("a sample of a shared lane is drained once, or dropped", || {
+        let buffer = Buffer::new();
+        assert!(Lane::current().is_owned());
+        let producers = [1, 3].map(|first| {
+            let buffer = Arc::clone(&buffer);
+            spawn(move || {
+                let lane = Lane::current();
+                assert!(!lane.is_owned());
+                (first..first + 2).filter(|sample| buffer.samples.push(lane, *sample).is_some()).collect()
+            })
+        });
+        buffer.drain();
+        let pushed: [Vec<u64>; 2] = producers.map(|producer| producer.join().unwrap());
+        buffer.drain();
+        let mut drained = buffer.drained();
+        drained.sort_unstable();
+        assert_eq!(drained, pushed.concat());
+        assert_eq!(buffer.samples.dropped() + drained.len() as u64, 4);
+    });
+}
