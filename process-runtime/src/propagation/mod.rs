@@ -165,14 +165,14 @@ impl PropagationLayer {
     /// ```
     ///
     /// A value that a [`Scope`] or a run of this service sets for the same key takes precedence, inside and outside of
-    /// this layer. Before the service has authenticated the caller, runs carry the peer's value, so do not base decisions
-    /// on it.
+    /// this layer. Before the service has authenticated the caller, runs carry the peer's value, so do not base
+    /// decisions on it.
     ///
-    /// A value must be a text of one line. A key that occurs twice is ignored, and so is baggage that exceeds the limits
-    /// of the specification: 64 entries and 8192 bytes.
+    /// A value must be a text of one line. A key that occurs twice is ignored, and so is baggage that exceeds the
+    /// limits of the specification: 64 entries and 8192 bytes.
     ///
-    /// This method [declares](crate::context::declare) the keys, which may be too late for the fields of spans. Name them
-    /// in the `context(…)` of a process too, for example as `inherit(company_id)`.
+    /// This method [declares](crate::context::declare) the keys, which may be too late for the fields of spans. Name
+    /// them in the `context(…)` of a process too, for example as `inherit(company_id)`.
     #[must_use]
     pub fn trust<I: Send + Sync + 'static>(
         mut self,
@@ -189,7 +189,13 @@ impl PropagationLayer {
     /// fallbacks and the rejections of extractors:
     ///
     /// ```json
-    /// {"error": {"code": "not_found", "message": "The resource was not found.", "trace_id": "0af7651916cd43dd8448eb211c80319c"}}
+    /// {
+    ///   "error": {
+    ///     "code": "not_found",
+    ///     "message": "The resource was not found.",
+    ///     "trace_id": "0af7651916cd43dd8448eb211c80319c"
+    ///   }
+    /// }
     /// ```
     ///
     /// `code` and `message` depend only on the status, and `trace_id` is `null` without OpenTelemetry. An error with a
@@ -243,7 +249,8 @@ where
 /// [`layer`] uses this function for requests without a span. In a service with a `TraceLayer`, pass it to that layer:
 /// `make_span_with(propagation::request_span)`.
 ///
-/// With Sentry, the span also passes the caller's trace to sentry-tracing, so that its transaction has the same trace id.
+/// With Sentry, the span also passes the caller's trace to sentry-tracing, so that its transaction has the same trace
+/// id.
 pub fn request_span<B>(request: &Request<B>) -> Span {
     let here = TraceContext::current();
     let caller = global::get_text_map_propagator(|propagator| {

@@ -47,8 +47,8 @@ impl Outgoing {
 
     /// Allows sending these keys to a host.
     ///
-    /// Write the host as in its URLs: `models.internal`, or `models.internal:8443` if the port is not the default of the
-    /// scheme. Patterns are not supported. An invalid host is reported and ignored.
+    /// Write the host as in its URLs: `models.internal`, or `models.internal:8443` if the port is not the default of
+    /// the scheme. Patterns are not supported. An invalid host is reported and ignored.
     pub fn allow(mut self, host: &str, keys: impl IntoIterator<Item = &'static str>) -> Outgoing {
         match host.parse::<Authority>() {
             Ok(_) if !host.contains(['@', '*']) => {
@@ -62,8 +62,8 @@ impl Outgoing {
         self
     }
 
-    /// Adds the trace and the keys that are allowed for this host to the headers of a call. An existing header `baggage`
-    /// is removed.
+    /// Adds the trace and the keys that are allowed for this host to the headers of a call. An existing header
+    /// `baggage` is removed.
     ///
     /// `host` is the authority of the URL that the client calls: `Uri::authority` of http, or `Url::authority` of
     /// reqwest. It must equal the listed host, ignoring case: another port, a user name or a final dot make it a

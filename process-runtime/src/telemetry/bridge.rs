@@ -51,8 +51,8 @@ impl<T: Tracer> Tracer for BridgeTracer<T> {
 /// The context that a span inherited from the run that it was created in.
 struct Inherited(Values);
 
-/// A layer around the bridge. It also filters events, because a filter of `tracing-subscriber` would make each span 20 %
-/// more expensive.
+/// A layer around the bridge. It also filters events, because a filter of `tracing-subscriber` would make each span a
+/// fifth more expensive.
 pub(super) struct Bridge<L> {
     bridge: L,
 }
@@ -151,8 +151,8 @@ impl<P: SpanProcessor> SpanProcessor for SpanEnricher<P> {
     }
 
     fn on_end(&self, mut span: SpanData) {
-        // The bridge sets the status Error on each span in which an event of level ERROR was logged. For a run, only its
-        // outcome decides.
+        // The bridge sets the status Error on each span in which an event of level ERROR was logged. For a run, only
+        // its outcome decides.
         if matches!(span.status, Status::Error { .. }) && !is_error(&span) {
             span.status = Status::Unset;
         }

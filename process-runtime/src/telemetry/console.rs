@@ -19,13 +19,15 @@ use crate::observe::{End, RunView, Sink};
 /// The default filter of the log.
 const LOG: &str = "info";
 
-/// Returns the layer that writes the log. It is also the filter for the whole subscriber: it enables spans of level INFO
-/// and above, events of level WARN and above, and the events of the log. `tracing` caches this decision for each
+/// Returns the layer that writes the log. It is also the filter for the whole subscriber: it enables spans of level
+/// INFO and above, events of level WARN and above, and the events of the log. `tracing` caches this decision for each
 /// callsite, so a run does not pay for it.
 pub(super) fn log<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
     let filter = std::env::var("RUST_LOG").ok().filter(|filter| !filter.trim().is_empty());
     let filter = filter.as_deref().unwrap_or(LOG).parse::<Targets>().unwrap_or_else(|error| {
-        notices::once(format!("invalid RUST_LOG ({error}): use targets and levels, as in `info,my_crate=debug`; `{LOG}` is used instead"));
+        notices::once(format!(
+            "invalid RUST_LOG ({error}): use targets and levels, as in `info,my_crate=debug`; `{LOG}` is used instead"
+        ));
         Targets::new().with_default(LevelFilter::INFO)
     });
     if let Err(error) = STANDARD_OUTPUT.start() {

@@ -37,7 +37,8 @@ pub(super) fn report(event: &Event<'_>) {
     notices::once(format!("OpenTelemetry: {}{}", event.metadata().name(), fields.text));
 }
 
-/// The fields of an event as `, name: value`. Numbers are left out because they vary between events with the same cause.
+/// The fields of an event as `, name: value`. Numbers are left out because they vary between events with the same
+/// cause.
 #[derive(Default)]
 struct Fields {
     text: String,

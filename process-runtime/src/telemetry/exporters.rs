@@ -31,8 +31,8 @@ use crate::base::notices;
 #[derive(Debug)]
 pub(super) struct Exporters {
     directory: Arc<Directory>,
-    /// The runtime for gRPC and for Prometheus. It is not the application's runtime, which may be busy or already stopped
-    /// when the last spans are sent.
+    /// The runtime for gRPC and for Prometheus. It is not the application's runtime, which may be busy or already
+    /// stopped when the last spans are sent.
     runtime: Option<Runtime>,
 }
 

@@ -17,20 +17,23 @@
 //!
 //! # Destinations
 //!
-//! | variable | where traces and metrics are sent |
-//! |---|---|
-//! | none is set | to OTLP-JSON files, and one line for each run to standard error |
-//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | to this collector |
-//! | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` | this signal to this URL; the other signal is not exported unless a variable configures it |
-//! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | see the next table |
-//! | `OTEL_SDK_DISABLED=true` | they are not exported |
+//! Without any of these variables, both signals are written to OTLP-JSON files.
 //!
-//! | exporter | where the signal is sent |
-//! |---|---|
-//! | `otlp` | to the endpoint; without an endpoint to a collector on this machine |
-//! | `console` | to the files |
-//! | `none` | it is not exported |
-//! | `prometheus` | metrics only, with feature `prometheus`: a Prometheus server [scrapes them](#prometheus); can be combined with another exporter, as in `otlp,prometheus` |
+//! * `OTEL_EXPORTER_OTLP_ENDPOINT` sends both signals to this collector.
+//! * `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` and `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` send one signal to this URL. The
+//!   other signal is not exported unless a variable configures it.
+//! * `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER` choose the exporter of a signal:
+//!
+//!   | exporter | where the signal is sent |
+//!   |---|---|
+//!   | `otlp` | to the endpoint; without an endpoint to a collector on this machine |
+//!   | `console` | to the files |
+//!   | `none` | it is not exported |
+//!   | `prometheus` | metrics only, with feature `prometheus`: a server [scrapes them](#prometheus) |
+//!
+//!   `prometheus` can be combined with another exporter, as in `otlp,prometheus`.
+//!
+//! * `OTEL_SDK_DISABLED=true` turns both signals off.
 //!
 //! If one signal uses `otlp` or `prometheus`, the other is not exported unless a variable configures it.
 //!
@@ -79,16 +82,21 @@
 //! address. Use `TelemetryBuilder::prometheus` to serve them on a route of the service instead. Prometheus sees these
 //! metrics:
 //!
-//! | instrument | metric | labels |
-//! |---|---|---|
-//! | `critical_process.duration` | histogram `critical_process_duration_seconds` | `critical_process_id`, `critical_process_outcome` |
-//! | `critical_process.sla.utilization` | histogram `critical_process_sla_utilization_ratio`; the bucket `le="1"` counts the runs within their SLA | `critical_process_id`, `critical_process_outcome` |
-//! | `critical_process.stage.duration` | histogram `critical_process_stage_duration_seconds` | `critical_process_id`, `critical_process_outcome`, `critical_process_stage` |
-//! | `critical_process.started` | counter `critical_process_started_total` | `critical_process_id` |
-//! | `critical_process.runs` | counter `critical_process_runs_total` | `critical_process_id`, `critical_process_outcome`, `critical_process_late`, `error_type` |
-//! | `critical_process.active` | gauge `critical_process_active` | `critical_process_id` |
-//! | `critical_process.overdue` | gauge `critical_process_overdue` | `critical_process_id` |
-//! | `critical_process.telemetry.dropped` | counter `critical_process_telemetry_dropped_total` | `reason` |
+//! | instrument | metric |
+//! |---|---|
+//! | `critical_process.duration` | histogram `critical_process_duration_seconds` |
+//! | `critical_process.sla.utilization` | histogram `critical_process_sla_utilization_ratio` |
+//! | `critical_process.stage.duration` | histogram `critical_process_stage_duration_seconds` |
+//! | `critical_process.started` | counter `critical_process_started_total` |
+//! | `critical_process.runs` | counter `critical_process_runs_total` |
+//! | `critical_process.active` | gauge `critical_process_active` |
+//! | `critical_process.overdue` | gauge `critical_process_overdue` |
+//! | `critical_process.telemetry.dropped` | counter `critical_process_telemetry_dropped_total` |
+//!
+//! All of them have the label `critical_process_id`, except for `critical_process_telemetry_dropped_total`, which has
+//! `reason`. The histograms and `critical_process_runs_total` also have `critical_process_outcome`. The histogram of
+//! stages has `critical_process_stage`, and `critical_process_runs_total` has `critical_process_late` and `error_type`.
+//! The bucket `le="1"` of the utilization counts the runs that met their SLA.
 //!
 //! Every series also has the label `otel_scope_name="critical_process"`, so aggregate with `sum by (…)`. The metric
 //! `target_info` carries the service's name and version. Prometheus 3 writes the bucket as `le="1.0"`; `le=~"1(\\.0)?"`
@@ -351,7 +359,7 @@ fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
         }
         // With the feature `tracing-log`, which the application may enable, the subscriber also becomes the logger.
         notices::once(
-            "a logger of the `log` crate is already set: `telemetry::init` keeps it, and records of `log` go only there",
+            "a logger of the `log` crate is already set: `telemetry::init` keeps it, and `log` records go only there",
         );
     }
     if let Some(traces) = traces {

@@ -103,7 +103,8 @@ impl Prometheus {
     ///
     /// # Errors
     ///
-    /// Returns an error if the metrics cannot be collected, for example after [`Telemetry`](super::Telemetry) was dropped.
+    /// Returns an error if the metrics cannot be collected, for example after [`Telemetry`](super::Telemetry) was
+    /// dropped.
     pub fn text(&self) -> Result<String, CollectError> {
         // The callbacks of the application may panic.
         let families = attempt(|| self.registry.gather()).map_err(|_| CollectError)?;

@@ -1,5 +1,5 @@
-//! Limits the number of spans that wait for an exporter, and counts the lost ones. OpenTelemetry's own queue reports its
-//! losses only at shutdown.
+//! Limits the number of spans that wait for an exporter, and counts the lost ones. OpenTelemetry's own queue reports
+//! its losses only at shutdown.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
@@ -63,7 +63,8 @@ impl<P: SpanProcessor> SpanProcessor for Bounded<P> {
         self.overflow.call_once(|| {
             let most = self.room.most;
             notices::once(format!(
-                "the span queue is full with {most} spans (OTEL_BSP_MAX_QUEUE_SIZE): further spans are lost until there is room"
+                "the span queue is full with {most} spans (OTEL_BSP_MAX_QUEUE_SIZE): further spans are \
+                 lost until there is room"
             ));
         });
     }

@@ -263,8 +263,8 @@ struct Sender {
 
 impl Sender {
     fn run(mut self) {
-        // Reading the program's debug information for the first time may take seconds. Doing it now keeps the first event
-        // from waiting for it.
+        // Reading the program's debug information for the first time may take seconds. Doing it now keeps the first
+        // event from waiting for it.
         drop(Backtrace::new());
         while let Some(envelope) = self.waiting.next() {
             if self.is_limited(&envelope) {

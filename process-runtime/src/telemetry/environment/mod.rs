@@ -139,8 +139,9 @@ impl Environment {
     }
 }
 
-// The defaults of the [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/):
-// the length of the span queue, the size of a batch, the timeout of an export and the interval of metrics.
+// The defaults of the
+// [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/): the length of the
+// span queue, the size of a batch, the timeout of an export and the interval of metrics.
 const WAITING: u64 = 2048;
 const BATCH: u64 = 512;
 const TIMEOUT: Duration = Duration::from_secs(10);

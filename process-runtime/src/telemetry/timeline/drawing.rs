@@ -31,8 +31,8 @@ impl Timeline {
         &self.trace_id
     }
 
-    /// Returns whether the parent of every span was found. If not, the missing spans are not written yet, or they belong
-    /// to a program that writes to another directory.
+    /// Returns whether the parent of every span was found. If not, the missing spans are not written yet, or they
+    /// belong to a program that writes to another directory.
     pub fn is_complete(&self) -> bool {
         let known: HashSet<&str> = self.spans.iter().map(|(_, span)| span.id.as_str()).collect();
         self.spans.iter().all(|(_, span)| span.parent.is_empty() || known.contains(span.parent.as_str()))
@@ -47,9 +47,9 @@ impl Timeline {
     /// Returns the name of the process or stage that caused the failure of the trace, and its `error.type`. Returns
     /// another span if no run failed, and `None` if nothing failed.
     ///
-    /// The search starts at the outermost failed span and repeatedly moves to the child that caused the failure. A failed
-    /// child is not the cause if the parent recovered from it: a later child succeeded, and the parent failed with
-    /// another error type.
+    /// The search starts at the outermost failed span and repeatedly moves to the child that caused the failure. A
+    /// failed child is not the cause if the parent recovered from it: a later child succeeded, and the parent failed
+    /// with another error type.
     pub fn failed_at(&self) -> Option<(&str, String)> {
         let (place, _) = self.failure()?;
         Some((&place.name, place.error_type().unwrap_or_default().to_owned()))
@@ -91,8 +91,8 @@ impl Timeline {
         chain
     }
 
-    /// Groups the runs and failed spans by the nearest enclosing run or failed span whose result they can affect. A span
-    /// that had already ended cannot be affected.
+    /// Groups the runs and failed spans by the nearest enclosing run or failed span whose result they can affect. A
+    /// span that had already ended cannot be affected.
     fn responsible(&self) -> HashMap<Option<usize>, Vec<usize>> {
         let mut inside: HashMap<_, Vec<_>> = HashMap::new();
         let mut around: Vec<usize> = Vec::new();
@@ -112,8 +112,8 @@ impl Timeline {
 }
 
 /// Returns whether the inner span can affect the result of the outer one, because it ended earlier. For a call to a
-/// dependency only its start counts: a driver may close the span on a thread of its own, after the call was answered and
-/// the enclosing spans ended.
+/// dependency only its start counts: a driver may close the span on a thread of its own, after the call was answered
+/// and the enclosing spans ended.
 fn is_part(inner: &Span, outer: &Span) -> bool {
     let end = if inner.dependency().is_some() { inner.start } else { inner.end };
     end <= outer.end

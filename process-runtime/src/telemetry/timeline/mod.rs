@@ -93,8 +93,8 @@ pub struct Found {
     pub timelines: Vec<Timeline>,
     /// The number of further matching traces. Above 100,000 it is approximate, because a trace may be counted twice.
     pub left_out: usize,
-    /// The number of spans that are missing in these traces because of the limits: 10,000 for each trace, and 64 MiB for
-    /// all of them.
+    /// The number of spans that are missing in these traces because of the limits: 10,000 for each trace, and 64 MiB
+    /// for all of them.
     pub spans_left_out: usize,
     /// The lines that are not OTLP requests, at most 100.
     pub skipped: Vec<SkippedLine>,

@@ -129,8 +129,8 @@ fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// Parses an id into lower-case hexadecimal digits. Protobuf's JSON encodes ids in base64, with 24 digits for a trace and
-/// 12 for a span.
+/// Parses an id into lower-case hexadecimal digits. Protobuf's JSON encodes ids in base64, with 24 digits for a trace
+/// and 12 for a span.
 fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let written: String = nullable(deserializer)?;
     Ok(match written.len() {
