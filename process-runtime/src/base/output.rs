@@ -135,16 +135,3 @@ impl Output {
         }
     }
 }
-
-/// For the log's layer, which writes each line at once.
-#[cfg(feature = "telemetry")]
-impl io::Write for &Output {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.push(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}

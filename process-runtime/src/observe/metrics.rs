@@ -234,12 +234,6 @@ pub(crate) static LOST_EVENTS: AtomicU64 = AtomicU64::new(0);
 /// Transactions that `telemetry` could not deliver to Sentry.
 pub(crate) static LOST_TRANSACTIONS: AtomicU64 = AtomicU64::new(0);
 
-/// What `telemetry` could not deliver.
-#[cfg(feature = "telemetry")]
-pub(crate) fn lost() -> u64 {
-    [&LOST_SPANS, &LOST_EVENTS, &LOST_TRANSACTIONS].map(|lost| lost.load(Ordering::Relaxed)).into_iter().sum()
-}
-
 /// What could not be delivered, by reason.
 pub(crate) fn dropped() -> [(&'static str, u64); 7] {
     [

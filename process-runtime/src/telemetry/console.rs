@@ -2,6 +2,7 @@
 //! configured, one line for each run on standard error.
 
 use std::fmt::Write as _;
+use std::io;
 use std::time::Instant;
 
 use tracing::level_filters::LevelFilter;
@@ -33,7 +34,21 @@ pub(super) fn log<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
     if let Err(error) = STANDARD_OUTPUT.start() {
         notices::once(format!("cannot start the thread that writes the log: {error}"));
     }
-    Log { writer: tracing_subscriber::fmt::layer().with_writer(|| &STANDARD_OUTPUT), filter }
+    Log { writer: tracing_subscriber::fmt::layer().with_writer(|| StandardOutput), filter }
+}
+
+/// Passes each line of the log to the thread that writes standard output.
+struct StandardOutput;
+
+impl io::Write for StandardOutput {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        STANDARD_OUTPUT.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 struct Log<L> {

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::panic::PanicHookInfo;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex, Once, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, Once};
 use std::thread;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use ureq::http::{HeaderMap, StatusCode};
 
 use super::environment::tls::{Pem, Tls};
 use super::http_client;
-use crate::base::lock::lock;
+use crate::base::lock::{lock, unpoisoned};
 use crate::base::notices;
 use crate::observe::metrics::{LOST_EVENTS, LOST_TRANSACTIONS};
 
@@ -185,7 +185,7 @@ impl Waiting {
         queue.is_sending = false;
         self.changed.notify_all();
         let idle = |queue: &mut Queue| queue.envelopes.is_empty() && !queue.is_closed;
-        let mut queue = self.changed.wait_while(queue, idle).unwrap_or_else(PoisonError::into_inner);
+        let mut queue = unpoisoned(self.changed.wait_while(queue, idle));
         let next = queue.envelopes.pop_front();
         queue.is_sending = next.is_some();
         next
@@ -236,7 +236,7 @@ impl Transport for Waiting {
     fn flush(&self, timeout: Duration) -> bool {
         let is_busy = |queue: &mut Queue| queue.is_sending || !queue.envelopes.is_empty();
         let ended = self.changed.wait_timeout_while(lock(&self.queue), timeout, is_busy);
-        !ended.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        !unpoisoned(ended).1.timed_out()
     }
 
     fn shutdown(&self, timeout: Duration) -> bool {

@@ -1,0 +1,242 @@
+//! Sets telemetry up: reads the environment, builds the providers, and makes them and the subscriber global.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::dispatcher::{Dispatch, set_global_default};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+#[cfg(feature = "prometheus")]
+use super::environment::Scraped;
+use super::environment::{Destination, Environment};
+use super::guard::Telemetry;
+#[cfg(feature = "prometheus")]
+use super::prometheus::Prometheus;
+use super::{bridge, console, exporters, queue};
+use crate::base::notices;
+use crate::install::installation::Install;
+use crate::observe::tracer::{DescribedTracer, announce};
+
+/// The longest time before spans are sent: the default of the specification.
+const DELAY: Duration = Duration::from_secs(5);
+/// The longest time before spans are written to a file. It is short because files are read during development, right
+/// after a failure.
+const FILE_DELAY: Duration = Duration::from_millis(500);
+
+/// Configures what the environment variables do not contain, and sets up telemetry.
+///
+/// ```no_run
+/// use process_runtime::Install;
+/// use process_runtime::telemetry::TelemetryBuilder;
+///
+/// let _telemetry = TelemetryBuilder::new()
+///     .service("shop", env!("CARGO_PKG_VERSION"))
+///     .install(Install::new().expect(["checkout"]))
+///     .init();
+/// ```
+#[derive(Debug)]
+#[must_use = "telemetry is not set up until `init` is called"]
+pub struct TelemetryBuilder {
+    service: Option<(String, String)>,
+    directory: PathBuf,
+    install: Install,
+    /// Whether the service serves the metrics on a route of its own.
+    #[cfg(feature = "prometheus")]
+    is_scraped: bool,
+}
+
+impl Default for TelemetryBuilder {
+    fn default() -> TelemetryBuilder {
+        TelemetryBuilder {
+            service: None,
+            directory: PathBuf::from("telemetry"),
+            install: Install::new(),
+            #[cfg(feature = "prometheus")]
+            is_scraped: false,
+        }
+    }
+}
+
+impl TelemetryBuilder {
+    /// Returns a builder that does the same as [`init`](super::init).
+    pub fn new() -> TelemetryBuilder {
+        TelemetryBuilder::default()
+    }
+
+    /// Sets the service's name and version. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` take precedence. The
+    /// default name is the name of the executable, and there is no default version.
+    pub fn service(mut self, name: impl Into<String>, version: impl Into<String>) -> TelemetryBuilder {
+        self.service = Some((name.into(), version.into()));
+        self
+    }
+
+    /// Sets the directory of the OTLP-JSON files. The default is `telemetry` in the working directory.
+    pub fn directory(mut self, path: impl Into<PathBuf>) -> TelemetryBuilder {
+        self.directory = path.into();
+        self
+    }
+
+    /// Sets the [`Install`] to start, for example with sinks and expected processes.
+    pub fn install(mut self, install: Install) -> TelemetryBuilder {
+        self.install = install;
+        self
+    }
+
+    /// Makes the metrics available through [`Telemetry::prometheus`], so that the service can serve them on a route of
+    /// its own. They are still sent to every other configured destination.
+    #[cfg(feature = "prometheus")]
+    pub fn prometheus(mut self) -> TelemetryBuilder {
+        self.is_scraped = true;
+        self
+    }
+
+    /// Sets up telemetry. An existing `tracing` subscriber or Sentry client of the application is kept and reported.
+    pub fn init(self) -> Telemetry {
+        let environment = Environment::read();
+        environment.problems.iter().for_each(notices::once);
+        let resource = resource(self.service.as_ref());
+        let sentry = environment.sentry.as_ref().filter(|_| is_without_sentry());
+        let mut destinations = Vec::new();
+        let exporters = exporters::Exporters::new(&self.directory);
+
+        let delay = if environment.traces == Destination::Files { FILE_DELAY } else { DELAY };
+        let delay = environment.spans.delay.unwrap_or(delay);
+        let traces = exporters.traces(environment.traces, &environment.traces_over).map(|exporter| {
+            let batches = queue::batches(exporter.exporter, &environment.spans, delay);
+            destinations.push(format!("traces: {}", exporter.place));
+            SdkTracerProvider::builder()
+                .with_resource(resource.clone())
+                .with_sampler(environment.spans.sampler.clone())
+                .with_span_limits(environment.spans.limits)
+                .with_span_processor(bridge::SpanEnricher::new(batches, environment.spans.longest))
+                .build()
+        });
+        let is_ours = subscribe(traces.as_ref());
+        let traces = traces.filter(|_| is_ours);
+        if !is_ours {
+            destinations.clear();
+        }
+        if environment.propagates && is_ours {
+            opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+        }
+
+        let metrics = exporters.metrics(environment.metrics, &environment.metrics_over).map(|exporter| {
+            destinations.push(format!("metrics: {}", exporter.place));
+            let reader = PeriodicReader::builder(exporter.exporter).with_interval(environment.interval);
+            SdkMeterProvider::builder().with_reader(reader.build())
+        });
+        #[cfg(feature = "prometheus")]
+        let (prometheus, metrics) = match Prometheus::if_enabled(self.is_scraped, &environment.scraped) {
+            Some((prometheus, reader)) => {
+                if let Scraped::At { host, port } = &environment.scraped {
+                    destinations.extend(prometheus.serve(host, *port, exporters.runtime()));
+                }
+                (Some(prometheus), Some(metrics.unwrap_or_default().with_reader(reader)))
+            }
+            None => (None, metrics),
+        };
+        let metrics = metrics.map(|metrics| metrics.with_resource(resource.clone()).build());
+        let sentry = sentry.map(|sentry| {
+            destinations.push(format!("errors: Sentry at {}", sentry.host));
+            exporters::sentry(sentry, &resource)
+        });
+
+        let mut install = self.install;
+        if let Some(metrics) = &metrics {
+            opentelemetry::global::set_meter_provider(metrics.clone());
+            install = install.meter_provider(metrics);
+        }
+        if environment.traces == Destination::Files && is_ours {
+            install = install.sink(console::RunLines);
+        }
+        if environment.sentry.is_none() {
+            install = install.without_sentry();
+        }
+        let installation = install.start();
+        Telemetry {
+            started: Instant::now(),
+            installation,
+            traces,
+            metrics,
+            sentry,
+            exporters: Some(exporters),
+            destinations,
+            #[cfg(feature = "prometheus")]
+            prometheus,
+        }
+    }
+}
+
+/// Returns whether the application has no Sentry client yet, and reports a client that it has.
+fn is_without_sentry() -> bool {
+    let has_client = [sentry::Hub::main(), sentry::Hub::current()].iter().any(|hub| hub.client().is_some());
+    if has_client {
+        notices::once(
+            "a Sentry client is already set: `telemetry::init` keeps it, and errors are sent through that client",
+        );
+    }
+    !has_client
+}
+
+/// Sets the global subscriber and tracer provider. Returns `false` if another subscriber is already set.
+fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
+    let tracer = traces.map(|traces| DescribedTracer::unannounced(traces.tracer("process-runtime")));
+    let bridge = tracer.map(|tracer| {
+        tracing_opentelemetry::layer()
+            .with_tracer(bridge::BridgeTracer(tracer))
+            .with_threads(false)
+            .with_target(false)
+            .with_level(false)
+            .with_tracked_inactivity(false)
+    });
+    let subscriber =
+        tracing_subscriber::registry().with(bridge.map(bridge::Bridge::new)).with(console::log());
+    if let Err(error) = subscriber.try_init() {
+        // The error has two possible causes and does not name its own. A second attempt fails only for one of them:
+        // an existing subscriber.
+        let taken = set_global_default(Dispatch::none()).map_err(|taken| taken.to_string());
+        if taken == Err(error.to_string()) {
+            notices::once(
+                "a tracing subscriber is already set: `telemetry::init` keeps it and exports no traces of its own",
+            );
+            return false;
+        }
+        // With the feature `tracing-log`, which the application may enable, the subscriber also becomes the logger.
+        notices::once(
+            "a logger of the `log` crate is already set: `telemetry::init` keeps it, and `log` records go only there",
+        );
+    }
+    if let Some(traces) = traces {
+        announce();
+        opentelemetry::global::set_tracer_provider(traces.clone());
+    }
+    true
+}
+
+/// Returns the resource attributes of this program.
+fn resource(service: Option<&(String, String)>) -> Resource {
+    // The environment variables take precedence over the builder.
+    let configured = Resource::builder().build();
+    let mut builder = Resource::builder_empty();
+    if let Some((name, version)) = service {
+        builder = builder
+            .with_service_name(name.clone())
+            .with_attribute(opentelemetry::KeyValue::new("service.version", version.clone()));
+    } else if let Some(name) = std::env::current_exe().ok().as_deref().and_then(std::path::Path::file_stem) {
+        builder = builder.with_service_name(name.to_string_lossy().into_owned());
+    }
+    let is_unknown = |value: &opentelemetry::Value| value.as_str().starts_with("unknown_service");
+    let configured =
+        configured.iter().filter(|(key, value)| key.as_str() != "service.name" || !is_unknown(value));
+    builder
+        .with_attributes(
+            configured.map(|(key, value)| opentelemetry::KeyValue::new(key.clone(), value.clone())),
+        )
+        .build()
+}

@@ -1,0 +1,152 @@
+//! The running telemetry: flushes it, and shuts it down within a limited time.
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use opentelemetry_sdk::error::OTelSdkError;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+
+use super::console;
+use super::exporters::Exporters;
+#[cfg(feature = "prometheus")]
+use super::prometheus::Prometheus;
+use crate::base::notices;
+use crate::catalog::definition::ProcessDefinition;
+use crate::catalog::registry;
+use crate::install::installation::Installation;
+use crate::install::live;
+use crate::observe::metrics::{LOST_EVENTS, LOST_SPANS, LOST_TRANSACTIONS, drain};
+
+/// How long the drop of [`Telemetry`] waits until the remaining telemetry is sent.
+const FLUSH: Duration = Duration::from_secs(5);
+/// The part of this time that is reserved for the last lines of the log.
+const LINES: Duration = Duration::from_millis(500);
+/// The upper limit for the timeout of a flush: larger values could overflow an [`Instant`].
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// If telemetry stops sooner than this and no process has run, the guard was probably dropped by mistake.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// The running telemetry, which stops when this guard is dropped.
+///
+/// The drop sends the remaining telemetry, waits for at most five seconds and stops the watchdog. Bind the guard to a
+/// name such as `_telemetry`: `let _ =` drops it immediately. `std::process::exit` ends the program without the drop.
+#[must_use = "telemetry stops when this is dropped: keep it until the end of `main`"]
+pub struct Telemetry {
+    pub(super) started: Instant,
+    pub(super) installation: Installation,
+    pub(super) traces: Option<SdkTracerProvider>,
+    pub(super) metrics: Option<SdkMeterProvider>,
+    pub(super) sentry: Option<sentry::ClientInitGuard>,
+    pub(super) exporters: Option<Exporters>,
+    pub(super) destinations: Vec<String>,
+    #[cfg(feature = "prometheus")]
+    pub(super) prometheus: Option<Prometheus>,
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").field("destinations", &self.destinations).finish_non_exhaustive()
+    }
+}
+
+impl Telemetry {
+    /// Returns where traces, metrics and errors are sent, one line for each destination.
+    pub fn destinations(&self) -> &[String] {
+        &self.destinations
+    }
+
+    /// Returns the metrics for Prometheus if [`TelemetryBuilder::prometheus`](super::TelemetryBuilder::prometheus) or `OTEL_METRICS_EXPORTER` enabled them.
+    #[cfg(feature = "prometheus")]
+    pub fn prometheus(&self) -> Option<&Prometheus> {
+        self.prometheus.as_ref()
+    }
+
+    /// Returns the running installation.
+    pub fn installation(&self) -> &Installation {
+        &self.installation
+    }
+
+    /// Sends the remaining telemetry and waits until it is sent, for at most this long. Returns whether everything was
+    /// sent and nothing was lost in the meantime.
+    pub fn flush(&self, most: Duration) -> bool {
+        let before = lost();
+        drain();
+        let most = most.min(LONGEST);
+        let deadline = Instant::now() + most;
+        let (traces, metrics) = (self.traces.clone(), self.metrics.clone());
+        // Metrics are sent last so that they include the losses of the others. Each step has a share of the time.
+        let traces =
+            within(until(deadline) / 2, move || traces.is_none_or(|traces| flushed(&traces, deadline)));
+        let errors = self
+            .sentry
+            .as_ref()
+            .is_none_or(|sentry| sentry.flush(Some(until(deadline).saturating_sub(most / 4))));
+        let metrics =
+            within(until(deadline), move || metrics.is_none_or(|metrics| metrics.force_flush().is_ok()));
+        let is_sent = traces == Some(true) && metrics == Some(true) && errors;
+        is_sent && lost() == before
+    }
+}
+
+/// Returns whether all spans were sent before the deadline. A flush of OpenTelemetry gives up after five seconds, so it
+/// is repeated.
+fn flushed(traces: &SdkTracerProvider, deadline: Instant) -> bool {
+    loop {
+        match traces.force_flush() {
+            Err(OTelSdkError::Timeout(_)) if !until(deadline).is_zero() => {}
+            flushed => return flushed.is_ok(),
+        }
+    }
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        let end = Instant::now() + FLUSH;
+        let deadline = end - LINES;
+        let has_run =
+            |process: &ProcessDefinition| live::stats(process.id()).is_ok_and(|stats| stats.started > 0);
+        if self.started.elapsed() < AT_ONCE && !registry::all().any(has_run) {
+            notices::once(
+                "telemetry stopped before any process ran: keep the value that `telemetry::init` returns until the \
+                 end of `main`, as in `let _telemetry = telemetry::init();`",
+            );
+        }
+        self.installation.stop();
+        let (traces, metrics) = (self.traces.take(), self.metrics.take());
+        let (half, quarter) = (FLUSH / 2, FLUSH / 4);
+        let traces =
+            within(half, move || traces.is_none_or(|traces| traces.shutdown_with_timeout(half).is_ok()));
+        let errors = self
+            .sentry
+            .take()
+            .is_none_or(|sentry| sentry.close(Some(until(deadline).saturating_sub(quarter))));
+        let rest = until(deadline);
+        let metrics =
+            within(rest, move || metrics.is_none_or(|metrics| metrics.shutdown_with_timeout(rest).is_ok()));
+        if traces != Some(true) || metrics != Some(true) || !errors {
+            notices::once("some telemetry was not sent before the program ended");
+        }
+        drop(self.exporters.take());
+        console::flush(end);
+    }
+}
+
+/// Returns the number of items that could not be delivered so far.
+fn lost() -> u64 {
+    [&LOST_SPANS, &LOST_EVENTS, &LOST_TRANSACTIONS].map(|lost| lost.load(Ordering::Relaxed)).into_iter().sum()
+}
+
+fn until(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+/// Returns the result of `f`, or `None` if it takes longer; `f` then keeps running on a thread of its own.
+fn within<T: Send + 'static>(most: Duration, f: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let thread = std::thread::Builder::new().name("telemetry-flush".into());
+    thread.spawn(move || drop(sender.send(f()))).ok()?;
+    receiver.recv_timeout(most).ok()
+}
