@@ -370,8 +370,8 @@ pub fn contract(
 /// | return value | result |
 /// |---|---|
 /// | `()` | pass |
-/// | `health::Verdict` | the verdict |
-/// | `Ok(value)` | pass, or the verdict if the value is a `health::Verdict` |
+/// | `health::CheckVerdict` | the verdict |
+/// | `Ok(value)` | pass, or the verdict if the value is a `health::CheckVerdict` |
 /// | `Err(error)` | fail, with the `Display` form of the error |
 ///
 /// A panic and a timeout are failures.

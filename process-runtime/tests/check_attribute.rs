@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use process_runtime::health::{self, CheckDefinition, CheckTarget, Judged, MissingState, States, Verdict};
+use process_runtime::health::{self, CheckDefinition, CheckTarget, CheckVerdict, IntoVerdict, MissingState, Setup, Status};
 use process_runtime::registry::{self, Finding};
 use process_runtime::{critical_process, dependency_check, health_check, stage};
 
@@ -33,8 +33,8 @@ struct Bank {
 }
 
 #[dependency_check(id = "bank")]
-async fn bank_is_open(bank: Bank, _name: Arc<str>) -> Verdict {
-    if bank.is_open { Verdict::Pass } else { Verdict::Warn("it opens at nine".to_owned()) }
+async fn bank_is_open(bank: Bank, _name: Arc<str>) -> CheckVerdict {
+    if bank.is_open { CheckVerdict::Pass } else { CheckVerdict::Warn("it opens at nine".to_owned()) }
 }
 
 /// A dependency that only a stage declares.
@@ -101,43 +101,39 @@ fn a_key_that_is_absent_has_its_default() {
     assert_eq!(said(dependency("ledger")), (Duration::from_millis(500), None, seconds(60)));
 }
 
-#[test]
-fn a_check_without_its_state_names_the_missing_type() {
-    let missing: MissingState = check_of(&dependency("bank")).begin(&States::default()).err().unwrap();
+async fn report(setup: Setup, id: &str) -> (Status, Option<String>) {
+    let report = setup.start().report(id).await.expect("the check is registered");
+    (report.status, report.output)
+}
+
+#[tokio::test]
+async fn a_check_without_its_argument_fails_and_names_the_type() {
+    let missing = MissingState { type_name: "check_attribute::Bank" };
     assert_eq!(
         missing.to_string(),
-        "it takes a `check_attribute::Bank`, which nobody gave: `health::Setup::with(…)`"
+        "missing state of type `check_attribute::Bank`; provide it with `health::Setup::with(…)`"
     );
+    assert_eq!(report(Setup::new(), "bank").await, (Status::Fail, Some(missing.to_string())));
 }
 
 #[tokio::test]
 async fn a_check_gets_its_arguments_by_their_types() {
-    let mut states = States::default();
-    states.insert::<Arc<str>>("national".into());
-    for is_open in [false, true] {
-        // The later value of a type replaces the earlier one.
-        states.insert(Bank { is_open });
-    }
-    let bank = check_of(&dependency("bank"));
-    assert_eq!(bank.begin(&states).unwrap().await, Verdict::Pass);
-    states.insert(Bank { is_open: false });
-    // A check receives a clone, so the state stays.
-    for _ in 0..2 {
-        let verdict = bank.begin(&states).unwrap().await;
-        assert_eq!(verdict, Verdict::Warn("it opens at nine".to_owned()));
-    }
+    let with = |is_open| Setup::new().with::<Arc<str>>("national".into()).with(Bank { is_open });
+    assert_eq!(report(with(true), "bank").await, (Status::Pass, None));
+    let closed = (Status::Warn, Some("it opens at nine".to_owned()));
+    assert_eq!(report(with(false), "bank").await, closed);
+    // A later value replaces an earlier one of the same type.
+    assert_eq!(report(with(true).with(Bank { is_open: false }), "bank").await, closed);
 }
 
 #[tokio::test]
 async fn a_health_check_runs_its_process() {
-    let mut states = States::default();
-    states.insert(7_u64);
-    let check = check_of(&process("pay_invoice"));
-    assert_eq!(check.begin(&states).unwrap().await, Verdict::Pass);
-    assert_eq!(registry::stats("pay_invoice").unwrap().ended.total(), 1);
-    states.insert(u64::MAX);
-    let verdict = check.begin(&states).unwrap().await;
-    assert_eq!(verdict, Verdict::Fail("out of range integral type conversion attempted".to_owned()));
+    let health = Setup::new().with(7_u64).start();
+    let passed = health.report("pay_invoice").await.expect("the process is registered");
+    // A probe that does not run its process fails, and this one shows the stage that ran.
+    assert_eq!((passed.output, passed.parts["post"].status), (None, Status::Pass));
+    let failed = report(Setup::new().with(u64::MAX), "pay_invoice").await;
+    assert_eq!(failed, (Status::Fail, Some("out of range integral type conversion attempted".to_owned())));
 }
 
 #[test]
@@ -150,28 +146,27 @@ fn a_return_is_judged_by_its_type() {
         }
     }
 
-    assert_eq!(().judged(), Verdict::Pass);
-    assert_eq!(Ok::<_, Refused>(3).judged(), Verdict::Pass);
-    assert_eq!(Ok::<_, Refused>(Rc::new(3)).judged(), Verdict::Pass);
-    assert_eq!(Err::<u8, _>(Refused).judged(), Verdict::Fail("refused".to_owned()));
-    let failed = Verdict::Fail("empty".to_owned());
-    assert_eq!(failed.clone().judged(), failed);
-    // A failed run without an error is not a success.
-    assert_eq!(Ok::<_, Refused>(failed.clone()).judged(), failed);
+    assert_eq!(().into_verdict(), CheckVerdict::Pass);
+    assert_eq!(Ok::<_, Refused>(3).into_verdict(), CheckVerdict::Pass);
+    assert_eq!(Ok::<_, Refused>(Rc::new(3)).into_verdict(), CheckVerdict::Pass);
+    assert_eq!(Err::<u8, _>(Refused).into_verdict(), CheckVerdict::Fail("refused".to_owned()));
+    let failed = CheckVerdict::Fail("empty".to_owned());
+    assert_eq!(failed.clone().into_verdict(), failed);
+    // A verdict inside `Ok` may be a failure.
+    assert_eq!(Ok::<_, Refused>(failed.clone()).into_verdict(), failed);
 }
 
 #[test]
 fn a_verdict_reads_as_its_word_and_its_reason() {
-    let read = [Verdict::Pass, Verdict::Warn("slow".to_owned()), Verdict::Fail("gone".to_owned())]
+    let read = [CheckVerdict::Pass, CheckVerdict::Warn("slow".to_owned()), CheckVerdict::Fail("gone".to_owned())]
         .map(|verdict| verdict.to_string());
     assert_eq!(read, ["pass", "warn: slow", "fail: gone"]);
 }
 
 #[test]
-fn states_print_no_values() {
-    let mut states = States::default();
-    states.insert("a secret".to_owned());
-    assert_eq!(format!("{states:?}"), "States { values: 1 }");
+fn a_set_up_prints_no_state() {
+    let setup = Setup::new().with("a secret".to_owned());
+    assert!(format!("{setup:?}").contains("States { values: 1 }"), "{setup:?}");
 }
 
 #[test]

@@ -27,19 +27,18 @@ async fn slow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_hangs_beside_it_does_not_make_a_check_that_passed_old() {
-    let health = Setup::new().needs(["quick"]).shows(["hung"]).detail(Detail::Always).start();
+async fn a_check_that_hangs_does_not_age_the_result_of_another() {
+    let health = Setup::new().require(["quick"]).report_only(["hung"]).detail(Detail::Always).start();
     let (status, body) = get(&health, "/ready").await;
     assert_eq!(status, 200, "{body}");
 }
 #[tokio::test(start_paused = true)]
-async fn the_same_of_the_defaults() {
-    let health = Setup::new().needs(["default"]).shows(["slow"]).detail(Detail::Always).start();
+async fn a_check_that_hangs_does_not_age_a_result_with_the_default_validity() {
+    let health = Setup::new().require(["default"]).report_only(["slow"]).detail(Detail::Always).start();
     let (status, body) = get(&health, "/ready").await;
     assert_eq!(status, 200, "{body}");
 }
 
-// A stage that only a nested process or a task runs.
 #[critical_process(id = "panics_late", version = "1.0.0", sla = "2s")]
 async fn panics_late() {}
 struct Bomb;
@@ -55,13 +54,13 @@ async fn it_panics_when_dropped() {
     std::future::pending::<()>().await
 }
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_drop_is_a_failure_with_its_reason() {
+async fn a_panic_in_the_drop_of_a_check_that_timed_out_keeps_the_reason() {
     let health = Setup::new().detail(Detail::Always).start();
     let (status, body) = get(&health, "/panics_late").await;
     assert_eq!((status, &body["error"]), (503, &"no answer within 1s".into()));
 }
 
-// Checks with the same name.
+// A stage and a dependency with the same id.
 #[critical_process(id = "outer", version = "1.0.0", sla = "2s", depends_on("same"))]
 async fn outer() -> Result<(), &'static str> {
     let _ = same().await;
@@ -109,11 +108,9 @@ async fn a_dependency_that_is_a_process_is_judged_by_its_probe() {
     assert_eq!(body["checks"]["inner_p"], "fail", "{body}");
 }
 
-// The deadline passes while the caller waits for an execution that another caller started.
 #[tokio::test(start_paused = true)]
-async fn a_dependency_of_which_no_process_tells() {
-    let health = Setup::new().alias("hung", "quick").needs(["hung"]).start();
-    // The alias takes the place of the process.
+async fn an_alias_does_not_hide_a_process_of_the_same_name() {
+    let health = Setup::new().alias("hung", "quick").require(["hung"]).start();
     let (status, body) = get(&health, "/hung").await;
     assert_eq!(body["process_id"], "hung", "{status} {body}");
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -16,7 +16,7 @@ async fn plain_works() {
 async fn a_probe_that_nothing_can_see_is_a_warning_and_no_outage() {
     process_runtime::disable();
     let health = Setup::new().start();
-    assert_eq!(health.of("plain").await.expect("it is there").status, Status::Warn);
-    let answer = health.answer(Request { method: "GET", path: "/plain", ..Request::default() }).await;
+    assert_eq!(health.report("plain").await.expect("it is there").status, Status::Warn);
+    let answer = health.respond(Request { method: "GET", path: "/plain", ..Request::default() }).await;
     assert_eq!(answer.status, 200);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jsonschema::Validator;
-use process_runtime::health::{Answer, Detail, Health, Request, Setup, Status, Verdict};
+use process_runtime::health::{Response, Detail, Health, Request, Setup, Status, CheckVerdict};
 use process_runtime::{critical_process, dependency, dependency_check, health_check, stage};
 use serde_json::{Value, json};
 
@@ -57,11 +57,11 @@ async fn it_bakes(mode: Mode) -> Result<(), Cold> {
 }
 
 #[dependency_check(id = "oven", timeout = "1s")]
-async fn the_oven_is_warm(mode: Mode) -> Verdict {
+async fn the_oven_is_warm(mode: Mode) -> CheckVerdict {
     match mode {
-        Mode::Works => Verdict::Pass,
-        Mode::Degrades => Verdict::Warn("it is lukewarm".to_owned()),
-        Mode::Fails => Verdict::Fail("it is cold".to_owned()),
+        Mode::Works => CheckVerdict::Pass,
+        Mode::Degrades => CheckVerdict::Warn("it is lukewarm".to_owned()),
+        Mode::Fails => CheckVerdict::Fail("it is cold".to_owned()),
         Mode::Hangs => std::future::pending().await,
     }
 }
@@ -98,16 +98,16 @@ fn validator(schema: &Value) -> Validator {
     jsonschema::options().should_validate_formats(true).build(schema).expect("it is a schema")
 }
 
-async fn get(health: &Health, path: &str, accept: &str) -> Answer {
-    health.answer(Request { method: "GET", path, accept: Some(accept), authorization: None }).await
+async fn get(health: &Health, path: &str, accept: &str) -> Response {
+    health.respond(Request { method: "GET", path, accept: Some(accept), authorization: None }).await
 }
 
-fn parsed(answer: &Answer) -> Value {
+fn parsed(answer: &Response) -> Value {
     serde_json::from_str(&answer.body).expect("it is JSON")
 }
 
 /// The answers in one form, and the values that occurred in them.
-struct Judge {
+struct SchemaCheck {
     form: &'static str,
     schema: Value,
     validator: Validator,
@@ -116,12 +116,12 @@ struct Judge {
     statuses: BTreeSet<(&'static str, String)>,
 }
 
-impl Judge {
-    fn of(form: &'static str) -> Judge {
+impl SchemaCheck {
+    fn new(form: &'static str) -> SchemaCheck {
         let schema = schema(form);
         let validator = validator(&schema);
         let (seen, of_parts, statuses) = Default::default();
-        Judge { form, schema, validator, seen, of_parts, statuses }
+        SchemaCheck { form, schema, validator, seen, of_parts, statuses }
     }
 
     /// The properties that the schema has for an answer, and for a part.
@@ -134,13 +134,13 @@ impl Judge {
         [properties, &part["properties"]]
     }
 
-    fn judge(&mut self, path: &'static str, answer: &Answer, expected: Status, with_detail: bool) {
+    fn verify(&mut self, path: &'static str, answer: &Response, expected: Status, with_detail: bool) {
         let body = parsed(answer);
         let errors: Vec<_> = self.validator.iter_errors(&body).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{path}: {errors:#?} of {body:#}");
         assert!(answer.headers.contains(&("content-type", self.form)), "{path}: {:?}", answer.headers);
-        let status = if self.form == JSON { expected.as_overall() } else { expected.as_str() };
-        assert_eq!((&body["status"], answer.status), (&status.into(), expected.http()), "{path}: {body:#}");
+        let status = if self.form == JSON { expected.as_overall_str() } else { expected.as_str() };
+        assert_eq!((&body["status"], answer.status), (&status.into(), expected.http_status()), "{path}: {body:#}");
         assert_eq!(body.get("serving").is_some(), answer.status == 200, "{path}: {body:#}");
         self.statuses.insert((path, status.to_owned()));
 
@@ -150,8 +150,8 @@ impl Judge {
         let seen = [keys(&body).collect::<BTreeSet<_>>(), parts];
         for (seen, known) in seen.iter().zip(self.known()) {
             let is_detail = |key: &&String| {
-                let said = known[key.as_str()]["description"].as_str();
-                said.is_some_and(|said| said.ends_with("Detail."))
+                let description = known[key.as_str()]["description"].as_str();
+                description.is_some_and(|text| text.ends_with("Detail."))
             };
             let details: Vec<_> = seen.iter().filter(is_detail).collect();
             assert!(with_detail || details.is_empty(), "{path}: {details:?} in {body:#}");
@@ -169,7 +169,7 @@ fn keys(object: &Value) -> impl Iterator<Item = String> {
 #[tokio::test(start_paused = true)]
 async fn every_answer_matches_its_schema_and_every_property_of_a_schema_occurs() {
     use Status::{Fail, Pass, Warn};
-    let mut judges = [JSON, HEALTH_JSON].map(Judge::of);
+    let mut checks = [JSON, HEALTH_JSON].map(SchemaCheck::new);
     let paths = ["", "/live", "/started", "/ready", "/bake", "/bread", "/oven", "/sell"];
     // Nothing was sold yet, so it is degraded.
     let states = [
@@ -184,29 +184,29 @@ async fn every_answer_matches_its_schema_and_every_property_of_a_schema_occurs()
         IS_OPEN.store(mode != Mode::Fails, Ordering::SeqCst);
         for detail in [Detail::Always, Detail::Never] {
             let with_detail = matches!(detail, Detail::Always);
-            let setup = Setup::new().with(mode).needs(["oven"]).alias("bread", "bake").alive("open", is_open);
-            let health = setup.waits_for_start().detail(detail).start();
+            let setup = Setup::new().with(mode).require(["oven"]).alias("bread", "bake").liveness("open", is_open);
+            let health = setup.wait_for_mark_started().detail(detail).start();
             match mode {
                 Mode::Fails => {}
                 Mode::Hangs => {
-                    health.started();
-                    health.stopping();
+                    health.mark_started();
+                    health.begin_shutdown();
                 }
-                _ => health.started(),
+                _ => health.mark_started(),
             }
-            for judge in &mut judges {
+            for check in &mut checks {
                 for (path, expected) in paths.into_iter().zip(expected) {
-                    judge.judge(path, &get(&health, path, judge.form).await, expected, with_detail);
+                    check.verify(path, &get(&health, path, check.form).await, expected, with_detail);
                 }
             }
         }
     }
-    for judge in judges {
-        for (seen, known) in [&judge.seen, &judge.of_parts].into_iter().zip(judge.known()) {
+    for check in checks {
+        for (seen, known) in [&check.seen, &check.of_parts].into_iter().zip(check.known()) {
             assert_eq!(*seen, keys(known).collect(), "what is answered, and what is described");
         }
         // Two of these are never degraded.
-        assert_eq!(judge.statuses.len(), 3 * paths.len() - 2, "{:?}", judge.statuses);
+        assert_eq!(check.statuses.len(), 3 * paths.len() - 2, "{:?}", check.statuses);
     }
 }
 
@@ -263,7 +263,7 @@ async fn the_description_has_these_schemas_and_one_of_each_refusal() {
     for (answer, status) in [
         (get(&health, "/baked", JSON).await, 404),
         (get(&health, "/a/b", HEALTH_JSON).await, 404),
-        (health.answer(post).await, 405),
+        (health.respond(post).await, 405),
     ] {
         assert_eq!(answer.status, status);
         assert!(problem.is_valid(&parsed(&answer)), "{}", answer.body);

@@ -4,10 +4,10 @@
 mod asking;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use process_runtime::health::{Answer, Detail, Health, Request, Setup, Verdict};
+use process_runtime::health::{Response, Detail, Health, Request, Setup, CheckVerdict};
 use process_runtime::{critical_process, dependency, dependency_check, health_check};
 use serde_json::Value;
 
@@ -17,8 +17,8 @@ use asking::get;
 #[error("no")]
 struct No;
 
-async fn ask(health: &Health, path: &str, accept: Option<&str>) -> Answer {
-    health.answer(Request { method: "GET", path, accept, ..Request::default() }).await
+async fn ask(health: &Health, path: &str, accept: Option<&str>) -> Response {
+    health.respond(Request { method: "GET", path, accept, ..Request::default() }).await
 }
 
 #[critical_process(
@@ -86,7 +86,7 @@ async fn picky_works(order: Order) {
 }
 
 #[tokio::test]
-async fn a_rejection_counts_at_any_depth() {
+async fn a_rejection_counts_whether_it_comes_first_or_last() {
     for order in [true, false] {
         let health = Setup::new().with(Order(order)).detail(Detail::Always).start();
         let (status, body) = get(&health, "/picky").await;
@@ -95,8 +95,8 @@ async fn a_rejection_counts_at_any_depth() {
 }
 
 #[dependency_check(id = "many_rows")]
-async fn rows_answer() -> Verdict {
-    Verdict::Warn("host db-7".to_owned())
+async fn rows_answer() -> CheckVerdict {
+    CheckVerdict::Warn("host db-7".to_owned())
 }
 
 #[tokio::test]
@@ -234,8 +234,8 @@ async fn an_error_within_ok_does_not_pass() {
     assert_eq!(status, 503, "{body}");
 }
 #[tokio::test]
-async fn what_is_needed_and_shown_is_needed() {
-    let health = Setup::new().needs(["big"]).shows(["big"]).start();
+async fn a_dependency_that_is_required_and_report_only_is_required() {
+    let health = Setup::new().require(["big"]).report_only(["big"]).start();
     assert_eq!(get(&health, "/ready").await.0, 503);
 }
 
@@ -251,18 +251,15 @@ async fn sched_works(rounds: Rounds) -> Result<(), No> {
     sched().await
 }
 #[tokio::test(start_paused = true)]
-async fn nothing_is_probed_before_start_up_is_finished_nor_while_it_stops() {
+async fn no_probe_runs_before_start_up_is_finished_or_after_shutdown_begins() {
     let rounds = Rounds::default();
-    let health = Setup::new().with(rounds.clone()).waits_for_start().start();
+    let health = Setup::new().with(rounds.clone()).wait_for_mark_started().start();
     tokio::time::sleep(Duration::from_secs(200)).await;
-    println!("before: {}", rounds.0.load(Ordering::SeqCst));
-    let before = rounds.0.load(Ordering::SeqCst);
-    health.started();
-    health.stopping();
-    let n = rounds.0.load(Ordering::SeqCst);
+    assert_eq!(rounds.0.load(Ordering::SeqCst), 0);
+    health.mark_started();
+    health.begin_shutdown();
     tokio::time::sleep(Duration::from_secs(200)).await;
-    println!("while stopping: {}", rounds.0.load(Ordering::SeqCst) - n);
-    assert_eq!(before, 0);
+    assert_eq!(rounds.0.load(Ordering::SeqCst), 0);
 }
 
 #[dependency_check(id = "patient", timeout = "29s", cached_for = "5s")]
@@ -289,7 +286,7 @@ async fn _ready() -> Result<(), No> {
 async fn a_token_read_from_a_file_matches() {
     let health = Setup::new().detail(Detail::Bearer("secret\n".to_owned())).start();
     let answer = health
-        .answer(Request {
+        .respond(Request {
             method: "GET",
             path: "/plain",
             authorization: Some("Bearer secret"),
@@ -309,5 +306,3 @@ async fn debug_of_health_has_no_error_text() {
 async fn opaque_db() -> Result<(), String> {
     Err("connect postgres://app:hunter2@db-7/x".to_owned())
 }
-
-static _UNUSED: Mutex<()> = Mutex::new(());

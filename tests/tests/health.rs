@@ -58,7 +58,7 @@ fn health(broken: bool) -> Health {
 }
 
 async fn status(health: &Health, path: &str) -> u16 {
-    health.answer(Request { method: "GET", path, ..Request::default() }).await.status
+    health.respond(Request { method: "GET", path, ..Request::default() }).await.status
 }
 
 fn runtime() -> Runtime {

@@ -17,9 +17,9 @@ const PROBE: User = User { id: 0, company: 0 };
 pub(crate) fn endpoints(service: Service, token: Option<String>) -> Health {
     Setup::new()
         .with(service)
-        .needs(["sqlite"])
+        .require(["sqlite"])
         // All replicas share it: without it, each of them still does half of its work.
-        .shows(["model_provider"])
+        .report_only(["model_provider"])
         .alias("council", "council_deliberation_3stage")
         .alias("db", "sqlite")
         .alias("api", "model_provider")

@@ -156,14 +156,14 @@ impl Running {
 
     /// Readiness fails from now on, and requests are still taken for as long as a load balancer needs to see it.
     pub async fn drain(&self) {
-        self.health.stopping();
+        self.health.begin_shutdown();
         tokio::time::sleep(DRAIN).await;
     }
 
     /// Takes no more requests, waits a little for those that run and as long as it takes for cards that are being charged,
     /// and closes the database.
     pub async fn stop(self) {
-        self.health.stopping();
+        self.health.begin_shutdown();
         self.api.stop().await;
         let _nobody_charges = self.charges.write().await;
         self.models.stop().await;

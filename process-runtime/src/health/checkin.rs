@@ -1,4 +1,5 @@
-//! Check-ins with [Sentry Crons](https://docs.sentry.io/product/crons/): a scheduled probe is a monitor, of its process's id.
+//! Check-ins with [Sentry Crons](https://docs.sentry.io/product/crons/). A scheduled probe is a monitor with the id of its
+//! process.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -9,28 +10,26 @@ use sentry_core::Hub;
 use sentry_core::protocol::{
     EnvelopeItem, MonitorCheckIn, MonitorCheckInStatus, MonitorConfig, MonitorIntervalUnit, MonitorSchedule,
 };
-
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::check::Check;
-use super::status::Status;
+use super::check::{CheckRunner, Status};
 use crate::base::lock::lock;
 
-/// Sentry takes no more than six in a minute of one monitor.
+/// The shortest time between two check-ins of one monitor: Sentry accepts six in a minute.
 const BETWEEN: Duration = Duration::from_secs(10);
-/// The longest name of a monitor; Sentry cuts others, and two could then be one.
+/// The longest name of a monitor. Sentry cuts longer names, which could make two of them equal.
 const LONGEST: usize = 50;
-/// Sentry's schedules are in minutes, and at least one.
+/// The unit of Sentry's schedules, and the shortest schedule.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Tells Sentry how a scheduled probe ended, where it is bound.
-pub(super) fn send(check: &Check) {
+/// Sends the result of a scheduled probe to Sentry, if a client is bound.
+pub(super) fn send(check: &CheckRunner) {
     let (CheckTarget::Process(id), Some(every)) = (check.definition.target(), check.definition.every())
     else {
         return;
     };
-    // A thread that used Sentry before the application bound a client has none of its own.
+    // A thread that used Sentry before the application bound its client keeps a hub without one.
     let Some(client) = Hub::current().client().or_else(|| Hub::main().client()) else { return };
     let status = match check.reading().status {
         Status::Pass | Status::Warn => MonitorCheckInStatus::Ok,
@@ -48,7 +47,7 @@ pub(super) fn send(check: &Check) {
         duration: check.took().map(|took| took.as_secs_f64()),
         monitor_config: Some(MonitorConfig {
             schedule: MonitorSchedule::Interval { value: minutes(every), unit: MonitorIntervalUnit::Minute },
-            // With the jitter, and the check itself.
+            // The jitter of the schedule, and the time that the check may take.
             checkin_margin: Some(minutes(every.mul_f64(0.1) + check.definition.timeout())),
             max_runtime: Some(1),
             timezone: None,
@@ -59,7 +58,7 @@ pub(super) fn send(check: &Check) {
     client.send_envelope(EnvelopeItem::MonitorCheckIn(check_in).into());
 }
 
-/// Whether it is long enough ago that this program checked in as this monitor, which it then does.
+/// Returns whether this monitor may check in now, and then notes that it did.
 fn may_check_in(id: &str) -> bool {
     static LAST: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
     let mut last = lock(&LAST);
@@ -70,7 +69,7 @@ fn may_check_in(id: &str) -> bool {
     may
 }
 
-/// The monitor of a process.
+/// Returns the name of the monitor of a process.
 fn slug(id: &str) -> String {
     if id.len() <= LONGEST {
         return id.to_owned();

@@ -1,4 +1,4 @@
-//! The endpoints as a tower service: `Router::nest_service("/health", health)`.
+//! The endpoints as a tower service.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -6,15 +6,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, StatusCode};
 use tower_service::Service;
 
-use super::{Answer, Health, Request};
+use super::endpoints::Health;
+use super::response::{Request, Response};
 
 impl<B> Service<http::Request<B>> for Health {
-    type Response = Response<String>;
+    type Response = http::Response<String>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<String>, Infallible>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<http::Response<String>, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -22,7 +23,7 @@ impl<B> Service<http::Request<B>> for Health {
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let health = self.clone();
-        // The body is nobody's business, and goes here.
+        // The body is dropped here: it need not be `Send`.
         let (parts, _) = request.into_parts();
         Box::pin(async move {
             let accept = text(&parts.headers, &ACCEPT);
@@ -33,22 +34,22 @@ impl<B> Service<http::Request<B>> for Health {
                 accept: accept.as_deref(),
                 authorization: authorization.as_deref(),
             };
-            Ok(written(health.answer(request).await))
+            Ok(into_http(health.respond(request).await))
         })
     }
 }
 
-/// A header, as one text where it is there more than once.
+/// Returns the value of a header, with commas between the values of a header that is sent several times.
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let all: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
     (!all.is_empty()).then(|| all.join(","))
 }
 
-fn written(answer: Answer) -> Response<String> {
-    let mut response = Response::new(answer.body);
-    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    for (name, value) in answer.headers {
-        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+fn into_http(response: Response) -> http::Response<String> {
+    let mut http = http::Response::new(response.body);
+    *http.status_mut() = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in response.headers {
+        http.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
-    response
+    http
 }

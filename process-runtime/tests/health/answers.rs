@@ -14,18 +14,18 @@ async fn a_wrong_request_gets_a_clear_answer_and_nothing_else() {
     assert_eq!(get(&health, "/health").await.1["checks"]["scheduled"], "fail");
     let (status, body) = get(&health, "/councill").await;
     assert_eq!(status, 404);
-    assert_eq!(body["error"], "no process, check or alias is called `councill`; did you mean `council`?");
+    assert_eq!(body["error"], "no process, check or alias is named `councill`; did you mean `council`?");
     let long = format!("/{}", "x".repeat(100_000));
     for path in [&*long, "/a/b", "/%00", "/../etc/passwd", "/<script>", "/live/x"] {
         let (status, body) = get(&health, path).await;
         assert_eq!((status, &body["error"]), (404, &"no such endpoint".into()), "{path:.30}");
     }
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", ""] {
-        let answer = health.answer(Request { method, path: "/live", ..Request::default() }).await;
+        let answer = health.respond(Request { method, path: "/live", ..Request::default() }).await;
         assert_eq!(answer.status, 405);
         assert!(answer.headers.contains(&("allow", "GET, HEAD")));
     }
-    let head = health.answer(Request { method: "HEAD", path: "/council", ..Request::default() }).await;
+    let head = health.respond(Request { method: "HEAD", path: "/council", ..Request::default() }).await;
     assert_eq!((head.status, head.body.as_str()), (200, ""));
     assert!(head.headers.contains(&("cache-control", "no-store")));
 }
@@ -35,7 +35,7 @@ async fn the_form_is_the_one_that_the_caller_accepts() {
     let health = World::default().health().start();
     let media = async |accept| {
         let answer =
-            health.answer(Request { method: "GET", path: COUNCIL, accept, ..Request::default() }).await;
+            health.respond(Request { method: "GET", path: COUNCIL, accept, ..Request::default() }).await;
         let body: Value = serde_json::from_str(&answer.body).unwrap();
         (answer.headers[0].1, body["status"].as_str().unwrap().to_owned())
     };
@@ -61,7 +61,7 @@ async fn detail_is_for_callers_that_may_read_it() {
     let world = World::new(Mode::Fails, Mode::Fails);
     let all = async |detail, authorization| {
         let health = world.health().detail(detail).start();
-        let mut said = String::new();
+        let mut bodies = String::new();
         for (path, accept) in [
             (COUNCIL, None),
             ("", None),
@@ -69,9 +69,9 @@ async fn detail_is_for_callers_that_may_read_it() {
             ("", Some("application/health+json")),
         ] {
             let request = Request { method: "GET", path, accept, authorization };
-            said += &health.answer(request).await.body;
+            bodies += &health.respond(request).await.body;
         }
-        said.contains("db-7") || said.contains("2.1.0") || said.contains("CouncilError")
+        bodies.contains("db-7") || bodies.contains("2.1.0") || bodies.contains("CouncilError")
     };
     assert!(all(Detail::Always, None).await);
     assert!(!all(Detail::Never, Some("Bearer secret")).await);
@@ -88,10 +88,7 @@ async fn detail_is_for_callers_that_may_read_it() {
         assert!(!all(token(), wrong).await, "{wrong:?}");
     }
     assert!(all(token(), Some("bearer secret")).await);
-    assert!(
-        !all(Detail::Bearer(String::new()), Some("Bearer ")).await,
-        "without a token no caller may read it"
-    );
+    assert!(!all(Detail::Bearer(String::new()), Some("Bearer ")).await, "an empty token admits no one");
     assert!(!format!("{:?}", token()).contains("secret"));
 }
 
@@ -108,7 +105,7 @@ proptest::proptest! {
             let health = Setup::new().detail(Detail::Bearer("a token that is long enough".to_owned())).start();
             let request =
                 Request { method: &method, path: &path, accept: Some(&accept), authorization: Some(&authorization) };
-            health.answer(request).await
+            health.respond(request).await
         });
         proptest::prop_assert!([200, 404, 405, 503].contains(&answer.status));
         if method == "HEAD" {
@@ -116,8 +113,8 @@ proptest::proptest! {
         } else {
             let body: Value = serde_json::from_str(&answer.body).expect("it is JSON");
             proptest::prop_assert!(answer.status == 404 || answer.status == 405 || body["status"].is_string());
-            let said = body["error"].as_str().unwrap_or_default();
-            proptest::prop_assert!(said.len() < 250 && said.is_ascii(), "{}", said);
+            let error = body["error"].as_str().unwrap_or_default();
+            proptest::prop_assert!(error.len() < 250 && error.is_ascii(), "{}", error);
         }
     }
 }

@@ -8,7 +8,7 @@ use process_runtime::health::{Detail, Setup, Status};
 use super::{COUNCIL, Clockwork, Mode, World, get};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_at_once_are_one_execution() {
+async fn a_thousand_requests_at_once_cause_one_execution() {
     let world = World::default();
     let health = world.health().start();
     let asked: Vec<_> = (0..1000)
@@ -47,7 +47,7 @@ async fn a_result_is_good_for_its_time_and_no_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_answer_takes_longer_than_the_deadline() {
+async fn no_response_takes_longer_than_the_timeouts_of_its_checks() {
     let world = World::new(Mode::Hangs, Mode::Hangs);
     let health = world.health().with(Clockwork::default()).start();
     for path in ["", COUNCIL, "/supabase_db", "/ready", "/live"] {
@@ -79,7 +79,7 @@ async fn a_schedule_runs_by_itself_and_requests_add_nothing_to_it() {
 }
 
 #[test]
-fn a_check_that_does_not_let_go_is_a_failure_and_is_not_started_again() {
+fn a_check_that_blocks_its_thread_fails_and_is_not_started_again() {
     let world = World::new(Mode::Blocks, Mode::Works);
     // The check blocks the only thread of this runtime.
     let stuck = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -110,7 +110,7 @@ fn without_a_runtime_a_caller_lends_its_own() {
     let asking = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     // A caller lends its own runtime.
     assert_eq!(asking.block_on(get(&health, "/supabase_db")).0, 200);
-    assert_eq!(health.live().status, Status::Pass);
+    assert_eq!(health.liveness().status, Status::Pass);
 }
 
 #[test]

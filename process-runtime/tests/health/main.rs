@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use process_runtime::health::{Setup, Verdict};
+use process_runtime::health::{Setup, CheckVerdict};
 use process_runtime::{critical_process, dependency, dependency_check, health_check, stage};
 
 use asking::get;
@@ -118,12 +118,12 @@ async fn the_council_deliberates(world: World) -> Result<(), CouncilError> {
 }
 
 #[dependency_check(id = "supabase_db", timeout = "2s")]
-async fn the_database_answers(world: World) -> Verdict {
+async fn the_database_answers(world: World) -> CheckVerdict {
     let mode = *world.database.lock().unwrap();
     match mode {
-        Mode::Works => Verdict::Pass,
+        Mode::Works => CheckVerdict::Pass,
         Mode::Hangs => std::future::pending().await,
-        _ => Verdict::Fail("host db-7 refuses".to_owned()),
+        _ => CheckVerdict::Fail("host db-7 refuses".to_owned()),
     }
 }
 

@@ -48,11 +48,11 @@ mod within {
 
     #[health_check(process = "within", cached_for = "1m")]
     #[allow(clippy::unused_async, reason = "of the user")]
-    pub(crate) async fn r#type(names: fn(&str) -> usize) -> process_runtime::health::Verdict {
+    pub(crate) async fn r#type(names: fn(&str) -> usize) -> process_runtime::health::CheckVerdict {
         if names("you") == 3 {
-            process_runtime::health::Verdict::Pass
+            process_runtime::health::CheckVerdict::Pass
         } else {
-            process_runtime::health::Verdict::Warn("who?".to_owned())
+            process_runtime::health::CheckVerdict::Warn("who?".to_owned())
         }
     }
 }

@@ -1,42 +1,42 @@
-//! What checks take as arguments: one value of each type, cloned for every check that takes it.
+//! The application state that checks take as arguments: one value of each type.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 use std::fmt;
 
-/// The values that checks take, by their types.
+/// The values that checks take as arguments, by type.
 #[derive(Default)]
 pub struct States {
     values: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
 }
 
 impl States {
-    /// Keeps a value, instead of an earlier one of its type.
+    /// Adds a value. It replaces an earlier value of the same type.
     pub fn insert<T: Clone + Send + Sync + 'static>(&mut self, value: T) {
         self.values.insert(TypeId::of::<T>(), Box::new(value));
     }
 
-    /// A clone of the value of this type.
+    /// Returns a clone of the value of this type.
     ///
     /// # Errors
-    /// With the name of the type, where there is none of it.
+    /// If there is no value of this type.
     pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Result<T, MissingState> {
         let value = self.values.get(&TypeId::of::<T>()).and_then(|value| value.downcast_ref::<T>());
-        value.cloned().ok_or(MissingState { ty: type_name::<T>() })
+        value.cloned().ok_or(MissingState { type_name: type_name::<T>() })
     }
 }
 
 impl fmt::Debug for States {
-    /// Without the values, which may hold secrets.
+    /// Omits the values, which may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("States").field("values", &self.values.len()).finish()
     }
 }
 
-/// A check takes what nobody gave.
+/// A check takes an argument of a type that [`Setup::with`](crate::health::Setup::with) has not received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it takes a `{ty}`, which nobody gave: `health::Setup::with(…)`")]
+#[error("missing state of type `{type_name}`; provide it with `health::Setup::with(…)`")]
 pub struct MissingState {
-    /// The type's name, as the compiler writes it.
-    pub ty: &'static str,
+    /// The name of the type, as the compiler writes it.
+    pub type_name: &'static str,
 }

@@ -1,5 +1,4 @@
-//! Every check that the program was linked with. Each [`CheckSite`] is the static of an expansion, as a `Site` is a
-//! process's; nothing here runs one.
+//! Every check that the program was linked with. This file reads the records and runs no check.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,62 +11,61 @@ use process_model::{CheckRecord, CheckTarget, Record};
 use super::state::{MissingState, States};
 use super::verdict::Checking;
 
-/// A check, as `#[health_check]` or `#[dependency_check]` defined it.
+/// A check, as `#[health_check]` or `#[dependency_check]` defines it.
 pub struct CheckDefinition {
     record: CheckRecord,
     begin: Begin,
 }
 
-/// Takes a check's arguments from the states, and starts it.
+/// Takes the arguments of a check from the states, and calls it.
 type Begin = fn(&States) -> Result<Checking, MissingState>;
 
 impl CheckDefinition {
-    /// What it is a check of.
+    /// Returns the process or dependency that it checks.
     pub fn target(&self) -> &CheckTarget {
         &self.record.target
     }
 
-    /// The longest it may take: less than 30 s.
+    /// Returns the longest time that it may take: less than 30 s.
     pub fn timeout(&self) -> Duration {
         self.record.timeout.as_duration()
     }
 
-    /// How often it runs by itself, where it does.
+    /// Returns the interval of its schedule, if it has one.
     pub fn every(&self) -> Option<Duration> {
         self.record.freshness.every().map(|every| every.as_duration())
     }
 
-    /// How long its answer is good for: until the next is due, where it runs by itself.
+    /// Returns how long its result is valid: until the next execution, if it has a schedule.
     pub fn cached_for(&self) -> Duration {
         self.record.freshness.cached_for().as_duration()
     }
 
-    /// Path of the function.
+    /// Returns the path of the function.
     pub fn handler(&self) -> &str {
         &self.record.handler
     }
 
-    /// The source file, as the compiler names it.
+    /// Returns the source file, as the compiler names it.
     pub fn file(&self) -> &str {
         &self.record.file
     }
 
-    /// The line of the function's name; 0 where the compiler would not tell.
+    /// Returns the line of the function's name; 0 if the compiler does not report it.
     pub fn line(&self) -> u32 {
         self.record.line
     }
 
-    /// The record, which has a versioned wire form ([`process_model::wire`]).
+    /// Returns the record, which has a versioned wire form ([`process_model::wire`]).
     pub fn record(&self) -> Record {
         Record::Check(self.record.clone())
     }
 
-    /// The check as a future, with its arguments out of `states`.
+    /// Calls the check with arguments from `states`, and returns its future.
     ///
     /// # Errors
-    /// With the first argument that is not there.
-    #[doc(hidden)]
-    pub fn begin(&self, states: &States) -> Result<Checking, MissingState> {
+    /// If the check takes an argument that `states` does not have.
+    pub(crate) fn begin(&self, states: &States) -> Result<Checking, MissingState> {
         (self.begin)(states)
     }
 }
@@ -78,7 +76,8 @@ impl fmt::Debug for CheckDefinition {
     }
 }
 
-/// Every check of this program: those of processes, then those of dependencies, each by id and place.
+/// Returns every check of this program: first those of processes, then those of dependencies, each sorted by id and
+/// place.
 ///
 /// ```
 /// use process_runtime::health;
@@ -88,27 +87,27 @@ impl fmt::Debug for CheckDefinition {
 /// }
 /// ```
 pub fn checks() -> impl ExactSizeIterator<Item = &'static CheckDefinition> {
-    registered().checks.iter()
+    linked().checks.iter()
 }
 
-/// What is wrong with the records that cannot be read.
-pub(crate) fn unreadable() -> &'static [String] {
-    &registered().unreadable
+/// Returns the errors of the records that could not be read.
+pub(super) fn unreadable() -> &'static [String] {
+    &linked().unreadable
 }
 
-struct Registered {
+struct LinkedChecks {
     checks: Vec<CheckDefinition>,
     unreadable: Vec<String>,
 }
 
-fn registered() -> &'static Registered {
-    static REGISTERED: OnceLock<Registered> = OnceLock::new();
-    REGISTERED.get_or_init(|| {
-        let mut registered = Registered { checks: Vec::new(), unreadable: Vec::new() };
+fn linked() -> &'static LinkedChecks {
+    static LINKED: OnceLock<LinkedChecks> = OnceLock::new();
+    LINKED.get_or_init(|| {
+        let mut linked = LinkedChecks { checks: Vec::new(), unreadable: Vec::new() };
         for entry in CheckEntry::all() {
             match entry.site.record() {
-                Ok(record) => registered.checks.push(CheckDefinition { record, begin: entry.begin }),
-                Err(error) => registered.unreadable.push(error.to_string()),
+                Ok(record) => linked.checks.push(CheckDefinition { record, begin: entry.begin }),
+                Err(error) => linked.unreadable.push(error.to_string()),
             }
         }
         // The linker's order is arbitrary.
@@ -116,30 +115,30 @@ fn registered() -> &'static Registered {
             let CheckRecord { target, file, line, handler, .. } = check.record.clone();
             (target, file, line, handler)
         };
-        registered.checks.sort_by_cached_key(place);
-        registered.unreadable.sort();
-        registered
+        linked.checks.sort_by_cached_key(place);
+        linked.unreadable.sort();
+        linked
     })
 }
 
-/// One function that checks something.
+/// The static that an expansion defines for a check.
 #[derive(Debug)]
 pub struct CheckSite {
     text: &'static [u8],
 }
 
-/// An inventory item: the anchor that keeps a check and its record in the binary.
+/// The inventory item of a check. It keeps the check and its record in the binary.
 #[derive(Debug)]
 pub struct CheckEntry {
-    /// The function's static.
+    /// The static of the check.
     pub site: &'static CheckSite,
-    /// What calls it.
+    /// The function that calls the check.
     pub begin: Begin,
 }
 
 inventory::collect!(CheckEntry);
 
-/// The value of a check's static, as `__site!` is of a process's.
+/// The value of a check's static.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __check_site {
@@ -152,7 +151,7 @@ macro_rules! __check_site {
 }
 
 impl CheckEntry {
-    /// Every check, once where another macro emits its function several times.
+    /// Returns every check once, even if another macro emits its function several times.
     fn all() -> impl Iterator<Item = &'static CheckEntry> {
         let mut seen = HashSet::new();
         let entries = inventory::iter::<CheckEntry>.into_iter();
@@ -161,15 +160,15 @@ impl CheckEntry {
 }
 
 impl CheckSite {
-    /// From the text of the check's record.
+    /// Takes the text of the check's record.
     pub const fn new(text: &'static [u8]) -> CheckSite {
         CheckSite { text }
     }
 
-    /// What the record says.
+    /// Decodes the record.
     ///
     /// # Errors
-    /// Where the record cannot be read, which `registry::validate` tells.
+    /// If the text is not the record of a check. `registry::validate` reports it.
     fn record(&self) -> Result<CheckRecord, DecodeError> {
         match decode_text(self.text)? {
             Record::Check(record) => Ok(record),

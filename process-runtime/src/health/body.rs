@@ -1,0 +1,170 @@
+//! The two JSON forms of a report: `application/json` and `application/health+json`.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use super::check::Status;
+use super::health_report::{PartReport, Report};
+
+/// Writes a report as `application/json`.
+pub(super) fn json(report: &Report, with_detail: bool) -> String {
+    serde_json::to_string(&JsonBody::new(report, with_detail)).unwrap_or_default()
+}
+
+/// Writes a report as `application/health+json`.
+pub(super) fn health_json(report: &Report, with_detail: bool) -> String {
+    serde_json::to_string(&HealthJsonBody::new(report, with_detail)).unwrap_or_default()
+}
+
+fn time(at: SystemTime) -> String {
+    humantime::format_rfc3339_millis(at).to_string()
+}
+
+/// Converts into milliseconds, with a resolution of a microsecond.
+fn millis(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1e3
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+#[derive(Serialize)]
+struct JsonBody<'r> {
+    status: &'static str,
+    /// For monitors that search for a text: `unhealthy` contains `healthy`.
+    #[serde(skip_serializing_if = "is_false")]
+    serving: bool,
+    timestamp: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process_id: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dependency_id: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checked_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'r str>,
+    checks: BTreeMap<&'r str, &'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<BTreeMap<&'r str, JsonPart<'r>>>,
+}
+
+#[derive(Serialize)]
+struct JsonPart<'r> {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checked_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<&'r str>,
+}
+
+impl<'r> JsonBody<'r> {
+    fn new(report: &'r Report, with_detail: bool) -> JsonBody<'r> {
+        let part = |part: &'r PartReport| JsonPart {
+            status: part.status.as_str(),
+            checked_at: part.checked_at.map(time),
+            latency_ms: part.latency.map(millis),
+            output: part.output.as_deref(),
+        };
+        let details = || report.parts.iter().map(|(name, report)| (name.as_str(), part(report))).collect();
+        JsonBody {
+            status: report.status.as_overall_str(),
+            serving: report.status != Status::Fail,
+            timestamp: time(SystemTime::now()),
+            process_id: report.process.map(|process| process.id()),
+            dependency_id: report.dependency,
+            version: report.process.map(|process| process.version()).filter(|_| with_detail),
+            source: report.source.map(|source| source.as_str()),
+            checked_at: report.checked_at.map(time),
+            age_s: report.age.map(|age| millis(age) / 1e3),
+            latency_ms: report.latency.map(millis),
+            error: report.output.as_deref().filter(|_| with_detail),
+            checks: report.parts.iter().map(|(name, part)| (name.as_str(), part.status.as_str())).collect(),
+            details: with_detail.then(details),
+        }
+    }
+}
+
+/// The form of [draft-inadarei-api-health-check](https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HealthJsonBody<'r> {
+    status: &'static str,
+    #[serde(skip_serializing_if = "is_false")]
+    serving: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_id: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<&'r str>,
+    checks: BTreeMap<String, [HealthJsonCheck<'r>; 1]>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HealthJsonCheck<'r> {
+    component_id: &'r str,
+    component_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observed_value: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observed_unit: Option<&'static str>,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<&'r str>,
+}
+
+impl<'r> HealthJsonBody<'r> {
+    fn new(report: &'r Report, with_detail: bool) -> HealthJsonBody<'r> {
+        let check =
+            |name: &'r str, status: Status, latency: Option<Duration>, at, output: Option<&'r str>| {
+                let measured = if latency.is_some() { "responseTime" } else { "status" };
+                let check = HealthJsonCheck {
+                    component_id: name,
+                    component_type: "component",
+                    observed_value: latency.map(millis),
+                    observed_unit: latency.map(|_| "ms"),
+                    status: status.as_str(),
+                    time: Option::map(at, time),
+                    // The draft forbids an output of a check that passes.
+                    output: output.filter(|_| with_detail && status != Status::Pass),
+                };
+                (format!("{name}:{measured}"), [check])
+            };
+        let parts = report.parts.iter().map(|(name, part)| {
+            let (latency, checked_at) =
+                (part.latency.filter(|_| with_detail), part.checked_at.filter(|_| with_detail));
+            check(name, part.status, latency, checked_at, part.output.as_deref())
+        });
+        let id = report.process.map(|process| process.id()).or(report.dependency);
+        let own = id
+            .filter(|_| report.checked_at.is_some())
+            .map(|id| check(id, report.status, report.latency, report.checked_at, report.output.as_deref()));
+        HealthJsonBody {
+            status: report.status.as_str(),
+            serving: report.status != Status::Fail,
+            service_id: report.process.map(|process| process.id()),
+            version: report.process.map(|process| process.version()).filter(|_| with_detail),
+            description: report.process.map(|process| process.name()),
+            output: report.output.as_deref().filter(|_| with_detail && report.status != Status::Pass),
+            checks: own.into_iter().chain(parts).collect(),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! One check of a process or dependency: its definition, the state that it takes, its execution, and the status that
+//! follows from it. Set-up, schedules, reports and endpoints do not belong here.
+
+mod check_findings;
+mod conclusion;
+mod linked_checks;
+mod runner;
+mod state;
+mod status;
+mod synthetic;
+mod verdict;
+
+pub(crate) use self::conclusion::bounded;
+pub use self::linked_checks::{CheckDefinition, CheckEntry, CheckSite, checks};
+pub(crate) use self::runner::{CheckReading, CheckRunner, GRACE};
+pub use self::state::{MissingState, States};
+pub use self::status::Status;
+#[cfg(feature = "metrics")]
+pub(crate) use self::synthetic::ended_runs;
+pub(crate) use self::synthetic::{EndedRun, Part};
+pub use self::verdict::{CheckEnd, CheckVerdict, Checking, IntoVerdict, checking};

@@ -1,0 +1,265 @@
+//! Executes one check, at most once at a time, and keeps its last result. A result is valid for a limited time; then it
+//! ages from pass to warn to fail, so that no response relies on a check that no longer runs.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::conclusion::{bounded, conclude};
+use super::linked_checks::CheckDefinition;
+use super::state::States;
+use super::status::Status;
+use super::synthetic::{EndedRun, Synthetic};
+use super::verdict::{CheckVerdict, Checking};
+use crate::base::guard::attempt;
+use crate::base::lock::lock;
+use crate::run::deadline;
+
+/// How long after its timeout a check may still report that timeout itself.
+pub(crate) const GRACE: Duration = Duration::from_millis(250);
+
+/// A check, the execution that is running, and the last result.
+#[derive(Debug)]
+pub(crate) struct CheckRunner {
+    pub(crate) definition: &'static CheckDefinition,
+    progress: Mutex<Progress>,
+    ended: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    /// When the execution that is running began.
+    since: Option<Instant>,
+    last: Option<Arc<Completed>>,
+}
+
+/// An execution that has ended.
+#[derive(Debug)]
+pub(crate) struct Completed {
+    pub(crate) status: Status,
+    /// The reason if the status is not a pass.
+    pub(crate) output: Option<String>,
+    /// The runs that ended during the execution.
+    pub(crate) runs: Vec<EndedRun>,
+    pub(crate) took: Duration,
+    /// When the execution ended, on the runtime's clock and on the wall clock.
+    at: Instant,
+    pub(crate) checked_at: SystemTime,
+}
+
+/// The state of a check at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct CheckReading {
+    pub(crate) status: Status,
+    pub(crate) output: Option<String>,
+    pub(crate) last: Option<Arc<Completed>>,
+    pub(crate) age: Option<Duration>,
+    /// Whether an execution is past its timeout and has not stopped.
+    #[cfg(feature = "metrics")]
+    is_stuck: bool,
+}
+
+impl CheckRunner {
+    pub(crate) fn new(definition: &'static CheckDefinition) -> Arc<CheckRunner> {
+        Arc::new(CheckRunner { definition, progress: Mutex::default(), ended: Notify::new() })
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        lock(&self.progress)
+    }
+
+    /// Returns the age at which a result that nothing has refreshed becomes a warning.
+    fn warns_after(&self) -> Duration {
+        2 * self.definition.cached_for() + self.definition.timeout()
+    }
+
+    /// Returns the age at which it becomes a failure.
+    fn fails_after(&self) -> Duration {
+        3 * self.definition.cached_for() + self.definition.timeout()
+    }
+
+    /// Starts an execution for a request, unless one is running or the last result is still valid. A check with a
+    /// schedule is left to the schedule, as long as that works.
+    pub(crate) fn refresh(self: &Arc<CheckRunner>, states: &Arc<States>, runtime: Option<&Handle>) {
+        let is_scheduled = self.definition.every().is_some();
+        let age = if is_scheduled { self.warns_after() } else { self.definition.cached_for() };
+        self.execute_unless_younger(age, states, runtime);
+    }
+
+    /// Starts an execution, unless one is running.
+    pub(crate) fn execute(self: &Arc<CheckRunner>, states: &Arc<States>, runtime: Option<&Handle>) {
+        self.execute_unless_younger(Duration::ZERO, states, runtime);
+    }
+
+    fn execute_unless_younger(
+        self: &Arc<CheckRunner>,
+        age: Duration,
+        states: &Arc<States>,
+        runtime: Option<&Handle>,
+    ) {
+        let mut progress = self.progress();
+        let is_young = progress.last.as_ref().is_some_and(|last| last.at.elapsed() < age);
+        if progress.since.is_some() || is_young {
+            return;
+        }
+        progress.since = Some(Instant::now());
+        drop(progress);
+        let execution = Execution { check: Arc::clone(self), synthetic: Synthetic::new(), verdict: None };
+        let states = Arc::clone(states);
+        match runtime.cloned().or_else(|| Handle::try_current().ok()) {
+            // A task of its own: the request that started it may end earlier, while others wait for the result.
+            Some(runtime) => drop(runtime.spawn(execution.run(states))),
+            None => execution.end(CheckVerdict::Fail("health checks need a tokio runtime".to_owned())),
+        }
+    }
+
+    /// Waits for the execution that is running, until `end` or its timeout, whichever is earlier.
+    pub(crate) async fn wait(&self, end: Instant) {
+        let mut ended = std::pin::pin!(self.ended.notified());
+        ended.as_mut().enable();
+        let since = self.progress().since;
+        if let Some(since) = since {
+            let end = end.min(since + self.definition.timeout() + GRACE);
+            let _ = timeout_at(end, ended).await;
+        }
+    }
+
+    /// Returns how long the execution that is running has taken so far, or how long the last one took.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn took(&self) -> Option<Duration> {
+        let progress = self.progress();
+        progress.since.map(|since| since.elapsed()).or_else(|| progress.last.as_ref().map(|last| last.took))
+    }
+
+    /// Returns the status of the last execution. It ages only if a schedule should refresh it: without a schedule there
+    /// may have been no request.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn last_status(&self) -> Option<Status> {
+        let CheckReading { status, last, is_stuck, .. } = self.reading();
+        if is_stuck {
+            return Some(status);
+        }
+        let is_scheduled = self.definition.every().is_some();
+        last.map(|last| if is_scheduled { status } else { last.status })
+    }
+
+    /// Returns the state of the check now.
+    #[cfg(any(feature = "metrics", feature = "sentry"))]
+    pub(crate) fn reading(&self) -> CheckReading {
+        self.reading_for(Instant::now())
+    }
+
+    /// Returns the state of the check for a request that came in at `asked`. The time that the request has waited since
+    /// does not age the result.
+    pub(crate) fn reading_for(&self, asked: Instant) -> CheckReading {
+        let progress = self.progress();
+        let (since, last) = (progress.since, progress.last.clone());
+        drop(progress);
+        let age = last.as_ref().map(|last| asked.saturating_duration_since(last.at));
+        let timeout = self.definition.timeout();
+        let is_stuck = since.is_some_and(|since| since.elapsed() > timeout);
+        let (status, output) = match (&last, age) {
+            _ if is_stuck => {
+                (Status::Fail, Some(format!("no answer within {timeout:?}; the check is still running")))
+            }
+            // An execution that is running may refresh an old result.
+            (Some(last), Some(age)) if since.is_some() && age > self.warns_after() => {
+                (last.status.max(Status::Warn), Some(format!("{}; the next check is running", aged(age))))
+            }
+            (Some(_), Some(age)) if age > self.fails_after() => (Status::Fail, Some(aged(age))),
+            (Some(last), Some(age)) if age > self.warns_after() && last.status == Status::Pass => {
+                (Status::Warn, Some(aged(age)))
+            }
+            (Some(last), _) => (last.status, last.output.clone()),
+            (None, _) if since.is_some() => (Status::Fail, Some("the first check is running".to_owned())),
+            (None, _) => (Status::Fail, Some("not checked yet".to_owned())),
+        };
+        CheckReading {
+            status,
+            output,
+            last,
+            age,
+            #[cfg(feature = "metrics")]
+            is_stuck,
+        }
+    }
+}
+
+fn aged(age: Duration) -> String {
+    format!("the last check was {:.0?} ago", Duration::from_secs(age.as_secs()))
+}
+
+/// One execution of a check. Its drop records the end, so that even a cancelled execution has a result.
+#[derive(Debug)]
+struct Execution {
+    check: Arc<CheckRunner>,
+    synthetic: Synthetic,
+    verdict: Option<CheckVerdict>,
+}
+
+impl Execution {
+    async fn run(self, states: Arc<States>) {
+        let timeout = self.check.definition.timeout();
+        let begun = attempt(|| self.check.definition.begin(&states));
+        let verdict = match begun {
+            Err(_) => panicked(),
+            Ok(Err(missing)) => CheckVerdict::Fail(missing.to_string()),
+            Ok(Ok(checking)) => {
+                let checking = self.synthetic.carry(catching(checking));
+                let within = deadline::timeout(timeout, checking).await;
+                within.unwrap_or_else(|_| CheckVerdict::Fail(format!("no answer within {timeout:?}")))
+            }
+        };
+        self.end(verdict);
+    }
+
+    fn end(mut self, verdict: CheckVerdict) {
+        self.verdict = Some(verdict);
+    }
+}
+
+impl Drop for Execution {
+    fn drop(&mut self) {
+        let verdict = self.verdict.take();
+        let verdict = verdict.unwrap_or_else(|| CheckVerdict::Fail(CANCELLED.to_owned()));
+        let runs = self.synthetic.take();
+        let (status, output) = conclude(verdict, self.check.definition.target(), &runs);
+        let output = output.map(bounded);
+        let mut progress = self.check.progress();
+        let took = progress.since.take().map(|since| since.elapsed()).unwrap_or_default();
+        let (at, checked_at) = (Instant::now(), SystemTime::now());
+        progress.last = Some(Arc::new(Completed { status, output, runs, took, at, checked_at }));
+        drop(progress);
+        self.check.ended.notify_waiters();
+    }
+}
+
+/// The reason of an execution that was dropped before its end, as happens when a runtime shuts down.
+const CANCELLED: &str =
+    "the check was cancelled; has the runtime shut down in which `health::Setup::start` was called?";
+
+fn panicked() -> CheckVerdict {
+    CheckVerdict::Fail("the check panicked".to_owned())
+}
+
+/// Turns a panic of the check into a verdict, also a panic in its drop.
+async fn catching(checking: Checking) -> CheckVerdict {
+    struct Guarded(Option<Checking>);
+    impl Drop for Guarded {
+        fn drop(&mut self) {
+            let _ = attempt(|| drop(self.0.take()));
+        }
+    }
+    let mut guarded = Guarded(Some(checking));
+    std::future::poll_fn(|cx| {
+        let Some(checking) = &mut guarded.0 else { return Poll::Ready(panicked()) };
+        let polled = attempt(|| Pin::new(checking).poll(cx));
+        polled.unwrap_or_else(|_| Poll::Ready(panicked()))
+    })
+    .await
+}

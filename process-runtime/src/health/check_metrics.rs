@@ -1,0 +1,92 @@
+//! OpenTelemetry instruments: the status and age of each check, and the runs that checks caused.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Meter;
+use process_model::CheckTarget;
+
+use super::check::{Status, ended_runs};
+use super::shared::Shared;
+use crate::base::lock::lock;
+use crate::observe::metrics::InstrumentsOfFeature;
+
+/// The endpoints whose checks are measured.
+static TRACKED: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+
+/// Measures the checks of these endpoints, until the last `Health` is dropped.
+pub(super) fn track(shared: &Arc<Shared>) {
+    let mut tracked = lock(&TRACKED);
+    tracked.retain(|known| known.strong_count() > 0);
+    tracked.push(Arc::downgrade(shared));
+}
+
+/// The values of the gauges of one check.
+#[derive(Clone, Copy)]
+struct Measured {
+    status: Status,
+    age: Duration,
+}
+
+/// Calls `f` for each check that has a result. If several set-ups have the same check, the worse values count.
+fn each(mut f: impl FnMut(&Measured, &[KeyValue])) {
+    let tracked = lock(&TRACKED).clone();
+    let tracked: Vec<_> = tracked.iter().filter_map(Weak::upgrade).collect();
+    let mut all = BTreeMap::<&CheckTarget, Measured>::new();
+    for check in tracked.iter().flat_map(|shared| &shared.checks) {
+        let Some(status) = check.last_status() else { continue };
+        let new = Measured { status, age: check.reading().age.unwrap_or_default() };
+        let known = all.entry(check.definition.target()).or_insert(new);
+        *known = Measured { status: known.status.max(new.status), age: known.age.max(new.age) };
+    }
+    for (target, measured) in all {
+        let attribute = match target {
+            CheckTarget::Process(id) => KeyValue::new("critical_process.id", id.clone()),
+            CheckTarget::Dependency(id) => KeyValue::new("critical_process.dependency", id.clone()),
+        };
+        f(&measured, &[attribute]);
+    }
+}
+
+inventory::submit! { InstrumentsOfFeature(observe) }
+
+/// Registers the instruments. Their callbacks must not panic.
+fn observe(meter: &Meter) {
+    meter
+        .u64_observable_counter("critical_process.synthetic.runs")
+        .with_unit("{run}")
+        .with_description("Ended runs of processes that health checks caused, by outcome")
+        .with_callback(|observer| {
+            for ((process, outcome), runs) in ended_runs() {
+                let outcome = KeyValue::new("critical_process.outcome", outcome.as_str());
+                observer.observe(runs, &[KeyValue::new("critical_process.id", process), outcome]);
+            }
+        })
+        .build();
+    meter
+        .f64_observable_gauge("critical_process.check.status")
+        .with_unit("1")
+        .with_description("Status of a health check: 1 for pass, 0.5 for warn, 0 for fail")
+        .with_callback(|observer| {
+            each(|measured, attributes| observer.observe(as_number(measured.status), attributes));
+        })
+        .build();
+    meter
+        .f64_observable_gauge("critical_process.check.age")
+        .with_unit("s")
+        .with_description("Time since the last execution of a health check")
+        .with_callback(|observer| {
+            each(|measured, attributes| observer.observe(measured.age.as_secs_f64(), attributes));
+        })
+        .build();
+}
+
+fn as_number(status: Status) -> f64 {
+    match status {
+        Status::Pass => 1.0,
+        Status::Warn => 0.5,
+        Status::Fail => 0.0,
+    }
+}

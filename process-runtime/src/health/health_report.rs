@@ -1,0 +1,220 @@
+//! The report of an endpoint. The forms in which a response writes it are in `body.rs`.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use super::check::{CheckReading, EndedRun, Part, Status, bounded};
+use super::traffic::{Unchecked, judge};
+use crate::catalog::definition::ProcessDefinition;
+use crate::catalog::registry;
+use crate::install::live;
+
+/// The health of the program, or of one process or dependency.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The status: the worst of its own and those of its parts.
+    pub status: Status,
+    /// The process, if the report is about one.
+    pub process: Option<&'static ProcessDefinition>,
+    /// The id of the dependency, if the report is about one.
+    pub dependency: Option<&'static str>,
+    /// The source of the status; `None` if the report consists of parts alone.
+    pub source: Option<StatusSource>,
+    /// When the last check ended.
+    pub checked_at: Option<SystemTime>,
+    /// How long ago the last check ended.
+    pub age: Option<Duration>,
+    /// How long the last check took.
+    pub latency: Option<Duration>,
+    /// The reason for a status that is not a pass, or what traffic shows. It may contain the text of an error, which
+    /// only [`Detail`](crate::health::Detail) discloses.
+    pub output: Option<String>,
+    /// The parts, by name.
+    pub parts: BTreeMap<String, PartReport>,
+}
+
+/// The health of a part.
+#[derive(Clone, Debug)]
+pub struct PartReport {
+    /// The status.
+    pub status: Status,
+    /// When the status was determined.
+    pub checked_at: Option<SystemTime>,
+    /// How long the part took.
+    pub latency: Option<Duration>,
+    /// The reason for a status that is not a pass, or what traffic shows.
+    pub output: Option<String>,
+}
+
+/// The source of the status of a process or dependency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusSource {
+    /// A check of its own.
+    Probe,
+    /// Its real runs.
+    Traffic,
+}
+
+impl StatusSource {
+    /// Returns `probe` or `traffic`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StatusSource::Probe => "probe",
+            StatusSource::Traffic => "traffic",
+        }
+    }
+}
+
+impl Report {
+    /// Reports on something that consists of parts alone.
+    pub(super) fn from_parts(parts: BTreeMap<String, PartReport>) -> Report {
+        let status = parts.values().map(|part| part.status).max().unwrap_or(Status::Pass);
+        Report {
+            status,
+            process: None,
+            dependency: None,
+            source: None,
+            checked_at: None,
+            age: None,
+            latency: None,
+            output: None,
+            parts,
+        }
+    }
+
+    /// Reports on a dependency that has a check.
+    pub(super) fn from_dependency(id: &'static str, reading: CheckReading) -> Report {
+        Report { dependency: Some(id), ..Report::from_check(reading) }
+    }
+
+    /// Reports on a check, without the parts of what it checks.
+    pub(super) fn from_check(reading: CheckReading) -> Report {
+        let CheckReading { status, output, last, age, .. } = reading;
+        Report {
+            status,
+            source: Some(StatusSource::Probe),
+            checked_at: last.as_ref().map(|last| last.checked_at),
+            age,
+            latency: last.as_ref().map(|last| last.took),
+            output,
+            ..Report::from_parts(BTreeMap::new())
+        }
+    }
+
+    /// Reports on a process with a probe. Its parts are the stages and dependencies that the probe ran; the result of a
+    /// dependency's own check takes precedence.
+    pub(super) fn from_probe(
+        process: &'static ProcessDefinition,
+        reading: CheckReading,
+        dependencies: impl Fn(&str) -> Option<PartReport>,
+    ) -> Report {
+        let last = reading.last.clone();
+        let mut report = Report { process: Some(process), ..Report::from_check(reading) };
+        for run in last.iter().flat_map(|last| &last.runs) {
+            let part = match run.part {
+                Some(Part::Stage(part) | Part::Dependency(part)) if run.process == Some(process.id()) => {
+                    Some(part)
+                }
+                // Another process, which this one called.
+                None if run.process != Some(process.id()) => run.process,
+                _ => None,
+            };
+            if let Some(part) = part {
+                let part = report.parts.entry(part.to_owned()).or_insert_with(|| PartReport::from_run(run));
+                if run.status() > part.status {
+                    *part = PartReport::from_run(run);
+                }
+            }
+        }
+        for stage in registry::stages().filter(|stage| stage.process() == Some(process.id())) {
+            report
+                .parts
+                .entry(stage.id().to_owned())
+                .or_insert_with(|| PartReport::unseen("the probe did not run this stage"));
+        }
+        report.add_dependencies(process, dependencies);
+        report
+    }
+
+    /// Reports on a process without a probe.
+    pub(super) fn from_traffic(
+        process: &'static ProcessDefinition,
+        dependencies: impl Fn(&str) -> Option<PartReport>,
+    ) -> Report {
+        let (status, output) = match live::stats(process.id()) {
+            Ok(stats) => judge(Unchecked::Process, &stats, process.objective().as_ratio()),
+            Err(error) => (Status::Warn, error.to_string()),
+        };
+        let mut report = Report {
+            status,
+            process: Some(process),
+            source: Some(StatusSource::Traffic),
+            output: Some(output),
+            ..Report::from_parts(BTreeMap::new())
+        };
+        report.add_dependencies(process, dependencies);
+        report
+    }
+
+    /// Adds a part for each declared dependency, from the first of these that exists: its own check, the probe, traffic.
+    fn add_dependencies(
+        &mut self,
+        process: &'static ProcessDefinition,
+        checked: impl Fn(&str) -> Option<PartReport>,
+    ) {
+        let called = live::dependency_stats(process.id()).unwrap_or_default();
+        let from_calls = |id: &str| {
+            let objective = process.objective().as_ratio();
+            let (status, output) = judge(Unchecked::Dependency, called.get(id)?, objective);
+            Some(PartReport::new(status, Some(output)))
+        };
+        let stages = registry::stages().filter(|stage| stage.process() == Some(process.id()));
+        let stages: Vec<_> = stages.map(|stage| stage.id()).collect();
+        for id in declared_dependencies(process) {
+            let part = checked(id).or_else(|| self.parts.get(id).cloned()).or_else(|| from_calls(id));
+            let part = part.unwrap_or_else(|| PartReport::unseen("it has no check, and no call to it has ended"));
+            match self.parts.get_mut(id) {
+                // A stage of the same name: the worse of both.
+                Some(stage) if stages.contains(&id) && stage.status > part.status => {}
+                _ => drop(self.parts.insert(id.to_owned(), part)),
+            }
+        }
+        let parts = self.parts.values().map(|part| part.status.at_most_warn()).max();
+        self.status = self.status.max(parts.unwrap_or(Status::Pass));
+    }
+
+    /// Converts the report into a part of a larger one.
+    pub(super) fn into_part(self) -> PartReport {
+        let Report { status, checked_at, latency, output, .. } = self;
+        PartReport { status, checked_at, latency, output }
+    }
+}
+
+/// Returns the dependencies that a process and its stages declare.
+pub(super) fn declared_dependencies(
+    process: &'static ProcessDefinition,
+) -> impl Iterator<Item = &'static str> {
+    let stages = registry::stages().filter(|stage| stage.process() == Some(process.id()));
+    let of_stages = stages.flat_map(|stage| stage.dependencies());
+    process.dependencies().iter().chain(of_stages).map(String::as_str)
+}
+
+impl PartReport {
+    /// Reports on a part whose status is determined now.
+    pub(super) fn new(status: Status, output: Option<String>) -> PartReport {
+        let checked_at = Some(SystemTime::now());
+        PartReport { status, checked_at, latency: None, output: output.map(bounded) }
+    }
+
+    fn from_run(run: &EndedRun) -> PartReport {
+        let status = run.status();
+        let late = if run.late { ", late" } else { "" };
+        let error_type = run.error_type.map(|kind| format!(", {kind}")).unwrap_or_default();
+        let output = (status != Status::Pass).then(|| format!("{}{late}{error_type}", run.outcome));
+        PartReport { status, checked_at: None, latency: Some(run.took), output }
+    }
+
+    fn unseen(reason: &str) -> PartReport {
+        PartReport { status: Status::Warn, checked_at: None, latency: None, output: Some(reason.to_owned()) }
+    }
+}

@@ -1,0 +1,39 @@
+//! The schedule of one check.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::check::{CheckRunner, GRACE};
+#[cfg(feature = "sentry")]
+use super::checkin;
+use super::shared::Shared;
+
+/// How often a schedule looks whether start-up is finished.
+const START_POLL: Duration = Duration::from_millis(100);
+
+/// Executes a check at its interval until the last `Health` is dropped or shutdown begins.
+pub(super) async fn run(check: Arc<CheckRunner>, shared: Weak<Shared>, every: Duration) {
+    let random = RandomState::new();
+    for round in 0_u64.. {
+        let states = loop {
+            let Some(shared) = shared.upgrade().filter(|shared| !shared.is_stopping()) else { return };
+            if shared.has_started() {
+                break Arc::clone(&shared.states);
+            }
+            drop(shared);
+            tokio::time::sleep(START_POLL).await;
+        };
+        check.execute(&states, None);
+        drop(states);
+        // Long enough for the check to report its timeout itself.
+        check.wait(Instant::now() + check.definition.timeout() + 2 * GRACE).await;
+        #[cfg(feature = "sentry")]
+        checkin::send(&check);
+        // Replicas that started together must not check together.
+        let share = random.hash_one(round) as f64 / u64::MAX as f64;
+        tokio::time::sleep(every.mul_f64(0.9 + 0.2 * share)).await;
+    }
+}

@@ -1,0 +1,165 @@
+//! The set-up of the endpoints: what they need, and the mistakes in it that only a running program shows.
+
+use std::sync::Arc;
+
+use process_model::nearest;
+
+use super::check::{CheckRunner, MissingState, States};
+#[cfg(feature = "metrics")]
+use super::check_metrics;
+use super::detail::Detail;
+use super::endpoints::Health;
+use super::response::{Endpoint, RESERVED};
+use super::schedule;
+use super::shared::{Config, LivenessCheck, Shared};
+use crate::base::guard::attempt;
+use crate::base::notices;
+use crate::catalog::registry;
+
+/// The set-up of the health endpoints. [`Setup::start`] completes it.
+#[derive(Debug, Default)]
+#[must_use = "no check runs before `start`"]
+pub struct Setup {
+    states: States,
+    config: Config,
+    waits: bool,
+}
+
+impl Setup {
+    /// Creates a set-up in which readiness depends only on start-up and shutdown.
+    pub fn new() -> Setup {
+        Setup::default()
+    }
+
+    /// Provides the state that checks with an argument of type `T` take. Each call of such a check receives a clone.
+    pub fn with<T: Clone + Send + Sync + 'static>(mut self, state: T) -> Setup {
+        self.states.insert(state);
+        self
+    }
+
+    /// Makes readiness fail when one of these processes or dependencies fails.
+    ///
+    /// A dependency that all replicas share takes all of them out of service at once. Require such a dependency only if
+    /// nothing works without it; otherwise use [`report_only`](Setup::report_only).
+    pub fn require<T: Into<String>>(mut self, ids: impl IntoIterator<Item = T>) -> Setup {
+        self.config.required.extend(ids.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds these processes and dependencies to the report of readiness. When one of them fails, readiness is degraded,
+    /// and the HTTP status stays 200.
+    pub fn report_only<T: Into<String>>(mut self, ids: impl IntoIterator<Item = T>) -> Setup {
+        self.config.report_only.extend(ids.into_iter().map(Into::into));
+        self
+    }
+
+    /// Makes liveness fail when this check does. Use it for faults that only a restart repairs, such as a thread that
+    /// has ended.
+    ///
+    /// Liveness accepts only plain functions. A restart does not repair a dependency, so no dependency check can be
+    /// part of it.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use process_runtime::health::Setup;
+    ///
+    /// /// The writer thread clears it when it ends.
+    /// static WRITER_RUNS: AtomicBool = AtomicBool::new(true);
+    ///
+    /// fn writer_runs() -> Result<(), String> {
+    ///     WRITER_RUNS.load(Ordering::Relaxed).then_some(()).ok_or_else(|| "the writer has ended".to_owned())
+    /// }
+    ///
+    /// let health = Setup::new().liveness("writer", writer_runs).start();
+    /// assert!(health.liveness().parts.contains_key("writer"));
+    /// ```
+    pub fn liveness(mut self, name: &'static str, check: LivenessCheck) -> Setup {
+        self.config.liveness.push((name, check));
+        self
+    }
+
+    /// Makes `/health/<name>` report on the process or dependency with this id.
+    pub fn alias(mut self, name: impl Into<String>, id: impl Into<String>) -> Setup {
+        self.config.aliases.insert(name.into(), id.into());
+        self
+    }
+
+    /// Sets who may read error texts, versions and the details of each part. The default is [`Detail::Never`].
+    pub fn detail(mut self, detail: Detail) -> Setup {
+        self.config.detail = detail;
+        self
+    }
+
+    /// Keeps start-up unfinished, and the schedules waiting, until [`Health::mark_started`] is called. Without this,
+    /// start-up is finished at once.
+    pub fn wait_for_mark_started(mut self) -> Setup {
+        self.waits = true;
+        self
+    }
+
+    /// Starts the schedules in the current tokio runtime, and returns the endpoints.
+    ///
+    /// A mistake in the set-up, such as an id that no process and no check has, is reported once to standard error.
+    pub fn start(self) -> Health {
+        let shared = Arc::new(Shared::new(self.states, self.config, !self.waits));
+        report_mistakes(&shared);
+        #[cfg(feature = "metrics")]
+        check_metrics::track(&shared);
+        for check in &shared.checks {
+            match (check.definition.every(), &shared.runtime) {
+                (Some(every), Some(runtime)) => {
+                    runtime.spawn(schedule::run(Arc::clone(check), Arc::downgrade(&shared), every));
+                }
+                (Some(_), None) => notices::once(
+                    "health checks are not scheduled; call `health::Setup::start` inside a tokio runtime",
+                ),
+                (None, _) => {}
+            }
+        }
+        Health::new(shared)
+    }
+}
+
+/// Reports the mistakes in a set-up.
+fn report_mistakes(shared: &Shared) {
+    let Config { required, report_only, aliases, .. } = &shared.config;
+    let required = required.iter().map(|id| ("require", id));
+    let report_only = report_only.iter().map(|id| ("report_only", id));
+    let aliased = aliases.values().map(|id| ("alias", id));
+    let ids = required.chain(report_only).chain(aliased);
+    for (method, id) in ids.filter(|(_, id)| shared.by_id(id).is_none()) {
+        let near = nearest(id, shared.names());
+        let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        notices::once(format!(
+            "unknown id `{id}` in `health::Setup::{method}`: no process and no check has it{near}"
+        ));
+    }
+    for check in &shared.checks {
+        if let Some(missing) = missing_state(check, &shared.states) {
+            let (file, line) = (check.definition.file(), check.definition.line());
+            notices::once(format!("the check at {file}:{line} cannot run: {missing}"));
+        }
+    }
+    let dependencies = shared.dependencies().map(|(id, _)| id);
+    let ids = registry::all().map(|process| process.id()).chain(dependencies);
+    for id in ids.filter(|id| RESERVED.contains(id)) {
+        notices::once(format!(
+            "`{id}` has no endpoint, because `/health/{id}` has another meaning; give it an alias with \
+             `health::Setup::alias`"
+        ));
+    }
+    for name in aliases.keys() {
+        let is_reached = Endpoint::parse(name) == Some(Endpoint::Named(name)) && shared.by_id(name).is_none();
+        if !is_reached {
+            notices::once(format!(
+                "alias `{name}` has no effect, because it is an endpoint, an id, or not a valid name; use at most 64 \
+                 letters, digits, `_` and `-`"
+            ));
+        }
+    }
+}
+
+/// Returns the argument that a check lacks. This creates the future of the check, and never polls it.
+fn missing_state(check: &CheckRunner, states: &States) -> Option<MissingState> {
+    attempt(|| check.definition.begin(states).err()).ok().flatten()
+}

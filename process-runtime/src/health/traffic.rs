@@ -1,0 +1,53 @@
+//! The status of a process or dependency without a check, from its real runs of the last five minutes.
+
+use process_model::Outcome;
+
+use super::check::Status;
+use crate::stats::{Outcomes, Stats};
+
+/// The fewest runs in five minutes that can make a failure.
+const ENOUGH: u64 = 5;
+
+/// A process or dependency that has no check.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unchecked {
+    Process,
+    Dependency,
+}
+
+/// Returns the status that the last five minutes show, and a sentence about them. `objective` is the share of runs that
+/// must be good; runs that were rejected, or cancelled before their SLA, do not count.
+pub(super) fn judge(unchecked: Unchecked, stats: &Stats, objective: f64) -> (Status, String) {
+    let [_, window, hour] = &stats.windows;
+    let ended = &window.ended;
+    let succeeded = |ended: &Outcomes| ended.count(Outcome::Success) + ended.count(Outcome::Degraded) > 0;
+    let last = match () {
+        () if succeeded(ended) => "last success within 5 minutes",
+        () if succeeded(&hour.ended) => "last success within an hour",
+        () if succeeded(&stats.ended) => "last success more than an hour ago",
+        () => "no success since the start",
+    };
+    let (check, runs) = match unchecked {
+        Unchecked::Process => ("probe", "runs"),
+        Unchecked::Dependency => ("check", "calls"),
+    };
+    let (rejected, degraded) = (ended.count(Outcome::Rejected), ended.count(Outcome::Degraded));
+    let counted = ended.total() - rejected - ended.count_on_time(Outcome::Cancelled);
+    let good = ended.count_on_time(Outcome::Success) + ended.count_on_time(Outcome::Degraded);
+    let failed = ended.count(Outcome::Failure) + ended.count(Outcome::Panic);
+    let (bad, overdue, all) = (counted - good, stats.overdue, counted + rejected);
+    let output = format!(
+        "no {check}; {all} {runs} in the last 5 minutes: {failed} failed, {} late, {rejected} rejected, {degraded} \
+         degraded; {overdue} overdue now; {last}",
+        ended.late()
+    );
+    // A rounding error must not turn an allowed run into a warning.
+    let allowed = (1.0 - objective) * counted as f64 + 1e-9;
+    let status = match () {
+        () if counted >= ENOUGH && 2 * failed >= counted => Status::Fail,
+        () if !succeeded(ended) || overdue > 0 || bad as f64 > allowed => Status::Warn,
+        () if 2 * rejected > all || 2 * degraded > counted => Status::Warn,
+        () => Status::Pass,
+    };
+    (status, output)
+}
