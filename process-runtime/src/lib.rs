@@ -321,7 +321,9 @@ pub mod __private {
     pub use crate::__contract_site as contract_site;
     pub use crate::catalog::site::{Entry, Linked};
     #[cfg(feature = "health")]
-    pub use crate::health::check::{CheckEnd, CheckEntry, CheckSite, Checking, MissingState, States, checking};
+    pub use crate::health::check::{
+        CheckEnd, CheckEntry, CheckSite, Checking, MissingState, States, checking,
+    };
     pub use crate::install::measure;
     pub use crate::instrument::execution::{
         Boxed, BoxedLocal, BoxedSync, Capture, LaterKey, Plain, Run, future, unreachable_value,

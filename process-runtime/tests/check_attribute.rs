@@ -9,7 +9,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use process_runtime::health::{self, CheckDefinition, CheckTarget, CheckVerdict, IntoVerdict, MissingState, Setup, Status};
+use process_runtime::health::{
+    self, CheckDefinition, CheckTarget, CheckVerdict, IntoVerdict, MissingState, Setup, Status,
+};
 use process_runtime::registry::{self, Finding};
 use process_runtime::{critical_process, dependency_check, health_check, stage};
 
@@ -158,8 +160,9 @@ fn a_return_is_judged_by_its_type() {
 
 #[test]
 fn a_verdict_reads_as_its_word_and_its_reason() {
-    let read = [CheckVerdict::Pass, CheckVerdict::Warn("slow".to_owned()), CheckVerdict::Fail("gone".to_owned())]
-        .map(|verdict| verdict.to_string());
+    let read =
+        [CheckVerdict::Pass, CheckVerdict::Warn("slow".to_owned()), CheckVerdict::Fail("gone".to_owned())]
+            .map(|verdict| verdict.to_string());
     assert_eq!(read, ["pass", "warn: slow", "fail: gone"]);
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jsonschema::Validator;
-use process_runtime::health::{Response, Detail, Health, Request, Setup, Status, CheckVerdict};
+use process_runtime::health::{CheckVerdict, Detail, Health, Request, Response, Setup, Status};
 use process_runtime::{critical_process, dependency, dependency_check, health_check, stage};
 use serde_json::{Value, json};
 
@@ -140,7 +140,11 @@ impl SchemaCheck {
         assert!(errors.is_empty(), "{path}: {errors:#?} of {body:#}");
         assert!(answer.headers.contains(&("content-type", self.form)), "{path}: {:?}", answer.headers);
         let status = if self.form == JSON { expected.as_overall_str() } else { expected.as_str() };
-        assert_eq!((&body["status"], answer.status), (&status.into(), expected.http_status()), "{path}: {body:#}");
+        assert_eq!(
+            (&body["status"], answer.status),
+            (&status.into(), expected.http_status()),
+            "{path}: {body:#}"
+        );
         assert_eq!(body.get("serving").is_some(), answer.status == 200, "{path}: {body:#}");
         self.statuses.insert((path, status.to_owned()));
 
@@ -184,7 +188,8 @@ async fn every_answer_matches_its_schema_and_every_property_of_a_schema_occurs()
         IS_OPEN.store(mode != Mode::Fails, Ordering::SeqCst);
         for detail in [Detail::Always, Detail::Never] {
             let with_detail = matches!(detail, Detail::Always);
-            let setup = Setup::new().with(mode).require(["oven"]).alias("bread", "bake").liveness("open", is_open);
+            let setup =
+                Setup::new().with(mode).require(["oven"]).alias("bread", "bake").liveness("open", is_open);
             let health = setup.wait_for_mark_started().detail(detail).start();
             match mode {
                 Mode::Fails => {}

@@ -3,11 +3,11 @@
 #[path = "shared/asking.rs"]
 mod asking;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use process_runtime::health::{Response, Detail, Health, Request, Setup, CheckVerdict};
+use process_runtime::health::{CheckVerdict, Detail, Health, Request, Response, Setup};
 use process_runtime::{critical_process, dependency, dependency_check, health_check};
 use serde_json::Value;
 

@@ -172,7 +172,8 @@ impl Report {
         let stages: Vec<_> = stages.map(|stage| stage.id()).collect();
         for id in declared_dependencies(process) {
             let part = checked(id).or_else(|| self.parts.get(id).cloned()).or_else(|| from_calls(id));
-            let part = part.unwrap_or_else(|| PartReport::unseen("it has no check, and no call to it has ended"));
+            let part =
+                part.unwrap_or_else(|| PartReport::unseen("it has no check, and no call to it has ended"));
             match self.parts.get_mut(id) {
                 // A stage of the same name: the worse of both.
                 Some(stage) if stages.contains(&id) && stage.status > part.status => {}

@@ -99,12 +99,12 @@
 
 // Only re-exports: nothing in this folder may import this file.
 
+mod body;
 pub(crate) mod check;
 #[cfg(feature = "metrics")]
 mod check_metrics;
 #[cfg(feature = "sentry")]
 mod checkin;
-mod body;
 mod detail;
 mod endpoints;
 mod health_report;

@@ -98,7 +98,8 @@ impl Form {
             let ranges = accept.unwrap_or_default().split(',').filter_map(|range| {
                 let mut parts = range.split(';').map(str::trim);
                 let is_named = parts.next()?.eq_ignore_ascii_case(media);
-                let given = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+                let given =
+                    parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
                 let quality = given.map_or(Some(1.0), |given| given.trim().parse::<f32>().ok())?;
                 is_named.then_some(quality)
             });

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use process_runtime::health::{Setup, CheckVerdict};
+use process_runtime::health::{CheckVerdict, Setup};
 use process_runtime::{critical_process, dependency, dependency_check, health_check, stage};
 
 use asking::get;

@@ -36,7 +36,8 @@ async fn readiness_follows_start_up_shutdown_and_required_dependencies() {
 
 #[tokio::test(start_paused = true)]
 async fn liveness_fails_when_one_of_its_checks_fails_or_panics() {
-    let health = Setup::new().liveness("writer", || Err("it is gone".to_owned())).detail(Detail::Always).start();
+    let health =
+        Setup::new().liveness("writer", || Err("it is gone".to_owned())).detail(Detail::Always).start();
     let (status, body) = get(&health, "/live").await;
     assert_eq!((status, &body["details"]["writer"]["output"]), (503, &"it is gone".into()));
     let health = Setup::new().liveness("writer", || panic!("on demand")).start();
@@ -47,5 +48,8 @@ async fn liveness_fails_when_one_of_its_checks_fails_or_panics() {
 async fn readiness_that_requires_an_unknown_id_fails_and_reports_it() {
     let health = World::default().health().require(["supabase_bd"]).detail(Detail::Always).start();
     let (status, body) = get(&health, "/ready").await;
-    assert_eq!((status, &body["details"]["supabase_bd"]["output"]), (503, &"no process or check has this id".into()));
+    assert_eq!(
+        (status, &body["details"]["supabase_bd"]["output"]),
+        (503, &"no process or check has this id".into())
+    );
 }
