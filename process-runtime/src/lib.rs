@@ -330,6 +330,8 @@ pub mod __private {
     };
     pub use crate::instrument::probe;
     pub use crate::instrument::probe::{Judge, debug, display, error_type};
+    #[cfg(feature = "testing")]
+    pub use crate::instrument::returns;
     pub use crate::run::ending::Ending;
     pub use crate::run::unit::Site;
     #[cfg(feature = "testing")]

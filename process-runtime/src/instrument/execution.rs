@@ -15,13 +15,13 @@ use crate::base::guard::unharmed;
 use crate::base::lane::Lane;
 use crate::observe::{self, Wanted, standard_error};
 use crate::run::context::{NamedValues, Value, Values};
+use crate::run::domain::observed::{self, Observed};
+use crate::run::domain::sink::End;
 use crate::run::domain::{Core, DomainRef};
 use crate::run::ending::{Ending, ErrorRef};
 use crate::run::frame;
 use crate::run::inflight::Ticket;
 use crate::run::inject::{self, Injected};
-use crate::run::observed::{self, Observed};
-use crate::run::sink::End;
 use crate::run::unit::{Site, Unit};
 
 static ENABLED: AtomicBool = AtomicBool::new(true);

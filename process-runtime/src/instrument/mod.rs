@@ -6,3 +6,5 @@ pub(crate) mod execution;
 pub(crate) mod http;
 pub mod probe;
 mod record;
+#[cfg(feature = "testing")]
+pub mod returns;

@@ -12,8 +12,6 @@ use std::pin::Pin;
 use crate::instrument::execution::{Boxed, BoxedLocal, BoxedSync, Plain};
 use crate::run::context::{ContextValue, Value};
 use crate::run::ending::{Ending, ErrorRef, RunError};
-#[cfg(feature = "testing")]
-use crate::run::inject;
 
 /// A return value.
 #[derive(Debug)]
@@ -307,69 +305,13 @@ pub mod by_type_alone {
 )]
 pub trait MeasuredFuture {}
 
-/// Makes known how an injected error is returned by what returns `$returned`; nothing, without feature `testing`.
-#[cfg(feature = "testing")]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __returns {
-    ($returned:ty) => {{
-        use $crate::__private::probe::ReturnsOther as _;
-        (&$crate::__private::probe::Returned::<$returned>::NEW).__process_returns();
-    }};
-}
-
-/// Nothing.
+/// Nothing: no fault is injected.
 #[cfg(not(feature = "testing"))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __returns {
     ($returned:ty) => {};
 }
-
-/// The type of what a run returns.
-#[cfg(feature = "testing")]
-#[derive(Debug)]
-pub struct Returned<R: ?Sized>(PhantomData<fn() -> Box<R>>);
-
-#[cfg(feature = "testing")]
-impl<R: ?Sized> Returned<R> {
-    /// Of this type.
-    pub const NEW: Self = Returned(PhantomData);
-}
-
-#[cfg(feature = "testing")]
-impl<T, E> Returned<Result<T, E>> {
-    /// With errors.
-    pub fn __process_returns(&self) {
-        inject::learn::<T, E>();
-    }
-}
-
-#[cfg(feature = "testing")]
-impl<'a, T, E> Returned<Pin<Box<dyn Future<Output = Result<T, E>> + 'a>>> {
-    /// In a future, with errors.
-    pub fn __process_returns(&self) {
-        inject::learn::<T, E>();
-    }
-}
-
-#[cfg(feature = "testing")]
-impl<'a, T, E> Returned<Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>> {
-    /// In a future, with errors.
-    pub fn __process_returns(&self) {
-        inject::learn::<T, E>();
-    }
-}
-
-/// Anything else returns no error.
-#[cfg(feature = "testing")]
-pub trait ReturnsOther {
-    /// Without errors.
-    fn __process_returns(&self) {}
-}
-
-#[cfg(feature = "testing")]
-impl<R: ?Sized> ReturnsOther for &Returned<R> {}
 
 /// A value to record.
 #[derive(Debug)]

@@ -22,14 +22,14 @@ use process_model::Outcome;
 #[cfg(any(feature = "tracing", feature = "sentry"))]
 use crate::base::guard;
 use crate::run::context::Values;
+use crate::run::domain::observed::{Observed, Opened};
+pub use crate::run::domain::sink::{End, RunView, Sink};
 use crate::run::domain::{Core, DomainRef};
 use crate::run::ending::Ending;
 #[cfg(feature = "sentry")]
 use crate::run::hub::HubLink;
 #[cfg(feature = "sentry")]
 use crate::run::hub::OuterHub;
-use crate::run::observed::{Observed, Opened};
-pub use crate::run::sink::{End, RunView, Sink};
 use crate::run::unit::Unit;
 
 /// What a run finds at its start that wants to hear of it.

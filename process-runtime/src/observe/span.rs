@@ -16,9 +16,9 @@ use tracing::span::Attributes;
 #[cfg(feature = "metrics")]
 use super::tracer;
 use crate::run::context::Values;
+use crate::run::domain::observed::Observed;
+use crate::run::domain::sink::End;
 use crate::run::ending::Ending;
-use crate::run::observed::Observed;
-use crate::run::sink::End;
 use crate::run::span::{RuntimeCallsite, SpanHandle, SpanSite, as_recorded};
 use crate::run::unit::Unit;
 
@@ -218,7 +218,7 @@ pub(crate) fn ended(
     let site = site(unit);
     for (name, value) in observed.values.iter() {
         if site.later.contains(&name) && !observed.has_recorded(name) {
-            span.record_value(unit, name, value);
+            span.record_value(site, name, value);
         }
     }
     let status = end.outcome.is_error().then_some("ERROR");

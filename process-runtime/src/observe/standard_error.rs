@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use crate::base::{alarm, notices};
 use crate::run::context::Values;
+use crate::run::domain::observed::Observed;
+use crate::run::domain::sink::End;
 use crate::run::ending::RunError;
-use crate::run::observed::Observed;
-use crate::run::sink::End;
 use crate::run::unit::Unit;
 
 /// Queues a failure that no Sentry client can take. Error text stays on this machine.

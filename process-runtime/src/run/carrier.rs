@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::domain::observed::Observed;
 use super::frame;
-use super::observed::Observed;
 use super::unit::Unit;
 
 /// Takes the current scope along where a task, a thread or a channel would lose it: the business context,

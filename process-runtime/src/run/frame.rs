@@ -6,8 +6,8 @@ use std::ptr::null;
 use std::sync::Arc;
 
 use super::domain::DomainRef;
-use super::observed::Observed;
-use super::own;
+use super::domain::observed::Observed;
+use super::domain::own;
 use super::unit::Unit;
 use crate::catalog::definition::ProcessDefinition;
 

@@ -11,10 +11,7 @@ pub(crate) mod frame;
 pub(crate) mod hub;
 pub(crate) mod inflight;
 pub(crate) mod inject;
-pub(crate) mod observed;
-pub(crate) mod own;
 pub(crate) mod scope;
-pub(crate) mod sink;
 #[cfg(feature = "tracing")]
 pub(crate) mod span;
 pub(crate) mod unit;

@@ -7,8 +7,8 @@ use super::carrier::Carrier;
 #[cfg(all(feature = "axum", feature = "metrics", feature = "tracing"))]
 use super::context::NamedValues;
 use super::context::{ContextValue, Value};
+use super::domain::observed::Observed;
 use super::frame;
-use super::observed::Observed;
 
 /// Values for everything that runs inside a future or a closure: what an HTTP layer knows of its request.
 /// A span shows those whose names some `context(…)` or [`declare`] knows.
@@ -54,7 +54,7 @@ impl Scope {
     #[cfg(all(feature = "axum", feature = "metrics", feature = "tracing"))]
     pub(crate) fn below(mut said: NamedValues) -> Carrier {
         let outer = frame::nearest();
-        let known = super::observed::inherited(outer.as_ref());
+        let known = super::domain::observed::inherited(outer.as_ref());
         said.retain(|(name, _)| known.iter().all(|(other, _)| other != *name));
         Carrier::of(Arc::new(Observed::scope(outer.as_ref(), said)))
     }

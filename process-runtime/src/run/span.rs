@@ -12,7 +12,6 @@ use tracing::span::{Id, Record};
 use tracing::subscriber::Interest;
 
 use super::context::Value;
-use super::unit::Unit;
 use crate::base::guard::caught;
 use crate::base::visitors::Visitors;
 
@@ -153,8 +152,7 @@ impl SpanHandle {
     }
 
     /// Adds a context value.
-    pub(crate) fn record_value(&self, unit: &'static Unit, name: &str, value: &Value) {
-        let Some(site) = unit.span.get() else { return };
+    pub(crate) fn record_value(&self, site: &SpanSite, name: &str, value: &Value) {
         if let Some(place) = site.place(name, site.context) {
             self.record(site, [(&site.fields[place], Some(as_recorded(value)))]);
         }

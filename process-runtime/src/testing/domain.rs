@@ -15,10 +15,10 @@ use crate::catalog::registry::UnknownProcess;
 use crate::install::live;
 use crate::observe::{self, Sink};
 use crate::run::carrier::{Carried, Carrier};
+use crate::run::domain::own::{Own, Surroundings, outermost, runtime_clock};
 use crate::run::domain::{Core, InFlight};
 use crate::run::inflight;
 use crate::run::inject::Injected;
-use crate::run::own::{Own, Surroundings, outermost, runtime_clock};
 use crate::run::unit::Unit;
 use crate::stats::Stats;
 

@@ -16,8 +16,9 @@ use super::domain::Around;
 use crate::base::lock::lock;
 use crate::observe;
 use crate::run::domain::Core;
+use crate::run::domain::own::delay;
 use crate::run::frame;
-use crate::run::inject::{self, Injected, Injection, Instead, NotReturned, Slot};
+use crate::run::inject::{Injected, Injection, Instead, NotReturned, Slot};
 use crate::run::unit::Unit;
 
 /// What happens at a boundary in place of the body, or before it: [`Observing::fault`](super::Observing::fault).
@@ -408,7 +409,7 @@ impl AtBoundary {
     /// The run, which the thread is inside of, and those around it take so much longer.
     fn delay(&self, duration: Duration) {
         if let Some(run) = frame::nearest() {
-            inject::delay(&run, self.core.clock.ticks(duration));
+            delay(&run, self.core.clock.ticks(duration));
         }
         self.core.scan_all(&|unit, observed, elapsed| observe::overdue(&self.core, unit, observed, elapsed));
         self.around.waiter.wake();

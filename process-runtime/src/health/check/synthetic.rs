@@ -13,9 +13,9 @@ use super::status::Status;
 use crate::base::lock::lock;
 use crate::observe::{End, RunView, Sink};
 use crate::run::carrier::Carrier;
-use crate::run::context::Value;
+use crate::run::context::{SYNTHETIC, Value};
 use crate::run::domain::Core;
-use crate::run::own::{Own, SYNTHETIC, Surroundings, outermost, runtime_clock};
+use crate::run::domain::own::{Own, Surroundings, outermost, runtime_clock};
 
 /// How many runs of one execution the watchdog follows at once.
 const MAX_TRACKED_RUNS: usize = 256;

@@ -8,9 +8,9 @@ use sentry_core::types::Uuid;
 
 use super::failure::{Captured, Identity};
 use crate::base::lock::lock;
+use crate::run::domain::sink::End;
 use crate::run::ending::RunError;
 use crate::run::hub::HubLink;
-use crate::run::sink::End;
 
 /// The most errors of stages that a run remembers in order to withhold their text. Past that it withholds the text of
 /// every error.

@@ -13,9 +13,9 @@ use sentry_core::types::Uuid;
 use super::details::Details;
 use crate::base::guard::attempt;
 use crate::run::context::Value;
+use crate::run::domain::observed::Observed;
+use crate::run::domain::sink::End;
 use crate::run::frame;
-use crate::run::observed::Observed;
-use crate::run::sink::End;
 use crate::run::unit::Unit;
 
 /// The name of the context block.

@@ -11,10 +11,10 @@ use sentry_core::types::Uuid;
 use super::details::Details;
 use super::event::{BLOCK, describe_as, is_withheld, send};
 use super::has_integration;
+use crate::run::domain::observed::Observed;
+use crate::run::domain::sink::End;
 use crate::run::ending::{ErrorRef, RunError};
 use crate::run::hub::HubLink;
-use crate::run::observed::Observed;
-use crate::run::sink::End;
 use crate::run::unit::Unit;
 
 /// A failure that Sentry has an event of.

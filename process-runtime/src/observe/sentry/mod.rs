@@ -27,11 +27,11 @@ use self::failure::{Captured, Identity, already_captured, capture};
 use crate::base::lock::lock;
 use crate::catalog::definition::{Definition, StageDefinition};
 use crate::run::domain::Core;
+use crate::run::domain::observed::Observed;
+use crate::run::domain::sink::End;
 use crate::run::ending::Ending;
 use crate::run::frame;
 use crate::run::hub::OuterHub;
-use crate::run::observed::Observed;
-use crate::run::sink::End;
 use crate::run::unit::Unit;
 
 /// How long a process stays silent after a warning that it is overdue.

@@ -37,6 +37,9 @@ impl Boundary {
         0
     }
 
+    /// Adds to the time of the run.
+    pub(crate) fn delay(&self, _: u64) {}
+
     pub(crate) fn clear(&mut self) {}
 }
 

@@ -10,7 +10,6 @@ use std::sync::{Mutex, RwLock};
 use std::task::{Context, Poll};
 
 use crate::base::lock::{lock, read, write};
-use crate::run::observed::Observed;
 
 /// Whether a fault can be injected.
 pub(crate) const IS_POSSIBLE: bool = true;
@@ -91,17 +90,14 @@ impl Boundary {
         self.added.load(Ordering::Relaxed)
     }
 
+    /// Adds to the time of the run.
+    pub(crate) fn delay(&self, ticks: u64) {
+        let longer = |added: u64| Some(added.saturating_add(ticks).min(MOST_ADDED));
+        let _ = self.added.fetch_update(Ordering::Relaxed, Ordering::Relaxed, longer);
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Boundary::default();
-    }
-}
-
-/// Adds to the time of this run and of every run around it.
-pub(crate) fn delay(run: &Observed, ticks: u64) {
-    let longer = |added: u64| Some(added.saturating_add(ticks).min(MOST_ADDED));
-    let _ = run.boundary.added.fetch_update(Ordering::Relaxed, Ordering::Relaxed, longer);
-    if let Some(outer) = run.parent.upgrade() {
-        delay(&outer, ticks);
     }
 }
 

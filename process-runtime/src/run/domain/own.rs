@@ -5,20 +5,17 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use super::context::NamedValues;
-use super::domain::{Core, DomainRef, Overdue};
-use super::inject::Injected;
 use super::observed::Observed;
-use super::unit::Unit;
+use super::{Core, DomainRef, Overdue};
 use crate::base::clock::Clock;
 use crate::base::lock::lock;
+use crate::run::context::NamedValues;
+use crate::run::inject::Injected;
+use crate::run::unit::Unit;
 use crate::stats::account::{Account, NEVER};
 
 /// Whether such a domain can exist in this program.
 pub(crate) const IS_POSSIBLE: bool = cfg!(any(feature = "health", feature = "testing"));
-
-/// Inherited by every run of a health check.
-pub(crate) const SYNTHETIC: &str = "critical_process.synthetic";
 
 /// What surrounds the runs of a domain beside its figures.
 pub(crate) trait Surroundings: fmt::Debug + Send + Sync {
@@ -96,4 +93,12 @@ pub(crate) fn runtime_clock() -> Clock {
         let _inside = runtime.as_ref().map(tokio::runtime::Handle::enter);
         anchor.elapsed()
     })
+}
+
+/// Adds to the time of this run and of every run around it.
+pub(crate) fn delay(run: &Observed, ticks: u64) {
+    run.boundary.delay(ticks);
+    if let Some(outer) = run.parent.upgrade() {
+        delay(&outer, ticks);
+    }
 }

@@ -1,14 +1,18 @@
 //! What a run belongs to: a clock, a table of runs in flight, accounts and sinks. A program has one global
 //! domain; under `testing`, a test has its own, which is inherited by everything that runs inside it.
 
+pub(crate) mod observed;
+pub(crate) mod own;
+pub(crate) mod sink;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
+use self::observed::Observed;
+use self::own::Own;
+use self::sink::{RunView, Sink};
 use super::inflight::{self, Seen, Table, Ticket};
-use super::observed::Observed;
-use super::own::{self, Own};
-use super::sink::{RunView, Sink};
 use super::unit::Unit;
 use crate::base::alarm;
 use crate::base::clock::Clock;

@@ -6,17 +6,17 @@ use std::mem::take;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use super::context::{NamedValues, Value, Values};
-use super::domain::DomainRef;
-#[cfg(feature = "sentry")]
-use super::hub::HubLink;
-use super::inject::Boundary;
-#[cfg(feature = "tracing")]
-use super::span::SpanHandle;
-use super::unit::Unit;
+use super::DomainRef;
 use crate::base::lock::{lock, unpoisoned};
 #[cfg(feature = "sentry")]
 use crate::catalog::definition::{Definition, ProcessDefinition};
+use crate::run::context::{NamedValues, Value, Values};
+#[cfg(feature = "sentry")]
+use crate::run::hub::HubLink;
+use crate::run::inject::Boundary;
+#[cfg(feature = "tracing")]
+use crate::run::span::SpanHandle;
+use crate::run::unit::Unit;
 
 /// What the destinations opened for a run.
 #[derive(Debug, Default)]
@@ -124,8 +124,8 @@ impl Observed {
     /// Adds a value while the run goes on.
     pub(crate) fn record(&self, name: &'static str, value: Value) {
         #[cfg(feature = "tracing")]
-        if let (Some(span), Some(unit)) = (&self.span, self.unit) {
-            span.record_value(unit, name, &value);
+        if let (Some(span), Some(site)) = (&self.span, self.unit.and_then(|unit| unit.span.get())) {
+            span.record_value(site, name, &value);
         }
         let mut later = lock(&self.later);
         later.retain(|(other, _)| *other != name);
@@ -150,7 +150,7 @@ impl Observed {
 
     /// Enters this run's span, while it is open.
     #[cfg(feature = "tracing")]
-    pub(crate) fn visit_span(&self) -> Option<super::span::Visit<'_>> {
+    pub(crate) fn visit_span(&self) -> Option<crate::run::span::Visit<'_>> {
         self.span.as_ref()?.visit()
     }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use process_model::Outcome;
 
-use super::context::Value;
 use super::observed::Observed;
-use super::unit::Unit;
 use crate::catalog::definition::{ProcessDefinition, StageDefinition};
+use crate::run::context::Value;
+use crate::run::unit::Unit;
 
 /// A destination of your own: it is told of every run of a domain, processes and stages alike, on the thread
 /// that runs (of a run that is overdue, mostly on the watchdog's). A sink must not block; one that panics is
