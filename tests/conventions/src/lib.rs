@@ -9,10 +9,13 @@
 //! cargo run -p conventions -- PATH    # the same for another checkout
 //! ```
 //!
-//! Test code (`#[cfg(test)]`) is not part of the graph of imports. Everything else is, under any `cfg`.
+//! The graph of imports has every path that is written in the product, under any `cfg`: in imports, types, expressions,
+//! attributes and the tokens of macros. It does not have test code (`#[cfg(test)]`). A method that is called on a value,
+//! and what a macro of another crate expands to, are not written as paths and are not seen.
 
 pub mod cfgs;
 pub mod graph;
+pub mod house;
 pub mod paths;
 pub mod resolve;
 pub mod rules;

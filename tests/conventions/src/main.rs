@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use conventions::rules::House;
+use conventions::house::House;
 use conventions::source::Sources;
 use conventions::voice;
 

@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use conventions::rules::{House, Recursion, Violation};
+use conventions::house::{House, Violation};
+use conventions::rules::Recursion;
 use conventions::source::Sources;
 
 /// `run/planted.rs` is what each test brings; `observe` is above `run`, and `base` below it.
