@@ -41,14 +41,15 @@ fn reachable<N: Copy + Ord>(start: N, neighbours: &BTreeMap<N, Vec<N>>) -> BTree
 /// The largest circle for which every order of its nodes is compared.
 const COMPARED: usize = 14;
 
-/// Returns a smallest set of arrows without which the nodes of a circle have an order. Returns nothing for a circle of more
-/// than [`COMPARED`] nodes.
+/// Returns a smallest set of arrows without which the nodes of a circle have an order. Returns nothing for a circle
+/// of more than [`COMPARED`] nodes.
 pub fn fewest_cuts<N: Copy + Ord>(circle: &BTreeSet<N>, arrows: &BTreeSet<(N, N)>) -> BTreeSet<(N, N)> {
     let nodes: Vec<N> = circle.iter().copied().collect();
     if nodes.len() > COMPARED {
         return BTreeSet::new();
     }
-    // For each set of nodes, as bits: the fewest arrows from a node to a later one if these come first, and which is last.
+    // For each set of nodes, as bits: the fewest arrows from a node to a later one if these come first, and which is
+    // last.
     let mut best = vec![(usize::MAX, 0); 1 << nodes.len()];
     best[0] = (0, 0);
     for first in 0..best.len() {

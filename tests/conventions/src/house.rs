@@ -97,7 +97,8 @@ impl fmt::Display for Figures {
 }
 
 impl House {
-    /// Resolves all imports of a crate. `placed` gives files other paths, to measure a layout before the files are moved.
+    /// Resolves all imports of a crate. `placed` gives files other paths, to measure a layout before the files are
+    /// moved.
     pub fn new(sources: &Sources, placed: &BTreeMap<String, String>) -> House {
         let mut tree = Tree::new(sources);
         let mentions = collect(&mut tree);

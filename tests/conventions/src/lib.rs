@@ -1,7 +1,8 @@
 //! What the source of this workspace keeps to: the order of the folders of `process-runtime` ([`rules`]), and
 //! the words that it does without ([`voice`]).
 //!
-//! The tests of this package read the source and build nothing else, so they also run while the product does not compile:
+//! The tests of this package read the source and build nothing else, so they also run while the product does not
+//! compile:
 //!
 //! ```text
 //! cargo test -p conventions
@@ -10,8 +11,8 @@
 //! ```
 //!
 //! The graph of imports has every path that is written in the product, under any `cfg`: in imports, types, expressions,
-//! attributes and the tokens of macros. It does not have test code (`#[cfg(test)]`). A method that is called on a value,
-//! and what a macro of another crate expands to, are not written as paths and are not seen.
+//! attributes and the tokens of macros. It does not have test code (`#[cfg(test)]`). A method that is called on a
+//! value, and what a macro of another crate expands to, are not written as paths and are not seen.
 
 pub mod cfgs;
 pub mod graph;

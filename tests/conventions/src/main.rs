@@ -1,7 +1,7 @@
 //! Prints every violation of the conventions, then the figures.
 //!
-//! The first argument is the root of a checkout; without it, the one that this was built from. The second is a file that
-//! places files elsewhere for the count, one `from to` a line.
+//! The first argument is the root of a checkout; without it, the one that this was built from. The second is a file
+//! that places files elsewhere for the count, one `from to` a line.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

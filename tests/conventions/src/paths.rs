@@ -1,5 +1,5 @@
-//! Collects every path that a file writes: in imports, types, expressions, patterns, attributes and the tokens of macros.
-//! Says nothing about where a path leads.
+//! Collects every path that a file writes: in imports, types, expressions, patterns, attributes and the tokens of
+//! macros. Says nothing about where a path leads.
 
 use proc_macro2::{Delimiter, Spacing, Span, TokenStream, TokenTree};
 use syn::visit::{self, Visit};

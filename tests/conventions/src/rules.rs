@@ -1,5 +1,5 @@
-//! What each folder of `process-runtime/src` is for, what it may import, and how large it may grow. How this is checked is
-//! in [`crate::house`].
+//! What each folder of `process-runtime/src` is for, what it may import, and how large it may grow. How this is
+//! checked is in [`crate::house`].
 
 /// What a folder of `process-runtime/src` is for, and where it is in the order.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Finds words and phrases that this project does not use, and comments that are too long to read, in the text of all
-//! files of the workspace. Looks at comments, strings and documentation. Names are left alone: identifiers, and what is in
-//! backticks.
+//! files of the workspace. Looks at comments, strings and documentation. Names are left alone: identifiers, and what
+//! is in backticks.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! Every form of a forbidden import is caught, at its line, and leads to the file that defines the name.
 //!
-//! Each test plants a few files in a small house. A line that must be caught ends with `//~` and the file that it leads to.
+//! Each test plants a few files in a small house. A line that must be caught ends with `//~` and the file that it
+//! leads to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
