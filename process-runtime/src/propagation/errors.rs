@@ -12,7 +12,8 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Propagation, PropagationLayer, trace_id};
+use super::trace::trace_id;
+use super::{Propagation, PropagationLayer};
 
 use crate::base::guard::attempt;
 

@@ -3,7 +3,8 @@
 use http::HeaderMap;
 use http::uri::Authority;
 
-use super::{baggage, inject};
+use super::baggage;
+use super::trace::inject;
 use crate::base::notices;
 use crate::run::frame;
 
