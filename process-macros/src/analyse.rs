@@ -4,11 +4,13 @@
 mod check_function;
 mod contract_function;
 
+use std::str::FromStr;
+
 use proc_macro2::{Ident, Span};
 use process_model::grammar::{self, GrammarError};
 use process_model::{
-    CheckTarget, Common, ContextKey, ContextSource, Criticality, ErrorText, Objective, ProcessRecord, Record,
-    Sla, StageRecord, nearest,
+    CheckTarget, Common, ContextKey, ContextSource, Declaration, Objective, ProcessDeclaration, Shape, Sla,
+    StageDeclaration, nearest,
 };
 use quote::ToTokens;
 use syn::ext::IdentExt;
@@ -34,7 +36,7 @@ pub(crate) fn analyse(
     errors: &Errors,
 ) -> Option<Model> {
     report_missing(kind, &args, errors);
-    let record = match kind {
+    let declare = match kind {
         AttributeKind::Process => process,
         AttributeKind::Stage => stage,
         AttributeKind::Contract => {
@@ -45,7 +47,7 @@ pub(crate) fn analyse(
             return check(kind, CheckTarget::Dependency, &args, function, errors);
         }
     };
-    instrumented(kind, record, args, function, errors).map(Box::new).map(Model::Instrumented)
+    instrumented(kind, declare, args, function, errors).map(Box::new).map(Model::Instrumented)
 }
 
 fn check(
@@ -60,19 +62,20 @@ fn check(
 
 fn instrumented(
     kind: AttributeKind,
-    record: fn(&Args, &Function, &Errors) -> Option<Record>,
+    declare: fn(&Args, &Function, Shape, &Errors) -> Option<Declaration>,
     args: Args,
     function: &Function,
     errors: &Errors,
 ) -> Option<Instrumented> {
     let wrapper = wrapper::find(&function.signature, &function.body, kind, errors);
     report_open_return(&args, function, errors);
-    let record = record(&args, function, errors);
+    let shape = wrapper.as_ref().map(|wrapper| wrapper.shape(args.outcome.is_some())).unwrap_or_default();
+    let declaration = declare(&args, function, shape, errors);
     let (runtime, import) = runtime(&args);
     let handler = handler(args.handler.as_ref(), function, errors);
     let (entries, later) = context(args.context, function, errors);
     Some(Instrumented {
-        record: record?,
+        declaration: declaration?,
         handler,
         runtime,
         import,
@@ -106,19 +109,20 @@ fn name_of_import(path: &Path) -> Path {
     Ident::new("__process_runtime", path.span()).into()
 }
 
-fn process(args: &Args, function: &Function, errors: &Errors) -> Option<Record> {
-    let common = common(args, function, errors);
+fn process(args: &Args, function: &Function, shape: Shape, errors: &Errors) -> Option<Declaration> {
+    let common = common(args, function, shape, errors);
     let version = args.version.as_ref().and_then(|version| {
         let text = version.value();
         accept(version, grammar::check_version(&text), errors).map(|()| text)
     });
     let sla = sla(args, errors);
-    let criticality = word(args.criticality.as_ref(), Criticality::parse, errors);
-    let objective = args.objective.as_ref().map_or(Some(Objective::default()), |number| {
-        accept(&number.tokens, Objective::parse(&number.text), errors)
-    });
+    let criticality = word(args.criticality.as_ref(), errors);
+    let objective = args
+        .objective
+        .as_ref()
+        .map_or(Some(Objective::default()), |number| accept(&number.tokens, number.text.parse(), errors));
     let cancelled_is_bad = cancelled_is_bad(args.cancelled.as_ref(), errors);
-    Some(Record::Process(ProcessRecord {
+    Some(Declaration::Process(ProcessDeclaration {
         common: common?,
         version: version?,
         sla: sla?,
@@ -130,8 +134,8 @@ fn process(args: &Args, function: &Function, errors: &Errors) -> Option<Record> 
     }))
 }
 
-fn stage(args: &Args, function: &Function, errors: &Errors) -> Option<Record> {
-    let common = common(args, function, errors);
+fn stage(args: &Args, function: &Function, shape: Shape, errors: &Errors) -> Option<Declaration> {
+    let common = common(args, function, shape, errors);
     let process = args.process.as_ref().map(|process| id(process, errors));
     let sla = args.sla.as_ref().map(|_| sla(args, errors));
     let after = ids(&args.after, errors);
@@ -140,7 +144,7 @@ fn stage(args: &Args, function: &Function, errors: &Errors) -> Option<Record> {
             .at(&args.after[position], format!("stage `{}` cannot come after itself", own.value()))
             .help("list the stages that must end before this one starts");
     }
-    Some(Record::Stage(StageRecord {
+    Some(Declaration::Stage(StageDeclaration {
         common: common?,
         process: process.flatten(),
         sla: sla.flatten(),
@@ -154,9 +158,9 @@ impl Args {
     }
 }
 
-fn common(args: &Args, function: &Function, errors: &Errors) -> Option<Common> {
+fn common(args: &Args, function: &Function, shape: Shape, errors: &Errors) -> Option<Common> {
     let id = args.id.as_ref().and_then(|own| id(own, errors));
-    let error_text = word(args.error_text.as_ref(), ErrorText::parse, errors);
+    let error_text = word(args.error_text.as_ref(), errors);
     let depends_on = ids(&args.depends_on, errors);
     let written = |path: &Option<ExprPath>| path.as_ref().map(text);
     let id = id?;
@@ -173,7 +177,7 @@ fn common(args: &Args, function: &Function, errors: &Errors) -> Option<Common> {
         error_text: error_text?,
         depends_on,
         signature: signature(function),
-        ..Common::default()
+        shape,
     })
 }
 
@@ -219,15 +223,11 @@ fn ids(literals: &[LitStr], errors: &Errors) -> Vec<String> {
 
 fn sla(args: &Args, errors: &Errors) -> Option<Sla> {
     let literal = args.sla.as_ref()?;
-    accept(literal, Sla::parse(&literal.value()), errors)
+    accept(literal, literal.value().parse(), errors)
 }
 
-fn word<T: Default>(
-    word: Option<&Ident>,
-    parse: impl Fn(&str) -> Result<T, GrammarError>,
-    errors: &Errors,
-) -> Option<T> {
-    word.map_or(Some(T::default()), |word| accept(word, parse(&word.to_string()), errors))
+fn word<T: Default + FromStr<Err = GrammarError>>(word: Option<&Ident>, errors: &Errors) -> Option<T> {
+    word.map_or(Some(T::default()), |word| accept(word, word.to_string().parse(), errors))
 }
 
 fn cancelled_is_bad(word: Option<&Ident>, errors: &Errors) -> bool {

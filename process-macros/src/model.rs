@@ -1,7 +1,7 @@
 //! The result of `analyse` and input of `expand`: everything is valid, and no decision is left that can fail.
 
 use proc_macro2::{Ident, TokenStream};
-use process_model::Record;
+use process_model::Declaration;
 use syn::{Attribute, Expr, ExprPath, Path, Type};
 
 use crate::context::Sigil;
@@ -18,8 +18,7 @@ pub(crate) enum Model {
 
 /// A function whose calls are runs.
 pub(crate) struct Instrumented {
-    /// The definition; its place is for the compiler to add.
-    pub(crate) record: Record,
+    pub(crate) declaration: Declaration,
     /// The function's name within its module, as `Type::method` where that was said.
     pub(crate) handler: String,
     /// The path of the runtime crate.
@@ -36,8 +35,7 @@ pub(crate) struct Instrumented {
 
 /// A test that proves a case of a process.
 pub(crate) struct Contract {
-    /// What it proves; its place is for the compiler to add.
-    pub(crate) record: Record,
+    pub(crate) declaration: Declaration,
     /// The path of the runtime crate, as in [`Instrumented`].
     pub(crate) runtime: Path,
     pub(crate) import: Option<Path>,
@@ -46,8 +44,7 @@ pub(crate) struct Contract {
 
 /// A function that checks a process or a dependency.
 pub(crate) struct Check {
-    /// What it checks; its place is for the compiler to add.
-    pub(crate) record: Record,
+    pub(crate) declaration: Declaration,
     /// The path of the runtime crate, as in [`Instrumented`].
     pub(crate) runtime: Path,
     pub(crate) import: Option<Path>,

@@ -3,8 +3,7 @@
 
 use insta::assert_snapshot;
 use proc_macro2::TokenStream;
-use process_model::{Case, Criticality, ErrorText, Objective, Sla};
-use process_model::{check, grammar};
+use process_model::{Case, Criticality, ErrorText, Objective, Sla, grammar, schedule};
 use proptest::prelude::*;
 use quote::quote;
 
@@ -250,21 +249,21 @@ proptest! {
     #[test]
     fn the_attribute_accepts_the_slas_that_the_grammar_accepts(sla in nearly("[0-9]{1,6}(ms|s|m|h|d)?")) {
         let accepted = mistakes(quote!(id = "an_id", version = "1.0.0", sla = #sla)) == 0;
-        prop_assert_eq!(accepted, Sla::parse(&sla).is_ok());
+        prop_assert_eq!(accepted, sla.parse::<Sla>().is_ok());
     }
 
     #[test]
     fn the_attribute_accepts_the_objectives_that_the_grammar_accepts(objective in "[0-9]{1,3}(\\.[0-9]{0,8})?") {
         let number: TokenStream = objective.parse().expect("a number");
-        prop_assert_eq!(accepts(quote!(objective = #number)), Objective::parse(&objective).is_ok());
+        prop_assert_eq!(accepts(quote!(objective = #number)), objective.parse::<Objective>().is_ok());
     }
 
     #[test]
     fn the_attribute_accepts_the_words_that_the_grammar_accepts(word in "critical|high|medium|low|sentry|never|everywhere|[a-z_]{2,9}") {
         prop_assume!(syn::parse_str::<syn::Ident>(&word).is_ok());
         let tokens: TokenStream = word.parse().expect("a word");
-        prop_assert_eq!(accepts(quote!(criticality = #tokens)), Criticality::parse(&word).is_ok());
-        prop_assert_eq!(accepts(quote!(error_text = #tokens)), ErrorText::parse(&word).is_ok());
+        prop_assert_eq!(accepts(quote!(criticality = #tokens)), word.parse::<Criticality>().is_ok());
+        prop_assert_eq!(accepts(quote!(error_text = #tokens)), word.parse::<ErrorText>().is_ok());
     }
 
     #[test]
@@ -285,9 +284,9 @@ proptest! {
     #[test]
     fn the_attribute_accepts_the_times_of_checks_that_the_grammar_accepts(time in nearly("[0-9]{1,5}(ms|s|m|h|d)?")) {
         let accepts = |key| mistakes_of(AttributeKind::HealthCheck, quote!(process = "an_id", #key)) == 0;
-        prop_assert_eq!(accepts(quote!(timeout = #time)), check::timeout(&time).is_ok());
-        prop_assert_eq!(accepts(quote!(every = #time)), check::every(&time).is_ok());
-        prop_assert_eq!(accepts(quote!(cached_for = #time)), check::cached_for(&time).is_ok());
+        prop_assert_eq!(accepts(quote!(timeout = #time)), schedule::timeout(&time).is_ok());
+        prop_assert_eq!(accepts(quote!(every = #time)), schedule::every(&time).is_ok());
+        prop_assert_eq!(accepts(quote!(cached_for = #time)), schedule::cached_for(&time).is_ok());
     }
 
     #[test]

@@ -211,10 +211,10 @@ impl Field<'_> {
         match self.key {
             Key::Id | Key::Process => process_model::grammar::check_id(text).is_ok(),
             Key::Version => process_model::grammar::check_version(text).is_ok(),
-            Key::Sla => process_model::Sla::parse(text).is_ok(),
-            Key::Timeout => process_model::check::timeout(text).is_ok(),
-            Key::Every => process_model::check::every(text).is_ok(),
-            Key::CachedFor => process_model::check::cached_for(text).is_ok(),
+            Key::Sla => text.parse::<process_model::Sla>().is_ok(),
+            Key::Timeout => process_model::schedule::timeout(text).is_ok(),
+            Key::Every => process_model::schedule::every(text).is_ok(),
+            Key::CachedFor => process_model::schedule::cached_for(text).is_ok(),
             _ => text.chars().all(char::is_alphanumeric) && text.starts_with(char::is_lowercase),
         }
     }
@@ -224,10 +224,10 @@ impl Field<'_> {
         let number = text.starts_with(|c: char| c.is_ascii_digit());
         let refusal = match self.key {
             Key::Version if number => process_model::grammar::check_version(text).err(),
-            Key::Sla if number => process_model::Sla::parse(text).err(),
-            Key::Timeout if number => process_model::check::timeout(text).err(),
-            Key::Every if number => process_model::check::every(text).err(),
-            Key::CachedFor if number => process_model::check::cached_for(text).err(),
+            Key::Sla if number => text.parse::<process_model::Sla>().err(),
+            Key::Timeout if number => process_model::schedule::timeout(text).err(),
+            Key::Every if number => process_model::schedule::every(text).err(),
+            Key::CachedFor if number => process_model::schedule::cached_for(text).err(),
             _ => None,
         };
         refusal.map(|refusal| format!("write it in quotes; {}", refusal.help()))

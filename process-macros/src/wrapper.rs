@@ -1,6 +1,7 @@
 //! Decides how the run is wrapped around a function's body, and reports functions that cannot be wrapped.
 
 use proc_macro2::TokenStream;
+use process_model::Shape;
 use quote::ToTokens;
 use syn::{ReturnType, Signature, Type, TypeParamBound};
 
@@ -45,6 +46,21 @@ pub(crate) fn find(
             Some(Wrapper::ByType { body, returns })
         }
         _ => Some(plain(signature, body, returns)),
+    }
+}
+
+impl Wrapper {
+    /// Returns the shape of a run. With the key `outcome`, the type of a boxed future can still say that the call is
+    /// the run.
+    pub(crate) fn shape(&self, has_outcome: bool) -> Shape {
+        match self {
+            Wrapper::Sync { .. } => Shape::Call,
+            Wrapper::Async { .. } | Wrapper::Tail { .. } | Wrapper::Future { .. } => Shape::Future,
+            Wrapper::ByType { returns, .. } => match returns::boxed_future_output(returns) {
+                Some(_) if !has_outcome => Shape::Future,
+                _ => Shape::ByType,
+            },
+        }
     }
 }
 

@@ -1,21 +1,26 @@
-//! What a critical process *is*, as data: the grammar of its attribute, the record it leaves in the
-//! binary, and the arithmetic of its objective.
+//! A critical process as data: the grammar of its attribute, the record that the attribute leaves in the binary, and
+//! the arithmetic of its objective.
 //!
-//! The macro, the runtime and the command line share this crate, so a value that the macro accepts is
-//! one that the others can read. Nothing here knows tokens, tracing or Sentry.
+//! The macros, the runtime and the command line share this crate, so that a value which the macros accept is one that
+//! the others can read. Tokens, tracing and Sentry must not go in here.
 
-pub mod check;
-pub mod contract;
+pub mod case;
+pub mod duration;
 pub mod grammar;
 pub mod nearest;
 pub mod outcome;
 pub mod record;
+pub mod schedule;
 pub mod wire;
 
-pub use check::{CheckRecord, CheckTarget, Freshness};
-pub use contract::{Case, ContractRecord};
-pub use grammar::{Criticality, ErrorText, GrammarError, Objective, Sla};
+pub use case::Case;
+pub use duration::{Millis, Sla};
+pub use grammar::{Criticality, ErrorText, GrammarError, Objective, Shape};
 pub use nearest::nearest;
 pub use outcome::Outcome;
-pub use record::{Common, ContextKey, ContextSource, ProcessRecord, Record, StageRecord};
+pub use record::{
+    CheckDeclaration, CheckTarget, Common, ContextKey, ContextSource, ContractDeclaration, Declaration,
+    Place, ProcessDeclaration, Record, StageDeclaration,
+};
+pub use schedule::Freshness;
 pub use wire::{DecodeError, SectionFrame};

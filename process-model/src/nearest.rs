@@ -1,7 +1,7 @@
-//! The did-you-mean of every diagnostic: the candidate nearest to what was typed, or none.
+//! The proposals of diagnostics ("did you mean …?").
 
-/// The candidate nearest to `typed`, if one is near enough to be what was meant: at most a third of the
-/// longer word's letters differ (optimal string alignment distance, so a swapped pair is one slip).
+/// Returns the candidate nearest to `typed`, if one is near enough to be meant: at most a third of the letters of the
+/// longer word differ. The distance is optimal string alignment, which counts a swapped pair once.
 ///
 /// ```
 /// assert_eq!(process_model::nearest("verison", ["id", "version", "sla"]), Some("version"));
@@ -20,7 +20,7 @@ pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -
         .map(|(_, candidate)| candidate)
 }
 
-/// Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours.
+/// Returns the optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours.
 fn distance(left: &str, right: &str) -> usize {
     let left: Vec<char> = left.chars().collect();
     let right: Vec<char> = right.chars().collect();

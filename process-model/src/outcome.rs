@@ -1,15 +1,15 @@
-//! How a run ends, and what that means for the objective. Nothing here counts; it only classifies.
+//! How a run ends, and what that means for the objective. This module classifies; it does not count.
 
 use std::fmt;
 
-/// How one run ended. Lateness is reported beside the outcome, never instead of it.
+/// How one run ended. Lateness is reported in addition, never instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
-    /// It returned what it promised.
+    /// It returned a good value.
     Success,
     /// It succeeded through its declared fallback.
     Degraded,
-    /// The caller's mistake: outside the objective, and no event.
+    /// The caller made a mistake: the run is outside the objective and sends no event.
     Rejected,
     /// It returned an error.
     Failure,
@@ -30,7 +30,7 @@ impl Outcome {
         Outcome::Cancelled,
     ];
 
-    /// The name on the wire.
+    /// Returns the name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Outcome::Success => "success",
@@ -42,18 +42,18 @@ impl Outcome {
         }
     }
 
-    /// Its place in [`Outcome::ALL`].
+    /// Returns the position in [`Outcome::ALL`].
     pub const fn index(self) -> usize {
         self as usize
     }
 
-    /// Whether an operator has something to repair: failure or panic.
+    /// Whether an operator must act: failure or panic.
     pub const fn is_error(self) -> bool {
         matches!(self, Outcome::Failure | Outcome::Panic)
     }
 
-    /// Whether the run counts towards the objective's total: every finished run but the rejected ones
-    /// and those cancelled in time.
+    /// Whether the run counts towards the objective's total: every run that ended, except for rejected runs and runs
+    /// that were cancelled in time.
     pub const fn is_counted(self, late: bool) -> bool {
         match self {
             Outcome::Rejected => false,

@@ -1,41 +1,67 @@
-//! The records that attributes leave behind: what was said, and where. Their encoding is in [`crate::wire`].
+//! Records: what an attribute declares, and the place of the function below it. [`crate::wire`] encodes them.
 
-use crate::check::CheckRecord;
-use crate::contract::ContractRecord;
-use crate::grammar::{Criticality, ErrorText, Objective, Sla};
+use crate::case::Case;
+use crate::duration::{Millis, Sla};
+use crate::grammar::{Criticality, ErrorText, Objective, Shape};
+use crate::schedule::Freshness;
 
 /// One record of the section.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Record {
-    /// From `#[critical_process]`.
-    Process(ProcessRecord),
-    /// From `#[stage]`.
-    Stage(StageRecord),
-    /// From `#[contract]`.
-    Contract(ContractRecord),
-    /// From `#[health_check]` or `#[dependency_check]`.
-    Check(CheckRecord),
+pub struct Record {
+    /// What the attribute declares. The hash covers all of it.
+    pub declaration: Declaration,
+    /// Where the function is. It can move without a change of the hash.
+    pub place: Place,
 }
 
-impl Record {
-    /// What processes and stages have in common, where this is either.
+/// The place of an annotated function.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Source file, as the compiler names it.
+    pub file: String,
+    /// Line of the function's name in that file; 0 if the compiler does not know it.
+    pub line: u32,
+    /// Path of the function.
+    pub handler: String,
+}
+
+/// What an attribute declares, with the doc comment and the signature of its function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Declaration {
+    /// From `#[critical_process]`.
+    Process(ProcessDeclaration),
+    /// From `#[stage]`.
+    Stage(StageDeclaration),
+    /// From `#[contract]`.
+    Contract(ContractDeclaration),
+    /// From `#[health_check]` or `#[dependency_check]`.
+    Check(CheckDeclaration),
+}
+
+impl Declaration {
+    /// Returns the part that processes and stages share.
     pub fn common(&self) -> Option<&Common> {
         match self {
-            Record::Process(process) => Some(&process.common),
-            Record::Stage(stage) => Some(&stage.common),
-            Record::Contract(_) | Record::Check(_) => None,
+            Declaration::Process(process) => Some(&process.common),
+            Declaration::Stage(stage) => Some(&stage.common),
+            Declaration::Contract(_) | Declaration::Check(_) => None,
         }
+    }
+
+    /// Returns the record of this declaration at a place.
+    pub fn at(self, place: Place) -> Record {
+        Record { declaration: self, place }
     }
 }
 
-/// A critical process as its attribute said it.
+/// A critical process.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProcessRecord {
-    /// What it shares with a stage.
+pub struct ProcessDeclaration {
+    /// The part that it shares with stages.
     pub common: Common,
     /// Semantic version, as written.
     pub version: String,
-    /// The longest a good run may take.
+    /// The longest that a good run may take.
     pub sla: Sla,
     /// How much harm its failure does.
     pub criticality: Criticality,
@@ -43,26 +69,26 @@ pub struct ProcessRecord {
     pub owner: Option<String>,
     /// Path or URL of the runbook.
     pub runbook: Option<String>,
-    /// Percent of runs that must be good.
+    /// Percentage of runs that must be good.
     pub objective: Objective,
     /// Whether every cancellation counts against the objective (`cancelled = bad`).
     pub cancelled_is_bad: bool,
 }
 
-/// A stage as its attribute said it.
+/// A stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StageRecord {
-    /// What it shares with a process.
+pub struct StageDeclaration {
+    /// The part that it shares with processes.
     pub common: Common,
-    /// The process it belongs to; `None` for a shared stage, which belongs to the run that encloses it.
+    /// Id of the process that it belongs to; `None` for a shared stage, which belongs to the run that encloses it.
     pub process: Option<String>,
-    /// The longest it may take, if it said so.
+    /// The longest that it may take, if declared.
     pub sla: Option<Sla>,
     /// Ids of the stages that must have ended before it starts.
     pub after: Vec<String>,
 }
 
-/// What a process and a stage both say.
+/// The part of a declaration that processes and stages share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Common {
     /// The id, unique among processes, or among the stages of one process.
@@ -71,7 +97,7 @@ pub struct Common {
     pub name: String,
     /// The doc comment.
     pub description: String,
-    /// The business context it declares, in the order written.
+    /// The keys of business context, in the order written.
     pub context: Vec<ContextKey>,
     /// The `rejects` patterns as written.
     pub rejects: Vec<String>,
@@ -85,16 +111,12 @@ pub struct Common {
     pub error_type: Option<String>,
     /// Where error text may go.
     pub error_text: ErrorText,
-    /// Ids of what it depends on.
+    /// Ids of its dependencies.
     pub depends_on: Vec<String>,
     /// The function's signature as written.
     pub signature: String,
-    /// Path of the function.
-    pub handler: String,
-    /// Source file, as the compiler names it.
-    pub file: String,
-    /// Line of the function's name in that file; 0 where the compiler would not tell.
-    pub line: u32,
+    /// Whether a run is a call or a future.
+    pub shape: Shape,
 }
 
 /// One declared key of business context.
@@ -106,13 +128,60 @@ pub struct ContextKey {
     pub source: ContextSource,
 }
 
-/// Where a context value comes from.
+/// The source of a context value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContextSource {
     /// An argument or an expression, taken at entry.
     Entry,
-    /// `inherit(…)`: an enclosing process or scope, which is stated and not enforced.
+    /// `inherit(…)`: an enclosing process or scope. This is documentation; nothing enforces it.
     Inherit,
     /// `later(…)`: `record!` inside the run.
     Later,
+}
+
+/// A contract: a test that proves one case of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContractDeclaration {
+    /// Id of the process.
+    pub process: String,
+    /// The case that the test proves.
+    pub case: Case,
+}
+
+/// A health check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckDeclaration {
+    /// What it checks.
+    pub target: CheckTarget,
+    /// The longest that it may take: less than [`TIMEOUT_BOUND`](crate::schedule::TIMEOUT_BOUND).
+    pub timeout: Millis,
+    /// How long its answer is valid.
+    pub freshness: Freshness,
+}
+
+/// The target of a check.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CheckTarget {
+    /// The process with this id, by `#[health_check]`.
+    Process(String),
+    /// The dependency with this id, by `#[dependency_check]`.
+    Dependency(String),
+}
+
+impl CheckTarget {
+    /// Returns the id.
+    pub fn id(&self) -> &str {
+        match self {
+            CheckTarget::Process(id) | CheckTarget::Dependency(id) => id,
+        }
+    }
+
+    /// Returns the timeout of a check without the key `timeout`: 10 s for a process, which runs for real, and 2 s for
+    /// a dependency.
+    pub const fn default_timeout(&self) -> Millis {
+        match self {
+            CheckTarget::Process(_) => Millis::seconds(10),
+            CheckTarget::Dependency(_) => Millis::seconds(2),
+        }
+    }
 }

@@ -1,5 +1,5 @@
-//! The one wire form of a record: what the macro writes into the object file, the runtime decodes at
-//! start-up, and the command line reads out of a shipped binary.
+//! The wire form of records: the macro writes it into the object file, the runtime decodes it at start-up, and the
+//! command line reads it from a shipped binary.
 //!
 //! A section is a sequence of frames, in any order and with zero bytes between them (linkers pad):
 //!
@@ -7,32 +7,36 @@
 //! magic "critproc" (8 bytes) · wire version (1 byte) · length of the text (4 bytes, little endian) · text
 //! ```
 //!
-//! The text is UTF-8: fields `key US value RS` (0x1F, 0x1E). A field that repeats is a list. The field
-//! `hash` covers every byte before it, so the definition has one identity wherever it is read, and a
-//! damaged record does not pass; what follows it (handler, file, line) is the place, which may move
-//! without changing the definition. Unknown keys are skipped: a later minor form may add some.
-//! Decoding never panics and never allocates more than the section holds.
+//! The text is UTF-8: fields `key US value RS` (0x1F, 0x1E). A field that repeats is a list. First comes the
+//! declaration, then the field `hash`, which covers every byte before it, then the place (`handler`, `file`, `line`).
+//! So a definition has one identity wherever it is read, a damaged record is an error, and a function can move without
+//! a change of its hash: the decoder takes the declaration only from before the hash, and the place only from after
+//! it. Unknown keys are skipped, because a later minor form may add some. Decoding never panics and never allocates more
+//! than the section holds.
 
 use std::fmt;
 
-use crate::check::{self, CheckRecord, CheckTarget, Freshness};
-use crate::contract::{Case, ContractRecord};
-use crate::grammar::{Criticality, ErrorText, Objective, Sla};
-use crate::record::{Common, ContextKey, ContextSource, ProcessRecord, Record, StageRecord};
+use crate::duration::Sla;
+use crate::grammar::Objective;
+use crate::record::{
+    CheckDeclaration, CheckTarget, Common, ContextKey, ContextSource, ContractDeclaration, Declaration,
+    Place, ProcessDeclaration, Record, StageDeclaration,
+};
+use crate::schedule::{self, Freshness};
 
-/// What every frame starts with.
+/// The first bytes of every frame.
 pub const MAGIC: [u8; 8] = *b"critproc";
-/// The form that this crate writes, and the only one it reads.
+/// The version of the wire form that this crate writes, and the only one that it reads.
 pub const WIRE_VERSION: u8 = 1;
-/// Bytes before the text.
+/// The number of bytes before the text.
 pub const HEADER: usize = MAGIC.len() + 1 + 4;
-/// The longest text that is read; a longer one is an error, not an allocation.
+/// The longest text that is read, in bytes. A longer one is an error and is not allocated.
 pub const MAX_TEXT: usize = 1 << 20;
 
 const UNIT: char = '\u{1f}';
 const RECORD: char = '\u{1e}';
 
-/// A record's bytes as they stand in the section: no pointers and no padding.
+/// A record's bytes as they are in the section: no pointers and no padding.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct SectionFrame<const N: usize> {
@@ -46,28 +50,30 @@ impl<const N: usize> SectionFrame<N> {
     /// Frames `text`, whose length is `N`.
     ///
     /// # Panics
-    /// Where `text` is not `N` bytes long: at compile time, since a frame is a constant.
+    /// Panics if `text` is not `N` bytes long: at compile time, because a frame is a constant.
     pub const fn new(text: &str) -> Self {
-        let Some(text) = text.as_bytes().first_chunk::<N>() else { panic!("a frame is as long as its text") };
+        let Some(text) = text.as_bytes().first_chunk::<N>() else {
+            panic!("the text of a frame has its length")
+        };
         SectionFrame { magic: MAGIC, version: WIRE_VERSION, length: (N as u32).to_le_bytes(), text: *text }
     }
 
-    /// The text between the headers.
+    /// Returns the text after the header.
     pub const fn text(&self) -> &[u8] {
         &self.text
     }
 }
 
-/// Why bytes are not a section of records.
+/// The reason why bytes are not a section of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodeError {
-    /// Where in the bytes that were given.
+    /// The position in the bytes.
     pub offset: usize,
-    /// What is wrong there.
+    /// The problem at this position.
     pub problem: Problem,
 }
 
-/// What can be wrong with a section.
+/// A problem of a section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
@@ -75,7 +81,7 @@ pub enum Problem {
     NotAFrame,
     /// The bytes end inside a frame.
     Truncated,
-    /// A frame of a form that this crate does not read.
+    /// A frame of a version that this crate does not read.
     Version(u8),
     /// A text longer than [`MAX_TEXT`].
     TooLong(usize),
@@ -83,11 +89,11 @@ pub enum Problem {
     NotText,
     /// A field without its separators.
     NotAField,
-    /// A field that a record must have.
+    /// A required field is missing.
     Missing(&'static str),
-    /// A field whose value its grammar refuses, or that appears twice.
+    /// A field has an invalid value, or appears twice.
     Malformed(&'static str),
-    /// The definition does not have the hash that it states.
+    /// The hash does not match the declaration.
     Hash,
 }
 
@@ -99,17 +105,19 @@ impl fmt::Display for DecodeError {
             Problem::Truncated => write!(f, "byte {offset}: the section ends inside a record"),
             Problem::Version(found) => write!(
                 f,
-                "byte {offset}: a record of wire version {found}, and this reads version {WIRE_VERSION}; \
+                "byte {offset}: the record has wire version {found}, and this release reads version {WIRE_VERSION}; \
                  use the release that the binary was built with"
             ),
             Problem::TooLong(length) => {
-                write!(f, "byte {offset}: a record of {length} bytes, where at most {MAX_TEXT} are read")
+                write!(f, "byte {offset}: the record has {length} bytes; the limit is {MAX_TEXT}")
             }
-            Problem::NotText => write!(f, "byte {offset}: a record that is not UTF-8"),
-            Problem::NotAField => write!(f, "byte {offset}: a field without its separators"),
-            Problem::Missing(key) => write!(f, "byte {offset}: a record without `{key}`"),
+            Problem::NotText => write!(f, "byte {offset}: the record is not UTF-8"),
+            Problem::NotAField => write!(f, "byte {offset}: a field has no separators"),
+            Problem::Missing(key) => write!(f, "byte {offset}: the record has no `{key}`"),
             Problem::Malformed(key) => write!(f, "byte {offset}: `{key}` is malformed or repeated"),
-            Problem::Hash => write!(f, "byte {offset}: a record whose hash does not match; it is damaged"),
+            Problem::Hash => {
+                write!(f, "byte {offset}: the hash of the record does not match; the record is damaged")
+            }
         }
     }
 }
@@ -117,31 +125,14 @@ impl fmt::Display for DecodeError {
 impl std::error::Error for DecodeError {}
 
 impl Record {
-    /// The record without its frame, as [`decode_text`] reads it.
+    /// Returns the text of the record, which [`decode_text`] reads.
     pub fn to_text(&self) -> String {
-        let (Record::Process(ProcessRecord { common: Common { handler, file, line, .. }, .. })
-        | Record::Stage(StageRecord { common: Common { handler, file, line, .. }, .. })
-        | Record::Contract(ContractRecord { handler, file, line, .. })
-        | Record::Check(CheckRecord { handler, file, line, .. })) = self;
-        let mut text = Text(self.definition_text());
-        text.field("handler", handler);
-        text.field("file", file);
-        // `site!` of the runtime writes this tail for a compiled program.
-        text.field("line", &line.to_string());
+        let mut text = Text(self.declaration.to_text());
+        text.place(&self.place);
         text.0
     }
 
-    /// The part of the text that a macro knows as a literal: the definition and its hash. What a
-    /// compiler must add is the fields `handler`, `file` and `line`.
-    pub fn definition_text(&self) -> String {
-        let mut text = Text(String::new());
-        text.definition(self);
-        let hash = fnv1a(text.0.as_bytes());
-        text.field("hash", &format!("{hash:032x}"));
-        text.0
-    }
-
-    /// The record in its frame: what [`decode_section`] reads.
+    /// Returns the record in its frame, which [`decode_section`] reads.
     pub fn to_frame(&self) -> Vec<u8> {
         let text = self.to_text();
         let mut frame = Vec::with_capacity(HEADER + text.len());
@@ -151,22 +142,36 @@ impl Record {
         frame.extend_from_slice(text.as_bytes());
         frame
     }
+}
 
-    /// The identity of the definition: FNV-1a of 128 bits over everything that the attribute, the doc
-    /// comment and the signature say, as 32 hexadecimal digits. It does not change when code moves.
-    pub fn definition_hash(&self) -> String {
+impl Declaration {
+    /// Returns the text of the declaration and its hash. A macro writes it as a literal; the compiler adds the place.
+    pub fn to_text(&self) -> String {
         let mut text = Text(String::new());
-        text.definition(self);
-        format!("{:032x}", fnv1a(text.0.as_bytes()))
+        text.declaration(self);
+        let hash = hexadecimal(fnv1a(text.0.as_bytes()));
+        text.field("hash", &hash);
+        text.0
     }
+
+    /// Returns the identity of the definition: FNV-1a of 128 bits over the declaration, as 32 hexadecimal digits.
+    pub fn hash(&self) -> String {
+        let mut text = Text(String::new());
+        text.declaration(self);
+        hexadecimal(fnv1a(text.0.as_bytes()))
+    }
+}
+
+fn hexadecimal(hash: u128) -> String {
+    format!("{hash:032x}")
 }
 
 struct Text(String);
 
 impl Text {
-    fn definition(&mut self, record: &Record) {
-        match record {
-            Record::Process(process) => {
+    fn declaration(&mut self, declaration: &Declaration) {
+        match declaration {
+            Declaration::Process(process) => {
                 self.field("kind", "process");
                 self.common(&process.common);
                 self.field("version", &process.version);
@@ -179,19 +184,19 @@ impl Text {
                     self.field("cancelled", "bad");
                 }
             }
-            Record::Stage(stage) => {
+            Declaration::Stage(stage) => {
                 self.field("kind", "stage");
                 self.common(&stage.common);
                 self.optional("process", stage.process.as_deref());
                 self.optional("sla_ms", stage.sla.map(|sla| sla.as_millis().to_string()).as_deref());
                 self.list("after", &stage.after);
             }
-            Record::Contract(contract) => {
+            Declaration::Contract(contract) => {
                 self.field("kind", "contract");
                 self.field("process", &contract.process);
                 self.field("case", &contract.case.to_string());
             }
-            Record::Check(check) => {
+            Declaration::Check(check) => {
                 match &check.target {
                     CheckTarget::Process(process) => {
                         self.field("kind", "health_check");
@@ -204,7 +209,7 @@ impl Text {
                 }
                 self.field("timeout", &check.timeout.to_string());
                 match check.freshness {
-                    Freshness::Every(every) => self.field("every", &every.to_string()),
+                    Freshness::Every(period) => self.field("every", &period.to_string()),
                     Freshness::CachedFor(time) => self.field("cached_for", &time.to_string()),
                 }
             }
@@ -231,6 +236,14 @@ impl Text {
         self.field("error_text", common.error_text.as_str());
         self.list("depends_on", &common.depends_on);
         self.field("signature", &common.signature);
+        self.field("shape", common.shape.as_str());
+    }
+
+    /// Writes the place. `__record_text!` of the runtime writes the same for a compiled program.
+    fn place(&mut self, place: &Place) {
+        self.field("handler", &place.handler);
+        self.field("file", &place.file);
+        self.field("line", &place.line.to_string());
     }
 
     fn field(&mut self, key: &str, value: &str) {
@@ -259,10 +272,10 @@ impl Text {
     }
 }
 
-/// Decodes a whole section: every record in it, in the order of the bytes (which is the linker's).
+/// Decodes all records of a section, in the order of the bytes, which the linker decides.
 ///
 /// # Errors
-/// At the first byte that is neither a frame nor padding, and at the first record that cannot be read.
+/// Returns an error for the first byte that is neither a frame nor padding, or for the first record that cannot be read.
 pub fn decode_section(section: &[u8]) -> Result<Vec<Record>, DecodeError> {
     let mut records = Vec::new();
     let mut offset = 0;
@@ -277,7 +290,7 @@ pub fn decode_section(section: &[u8]) -> Result<Vec<Record>, DecodeError> {
     Ok(records)
 }
 
-/// The text of the frame that `bytes` starts with.
+/// Returns the text of the frame at the start of `bytes`.
 fn frame_text(bytes: &[u8]) -> Result<&[u8], Problem> {
     let (magic, rest) = bytes.split_at(MAGIC.len().min(bytes.len()));
     if !MAGIC.starts_with(magic) {
@@ -299,40 +312,25 @@ fn frame_text(bytes: &[u8]) -> Result<&[u8], Problem> {
 /// Decodes the text of one record.
 ///
 /// # Errors
-/// With the offset in `text` and what is wrong there.
+/// Returns the problem and its offset in `text`.
 pub fn decode_text(text: &[u8]) -> Result<Record, DecodeError> {
     let text = std::str::from_utf8(text)
         .map_err(|error| DecodeError { offset: error.valid_up_to(), problem: Problem::NotText })?;
-    let fields = Fields::parse(text)?;
-    fields.check_hash()?;
-    match fields.required("kind", string)?.as_str() {
-        "process" => Ok(Record::Process(ProcessRecord {
-            common: fields.common()?,
-            version: fields.required("version", version)?,
-            sla: fields.required("sla_ms", sla)?,
-            criticality: fields.required("criticality", Criticality::from_name)?,
-            owner: fields.optional("owner", string)?,
-            runbook: fields.optional("runbook", string)?,
-            objective: fields.required("objective", |text| Objective::parse(text).ok())?,
-            cancelled_is_bad: fields.optional("cancelled", |text| (text == "bad").then_some(()))?.is_some(),
-        })),
-        "stage" => Ok(Record::Stage(StageRecord {
-            common: fields.common()?,
-            process: fields.optional("process", id)?,
-            sla: fields.optional("sla_ms", sla)?,
-            after: fields.list("after"),
-        })),
-        "contract" => Ok(Record::Contract(ContractRecord {
-            process: fields.required("process", id)?,
-            case: fields.required("case", |text| text.parse::<Case>().ok())?,
-            handler: fields.required("handler", string)?,
-            file: fields.required("file", string)?,
-            line: fields.required("line", line)?,
-        })),
-        "health_check" => fields.check(CheckTarget::Process(fields.required("process", id)?)),
-        "dependency_check" => fields.check(CheckTarget::Dependency(fields.required("id", id)?)),
-        _ => Err(fields.error("kind", Problem::Malformed("kind"))),
+    let (declaration, place) = split_at_hash(text)?;
+    Ok(Record { declaration: declaration.declaration()?, place: place.place()? })
+}
+
+/// Returns the fields before the hash, which it covers, and those after it.
+fn split_at_hash(text: &str) -> Result<(Fields<'_>, Fields<'_>), DecodeError> {
+    let mut before = Fields::parse(text)?;
+    let written = before.required("hash", string)?;
+    let at = before.0.iter().position(|field| field.key == "hash").unwrap_or_default();
+    let after = before.0.split_off(at);
+    let offset = after[0].offset;
+    if hexadecimal(fnv1a(&text.as_bytes()[..offset])) != written {
+        return Err(DecodeError { offset, problem: Problem::Hash });
     }
+    Ok((before, Fields(after)))
 }
 
 fn string(text: &str) -> Option<String> {
@@ -347,7 +345,7 @@ fn version(text: &str) -> Option<String> {
     crate::grammar::check_version(text).ok().map(|()| text.to_owned())
 }
 
-fn line(text: &str) -> Option<u32> {
+fn parsed<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
 }
 
@@ -355,11 +353,15 @@ fn sla(text: &str) -> Option<Sla> {
     Sla::from_millis(text.parse().ok()?)
 }
 
-/// The fields of one text, with their offsets.
-struct Fields<'a> {
-    text: &'a str,
-    fields: Vec<(usize, &'a str, &'a str)>,
+/// One field of a text.
+struct Field<'a> {
+    offset: usize,
+    key: &'a str,
+    value: &'a str,
 }
+
+/// The fields of a text.
+struct Fields<'a>(Vec<Field<'a>>);
 
 impl<'a> Fields<'a> {
     fn parse(text: &'a str) -> Result<Self, DecodeError> {
@@ -370,21 +372,14 @@ impl<'a> Fields<'a> {
                 .strip_suffix(RECORD)
                 .and_then(|field| field.split_once(UNIT))
                 .ok_or(DecodeError { offset, problem: Problem::NotAField })?;
-            fields.push((offset, key, value));
+            fields.push(Field { offset, key, value });
             offset += field.len();
         }
-        Ok(Fields { text, fields })
+        Ok(Fields(fields))
     }
 
-    fn check_hash(&self) -> Result<(), DecodeError> {
-        let stated = self.required("hash", string)?;
-        let (offset, ..) = self.all("hash").next().expect("just read");
-        let found = format!("{:032x}", fnv1a(&self.text.as_bytes()[..offset]));
-        if stated == found { Ok(()) } else { Err(DecodeError { offset, problem: Problem::Hash }) }
-    }
-
-    fn all(&self, key: &str) -> impl Iterator<Item = (usize, &'a str)> {
-        self.fields.iter().filter(move |field| field.1 == key).map(|&(offset, _, value)| (offset, value))
+    fn all(&self, key: &str) -> impl Iterator<Item = &Field<'a>> {
+        self.0.iter().filter(move |field| field.key == key)
     }
 
     fn optional<T>(
@@ -395,7 +390,7 @@ impl<'a> Fields<'a> {
         let mut all = self.all(key);
         match (all.next(), all.next()) {
             (None, _) => Ok(None),
-            (Some((_, value)), None) => match read(value) {
+            (Some(field), None) => match read(field.value) {
                 Some(value) => Ok(Some(value)),
                 None => Err(self.error(key, Problem::Malformed(key))),
             },
@@ -408,30 +403,60 @@ impl<'a> Fields<'a> {
     }
 
     fn list(&self, key: &str) -> Vec<String> {
-        self.all(key).map(|(_, value)| value.to_owned()).collect()
+        self.all(key).map(|field| field.value.to_owned()).collect()
     }
 
-    /// What the checks of processes and of dependencies have in common.
-    fn check(&self, target: CheckTarget) -> Result<Record, DecodeError> {
-        let every = self.optional("every", |text| check::every(text).ok())?;
-        let cached_for = self.optional("cached_for", |text| check::cached_for(text).ok())?;
+    fn place(&self) -> Result<Place, DecodeError> {
+        Ok(Place {
+            handler: self.required("handler", string)?,
+            file: self.required("file", string)?,
+            line: self.required("line", parsed)?,
+        })
+    }
+
+    fn declaration(&self) -> Result<Declaration, DecodeError> {
+        match self.required("kind", string)?.as_str() {
+            "process" => Ok(Declaration::Process(ProcessDeclaration {
+                common: self.common()?,
+                version: self.required("version", version)?,
+                sla: self.required("sla_ms", sla)?,
+                criticality: self.required("criticality", parsed)?,
+                owner: self.optional("owner", string)?,
+                runbook: self.optional("runbook", string)?,
+                objective: self.required("objective", parsed::<Objective>)?,
+                cancelled_is_bad: self.optional("cancelled", |text| (text == "bad").then_some(()))?.is_some(),
+            })),
+            "stage" => Ok(Declaration::Stage(StageDeclaration {
+                common: self.common()?,
+                process: self.optional("process", id)?,
+                sla: self.optional("sla_ms", sla)?,
+                after: self.list("after"),
+            })),
+            "contract" => Ok(Declaration::Contract(ContractDeclaration {
+                process: self.required("process", id)?,
+                case: self.required("case", parsed)?,
+            })),
+            "health_check" => self.check(CheckTarget::Process(self.required("process", id)?)),
+            "dependency_check" => self.check(CheckTarget::Dependency(self.required("id", id)?)),
+            _ => Err(self.error("kind", Problem::Malformed("kind"))),
+        }
+    }
+
+    /// Reads the part that the checks of processes and of dependencies share.
+    fn check(&self, target: CheckTarget) -> Result<Declaration, DecodeError> {
+        let every = self.optional("every", |text| schedule::every(text).ok())?;
+        let cached_for = self.optional("cached_for", |text| schedule::cached_for(text).ok())?;
         let freshness = match (every, cached_for) {
-            (Some(every), None) => Freshness::Every(every),
+            (Some(period), None) => Freshness::Every(period),
             (None, Some(time)) => Freshness::CachedFor(time),
             (Some(_), Some(_)) => return Err(self.error("cached_for", Problem::Malformed("cached_for"))),
             (None, None) => return Err(self.error("cached_for", Problem::Missing("cached_for"))),
         };
-        Ok(Record::Check(CheckRecord {
-            target,
-            timeout: self.required("timeout", |text| check::timeout(text).ok())?,
-            freshness,
-            handler: self.required("handler", string)?,
-            file: self.required("file", string)?,
-            line: self.required("line", line)?,
-        }))
+        let timeout = self.required("timeout", |text| schedule::timeout(text).ok())?;
+        Ok(Declaration::Check(CheckDeclaration { target, timeout, freshness }))
     }
 
-    /// What processes and stages have in common.
+    /// Reads the part that processes and stages share.
     fn common(&self) -> Result<Common, DecodeError> {
         Ok(Common {
             id: self.required("id", id)?,
@@ -443,38 +468,34 @@ impl<'a> Fields<'a> {
             degraded: self.optional("degraded", string)?,
             outcome: self.optional("outcome", string)?,
             error_type: self.optional("error_type", string)?,
-            error_text: self.required("error_text", ErrorText::from_name)?,
+            error_text: self.required("error_text", parsed)?,
             depends_on: self.list("depends_on"),
             signature: self.required("signature", string)?,
-            handler: self.required("handler", string)?,
-            file: self.required("file", string)?,
-            line: self.required("line", line)?,
+            shape: self.required("shape", parsed)?,
         })
     }
 
     fn context(&self) -> Vec<ContextKey> {
-        self.fields
-            .iter()
-            .filter_map(|&(_, key, value)| {
-                let source = match key {
-                    "context" => ContextSource::Entry,
-                    "inherit" => ContextSource::Inherit,
-                    "later" => ContextSource::Later,
-                    _ => return None,
-                };
-                Some(ContextKey { name: value.to_owned(), source })
-            })
-            .collect()
+        let key = |field: &Field<'a>| {
+            let source = match field.key {
+                "context" => ContextSource::Entry,
+                "inherit" => ContextSource::Inherit,
+                "later" => ContextSource::Later,
+                _ => return None,
+            };
+            Some(ContextKey { name: field.value.to_owned(), source })
+        };
+        self.0.iter().filter_map(key).collect()
     }
 
-    /// An error at the last field `key`, or at the start where there is none.
+    /// Creates an error at the last field `key`, or at the start if there is none.
     fn error(&self, key: &str, problem: Problem) -> DecodeError {
-        DecodeError { offset: self.all(key).last().map_or(0, |(offset, _)| offset), problem }
+        DecodeError { offset: self.all(key).last().map_or(0, |field| field.offset), problem }
     }
 }
 
-/// FNV-1a, 128 bits: offset basis and prime of draft-eastlake-fnv, section 5. It distinguishes
-/// definitions and detects damaged bytes, but it does not protect against an adversary.
+/// Returns FNV-1a of 128 bits: offset basis and prime of draft-eastlake-fnv, section 5. It distinguishes definitions
+/// and detects damaged bytes; it does not protect against an adversary.
 fn fnv1a(bytes: &[u8]) -> u128 {
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;

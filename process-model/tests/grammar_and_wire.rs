@@ -1,10 +1,11 @@
 //! Properties of the grammars and of the wire form: what is printed reads back, and no bytes panic.
 
-use process_model::check::{self, MIN_EVERY, TIMEOUT_BOUND};
+use process_model::schedule::{self, MIN_EVERY, TIMEOUT_BOUND};
 use process_model::wire::{Problem, decode_section, decode_text};
 use process_model::{
-    Case, CheckRecord, CheckTarget, Common, ContextKey, ContextSource, ContractRecord, Criticality,
-    ErrorText, Freshness, Objective, ProcessRecord, Record, Sla, StageRecord,
+    Case, CheckDeclaration, CheckTarget, Common, ContextKey, ContextSource, ContractDeclaration, Criticality,
+    Declaration, ErrorText, Freshness, Millis, Objective, Place, ProcessDeclaration, Record, Shape, Sla,
+    StageDeclaration,
 };
 use proptest::prelude::*;
 
@@ -12,9 +13,12 @@ fn sla() -> impl Strategy<Value = Sla> {
     (1..=Sla::MAX.as_millis()).prop_map(|millis| Sla::from_millis(millis).unwrap())
 }
 
+fn millis() -> impl Strategy<Value = Millis> {
+    (1..=Millis::MAX.get()).prop_map(|millis| Millis::new(millis).unwrap())
+}
+
 fn objective() -> impl Strategy<Value = Objective> {
-    (0u32..100, 1u32..1_000_000)
-        .prop_map(|(whole, part)| Objective::parse(&format!("{whole}.{part:06}")).unwrap())
+    (0u32..100, 1u32..1_000_000).prop_map(|(whole, part)| format!("{whole}.{part:06}").parse().unwrap())
 }
 
 fn id() -> impl Strategy<Value = String> {
@@ -37,15 +41,16 @@ fn context_key() -> impl Strategy<Value = ContextKey> {
 }
 
 fn common() -> impl Strategy<Value = Common> {
-    let places = (text(), text(), text(), any::<u32>());
+    let shape = prop_oneof![Just(Shape::Call), Just(Shape::Future), Just(Shape::ByType)];
+    let function = (text(), shape);
     let rules =
         (texts(), texts(), prop::option::of(text()), prop::option::of(text()), prop::option::of(text()));
     let error_text =
         prop_oneof![Just(ErrorText::Sentry), Just(ErrorText::Everywhere), Just(ErrorText::Never)];
-    (id(), text(), text(), prop::collection::vec(context_key(), 0..5), rules, error_text, texts(), places)
-        .prop_map(|(id, name, description, context, rules, error_text, depends_on, places)| {
+    (id(), text(), text(), prop::collection::vec(context_key(), 0..5), rules, error_text, texts(), function)
+        .prop_map(|(id, name, description, context, rules, error_text, depends_on, function)| {
             let (rejects, fails, degraded, outcome, error_type) = rules;
-            let (signature, handler, file, line) = places;
+            let (signature, shape) = function;
             Common {
                 id,
                 name,
@@ -59,9 +64,7 @@ fn common() -> impl Strategy<Value = Common> {
                 error_text,
                 depends_on,
                 signature,
-                handler,
-                file,
-                line,
+                shape,
             }
         })
 }
@@ -76,15 +79,23 @@ fn case() -> impl Strategy<Value = Case> {
 }
 
 fn freshness() -> impl Strategy<Value = Freshness> {
-    let every = sla().prop_map(|every| Freshness::Every(every.max(MIN_EVERY)));
-    prop_oneof![every, sla().prop_map(Freshness::CachedFor)]
+    let every = millis().prop_map(|every| Freshness::Every(every.max(MIN_EVERY)));
+    prop_oneof![every, millis().prop_map(Freshness::CachedFor)]
 }
 
 fn target() -> impl Strategy<Value = CheckTarget> {
     prop_oneof![id().prop_map(CheckTarget::Process), id().prop_map(CheckTarget::Dependency)]
 }
 
+fn place() -> impl Strategy<Value = Place> {
+    (text(), text(), any::<u32>()).prop_map(|(handler, file, line)| Place { handler, file, line })
+}
+
 fn record() -> impl Strategy<Value = Record> {
+    (declaration(), place()).prop_map(|(declaration, place)| declaration.at(place))
+}
+
+fn declaration() -> impl Strategy<Value = Declaration> {
     let criticality = prop_oneof![Just(Criticality::Critical), Just(Criticality::Low)];
     let process = (
         common(),
@@ -98,7 +109,7 @@ fn record() -> impl Strategy<Value = Record> {
     )
         .prop_map(|(common, version, sla, criticality, owner, runbook, objective, cancelled_is_bad)| {
             let version = format!("{}.{}.{}", version.0, version.1, version.2);
-            Record::Process(ProcessRecord {
+            Declaration::Process(ProcessDeclaration {
                 common,
                 version,
                 sla,
@@ -110,48 +121,45 @@ fn record() -> impl Strategy<Value = Record> {
             })
         });
     let stage = (common(), prop::option::of(id()), prop::option::of(sla()), texts())
-        .prop_map(|(common, process, sla, after)| Record::Stage(StageRecord { common, process, sla, after }));
-    let contract =
-        (id(), case(), text(), text(), any::<u32>()).prop_map(|(process, case, handler, file, line)| {
-            Record::Contract(ContractRecord { process, case, handler, file, line })
-        });
-    let timeout = (1..TIMEOUT_BOUND.as_millis()).prop_map(|millis| Sla::from_millis(millis).unwrap());
-    let check = (target(), timeout, freshness(), text(), text(), any::<u32>()).prop_map(
-        |(target, timeout, freshness, handler, file, line)| {
-            Record::Check(CheckRecord { target, timeout, freshness, handler, file, line })
-        },
-    );
+        .prop_map(|(common, process, sla, after)| StageDeclaration { common, process, sla, after })
+        .prop_map(Declaration::Stage);
+    let contract = (id(), case())
+        .prop_map(|(process, case)| Declaration::Contract(ContractDeclaration { process, case }));
+    let timeout = (1..TIMEOUT_BOUND.get()).prop_map(|millis| Millis::new(millis).unwrap());
+    let check = (target(), timeout, freshness())
+        .prop_map(|(target, timeout, freshness)| CheckDeclaration { target, timeout, freshness })
+        .prop_map(Declaration::Check);
     prop_oneof![process, stage, contract, check]
 }
 
 proptest! {
     #[test]
     fn an_sla_reads_back_as_it_prints(sla in sla()) {
-        prop_assert_eq!(Sla::parse(&sla.to_string()), Ok(sla));
+        prop_assert_eq!(sla.to_string().parse::<Sla>(), Ok(sla));
     }
 
     #[test]
     fn what_is_proposed_for_an_sla_is_one(text in "[0-9]{1,3}([.][0-9]{1,2})? ?(ns|us|ms|s|sec|min|h|d|weeks)( [0-9]{1,2}s)?") {
-        if let Err(refusal) = Sla::parse(&text) {
+        if let Err(refusal) = text.parse::<Sla>() {
             let proposal = refusal.help().rsplit('`').nth(1).unwrap_or("1s");
-            prop_assert!(Sla::parse(proposal).is_ok(), "{text}: {proposal}");
+            prop_assert!(proposal.parse::<Sla>().is_ok(), "{text}: {proposal}");
         }
     }
 
     #[test]
     fn an_objective_reads_back_as_it_prints(objective in objective()) {
-        prop_assert_eq!(Objective::parse(&objective.to_string()), Ok(objective));
+        prop_assert_eq!(objective.to_string().parse::<Objective>(), Ok(objective));
     }
 
     #[test]
     fn no_text_makes_a_grammar_panic(text in any::<String>()) {
-        let _ = Sla::parse(&text);
-        let _ = Objective::parse(&text);
-        let _ = Criticality::parse(&text);
+        let _ = text.parse::<Sla>();
+        let _ = text.parse::<Objective>();
+        let _ = text.parse::<Criticality>();
         let _ = process_model::grammar::check_id(&text);
         let _ = process_model::grammar::check_version(&text);
         let _ = text.parse::<Case>();
-        let _ = (check::timeout(&text), check::every(&text), check::cached_for(&text));
+        let _ = (schedule::timeout(&text), schedule::every(&text), schedule::cached_for(&text));
         let _ = process_model::nearest(&text, ["id", "version"]);
     }
 
@@ -201,8 +209,7 @@ proptest! {
             && Case::new(if is_error { "error" } else { "dependency" }, Some(&argument)).is_ok();
         let case = if is_error { Case::Error(argument) } else { Case::Dependency(argument) };
         // Its hash is right, whatever it says.
-        let record =
-            Record::Contract(ContractRecord { process, case, handler: String::new(), file: String::new(), line: 0 });
+        let record = Declaration::Contract(ContractDeclaration { process, case }).at(Place::default());
         match decode_section(&record.to_frame()) {
             Ok(records) => prop_assert!(accepted && records == [record]),
             Err(error) => prop_assert!(
@@ -216,17 +223,15 @@ proptest! {
         id in prop_oneof![id(), text()], is_process in any::<bool>(),
         timeout in 1u64..60_000, time in 1u64..2_000, runs_by_itself in any::<bool>(),
     ) {
-        let timeout = Sla::from_millis(timeout).unwrap();
-        let time = Sla::from_millis(time).unwrap();
+        let timeout = Millis::new(timeout).unwrap();
+        let time = Millis::new(time).unwrap();
         let freshness = if runs_by_itself { Freshness::Every(time) } else { Freshness::CachedFor(time) };
         let accepted = process_model::grammar::check_id(&id).is_ok()
-            && check::timeout(&timeout.to_string()).is_ok()
-            && (!runs_by_itself || check::every(&time.to_string()).is_ok());
+            && schedule::timeout(&timeout.to_string()).is_ok()
+            && (!runs_by_itself || schedule::every(&time.to_string()).is_ok());
         let target = if is_process { CheckTarget::Process(id) } else { CheckTarget::Dependency(id) };
         // Its hash is right, whatever it says.
-        let record = Record::Check(CheckRecord {
-            target, timeout, freshness, handler: String::new(), file: String::new(), line: 0,
-        });
+        let record = Declaration::Check(CheckDeclaration { target, timeout, freshness }).at(Place::default());
         match decode_section(&record.to_frame()) {
             Ok(records) => prop_assert!(accepted && records == [record]),
             Err(error) => prop_assert!(
@@ -246,9 +251,20 @@ proptest! {
         frame[at] ^= 1 << bit;
         if let Ok(read) = decode_section(&frame) {
             for read in read {
-                prop_assert_eq!(read.definition_hash(), record.definition_hash());
+                prop_assert_eq!(&read.declaration, &record.declaration);
             }
         }
+    }
+
+    #[test]
+    fn a_record_that_moves_keeps_its_hash(declaration in declaration(), from in place(), to in place()) {
+        let hash = declaration.hash();
+        let [moved] = &decode_section(&declaration.clone().at(to).to_frame()).unwrap()[..] else { panic!() };
+        prop_assert_eq!(moved.declaration.hash(), &*hash);
+        // Every other writer of the wire form relies on this order: the declaration, its hash, the place.
+        let text = declaration.clone().at(from).to_text();
+        let hash_field = format!("hash\u{1f}{hash}\u{1e}");
+        prop_assert!(text.starts_with(&declaration.to_text()) && declaration.to_text().ends_with(&hash_field));
     }
 
     #[test]
@@ -286,21 +302,21 @@ fn an_sla_that_is_none_is_answered_with_what_was_meant() {
         ("2 weeks", "336h"),
     ];
     for (text, proposal) in meant {
-        let refusal = Sla::parse(text).expect_err(text);
+        let refusal = text.parse::<Sla>().expect_err(text);
         assert!(refusal.help().ends_with(&format!("for example `{proposal}`")), "{text}: {refusal}");
     }
 }
 
 #[test]
 fn a_check_is_over_before_a_monitor_gives_up() {
-    assert_eq!(check::timeout("29999ms"), Ok(Sla::from_millis(29_999).unwrap()));
+    assert_eq!(schedule::timeout("29999ms"), Ok(Millis::new(29_999).unwrap()));
     for text in ["30s", "30000ms", "1m", "2h"] {
-        let refusal = check::timeout(text).unwrap_err();
+        let refusal = schedule::timeout(text).unwrap_err();
         assert!(refusal.help().contains("a monitor gives up"), "{text}: {refusal}");
     }
-    assert_eq!(check::every("1s"), Ok(MIN_EVERY));
-    assert_eq!(check::every("999ms").unwrap_err().help(), "write how often the check runs, at least `1s`");
-    for zero in [check::timeout("0s"), check::every("0s"), check::cached_for("0s")] {
+    assert_eq!(schedule::every("1s"), Ok(MIN_EVERY));
+    assert_eq!(schedule::every("999ms").unwrap_err().help(), "write how often the check runs, at least `1s`");
+    for zero in [schedule::timeout("0s"), schedule::every("0s"), schedule::cached_for("0s")] {
         zero.unwrap_err();
     }
 }
@@ -308,9 +324,9 @@ fn a_check_is_over_before_a_monitor_gives_up() {
 #[test]
 fn each_time_of_a_check_is_called_what_it_is() {
     for (refusal, name) in [
-        (check::timeout(""), "timeout"),
-        (check::every("5 fortnights"), "period"),
-        (check::cached_for("400d"), "cache time"),
+        (schedule::timeout(""), "timeout"),
+        (schedule::every("5 fortnights"), "period"),
+        (schedule::cached_for("400d"), "cache time"),
     ] {
         let refusal = refusal.unwrap_err();
         assert!(refusal.to_string().contains(name) && !refusal.to_string().contains("SLA"), "{refusal}");
@@ -320,20 +336,14 @@ fn each_time_of_a_check_is_called_what_it_is() {
 #[test]
 fn an_answer_that_is_kept_and_renewed_is_no_check() {
     let check = |freshness: &str| {
-        let record = Record::Check(CheckRecord {
+        let declaration = Declaration::Check(CheckDeclaration {
             target: CheckTarget::Dependency("db".to_owned()),
-            timeout: Sla::from_millis(2_000).unwrap(),
+            timeout: Millis::new(2_000).unwrap(),
             freshness: Freshness::default(),
-            handler: String::new(),
-            file: String::new(),
-            line: 0,
         });
-        let said = record.definition_text();
-        let said = said.split("cached_for").next().unwrap();
-        let (definition, place) =
-            (format!("{said}{freshness}"), "handler\u{1f}\u{1e}file\u{1f}\u{1e}line\u{1f}0\u{1e}");
-        let hash = fnv1a(definition.as_bytes());
-        decode_text(format!("{definition}hash\u{1f}{hash:032x}\u{1e}{place}").as_bytes())
+        let text = declaration.to_text();
+        let before = text.split("cached_for").next().unwrap();
+        decode_text(with_hash(&format!("{before}{freshness}"), PLACE).as_bytes())
     };
     check("cached_for\u{1f}5s\u{1e}").unwrap();
     check("every\u{1f}5s\u{1e}").unwrap();
@@ -342,7 +352,25 @@ fn an_answer_that_is_kept_and_renewed_is_no_check() {
     assert_eq!(check("").unwrap_err().problem, Problem::Missing("cached_for"));
 }
 
-/// The hash of a record, as any other writer of the wire form has it.
+const PLACE: &str = "handler\u{1f}f\u{1e}file\u{1f}f.rs\u{1e}line\u{1f}7\u{1e}";
+
+/// A text with its hash between two parts.
+fn with_hash(before: &str, after: &str) -> String {
+    format!("{before}hash\u{1f}{:032x}\u{1e}{after}", fnv1a(before.as_bytes()))
+}
+
+#[test]
+fn the_hash_covers_the_declaration_and_nothing_else() {
+    let before = "kind\u{1f}contract\u{1e}process\u{1f}pay\u{1e}";
+    let case = "case\u{1f}happy\u{1e}";
+    decode_text(with_hash(&format!("{before}{case}"), PLACE).as_bytes()).unwrap();
+    let uncovered = decode_text(with_hash(before, &format!("{case}{PLACE}")).as_bytes()).unwrap_err();
+    assert_eq!(uncovered.problem, Problem::Missing("case"));
+    let covered = decode_text(with_hash(&format!("{before}{case}{PLACE}"), "").as_bytes()).unwrap_err();
+    assert_eq!(covered.problem, Problem::Missing("handler"));
+}
+
+/// The hash of a record, as any other writer of the wire form computes it.
 fn fnv1a(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash: u128, &byte| {
         (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)

@@ -315,15 +315,9 @@ pub mod __private {
     pub use process_macros::__record_value as record_value;
     pub use process_model::SectionFrame;
 
+    pub use crate::catalog::linked::{Entry, Linked};
     #[cfg(feature = "health")]
-    pub use crate::__check_site as check_site;
-    #[cfg(feature = "testing")]
-    pub use crate::__contract_site as contract_site;
-    pub use crate::catalog::site::{Entry, Linked};
-    #[cfg(feature = "health")]
-    pub use crate::health::check::{
-        CheckEnd, CheckEntry, CheckSite, Checking, MissingState, States, checking,
-    };
+    pub use crate::health::check::{CheckEnd, Checking, LinkedCheck, MissingState, States, checking};
     pub use crate::install::measure;
     pub use crate::instrument::execution::{
         Boxed, BoxedLocal, BoxedSync, Capture, LaterKey, Plain, Run, future, unreachable_value,
@@ -335,11 +329,9 @@ pub mod __private {
     pub use crate::run::ending::Ending;
     pub use crate::run::unit::Site;
     #[cfg(feature = "testing")]
-    pub use crate::testing::proof::{
-        contracted::Contracted,
-        registered::{ContractEntry, ContractSite},
-    };
+    pub use crate::testing::proof::{contracted::Contracted, registered::LinkedContract};
     pub use crate::{
-        __by_type as by_type, __record_text as record_text, __returns as returns, __site as site,
+        __by_type as by_type, __linked as linked, __record_text as record_text, __returns as returns,
+        __site as site,
     };
 }

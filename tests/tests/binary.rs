@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use object::{Object, ObjectSection, ObjectSymbol as _};
-use process_model::{ContextSource, Criticality, Record, wire};
+use process_model::{ContextSource, Criticality, Declaration, Record, wire};
 
 /// The binary of the fixture, built once, in a target directory of its own to leave other builds alone.
 fn shipped() -> &'static PathBuf {
@@ -54,11 +54,14 @@ fn a_stripped_binary_carries_every_record_and_its_build_id() {
     let section = if cfg!(target_vendor = "apple") { "__critproc" } else { "critproc" };
     let section = file.section_by_name(section).expect("the section is there");
     let mut records = wire::decode_section(section.data().unwrap()).unwrap();
-    let id = |record: &Record| record.common().map(|common| common.id.clone()).unwrap_or_default();
+    let id =
+        |record: &Record| record.declaration.common().map(|common| common.id.clone()).unwrap_or_default();
     records.sort_by_key(id);
     assert_eq!(Vec::from_iter(records.iter().map(id)), ["ends_the_program", "last_words", "never_called"]);
 
-    let Record::Process(process) = &records[0] else { panic!("{:?}", records[0]) };
+    let Record { declaration: Declaration::Process(process), place } = &records[0] else {
+        panic!("{:?}", records[0])
+    };
     assert_eq!((process.version.as_str(), process.sla.as_millis()), ("3.1.4", 250));
     assert_eq!(
         (process.criticality, process.objective.to_string().as_str()),
@@ -74,10 +77,10 @@ fn a_stripped_binary_carries_every_record_and_its_build_id() {
         ("The end", "Ends the program in one of many ways.")
     );
     assert_eq!(
-        (common.handler.as_str(), common.rejects.as_slice()),
+        (place.handler.as_str(), common.rejects.as_slice()),
         ("shipped::end", &["std::fmt::Error".to_owned()][..])
     );
-    assert!(common.file.ends_with("main.rs") && common.line > 0, "{}:{}", common.file, common.line);
+    assert!(place.file.ends_with("main.rs") && place.line > 0, "{}:{}", place.file, place.line);
     assert_eq!(common.depends_on, ["the_system"]);
     let sources: Vec<_> = common.context.iter().map(|key| (key.name.as_str(), key.source)).collect();
     assert_eq!(sources, [("how", ContextSource::Entry), ("exit_code", ContextSource::Later)]);

@@ -1,7 +1,7 @@
 //! Analyses `#[health_check]` and `#[dependency_check]`, whose functions must be callable at any time with the
 //! application's state alone.
 
-use process_model::{CheckRecord, CheckTarget, Freshness, Record, check};
+use process_model::{CheckDeclaration, CheckTarget, Declaration, Freshness, GrammarError, Millis, schedule};
 use quote::ToTokens;
 use syn::{FnArg, LitStr, PatType, Safety, Signature, Type};
 
@@ -21,33 +21,31 @@ pub(super) fn analyse(
     errors: &Errors,
 ) -> Option<Check> {
     let target = args.process.as_ref().or(args.id.as_ref()).and_then(|target| id(target, errors)).map(of);
-    let timeout = args.timeout.as_ref().map(|timeout| time(timeout, check::timeout, errors));
+    let timeout = args.timeout.as_ref().map(|timeout| time(timeout, schedule::timeout, errors));
     let freshness = freshness(args, errors);
     report_uncallable(&function.signature, kind, errors);
     let arguments = arguments(&function.signature, kind, errors);
     let (runtime, import) = runtime(args);
     let target = target?;
-    let record = Record::Check(CheckRecord {
+    let declaration = Declaration::Check(CheckDeclaration {
         timeout: timeout.unwrap_or_else(|| Some(target.default_timeout()))?,
         target,
         freshness: freshness?,
-        handler: String::new(),
-        file: String::new(),
-        line: 0,
     });
-    Some(Check { record, runtime, import, arguments })
+    Some(Check { declaration, runtime, import, arguments })
 }
 
 fn freshness(args: &Args, errors: &Errors) -> Option<Freshness> {
-    let every = args.every.as_ref().map(|every| time(every, check::every, errors).map(Freshness::Every));
+    let every = args.every.as_ref().map(|every| time(every, schedule::every, errors).map(Freshness::Every));
     let cached_for = args.cached_for.as_ref();
-    let cached_for = cached_for.map(|time_| time(time_, check::cached_for, errors).map(Freshness::CachedFor));
+    let cached_for =
+        cached_for.map(|time_| time(time_, schedule::cached_for, errors).map(Freshness::CachedFor));
     every.or(cached_for).unwrap_or_else(|| Some(Freshness::default()))
 }
 
-type Parse = fn(&str) -> Result<process_model::Sla, process_model::GrammarError>;
+type Parse = fn(&str) -> Result<Millis, GrammarError>;
 
-fn time(literal: &LitStr, parse: Parse, errors: &Errors) -> Option<process_model::Sla> {
+fn time(literal: &LitStr, parse: Parse, errors: &Errors) -> Option<Millis> {
     accept(literal, parse(&literal.value()), errors)
 }
 

@@ -1,6 +1,6 @@
 //! Analyses `#[contract]`, whose function must be one that a test runner calls.
 
-use process_model::{Case, ContractRecord, Record};
+use process_model::{Case, ContractDeclaration, Declaration};
 use quote::ToTokens;
 use syn::{LitStr, ReturnType, Signature};
 
@@ -20,14 +20,8 @@ pub(super) fn analyse(args: &Args, function: &Function, errors: &Errors) -> Opti
     let case = args.case.as_ref().and_then(|words| case(words, errors));
     report_no_test(signature, errors);
     let (runtime, import) = runtime(args);
-    let record = Record::Contract(ContractRecord {
-        process: process?,
-        case: case?,
-        handler: String::new(),
-        file: String::new(),
-        line: 0,
-    });
-    Some(Contract { record, runtime, import, returns: Returns::of(&signature.output) })
+    let declaration = Declaration::Contract(ContractDeclaration { process: process?, case: case? });
+    Some(Contract { declaration, runtime, import, returns: Returns::of(&signature.output) })
 }
 
 fn case(words: &WordOf, errors: &Errors) -> Option<Case> {

@@ -2,7 +2,7 @@
 //! and its registration.
 
 use proc_macro2::{Ident, Literal, TokenStream};
-use process_model::Record;
+use process_model::Declaration;
 use quote::{quote, quote_spanned};
 use syn::Path;
 use syn::ext::IdentExt;
@@ -15,42 +15,39 @@ use crate::model::{Check, Contract, Instrumented};
 // Output: static __PROCESS: Site = site!(__PROCESS, "kind…hash…", "greet", file!(), line!());
 pub(crate) fn of_process(function: &Function, model: &Instrumented) -> TokenStream {
     let runtime = &model.runtime;
-    let text = text(function, &model.record, &model.handler);
+    let text = text(function, &model.declaration, &model.handler);
     quote_spanned! {ours()=>
         static __PROCESS: #runtime::__private::Site = #runtime::__private::site!(__PROCESS, #text);
     }
 }
 
 // Output:
-//     static __CONTRACT: ContractSite =
-//         contract_site!(__CONTRACT, "kind…hash…", "is_greeted", file!(), line!());
+//     linked!(__CONTRACT: LinkedContract, (), "kind…hash…", "is_greeted", file!(), line!());
 pub(crate) fn of_contract(function: &Function, contract: &Contract) -> TokenStream {
     let runtime = &contract.runtime;
-    let text = text(function, &contract.record, &function.signature.ident.unraw().to_string());
+    let text = text(function, &contract.declaration, &function.signature.ident.unraw().to_string());
     quote_spanned! {ours()=>
-        static __CONTRACT: #runtime::__private::ContractSite =
-            #runtime::__private::contract_site!(__CONTRACT, #text);
+        #runtime::__private::linked!(__CONTRACT: LinkedContract, (), #text);
     }
 }
 
-// Output: static __CHECK: CheckSite = check_site!(__CHECK, __begin, "kind…hash…", "ping", file!(), line!());
+// Output: linked!(__CHECK: LinkedCheck, __begin, "kind…hash…", "ping", file!(), line!());
 pub(crate) fn of_check(function: &Function, check: &Check) -> TokenStream {
     let runtime = &check.runtime;
-    let text = text(function, &check.record, &function.signature.ident.unraw().to_string());
+    let text = text(function, &check.declaration, &function.signature.ident.unraw().to_string());
     quote_spanned! {ours()=>
-        static __CHECK: #runtime::__private::CheckSite =
-            #runtime::__private::check_site!(__CHECK, __begin, #text);
+        #runtime::__private::linked!(__CHECK: LinkedCheck, __begin, #text);
     }
 }
 
 /// The arguments from which the runtime builds a record's text.
-fn text(function: &Function, record: &Record, handler: &str) -> TokenStream {
-    let definition = Literal::string(&record.definition_text());
+fn text(function: &Function, declaration: &Declaration, handler: &str) -> TokenStream {
+    let declaration = Literal::string(&declaration.to_text());
     let handler = Literal::string(handler);
     // The compiler expands both macros to the place of their span: the function's name.
     let place = function.signature.ident.span();
     let place = quote_spanned!(place=> ::core::file!(), ::core::line!());
-    quote_spanned!(ours()=> #definition, #handler, #place)
+    quote_spanned!(ours()=> #declaration, #handler, #place)
 }
 
 /// A site without a record, for a function whose attribute has mistakes.

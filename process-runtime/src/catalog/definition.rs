@@ -1,95 +1,122 @@
-//! What the attributes said, and where. A definition is decoded from the very bytes that the binary
-//! carries in its section, and lives as long as the program. One needs it to show or export what a service does: each
-//! process with its owner, SLA, runbook and stages, from [`registry::all`](crate::registry::all).
+//! The definitions of processes and stages, and where they are in the source. A definition is decoded from the same
+//! bytes that the binary carries in its section, and lives as long as the program.
+//!
+//! Use this module to show or export what a service does: [`registry::all`](crate::registry::all) returns each process
+//! with its owner, SLA, runbook and stages.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use process_model::wire::{DecodeError, Problem};
-use process_model::{Common, ProcessRecord, Record, StageRecord};
-pub use process_model::{ContextKey, ContextSource, Criticality, ErrorText, Objective};
+use process_model::{Common, Declaration, Place, ProcessDeclaration, Record, StageDeclaration};
+pub use process_model::{ContextKey, ContextSource, Criticality, ErrorText, Objective, Shape};
 
-/// A critical process, as `#[critical_process]` defined it.
+use super::linked::{Defined, Entry};
+
+/// A critical process, as `#[critical_process]` defines it.
 #[derive(Debug)]
 pub struct ProcessDefinition {
-    record: ProcessRecord,
+    declaration: ProcessDeclaration,
+    place: Place,
     hash: String,
+    returned_future: AtomicBool,
     /// Filled by the registry, which knows all stages.
     pub(super) ordered_stages: OnceLock<Vec<&'static StageDefinition>>,
 }
 
-/// A stage, as `#[stage]` defined it.
+/// A stage, as `#[stage]` defines it.
 #[derive(Debug)]
 pub struct StageDefinition {
-    record: StageRecord,
+    declaration: StageDeclaration,
+    place: Place,
     hash: String,
+    returned_future: AtomicBool,
 }
 
 macro_rules! common {
     () => {
-        /// The id.
+        /// Returns the id.
         pub fn id(&self) -> &str {
             &self.common().id
         }
 
-        /// The name for people.
+        /// Returns the name for people.
         pub fn name(&self) -> &str {
             &self.common().name
         }
 
-        /// The doc comment.
+        /// Returns the doc comment.
         pub fn description(&self) -> &str {
             &self.common().description
         }
 
-        /// Path of the function, with `handler = "…"` in place of its name where that was given.
+        /// Returns the path of the function, with `handler = "…"` instead of its name if that key is written.
         pub fn handler(&self) -> &str {
-            &self.common().handler
+            &self.place.handler
         }
 
-        /// The function's signature as written.
+        /// Returns the function's signature as written.
         pub fn signature(&self) -> &str {
             &self.common().signature
         }
 
-        /// The source file, as the compiler names it.
+        /// Returns the source file, as the compiler names it.
         pub fn file(&self) -> &str {
-            &self.common().file
+            &self.place.file
         }
 
-        /// The line of the function's name; 0 where the compiler would not tell.
+        /// Returns the line of the function's name; 0 if the compiler does not know it.
         pub fn line(&self) -> u32 {
-            self.common().line
+            self.place.line
         }
 
-        /// The declared keys of business context, in the order written.
+        /// Returns the declared keys of business context, in the order written.
         pub fn context(&self) -> &[ContextKey] {
             &self.common().context
         }
 
-        /// Ids of what it depends on.
+        /// Returns the ids of the dependencies.
         pub fn dependencies(&self) -> &[String] {
             &self.common().depends_on
         }
 
-        /// The `rejects` patterns as written.
+        /// Returns the `rejects` patterns as written.
         pub fn rejects(&self) -> &[String] {
             &self.common().rejects
         }
 
-        /// Where the text of its errors may go.
+        /// Returns the destinations to which the text of its errors may go.
         pub fn error_text(&self) -> ErrorText {
             self.common().error_text
         }
 
-        /// The identity of the definition: 32 hexadecimal digits over what the attribute, the doc comment
-        /// and the signature say. It does not change when code moves.
+        /// Returns the identity of the definition: 32 hexadecimal digits over the attribute, the doc comment and the
+        /// signature. It does not change when code moves.
         pub fn hash(&self) -> &str {
             &self.hash
         }
 
         pub(crate) fn common(&self) -> &Common {
-            &self.record.common
+            &self.declaration.common
+        }
+
+        /// Returns whether a run is a call of the function or the future that it returns.
+        ///
+        /// [`Shape::ByType`] means that the function returns a type that may be an alias of a boxed future, and has
+        /// not returned a future yet.
+        pub fn shape(&self) -> Shape {
+            match self.common().shape {
+                Shape::ByType if self.returned_future.load(Ordering::Relaxed) => Shape::Future,
+                shape => shape,
+            }
+        }
+
+        /// Notes that the function returns a future, which only its type shows.
+        pub(crate) fn note_future(&self) {
+            // The flag changes once; a store on each run would contend for its cache line.
+            if !self.returned_future.load(Ordering::Relaxed) {
+                self.returned_future.store(true, Ordering::Relaxed);
+            }
         }
     };
 }
@@ -97,78 +124,118 @@ macro_rules! common {
 impl ProcessDefinition {
     common!();
 
-    /// Semantic version.
+    /// Returns the semantic version.
     pub fn version(&self) -> &str {
-        &self.record.version
+        &self.declaration.version
     }
 
-    /// The longest a good run may take.
+    /// Returns the longest that a good run may take.
     pub fn sla(&self) -> Duration {
-        self.record.sla.as_duration()
+        self.declaration.sla.as_duration()
     }
 
-    /// How much harm its failure does.
+    /// Returns how much harm its failure does.
     pub fn criticality(&self) -> Criticality {
-        self.record.criticality
+        self.declaration.criticality
     }
 
-    /// The team to call.
+    /// Returns the team to call.
     pub fn owner(&self) -> Option<&str> {
-        self.record.owner.as_deref()
+        self.declaration.owner.as_deref()
     }
 
-    /// Path or URL of the runbook.
+    /// Returns the path or URL of the runbook.
     pub fn runbook(&self) -> Option<&str> {
-        self.record.runbook.as_deref()
+        self.declaration.runbook.as_deref()
     }
 
-    /// Percent of runs that must be good.
+    /// Returns the percentage of runs that must be good.
     pub fn objective(&self) -> Objective {
-        self.record.objective
+        self.declaration.objective
     }
 
-    /// Whether every cancellation counts against the objective, not only the late ones.
+    /// Whether every cancellation counts against the objective, and not only late ones.
     pub fn cancelled_is_bad(&self) -> bool {
-        self.record.cancelled_is_bad
+        self.declaration.cancelled_is_bad
     }
 
-    /// The record, which has a versioned wire form ([`process_model::wire`]).
+    /// Returns the record, which has a versioned wire form ([`process_model::wire`]).
     pub fn record(&self) -> Record {
-        Record::Process(self.record.clone())
+        Declaration::Process(self.declaration.clone()).at(self.place.clone())
     }
 }
 
 impl StageDefinition {
     common!();
 
-    /// The id of the process that it belongs to; `None` for a shared stage.
+    /// Returns the id of the process that it belongs to; `None` for a shared stage.
     pub fn process(&self) -> Option<&str> {
-        self.record.process.as_deref()
+        self.declaration.process.as_deref()
     }
 
-    /// The longest it may take, if it said so.
+    /// Returns the longest that it may take, if declared.
     pub fn sla(&self) -> Option<Duration> {
-        self.record.sla.map(|sla| sla.as_duration())
+        self.declaration.sla.map(|sla| sla.as_duration())
     }
 
-    /// Ids of the stages that come before it.
+    /// Returns the ids of the stages that come before it.
     pub fn after(&self) -> &[String] {
-        &self.record.after
+        &self.declaration.after
     }
 
-    /// The record, which has a versioned wire form ([`process_model::wire`]).
+    /// Returns the record, which has a versioned wire form ([`process_model::wire`]).
     pub fn record(&self) -> Record {
-        Record::Stage(self.record.clone())
+        Declaration::Stage(self.declaration.clone()).at(self.place.clone())
     }
 }
 
-/// A dependency, as the first call to it made it known.
+/// A dependency, which its first call defines.
 #[derive(Debug)]
 pub(crate) struct DependencyDefinition(Common);
 
 impl DependencyDefinition {
     pub(crate) fn id(&self) -> &str {
         &self.0.id
+    }
+}
+
+/// A definition with a record whose function runs: a process or a stage.
+#[derive(Debug)]
+pub enum Runnable {
+    /// A process.
+    Process(ProcessDefinition),
+    /// A stage.
+    Stage(StageDefinition),
+}
+
+inventory::collect!(Entry<Runnable>);
+
+impl Defined for Runnable {
+    type With = ();
+
+    fn define(Record { declaration, place }: Record, (): ()) -> Option<Runnable> {
+        let hash = declaration.hash();
+        let returned_future = AtomicBool::new(false);
+        match declaration {
+            Declaration::Process(declaration) => Some(Runnable::Process(ProcessDefinition {
+                declaration,
+                place,
+                hash,
+                returned_future,
+                ordered_stages: OnceLock::new(),
+            })),
+            Declaration::Stage(declaration) => {
+                Some(Runnable::Stage(StageDefinition { declaration, place, hash, returned_future }))
+            }
+            Declaration::Contract(_) | Declaration::Check(_) => None,
+        }
+    }
+
+    fn order(&self) -> impl Ord + '_ {
+        match self {
+            Runnable::Process(process) => (None, process.id(), &process.place),
+            Runnable::Stage(stage) => (Some(stage.process()), stage.id(), &stage.place),
+        }
     }
 }
 
@@ -180,28 +247,17 @@ pub(crate) enum Definition {
     Dependency(&'static DependencyDefinition),
 }
 
-impl Definition {
-    /// Keeps a decoded record for the rest of the program: there is one for each attribute, decoded once.
-    ///
-    /// # Errors
-    /// For the record of a contract or a check, which is no definition of what runs.
-    pub(crate) fn keep(record: Record) -> Result<Definition, DecodeError> {
-        let hash = record.definition_hash();
-        match record {
-            Record::Process(record) => {
-                let definition = ProcessDefinition { record, hash, ordered_stages: OnceLock::new() };
-                Ok(Definition::Process(Box::leak(Box::new(definition))))
-            }
-            Record::Stage(record) => {
-                Ok(Definition::Stage(Box::leak(Box::new(StageDefinition { record, hash }))))
-            }
-            Record::Contract(_) | Record::Check(_) => {
-                Err(DecodeError { offset: 0, problem: Problem::Malformed("kind") })
-            }
+impl From<&'static Runnable> for Definition {
+    fn from(runnable: &'static Runnable) -> Definition {
+        match runnable {
+            Runnable::Process(process) => Definition::Process(process),
+            Runnable::Stage(stage) => Definition::Stage(stage),
         }
     }
+}
 
-    /// A dependency, kept for the rest of the program.
+impl Definition {
+    /// Creates the definition of a dependency, which is kept for the rest of the program.
     pub(crate) fn dependency(id: &str) -> Definition {
         let common = Common { id: id.to_owned(), ..Common::default() };
         Definition::Dependency(Box::leak(Box::new(DependencyDefinition(common))))
@@ -215,11 +271,29 @@ impl Definition {
         }
     }
 
+    /// Returns the place in the source; `None` for a dependency, which has no function.
+    pub(crate) fn place(&self) -> Option<&'static Place> {
+        match self {
+            Definition::Process(process) => Some(&process.place),
+            Definition::Stage(stage) => Some(&stage.place),
+            Definition::Dependency(_) => None,
+        }
+    }
+
     pub(crate) fn sla(&self) -> Option<Duration> {
         match self {
             Definition::Process(process) => Some(process.sla()),
             Definition::Stage(stage) => stage.sla(),
             Definition::Dependency(_) => None,
+        }
+    }
+
+    /// Notes that the function returns a future, which only its type shows.
+    pub(crate) fn note_future(&self) {
+        match self {
+            Definition::Process(process) => process.note_future(),
+            Definition::Stage(stage) => stage.note_future(),
+            Definition::Dependency(_) => {}
         }
     }
 }

@@ -3,5 +3,5 @@
 
 pub mod definition;
 pub(crate) mod findings;
+pub(crate) mod linked;
 pub(crate) mod registry;
-pub(crate) mod site;

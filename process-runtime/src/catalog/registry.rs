@@ -11,8 +11,8 @@ use std::sync::OnceLock;
 
 use process_model::nearest;
 
-use super::definition::{Definition, ProcessDefinition, StageDefinition};
-use super::site::Linked;
+use super::definition::{ProcessDefinition, Runnable, StageDefinition};
+use super::linked::Catalogue;
 
 pub(super) struct Registry {
     pub(super) processes: Vec<&'static ProcessDefinition>,
@@ -23,19 +23,14 @@ pub(super) struct Registry {
 pub(super) fn registry() -> &'static Registry {
     static REGISTRY: OnceLock<Registry> = OnceLock::new();
     REGISTRY.get_or_init(|| {
-        let mut registry = Registry { processes: Vec::new(), stages: Vec::new(), unreadable: Vec::new() };
-        for linked in Linked::all() {
-            match linked.definition() {
-                Ok(Definition::Process(process)) => registry.processes.push(process),
-                Ok(Definition::Stage(stage)) => registry.stages.push(stage),
-                Ok(Definition::Dependency(_)) => {}
-                Err(error) => registry.unreadable.push(error.to_string()),
+        let Catalogue { definitions, unreadable } = Catalogue::<Runnable>::collect();
+        let mut registry = Registry { processes: Vec::new(), stages: Vec::new(), unreadable };
+        for runnable in definitions {
+            match runnable {
+                Runnable::Process(process) => registry.processes.push(process),
+                Runnable::Stage(stage) => registry.stages.push(stage),
             }
         }
-        // The linker's order is arbitrary.
-        registry.processes.sort_by_key(|process| (process.id(), process.file(), process.line()));
-        registry.stages.sort_by_key(|stage| (stage.process(), stage.id(), stage.file(), stage.line()));
-        registry.unreadable.sort();
         registry
     })
 }

@@ -96,6 +96,13 @@ impl Run {
         }
     }
 
+    /// Notes in the definition that its function returns a boxed future.
+    fn note_future(&self) {
+        if let Some(unit) = self.unit {
+            unit.definition.note_future();
+        }
+    }
+
     /// Begins, on the thread that first polls or calls.
     #[inline(always)]
     fn start(&mut self, take: Option<&mut dyn FnMut(&mut Capture)>) {
@@ -544,6 +551,7 @@ macro_rules! boxed {
                 body: impl FnOnce() -> Pin<Box<dyn Future<Output = T> $(+ $bound)* + 'a>>,
                 judge: impl FnOnce(&mut Run, &T) $(+ $bound)* + 'a,
             ) -> Pin<Box<dyn Future<Output = T> $(+ $bound)* + 'a>> {
+                run.note_future();
                 Box::pin(future(run, body(), judge))
             }
         }

@@ -48,15 +48,14 @@ fn make(unit: &'static Unit) -> SpanSite {
     let fixed: Vec<_> = says.iter().map(|(name, _)| *name).chain(ends.iter().copied()).collect();
     let (ends, context) = (says.len(), fixed.len());
     let names: &'static [&'static str] = fields(unit, fixed).leak();
-    // A call to a dependency has no place of its own.
-    let place = (!common.file.is_empty()).then_some((common.file.as_str(), common.line));
+    let place = unit.definition.place();
     let metadata = callsite.metadata.get_or_init(|| {
         Metadata::new(
             unit.name,
             TARGET,
             Level::INFO,
-            place.map(|(file, _)| file),
-            place.map(|(_, line)| line),
+            place.map(|place| place.file.as_str()),
+            place.map(|place| place.line),
             None,
             FieldSet::new(names, Identifier(callsite)),
             Kind::SPAN,
@@ -114,8 +113,8 @@ fn with_room<const ROOM: usize>(site: &SpanSite, values: &Values, f: impl FnOnce
 /// What every span of the unit says.
 fn says(unit: &'static Unit) -> Vec<(&'static str, &'static str)> {
     let mut says = Vec::new();
-    if unit.dependency().is_none() {
-        says.push(("code.function.name", unit.definition.common().handler.as_str()));
+    if let Some(place) = unit.definition.place() {
+        says.push(("code.function.name", place.handler.as_str()));
     }
     if let Some(process) = unit.process {
         says.extend([

@@ -6,16 +6,16 @@ use std::sync::{LazyLock, OnceLock, RwLock};
 use std::time::Duration;
 
 use crate::base::lock::{read, write};
-use crate::catalog::definition::{Definition, ProcessDefinition, StageDefinition};
+use crate::catalog::definition::{Definition, ProcessDefinition, Runnable, StageDefinition};
+use crate::catalog::linked::Linked;
 use crate::catalog::registry;
-use crate::catalog::site::Linked;
 use crate::stats::account::Account;
 
 /// The static of one annotated function.
 #[derive(Debug)]
 pub struct Site {
     /// The record, which the registry lists.
-    pub linked: Linked,
+    pub linked: Linked<Runnable>,
     unit: OnceLock<Option<&'static Unit>>,
 }
 
@@ -33,13 +33,13 @@ macro_rules! __site {
 impl Site {
     /// Creates it from the text of the function's record.
     pub const fn new(text: &'static [u8]) -> Site {
-        Site { linked: Linked::new(text), unit: OnceLock::new() }
+        Site { linked: Linked::new(text, ()), unit: OnceLock::new() }
     }
 
     /// Returns what runs here, or `None` if the record cannot be decoded; `registry::validate` reports that.
     #[inline]
     pub(crate) fn unit(&'static self) -> Option<&'static Unit> {
-        *self.unit.get_or_init(|| Unit::of_definition(self.linked.first().definition().ok()?))
+        *self.unit.get_or_init(|| Unit::of_definition(self.linked.first().definition().ok()?.into()))
     }
 }
 
@@ -168,8 +168,8 @@ impl Unit {
     /// Every unit that has run or could: those of sites, of shared stages, and of dependencies that were called.
     pub(crate) fn all() -> Vec<&'static Unit> {
         let mut all = read(&DEPENDENCIES).clone();
-        let definitions = Linked::all().filter_map(|linked| linked.definition().ok());
-        for unit in definitions.filter_map(Unit::of_definition) {
+        let definitions = Linked::<Runnable>::all().filter_map(|linked| linked.definition().ok());
+        for unit in definitions.map(Definition::from).filter_map(Unit::of_definition) {
             all.push(unit);
             all.extend(read(&unit.shared).iter());
         }

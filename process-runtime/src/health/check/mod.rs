@@ -11,7 +11,7 @@ mod synthetic;
 mod verdict;
 
 pub(crate) use self::conclusion::bounded;
-pub use self::linked_checks::{CheckDefinition, CheckEntry, CheckSite, checks};
+pub use self::linked_checks::{CheckDefinition, LinkedCheck, checks};
 pub(crate) use self::runner::{CheckReading, CheckRunner, GRACE};
 pub use self::state::{MissingState, States};
 pub use self::status::Status;

@@ -11,7 +11,7 @@ use process_model::Outcome;
 
 use super::case;
 use super::evidence::{Evidence, Proof};
-use super::registered::{ContractDefinition, ContractSite};
+use super::registered::{ContractDefinition, LinkedContract};
 use crate::catalog::registry;
 use crate::run::ending::Ending;
 use crate::testing::observing::observe::message;
@@ -30,8 +30,8 @@ impl Contracted {
     ///
     /// # Panics
     /// If the record cannot be read, and if the contract's process is not linked; then the message has the nearest id.
-    pub fn new(site: &'static ContractSite) -> Contracted {
-        let contract = site
+    pub fn new(linked: &'static LinkedContract) -> Contracted {
+        let contract = linked
             .definition()
             .unwrap_or_else(|error| panic!("the record of a contract cannot be read: {error}"));
         let process = registry::get(contract.process()).unwrap_or_else(|unknown| {

@@ -289,7 +289,7 @@ impl Reader<'_> {
             return self.refuse(&value.span(), "`contracts` must be a table; write `[contracts]`");
         };
         for (key, value) in table {
-            match Criticality::parse(key.get_ref()) {
+            match key.get_ref().parse::<Criticality>() {
                 Ok(criticality) => required[criticality as usize] = self.requirements(value),
                 Err(error) => self.refuse(&key.span(), &error.to_string()),
             }

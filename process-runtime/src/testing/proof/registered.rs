@@ -1,48 +1,48 @@
-//! Lists the contracts that are linked into the test binary. An expansion of `#[contract]` leaves a static
-//! [`ContractSite`], as one of `#[critical_process]` leaves a `Linked`. Nothing here runs a contract.
+//! Lists the contracts that are linked into the test binary. Nothing here runs a contract.
 
-use std::collections::HashSet;
 use std::sync::OnceLock;
 
 pub use process_model::Case;
-use process_model::wire::{DecodeError, Problem, decode_text};
-use process_model::{ContractRecord, Record};
+use process_model::{ContractDeclaration, Declaration, Place, Record};
+
+use crate::catalog::linked::{Catalogue, Defined, Entry, Linked};
 
 /// The definition of a contract, from its `#[contract]`.
 #[derive(Debug)]
 pub struct ContractDefinition {
-    record: ContractRecord,
+    declaration: ContractDeclaration,
+    place: Place,
 }
 
 impl ContractDefinition {
     /// Returns the id of the process.
     pub fn process(&self) -> &str {
-        &self.record.process
+        &self.declaration.process
     }
 
     /// Returns the case that the contract proves.
     pub fn case(&self) -> &Case {
-        &self.record.case
+        &self.declaration.case
     }
 
     /// Returns the path of the test function.
     pub fn handler(&self) -> &str {
-        &self.record.handler
+        &self.place.handler
     }
 
     /// Returns the source file, as the compiler names it.
     pub fn file(&self) -> &str {
-        &self.record.file
+        &self.place.file
     }
 
     /// Returns the line of the function's name, or 0 if the compiler did not provide it.
     pub fn line(&self) -> u32 {
-        self.record.line
+        self.place.line
     }
 
     /// Returns the record, which has a versioned wire form ([`process_model::wire`]).
     pub fn record(&self) -> Record {
-        Record::Contract(self.record.clone())
+        Declaration::Contract(self.declaration.clone()).at(self.place.clone())
     }
 }
 
@@ -58,85 +58,35 @@ impl ContractDefinition {
 /// }
 /// ```
 pub fn contracts() -> impl ExactSizeIterator<Item = &'static ContractDefinition> {
-    registered().contracts.iter().copied()
+    catalogue().definitions.iter().copied()
 }
 
 /// Returns the errors of the records that cannot be read.
 pub(crate) fn unreadable() -> &'static [String] {
-    &registered().unreadable
+    &catalogue().unreadable
 }
 
-struct Registered {
-    contracts: Vec<&'static ContractDefinition>,
-    unreadable: Vec<String>,
+fn catalogue() -> &'static Catalogue<ContractDefinition> {
+    static CATALOGUE: OnceLock<Catalogue<ContractDefinition>> = OnceLock::new();
+    CATALOGUE.get_or_init(Catalogue::collect)
 }
 
-fn registered() -> &'static Registered {
-    static REGISTERED: OnceLock<Registered> = OnceLock::new();
-    REGISTERED.get_or_init(|| {
-        let mut registered = Registered { contracts: Vec::new(), unreadable: Vec::new() };
-        for site in ContractSite::all() {
-            match site.definition() {
-                Ok(contract) => registered.contracts.push(contract),
-                Err(error) => registered.unreadable.push(error.to_string()),
-            }
+/// The static that an expansion defines for a contract.
+pub type LinkedContract = Linked<ContractDefinition>;
+
+inventory::collect!(Entry<ContractDefinition>);
+
+impl Defined for ContractDefinition {
+    type With = ();
+
+    fn define(Record { declaration, place }: Record, (): ()) -> Option<ContractDefinition> {
+        match declaration {
+            Declaration::Contract(declaration) => Some(ContractDefinition { declaration, place }),
+            Declaration::Process(_) | Declaration::Stage(_) | Declaration::Check(_) => None,
         }
-        // The linker's order is arbitrary.
-        registered.contracts.sort_by_key(|contract| {
-            (contract.process(), contract.case(), contract.file(), contract.line(), contract.handler())
-        });
-        registered.unreadable.sort();
-        registered
-    })
-}
-
-/// The record of one contract, decoded at its first use.
-#[derive(Debug)]
-pub struct ContractSite {
-    text: &'static [u8],
-    definition: OnceLock<Result<ContractDefinition, DecodeError>>,
-}
-
-/// An inventory item, which keeps the record of a contract in the binary.
-#[derive(Debug)]
-pub struct ContractEntry(pub &'static ContractSite);
-
-inventory::collect!(ContractEntry);
-
-/// Expands to the value of a contract's static, as `__site!` does for a process.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __contract_site {
-    ($site:ident, $($parts:tt)*) => {{
-        $crate::__private::inventory::submit! { $crate::__private::ContractEntry(&$site) }
-        $crate::__private::ContractSite::new($crate::__private::record_text!($($parts)*))
-    }};
-}
-
-impl ContractSite {
-    /// Creates it from the text of the record.
-    pub const fn new(text: &'static [u8]) -> ContractSite {
-        ContractSite { text, definition: OnceLock::new() }
     }
 
-    /// Returns every contract. A function that another macro emits several times is one contract.
-    fn all() -> impl Iterator<Item = &'static ContractSite> {
-        let mut seen = HashSet::new();
-        let entries = inventory::iter::<ContractEntry>.into_iter();
-        entries.map(|entry| entry.0).filter(move |site| seen.insert(site.text))
-    }
-
-    /// Returns the definition, which is decoded at the first call.
-    ///
-    /// # Errors
-    /// If the record cannot be read, which `registry::validate` also reports.
-    pub(crate) fn definition(&self) -> Result<&ContractDefinition, &DecodeError> {
-        let decoded = self.definition.get_or_init(|| match decode_text(self.text)? {
-            Record::Contract(record) => Ok(ContractDefinition { record }),
-            Record::Process(_) | Record::Stage(_) | Record::Check(_) => {
-                Err(DecodeError { offset: 0, problem: Problem::Malformed("kind") })
-            }
-        });
-        decoded.as_ref()
+    fn order(&self) -> impl Ord + '_ {
+        (self.process(), self.case(), &self.place)
     }
 }

@@ -1,26 +1,11 @@
-//! What a contract says: which process, and which way of ending it proves. A way is a [`Case`], which has one form in
-//! attributes, records, evidence, `process.toml` and reports: `happy`, `error("card_declined")`.
+//! The cases that contracts prove. A [`Case`] has one form in attributes, records, evidence, `process.toml` and
+//! reports: `happy`, `error("card_declined")`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::grammar::{GrammarError, check_id};
 use crate::nearest::nearest;
-
-/// A contract as its attribute said it, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContractRecord {
-    /// Id of the process.
-    pub process: String,
-    /// What is proven of it.
-    pub case: Case,
-    /// Path of the test function.
-    pub handler: String,
-    /// Source file, as the compiler names it.
-    pub file: String,
-    /// Line of the function's name in that file; 0 where the compiler would not tell.
-    pub line: u32,
-}
 
 /// Defines [`Case`] and everything that depends on its words from one table, so that a case without a word does not
 /// compile, nor a word without a case.
@@ -44,14 +29,14 @@ macro_rules! cases {
         const WORDS: &[&str] = &[$($word),*];
 
         impl Case {
-            /// The word that the case starts with.
+            /// Returns the word that the case starts with.
             pub fn word(&self) -> &'static str {
                 match self {
                     $(Case::$case { .. } => $word,)*
                 }
             }
 
-            /// The case with this word; `None` for an unknown word.
+            /// Returns the case with this word; `None` for an unknown word.
             fn of_word(word: &str, argument: Option<&str>) -> Option<Result<Case, GrammarError>> {
                 Some(match word {
                     $($word => cases!(@make word argument $case $($argument)?),)*
@@ -93,7 +78,7 @@ cases! {
     "context" => Context;
 }
 
-/// What a case takes in its parentheses.
+/// The argument of a case, in parentheses.
 struct Argument {
     wanted: &'static str,
     check: fn(&str) -> Result<(), GrammarError>,
@@ -129,7 +114,7 @@ fn without_argument(word: &str, argument: Option<&str>) -> Result<(), GrammarErr
 }
 
 impl Case {
-    /// The words that a case starts with.
+    /// Returns the words that a case can start with.
     pub fn words() -> impl Iterator<Item = &'static str> {
         WORDS.iter().copied()
     }
@@ -137,7 +122,8 @@ impl Case {
     /// Creates a case from its word and the text in parentheses behind it.
     ///
     /// # Errors
-    /// For an unknown word, with the nearest; for an argument that is missing, superfluous or malformed.
+    /// Returns an error for an unknown word, with the nearest one, and for an argument that is missing, superfluous or
+    /// malformed.
     pub fn new(word: &str, argument: Option<&str>) -> Result<Case, GrammarError> {
         Case::of_word(word, argument).unwrap_or_else(|| {
             let list = Vec::from_iter(Case::words()).join("`, `");
@@ -149,7 +135,7 @@ impl Case {
         })
     }
 
-    /// The text in the parentheses.
+    /// Returns the text in the parentheses.
     pub fn argument(&self) -> Option<&str> {
         match self {
             Case::Error(argument) | Case::Dependency(argument) => Some(argument),
@@ -162,7 +148,7 @@ impl Case {
 impl FromStr for Case {
     type Err = GrammarError;
 
-    /// Reads the one form of a case, which [`Display`](fmt::Display) writes.
+    /// Parses the one form of a case, which [`Display`](fmt::Display) writes.
     fn from_str(text: &str) -> Result<Case, GrammarError> {
         let Some((word, rest)) = text.split_once('(') else { return Case::new(text, None) };
         match rest.strip_prefix('"').and_then(|rest| rest.strip_suffix("\")")) {

@@ -1,0 +1,154 @@
+//! The records that expansions leave in the binary, and the definitions made of them. Processes, stages, contracts and
+//! checks share this mechanism: it decodes each record at its first use, lists a function once even if another macro
+//! emits it several times, sorts, and keeps a list of what cannot be read.
+//!
+//! A registry implements [`Defined`] for its definition `D`, collects `Entry<D>` with [`inventory::collect!`], and keeps
+//! a [`Catalogue<D>`] in a static. An expansion has a static [`Linked<D>`], which `__linked!` defines and registers.
+//! Nothing about a single kind of definition must go in here.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::OnceLock;
+
+use process_model::Record;
+use process_model::wire::{DecodeError, Problem, decode_text};
+
+/// A definition that is made of a linked record.
+pub trait Defined: Sized + Send + Sync + 'static {
+    /// What an expansion provides in addition to the record.
+    type With: Copy + Send + Sync;
+
+    /// Makes the definition; `None` if the record belongs to another registry.
+    fn define(record: Record, with: Self::With) -> Option<Self>;
+
+    /// Returns the key by which a catalogue is sorted.
+    fn order(&self) -> impl Ord + '_;
+}
+
+/// The record of one annotated function, and the definition made of it.
+pub struct Linked<D: Defined> {
+    text: &'static [u8],
+    with: D::With,
+    /// In a box, because each record is a static and most programs read few of them.
+    definition: OnceLock<Result<Box<D>, DecodeError>>,
+}
+
+/// An inventory item, which keeps a record in the binary.
+#[derive(Debug)]
+pub struct Entry<D: Defined>(pub &'static Linked<D>);
+
+/// Leaves a record in the object file's section, and evaluates to its text: the declaration, and after it the place,
+/// which only the compiler knows. `Record::to_text` of `process_model` writes the same.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __record_text {
+    ($declaration:literal, $function:literal, $file:expr, $line:expr) => {{
+        const TEXT: &::core::primitive::str = ::core::concat!(
+            $declaration,
+            "handler\u{1f}",
+            ::core::module_path!(),
+            "::",
+            $function,
+            "\u{1e}file\u{1f}",
+            $file,
+            "\u{1e}line\u{1f}",
+            $line,
+            "\u{1e}"
+        );
+        #[used]
+        #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__critproc"))]
+        #[cfg_attr(
+            not(any(target_vendor = "apple", target_family = "wasm")),
+            unsafe(link_section = "critproc")
+        )]
+        static RECORD: $crate::__private::SectionFrame<{ TEXT.len() }> =
+            $crate::__private::SectionFrame::new(TEXT);
+        RECORD.text()
+    }};
+}
+
+/// Defines a static [`Linked`], registers it, and leaves its record in the object file's section. This is a macro of the
+/// runtime and not part of the expansion, because the compiler expands it many times faster than a procedural macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __linked {
+    ($linked:ident: $ty:ident, $with:expr, $($parts:tt)*) => {
+        static $linked: $crate::__private::$ty = {
+            $crate::__private::inventory::submit! { $crate::__private::Entry(&$linked) }
+            <$crate::__private::$ty>::new($crate::__private::record_text!($($parts)*), $with)
+        };
+    };
+}
+
+impl<D: Defined> Linked<D> {
+    /// Creates it from the text of the record.
+    pub const fn new(text: &'static [u8], with: D::With) -> Linked<D> {
+        Linked { text, with, definition: OnceLock::new() }
+    }
+
+    /// Returns the definition. The first call decodes the record.
+    ///
+    /// # Errors
+    /// Returns an error if the record cannot be decoded, which `registry::validate` reports.
+    pub(crate) fn definition(&'static self) -> Result<&'static D, &'static DecodeError> {
+        let define = || {
+            let definition = D::define(decode_text(self.text)?, self.with);
+            definition.map(Box::new).ok_or(DecodeError { offset: 0, problem: Problem::Malformed("kind") })
+        };
+        self.definition.get_or_init(define).as_deref()
+    }
+
+    /// Returns every function of this kind. A function that another macro emits several times (`#[debug_handler]` does)
+    /// is one function.
+    pub(crate) fn all() -> impl Iterator<Item = &'static Linked<D>>
+    where
+        Entry<D>: inventory::Collect,
+    {
+        let mut seen = HashSet::new();
+        let entries = inventory::iter::<Entry<D>>.into_iter().map(|entry| entry.0);
+        entries.filter(move |linked| seen.insert(linked.text))
+    }
+
+    /// Returns the one among [`Linked::all`] that represents the same function.
+    pub(crate) fn first(&'static self) -> &'static Linked<D>
+    where
+        Entry<D>: inventory::Collect,
+    {
+        Linked::all().find(|linked| linked.text == self.text).unwrap_or(self)
+    }
+}
+
+impl<D: Defined> fmt::Debug for Linked<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Linked").field("text", &String::from_utf8_lossy(self.text)).finish_non_exhaustive()
+    }
+}
+
+/// The definitions of one kind that the binary contains.
+#[derive(Debug)]
+pub(crate) struct Catalogue<D: 'static> {
+    /// The definitions in their order.
+    pub(crate) definitions: Vec<&'static D>,
+    /// The errors of the records that cannot be decoded, sorted.
+    pub(crate) unreadable: Vec<String>,
+}
+
+impl<D: Defined> Catalogue<D>
+where
+    Entry<D>: inventory::Collect,
+{
+    /// Decodes all records of this kind.
+    pub(crate) fn collect() -> Catalogue<D> {
+        let mut catalogue = Catalogue { definitions: Vec::new(), unreadable: Vec::new() };
+        for linked in Linked::<D>::all() {
+            match linked.definition() {
+                Ok(definition) => catalogue.definitions.push(definition),
+                Err(error) => catalogue.unreadable.push(error.to_string()),
+            }
+        }
+        // The linker's order is arbitrary.
+        catalogue.definitions.sort_by(|a, b| a.order().cmp(&b.order()));
+        catalogue.unreadable.sort();
+        catalogue
+    }
+}
