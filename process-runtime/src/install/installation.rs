@@ -19,7 +19,7 @@ const END: Duration = Duration::from_secs(1);
 /// starts the watchdog, attaches the meter provider, puts the run's context on events that the body of a run
 /// sends to Sentry itself, and says once what is amiss.
 ///
-/// Runs work without it: spans, Sentry's events of failures and [`registry::stats`]. What they then miss is the
+/// Runs work without it: spans, Sentry's events of failures and [`registry::stats`](crate::registry::stats). What they then miss is the
 /// watchdog (a late run is told of at its end only), metrics, and lines on standard error.
 ///
 /// Of Sentry's hubs it reaches the main one and this thread's, and those made from them afterwards. A thread
@@ -95,7 +95,7 @@ impl Install {
         self
     }
 
-    /// States which processes the program must have been linked with ([`registry::expect`]); one that is
+    /// States which processes the program must have been linked with ([`registry::expect`](crate::registry::expect)); one that is
     /// missing is in the report.
     pub fn expect<I>(self, ids: I) -> Install
     where

@@ -34,7 +34,7 @@ pub fn stage_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, UnknownPro
     Ok(units.map(|unit| (unit.definition.common().id.as_str(), domain.core().stats(unit))).collect())
 }
 
-/// The figures of each dependency that a process has called with [`dependency`](crate::instrument::dependency), by its id, in the
+/// The figures of each dependency that a process has called with [`dependency`](crate::dependency), by its id, in the
 /// current domain.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use super::domain::observed::Observed;
 use super::frame;
 
 /// Values for everything that runs inside a future or a closure: what an HTTP layer knows of its request.
-/// A span shows those whose names some `context(…)` or [`declare`] knows.
+/// A span shows those whose names some `context(…)` or [`declare`](crate::context::declare) knows.
 ///
 /// ```
 /// use process_runtime::context::Scope;
