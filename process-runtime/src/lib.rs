@@ -221,9 +221,9 @@ pub mod __private {
     #[cfg(feature = "health")]
     pub use crate::health::check::{CheckEnd, Checking, LinkedCheck, MissingState, States, checking};
     pub use crate::install::measure;
-    pub use crate::instrument::execution::{
-        Boxed, BoxedLocal, BoxedSync, Capture, LaterKey, Plain, Run, future, unreachable_value,
-    };
+    pub use crate::instrument::entry::{EntryContext, LaterKey};
+    pub use crate::instrument::execution::Run;
+    pub use crate::instrument::kinds::{Boxed, BoxedLocal, BoxedSync, Plain, future, unreachable_value};
     pub use crate::instrument::probe;
     pub use crate::instrument::probe::{Judge, debug, display, error_type};
     #[cfg(feature = "testing")]

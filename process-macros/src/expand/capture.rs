@@ -14,7 +14,7 @@ const HELPERS: [&str; 3] = ["truncate", "mask", "hash"];
 // Input:  context(who, n = who.len())
 // Output:
 //     let mut __run = Run::new(&__PROCESS);
-//     Run::begin(&mut __run, &mut Capture::once(|__cx| { __cx.put("who", …); __cx.put("n", …); }));
+//     Run::begin(&mut __run, &mut EntryContext::once(|__cx| { __cx.put("who", …); __cx.put("n", …); }));
 pub(crate) fn start(model: &Instrumented) -> TokenStream {
     let runtime = &model.runtime;
     let run = quote_spanned! {ours()=>
@@ -40,8 +40,8 @@ pub(crate) fn start(model: &Instrumented) -> TokenStream {
         #run
         #take(
             &mut __run,
-            &mut #runtime::__private::Capture::once(
-                |__cx: &mut #runtime::__private::Capture| { #helpers #puts }
+            &mut #runtime::__private::EntryContext::once(
+                |__cx: &mut #runtime::__private::EntryContext| { #helpers #puts }
             ),
         );
     }

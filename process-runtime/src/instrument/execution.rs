@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use super::entry::EntryContext;
 use crate::base::guard::attempt;
 use crate::base::guard::unharmed;
 use crate::base::lane::Lane;
 use crate::observe::{self, Wanted, standard_error};
-use crate::run::context::{NamedValues, Value, Values};
+use crate::run::context::NamedValues;
 use crate::run::domain::observed::{self, Observed};
 use crate::run::domain::sink::End;
 use crate::run::domain::{Core, DomainRef};
@@ -83,16 +84,16 @@ impl Run {
 
     /// Begins a run whose body follows at once, and takes its context, if some sink wants it.
     #[inline(never)]
-    pub fn begin(&mut self, take: &mut dyn FnMut(&mut Capture)) {
+    pub fn begin(&mut self, take: &mut dyn FnMut(&mut EntryContext)) {
         self.start(Some(take));
     }
 
     /// Takes the context of a run that begins later, if some sink wants it.
-    pub fn capture(&mut self, take: &mut dyn FnMut(&mut Capture)) {
+    pub fn capture(&mut self, take: &mut dyn FnMut(&mut EntryContext)) {
         let Some(unit) = self.unit else { return };
         let now = Core::global().clock.now();
         if observe::wanted(unit, frame::current_domain().core(), now).is_some() {
-            self.values = Some(Box::new(Capture::of(unit, take)));
+            self.values = Some(Box::new(EntryContext::taken(unit, take)));
         }
     }
 
@@ -105,7 +106,7 @@ impl Run {
 
     /// Begins, on the thread that first polls or calls.
     #[inline(always)]
-    fn start(&mut self, take: Option<&mut dyn FnMut(&mut Capture)>) {
+    fn start(&mut self, take: Option<&mut dyn FnMut(&mut EntryContext)>) {
         let (Some(unit), Phase::New) = (self.unit, self.phase) else { return };
         if !frame::is_outermost() {
             return self.start_inside(unit, take);
@@ -120,7 +121,7 @@ impl Run {
 
     /// Begins inside of another run or scope.
     #[inline(never)]
-    fn start_inside(&mut self, unit: &'static Unit, take: Option<&mut dyn FnMut(&mut Capture)>) {
+    fn start_inside(&mut self, unit: &'static Unit, take: Option<&mut dyn FnMut(&mut EntryContext)>) {
         let unit = unit.within(frame::enclosing_process());
         self.unit = Some(unit);
         let outer = frame::nearest();
@@ -142,13 +143,13 @@ impl Run {
         outer: Option<&Arc<Observed>>,
         domain: DomainRef,
         wanted: Wanted,
-        take: Option<&mut dyn FnMut(&mut Capture)>,
+        take: Option<&mut dyn FnMut(&mut EntryContext)>,
     ) {
         // What an expression records on the run around it is inherited: first the own, then the others.
         let values = match (self.values.take(), take) {
             (Some(own), _) => observed::inherited(outer).with(*own),
             (None, Some(take)) => {
-                let own = Capture::of(unit, take);
+                let own = EntryContext::taken(unit, take);
                 observed::inherited(outer).with(own)
             }
             (None, None) => observed::inherited(outer),
@@ -439,143 +440,4 @@ impl<F> Work for Release<'_, F> {
         // SAFETY: only the drop of `Scoped` makes this, of a future that is alive, and works once.
         unsafe { ManuallyDrop::drop(self.future) }
     }
-}
-
-/// The context of one run, while it is taken.
-#[derive(Debug)]
-pub struct Capture {
-    values: NamedValues,
-}
-
-impl Capture {
-    /// What `take` puts. A value that panics is left out.
-    fn of(unit: &'static Unit, take: &mut dyn FnMut(&mut Capture)) -> NamedValues {
-        let mut capture = Capture { values: Values::room() };
-        if attempt(|| take(&mut capture)).is_err() {
-            crate::base::notices::once(format!("an expression in the context of `{}` panicked", unit.name));
-        }
-        capture.values
-    }
-
-    /// What takes values once. Of what it moves the compiler then speaks as of any move.
-    #[inline]
-    pub fn once(take: impl FnOnce(&mut Capture)) -> impl FnMut(&mut Capture) {
-        let mut take = Some(take);
-        move |capture| {
-            if let Some(take) = take.take() {
-                take(capture);
-            }
-        }
-    }
-
-    /// Takes a value, if there is one.
-    pub fn put(&mut self, name: &'static str, value: Option<Value>) {
-        if let Some(value) = value {
-            self.values.push((name, value));
-        }
-    }
-}
-
-/// A key that `later(…)` declared.
-#[derive(Clone, Copy, Debug)]
-pub struct LaterKey {
-    site: &'static Site,
-    name: &'static str,
-}
-
-impl LaterKey {
-    /// Of the function at `site`.
-    pub const fn new(site: &'static Site, name: &'static str) -> LaterKey {
-        LaterKey { site, name }
-    }
-
-    /// Adds the value to the innermost run of the function, if some sink wants it.
-    pub fn record(self, value: impl FnOnce() -> Option<Value>) {
-        let Some(unit) = self.site.unit() else { return };
-        let Some(observed) = frame::run_of(unit) else {
-            return;
-        };
-        let mut recorded = None;
-        if let Err(payload) = attempt(|| recorded = value()) {
-            drop(payload);
-            crate::base::notices::once(format!("the value of `record!({} = …)` panicked", self.name));
-        }
-        if let Some(value) = recorded {
-            unharmed(|| observed.record(self.name, value));
-        }
-    }
-}
-
-/// A function that returns a value.
-#[derive(Debug)]
-pub struct Plain;
-/// A function that returns a boxed future.
-#[derive(Debug)]
-pub struct Boxed;
-/// A function that returns a boxed future which stays on its thread.
-#[derive(Debug)]
-pub struct BoxedLocal;
-/// A function that returns a boxed future which can be shared.
-#[derive(Debug)]
-pub struct BoxedSync;
-
-impl Plain {
-    /// Begins the run, which is the call, and takes its context.
-    #[inline]
-    pub fn take(&self, run: &mut Run, take: &mut dyn FnMut(&mut Capture)) {
-        run.begin(take);
-    }
-
-    /// Calls the body, and judges what it returned.
-    #[inline]
-    pub fn run<R>(self, mut run: Run, body: impl FnOnce() -> R, judge: impl FnOnce(&mut Run, &R)) -> R {
-        let value = run.call(body);
-        judge(&mut run, &value);
-        value
-    }
-}
-
-macro_rules! boxed {
-    ($($kind:ident: $($bound:ident),*;)+) => {$(
-        impl $kind {
-            /// Takes the context of the run, which is the future.
-            #[inline]
-            pub fn take(&self, run: &mut Run, take: &mut dyn FnMut(&mut Capture)) {
-                run.capture(take);
-            }
-
-            /// Calls the body, whose future is the run, and judges what that returned.
-            pub fn run<'a, T: 'a>(
-                self,
-                run: Run,
-                body: impl FnOnce() -> Pin<Box<dyn Future<Output = T> $(+ $bound)* + 'a>>,
-                judge: impl FnOnce(&mut Run, &T) $(+ $bound)* + 'a,
-            ) -> Pin<Box<dyn Future<Output = T> $(+ $bound)* + 'a>> {
-                run.note_future();
-                Box::pin(future(run, body(), judge))
-            }
-        }
-    )+};
-}
-
-boxed! {
-    Boxed: Send;
-    BoxedLocal: ;
-    BoxedSync: Send, Sync;
-}
-
-/// A future that is a run.
-pub async fn future<T, F: Future<Output = T>>(
-    mut run: Run,
-    future: F,
-    judge: impl FnOnce(&mut Run, &T),
-) -> T {
-    let value = run.scope(future).await;
-    judge(&mut run, &value);
-    value
-}
-
-/// Gives the body of an async function its type; never called.
-pub fn unreachable_value<T>() -> T {
-    unreachable!("only its type is used")
 }

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 
-use crate::instrument::execution::{Boxed, BoxedLocal, BoxedSync, Plain};
+use crate::instrument::kinds::{Boxed, BoxedLocal, BoxedSync, Plain};
 use crate::run::context::{ContextValue, Value};
 use crate::run::ending::{Ending, ErrorRef, RunError};
 
@@ -52,19 +52,19 @@ pub struct Judge<'a, R: ?Sized>(pub &'a R);
 #[macro_export]
 macro_rules! __by_type {
     ($returned:expr) => {{
-        use $crate::__private::probe::Verdict as _;
+        use $crate::__private::probe::ByType as _;
         (&&&&&&&&&&&&&&&&$crate::__private::Judge($returned)).__process_verdict()
     }};
 }
 
 /// How a run ended, told by what it returned.
-pub trait Verdict<'a> {
+pub trait ByType<'a> {
     /// The end of a run that returned it.
     fn __process_verdict(&self) -> Ending<'a>;
 }
 
 /// Anything else is a success.
-impl<'a, R: ?Sized> Verdict<'a> for Judge<'a, R> {
+impl<'a, R: ?Sized> ByType<'a> for Judge<'a, R> {
     #[inline]
     fn __process_verdict(&self) -> Ending<'a> {
         Ending::success()
@@ -73,7 +73,7 @@ impl<'a, R: ?Sized> Verdict<'a> for Judge<'a, R> {
 
 /// A value with an HTTP status is judged by it.
 #[cfg(feature = "axum")]
-impl<'a, R: crate::instrument::http::HasStatus> Verdict<'a> for &Judge<'a, R> {
+impl<'a, R: crate::instrument::http::HasStatus> ByType<'a> for &Judge<'a, R> {
     fn __process_verdict(&self) -> Ending<'a> {
         crate::instrument::http::judge(self.0.status())
     }
@@ -88,7 +88,7 @@ macro_rules! results {
     )+) => {$(
         // Not `'static`: method lookup does not see lifetimes, so a rung is taken for borrowed errors too.
         $(#[$docs])+
-        impl<'a, 'e: 'a, T, E: 'a + $($bounds)*> Verdict<'a> for $($plain)* Judge<'a, Result<T, E>> {
+        impl<'a, 'e: 'a, T, E: 'a + $($bounds)*> ByType<'a> for $($plain)* Judge<'a, Result<T, E>> {
             #[inline]
             fn __process_verdict(&self) -> Ending<'a> {
                 // Out of line: functions that return the same type share it.
@@ -101,7 +101,7 @@ macro_rules! results {
         }
 
         #[cfg(feature = "axum")]
-        impl<'a, 'e: 'a, T: crate::instrument::http::HasStatus, E: 'a + $($bounds)*> Verdict<'a>
+        impl<'a, 'e: 'a, T: crate::instrument::http::HasStatus, E: 'a + $($bounds)*> ByType<'a>
             for $($status)* Judge<'a, Result<T, E>>
         {
             fn __process_verdict(&self) -> Ending<'a> {
