@@ -98,7 +98,7 @@ impl Run {
     }
 
     /// Notes in the definition that its function returns a boxed future.
-    fn note_future(&self) {
+    pub(super) fn note_future(&self) {
         if let Some(unit) = self.unit {
             unit.definition.note_future();
         }
