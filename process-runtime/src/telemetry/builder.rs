@@ -70,7 +70,7 @@ impl TelemetryBuilder {
     }
 
     /// Sets the service's name and version. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` take precedence. The
-    /// default name is the name of the executable, and there is no default version.
+    /// default name is the name of the executable; the version has no default.
     pub fn service(mut self, name: impl Into<String>, version: impl Into<String>) -> TelemetryBuilder {
         self.service = Some((name.into(), version.into()));
         self

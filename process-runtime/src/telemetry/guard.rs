@@ -58,7 +58,8 @@ impl Telemetry {
         &self.destinations
     }
 
-    /// Returns the metrics for Prometheus if [`TelemetryBuilder::prometheus`](super::TelemetryBuilder::prometheus) or `OTEL_METRICS_EXPORTER` enabled them.
+    /// Returns the metrics for Prometheus, if they are enabled by `OTEL_METRICS_EXPORTER` or by
+    /// [`TelemetryBuilder::prometheus`](super::TelemetryBuilder::prometheus).
     #[cfg(feature = "prometheus")]
     pub fn prometheus(&self) -> Option<&Prometheus> {
         self.prometheus.as_ref()
