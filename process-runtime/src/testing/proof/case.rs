@@ -2,9 +2,8 @@
 //! policy can require it, and the sentence of the report. The word and the argument of a case are in `process-model`,
 //! beside [`Case`]; a new case does not compile until it has its row here.
 
-use process_model::{Case, Outcome};
+use process_model::{Case, Outcome, Shape};
 
-use crate::catalog::definition::ProcessDefinition;
 use crate::testing::fault;
 use crate::testing::observing::witness::{ByTest, InjectedFault, RunFacts, Seen};
 
@@ -159,20 +158,13 @@ pub(super) fn can_be_required(case: &Case) -> bool {
     !matches!(meaning(case).required, RequiredOf::None)
 }
 
-/// Whether a policy that requires the case requires it of this process.
-pub(super) fn applies_to(case: &Case, process: &ProcessDefinition) -> bool {
+/// Whether a policy that requires the case requires it of a process with runs of this shape.
+pub(super) fn applies_to(case: &Case, shape: Shape) -> bool {
     match meaning(case).required {
         RequiredOf::Every => true,
-        RequiredOf::Stoppable => waits(process),
+        RequiredOf::Stoppable => shape == Shape::Future,
         RequiredOf::None => false,
     }
-}
-
-/// Whether the function of a process can be stopped while it waits: by its signature, a future.
-fn waits(process: &ProcessDefinition) -> bool {
-    let signature = process.signature();
-    let is_word = |word: &str| signature.split(|c: char| !c.is_alphanumeric()).any(|part| part == word);
-    ["async", "Future", "BoxFuture", "LocalBoxFuture"].into_iter().any(is_word)
 }
 
 /// Says what a run does that proves the case: completes "no run of `checkout` that this test observed …".

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use process_model::grammar::{check_id, check_version};
-use process_model::{Case, Outcome, nearest};
+use process_model::{Case, Outcome, Shape, nearest};
 use serde::{Deserialize, Serialize};
 
 use super::case;
@@ -63,6 +63,8 @@ pub struct Evidence {
     pub outcome: Option<Outcome>,
     /// Whether the run was late.
     pub late: bool,
+    /// Whether the runs of the process are futures, as far as this test binary knows.
+    pub is_future: bool,
     /// The duration of the run, in the time that the run saw.
     pub duration: Duration,
     /// The revision of the code.
@@ -124,6 +126,7 @@ impl Evidence {
             proof,
             outcome: None,
             late: false,
+            is_future: process.shape() == Shape::Future,
             duration: Duration::ZERO,
             revision: Revision::current().clone(),
             at: SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs(),
@@ -226,6 +229,7 @@ impl Evidence {
             verdict,
             outcome: self.outcome.map(|outcome| outcome.as_str().to_owned()),
             late: self.late,
+            future: self.is_future,
             duration_ns: u64::try_from(self.duration.as_nanos()).unwrap_or(u64::MAX),
             revision: self.revision.as_str().to_owned(),
             clean: self.revision.is_clean(),
@@ -360,6 +364,8 @@ struct Line {
     verdict: VerdictForm,
     outcome: Option<String>,
     late: bool,
+    #[serde(default)]
+    future: bool,
     duration_ns: u64,
     revision: String,
     clean: bool,
@@ -414,6 +420,7 @@ fn decode(bytes: &[u8]) -> Result<Evidence, String> {
         definition: line.definition,
         test: line.test,
         late: line.late,
+        is_future: line.future,
         duration: Duration::from_nanos(line.duration_ns),
         at: line.at,
         source: String::new(),

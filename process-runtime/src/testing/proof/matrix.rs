@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use process_model::Case;
+use process_model::{Case, Shape};
 
 use super::date::Date;
 use super::evidence::{self, Evidence, NoDirectory};
@@ -175,7 +175,8 @@ fn cells(
     };
     let (current, stale): (Vec<&Evidence>, Vec<&Evidence>) =
         evidence.iter().filter(|one| one.process == process.id()).partition(is_current);
-    let required = policy.cases(process);
+    let shape = if current.iter().any(|one| one.is_future) { Shape::Future } else { process.shape() };
+    let required = policy.cases_of(process, shape);
     // A case that is not required and has only old evidence gets no cell: no test could close it.
     let mut others: Vec<&Case> =
         current.iter().map(|one| &one.case).filter(|case| !required.contains(case)).collect();

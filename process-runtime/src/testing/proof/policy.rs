@@ -33,7 +33,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use process_model::{Case, Criticality, nearest};
+use process_model::{Case, Criticality, Shape, nearest};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -172,13 +172,19 @@ impl Policy {
         &self.waivers
     }
 
-    /// Returns the cases that a process must prove, each once. `timeout` is not required of a plain function, because
-    /// nothing can stop it before it returns.
+    /// Returns the cases that a process must prove, each once. `timeout` is required if its runs are futures, because
+    /// nothing can stop a call before it returns. If only the return type shows that ([`Shape::ByType`]), `timeout` is
+    /// required as soon as the function has returned a future; a [matrix](super::matrix) also learns it from evidence.
     pub fn cases(&self, process: &ProcessDefinition) -> Vec<Case> {
+        self.cases_of(process, process.shape())
+    }
+
+    /// Returns the cases that a process must prove if its runs have this shape.
+    pub(super) fn cases_of(&self, process: &ProcessDefinition, shape: Shape) -> Vec<Case> {
         let mut cases = Vec::new();
         for requirement in self.required(process.criticality()) {
             match requirement {
-                Requirement::Case(case) if case::applies_to(case, process) => cases.push(case.clone()),
+                Requirement::Case(case) if case::applies_to(case, shape) => cases.push(case.clone()),
                 Requirement::Case(_) => {}
                 Requirement::EachDependency => {
                     let of_stages = process.stages().iter().flat_map(|stage| stage.dependencies());
@@ -222,7 +228,12 @@ impl Policy {
             );
             return Some(waiver.problem(&format!("unknown process `{}`; {help}", waiver.process)));
         };
-        let cases: Vec<String> = self.cases(process).iter().map(Case::to_string).collect();
+        // A waiver can be for a case that is required once the shape of the runs is known.
+        let shape = match process.shape() {
+            Shape::ByType => Shape::Future,
+            shape => shape,
+        };
+        let cases: Vec<String> = self.cases_of(process, shape).iter().map(Case::to_string).collect();
         let case = waiver.case.to_string();
         if cases.contains(&case) {
             return None;
