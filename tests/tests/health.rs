@@ -23,7 +23,7 @@ use tokio::runtime::{Builder, Runtime};
 struct Broken(Arc<AtomicBool>);
 
 #[derive(Debug, thiserror::Error)]
-#[error("there is no bell")]
+#[error("the bell is missing")]
 struct NoBell;
 
 #[critical_process(id = "ring", version = "1.0.0", sla = "5s", context(bell), depends_on("rope"))]

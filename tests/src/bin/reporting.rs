@@ -17,7 +17,7 @@ impl fmt::Display for OrderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             OrderError::Declined => f.write_str("the card was declined"),
-            OrderError::NoCard(card) => write!(f, "there is no card {card}"),
+            OrderError::NoCard(card) => write!(f, "unknown card {card}"),
         }
     }
 }

@@ -17,7 +17,7 @@ async fn sentry_receives_the_failure_alone() {
     assert_eq!(event["tags"]["process_id"], "place_order");
     assert_eq!(event["tags"]["customer_id"], "c-4");
     assert_eq!((&event["environment"], &event["release"]), (&"staging".into(), &"reporting@1.2.3".into()));
-    assert_eq!(event["exception"]["values"][1]["value"], "there is no card canary-4929");
+    assert_eq!(event["exception"]["values"][1]["value"], "unknown card canary-4929");
     let failed = spans_in(&scratch.lines("traces"));
     assert_eq!(event["contexts"]["trace"]["trace_id"], of(&failed, "place_order", "c-4")["traceId"]);
     let lines = text(&output.stderr);

@@ -82,7 +82,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The items of a list in JSON, none where there is no list.
+/// The items of a list in JSON, or nothing without a list.
 fn all(value: &Value, key: &str) -> Vec<Value> {
     value[key].as_array().cloned().unwrap_or_default()
 }
