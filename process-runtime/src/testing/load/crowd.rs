@@ -54,7 +54,7 @@ struct Queue {
 }
 
 fn locked(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
-    lock(&queue)
+    lock(queue)
 }
 
 /// The place of one future; the next future takes it when this one has ended.
