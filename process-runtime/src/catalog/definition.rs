@@ -272,6 +272,7 @@ impl Definition {
     }
 
     /// Returns the place in the source; `None` for a dependency, which has no function.
+    #[cfg(feature = "tracing")]
     pub(crate) fn place(&self) -> Option<&'static Place> {
         match self {
             Definition::Process(process) => Some(&process.place),

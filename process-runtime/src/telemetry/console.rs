@@ -105,7 +105,7 @@ pub(super) struct RunLines;
 impl Sink for RunLines {
     fn ended(&self, run: &RunView<'_>, end: &End) {
         // A failure of a process that is not sent to Sentry already has a line with the text of its error.
-        if end.outcome.is_error() && run.is_of_process() && !run.is_told_to_sentry() {
+        if end.outcome.is_error() && run.is_of_process() && !run.has_sentry_hub() {
             return;
         }
         let mut line = String::from("critical_process: ");

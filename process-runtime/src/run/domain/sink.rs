@@ -85,7 +85,7 @@ impl RunView<'_> {
     }
 
     #[cfg(feature = "telemetry")]
-    pub(crate) fn is_told_to_sentry(&self) -> bool {
+    pub(crate) fn has_sentry_hub(&self) -> bool {
         self.observed.has_hub()
     }
 

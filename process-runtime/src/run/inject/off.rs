@@ -23,7 +23,7 @@ impl Injected {
 
 /// Where the fault of a run waits between its polls.
 #[derive(Debug, Default)]
-pub(crate) struct Boundary;
+pub(crate) struct Boundary(());
 
 impl Boundary {
     pub(crate) fn take(&self) -> Option<Injected> {
