@@ -11,8 +11,8 @@
 //! declaration, then the field `hash`, which covers every byte before it, then the place (`handler`, `file`, `line`).
 //! So a definition has one identity wherever it is read, a damaged record is an error, and a function can move without
 //! a change of its hash: the decoder takes the declaration only from before the hash, and the place only from after
-//! it. Unknown keys are skipped, because a later minor form may add some. Decoding never panics and never allocates more
-//! than the section holds.
+//! it. Unknown keys are skipped, because a later minor form may add some. Decoding never panics and never allocates
+//! more than the section holds.
 
 use std::fmt;
 
@@ -275,7 +275,8 @@ impl Text {
 /// Decodes all records of a section, in the order of the bytes, which the linker decides.
 ///
 /// # Errors
-/// Returns an error for the first byte that is neither a frame nor padding, or for the first record that cannot be read.
+/// Returns an error for the first byte that is neither a frame nor padding, or for the first record that cannot be
+/// read.
 pub fn decode_section(section: &[u8]) -> Result<Vec<Record>, DecodeError> {
     let mut records = Vec::new();
     let mut offset = 0;

@@ -119,7 +119,8 @@ fn a_matrix_learns_from_the_evidence_of_another_binary_that_an_alias_is_a_future
     let revision: Revision = "r1".parse().unwrap();
     let today = "2026-11-28".parse().unwrap();
     let waiver = format!(
-        "[[waiver]]\nprocess = \"{id}\"\ncase = \"timeout\"\nowner = \"team\"\nreason = \"later\"\nexpires = \"2027-01-01\"\n"
+        "[[waiver]]\nprocess = \"{id}\"\ncase = \"timeout\"\nowner = \"team\"\nreason = \"later\"\n\
+         expires = \"2027-01-01\"\n"
     );
     let waived = Policy::parse(&waiver, Path::new("process.toml")).unwrap();
     let timeout = |is_future, policy: &Policy| {

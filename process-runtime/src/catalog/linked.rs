@@ -2,8 +2,8 @@
 //! checks share this mechanism: it decodes each record at its first use, lists a function once even if another macro
 //! emits it several times, sorts, and keeps a list of what cannot be read.
 //!
-//! A registry implements [`Defined`] for its definition `D`, collects `Entry<D>` with [`inventory::collect!`], and keeps
-//! a [`Catalogue<D>`] in a static. An expansion has a static [`Linked<D>`], which `__linked!` defines and registers.
+//! A registry implements [`Defined`] for its definition `D`, collects `Entry<D>` with [`inventory::collect!`], and
+//! keeps a [`Catalogue<D>`] in a static. An expansion has a static [`Linked<D>`], which `__linked!` defines and registers.
 //! Nothing about a single kind of definition must go in here.
 
 use std::collections::HashSet;
@@ -67,8 +67,8 @@ macro_rules! __record_text {
     }};
 }
 
-/// Defines a static [`Linked`], registers it, and leaves its record in the object file's section. This is a macro of the
-/// runtime and not part of the expansion, because the compiler expands it many times faster than a procedural macro.
+/// Defines a static [`Linked`], registers it, and leaves its record in the object file's section. This is a macro of
+/// the runtime and not part of the expansion, because the compiler expands it many times faster than a procedural macro.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __linked {
