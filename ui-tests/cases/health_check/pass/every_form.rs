@@ -113,7 +113,7 @@ fn main() {
     assert_eq!(said("within"), Ok(Poll::Ready(Verdict::Pass)));
     assert_eq!(said("old"), fail("number too large to fit in target type"));
     assert_eq!(said("made"), fail("7"));
-    assert!(said("local").unwrap_err().contains("Local`, which nobody gave"));
+    assert!(said("local").unwrap_err().contains("Local`; provide it with `health::Setup::with(…)`"));
 
     let all: Vec<_> = checks().map(|check| (check.target().id(), check.timeout(), check.cached_for())).collect();
     let seconds = Duration::from_secs;
