@@ -22,21 +22,26 @@ pub(crate) fn of_process(function: &Function, model: &Instrumented) -> TokenStre
 }
 
 // Output:
-//     linked!(__CONTRACT: LinkedContract, (), "kind…hash…", "is_greeted", file!(), line!());
+//     static __CONTRACT: LinkedContract =
+//         linked!(__CONTRACT: LinkedContract, (), "kind…hash…", "is_greeted", file!(), line!());
 pub(crate) fn of_contract(function: &Function, contract: &Contract) -> TokenStream {
     let runtime = &contract.runtime;
     let text = text(function, &contract.declaration, &function.signature.ident.unraw().to_string());
     quote_spanned! {ours()=>
-        #runtime::__private::linked!(__CONTRACT: LinkedContract, (), #text);
+        static __CONTRACT: #runtime::__private::LinkedContract =
+            #runtime::__private::linked!(__CONTRACT: LinkedContract, (), #text);
     }
 }
 
-// Output: linked!(__CHECK: LinkedCheck, __begin, "kind…hash…", "ping", file!(), line!());
+// Output:
+//     static __CHECK: LinkedCheck =
+//         linked!(__CHECK: LinkedCheck, __begin, "kind…hash…", "ping", file!(), line!());
 pub(crate) fn of_check(function: &Function, check: &Check) -> TokenStream {
     let runtime = &check.runtime;
     let text = text(function, &check.declaration, &function.signature.ident.unraw().to_string());
     quote_spanned! {ours()=>
-        #runtime::__private::linked!(__CHECK: LinkedCheck, __begin, #text);
+        static __CHECK: #runtime::__private::LinkedCheck =
+            #runtime::__private::linked!(__CHECK: LinkedCheck, __begin, #text);
     }
 }
 

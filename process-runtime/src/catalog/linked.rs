@@ -67,16 +67,17 @@ macro_rules! __record_text {
     }};
 }
 
-/// Defines a static [`Linked`], registers it, and leaves its record in the object file's section. This is a macro of
-/// the runtime and not part of the expansion, because the compiler expands it many times faster than a procedural macro.
+/// Evaluates to the value of a static [`Linked`], registers it, and leaves its record in the object file's section. This
+/// is a macro of the runtime and not part of the expansion, because the compiler expands it many times faster than a
+/// procedural macro. The static itself is in the expansion, so that a wrong path to the runtime is a single error.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __linked {
     ($linked:ident: $ty:ident, $with:expr, $($parts:tt)*) => {
-        static $linked: $crate::__private::$ty = {
+        {
             $crate::__private::inventory::submit! { $crate::__private::Entry(&$linked) }
             <$crate::__private::$ty>::new($crate::__private::record_text!($($parts)*), $with)
-        };
+        }
     };
 }
 

@@ -12,10 +12,10 @@ async fn sqlite_answers(_database: Database) -> Result<(), String> {
 fn main() {
     let database = Database;
     // A liveness check must not be a dependency check, capture a dependency or be async.
-    let _ = Setup::new().alive("sqlite", sqlite_answers);
-    let _ = Setup::new().alive("sqlite", || {
+    let _ = Setup::new().liveness("sqlite", sqlite_answers);
+    let _ = Setup::new().liveness("sqlite", || {
         let _ = &database;
         Ok(())
     });
-    let _ = Setup::new().alive("sqlite", async || Ok(()));
+    let _ = Setup::new().liveness("sqlite", async || Ok(()));
 }

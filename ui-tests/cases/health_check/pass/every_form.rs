@@ -5,8 +5,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use process_runtime::health::{CheckTarget, States, Verdict, checks};
+use process_runtime::health::{CheckVerdict, Setup, Status, checks};
 use process_runtime::{critical_process, health_check};
+
+macro_rules! process {
+    ($name:ident, $id:literal) => {
+        #[critical_process(id = $id, version = "1.0.0", sla = "2s")]
+        fn $name() {}
+    };
+}
+
+process!(run_nothing, "nothing");
+process!(run_within, "within");
+process!(run_old, "old");
+process!(run_made, "made");
+process!(run_local, "local");
 
 #[critical_process(id = "greet", version = "1.0.0", sla = "2s")]
 async fn greet(name: &str) -> Result<usize, String> {
@@ -41,7 +54,9 @@ async fn greets(
 
 /// Has only the required key.
 #[health_check(process = "nothing")]
-async fn nothing() {}
+async fn nothing() {
+    run_nothing();
+}
 
 mod within {
     use process_runtime::health_check;
@@ -49,6 +64,7 @@ mod within {
     #[health_check(process = "within", cached_for = "1m")]
     #[allow(clippy::unused_async, reason = "of the user")]
     pub(crate) async fn r#type(names: fn(&str) -> usize) -> process_runtime::health::CheckVerdict {
+        super::run_within();
         if names("you") == 3 {
             process_runtime::health::CheckVerdict::Pass
         } else {
@@ -61,9 +77,10 @@ mod within {
 #[deprecated]
 #[health_check(process = "old")]
 #[cfg_attr(all(), expect(clippy::unused_async, reason = "of the user"))]
-async fn old(deps: Deps) -> Result<Verdict, Box<dyn std::error::Error>> {
+async fn old(deps: Deps) -> Result<CheckVerdict, Box<dyn std::error::Error>> {
+    run_old();
     deps.count.parse::<u8>()?;
-    Ok(Verdict::Warn("it is old".to_owned()))
+    Ok(CheckVerdict::Warn("it is old".to_owned()))
 }
 
 #[derive(Clone)]
@@ -78,14 +95,19 @@ macro_rules! check_of {
     };
 }
 
-check_of!(from_a_macro, "made", value: u8, { Err(value) });
+check_of!(from_a_macro, "made", value: u8, {
+    run_made();
+    Err(value)
+});
 
 fn in_a_function() {
     #[derive(Clone)]
     struct Local;
 
     #[health_check(process = "local")]
-    async fn local(_local: Local) {}
+    async fn local(_local: Local) {
+        run_local();
+    }
 }
 
 fn poll<F: Future>(future: F) -> Poll<F::Output> {
@@ -93,27 +115,32 @@ fn poll<F: Future>(future: F) -> Poll<F::Output> {
 }
 
 fn main() {
-    let mut states = States::default();
-    states.insert(State("you".to_owned()));
-    states.insert(1_usize);
-    states.insert::<Arc<dyn Names>>(Arc::new("me".to_owned()));
-    states.insert([0_u8; 2]);
-    states.insert::<fn(&str) -> usize>(str::len);
-    states.insert(Deps { count: "300" });
-    states.insert(7_u8);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let health = runtime.block_on(async {
+        Setup::new()
+            .with(State("you".to_owned()))
+            .with(1_usize)
+            .with::<Arc<dyn Names>>(Arc::new("me".to_owned()))
+            .with([0_u8; 2])
+            .with::<fn(&str) -> usize>(str::len)
+            .with(Deps { count: "300" })
+            .with(7_u8)
+            .start()
+    });
     in_a_function();
 
-    let said = |id: &str| {
-        let check = checks().find(|check| *check.target() == CheckTarget::Process(id.to_owned())).unwrap();
-        check.begin(&states).map(poll).map_err(|missing| missing.to_string())
+    let reported = |id: &str| {
+        let report = runtime.block_on(health.report(id)).unwrap();
+        (report.status, report.output.unwrap_or_default())
     };
-    let fail = |reason: &str| Ok(Poll::Ready(Verdict::Fail(reason.to_owned())));
-    assert_eq!(said("greet"), Ok(Poll::Ready(Verdict::Pass)));
-    assert_eq!(said("nothing"), Ok(Poll::Ready(Verdict::Pass)));
-    assert_eq!(said("within"), Ok(Poll::Ready(Verdict::Pass)));
-    assert_eq!(said("old"), fail("number too large to fit in target type"));
-    assert_eq!(said("made"), fail("7"));
-    assert!(said("local").unwrap_err().contains("Local`; provide it with `health::Setup::with(…)`"));
+    let pass = (Status::Pass, String::new());
+    let fail = |reason: &str| (Status::Fail, reason.to_owned());
+    assert_eq!(reported("greet"), pass);
+    assert_eq!(reported("nothing"), pass);
+    assert_eq!(reported("within"), pass);
+    assert_eq!(reported("old"), fail("number too large to fit in target type"));
+    assert_eq!(reported("made"), fail("7"));
+    assert!(reported("local").1.contains("Local`; provide it with `health::Setup::with(…)`"));
 
     let all: Vec<_> = checks().map(|check| (check.target().id(), check.timeout(), check.cached_for())).collect();
     let seconds = Duration::from_secs;
@@ -130,6 +157,6 @@ fn main() {
     );
     // The function can still be called directly.
     let called = Cell::new(false);
-    let call = async { called.set(within::r#type(str::len).await == Verdict::Pass) };
+    let call = async { called.set(within::r#type(str::len).await == CheckVerdict::Pass) };
     assert!(poll(call).is_ready() && called.get());
 }

@@ -22,8 +22,12 @@ trait Taken: Sized {
 
 impl<T> Taken for T {}
 
+#[::process_runtime::critical_process(id = "greet", version = "1.0.0", sla = "2s")]
+fn greet() {}
+
 #[::process_runtime::health_check(process = "greet")]
 async fn greets(__states: usize, __0: u8) -> ::core::result::Result<Result, usize> {
+    greet();
     if __0 == 0 { ::core::result::Result::Err(__states) } else { ::core::result::Result::Ok(Result) }
 }
 
@@ -33,12 +37,13 @@ async fn remembers(__begin: u8) {
 }
 
 fn main() {
-    let mut states = ::process_runtime::health::States::default();
-    states.insert(3_usize);
-    states.insert(0_u8);
     let ids = ::process_runtime::health::checks().map(|check| check.target().id());
     assert_eq!(ids.collect::<Vec<_>>(), ["greet", "memory"]);
-    assert!(::process_runtime::health::checks().all(|check| {
-        ::process_runtime::health::CheckDefinition::begin(check, &states).is_ok()
-    }));
+    let runtime = ::tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let reports = runtime.block_on(async {
+        let health = ::process_runtime::health::Setup::new().with(3_usize).with(0_u8).start();
+        [health.report("greet").await.unwrap(), health.report("memory").await.unwrap()]
+    });
+    assert_eq!(reports[0].output.as_deref(), ::core::option::Option::Some("3"));
+    assert_eq!(reports[1].status, ::process_runtime::health::Status::Pass);
 }
