@@ -55,9 +55,9 @@ impl Wrapper {
     pub(crate) fn shape(&self, has_outcome: bool) -> Shape {
         match self {
             Wrapper::Sync { .. } => Shape::Call,
-            Wrapper::Async { .. } | Wrapper::Tail { .. } | Wrapper::Future { .. } => Shape::Future,
+            Wrapper::Async { .. } | Wrapper::Tail { .. } | Wrapper::Future { .. } => Shape::Awaited,
             Wrapper::ByType { returns, .. } => match returns::boxed_future_output(returns) {
-                Some(_) if !has_outcome => Shape::Future,
+                Some(_) if !has_outcome => Shape::Awaited,
                 _ => Shape::ByType,
             },
         }

@@ -41,7 +41,7 @@ fn context_key() -> impl Strategy<Value = ContextKey> {
 }
 
 fn common() -> impl Strategy<Value = Common> {
-    let shape = prop_oneof![Just(Shape::Call), Just(Shape::Future), Just(Shape::ByType)];
+    let shape = prop_oneof![Just(Shape::Call), Just(Shape::Awaited), Just(Shape::ByType)];
     let function = (text(), shape);
     let rules =
         (texts(), texts(), prop::option::of(text()), prop::option::of(text()), prop::option::of(text()));

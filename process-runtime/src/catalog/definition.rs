@@ -106,7 +106,7 @@ macro_rules! common {
         /// not returned a future yet.
         pub fn shape(&self) -> Shape {
             match self.common().shape {
-                Shape::ByType if self.returned_future.load(Ordering::Relaxed) => Shape::Future,
+                Shape::ByType if self.returned_future.load(Ordering::Relaxed) => Shape::Awaited,
                 shape => shape,
             }
         }
