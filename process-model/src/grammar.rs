@@ -282,8 +282,8 @@ words! {
         /// A run is a call.
         #[default]
         Call = "call",
-        /// A run is a future. It is not called `Future`, because rustc would then print `std::future::Future` in full in
-        /// the errors of every crate that uses this one.
+        /// A run is a future. It is not called `Future`, because rustc would then print `std::future::Future` in full
+        /// in the errors of every crate that uses this one.
         Awaited = "future",
         /// The return type decides. Its tokens do not show whether it is an alias of a boxed future.
         ByType = "by_type",

@@ -84,7 +84,7 @@ fn must_time_out(id: &str) -> bool {
 #[test]
 fn a_future_that_the_signature_shows_must_prove_a_timeout() {
     for id in ["async_function", "impl_future", "boxed_future", "method_of_async_trait"] {
-        assert_eq!((shape(id), must_time_out(id)), (Shape::Future, true), "{id}");
+        assert_eq!((shape(id), must_time_out(id)), (Shape::Awaited, true), "{id}");
     }
 }
 
@@ -107,7 +107,7 @@ fn a_call_need_not_prove_a_timeout_whatever_its_arguments_are_called() {
 async fn an_alias_of_a_boxed_future_must_prove_a_timeout_once_it_has_run() {
     assert_eq!((shape("alias"), must_time_out("alias")), (Shape::ByType, false));
     assert_eq!(observe(alias()).await.into_value(), 1);
-    assert_eq!((shape("alias"), must_time_out("alias")), (Shape::Future, true));
+    assert_eq!((shape("alias"), must_time_out("alias")), (Shape::Awaited, true));
     let evidence = Evidence::new(registry::get("alias").unwrap(), Case::Happy, "it", Proof::Proven);
     assert!(evidence.is_future);
 }

@@ -162,7 +162,7 @@ pub(super) fn can_be_required(case: &Case) -> bool {
 pub(super) fn applies_to(case: &Case, shape: Shape) -> bool {
     match meaning(case).required {
         RequiredOf::Every => true,
-        RequiredOf::Stoppable => shape == Shape::Future,
+        RequiredOf::Stoppable => shape == Shape::Awaited,
         RequiredOf::None => false,
     }
 }

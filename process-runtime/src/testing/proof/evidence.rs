@@ -126,7 +126,7 @@ impl Evidence {
             proof,
             outcome: None,
             late: false,
-            is_future: process.shape() == Shape::Future,
+            is_future: process.shape() == Shape::Awaited,
             duration: Duration::ZERO,
             revision: Revision::current().clone(),
             at: SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs(),

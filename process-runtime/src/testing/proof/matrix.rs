@@ -175,7 +175,7 @@ fn cells(
     };
     let (current, stale): (Vec<&Evidence>, Vec<&Evidence>) =
         evidence.iter().filter(|one| one.process == process.id()).partition(is_current);
-    let shape = if current.iter().any(|one| one.is_future) { Shape::Future } else { process.shape() };
+    let shape = if current.iter().any(|one| one.is_future) { Shape::Awaited } else { process.shape() };
     let required = policy.cases_of(process, shape);
     // A case that is not required and has only old evidence gets no cell: no test could close it.
     let mut others: Vec<&Case> =

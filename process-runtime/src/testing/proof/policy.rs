@@ -230,7 +230,7 @@ impl Policy {
         };
         // A waiver can be for a case that is required once the shape of the runs is known.
         let shape = match process.shape() {
-            Shape::ByType => Shape::Future,
+            Shape::ByType => Shape::Awaited,
             shape => shape,
         };
         let cases: Vec<String> = self.cases_of(process, shape).iter().map(Case::to_string).collect();
