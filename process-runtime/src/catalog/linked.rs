@@ -3,8 +3,8 @@
 //! emits it several times, sorts, and keeps a list of what cannot be read.
 //!
 //! A registry implements [`Defined`] for its definition `D`, collects `Entry<D>` with [`inventory::collect!`], and
-//! keeps a [`Catalogue<D>`] in a static. An expansion has a static [`Linked<D>`], which `__linked!` defines and registers.
-//! Nothing about a single kind of definition must go in here.
+//! keeps a [`Catalogue<D>`] in a static. An expansion has a static [`Linked<D>`], which `__linked!` defines and
+//! registers. Nothing about a single kind of definition must go in here.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -67,9 +67,10 @@ macro_rules! __record_text {
     }};
 }
 
-/// Evaluates to the value of a static [`Linked`], registers it, and leaves its record in the object file's section. This
-/// is a macro of the runtime and not part of the expansion, because the compiler expands it many times faster than a
-/// procedural macro. The static itself is in the expansion, so that a wrong path to the runtime is a single error.
+/// Evaluates to the value of a static [`Linked`], registers it, and leaves its record in the object file's section.
+/// This is a macro of the runtime and not part of the expansion, because the compiler expands it many times faster
+/// than a procedural macro. The static itself is in the expansion, so that a wrong path to the runtime is a single
+/// error.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __linked {
