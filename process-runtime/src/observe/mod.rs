@@ -81,21 +81,24 @@ pub(crate) fn open(
     values: Values,
     wanted: Wanted,
 ) -> Arc<Observed> {
-    #[cfg_attr(not(feature = "tracing"), allow(unused_mut, reason = "nothing opens a span"))]
-    let mut opened = Opened::default();
+    #[cfg(feature = "tracing")]
+    let mut span = None;
     #[cfg(feature = "tracing")]
     if span::may_be_wanted() {
-        guard::unharmed(|| opened.span = span::open(unit, &values));
+        guard::unharmed(|| span = span::open(unit, &values));
     }
+    #[cfg(not(feature = "tracing"))]
+    let span = None::<()>;
     #[cfg(feature = "sentry")]
-    {
+    let hub = HubLink::of_run(outer.map(|outer| &outer.hub), wanted.outside, span.is_some());
+    #[cfg(not(feature = "sentry"))]
+    let _ = (outer, wanted, &span);
+    let opened = Opened {
         #[cfg(feature = "tracing")]
-        let has_span = opened.span.is_some();
-        #[cfg(not(feature = "tracing"))]
-        let has_span = false;
-        opened.hub = HubLink::of_run(outer.map(|outer| &outer.hub), wanted.outside, has_span);
-    }
-    let _ = wanted;
+        span,
+        #[cfg(feature = "sentry")]
+        hub,
+    };
     Observed::run(unit, outer, domain, values, opened)
 }
 

@@ -39,6 +39,7 @@ impl HubLink {
 
     /// Creates the link of a run inside `outer`. Only a span of the run can bring another hub before its first poll, so
     /// without one the run's hub is made right here.
+    #[inline(always)]
     pub(crate) fn of_run(outer: Option<&HubLink>, around: Option<OuterHub>, has_span: bool) -> HubLink {
         let mut shared = outer.and_then(HubLink::hub).cloned();
         if let (None, Some(around), false) = (&shared, &around, has_span) {

@@ -19,7 +19,7 @@ use crate::run::span::SpanHandle;
 use crate::run::unit::Unit;
 
 /// What the destinations opened for a run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Opened {
     #[cfg(feature = "tracing")]
     pub(crate) span: Option<SpanHandle>,
@@ -51,6 +51,7 @@ pub(crate) struct Observed {
 
 impl Observed {
     /// Creates a run inside `outer`, with what was opened for it, and with these values and no others.
+    #[inline(always)]
     pub(crate) fn run(
         unit: &'static Unit,
         outer: Option<&Arc<Observed>>,
