@@ -49,23 +49,21 @@
 //! observe a run of a process with a stage takes about 50 µs (`tests/observe/runs.rs`, `what_observing_costs`).
 
 mod breaking;
-mod capture;
 mod domain;
-mod fault;
 mod load;
 mod observing;
 mod origin;
 pub(crate) mod proof;
 
 pub use self::breaking::battery::{Battery, Trial};
-pub use self::domain::{Builder, Domain};
-pub use self::fault::Fault;
+pub use self::domain::fault::Fault;
+pub use self::domain::observe::{Observing, ObservingCall, observe, observe_call};
+pub use self::domain::{Domain, DomainBuilder};
 pub use self::load::{Load, LoadReport, baseline};
 pub use self::observing::expect::Expect;
 #[cfg(feature = "metrics")]
 pub use self::observing::metrics::Series;
 pub use self::observing::observation::{Observation, ObservedRun};
-pub use self::observing::observe::{Observing, ObservingCall, observe, observe_call};
 #[cfg(feature = "tracing")]
 pub use self::observing::spans::Span;
 pub use self::origin::revision;

@@ -31,7 +31,7 @@ contracts! {
     dependency_of: "send_letter", dependency("post_office"),
         async { drop(observe(send("north")).fault("post_office", Fault::error(|| SendError::Connection)).await) };
     dependency_that_worked: "send_letter", dependency("post_office"), async { drop(observe(send("north")).await) };
-    cancelled: "send_letter", cancelled, async { drop(observe(send("north")).fault("stamp", Fault::cancel(1)).await) };
+    cancelled: "send_letter", cancelled, async { drop(observe(send("north")).fault("stamp", Fault::cancel_at_poll(1)).await) };
     panicked: "send_letter", panic, async { drop(observe(send("north")).fault("stamp", Fault::panic("torn")).await) };
     late: "send_letter", sla,
         async { drop(observe(send("north")).fault("stamp", Fault::delay(Duration::from_secs(31))).await) };

@@ -67,14 +67,14 @@ fn an_injected_panic_is_a_panic_of_the_run() {
 #[test]
 fn a_cancel_drops_everything_at_that_poll() {
     for poll in [1, 2] {
-        let run = order(Some(("bank", Fault::cancel(poll))));
+        let run = order(Some(("bank", Fault::cancel_at_poll(poll))));
         run.expect().cancelled();
         run.expect_run("bank").cancelled();
         assert_eq!(run.all().filter(|run| run.outcome().is_none()).count(), 0);
     }
-    let run = order(Some(("bank", Fault::cancel(2).only(1))));
+    let run = order(Some(("bank", Fault::cancel_at_poll(2).nth(1))));
     run.expect().cancelled();
-    assert!(message(|| drop(order(Some(("bank", Fault::cancel(9)))))).contains("it was polled "));
+    assert!(message(|| drop(order(Some(("bank", Fault::cancel_at_poll(9)))))).contains("it was polled "));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn faults_that_do_not_happen_fail_the_test() {
             "no process, stage or declared dependency is called `pik`; did you mean `pick`?",
         ),
         ("count_stock", Fault::hang(), "the hang at `count_stock` was never reached"),
-        ("pick", Fault::hang().only(2), "the hang at `pick` is for time 2, and it was reached 1 times"),
+        ("pick", Fault::hang().nth(2), "the hang at `pick` is for time 2, and it was reached 1 times"),
         (
             "pick",
             Fault::error(|| BankError),
@@ -174,7 +174,7 @@ async fn race() -> Result<(), BankError> {
 
 #[test]
 fn a_cancel_that_something_inside_swallows_is_one_all_the_same() {
-    let run = paused(observe(race()).fault("bank", Fault::cancel(1)).into_future());
+    let run = paused(observe(race()).fault("bank", Fault::cancel_at_poll(1)).into_future());
     assert!(
         message(std::panic::AssertUnwindSafe(|| drop(run.into_value()))).contains("a fault cancelled it")
     );

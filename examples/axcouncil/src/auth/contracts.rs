@@ -112,7 +112,7 @@ async fn an_event_says_whose_login_it_was_and_no_password() {
 #[tokio::test]
 async fn whoever_hangs_up_is_not_logged_in() {
     let platform = Platform::new().await;
-    let run = log_in(&platform, ACME_USER, PASSWORD).fault("sqlite", Fault::cancel(1)).await;
+    let run = log_in(&platform, ACME_USER, PASSWORD).fault("sqlite", Fault::cancel_at_poll(1)).await;
     run.expect().cancelled().no_event();
     assert_eq!(run.count("sqlite"), 1);
     assert_eq!(run.runs()[0].outcome(), Some(Outcome::Cancelled));

@@ -82,7 +82,7 @@ async fn of_many_entries_the_latest_twenty_go_along() {
 async fn every_part_needs_the_database() {
     let platform = Platform::new().await;
     for call in 1..=4 {
-        let fault = Fault::error(|| sqlx::Error::PoolClosed).only(call);
+        let fault = Fault::error(|| sqlx::Error::PoolClosed).nth(call);
         let run = context(&platform, Some(SALES)).fault("sqlite", fault).await;
         run.expect().failure("database").calls(vec!["sqlite"; call]);
     }
@@ -93,7 +93,7 @@ async fn every_part_needs_the_database() {
 async fn an_event_says_whose_context_it_was() {
     let platform = Platform::new().await;
     let run = context(&platform, Some(SALES))
-        .fault("sqlite", Fault::error(|| sqlx::Error::PoolClosed).only(3))
+        .fault("sqlite", Fault::error(|| sqlx::Error::PoolClosed).nth(3))
         .await;
     run.expect().failure("database").one_event([
         ("process_id", "company_context_load"),
@@ -123,8 +123,8 @@ async fn a_database_that_hangs_is_an_error() {
 #[tokio::test]
 async fn it_is_late_after_five_seconds() {
     let platform = Platform::new().await;
-    let late = Fault::delay(Duration::from_millis(5_001)).only(1);
+    let late = Fault::delay(Duration::from_millis(5_001)).nth(1);
     context(&platform, None).fault("sqlite", late).await.expect().success().late();
-    let slow = Fault::delay(Duration::from_secs(4)).only(1);
+    let slow = Fault::delay(Duration::from_secs(4)).nth(1);
     context(&platform, None).fault("sqlite", slow).await.expect().success().within_sla();
 }

@@ -94,7 +94,7 @@ async fn a_model_that_fails_fails_it_in_every_stage() {
     for (call, stages) in
         [(1, vec!["stage1"]), (4, vec!["stage1", "stage2"]), (7, vec!["stage1", "stage2", "stage3"])]
     {
-        let fault = Fault::error(no_model).only(call);
+        let fault = Fault::error(no_model).nth(call);
         let run = ask(&platform, QUESTION, SALES).fault("model_provider", fault).await;
         run.expect()
             .failure("model_status")
@@ -114,7 +114,7 @@ async fn what_cannot_be_kept_is_no_deliberation() {
     let platform = Platform::new().await;
     // The chairman, the members, and what came of it; before them the context has calls of its own.
     for (call, stages) in [(1, 0), (2, 0), (3, 3)] {
-        let fault = Fault::error(|| sqlx::Error::PoolClosed).only(call);
+        let fault = Fault::error(|| sqlx::Error::PoolClosed).nth(call);
         let run = ask(&platform, QUESTION, SALES).fault("council_deliberation_3stage.sqlite", fault).await;
         run.expect().failure("database").stages(["stage1", "stage2", "stage3"].into_iter().take(stages));
         let client = ApiError::from(run.into_value().expect_err("the database failed"));
@@ -207,7 +207,7 @@ async fn an_answer_that_cannot_be_understood_is_an_error() {
 #[tokio::test]
 async fn whoever_hangs_up_leaves_nothing_behind() {
     let platform = Platform::new().await;
-    let run = ask(&platform, QUESTION, SALES).fault("stage3", Fault::cancel(1)).await;
+    let run = ask(&platform, QUESTION, SALES).fault("stage3", Fault::cancel_at_poll(1)).await;
     run.expect().cancelled().stages(["stage1", "stage2", "stage3"]).no_event();
     assert!(kept(&platform).await.is_empty());
 }

@@ -108,14 +108,14 @@ async fn a_charge_that_hangs_may_have_gone_through() {
 async fn no_card_is_charged_without_an_invoice() {
     let platform = Platform::new().await;
     for call in [1, 2] {
-        let fault = Fault::error(|| sqlx::Error::PoolClosed).only(call);
+        let fault = Fault::error(|| sqlx::Error::PoolClosed).nth(call);
         let run = buy(&platform, order("team", 3)).fault("sqlite", fault).await;
         run.expect().failure("database").calls(vec!["sqlite"; call]);
         assert_eq!(told(run), (StatusCode::INTERNAL_SERVER_ERROR, "internal"));
     }
     assert!(platform.texts(INVOICES).await.is_empty());
     // Charged, and the invoice still says what it was: somebody has to ask.
-    let fault = Fault::error(|| sqlx::Error::PoolClosed).only(3);
+    let fault = Fault::error(|| sqlx::Error::PoolClosed).nth(3);
     buy(&platform, order("team", 3)).fault("sqlite", fault).await.expect().failure("database");
     assert_eq!(platform.texts("SELECT status FROM invoices").await, ["open"]);
 }

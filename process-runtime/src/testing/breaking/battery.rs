@@ -12,10 +12,10 @@ use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
 use crate::run::carrier::Carrier;
 use crate::run::scope::Scope;
-use crate::testing::fault::{self, Fault, Misuse, is_paused};
+use crate::testing::domain::fault::{self, Fault, Misuse, is_paused};
+use crate::testing::domain::observe::observe;
 use crate::testing::observing::missing;
 use crate::testing::observing::observation::{Ended, Observation, ObservedRun};
-use crate::testing::observing::observe::observe;
 use crate::testing::observing::witness;
 
 /// How long a run under a hang can take in real time before the test ends it.
@@ -179,8 +179,12 @@ impl Battery {
     fn faults(&self) -> Vec<Fault> {
         let late = self.process.sla() + Duration::from_millis(1);
         // One delay is enough to be late. With more, a boundary that is reached often would exceed the limit.
-        let others =
-            [Fault::delay(late).only(1), Fault::hang(), Fault::panic("by the battery"), Fault::cancel(1)];
+        let others = [
+            Fault::delay(late).nth(1),
+            Fault::hang(),
+            Fault::panic("by the battery"),
+            Fault::cancel_at_poll(1),
+        ];
         self.errors.iter().cloned().chain(others).collect()
     }
 

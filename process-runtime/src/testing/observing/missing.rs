@@ -27,8 +27,8 @@ fn declared(run: &ObservedRun) -> Vec<&'static str> {
     from_its_start.map(|key| key.name.as_str()).collect()
 }
 
-/// Where these keys are missing: from the context, the span or an event of the run or of a run inside it.
-fn places(run: &ObservedRun, keys: &[&'static str]) -> Vec<String> {
+/// Returns where these keys are missing: from the context, the span or an event of the run or of a run inside it.
+pub(in crate::testing) fn places(run: &ObservedRun, keys: &[&'static str]) -> Vec<String> {
     let mut missing = Vec::new();
     for key in keys {
         for one in run.all() {
@@ -55,34 +55,4 @@ fn is_on(event: &sentry_core::protocol::Event<'_>, key: &str) -> bool {
     let block = event.contexts.get("process");
     let is_in_block = matches!(block, Some(Context::Other(block)) if block.contains_key(key));
     is_in_block || event.tags.contains_key(key)
-}
-
-#[cfg(all(test, feature = "tracing", feature = "sentry"))]
-mod tests {
-    use std::convert::Infallible;
-
-    use super::*;
-    use crate::run::context::Value;
-    use crate::testing::observe_call;
-
-    #[test]
-    fn a_key_that_is_missing_from_a_span_an_event_or_an_inner_run_is_reported() {
-        let inner = || crate::dependency_call("inner", || Ok::<_, Infallible>(()));
-        let mut run = observe_call(|| crate::dependency_call("outer", inner)).run().runs.remove(0);
-        assert_eq!(
-            places(&run, &["key"]),
-            ["`key` in the context of `outer`", "`key` in the context of `inner`"]
-        );
-        let value = || vec![("key", Value::I64(7))];
-        run.context = value();
-        run.children[0].context = value();
-        run.children[0].events.push(sentry_core::protocol::Event::default());
-        let on_spans =
-            ["`key` on the span of `outer`", "`key` on the span of `inner`", "`key` on an event of `inner`"];
-        assert_eq!(places(&run, &["key"]), on_spans);
-        run.span.as_mut().unwrap().fields.append(&mut value());
-        run.children[0].span.as_mut().unwrap().fields.append(&mut value());
-        run.children[0].events[0].tags.insert("key".to_owned(), "7".to_owned());
-        assert_eq!(places(&run, &["key"]), <[String; 0]>::default());
-    }
 }

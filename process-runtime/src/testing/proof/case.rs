@@ -4,7 +4,7 @@
 
 use process_model::{Case, Outcome, Shape};
 
-use crate::testing::fault;
+use crate::testing::domain::fault;
 use crate::testing::observing::witness::{ByTest, InjectedFault, RunFacts, Seen};
 
 /// One row of the table.

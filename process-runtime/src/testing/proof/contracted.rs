@@ -14,7 +14,7 @@ use super::evidence::{Evidence, Proof};
 use super::registered::{ContractDefinition, LinkedContract};
 use crate::catalog::registry;
 use crate::run::ending::Ending;
-use crate::testing::observing::observe::message;
+use crate::testing::domain::observe::message;
 use crate::testing::observing::witness::{Seen, Witness};
 use crate::testing::origin::text::with_sources;
 

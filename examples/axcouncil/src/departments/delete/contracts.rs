@@ -45,7 +45,7 @@ async fn it_goes_with_its_roles_and_is_written_down() {
 async fn without_the_database_nothing_happens() {
     let platform = Platform::new().await;
     for call in [1, 2] {
-        let fault = Fault::error(|| sqlx::Error::PoolClosed).only(call);
+        let fault = Fault::error(|| sqlx::Error::PoolClosed).nth(call);
         let run = remove_it(&platform, SALES).fault("sqlite", fault).await;
         run.expect().failure("database").calls(vec!["sqlite"; call]).one_event([("department_id", "2")]);
         assert_eq!(ApiError::from(run.into_value().err().expect("it failed")).code, "internal");
@@ -92,7 +92,7 @@ async fn another_companys_department_is_unknown() {
 #[tokio::test]
 async fn whoever_hangs_up_has_deleted_nothing() {
     let platform = Platform::new().await;
-    remove_it(&platform, SALES).fault("sqlite", Fault::cancel(1).only(2)).await.expect().cancelled();
+    remove_it(&platform, SALES).fault("sqlite", Fault::cancel_at_poll(1).nth(2)).await.expect().cancelled();
     assert!(is_whole(&platform).await);
 }
 
@@ -100,7 +100,7 @@ async fn whoever_hangs_up_has_deleted_nothing() {
 #[tokio::test]
 async fn a_database_that_hangs_is_an_error() {
     let platform = Platform::with(|limits| limits.sqlite = Duration::from_millis(100)).await;
-    let run = remove_it(&platform, SALES).fault("sqlite", Fault::hang().only(2)).await;
+    let run = remove_it(&platform, SALES).fault("sqlite", Fault::hang().nth(2)).await;
     run.expect().failure("database_timeout").within_sla();
     assert!(is_whole(&platform).await);
 }
@@ -110,7 +110,7 @@ async fn a_database_that_hangs_is_an_error() {
 async fn it_is_late_after_five_seconds() {
     let platform = Platform::new().await;
     remove_it(&platform, SALES)
-        .fault("sqlite", Fault::delay(Duration::from_millis(5_001)).only(1))
+        .fault("sqlite", Fault::delay(Duration::from_millis(5_001)).nth(1))
         .await
         .expect()
         .success()

@@ -1,24 +1,23 @@
-//! What a test's domain keeps of its runs while they go on: a [`Sink`] beside a recorder of spans and a Sentry client of
-//! its own. None of the three is global: whoever enters the domain, on whatever thread, makes them the thread's for so
-//! long.
+//! Captures the runs of a test's domain, with their spans and Sentry events: a [`Sink`], a recorder of spans, and a Sentry
+//! client. None of these is global. They are current on a thread only while it is in the domain.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::ThreadId;
 use std::time::Duration;
 
 #[cfg(feature = "sentry")]
-use super::observing::events::Inbox;
-use super::observing::observation::ObservedRun;
+use super::events::Inbox;
+use super::observation::ObservedRun;
 #[cfg(feature = "tracing")]
-use super::observing::spans::Recorder;
+use super::spans::Recorder;
 use crate::base::lock::lock;
 use crate::observe::{End, RunView, Sink};
 
-/// Everything that is kept of one domain.
+/// Captures everything in one domain.
 #[derive(Debug)]
-pub(crate) struct Capture {
+pub(in crate::testing) struct Capture {
     runs: Mutex<Vec<Kept>>,
-    /// Where what is observed is polled.
+    /// The task or thread that polls the observed future.
     home: OnceLock<Place>,
     #[cfg(feature = "tracing")]
     spans: Recorder,
@@ -26,7 +25,7 @@ pub(crate) struct Capture {
     events: Inbox,
 }
 
-/// A run, and where it belongs.
+/// A captured run, with what is needed to find its parent, span and events.
 #[derive(Debug)]
 struct Kept {
     id: u64,
@@ -37,7 +36,7 @@ struct Kept {
     run: ObservedRun,
 }
 
-/// A task, or a thread that is in none.
+/// A task, or a thread outside all tasks.
 #[derive(Debug, PartialEq)]
 enum Place {
     Task(tokio::task::Id),
@@ -51,23 +50,23 @@ impl Place {
     }
 }
 
-/// What was kept of a domain.
+/// Everything that was captured in a domain.
 #[derive(Debug, Default)]
-pub(super) struct Taken {
-    /// Trees, in the order in which they began.
-    pub(super) runs: Vec<ObservedRun>,
-    /// The names of runs that ended more than once, which none may.
-    pub(super) ended_again: Vec<&'static str>,
-    /// What was logged.
+pub(in crate::testing) struct Captured {
+    /// The trees of runs, in the order in which they began.
+    pub(in crate::testing) runs: Vec<ObservedRun>,
+    /// The names of runs that ended more than once, which is a defect.
+    pub(in crate::testing) ended_again: Vec<&'static str>,
+    /// The values that were recorded on spans and events.
     #[cfg(feature = "tracing")]
-    pub(super) lines: Vec<String>,
-    /// Events outside of any run.
+    pub(in crate::testing) lines: Vec<String>,
+    /// The Sentry events outside all runs.
     #[cfg(feature = "sentry")]
-    pub(super) events: Vec<sentry_core::protocol::Event<'static>>,
+    pub(in crate::testing) events: Vec<sentry_core::protocol::Event<'static>>,
 }
 
 impl Capture {
-    pub(crate) fn new() -> Arc<Capture> {
+    pub(in crate::testing) fn new() -> Arc<Capture> {
         Arc::new(Capture {
             runs: Mutex::default(),
             home: OnceLock::new(),
@@ -78,8 +77,8 @@ impl Capture {
         })
     }
 
-    /// Calls `f` with the recorder and the client as this thread's.
-    pub(crate) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
+    /// Calls `f` with the recorder and the client as the current ones of this thread.
+    pub(in crate::testing) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
         #[cfg(feature = "tracing")]
         let _recorder = self.spans.enter();
         #[cfg(feature = "sentry")]
@@ -87,8 +86,8 @@ impl Capture {
         f()
     }
 
-    /// What is observed begins here.
-    pub(super) fn begin(&self) {
+    /// Marks this task or thread as the one that polls the observed future.
+    pub(in crate::testing) fn begin(&self) {
         let _ = self.home.set(Place::here());
     }
 
@@ -102,16 +101,16 @@ impl Capture {
         }
     }
 
-    /// A fault at this run's boundary was reached.
-    pub(super) fn injected(&self, run: u64, fault: &'static str) {
+    /// Keeps that a fault was injected at the boundary of this run.
+    pub(in crate::testing) fn injected(&self, run: u64, fault: &'static str) {
         if let Some(kept) = self.runs().iter_mut().rev().find(|kept| kept.id == run) {
             kept.run.faults.push(fault);
         }
     }
 
-    /// What was kept so far.
-    pub(super) fn take(&self) -> Taken {
-        #[allow(unused_mut, reason = "nobody changes it without tracing and Sentry")]
+    /// Takes everything that was captured so far.
+    pub(in crate::testing) fn take(&self) -> Captured {
+        #[allow(unused_mut, reason = "only changed with tracing or Sentry")]
         let mut kept = std::mem::take(&mut *self.runs());
         #[cfg(feature = "tracing")]
         self.attach_spans(&mut kept);
@@ -124,7 +123,7 @@ impl Capture {
                 None => loose.push(event),
             }
         }
-        Taken {
+        Captured {
             ended_again: kept.iter().filter(|kept| kept.ends > 1).map(|kept| kept.run.name()).collect(),
             runs: nested(kept),
             #[cfg(feature = "tracing")]
@@ -146,7 +145,8 @@ impl Capture {
     }
 }
 
-/// Runs by their parents, from the last to the first: a run begins after the one around it.
+/// Builds the trees of runs. It moves each into its parent, from the last to the first, because a run begins after the run
+/// around it.
 fn nested(mut kept: Vec<Kept>) -> Vec<ObservedRun> {
     let mut roots = Vec::new();
     while let Some(Kept { parent, run, .. }) = kept.pop() {
@@ -165,7 +165,7 @@ impl Sink for Capture {
             id: run.id(),
             parent: run.parent_id(),
             #[cfg(feature = "tracing")]
-            span: run.span().and_then(|(dispatch, id)| super::observing::spans::key(dispatch, id)),
+            span: run.span().and_then(|(dispatch, id)| super::spans::key(dispatch, id)),
             ends: 0,
             run: ObservedRun::new(run, is_elsewhere),
         });

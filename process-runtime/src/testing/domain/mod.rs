@@ -1,19 +1,23 @@
-//! A domain of a test's own: its clock is tokio's, so that paused time is what runs see; its figures, runs in flight and
-//! sinks are nobody else's.
+//! Isolates the runs of a test in a domain of their own. Its clock is tokio's, so that runs see paused time. Its
+//! statistics, runs in flight, sinks and faults are separate from those of the program and of other tests.
+
+pub(in crate::testing) mod fault;
+pub(in crate::testing) mod observe;
+mod plan;
+mod waiter;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, Weak};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tokio::time::Sleep;
 
-use super::capture::Capture;
-use super::fault::Plan;
-use crate::base::lock::lock;
+use self::plan::Plan;
+use self::waiter::Waiter;
 use crate::catalog::registry::UnknownProcess;
 use crate::install::live;
-use crate::observe::{self, Sink};
+use crate::observe::{Sink, scan};
 use crate::run::carrier::{Carried, Carrier};
 use crate::run::domain::own::{Own, Surroundings, outermost, runtime_clock};
 use crate::run::domain::{Core, InFlight};
@@ -21,12 +25,13 @@ use crate::run::inflight;
 use crate::run::inject::Injected;
 use crate::run::unit::Unit;
 use crate::stats::Stats;
+use crate::testing::observing::capture::Capture;
 
-/// Where a test's runs belong: those inside of [`Domain::run`] and [`Domain::call`]. A task or thread that
-/// they spawn leaves the domain, and its runs count in the program's: spawn
-/// `Carrier::current().carry(task)`, or [`Domain::carrier`]'s.
+/// A domain for the runs of one test: all runs inside [`Domain::run`] and [`Domain::call`]. A spawned task or thread is
+/// outside the domain, and its runs count in the program's domain. To keep it inside, spawn
+/// `Carrier::current().carry(task)`, or use [`Domain::carrier`].
 ///
-/// Paused time is tokio's feature `test-util`, among the test's own dependencies.
+/// To pause time, add tokio's feature `test-util` to the dev-dependencies.
 ///
 /// ```
 /// use std::time::Duration;
@@ -46,50 +51,47 @@ use crate::stats::Stats;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Domain {
-    pub(super) core: Arc<Core>,
-    pub(super) around: Arc<Around>,
+    core: Arc<Core>,
+    around: Arc<Around>,
     scope: Carrier,
 }
 
-/// What a domain is made of.
+/// Configures a [`Domain`].
 #[derive(Debug)]
 #[must_use = "a builder does nothing before `build`"]
-pub struct Builder {
+pub struct DomainBuilder {
     sinks: Vec<Arc<dyn Sink>>,
     in_flight: usize,
     capture: Option<Arc<Capture>>,
 }
 
-impl Builder {
-    /// Tells this sink of every run.
-    pub fn sink(mut self, sink: Arc<dyn Sink>) -> Builder {
+impl DomainBuilder {
+    /// Adds a sink that receives every run.
+    pub fn sink(mut self, sink: Arc<dyn Sink>) -> DomainBuilder {
         self.sinks.push(sink);
         self
     }
 
-    /// Tracks at most this many runs in flight; the default is that of the global domain.
-    pub fn in_flight_limit(mut self, runs: usize) -> Builder {
+    /// Sets how many runs in flight are tracked at most. The default is that of the program's domain.
+    pub fn in_flight_limit(mut self, runs: usize) -> DomainBuilder {
         self.in_flight = runs;
         self
     }
 
-    /// Keeps spans and events too.
-    pub(super) fn capture(mut self, capture: Arc<Capture>) -> Builder {
+    /// Also captures spans and events.
+    fn capture(mut self, capture: Arc<Capture>) -> DomainBuilder {
         self.capture = Some(capture);
         self
     }
 
-    /// The domain. Its clock starts now and is tokio's: make it inside of the test's runtime. Where that is
-    /// not paused, or there is none, it is the real time.
+    /// Creates the domain. Its clock starts now and is tokio's, so call this inside the test's runtime. Without a runtime,
+    /// or if its clock is not paused, it is real time.
     pub fn build(self) -> Domain {
-        let Builder { mut sinks, in_flight, capture } = self;
+        let DomainBuilder { mut sinks, in_flight, capture } = self;
         sinks.extend(capture.clone().map(|capture| capture as Arc<dyn Sink>));
-        let around = Arc::new_cyclic(|this| Around {
-            this: Weak::clone(this),
-            plan: Plan::default(),
-            waiter: Waiter::default(),
-            capture,
-        });
+        let waiter = Arc::new(Waiter::default());
+        let plan = Arc::new(Plan::new(Arc::clone(&waiter), capture.clone()));
+        let around = Arc::new(Around { plan, waiter, capture });
         let own = Own::new(Arc::clone(&around) as Arc<dyn Surroundings>);
         let core = Arc::new(Core::new(runtime_clock(), in_flight, sinks, Some(own)));
         let scope = Carrier::of(Arc::new(outermost(Arc::clone(&core), Vec::new())));
@@ -104,26 +106,26 @@ impl Default for Domain {
 }
 
 impl Domain {
-    /// A domain without sinks.
+    /// Creates a domain without sinks.
     pub fn new() -> Domain {
         Domain::builder().build()
     }
 
-    /// A domain with sinks.
-    pub fn builder() -> Builder {
-        Builder { sinks: Vec::new(), in_flight: inflight::LIMIT, capture: None }
+    /// Returns a builder, to add sinks.
+    pub fn builder() -> DomainBuilder {
+        DomainBuilder { sinks: Vec::new(), in_flight: inflight::LIMIT, capture: None }
     }
 
-    /// Polls `future` in this domain. While it runs, every run of the domain that passes its SLA is told of
-    /// at that moment of the runtime's time, also those in other tasks.
+    /// Runs a future in this domain. While it is running, every run of the domain that exceeds its SLA is reported as
+    /// overdue at that moment of the runtime's time, also in other tasks.
     ///
     /// # Panics
-    /// Outside of a tokio runtime with a timer, once a run with an SLA begins, as `tokio::time::sleep` does.
+    /// Outside of a tokio runtime with a timer, when a run with an SLA begins, as `tokio::time::sleep` does.
     pub async fn run<F: Future>(&self, future: F) -> F::Output {
         self.enter(future).await
     }
 
-    pub(super) fn enter<F: Future>(&self, future: F) -> InDomain<F> {
+    fn enter<F: Future>(&self, future: F) -> InDomain<F> {
         let future = Box::pin(self.scope.clone().carry(future));
         InDomain { core: Arc::clone(&self.core), around: Arc::clone(&self.around), future, deadline: None }
     }
@@ -133,45 +135,42 @@ impl Domain {
         self.scope.run(f)
     }
 
-    /// Takes the domain into another task or thread; [`Carrier::current`] takes the run as well.
+    /// Returns a carrier that carries the domain into another task or thread. [`Carrier::current`] also carries the run.
     pub fn carrier(&self) -> Carrier {
         self.scope.clone()
     }
 
-    /// The figures of a process in this domain.
+    /// Returns the statistics of a process in this domain.
     ///
     /// # Errors
-    /// With the nearest id, where there is no such process.
+    /// If no process has this id; the error has the nearest one.
     pub fn stats(&self, id: &str) -> Result<Stats, UnknownProcess> {
         self.call(|| live::stats(id))
     }
 
-    /// The runs that are going on in this domain.
+    /// Returns the runs that are running in this domain.
     pub fn in_flight(&self) -> Vec<InFlight> {
         self.core.in_flight()
     }
 
-    /// Runs that found no room among those in flight.
+    /// Returns how many runs were not tracked in flight because there were too many.
     pub fn untracked(&self) -> u64 {
         self.core.untracked()
     }
 
-    /// Tells of every run that is past its SLA now; [`Domain::run`] does so by itself.
-    pub fn tell_overdue(&self) {
-        observe::scan(&self.core);
+    /// Reports every run that is past its SLA now as overdue. [`Domain::run`] does this by itself.
+    pub fn report_overdue(&self) {
+        scan(&self.core);
     }
 }
 
-/// What surrounds the runs of a test's domain.
+/// Everything that a test adds to a domain.
 #[derive(Debug)]
-pub(crate) struct Around {
-    this: Weak<Around>,
-    /// What the test breaks.
-    pub(super) plan: Plan,
-    /// The task that waits for the next deadline.
-    pub(super) waiter: Waiter,
-    /// What keeps spans and events, in a domain that is observed.
-    pub(super) capture: Option<Arc<Capture>>,
+struct Around {
+    plan: Arc<Plan>,
+    waiter: Arc<Waiter>,
+    /// Set in a domain that is observed.
+    capture: Option<Arc<Capture>>,
 }
 
 impl Surroundings for Around {
@@ -187,13 +186,13 @@ impl Surroundings for Around {
     }
 
     fn injected(&self, unit: &'static Unit, run: u64, core: &Arc<Core>) -> Option<Injected> {
-        self.plan.injected(&self.this.upgrade()?, unit, run, core)
+        self.plan.injected(unit, run, core)
     }
 }
 
-/// A future in a domain, which tells of what passes its SLA meanwhile.
+/// A future in a domain. It reports runs that exceed their SLA while it is running.
 #[derive(Debug)]
-pub(super) struct InDomain<F> {
+struct InDomain<F> {
     core: Arc<Core>,
     around: Arc<Around>,
     future: Pin<Box<Carried<F>>>,
@@ -208,30 +207,12 @@ impl<F: Future> Future for InDomain<F> {
         if let Poll::Ready(value) = self.future.as_mut().poll(cx) {
             return Poll::Ready(value);
         }
-        while let Some(next) = observe::scan(&self.core) {
+        while let Some(next) = scan(&self.core) {
             let sleep = self.deadline.insert(Box::pin(tokio::time::sleep(next)));
             if sleep.as_mut().poll(cx).is_pending() {
                 break;
             }
         }
         Poll::Pending
-    }
-}
-
-/// The task that waits for a domain's next deadline.
-#[derive(Debug, Default)]
-pub(super) struct Waiter(Mutex<Option<Waker>>);
-
-impl Waiter {
-    fn register(&self, waker: &Waker) {
-        *lock(&self.0) = Some(waker.clone());
-    }
-
-    /// A run came whose deadline may be the next.
-    pub(crate) fn wake(&self) {
-        let waker = lock(&self.0).take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
     }
 }

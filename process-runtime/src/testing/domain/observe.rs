@@ -1,4 +1,5 @@
-//! Observes a future or a call in a domain of its own, and injects the faults of the test there.
+//! Observes a future or a call in a domain of its own. Whether the observation proves or breaks anything is decided by
+//! callers.
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -11,13 +12,15 @@ use std::time::Duration;
 
 use process_model::nearest;
 
-use super::observation::{Ended, Observation};
-use super::witness::{self, Witness};
+use super::fault::{Fault, Misuse, is_paused};
+use super::{Domain, InDomain};
 use crate::base::guard::attempt;
 use crate::catalog::registry;
-use crate::testing::capture::Capture;
-use crate::testing::domain::{Domain, InDomain};
-use crate::testing::fault::{Fault, Misuse, is_paused};
+use crate::testing::observing::capture::Capture;
+#[cfg(feature = "metrics")]
+use crate::testing::observing::metrics;
+use crate::testing::observing::observation::{Ended, Observation};
+use crate::testing::observing::witness::{self, Witness};
 
 /// The default limits of an observation, in paused and in real time.
 const LIMIT: Duration = Duration::from_secs(60 * 60);
@@ -160,7 +163,7 @@ impl Setting {
             ended,
             process: self.witness.as_ref().map(|witness| witness.process().id()),
             #[cfg(feature = "metrics")]
-            metrics: super::metrics::series(&self.domain.core),
+            metrics: metrics::series(&self.domain.core),
             #[cfg(feature = "tracing")]
             lines: taken.lines,
             #[cfg(feature = "sentry")]
@@ -351,5 +354,30 @@ mod tests {
             misuses.iter().any(|text| text.starts_with("a run of `") && text.ends_with("ended twice")),
             "{misuses:?}"
         );
+    }
+
+    #[cfg(all(feature = "tracing", feature = "sentry"))]
+    #[test]
+    fn a_key_that_is_missing_from_a_span_an_event_or_an_inner_run_is_reported() {
+        use crate::run::context::Value;
+        use crate::testing::observing::missing;
+
+        let inner = || crate::dependency_call("inner", || Ok::<_, Infallible>(()));
+        let mut run = observe_call(|| crate::dependency_call("outer", inner)).run().runs.remove(0);
+        assert_eq!(
+            missing::places(&run, &["key"]),
+            ["`key` in the context of `outer`", "`key` in the context of `inner`"]
+        );
+        let value = || vec![("key", Value::I64(7))];
+        run.context = value();
+        run.children[0].context = value();
+        run.children[0].events.push(sentry_core::protocol::Event::default());
+        let on_spans =
+            ["`key` on the span of `outer`", "`key` on the span of `inner`", "`key` on an event of `inner`"];
+        assert_eq!(missing::places(&run, &["key"]), on_spans);
+        run.span.as_mut().unwrap().fields.append(&mut value());
+        run.children[0].span.as_mut().unwrap().fields.append(&mut value());
+        run.children[0].events[0].tags.insert("key".to_owned(), "7".to_owned());
+        assert_eq!(missing::places(&run, &["key"]), <[String; 0]>::default());
     }
 }

@@ -1,0 +1,155 @@
+//! The faults that a test can inject, and what can be wrong with them. How a fault happens at its boundary is in `plan`.
+
+use std::any::{Any, TypeId};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A fault to inject at a boundary with [`Observing::fault`](crate::testing::Observing::fault), before the body runs or in
+/// place of it.
+///
+/// It happens at every call of the boundary, or only at the call that [`nth`](Fault::nth) selects. A fault that never
+/// happens fails the test.
+///
+/// ```
+/// use std::time::Duration;
+/// use process_runtime::testing::{Fault, observe};
+/// use process_runtime::{critical_process, stage};
+///
+/// #[critical_process(id = "sync_stock", version = "1.0.0", sla = "30s")]
+/// async fn sync() -> Result<(), std::fmt::Error> {
+///     // Try a second time.
+///     if fetch().await.is_ok() { Ok(()) } else { fetch().await }
+/// }
+///
+/// #[stage(process = "sync_stock", id = "fetch")]
+/// async fn fetch() -> Result<(), std::fmt::Error> {
+///     Ok(())
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+/// let run = observe(sync())
+///     .fault("fetch", Fault::error(|| std::fmt::Error).nth(1))
+///     .fault("sync_stock", Fault::delay(Duration::from_secs(31)))
+///     .await;
+/// run.expect().success().late().stages(["fetch", "fetch"]);
+/// # });
+/// ```
+#[derive(Clone)]
+pub struct Fault {
+    pub(super) act: Act,
+    /// The only call at which the fault happens, from 1.
+    pub(super) nth: Option<usize>,
+}
+
+/// What a fault does.
+#[derive(Clone)]
+pub(super) enum Act {
+    Error { ty: TypeId, ty_name: &'static str, make: Arc<dyn Fn() -> Box<dyn Any> + Send + Sync> },
+    Delay(Duration),
+    Hang,
+    Panic(String),
+    Cancel { at_poll: usize },
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fault").field("kind", &self.kind()).field("nth", &self.nth).finish()
+    }
+}
+
+impl Fault {
+    fn new(act: Act) -> Fault {
+        Fault { act, nth: None }
+    }
+
+    /// Returns this error instead of running the body: `Fault::error(|| CouncilError::NoMembers)`. The function at the
+    /// boundary must return a `Result` with exactly this error type; otherwise the test fails and reports what the
+    /// function returns. This requires a compiler that prints the lifetimes of types, for example that of Rust 1.95.
+    pub fn error<E: 'static>(make: impl Fn() -> E + Send + Sync + 'static) -> Fault {
+        let make = Arc::new(move || Box::new(make()) as Box<dyn Any>);
+        Fault::new(Act::Error { ty: TypeId::of::<E>(), ty_name: std::any::type_name::<E>(), make })
+    }
+
+    /// Starts the body after this delay, which takes no real time. If tokio's clock is paused, the boundary sleeps and
+    /// every timer sees the time pass. Otherwise, and in a plain function, the duration is added to the run and the runs
+    /// around it, and timers do not see it. Delays of two concurrent runs are then both added to the run around them.
+    pub fn delay(duration: Duration) -> Fault {
+        Fault::new(Act::Delay(duration))
+    }
+
+    /// Never starts the body and never returns. The code around the boundary must end the wait, for example with a
+    /// timeout. A spawned task that nothing ends panics after the observation. A plain function cannot hang.
+    pub fn hang() -> Fault {
+        Fault::new(Act::Hang)
+    }
+
+    /// Panics with this message instead of running the body.
+    pub fn panic(message: impl Into<String>) -> Fault {
+        Fault::new(Act::Panic(message.into()))
+    }
+
+    /// Drops the whole observed future at this poll of the boundary, counted from 1, as if a client had disconnected. A
+    /// plain function cannot be cancelled.
+    pub fn cancel_at_poll(poll: usize) -> Fault {
+        Fault::new(Act::Cancel { at_poll: poll.max(1) })
+    }
+
+    /// Makes the fault happen only at this call of the boundary, counted from 1.
+    pub fn nth(mut self, call: usize) -> Fault {
+        self.nth = Some(call);
+        self
+    }
+
+    /// Returns the word for the fault in reports.
+    pub(in crate::testing) fn kind(&self) -> &'static str {
+        self.act.kind()
+    }
+}
+
+impl Act {
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Act::Error { .. } => ERROR,
+            Act::Delay(_) => DELAY,
+            Act::Hang => HANG,
+            Act::Panic(_) => PANIC,
+            Act::Cancel { .. } => CANCEL,
+        }
+    }
+}
+
+pub(in crate::testing) const ERROR: &str = "error";
+pub(in crate::testing) const DELAY: &str = "delay";
+pub(in crate::testing) const HANG: &str = "hang";
+pub(in crate::testing) const PANIC: &str = "panic";
+pub(in crate::testing) const CANCEL: &str = "cancel";
+
+/// A mistake in a test or in its process, for which the test fails.
+#[derive(Debug)]
+pub(in crate::testing) enum Misuse {
+    /// The fault cannot happen at its boundary.
+    Refused(String),
+    /// The boundary is not known to return a `Result`, so no error can be injected.
+    NoResult(String),
+    /// Any other mistake.
+    Wrong(String),
+}
+
+impl fmt::Display for Misuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Misuse::Refused(text) | Misuse::NoResult(text) | Misuse::Wrong(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Whether the clock of this thread's runtime is paused. Tokio does not provide this, but a paused clock stands still.
+pub(in crate::testing) fn is_paused() -> bool {
+    const LONG_ENOUGH: Duration = Duration::from_micros(2);
+    let (real, tokio) = (Instant::now(), tokio::time::Instant::now());
+    while real.elapsed() < LONG_ENOUGH {
+        std::hint::spin_loop();
+    }
+    tokio.elapsed().is_zero()
+}
