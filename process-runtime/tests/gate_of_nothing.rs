@@ -1,7 +1,7 @@
 //! A gate without a process fails: the crate of the service was not linked.
 
 #[test]
-#[should_panic(expected = "no process is linked into this test; name its crate in the source")]
+#[should_panic(expected = "no process is linked into this test; link the crate that defines them")]
 fn a_gate_without_a_process_is_shut() {
     process_runtime::testing::gate();
 }

@@ -1,5 +1,5 @@
-//! Contracts: tests that prove what a process does, in every way in which it can go wrong. One needs this module (feature
-//! `testing`, among the dev-dependencies) for tests of whatever has the attribute.
+//! Contracts: tests that prove how a process behaves, also when it fails. Use this module to test functions with the
+//! attribute. Enable its feature, `testing`, only among the dev-dependencies. Nothing here may be needed by a program.
 //!
 //! ```
 //! use process_runtime::testing::{Fault, observe};
@@ -27,26 +27,27 @@
 //! }
 //! ```
 //!
-//! The page [`contracts`](crate::contracts) goes from nothing to a first contract and to the gate, and has what each case
-//! means. What is here, in parts:
+//! The page [`contracts`](crate::contracts) is a tutorial from an empty directory to a first contract and a gate, and
+//! describes each case. The parts of this module are:
 //!
-//! | what | where |
+//! | to do this | use |
 //! |---|---|
-//! | a test that is a contract, and what each case means | [`macro@crate::contract`] |
-//! | one run, whole: its stages, context, spans, events, figures | [`observe`], [`observe_call`] |
-//! | what is expected of it | [`Observation::expect`] |
-//! | what breaks on the way | [`Fault`] |
-//! | everything broken in every way, in one line | [`Battery`] |
-//! | many runs at once, with bounds and a baseline | [`Load`] |
-//! | figures, clock and sinks of a test's own | [`Domain`] |
-//! | what is proven and what is open; a test that fails where anything is | [`matrix`], [`gate`] |
-//! | what a criticality requires, and waivers | [`policy`] |
+//! | make a test a contract | [`macro@crate::contract`] |
+//! | observe a run with its stages, context, spans, events and metrics | [`observe`], [`observe_call`] |
+//! | check the observed run | [`Observation::expect`] |
+//! | inject a fault | [`Fault`] |
+//! | inject every fault at every boundary | [`Battery`] |
+//! | run a process many times at once, with bounds and a baseline | [`Load`] |
+//! | give a test its own statistics, clock and sinks | [`Domain`] |
+//! | see what is proven and what is open, and fail a test while a cell is open | [`matrix`], [`gate`] |
+//! | configure which cases are required, and waive some | [`policy`] |
 //!
-//! Nothing here is global: two hundred tests at once, on whatever threads, never see each other, and the figures and the
-//! meters of the application hear nothing of them, nor does its Sentry client of what is observed. (What fails in a
-//! [`Load`] or [`Domain`] is told to the client that is bound, if one is.) An SLA of two minutes is proven in
-//! milliseconds: where tokio's clock is paused (`#[tokio::test(start_paused = true)]`), that is the time which runs see. To
-//! observe a run of a process with a stage takes about 50 µs (`tests/observe/runs.rs`, `what_observing_costs`).
+//! Nothing here is global. Tests can run at the same time on any threads without seeing each other. The statistics and
+//! meters of the application do not receive their runs, and its Sentry client does not receive observed failures.
+//! (Failures in a [`Load`] or [`Domain`] reach the current Sentry client, if there is one.) If tokio's clock is paused
+//! (`#[tokio::test(start_paused = true)]`), runs see paused time, so that a test exceeds an SLA of two minutes in
+//! milliseconds. Observing a run of a process with a stage takes about 50 µs (`tests/observe/runs.rs`,
+//! `what_observing_costs`).
 
 mod breaking;
 mod domain;

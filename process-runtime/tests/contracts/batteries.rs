@@ -77,20 +77,20 @@ fn a_battery_tells_what_does_not_hold() {
         || Battery::new("send_letter").outcomes([Outcome::Success]).error(|| SendError::Connection),
         "north",
     );
-    assert!(text.contains("it ended in failure, which is none of the outcomes given"), "{text}");
+    assert!(text.contains("it ended as failure, which is not one of the allowed outcomes"), "{text}");
     let text = broken(
         || Battery::new("send_letter").outcomes([Outcome::Rejected]).error(|| SendError::Connection),
         "",
     );
-    assert!(text.contains("`post_office` is declared and was not reached"), "{text}");
+    assert!(text.contains("`post_office` is declared but was not reached"), "{text}");
     let text = broken(|| Battery::new("send_letter").outcomes([Outcome::Success, Outcome::Failure]), "north");
-    assert!(text.contains("`send_letter.stamp` returns none of the errors that were given"), "{text}");
+    assert!(text.contains("`send_letter.stamp` returns none of the given errors"), "{text}");
     let logged = || {
         let battery = Battery::new("log_letter").outcomes([Outcome::Success, Outcome::Failure]);
         battery.error(|| SendError::Connection).canary("it is \"here\"")
     };
     let text = said(move || drop(paused(logged().run(async || log_letter("it is \"here\"").await))));
-    assert!(text.contains("the canary `it is \"here\"` is in what was captured"), "{text}");
+    assert!(text.contains("the canary `it is \"here\"` was captured"), "{text}");
     let canary = || {
         let battery = Battery::new("send_anyhow").outcomes([Outcome::Success, Outcome::Failure]);
         battery
@@ -101,7 +101,7 @@ fn a_battery_tells_what_does_not_hold() {
     let text =
         said(move || drop(paused(canary().run(async || send_anyhow("the gold is in the cellar").await))));
     assert!(
-        text.contains("error at `send_anyhow.pigeon`: the canary `the gold is in the cellar` is in what"),
+        text.contains("error at `send_anyhow.pigeon`: the canary `the gold is in the cellar` was captured"),
         "{text}"
     );
 }
@@ -148,12 +148,12 @@ fn a_battery_tells_what_no_run_may_do() {
         Box::pin(async { drop(tokio::time::timeout(Duration::from_millis(1), wait_for_answer()).await) })
     });
     assert!(
-        dropped.contains("without a fault: it ended in cancelled, which is none of the outcomes given"),
+        dropped.contains("without a fault: it ended as cancelled, which is not one of the allowed outcomes"),
         "{dropped}"
     );
     let undeclared = panic("send_by_whom", || Box::pin(async { drop(send_by_whom().await) }));
     assert!(
-        undeclared.contains("`send_by_whom` calls the dependency `rider` and does not declare it"),
+        undeclared.contains("`send_by_whom` calls the dependency `rider` but does not declare it"),
         "{undeclared}"
     );
     let mixed = panic("send_copies", || {
@@ -169,7 +169,7 @@ fn a_battery_tells_what_no_run_may_do() {
             drop(send_copies(1).await);
         })
     });
-    assert!(outside.contains("the canary `in the cellar` is in what was captured"), "{outside}");
+    assert!(outside.contains("the canary `in the cellar` was captured"), "{outside}");
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn a_battery_shrinks_its_input() {
         }));
     });
     let _ = std::panic::take_hook();
-    assert!(said.starts_with("for the input (1000, 1): without a fault: it ended in panic"), "{said}");
+    assert!(said.starts_with("for the input (1000, 1): without a fault: it ended as panic"), "{said}");
 }
 
 #[test]
@@ -258,14 +258,14 @@ fn a_canary_is_found_where_it_was_overwritten_and_around_the_run() {
         battery.error(|| SendError::Connection).canary("the-canary")
     };
     let inside = said(move || drop(paused(battery().run(async || overwrite_token("the-canary").await))));
-    assert!(inside.contains("the canary `the-canary` is in what"), "{inside}");
+    assert!(inside.contains("the canary `the-canary` was captured"), "{inside}");
     let around = said(move || {
         drop(paused(battery().run(async || {
             let _span = tracing::info_span!("around", token = "the-canary").entered();
             overwrite_token("").await
         })))
     });
-    assert!(around.contains("the canary `the-canary` is in what"), "{around}");
+    assert!(around.contains("the canary `the-canary` was captured"), "{around}");
 }
 
 #[test]

@@ -241,9 +241,13 @@ fn a_test_that_is_named_for_a_case_and_never_saw_it_fails() {
         (
             "context_without_the_tenant",
             context_without_the_tenant,
-            "lacks `tenant` in the context of `send_letter`",
+            "missing: `tenant` in the context of `send_letter`",
         ),
-        ("context_without_an_event", context_without_an_event, "success, 0 events, lacks nothing"),
+        (
+            "context_without_an_event",
+            context_without_an_event,
+            "success, 0 Sentry events, no context is missing",
+        ),
     ] {
         let said = said(contract);
         assert!(said.contains(expected), "{name}: {said}");

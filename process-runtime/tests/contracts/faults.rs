@@ -38,6 +38,6 @@ fn an_error_that_may_hold_borrows_is_not_injected() {
         let run = observe_call(|| borrow(&letter)).fault("borrow_letter", fault).run();
         drop(run);
     }));
-    assert!(said.contains("whose error may hold borrows"), "{said}");
+    assert!(said.contains("whose error type may borrow"), "{said}");
     assert!(kept.0.lock().unwrap().is_empty());
 }

@@ -46,12 +46,12 @@ async fn a_broken_bound_is_reported_with_the_bound_and_the_measured_value() {
     assert_eq!(
         table(&message),
         [
-            "                measured   asked",
+            "                measured   bound",
             "p50               50.0ms   at most 50.0ms",
             "p95               95.0ms   at most 94.0ms      broken",
-            "p99               99.0ms   nothing",
+            "p99               99.0ms   none",
             "error rate        2.00 %   at most 1.00 %      broken",
-            "ended as success 98, failure 2; 0 late; the longest took 100.0ms",
+            "ended as success 98, failure 2; 0 late; the longest run took 100.0ms",
         ]
     );
 }
@@ -109,10 +109,13 @@ async fn the_figures_are_those_of_the_domain() {
 #[tokio::test(start_paused = true)]
 async fn without_a_run_of_the_process_there_is_nothing_to_hold() {
     let nothing = panic_of(Load::new("checkout").runs(3).run(async || {})).await;
-    assert!(nothing.contains("3 calls, and no run of `checkout` ended; nothing else did"), "{nothing}");
+    assert!(
+        nothing.contains("no run of `checkout` ended in 3 calls; no other process ran either"),
+        "{nothing}"
+    );
     assert!(nothing.contains("Carrier::current()"), "{nothing}");
     let another = panic_of(Load::new("refund").runs(3).run(async || checkout(1, false).await)).await;
-    assert!(another.ends_with("no run of `refund` ended; only of `checkout`"), "{another}");
+    assert!(another.ends_with("calls; only `checkout` ran"), "{another}");
 }
 
 #[test]
@@ -126,18 +129,21 @@ fn an_invalid_bound_panics_where_it_is_set() {
         message_of(&|| drop(Load::new("chekout"))),
         "no process `chekout` is registered; did you mean `checkout`?"
     );
-    assert!(message_of(&|| drop(load().concurrency(0))).contains("a concurrency of 0"));
-    assert!(message_of(&|| drop(load().runs(0))).contains("0 runs"));
-    assert!(message_of(&|| drop(load().p50(Duration::ZERO))).contains("a p50 of 0"));
-    assert!(message_of(&|| drop(load().p95(Duration::ZERO))).contains("a p95 of 0"));
-    assert!(message_of(&|| drop(load().p99(Duration::ZERO))).contains("a p99 of 0"));
+    assert!(message_of(&|| drop(load().concurrency(0))).contains("invalid concurrency 0"));
+    assert!(message_of(&|| drop(load().runs(0))).contains("invalid number of runs 0"));
+    assert!(message_of(&|| drop(load().p50(Duration::ZERO))).contains("invalid p50 0"));
+    assert!(message_of(&|| drop(load().p95(Duration::ZERO))).contains("invalid p95 0"));
+    assert!(message_of(&|| drop(load().p99(Duration::ZERO))).contains("invalid p99 0"));
     for rate in [-0.1, 1.1, f64::NAN] {
         assert!(message_of(&|| drop(load().error_rate(rate))).contains("between 0 and 1"));
     }
-    assert!(message_of(&|| drop(load().tolerance(-0.1))).contains("no tolerance"));
-    assert!(message_of(&|| drop(load().baseline("../x"))).contains("invalid id `../x`"));
+    assert!(message_of(&|| drop(load().tolerance(-0.1))).contains("invalid tolerance -0.1"));
+    assert!(
+        message_of(&|| drop(load().baseline("../x")))
+            .contains("invalid baseline name `../x`: it must have the form of an id")
+    );
     let few = message_of(&|| drop(load().runs(5).concurrency(6).run(async || {})));
-    assert_eq!(few, "5 runs of `checkout` are never 6 at a time");
+    assert_eq!(few, "invalid load of `checkout`: 5 runs with a concurrency of 6; use at least 6 runs");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The files of evidence that contracts leave: written, damaged and read.
 
 use super::*;
+use std::error::Error as _;
 
 #[test]
 fn what_is_written_is_what_is_read() {
@@ -104,12 +105,13 @@ fn the_directory_is_in_the_target_directory_or_given() {
 
     let relative = said(&alone(test).env("PROCESS_EVIDENCE_DIR", "here").output().unwrap());
     assert!(relative.contains("Relative(\"here\")"), "{relative}");
-    assert!(NoDirectory::Relative("here".into()).to_string().contains("write an absolute path"));
+    assert!(NoDirectory::Relative("here".into()).to_string().contains("it must be an absolute path"));
 }
 
 #[test]
 fn a_proof_that_no_run_gave_is_not_written() {
     let directory = directory();
+    let why = |error: &WriteError| error.source().expect("it has a source").to_string();
     let cases = [
         "happy",
         "error(\"declined\")",
@@ -125,11 +127,11 @@ fn a_proof_that_no_run_gave_is_not_written() {
         evidence.outcome = None;
         let error = evidence.write_to(directory.path()).unwrap_err();
         assert!(matches!(error, WriteError::Invalid { .. }), "{case}");
-        assert!(error.to_string().contains("had no outcome"), "{error}");
+        assert!(why(&error).contains("cannot be proven by a run with no outcome"), "{error}");
     }
     let mut late = proven("pay_invoice", "happy");
     late.late = true;
-    assert!(late.write_to(directory.path()).unwrap_err().to_string().contains("success, late"));
+    assert!(why(&late.write_to(directory.path()).unwrap_err()).contains("success that was late"));
     let mut on_time = proven("pay_invoice", "sla");
     on_time.late = false;
     assert!(on_time.write_to(directory.path()).is_err());
@@ -157,34 +159,46 @@ fn every_kind_of_broken_line_is_reported_and_loses_no_other() {
     };
     let hash = registry::get("pay_invoice").unwrap().hash();
     let kinds = [
-        (cut.to_owned(), "cut off"),
+        (cut.to_owned(), "the line is truncated"),
         ("{\"resourceSpans\":[]}".to_owned(), "missing field `format`"),
-        ("[1]".to_owned(), "no evidence"),
-        ("what".to_owned(), "no evidence"),
-        (with("\"format\":1", "\"format\":2"), "of format 2, and this version of process-runtime reads 1"),
+        ("[1]".to_owned(), "the line is not valid evidence"),
+        ("what".to_owned(), "the line is not valid evidence"),
+        (
+            with("\"format\":1", "\"format\":2"),
+            "format 2, but this version of process-runtime supports format 1",
+        ),
         (with("\"case\":\"happy\"", "\"case\":\"hapy\""), "did you mean `happy`?"),
         (with("\"case\":\"happy\"", "\"case\":\"dependency\""), "case `dependency` requires an argument"),
         (with("\"process\":\"pay_invoice\"", "\"process\":\"Pay\""), "invalid id `Pay`"),
         (with("\"version\":\"1.2.0\"", "\"version\":\"1\""), "invalid version `1`"),
-        (with(hash, &hash[1..]), "no hash of a definition"),
+        (with(hash, &hash[1..]), "invalid definition hash"),
         (
             with(hash, &hash.to_uppercase().replace(|c: char| c.is_ascii_digit(), "G")),
-            "no hash of a definition",
+            "invalid definition hash",
         ),
         (
             with("\"outcome\":\"success\"", "\"outcome\":\"sucess\""),
-            "`sucess` is no outcome; did you mean `success`?",
+            "invalid outcome `sucess`; did you mean `success`?",
         ),
-        (with("\"outcome\":\"success\"", "\"outcome\":\"failure\""), "proven by a run that had failure"),
-        (with("\"verdict\":\"proven\"", "\"verdict\":\"failed\""), "failed for no reason"),
-        (with("\"reason\":null", "\"reason\":\"but\""), "has a reason why not"),
-        (with("\"revision\":\"r1\"", "\"revision\":\"\""), "no revision"),
-        (with("\"duration_ns\":1234567891", "\"duration_ns\":-1"), "no evidence"),
+        (
+            with("\"outcome\":\"success\"", "\"outcome\":\"failure\""),
+            "cannot be proven by a run with failure",
+        ),
+        (
+            with("\"verdict\":\"proven\"", "\"verdict\":\"failed\""),
+            "the verdict is `failed`, but the reason is missing",
+        ),
+        (
+            with("\"reason\":null", "\"reason\":\"but\""),
+            "the verdict is `proven`, but there is a reason for a failure",
+        ),
+        (with("\"revision\":\"r1\"", "\"revision\":\"\""), "invalid revision ``"),
+        (with("\"duration_ns\":1234567891", "\"duration_ns\":-1"), "the line is not valid evidence"),
         (with("\"late\":false", "\"late\":false,\"extra\":1"), "unknown field `extra`"),
         (with("\"late\":false", "\"late\":false,\"late\":false"), "duplicate field `late`"),
-        (with("service::tests", "service\\u001b[2J"), "no path of a test"),
+        (with("service::tests", "service\\u001b[2J"), "invalid path of a test"),
         ("x".repeat(70_000), "more than 64 KiB"),
-        ("[".repeat(60_000), "no evidence"),
+        ("[".repeat(60_000), "the line is not valid evidence"),
     ];
     for (broken, expected) in kinds {
         let gathered = read(format!("{}\n\n{}\n{whole}", whole.trim_end(), broken.trim_end()).as_bytes());
@@ -240,7 +254,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_has_no_flaw_comes_back(test in ".{0,60}", reason in prop::option::of(".{0,60}"), outcome in outcomes(),
+    fn valid_evidence_is_read_back(test in ".{0,60}", reason in prop::option::of(".{0,60}"), outcome in outcomes(),
         late in any::<bool>(), nanos in any::<u64>(), at in any::<u64>(), error in "[^\"]{1,20}", which in 0..4usize) {
         let case = [Case::Happy, Case::Error(error), Case::Sla, Case::Edge][which].clone();
         let mut evidence = proven("pay_invoice", "happy");

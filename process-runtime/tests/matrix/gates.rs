@@ -30,7 +30,9 @@ fn it_opens_when_everything_is_proven_and_names_what_is_not() {
     fs::write(&stray, "half a li").unwrap();
     let (is_open, text) = at_the_gate(package.path());
     assert!(
-        is_open && text.contains("not read: ") && text.contains("stray.jsonl:1: it is no evidence"),
+        is_open
+            && text.contains("not read: ")
+            && text.contains("stray.jsonl:1: the line is not valid evidence"),
         "{text}"
     );
 

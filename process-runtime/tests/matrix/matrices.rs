@@ -37,7 +37,7 @@ fn evidence_of_another_definition_or_revision_does_not_count() {
     assert_eq!(stale.state, State::Unknown);
     assert_eq!(
         stale.reason.as_deref().unwrap(),
-        "the evidence of service::tests::draw_logo_happy is of another definition: version 0.9.0 at r1"
+        "service::tests::draw_logo_happy last ran with another definition (version 0.9.0 at r1); run it again"
     );
 
     let mut other = proven("draw_logo", "happy");
@@ -45,7 +45,13 @@ fn evidence_of_another_definition_or_revision_does_not_count() {
     let matrix = matrix_of(std::slice::from_ref(&other));
     let stale = cell(&matrix, "draw_logo", "happy");
     assert_eq!(stale.state, State::Unknown);
-    assert!(stale.reason.as_deref().unwrap().ends_with("is of another revision: r0, and this is r1"));
+    assert!(
+        stale
+            .reason
+            .as_deref()
+            .unwrap()
+            .ends_with("last ran at revision r0, and the code is at r1 now; run it again")
+    );
 
     // The same commit with changes is another revision, and an older failure does not count.
     other.revision = "r1-dirty".parse::<Revision>().unwrap();
@@ -102,8 +108,8 @@ fn what_rests_on_a_tree_that_was_not_clean_is_marked() {
     let matrix = of(&evidence);
     assert!(matrix.cells().all(|cell| cell.state == State::Proven && cell.dirty));
     let text = report::terminal(&matrix);
-    assert!(text.contains("~ proven on a tree that was not clean") && !text.contains('✓'), "{text}");
-    assert!(report::junit(&matrix).contains("the tree was not clean"));
+    assert!(text.contains("~ proven with uncommitted changes") && !text.contains('✓'), "{text}");
+    assert!(report::junit(&matrix).contains("proven with uncommitted changes"));
     assert!(of(&[]).cells().all(|cell| !cell.dirty));
 }
 
@@ -118,7 +124,7 @@ fn the_latest_evidence_that_does_not_count_is_shown_and_the_longest_that_does() 
     for _ in 0..2 {
         let matrix = matrix_of(&evidence);
         let reason = cell(&matrix, "draw_logo", "happy").reason.clone().unwrap();
-        assert!(reason.contains("of service::tests::slower is of another revision"), "{reason}");
+        assert!(reason.contains("service::tests::slower last ran at revision r0"), "{reason}");
         evidence.reverse();
     }
 }

@@ -56,17 +56,17 @@ process = \"pay_invoice\"
 ";
     let expected = [
         "process.toml:2: invalid case `hapy`; did you mean `happy`?",
-        "process.toml:2: `edge` is whatever a test says, so nothing can require or waive it",
+        "process.toml:2: case `edge` cannot be required or waived: the test alone decides what it means",
         "process.toml:3: invalid criticality `critcal`; did you mean `critical`?",
-        "process.toml:4: write a list of cases",
+        "process.toml:4: expected a list of cases",
         "process.toml:5: case `error` requires an argument",
-        "process.toml:5: write a case as a text",
-        "process.toml:12: `resaon` is no key of a waiver; did you mean `reason`?",
+        "process.toml:5: expected a case as a string",
+        "process.toml:12: unknown key `resaon` of a waiver; did you mean `reason`?",
         "process.toml:9: invalid case `timeut`; did you mean `timeout`?",
-        "process.toml:10: `owner` of the waiver is no text, or an empty one",
-        "process.toml:7: the waiver has no `reason`",
-        "process.toml:11: `expires` is a day of the calendar: write \"YYYY-MM-DD\"",
-        "process.toml:14: `waivers` is no table; did you mean `waiver`?",
+        "process.toml:10: invalid `owner` of the waiver: expected a string that is not blank",
+        "process.toml:7: the waiver has no key `reason`",
+        "process.toml:11: invalid `expires`: write a day of the calendar as \"YYYY-MM-DD\"",
+        "process.toml:14: unknown table `waivers`; did you mean `waiver`?",
     ];
     let found = problems(text);
     for expected in expected {
@@ -86,30 +86,29 @@ fn waiver(process: &str, case: &str, expires: &str) -> String {
 #[test]
 fn a_waiver_for_what_is_not_there_is_refused() {
     let missing = problems(&waiver("pay_invoce", "happy", "\"2026-12-31\""));
-    assert_eq!(
-        missing,
-        ["process.toml:1: no process `pay_invoce` is registered; did you mean `pay_invoice`?"]
-    );
+    assert_eq!(missing, ["process.toml:1: unknown process `pay_invoce`; did you mean `pay_invoice`?"]);
     let missing = problems(&waiver("pay_invoice", "dependency(\"sqlit\")", "\"2026-12-31\""));
     assert!(
-        missing[0].ends_with("so there is nothing to waive; did you mean `dependency(\"sqlite\")`?"),
+        missing[0].ends_with("and cannot be waived; did you mean `dependency(\"sqlite\")`?"),
         "{missing:?}"
     );
     let missing = problems(&waiver("draw_logo", "load", "\"2026-12-31\""));
     assert!(
         missing[0].ends_with(
-            "`load` is not required of process `draw_logo`, so there is nothing to waive; `happy` are"
+            "case `load` is not required of process `draw_logo` and cannot be waived; the required cases are `happy`"
         ),
         "{missing:?}"
     );
     let twice = waiver("draw_logo", "happy", "2026-12-31").repeat(2);
     assert_eq!(
         problems(&twice),
-        ["process.toml:7: `happy` of process `draw_logo` is waived in line 1 already"]
+        [
+            "process.toml:7: case `happy` of process `draw_logo` is already waived in line 1; remove one of the waivers"
+        ]
     );
     // A process of another package is known by its id alone.
     let other = waiver("archive", "happy", "2026-12-31");
-    assert!(problems(&other)[0].ends_with("list it in `expected = [\"archive\"]`"));
+    assert!(problems(&other)[0].ends_with("add it to `expected = [\"archive\"]`"));
     assert!(problems(&format!("expected = [\"archive\"]\n{other}")).is_empty());
 }
 
@@ -130,7 +129,7 @@ fn a_waiver_holds_to_the_end_of_its_last_day_and_is_a_failure_then() {
         assert!(reason.starts_with("the waiver of billing expired on 2026-12-31: no sandbox"), "{reason}");
         let (state, reason, is_open) = on("2027-01-01", &[proven("pay_invoice", "timeout")]);
         assert_eq!((state, is_open), (State::Proven, false));
-        assert_eq!(reason, "its waiver (billing, until 2026-12-31) can go");
+        assert_eq!(reason, "remove its waiver (billing, until 2026-12-31)");
     }
 }
 

@@ -10,7 +10,7 @@ use super::{OrderError, count_stock, message, order, paused, undelayed};
 fn an_expectation_that_fails_shows_what_was_observed() {
     let run = order(Some(("pick", Fault::error(|| OrderError::Shelf))));
     let said = message(std::panic::AssertUnwindSafe(|| drop(run.expect().success())));
-    let expected = "of place_order\nexpected: success\nfound:    failure (shelf)\nobserved: a value was returned\n\n\
+    let expected = "run of `place_order`\nexpected: success\nfound:    failure (shelf)\nobserved: it returned a value\n\n\
                     ! place_order  failure, shelf  ";
     assert!(said.starts_with(expected), "{said}");
     assert!(said.contains("\n!   pick       failure, shelf  "), "{said}");
@@ -45,25 +45,25 @@ fn every_expectation_that_does_not_hold_has_its_message() {
         (&|| drop(served.expect().late()), "expected: late\nfound:    on time, after 3.0s"),
         (
             &|| drop(served.expect().overdue()),
-            "expected: told of as late while it ran\nfound:    told of at its end, or never",
+            "expected: reported as overdue while it was running\nfound:    reported at its end, or never",
         ),
         (&|| drop(served.expect().stages([])), "expected: none\nfound:    pick"),
         (&|| drop(served.expect().calls(["bank", "pick"])), "expected: bank, pick\nfound:    pick, bank"),
         (&|| drop(served.expect().calls(["pick"])), "expected: pick\nfound:    pick, bank"),
         (
             &|| drop(served.expect().context(["customer", "tenant"])),
-            "expected: `tenant` in its context and on its span\nfound:    customer, total",
+            "expected: `tenant` in the context and on the span\nfound:    customer, total",
         ),
         (&|| drop(served.expect().context_value("total", 7)), "expected: total=7\nfound:    total=200"),
         (&|| drop(served.expect().context_value("tenant", 7)), "expected: tenant=7\nfound:    no `tenant`"),
         (&|| drop(broken.expect().no_event()), "expected: no Sentry event\nfound:    1"),
-        (&|| drop(served.expect().one_event([])), "expected: one Sentry event\nfound:    0"),
+        (&|| drop(served.expect().one_event([])), "expected: exactly one Sentry event\nfound:    0"),
         (
             &|| drop(broken.expect().one_event([("customer", "other")])),
             "expected: an event with the tag customer=other\nfound:    customer=acme",
         ),
-        (&|| drop(two.expect()), "expected: one run, or `expect_run` to say which of 2 is meant"),
-        (&|| drop(two.expect_run("undelayed")), "expected: one run of `undelayed`, not 2"),
+        (&|| drop(two.expect()), "expected: exactly one run, not 2; select one with `expect_run("),
+        (&|| drop(two.expect_run("undelayed")), "expected: exactly one run of `undelayed`, not 2"),
     ];
     for (expect, expected) in cases {
         let said = said(expect);

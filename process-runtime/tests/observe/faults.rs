@@ -35,7 +35,10 @@ fn a_hang_is_ended_by_whatever_bounds_it() {
 fn what_nothing_ends_is_ended_by_the_test() {
     let run = order(Some(("pick", Fault::hang())));
     run.expect().cancelled().overdue();
-    assert!(message(|| drop(run.into_value())).contains("nothing ended it for 3600s"));
+    assert!(
+        message(|| drop(run.into_value()))
+            .contains("it was still running after 3600s, so the test stopped it")
+    );
 }
 
 #[test]
@@ -74,7 +77,10 @@ fn a_cancel_drops_everything_at_that_poll() {
     }
     let run = order(Some(("bank", Fault::cancel_at_poll(2).nth(1))));
     run.expect().cancelled();
-    assert!(message(|| drop(order(Some(("bank", Fault::cancel_at_poll(9)))))).contains("it was polled "));
+    assert!(
+        message(|| drop(order(Some(("bank", Fault::cancel_at_poll(9))))))
+            .contains("was planned for poll 9, but `bank` was polled ")
+    );
 }
 
 #[test]
@@ -83,25 +89,33 @@ fn faults_that_do_not_happen_fail_the_test() {
         (
             "pik",
             Fault::hang(),
-            "no process, stage or declared dependency is called `pik`; did you mean `pick`?",
+            "unknown boundary `pik`: no process, stage or declared dependency has this id; did you mean `pick`?",
         ),
-        ("count_stock", Fault::hang(), "the hang at `count_stock` was never reached"),
-        ("pick", Fault::hang().nth(2), "the hang at `pick` is for time 2, and it was reached 1 times"),
+        (
+            "count_stock",
+            Fault::hang(),
+            "the hang at `count_stock` did not happen: `count_stock` was not called",
+        ),
+        (
+            "pick",
+            Fault::hang().nth(2),
+            "the hang at `pick` was planned for call 2, but `pick` was called once",
+        ),
         (
             "pick",
             Fault::error(|| BankError),
-            "what is returned a `core::result::Result<u32, observe::OrderError>`",
+            "the return type is `core::result::Result<u32, observe::OrderError>`",
         ),
-        ("bank", Fault::error(|| OrderError::Shelf), "it is a `observe::OrderError`"),
+        ("bank", Fault::error(|| OrderError::Shelf), "the error is a `observe::OrderError`"),
     ];
     for (at, fault, expected) in cases {
         let said = message(std::panic::AssertUnwindSafe(|| drop(order(Some((at, fault))))));
         assert!(said.contains(expected), "{said}");
     }
     let said = message(|| drop(observe_call(|| count_stock("left")).fault("ledger", Fault::hang()).run()));
-    assert!(said.contains("a plain function cannot be stopped in the middle"), "{said}");
+    assert!(said.contains("a plain function cannot be stopped before it returns"), "{said}");
     let said = message(|| drop(paused(observe(undeclared_call()).into_future())));
-    assert!(said.contains("`undeclared_call` calls the dependency `cash` and does not declare it"), "{said}");
+    assert!(said.contains("`undeclared_call` calls the dependency `cash` but does not declare it"), "{said}");
 }
 
 #[test]
@@ -157,7 +171,9 @@ fn a_part_of_no_process_and_a_process_without_the_part_are_unknown() {
     for at in ["unknown.pick", "place_order.pik"] {
         let said = message(|| drop(order(Some((at, Fault::hang())))));
         assert!(
-            said.contains(&format!("no process, stage or declared dependency is called `{at}`")),
+            said.contains(&format!(
+                "unknown boundary `{at}`: no process, stage or declared dependency has this id"
+            )),
             "{said}"
         );
     }

@@ -56,7 +56,7 @@ fn an_observation_inside_of_a_process_is_not_part_of_it() {
 #[test]
 fn a_limit_is_what_was_asked_for() {
     let run = paused(observe(std::future::pending::<()>()).limit(Duration::from_secs(5)).into_future());
-    assert!(run.to_string().starts_with("nothing ended it for 5s"), "{run}");
+    assert!(run.to_string().starts_with("it was still running after 5s"), "{run}");
 }
 
 #[test]

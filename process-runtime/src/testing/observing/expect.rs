@@ -191,7 +191,7 @@ impl Expect<'_> {
             #[cfg(feature = "tracing")]
             let is_there = is_there && run.span().is_none_or(|span| span.field(key).is_some());
             let found = || run.context().iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-            expect.holds(is_there, || format!("`{key}` in its context and on its span"), found)
+            expect.holds(is_there, || format!("`{key}` in the context and on the span"), found)
         })
     }
 
@@ -224,7 +224,7 @@ impl Expect<'_> {
         let run = self.run;
         let events: Vec<_> = run.all().flat_map(ObservedRun::events).collect();
         let sent = events.len();
-        let expect = self.holds(sent == 1, || "one Sentry event".to_owned(), || format!("{sent}"));
+        let expect = self.holds(sent == 1, || "exactly one Sentry event".to_owned(), || format!("{sent}"));
         tags.into_iter().fold(expect, |expect, (tag, value)| {
             let found = events.first().and_then(|event| event.tags.get(tag));
             expect.holds(

@@ -335,7 +335,11 @@ fn collect(run: &ObservedRun, depth: usize, rows: &mut Vec<TreeLine>) {
     let faults = run.faults.iter().map(|fault| format!("[{fault}]"));
     let values = run.context.iter().map(|(name, value)| format!("{name}={value}"));
     #[cfg(feature = "sentry")]
-    let events = (!run.events.is_empty()).then(|| format!("({} events)", run.events.len()));
+    let events = match run.events.len() {
+        0 => None,
+        1 => Some("(1 event)".to_owned()),
+        events => Some(format!("({events} events)")),
+    };
     #[cfg(not(feature = "sentry"))]
     let events = None;
     let rest = faults.chain(values).chain(events).collect::<Vec<_>>().join(" ");

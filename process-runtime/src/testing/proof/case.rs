@@ -65,7 +65,7 @@ fn meaning(case: &Case) -> Meaning {
             details: &[],
         },
         Case::Timeout => Meaning {
-            sentence: "reached an injected hang and was ended by what bounds it".to_owned(),
+            sentence: "reached an injected hang and was ended by its own timeout".to_owned(),
             // A caller that drops the run has a limit of its own; the process has none.
             proof: ProvenBy::Run(|run, _| {
                 let is_bounded = run.outcome.is_some_and(|outcome| outcome != Outcome::Cancelled);
@@ -124,7 +124,7 @@ fn meaning(case: &Case) -> Meaning {
             details: &[],
         },
         Case::Context => Meaning {
-            sentence: "sent an event and has its declared context on every span and event".to_owned(),
+            sentence: "sent a Sentry event and had its declared context on every span and event".to_owned(),
             proof: ProvenBy::Run(|run, _| {
                 run.missing.is_empty() && (run.events > 0 || cfg!(not(feature = "sentry")))
             }),
@@ -172,11 +172,19 @@ pub(super) fn sentence(case: &Case) -> String {
     meaning(case).sentence
 }
 
+/// Says what to do if nothing was seen.
+pub(super) fn advice(case: &Case) -> &'static str {
+    match meaning(case).proof {
+        ProvenBy::Run(_) => "call the process inside `observe` or `observe_call`",
+        ProvenBy::Load => "run the process in a `Load` with a bound",
+    }
+}
+
 /// Describes what was seen, as far as the case depends on it.
 pub(super) fn description(case: &Case, seen: &Seen) -> String {
     let Seen::Run(run) = seen else { return "a load".to_owned() };
     let details = meaning(case).details;
-    let mut text = run.outcome.map_or("goes on".to_owned(), |outcome| outcome.to_string());
+    let mut text = run.outcome.map_or("still running".to_owned(), |outcome| outcome.to_string());
     for more in [run.error_type, run.late.then_some("late")].into_iter().flatten() {
         text = format!("{text}, {more}");
     }
@@ -185,14 +193,15 @@ pub(super) fn description(case: &Case, seen: &Seen) -> String {
     }
     if details.contains(&Detail::Faults) {
         let faults: Vec<_> = run.faults.iter().map(|one| format!("{} at `{}`", one.kind, one.at)).collect();
-        text = format!("{text}, with {}", or_if_empty(&faults, "no fault"));
+        let faults = if faults.is_empty() { "no fault".to_owned() } else { faults.join(", ") };
+        text = format!("{text}, with {faults}");
     }
     if details.contains(&Detail::Context) {
-        text = format!("{text}, {} events, lacks {}", run.events, or_if_empty(&run.missing, "nothing"));
+        let missing = match &run.missing[..] {
+            [] => "no context is missing".to_owned(),
+            missing => format!("missing: {}", missing.join(", ")),
+        };
+        text = format!("{text}, {} Sentry events, {missing}", run.events);
     }
     text
-}
-
-fn or_if_empty(texts: &[String], nothing: &str) -> String {
-    if texts.is_empty() { nothing.to_owned() } else { texts.join(", ") }
 }

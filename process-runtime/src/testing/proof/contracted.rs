@@ -75,8 +75,10 @@ impl Contracted {
             return self.leave(Proof::Proven, Some(proof));
         }
         let descriptions: Vec<_> = seen.iter().map(|seen| case::description(case, seen)).collect();
-        let observed =
-            if descriptions.is_empty() { "it observed none".to_owned() } else { descriptions.join("; ") };
+        let observed = match &descriptions[..] {
+            [] => format!("it observed none; {}", case::advice(case)),
+            descriptions => descriptions.join("; "),
+        };
         let (process, sentence) = (self.contract.process(), case::sentence(case));
         let reason = format!("no run of `{process}` that this test observed {sentence}: {observed}");
         self.leave(Proof::Failed(reason.clone()), seen.last());
