@@ -20,7 +20,7 @@ use crate::testing::observing::witness;
 
 /// How long a run under a hang can take in real time before the test ends it.
 const HUNG: Duration = Duration::from_secs(10);
-/// The context key that tells the runs of one trial from those of another.
+/// The context key that separates the runs of one trial from those of another.
 const TRIAL: &str = "battery_trial";
 
 /// Injects every fault at every boundary of a process, one run for each. The boundaries are the process itself, its
