@@ -12,8 +12,8 @@ impl Battery {
     /// It runs on the caller's runtime, in paused or real time.
     ///
     /// # Panics
-    /// If something does not hold; the message has the smallest input and what did not hold for it. Also if the strategy
-    /// makes no input.
+    /// If something does not hold; the message has the smallest input and what did not hold for it. Also if the
+    /// strategy makes no input.
     ///
     /// ```
     /// use process_runtime::testing::Battery;
@@ -24,7 +24,8 @@ impl Battery {
     ///     Ok(cents.checked_div(guests).unwrap_or(cents))
     /// }
     ///
-    /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    /// # runtime.block_on(async {
     /// Battery::new("split_bill")
     ///     .outcomes([Outcome::Success, Outcome::Failure])
     ///     .error(|| "x".parse::<u64>().unwrap_err())

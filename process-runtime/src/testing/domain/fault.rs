@@ -1,12 +1,13 @@
-//! The faults that a test can inject, and what can be wrong with them. How a fault happens at its boundary is in `plan`.
+//! The faults that a test can inject, and what can be wrong with them. How a fault happens at its boundary is in
+//! `plan`.
 
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A fault to inject at a boundary with [`Observing::fault`](crate::testing::Observing::fault), before the body runs or in
-/// place of it.
+/// A fault to inject at a boundary with [`Observing::fault`](crate::testing::Observing::fault), before the body runs or
+/// in place of it.
 ///
 /// It happens at every call of the boundary, or only at the call that [`nth`](Fault::nth) selects. A fault that never
 /// happens fails the test.
@@ -72,8 +73,9 @@ impl Fault {
     }
 
     /// Starts the body after this delay, which takes no real time. If tokio's clock is paused, the boundary sleeps and
-    /// every timer sees the time pass. Otherwise, and in a plain function, the duration is added to the run and the runs
-    /// around it, and timers do not see it. Delays of two concurrent runs are then both added to the run around them.
+    /// every timer sees the time pass. Otherwise, and in a plain function, the duration is added to the run and the
+    /// runs around it, and timers do not see it. Delays of two concurrent runs are then both added to the run around
+    /// them.
     pub fn delay(duration: Duration) -> Fault {
         Fault::new(Act::Delay(duration))
     }

@@ -84,8 +84,8 @@ impl DomainBuilder {
         self
     }
 
-    /// Creates the domain. Its clock starts now and is tokio's, so call this inside the test's runtime. Without a runtime,
-    /// or if its clock is not paused, it is real time.
+    /// Creates the domain. Its clock starts now and is tokio's, so call this inside the test's runtime. Without a
+    /// runtime, or if its clock is not paused, it is real time.
     pub fn build(self) -> Domain {
         let DomainBuilder { mut sinks, in_flight, capture } = self;
         sinks.extend(capture.clone().map(|capture| capture as Arc<dyn Sink>));
@@ -135,7 +135,8 @@ impl Domain {
         self.scope.run(f)
     }
 
-    /// Returns a carrier that carries the domain into another task or thread. [`Carrier::current`] also carries the run.
+    /// Returns a carrier that carries the domain into another task or thread. [`Carrier::current`] also carries the
+    /// run.
     pub fn carrier(&self) -> Carrier {
         self.scope.clone()
     }

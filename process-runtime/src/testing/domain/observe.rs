@@ -26,8 +26,8 @@ use crate::testing::observing::witness::{self, Witness};
 const LIMIT: Duration = Duration::from_secs(60 * 60);
 const REAL_LIMIT: Duration = Duration::from_secs(60);
 
-/// Observes a future. Awaiting the result runs the future in a domain of its own and returns every run inside it, however
-/// the future ends. In a test with `#[contract]`, the runs are judged against the case.
+/// Observes a future. Awaiting the result runs the future in a domain of its own and returns every run inside it,
+/// however the future ends. In a test with `#[contract]`, the runs are judged against the case.
 ///
 /// * Spawned tasks are observed only if a [`Carrier`](crate::Carrier) carries the scope into them.
 /// * Nothing reaches the program's statistics, the application's Sentry client or its meters. The application's
@@ -35,8 +35,8 @@ const REAL_LIMIT: Duration = Duration::from_secs(60);
 /// * A downcast of the current subscriber does not find the application's. `OpenTelemetrySpanExt` of
 ///   `tracing-opentelemetry` has no effect on observed spans, for example.
 ///
-/// If tokio's clock is paused, it advances to the next timer whenever no task is ready; the limit and the SLAs are timers
-/// too. Waiting for a real socket, file or thread counts as not ready, so such tests need real time.
+/// If tokio's clock is paused, it advances to the next timer whenever no task is ready; the limit and the SLAs are
+/// timers too. Waiting for a real socket, file or thread counts as not ready, so such tests need real time.
 ///
 /// ```
 /// use process_runtime::critical_process;
@@ -62,7 +62,7 @@ const REAL_LIMIT: Duration = Duration::from_secs(60);
 ///
 /// * a fault is planned for a boundary that does not exist, that was not reached, or where it cannot happen,
 /// * a process calls a dependency that it does not declare,
-/// * or there is no tokio runtime with a timer.
+/// * or the caller is outside of a tokio runtime with a timer.
 ///
 /// A panic of the observed future does not propagate. It is part of the observation.
 #[track_caller]

@@ -91,8 +91,8 @@ impl Plan {
         stuck.into_iter().for_each(Waker::wake);
     }
 
-    /// Hangs at a boundary. After the observation it panics, since a task has no other way to end, and bypasses the panic
-    /// hook.
+    /// Hangs at a boundary. After the observation it panics, since a task has no other way to end, and bypasses the
+    /// panic hook.
     fn stay(&self, cx: &Context<'_>) -> Instead {
         let mut state = self.state();
         if state.is_over {

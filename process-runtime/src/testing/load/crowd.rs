@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Makes `calls` futures with `make` and awaits all of them, `seats` at a time. Passes the payload of each that panics to
-/// `panicked`, and continues without it.
+/// Makes `calls` futures with `make` and awaits all of them, `seats` at a time. Passes the payload of each that panics
+/// to `panicked`, and continues without it.
 pub(super) async fn run<F: Future>(
     seats: usize,
     calls: usize,

@@ -152,7 +152,7 @@ impl Load {
     }
 
     /// Requires the error rate, (failure + panic) ÷ (ended − cancelled), to be at most `most`. If every run was
-    /// cancelled, there is no error rate and the bound is broken.
+    /// cancelled, the error rate does not exist and the bound is broken.
     ///
     /// # Panics
     /// If `most` is not between 0 and 1.
@@ -192,10 +192,11 @@ impl Load {
         self
     }
 
-    /// Calls `load` and awaits the future until all calls have ended, in a domain of their own. Every run of the process
-    /// that ended in this domain counts, with its own outcome and duration; the value that `load` returns does not
-    /// matter. Time is tokio's: real, unless the test pauses it. If the comparison with the baseline finds a slow-down,
-    /// the load is measured again, at most [`MEASUREMENTS`] times. The report belongs to the last measurement.
+    /// Calls `load` and awaits the future until all calls have ended, in a domain of their own. Every run of the
+    /// process that ended in this domain counts, with its own outcome and duration; the value that `load` returns does
+    /// not matter. Time is tokio's: real, unless the test pauses it. If the comparison with the baseline finds a
+    /// slow-down, the load is measured again, at most [`MEASUREMENTS`] times. The report belongs to the last
+    /// measurement.
     ///
     /// All calls run in the caller's task. They can borrow, need not be `Send`, and share its thread. For a load on all
     /// threads of the runtime, spawn in each call and carry the domain into the task:

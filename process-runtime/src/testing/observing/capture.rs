@@ -1,5 +1,5 @@
-//! Captures the runs of a test's domain, with their spans and Sentry events: a [`Sink`], a recorder of spans, and a Sentry
-//! client. None of these is global. They are current on a thread only while it is in the domain.
+//! Captures the runs of a test's domain, with their spans and Sentry events: a [`Sink`], a recorder of spans, and a
+//! Sentry client. None of these is global. They are current on a thread only while it is in the domain.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::ThreadId;
@@ -145,8 +145,8 @@ impl Capture {
     }
 }
 
-/// Builds the trees of runs. It moves each into its parent, from the last to the first, because a run begins after the run
-/// around it.
+/// Builds the trees of runs. It moves each into its parent, from the last to the first, because a run begins after the
+/// run around it.
 fn nested(mut kept: Vec<Kept>) -> Vec<ObservedRun> {
     let mut roots = Vec::new();
     while let Some(Kept { parent, run, .. }) = kept.pop() {

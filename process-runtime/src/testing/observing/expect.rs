@@ -34,8 +34,8 @@ impl<T> Observation<T> {
         }
     }
 
-    /// Expects something of the only run called `name`: the id of a process, stage or dependency, or a whole name such as
-    /// `checkout.bank`.
+    /// Expects something of the only run called `name`: the id of a process, stage or dependency, or a whole name such
+    /// as `checkout.bank`.
     ///
     /// # Panics
     /// If there is not exactly one such run.
@@ -167,8 +167,8 @@ impl Expect<'_> {
         self.same(stages, ran)
     }
 
-    /// Expects exactly these runs directly inside the run, in the order in which they began: processes, stages and calls
-    /// to dependencies, by their ids.
+    /// Expects exactly these runs directly inside the run, in the order in which they began: processes, stages and
+    /// calls to dependencies, by their ids.
     #[track_caller]
     pub fn calls<'s>(self, ids: impl IntoIterator<Item = &'s str>) -> Self {
         let ran = self.run.children().iter().map(ObservedRun::id).collect();

@@ -1,5 +1,5 @@
-//! What is captured of the runs of a test, and what a test can expect of it. How a run is started or broken, and which case
-//! it proves, is not decided here.
+//! What is captured of the runs of a test, and what a test can expect of it. How a run is started or broken, and which
+//! case it proves, is not decided here.
 
 pub(in crate::testing) mod capture;
 #[cfg(feature = "sentry")]

@@ -123,7 +123,8 @@ impl ObservedRun {
         &self.context
     }
 
-    /// Returns the faults that were injected at the boundary of this run: `error`, `delay`, `hang`, `panic` or `cancel`.
+    /// Returns the faults that were injected at the boundary of this run: `error`, `delay`, `hang`, `panic` or
+    /// `cancel`.
     pub fn faults(&self) -> &[&'static str] {
         &self.faults
     }

@@ -1,5 +1,5 @@
-//! A subscriber that keeps spans and forwards everything to the previous subscriber, so that the application's log stays
-//! complete.
+//! A subscriber that keeps spans and forwards everything to the previous subscriber, so that the application's log
+//! stays complete.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -69,9 +69,9 @@ impl fmt::Debug for Recorder {
 impl Recorder {
     /// Creates a recorder that forwards to this thread's current subscriber.
     pub(in crate::testing) fn new() -> Recorder {
-        // With a single subscriber, tracing-core takes the interest in a callsite from the subscriber of the thread that
-        // registers it, and can overwrite the interest of a second subscriber that is created concurrently on another
-        // thread. Two more subscribers prevent that.
+        // With a single subscriber, tracing-core takes the interest in a callsite from the subscriber of the thread
+        // that registers it, and can overwrite the interest of a second subscriber that is created concurrently on
+        // another thread. Two more subscribers prevent that.
         static OTHERS: LazyLock<[Dispatch; 2]> =
             LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::default())));
         LazyLock::force(&OTHERS);

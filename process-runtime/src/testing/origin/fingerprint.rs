@@ -1,5 +1,5 @@
-//! Computes a short fingerprint of several parts, for names and comparisons. It is SHA-256 over each part with its length
-//! before it, so that different lists of parts are different inputs.
+//! Computes a short fingerprint of several parts, for names and comparisons. It is SHA-256 over each part with its
+//! length before it, so that different lists of parts are different inputs.
 
 use sha2::{Digest as _, Sha256};
 

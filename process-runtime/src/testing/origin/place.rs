@@ -8,7 +8,7 @@ pub(in crate::testing) const MARK: &str = "CACHEDIR.TAG";
 /// The variable that overrides the directory of evidence.
 const OVERRIDE: &str = "PROCESS_EVIDENCE_DIR";
 
-/// There is no directory for evidence.
+/// The directory of evidence is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoDirectory {

@@ -1,5 +1,5 @@
-//! Identifies the code that evidence belongs to: the commit, and every change in the working tree. Git provides both, once
-//! per process. Revisions are only compared for equality.
+//! Identifies the code that evidence belongs to: the commit, and every change in the working tree. Git provides both,
+//! once per process. Revisions are only compared for equality.
 
 use std::env;
 use std::fmt;
@@ -21,8 +21,8 @@ const LONGEST: usize = 200;
 /// An untracked file with more bytes than this is identified by its size and the time of its last change.
 const LARGE: u64 = 16 << 20;
 
-/// Prints the changes to tracked files independently of the settings and drivers of this machine. The revision to compare
-/// with comes last.
+/// Prints the changes to tracked files independently of the settings and drivers of this machine. The revision to
+/// compare with comes last.
 const DIFF: [&str; 8] = [
     "-c",
     "diff.relative=false",
@@ -64,8 +64,8 @@ pub(in crate::testing) enum Tree {
 
 impl Revision {
     /// Returns the revision of the package under test, in `CARGO_MANIFEST_DIR` or else the working directory. It is
-    /// computed once per process. Set `PROCESS_REVISION` to override it, for example in a container without git. A value
-    /// that ends in `-dirty`, as `git describe --always --dirty` prints it, is a tree with uncommitted changes.
+    /// computed once per process. Set `PROCESS_REVISION` to override it, for example in a container without git. A
+    /// value that ends in `-dirty`, as `git describe --always --dirty` prints it, is a tree with uncommitted changes.
     pub fn current() -> &'static Revision {
         static CURRENT: OnceLock<Revision> = OnceLock::new();
         CURRENT.get_or_init(|| {

@@ -1,5 +1,5 @@
-//! Runs the body of a test with `#[contract]`. The test passes only if its body does and one run that it observed proves
-//! the contract's case; either way it leaves evidence.
+//! Runs the body of a test with `#[contract]`. The test passes only if its body does and one run that it observed
+//! proves the contract's case; either way it leaves evidence.
 
 use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;

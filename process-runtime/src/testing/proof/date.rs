@@ -1,4 +1,5 @@
-//! Dates of the calendar, for the last day of a waiver. There are no times and no time zones here; today is a day in UTC.
+//! Dates of the calendar, for the last day of a waiver. There are no times and no time zones here; today is a day in
+//! UTC.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,9 +1,9 @@
 //! Writes, reads and checks evidence: the result of a contract as one line of JSON, in a file that the next run of the
 //! test replaces. Which evidence counts is decided in [`matrix`](super::matrix).
 //!
-//! Each file is written under a temporary name and then renamed, so that tests in parallel processes never see a partial
-//! line. To merge the shards of a CI run, copy their files into one directory. The directory is `process/evidence` in
-//! cargo's target directory; set `PROCESS_EVIDENCE_DIR` to an absolute path to use another one.
+//! Each file is written under a temporary name and then renamed, so that tests in parallel processes never see a
+//! partial line. To merge the shards of a CI run, copy their files into one directory. The directory is
+//! `process/evidence` in cargo's target directory; set `PROCESS_EVIDENCE_DIR` to an absolute path to use another one.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -173,7 +173,8 @@ impl Evidence {
     /// test replaces.
     ///
     /// # Errors
-    /// If the directory is unknown, the evidence is not [valid](Evidence::validate), or the file system reports an error.
+    /// If the directory is unknown, the evidence is not [valid](Evidence::validate), or the file system reports an
+    /// error.
     pub fn write(&self) -> Result<PathBuf, WriteError> {
         self.write_to(&directory()?)
     }
@@ -270,9 +271,9 @@ pub struct Gathered {
     lines: usize,
 }
 
-/// Reads every `*.jsonl` in a directory. A directory that does not exist is empty. A line is a problem if it has more than
-/// 64 KiB, is truncated, has another format, or is not [valid](Evidence::validate); the other lines are still read. At
-/// most 100 000 lines are read, and only files of at most 64 MiB.
+/// Reads every `*.jsonl` in a directory. A directory that does not exist is empty. A line is a problem if it has more
+/// than 64 KiB, is truncated, has another format, or is not [valid](Evidence::validate); the other lines are still
+/// read. At most 100 000 lines are read, and only files of at most 64 MiB.
 pub fn read(directory: &Path) -> Gathered {
     let mut gathered = Gathered::default();
     match files(directory) {

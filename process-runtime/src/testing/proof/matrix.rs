@@ -94,11 +94,12 @@ pub enum MatrixError {
 
 impl Matrix {
     /// Returns the matrix of this build: every process in the registry, the evidence in the
-    /// [`directory`](evidence::directory) of the build, and the policy of the package, at its current revision and today.
+    /// [`directory`](evidence::directory) of the build, and the policy of the package, at its current revision and
+    /// today.
     ///
     /// # Errors
-    /// If the policy cannot be read or has a waiver for a process or case that does not exist, and if there is no
-    /// directory of evidence.
+    /// If the policy cannot be read or has a waiver for a process or case that does not exist, and if the
+    /// directory of evidence is unknown.
     pub fn current() -> Result<Matrix, MatrixError> {
         let policy = Policy::find()?;
         let gathered = evidence::read(&evidence::directory()?);

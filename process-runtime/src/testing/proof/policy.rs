@@ -25,8 +25,8 @@
 //! are written as in `#[contract]`, for example `'error("card_declined")'`. `edge` cannot be required, because the test
 //! alone decides what it means.
 //!
-//! A process that is tested in another package is not linked into the tests of this one. To waive one of its cases, list
-//! its id in `expected`, a top-level array of ids.
+//! A process that is tested in another package is not linked into the tests of this one. To waive one of its cases,
+//! list its id in `expected`, a top-level array of ids.
 
 use std::fs;
 use std::io;
@@ -132,8 +132,8 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Reads the policy of the package under test: the first `process.toml` in `CARGO_MANIFEST_DIR`, or else in the working
-    /// directory, or above it. Returns the default if there is no such file.
+    /// Reads the policy of the package under test: the first `process.toml` in `CARGO_MANIFEST_DIR`, or else in the
+    /// working directory, or above it. Returns the default if none of them has the file.
     ///
     /// # Errors
     /// If the file cannot be read or is invalid.

@@ -1,5 +1,5 @@
-//! Prints a matrix for a terminal, as Markdown for a page, and as JUnit XML for a CI server. What is proven is not decided
-//! here.
+//! Prints a matrix for a terminal, as Markdown for a page, and as JUnit XML for a CI server. What is proven is not
+//! decided here.
 
 use std::fmt::Write as _;
 
@@ -76,8 +76,8 @@ pub fn markdown(matrix: &Matrix) -> String {
     text
 }
 
-/// Formats a matrix as JUnit XML that is valid under Jenkins' [schema](https://github.com/jenkinsci/xunit-plugin): a test
-/// suite for each process and a test case for each cell. Failed and unknown cells are failures; waived cells are
+/// Formats a matrix as JUnit XML that is valid under Jenkins' [schema](https://github.com/jenkinsci/xunit-plugin): a
+/// test suite for each process and a test case for each cell. Failed and unknown cells are failures; waived cells are
 /// skipped.
 ///
 /// ```no_run

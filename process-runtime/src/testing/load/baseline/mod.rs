@@ -4,8 +4,8 @@
 //!
 //! # Why not compare the runs of two sessions
 //!
-//! A test of this session's runs against those of an earlier session (rank sum, Kolmogorov-Smirnov, a bootstrap) assumes
-//! that runs are independent. They are not: all runs of a session share its clock frequency, memory layout and
+//! A test of this session's runs against those of an earlier session (rank sum, Kolmogorov-Smirnov, a bootstrap)
+//! assumes that runs are independent. They are not: all runs of a session share its clock frequency, memory layout and
 //! neighbours, and with enough runs every such difference is significant. Two sessions of the same program then differ
 //! for the test, although no one would call either of them slower. Kalibera and Jones ("Rigorous benchmarking in
 //! reasonable time", ISMM 2013) show that repetition helps only at the level where the variance arises. Mytkowicz and
@@ -37,8 +37,8 @@
 //! repaired, or until `PROCESS_BASELINE=accept` makes it a new **level**. From then on *m* is the mean of the sessions
 //! since, and *s* is pooled over all levels (with one degree of freedom less for each), so that comparison continues
 //! at once. `PROCESS_BASELINE=accept` does the same for a session that was faster than the interval; otherwise a faster
-//! session is only noted. The slowest earlier session is excluded from *m* and *s* if the others would have reported it:
-//! one outlier among the first five would otherwise hide slow-downs for a long time.
+//! session is only noted. The slowest earlier session is excluded from *m* and *s* if the others would have reported
+//! it: one outlier among the first five would otherwise hide slow-downs for a long time.
 //!
 //! # Power and false alarms
 //!
@@ -65,10 +65,10 @@
 //!
 //! # Where sessions are stored
 //!
-//! Each name has one JSON file, in `process/baseline` of the target directory or in `PROCESS_BASELINE_DIR`. Sessions are
-//! compared only if they have the same process, concurrency, number of runs, build profile and machine (architecture,
-//! system, cores, model). A file that cannot be read is reported and started anew. If two programs write the same file
-//! at the same time, the session of one is lost.
+//! Each name has one JSON file, in `process/baseline` of the target directory or in `PROCESS_BASELINE_DIR`. Sessions
+//! are compared only if they have the same process, concurrency, number of runs, build profile and machine
+//! (architecture, system, cores, model). A file that cannot be read is reported and started anew. If two programs write
+//! the same file at the same time, the session of one is lost.
 
 #[cfg(test)]
 mod simulation;
