@@ -76,7 +76,7 @@ pub(crate) fn all(measured: &Measured) -> Vec<Budget> {
     groups.into_iter().flatten().collect()
 }
 
-/// Nobody listens: the always-on accounting alone.
+/// Without destinations: the always-on accounting alone.
 fn idle(measured: &Measured) -> Vec<Budget> {
     let rounds = &measured.rounds;
     let over_clock =
@@ -125,7 +125,7 @@ fn attached(measured: &Measured) -> Vec<Budget> {
         Spread::of_pairs(&rounds.nanos(key, shape), &rounds.nanos(composed, shape), |a, b| a / b)
     };
     let everything = |shape| over("ours/everything", "composed/exported", shape);
-    let same_layers = |shape| over("ours/same-layers", "composed/told", shape);
+    let same_layers = |shape| over("ours/same-layers", "composed/same-fields", shape);
     let fewer_fields = |shape| over("ours/same-layers", "composed/exported", shape);
 
     let on = "everything on: over the hand-composed stack";

@@ -91,7 +91,7 @@ pub(crate) fn serve(key: &str) {
                 cores::pin(&all_cores);
                 println!("{}", contention::relative_throughput(scenario, &attachment, shape));
             }
-            _ => panic!("nobody asks for {ask}"),
+            _ => panic!("unknown request {ask}"),
         }
         if scenario.attached.metrics {
             // A dropped sample costs less than a kept one, and would flatter the row.

@@ -60,7 +60,7 @@ pub(crate) fn serve(key: &str) {
     }
 }
 
-/// The function that callgrind is told to watch by its name.
+/// The function that callgrind watches, by its name.
 // SAFETY: no other symbol of the program has this name.
 #[unsafe(no_mangle)]
 #[inline(never)]

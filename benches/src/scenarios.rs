@@ -21,7 +21,7 @@ const EXPORTED: Attached = Attached { spans: Spans::Bridged(Share::All), ..NOTHI
 const UNSAMPLED: Attached = Attached { spans: Spans::Bridged(Share::Nothing), ..NOTHING };
 
 /// The stack of the hand-composed row. Sentry samples no transactions: its cheapest setting, so
-/// that the ratios against this row flatter nobody.
+/// that the ratios against this row favour no subject.
 const STACK: Attached = Attached { sentry: Some(0.0), sentry_layer: true, metrics: true, ..EXPORTED };
 
 const INSTALLED: Attached = Attached { ours: Ours::Installed, ..NOTHING };
@@ -76,7 +76,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     ),
     row("composed/exported", "composed by hand", "exported", &composed::COMPOSED, STACK),
     row(
-        "composed/told",
+        "composed/same-fields",
         "composed by hand, with our span's fields",
         "exported",
         &composed::COMPOSED_TOLD,

@@ -1,5 +1,5 @@
 //! The business function that every row runs: one body, no clock, no allocation, and a future that
-//! is pending as often as it is told. Whatever a row costs above `bare`, its attribute costs.
+//! is pending a given number of times. Whatever a row costs above `bare`, its attribute costs.
 
 use std::fmt;
 use std::future::Future;
@@ -66,7 +66,7 @@ pub(crate) fn work(order: u64, customer: u64, region: &str) -> Result<u64, Refus
     if total == u64::MAX { Err(Refused) } else { Ok(total) }
 }
 
-/// A future that is pending `left` times. It wakes nobody: [`finish`] polls it again at once.
+/// A future that is pending `left` times. It wakes no task: [`finish`] polls it again at once.
 pub(crate) struct Pending {
     left: u32,
 }

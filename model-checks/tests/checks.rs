@@ -82,8 +82,8 @@ const KEPT: &[Kept] = &[
     },
 ];
 
-/// Each ordering of the product's code, weakened to `Relaxed`, makes some check fail: the checks notice the mistake, and
-/// the code needs the ordering. [`KEPT`] has the exceptions, each of which must still be one.
+/// Each ordering of the product's code, weakened to `Relaxed`, makes some check fail: the checks notice the mistake,
+/// and the code needs the ordering. [`KEPT`] has the exceptions, each of which must still be one.
 #[test]
 fn an_ordering_weakened_to_relaxed_is_found() {
     let mut sites = BTreeMap::<String, Vec<&str>>::new();

@@ -1,5 +1,5 @@
-//! The routes, and how a request is read. Whatever cannot be read is told as JSON, like any other error; what no
-//! handler sees has its body from the outermost layer.
+//! The routes, and how a request is read. A request that cannot be read gets a JSON error like any other. If no handler
+//! sees it, the outermost layer writes the body.
 
 use std::time::Instant;
 
@@ -32,7 +32,7 @@ pub(crate) fn router(service: Service, health: Health) -> Router {
         .with_state(service)
         .layer(middleware::from_fn(timed))
         .layer(propagation::layer().error_bodies());
-    // Outside of all that: nobody wants a trace of each look at it.
+    // Outside those layers, so that a look at it makes no trace.
     router.nest_service("/health", health)
 }
 

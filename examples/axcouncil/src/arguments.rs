@@ -17,7 +17,7 @@ impl Arguments {
     /// The arguments after the program's name.
     ///
     /// # Errors
-    /// With what is wrong, in a few words.
+    /// Returns the first mistake.
     pub(crate) fn read(given: impl Iterator<Item = String>) -> Result<Arguments, String> {
         let mut given = given.peekable();
         if given.next_if(|first| first == "trace").is_some() {
@@ -29,20 +29,22 @@ impl Arguments {
                 "--serve" => serve = true,
                 "--port" => {
                     let number = given.next().ok_or("`--port` needs a number")?;
-                    let number = number.parse().map_err(|_| format!("`{number}` is no port"))?;
+                    let number = number
+                        .parse()
+                        .map_err(|_| format!("invalid `--port` `{number}`: use a number from 0 to 65535"))?;
                     port = Some(number);
                 }
                 "--models" => {
                     let url = given.next().ok_or("`--models` needs a URL")?;
-                    models = Some(url.parse().map_err(|_| format!("`{url}` is no URL"))?);
+                    models = Some(url.parse().map_err(|_| format!("invalid `--models` `{url}`: use a URL"))?);
                 }
-                other => return Err(format!("`{other}` is not understood")),
+                other => return Err(format!("unknown argument `{other}`")),
             }
         }
         match (serve, port, models) {
             (true, port, models) => Ok(Arguments::Serve { port: port.unwrap_or(0), models }),
             (false, None, None) => Ok(Arguments::Day),
-            (false, Some(_), _) => Err("`--port` goes with `--serve`".to_owned()),
+            (false, Some(_), _) => Err("`--port` requires `--serve`".to_owned()),
             (false, None, Some(_)) => Err("`--models` goes with `--serve`".to_owned()),
         }
     }
@@ -68,12 +70,12 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told() {
         for (line, error) in [
-            ("--sevre", "`--sevre` is not understood"),
-            ("--port 80", "`--port` goes with `--serve`"),
+            ("--sevre", "unknown argument `--sevre`"),
+            ("--port 80", "`--port` requires `--serve`"),
             ("--serve --port", "`--port` needs a number"),
             ("--models http://127.0.0.1:9", "`--models` goes with `--serve`"),
-            ("--serve --models nine", "`nine` is no URL"),
-            ("--serve --port 70000", "`70000` is no port"),
+            ("--serve --models nine", "invalid `--models` `nine`: use a URL"),
+            ("--serve --port 70000", "invalid `--port` `70000`: use a number from 0 to 65535"),
         ] {
             assert_eq!(read(line), Err(error.to_owned()));
         }

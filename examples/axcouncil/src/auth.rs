@@ -33,10 +33,10 @@ pub(crate) struct Session {
     expires_in: u64,
 }
 
-/// Why there is no session.
+/// The reason why a login fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AuthError {
-    #[error("nobody has this e-mail address")]
+    #[error("unknown e-mail address")]
     UnknownUser,
     #[error("the password is wrong")]
     WrongPassword,
@@ -63,7 +63,7 @@ impl AuthError {
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> ApiError {
         match error {
-            // Which of the two it was is nobody's business.
+            // The client does not learn which of the two was wrong.
             AuthError::UnknownUser | AuthError::WrongPassword => {
                 let message = "E-mail address or password are wrong.";
                 ApiError::new(StatusCode::UNAUTHORIZED, "wrong_credentials", message)
@@ -81,8 +81,8 @@ pub(crate) async fn login(
     Ok(Json(authenticate(&service, &credentials.email, credentials.password).await?))
 }
 
-/// Verifies a password and opens a session. Where nobody has the address, a password is verified all the same,
-/// so that the time it takes tells nothing.
+/// Verifies a password and opens a session. For an unknown address it verifies a password as well, so that the time
+/// it takes reveals nothing.
 #[critical_process(
     id = "user_authentication",
     version = "1.0.0",

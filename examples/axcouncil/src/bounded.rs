@@ -1,13 +1,13 @@
-//! Calls to what the processes depend on: each is told of as such, and none is waited for longer than its limit. What
-//! hangs is an error of the process that called it, with a name, before that process is past its SLA.
+//! Calls to the dependencies of the processes: each is a `dependency` call with a time limit. A call that hangs becomes
+//! an error with a name, before the process that made it is past its SLA.
 
 use std::future::Future;
 use std::time::Duration;
 
 use process_runtime::TimedOut;
 
-/// How long each call may take. With these a process whose every call takes all of its time still ends before its SLA,
-/// but for a deliberation, which waits for its models as long as a reader may want to see it overdue.
+/// The time limits of the calls. Even if every call takes its whole limit, a process ends before its SLA, except for a
+/// deliberation: it waits for its models longer than that, so that a reader can see it overdue.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// A statement or a transaction of the database.

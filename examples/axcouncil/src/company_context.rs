@@ -31,7 +31,7 @@ impl fmt::Display for Prompt {
     }
 }
 
-/// Why there is no context.
+/// The reason why the context cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ContextError {
     #[error("the company has no such department")]

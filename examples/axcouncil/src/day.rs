@@ -1,4 +1,4 @@
-//! A day of the service. Each step says what must be counted after it, and the registry is asked whether it was.
+//! A day of the service. Each step has the counts that must follow, which are compared with the registry's.
 
 mod client;
 mod counts;
@@ -28,19 +28,19 @@ const STAGE1: &str = "council_deliberation_3stage.stage1";
 const STAGE2: &str = "council_deliberation_3stage.stage2";
 const STAGE3: &str = "council_deliberation_3stage.stage3";
 
-/// How long something that must come is waited for.
+/// The time to wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is looked for.
+/// The time between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Light traffic: so many requests, one every so often, of which every fifth is a login.
+/// Light traffic: the number of requests and the time between two of them; every fifth is a login.
 const REQUESTS: u64 = 300;
 const EVERY: Duration = Duration::from_millis(20);
 const LOGIN_EVERY: u64 = 5;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// Plays the day and prints it. Whether all of it went as it must.
+/// Plays the day and prints it. Returns whether every step had the expected result.
 pub(crate) async fn play(running: &Running, telemetry: &Telemetry, directory: &Path) -> Result<bool> {
     print::registry();
     print::heading("The day");
@@ -64,7 +64,7 @@ pub(crate) async fn play(running: &Running, telemetry: &Telemetry, directory: &P
     day.problems.extend(print::timeline(telemetry, directory, day.broken.as_deref())?);
     print::telemetry(telemetry);
     if !registry::in_flight().is_empty() {
-        day.problems.push("runs go on that should have ended".to_owned());
+        day.problems.push("runs are in flight that should have ended".to_owned());
     }
     day.problems.extend(registry::validate().iter().map(|finding| format!("registry: {finding}")));
     print::verdict(&day.problems);
@@ -75,16 +75,16 @@ struct Day {
     client: Client,
     /// Whether responses name a trace.
     is_traced: bool,
-    /// What did not go as it must.
+    /// Results that were not expected.
     problems: Vec<String>,
     /// The trace of the payment that failed.
     broken: Option<String>,
 }
 
 impl Day {
-    /// Compares what was counted since `before` with what must have been, and waits for what is still to come: a
-    /// service learns a little later that its client hung up.
-    async fn expect(&mut self, step: &str, before: &Counts, told: &str, expected: Counts) -> Result<()> {
+    /// Compares the counts since `before` with the expected ones. It waits for those that follow later: a service notices
+    /// with a delay that its client hung up.
+    async fn expect(&mut self, step: &str, before: &Counts, answer: &str, expected: Counts) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         let mut counted = Counts::now()?.since(before);
         while counted != expected && Instant::now() < deadline {
@@ -94,11 +94,11 @@ impl Day {
         if counted != expected {
             self.problems.push(format!("{step}: other runs were counted"));
         }
-        print::step(step, told, &counted, &expected);
+        print::step(step, answer, &counted, &expected);
         Ok(())
     }
 
-    /// A request that must be answered with this status.
+    /// Sends a request that must be answered with this status.
     async fn answered(
         &mut self,
         step: &str,
@@ -108,17 +108,17 @@ impl Day {
     ) -> Result<Reply> {
         let before = Counts::now()?;
         let reply = request.await?;
-        let told = if reply.status == status {
+        let answer = if reply.status == status {
             format!("{status}")
         } else {
             self.problems.push(format!("{step}: answered {} instead of {status}", reply.status));
             format!("{} instead of {status}: {}", reply.status, reply.body)
         };
-        self.expect(step, &before, &told, expected.into()).await?;
+        self.expect(step, &before, &answer, expected.into()).await?;
         Ok(reply)
     }
 
-    /// Logs in, and goes on as this user. The user's client.
+    /// Logs in and returns the user's client.
     async fn login(&mut self, step: &str, email: &str) -> Result<Client> {
         let anyone = self.client.clone();
         let request = anyone.login(email, PASSWORD);
@@ -126,7 +126,7 @@ impl Day {
         anyone.with_token(&reply)
     }
 
-    /// A deliberation of Umbra's whose third model says nothing. It runs on while the day goes by.
+    /// Starts a deliberation of Umbra whose third model hangs. It runs during the rest of the day.
     async fn hang(&mut self, umbra: Client) -> Result<JoinHandle<Result<Reply>>> {
         let before = Counts::now()?;
         umbra.models(json!({ "mode": "hang", "path": "/v1/answer", "model": "hypnos" })).await?;
@@ -134,11 +134,11 @@ impl Day {
         let hung = tokio::spawn(request);
         until("the deliberation to hang", || stages_in_flight("stage1").len() == 1).await?;
         let step = "A deliberation begins; model hypnos hangs";
-        self.expect(step, &before, "goes on", [succeeded(CONTEXT, 1)].into()).await?;
+        self.expect(step, &before, "still running", [succeeded(CONTEXT, 1)].into()).await?;
         Ok(hung)
     }
 
-    /// What a good day has.
+    /// The steps of a good day.
     async fn morning(&mut self) -> Result<()> {
         self.client = self.login("Acme's user logs in", ACME_USER).await?;
         let client = self.client.clone();
@@ -159,7 +159,7 @@ impl Day {
         Ok(())
     }
 
-    /// What goes wrong, each in its own way.
+    /// The steps that go wrong, each in its own way.
     async fn trouble(&mut self) -> Result<()> {
         let client = self.client.clone();
         client.models(json!({ "mode": "hang", "path": "/v1/synthesize" })).await?;
@@ -171,7 +171,7 @@ impl Day {
             failed(STAGE3, 1),
             degraded(COUNCIL, 1),
         ];
-        self.answered("The chairman is silent; the best answer stands in", deliberation, 200, fallback)
+        self.answered("The chairman hangs; the best answer is the fallback", deliberation, 200, fallback)
             .await?;
         client.models(json!({ "mode": "ok", "path": "/v1/synthesize" })).await?;
 
@@ -198,18 +198,18 @@ impl Day {
         self.hang_up().await
     }
 
-    /// What monitors see while the council cannot do its work. Probes are runs that nobody counts.
+    /// What monitors see while the council cannot work. Runs of probes are not counted.
     async fn unhealthy(&mut self) -> Result<()> {
         let client = self.client.clone();
         client.models(json!({ "mode": "fail", "path": "/v1/rank" })).await?;
         let probe = client.get("/health/council");
-        self.answered("No model ranks, and the council's probe fails", probe, 503, []).await?;
+        self.answered("No model ranks; the probe of the council fails", probe, 503, []).await?;
         let living = client.get("/health/live");
-        self.answered("The service lives all the same", living, 200, []).await?;
+        self.answered("The service is still live", living, 200, []).await?;
         client.models(json!({ "mode": "ok", "path": "/v1/rank" })).await
     }
 
-    /// A client that goes away in the middle of its deliberation.
+    /// A client hangs up in the middle of its deliberation.
     async fn hang_up(&mut self) -> Result<()> {
         let client = self.client.clone();
         client.models(json!({ "mode": "hang", "path": "/v1/answer", "model": "zephyr" })).await?;
@@ -223,7 +223,7 @@ impl Day {
         client.models(json!({ "mode": "ok", "path": "/v1/answer", "model": "zephyr" })).await
     }
 
-    /// Enough of the same for percentiles to mean something, slowly enough to leave the machine to others.
+    /// Enough traffic for meaningful percentiles, and little load for the machine.
     async fn traffic(&mut self) -> Result<()> {
         let (client, before) = (self.client.clone(), Counts::now()?);
         let entry = json!({ "title": "Note", "body": "As every day.", "tags": ["routine"] });
@@ -241,15 +241,15 @@ impl Day {
         let logins = REQUESTS / LOGIN_EVERY;
         let traffic = [succeeded(AUTHENTICATION, logins), succeeded(KNOWLEDGE, REQUESTS - logins)];
         if answered != REQUESTS {
-            self.problems.push(format!("{answered} of {REQUESTS} requests of every day went well"));
+            self.problems.push(format!("{answered} of {REQUESTS} everyday requests succeeded"));
         }
-        let told = format!("{answered} fine");
-        self.expect(&format!("{REQUESTS} requests of every day"), &before, &told, traffic.into()).await
+        let answer = format!("{answered} succeeded");
+        self.expect(&format!("{REQUESTS} everyday requests"), &before, &answer, traffic.into()).await
     }
 
     /// Waits until the deliberation that hangs is past its SLA, and shows it.
     async fn overdue(&mut self) -> Result<()> {
-        let mut told = Instant::now();
+        let mut printed = Instant::now();
         let sla = registry::get(COUNCIL)?.sla();
         if let Some(run) = deliberations().first() {
             print::waiting(sla.saturating_sub(run.elapsed), sla);
@@ -257,8 +257,8 @@ impl Day {
         while let Some(run) = deliberations().first()
             && !run.overdue
         {
-            if told.elapsed() >= Duration::from_secs(30) {
-                told = Instant::now();
+            if printed.elapsed() >= Duration::from_secs(30) {
+                printed = Instant::now();
                 print::waiting(sla.saturating_sub(run.elapsed), sla);
             }
             sleep(Duration::from_millis(200)).await;
@@ -270,7 +270,7 @@ impl Day {
         Ok(())
     }
 
-    /// Lets the model answer at last: the deliberation ends, too late.
+    /// Lets the model answer: the deliberation ends, late.
     async fn release(&mut self, hung: JoinHandle<Result<Reply>>) -> Result<()> {
         print::heading("The evening");
         let client = self.client.clone();
@@ -284,7 +284,7 @@ impl Day {
     }
 }
 
-/// The deliberations that go on, the oldest first.
+/// Returns the running deliberations, the oldest first.
 fn deliberations() -> Vec<InFlight> {
     let runs = registry::in_flight().into_iter();
     let is_process = |run: &InFlight| run.stage.is_none() && run.dependency.is_none();
@@ -296,12 +296,12 @@ fn stages_in_flight(id: &str) -> Vec<InFlight> {
     runs.filter(|run| run.stage.is_some_and(|stage| stage.id() == id)).collect()
 }
 
-/// Waits for what must come.
+/// Waits until `came` returns true.
 async fn until(what: &str, came: impl Fn() -> bool) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while !came() {
         if Instant::now() > deadline {
-            return Err(format!("waited {PATIENCE:?} in vain for {what}").into());
+            return Err(format!("waited {PATIENCE:?} for {what}").into());
         }
         sleep(LOOK).await;
     }

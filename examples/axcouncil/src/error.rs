@@ -1,5 +1,5 @@
-//! What a client is told of an error: a status, a stable code, a text that says nothing of the inside, and the id of
-//! the trace, by which we find what it was.
+//! The errors that a client receives: a status, a stable code, a text without internal details, and the id of the
+//! trace, which leads to the cause.
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
@@ -21,19 +21,19 @@ impl ApiError {
         ApiError { status, code, message: message.into() }
     }
 
-    /// Something broke here. What it was, the process that failed has told those who repair it.
+    /// Returns an internal error. The failed process has already reported the cause.
     pub(crate) fn internal() -> ApiError {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something broke on our side.")
     }
 
-    /// What the client sent makes no sense.
+    /// Returns an error for a request that is not valid.
     pub(crate) fn invalid(message: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message)
     }
 
-    /// There is no such thing, or it belongs to another company, which sounds the same.
+    /// Returns an error for a missing thing, and the same for one that belongs to another company.
     pub(crate) fn not_found(what: &str) -> ApiError {
-        ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("There is no such {what}."))
+        ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("This {what} does not exist."))
     }
 }
 

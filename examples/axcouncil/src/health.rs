@@ -1,5 +1,5 @@
-//! What the endpoints below `/health` look at. Probes run processes for real, as a company of their own, and leave nothing
-//! behind. Nobody pays, writes or logs in to see whether that works: of those, it is known what real users show.
+//! The checks behind the endpoints below `/health`. Probes run processes for real, as a company of their own, and leave
+//! nothing behind. Payments, writes and logins have no probe; their state follows from the runs of real users.
 
 use process_runtime::health::{Detail, Health, Setup};
 use process_runtime::{dependency_check, health_check};
@@ -13,7 +13,7 @@ use crate::service::Service;
 /// Of migration 4.
 const PROBE: User = User { id: 0, company: 0 };
 
-/// The endpoints. Error texts are for whoever knows the token, if there is one.
+/// Returns the endpoints. Error texts are shown to clients with the token, if one is set.
 pub(crate) fn endpoints(service: Service, token: Option<String>) -> Health {
     Setup::new()
         .with(service)

@@ -1,4 +1,4 @@
-//! The knowledge base: decisions that are kept, and that the council may be told of.
+//! The knowledge base: decisions that are kept, and that the council may receive as context.
 
 #[cfg(test)]
 mod contracts;
@@ -28,7 +28,7 @@ pub(crate) struct Entry {
     body: String,
     #[serde(default)]
     tags: Vec<String>,
-    /// Whether the council is told of it before every question.
+    /// Whether the council receives it with every question.
     #[serde(default)]
     auto_inject: bool,
     department_id: Option<i64>,
@@ -107,8 +107,8 @@ async fn save(service: &Service, user: User, entry: &Entry) -> Result<Saved, Kno
     Ok(Saved { id, tags })
 }
 
-/// Writes an entry in one transaction; nothing where the company has no such department. Whatever returns early, and
-/// whoever hangs up, drops the transaction: then nothing has happened.
+/// Writes an entry in one transaction. Returns `None` if the company has no such department. An early return or a client
+/// that hangs up drops the transaction, and nothing is written.
 async fn write(
     database: &SqlitePool,
     user: User,

@@ -81,7 +81,7 @@ async fn play(telemetry: &Telemetry, directory: &Path) -> Result<bool, Box<dyn E
             _ => {}
         }
     }
-    // The chairman has little time, so that nobody waits long for the one that says nothing.
+    // The chairman has a short limit, so that the day does not wait long for the one that hangs.
     let limits = Limits { synthesis: Duration::from_millis(1_500), ..Limits::default() };
     let config = Config { database, limits, ..Config::default() };
     let running = axcouncil::start(config).await?;

@@ -1,11 +1,11 @@
-//! Calls to other services. Each takes the trace along. Those who serve the models are also told for which company, since
-//! they account by it; a payment provider is a stranger, and is told nothing.
+//! Calls to other services. Each carries the trace. The gateway of the models also receives the company, because it
+//! counts by company; the payment provider receives no context.
 
 use process_runtime::propagation;
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, Url};
 
-/// Whoever calls other services.
+/// The client for other services.
 #[derive(Clone)]
 pub(crate) struct Outgoing {
     client: Client,
@@ -14,8 +14,8 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     pub(crate) fn new(models: &Url) -> Result<Outgoing, reqwest::Error> {
-        // Everything is on this machine: a proxy of the environment has no part in it. And what one host may know
-        // must not go wherever it redirects us.
+        // Everything is on this machine, so a proxy from the environment is ignored. Redirects are not followed, because
+        // another host must not receive the context that is meant for the first.
         let client = Client::builder().no_proxy().redirect(Policy::none()).build()?;
         let context = propagation::Outgoing::new().allow(models.authority(), ["company_id"]);
         Ok(Outgoing { client, context })

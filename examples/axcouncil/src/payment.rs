@@ -39,10 +39,10 @@ pub(crate) struct Invoice {
     bill: Bill,
 }
 
-/// Why nothing was, as far as we know.
+/// The reason why no subscription was made, as far as this service knows.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PaymentError {
-    #[error("there is no such plan")]
+    #[error("unknown plan")]
     UnknownPlan,
     #[error("the plan is not sold with so many seats")]
     Seats,
@@ -83,8 +83,8 @@ impl From<PaymentError> for ApiError {
     }
 }
 
-/// `POST /subscriptions`. A charge that has begun goes on where the client hangs up: dropped in the middle,
-/// it would leave a card charged and an invoice that says nothing.
+/// `POST /subscriptions`. A charge that has begun continues if the client hangs up. Dropped in the middle, it would
+/// leave a charged card without an invoice.
 pub(crate) async fn create(
     State(service): State<Service>,
     user: User,
@@ -93,7 +93,7 @@ pub(crate) async fn create(
     let charging = Arc::clone(&service.charges).read_owned().await;
     let run = user.scope().run(|| Carrier::current().carry(subscribe(service, user, order)));
     let run = async move {
-        // Whoever stops the service waits for it.
+        // The shutdown of the service waits for this guard.
         let _charging = charging;
         run.await
     };

@@ -9,7 +9,7 @@ use crate::server::StartError;
 pub const ACME_USER: &str = "ada@acme-robotics.example";
 /// Works for Umbra Logistics, whose council has a model of its own: `hypnos`.
 pub const UMBRA_USER: &str = "uma@umbra-logistics.example";
-/// The password of both. Nobody should have it who is not an example.
+/// The password of both users. Use it in examples only.
 pub const PASSWORD: &str = "correct horse battery staple";
 
 const COMPANIES: &str = "
@@ -22,7 +22,7 @@ const COMPANIES: &str = "
     INSERT INTO departments (id, company_id, name, is_default) VALUES
         (1, 1, 'Executive', 1), (2, 1, 'Sales', 0), (3, 2, 'Executive', 1);
     INSERT INTO roles (department_id, name, brief) VALUES
-        (1, 'CEO', 'Decides what nobody else can.'),
+        (1, 'CEO', 'Makes the final decision.'),
         (2, 'Account executive', 'Closes what marketing opened.'),
         (2, 'Sales engineer', 'Knows what the product cannot do.'),
         (3, 'CEO', 'Answers for the trucks.');";

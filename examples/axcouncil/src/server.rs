@@ -21,13 +21,13 @@ use crate::payment::Payments;
 use crate::service::{Parts, Service};
 use crate::{api, database, health, providers, seed};
 
-/// How long it is told that it is being stopped, before it is. Where a load balancer asks every ten seconds, say, that
-/// should be longer.
+/// The time between the announcement of a shutdown and the shutdown. Use more than the interval in which the load
+/// balancer asks.
 const DRAIN: Duration = Duration::from_secs(1);
-/// How long requests that still run are waited for at the end.
+/// The time that running requests get at the end.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What can be chosen.
+/// The settings of the service.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// The SQLite file. It is made if it is not there; its directory is not.
@@ -40,13 +40,13 @@ pub struct Config {
     pub payments: Option<Url>,
     /// How long the calls of a process may take.
     pub limits: Limits,
-    /// Whoever has this reads error texts and versions at the health endpoints; without it, nobody does.
+    /// The token that shows error texts and versions at the health endpoints. Without one they are never shown.
     pub health_token: Option<String>,
     /// Whether passwords are hashed as cheaply as can be, which is for tests alone.
     pub cheap_passwords: bool,
 }
 
-/// Why it did not start.
+/// The reason why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A port is taken.
@@ -63,7 +63,7 @@ pub enum StartError {
     /// The passwords of the first users cannot be hashed.
     #[error("a password cannot be hashed: {0}")]
     Password(#[from] argon2::password_hash::Error),
-    /// There is no client for the providers.
+    /// The client for the providers cannot be made.
     #[error("the HTTP client cannot be made: {0}")]
     Client(#[from] reqwest::Error),
 }
@@ -160,12 +160,12 @@ impl Running {
         tokio::time::sleep(DRAIN).await;
     }
 
-    /// Takes no more requests, waits a little for those that run and as long as it takes for cards that are being charged,
-    /// and closes the database.
+    /// Stops accepting requests, waits a short time for running ones and as long as necessary for cards that are being
+    /// charged, and closes the database.
     pub async fn stop(self) {
         self.health.begin_shutdown();
         self.api.stop().await;
-        let _nobody_charges = self.charges.write().await;
+        let _no_charges = self.charges.write().await;
         self.models.stop().await;
         self.payments.stop().await;
         self.database.close().await;
@@ -212,10 +212,10 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
         let (stop, stopped) = oneshot::channel::<()>();
         let serve = axum::serve(listener, router).with_graceful_shutdown(async {
-            // An error says that nobody will ask for it: also then it is time.
+            // An error means that the sender is gone, which stops the server as well.
             let _ = stopped.await;
         });
-        // It has no end but the one that is asked for.
+        // It ends only when it is stopped.
         let task = tokio::spawn(async { serve.await.unwrap_or_default() });
         Ok(Server { address, stop: Some(stop), task })
     }

@@ -23,7 +23,7 @@ pub(crate) struct Parts {
     pub(crate) models: Models,
     pub(crate) payments: Payments,
     pub(crate) limits: Limits,
-    /// Read by whoever charges a card, and written to by whoever has to wait until nobody does.
+    /// Locked for reading while a card is charged, and for writing by a shutdown, which waits for that.
     pub(crate) charges: Arc<RwLock<()>>,
 }
 

@@ -23,21 +23,23 @@ pub(crate) fn query(mut given: impl Iterator<Item = String>) -> Result<Query, St
         let value = given.next().ok_or_else(|| format!("`{argument}` needs a value"))?;
         match argument.as_str() {
             "--context" => {
-                let (key, value) =
-                    value.split_once('=').ok_or_else(|| format!("`{value}` is no `key=value`"))?;
+                let (key, value) = value
+                    .split_once('=')
+                    .ok_or_else(|| format!("invalid `--context` `{value}`: write `key=value`"))?;
                 query.context.push((key.to_owned(), value.to_owned()));
             }
             "--id" => query.trace_id = Some(value.trim().to_owned()),
             "--around" => {
-                let time = time_of_day(&value, SystemTime::now())
-                    .ok_or_else(|| format!("`{value}` is no time: write `14:43`, in UTC"))?;
+                let time = time_of_day(&value, SystemTime::now()).ok_or_else(|| {
+                    format!("invalid `--around` `{value}`: write a time in UTC, for example `14:43`")
+                })?;
                 query.around = Some((time, AROUND));
             }
-            other => return Err(format!("`{other}` is not understood")),
+            other => return Err(format!("unknown argument `{other}`")),
         }
     }
     match query == Query::default() {
-        true => Err("what is looked for? write `--id`, `--context` or `--around`".to_owned()),
+        true => Err("missing query: write `--id`, `--context` or `--around`".to_owned()),
         false => Ok(query),
     }
 }
@@ -56,7 +58,7 @@ fn time_of_day(text: &str, now: SystemTime) -> Option<SystemTime> {
     Some(UNIX_EPOCH + Duration::from_secs(asked))
 }
 
-/// Finds what is looked for. Whoever has an id may have it before the whole trace is written, and waits for that.
+/// Finds the traces of a query. An id can be known before its whole trace is written, so this waits for the rest.
 fn find(directory: &Path, query: &Query) -> io::Result<Found> {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -129,7 +131,7 @@ mod tests {
     #[test]
     fn where_nothing_was_written_nothing_is_found() {
         let by_user = read("--context user_id=1").expect("a good line");
-        assert!(!draw(Path::new("nowhere"), &by_user).expect("that is no error"));
+        assert!(!draw(Path::new("nowhere"), &by_user).expect("a missing folder is an empty result"));
     }
 
     #[test]

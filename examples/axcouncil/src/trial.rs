@@ -76,6 +76,6 @@ async fn tell(provider: &Url, rule: Value) {
     let mut mode = provider.clone();
     mode.set_path("/mode");
     let client = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
-    let told = client.post(mode).json(&rule).send().await.expect("it answers");
-    assert!(told.status().is_success(), "{told:?}");
+    let response = client.post(mode).json(&rule).send().await.expect("the provider answers");
+    assert!(response.status().is_success(), "{response:?}");
 }

@@ -63,7 +63,7 @@ impl Passwords {
         let argon = self.argon.clone();
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| Unverified::Stopped)?;
         let verified = tokio::task::spawn_blocking(move || {
-            // Held until the work is done, also where nobody waits for it any more.
+            // Held until the work is done, also if the client has hung up.
             let _turn = turn;
             let hash = PasswordHash::new(&hash)?;
             match argon.verify_password(password.0.as_bytes(), &hash) {

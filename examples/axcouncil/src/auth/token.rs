@@ -47,7 +47,7 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// With a key that nobody else has, and that ends with the program: a restart ends every session.
+    /// Creates a random key, which lasts as long as the program: a restart ends every session.
     pub(crate) fn new() -> Tokens {
         hs256::install();
         let mut key = [0; 32];
@@ -77,7 +77,11 @@ impl FromRequestParts<Service> for User {
         let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = header.and_then(|value| value.strip_prefix("Bearer "));
         token.and_then(|token| service.tokens.read(token)).ok_or_else(|| {
-            ApiError::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Log in first: the token is no good.")
+            ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                "unauthenticated",
+                "Log in first: the token is not valid.",
+            )
         })
     }
 }

@@ -1,5 +1,5 @@
-//! `cargo run -p axcouncil --bin gateway [PORT]`: the models behind a gateway, which accounts for them by company. It is a
-//! service of its own, for `axcouncil --serve --models URL` to talk to over HTTP: each call is a run here and, in the
+//! `cargo run -p axcouncil --bin gateway [PORT]`: a gateway in front of the models, which counts their use by company.
+//! It is a service of its own; `axcouncil --serve --models URL` calls it over HTTP. Each call is a run here and, in the
 //! same trace, part of a stage there.
 
 use std::error::Error;
@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     tokio::spawn(axum::serve(provider, axcouncil::model_provider()).into_future());
     axum::serve(listener, router(gateway).into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async {
-            // Where there is no such signal, it is time as well.
+            // If the signal cannot be received, the gateway stops as well.
             let _ = axcouncil::asked_to_stop().await;
         })
         .await?;
@@ -54,7 +54,7 @@ struct Gateway {
 }
 
 fn router(gateway: Gateway) -> Router {
-    // Whoever is on this machine is one of us. Elsewhere it would be the name in a client's certificate.
+    // Peers on this machine are trusted. In production it would be the name in a client's certificate.
     let is_one_of_us = |ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip().is_loopback();
     Router::new()
         .route("/v1/{task}", post(call))

@@ -197,7 +197,8 @@ async fn an_answer_that_cannot_be_understood_is_an_error() {
     platform.models(json!({ "mode": "fail", "path": "/v1/rank", "model": "aurora" })).await;
     let run = ask(&platform, QUESTION, SALES).await;
     run.expect().failure("model_status").stages(["stage1", "stage2"]);
-    let unreadable = || reqwest::Client::new().get("no address").build().expect_err("it is no address");
+    let unreadable =
+        || reqwest::Client::new().get("no address").build().expect_err("the address is not valid");
     let broken = move || ModelError::Transport { model: "aurora".into(), source: unreadable() };
     let run = ask(&platform, QUESTION, SALES).fault("model_provider", Fault::error(broken)).await;
     run.expect().failure("model_transport");

@@ -64,8 +64,8 @@ pub(super) async fn synthesize(
     Ok(models.synthesize(chairman, prompt, ranked).await?)
 }
 
-/// Borda's count: a place on a ballot is worth as many points as answers stand behind it. Nobody has a say on
-/// its own answer, names that no answer has count for nothing, and equals stay in the order of their seats.
+/// Borda's count: a place on a ballot is worth one point for each answer ranked below it. A model's vote for its own
+/// answer and unknown names are ignored. Equal answers keep the order of their seats.
 fn count(mut answers: Vec<Answer>, ballots: &[Vec<String>]) -> Vec<Answer> {
     let mut points: HashMap<String, usize> = HashMap::new();
     for (voter, ballot) in answers.iter().zip(ballots) {
@@ -100,6 +100,6 @@ mod tests {
 
     #[test]
     fn without_votes_the_seats_decide() {
-        assert_eq!(order([&[], &["nobody"], &[]]), ["a", "b", "c"]);
+        assert_eq!(order([&[], &["unknown"], &[]]), ["a", "b", "c"]);
     }
 }

@@ -1,4 +1,4 @@
-//! What a person sees of the day, on at most 100 columns. All of it is what the registry says.
+//! The printed day, on at most 100 columns. All figures come from the registry.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ use process_runtime::timeline::{self, Query, Timeline};
 
 use super::counts::Counts;
 
-/// How long the end of the day waits for its telemetry to be written.
+/// The time that the end of the day waits for telemetry to be written.
 const FLUSH: Duration = Duration::from_secs(5);
 
 /// No line is longer.
@@ -22,24 +22,24 @@ pub(super) fn heading(text: &str) {
     println!("\n{text}\n{}", "─".repeat(text.chars().count()));
 }
 
-/// Every process that is linked, and where it is.
+/// Prints every linked process, and its place in the source.
 pub(super) fn registry() {
     heading("Critical processes");
     println!("{:<29}{:<13}{:>6}  owner", "id", "criticality", "SLA");
     for process in registry::all() {
         let (criticality, sla) = (process.criticality().to_string(), format!("{:?}", process.sla()));
-        println!("{:<29}{criticality:<13}{sla:>6}  {}", process.id(), process.owner().unwrap_or("nobody"));
+        println!("{:<29}{criticality:<13}{sla:>6}  {}", process.id(), process.owner().unwrap_or("none"));
         println!("  {} at {}:{}", process.handler(), process.file(), process.line());
     }
 }
 
-/// What a step was answered, and what was counted for it.
-pub(super) fn step(name: &str, told: &str, counted: &Counts, expected: &Counts) {
+/// Prints a step, its answer, and the runs that were counted for it.
+pub(super) fn step(name: &str, answer: &str, counted: &Counts, expected: &Counts) {
     let mark = if counted == expected { "ok" } else { "NO" };
-    println!("{mark}  {name:<52}{told}");
+    println!("{mark}  {name:<52}{answer}");
     counted.lines().iter().for_each(|line| println!("      {line}"));
     if counted != expected {
-        println!("    it should have been");
+        println!("    expected");
         expected.lines().iter().for_each(|line| println!("      {line}"));
     }
 }
@@ -51,12 +51,12 @@ pub(super) fn waiting(left: Duration, sla: Duration) {
     );
 }
 
-/// Whoever is late now, whom to call, and what to read.
+/// Prints the overdue runs, whom to call, and what to read.
 pub(super) fn overdue() {
     heading("Overdue now");
     let overdue: Vec<_> = registry::in_flight().into_iter().filter(|run| run.overdue).collect();
     if overdue.is_empty() {
-        println!("nobody");
+        println!("none");
     }
     for run in overdue {
         let Some(process) = run.process else { continue };
@@ -64,7 +64,7 @@ pub(super) fn overdue() {
         println!("{}{stage}", process.id());
         let sla = run.stage.map_or(Some(process.sla()), |stage| stage.sla()).unwrap_or_default();
         println!("  running {:.1} s, SLA {sla:?}", run.elapsed.as_secs_f64());
-        println!("  owner   {}", process.owner().unwrap_or("nobody"));
+        println!("  owner   {}", process.owner().unwrap_or("none"));
         println!("  runbook {}", process.runbook().unwrap_or("none"));
         for (name, value) in run.context {
             println!("  {name} = {value}");
@@ -72,7 +72,7 @@ pub(super) fn overdue() {
     }
 }
 
-/// How every run since the start ended.
+/// Prints how the runs since the start ended.
 pub(super) fn outcomes() {
     heading("Outcomes since the start");
     let row = |id: &str, started: &str, ended: [String; Outcome::ALL.len()], late: &str| {
@@ -94,7 +94,7 @@ pub(super) fn outcomes() {
     }
 }
 
-/// How long they took, and whether that is as promised.
+/// Prints the durations of runs beside the SLAs.
 pub(super) fn durations() {
     heading("Durations over the last five minutes");
     println!(
@@ -121,13 +121,13 @@ fn figures() -> impl Iterator<Item = (&'static str, Stats)> {
     registry::all().filter_map(|process| Some((process.id(), registry::stats(process.id()).ok()?)))
 }
 
-/// Whether traces go anywhere.
+/// Returns whether traces have a destination.
 pub(super) fn is_traced(telemetry: &Telemetry) -> bool {
     telemetry.destinations().iter().any(|place| place.starts_with("traces: "))
 }
 
-/// What the trace of the request that failed says, found by nothing but the id in its response; where the traces went to
-/// a collector, it is there. What is wrong with it, if anything is.
+/// Prints the trace of the failed request, found by the id in its response. If traces go to a collector, it prints the id
+/// alone. Returns a problem if the trace does not show the failure.
 pub(super) fn timeline(
     telemetry: &Telemetry,
     directory: &Path,
@@ -135,18 +135,18 @@ pub(super) fn timeline(
 ) -> io::Result<Option<String>> {
     heading("The payment that failed");
     let Some(id) = trace_id.filter(|_| is_traced(telemetry)) else {
-        println!("No traces go anywhere: the environment switches them off.");
+        println!("Traces have no destination: the environment disables them.");
         return Ok(None);
     };
     if !telemetry.destinations().iter().any(|place| place.starts_with("traces: OTLP-JSON files")) {
-        println!("trace {id}, where the traces went");
+        println!("trace {id}: look for it in your trace store");
         return Ok(None);
     }
     telemetry.flush(FLUSH);
     let found = timeline::find(directory, &Query { trace_id: Some(id.to_owned()), ..Query::default() }, 1)?;
     found.timelines.iter().for_each(|timeline| print!("{timeline}"));
     if found.timelines.is_empty() && std::env::var_os("OTEL_TRACES_SAMPLER").is_some() {
-        println!("trace {id}, which was not sampled");
+        println!("trace {id} was not sampled");
         return Ok(None);
     }
     let failed_at = found.timelines.first().and_then(Timeline::failed_at);
@@ -154,12 +154,12 @@ pub(super) fn timeline(
     Ok((failed_at.as_ref() != Some(&expected)).then(|| format!("trace {id}: it failed at {failed_at:?}")))
 }
 
-/// Where all of this went, beside here.
+/// Prints the destinations of telemetry.
 pub(super) fn telemetry(telemetry: &Telemetry) {
     heading("Telemetry");
     telemetry.destinations().iter().for_each(|destination| println!("{destination}"));
     for line in telemetry.installation().report() {
-        wrapped(&format!("told: {line}"));
+        wrapped(&format!("report: {line}"));
     }
 }
 
@@ -168,11 +168,15 @@ pub(super) fn verdict(problems: &[String]) {
     problems.iter().for_each(|problem| wrapped(problem));
     println!(
         "{}",
-        if problems.is_empty() { "Every step went as it must." } else { "Not every step went as it must." }
+        if problems.is_empty() {
+            "Every step had the expected result."
+        } else {
+            "A step had another result than expected."
+        }
     );
 }
 
-/// A text of any length, its lines after the first set in.
+/// Prints a text of any length; lines after the first are indented.
 fn wrapped(text: &str) {
     let mut line = String::new();
     for word in text.split_whitespace() {

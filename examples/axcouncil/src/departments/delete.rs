@@ -85,8 +85,8 @@ pub(super) async fn delete(service: &Service, user: User, id: i64) -> Result<Del
     Ok(Deleted { roles })
 }
 
-/// Removes it and its roles in one transaction, and says how many those were; nothing where it is not there. Whatever
-/// returns early, and whoever hangs up, drops the transaction: then nothing has happened.
+/// Removes the department and its roles in one transaction. Returns the number of roles, or `None` if there was no such
+/// department. An early return or a client that hangs up drops the transaction, and nothing is removed.
 async fn remove(database: &SqlitePool, user: User, id: i64) -> sqlx::Result<Option<u64>> {
     let mut transaction = database.begin_with(database::WRITE).await?;
     let roles = sqlx::query("DELETE FROM roles WHERE department_id = ?")

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::bounded::bounded;
 use crate::outgoing::Outgoing;
 
-/// The provider's token of a card. It has no `Debug`: whoever has it can charge the card.
+/// The provider's token for a card. It has no `Debug`, because the token is enough to charge the card.
 #[derive(Deserialize, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Card(String);

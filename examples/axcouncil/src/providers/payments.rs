@@ -1,4 +1,4 @@
-//! The payment provider. It charges every card, unless it is told to do something else.
+//! The payment provider. It charges every card, unless its mode says otherwise.
 
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -40,7 +40,7 @@ impl Rule {
     }
 }
 
-/// What a provider was told to do.
+/// The mode of a provider.
 #[derive(Clone)]
 pub(super) struct Switch(watch::Sender<Vec<Rule>>);
 
@@ -53,7 +53,7 @@ impl Switch {
         router.with_state(switch).layer(propagation::layer())
     }
 
-    /// Does what it was told to do with a request of this path and model, before the request is answered.
+    /// Applies the mode for this path and model, before the request is answered.
     pub(super) async fn pass(&self, path: &str, model: Option<&str>) -> Result<(), Response> {
         let mode = |rules: &Vec<Rule>| {
             rules.iter().rev().find(|rule| rule.fits(path, model)).map_or(Mode::Ok, |rule| rule.mode)

@@ -115,7 +115,7 @@ fn shows_all_that_the_toolkit_knows() {
         telemetry[0].starts_with("traces: OTLP-JSON files in target/axcouncil/telemetry"),
         "{telemetry:#?}"
     );
-    assert_eq!(under(&lines, "Verdict"), ["Every step went as it must."]);
+    assert_eq!(under(&lines, "Verdict"), ["Every step had the expected result."]);
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
@@ -150,11 +150,11 @@ async fn is_told_to_a_collector_and_to_sentry() {
 }
 
 fn is_as_good_without_opentelemetry() {
-    without_traces(("OTEL_SDK_DISABLED", "true"), "No traces go anywhere");
+    without_traces(("OTEL_SDK_DISABLED", "true"), "Traces have no destination");
 }
 
 fn is_as_good_without_samples() {
-    without_traces(("OTEL_TRACES_SAMPLER", "always_off"), "which was not sampled");
+    without_traces(("OTEL_TRACES_SAMPLER", "always_off"), "was not sampled");
 }
 
 fn without_traces(variable: (&str, &str), said: &str) {
@@ -182,7 +182,7 @@ fn says_what_went_wrong_and_fails() {
     assert!(lines.iter().any(|line| line.starts_with("NO  ") && line.contains(step)), "{lines:#?}");
     let verdict = under(&lines, "Verdict");
     assert!(verdict.contains(&format!("{step}: answered 500 instead of 201")), "{verdict:#?}");
-    assert!(verdict.contains(&"Not every step went as it must.".to_owned()), "{verdict:#?}");
+    assert!(verdict.contains(&"A step had another result than expected.".to_owned()), "{verdict:#?}");
 }
 
 /// Begins to write to the database of a day, and does not finish.
