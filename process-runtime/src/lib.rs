@@ -34,17 +34,18 @@
 //! |---|---|---|---|
 //! | `tracing` | yes | a span for each run, so any OpenTelemetry backend | tracing 0.1 |
 //! | `sentry` | yes | an event for each failure, with business context | sentry and sentry-core 0.49 |
-//! | `metrics` | yes | OpenTelemetry instruments; trace ids on Sentry events and in [`Carrier`] | opentelemetry 0.33 (tracing-opentelemetry 0.34) |
+//! | `metrics` | yes | OpenTelemetry instruments; trace ids on Sentry events | opentelemetry 0.33 |
 //! | `tokio` | no | `timeout`, which reports what it stops as a failure | tokio 1 |
-//! | `axum` | no | responses judged by their status; with `tracing` and `metrics` also `propagation`: one trace across services, and error bodies with its id | axum 0.8, or http 1 and tower |
-//! | `health` | no | `health`: endpoints that report whether processes work; with `axum` a service to nest | tokio 1, axum 0.8 |
-//! | `telemetry` | no | `telemetry::init`, the whole set-up from the standard variables, and `timeline`, which reads its files (some 150 crates) | a service without a set-up of its own |
+//! | `axum` | no | responses judged by their status; `propagation`: one trace across services | axum 0.8, http 1 |
+//! | `health` | no | `health`: endpoints that report whether processes work | tokio 1, axum 0.8 |
+//! | `telemetry` | no | `telemetry::init`, the whole set-up; `timeline` (some 150 crates) | the standard variables |
 //! | `prometheus` | no | metrics of `telemetry` for Prometheus to scrape (six more crates) | Prometheus 2 and 3 |
 //! | `testing` | no | `testing`: contracts that prove what a process does, also under injected faults | tokio 1 |
 //! | `proptest` | no | `testing::Battery::for_all`, for the inputs of a strategy | proptest 1 |
 //!
-//! Without features the attribute registers the process and keeps its statistics. An application with another version of
-//! tracing, opentelemetry or sentry-core compiles, but that crate receives nothing; [`Installation::report`] names it.
+//! Without features the attribute registers the process and keeps its statistics. An application with another version
+//! of tracing, opentelemetry or sentry-core compiles, but that crate receives nothing; [`Installation::report`] names
+//! it.
 
 /// The guide for a service that already has tracing, OpenTelemetry and Sentry.
 ///
@@ -55,10 +56,11 @@ mod base;
 mod catalog;
 /// Business context: the few named values that say for whom a process ran.
 ///
-/// The attribute records only the values that `context(…)` names, at entry, and only if some destination wants them. Runs
-/// inside inherit them. Use this module to make a value safe to record ([`truncate`](context::truncate),
-/// [`mask`](context::mask), [`hash`](context::hash); inside `context(…)` they need no import), and to set values that are
-/// known outside the annotated functions, such as an HTTP layer's user or a job's tenant ([`Scope`](context::Scope)).
+/// The attribute records only the values that `context(…)` names, at entry, and only if some destination wants them.
+/// Runs inside inherit them. Use this module to make a value safe to record ([`truncate`](context::truncate),
+/// [`mask`](context::mask), [`hash`](context::hash); inside `context(…)` they need no import), and to set values that
+/// are known outside the annotated functions, such as an HTTP layer's user or a job's tenant
+/// ([`Scope`](context::Scope)).
 pub mod context {
     pub use crate::run::context::*;
     pub use crate::run::scope::Scope;
@@ -98,9 +100,9 @@ pub mod propagation;
 mod run;
 /// The critical processes of this program: their definitions, their statistics, and findings about them.
 ///
-/// Use this module for a page or a check that shows what a service does, and at start-up to state which processes it must
-/// contain. A crate that Cargo.toml names but no source file does adds nothing to the binary: list the processes that you
-/// expect with [`expect`](registry::expect), and [`validate`](registry::validate) reports the missing ones.
+/// Use this module for a page or a check that shows what a service does, and at start-up to state which processes it
+/// must contain. A crate that Cargo.toml names but no source file does adds nothing to the binary: list the processes
+/// that you expect with [`expect`](registry::expect), and [`validate`](registry::validate) reports the missing ones.
 pub mod registry {
     pub use crate::catalog::findings::{Finding, expect, validate};
     pub use crate::catalog::registry::{UnknownProcess, all, get, stages};

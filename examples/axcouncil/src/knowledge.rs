@@ -107,8 +107,8 @@ async fn save(service: &Service, user: User, entry: &Entry) -> Result<Saved, Kno
     Ok(Saved { id, tags })
 }
 
-/// Writes an entry in one transaction. Returns `None` if the company has no such department. An early return or a client
-/// that hangs up drops the transaction, and nothing is written.
+/// Writes an entry in one transaction. Returns `None` if the company has no such department. An early return or a
+/// client that hangs up drops the transaction, and nothing is written.
 async fn write(
     database: &SqlitePool,
     user: User,

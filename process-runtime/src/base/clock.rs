@@ -1,18 +1,18 @@
-//! What time a run starts and ends at, in ticks: the processor's counter where it can be trusted, else
-//! nanoseconds of [`Instant`]. Reading it is the largest cost of a run that nobody watches, which is why
-//! this is ours: `quanta` calibrates for up to 200 ms at its first use, on the caller's path.
+//! The clock of runs, in ticks: the processor's counter if it can be trusted, otherwise nanoseconds of [`Instant`].
+//! Reading it is the largest cost of a run without destinations. `quanta` would calibrate for up to 200 ms at its first
+//! use, on the caller's path, so this clock is our own.
 //!
-//! The rate of the counter is measured against `Instant` over the time since the first use. Early on that
-//! is coarse, but so is what it is applied to: a duration's error never exceeds the error of one reading.
+//! The rate of the counter is measured against `Instant` over the time since the first use. Early on the rate is
+//! coarse, but so are the durations: the error of a duration never exceeds the error of one reading.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long the first use looks at both clocks.
+/// The time for which the first use compares both clocks.
 const FIRST_LOOK: Duration = Duration::from_micros(200);
 
-/// A source of ticks, and what they are worth.
+/// A source of ticks, and the length of a tick.
 #[derive(Debug)]
 pub(crate) struct Clock {
     source: Source,
@@ -26,7 +26,7 @@ enum Source {
         anchor_ticks: u64,
     },
     Instant(Instant),
-    /// The time that something else measures.
+    /// A clock outside this file.
     Foreign(Box<dyn Fn() -> Duration + Send + Sync>),
 }
 
@@ -56,7 +56,7 @@ impl fmt::Debug for Source {
 }
 
 impl Clock {
-    /// The best that this machine has.
+    /// Returns the most precise clock of this machine.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn best() -> Clock {
         if !counter::is_trusted() {
@@ -71,7 +71,7 @@ impl Clock {
         clock
     }
 
-    /// The best that this machine has.
+    /// Returns the most precise clock of this machine.
     #[cfg(not(target_arch = "x86_64"))]
     pub(crate) fn best() -> Clock {
         Clock::of(Source::Instant(Instant::now()), 1.0)
@@ -87,7 +87,7 @@ impl Clock {
         Clock { source, nanos_per_tick: AtomicU64::new(nanos_per_tick.to_bits()) }
     }
 
-    /// Now.
+    /// Returns the current tick.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
         match &self.source {
@@ -97,13 +97,13 @@ impl Clock {
         }
     }
 
-    /// What one tick is worth, in nanoseconds.
+    /// Returns the length of a tick, in nanoseconds.
     #[inline]
     pub(crate) fn nanos_per_tick(&self) -> f64 {
         f64::from_bits(self.nanos_per_tick.load(Ordering::Relaxed))
     }
 
-    /// Measures the counter against `Instant` over all the time since the anchor.
+    /// Measures the rate of the counter against `Instant` over the time since the anchor.
     pub(crate) fn refine(&self) {
         match &self.source {
             #[cfg(target_arch = "x86_64")]
@@ -119,12 +119,12 @@ impl Clock {
         }
     }
 
-    /// A number of ticks as a duration.
+    /// Converts ticks to a duration.
     pub(crate) fn duration(&self, ticks: u64) -> Duration {
         Duration::from_nanos((ticks as f64 * self.nanos_per_tick()) as u64)
     }
 
-    /// A duration as a number of ticks.
+    /// Converts a duration to ticks.
     pub(crate) fn ticks(&self, duration: Duration) -> u64 {
         (duration.as_nanos() as f64 / self.nanos_per_tick()) as u64
     }
@@ -143,9 +143,9 @@ mod counter {
         unsafe { _rdtsc() }
     }
 
-    /// Whether the counter is invariant (Intel SDM volume 3, "Invariant TSC": CPUID 80000007H, EDX bit 8)
-    /// and, on Linux, the one that the kernel itself keeps time by: it withdraws that trust from counters
-    /// that differ between sockets.
+    /// Returns whether the counter is invariant (Intel SDM volume 3, "Invariant TSC": CPUID 80000007H, EDX bit 8)
+    /// and, on Linux, the kernel's own clock source: the kernel stops using counters that differ
+    /// between sockets.
     pub(super) fn is_trusted() -> bool {
         const LEAF: u32 = 0x8000_0007;
         let invariant = __cpuid(0x8000_0000).eax >= LEAF && __cpuid(LEAF).edx & (1 << 8) != 0;

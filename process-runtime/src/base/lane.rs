@@ -30,7 +30,7 @@ statics! {
 pub(crate) struct Lane(usize);
 
 impl Lane {
-    /// This thread's, assigned at its first use.
+    /// Returns the lane of this thread, which is assigned at the first call.
     #[inline]
     pub(crate) fn current() -> Lane {
         match LANE.get() {
@@ -41,7 +41,7 @@ impl Lane {
 
     #[cold]
     fn assign() -> Lane {
-        // Where the thread is already ending, nothing could give the lane back.
+        // While a thread ends, nothing would give the lane back.
         let owned = RELEASE.try_with(|_| ()).ok().and_then(|()| {
             let mut free = lock(&FREE);
             let lane = free.iter().position(|&free| free)?;
@@ -57,13 +57,13 @@ impl Lane {
         OWNED + NEXT_SHARED.fetch_add(1, Ordering::Relaxed) % (LANES - OWNED)
     }
 
-    /// Its place among all lanes.
+    /// Returns its position among all lanes.
     #[inline]
     pub(crate) fn index(self) -> usize {
         self.0
     }
 
-    /// Whether this thread alone writes it.
+    /// Returns whether this thread alone writes it.
     #[inline]
     pub(crate) fn is_owned(self) -> bool {
         self.0 < OWNED
@@ -79,7 +79,7 @@ impl Lane {
         }
     }
 
-    /// Counts one up in a bucket of this lane.
+    /// Adds one to a bucket of this lane.
     #[inline]
     pub(crate) fn count(self, bucket: &AtomicU32) {
         if self.is_owned() {

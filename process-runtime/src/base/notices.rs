@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::lock::lock;
 use super::output::STANDARD_ERROR;
 
-/// The most things that are said about the toolkit itself.
+/// The maximum number of different notices.
 const THINGS: usize = 256;
 
 static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -17,7 +17,7 @@ fn already_said() -> MutexGuard<'static, BTreeSet<String>> {
     lock(&SAID)
 }
 
-/// Has lines written from now on; those that were queued before, too.
+/// Starts writing lines, also those that are queued already.
 pub(crate) fn start() {
     if let Err(error) = STANDARD_ERROR.start() {
         once(format!("the thread that writes lines cannot be started: {error}"));
@@ -30,7 +30,7 @@ pub(crate) fn line(line: String) {
     STANDARD_ERROR.push(line.as_bytes());
 }
 
-/// Queues a line about the toolkit itself, the first time it is said.
+/// Queues a notice, unless the same text was queued before.
 pub(crate) fn once(text: impl Into<String>) {
     let text = text.into();
     let mut said = already_said();
@@ -40,12 +40,12 @@ pub(crate) fn once(text: impl Into<String>) {
     }
 }
 
-/// Everything that was said with [`once`].
+/// Returns all notices so far.
 pub(crate) fn said() -> Vec<String> {
     already_said().iter().cloned().collect()
 }
 
-/// Waits until everything is written, but not longer than until `end`.
+/// Waits until everything is written, at most until `end`.
 pub(crate) fn flush(end: Instant) {
     STANDARD_ERROR.flush(end);
 }

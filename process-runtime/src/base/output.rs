@@ -1,6 +1,6 @@
-//! Lines on their way to standard error and standard output. Whoever reads those may be slow, or read nothing at all,
-//! so each is written by a thread of its own, in order, and nobody waits for it but who flushes, until a time. What
-//! waits is bounded; what finds no room, or cannot be written, is counted.
+//! Lines on their way to standard error and standard output. A reader of these may be slow or stuck, so a thread of its
+//! own writes each stream in order. Only a flush waits for it, until a deadline. The queues are bounded, and lines that
+//! find no room or cannot be written are counted.
 
 use crate::base::lock::lock;
 use std::io::{self, Write as _};
@@ -9,10 +9,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-/// The most bytes that wait.
+/// The maximum number of bytes in a queue.
 const MOST: usize = 1 << 20;
 
-/// What the toolkit says about itself, and about failures that no Sentry client hears of.
+/// Notices about the toolkit, and failures without a Sentry client.
 pub(crate) static STANDARD_ERROR: Output =
     Output::new("process-lines", |line| io::stderr().lock().write_all(line));
 
@@ -66,7 +66,7 @@ impl Output {
         lock(&self.waiting)
     }
 
-    /// Starts the thread, unless it runs. It sleeps while there is nothing to write, and ends with the program.
+    /// Starts the thread, unless it runs. The thread sleeps while the queue is empty, and ends with the program.
     pub(crate) fn start(&'static self) -> io::Result<()> {
         let mut waiting = self.waiting();
         if !waiting.has_writer {
@@ -76,7 +76,7 @@ impl Output {
         Ok(())
     }
 
-    /// Queues a line, which ends in a line feed.
+    /// Queues a line, which must end with a line feed.
     pub(crate) fn push(&self, line: &[u8]) {
         let mut waiting = self.waiting();
         if waiting.lines.len() + line.len() > MOST {
@@ -92,13 +92,13 @@ impl Output {
         }
     }
 
-    /// Lines that found no room, or could not be written.
+    /// Returns the number of lines that found no room or could not be written.
     #[cfg(feature = "metrics")]
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Waits until everything is written, but not longer than until `end`, and not where nobody writes.
+    /// Waits until everything is written, at most until `end`. It returns at once if the thread does not run.
     pub(crate) fn flush(&self, end: Instant) {
         let waiting = self.waiting();
         if waiting.has_writer {

@@ -18,7 +18,7 @@ inventory::collect!(FindingsOfFeature);
 
 static EXPECTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// States which processes the program must have been linked with. [`validate`] tells of those missing.
+/// Declares the processes that the program must contain. [`validate`] reports those that are missing.
 pub fn expect<I>(ids: I)
 where
     I: IntoIterator,
@@ -27,9 +27,10 @@ where
     lock(&EXPECTED).extend(ids.into_iter().map(Into::into));
 }
 
-/// Everything that is wrong with the registry as a whole; empty where nothing is. `after` is checked here, as
-/// an order of declaration: nothing checks the order in which stages run. `depends_on` may name what is no
-/// process, and is not checked.
+/// Returns everything that is wrong with the registry as a whole.
+///
+/// `after` is checked as an order of declaration; the order in which stages run is not checked. `depends_on` may name
+/// something that is not a process, and is not checked.
 pub fn validate() -> Vec<Finding> {
     let mut findings = Vec::new();
     let registry = registry();
@@ -224,7 +225,7 @@ impl fmt::Display for Finding {
             ),
             Finding::UnknownStage { process, stage, after, place } => write!(
                 f,
-                "stage `{stage}` at {place} comes after `{after}`, which is no stage of process `{process}`"
+                "stage `{stage}` at {place} comes after `{after}`, which is not a stage of process `{process}`"
             ),
             Finding::StageCycle { process, stages, places } => write!(
                 f,

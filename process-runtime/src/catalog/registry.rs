@@ -1,9 +1,5 @@
-//! Every critical process that the program was linked with: what it is, what it is doing now, and what is
-//! wrong with the whole. One needs it for a page or a check that says what a service does now, and at start-up to say
-//! which processes must be there.
-//!
-//! A crate that is named in Cargo.toml but never in the source contributes nothing to a binary, so say
-//! which processes you expect ([`expect`]) and let [`validate`] tell what is missing.
+//! The static catalogue: every process and stage that the program was linked with, in order. What runs now is in
+//! `install::live`, and what is wrong with the whole in [`findings`](super::findings).
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -35,20 +31,20 @@ pub(super) fn registry() -> &'static Registry {
     })
 }
 
-/// Every process, by id.
+/// Returns every process, sorted by id.
 pub fn all() -> impl ExactSizeIterator<Item = &'static ProcessDefinition> {
     registry().processes.iter().copied()
 }
 
-/// Every stage, shared ones first, then by process and id.
+/// Returns every stage: shared ones first, then by process and id.
 pub fn stages() -> impl ExactSizeIterator<Item = &'static StageDefinition> {
     registry().stages.iter().copied()
 }
 
-/// The process with this id.
+/// Returns the process with this id.
 ///
 /// # Errors
-/// With the nearest id, where there is none.
+/// [`UnknownProcess`] with the nearest id, if no process has this one.
 pub fn get(id: &str) -> Result<&'static ProcessDefinition, UnknownProcess> {
     process(id).ok_or_else(|| UnknownProcess {
         id: id.to_owned(),
@@ -63,9 +59,9 @@ pub(crate) fn process(id: &str) -> Option<&'static ProcessDefinition> {
 /// No process has this id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownProcess {
-    /// What was asked for.
+    /// The requested id.
     pub id: String,
-    /// What was perhaps meant.
+    /// The most similar id.
     pub nearest: Option<&'static str>,
 }
 

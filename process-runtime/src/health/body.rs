@@ -97,7 +97,9 @@ impl<'r> JsonBody<'r> {
     }
 }
 
-/// The form of [draft-inadarei-api-health-check](https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06).
+/// The form of [draft-inadarei-api-health-check].
+///
+/// [draft-inadarei-api-health-check]: https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct HealthJsonBody<'r> {

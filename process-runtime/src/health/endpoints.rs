@@ -13,8 +13,8 @@ use crate::catalog::registry;
 
 /// The health endpoints of a program.
 ///
-/// All clones share one state. With feature `axum`, each clone is a `tower_service::Service`. The schedules end when the
-/// last clone is dropped.
+/// All clones share one state. With feature `axum`, each clone is a `tower_service::Service`. The schedules end when
+/// the last clone is dropped.
 #[derive(Clone, Debug)]
 #[must_use = "the schedules of the checks end when this is dropped"]
 pub struct Health {
@@ -26,7 +26,8 @@ impl Health {
         Health { shared }
     }
 
-    /// Marks start-up as finished. Use it with [`Setup::wait_for_mark_started`](crate::health::Setup::wait_for_mark_started).
+    /// Marks start-up as finished. Use it with
+    /// [`Setup::wait_for_mark_started`](crate::health::Setup::wait_for_mark_started).
     pub fn mark_started(&self) {
         self.shared.mark_started();
     }
@@ -82,7 +83,8 @@ impl Health {
         Report::from_parts(parts)
     }
 
-    /// Reports whether the program itself works, as far as [`Setup::liveness`](crate::health::Setup::liveness) checks it.
+    /// Reports whether the program itself works, as far as [`Setup::liveness`](crate::health::Setup::liveness) checks
+    /// it.
     pub fn liveness(&self) -> Report {
         let parts = self.shared.config.liveness.iter().map(|(name, check)| {
             let result = attempt(check).unwrap_or_else(|_| Err("the check panicked".to_owned()));

@@ -58,8 +58,8 @@
 //! | 404 | | no process, check or alias has this name |
 //! | 405 | | the method is neither `GET` nor `HEAD` |
 //!
-//! A monitor that searches the body for a text should search for `"serving":true`, which only a response with status 200
-//! contains (`unhealthy` contains `healthy`). A request with `Accept: application/health+json` receives the form of
+//! A monitor that searches the body for a text should search for `"serving":true`, which only a response with status
+//! 200 contains (`unhealthy` contains `healthy`). A request with `Accept: application/health+json` receives the form of
 //! [draft-inadarei-api-health-check](https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06). Error
 //! texts, versions and the details of each part are disclosed only to clients that [`Setup::detail`] admits.
 //!
@@ -80,13 +80,14 @@
 //! The runs of a check are synthetic. They are in no statistics and no objective; their spans and Sentry events carry
 //! `critical_process.synthetic`, and the only metric that counts them is `critical_process.synthetic.runs`. This covers
 //! everything that the check awaits. It does not cover tasks that the check spawns, unless a
-//! [`Carrier`](crate::Carrier) carries the scope with them, and requests that it sends to this program over the network.
+//! [`Carrier`](crate::Carrier) carries the scope with them, and requests that it sends to this program over the
+//! network.
 //!
 //! # Processes without a probe
 //!
-//! The status of such a process follows from its runs of the last five minutes. It fails if at least five runs count and
-//! half of them failed. It is a warning if more runs were bad (failed or late) than the objective allows, most runs were
-//! rejected or degraded, a run is overdue, or none succeeded.
+//! The status of such a process follows from its runs of the last five minutes. It fails if at least five runs count
+//! and half of them failed. It is a warning if more runs were bad (failed or late) than the objective allows, most runs
+//! were rejected or degraded, a run is overdue, or none succeeded.
 //!
 //! # Metrics and Sentry
 //!

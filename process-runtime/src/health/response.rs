@@ -10,7 +10,9 @@ use super::health_report::Report;
 /// The longest id that is looked up.
 const LONGEST: usize = 64;
 
-/// The media type of [draft-inadarei-api-health-check](https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06).
+/// The media type of [draft-inadarei-api-health-check].
+///
+/// [draft-inadarei-api-health-check]: https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06
 const HEALTH_JSON: &str = "application/health+json";
 const JSON: &str = "application/json";
 

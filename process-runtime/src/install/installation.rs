@@ -1,5 +1,4 @@
-//! One call for a service that has its own set-up of tracing, OpenTelemetry and Sentry. What it starts lives
-//! elsewhere: the watchdog, the instruments, the event processor.
+//! The one call at start-up. What it starts is elsewhere: the watchdog, the instruments, the event processor.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,15 +11,16 @@ use crate::catalog::findings;
 use crate::observe::Sink;
 use crate::run::domain::Core;
 
-/// How long the end of an installation waits.
+/// The time that the end of an installation waits.
 const END: Duration = Duration::from_secs(1);
 
-/// One call for a service that has its own set-up of tracing, OpenTelemetry and Sentry, after that set-up: it
-/// starts the watchdog, attaches the meter provider, puts the run's context on events that the body of a run
-/// sends to Sentry itself, and says once what is amiss.
+/// The one call at start-up, after the application's set-up of tracing, OpenTelemetry and Sentry.
 ///
-/// Runs work without it: spans, Sentry's events of failures and [`registry::stats`](crate::registry::stats). What they then miss is the
-/// watchdog (a late run is told of at its end only), metrics, and lines on standard error.
+/// It starts the watchdog, attaches the meter provider, adds the run's context to events that the body of a run sends
+/// to Sentry itself, and reports problems of the set-up once.
+///
+/// Runs work without it: spans, Sentry's events of failures and [`registry::stats`](crate::registry::stats). What they
+/// then miss is the watchdog (a late run is told of at its end only), metrics, and lines on standard error.
 ///
 /// Of Sentry's hubs it reaches the main one and this thread's, and those made from them afterwards. A thread
 /// that used Sentry before keeps a hub whose own events have no context, and so does a client that is bound
@@ -43,7 +43,7 @@ pub struct Install {
     #[cfg(feature = "metrics")]
     meter_provider: Option<Box<dyn opentelemetry::metrics::MeterProvider>>,
     sinks: Vec<Arc<dyn Sink>>,
-    /// Whether it is no surprise that no Sentry client is bound.
+    /// Whether the absence of a Sentry client is intended.
     without_sentry: bool,
 }
 
@@ -53,7 +53,7 @@ impl std::fmt::Debug for Install {
     }
 }
 
-/// Whether the application gave a meter provider, so that the global one is no concern.
+/// Whether the application gave a meter provider, so that the global one is ignored.
 #[cfg(feature = "metrics")]
 static HAS_OWN_PROVIDER: AtomicBool = AtomicBool::new(false);
 
@@ -66,13 +66,12 @@ pub(crate) fn follow_global_meter_provider() {
 }
 
 impl Install {
-    /// The watchdog, and what the globals of OpenTelemetry and Sentry offer.
+    /// Creates an installation with the watchdog and the global providers of OpenTelemetry and Sentry.
     pub fn new() -> Install {
         Install::default()
     }
 
-    /// Sends measurements to this provider. Without it they go to the global one, also when that is set
-    /// later.
+    /// Sends measurements to this provider instead of the global one. The global one may also be set later.
     #[cfg(feature = "metrics")]
     pub fn meter_provider<P>(mut self, provider: &P) -> Install
     where
@@ -82,21 +81,21 @@ impl Install {
         self
     }
 
-    /// Tells this sink of every run.
+    /// Reports every run to this sink.
     pub fn sink(mut self, sink: impl Sink) -> Install {
         self.sinks.push(Arc::new(sink));
         self
     }
 
-    /// The environment says that there is to be no Sentry.
+    /// States that the environment switches Sentry off.
     #[cfg(feature = "telemetry")]
     pub(crate) fn without_sentry(mut self) -> Install {
         self.without_sentry = true;
         self
     }
 
-    /// States which processes the program must have been linked with ([`registry::expect`](crate::registry::expect)); one that is
-    /// missing is in the report.
+    /// Declares the processes that the program must contain ([`registry::expect`](crate::registry::expect));
+    /// one that is missing is in the report.
     pub fn expect<I>(self, ids: I) -> Install
     where
         I: IntoIterator,
@@ -132,30 +131,31 @@ impl Install {
     }
 }
 
-/// What was installed. Dropping it changes nothing: the watchdog runs until [`Installation::stop`], or until
-/// the program ends, and then the lines and samples that still wait are lost.
+/// A started installation.
+///
+/// Dropping it changes nothing: the watchdog runs until [`Installation::stop`] or the end of the program. Lines and
+/// samples that are still queued at the end of the program are lost.
 #[derive(Debug)]
 pub struct Installation {
     is_stopped: AtomicBool,
 }
 
-/// How many installations go on.
+/// The number of installations that are not stopped.
 fn started() -> MutexGuard<'static, usize> {
     static STARTED: Mutex<usize> = Mutex::new(0);
     lock(&STARTED)
 }
 
 impl Installation {
-    /// Everything that was found amiss so far, by this installation or while processes ran. It is a history:
-    /// what was mended since stays in it. That measurements go nowhere is known only after 150 s without a
-    /// reader.
+    /// Returns every problem that was reported so far, by this installation or while processes ran. It is a history: a
+    /// problem that is solved stays in it. Measurements without a reader are reported after 150 s.
     pub fn report(&self) -> Vec<String> {
         notices::said()
     }
 
-    /// Stops the watchdog, unless another installation goes on, and waits for its thread, and until the lines that wait are written to standard error: for at
-    /// most a second, since a sink may hang and nobody may read. Samples that wait are recorded, so call it before the
-    /// meter provider is shut down.
+    /// Stops the watchdog, unless another installation goes on, and waits for its thread, and until the lines that wait
+    /// are written to standard error: for at most a second, since a sink may hang and nobody may read. Samples that
+    /// wait are recorded, so call it before the meter provider is shut down.
     pub fn stop(&self) {
         #[cfg(feature = "metrics")]
         crate::observe::metrics::drain();
@@ -173,7 +173,7 @@ impl Installation {
     }
 }
 
-/// What the run of a process would be told to, and is not.
+/// Returns why destinations receive nothing.
 fn sinks_that_go_nowhere(without_sentry: bool) -> impl Iterator<Item = String> {
     #[cfg(feature = "tracing")]
     let tracing = crate::observe::span::problem();

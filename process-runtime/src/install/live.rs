@@ -9,10 +9,10 @@ use crate::run::frame::current_domain;
 use crate::run::unit::Unit;
 use crate::stats::Stats;
 
-/// The figures of a process, in the current domain.
+/// Returns the statistics of a process, in the current domain.
 ///
 /// # Errors
-/// With the nearest id, where there is no such process.
+/// [`UnknownProcess`] with the nearest id, if no process has this one.
 pub fn stats(id: &str) -> Result<Stats, UnknownProcess> {
     let process = get(id)?;
     let is_it = |unit: &&'static Unit| matches!(unit.definition, Definition::Process(found) if std::ptr::eq(found, process));
@@ -20,11 +20,11 @@ pub fn stats(id: &str) -> Result<Stats, UnknownProcess> {
     Ok(current_domain().core().stats(unit.expect("a registered process has a unit")))
 }
 
-/// The figures of each stage of a process, by stage id, in the current domain. A stage that names its process
-/// counts here also where it runs outside of one; a shared stage appears once it has run in the process.
+/// Returns the statistics of each stage of a process by its id, in the current domain. A stage that names its process
+/// counts here also if it runs outside a run of it; a shared stage appears once it has run in the process.
 ///
 /// # Errors
-/// With the nearest id, where there is no such process.
+/// [`UnknownProcess`] with the nearest id, if no process has this one.
 pub fn stage_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, UnknownProcess> {
     let process = get(id)?;
     let domain = current_domain();
@@ -34,11 +34,11 @@ pub fn stage_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, UnknownPro
     Ok(units.map(|unit| (unit.definition.common().id.as_str(), domain.core().stats(unit))).collect())
 }
 
-/// The figures of each dependency that a process has called with [`dependency`](crate::dependency), by its id, in the
-/// current domain.
+/// Returns the statistics of each dependency that a process has called with [`dependency`](crate::dependency), by its
+/// id, in the current domain.
 ///
 /// # Errors
-/// With the nearest id, where there is no such process.
+/// [`UnknownProcess`] with the nearest id, if no process has this one.
 pub fn dependency_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, UnknownProcess> {
     let process = get(id)?;
     let domain = current_domain();
@@ -48,13 +48,13 @@ pub fn dependency_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, Unkno
     Ok(dependencies.map(|(id, unit)| (id, domain.core().stats(unit))).collect())
 }
 
-/// The runs that are going on now in the current domain, the oldest first.
+/// Returns the runs in flight in the current domain, the oldest first.
 pub fn in_flight() -> Vec<InFlight> {
     current_domain().core().in_flight()
 }
 
-/// How many runs of the current domain found no room among those in flight since the start. They are
-/// counted and judged like any other; only [`in_flight`] and the watchdog do not see them.
+/// Returns how many runs of the current domain found no room in the table of runs in flight. They are counted and
+/// judged like any other; only [`in_flight`] and the watchdog do not see them.
 pub fn untracked() -> u64 {
     current_domain().core().untracked()
 }

@@ -1,7 +1,7 @@
-//! The thread that looks after runs: it tells of runs that pass their SLA while they still run, closes the
-//! slices of the statistics, and drains samples. It sleeps until the next
-//! deadline; a run whose own is earlier wakes it. Since that costs the run a call to the system, the watchdog
-//! then looks by itself, as often as the shortest SLA asks for, until a while has passed without any such run.
+//! The watchdog thread: it reports runs that pass their SLA while they still run, closes the slices of the statistics,
+//! and drains samples. It sleeps until the next deadline; a run with an earlier one wakes it. A wake costs the run a
+//! system call, so the watchdog then looks by itself as often as the shortest SLA requires, until no run has woken it
+//! for a while.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -21,9 +21,9 @@ use crate::stats::windows::SLICE_SECONDS;
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// The shortest, so that SLAs of a millisecond do not keep it awake.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
-/// How much later than at its deadline a run may be told of before it wakes the watchdog for that.
+/// How late a run may be reported after its deadline before it is worth a wake.
 const SLACK: Duration = Duration::from_millis(10);
-/// How long the watchdog looks by itself after a run has woken it.
+/// The time for which the watchdog looks by itself after a run has woken it.
 const ATTENTIVE: Duration = Duration::from_secs(1);
 
 static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
@@ -96,7 +96,8 @@ fn watch(stop: &AtomicBool) {
     let wakes_in = |sleep: Duration| core.clock.now() + core.clock.ticks(sleep.saturating_sub(SLACK));
     while !stop.load(Ordering::Acquire) {
         let is_attentive = Instant::now() < attentive_until;
-        // None may slip in behind the scan: the next comes early enough, or whoever starts meanwhile wakes it.
+        // A run that starts during the scan is not missed: the next scan is early enough, or the run wakes the
+        // watchdog.
         alarm::set(if is_attentive { wakes_in(round) } else { u64::MAX });
         let mut sleep = observe::scan(core).unwrap_or(LONGEST_SLEEP);
         if rolled.elapsed() >= Duration::from_secs(SLICE_SECONDS) {

@@ -1,5 +1,5 @@
-//! Calls to what a process depends on: each is a run of its own, with a span, figures and a place in the timeline,
-//! and where a contract breaks the dependency on purpose.
+//! Calls to dependencies: each is a run of its own, with a span, statistics and a place in the timeline. A contract can
+//! break it on purpose.
 
 use std::future::Future;
 

@@ -27,8 +27,8 @@ use crate::run::unit::{Site, Unit};
 
 static ENABLED: AtomicBool = AtomicBool::new(true);
 
-/// Turns the instrumentation of the whole program off: annotated functions then do nothing but what is
-/// written in them. Runs that are going on end as usual.
+/// Turns the instrumentation of the whole program off: annotated functions then only run their bodies. Runs in flight
+/// end as usual.
 pub fn disable() {
     ENABLED.store(false, Ordering::Relaxed);
 }
@@ -39,7 +39,7 @@ pub(crate) fn is_enabled() -> bool {
     ENABLED.load(Ordering::Relaxed)
 }
 
-/// Turns instrumentation on again.
+/// Turns the instrumentation on again.
 pub fn enable() {
     ENABLED.store(true, Ordering::Relaxed);
 }
@@ -181,8 +181,8 @@ impl Run {
         self.observed.as_ref()?.boundary.take()
     }
 
-    /// Begins if it has not yet, and works inside of the run; a panic ends the run and goes on. Neither this
-    /// nor what it calls is generic: all annotated functions share the code.
+    /// Begins if it has not yet, and works inside the run; a panic ends the run and continues. Neither this nor its
+    /// callees are generic, so all annotated functions share the code.
     fn guard(&mut self, work: &mut dyn Work) {
         self.start(None);
         if let Err(payload) = attempt(|| self.inside(work)) {
@@ -233,7 +233,7 @@ impl Run {
         resume_unwind(payload)
     }
 
-    /// Ends the run, if nothing has yet: accounts for it, then tells whoever wants to know.
+    /// Ends the run, unless it has ended: counts it, then reports it to the destinations.
     pub fn end(&mut self, ending: Ending<'_>) {
         let (Some(unit), Phase::Running) = (self.unit, self.phase) else { return };
         self.phase = Phase::Ended;
@@ -346,7 +346,7 @@ fn tell(
 #[must_use = "futures do nothing unless polled"]
 pub struct Scoped<'r, F> {
     run: &'r mut Run,
-    /// Whoever drops it says so first.
+    /// Code that drops it sets `is_alive` first.
     future: ManuallyDrop<F>,
     is_alive: bool,
 }
@@ -424,7 +424,7 @@ impl<F: Future> Work for OnePoll<'_, '_, F> {
         forget(replace(&mut self.polled, polled));
         if self.polled.is_ready() {
             *self.is_alive = false;
-            // SAFETY: it was alive, and nobody will think so again, even if this panics.
+            // SAFETY: it was alive, and `is_alive` is false from here on, even if this panics.
             unsafe { ManuallyDrop::drop(self.future) };
         }
     }

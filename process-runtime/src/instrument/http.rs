@@ -54,7 +54,7 @@ pub(crate) fn judge(status: StatusCode) -> Ending<'static> {
     }
 }
 
-/// The same for an `Err`, which is a failure even where its status is no error.
+/// The same for an `Err`, which is a failure whatever its status is.
 pub(crate) fn judge_error(status: StatusCode) -> Ending<'static> {
     let ending = judge(status);
     match ending.outcome {

@@ -57,7 +57,7 @@ macro_rules! __by_type {
     }};
 }
 
-/// How a run ended, told by what it returned.
+/// Decides by the type of a return value how the run ended.
 pub trait ByType<'a> {
     /// The end of a run that returned it.
     fn __process_verdict(&self) -> Ending<'a>;

@@ -90,19 +90,19 @@ fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<Arc<dyn Met
         duration: meter
             .f64_histogram("critical_process.duration")
             .with_unit("s")
-            .with_description("How long runs took")
+            .with_description("Duration of runs")
             .with_boundaries(boundaries(crate::catalog::registry::all().map(|process| process.sla())))
             .build(),
         utilization: meter
             .f64_histogram("critical_process.sla.utilization")
             .with_unit("1")
-            .with_description("How much of their SLA runs took")
+            .with_description("Duration of runs divided by their SLA")
             .with_boundaries(UTILIZATION.to_vec())
             .build(),
         stage_duration: meter
             .f64_histogram("critical_process.stage.duration")
             .with_unit("s")
-            .with_description("How long stages took")
+            .with_description("Duration of stages")
             .with_boundaries(boundaries(crate::catalog::registry::stages().filter_map(|stage| stage.sla())))
             .build(),
     };
@@ -183,7 +183,7 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
     meter
         .u64_observable_counter("critical_process.started")
         .with_unit("{run}")
-        .with_description("Runs started")
+        .with_description("Started runs")
         .with_callback(move |observer| {
             collected.store(true, Ordering::Relaxed);
             drain();
@@ -193,7 +193,7 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
     meter
         .u64_observable_counter("critical_process.runs")
         .with_unit("{run}")
-        .with_description("Runs ended, by outcome")
+        .with_description("Ended runs, by outcome")
         .with_callback(|observer| {
             runs(Core::global(), &mut |runs, attributes| observer.observe(runs, attributes));
         })
@@ -201,7 +201,7 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
     meter
         .i64_observable_up_down_counter("critical_process.active")
         .with_unit("{run}")
-        .with_description("Runs going on")
+        .with_description("Runs in flight")
         .with_callback(|observer| {
             active(Core::global(), &mut |runs, attributes| observer.observe(runs as i64, attributes));
         })
@@ -209,7 +209,7 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
     meter
         .u64_observable_gauge("critical_process.overdue")
         .with_unit("{run}")
-        .with_description("Runs going on past their SLA")
+        .with_description("Runs in flight that are past their SLA")
         .with_callback(|observer| {
             overdue(Core::global(), &mut |runs, attributes| observer.observe(runs, attributes));
         })
@@ -217,7 +217,7 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
     meter
         .u64_observable_counter("critical_process.telemetry.dropped")
         .with_unit("{item}")
-        .with_description("What could not be delivered")
+        .with_description("Telemetry that could not be delivered")
         .with_callback(|observer| {
             for (reason, dropped) in dropped() {
                 observer.observe(dropped, &[KeyValue::new(REASON, reason)]);
@@ -325,7 +325,7 @@ pub(crate) fn is_drain_due() -> bool {
     BUFFERS.iter().any(|buffer| buffer.waiting() >= WORTH_A_DRAIN)
 }
 
-/// Why measurements go nowhere, if they do.
+/// Returns why no measurements arrive, if so.
 pub(crate) fn problem() -> Option<&'static str> {
     let attached = attached();
     let Some(attached) = &*attached else {

@@ -1,5 +1,6 @@
 //! What a run is told to: beside tracing, OpenTelemetry and Sentry a destination of your own, a [`Sink`]. One needs it
-//! to feed what none of these reaches, such as an audit trail, and in tests that ask what a run was told to. Give it to [`Install::sink`](crate::Install::sink), or to a test's domain.
+//! to feed what none of these reaches, such as an audit trail, and in tests that ask what a run was told to. Give it to
+//! [`Install::sink`](crate::Install::sink), or to a test's domain.
 
 // Each destination is one file behind one feature; this one decides whether any wants to hear of a run.
 #[cfg(feature = "metrics")]
@@ -32,7 +33,7 @@ use crate::run::hub::HubLink;
 use crate::run::hub::OuterHub;
 use crate::run::unit::Unit;
 
-/// What a run finds at its start that wants to hear of it.
+/// The destinations that want a run which starts now.
 #[derive(Debug)]
 pub(crate) struct Wanted {
     #[cfg(feature = "sentry")]
@@ -40,7 +41,7 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// A test's domain hears of all its runs.
+    /// The runs of a test's domain are all wanted.
     pub(crate) fn by_domain() -> Wanted {
         Wanted {
             #[cfg(feature = "sentry")]
@@ -73,7 +74,7 @@ pub(crate) fn wanted(unit: &'static Unit, core: &Core, now: u64) -> Option<Wante
     core.has_sinks().then_some(wanted)
 }
 
-/// Opens what the destinations want to have open while a run inside `outer` goes on.
+/// Opens the span and the Sentry link of a run inside `outer`.
 pub(crate) fn open(
     unit: &'static Unit,
     outer: Option<&Arc<Observed>>,
@@ -102,12 +103,12 @@ pub(crate) fn open(
     Observed::run(unit, outer, domain, values, opened)
 }
 
-/// Tells of a start.
+/// Reports a start.
 pub(crate) fn started(core: &Core, unit: &'static Unit, observed: &Observed) {
     core.tell(&RunView { unit, observed }, |sink, run| sink.started(run));
 }
 
-/// Tells that a run passed its SLA; without `observed` nobody wants to know.
+/// Reports that a run passed its SLA. Without `observed` no destination wants it.
 pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: Option<&Arc<Observed>>, elapsed: Duration) {
     let Some(observed) = observed else { return };
     #[cfg(feature = "tracing")]
@@ -119,7 +120,7 @@ pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: Option<&Arc<Ob
     core.tell(&RunView { unit, observed }, |sink, run| sink.overdue(run, elapsed));
 }
 
-/// Whether an end in time and without a fault is nothing to tell of, and there is nothing to close.
+/// Returns whether an end in time and without an error needs no report, and nothing is open.
 #[inline]
 pub(crate) fn is_quiet(core: &Core, observed: &Observed, outcome: Outcome) -> bool {
     #[cfg(feature = "tracing")]
@@ -134,7 +135,7 @@ pub(crate) fn is_quiet(core: &Core, observed: &Observed, outcome: Outcome) -> bo
     matches!(outcome, Outcome::Success | Outcome::Degraded | Outcome::Cancelled) && !core.has_sinks()
 }
 
-/// Tells of an end, and closes what was opened.
+/// Reports an end, and closes what was opened.
 pub(crate) fn ended(
     core: &Core,
     unit: &'static Unit,
@@ -148,7 +149,7 @@ pub(crate) fn ended(
     }
     #[cfg(feature = "tracing")]
     if let Some(span) = &observed.span {
-        // Also in the middle of telling of something else: a span that stays open is kept for ever.
+        // Also during a report of another run: a span that stays open would be kept for ever.
         guard::caught(|| span::ended(span, unit, observed, ending, end));
         guard::caught(|| span.close());
     }

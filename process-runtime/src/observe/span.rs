@@ -110,7 +110,7 @@ fn with_room<const ROOM: usize>(site: &SpanSite, values: &Values, f: impl FnOnce
     f(&site.metadata.fields().value_set(&all));
 }
 
-/// What every span of the unit says.
+/// Returns the constant fields of the unit's spans.
 fn says(unit: &'static Unit) -> Vec<(&'static str, &'static str)> {
     let mut says = Vec::new();
     if let Some(place) = unit.definition.place() {
@@ -182,7 +182,7 @@ pub(crate) fn open(unit: &'static Unit, values: &Values) -> Option<SpanHandle> {
     span
 }
 
-/// Why spans go nowhere, if they do.
+/// Returns why no spans arrive, if so.
 pub(crate) fn problem() -> Option<String> {
     if LevelFilter::current() == LevelFilter::OFF {
         return Some(

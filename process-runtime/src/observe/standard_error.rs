@@ -9,7 +9,7 @@ use crate::run::domain::sink::End;
 use crate::run::ending::RunError;
 use crate::run::unit::Unit;
 
-/// Queues a failure that no Sentry client can take. Error text stays on this machine.
+/// Queues the line of a failure. Error text stays on this machine.
 pub(crate) fn failed(unit: &'static Unit, observed: Option<&Observed>, fault: &RunError<'_>, end: &End) {
     if !alarm::is_set() {
         return;

@@ -1,6 +1,5 @@
-//! What the bridge from `tracing` to OpenTelemetry does at a price: it copies each text of a span onto the heap,
-//! to be freed on the exporter's thread. What an attribute says of its process never changes, so a tracer behind
-//! the bridge can add it without a copy.
+//! A tracer behind the bridge from `tracing` to OpenTelemetry. The bridge copies each text of a span to the heap; the
+//! attributes that never change need no copy, so this tracer adds them.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -47,14 +46,14 @@ impl<T> DescribedTracer<T> {
         DescribedTracer { inner: tracer }
     }
 
-    /// One that nobody relies on before [`announce`].
+    /// Creates a tracer that adds nothing before [`announce`].
     #[cfg(feature = "telemetry")]
     pub(crate) fn unannounced(tracer: T) -> DescribedTracer<T> {
         DescribedTracer { inner: tracer }
     }
 }
 
-/// From now on there is such a tracer.
+/// States that such a tracer is in use.
 pub(crate) fn announce() {
     IN_USE.store(true, Ordering::Relaxed);
 }
@@ -74,7 +73,8 @@ impl<T: Tracer> Tracer for DescribedTracer<T> {
     }
 }
 
-/// A bridge mostly builds the span where its run begins: nothing shared is then looked at.
+/// Returns the attributes of a span. A bridge mostly builds the span where its run begins, which needs no shared
+/// look-up.
 fn attributes(name: &'static str) -> Option<Attributes> {
     match frame::innermost_unit() {
         Some(unit) if std::ptr::eq(unit.name, name) => unit.span.get()?.described,
@@ -82,7 +82,7 @@ fn attributes(name: &'static str) -> Option<Attributes> {
     }
 }
 
-/// Takes over what every span of this name says, if there is a tracer to say it.
+/// Takes over the constant fields of every span with this name, if a tracer adds them.
 pub(super) fn take_over(name: &'static str, says: &[(&'static str, &'static str)]) -> Option<Attributes> {
     if !IN_USE.load(Ordering::Relaxed) {
         return None;

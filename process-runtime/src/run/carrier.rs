@@ -1,5 +1,5 @@
-//! Taking the current scope along where a task, a thread or a channel would lose it. How a thread knows its
-//! scope is `frame`'s.
+//! Carries the current scope into a task, a thread or a channel, where it would be lost. How a thread finds its scope
+//! is in `frame`.
 
 use std::future::Future;
 use std::mem::ManuallyDrop;
@@ -11,9 +11,10 @@ use super::domain::observed::Observed;
 use super::frame;
 use super::unit::Unit;
 
-/// Takes the current scope along where a task, a thread or a channel would lose it: the business context,
-/// the span that new spans are children of, the Sentry hub, the run that [`record!`](crate::record) and a
-/// failure are told to, and a test's domain.
+/// Carries the current scope into a task, a thread or a channel, where it would be lost.
+///
+/// The scope is the business context, the parent of new spans, the Sentry hub, the run that receives
+/// [`record!`](crate::record) and failures, and a test's domain.
 ///
 /// A carrier can outlive its run: what runs in it then is still part of the same trace and has the same
 /// context, but no longer keeps anything of the run open.
@@ -31,7 +32,7 @@ use super::unit::Unit;
 #[derive(Clone, Debug, Default)]
 pub struct Carrier {
     observed: Option<Arc<Observed>>,
-    /// The innermost run's, where nobody observes it: what runs in the carrier still belongs to it.
+    /// The unit of the innermost run, if no destination observes it: a run in the carrier still belongs to it.
     unit: Option<&'static Unit>,
     trace: Trace,
 }
@@ -44,7 +45,7 @@ struct Trace {
 }
 
 impl Carrier {
-    /// Of the innermost run or scope of this thread; without one, a carrier that carries nothing.
+    /// Returns a carrier of the innermost run or scope of this thread. Without one it carries nothing.
     pub fn current() -> Carrier {
         let observed = frame::nearest();
         let unit = if observed.is_none() { frame::innermost_unit() } else { None };

@@ -1,9 +1,5 @@
-//! Business context: the few named values that say whom a run was for. Only what is named is taken, at
-//! entry, and only when some sink wants it. What an outer process or [`Scope`] named is inherited by every run
-//! inside it, also by one that names nothing. One needs this module where a value must be made safe before it is
-//! recorded, or is known outside of the functions with the attribute: an HTTP layer's user, a job's tenant.
-//!
-//! [`truncate`], [`mask`] and [`hash`] make a value safe to record; inside `context(…)` they need no import.
+//! Values of business context: their types, the functions that make a value safe to record, and the names that the
+//! program declares. Scopes are in `scope`.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -20,7 +16,7 @@ use crate::base::lock::lock;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
-    /// A truth.
+    /// A Boolean.
     Bool(bool),
     /// A whole number.
     I64(i64),
@@ -170,7 +166,7 @@ pub const HASH_KEY_VARIABLE: &str = "CRITICAL_PROCESS_HASH_KEY";
 
 /// A pseudonym of a value: HMAC-SHA-256 (RFC 2104) under the key in [`HASH_KEY_VARIABLE`], the first 16
 /// bytes as hexadecimal digits. Without a key it is `[unkeyed]`, and nothing else tells so: a plain hash of an
-/// e-mail address is no secret. The key is read once.
+/// e-mail address is easily reversed. The key is read once.
 pub fn hash(value: impl fmt::Display) -> String {
     static KEY: OnceLock<Option<String>> = OnceLock::new();
     let key = KEY.get_or_init(|| std::env::var(HASH_KEY_VARIABLE).ok().filter(|key| !key.is_empty()));
@@ -215,7 +211,7 @@ impl Values {
 
     fn of(values: NamedValues) -> Values {
         let mut spare = SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default();
-        // Only `let_go` put it there, when it was nobody else's.
+        // Only `let_go` put it there, when it had no other owner.
         if let Some(room) = Arc::get_mut(&mut spare) {
             *room = values;
         }
@@ -230,7 +226,7 @@ impl Values {
         room
     }
 
-    /// Nobody here needs them any more: their memory is kept for the thread's next, unless somebody else does.
+    /// Gives the values up. Their memory is kept for the thread's next values, unless they have another owner.
     pub(crate) fn let_go(self) {
         if let Some(mut values) = self.0
             && let Some(room) = Arc::get_mut(&mut values)

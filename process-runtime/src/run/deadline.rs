@@ -1,5 +1,5 @@
-//! A limit on a future that the account knows of: what it stops is a failure with the error type
-//! `timeout`, where a bare `tokio::time::timeout` leaves a silent cancellation.
+//! A time limit whose stops are failures with the error type `timeout`. A bare `tokio::time::timeout` would leave a
+//! silent cancellation.
 
 use std::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! How a run ended, as the code around the user's value judged it. Nothing here is recorded yet.
+//! The end of a run, as judged from its return value. Nothing is recorded here.
 
 use std::error::Error;
 use std::{fmt, iter};
@@ -8,8 +8,10 @@ use process_model::{ErrorText, Outcome};
 /// The `error.type` of a panic.
 const PANIC: &str = "panic";
 
-/// What `outcome = path` returns: the judgement of a return value that no rule could express. It is asked for
-/// every value that is returned, also of types that are successes by themselves (`ExitCode`, `Some(Err(_))`).
+/// The judgement of a return value, which a function of `outcome = path` returns.
+///
+/// The function is called for every return value, also of types that are otherwise a success (`ExitCode`,
+/// `Some(Err(_))`).
 ///
 /// ```
 /// use process_runtime::Verdict;
@@ -68,7 +70,7 @@ impl fmt::Debug for ErrorRef<'_> {
     }
 }
 
-/// The most errors behind an error that are told.
+/// The maximum number of sources in a text.
 const SOURCES: usize = 8;
 
 impl ErrorRef<'_> {
@@ -92,15 +94,15 @@ impl<'a> RunError<'a> {
         RunError::new(std::any::type_name::<E>(), error)
     }
 
-    /// The text of the outermost error, where it may be told at all.
+    /// Returns the text of the outermost error, if `allowed` permits it.
     #[cfg(any(feature = "sentry", feature = "tracing"))]
-    pub(crate) fn text(&self, told: ErrorText) -> Option<String> {
-        if told == ErrorText::Never { None } else { self.error.text() }
+    pub(crate) fn text(&self, allowed: ErrorText) -> Option<String> {
+        if allowed == ErrorText::Never { None } else { self.error.text() }
     }
 
-    /// The texts of the error and of what it came of, where they may be told at all: `cannot save: the disk is full`.
-    pub(crate) fn whole_text(&self, told: ErrorText) -> Option<String> {
-        if told == ErrorText::Never {
+    /// Returns the texts of the error and its sources, if `allowed` permits it: `cannot save: the disk is full`.
+    pub(crate) fn whole_text(&self, allowed: ErrorText) -> Option<String> {
+        if allowed == ErrorText::Never {
             return None;
         }
         let mut text = self.error.text()?;

@@ -1,5 +1,5 @@
-//! Which run a thread is inside of, right now: a stack of frames that live on the thread's own stack for
-//! the length of one poll or call. Nothing outlives its poll, so nothing can leak into another task.
+//! The run that a thread is in: a stack of frames on the thread's own stack, each for one poll or call. Nothing
+//! outlives its poll, so nothing can leak into another task.
 
 use std::cell::Cell;
 use std::ptr::null;

@@ -1,5 +1,5 @@
-//! The Sentry hub of a run, shared by the runs inside it. `observe::sentry` opens it; here is what a run needs of it: to
-//! make it the thread's for one poll.
+//! The Sentry hub of a run, shared by the runs inside it. `observe::sentry` opens it; here is what a run needs of it:
+//! to make it the thread's for one poll.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};

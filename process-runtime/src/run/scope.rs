@@ -45,12 +45,12 @@ impl Scope {
         self.into_carrier().run(f)
     }
 
-    /// Polls `future` in this scope, which inherits from whoever polls it first.
+    /// Polls `future` in this scope, which inherits from the scope of the first poll.
     pub async fn in_scope<F: Future>(self, future: F) -> F::Output {
         self.into_carrier().carry(future).await
     }
 
-    /// A scope of what somebody else says: over nothing that is known here.
+    /// Returns a scope with the values of a remote peer, which never replace values known here.
     #[cfg(all(feature = "axum", feature = "metrics", feature = "tracing"))]
     pub(crate) fn below(mut said: NamedValues) -> Carrier {
         let outer = frame::nearest();

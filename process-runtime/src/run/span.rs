@@ -24,8 +24,8 @@ pub(crate) type Attributes = &'static [(&'static str, &'static str)];
 pub(crate) struct SpanSite {
     pub(crate) metadata: &'static Metadata<'static>,
     pub(crate) callsite: &'static RuntimeCallsite,
-    /// What every span of the unit says in its first fields, unless a tracer does; then some or all of the fields of an end,
-    /// then context.
+    /// What every span of the unit says in its first fields, unless a tracer does; then some or all of the fields of an
+    /// end, then context.
     pub(crate) fields: Vec<Field>,
     pub(crate) says: Vec<&'static str>,
     /// The same, where a tracer says it.
@@ -108,7 +108,7 @@ pub(crate) fn as_recorded(value: &Value) -> &dyn Recorded {
     }
 }
 
-/// An open span. Closing it waits for nobody: the last to leave closes.
+/// An open span. Closing it does not wait: the last one to leave closes it.
 #[derive(Debug)]
 pub(crate) struct SpanHandle {
     dispatch: Dispatch,
@@ -130,7 +130,7 @@ impl SpanHandle {
         Entered(self)
     }
 
-    /// Enters the span of a run that may end meanwhile; `None` where it has.
+    /// Enters the span of a run that may end meanwhile. Returns `None` if it has ended.
     pub(crate) fn visit(&self) -> Option<Visit<'_>> {
         if !self.visitors.enter() {
             return None;
@@ -168,7 +168,7 @@ impl SpanHandle {
     }
 }
 
-/// The run is inside of its span.
+/// The run is inside its span.
 #[derive(Debug)]
 pub(crate) struct Entered<'a>(&'a SpanHandle);
 
@@ -179,7 +179,7 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// Somebody else is inside of the span.
+/// Another thread is inside the span.
 #[derive(Debug)]
 pub(crate) struct Visit<'a>(&'a SpanHandle);
 

@@ -1,6 +1,6 @@
-//! The figures that need no backend: for each process and stage, what ran, how it ended and how long it
-//! took, since the start and over the last 1, 5 and 60 minutes. On unless [`crate::disable`] was called, in
-//! memory, fixed in size. One needs them where no metrics backend is at hand: a status page, a test, a small service.
+//! Statistics of each process and stage, without a metrics backend: outcomes and durations since the start and over the
+//! last 1, 5 and 60 minutes. Use them for a status page, a test or a small service. They are in memory, fixed in size,
+//! and on unless [`crate::disable`] was called.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub use crate::stats::histogram::ERROR as PERCENTILE_ERROR;
 pub const WINDOWS: [Duration; 3] =
     [Duration::from_secs(60), Duration::from_secs(5 * 60), Duration::from_secs(60 * 60)];
 
-/// The figures of one process or stage.
+/// The statistics of one process or stage.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -26,7 +26,7 @@ pub struct Stats {
     pub started: u64,
     /// Runs ended since the start.
     pub ended: Outcomes,
-    /// Runs that are going on now.
+    /// Runs in flight.
     pub active: u64,
     /// Of these, the ones that are past their SLA.
     pub overdue: u64,

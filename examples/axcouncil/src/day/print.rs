@@ -126,8 +126,8 @@ pub(super) fn is_traced(telemetry: &Telemetry) -> bool {
     telemetry.destinations().iter().any(|place| place.starts_with("traces: "))
 }
 
-/// Prints the trace of the failed request, found by the id in its response. If traces go to a collector, it prints the id
-/// alone. Returns a problem if the trace does not show the failure.
+/// Prints the trace of the failed request, found by the id in its response. If traces go to a collector, it prints the
+/// id alone. Returns a problem if the trace does not show the failure.
 pub(super) fn timeline(
     telemetry: &Telemetry,
     directory: &Path,

@@ -1,5 +1,4 @@
-//! What a thread knows of its hub: whether a client would take an event. Every run asks, so what the hub said is
-//! remembered for a moment.
+//! Whether the hub of a thread has a client that takes events. Every run asks, so the answer is cached for a moment.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -11,11 +10,11 @@ use crate::base::guard::caught;
 use crate::run::domain::Core;
 use crate::run::hub::OuterHub;
 
-/// How long a hub's answer is remembered. To ask its client costs as much as everything else that a run pays
-/// while nobody watches; a client that is bound to a hub in use, or closed, is noticed this much later.
+/// How long the answer of a hub is cached. Asking its client costs as much as everything else that a run pays without
+/// destinations. A client that is bound to a hub in use, or closed, is noticed this much later.
 const ASK_AGAIN: Duration = Duration::from_millis(1);
 
-/// What a hub said of its client.
+/// The client of a hub.
 #[derive(Clone, Copy)]
 enum Client {
     /// There is none, or it is disabled.
@@ -25,12 +24,12 @@ enum Client {
     },
 }
 
-/// What a thread knows of its hub.
+/// The cached answer of a thread.
 #[derive(Clone, Copy)]
 enum Known {
     /// It was not asked yet.
     Nothing,
-    /// What this hub said, and until when, in ticks of the global clock, that holds.
+    /// The answer of this hub, and the tick of the global clock until which it is valid.
     Said(*const Hub, u64, Client),
     /// The thread is ending, and may have lost its hub already.
     Ending,
@@ -50,7 +49,7 @@ impl Drop for Asked {
     }
 }
 
-/// What is around a run that starts at `now`; `None` where no client would take an event.
+/// Returns the hub around a run that starts at `now`, or `None` if no client would take an event.
 #[inline(always)]
 pub(crate) fn outside(now: u64) -> Option<OuterHub> {
     let Known::Said(known, until, answer) = KNOWN.get() else {

@@ -1,4 +1,4 @@
-//! The event of a failure, and how one is known again further out.
+//! The event of a failure, and how an outer process recognises the same failure.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::run::ending::{ErrorRef, RunError};
 use crate::run::hub::HubLink;
 use crate::run::unit::Unit;
 
-/// A failure that Sentry has an event of.
+/// A failure that Sentry has an event for.
 #[derive(Clone, Debug)]
 pub(super) struct Captured {
     /// The first event of it.
@@ -39,7 +39,7 @@ pub(super) fn already_captured(link: &HubLink, fault: &RunError<'_>, end: &End) 
     Details::of(link)?.failure().filter(|captured| captured.is_last && captured.identity.is_in(fault))
 }
 
-/// What makes an error the same one further out: its type, as far as it can be named, and its text.
+/// The identity of an error in an outer process: its type, as far as it can be named, and its text.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Identity {
     /// An error in a chain, and what is behind it.
@@ -73,8 +73,8 @@ impl Identity {
         }
     }
 
-    /// Whether this link of a chain is it. A transparent wrapper has the text and the sources of what it hides, and is of
-    /// another type.
+    /// Returns whether this link of a chain is the error. A transparent wrapper has the text and the sources of the error
+    /// that it hides, and another type.
     fn is_link(&self, link: &dyn Error) -> bool {
         let Identity::Link { error, source } = self else { return false };
         let shown = Shown::of(link);
@@ -115,14 +115,14 @@ pub(super) fn capture(
         && has_panic_hook(hub)
         && let Some(last) = hub.last_event_id()
     {
-        // The hook of Sentry's panic integration has sent it; without our integration nobody saw which.
+        // The hook of Sentry's panic integration has sent it. Without our integration its id was not noted.
         return captured(last, Vec::new(), fault);
     }
     let fingerprint = match &first {
         Some(first) if !first.fingerprint.is_empty() => first.fingerprint.clone(),
         _ => vec![unit.name.to_owned(), end.error_type.unwrap_or_default().to_owned()],
     };
-    // An issue of its own, so that whoever asks for checks adds to no issue of real users.
+    // An issue of its own, so that health checks do not add to an issue of real users.
     let fingerprint = match observed.domain.core().is_synthetic() {
         true if first.is_none() => [fingerprint, vec!["synthetic".to_owned()]].concat(),
         _ => fingerprint,

@@ -34,7 +34,7 @@ use crate::run::frame;
 use crate::run::hub::OuterHub;
 use crate::run::unit::Unit;
 
-/// How long a process stays silent after a warning that it is overdue.
+/// The least time between two overdue warnings of a process.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
 
 /// Adds tags, context block, user and trace of the current run to every event of a client, on whatever
@@ -79,7 +79,7 @@ pub(crate) fn is_active() -> bool {
     Hub::with_active(|_| true)
 }
 
-/// Why events go nowhere, if they do.
+/// Returns why no events arrive, if so.
 pub(crate) fn problem() -> Option<String> {
     (!is_active()).then(|| {
         "no Sentry client is bound to sentry-core 0.49; if the application has one, it has no DSN, is of another version \
@@ -88,8 +88,8 @@ pub(crate) fn problem() -> Option<String> {
     })
 }
 
-/// Opens what a run needs, at its first poll and inside of its span. Where `sentry-tracing` is installed, the
-/// span has brought a hub of its own, which becomes the run's; transactions are then left to it.
+/// Opens the hub of a run, at its first poll and inside its span. If `sentry-tracing` is installed, the span has
+/// brought a hub of its own, which becomes the run's; transactions are then left to `sentry-tracing`.
 pub(crate) fn open(unit: &'static Unit, observed: &Observed) {
     let current = Hub::current();
     let is_traced_elsewhere = |outer: &OuterHub| !Arc::ptr_eq(&current, &outer.hub);
@@ -136,13 +136,13 @@ fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> Transactio
     span
 }
 
-/// Whether the end of a run changes anything for Sentry: the success of a root run in which nothing failed does not.
+/// Returns whether the end of a run concerns Sentry: the success of a root run without failures does not.
 #[inline]
 pub(crate) fn is_told(observed: &Observed, outcome: Outcome) -> bool {
     outcome != Outcome::Success || observed.hub.has_details() || observed.parent.strong_count() > 0
 }
 
-/// Tells of the end of a run.
+/// Reports the end of a run.
 pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Ending<'_>, end: &End) {
     let link = &observed.hub;
     finish_span(observed, end);
@@ -169,7 +169,7 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
         }
         return;
     }
-    // What was cancelled made nobody's error.
+    // A cancelled part has not caused the error.
     if end.outcome != Outcome::Cancelled
         && let Some(details) = parent.as_ref().and_then(|parent| Details::of(&parent.hub))
         && let Some(captured) = &mut *lock(&details.failure)
@@ -203,7 +203,7 @@ fn finish_span(observed: &Observed, end: &End) {
     span.clone().finish();
 }
 
-/// A part of a process has no event of its own: its error is the process's to return or to mend.
+/// Reports the end of a part. It has no event of its own, because its process returns the error or handles it.
 fn part_ended(unit: &'static Unit, observed: &Observed, hub: &Hub, ending: &Ending<'_>, end: &End) {
     let failed = end.outcome.is_error();
     if let Some(fault) = &ending.fault
@@ -226,7 +226,7 @@ fn breadcrumb(level: Level, message: String) -> Breadcrumb {
 /// Warns that a process is past its SLA: at most once in [`BETWEEN_WARNINGS`].
 pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: &Arc<Observed>, elapsed: Duration) {
     let (Some(hub), true) = (observed.hub.hub(), unit.is_process()) else { return };
-    // The check itself tells of it, to whoever looks at it.
+    // The check itself reports it.
     if core.is_synthetic() {
         return;
     }

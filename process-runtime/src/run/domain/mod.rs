@@ -1,5 +1,5 @@
-//! What a run belongs to: a clock, a table of runs in flight, accounts and sinks. A program has one global
-//! domain; under `testing`, a test has its own, which is inherited by everything that runs inside it.
+//! Domains. A run belongs to one: it has a clock, the table of runs in flight, accounts and sinks. A program has one
+//! global domain; a test and a health check have their own, which everything inside them inherits.
 
 pub(crate) mod observed;
 pub(crate) mod own;
@@ -119,7 +119,7 @@ impl Core {
         ticket
     }
 
-    /// A run leaves. Whether the watchdog told of it as late.
+    /// A run leaves. Returns whether the watchdog has reported it as late.
     #[inline]
     pub(crate) fn leave(&self, lane: Lane, account: &Account, ticket: Ticket) -> bool {
         let told = self.table.leave(lane, ticket);
@@ -213,7 +213,7 @@ impl Core {
         self.has_sinks.load(Ordering::Relaxed)
     }
 
-    /// Tells every sink. One that panics is told no more.
+    /// Reports to every sink. A sink that panics receives nothing more.
     #[inline]
     pub(crate) fn tell(&self, run: &RunView<'_>, tell: impl Fn(&dyn Sink, &RunView<'_>)) {
         if self.has_sinks() {

@@ -1,5 +1,5 @@
-//! A run or scope that some sink wants to hear of: what it shares with its children, with the watchdog and
-//! with carriers. Runs that nobody observes have none of this, and allocate nothing.
+//! What an observed run or scope shares with its children, the watchdog and carriers. A run that no destination wants
+//! has none of this and allocates nothing.
 
 use std::cell::Cell;
 use std::mem::take;
@@ -27,10 +27,10 @@ pub(crate) struct Opened {
     pub(crate) hub: HubLink,
 }
 
-/// What is known of a run while it goes on.
+/// A run or scope that a destination observes.
 #[derive(Debug)]
 pub(crate) struct Observed {
-    /// Told apart from every other of this program; 0 for a scope.
+    /// Unique in this program; 0 for a scope.
     pub(crate) id: u64,
     /// `None` for a scope.
     pub(crate) unit: Option<&'static Unit>,
@@ -60,7 +60,7 @@ impl Observed {
         opened: Opened,
     ) -> Arc<Observed> {
         let mut observed = room();
-        // Field by field: to move a run as a whole costs more than to make it. It is nobody else's, so this holds.
+        // Field by field: to move a run as a whole costs more than to make it. It has no other owner, so this succeeds.
         if let Some(room) = Arc::get_mut(&mut observed) {
             room.id = next_id();
             room.unit = Some(unit);
@@ -122,7 +122,7 @@ impl Observed {
         self.values.clone().with(lock(&self.later).clone())
     }
 
-    /// Adds a value while the run goes on.
+    /// Adds a value while the run is in flight.
     pub(crate) fn record(&self, name: &'static str, value: Value) {
         #[cfg(feature = "tracing")]
         if let (Some(span), Some(site)) = (&self.span, self.unit.and_then(|unit| unit.span.get())) {
@@ -236,7 +236,7 @@ thread_local! {
     static SPARE: Cell<Option<Arc<Observed>>> = const { Cell::new(None) };
 }
 
-/// A run that is nothing yet, and nobody else's.
+/// Returns an empty run with no other owner.
 fn room() -> Arc<Observed> {
     let spare = SPARE.try_with(Cell::take).ok().flatten();
     spare.unwrap_or_else(|| Arc::new(Observed::inside(None, DomainRef::Global, Vec::new())))

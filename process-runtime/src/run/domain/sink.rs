@@ -10,16 +10,17 @@ use crate::catalog::definition::{ProcessDefinition, StageDefinition};
 use crate::run::context::Value;
 use crate::run::unit::Unit;
 
-/// A destination of your own: it is told of every run of a domain, processes and stages alike, on the thread
-/// that runs (of a run that is overdue, mostly on the watchdog's). A sink must not block; one that panics is
-/// told no more, and the run goes on. Runs inside of a sink are counted and told to nobody.
+/// A destination of your own, which receives every run of processes and stages.
+///
+/// Its methods run on the thread of the run; `overdue` mostly on the watchdog's. A sink must not block. One that panics
+/// receives nothing more, and the run continues. Runs inside a sink are counted, but not reported to destinations.
 pub trait Sink: Send + Sync + fmt::Debug + 'static {
     /// A run started.
     fn started(&self, run: &RunView<'_>) {
         let _ = run;
     }
 
-    /// A run passed its SLA. Told once, from the watchdog while it still runs, or else just before it ends.
+    /// A run passed its SLA. Called once: by the watchdog while the run is in flight, or else just before it ends.
     fn overdue(&self, run: &RunView<'_>, elapsed: Duration) {
         let _ = (run, elapsed);
     }
@@ -38,12 +39,12 @@ pub struct RunView<'a> {
 }
 
 impl RunView<'_> {
-    /// Told apart from every other run of this program.
+    /// Returns an id that is unique in this program.
     pub fn id(&self) -> u64 {
         self.observed.id
     }
 
-    /// The run around this one.
+    /// Returns the id of the run around this one.
     pub fn parent_id(&self) -> Option<u64> {
         let mut outer = self.observed.parent.upgrade()?;
         while outer.unit.is_none() {
@@ -99,11 +100,11 @@ impl RunView<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct End {
-    /// How.
+    /// The outcome.
     pub outcome: Outcome,
     /// Whether it was past its SLA.
     pub late: bool,
-    /// How long it took.
+    /// Its duration.
     pub duration: Duration,
     /// The `error.type` of a failure, panic or rejection: of at most 32 for each process, then `_OTHER`.
     pub error_type: Option<&'static str>,

@@ -178,7 +178,7 @@ struct Known {
 /// Every `Result` that some boundary returns.
 static KNOWN: RwLock<BTreeMap<TypeId, Known>> = RwLock::new(BTreeMap::new());
 
-/// Makes known that a boundary returns `Result<T, E>`. It is known by the type, so that the run is no larger for it.
+/// Makes known that a boundary returns `Result<T, E>`. It is known by the type, so that the run stays small.
 pub(crate) fn learn<T, E>() {
     let returned = typeid::of::<Result<T, E>>();
     if read(&KNOWN).contains_key(&returned) {
