@@ -82,8 +82,8 @@ struct Day {
 }
 
 impl Day {
-    /// Compares the counts since `before` with the expected ones. It waits for those that follow later: a service notices
-    /// with a delay that its client hung up.
+    /// Compares the counts since `before` with the expected ones. It waits for late ones: a service notices with a
+    /// delay that its client hung up.
     async fn expect(&mut self, step: &str, before: &Counts, answer: &str, expected: Counts) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         let mut counted = Counts::now()?.since(before);

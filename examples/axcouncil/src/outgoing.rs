@@ -14,7 +14,7 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     pub(crate) fn new(models: &Url) -> Result<Outgoing, reqwest::Error> {
-        // Everything is on this machine, so a proxy from the environment is ignored. Redirects are not followed, because
+        // Everything is on this machine, so a proxy from the environment is ignored. Redirects are not followed:
         // another host must not receive the context that is meant for the first.
         let client = Client::builder().no_proxy().redirect(Policy::none()).build()?;
         let context = propagation::Outgoing::new().allow(models.authority(), ["company_id"]);

@@ -1,5 +1,5 @@
-//! Check-ins with [Sentry Crons](https://docs.sentry.io/product/crons/). A scheduled probe is a monitor with the id of its
-//! process.
+//! Check-ins with [Sentry Crons](https://docs.sentry.io/product/crons/). A scheduled probe is a monitor with the id of
+//! its process.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

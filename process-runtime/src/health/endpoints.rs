@@ -129,8 +129,8 @@ impl Health {
         Report::from_parts(parts)
     }
 
-    /// Reports on the process, or the dependency that has a check, with this id or alias. Returns `None` if there is no
-    /// such process or dependency.
+    /// Reports on the process, or the dependency that has a check, with this id or alias. Returns `None` for an
+    /// unknown one.
     pub async fn report(&self, id: &str) -> Option<Report> {
         let subject = self.shared.by_name(id)?;
         let asked = self.shared.execute(self.shared.checks_of(subject).into_iter()).await;

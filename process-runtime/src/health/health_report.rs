@@ -156,7 +156,7 @@ impl Report {
         report
     }
 
-    /// Adds a part for each declared dependency, from the first of these that exists: its own check, the probe, traffic.
+    /// Adds a part for each declared dependency: from its own check, else from the probe, else from traffic.
     fn add_dependencies(
         &mut self,
         process: &'static ProcessDefinition,

@@ -44,7 +44,7 @@
 //! | none | every process, and every dependency that has a check |
 //! | `/live` | the program itself: the checks of [`Setup::liveness`], and never a process or dependency |
 //! | `/started` | whether start-up is finished ([`Health::mark_started`]) |
-//! | `/ready` | start-up, shutdown ([`Health::begin_shutdown`]), and everything that [`Setup::require`] and [`Setup::report_only`] name |
+//! | `/ready` | start-up, shutdown, and everything that [`Setup::require`] and [`Setup::report_only`] name |
 //! | `/<process>` | the process, with the stages and dependencies that its probe ran; without a probe, its traffic |
 //! | `/<dependency>` | the check of the dependency |
 //! | `/<alias>` | the process or dependency that [`Setup::alias`] gives this name |

@@ -19,15 +19,15 @@ const END: Duration = Duration::from_secs(1);
 /// It starts the watchdog, attaches the meter provider, adds the run's context to events that the body of a run sends
 /// to Sentry itself, and reports problems of the set-up once.
 ///
-/// Runs work without it: spans, Sentry's events of failures and [`registry::stats`](crate::registry::stats). What they
-/// then miss is the watchdog (a late run is told of at its end only), metrics, and lines on standard error.
+/// Runs work without it: spans, Sentry's events of failures and [`registry::stats`](crate::registry::stats). What is
+/// missing then is the watchdog (a late run is reported only at its end), metrics, and lines on standard error.
 ///
-/// Of Sentry's hubs it reaches the main one and this thread's, and those made from them afterwards. A thread
-/// that used Sentry before keeps a hub whose own events have no context, and so does a client that is bound
-/// later: give the client `process_runtime::sentry::Integration`, which reaches all of them.
+/// It reaches Sentry's main hub, the hub of this thread, and hubs made from these afterwards. A thread that used Sentry
+/// before keeps a hub whose own events have no context, and so does a client that is bound later: add
+/// `process_runtime::sentry::Integration` to the client's options, which reaches all of them.
 ///
-/// Starting another adds to what is there. One with another meter provider takes the histograms to it;
-/// counters and gauges are then read by both.
+/// Starting another installation adds to the first. With another meter provider, histograms move to that one; both read
+/// counters and gauges.
 ///
 /// # Examples
 ///
@@ -153,9 +153,9 @@ impl Installation {
         notices::said()
     }
 
-    /// Stops the watchdog, unless another installation goes on, and waits for its thread, and until the lines that wait
-    /// are written to standard error: for at most a second, since a sink may hang and nobody may read. Samples that
-    /// wait are recorded, so call it before the meter provider is shut down.
+    /// Stops the watchdog, unless another installation is running, and waits until the queued lines are written to
+    /// standard error. It waits at most one second, because a sink or the reader of standard error may hang. Samples
+    /// that are queued are recorded, so call it before the meter provider is shut down.
     pub fn stop(&self) {
         #[cfg(feature = "metrics")]
         crate::observe::metrics::drain();

@@ -9,13 +9,14 @@ use crate::run::ending::{Ending, ErrorRef, RunError};
 use crate::run::unit::Unit;
 use crate::run::{frame, inject};
 
-/// Awaits a call to the dependency `id`, which the process or stage around it declares with `depends_on`. The call has
-/// a span `<process>.<id>`, figures ([`registry::dependency_stats`](crate::registry::dependency_stats)), a breadcrumb
-/// where it fails, and no event: its error is the process's to return or to mend. `Ok` is success, `Err` failure with
-/// the name of its type as `error.type`; its text is told to nobody.
+/// Awaits a call to the dependency `id`, which the process or stage around it declares with `depends_on`.
 ///
-/// It is a boundary that a contract can break ([`testing`](crate::testing), feature `testing`): what is to be bounded
-/// by a [`timeout`](crate::timeout) goes inside of that.
+/// The call has a span `<process>.<id>`, statistics ([`registry::dependency_stats`](crate::registry::dependency_stats))
+/// and a breadcrumb if it fails. It has no Sentry event, because the process returns the error or handles it. `Ok` is a
+/// success, `Err` a failure with the name of its type as `error.type`; the error's text is not recorded.
+///
+/// The call is a boundary that a contract can break ([`testing`](crate::testing), feature `testing`). To limit its
+/// time, put it inside a [`timeout`](crate::timeout).
 ///
 /// ```
 /// # async fn query() -> Result<u64, std::io::Error> { Ok(42) }

@@ -1,6 +1,5 @@
-//! What a run is told to: beside tracing, OpenTelemetry and Sentry a destination of your own, a [`Sink`]. One needs it
-//! to feed what none of these reaches, such as an audit trail, and in tests that ask what a run was told to. Give it to
-//! [`Install::sink`](crate::Install::sink), or to a test's domain.
+//! Destinations of your own beside tracing, OpenTelemetry and Sentry: implement [`Sink`], for example for an audit
+//! trail or in a test, and give it to [`Install::sink`](crate::Install::sink) or to a test's domain.
 
 // Each destination is one file behind one feature; this one decides whether any wants to hear of a run.
 #[cfg(feature = "metrics")]
@@ -50,8 +49,8 @@ impl Wanted {
     }
 }
 
-/// Who wants to hear of a run of this unit that starts on this thread now, in ticks of the global clock;
-/// `None` where nobody does.
+/// Returns the destinations that want a run of this unit which starts on this thread at `now`, in ticks of the global
+/// clock; `None` if none does.
 #[inline(always)]
 pub(crate) fn wanted(unit: &'static Unit, core: &Core, now: u64) -> Option<Wanted> {
     let wanted = Wanted {

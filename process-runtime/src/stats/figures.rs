@@ -114,8 +114,8 @@ impl Outcomes {
     }
 }
 
-/// Reads an account, and rolls its windows where that is due. Where nobody has rolled them for long, what is
-/// read is what happened since the last time, and says so ([`Window::covered`]).
+/// Reads an account, and rolls its windows if that is due. If they were not rolled for long, a window covers the time
+/// since then, which [`Window::covered`] returns.
 pub(crate) fn read(account: &Account, clock: &Clock) -> Stats {
     // Totals are taken under the windows' lock: a roll in between would be ahead of them.
     let (totals, windows) = account.with_windows(|windows| {

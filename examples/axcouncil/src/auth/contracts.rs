@@ -59,7 +59,7 @@ async fn a_wrong_password_is_nobodys_failure_and_nowhere_to_be_found() {
 #[tokio::test]
 async fn nobody_learns_which_addresses_there_are() {
     let platform = Platform::new().await;
-    let run = log_in(&platform, "nobody@acme-robotics.example", PASSWORD).await;
+    let run = log_in(&platform, "unknown@acme-robotics.example", PASSWORD).await;
     run.expect().rejected("unknown_user").no_event();
     let error = run.into_value().err().expect("it was rejected");
     assert_eq!(told(error), (StatusCode::UNAUTHORIZED, "wrong_credentials"));

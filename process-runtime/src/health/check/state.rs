@@ -19,7 +19,7 @@ impl States {
     /// Returns a clone of the value of this type.
     ///
     /// # Errors
-    /// If there is no value of this type.
+    /// Returns an error if no value of this type was provided.
     pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Result<T, MissingState> {
         let value = self.values.get(&TypeId::of::<T>()).and_then(|value| value.downcast_ref::<T>());
         value.cloned().ok_or(MissingState { type_name: type_name::<T>() })

@@ -73,8 +73,8 @@ impl Identity {
         }
     }
 
-    /// Returns whether this link of a chain is the error. A transparent wrapper has the text and the sources of the error
-    /// that it hides, and another type.
+    /// Returns whether this link of a chain is the error. A transparent wrapper has the text and the sources of the
+    /// error that it hides, and another type.
     fn is_link(&self, link: &dyn Error) -> bool {
         let Identity::Link { error, source } = self else { return false };
         let shown = Shown::of(link);

@@ -1,12 +1,10 @@
-//! What Sentry is told (`sentry-core`): one event for each failure, with business context; a warning for a
-//! process that is overdue; breadcrumbs for what went well enough. One needs this module for [`Integration`] alone,
-//! among the options of the client. Which names the events carry is in the [crate's documentation](crate#sentry). A
-//! root run has a hub of its own, kept across polls and shared by the runs inside it; while nothing fails, that hub is
-//! all that Sentry costs.
+//! Sentry (`sentry-core`): one event for each failure, with business context; a warning for a process that is overdue;
+//! a breadcrumb for a degraded process and for a failed stage. A run has a hub of its own, shared by the runs inside
+//! it; while nothing fails, that hub is the whole cost of Sentry.
 //!
-//! Those events need no set-up but a client. For events that the body of a run sends itself, and for those
-//! of Sentry's panic hook, give [`Integration`] to the client's options. [`crate::Install`] does the same for
-//! the main hub, the current one and those made from them later.
+//! These events need only a client. For events that the body of a run sends itself, and for those of Sentry's panic
+//! hook, add [`Integration`] to the client's options. [`crate::Install`] does this for the main hub, the current hub,
+//! and the hubs made from them later.
 
 mod client;
 mod details;
