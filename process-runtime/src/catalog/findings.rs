@@ -1,6 +1,6 @@
 //! What is wrong with the registry as a whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -8,7 +8,8 @@ use std::time::Duration;
 use process_model::{CheckTarget, nearest};
 
 use super::definition::{ProcessDefinition, StageDefinition};
-use super::registry::{Stages, all, order, process, registry};
+use super::registry::{all, own_stages, process, registry};
+use super::stage_order::{order, slowest_path};
 use crate::base::lock::lock;
 
 /// Findings of a feature about what it keeps in the registry. Each feature submits one to `inventory`.
@@ -267,7 +268,7 @@ fn unknown_process_of(stage: &StageDefinition) -> Option<Finding> {
 
 /// What is wrong with the order of a process's stages.
 fn stage_order(process: &ProcessDefinition) -> Vec<Finding> {
-    let (ordered, stuck) = order(process);
+    let (ordered, stuck) = order(own_stages(process));
     let ids: BTreeSet<&str> = ordered.iter().chain(&stuck).map(|stage| stage.id()).collect();
     let mut findings = Vec::new();
     for stage in ordered.iter().chain(&stuck) {
@@ -300,16 +301,4 @@ fn stage_order(process: &ProcessDefinition) -> Vec<Finding> {
         });
     }
     findings
-}
-
-/// Of stages in order, the chain of `after`s with the largest sum of SLAs.
-fn slowest_path(ordered: &Stages) -> Stages {
-    let mut paths: BTreeMap<&str, (Duration, Stages)> = BTreeMap::new();
-    for stage in ordered {
-        let before = stage.after().iter().filter_map(|after| paths.get(after.as_str()));
-        let (sum, mut path) = before.max_by_key(|(sum, _)| *sum).cloned().unwrap_or_default();
-        path.push(stage);
-        paths.insert(stage.id(), (sum + stage.sla().unwrap_or_default(), path));
-    }
-    paths.into_values().max_by_key(|(sum, _)| *sum).map(|(_, path)| path).unwrap_or_default()
 }

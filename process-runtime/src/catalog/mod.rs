@@ -5,3 +5,4 @@ pub mod definition;
 pub(crate) mod findings;
 pub(crate) mod linked;
 pub(crate) mod registry;
+mod stage_order;

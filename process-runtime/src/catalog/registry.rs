@@ -1,7 +1,6 @@
 //! The static catalogue: every process and stage that the program was linked with, in order. What runs now is in
 //! `install::live`, and what is wrong with the whole in [`findings`](super::findings).
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::OnceLock;
 
@@ -9,6 +8,7 @@ use process_model::nearest;
 
 use super::definition::{ProcessDefinition, Runnable, StageDefinition};
 use super::linked::Catalogue;
+use super::stage_order::{Stages, order};
 
 pub(super) struct Registry {
     pub(super) processes: Vec<&'static ProcessDefinition>,
@@ -78,7 +78,7 @@ impl fmt::Display for UnknownProcess {
 
 impl std::error::Error for UnknownProcess {}
 
-fn own_stages(process: &ProcessDefinition) -> Vec<&'static StageDefinition> {
+pub(super) fn own_stages(process: &ProcessDefinition) -> Stages {
     stages().filter(|stage| stage.process() == Some(process.id())).collect()
 }
 
@@ -87,7 +87,7 @@ impl ProcessDefinition {
     /// another in a cycle are last.
     pub fn stages(&self) -> &[&'static StageDefinition] {
         self.ordered_stages.get_or_init(|| {
-            let (mut ordered, stuck) = order(self);
+            let (mut ordered, stuck) = order(own_stages(self));
             ordered.extend(stuck);
             ordered
         })
@@ -99,22 +99,4 @@ impl ProcessDefinition {
         let stages = self.stages().iter().copied().chain(shared).flat_map(|stage| stage.dependencies());
         self.dependencies().iter().chain(stages).any(|declared| declared == dependency)
     }
-}
-pub(super) type Stages = Vec<&'static StageDefinition>;
-
-/// The stages that can be ordered, and those that cannot.
-pub(super) fn order(process: &ProcessDefinition) -> (Stages, Stages) {
-    let mut waiting = own_stages(process);
-    let known: BTreeSet<&str> = waiting.iter().map(|stage| stage.id()).collect();
-    let mut placed = BTreeSet::new();
-    let mut ordered = Vec::new();
-    let is_ready = |stage: &&StageDefinition, placed: &BTreeSet<&str>| {
-        stage.after().iter().all(|after| placed.contains(after.as_str()) || !known.contains(after.as_str()))
-    };
-    while let Some(next) = waiting.iter().position(|stage| is_ready(stage, &placed)) {
-        let stage = waiting.remove(next);
-        placed.insert(stage.id());
-        ordered.push(stage);
-    }
-    (ordered, waiting)
 }

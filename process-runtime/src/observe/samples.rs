@@ -106,3 +106,52 @@ impl<T: Copy> Samples<T> {
         shared.into_iter().for_each(f);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::thread::scope;
+
+    use super::*;
+
+    #[test]
+    fn samples_are_drained_in_order_and_those_without_room_are_counted() {
+        let (samples, lane) = (Samples::new(), Lane::current());
+        for round in 1..=2 {
+            for sample in 0..SAMPLES {
+                assert_eq!(samples.push(lane, sample), Some(sample + 1));
+            }
+            assert_eq!((samples.push(lane, 0), samples.dropped()), (None, round));
+            assert_eq!(samples.waiting(), SAMPLES);
+            let mut drained = Vec::new();
+            samples.drain(|sample| drained.push(sample));
+            assert_eq!(drained, Vec::from_iter(0..SAMPLES));
+            assert_eq!(samples.waiting(), 0);
+        }
+    }
+
+    /// More of this, with every schedule, is in the crate `model-checks`.
+    #[test]
+    fn a_sample_is_drained_once_while_its_thread_pushes_more() {
+        let pushes = if cfg!(miri) { 200 } else { 100_000 };
+        let (samples, is_done) = (Samples::new(), AtomicBool::new(false));
+        let mut drained = Vec::new();
+        let pushed = scope(|threads| {
+            let producer = threads.spawn(|| {
+                let lane = Lane::current();
+                let pushed: Vec<u64> =
+                    (0..pushes).filter(|sample| samples.push(lane, *sample).is_some()).collect();
+                is_done.store(true, Ordering::Release);
+                pushed
+            });
+            while !is_done.load(Ordering::Acquire) {
+                samples.drain(|sample| drained.push(sample));
+                std::thread::yield_now();
+            }
+            producer.join().unwrap()
+        });
+        samples.drain(|sample| drained.push(sample));
+        assert_eq!(drained, pushed);
+        assert_eq!(samples.dropped() + drained.len() as u64, pushes);
+    }
+}

@@ -396,3 +396,124 @@ impl<U: 'static, T> Drop for Table<U, T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread::scope;
+
+    use super::*;
+
+    static UNIT: &str = "unit";
+
+    fn table(limit: usize) -> Table<&'static str, u64> {
+        Table::new(limit)
+    }
+
+    fn enter(table: &Table<&'static str, u64>, deadline: u64) -> Ticket {
+        table.enter(Lane::current(), &UNIT, 3, deadline, None)
+    }
+
+    #[test]
+    fn runs_of_several_chunks_are_listed_until_they_leave() {
+        let (table, runs) = (table(LIMIT), 2 * CHUNK + 1);
+        let payload = Arc::new(9);
+        for _ in 0..2 {
+            let enter = |_| table.enter(Lane::current(), &UNIT, 3, NEVER, Some(&payload));
+            let tickets: Vec<_> = (0..runs).map(enter).collect();
+            let seen = table.list();
+            assert_eq!(seen.len(), runs);
+            assert!(seen.iter().all(|seen| (*seen.unit, seen.started, seen.reported) == (UNIT, 3, false)));
+            assert_eq!(Arc::strong_count(&payload), 1 + 2 * runs);
+            drop(seen);
+            assert!(tickets.into_iter().all(|ticket| !table.leave(Lane::current(), ticket)));
+            assert_eq!((table.list().len(), Arc::strong_count(&payload)), (0, 1));
+        }
+        let chunks = 3 * size_of::<Chunk<&'static str, u64>>();
+        assert_eq!(table.memory(), chunks + size_of_val(&*table.chunks), "slots are used again");
+    }
+
+    #[test]
+    fn a_run_that_finds_no_slot_is_counted_and_can_leave() {
+        let table = table(2);
+        let tickets = [(); 3].map(|()| enter(&table, NEVER));
+        assert_eq!((tickets[2], table.untracked()), (Ticket::UNTRACKED, 1));
+        assert!(!table.leave(Lane::current(), tickets[2]));
+        table.leave(Lane::current(), tickets[0]);
+        assert_ne!(enter(&table, NEVER), Ticket::UNTRACKED);
+    }
+
+    #[test]
+    fn a_scan_reports_what_is_late_once_and_returns_the_next_deadline() {
+        let table = table(8);
+        let deadlines = [10, 11, 20, 30, NEVER];
+        let tickets = deadlines.map(|deadline| enter(&table, deadline));
+        let reports = |limit| {
+            let mut reports = 0;
+            let next = table.scan(limit, |_| None, |seen| reports += usize::from(*seen.unit == UNIT));
+            (reports, next)
+        };
+        assert_eq!(reports(9), (0, Some(10)));
+        assert_eq!(reports(11), (2, Some(20)));
+        assert_eq!(reports(11), (0, Some(20)));
+        assert_eq!(table.list().iter().filter(|seen| seen.reported).count(), 2);
+        let was_reported = tickets.map(|ticket| table.leave(Lane::current(), ticket));
+        assert_eq!(was_reported, [true, true, false, false, false]);
+        assert_eq!(reports(NEVER), (0, None));
+    }
+
+    #[test]
+    fn a_run_whose_deadline_is_set_again_is_late_only_then() {
+        let table = table(8);
+        let ticket = enter(&table, 10);
+        let mut reports = 0;
+        assert_eq!(table.scan(10, |_| Some(40), |_| reports += 1), Some(40));
+        assert_eq!(table.scan(40, |_| None, |_| reports += 1), None);
+        assert_eq!((reports, table.leave(Lane::current(), ticket)), (1, true));
+    }
+
+    #[test]
+    fn a_dropped_table_drops_the_payloads_of_runs_in_flight() {
+        let (table, payload) = (table(8), Arc::new(9));
+        table.enter(Lane::current(), &UNIT, 3, NEVER, Some(&payload));
+        drop(table);
+        assert_eq!(Arc::strong_count(&payload), 1);
+    }
+
+    /// More of this, with every schedule, is in the crate `model-checks`.
+    #[test]
+    fn threads_hand_runs_to_one_another_while_others_scan_and_list() {
+        let rounds = if cfg!(miri) { 30 } else { 10_000 };
+        let (table, payload) = (table(64), Arc::new(9));
+        let (reports, left_late) = (AtomicU64::new(0), AtomicU64::new(0));
+        scope(|threads| {
+            let (give, take) = channel();
+            for _ in 0..2 {
+                let give = give.clone();
+                let (table, payload) = (&table, &payload);
+                threads.spawn(move || {
+                    for round in 0..rounds {
+                        let payload = (round % 2 == 0).then_some(payload);
+                        give.send(table.enter(Lane::current(), &UNIT, 3, 5, payload)).unwrap();
+                    }
+                });
+            }
+            drop(give);
+            threads.spawn(|| {
+                for ticket in take {
+                    left_late.fetch_add(table.leave(Lane::current(), ticket).into(), Ordering::Relaxed);
+                }
+            });
+            threads.spawn(|| {
+                for _ in 0..rounds {
+                    table.scan(10, |_| None, |_| _ = reports.fetch_add(1, Ordering::Relaxed));
+                    assert!(
+                        table.list().iter().all(|seen| seen.payload.as_deref().is_none_or(|nine| *nine == 9))
+                    );
+                }
+            });
+        });
+        assert_eq!(reports.into_inner(), left_late.into_inner());
+        assert_eq!((table.list().len(), Arc::strong_count(&payload)), (0, 1));
+    }
+}

@@ -283,3 +283,119 @@ fn distinct(errors: &[ErrorCount]) -> usize {
     types.dedup();
     types.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::thread::scope;
+
+    use super::*;
+
+    fn account(sla: Option<Duration>) -> (Account, Clock) {
+        let clock = Clock::best();
+        (Account::new(sla, &clock), clock)
+    }
+
+    fn error_type(number: usize) -> &'static str {
+        format!("error_{number}").leak()
+    }
+
+    #[test]
+    fn error_types_past_the_bound_are_counted_as_other() {
+        let (account, _) = account(None);
+        let types: Vec<_> = (0..ERROR_TYPES + 3).map(error_type).collect();
+        let counted = types.iter().map(|kind| account.error(Outcome::Failure, false, kind));
+        let (own, other) = types.split_at(ERROR_TYPES);
+        assert_eq!(counted.collect::<Vec<_>>(), [own, &vec![OTHER_ERROR; other.len()]].concat());
+        assert_eq!(account.error(Outcome::Failure, false, own[0]), own[0], "a known type stays itself");
+        assert_eq!(account.error(Outcome::Failure, false, other[0]), OTHER_ERROR, "an unknown one does not");
+        let errors = account.errors();
+        let runs = |kind| errors.iter().find(|count| count.error_type == kind).map(|count| count.runs);
+        assert_eq!(errors.len(), ERROR_TYPES + 1);
+        assert_eq!((runs(own[0]), runs(own[1]), runs(OTHER_ERROR)), (Some(2), Some(1), Some(4)));
+    }
+
+    #[test]
+    fn the_bound_counts_types_and_not_ways_to_end() {
+        let (account, _) = account(None);
+        for number in 0..2 * ERROR_TYPES {
+            for outcome in [Outcome::Failure, Outcome::Rejected, Outcome::Panic] {
+                account.error(outcome, false, error_type(number));
+                account.error(outcome, true, error_type(number));
+            }
+        }
+        let errors = account.errors();
+        let types: BTreeSet<_> = errors.iter().map(|count| count.error_type).collect();
+        assert_eq!((types.len(), types.contains(OTHER_ERROR)), (ERROR_TYPES + 1, true));
+        assert_eq!(errors.len(), 6 * (ERROR_TYPES + 1));
+        assert_eq!(errors.iter().map(|count| count.runs).sum::<u64>(), 6 * 2 * ERROR_TYPES as u64);
+    }
+
+    #[test]
+    fn other_is_never_a_type_more() {
+        let (account, _) = account(None);
+        account.error(Outcome::Failure, false, OTHER_ERROR);
+        let counted: BTreeSet<_> = (0..2 * ERROR_TYPES)
+            .map(|number| account.error(Outcome::Failure, false, error_type(number)))
+            .collect();
+        assert!(counted.contains(OTHER_ERROR) && counted.len() <= ERROR_TYPES + 1, "{counted:?}");
+    }
+
+    #[test]
+    fn a_run_is_late_from_the_tick_after_its_sla() {
+        let (account, _) = account(Some(Duration::from_secs(2)));
+        assert_eq!(account.deadline(100), 101 + account.limit());
+        assert_eq!(account.deadline(u64::MAX - 1), NEVER);
+    }
+
+    #[test]
+    fn a_run_without_an_sla_is_never_late() {
+        let (account, clock) = account(None);
+        account.refine(None, &clock);
+        assert_eq!((account.limit(), account.deadline(0)), (u64::MAX, NEVER));
+    }
+
+    #[test]
+    fn an_end_before_its_lateness_is_counted_leaves_no_run_overdue() {
+        let (account, _) = account(None);
+        account.remove_overdue();
+        assert_eq!(account.overdue(), 0);
+        account.add_overdue();
+        account.add_overdue();
+        assert_eq!(account.overdue(), 1);
+    }
+
+    #[test]
+    fn the_longest_run_is_that_since_it_was_last_taken() {
+        let (account, _) = account(None);
+        account.end(Lane::current(), Outcome::Success, false, 7);
+        account.end(Lane::current(), Outcome::Failure, true, 5);
+        assert_eq!((account.totals().longest, account.take_longest(), account.take_longest()), (7, 7, 0));
+        let (_, ended) = account.counts();
+        assert_eq!(ended[end_index(Outcome::Success, false)], 1);
+        assert_eq!(ended[end_index(Outcome::Failure, true)], 1);
+        assert_eq!(ended.iter().sum::<u64>(), 2);
+    }
+
+    #[test]
+    fn threads_of_every_lane_lose_no_count() {
+        let (threads, runs) = if cfg!(miri) { (LANES + 2, 3) } else { (2 * LANES, 1000) };
+        let (account, _) = account(None);
+        scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    for ticks in 0..runs {
+                        account.start(Lane::current());
+                        account.end(Lane::current(), Outcome::Success, false, ticks);
+                        let (started, ended) = account.counts();
+                        assert!(ended.iter().sum::<u64>() <= started);
+                    }
+                });
+            }
+        });
+        let totals = account.totals();
+        let all = threads as u64 * runs;
+        assert_eq!((totals.started, totals.ended[0], totals.longest), (all, all, runs - 1));
+        assert_eq!(totals.buckets.iter().map(|&count| u64::from(count)).sum::<u64>(), all);
+    }
+}

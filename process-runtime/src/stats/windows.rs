@@ -169,7 +169,90 @@ mod tests {
     use super::*;
     use crate::stats::account::Account;
 
+    /// Ticks of a slice, and the lengths of the windows in slices.
+    const SLICE: u64 = 10;
+    const MINUTE: u64 = 12 * SLICE;
+    const FIVE_MINUTES: u64 = 5 * MINUTE;
+    const HOUR: u64 = 60 * MINUTE;
+
+    /// The totals of a process that starts and ends one run at each tick, all of them in one bucket.
+    fn totals_at(now: u64) -> Totals {
+        let mut totals = Totals { started: now, longest: 7, ..Totals::default() };
+        totals.ended[0] = now;
+        totals.buckets[3] = now as u32;
+        totals
+    }
+
+    /// Windows of that process, rolled at each slice until `now`.
+    fn windows_until(now: u64) -> Windows {
+        let mut windows = Windows::new(0);
+        for rolled in (SLICE..=now).step_by(SLICE as usize) {
+            windows.roll(rolled, totals_at(rolled));
+        }
+        windows
+    }
+
     #[test]
+    fn a_slice_is_full_once_its_length_has_passed() {
+        let windows = windows_until(3 * SLICE);
+        assert!(!windows.is_due(4 * SLICE - 1, SLICE));
+        assert!(windows.is_due(4 * SLICE, SLICE));
+        assert!(!windows.is_due(0, SLICE), "a clock that reads less than before");
+    }
+
+    #[test]
+    fn the_windows_of_a_new_process_cover_its_whole_life() {
+        for now in [0, 1, SLICE, 5 * SLICE + 3] {
+            let slice = windows_until(now).last(now, HOUR, &totals_at(now));
+            assert_eq!((slice.from, slice.to, slice.started, slice.ended[0]), (0, now, now, now));
+        }
+    }
+
+    #[test]
+    fn the_last_minute_is_exact_to_a_slice_and_the_longer_windows_to_theirs() {
+        let now = 3 * HOUR + 4;
+        let windows = windows_until(now);
+        for (length, within) in [(MINUTE, SLICE), (FIVE_MINUTES, 6 * SLICE), (HOUR, 60 * SLICE)] {
+            let slice = windows.last(now, length, &totals_at(now));
+            assert!(slice.started.abs_diff(length) <= within, "{} of {length}", slice.started);
+            assert_eq!(slice.to - slice.from, slice.started, "what it covers is what it counts");
+            assert_eq!((slice.to, slice.ended[0]), (now, slice.started));
+            assert_eq!(slice.histogram()[3], slice.started);
+            assert_eq!(slice.histogram().iter().sum::<u64>(), slice.started);
+        }
+    }
+
+    #[test]
+    fn what_is_not_yet_in_a_slice_counts() {
+        let windows = windows_until(MINUTE);
+        let slice = windows.last(MINUTE, 0, &totals_at(MINUTE + 5));
+        assert_eq!((slice.started, slice.ended[0], slice.histogram()[3]), (5, 5, 5));
+    }
+
+    #[test]
+    fn the_longest_run_is_that_of_the_window() {
+        let mut windows = Windows::new(0);
+        for (number, longest) in (1..).zip([3, 9, 4]) {
+            windows.roll(number * SLICE, Totals { longest, ..totals_at(number) });
+        }
+        let now = 3 * SLICE;
+        let none = Totals { longest: 0, ..totals_at(3) };
+        assert_eq!(windows.last(now, HOUR, &none).longest, 9);
+        assert_eq!(windows.last(now, SLICE, &none).longest, 4);
+    }
+
+    #[test]
+    fn a_count_of_a_bucket_that_wraps_is_still_a_difference() {
+        let mut windows = Windows::new(0);
+        let mut totals = Totals::default();
+        totals.buckets[3] = u32::MAX - 1;
+        windows.roll(SLICE, totals.clone());
+        totals.buckets[3] = totals.buckets[3].wrapping_add(5);
+        assert_eq!(windows.last(2 * SLICE, SLICE / 2, &totals).histogram()[3], 5);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "takes minutes, and has no unsafe code")]
     fn a_process_that_has_seen_everything_takes_at_most_64_kib() {
         let (mut windows, mut totals) = (Windows::new(0), Totals::default());
         for roll in 1..3000 {
@@ -183,6 +266,7 @@ mod tests {
 
     proptest! {
         #[test]
+        #[cfg_attr(miri, ignore = "takes minutes, and has no unsafe code")]
         fn packed_counts_are_those_that_were_packed(
             counts in prop::collection::vec(prop_oneof![Just(0), 0..200u32, any::<u32>()], BUCKETS)
         ) {

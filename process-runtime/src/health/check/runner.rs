@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use super::age::{Aged, Ageing};
 use super::conclusion::{bounded, conclude};
 use super::linked_checks::CheckDefinition;
 use super::state::States;
@@ -73,21 +74,15 @@ impl CheckRunner {
         lock(&self.progress)
     }
 
-    /// Returns the age at which a result that nothing has refreshed becomes a warning.
-    fn warns_after(&self) -> Duration {
-        2 * self.definition.cached_for() + self.definition.timeout()
-    }
-
-    /// Returns the age at which it becomes a failure.
-    fn fails_after(&self) -> Duration {
-        3 * self.definition.cached_for() + self.definition.timeout()
+    fn ageing(&self) -> Ageing {
+        Ageing { cached_for: self.definition.cached_for(), timeout: self.definition.timeout() }
     }
 
     /// Starts an execution for a request, unless one is running or the last result is still valid. A check with a
     /// schedule is left to the schedule, as long as that works.
     pub(crate) fn refresh(self: &Arc<CheckRunner>, states: &Arc<States>, runtime: Option<&Handle>) {
         let is_scheduled = self.definition.every().is_some();
-        let age = if is_scheduled { self.warns_after() } else { self.definition.cached_for() };
+        let age = if is_scheduled { self.ageing().warns_after() } else { self.definition.cached_for() };
         self.execute_unless_younger(age, states, runtime);
     }
 
@@ -161,37 +156,23 @@ impl CheckRunner {
         let (since, last) = (progress.since, progress.last.clone());
         drop(progress);
         let age = last.as_ref().map(|last| asked.saturating_duration_since(last.at));
-        let timeout = self.definition.timeout();
-        let is_stuck = since.is_some_and(|since| since.elapsed() > timeout);
-        let (status, output) = match (&last, age) {
-            _ if is_stuck => {
-                (Status::Fail, Some(format!("no answer within {timeout:?}; the check is still running")))
-            }
-            // An execution that is running may refresh an old result.
-            (Some(last), Some(age)) if since.is_some() && age > self.warns_after() => {
-                (last.status.max(Status::Warn), Some(format!("{}; the next check is running", aged(age))))
-            }
-            (Some(_), Some(age)) if age > self.fails_after() => (Status::Fail, Some(aged(age))),
-            (Some(last), Some(age)) if age > self.warns_after() && last.status == Status::Pass => {
-                (Status::Warn, Some(aged(age)))
-            }
-            (Some(last), _) => (last.status, last.output.clone()),
-            (None, _) if since.is_some() => (Status::Fail, Some("the first check is running".to_owned())),
-            (None, _) => (Status::Fail, Some("not checked yet".to_owned())),
-        };
+        let ageing = self.ageing();
+        let running = since.map(|since| since.elapsed());
+        let aged = last.as_ref().zip(age).map(|(last, age)| Aged {
+            status: last.status,
+            output: last.output.as_deref(),
+            age,
+        });
+        let (status, output) = ageing.status(aged, running);
         CheckReading {
             status,
             output,
             last,
             age,
             #[cfg(feature = "metrics")]
-            is_stuck,
+            is_stuck: ageing.is_stuck(running),
         }
     }
-}
-
-fn aged(age: Duration) -> String {
-    format!("the last check was {:.0?} ago", Duration::from_secs(age.as_secs()))
 }
 
 /// One execution of a check. Its drop records the end, so that even a cancelled execution has a result.
