@@ -196,9 +196,9 @@ fn validate_finds_checks_of_nothing_and_second_ones() {
     };
     assert_eq!((process.as_str(), *nearest), ("pay_invoices", Some("pay_invoice")));
     assert!(
-        of_no_process
-            .to_string()
-            .ends_with("is of process `pay_invoices`, which is not registered; did you mean `pay_invoice`?"),
+        of_no_process.to_string().ends_with(
+            "belongs to process `pay_invoices`, which is not registered; did you mean `pay_invoice`?"
+        ),
         "{of_no_process}"
     );
     let Finding::UnknownDependencyOfCheck { dependency, nearest, .. } = of_no_dependency else {
@@ -207,7 +207,7 @@ fn validate_finds_checks_of_nothing_and_second_ones() {
     assert_eq!((dependency.as_str(), *nearest), ("banc", Some("bank")));
     assert!(
         of_no_dependency.to_string().ends_with(
-            "is of `banc`, which no process or stage declares with `depends_on`; did you mean `bank`?"
+            "belongs to `banc`, which no process or stage declares with `depends_on`; did you mean `bank`?"
         ),
         "{of_no_dependency}"
     );

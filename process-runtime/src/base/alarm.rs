@@ -1,4 +1,5 @@
-//! When the watchdog looks next, and how a run wakes it before that. The thread itself is in `install`.
+//! The alarm of the watchdog's thread: the tick at which the thread wakes next, and the way in which a run wakes it
+//! earlier. The thread itself is in `install`, so nothing here may know runs or deadlines beyond their ticks.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,22 +7,23 @@ use std::thread::Thread;
 
 use super::lock::lock;
 
-/// When the thread wakes by itself, in ticks of the global clock; 0 while it does not run.
+/// The tick of the global clock at which the thread wakes by itself; 0 while it does not run.
 static WAKES_AT: AtomicU64 = AtomicU64::new(0);
+/// The number of times that a run has woken the thread.
 static WAKES: AtomicU64 = AtomicU64::new(0);
 static THREAD: Mutex<Option<Thread>> = Mutex::new(None);
 
-/// Sets the tick at which the thread looks by itself. A run with an earlier deadline wakes it.
+/// Sets the tick at which the thread wakes by itself. A run with an earlier deadline wakes it before that.
 pub(crate) fn set(wakes_at: u64) {
     WAKES_AT.store(wakes_at, Ordering::SeqCst);
 }
 
-/// States that the thread no longer looks.
+/// Records that the thread no longer runs.
 pub(crate) fn clear() {
     set(0);
 }
 
-/// Sets the thread to wake.
+/// Sets the thread that [`wake`] wakes.
 pub(crate) fn wakes_thread(thread: Option<Thread>) {
     *lock(&THREAD) = thread;
 }

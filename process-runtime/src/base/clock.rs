@@ -9,10 +9,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The time for which the first use compares both clocks.
+/// The time for which the first use compares the counter with `Instant`.
 const FIRST_LOOK: Duration = Duration::from_micros(200);
 
-/// A source of ticks, and the length of a tick.
+/// A source of ticks, with the length of a tick.
 #[derive(Debug)]
 pub(crate) struct Clock {
     source: Source,
@@ -26,12 +26,13 @@ enum Source {
         anchor_ticks: u64,
     },
     Instant(Instant),
-    /// A clock outside this file.
+    /// A clock that the caller provides.
     Foreign(Box<dyn Fn() -> Duration + Send + Sync>),
 }
 
 impl Source {
-    /// Returns the nanoseconds since the anchor. It is out of line, so that a run pays for its own clock alone.
+    /// Returns the nanoseconds since the anchor. It is not inlined, so that a run that reads the counter does not carry
+    /// the code of the other clocks.
     #[inline(never)]
     fn elapsed(&self) -> u64 {
         let elapsed = match self {
@@ -97,7 +98,7 @@ impl Clock {
         }
     }
 
-    /// Returns the length of a tick, in nanoseconds.
+    /// Returns the length of a tick in nanoseconds.
     #[inline]
     pub(crate) fn nanos_per_tick(&self) -> f64 {
         f64::from_bits(self.nanos_per_tick.load(Ordering::Relaxed))
@@ -132,7 +133,7 @@ impl Clock {
 
 #[cfg(target_arch = "x86_64")]
 mod counter {
-    //! The time-stamp counter.
+    //! The time-stamp counter of the processor.
 
     use std::arch::x86_64::{__cpuid, _rdtsc};
 
@@ -143,9 +144,8 @@ mod counter {
         unsafe { _rdtsc() }
     }
 
-    /// Returns whether the counter is invariant (Intel SDM volume 3, "Invariant TSC": CPUID 80000007H, EDX bit 8)
-    /// and, on Linux, the kernel's own clock source: the kernel stops using counters that differ
-    /// between sockets.
+    /// Returns whether the counter is invariant (Intel SDM volume 3, "Invariant TSC": CPUID 80000007H, EDX bit 8) and,
+    /// on Linux, the kernel's own clock source: the kernel stops using counters that differ between sockets.
     pub(super) fn is_trusted() -> bool {
         // Miri runs no instructions of a processor.
         if cfg!(miri) {

@@ -1,5 +1,6 @@
 //! The one guard around foreign code: a subscriber, a sink, a Sentry client, a `Display`, a function that judges a
-//! return value. A panic in it stays here.
+//! return value. A panic in foreign code does not pass this guard. The reaction to it belongs to
+//! the caller.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -7,10 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::notices;
 
-/// Calls `f`.
+/// Calls `f` and catches its panic.
 ///
 /// # Errors
-/// The payload, if `f` panics.
+/// Returns the payload if `f` panics.
 pub(crate) fn attempt<R>(f: impl FnOnce() -> R) -> Result<R, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(f))
 }
@@ -19,11 +20,11 @@ thread_local! {
     static REPORTING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls one destination: a panic in it reaches neither the application nor the next destination. Returns whether
-/// `f` returned.
+/// Calls one destination. Returns whether `f` returned: a panic in it reaches neither the application nor the next
+/// destination.
 ///
-/// Runs inside `f` are counted and reported to no destination: one that is a process itself would otherwise be
-/// called for its own runs without end.
+/// Runs inside `f` are counted but not reported to destinations. Otherwise a destination that is itself a process would
+/// be called for its own runs without end.
 pub(crate) fn unharmed(f: impl FnOnce()) -> bool {
     if REPORTING.replace(true) {
         return true;
@@ -33,7 +34,7 @@ pub(crate) fn unharmed(f: impl FnOnce()) -> bool {
     returned
 }
 
-/// Calls one destination, also while another call to it is under way. Returns whether `f` returned.
+/// Calls one destination, also from inside a call to a destination. Returns whether `f` returned.
 pub(crate) fn caught(f: impl FnOnce()) -> bool {
     let returned = attempt(f).is_ok();
     if !returned {

@@ -1,6 +1,7 @@
-//! Which part of every counter a thread writes. The first threads get a lane of their own, where a plain store is
-//! enough because no other thread writes; when these lanes are used up, threads share a few others and pay for an
-//! atomic addition. A thread's lane is free again when the thread ends.
+//! Lanes: each counter has a part for each lane, and a thread writes only the part of its own lane. The first threads
+//! each get a lane for themselves, in which a plain store is enough because no other thread writes there. When these
+//! lanes are used up, threads share a few others and pay for an atomic addition. A lane is free again when its thread
+//! ends. The counters themselves are in `stats` and `run`.
 
 use std::cell::Cell;
 
@@ -41,7 +42,7 @@ impl Lane {
 
     #[cold]
     fn assign() -> Lane {
-        // While a thread ends, nothing would give the lane back.
+        // A thread whose locals are already destroyed gets a shared lane: nothing would give an own one back.
         let owned = RELEASE.try_with(|_| ()).ok().and_then(|()| {
             let mut free = lock(&FREE);
             let lane = free.iter().position(|&free| free)?;
@@ -57,13 +58,13 @@ impl Lane {
         OWNED + NEXT_SHARED.fetch_add(1, Ordering::Relaxed) % (LANES - OWNED)
     }
 
-    /// Returns its position among all lanes.
+    /// Returns the lane's position among all lanes.
     #[inline]
     pub(crate) fn index(self) -> usize {
         self.0
     }
 
-    /// Returns whether this thread alone writes it.
+    /// Returns whether this thread alone writes to the lane.
     #[inline]
     pub(crate) fn is_owned(self) -> bool {
         self.0 < OWNED
@@ -98,8 +99,8 @@ impl Lane {
     }
 }
 
-/// Gives the lane back when the thread ends. The mutex orders this thread's last store before the next
-/// owner's first load.
+/// Gives the lane back when the thread ends. The mutex orders this thread's last store before the next owner's first
+/// load.
 struct Release;
 
 impl Drop for Release {

@@ -1,29 +1,29 @@
-//! Locks whose poison is ignored: what every lock of this crate guards is whole after each statement, so a panic of
-//! its holder leaves nothing half done.
+//! Locks that ignore poison. The data behind every lock of this crate is consistent after each statement, so a holder
+//! that panics leaves nothing half done. A lock whose data is not must not use these functions.
 
 use std::sync::{LockResult, PoisonError};
 
 use crate::base::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Locks a mutex.
+/// Locks a mutex, poisoned or not.
 #[inline]
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     unpoisoned(mutex.lock())
 }
 
-/// Locks for reading.
+/// Locks for reading, poisoned or not.
 #[inline]
 pub(crate) fn read<T: ?Sized>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     unpoisoned(lock.read())
 }
 
-/// Locks for writing.
+/// Locks for writing, poisoned or not.
 #[inline]
 pub(crate) fn write<T: ?Sized>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     unpoisoned(lock.write())
 }
 
-/// Returns what a lock gives, poisoned or not.
+/// Returns the guard or value of a lock, poisoned or not.
 #[inline]
 pub(crate) fn unpoisoned<G>(result: LockResult<G>) -> G {
     result.unwrap_or_else(PoisonError::into_inner)

@@ -1,5 +1,5 @@
-//! What every layer stands on and none of it knows of processes: time, lanes, locks, lines on their way out, and
-//! what the toolkit reports about itself.
+//! The foundation of every other layer: time, lanes, locks, output lines, and notices of the toolkit about itself.
+//! Nothing here may know about processes or runs.
 
 pub(crate) mod alarm;
 pub(crate) mod clock;

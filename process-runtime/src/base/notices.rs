@@ -1,5 +1,5 @@
-//! What the toolkit reports about itself: single lines on standard error, each once, written by a thread that runs no
-//! process.
+//! Notices of the toolkit about itself: lines on standard error, each written once, by a thread that runs no process.
+//! Reports about runs must not go in here.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
@@ -17,14 +17,14 @@ fn already_said() -> MutexGuard<'static, BTreeSet<String>> {
     lock(&SAID)
 }
 
-/// Starts writing lines, also those that are queued already.
+/// Starts writing lines, including those that are already queued.
 pub(crate) fn start() {
     if let Err(error) = STANDARD_ERROR.start() {
-        once(format!("the thread that writes lines cannot be started: {error}"));
+        once(format!("cannot start the thread that writes to standard error: {error}"));
     }
 }
 
-/// Queues a line.
+/// Queues a line. Control characters in it become spaces, so that it stays one line.
 pub(crate) fn line(line: String) {
     let line = line.replace(char::is_control, " ") + "\n";
     STANDARD_ERROR.push(line.as_bytes());
@@ -40,12 +40,12 @@ pub(crate) fn once(text: impl Into<String>) {
     }
 }
 
-/// Returns all notices so far.
+/// Returns all notices so far, sorted.
 pub(crate) fn said() -> Vec<String> {
     already_said().iter().cloned().collect()
 }
 
-/// Waits until everything is written, at most until `end`.
+/// Waits until every line is written, at most until `end`.
 pub(crate) fn flush(end: Instant) {
     STANDARD_ERROR.flush(end);
 }

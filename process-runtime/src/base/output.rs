@@ -1,6 +1,6 @@
-//! Lines on their way to standard error and standard output. A reader of these may be slow or stuck, so a thread of its
-//! own writes each stream in order. Only a flush waits for it, until a deadline. The queues are bounded, and lines that
-//! find no room or cannot be written are counted.
+//! Queues of lines for standard error and standard output. The reader of a stream may be slow or stuck, so each stream
+//! has a thread that writes its lines in order. Only a flush waits for this thread, until a deadline. The queues are
+//! bounded: a line that does not fit or cannot be written is counted. The format of lines must not go in here.
 
 use crate::base::lock::lock;
 use std::io::{self, Write as _};
@@ -12,11 +12,11 @@ use std::time::Instant;
 /// The maximum number of bytes in a queue.
 const MOST: usize = 1 << 20;
 
-/// Notices about the toolkit, and failures without a Sentry client.
+/// Standard error: notices about the toolkit, and failures without a Sentry client.
 pub(crate) static STANDARD_ERROR: Output =
     Output::new("process-lines", |line| io::stderr().lock().write_all(line));
 
-/// The log of `telemetry`.
+/// Standard output: the log of `telemetry`.
 #[cfg(feature = "metrics")]
 pub(crate) static STANDARD_OUTPUT: Output = Output::new("process-log", |line| {
     let mut output = io::stdout().lock();
@@ -24,7 +24,7 @@ pub(crate) static STANDARD_OUTPUT: Output = Output::new("process-log", |line| {
     output.flush()
 });
 
-/// A stream.
+/// A stream with its queue.
 #[derive(Debug)]
 pub(crate) struct Output {
     thread: &'static str,
@@ -37,7 +37,7 @@ pub(crate) struct Output {
 
 #[derive(Debug)]
 struct Waiting {
-    /// Whole lines.
+    /// Complete lines.
     lines: Vec<u8>,
     has_writer: bool,
     is_writing: bool,
@@ -66,7 +66,7 @@ impl Output {
         lock(&self.waiting)
     }
 
-    /// Starts the thread, unless it runs. The thread sleeps while the queue is empty, and ends with the program.
+    /// Starts the thread, unless it is running. It sleeps while the queue is empty, and ends with the program.
     pub(crate) fn start(&'static self) -> io::Result<()> {
         let mut waiting = self.waiting();
         if !waiting.has_writer {
@@ -83,7 +83,7 @@ impl Output {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        // The thread looks again before it sleeps.
+        // A thread that is still writing looks at the queue again before it sleeps, and needs no wake-up.
         let is_asleep = waiting.is_written();
         waiting.lines.extend_from_slice(line);
         drop(waiting);
@@ -92,13 +92,13 @@ impl Output {
         }
     }
 
-    /// Returns the number of lines that found no room or could not be written.
+    /// Returns the number of lines that did not fit into the queue or could not be written.
     #[cfg(feature = "metrics")]
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Waits until everything is written, at most until `end`. It returns at once if the thread does not run.
+    /// Waits until every line is written, at most until `end`. Returns at once if the thread is not running.
     pub(crate) fn flush(&self, end: Instant) {
         let waiting = self.waiting();
         if waiting.has_writer {
@@ -117,7 +117,7 @@ impl Output {
             std::mem::swap(&mut waiting.lines, &mut lines);
             waiting.is_writing = true;
             drop(waiting);
-            // Each by itself, so that those of several programs stay whole.
+            // One write for each line, so that lines of several programs on one stream do not mix.
             for line in lines.split_inclusive(|byte| *byte == b'\n') {
                 if (self.write)(line).is_err() {
                     self.lost.fetch_add(1, Ordering::Relaxed);

@@ -1,12 +1,12 @@
-//! The sizes of lock-free structures. They are in a file of their own because the crate `model-checks` uses smaller
-//! ones: a model check tries every schedule, which a large structure makes impossible.
+//! The sizes of lock-free structures. They have their own file because the crate `model-checks` replaces it with
+//! smaller sizes: a model check tries every schedule, which is not feasible for a large structure.
 
-/// Lanes with a single writer.
+/// The number of lanes with a single writer.
 pub(crate) const OWNED_LANES: usize = 16;
-/// Lanes that several threads share.
+/// The number of lanes that several threads share.
 pub(crate) const SHARED_LANES: usize = 4;
-/// Slots that the table of runs adds at a time.
+/// The number of slots that the table of runs adds at a time.
 pub(crate) const CHUNK: usize = 256;
-/// Samples that a thread can leave between two drains.
+/// The maximum number of samples that a thread can leave between two drains.
 #[cfg(feature = "metrics")]
 pub(crate) const SAMPLES: usize = 4096;

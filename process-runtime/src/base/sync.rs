@@ -1,6 +1,6 @@
-//! Atomics, locks and cells for the code that threads share without a common lock. They are std's. The crate
-//! `model-checks` compiles the same source files against loom's types, under the same names as here. A file that it
-//! compiles takes these types from here alone.
+//! Atomics, locks and cells for lock-free code. Here they are those of std; the crate `model-checks` compiles the same
+//! source files with loom's types, under the same names. A file that `model-checks` compiles must take these types from
+//! here alone.
 
 #[cfg(feature = "metrics")]
 pub(crate) use std::sync::OnceLock;
@@ -8,7 +8,7 @@ pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize,
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub(crate) use std::thread_local;
 
-/// Declares statics whose types have `const` constructors here, and not in loom.
+/// Declares statics. Their types have `const` constructors in std, but not in loom.
 macro_rules! statics {
     ($($statics:tt)*) => {
         $($statics)*
@@ -16,7 +16,7 @@ macro_rules! statics {
 }
 pub(crate) use statics;
 
-/// Declares a constructor that is `const` here, and not in loom.
+/// Declares a constructor that is `const` with std, but not with loom.
 #[cfg(feature = "metrics")]
 macro_rules! constructor {
     ($(#[$attribute:meta])* $visibility:vis fn $($function:tt)*) => {
@@ -26,7 +26,7 @@ macro_rules! constructor {
 #[cfg(feature = "metrics")]
 pub(crate) use constructor;
 
-/// A cell that its owner synchronises. Access is through closures, which lets loom see when it begins and ends.
+/// A cell whose owner synchronises access to it. Access is through closures, so that loom sees when it begins and ends.
 #[cfg(feature = "metrics")]
 #[derive(Debug)]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);

@@ -1,8 +1,9 @@
-//! The definitions of processes and stages, and where they are in the source. A definition is decoded from the same
+//! The definitions of processes and stages, with their places in the source. A definition is decoded from the same
 //! bytes that the binary carries in its section, and lives as long as the program.
 //!
-//! Use this module to show or export what a service does: [`registry::all`](crate::registry::all) returns each process
-//! with its owner, SLA, runbook and stages.
+//! Use this module to show or export the processes of a service: [`registry::all`](crate::registry::all) returns each
+//! process with its owner, SLA, runbook and stages. Figures and running state are in [`stats`](crate::stats) and
+//! [`registry`](crate::registry).
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +21,7 @@ pub struct ProcessDefinition {
     place: Place,
     hash: String,
     returned_future: AtomicBool,
-    /// Filled by the registry, which knows all stages.
+    /// The stages in order. The registry, which knows all stages, fills it.
     pub(super) ordered_stages: OnceLock<Vec<&'static StageDefinition>>,
 }
 
@@ -50,7 +51,7 @@ macro_rules! common {
             &self.common().description
         }
 
-        /// Returns the path of the function, with `handler = "…"` instead of its name if that key is written.
+        /// Returns the path of the function. The text of `handler = "…"`, if that key is written, replaces its name.
         pub fn handler(&self) -> &str {
             &self.place.handler
         }
@@ -85,13 +86,13 @@ macro_rules! common {
             &self.common().rejects
         }
 
-        /// Returns the destinations to which the text of its errors may go.
+        /// Returns the destinations that may receive the text of its errors.
         pub fn error_text(&self) -> ErrorText {
             self.common().error_text
         }
 
-        /// Returns the identity of the definition: 32 hexadecimal digits over the attribute, the doc comment and the
-        /// signature. It does not change when code moves.
+        /// Returns the hash of the definition: 32 hexadecimal digits, computed from the attribute, the doc comment and
+        /// the signature. It does not change when code moves.
         pub fn hash(&self) -> &str {
             &self.hash
         }
@@ -100,7 +101,7 @@ macro_rules! common {
             &self.declaration.common
         }
 
-        /// Returns whether a run is a call of the function or the future that it returns.
+        /// Returns whether a run lasts for the call of the function or for the future that the call returns.
         ///
         /// [`Shape::ByType`] means that the function returns a type that may be an alias of a boxed future, and has
         /// not returned a future yet.
@@ -111,7 +112,7 @@ macro_rules! common {
             }
         }
 
-        /// Notes that the function returns a future, which only its type shows.
+        /// Records that the function returns a future although its signature does not show it.
         pub(crate) fn note_future(&self) {
             // The flag changes once; a store on each run would contend for its cache line.
             if !self.returned_future.load(Ordering::Relaxed) {
@@ -129,32 +130,32 @@ impl ProcessDefinition {
         &self.declaration.version
     }
 
-    /// Returns the longest that a good run may take.
+    /// Returns the longest duration of a good run.
     pub fn sla(&self) -> Duration {
         self.declaration.sla.as_duration()
     }
 
-    /// Returns how much harm its failure does.
+    /// Returns how much harm a failure does.
     pub fn criticality(&self) -> Criticality {
         self.declaration.criticality
     }
 
-    /// Returns the team to call.
+    /// Returns the team that is responsible, if declared.
     pub fn owner(&self) -> Option<&str> {
         self.declaration.owner.as_deref()
     }
 
-    /// Returns the path or URL of the runbook.
+    /// Returns the path or URL of the runbook, if declared.
     pub fn runbook(&self) -> Option<&str> {
         self.declaration.runbook.as_deref()
     }
 
-    /// Returns the percentage of runs that must be good.
+    /// Returns the objective: the percentage of runs that must be good.
     pub fn objective(&self) -> Objective {
         self.declaration.objective
     }
 
-    /// Whether every cancellation counts against the objective, and not only late ones.
+    /// Returns whether every cancellation counts against the objective, and not only late ones.
     pub fn cancelled_is_bad(&self) -> bool {
         self.declaration.cancelled_is_bad
     }
@@ -173,7 +174,7 @@ impl StageDefinition {
         self.declaration.process.as_deref()
     }
 
-    /// Returns the longest that it may take, if declared.
+    /// Returns the longest duration of a good run, if declared.
     pub fn sla(&self) -> Option<Duration> {
         self.declaration.sla.map(|sla| sla.as_duration())
     }
@@ -189,7 +190,7 @@ impl StageDefinition {
     }
 }
 
-/// A dependency, which its first call defines.
+/// A dependency. It has no attribute: its first call defines it.
 #[derive(Debug)]
 pub(crate) struct DependencyDefinition(Common);
 
@@ -199,7 +200,7 @@ impl DependencyDefinition {
     }
 }
 
-/// A definition with a record whose function runs: a process or a stage.
+/// The definition of an annotated function: a process or a stage.
 #[derive(Debug)]
 pub enum Runnable {
     /// A process.
@@ -239,7 +240,7 @@ impl Defined for Runnable {
     }
 }
 
-/// What can run.
+/// The definition of a unit that can run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Definition {
     Process(&'static ProcessDefinition),
@@ -271,7 +272,7 @@ impl Definition {
         }
     }
 
-    /// Returns the place in the source; `None` for a dependency, which has no function.
+    /// Returns the place of the function in the source; `None` for a dependency, which has none.
     #[cfg(feature = "tracing")]
     pub(crate) fn place(&self) -> Option<&'static Place> {
         match self {
@@ -289,7 +290,7 @@ impl Definition {
         }
     }
 
-    /// Notes that the function returns a future, which only its type shows.
+    /// Records that the function returns a future although its signature does not show it.
     pub(crate) fn note_future(&self) {
         match self {
             Definition::Process(process) => process.note_future(),

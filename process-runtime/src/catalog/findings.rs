@@ -1,4 +1,5 @@
-//! What is wrong with the registry as a whole.
+//! The validation of the registry as a whole: duplicates, unknown references, and an impossible order of stages. A
+//! feature validates its own records, and submits a [`FindingsOfFeature`]; its rules must not go in here.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,14 +13,14 @@ use super::registry::{all, own_stages, process, registry};
 use super::stage_order::{order, slowest_path};
 use crate::base::lock::lock;
 
-/// Findings of a feature about what it keeps in the registry. Each feature submits one to `inventory`.
+/// The function with which a feature validates its own records. Each feature submits one to `inventory`.
 pub(crate) struct FindingsOfFeature(pub(crate) fn() -> Vec<Finding>);
 
 inventory::collect!(FindingsOfFeature);
 
 static EXPECTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Declares the processes that the program must contain. [`validate`] reports those that are missing.
+/// Declares processes that the program must contain. [`validate`] reports those that are missing.
 pub fn expect<I>(ids: I)
 where
     I: IntoIterator,
@@ -28,10 +29,10 @@ where
     lock(&EXPECTED).extend(ids.into_iter().map(Into::into));
 }
 
-/// Returns everything that is wrong with the registry as a whole.
+/// Returns all errors in the registry as a whole.
 ///
-/// `after` is checked as an order of declaration; the order in which stages run is not checked. `depends_on` may name
-/// something that is not a process, and is not checked.
+/// It checks that the declarations of `after` allow an order, and not the order in which stages run. It does not check
+/// `depends_on`, which may name something that is not a process.
 pub fn validate() -> Vec<Finding> {
     let mut findings = Vec::new();
     let registry = registry();
@@ -66,32 +67,32 @@ pub fn validate() -> Vec<Finding> {
     findings
 }
 
-/// Something that is wrong with the registry.
+/// An error in the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
-    /// A record that cannot be decoded.
+    /// A record cannot be decoded.
     Unreadable {
-        /// What is wrong with it.
+        /// The error of the decoder.
         error: String,
     },
-    /// Two processes have one id.
+    /// Several processes have the same id.
     DuplicateProcess {
         /// The id.
         id: String,
         /// `file:line` of each.
         places: Vec<String>,
     },
-    /// Two stages of one process have one id.
+    /// Several stages of a process have the same id.
     DuplicateStage {
-        /// The process; `None` for shared stages.
+        /// The id of the process; `None` for shared stages.
         process: Option<String>,
         /// The stage's id.
         stage: String,
         /// `file:line` of each.
         places: Vec<String>,
     },
-    /// A stage of a process that is not registered.
+    /// A stage belongs to a process that is not registered.
     UnknownProcess {
         /// The stage's id.
         stage: String,
@@ -102,9 +103,9 @@ pub enum Finding {
         /// `file:line` of the stage.
         place: String,
     },
-    /// A contract of a process that is not registered.
+    /// A contract belongs to a process that is not registered.
     UnknownProcessOfContract {
-        /// What it proves, in its one form: `error("card_declined")`.
+        /// The case that it proves, as text: `error("card_declined")`.
         case: String,
         /// The process that it names.
         process: String,
@@ -113,14 +114,14 @@ pub enum Finding {
         /// `file:line` of the test function.
         place: String,
     },
-    /// Two checks of one process, or of one dependency.
+    /// A process or a dependency has several checks.
     DuplicateCheck {
-        /// What they are checks of.
+        /// The process or dependency.
         target: CheckTarget,
         /// `file:line` of each.
         places: Vec<String>,
     },
-    /// A health check of a process that is not registered.
+    /// A health check belongs to a process that is not registered.
     UnknownProcessOfCheck {
         /// The process that it names.
         process: String,
@@ -129,7 +130,7 @@ pub enum Finding {
         /// `file:line` of the check.
         place: String,
     },
-    /// A check of a dependency that no process or stage declares.
+    /// A check belongs to a dependency that no process or stage declares.
     UnknownDependencyOfCheck {
         /// The dependency that it names.
         dependency: String,
@@ -138,7 +139,7 @@ pub enum Finding {
         /// `file:line` of the check.
         place: String,
     },
-    /// A stage after one that its process does not have.
+    /// A stage names a stage in `after` that its process does not have.
     UnknownStage {
         /// The process.
         process: String,
@@ -149,16 +150,16 @@ pub enum Finding {
         /// `file:line` of the stage.
         place: String,
     },
-    /// Stages that come after one another.
+    /// The `after`s of stages form a cycle.
     StageCycle {
         /// The process.
         process: String,
-        /// The stages that have no order.
+        /// The ids of the stages in the cycle, and of those that come after it.
         stages: Vec<String>,
         /// `file:line` of each.
         places: Vec<String>,
     },
-    /// Stages, one after another, that may take longer than their process.
+    /// The SLAs of consecutive stages add up to more than the SLA of their process.
     StagesExceedSla {
         /// The process.
         process: String,
@@ -166,12 +167,12 @@ pub enum Finding {
         sla: Duration,
         /// The sum of the stages' SLAs.
         sum: Duration,
-        /// The stages, in order.
+        /// The ids of the stages, in order.
         stages: Vec<String>,
         /// `file:line` of the process, then of each stage.
         places: Vec<String>,
     },
-    /// A process that was expected, and that the program was not linked with.
+    /// A process is expected ([`expect`]), but is not in the program.
     NotLinked {
         /// The id.
         id: String,
@@ -203,7 +204,7 @@ impl fmt::Display for Finding {
             ),
             Finding::UnknownProcessOfContract { case, process, nearest, place } => write!(
                 f,
-                "contract `{case}` at {place} is of process `{process}`, which is not registered{}",
+                "contract `{case}` at {place} belongs to process `{process}`, which is not registered{}",
                 mean(nearest)
             ),
             Finding::DuplicateCheck { target, places } => {
@@ -215,34 +216,35 @@ impl fmt::Display for Finding {
             }
             Finding::UnknownProcessOfCheck { process, nearest, place } => write!(
                 f,
-                "the health check at {place} is of process `{process}`, which is not registered{}",
+                "the health check at {place} belongs to process `{process}`, which is not registered{}",
                 mean(nearest)
             ),
             Finding::UnknownDependencyOfCheck { dependency, nearest, place } => write!(
                 f,
-                "the dependency check at {place} is of `{dependency}`, which no process or stage declares with \
+                "the dependency check at {place} belongs to `{dependency}`, which no process or stage declares with \
                  `depends_on`{}",
                 mean(nearest)
             ),
             Finding::UnknownStage { process, stage, after, place } => write!(
                 f,
-                "stage `{stage}` at {place} comes after `{after}`, which is not a stage of process `{process}`"
+                "stage `{stage}` at {place} names `{after}` in `after`, which is not a stage of process `{process}`"
             ),
             Finding::StageCycle { process, stages, places } => write!(
                 f,
-                "stages `{}` of process `{process}` come after one another: at {}",
+                "stages `{}` of process `{process}` cannot be ordered, as their `after`s form a cycle; remove one: at {}",
                 stages.join("`, `"),
                 places.join(" and at ")
             ),
             Finding::StagesExceedSla { process, sla, sum, stages, places } => write!(
                 f,
-                "stages `{}` one after another may take {sum:?}, and process `{process}` only {sla:?}: at {}",
+                "the SLAs of stages `{}`, which run one after another, add up to {sum:?}, but the SLA of process `{process}` \
+                 is {sla:?}: at {}",
                 stages.join("`, `"),
                 places.join(" and at ")
             ),
             Finding::NotLinked { id, nearest } => write!(
                 f,
-                "process `{id}` is expected, and nothing of it was linked; name its crate in the source{}",
+                "process `{id}` is expected, but its crate is not linked; name the crate in the source{}",
                 mean(nearest)
             ),
         }
@@ -266,7 +268,7 @@ fn unknown_process_of(stage: &StageDefinition) -> Option<Finding> {
     })
 }
 
-/// What is wrong with the order of a process's stages.
+/// Returns the errors in the order of a process's stages.
 fn stage_order(process: &ProcessDefinition) -> Vec<Finding> {
     let (ordered, stuck) = order(own_stages(process));
     let ids: BTreeSet<&str> = ordered.iter().chain(&stuck).map(|stage| stage.id()).collect();

@@ -1,10 +1,10 @@
-//! The records that expansions leave in the binary, and the definitions made of them. Processes, stages, contracts and
-//! checks share this mechanism: it decodes each record at its first use, lists a function once even if another macro
-//! emits it several times, sorts, and keeps a list of what cannot be read.
+//! The records that expansions leave in the binary, and the definitions decoded from them. Processes, stages, contracts
+//! and checks share this mechanism. It decodes each record at its first use, lists a function once even if another
+//! macro emits it several times, sorts the definitions, and keeps the errors of records that cannot be decoded.
 //!
 //! A registry implements [`Defined`] for its definition `D`, collects `Entry<D>` with [`inventory::collect!`], and
-//! keeps a [`Catalogue<D>`] in a static. An expansion has a static [`Linked<D>`], which `__linked!` defines and
-//! registers. Nothing about a single kind of definition must go in here.
+//! keeps a [`Catalogue<D>`] in a static. An expansion contains a static [`Linked<D>`], which `__linked!` defines and
+//! registers. Nothing that concerns a single kind of definition may go in here.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,23 +13,23 @@ use std::sync::OnceLock;
 use process_model::Record;
 use process_model::wire::{DecodeError, Problem, decode_text};
 
-/// A definition that is made of a linked record.
+/// A definition that is decoded from a linked record.
 pub trait Defined: Sized + Send + Sync + 'static {
-    /// What an expansion provides in addition to the record.
+    /// The data that an expansion provides in addition to the record.
     type With: Copy + Send + Sync;
 
-    /// Makes the definition; `None` if the record belongs to another registry.
+    /// Creates the definition; returns `None` if the record belongs to another registry.
     fn define(record: Record, with: Self::With) -> Option<Self>;
 
     /// Returns the key by which a catalogue is sorted.
     fn order(&self) -> impl Ord + '_;
 }
 
-/// The record of one annotated function, and the definition made of it.
+/// The record of one annotated function, and the definition decoded from it.
 pub struct Linked<D: Defined> {
     text: &'static [u8],
     with: D::With,
-    /// In a box, because each record is a static and most programs read few of them.
+    /// In a box, because each record is a static, and most programs decode only a few of them.
     definition: OnceLock<Result<Box<D>, DecodeError>>,
 }
 
@@ -37,8 +37,8 @@ pub struct Linked<D: Defined> {
 #[derive(Debug)]
 pub struct Entry<D: Defined>(pub &'static Linked<D>);
 
-/// Leaves a record in the object file's section, and evaluates to its text: the declaration, and after it the place,
-/// which only the compiler knows. `Record::to_text` of `process_model` writes the same.
+/// Puts a record into the object file's section, and evaluates to its text: the declaration, followed by the place,
+/// which only the compiler knows. `Record::to_text` of `process_model` writes the same text.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __record_text {
@@ -67,7 +67,7 @@ macro_rules! __record_text {
     }};
 }
 
-/// Evaluates to the value of a static [`Linked`], registers it, and leaves its record in the object file's section.
+/// Evaluates to the value of a static [`Linked`], registers it, and puts its record into the object file's section.
 /// This is a macro of the runtime and not part of the expansion, because the compiler expands it many times faster
 /// than a procedural macro. The static itself is in the expansion, so that a wrong path to the runtime is a single
 /// error.
@@ -83,7 +83,7 @@ macro_rules! __linked {
 }
 
 impl<D: Defined> Linked<D> {
-    /// Creates it from the text of the record.
+    /// Creates the static's value from the text of the record.
     pub const fn new(text: &'static [u8], with: D::With) -> Linked<D> {
         Linked { text, with, definition: OnceLock::new() }
     }
@@ -91,7 +91,7 @@ impl<D: Defined> Linked<D> {
     /// Returns the definition. The first call decodes the record.
     ///
     /// # Errors
-    /// Returns an error if the record cannot be decoded, which `registry::validate` reports.
+    /// Returns an error if the record cannot be decoded. `registry::validate` reports it too.
     pub(crate) fn definition(&'static self) -> Result<&'static D, &'static DecodeError> {
         let define = || {
             let definition = D::define(decode_text(self.text)?, self.with);
@@ -100,8 +100,8 @@ impl<D: Defined> Linked<D> {
         self.definition.get_or_init(define).as_deref()
     }
 
-    /// Returns every function of this kind. A function that another macro emits several times (`#[debug_handler]` does)
-    /// is one function.
+    /// Returns every record of this kind. A function that another macro emits several times (`#[debug_handler]` does)
+    /// has a single record here.
     pub(crate) fn all() -> impl Iterator<Item = &'static Linked<D>>
     where
         Entry<D>: inventory::Collect,
@@ -111,7 +111,7 @@ impl<D: Defined> Linked<D> {
         entries.filter(move |linked| seen.insert(linked.text))
     }
 
-    /// Returns the one among [`Linked::all`] that represents the same function.
+    /// Returns the record in [`Linked::all`] that represents the same function.
     pub(crate) fn first(&'static self) -> &'static Linked<D>
     where
         Entry<D>: inventory::Collect,
@@ -129,7 +129,7 @@ impl<D: Defined> fmt::Debug for Linked<D> {
 /// The definitions of one kind that the binary contains.
 #[derive(Debug)]
 pub(crate) struct Catalogue<D: 'static> {
-    /// The definitions in their order.
+    /// The definitions, sorted by [`Defined::order`].
     pub(crate) definitions: Vec<&'static D>,
     /// The errors of the records that cannot be decoded, sorted.
     pub(crate) unreadable: Vec<String>,
@@ -139,7 +139,7 @@ impl<D: Defined> Catalogue<D>
 where
     Entry<D>: inventory::Collect,
 {
-    /// Decodes all records of this kind.
+    /// Creates the catalogue: decodes all records of this kind.
     pub(crate) fn collect() -> Catalogue<D> {
         let mut catalogue = Catalogue { definitions: Vec::new(), unreadable: Vec::new() };
         for linked in Linked::<D>::all() {
@@ -148,7 +148,7 @@ where
                 Err(error) => catalogue.unreadable.push(error.to_string()),
             }
         }
-        // The linker's order is arbitrary.
+        // The order in which the linker lists records is arbitrary.
         catalogue.definitions.sort_by(|a, b| a.order().cmp(&b.order()));
         catalogue.unreadable.sort();
         catalogue

@@ -1,5 +1,5 @@
-//! What the binary contains: definitions, the records that hold them, and the registry that finds them. Nothing here
-//! runs.
+//! The content of the binary: definitions, the records that hold them, and the registry that finds them. Nothing that
+//! changes while the program runs may go in here.
 
 pub mod definition;
 pub(crate) mod findings;

@@ -1,5 +1,5 @@
-//! The static catalogue: every process and stage that the program was linked with, in order. What runs now is in
-//! `install::live`, and what is wrong with the whole in [`findings`](super::findings).
+//! The static catalogue: every process and stage in the program, in order. Views of running state belong to
+//! `install::live`, and validation belongs to [`findings`](super::findings).
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -36,7 +36,7 @@ pub fn all() -> impl ExactSizeIterator<Item = &'static ProcessDefinition> {
     registry().processes.iter().copied()
 }
 
-/// Returns every stage: shared ones first, then by process and id.
+/// Returns every stage: shared stages first, then the others, sorted by process and id.
 pub fn stages() -> impl ExactSizeIterator<Item = &'static StageDefinition> {
     registry().stages.iter().copied()
 }
@@ -44,7 +44,7 @@ pub fn stages() -> impl ExactSizeIterator<Item = &'static StageDefinition> {
 /// Returns the process with this id.
 ///
 /// # Errors
-/// [`UnknownProcess`] with the nearest id, if no process has this one.
+/// Returns [`UnknownProcess`], with the most similar id, if no process has this id.
 pub fn get(id: &str) -> Result<&'static ProcessDefinition, UnknownProcess> {
     process(id).ok_or_else(|| UnknownProcess {
         id: id.to_owned(),
@@ -56,12 +56,12 @@ pub(crate) fn process(id: &str) -> Option<&'static ProcessDefinition> {
     all().find(|process| process.id() == id)
 }
 
-/// No process has this id.
+/// The error of a look-up whose id no process has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownProcess {
     /// The requested id.
     pub id: String,
-    /// The most similar id.
+    /// The most similar id, if one is similar enough.
     pub nearest: Option<&'static str>,
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for UnknownProcess {
         write!(f, "no process `{}` is registered", self.id)?;
         match self.nearest {
             Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
-            None if registry().processes.is_empty() => write!(f, "; none is registered at all"),
+            None if registry().processes.is_empty() => write!(f, "; the program contains no processes"),
             None => Ok(()),
         }
     }
@@ -83,8 +83,8 @@ pub(super) fn own_stages(process: &ProcessDefinition) -> Stages {
 }
 
 impl ProcessDefinition {
-    /// Returns the stages, each after those that it names in `after`, otherwise by id. Stages that come after one
-    /// another in a cycle are last.
+    /// Returns the stages: each follows those that it names in `after`, and the rest is sorted by id. Stages whose
+    /// `after`s form a cycle are last.
     pub fn stages(&self) -> &[&'static StageDefinition] {
         self.ordered_stages.get_or_init(|| {
             let (mut ordered, stuck) = order(own_stages(self));
@@ -93,7 +93,7 @@ impl ProcessDefinition {
         })
     }
 
-    /// Whether the process, one of its stages or a shared stage declares this dependency.
+    /// Returns whether the process, one of its stages or a shared stage declares this dependency.
     pub(crate) fn declares(&self, dependency: &str) -> bool {
         let shared = stages().filter(|stage| stage.process().is_none());
         let stages = self.stages().iter().copied().chain(shared).flat_map(|stage| stage.dependencies());

@@ -1,5 +1,5 @@
-//! The order of a process's stages, from their ids and `after` lists alone. Where the stages come from, and what is
-//! reported about them, does not belong here.
+//! The order of a process's stages, computed from their ids and `after` lists alone. The source of the stages, and
+//! reports about them, must not go in here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,9 +8,9 @@ use super::definition::StageDefinition;
 
 pub(super) type Stages = Vec<&'static StageDefinition>;
 
-/// Returns the stages in order, each after those that it names in `after`, otherwise by id; and those that cannot be
-/// ordered, by id: the stages of a cycle, and the stages that come after one of these. A name in `after` that no stage
-/// has is ignored.
+/// Returns the stages in order, and those that cannot be ordered. A stage follows those that it names in `after`; the
+/// rest is sorted by id. The stages of a cycle, and those that come after one of them, cannot be ordered; they are
+/// sorted by id. A name in `after` that no stage has is ignored.
 pub(super) fn order(mut waiting: Stages) -> (Stages, Stages) {
     waiting.sort_by_key(|stage| stage.id());
     let known: BTreeSet<&str> = waiting.iter().map(|stage| stage.id()).collect();
@@ -27,7 +27,7 @@ pub(super) fn order(mut waiting: Stages) -> (Stages, Stages) {
     (ordered, waiting)
 }
 
-/// Returns, of stages in order, the chain of `after`s with the largest sum of SLAs.
+/// Returns the chain of `after`s with the largest sum of SLAs. `ordered` must be in order.
 pub(super) fn slowest_path(ordered: &Stages) -> Stages {
     let mut paths: BTreeMap<&str, (Duration, Stages)> = BTreeMap::new();
     for stage in ordered {
@@ -48,7 +48,7 @@ mod tests {
     use crate::catalog::definition::Runnable;
     use crate::catalog::linked::Defined;
 
-    /// A stage with an id, an SLA in milliseconds (0 for none), and the ids in its `after`.
+    /// Returns a stage with an id, an SLA in milliseconds (0 for none), and the ids in its `after`.
     fn stage(id: &str, sla: u64, after: &[&str]) -> &'static StageDefinition {
         let declaration = StageDeclaration {
             common: Common { id: id.to_owned(), ..Common::default() },
@@ -123,7 +123,7 @@ mod tests {
     }
 
     proptest! {
-        /// Any graph of six stages, each of which names any of the others.
+        /// Tries any graph of six stages, each of which names any of the others.
         #[test]
         fn every_stage_is_either_after_all_that_it_names_or_cannot_be(
             edges in prop::collection::vec(prop::collection::vec(0..6usize, 0..3), 6)

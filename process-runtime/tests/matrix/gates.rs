@@ -71,7 +71,7 @@ fn a_process_in_no_row_keeps_it_closed() {
     let text = said(&output);
     assert!(
         !output.status.success()
-            && text.contains("process `send_fax` is expected, and nothing of it was linked"),
+            && text.contains("process `send_fax` is expected, but its crate is not linked"),
         "{text}"
     );
 }
