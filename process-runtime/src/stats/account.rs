@@ -1,6 +1,6 @@
-//! The always-on account of one process or stage: how many runs started, how they ended, how long they took.
-//! Every lane writes its own shard; readers add the shards up. Writing allocates once for each lane, never for
-//! each run. The figures as a user sees them are in `figures`; units and runs must not go in here.
+//! The account of one process or stage, which is always on: it counts starts, ends and durations. Each lane writes its
+//! own shard, and a reader adds the shards up. Writing allocates once for each lane, never for each run. The figures
+//! as a user sees them are in `figures`; units and runs must not go in here.
 
 use std::time::Duration;
 
@@ -16,16 +16,16 @@ use crate::stats::windows::Windows;
 /// The number of ways to end: each outcome on time, then each outcome late.
 pub(crate) const ENDS: usize = 2 * Outcome::ALL.len();
 
-/// How many values of `error.type` are counted on their own; all others are counted as [`OTHER_ERROR`].
+/// The number of values of `error.type` that are counted separately; all others are counted as [`OTHER_ERROR`].
 pub(crate) const ERROR_TYPES: usize = 32;
-/// OpenTelemetry's fallback for `error.type`.
+/// The fallback value of OpenTelemetry for `error.type`.
 pub(crate) const OTHER_ERROR: &str = "_OTHER";
 
-/// The deadline of a run without an SLA, and the latest there is: the table of runs in flight uses the values after it
-/// as states.
+/// The deadline of a run without an SLA, and the latest possible one: the table of runs in flight uses the values after
+/// it as states.
 pub(crate) const NEVER: u64 = u64::MAX - 3;
 
-/// The index of an end among [`ENDS`].
+/// Returns the index of an end among [`ENDS`].
 pub(crate) fn end_index(outcome: Outcome, late: bool) -> usize {
     outcome.index() + if late { Outcome::ALL.len() } else { 0 }
 }
@@ -35,7 +35,7 @@ pub(crate) fn end_index(outcome: Outcome, late: bool) -> usize {
 pub(crate) struct Account {
     shards: [AtomicPtr<Shard>; LANES],
     overdue: AtomicU64,
-    /// The SLA in ticks, at the clock's last known rate; `u64::MAX` without an SLA.
+    /// The SLA in ticks, at the rate that the clock measured last; `u64::MAX` without an SLA.
     limit: AtomicU64,
     #[cfg(feature = "sentry")]
     warned_at: AtomicU64,
@@ -43,7 +43,7 @@ pub(crate) struct Account {
     windows: Mutex<Windows>,
 }
 
-/// The figures of one lane, since the start. Those of buckets wrap.
+/// The figures of one lane since the start. The counts of buckets wrap.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Shard {
@@ -54,7 +54,7 @@ struct Shard {
     buckets: [AtomicU32; BUCKETS],
 }
 
-/// How often a run ended in one way with one `error.type`.
+/// The number of runs that ended in one way with one `error.type`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ErrorCount {
     pub(crate) error_type: &'static str,
@@ -94,26 +94,27 @@ impl Account {
         account
     }
 
-    /// Converts the SLA again, at the rate that the clock has measured by now.
+    /// Converts the SLA again, at the rate that the clock measured last.
     pub(crate) fn refine(&self, sla: Option<Duration>, clock: &Clock) {
         if let Some(sla) = sla {
             self.limit.store(clock.ticks(sla), Ordering::Relaxed);
         }
     }
 
-    /// The SLA in ticks.
+    /// Returns the SLA in ticks; `u64::MAX` without an SLA.
     #[inline]
     pub(crate) fn limit(&self) -> u64 {
         self.limit.load(Ordering::Relaxed)
     }
 
-    /// The first tick at which a run that started at `started` is late: the one after its SLA.
+    /// Returns the first tick at which a run that started at `started` is late: the tick after its SLA.
     #[inline]
     pub(crate) fn deadline(&self, started: u64) -> u64 {
         started.saturating_add(self.limit()).saturating_add(1).min(NEVER)
     }
 
-    /// Returns whether the last warning is long enough ago. If so, `now` becomes the time of the last warning.
+    /// Returns whether at least `between` ticks have passed since the last warning. If so, `now` becomes the time of
+    /// the last warning.
     #[cfg(feature = "sentry")]
     pub(crate) fn may_warn(&self, now: u64, between: u64) -> bool {
         let now = now.max(1);
@@ -136,8 +137,8 @@ impl Account {
         lane.raise(&shard.longest, ticks);
     }
 
-    /// Counts an end under its `error.type`. Returns the value that it is counted under, of which there are at most
-    /// [`ERROR_TYPES`] and [`OTHER_ERROR`].
+    /// Counts an end under its `error.type`. Returns the value under which it is counted: `error_type`, or
+    /// [`OTHER_ERROR`] once [`ERROR_TYPES`] other values are counted.
     pub(crate) fn error(&self, outcome: Outcome, late: bool, error_type: &'static str) -> &'static str {
         let mut errors = lock(&self.errors);
         let known = errors.iter().any(|count| count.error_type == error_type);
@@ -152,7 +153,7 @@ impl Account {
         error_type
     }
 
-    /// Every `error.type` seen so far, with its counts.
+    /// Returns each `error.type` so far, with its counts.
     pub(crate) fn errors(&self) -> Vec<ErrorCount> {
         lock(&self.errors).clone()
     }
@@ -162,20 +163,21 @@ impl Account {
         self.overdue.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts the end of such a run.
+    /// Counts the end of a run that [`Account::add_overdue`] counted.
     pub(crate) fn remove_overdue(&self) {
         self.overdue.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// How many runs are past their SLA and still running. A run may end before the watchdog has counted
-    /// it, so the difference can be below zero for a moment.
+    /// Returns the number of runs that are past their SLA and still running.
     pub(crate) fn overdue(&self) -> u64 {
+        // A run can end before the watchdog has counted it, so the difference can be negative for a moment.
         (self.overdue.load(Ordering::Relaxed) as i64).max(0) as u64
     }
 
-    /// Starts and ends since the start, without the histogram.
+    /// Returns the numbers of starts and ends since the start, without the histogram.
     pub(crate) fn counts(&self) -> (u64, [u64; ENDS]) {
-        // Ends first: each end's start was stored before it, so a sum of starts read later is no less.
+        // Ends are read first. Each run stores its start before its end, so the sum of starts, which is read later,
+        // includes the start of every end in the sum.
         let mut ended = [0; ENDS];
         for shard in self.all_shards() {
             for (sum, ended) in ended.iter_mut().zip(&shard.ended) {
@@ -186,7 +188,7 @@ impl Account {
         (started, ended)
     }
 
-    /// Everything since the start; `longest` is since the last [`Account::take_longest`].
+    /// Returns the figures since the start; `longest` is since the last [`Account::take_longest`].
     pub(crate) fn totals(&self) -> Totals {
         let (started, ended) = self.counts();
         let mut totals = Totals { started, ended, ..Totals::default() };
@@ -199,7 +201,7 @@ impl Account {
         totals
     }
 
-    /// The longest run since the last call.
+    /// Returns the duration of the longest run since the last call, in ticks.
     pub(crate) fn take_longest(&self) -> u64 {
         self.all_shards().map(|shard| shard.longest.swap(0, Ordering::Relaxed)).max().unwrap_or(0)
     }
@@ -209,14 +211,14 @@ impl Account {
         f(&mut lock(&self.windows))
     }
 
-    /// The account's size in bytes, on the heap and inline.
+    /// Returns the account's size in bytes, on the heap and inline.
     pub(crate) fn memory(&self) -> usize {
         size_of::<Account>()
             + self.all_shards().count() * size_of::<Shard>()
             + self.with_windows(|windows| windows.memory())
     }
 
-    /// The size in bytes once every lane has written, with windows of `windows` bytes.
+    /// Returns the size in bytes once every lane has written, with windows of `windows` bytes.
     #[cfg(test)]
     pub(crate) fn most_memory(windows: usize) -> usize {
         size_of::<Account>() + LANES * size_of::<Shard>() + windows

@@ -1,6 +1,4 @@
-//! Statistics of each process and stage, without a metrics backend: outcomes and durations since the start and over the
-//! last 1, 5 and 60 minutes. Use them for a status page, a test or a small service. They are in memory, fixed in size,
-//! and on unless [`crate::disable`] was called.
+//! Statistics of each process and stage as a user sees them, computed from its account. Counting must not go in here.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +12,7 @@ use crate::stats::windows::{SLICE_SECONDS, Slice};
 
 pub use crate::stats::histogram::ERROR as PERCENTILE_ERROR;
 
-/// The windows that statistics are kept over.
+/// The lengths of the windows for which statistics are kept.
 pub const WINDOWS: [Duration; 3] =
     [Duration::from_secs(60), Duration::from_secs(5 * 60), Duration::from_secs(60 * 60)];
 
@@ -22,18 +20,18 @@ pub const WINDOWS: [Duration; 3] =
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Runs started since the start.
+    /// The number of runs that started since the start of the program.
     pub started: u64,
-    /// Runs ended since the start.
+    /// The number of runs that ended since the start of the program, by outcome.
     pub ended: Outcomes,
-    /// Runs in flight.
+    /// The number of runs in flight.
     pub active: u64,
-    /// Of these, the ones that are past their SLA.
+    /// The number of runs in flight that are past their SLA.
     pub overdue: u64,
-    /// Runs ended since the start that had an `error.type`, by it. It is `_OTHER` for what `fails(…)`
-    /// matched, and past 32 types.
+    /// The number of runs that ended with an `error.type`, by that type. The type is `_OTHER` for a return value that
+    /// `fails(…)` matched, and for every type after the first 32.
     pub error_types: BTreeMap<&'static str, u64>,
-    /// The last 1, 5 and 60 minutes, in the order of [`WINDOWS`].
+    /// The figures of the last 1, 5 and 60 minutes, in the order of [`WINDOWS`].
     pub windows: [Window; WINDOWS.len()],
 }
 
@@ -41,36 +39,36 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcomes([u64; ENDS]);
 
-/// What happened in the recent past.
+/// The figures of a recent period.
 ///
-/// A window is made of slices, so it covers its nominal length to within one of them: 5 s in the last
-/// minute, 30 s in the last five, 5 min in the last sixty. Without a watchdog ([`crate::Install`]) slices
-/// end only when somebody asks for statistics.
+/// A window is made of slices, so it covers its nominal length to within one slice: 5 s in the window of 1 minute, 30 s
+/// in that of 5 minutes, 5 min in that of 60 minutes. Without a watchdog ([`crate::Install`]) a slice ends only when
+/// statistics are read.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Window {
     /// The nominal length.
     pub length: Duration,
-    /// The stretch that the figures really cover: less than nominal while the process is young.
+    /// The period that the figures actually cover: less than the nominal length in a young program.
     pub covered: Duration,
-    /// Runs started.
+    /// The number of runs that started.
     pub started: u64,
-    /// Runs ended.
+    /// The number of runs that ended, by outcome.
     pub ended: Outcomes,
-    /// The median duration of the runs that ended. Percentiles are nearest-rank, each within
-    /// [`PERCENTILE_ERROR`] of its value; `None` where nothing ended.
+    /// The median duration of the runs that ended; `None` if none ended. Percentiles use the nearest-rank definition,
+    /// and have a relative error of at most [`PERCENTILE_ERROR`].
     pub p50: Option<Duration>,
-    /// Three quarters of the runs were no slower.
+    /// The 75th percentile of durations.
     pub p75: Option<Duration>,
-    /// 95 % of the runs were no slower.
+    /// The 95th percentile of durations.
     pub p95: Option<Duration>,
-    /// 99 % of the runs were no slower.
+    /// The 99th percentile of durations.
     pub p99: Option<Duration>,
-    /// The longest run, exactly.
+    /// The exact duration of the longest run.
     pub max: Option<Duration>,
-    /// Runs ended for each second covered.
+    /// The number of runs that ended per second of [`Window::covered`].
     pub throughput: f64,
-    /// (failure + panic) ÷ (ended − cancelled); `None` where that divides by zero.
+    /// The error rate: (failure + panic) ÷ (ended − cancelled); `None` if the divisor is zero.
     pub error_rate: Option<f64>,
 }
 
@@ -81,32 +79,32 @@ impl Outcomes {
         self.0[end_index(outcome, late)] += 1;
     }
 
-    /// Returns how many runs ended with this outcome, on time or late.
+    /// Returns the number of runs that ended with this outcome, on time or late.
     pub fn count(&self, outcome: Outcome) -> u64 {
         self.count_on_time(outcome) + self.count_late(outcome)
     }
 
-    /// Returns how many runs ended with this outcome on time.
+    /// Returns the number of runs that ended with this outcome on time.
     pub fn count_on_time(&self, outcome: Outcome) -> u64 {
         self.0[end_index(outcome, false)]
     }
 
-    /// Returns how many runs ended with this outcome past their SLA.
+    /// Returns the number of runs that ended with this outcome past their SLA.
     pub fn count_late(&self, outcome: Outcome) -> u64 {
         self.0[end_index(outcome, true)]
     }
 
-    /// Returns how many runs ended late, with any outcome.
+    /// Returns the number of runs that ended late, with any outcome.
     pub fn late(&self) -> u64 {
         Outcome::ALL.iter().map(|&outcome| self.count_late(outcome)).sum()
     }
 
-    /// Returns how many runs ended.
+    /// Returns the number of runs that ended.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
 
-    /// (failure + panic) ÷ (ended − cancelled), or `None` where that divides by zero.
+    /// Returns the error rate: (failure + panic) ÷ (ended − cancelled); `None` if the divisor is zero.
     pub fn error_rate(&self) -> Option<f64> {
         let errors = self.count(Outcome::Failure) + self.count(Outcome::Panic);
         let judged = self.total() - self.count(Outcome::Cancelled);
@@ -114,10 +112,10 @@ impl Outcomes {
     }
 }
 
-/// Reads an account, and rolls its windows if that is due. If they were not rolled for long, a window covers the time
-/// since then, which [`Window::covered`] returns.
+/// Returns the statistics of an account, and rolls its windows if that is due. If they were not rolled for a long time,
+/// each window covers the whole time since then, as [`Window::covered`] shows.
 pub(crate) fn read(account: &Account, clock: &Clock) -> Stats {
-    // Totals are taken under the windows' lock: a roll in between would be ahead of them.
+    // The totals are read under the lock of the windows: otherwise a roll in between could use newer totals.
     let (totals, windows) = account.with_windows(|windows| {
         let (now, totals) = (clock.now(), account.totals());
         let last = |length| windows.last(now, clock.ticks(length), &totals);
@@ -140,7 +138,7 @@ pub(crate) fn read(account: &Account, clock: &Clock) -> Stats {
     }
 }
 
-/// Closes the account's current slice where it is full.
+/// Closes the account's current slice if it is full.
 pub(crate) fn roll(account: &Account, clock: &Clock) {
     let now = clock.now();
     let slice = clock.ticks(Duration::from_secs(SLICE_SECONDS));
@@ -156,8 +154,8 @@ fn window(length: Duration, slice: Slice, clock: &Clock) -> Window {
     let histogram = slice.histogram();
     let ended = Outcomes(slice.ended);
     let longest = (ended.total() > 0).then(|| clock.duration(slice.longest));
-    // The longest run is known exactly, and stands for all in its bucket: rounded down, a percentile might read as
-    // if an SLA had been kept.
+    // The exact duration of the longest run replaces the middle of its bucket. The middle may be shorter, and a
+    // percentile could then suggest that an SLA was kept.
     let last = middle(bucket(slice.longest));
     let percentile = |q| {
         let ticks = quantile(&histogram, q)?;

@@ -1,20 +1,20 @@
-//! The buckets of the built-in statistics: log-linear, eight to an octave, over ticks. A percentile read
-//! from them is off by at most half a bucket, [`ERROR`] of its value. Nothing here knows time or threads.
+//! The buckets of the built-in statistics: log-linear over ticks, with eight buckets in each octave. A percentile has
+//! an error of at most half a bucket, which is [`ERROR`] of its value. Clocks and threads must not go in here.
 
-/// Buckets to an octave, as a power of two.
+/// The number of buckets in an octave, as a power of two.
 const PRECISION: u32 = 3;
-/// Ticks finer than this (about 50 ns) share a bucket's width.
+/// The width of the finest buckets in ticks, as a power of two: about 50 ns.
 const FLOOR: u32 = 7;
-/// Octaves above the floor: up to 2^47 ticks, about half a day.
+/// The number of octaves above the floor: up to 2^47 ticks, about half a day.
 const OCTAVES: u32 = 40;
 
-/// How many buckets there are.
+/// The number of buckets.
 pub(crate) const BUCKETS: usize = ((OCTAVES - PRECISION + 1) << PRECISION) as usize;
 
 /// The largest relative error of a percentile.
 pub const ERROR: f64 = 1.0 / 16.0;
 
-/// The bucket of a duration.
+/// Returns the bucket of a duration.
 #[inline]
 pub(crate) fn bucket(ticks: u64) -> usize {
     let scaled = ticks >> FLOOR;
@@ -27,7 +27,7 @@ pub(crate) fn bucket(ticks: u64) -> usize {
     bucket.min(BUCKETS - 1)
 }
 
-/// The ticks in the middle of a bucket.
+/// Returns the middle of a bucket, in ticks.
 pub(crate) fn middle(bucket: usize) -> f64 {
     let sub = bucket & ((1 << PRECISION) - 1);
     let (base, width) = match bucket >> PRECISION {
@@ -40,8 +40,8 @@ pub(crate) fn middle(bucket: usize) -> f64 {
     (base as f64 + width as f64 / 2.0) * f64::from(1u32 << FLOOR)
 }
 
-/// The middle of the bucket that holds the sample of rank `ceil(quantile × count)` (the nearest-rank
-/// definition), or `None` without samples.
+/// Returns the middle of the bucket that holds the sample of rank `ceil(quantile × count)` (the nearest-rank
+/// definition); `None` without samples.
 pub(crate) fn quantile(buckets: &[u64], quantile: f64) -> Option<f64> {
     let count: u64 = buckets.iter().sum();
     if count == 0 {

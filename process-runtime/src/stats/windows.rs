@@ -1,26 +1,29 @@
-//! The figures of the last 1, 5 and 60 minutes, as differences between snapshots of an account: a run pays nothing for
-//! them. Slices of 5 s become slices of 30 s, then of 5 min, as they age; a slice keeps only the buckets between its
-//! fastest and its slowest run, each count in as few bytes as it needs. The clock must not go in here: times are ticks.
+//! The figures of the last 1, 5 and 60 minutes, as differences between snapshots of an account, so that they cost a run
+//! nothing. As slices of 5 s age, they are merged to slices of 30 s, then of 5 min. A slice keeps only the buckets
+//! between its fastest and its slowest run, each count in as few bytes as possible. Clocks must not go in here: times
+//! are ticks.
 
 use std::collections::VecDeque;
 
 use crate::stats::account::{ENDS, Totals};
 use crate::stats::histogram::BUCKETS;
 
-/// The length of the finest slice, in seconds. To call [`Windows::roll`] more often gains nothing.
+/// The length of the finest slice, in seconds, and the shortest useful interval between calls of [`Windows::roll`].
 pub(crate) const SLICE_SECONDS: u64 = 5;
 
-/// Slices of 5 s, 30 s and 5 min, for the last minute, five and sixty.
+/// Slices of 5 s, 30 s and 5 min, for the last 1, 5 and 60 minutes.
 const LEVELS: [Level; 3] =
     [Level { rolls: 1, kept: 12 }, Level { rolls: 6, kept: 10 }, Level { rolls: 60, kept: 12 }];
 
-/// How many of the finest slices one slice of the level holds, and how many slices the level keeps.
+/// The slices of one length.
 struct Level {
+    /// The number of finest slices in one slice of the level.
     rolls: u32,
+    /// The number of slices that the level keeps.
     kept: usize,
 }
 
-/// The recent past of one account. Times are ticks.
+/// The recent figures of one account. Times are ticks.
 #[derive(Debug)]
 pub(crate) struct Windows {
     rolled_at: u64,
@@ -28,7 +31,7 @@ pub(crate) struct Windows {
     levels: [VecDeque<Slice>; LEVELS.len()],
 }
 
-/// The figures of one stretch of time.
+/// The figures of one period.
 #[derive(Clone, Debug)]
 pub(crate) struct Slice {
     pub(crate) from: u64,
@@ -36,7 +39,7 @@ pub(crate) struct Slice {
     pub(crate) started: u64,
     pub(crate) ended: [u64; ENDS],
     pub(crate) longest: u64,
-    /// How many of the finest slices are merged in it.
+    /// The number of finest slices that are merged in it.
     rolls: u32,
     buckets: Packed,
 }
@@ -67,7 +70,7 @@ impl Windows {
         }
     }
 
-    /// The figures of the last `length` ticks, to the nearest slice.
+    /// Returns the figures of the last `length` ticks, to the nearest slice.
     pub(crate) fn last(&self, now: u64, length: u64, totals: &Totals) -> Slice {
         let since = now.saturating_sub(length);
         self.levels
@@ -78,7 +81,7 @@ impl Windows {
             .fold(self.current(now, totals), Slice::merge)
     }
 
-    /// The figures since the last roll.
+    /// Returns the figures since the last roll.
     fn current(&self, now: u64, totals: &Totals) -> Slice {
         let pairs = totals.buckets.iter().zip(self.rolled.buckets.iter());
         let new: Vec<u32> = pairs.map(|(now, then)| now.wrapping_sub(*then)).collect();
@@ -93,7 +96,7 @@ impl Windows {
         }
     }
 
-    /// Bytes on the heap.
+    /// Returns the number of bytes on the heap.
     pub(crate) fn memory(&self) -> usize {
         let slices = self.levels.iter().flatten();
         size_of::<[u32; BUCKETS]>()
@@ -103,7 +106,7 @@ impl Windows {
 }
 
 impl Slice {
-    /// The counts of all buckets.
+    /// Returns the counts of all buckets.
     pub(crate) fn histogram(&self) -> Vec<u64> {
         let mut all = vec![0; BUCKETS];
         for (bucket, count) in self.buckets.iter() {
@@ -129,8 +132,8 @@ impl Slice {
     }
 }
 
-/// Counts of neighbouring buckets, from the first to the last that is not empty, in base 128: seven bits a
-/// byte, the lowest first, the eighth set on all but a count's last byte (LEB128).
+/// The counts of adjacent buckets, from the first to the last that is not empty, in LEB128: seven bits in each byte,
+/// the lowest first; the eighth bit is set in each byte of a count except its last.
 #[derive(Clone, Debug)]
 struct Packed {
     first: usize,
@@ -153,7 +156,7 @@ impl Packed {
         Packed { first, bytes: bytes.into() }
     }
 
-    /// Each bucket with its count.
+    /// Returns each bucket with its count.
     fn iter(&self) -> impl Iterator<Item = (usize, u32)> {
         let counts = self.bytes.split_inclusive(|byte| byte >> 7 == 0).map(|bytes| {
             bytes.iter().rev().fold(0, |count, byte| count << 7 | u32::from(byte & ((1 << 7) - 1)))
@@ -169,13 +172,13 @@ mod tests {
     use super::*;
     use crate::stats::account::Account;
 
-    /// Ticks of a slice, and the lengths of the windows in slices.
+    /// The length of a slice in ticks. The lengths of windows follow from it.
     const SLICE: u64 = 10;
     const MINUTE: u64 = 12 * SLICE;
     const FIVE_MINUTES: u64 = 5 * MINUTE;
     const HOUR: u64 = 60 * MINUTE;
 
-    /// The totals of a process that starts and ends one run at each tick, all of them in one bucket.
+    /// Returns the totals of a process that starts and ends one run at each tick, with all runs in one bucket.
     fn totals_at(now: u64) -> Totals {
         let mut totals = Totals { started: now, longest: 7, ..Totals::default() };
         totals.ended[0] = now;
@@ -183,7 +186,7 @@ mod tests {
         totals
     }
 
-    /// Windows of that process, rolled at each slice until `now`.
+    /// Returns the windows of that process, rolled at each slice until `now`.
     fn windows_until(now: u64) -> Windows {
         let mut windows = Windows::new(0);
         for rolled in (SLICE..=now).step_by(SLICE as usize) {
@@ -197,7 +200,7 @@ mod tests {
         let windows = windows_until(3 * SLICE);
         assert!(!windows.is_due(4 * SLICE - 1, SLICE));
         assert!(windows.is_due(4 * SLICE, SLICE));
-        assert!(!windows.is_due(0, SLICE), "a clock that reads less than before");
+        assert!(!windows.is_due(0, SLICE), "a clock that went back does not fill a slice");
     }
 
     #[test]
@@ -215,7 +218,7 @@ mod tests {
         for (length, within) in [(MINUTE, SLICE), (FIVE_MINUTES, 6 * SLICE), (HOUR, 60 * SLICE)] {
             let slice = windows.last(now, length, &totals_at(now));
             assert!(slice.started.abs_diff(length) <= within, "{} of {length}", slice.started);
-            assert_eq!(slice.to - slice.from, slice.started, "what it covers is what it counts");
+            assert_eq!(slice.to - slice.from, slice.started, "each tick covered counts one run");
             assert_eq!((slice.to, slice.ended[0]), (now, slice.started));
             assert_eq!(slice.histogram()[3], slice.started);
             assert_eq!(slice.histogram().iter().sum::<u64>(), slice.started);
