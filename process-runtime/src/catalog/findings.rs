@@ -98,7 +98,7 @@ pub enum Finding {
         stage: String,
         /// The process that it names.
         process: String,
-        /// What was perhaps meant.
+        /// The most similar id, if one is similar enough.
         nearest: Option<&'static str>,
         /// `file:line` of the stage.
         place: String,
@@ -109,7 +109,7 @@ pub enum Finding {
         case: String,
         /// The process that it names.
         process: String,
-        /// What was perhaps meant.
+        /// The most similar id, if one is similar enough.
         nearest: Option<&'static str>,
         /// `file:line` of the test function.
         place: String,
@@ -125,7 +125,7 @@ pub enum Finding {
     UnknownProcessOfCheck {
         /// The process that it names.
         process: String,
-        /// What was perhaps meant.
+        /// The most similar id, if one is similar enough.
         nearest: Option<&'static str>,
         /// `file:line` of the check.
         place: String,
@@ -134,7 +134,7 @@ pub enum Finding {
     UnknownDependencyOfCheck {
         /// The dependency that it names.
         dependency: String,
-        /// What was perhaps meant.
+        /// The most similar id, if one is similar enough.
         nearest: Option<&'static str>,
         /// `file:line` of the check.
         place: String,
@@ -176,7 +176,7 @@ pub enum Finding {
     NotLinked {
         /// The id.
         id: String,
-        /// What was perhaps meant.
+        /// The most similar id, if one is similar enough.
         nearest: Option<&'static str>,
     },
 }

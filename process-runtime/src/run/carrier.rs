@@ -1,5 +1,5 @@
-//! Carries the current scope into a task, a thread or a channel, where it would be lost. How a thread finds its scope
-//! is in `frame`.
+//! Carriers: they carry the current scope into a task, a thread or a channel, where it would otherwise be lost. The
+//! thread's own stack of scopes belongs to `frame`.
 
 use std::future::Future;
 use std::mem::ManuallyDrop;
@@ -11,13 +11,13 @@ use super::domain::observed::Observed;
 use super::frame;
 use super::unit::Unit;
 
-/// Carries the current scope into a task, a thread or a channel, where it would be lost.
+/// A handle that carries the current scope into a task, a thread or a channel, where it would otherwise be lost.
 ///
-/// The scope is the business context, the parent of new spans, the Sentry hub, the run that receives
+/// The scope consists of the business context, the parent of new spans, the Sentry hub, the run that receives
 /// [`record!`](crate::record) and failures, and a test's domain.
 ///
-/// A carrier can outlive its run: what runs in it then is still part of the same trace and has the same
-/// context, but no longer keeps anything of the run open.
+/// A carrier can outlive its run. Code that runs in it is then still part of the same trace and has the same context,
+/// but the run's span is closed and stays closed.
 ///
 /// ```
 /// use process_runtime::Carrier;
@@ -27,17 +27,17 @@ use super::unit::Unit;
 /// assert_eq!(worker.join().unwrap(), 42);
 /// ```
 ///
-/// For a task: `tokio::spawn(Carrier::current().carry(work()))`. Without a carrier what it runs begins a trace
-/// of its own, without context; tracing's `in_current_span` alone keeps the trace and loses the context.
+/// For a task: `tokio::spawn(Carrier::current().carry(work()))`. Without a carrier, runs in the task start a new trace
+/// and have no context. `in_current_span` of `tracing` keeps the trace, but loses the context.
 #[derive(Clone, Debug, Default)]
 pub struct Carrier {
     observed: Option<Arc<Observed>>,
-    /// The unit of the innermost run, if no destination observes it: a run in the carrier still belongs to it.
+    /// The unit of the innermost run if no destination observes that run: runs in the carrier still belong to it.
     unit: Option<&'static Unit>,
     trace: Trace,
 }
 
-/// The OpenTelemetry span that was current, for when its `tracing` span is closed.
+/// The OpenTelemetry span that was current. It is the parent of new spans once its `tracing` span is closed.
 #[derive(Clone, Debug, Default)]
 struct Trace {
     #[cfg(feature = "metrics")]
@@ -45,7 +45,7 @@ struct Trace {
 }
 
 impl Carrier {
-    /// Returns a carrier of the innermost run or scope of this thread. Without one it carries nothing.
+    /// Creates a carrier of the innermost run or scope of this thread. If there is none, it carries nothing.
     pub fn current() -> Carrier {
         let observed = frame::nearest();
         let unit = if observed.is_none() { frame::innermost_unit() } else { None };
@@ -68,7 +68,7 @@ impl Carrier {
         let Some(surroundings) = domain.and_then(|core| core.surroundings()) else { return self.run_here(f) };
         let (mut f, mut value) = (Some(f), None);
         surroundings.within(&mut || value = f.take().map(|f| self.run_here(f)));
-        value.expect("the surroundings of a domain call what runs in it")
+        value.expect("the surroundings of a domain call the closure that they receive")
     }
 
     fn run_here<R>(&self, f: impl FnOnce() -> R) -> R {
@@ -78,7 +78,7 @@ impl Carrier {
         let run = observed.run_around();
         let is_inside = run.as_ref().is_some_and(frame::is_inside);
         frame::within(observed.unit, Some(observed), || {
-            // A thread that is inside of the run anyhow is inside of its span and hub.
+            // A thread that is already inside the run is also inside its span and hub.
             if is_inside {
                 return f();
             }
@@ -89,7 +89,7 @@ impl Carrier {
         })
     }
 
-    /// Polls `future`, and drops it, in the carried scope: `tokio::spawn(carrier.carry(work()))`.
+    /// Returns a future that polls and drops `future` in the carried scope: `tokio::spawn(carrier.carry(work()))`.
     pub fn carry<F: Future>(self, future: F) -> Carried<F> {
         Carried { carrier: self, future: ManuallyDrop::new(future) }
     }
@@ -122,7 +122,7 @@ impl Trace {
     }
 }
 
-/// The future of [`Carrier::carry`].
+/// The future that [`Carrier::carry`] returns.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Carried<F> {

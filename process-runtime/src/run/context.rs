@@ -1,5 +1,5 @@
 //! Values of business context: their types, the functions that make a value safe to record, and the names that the
-//! program declares. Scopes are in `scope`.
+//! program declares. Scopes must not go in here; they are in `scope`.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -18,13 +18,13 @@ use crate::base::lock::lock;
 pub enum Value {
     /// A Boolean.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     I64(i64),
-    /// A whole number that is too large for the former.
+    /// An integer that is too large for `i64`.
     U64(u64),
-    /// A fraction.
+    /// A floating-point number.
     F64(f64),
-    /// Anything else, as text.
+    /// The text of any other value.
     Text(Box<str>),
 }
 
@@ -40,15 +40,16 @@ impl fmt::Display for Value {
     }
 }
 
-/// What can be recorded as it is. Everything with `Display` can be recorded too, as text; `None` is not
-/// recorded at all.
+/// A type whose values can be recorded without conversion.
+///
+/// Every type that implements `Display` can be recorded too, as text. `None` is not recorded.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be recorded as business context",
     label = "not a number, a Boolean, a string or a type that implements `Display`",
     note = "write `?` before the value to record its `Debug` form, or record a part of it: `key = value.part`"
 )]
 pub trait ContextValue {
-    /// The value to record, if there is one.
+    /// Returns the value to record; `None` if there is nothing to record.
     fn to_value(&self) -> Option<Value>;
 }
 
@@ -76,7 +77,7 @@ impl ContextValue for isize {
 
 impl ContextValue for u64 {
     fn to_value(&self) -> Option<Value> {
-        // OpenTelemetry's numbers are signed.
+        // Integers of OpenTelemetry are signed.
         Some(i64::try_from(*self).map_or(Value::U64(*self), Value::I64))
     }
 }
@@ -129,7 +130,7 @@ impl<T: ContextValue + ToOwned + ?Sized> ContextValue for Cow<'_, T> {
     }
 }
 
-/// The first `most` characters of a value, with an ellipsis where something was cut off.
+/// Returns the first `most` characters of a value, followed by an ellipsis if the value is longer.
 ///
 /// ```
 /// # use process_runtime::context::truncate;
@@ -145,7 +146,8 @@ pub fn truncate(value: impl fmt::Display, most: usize) -> String {
     text
 }
 
-/// The last four characters of a value of twelve or more, behind `****`; of a shorter value, `****` alone.
+/// Returns `****` and the last four characters of a value. For a value of fewer than twelve characters it returns
+/// `****` alone.
 ///
 /// ```
 /// # use process_runtime::context::mask;
@@ -164,9 +166,11 @@ pub fn mask(value: impl fmt::Display) -> String {
 /// The environment variable that holds the key of [`hash`].
 pub const HASH_KEY_VARIABLE: &str = "CRITICAL_PROCESS_HASH_KEY";
 
-/// A pseudonym of a value: HMAC-SHA-256 (RFC 2104) under the key in [`HASH_KEY_VARIABLE`], the first 16
-/// bytes as hexadecimal digits. Without a key it is `[unkeyed]`, and nothing else tells so: a plain hash of an
-/// e-mail address is easily reversed. The key is read once.
+/// Returns a pseudonym of a value: the first 16 bytes, as hexadecimal digits, of its HMAC-SHA-256 (RFC 2104) with the
+/// key in the environment variable [`HASH_KEY_VARIABLE`].
+///
+/// Without a key it returns `[unkeyed]`, because a hash without a key is easily reversed, for example that of an e-mail
+/// address. The missing key is not reported elsewhere. The variable is read once.
 pub fn hash(value: impl fmt::Display) -> String {
     static KEY: OnceLock<Option<String>> = OnceLock::new();
     let key = KEY.get_or_init(|| std::env::var(HASH_KEY_VARIABLE).ok().filter(|key| !key.is_empty()));
@@ -177,16 +181,16 @@ pub fn hash(value: impl fmt::Display) -> String {
 }
 
 fn keyed_hash(key: &str, value: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC accepts a key of any length");
     mac.update(value.as_bytes());
     let bytes = mac.finalize().into_bytes();
     bytes[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Named values, on their way into [`Values`].
+/// Named values that are being collected for [`Values`].
 pub(crate) type NamedValues = Vec<(&'static str, Value)>;
 
-/// Named values, shared by all scopes that see the same ones.
+/// Named values, shared by all scopes that have the same ones.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Values(Option<Arc<NamedValues>>);
 
@@ -195,7 +199,7 @@ impl Values {
         self.0.iter().flat_map(|values| values.iter()).map(|(name, value)| (*name, value))
     }
 
-    /// These, with others set over them.
+    /// Returns these values with those of `over`, which replace values of the same name.
     pub(crate) fn with(self, over: NamedValues) -> Values {
         if over.is_empty() {
             return self;
@@ -211,14 +215,14 @@ impl Values {
 
     fn of(values: NamedValues) -> Values {
         let mut spare = SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default();
-        // Only `let_go` put it there, when it had no other owner.
+        // This always succeeds: `let_go` keeps only memory without another owner.
         if let Some(room) = Arc::get_mut(&mut spare) {
             *room = values;
         }
         Values(Some(spare))
     }
 
-    /// An empty list for values that are to be taken.
+    /// Returns an empty list for new values, in the memory that the thread keeps for them.
     pub(crate) fn room() -> NamedValues {
         let Some(mut spare) = SPARE.try_with(Cell::take).ok().flatten() else { return Vec::new() };
         let room = Arc::get_mut(&mut spare).map(std::mem::take).unwrap_or_default();
@@ -226,7 +230,7 @@ impl Values {
         room
     }
 
-    /// Gives the values up. Their memory is kept for the thread's next values, unless they have another owner.
+    /// Drops the values. Their memory is kept for the thread's next values, unless they have another owner.
     pub(crate) fn let_go(self) {
         if let Some(mut values) = self.0
             && let Some(room) = Arc::get_mut(&mut values)
@@ -244,10 +248,12 @@ thread_local! {
 
 static DECLARED: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
 
-/// Declares names that only an outer scope sets (an HTTP layer's `request_id`), so that the spans of runs
-/// have a field for them; sinks and Sentry have them anyway. The names in any `context(…)` of the program,
-/// `inherit(…)` among them, need no declaration. Call it before [`Install`](crate::Install) starts and before
-/// the first run: they fix the fields of spans.
+/// Declares names that only an outer scope sets, such as an HTTP layer's `request_id`, so that the spans of runs have
+/// fields for them.
+///
+/// Sinks and Sentry receive these values in any case. The names in any `context(…)` of the program, including
+/// `inherit(…)`, need no declaration. Call this function before [`Install`](crate::Install) starts and before the first
+/// run, because both fix the fields of spans.
 pub fn declare(names: impl IntoIterator<Item = &'static str>) {
     let mut declared = lock(&DECLARED);
     for name in names {
@@ -257,7 +263,7 @@ pub fn declare(names: impl IntoIterator<Item = &'static str>) {
     }
 }
 
-/// Inherited by every run of a health check.
+/// The name of a value that every run of a health check inherits.
 #[allow(dead_code, reason = "health checks set it and spans have a field for it; a program may have neither")]
 pub(crate) const SYNTHETIC: &str = "critical_process.synthetic";
 
@@ -265,7 +271,7 @@ pub(crate) const SYNTHETIC: &str = "critical_process.synthetic";
 #[cfg(feature = "tracing")]
 pub(crate) const RESERVED: &[&str] = if cfg!(feature = "health") { &[SYNTHETIC] } else { &[] };
 
-/// Every name that can appear in a context.
+/// Returns every name that can appear in a context, sorted.
 #[cfg(feature = "tracing")]
 pub(crate) fn names() -> Vec<&'static str> {
     let units = crate::catalog::registry::all().map(|process| process.common());

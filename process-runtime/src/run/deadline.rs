@@ -1,16 +1,16 @@
-//! A time limit whose stops are failures with the error type `timeout`. A bare `tokio::time::timeout` would leave a
-//! silent cancellation.
+//! A time limit. The runs that it stops are failures with the error type `timeout`, and not cancellations as with
+//! `tokio::time::timeout`. SLAs, which stop nothing, must not go in here.
 
 use std::cell::Cell;
 
-/// The `error.type` of what a timeout stopped.
+/// The `error.type` of runs that a timeout stopped.
 pub(crate) const ERROR_TYPE: &str = "timeout";
 
 thread_local! {
     static STOPS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether the run that is being dropped is dropped by a timeout.
+/// Returns whether a timeout drops the run that is being dropped now.
 pub(crate) fn stops() -> bool {
     STOPS.get()
 }
@@ -25,15 +25,17 @@ mod with_tokio {
 
     use super::STOPS;
 
-    /// Waits for `future`, at most `duration`. The runs inside that it then stops are failures with the
-    /// error type `timeout`, where a bare `tokio::time::timeout` leaves silent cancellations. What `future` has
-    /// spawned is not stopped. Feature `tokio`.
+    /// Waits for `future`, at most `duration`.
+    ///
+    /// When the time is over, it drops `future`. The runs inside `future` that have not ended are then failures with
+    /// the error type `timeout`; with `tokio::time::timeout` they would be cancellations. It does not stop tasks that
+    /// `future` has spawned. Needs the feature `tokio`.
     ///
     /// # Errors
-    /// [`TimedOut`] when the time is over.
+    /// Returns [`TimedOut`] when the time is over.
     ///
     /// # Panics
-    /// Outside of a tokio runtime with a timer, as `tokio::time::sleep` does.
+    /// Panics outside a tokio runtime with a timer, as `tokio::time::sleep` does.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
@@ -60,7 +62,7 @@ mod with_tokio {
         Err(TimedOut { after: duration })
     }
 
-    /// Ends the stopping, also when a drop panics.
+    /// Resets [`STOPS`], also if a drop panics.
     struct Stop(bool);
 
     impl Drop for Stop {
@@ -69,11 +71,11 @@ mod with_tokio {
         }
     }
 
-    /// A future took longer than it was given.
+    /// The error of a future that took longer than its time limit.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     #[non_exhaustive]
     pub struct TimedOut {
-        /// What it was given.
+        /// The time limit.
         pub after: Duration,
     }
 

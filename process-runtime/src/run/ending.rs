@@ -1,4 +1,5 @@
-//! The end of a run, as judged from its return value. Nothing is recorded here.
+//! The end of a run, as judged from its return value: the outcome, the `error.type` and the error. Recording must not
+//! go in here.
 
 use std::error::Error;
 use std::{fmt, iter};
@@ -8,9 +9,9 @@ use process_model::{ErrorText, Outcome};
 /// The `error.type` of a panic.
 const PANIC: &str = "panic";
 
-/// The judgement of a return value, which a function of `outcome = path` returns.
+/// The verdict on a return value, which the function named by `outcome = path` returns.
 ///
-/// The function is called for every return value, also of types that are otherwise a success (`ExitCode`,
+/// The function is called for every return value, including those that are a success by default (`ExitCode`,
 /// `Some(Err(_))`).
 ///
 /// ```
@@ -23,13 +24,13 @@ const PANIC: &str = "panic";
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It returned what it promised.
+    /// The run returned the promised result.
     Success,
-    /// It succeeded through its declared fallback.
+    /// The run succeeded through its declared fallback.
     Degraded,
-    /// The caller's mistake, with its `error.type`.
+    /// The caller made a mistake; with the `error.type`.
     Rejected(&'static str),
-    /// A failure, with its `error.type`.
+    /// The run failed; with the `error.type`.
     Failure(&'static str),
 }
 
@@ -37,30 +38,30 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug)]
 pub struct Ending<'a> {
     pub(crate) outcome: Outcome,
-    /// What went wrong: there for exactly those outcomes that say that something did.
+    /// The error: `Some` for a failure, a panic and a rejection, `None` for every other outcome.
     pub(crate) fault: Option<RunError<'a>>,
 }
 
-/// What went wrong.
+/// The error of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RunError<'a> {
     pub(crate) error_type: &'static str,
     pub(crate) error: ErrorRef<'a>,
 }
 
-/// What is known of an error.
+/// The known parts of an error.
 #[derive(Clone, Copy)]
 pub(crate) enum ErrorRef<'a> {
-    /// Nothing but its type.
+    /// Only its type is known.
     Opaque,
-    /// A text.
+    /// Its text is known.
     Text(&'a dyn fmt::Display),
-    /// An error with a chain of sources.
+    /// The error itself is known, with its chain of sources.
     Chain(&'a (dyn Error + 'a)),
 }
 
 impl fmt::Debug for ErrorRef<'_> {
-    /// Without the error's text, which goes to Sentry alone.
+    // The text of the error is left out, because it may be confidential (`error_text`).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ErrorRef::Opaque => "Opaque",
@@ -74,7 +75,7 @@ impl fmt::Debug for ErrorRef<'_> {
 const SOURCES: usize = 8;
 
 impl ErrorRef<'_> {
-    /// The text of the outermost error.
+    /// Returns the text of the outermost error; `None` if only its type is known.
     pub(crate) fn text(&self) -> Option<String> {
         match self {
             ErrorRef::Opaque => None,
@@ -89,7 +90,7 @@ impl<'a> RunError<'a> {
         RunError { error_type, error }
     }
 
-    /// An error of type `E`.
+    /// Creates an error whose `error.type` is the name of `E`.
     pub(crate) fn of<E: ?Sized>(error: ErrorRef<'a>) -> RunError<'a> {
         RunError::new(std::any::type_name::<E>(), error)
     }
@@ -109,7 +110,7 @@ impl<'a> RunError<'a> {
         if let ErrorRef::Chain(error) = self.error {
             for source in iter::successors(error.source(), |&error| error.source()).take(SOURCES) {
                 let source = source.to_string();
-                // Some say in their own text what they came of.
+                // Some errors include the text of their source in their own.
                 if !text.contains(&source) {
                     text = format!("{text}: {source}");
                 }
@@ -128,13 +129,13 @@ impl<'a> Ending<'a> {
         Ending { outcome, fault: Some(fault) }
     }
 
-    /// It returned what it promised.
+    /// Returns the end of a run that returned the promised result.
     #[inline]
     pub const fn success() -> Ending<'a> {
         Ending::without_fault(Outcome::Success)
     }
 
-    /// It succeeded through its declared fallback.
+    /// Returns the end of a run that succeeded through its declared fallback.
     pub const fn degraded() -> Ending<'a> {
         Ending::without_fault(Outcome::Degraded)
     }
@@ -147,7 +148,7 @@ impl<'a> Ending<'a> {
         Ending::with_fault(Outcome::Panic, RunError::new(PANIC, message))
     }
 
-    /// A failure of which only the return value tells (`fails(…)`).
+    /// Returns a failure without an error, as `fails(…)` finds it in the return value.
     pub const fn failure() -> Ending<'a> {
         Ending::with_fault(
             Outcome::Failure,
@@ -155,23 +156,23 @@ impl<'a> Ending<'a> {
         )
     }
 
-    /// A failure with an error.
+    /// Returns a failure with an error.
     pub(crate) const fn error(fault: RunError<'a>) -> Ending<'a> {
         Ending::with_fault(Outcome::Failure, fault)
     }
 
-    /// The caller's mistake instead.
+    /// Returns this end as a rejection: the caller made a mistake.
     pub fn rejected(self) -> Ending<'a> {
         let fault = self.fault.or(Ending::failure().fault);
         Ending { outcome: Outcome::Rejected, fault }
     }
 
-    /// With another `error.type`, where something went wrong.
+    /// Returns this end with another `error.type`, if it has an error.
     pub fn error_type(self, error_type: &'static str) -> Ending<'a> {
         Ending { fault: self.fault.map(|fault| RunError { error_type, ..fault }), ..self }
     }
 
-    /// From the user's judgement.
+    /// Returns the end that a user's verdict describes.
     pub fn from_verdict(verdict: Verdict) -> Ending<'a> {
         match verdict {
             Verdict::Success => Ending::success(),

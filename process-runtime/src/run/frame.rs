@@ -1,5 +1,5 @@
-//! The run that a thread is in: a stack of frames on the thread's own stack, each for one poll or call. Nothing
-//! outlives its poll, so nothing can leak into another task.
+//! The run that a thread is in: a list of frames on the thread's own stack, each for one poll or call. No frame
+//! outlives its poll, so none can leak into another task. State that outlives a poll must not go in here.
 
 use std::cell::Cell;
 use std::ptr::null;
@@ -15,7 +15,7 @@ thread_local! {
     static CURRENT: Cell<*const Frame> = const { Cell::new(null()) };
 }
 
-/// One run or scope that the thread is inside of.
+/// One run or scope that the thread is in.
 #[derive(Debug)]
 pub(crate) struct Frame {
     unit: Option<&'static Unit>,
@@ -23,7 +23,7 @@ pub(crate) struct Frame {
     outer: *const Frame,
 }
 
-/// Runs `f` inside a run or scope.
+/// Calls `f` inside a run or scope.
 #[inline]
 pub(crate) fn within<R>(
     unit: Option<&'static Unit>,
@@ -37,7 +37,7 @@ pub(crate) fn within<R>(
     f()
 }
 
-/// Restores the outer frame, also when `f` panics. It borrows the frame, which thus cannot move.
+/// Restores the outer frame, also if `f` panics. It borrows the frame, so that the frame cannot move.
 struct Leave<'a>(&'a Frame);
 
 impl Drop for Leave<'_> {
@@ -48,26 +48,26 @@ impl Drop for Leave<'_> {
 }
 
 impl Frame {
-    /// Whether what is around it is none of its business: a domain of its own begins here.
+    /// Returns whether a domain of its own begins at this frame, so that outer frames do not concern the runs in it.
     fn is_border(&self) -> bool {
         // SAFETY: as in `nearest`.
         own::IS_POSSIBLE && unsafe { self.observed.as_ref() }.is_some_and(|observed| observed.is_border())
     }
 }
 
-/// The frames of this thread, the innermost first, out to the border of a domain of its own.
+/// Returns the frames of this thread, the innermost first, up to the border of its domain.
 fn frames<'a>() -> impl Iterator<Item = &'a Frame> {
     let mut next = CURRENT.get();
     std::iter::from_fn(move || {
         // SAFETY: `within` keeps the frame on the stack until `Leave` has made its outer frame the current
-        // one, and callers here use it up before they return to the code inside of `within`.
+        // one, and callers here use it up before they return to the code inside `within`.
         let frame = unsafe { next.as_ref() }?;
         next = if frame.is_border() { null() } else { frame.outer };
         Some(frame)
     })
 }
 
-/// The innermost scope that some sink observes.
+/// Returns the innermost run or scope that a destination observes.
 pub(crate) fn nearest() -> Option<Arc<Observed>> {
     if CURRENT.get().is_null() {
         return None;
@@ -76,36 +76,36 @@ pub(crate) fn nearest() -> Option<Arc<Observed>> {
     frames().find_map(|frame| unsafe { frame.observed.as_ref() }).cloned()
 }
 
-/// The domain that the thread is in.
+/// Returns the domain that the thread is in.
 pub(crate) fn current_domain() -> DomainRef {
     DomainRef::of(nearest().as_deref())
 }
 
-/// What runs innermost.
+/// Returns the unit of the innermost run.
 pub(crate) fn innermost_unit() -> Option<&'static Unit> {
     frames().find_map(|frame| frame.unit)
 }
 
-/// The process of the innermost run.
+/// Returns the process of the innermost run.
 pub(crate) fn enclosing_process() -> Option<&'static ProcessDefinition> {
     innermost_unit()?.process
 }
 
-/// What observes the innermost run of the function that `unit` stands for.
+/// Returns the innermost run of the function that `unit` represents, if a destination observes it.
 pub(crate) fn run_of(unit: &'static Unit) -> Option<Arc<Observed>> {
     let frame = frames().find(|frame| frame.unit.is_some_and(|running| running.is_same_site(unit)))?;
     // SAFETY: as in `nearest`.
     unsafe { frame.observed.as_ref() }.cloned()
 }
 
-/// Whether the thread is inside of this run.
+/// Returns whether the thread is inside this run.
 pub(crate) fn is_inside(run: &Arc<Observed>) -> bool {
     // SAFETY: as in `nearest`.
     let mut all = frames().filter_map(|frame| unsafe { frame.observed.as_ref() });
     all.any(|observed| Arc::ptr_eq(observed, run))
 }
 
-/// Whether the thread is inside of no run or scope at all.
+/// Returns whether the thread is outside all runs and scopes.
 #[inline]
 pub(crate) fn is_outermost() -> bool {
     CURRENT.get().is_null()

@@ -1,5 +1,5 @@
-//! The Sentry hub of a run, shared by the runs inside it. `observe::sentry` opens it; here is what a run needs of it:
-//! to make it the thread's for one poll.
+//! The Sentry hub of a run, which the runs inside it share. A run makes it the thread's current hub for each poll.
+//! `observe::sentry` opens it; events must not go in here.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,36 +9,36 @@ use sentry_core::{Hub, HubSwitchGuard};
 
 use crate::base::guard::caught;
 
-/// The hub that a run finds around it.
+/// The hub that is current when a run starts.
 #[derive(Debug)]
 pub(crate) struct OuterHub {
     pub(crate) hub: Arc<Hub>,
-    /// Whether its client takes transactions.
+    /// Whether its client accepts transactions.
     pub(crate) traces: bool,
 }
 
-/// What a run or scope keeps for Sentry.
+/// The state of a run or scope for Sentry.
 #[derive(Debug, Default)]
 pub(crate) struct HubLink {
-    /// Shared with the run around it, or its own if nothing can bring another before its first poll.
+    /// The hub of the enclosing run, or an own hub that was made at the start ([`HubLink::of_run`]).
     shared: Option<Arc<Hub>>,
-    /// Made by [`HubLink::open`].
+    /// The hub that [`HubLink::open`] made.
     opened: OnceLock<Arc<Hub>>,
-    /// What `open` needs, if there is anything to open.
+    /// The hub around the run, if [`HubLink::open`] has something to do.
     outer: Option<OuterHub>,
     is_open: AtomicBool,
-    /// What few runs need; its type is `observe::sentry`'s.
+    /// Data that few runs need. `observe::sentry` defines its type.
     details: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl HubLink {
-    /// Creates the link of a scope inside `outer`, which shares its hub.
+    /// Creates the link of a scope inside `outer`. The scope shares the hub of `outer`.
     pub(crate) fn inside(outer: Option<&HubLink>) -> HubLink {
         HubLink { shared: outer.and_then(HubLink::hub).cloned(), ..HubLink::default() }
     }
 
-    /// Creates the link of a run inside `outer`. Only a span of the run can bring another hub before its first poll, so
-    /// without one the run's hub is made right here.
+    /// Creates the link of a run inside `outer`. Only a span of the run can change the current hub before its first
+    /// poll, so the hub of a run without a span is made here.
     #[inline(always)]
     pub(crate) fn of_run(outer: Option<&HubLink>, around: Option<OuterHub>, has_span: bool) -> HubLink {
         let mut shared = outer.and_then(HubLink::hub).cloned();
@@ -55,7 +55,8 @@ impl HubLink {
         self.outer.is_some() && !self.is_open.load(Ordering::Relaxed)
     }
 
-    /// Opens the hub at the run's first poll, where `make` makes one of its own. Returns it and the hub around it.
+    /// Opens the hub at the run's first poll. Returns it and the hub around it. `make` is called if the run needs a hub
+    /// of its own.
     pub(crate) fn open(&self, make: impl FnOnce(&OuterHub) -> Arc<Hub>) -> Option<(&Arc<Hub>, &OuterHub)> {
         let outer = self.outer.as_ref()?;
         self.is_open.store(true, Ordering::Relaxed);
@@ -63,7 +64,7 @@ impl HubLink {
         Some((hub, outer))
     }
 
-    /// Makes the run's hub the thread's, unless the thread is ending and has none.
+    /// Makes the run's hub the thread's current hub, unless the thread is ending and can have none.
     #[inline]
     pub(crate) fn enter(&self) -> Option<HubSwitchGuard> {
         let hub = self.hub()?;
@@ -88,9 +89,12 @@ impl HubLink {
         self.details.get().is_some()
     }
 
-    /// Returns the details, which are empty at the first call. There is one type of them.
+    /// Returns the details, and creates empty ones at the first call.
+    ///
+    /// # Panics
+    /// Panics if the run has details of another type than `D`.
     pub(crate) fn details_or_default<D: Any + Default + Send + Sync>(&self) -> &D {
         let details = self.details.get_or_init(|| Box::new(D::default()));
-        details.downcast_ref().expect("details of a run have one type")
+        details.downcast_ref().expect("the details of a run always have the same type")
     }
 }

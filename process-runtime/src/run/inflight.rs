@@ -1,6 +1,6 @@
-//! The table of runs in flight: a bounded number of slots, written by the threads that run and scanned by one
-//! reader at a time (the watchdog, or a thread that lists runs). To enter, a run stores its slot's deadline; to leave,
-//! it swaps it out. Neither waits for another thread. What a run is must not go in here: units and payloads are opaque.
+//! The table of runs in flight: a bounded number of slots, written by the threads that run and scanned by one reader at
+//! a time (the watchdog, or a thread that lists runs). A run enters by storing its slot's deadline, and leaves by
+//! swapping the deadline out. Neither waits for another thread. The table must not look into units and payloads.
 //!
 //! A slot's deadline is also its state:
 //!
@@ -11,8 +11,8 @@
 //!                                           └──▶ FREE            (the scanner finds it FREE, and returns it)
 //! ```
 //!
-//! While a slot is BUSY the scanner owns its content; a run that leaves at that time only marks it FREE. Under a
-//! scanner, a slot that was REPORTED is BUSY_REPORTED, so that its leaver still knows that the run was reported.
+//! While a slot is BUSY, the scanner owns its content; a run that leaves in this time only marks the slot FREE. A slot
+//! that was REPORTED is BUSY_REPORTED while it is scanned, so that its leaver still knows that the run was reported.
 //!
 //! The crate `model-checks` compiles this file with loom and tries every schedule of three threads.
 
@@ -30,7 +30,7 @@ const REPORTED: u64 = u64::MAX - 2;
 const NONE: u32 = u32::MAX;
 const SHARED: usize = usize::MAX;
 
-/// The most runs that the global table tracks.
+/// The maximum number of runs that the global table tracks.
 pub(crate) const LIMIT: usize = 1 << 17;
 
 /// A run's slot in the table; [`Ticket::UNTRACKED`] if the table was full.
@@ -41,7 +41,7 @@ impl Ticket {
     pub(crate) const UNTRACKED: Ticket = Ticket(NONE);
 }
 
-/// A copy of a slot, taken by a scanner.
+/// A copy of a slot, made by a scanner.
 #[derive(Debug)]
 pub(crate) struct Seen<U: 'static, T> {
     pub(crate) unit: &'static U,
@@ -63,7 +63,8 @@ pub(crate) struct Table<U: 'static, T> {
     scanning: Mutex<()>,
 }
 
-/// The deadlines are apart from the slots, because a scan reads nothing else of a run that is on time.
+/// A part of the table. Deadlines are separate from slots, because a scan reads only the deadline of a run that is on
+/// time.
 #[derive(Debug)]
 struct Chunk<U: 'static, T> {
     deadlines: [AtomicU64; CHUNK],
@@ -80,7 +81,8 @@ struct Slot<U: 'static, T> {
     next: AtomicU32,
 }
 
-/// The free slots of one lane: a stack that only the lane's thread uses, and one that other threads return slots to.
+/// The free slots of one lane: a stack that only the lane's thread uses, and a stack to which other threads return
+/// slots.
 #[derive(Debug)]
 #[repr(align(64))]
 struct List {
@@ -89,7 +91,7 @@ struct List {
 }
 
 impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
-    /// Creates a table of at most `limit` runs. It allocates as runs enter, and keeps the memory.
+    /// Creates a table of at most `limit` runs. It allocates memory as runs enter, and keeps it.
     pub(crate) fn new(limit: usize) -> Self {
         let empty = || AtomicPtr::new(std::ptr::null_mut());
         Table {
@@ -149,18 +151,19 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         }
     }
 
-    /// How many runs have not found a slot so far.
+    /// Returns the number of runs so far that found no free slot.
     pub(crate) fn untracked(&self) -> u64 {
         self.untracked.load(Ordering::Relaxed)
     }
 
-    /// Bytes on the heap.
+    /// Returns the number of bytes on the heap.
     pub(crate) fn memory(&self) -> usize {
         *lock(&self.grown) * size_of::<Chunk<U, T>>() + size_of_val(&*self.chunks)
     }
 
-    /// Reports each run whose deadline is not after `limit`, once. `confirm` can set another deadline instead, because
-    /// the clock's rate may be more exact by now. Returns the next deadline.
+    /// Reports each run whose deadline is not after `limit`, once, and returns the next deadline. `confirm` can return
+    /// another deadline for a run, because the clock may know its rate better than when the run entered; the run is
+    /// then not reported.
     pub(crate) fn scan(
         &self,
         limit: u64,
@@ -195,12 +198,12 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
             }
         });
         drop(scanning);
-        // The report calls foreign code, which may list runs itself.
+        // `report` calls foreign code, which may list runs and so needs the lock.
         late.into_iter().for_each(&mut report);
         (next < NEVER).then_some(next)
     }
 
-    /// Every run in flight.
+    /// Returns every run in flight.
     pub(crate) fn list(&self) -> Vec<Seen<U, T>> {
         let _scanning = lock(&self.scanning);
         let mut all = Vec::new();
@@ -329,7 +332,8 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         Some(first as u32)
     }
 
-    /// At the limit, takes the slots that were returned to a lane and not yet used again by its thread.
+    /// Takes a slot when the table is full: one that was returned to a lane and that the lane's thread has not yet used
+    /// again.
     fn steal(&self) -> Option<u32> {
         self.lists
             .iter()
@@ -430,7 +434,7 @@ mod tests {
             assert_eq!((table.list().len(), Arc::strong_count(&payload)), (0, 1));
         }
         let chunks = 3 * size_of::<Chunk<&'static str, u64>>();
-        assert_eq!(table.memory(), chunks + size_of_val(&*table.chunks), "slots are used again");
+        assert_eq!(table.memory(), chunks + size_of_val(&*table.chunks), "slots are reused");
     }
 
     #[test]
@@ -480,7 +484,7 @@ mod tests {
         assert_eq!(Arc::strong_count(&payload), 1);
     }
 
-    /// More of this, with every schedule, is in the crate `model-checks`.
+    // The crate `model-checks` tries every schedule of fewer threads.
     #[test]
     fn threads_hand_runs_to_one_another_while_others_scan_and_list() {
         let rounds = if cfg!(miri) { 30 } else { 10_000 };

@@ -1,5 +1,5 @@
-//! One run, and the run that a thread is in: what all features share, and none of them. Which destinations there are,
-//! and what is written to them, is `observe`'s.
+//! One run, and the run that a thread is in. All features share this code, and no feature may go in here. Destinations,
+//! and the data that they receive, belong to `observe`.
 
 pub(crate) mod carrier;
 pub(crate) mod context;

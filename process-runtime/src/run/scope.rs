@@ -1,4 +1,4 @@
-//! Business context that an outer layer sets for everything inside it.
+//! Scopes: business context that an outer layer sets for all runs inside it. The types of values belong to `context`.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,8 +10,9 @@ use super::context::{ContextValue, Value};
 use super::domain::observed::Observed;
 use super::frame;
 
-/// Values for everything that runs inside a future or a closure: what an HTTP layer knows of its request.
-/// A span shows those whose names some `context(…)` or [`declare`](crate::context::declare) knows.
+/// Values for all runs inside a future or a closure, such as the data that an HTTP layer has about its request.
+///
+/// A span shows only values whose names are in a `context(…)` or in a call of [`declare`](crate::context::declare).
 ///
 /// ```
 /// use process_runtime::context::Scope;
@@ -26,12 +27,12 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// A scope without values of its own.
+    /// Creates a scope without values of its own.
     pub fn new() -> Scope {
         Scope::default()
     }
 
-    /// Sets a value for the runs inside, over one that an outer scope set.
+    /// Sets a value for the runs inside. It replaces a value of the same name in an outer scope.
     pub fn set(mut self, name: &'static str, value: impl ContextValue) -> Scope {
         if let Some(value) = value.to_value() {
             self.values.retain(|(other, _)| *other != name);
@@ -45,12 +46,12 @@ impl Scope {
         self.into_carrier().run(f)
     }
 
-    /// Polls `future` in this scope, which inherits from the scope of the first poll.
+    /// Polls `future` in this scope. The scope inherits from the scope that is current at the first poll.
     pub async fn in_scope<F: Future>(self, future: F) -> F::Output {
         self.into_carrier().carry(future).await
     }
 
-    /// Returns a scope with the values of a remote peer, which never replace values known here.
+    /// Returns a scope with the values of a remote peer. They do not replace values that an outer scope has set.
     #[cfg(all(feature = "axum", feature = "metrics", feature = "tracing"))]
     pub(crate) fn below(mut said: NamedValues) -> Carrier {
         let outer = frame::nearest();

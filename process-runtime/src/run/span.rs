@@ -1,5 +1,5 @@
-//! The open span of a run, and the callsite that it has. `observe::span` makes both; here is what a run needs of them:
-//! to enter the span, to add a value, and to close it once.
+//! The open span of a run, and its callsite. A run enters its span, adds values to it and closes it once.
+//! `observe::span` creates both and chooses their fields; these choices must not go in here.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -19,23 +19,24 @@ use crate::base::visitors::Visitors;
 #[cfg(feature = "metrics")]
 pub(crate) type Attributes = &'static [(&'static str, &'static str)];
 
-/// The callsite of a unit's spans, made at run time.
+/// The callsite of a unit's spans, created at run time, with its fields.
 #[derive(Debug)]
 pub(crate) struct SpanSite {
     pub(crate) metadata: &'static Metadata<'static>,
     pub(crate) callsite: &'static RuntimeCallsite,
-    /// What every span of the unit says in its first fields, unless a tracer does; then some or all of the fields of an
-    /// end, then context.
+    /// The fields: first those that are the same in every span of the unit, then some or all of the fields of an end,
+    /// then context.
     pub(crate) fields: Vec<Field>,
+    /// The values of the first fields. It is empty if a tracer sets them.
     pub(crate) says: Vec<&'static str>,
-    /// The same, where a tracer says it.
+    /// The names and values of the first fields, if a tracer sets them.
     #[cfg(feature = "metrics")]
     pub(crate) described: Option<Attributes>,
-    /// Where the fields of an end start.
+    /// The index of the first field of an end.
     pub(crate) ends: usize,
-    /// Where context starts.
+    /// The index of the first field of context.
     pub(crate) context: usize,
-    /// What the run itself may still record.
+    /// The names of context that the run may record itself after it has started.
     pub(crate) later: Vec<&'static str>,
 }
 
@@ -66,7 +67,7 @@ impl Callsite for RuntimeCallsite {
     }
 
     fn metadata(&self) -> &Metadata<'_> {
-        self.metadata.get().expect("set before the callsite is registered")
+        self.metadata.get().expect("the metadata is set before the callsite is registered")
     }
 }
 
@@ -87,7 +88,7 @@ impl SpanSite {
         }
     }
 
-    /// Where a context name stands among the fields: mostly at `guess`.
+    /// Returns the index of a context name among the fields, which is mostly `guess`.
     pub(crate) fn place(&self, name: &str, guess: usize) -> Option<usize> {
         if self.fields.get(guess).is_some_and(|known| known.name() == name) {
             return Some(guess);
@@ -97,7 +98,7 @@ impl SpanSite {
     }
 }
 
-/// Returns a context value as a field's.
+/// Returns a context value as the value of a field.
 pub(crate) fn as_recorded(value: &Value) -> &dyn Recorded {
     match value {
         Value::Bool(value) => value,
@@ -108,12 +109,12 @@ pub(crate) fn as_recorded(value: &Value) -> &dyn Recorded {
     }
 }
 
-/// An open span. Closing it does not wait: the last one to leave closes it.
+/// An open span. Closing does not wait for visitors: the last visitor to leave closes the span.
 #[derive(Debug)]
 pub(crate) struct SpanHandle {
     dispatch: Dispatch,
     id: Id,
-    /// Everyone inside except the run, which closes the span and needs no visit.
+    /// The visitors inside the span. The run itself is not one of them: it closes the span.
     visitors: Visitors,
 }
 
@@ -123,14 +124,14 @@ impl SpanHandle {
         SpanHandle { dispatch, id, visitors: Visitors::new() }
     }
 
-    /// Enters the span; the run itself, which closes it, needs no visit.
+    /// Enters the span on behalf of the run itself, which closes the span and needs no visit.
     #[inline]
     pub(crate) fn enter(&self) -> Entered<'_> {
         caught(|| self.dispatch.enter(&self.id));
         Entered(self)
     }
 
-    /// Enters the span of a run that may end meanwhile. Returns `None` if it has ended.
+    /// Enters the span as a visitor. The run may end during the visit. Returns `None` if it has already ended.
     pub(crate) fn visit(&self) -> Option<Visit<'_>> {
         if !self.visitors.enter() {
             return None;
@@ -139,12 +140,12 @@ impl SpanHandle {
         Some(Visit(self))
     }
 
-    /// Returns the subscriber that has the span, and its id there.
+    /// Returns the subscriber that has the span, and the id of the span in it.
     pub(crate) fn recorded(&self) -> (&Dispatch, &Id) {
         (&self.dispatch, &self.id)
     }
 
-    /// The run has ended.
+    /// Closes the span because its run has ended; if visitors are inside, the last of them closes it.
     pub(crate) fn close(&self) {
         if self.visitors.end() {
             self.dispatch.try_close(self.id.clone());
@@ -168,7 +169,7 @@ impl SpanHandle {
     }
 }
 
-/// The run is inside its span.
+/// A guard: the run is inside its span until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Entered<'a>(&'a SpanHandle);
 
@@ -179,7 +180,7 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// Another thread is inside the span.
+/// A guard: a visitor is inside the span until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Visit<'a>(&'a SpanHandle);
 

@@ -1,5 +1,6 @@
 //! The units that can run: a process, or a stage or a call to a dependency on behalf of a process. A [`Site`] is the
-//! static of an expansion; a [`Unit`] holds what a run needs and is made when the function first runs.
+//! static of an expansion. A [`Unit`] holds the data that all its runs share, and is created when the function first
+//! runs. The state of a single run must not go in here.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock, RwLock};
@@ -19,8 +20,9 @@ pub struct Site {
     unit: OnceLock<Option<&'static Unit>>,
 }
 
-/// The value of a site's static, which leaves behind the record in the object file's section and the registration.
-/// Here and not in the attribute's expansion, since the compiler is many times faster at this than a procedural macro.
+/// Evaluates to the value of a static [`Site`], registers it, and puts its record into the object file's section. This
+/// is a macro of the runtime and not part of the expansion, because the compiler expands it many times faster than a
+/// procedural macro.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __site {
@@ -31,12 +33,12 @@ macro_rules! __site {
 }
 
 impl Site {
-    /// Creates it from the text of the function's record.
+    /// Creates the static's value from the text of the function's record.
     pub const fn new(text: &'static [u8]) -> Site {
         Site { linked: Linked::new(text, ()), unit: OnceLock::new() }
     }
 
-    /// Returns what runs here, or `None` if the record cannot be decoded; `registry::validate` reports that.
+    /// Returns the unit of the function; `None` if the record cannot be decoded, which `registry::validate` reports.
     #[inline]
     pub(crate) fn unit(&'static self) -> Option<&'static Unit> {
         *self.unit.get_or_init(|| Unit::of_definition(self.linked.first().definition().ok()?.into()))
@@ -46,23 +48,23 @@ impl Site {
 /// The units of processes and stages, by the address of their definitions.
 static UNITS: LazyLock<RwLock<HashMap<usize, &'static Unit>>> = LazyLock::new(RwLock::default);
 
-/// Every dependency that was called, for each process that called it.
+/// The units of dependencies: one for each process and each dependency that it has called.
 static DEPENDENCIES: RwLock<Vec<&'static Unit>> = RwLock::new(Vec::new());
 
 /// A process, or a stage or a call to a dependency on behalf of a process.
 #[derive(Debug)]
 pub(crate) struct Unit {
     pub(crate) definition: Definition,
-    /// The process itself, or the one that the stage or call runs for.
+    /// The process itself, or the process for which the stage or call runs.
     pub(crate) process: Option<&'static ProcessDefinition>,
-    /// The span's name.
+    /// The name of its spans.
     pub(crate) name: &'static str,
     pub(crate) sla: Option<Duration>,
-    /// Figures in the global domain.
+    /// The figures in the global domain.
     pub(crate) account: OnceLock<Account>,
     #[cfg(feature = "tracing")]
     pub(crate) span: OnceLock<super::span::SpanSite>,
-    /// For a shared stage, its units for each process that it has run in.
+    /// For a shared stage: its unit for each process in which it has run.
     shared: RwLock<Vec<&'static Unit>>,
 }
 
@@ -101,7 +103,7 @@ impl Unit {
         )
     }
 
-    /// Calls to this dependency on behalf of this process.
+    /// Returns the unit of calls to this dependency on behalf of this process.
     pub(crate) fn of_dependency(id: &str, process: Option<&'static ProcessDefinition>) -> &'static Unit {
         let is_it = |unit: &&&'static Unit| {
             let owner = unit.process.map(std::ptr::from_ref);
@@ -119,13 +121,13 @@ impl Unit {
         unit
     }
 
-    /// Whether this is a process itself.
+    /// Returns whether this is a process.
     #[inline]
     pub(crate) fn is_process(&self) -> bool {
         matches!(self.definition, Definition::Process(_))
     }
 
-    /// The stage, where this is one.
+    /// Returns the stage, if this is one.
     pub(crate) fn stage(&self) -> Option<&'static StageDefinition> {
         match self.definition {
             Definition::Stage(stage) => Some(stage),
@@ -133,7 +135,7 @@ impl Unit {
         }
     }
 
-    /// The id of the dependency, where this is a call to one.
+    /// Returns the id of the dependency, if this is a call to one.
     pub(crate) fn dependency(&self) -> Option<&'static str> {
         match self.definition {
             Definition::Dependency(dependency) => Some(dependency.id()),
@@ -141,12 +143,13 @@ impl Unit {
         }
     }
 
-    /// Whether both stand for the same annotated function.
+    /// Returns whether both units represent the same annotated function.
     pub(crate) fn is_same_site(&self, other: &Unit) -> bool {
         std::ptr::eq(self.definition.common(), other.definition.common())
     }
 
-    /// This unit inside a run of `enclosing`: a shared stage belongs to the run that encloses it.
+    /// Returns the unit to use inside a run of `enclosing`. A shared stage has a unit for each process that encloses
+    /// it.
     pub(crate) fn within(&'static self, enclosing: Option<&'static ProcessDefinition>) -> &'static Unit {
         let is_shared = self.process.is_none() && self.stage().is_some_and(|stage| stage.process().is_none());
         let Some(process) = enclosing.filter(|_| is_shared) else {
@@ -165,7 +168,8 @@ impl Unit {
         unit
     }
 
-    /// Every unit that has run or could: those of sites, of shared stages, and of dependencies that were called.
+    /// Returns every unit that has run or could run: those of sites, of shared stages, and of dependencies that were
+    /// called.
     pub(crate) fn all() -> Vec<&'static Unit> {
         let mut all = read(&DEPENDENCIES).clone();
         let definitions = Linked::<Runnable>::all().filter_map(|linked| linked.definition().ok());

@@ -1,5 +1,6 @@
-//! Domains. A run belongs to one: it has a clock, the table of runs in flight, accounts and sinks. A program has one
-//! global domain; a test and a health check have their own, which everything inside them inherits.
+//! Domains. Each run belongs to a domain, which has a clock, a table of runs in flight, accounts and sinks. A program
+//! has one global domain. A test and a health check each have a domain of their own, which all runs inside them
+//! inherit. Destinations of the toolkit must not go in here.
 
 pub(crate) mod observed;
 pub(crate) mod own;
@@ -23,7 +24,7 @@ use crate::catalog::definition::{ProcessDefinition, StageDefinition};
 use crate::stats::account::Account;
 use crate::stats::{self, Stats};
 
-/// Which domain.
+/// A reference to a domain.
 #[derive(Clone, Debug)]
 pub(crate) enum DomainRef {
     Global,
@@ -36,7 +37,7 @@ impl DomainRef {
         observed.map_or(DomainRef::Global, |observed| observed.domain.clone())
     }
 
-    /// Returns the domain, if it is a check's or a test's own.
+    /// Returns the domain, if it belongs to a check or a test.
     #[inline]
     pub(crate) fn own(&self) -> Option<&Arc<Core>> {
         match self {
@@ -54,7 +55,7 @@ impl DomainRef {
     }
 }
 
-/// Reports a run that is past its SLA, with the time that it has taken.
+/// A function that reports a run past its SLA, with the time that the run has taken so far.
 pub(crate) type Overdue<'a> = &'a dyn Fn(&'static Unit, Option<&Arc<Observed>>, Duration);
 
 /// The parts of a domain.
@@ -89,13 +90,13 @@ impl Core {
         self.own.as_ref().filter(|_| own::IS_POSSIBLE)
     }
 
-    /// Returns whether this is the program's one domain.
+    /// Returns whether this is the global domain.
     #[inline]
     pub(crate) fn is_global(&self) -> bool {
         self.own().is_none()
     }
 
-    /// The account of a unit in this domain.
+    /// Returns the account of a unit in this domain.
     #[inline]
     pub(crate) fn account(&self, unit: &'static Unit) -> &Account {
         if let Some(own) = self.own() {
@@ -104,7 +105,7 @@ impl Core {
         unit.account.get_or_init(|| Account::new(unit.sla, &self.clock))
     }
 
-    /// A run enters, at `now`.
+    /// Counts the start of a run at `now`, and enters it in the table.
     #[inline]
     pub(crate) fn enter(&self, unit: &'static Unit, now: u64, observed: Option<&Arc<Observed>>) -> Ticket {
         let account = self.account(unit);
@@ -119,7 +120,7 @@ impl Core {
         ticket
     }
 
-    /// A run leaves. Returns whether the watchdog has reported it as late.
+    /// Removes a run from the table. Returns whether the watchdog has reported it as late.
     #[inline]
     pub(crate) fn leave(&self, lane: Lane, account: &Account, ticket: Ticket) -> bool {
         let told = self.table.leave(lane, ticket);
@@ -129,7 +130,8 @@ impl Core {
         told
     }
 
-    /// Whether a run of this length is late. Far from the limit a rough idea of the clock's rate will do.
+    /// Returns whether a run of this length is late. A run much shorter than the limit is on time by any rate of the
+    /// clock; for the others the rate is measured again.
     #[inline]
     pub(crate) fn is_late(&self, unit: &'static Unit, account: &Account, ticks: u64) -> bool {
         ticks + ticks / 64 >= account.limit() && self.is_just_late(unit, account, ticks)
@@ -149,7 +151,7 @@ impl Core {
 
     pub(super) fn scan_to(&self, limit: u64, report: Overdue<'_>) -> Option<Duration> {
         let now = self.clock.now();
-        // The clock's rate may be better known than when the deadline was set.
+        // The clock may know its rate better than when the deadline was set.
         let confirm = |seen: &Seen<Unit, Observed>| {
             let account = self.account(seen.unit);
             account.refine(seen.unit.sla, &self.clock);
@@ -191,12 +193,12 @@ impl Core {
         seen.into_iter().map(one).collect()
     }
 
-    /// Runs that found no room in the table.
+    /// Returns the number of runs that found no free slot in the table.
     pub(crate) fn untracked(&self) -> u64 {
         self.table.untracked()
     }
 
-    /// Bytes of the table.
+    /// Returns the size of the table in bytes.
     pub(crate) fn table_memory(&self) -> usize {
         self.table.memory()
     }
@@ -207,13 +209,13 @@ impl Core {
         self.has_sinks.store(true, Ordering::Release);
     }
 
-    /// Whether anybody added a sink.
+    /// Returns whether a sink was added.
     #[inline]
     pub(crate) fn has_sinks(&self) -> bool {
         self.has_sinks.load(Ordering::Relaxed)
     }
 
-    /// Reports to every sink. A sink that panics receives nothing more.
+    /// Calls `tell` for every sink. A sink that panics is removed.
     #[inline]
     pub(crate) fn tell(&self, run: &RunView<'_>, tell: impl Fn(&dyn Sink, &RunView<'_>)) {
         if self.has_sinks() {
@@ -233,20 +235,20 @@ impl Core {
     }
 }
 
-/// A run that is going on.
+/// A run in flight.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct InFlight {
-    /// The process that runs, or for which the stage runs.
+    /// The process that runs, or for which the stage or call runs.
     pub process: Option<&'static ProcessDefinition>,
-    /// The stage, where a stage runs.
+    /// The stage, if this is a run of one.
     pub stage: Option<&'static StageDefinition>,
-    /// The id of the dependency, where it is a call to one.
+    /// The id of the dependency, if this is a call to one.
     pub dependency: Option<&'static str>,
-    /// How long it has been running.
+    /// The time since the run started.
     pub elapsed: Duration,
-    /// Whether it is past its SLA.
+    /// Whether the run is past its SLA.
     pub overdue: bool,
-    /// Its business context, where some sink wanted it.
+    /// The business context, as text; empty if no destination observes the run.
     pub context: Vec<(&'static str, String)>,
 }

@@ -1,5 +1,5 @@
-//! What an observed run or scope shares with its children, the watchdog and carriers. A run that no destination wants
-//! has none of this and allocates nothing.
+//! The data that an observed run or scope shares with its children, the watchdog and carriers. A run that no
+//! destination wants has no such data and allocates nothing, so data that every run needs must not go in here.
 
 use std::cell::Cell;
 use std::mem::take;
@@ -18,7 +18,7 @@ use crate::run::inject::Boundary;
 use crate::run::span::SpanHandle;
 use crate::run::unit::Unit;
 
-/// What the destinations opened for a run.
+/// The span and the hub that destinations opened for a run.
 #[derive(Debug)]
 pub(crate) struct Opened {
     #[cfg(feature = "tracing")]
@@ -35,22 +35,23 @@ pub(crate) struct Observed {
     /// `None` for a scope.
     pub(crate) unit: Option<&'static Unit>,
     pub(crate) domain: DomainRef,
-    /// Inherited values, and over them those taken at entry.
+    /// Inherited values and those taken at entry, which replace inherited ones of the same name.
     pub(crate) values: Values,
     /// Values that `record!` added.
     later: Mutex<NamedValues>,
-    /// Weak, so that a chain of tasks that each spawn the next does not keep all of its past.
+    /// The run or scope around it. The reference is weak, so that a chain of tasks that each spawn the next does not
+    /// keep all earlier ones in memory.
     pub(crate) parent: Weak<Observed>,
     #[cfg(feature = "tracing")]
     pub(crate) span: Option<SpanHandle>,
     #[cfg(feature = "sentry")]
     pub(crate) hub: HubLink,
-    /// What a test breaks of it.
+    /// The fault that a test injects.
     pub(crate) boundary: Boundary,
 }
 
 impl Observed {
-    /// Creates a run inside `outer`, with what was opened for it, and with these values and no others.
+    /// Creates a run inside `outer`. It has exactly these values: those of `outer` are not added.
     #[inline(always)]
     pub(crate) fn run(
         unit: &'static Unit,
@@ -60,7 +61,8 @@ impl Observed {
         opened: Opened,
     ) -> Arc<Observed> {
         let mut observed = room();
-        // Field by field: to move a run as a whole costs more than to make it. It has no other owner, so this succeeds.
+        // Field by field, because moving a whole run costs more than making it. The room has no other owner, so this
+        // always succeeds.
         if let Some(room) = Arc::get_mut(&mut observed) {
             room.id = next_id();
             room.unit = Some(unit);
@@ -80,13 +82,13 @@ impl Observed {
         observed
     }
 
-    /// A scope inside of `outer`, which only sets values.
+    /// Creates a scope inside `outer`, which only sets values.
     pub(crate) fn scope(outer: Option<&Arc<Observed>>, own: NamedValues) -> Observed {
         let domain = outer.map_or(DomainRef::Global, |outer| outer.domain.clone());
         Observed::inside(outer, domain, own)
     }
 
-    /// Creates the outermost scope of a domain, with the values that all of its runs inherit.
+    /// Creates the outermost scope of a domain, with the values that all its runs inherit.
     pub(super) fn outermost(domain: DomainRef, values: NamedValues) -> Observed {
         Observed::inside(None, domain, values)
     }
@@ -107,17 +109,17 @@ impl Observed {
         }
     }
 
-    /// Returns whether it is the outermost scope of a domain of its own.
+    /// Returns whether this is the outermost scope of a domain of its own.
     pub(crate) fn is_border(&self) -> bool {
         self.unit.is_none() && self.domain.own().is_some() && self.parent.ptr_eq(&Weak::new())
     }
 
-    /// Returns the ticks that a test added to the time that it takes.
+    /// Returns the ticks that a test added to the time of the run.
     pub(crate) fn added(&self) -> u64 {
         self.boundary.added()
     }
 
-    /// The values of entry, and over them those recorded later.
+    /// Returns the values at entry and those recorded later, which replace the former.
     pub(crate) fn values_now(&self) -> Values {
         self.values.clone().with(lock(&self.later).clone())
     }
@@ -133,14 +135,14 @@ impl Observed {
         later.push((name, value));
     }
 
-    /// Whether the run itself has said it since it began.
+    /// Returns whether the run has recorded a value with this name since it began.
     #[cfg(feature = "tracing")]
     pub(crate) fn has_recorded(&self, name: &str) -> bool {
         let later = lock(&self.later);
         later.iter().any(|(recorded, _)| *recorded == name)
     }
 
-    /// This run, or the one around this scope, while somebody still holds it.
+    /// Returns this run, or the run around this scope if it still exists.
     pub(crate) fn run_around(self: &Arc<Self>) -> Option<Arc<Observed>> {
         let mut run = Arc::clone(self);
         while run.unit.is_none() {
@@ -149,7 +151,7 @@ impl Observed {
         Some(run)
     }
 
-    /// Enters this run's span, while it is open.
+    /// Enters this run's span, if it is open.
     #[cfg(feature = "tracing")]
     pub(crate) fn visit_span(&self) -> Option<crate::run::span::Visit<'_>> {
         self.span.as_ref()?.visit()
@@ -160,7 +162,7 @@ impl Observed {
         None
     }
 
-    /// The id of the OpenTelemetry trace that this is part of.
+    /// Returns the id of the OpenTelemetry trace that this run is part of.
     #[cfg(feature = "metrics")]
     pub(crate) fn trace_id(&self) -> Option<String> {
         use opentelemetry::trace::TraceContextExt as _;
@@ -170,7 +172,7 @@ impl Observed {
         ids.is_valid().then(|| ids.trace_id().to_string())
     }
 
-    /// Makes this scope's Sentry hub the thread's.
+    /// Makes this scope's Sentry hub the thread's current hub.
     #[cfg(feature = "sentry")]
     pub(crate) fn visit_hub(&self) -> Option<sentry_core::HubSwitchGuard> {
         self.hub.enter()
@@ -181,7 +183,7 @@ impl Observed {
         None
     }
 
-    /// Whether what happens here can be sent to Sentry.
+    /// Returns whether events of this run or scope can be sent to Sentry.
     pub(crate) fn has_hub(&self) -> bool {
         #[cfg(feature = "sentry")]
         return self.hub.hub().is_some();
@@ -189,7 +191,7 @@ impl Observed {
         false
     }
 
-    /// The definition of the process, where this is a run of one (and not of a stage).
+    /// Returns the definition of the process, if this is a run of one and not of a stage or a call.
     #[cfg(feature = "sentry")]
     pub(crate) fn as_process(&self) -> Option<&'static ProcessDefinition> {
         match self.unit?.definition {
@@ -198,7 +200,7 @@ impl Observed {
         }
     }
 
-    /// The innermost run of a process around this one.
+    /// Returns the innermost run of a process around this one.
     #[cfg(feature = "sentry")]
     pub(crate) fn parent_process(&self) -> Option<Arc<Observed>> {
         let mut outer = self.parent.upgrade()?;
@@ -209,12 +211,12 @@ impl Observed {
     }
 }
 
-/// What a run or scope inside of `outer` starts with.
+/// Returns the values with which a run or scope inside `outer` starts.
 pub(crate) fn inherited(outer: Option<&Arc<Observed>>) -> Values {
     outer.map(|outer| outer.values_now()).unwrap_or_default()
 }
 
-/// How many ids a thread takes at a time: taken one by one, they would be what all threads wait for.
+/// The number of ids that a thread takes at a time. If threads took single ids, they would contend for the counter.
 const IDS: u64 = 1024;
 
 fn next_id() -> u64 {
@@ -231,7 +233,7 @@ fn next_id() -> u64 {
 }
 
 thread_local! {
-    /// Memory for the next run of this thread: to get it and to give it back would be a good part of what a
+    /// Memory for the next run of this thread. Allocating and freeing it would be a large part of the cost that a
     /// Sentry client adds to a run.
     static SPARE: Cell<Option<Arc<Observed>>> = const { Cell::new(None) };
 }
@@ -242,7 +244,8 @@ fn room() -> Arc<Observed> {
     spare.unwrap_or_else(|| Arc::new(Observed::inside(None, DomainRef::Global, Vec::new())))
 }
 
-/// The run has ended: what it held goes now, and its memory is kept for the next, unless somebody still has it.
+/// Drops the contents of a run that has ended, and keeps its memory for the thread's next run. Does nothing if the run
+/// has another owner.
 pub(crate) fn let_go(mut observed: Arc<Observed>) {
     let Some(room) = Arc::get_mut(&mut observed) else { return };
     take(&mut room.values).let_go();

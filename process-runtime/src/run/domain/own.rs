@@ -1,4 +1,5 @@
-//! A domain of its own: that of a health check or of a test.
+//! A domain of its own, which a health check or a test has beside the global domain. The rules of checks and tests must
+//! not go in here: they implement [`Surroundings`].
 #![allow(dead_code, reason = "health checks and tests each use a part of it")]
 
 use std::collections::HashMap;
@@ -14,20 +15,20 @@ use crate::run::inject::Injected;
 use crate::run::unit::Unit;
 use crate::stats::account::{Account, NEVER};
 
-/// Whether such a domain can exist in this program.
+/// Whether this program can have domains of their own.
 pub(crate) const IS_POSSIBLE: bool = cfg!(any(feature = "health", feature = "testing"));
 
-/// What surrounds the runs of a domain beside its figures.
+/// The behaviour of a domain of its own, which a health check or a test implements.
 pub(crate) trait Surroundings: fmt::Debug + Send + Sync {
-    /// Returns whether the runs are those of a health check.
+    /// Returns whether the runs belong to a health check.
     fn is_synthetic(&self) -> bool {
         false
     }
 
-    /// Called when a run begins, whose deadline may be the next.
+    /// Called when a run begins. Its deadline may be the next to pass.
     fn run_began(&self) {}
 
-    /// Calls `f` with what the thread needs to be in the domain.
+    /// Calls `f` with the thread prepared for the domain.
     fn within(&self, f: &mut dyn FnMut()) {
         f();
     }
@@ -39,7 +40,7 @@ pub(crate) trait Surroundings: fmt::Debug + Send + Sync {
     }
 }
 
-/// What a domain of its own has.
+/// The parts that only a domain of its own has.
 #[derive(Debug)]
 pub(crate) struct Own {
     pub(crate) surroundings: Arc<dyn Surroundings>,
@@ -62,29 +63,29 @@ impl Own {
 }
 
 impl Core {
-    /// Returns what surrounds the runs of a check's or a test's domain.
+    /// Returns the surroundings of a check's or a test's domain; `None` in the global domain.
     #[inline]
     pub(crate) fn surroundings(&self) -> Option<&dyn Surroundings> {
         self.own().map(|own| &*own.surroundings)
     }
 
-    /// Returns whether the runs are those of a health check.
+    /// Returns whether the runs belong to a health check.
     pub(crate) fn is_synthetic(&self) -> bool {
         self.surroundings().is_some_and(Surroundings::is_synthetic)
     }
 
-    /// Scans again after a test added to the time that runs take, and thus changed their deadlines.
+    /// Scans all runs, whatever their deadlines. A test that adds to the time of runs changes their deadlines.
     pub(crate) fn scan_all(&self, report: Overdue<'_>) {
         self.scan_to(NEVER, report);
     }
 }
 
-/// Returns the outermost scope of a domain, with the values that all of its runs inherit.
+/// Creates the outermost scope of a domain, with the values that all its runs inherit.
 pub(crate) fn outermost(core: Arc<Core>, values: NamedValues) -> Observed {
     Observed::outermost(DomainRef::Own(core), values)
 }
 
-/// A clock that follows tokio's, paused or not, on whatever thread it is read.
+/// Returns a clock that follows tokio's clock, paused or not, on every thread.
 #[cfg(any(feature = "health", feature = "testing"))]
 pub(crate) fn runtime_clock() -> Clock {
     let runtime = tokio::runtime::Handle::try_current().ok();

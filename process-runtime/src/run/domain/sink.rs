@@ -1,4 +1,5 @@
-//! A destination of the application's own, and a run as it sees it.
+//! Sinks: destinations that the application defines, and the views of a run that they receive. The toolkit's own
+//! destinations must not go in here.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,22 +11,24 @@ use crate::catalog::definition::{ProcessDefinition, StageDefinition};
 use crate::run::context::Value;
 use crate::run::unit::Unit;
 
-/// A destination of your own, which receives every run of processes and stages.
+/// A destination of your own, which receives every run of a process, a stage or a dependency.
 ///
-/// Its methods run on the thread of the run; `overdue` mostly on the watchdog's. A sink must not block. One that panics
-/// receives nothing more, and the run continues. Runs inside a sink are counted, but not reported to destinations.
+/// Its methods run on the thread of the run, `overdue` mostly on that of the watchdog. A sink must not block. A sink
+/// that panics receives nothing more; the run continues. Runs inside a sink are counted, but not reported to
+/// destinations.
 pub trait Sink: Send + Sync + fmt::Debug + 'static {
-    /// A run started.
+    /// Receives a run that has started.
     fn started(&self, run: &RunView<'_>) {
         let _ = run;
     }
 
-    /// A run passed its SLA. Called once: by the watchdog while the run is in flight, or else just before it ends.
+    /// Receives a run that has passed its SLA. Called once for each such run: by the watchdog while the run is in
+    /// flight, otherwise just before `ended`.
     fn overdue(&self, run: &RunView<'_>, elapsed: Duration) {
         let _ = (run, elapsed);
     }
 
-    /// A run ended.
+    /// Receives a run that has ended.
     fn ended(&self, run: &RunView<'_>, end: &End) {
         let _ = (run, end);
     }
@@ -39,12 +42,12 @@ pub struct RunView<'a> {
 }
 
 impl RunView<'_> {
-    /// Returns an id that is unique in this program.
+    /// Returns the id of the run, which is unique in this program.
     pub fn id(&self) -> u64 {
         self.observed.id
     }
 
-    /// Returns the id of the run around this one.
+    /// Returns the id of the run around this one; `None` if there is none or it no longer exists.
     pub fn parent_id(&self) -> Option<u64> {
         let mut outer = self.observed.parent.upgrade()?;
         while outer.unit.is_none() {
@@ -53,17 +56,17 @@ impl RunView<'_> {
         Some(outer.id)
     }
 
-    /// The process that runs, or for which the stage or call runs.
+    /// Returns the process that runs, or for which the stage or call runs.
     pub fn process(&self) -> Option<&'static ProcessDefinition> {
         self.unit.process
     }
 
-    /// The stage, where a stage runs.
+    /// Returns the stage, if this is a run of one.
     pub fn stage(&self) -> Option<&'static StageDefinition> {
         self.unit.stage()
     }
 
-    /// The id of the dependency, where this is a call to one.
+    /// Returns the id of the dependency, if this is a call to one.
     pub fn dependency(&self) -> Option<&'static str> {
         self.unit.dependency()
     }
@@ -73,13 +76,13 @@ impl RunView<'_> {
         self.unit.is_process()
     }
 
-    /// `<process>.<stage or dependency>`, as the span is called.
+    /// Returns the name of the span: `<process>` or `<process>.<stage or dependency>`.
     #[cfg(any(feature = "telemetry", feature = "testing"))]
     pub(crate) fn name(&self) -> &'static str {
         self.unit.name
     }
 
-    /// Returns the subscriber that has the span of the run, and its id there.
+    /// Returns the subscriber that has the span of the run, and the id of the span in it.
     #[cfg(all(feature = "testing", feature = "tracing"))]
     pub(crate) fn span(&self) -> Option<(&tracing::Dispatch, &tracing::Id)> {
         Some(self.observed.span.as_ref()?.recorded())
@@ -90,22 +93,23 @@ impl RunView<'_> {
         self.observed.has_hub()
     }
 
-    /// The business context: inherited, taken at entry, and recorded since.
+    /// Returns the business context: inherited values, values taken at entry, and values recorded since.
     pub fn context(&self) -> Vec<(&'static str, Value)> {
         self.observed.values_now().iter().map(|(name, value)| (name, value.clone())).collect()
     }
 }
 
-/// How a run ended, as a sink sees it.
+/// The end of a run, as a sink sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct End {
     /// The outcome.
     pub outcome: Outcome,
-    /// Whether it was past its SLA.
+    /// Whether the run was past its SLA.
     pub late: bool,
-    /// Its duration.
+    /// The duration of the run.
     pub duration: Duration,
-    /// The `error.type` of a failure, panic or rejection: of at most 32 for each process, then `_OTHER`.
+    /// The `error.type` of a failure, panic or rejection. Each process, stage and dependency has at most 32 of them;
+    /// the others are `_OTHER`.
     pub error_type: Option<&'static str>,
 }

@@ -1,5 +1,6 @@
-//! How a test puts a fault in place of a body, at the boundary of a run and in the domain of that test alone. The
-//! faults themselves are in `testing`. Without that feature the same names do nothing and cost nothing.
+//! The mechanism by which a test replaces the body of a run with a fault, at the run's boundary and only in the domain
+//! of that test. The faults themselves belong to `testing`. Without that feature the same names do nothing and cost
+//! nothing.
 
 #[cfg(not(feature = "testing"))]
 mod off;

@@ -1,27 +1,27 @@
-//! Nothing is injected.
+//! The names of `on` for a program without the feature `testing`: nothing is injected, and nothing may cost anything.
 
 use std::task::{Context, Poll};
 
-/// Whether a fault can be injected.
+/// Whether this program can inject faults.
 pub(crate) const IS_POSSIBLE: bool = false;
 
-/// A fault that is about to happen to a run: there is none.
+/// A fault that is planned for a run. Without `testing` no value of this type exists.
 #[derive(Debug)]
 pub(crate) enum Injected {}
 
 impl Injected {
-    /// Returns the result of a poll that takes the place of the body's.
+    /// Returns the result of a poll that replaces the body's.
     pub(crate) fn poll<R>(&mut self, _: &mut Context<'_>) -> Option<Poll<R>> {
         match *self {}
     }
 
-    /// Returns the value that takes the place of the body's.
+    /// Returns the value that replaces the body's.
     pub(crate) fn call<R>(&mut self) -> Option<R> {
         match *self {}
     }
 }
 
-/// Where the fault of a run waits between its polls.
+/// The place where the fault of a run is kept between polls.
 #[derive(Debug, Default)]
 pub(crate) struct Boundary(());
 
@@ -43,5 +43,5 @@ impl Boundary {
     pub(crate) fn clear(&mut self) {}
 }
 
-/// Makes known that a boundary returns `Result<T, E>`.
+/// Records that a boundary returns `Result<T, E>`.
 pub(crate) fn learn<T, E>() {}

@@ -1,4 +1,5 @@
-//! What the core does for a fault: it holds it between polls, and writes the error that takes the place of a value.
+//! The support of a run for faults: it keeps a fault between polls, and writes the error that replaces a return value.
+//! The kinds of faults, and the plan of a test, must not go in here.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::BTreeMap;
@@ -11,19 +12,19 @@ use std::task::{Context, Poll};
 
 use crate::base::lock::{lock, read, write};
 
-/// Whether a fault can be injected.
+/// Whether this program can inject faults.
 pub(crate) const IS_POSSIBLE: bool = true;
 
-/// A century in nanoseconds, the ticks of a test's clock.
+/// The maximum time that a test can add to a run: a century, in nanoseconds, which are the ticks of a test's clock.
 const MOST_ADDED: u64 = 100 * 365 * 24 * 3600 * 1_000_000_000;
 
-/// What takes the place of a body.
+/// The replacement of a body for one poll or call.
 pub(crate) enum Instead {
-    /// Nothing: the body runs.
+    /// No replacement: the body runs.
     Body,
-    /// It waits.
+    /// The poll is pending.
     Pending,
-    /// It has returned the value that was written.
+    /// The poll or call returns the value that was written to the [`Slot`].
     Value,
 }
 
@@ -36,12 +37,12 @@ pub(crate) trait Injection: fmt::Debug + Send {
     fn call(&mut self, value: &mut Slot) -> Instead;
 }
 
-/// A fault that is about to happen to a run.
+/// A fault that is planned for a run.
 #[derive(Debug)]
 pub(crate) struct Injected(pub(crate) Box<dyn Injection>);
 
 impl Injected {
-    /// Returns the result of a poll that takes the place of the body's.
+    /// Returns the result of a poll that replaces the body's; `None` if the body runs.
     pub(crate) fn poll<R>(&mut self, cx: &mut Context<'_>) -> Option<Poll<R>> {
         let mut room = MaybeUninit::uninit();
         let mut slot = Slot::of(&mut room);
@@ -55,7 +56,7 @@ impl Injected {
         }
     }
 
-    /// Returns the value that takes the place of the body's.
+    /// Returns the value that replaces the body's; `None` if the body runs.
     pub(crate) fn call<R>(&mut self) -> Option<R> {
         let mut room = MaybeUninit::uninit();
         let mut slot = Slot::of(&mut room);
@@ -67,8 +68,10 @@ impl Injected {
     }
 }
 
-/// Where the fault of a run waits between its polls: beside what observes the run, so that the run itself and the
-/// futures that hold it are no larger than without tests.
+/// The place where the fault of a run is kept between polls. It belongs to [`Observed`], so that the run itself and the
+/// futures that hold it are not larger than without tests.
+///
+/// [`Observed`]: crate::run::domain::observed::Observed
 #[derive(Debug, Default)]
 pub(crate) struct Boundary {
     waiting: Mutex<Option<Injected>>,
@@ -101,7 +104,7 @@ impl Boundary {
     }
 }
 
-/// The room for the value that a boundary returns.
+/// The memory for the value that a boundary returns.
 pub(crate) struct Slot {
     returned: TypeId,
     returned_name: &'static str,
@@ -109,9 +112,9 @@ pub(crate) struct Slot {
     is_written: bool,
 }
 
-/// Why an error cannot be returned at a boundary.
+/// The reason why an error cannot be returned at a boundary.
 pub(crate) enum NotReturned {
-    /// The attribute does not see that a `Result` is returned.
+    /// The attribute does not see that the function returns a `Result`.
     NoResult,
     /// The compiler does not print the lifetimes of types.
     LifetimesUnknown,
@@ -136,10 +139,10 @@ impl Slot {
         self.returned_name
     }
 
-    /// Writes `Err(make())`, where `make` returns a value of type `error`.
+    /// Writes `Err(make())`. `make` must return a value of type `error`.
     ///
     /// # Errors
-    /// The reason, if the boundary does not return such an error.
+    /// Returns the reason if the boundary cannot return such an error.
     pub(crate) fn write_error(
         &mut self,
         error: TypeId,
@@ -162,11 +165,11 @@ impl Slot {
     }
 }
 
-/// How a function that returns a `Result` returns an error of which only the type is known.
+/// The way to write an error into a `Result` type that some boundary returns.
 ///
-/// Types are compared without their lifetimes, of which nothing is left at run time: an error that a test makes has a
-/// `'static` type, and the type that the function returns may have shorter lifetimes in its place. So an error with
-/// lifetimes is refused (`holds_lifetimes`), and every error if the compiler does not print them
+/// Types are compared without their lifetimes, which do not exist at run time. An error that a test makes has a
+/// `'static` type; the error type of the function may have shorter lifetimes instead. An error type with lifetimes is
+/// therefore refused (`holds_lifetimes`), as is every error type if the compiler does not print lifetimes
 /// (`lifetimes_are_named`).
 #[derive(Clone, Copy)]
 struct Known {
@@ -175,10 +178,10 @@ struct Known {
     write: unsafe fn(Box<dyn Any>, *mut ()),
 }
 
-/// Every `Result` that some boundary returns.
+/// Every `Result` type that some boundary returns.
 static KNOWN: RwLock<BTreeMap<TypeId, Known>> = RwLock::new(BTreeMap::new());
 
-/// Makes known that a boundary returns `Result<T, E>`. It is known by the type, so that the run stays small.
+/// Records that a boundary returns `Result<T, E>`. The entry is found by the type, so that a run need not hold it.
 pub(crate) fn learn<T, E>() {
     let returned = typeid::of::<Result<T, E>>();
     if read(&KNOWN).contains_key(&returned) {
@@ -188,13 +191,14 @@ pub(crate) fn learn<T, E>() {
     write(&KNOWN).insert(returned, known);
 }
 
-/// Returns whether a type may hold borrows that could be shared, or take some: the compiler prints lifetimes as `'_`,
-/// and every reference and function. A text that lives for ever holds none.
+/// Returns whether a type may hold or accept borrows with a lifetime, judged by its name: the compiler prints lifetimes
+/// as `'_`, references with `&`, and functions as `fn(`. `&str` is allowed: a test's `&'static str` is valid for any
+/// lifetime.
 fn holds_lifetimes(name: &str) -> bool {
     name != "&str" && (name.contains(['\'', '&']) || name.contains("fn("))
 }
 
-/// Returns whether this compiler prints the lifetimes of types, which that of Rust 1.89 does not.
+/// Returns whether this compiler prints the lifetimes of types. The compiler of Rust 1.89 does not.
 fn lifetimes_are_named() -> bool {
     struct Borrows<'a>(PhantomData<&'a ()>);
     type_name::<Borrows<'static>>().contains('\'')
