@@ -1,6 +1,6 @@
 //! The one guard around foreign code: a subscriber, a sink, a Sentry client, a `Display`, a function that judges a
-//! return value. A panic in foreign code does not pass this guard. The reaction to it belongs to
-//! the caller.
+//! return value. A panic in foreign code does not pass this guard. The caller decides how to
+//! react, so no reaction may go in here except the notice of a destination that panicked.
 
 use std::any::Any;
 use std::cell::Cell;

@@ -1,5 +1,6 @@
 //! Locks that ignore poison. The data behind every lock of this crate is consistent after each statement, so a holder
-//! that panics leaves nothing half done. A lock whose data is not must not use these functions.
+//! that panics leaves nothing half done. Data for which this does not hold must not be
+//! locked with these functions.
 
 use std::sync::{LockResult, PoisonError};
 

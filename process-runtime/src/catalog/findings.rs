@@ -172,7 +172,7 @@ pub enum Finding {
         /// `file:line` of the process, then of each stage.
         places: Vec<String>,
     },
-    /// A process is expected ([`expect`]), but is not in the program.
+    /// A process that [`expect()`] declares is not in the program.
     NotLinked {
         /// The id.
         id: String,

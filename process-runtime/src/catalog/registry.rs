@@ -83,8 +83,8 @@ pub(super) fn own_stages(process: &ProcessDefinition) -> Stages {
 }
 
 impl ProcessDefinition {
-    /// Returns the stages: each follows those that it names in `after`, and the rest is sorted by id. Stages whose
-    /// `after`s form a cycle are last.
+    /// Returns the stages: each follows those that it names in `after`, and the rest is sorted by id. Stages in a cycle
+    /// of `after`s, and those that come after them, are last.
     pub fn stages(&self) -> &[&'static StageDefinition] {
         self.ordered_stages.get_or_init(|| {
             let (mut ordered, stuck) = order(own_stages(self));

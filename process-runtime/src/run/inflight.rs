@@ -198,7 +198,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
             }
         });
         drop(scanning);
-        // `report` calls foreign code, which may list runs and so needs the lock.
+        // `report` calls foreign code, which may list runs and would then wait for this lock for ever.
         late.into_iter().for_each(&mut report);
         (next < NEVER).then_some(next)
     }

@@ -1,6 +1,6 @@
-//! The account of one process or stage, which is always on: it counts starts, ends and durations. Each lane writes its
-//! own shard, and a reader adds the shards up. Writing allocates once for each lane, never for each run. The figures
-//! as a user sees them are in `figures`; units and runs must not go in here.
+//! The account of one process or stage: it counts starts, ends and durations. Each lane writes its own shard, and a
+//! reader adds the shards up. Writing allocates once for each lane, never for each run. The figures as a user sees them
+//! are in `figures`; units and runs must not go in here.
 
 use std::time::Duration;
 

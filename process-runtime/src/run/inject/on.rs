@@ -68,10 +68,8 @@ impl Injected {
     }
 }
 
-/// The place where the fault of a run is kept between polls. It belongs to [`Observed`], so that the run itself and the
-/// futures that hold it are not larger than without tests.
-///
-/// [`Observed`]: crate::run::domain::observed::Observed
+/// The place where the fault of a run is kept between polls. It belongs to the data of an observed run, so that the
+/// run itself and the futures that hold it are not larger than without tests.
 #[derive(Debug, Default)]
 pub(crate) struct Boundary {
     waiting: Mutex<Option<Injected>>,
