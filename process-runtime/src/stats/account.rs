@@ -289,6 +289,7 @@ fn distinct(errors: &[ErrorCount]) -> usize {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::LazyLock;
     use std::thread::scope;
 
     use super::*;
@@ -299,10 +300,13 @@ mod tests {
     }
 
     fn error_type(number: usize) -> &'static str {
-        format!("error_{number}").leak()
+        static TYPES: LazyLock<Vec<String>> =
+            LazyLock::new(|| (0..2 * ERROR_TYPES).map(|number| format!("error_{number}")).collect());
+        &TYPES[number]
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes, and has no unsafe code")]
     fn error_types_past_the_bound_are_counted_as_other() {
         let (account, _) = account(None);
         let types: Vec<_> = (0..ERROR_TYPES + 3).map(error_type).collect();
@@ -318,6 +322,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes, and has no unsafe code")]
     fn the_bound_counts_types_and_not_ways_to_end() {
         let (account, _) = account(None);
         for number in 0..2 * ERROR_TYPES {
@@ -334,6 +339,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes, and has no unsafe code")]
     fn other_is_never_a_type_more() {
         let (account, _) = account(None);
         account.error(Outcome::Failure, false, OTHER_ERROR);

@@ -212,6 +212,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes, and has no unsafe code")]
     fn the_last_minute_is_exact_to_a_slice_and_the_longer_windows_to_theirs() {
         let now = 3 * HOUR + 4;
         let windows = windows_until(now);
