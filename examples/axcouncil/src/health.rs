@@ -10,7 +10,7 @@ use crate::council::{self, CouncilError, ModelError};
 use crate::database::WRITE;
 use crate::service::Service;
 
-/// Of migration 4.
+/// The user that migration 4 creates for probes.
 const PROBE: User = User { id: 0, company: 0 };
 
 /// Returns the endpoints. Error texts are shown to clients with the token, if one is set.
@@ -27,11 +27,11 @@ pub(crate) fn endpoints(service: Service, token: Option<String>) -> Health {
         .start()
 }
 
-// Its models cost nothing. Where they do, `every = "1h"` bounds what anybody who asks can spend.
+// The models of the example cost nothing. With models that cost money, `every = "1h"` limits the cost of requests.
 #[health_check(process = "council_deliberation_3stage")]
 async fn the_council_deliberates(service: Service) -> Result<(), CouncilError> {
     let done = council::deliberate(&service, PROBE, "Does the council work?", None).await;
-    // What it kept. What cannot be removed now, the next one removes.
+    // Removes what the probe stored. If that fails now, the next probe removes it.
     let forget = sqlx::query("DELETE FROM deliberations WHERE company_id = 0");
     let _ = forget.execute(&service.database).await;
     done.map(drop)
@@ -42,7 +42,7 @@ async fn the_context_of_a_company_is_loaded(service: Service) -> Result<(), Cont
     company_context::load(&service, PROBE.company, None, "Does the council work?").await.map(drop)
 }
 
-/// That it can be written to: it may be locked, full, or read-only.
+/// Checks that the database takes a write: it may be locked, full, or read-only.
 #[dependency_check(id = "sqlite", timeout = "2s")]
 async fn sqlite_takes_a_write(service: Service) -> Result<(), sqlx::Error> {
     service.database.begin_with(WRITE).await?.rollback().await
