@@ -27,7 +27,7 @@ pub(crate) fn endpoints(service: Service, token: Option<String>) -> Health {
         .start()
 }
 
-// The models of the example cost nothing. With models that cost money, `every = "1h"` limits the cost of requests.
+// The models of the example cost nothing. With models that cost money, `every = "1h"` limits what requests cost.
 #[health_check(process = "council_deliberation_3stage")]
 async fn the_council_deliberates(service: Service) -> Result<(), CouncilError> {
     let done = council::deliberate(&service, PROBE, "Does the council work?", None).await;

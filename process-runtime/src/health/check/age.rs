@@ -35,8 +35,7 @@ impl Ageing {
         running.is_some_and(|running| running > self.timeout)
     }
 
-    /// Returns the status of a check and the reason for it, from its last result and from how long an execution has been
-    /// running, if one is.
+    /// Returns the status of a check and the reason for it. `running` is how long an execution has been running.
     pub(super) fn status(
         self,
         last: Option<Aged<'_>>,
