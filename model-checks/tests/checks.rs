@@ -25,6 +25,7 @@ macro_rules! checks {
 checks! {
     visitors::the_last_to_leave_closes_once,
     lanes::an_owned_lane_has_one_thread_at_a_time,
+    lanes::an_ending_thread_leaves_its_lane_to_the_next,
     lanes::an_ended_thread_gives_its_lane_back,
     lanes::a_reader_sees_what_was_added_before,
     samples::a_sample_is_drained_once_or_dropped,

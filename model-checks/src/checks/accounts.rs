@@ -9,15 +9,16 @@ use crate::base::lane::Lane;
 use crate::base::sync::spawn;
 use crate::stats::account::{Account, end_index};
 
-fn run(account: &Account) {
+/// Counts a run that takes so many ticks.
+fn run(account: &Account, ticks: u64) {
     let lane = Lane::current();
     account.start(lane);
-    account.end(lane, Outcome::Success, false, 1);
+    account.end(lane, Outcome::Success, false, ticks);
 }
 
 fn assert_two(account: &Account) {
     let totals = account.totals();
-    assert_eq!((totals.started, totals.longest), (2, 1));
+    assert_eq!((totals.started, totals.longest), (2, 2));
     assert_eq!(totals.ended[end_index(Outcome::Success, false)], 2);
     assert_eq!(totals.buckets.iter().sum::<u32>(), 2);
 }
@@ -27,9 +28,9 @@ pub fn an_account_loses_no_count() {
     explore("an account loses no count", || {
         let account = Arc::new(Account::new(None, &Clock));
         assert!(Lane::current().is_owned());
-        let threads = [(); 2].map(|()| {
+        let threads = [1, 2].map(|ticks| {
             let account = Arc::clone(&account);
-            spawn(move || run(&account))
+            spawn(move || run(&account, ticks))
         });
         for thread in threads {
             thread.join().unwrap();
@@ -45,7 +46,7 @@ pub fn an_account_never_shows_more_ends_than_starts() {
         assert!(Lane::current().is_owned());
         let writer = {
             let account = Arc::clone(&account);
-            spawn(move || run(&account))
+            spawn(move || run(&account, 1))
         };
         let reader = {
             let account = Arc::clone(&account);
@@ -54,7 +55,7 @@ pub fn an_account_never_shows_more_ends_than_starts() {
                 assert!(ended.iter().sum::<u64>() <= started, "{ended:?} of {started}");
             })
         };
-        run(&account);
+        run(&account, 2);
         writer.join().unwrap();
         reader.join().unwrap();
         assert_two(&account);

@@ -1,27 +1,31 @@
 //! Lanes.
 
+use std::cell::RefCell;
+
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 
 use super::explore;
 use crate::base::lane::{LANES, Lane};
-use crate::base::sync::{AtomicU64, Ordering, spawn};
+use crate::base::sync::{AtomicU64, Ordering, spawn, thread_local};
 
 /// Counters as an account has them, with a cell for the owned lane: loom fails if two threads could be in it.
 struct Counters {
     lanes: [AtomicU64; LANES],
-    longest: [AtomicU64; LANES],
     owned: UnsafeCell<()>,
 }
 
 impl Counters {
+    fn new() -> Arc<Counters> {
+        Arc::new(Counters { lanes: std::array::from_fn(|_| AtomicU64::new(0)), owned: UnsafeCell::new(()) })
+    }
+
     fn count(&self) {
         let lane = Lane::current();
         if lane.is_owned() {
             self.owned.with_mut(|_| ());
         }
         lane.add(&self.lanes[lane.index()], 1);
-        lane.raise(&self.longest[lane.index()], 1);
     }
 
     fn sum(&self) -> u64 {
@@ -32,11 +36,7 @@ impl Counters {
 /// An owned lane has one thread at a time, also where a thread gets the lane of one that has ended: no count is lost.
 pub fn an_owned_lane_has_one_thread_at_a_time() {
     explore("an owned lane has one thread at a time", || {
-        let counters = Arc::new(Counters {
-            lanes: std::array::from_fn(|_| AtomicU64::new(0)),
-            longest: std::array::from_fn(|_| AtomicU64::new(0)),
-            owned: UnsafeCell::new(()),
-        });
+        let counters = Counters::new();
         let threads = [(); 2].map(|()| {
             let counters = Arc::clone(&counters);
             spawn(move || counters.count())
@@ -46,6 +46,39 @@ pub fn an_owned_lane_has_one_thread_at_a_time() {
             thread.join().unwrap();
         }
         counters.count();
+        assert_eq!(counters.sum(), 4);
+    });
+}
+
+thread_local! {
+    static LATE: RefCell<Option<Late>> = const { RefCell::new(None) };
+}
+
+/// A value of a thread that counts when the thread ends, after it has given its lane back.
+struct Late(Arc<Counters>);
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        self.0.count();
+    }
+}
+
+/// A thread that counts after it has given its lane back counts in a shared one.
+pub fn an_ending_thread_leaves_its_lane_to_the_next() {
+    explore("an ending thread leaves its lane to the next", || {
+        let counters = Counters::new();
+        let threads = [(); 2].map(|()| {
+            let counters = Arc::clone(&counters);
+            spawn(move || {
+                counters.count();
+                let late = Late(counters);
+                LATE.try_with(|value| *value.borrow_mut() = Some(late))
+                    .expect("the thread is not ending yet");
+            })
+        });
+        for thread in threads {
+            thread.join().unwrap();
+        }
         assert_eq!(counters.sum(), 4);
     });
 }
