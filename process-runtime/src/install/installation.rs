@@ -1,4 +1,4 @@
-//! The one call at start-up. What it starts is elsewhere: the watchdog, the instruments, the event processor.
+//! The call at start-up. The watchdog, the instruments and the event processor, which it starts, must not go in here.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,29 +11,29 @@ use crate::catalog::findings;
 use crate::observe::Sink;
 use crate::run::domain::Core;
 
-/// The time that the end of an installation waits.
+/// The maximum time for which [`Installation::stop`] waits.
 const END: Duration = Duration::from_secs(1);
 
-/// The one call at start-up, after the application's set-up of tracing, OpenTelemetry and Sentry.
+/// The set-up of the toolkit: call it once at start-up, after setting up tracing, OpenTelemetry and Sentry.
 ///
-/// It starts the watchdog, attaches the meter provider, adds the run's context to events that the body of a run sends
-/// to Sentry itself, and reports problems of the set-up once.
+/// It starts the watchdog, attaches the meter provider, adds the run's context to Sentry events that the body of a run
+/// sends, and reports each problem of the set-up once.
 ///
-/// Runs work without it: spans, Sentry's events of failures and [`registry::stats`](crate::registry::stats). What is
-/// missing then is the watchdog (a late run is reported only at its end), metrics, and lines on standard error.
+/// Without it, runs still have spans, Sentry events for failures, and [`registry::stats`](crate::registry::stats). They
+/// have no metrics and no lines on standard error, and without the watchdog a late run is reported only at its end.
 ///
-/// It reaches Sentry's main hub, the hub of this thread, and hubs made from these afterwards. A thread that used Sentry
-/// before keeps a hub whose own events have no context, and so does a client that is bound later: add
-/// `process_runtime::sentry::Integration` to the client's options, which reaches all of them.
+/// The context is added to events of Sentry's main hub, the hub of this thread, and hubs created from these later.
+/// Events of a thread that used Sentry before, or of a client that is bound later, have no context. To add the context
+/// there too, add `process_runtime::sentry::Integration` to the client's options.
 ///
-/// Starting another installation adds to the first. With another meter provider, histograms move to that one; both read
-/// counters and gauges.
+/// A second installation adds to the first. If it has another meter provider, histograms move to that provider, and
+/// counters and gauges are exported through both.
 ///
 /// # Examples
 ///
 /// ```
 /// let installation = process_runtime::Install::new().expect(["ship_order"]).start();
-/// // Nothing of that name was linked with this example, and the report says so.
+/// // This example does not contain the process, so the report names it.
 /// assert!(installation.report().iter().any(|line| line.contains("ship_order")));
 /// installation.stop();
 /// ```
@@ -43,7 +43,7 @@ pub struct Install {
     #[cfg(feature = "metrics")]
     meter_provider: Option<Box<dyn opentelemetry::metrics::MeterProvider>>,
     sinks: Vec<Arc<dyn Sink>>,
-    /// Whether the absence of a Sentry client is intended.
+    /// Whether a missing Sentry client is intended and not reported.
     without_sentry: bool,
 }
 
@@ -53,11 +53,11 @@ impl std::fmt::Debug for Install {
     }
 }
 
-/// Whether the application gave a meter provider, so that the global one is ignored.
+/// Whether the application has passed a meter provider, so that the global one is ignored.
 #[cfg(feature = "metrics")]
 static HAS_OWN_PROVIDER: AtomicBool = AtomicBool::new(false);
 
-/// Attaches the global meter provider if it changed.
+/// Attaches the global meter provider if it has changed, unless the application has passed its own.
 #[cfg(feature = "metrics")]
 pub(crate) fn follow_global_meter_provider() {
     if !HAS_OWN_PROVIDER.load(Ordering::Acquire) {
@@ -71,7 +71,7 @@ impl Install {
         Install::default()
     }
 
-    /// Sends measurements to this provider instead of the global one. The global one may also be set later.
+    /// Sends measurements to this provider instead of the global one. The global one may be set after the start, too.
     #[cfg(feature = "metrics")]
     pub fn meter_provider<P>(mut self, provider: &P) -> Install
     where
@@ -87,15 +87,15 @@ impl Install {
         self
     }
 
-    /// States that the environment switches Sentry off.
+    /// Declares that the environment turns Sentry off, so a missing client is not reported.
     #[cfg(feature = "telemetry")]
     pub(crate) fn without_sentry(mut self) -> Install {
         self.without_sentry = true;
         self
     }
 
-    /// Declares the processes that the program must contain ([`registry::expect`](crate::registry::expect));
-    /// one that is missing is in the report.
+    /// Declares the processes that the program must contain ([`registry::expect`](crate::registry::expect)). The
+    /// report names each missing process.
     pub fn expect<I>(self, ids: I) -> Install
     where
         I: IntoIterator,
@@ -105,8 +105,8 @@ impl Install {
         self
     }
 
-    /// Installs, and reports once on standard error what [`Installation::report`] returns. Keep what it
-    /// returns, and call [`Installation::stop`] at the end of `main`.
+    /// Starts the installation, and writes the lines of [`Installation::report`] to standard error once. Keep the
+    /// returned [`Installation`], and call [`Installation::stop`] at the end of `main`.
     pub fn start(self) -> Installation {
         self.sinks.into_iter().for_each(|sink| Core::global().add_sink(sink));
         #[cfg(feature = "metrics")]
@@ -140,22 +140,22 @@ pub struct Installation {
     is_stopped: AtomicBool,
 }
 
-/// The number of installations that are not stopped.
+/// Returns the number of installations that are not stopped.
 fn started() -> MutexGuard<'static, usize> {
     static STARTED: Mutex<usize> = Mutex::new(0);
     lock(&STARTED)
 }
 
 impl Installation {
-    /// Returns every problem that was reported so far, by this installation or while processes ran. It is a history: a
-    /// problem that is solved stays in it. Measurements without a reader are reported after 150 s.
+    /// Returns every problem reported so far, at start-up or while processes ran. It is a history, so it includes
+    /// solved problems. A meter provider without a reader is reported after 150 s.
     pub fn report(&self) -> Vec<String> {
         notices::said()
     }
 
     /// Stops the watchdog, unless another installation is running, and waits until the queued lines are written to
-    /// standard error. It waits at most one second, because a sink or the reader of standard error may hang. Samples
-    /// that are queued are recorded, so call it before the meter provider is shut down.
+    /// standard error. It waits at most one second, because a sink or the reader of standard error may hang. It also
+    /// records queued samples, so call it before you shut down the meter provider.
     pub fn stop(&self) {
         #[cfg(feature = "metrics")]
         crate::observe::metrics::drain();
@@ -173,7 +173,7 @@ impl Installation {
     }
 }
 
-/// Returns why destinations receive nothing.
+/// Returns the reasons why tracing or Sentry receives nothing.
 fn sinks_that_go_nowhere(without_sentry: bool) -> impl Iterator<Item = String> {
     #[cfg(feature = "tracing")]
     let tracing = crate::observe::span::problem();

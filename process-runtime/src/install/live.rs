@@ -1,4 +1,5 @@
-//! What the program does now: figures and runs in flight, by process id, in the current domain.
+//! Live views of the current domain: statistics by process id, and runs in flight. Definitions must not go in here
+//! (`catalog::registry`).
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use crate::stats::Stats;
 /// Returns the statistics of a process, in the current domain.
 ///
 /// # Errors
-/// [`UnknownProcess`] with the nearest id, if no process has this one.
+/// Returns [`UnknownProcess`] with the nearest id if no process has this id.
 pub fn stats(id: &str) -> Result<Stats, UnknownProcess> {
     let process = get(id)?;
     let is_it = |unit: &&'static Unit| matches!(unit.definition, Definition::Process(found) if std::ptr::eq(found, process));
@@ -20,11 +21,11 @@ pub fn stats(id: &str) -> Result<Stats, UnknownProcess> {
     Ok(current_domain().core().stats(unit.expect("a registered process has a unit")))
 }
 
-/// Returns the statistics of each stage of a process by its id, in the current domain. A stage that names its process
-/// counts here also if it runs outside a run of it; a shared stage appears once it has run in the process.
+/// Returns the statistics of each stage of a process by stage id, in the current domain. If a stage names its process,
+/// its runs outside that process count too. A shared stage is included once it has run in the process.
 ///
 /// # Errors
-/// [`UnknownProcess`] with the nearest id, if no process has this one.
+/// Returns [`UnknownProcess`] with the nearest id if no process has this id.
 pub fn stage_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, UnknownProcess> {
     let process = get(id)?;
     let domain = current_domain();
@@ -34,11 +35,11 @@ pub fn stage_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, UnknownPro
     Ok(units.map(|unit| (unit.definition.common().id.as_str(), domain.core().stats(unit))).collect())
 }
 
-/// Returns the statistics of each dependency that a process has called with [`dependency`](crate::dependency), by its
-/// id, in the current domain.
+/// Returns the statistics of each dependency that a process has called with [`dependency`](crate::dependency), by
+/// dependency id, in the current domain.
 ///
 /// # Errors
-/// [`UnknownProcess`] with the nearest id, if no process has this one.
+/// Returns [`UnknownProcess`] with the nearest id if no process has this id.
 pub fn dependency_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, UnknownProcess> {
     let process = get(id)?;
     let domain = current_domain();
@@ -53,8 +54,8 @@ pub fn in_flight() -> Vec<InFlight> {
     current_domain().core().in_flight()
 }
 
-/// Returns how many runs of the current domain found no room in the table of runs in flight. They are counted and
-/// judged like any other; only [`in_flight`] and the watchdog do not see them.
+/// Returns the number of runs of the current domain that found the table of runs in flight full. Their statistics,
+/// outcomes and reports are complete, except that [`in_flight`] and the watchdog do not include them.
 pub fn untracked() -> u64 {
     current_domain().core().untracked()
 }

@@ -1,11 +1,12 @@
-//! What the toolkit itself takes, for benchmarks and tests of its own. Not for you: it changes without notice.
+//! Measures the cost of the toolkit itself, for its own benchmarks and tests. It is not public API and changes without
+//! notice. Statistics of runs must not go in here.
 
 use std::time::{Duration, Instant};
 
 use crate::run::domain::Core;
 use crate::run::unit::Unit;
 
-/// Bytes that the statistics of a process hold now, in the global domain.
+/// Returns the current size of the statistics of a process in the global domain, in bytes.
 pub fn account_bytes(id: &str) -> Option<usize> {
     let is_it =
         |unit: &&'static Unit| unit.is_process() && unit.process.is_some_and(|process| process.id() == id);
@@ -13,30 +14,30 @@ pub fn account_bytes(id: &str) -> Option<usize> {
     Some(Core::global().account(unit).memory())
 }
 
-/// Bytes that the table of runs in flight holds now, in the global domain.
+/// Returns the current size of the table of runs in flight of the global domain, in bytes.
 pub fn in_flight_bytes() -> usize {
     Core::global().table_memory()
 }
 
-/// How long one scan for late runs takes now, in the global domain.
+/// Scans the global domain for late runs, and returns the duration of the scan.
 pub fn scan() -> Duration {
     let started = Instant::now();
     crate::observe::scan(Core::global());
     started.elapsed()
 }
 
-/// How often a run has woken the watchdog.
+/// Returns the number of times that a run has woken the watchdog.
 pub fn watchdog_wakes() -> u64 {
     crate::base::alarm::wakes()
 }
 
-/// Samples that wait to be recorded.
+/// Returns the number of samples that wait to be recorded.
 #[cfg(feature = "metrics")]
 pub fn samples_waiting() -> usize {
     crate::observe::metrics::waiting()
 }
 
-/// Measurements that could not be delivered since the start, by reason.
+/// Returns the number of telemetry items that were dropped since the start, by reason.
 #[cfg(feature = "metrics")]
 pub fn dropped() -> [(&'static str, u64); 7] {
     crate::observe::metrics::dropped()

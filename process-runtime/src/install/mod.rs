@@ -1,4 +1,4 @@
-//! Start-up and tending.
+//! Start-up, the watchdog thread, and live figures of the program. Features and destinations must not go in here.
 
 pub(crate) mod installation;
 pub(crate) mod live;

@@ -1,7 +1,7 @@
-//! The watchdog thread: it reports runs that pass their SLA while they still run, closes the slices of the statistics,
-//! and drains samples. It sleeps until the next deadline; a run with an earlier one wakes it. A wake costs the run a
-//! system call, so the watchdog then looks by itself as often as the shortest SLA requires, until no run has woken it
-//! for a while.
+//! The watchdog thread, which reports runs that pass their SLA while they are running, closes the slices of the
+//! statistics, and drains samples. It sleeps until the next deadline, and a run with an earlier deadline wakes it. A
+//! wake costs the run a system call. After a wake, the watchdog therefore scans as often as the shortest SLA requires,
+//! until no run has woken it for [`ATTENTIVE`]. The rules for lateness must not go in here.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -17,13 +17,13 @@ use crate::run::domain::Core;
 use crate::run::unit::Unit;
 use crate::stats::windows::SLICE_SECONDS;
 
-/// The longest sleep: a wake that is lost to a race costs no more than this.
+/// The maximum sleep, which bounds the delay if a wake is lost to a race.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
-/// The shortest, so that SLAs of a millisecond do not keep it awake.
+/// The minimum sleep, so that SLAs of a millisecond do not keep the watchdog awake.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
-/// How late a run may be reported after its deadline before it is worth a wake.
+/// The accepted delay of a report after the deadline. A run wakes the watchdog only to avoid a longer delay.
 const SLACK: Duration = Duration::from_millis(10);
-/// The time for which the watchdog looks by itself after a run has woken it.
+/// The time for which the watchdog scans more often after a run has woken it.
 const ATTENTIVE: Duration = Duration::from_secs(1);
 
 static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
@@ -32,7 +32,7 @@ static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
 struct Running {
     handle: JoinHandle<()>,
     stop: Arc<AtomicBool>,
-    /// Nothing is sent: the thread has the other end until its own.
+    /// Disconnects when the thread ends, because the thread holds the sender. Nothing is sent.
     ended: Receiver<()>,
 }
 
@@ -40,7 +40,7 @@ fn running() -> MutexGuard<'static, Option<Running>> {
     lock(&RUNNING)
 }
 
-/// Starts the thread, unless it runs.
+/// Starts the thread, unless it is running.
 pub(crate) fn start() {
     let mut running = running();
     if running.as_ref().is_some_and(|running| !running.handle.is_finished()) {
@@ -48,7 +48,7 @@ pub(crate) fn start() {
     }
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
-    // It counts as running from here on: what happens before its first look waits for it.
+    // The watchdog counts as running from here on, so that reports before its first scan are queued for it.
     alarm::set(u64::MAX);
     let named = thread::Builder::new().name("process-watchdog".into());
     let (ends, ended) = mpsc::channel();
@@ -64,13 +64,15 @@ pub(crate) fn start() {
         Err(error) => {
             alarm::clear();
             drop(running);
-            crate::base::notices::once(format!("the watchdog's thread cannot be started: {error}"));
+            crate::base::notices::once(format!(
+                "cannot start the watchdog thread, so a late run is reported only at its end: {error}"
+            ));
         }
     }
 }
 
-/// Stops the thread and waits for it, unless it is the watchdog itself that asks, through a sink; not longer than until
-/// `end`, since what it tells of late runs may hang.
+/// Stops the thread and waits for its end, but not after `end`, because a destination that it calls may hang. If a sink
+/// calls this on the watchdog's own thread, it does not wait.
 pub(crate) fn stop(end: Instant) {
     let Some(Running { handle, stop, ended }) = running().take() else {
         return;
@@ -81,7 +83,7 @@ pub(crate) fn stop(end: Instant) {
     if handle.thread().id() != thread::current().id()
         && ended.recv_timeout(rest) == Err(RecvTimeoutError::Disconnected)
     {
-        // Whatever it panicked with was said on standard error already.
+        // The panic hook has already written the message of a panic.
         let _ = handle.join();
     }
 }
@@ -90,7 +92,7 @@ fn watch(stop: &AtomicBool) {
     let core = Core::global();
     let mut rolled = Instant::now();
     let mut drained = Instant::now();
-    // No run that starts from now on has a deadline before this is over.
+    // A run that starts from now on cannot pass its SLA by more than `SLACK` within this time.
     let round = shortest_sla().clamp(SLACK, LONGEST_SLEEP);
     let mut attentive_until = Instant::now();
     let wakes_in = |sleep: Duration| core.clock.now() + core.clock.ticks(sleep.saturating_sub(SLACK));
@@ -117,7 +119,7 @@ fn watch(stop: &AtomicBool) {
     alarm::clear();
 }
 
-/// Of every process and stage of the program.
+/// Returns the shortest SLA of all processes and stages of the program.
 fn shortest_sla() -> Duration {
     let processes = registry::all().map(|process| process.sla());
     let stages = registry::stages().filter_map(|stage| stage.sla());
@@ -133,7 +135,7 @@ fn roll(core: &Core) {
     }
 }
 
-/// Follows the global meter provider, and drains. Returns when it wants to be called again.
+/// Follows the global meter provider, and drains samples. Returns the time after which it must be called again.
 #[cfg(feature = "metrics")]
 fn tend_metrics(drained: &mut Instant) -> Duration {
     use crate::observe::metrics;

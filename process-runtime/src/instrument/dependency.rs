@@ -1,5 +1,5 @@
-//! Calls to dependencies: each is a run of its own, with a span, statistics and a place in the timeline. A contract can
-//! break it on purpose.
+//! Calls to dependencies. Each call is a run, with a span, statistics and an entry in the timeline, and a contract can
+//! inject a fault into it. Health checks of dependencies must not go in here.
 
 use std::future::Future;
 
@@ -15,8 +15,8 @@ use crate::run::{frame, inject};
 /// and a breadcrumb if it fails. It has no Sentry event, because the process returns the error or handles it. `Ok` is a
 /// success, `Err` a failure with the name of its type as `error.type`; the error's text is not recorded.
 ///
-/// The call is a boundary that a contract can break ([`testing`](crate::testing), feature `testing`). To limit its
-/// time, put it inside a [`timeout`](crate::timeout).
+/// A contract can inject a fault at the call ([`testing`](crate::testing), feature `testing`). To limit the duration of
+/// the call, put it inside a [`timeout`](crate::timeout).
 ///
 /// ```
 /// # async fn query() -> Result<u64, std::io::Error> { Ok(42) }
@@ -25,7 +25,7 @@ use crate::run::{frame, inject};
 /// # Ok::<_, std::io::Error>(rows) };
 /// ```
 ///
-/// An id that the process does not declare is reported once.
+/// If the process does not declare the id, a notice on standard error reports it once.
 pub async fn dependency<T, E, F>(id: &'static str, future: F) -> Result<T, E>
 where
     F: Future<Output = Result<T, E>>,
@@ -37,10 +37,10 @@ where
     result
 }
 
-/// Makes a call to the dependency `id` that does not wait: [`dependency`] for a plain function.
+/// Calls the dependency `id` from code that is not async. Otherwise it is the same as [`dependency`].
 ///
 /// # Errors
-/// Those of the call.
+/// Returns the error of the call.
 ///
 /// ```
 /// let port = process_runtime::dependency_call("settings", || "8080".parse::<u16>());
@@ -60,7 +60,7 @@ fn begin(id: &'static str) -> Run {
         && !process.declares(id)
     {
         notices::once(format!(
-            "`{}` calls the dependency `{id}` and does not declare it: add `depends_on(\"{id}\")`",
+            "`{}` calls the dependency `{id}` but does not declare it; add `depends_on(\"{id}\")`",
             process.id()
         ));
     }

@@ -1,4 +1,4 @@
-//! The context of a run: taken at entry, and recorded later by `record!`.
+//! Takes the context of a run: at entry, and later for `record!`. Storing and inheriting context must not go in here.
 
 use crate::base::guard::{attempt, unharmed};
 use crate::base::notices;
@@ -6,23 +6,27 @@ use crate::run::context::{NamedValues, Value, Values};
 use crate::run::frame;
 use crate::run::unit::{Site, Unit};
 
-/// The context of one run, while it is taken.
+/// Collects the context of one run at entry.
 #[derive(Debug)]
 pub struct EntryContext {
     values: NamedValues,
 }
 
 impl EntryContext {
-    /// What `take` puts. A value that panics is left out.
+    /// Returns the values that `take` puts. If an expression panics, its value and those after it are missing.
     pub(super) fn taken(unit: &'static Unit, take: &mut dyn FnMut(&mut EntryContext)) -> NamedValues {
         let mut capture = EntryContext { values: Values::room() };
         if attempt(|| take(&mut capture)).is_err() {
-            notices::once(format!("an expression in the context of `{}` panicked", unit.name));
+            notices::once(format!(
+                "an expression in `context(…)` of `{}` panicked; its value and those after it are missing",
+                unit.name
+            ));
         }
         capture.values
     }
 
-    /// What takes values once. Of what it moves the compiler then speaks as of any move.
+    /// Turns `take` into a closure that does nothing after the first call. Because `take` is `FnOnce`, a value that is
+    /// moved into it causes the usual compile error for a move.
     #[inline]
     pub fn once(take: impl FnOnce(&mut EntryContext)) -> impl FnMut(&mut EntryContext) {
         let mut take = Some(take);
@@ -33,7 +37,7 @@ impl EntryContext {
         }
     }
 
-    /// Takes a value, if there is one.
+    /// Adds a value, if there is one.
     pub fn put(&mut self, name: &'static str, value: Option<Value>) {
         if let Some(value) = value {
             self.values.push((name, value));
@@ -41,7 +45,7 @@ impl EntryContext {
     }
 }
 
-/// A key that `later(…)` declared.
+/// A context key that `later(…)` declares.
 #[derive(Clone, Copy, Debug)]
 pub struct LaterKey {
     site: &'static Site,
@@ -49,12 +53,12 @@ pub struct LaterKey {
 }
 
 impl LaterKey {
-    /// Of the function at `site`.
+    /// Creates a key of the function at `site`.
     pub const fn new(site: &'static Site, name: &'static str) -> LaterKey {
         LaterKey { site, name }
     }
 
-    /// Adds the value to the innermost run of the function, if some sink wants it.
+    /// Adds the value to the innermost run of the function, if a destination receives that run.
     pub fn record(self, value: impl FnOnce() -> Option<Value>) {
         let Some(unit) = self.site.unit() else { return };
         let Some(observed) = frame::run_of(unit) else {
@@ -63,7 +67,10 @@ impl LaterKey {
         let mut recorded = None;
         if let Err(payload) = attempt(|| recorded = value()) {
             drop(payload);
-            notices::once(format!("the value of `record!({} = …)` panicked", self.name));
+            notices::once(format!(
+                "the value of `record!({} = …)` in `{}` panicked and is not recorded",
+                self.name, unit.name
+            ));
         }
         if let Some(value) = recorded {
             unharmed(|| observed.record(self.name, value));

@@ -1,5 +1,5 @@
-//! One run, accounted for exactly once: whichever of return, error, panic or drop comes first ends it.
-//! [`Run`] is the drop guard, [`Scoped`] the poll wrapper; the expansion holds the one and awaits the other.
+//! One run, which is counted exactly once: the first of return, error, panic and drop ends it. An expansion holds a
+//! [`Run`], the drop guard, and awaits a [`Scoped`], the poll wrapper. Destinations must not go in here.
 
 use std::any::Any;
 use std::future::Future;
@@ -27,7 +27,7 @@ use crate::run::unit::{Site, Unit};
 
 static ENABLED: AtomicBool = AtomicBool::new(true);
 
-/// Turns the instrumentation of the whole program off: annotated functions then only run their bodies. Runs in flight
+/// Turns off the instrumentation of the whole program: annotated functions then only run their bodies. Runs in flight
 /// end as usual.
 pub fn disable() {
     ENABLED.store(false, Ordering::Relaxed);
@@ -39,7 +39,7 @@ pub(crate) fn is_enabled() -> bool {
     ENABLED.load(Ordering::Relaxed)
 }
 
-/// Turns the instrumentation on again.
+/// Turns on the instrumentation again.
 pub fn enable() {
     ENABLED.store(true, Ordering::Relaxed);
 }
@@ -49,7 +49,7 @@ pub fn enable() {
 pub struct Run {
     unit: Option<&'static Unit>,
     observed: Option<Arc<Observed>>,
-    /// The context that was taken at entry, until the run begins.
+    /// The context that was taken at entry, if the run begins later.
     values: Option<Box<NamedValues>>,
     started: u64,
     ticket: Ticket,
@@ -64,14 +64,14 @@ enum Phase {
 }
 
 impl Run {
-    /// A run of the function at `site`, which has not begun.
+    /// Creates a run of the function at `site`, which has not begun.
     #[inline(never)]
     pub fn new(site: &'static Site) -> Run {
         let unit = if ENABLED.load(Ordering::Relaxed) { site.unit() } else { None };
         Run::of_unit(unit)
     }
 
-    /// A run of what has no site, which has not begun.
+    /// Creates a run of a unit that has no site, such as a dependency. The run has not begun.
     pub(crate) fn of(unit: &'static Unit) -> Run {
         Run::of_unit(ENABLED.load(Ordering::Relaxed).then_some(unit))
     }
@@ -82,13 +82,13 @@ impl Run {
         Run { unit, observed: None, values: None, started: 0, ticket: Ticket::UNTRACKED, phase }
     }
 
-    /// Begins a run whose body follows at once, and takes its context, if some sink wants it.
+    /// Begins a run whose body follows at once, and takes its context if a destination receives the run.
     #[inline(never)]
     pub fn begin(&mut self, take: &mut dyn FnMut(&mut EntryContext)) {
         self.start(Some(take));
     }
 
-    /// Takes the context of a run that begins later, if some sink wants it.
+    /// Takes the context of a run that begins later, if a destination receives the run.
     pub fn capture(&mut self, take: &mut dyn FnMut(&mut EntryContext)) {
         let Some(unit) = self.unit else { return };
         let now = Core::global().clock.now();
@@ -97,14 +97,14 @@ impl Run {
         }
     }
 
-    /// Notes in the definition that its function returns a boxed future.
+    /// Records in the definition that its function returns a boxed future.
     pub(super) fn note_future(&self) {
         if let Some(unit) = self.unit {
             unit.definition.note_future();
         }
     }
 
-    /// Begins, on the thread that first polls or calls.
+    /// Begins the run on the thread that polls or calls it first.
     #[inline(always)]
     fn start(&mut self, take: Option<&mut dyn FnMut(&mut EntryContext)>) {
         let (Some(unit), Phase::New) = (self.unit, self.phase) else { return };
@@ -119,7 +119,7 @@ impl Run {
         self.enter(unit, core);
     }
 
-    /// Begins inside of another run or scope.
+    /// Begins the run inside another run or scope.
     #[inline(never)]
     fn start_inside(&mut self, unit: &'static Unit, take: Option<&mut dyn FnMut(&mut EntryContext)>) {
         let unit = unit.within(frame::enclosing_process());
@@ -145,7 +145,8 @@ impl Run {
         wanted: Wanted,
         take: Option<&mut dyn FnMut(&mut EntryContext)>,
     ) {
-        // What an expression records on the run around it is inherited: first the own, then the others.
+        // The run's own values are taken first: an expression may record a value on the outer run, and this run must
+        // inherit that value.
         let values = match (self.values.take(), take) {
             (Some(own), _) => observed::inherited(outer).with(*own),
             (None, Some(take)) => {
@@ -171,7 +172,7 @@ impl Run {
         }
     }
 
-    /// What a test has planned for this run, which begins if it has not yet.
+    /// Takes the fault that a test has planned for this run. Begins the run if it has not begun.
     #[inline(always)]
     fn injected(&mut self) -> Option<Injected> {
         if !inject::IS_POSSIBLE {
@@ -181,8 +182,8 @@ impl Run {
         self.observed.as_ref()?.boundary.take()
     }
 
-    /// Begins if it has not yet, and works inside the run; a panic ends the run and continues. Neither this nor its
-    /// callees are generic, so all annotated functions share the code.
+    /// Does the work inside the run, and begins the run if it has not begun. A panic ends the run and is then resumed.
+    /// Neither this function nor its callees are generic, so all annotated functions share the code.
     fn guard(&mut self, work: &mut dyn Work) {
         self.start(None);
         if let Err(payload) = attempt(|| self.inside(work)) {
@@ -190,7 +191,7 @@ impl Run {
         }
     }
 
-    /// Works inside of the run.
+    /// Does the work inside the run.
     #[inline(always)]
     fn inside(&self, work: &mut dyn Work) {
         match (&self.observed, self.phase) {
@@ -202,24 +203,24 @@ impl Run {
         }
     }
 
-    /// The same for [`Scoped`]'s drop, out of line.
+    /// Does the same for the drop of [`Scoped`], which is rare, without inlining.
     #[inline(never)]
     fn inside_at_drop(&self, work: &mut dyn Work) {
         self.inside(work);
     }
 
-    /// Polls `future` inside of the run, and drops it there.
+    /// Returns a future that polls and drops `future` inside the run.
     #[inline]
     pub fn scope<F: Future>(&mut self, future: F) -> Scoped<'_, F> {
         Scoped { run: self, future: ManuallyDrop::new(future), is_alive: true }
     }
 
-    /// Calls `body` inside of the run.
+    /// Calls `body` inside the run, and returns its value.
     #[inline]
     pub(crate) fn call<R>(&mut self, body: impl FnOnce() -> R) -> R {
         let mut call = Call { body: Some(body), value: None, injected: self.injected() };
         self.guard(&mut call);
-        call.value.expect("the body was called, or its panic went on")
+        call.value.expect("`guard` returns only after the body, and resumes its panic")
     }
 
     #[cold]
@@ -233,7 +234,7 @@ impl Run {
         resume_unwind(payload)
     }
 
-    /// Ends the run, unless it has ended: counts it, then reports it to the destinations.
+    /// Ends the run unless it has ended: counts it, then reports it to the destinations.
     pub fn end(&mut self, ending: Ending<'_>) {
         let (Some(unit), Phase::Running) = (self.unit, self.phase) else { return };
         self.phase = Phase::Ended;
@@ -268,12 +269,15 @@ impl Run {
         }
     }
 
-    /// Ends the run as the attribute's rules have it, or as the type says where a function of the rules panics.
+    /// Ends the run as the attribute's rules decide. If a function of the rules panics, the type of the return value
+    /// decides.
     pub fn judge<'a>(&mut self, by_type: Ending<'a>, rules: &mut dyn FnMut(Ending<'a>) -> Ending<'a>) {
         let mut ending = by_type;
         if attempt(|| ending = rules(by_type)).is_err() {
             let name = self.unit.map_or("", |unit| unit.name);
-            crate::base::notices::once(format!("a function that judges what `{name}` returns panicked"));
+            crate::base::notices::once(format!(
+                "an outcome rule of `{name}` panicked; the type of the return value decides the outcome instead"
+            ));
         }
         self.end(ending);
     }
@@ -297,8 +301,8 @@ impl Drop for Run {
     }
 }
 
-// What a run shares with others is behind locks that ignore poison, and it ends only once: a panic leaves
-// nothing half done in it.
+// The state that a run shares is behind locks whose poison is ignored, and a run ends only once, so a panic leaves it
+// consistent.
 impl UnwindSafe for Run {}
 impl RefUnwindSafe for Run {}
 impl<F: UnwindSafe> UnwindSafe for Scoped<'_, F> {}
@@ -341,12 +345,12 @@ fn tell(
     observe::ended(core, unit, observed, ending, end);
 }
 
-/// A future inside of its run. It is gone as soon as it is ready.
+/// A future inside its run. The future is dropped as soon as it is ready.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Scoped<'r, F> {
     run: &'r mut Run,
-    /// Code that drops it sets `is_alive` first.
+    /// Code that drops the future sets `is_alive` to `false` first.
     future: ManuallyDrop<F>,
     is_alive: bool,
 }
@@ -376,8 +380,8 @@ impl<F> Drop for Scoped<'_, F> {
     }
 }
 
-/// What is done inside of a run. Every annotated function has objects of this, and they are smaller than
-/// those of `FnMut`, which also know how to be called by value.
+/// Work inside a run. Each annotated function creates trait objects of it. Their vtables are smaller than those of
+/// `FnMut`, which also contain `call_once`.
 trait Work {
     fn work(&mut self);
 }
@@ -420,7 +424,7 @@ impl<F: Future> Work for OnePoll<'_, '_, F> {
             // SAFETY: it is alive, and pinned, as `Scoped` was that made this.
             None => unsafe { Pin::new_unchecked(&mut **self.future) }.poll(self.cx),
         };
-        // `Pending`, which needs no drop, and thus no code for one.
+        // The old value is `Pending` and needs no drop; `forget` saves the code of one.
         forget(replace(&mut self.polled, polled));
         if self.polled.is_ready() {
             *self.is_alive = false;
@@ -430,7 +434,7 @@ impl<F: Future> Work for OnePoll<'_, '_, F> {
     }
 }
 
-/// The end of a future that is alive.
+/// The drop of a future that is alive.
 struct Release<'f, F> {
     future: &'f mut ManuallyDrop<F>,
 }

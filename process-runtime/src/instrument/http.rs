@@ -1,5 +1,5 @@
-//! HTTP statuses as outcomes, for handlers whose return is a response: 5xx failed, 4xx was rejected (the
-//! caller's mistake), everything else succeeded.
+//! Maps HTTP statuses to outcomes, for handlers that return a response: 5xx is a failure, 4xx is rejected (a mistake of
+//! the caller), and everything else is a success. Serving HTTP must not go in here.
 
 use std::any::type_name;
 
@@ -8,9 +8,9 @@ use process_model::Outcome;
 
 use crate::run::ending::Ending;
 
-/// What has an HTTP status: a status, a response, and a tuple that starts with a status.
+/// A type that has an HTTP status: a status, a response, or a tuple that starts with a status.
 pub trait HasStatus {
-    /// Its status.
+    /// Returns the status.
     fn status(&self) -> StatusCode;
 }
 
@@ -44,8 +44,8 @@ tuples! {
     (A, B, C, D, E, F, G, H, I, J, K, L, M, N, O) (A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P)
 }
 
-/// The end of a run that returned a value with this status. `error.type` is the status code, as
-/// OpenTelemetry's HTTP conventions have it.
+/// Returns the end of a run that returned a value with this status. `error.type` is the status code, as in
+/// OpenTelemetry's semantic conventions for HTTP.
 pub(crate) fn judge(status: StatusCode) -> Ending<'static> {
     match status.as_u16() {
         500.. => Ending::failure().error_type(code(status)),
@@ -54,7 +54,7 @@ pub(crate) fn judge(status: StatusCode) -> Ending<'static> {
     }
 }
 
-/// The same for an `Err`, which is a failure whatever its status is.
+/// Returns the end of a run that returned an `Err` with this status: as [`judge`], but never a success.
 pub(crate) fn judge_error(status: StatusCode) -> Ending<'static> {
     let ending = judge(status);
     match ending.outcome {
@@ -63,7 +63,7 @@ pub(crate) fn judge_error(status: StatusCode) -> Ending<'static> {
     }
 }
 
-/// The three digits.
+/// Returns the three digits of a known status, else `4xx` or `5xx`.
 fn code(status: StatusCode) -> &'static str {
     const KNOWN: [StatusCode; 16] = [
         StatusCode::BAD_REQUEST,

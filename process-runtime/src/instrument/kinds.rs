@@ -1,4 +1,5 @@
-//! The kinds of functions that an expansion tells apart by what they return, and how the body of each is run.
+//! The kinds of functions, by return type, and how an expansion runs the body of each. The choice of the kind must not
+//! go in here (`probe`).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,13 +10,13 @@ use super::execution::Run;
 /// A function that returns a value.
 #[derive(Debug)]
 pub struct Plain;
-/// A function that returns a boxed future.
+/// A function that returns a boxed future that is `Send`.
 #[derive(Debug)]
 pub struct Boxed;
-/// A function that returns a boxed future which stays on its thread.
+/// A function that returns a boxed future that is not `Send`.
 #[derive(Debug)]
 pub struct BoxedLocal;
-/// A function that returns a boxed future which can be shared.
+/// A function that returns a boxed future that is `Send` and `Sync`.
 #[derive(Debug)]
 pub struct BoxedSync;
 
@@ -26,7 +27,7 @@ impl Plain {
         run.begin(take);
     }
 
-    /// Calls the body, and judges what it returned.
+    /// Calls the body, and passes its value to `judge`, which ends the run.
     #[inline]
     pub fn run<R>(self, mut run: Run, body: impl FnOnce() -> R, judge: impl FnOnce(&mut Run, &R)) -> R {
         let value = run.call(body);
@@ -44,7 +45,7 @@ macro_rules! boxed {
                 run.capture(take);
             }
 
-            /// Calls the body, whose future is the run, and judges what that returned.
+            /// Returns the future of the body as a run. `judge` receives its output and ends the run.
             pub fn run<'a, T: 'a>(
                 self,
                 run: Run,
@@ -64,7 +65,7 @@ boxed! {
     BoxedSync: Send, Sync;
 }
 
-/// A future that is a run.
+/// Awaits a future as a run. `judge` receives its output and ends the run.
 pub async fn future<T, F: Future<Output = T>>(
     mut run: Run,
     future: F,
@@ -75,7 +76,7 @@ pub async fn future<T, F: Future<Output = T>>(
     value
 }
 
-/// Gives the body of an async function its type; never called.
+/// Gives the body of an async function its type. It is never called.
 pub fn unreachable_value<T>() -> T {
-    unreachable!("only its type is used")
+    unreachable!("only the type of this value is used")
 }

@@ -1,4 +1,5 @@
-//! What an expansion calls.
+//! The functions and types that an expansion calls, and the calls to dependencies. Destinations and start-up must not
+//! go in here.
 
 pub(crate) mod dependency;
 pub(crate) mod entry;

@@ -1,7 +1,8 @@
-//! Decisions on types, made where the expansion knows them: is this return a `Result`, is this error an
-//! `Error`, can this value be recorded? Each is a ladder of traits on one wrapper behind a different number
-//! of references; method lookup takes the first rung whose bounds hold ("autoref specialization"), so an
-//! alias, `anyhow::Result` and a plain `Result` are the same, and a user's type of that name is not.
+//! Decisions on types, which the compiler makes in the expansion: is this return type a `Result`, is this error an
+//! `Error`, can this value be recorded? Each decision is a ladder of traits for one wrapper behind different numbers of
+//! references. Method lookup takes the first rung whose bounds hold ("autoref specialization"), so that an alias,
+//! `anyhow::Result` and `Result` are treated alike, and a user's type of the same name is not. Running a body must not
+//! go in here (`kinds`).
 
 use std::error::Error;
 use std::fmt;
@@ -17,21 +18,21 @@ use crate::run::ending::{Ending, ErrorRef, RunError};
 #[derive(Debug)]
 pub struct Return<'a, R: ?Sized>(pub &'a R);
 
-/// The error of what is no `Result`.
+/// The error type of a return value that is not a `Result`.
 #[derive(Debug)]
 pub enum NotAResult {}
 
 impl<'a, T, E> Return<'a, Result<T, E>> {
-    /// The value or the error.
+    /// Returns the value or the error.
     #[inline]
     pub fn __process_split(&self) -> Result<&'a T, &'a E> {
         self.0.as_ref()
     }
 }
 
-/// Everything else is a value.
+/// The rung for every other type, which is a value.
 pub trait SplitOther<'a, R: ?Sized> {
-    /// The value.
+    /// Returns the value.
     fn __process_split(&self) -> Result<&'a R, &'a NotAResult>;
 }
 
@@ -42,12 +43,12 @@ impl<'a, R: ?Sized> SplitOther<'a, R> for Return<'a, R> {
     }
 }
 
-/// What was returned, to be judged by its type: in one lookup, since every annotated function pays for it.
+/// A return value whose type decides the outcome. One method lookup decides, because every annotated function has it.
 #[derive(Debug)]
 pub struct Judge<'a, R: ?Sized>(pub &'a R);
 
-/// How a run ends that returned this reference: one more reference than the highest rung has. One name is
-/// imported, and not a module: each name would be resolved in every annotated function.
+/// Decides by the type of a reference how the run that returned it ended. It adds one more reference than the highest
+/// rung has. It imports one name and not a module, because each name would be resolved in every annotated function.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __by_type {
@@ -59,11 +60,11 @@ macro_rules! __by_type {
 
 /// Decides by the type of a return value how the run ended.
 pub trait ByType<'a> {
-    /// The end of a run that returned it.
+    /// Returns the end of a run that returned this value.
     fn __process_verdict(&self) -> Ending<'a>;
 }
 
-/// Anything else is a success.
+/// The rung for every other type, which is a success.
 impl<'a, R: ?Sized> ByType<'a> for Judge<'a, R> {
     #[inline]
     fn __process_verdict(&self) -> Ending<'a> {
@@ -71,7 +72,7 @@ impl<'a, R: ?Sized> ByType<'a> for Judge<'a, R> {
     }
 }
 
-/// A value with an HTTP status is judged by it.
+/// The rung for a value with an HTTP status, which decides the outcome.
 #[cfg(feature = "axum")]
 impl<'a, R: crate::instrument::http::HasStatus> ByType<'a> for &Judge<'a, R> {
     fn __process_verdict(&self) -> Ending<'a> {
@@ -79,19 +80,19 @@ impl<'a, R: crate::instrument::http::HasStatus> ByType<'a> for &Judge<'a, R> {
     }
 }
 
-/// The rungs of a kind of error: beside any value, and beside one with an HTTP status.
+/// The two rungs for each kind of error: in a `Result` with any value, and in one whose value has an HTTP status.
 macro_rules! results {
     ($(
         $(#[$docs:meta])+
         [$($bounds:tt)*] at [$($plain:tt)*], beside a status at [$($status:tt)*]:
             |$error:ident| $ending:expr;
     )+) => {$(
-        // Not `'static`: method lookup does not see lifetimes, so a rung is taken for borrowed errors too.
+        // `E` is not bound to `'static`: method lookup ignores lifetimes, so a rung is also taken for borrowed errors.
         $(#[$docs])+
         impl<'a, 'e: 'a, T, E: 'a + $($bounds)*> ByType<'a> for $($plain)* Judge<'a, Result<T, E>> {
             #[inline]
             fn __process_verdict(&self) -> Ending<'a> {
-                // Out of line: functions that return the same type share it.
+                // Not inlined, so that functions with the same return type share the code.
                 #[inline(never)]
                 fn judge<'a, 'e: 'a, T, E: 'a + $($bounds)*>(returned: &'a Result<T, E>) -> Ending<'a> {
                     returned.as_ref().map_or_else(|$error| $ending, |_| Ending::success())
@@ -115,23 +116,23 @@ results! {
     /// An error of the standard trait.
     [Error] at [&&&&&&&&], beside a status at [&&&&&&&&&&&&&&&]:
         |error| failed::<E>(ErrorRef::Chain(error));
-    /// A box or report around an error that can cross threads (`anyhow::Error`, `Box<dyn Error + Send + Sync>`).
+    /// A box or report around an error that is `Send` and `Sync` (`anyhow::Error`, `Box<dyn Error + Send + Sync>`).
     [AsRef<dyn Error + Send + Sync + 'e>] at [&&&&&&&], beside a status at [&&&&&&&&&&&&&&]:
         |error| failed::<E>(ErrorRef::Chain(error.as_ref()));
-    /// A box around an error that can only be sent.
+    /// A box around an error that is `Send` but not `Sync`.
     [AsRef<dyn Error + Send + 'e>] at [&&&&&&], beside a status at [&&&&&&&&&&&&&]:
         |error| failed::<E>(ErrorRef::Chain(error.as_ref()));
-    /// A box around an error that stays on its thread.
+    /// A box around an error that is not `Send`.
     [AsRef<dyn Error + 'e>] at [&&&&&], beside a status at [&&&&&&&&&&&&]:
         |error| failed::<E>(ErrorRef::Chain(error.as_ref()));
     /// An error with an HTTP status.
     #[cfg(feature = "axum")]
     [crate::instrument::http::HasStatus] at [&&&&], beside a status at [&&&&&&&&&&&]:
         |error| crate::instrument::http::judge_error(error.status());
-    /// An error with nothing but a text.
+    /// An error that only has `Display`.
     [fmt::Display] at [&&&], beside a status at [&&&&&&&&&&]:
         |error| failed::<E>(ErrorRef::Text(error));
-    /// An error of which nothing is known.
+    /// An error without any of these traits.
     [] at [&&], beside a status at [&&&&&&&&&]:
         |_error| failed::<E>(ErrorRef::Opaque);
 }
@@ -140,12 +141,12 @@ fn failed<E>(error: ErrorRef<'_>) -> Ending<'_> {
     Ending::error(RunError::of::<E>(error))
 }
 
-/// What `error_type = path` calls an error.
+/// Returns the `error.type` that the function of `error_type = path` gives an error.
 pub fn error_type<E: ?Sized>(error: &E, path: impl FnOnce(&E) -> &'static str) -> &'static str {
     path(error)
 }
 
-/// An error in whose chain `rejects(as Type: …)` searches.
+/// An error whose chain `rejects(as Type: …)` searches.
 #[derive(Debug)]
 pub struct Search<'a, E: ?Sized>(pub &'a E);
 
@@ -153,26 +154,26 @@ macro_rules! search {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         pub trait $name<'a> {
-            /// The first error of type `T` in the chain.
+            /// Returns the first error of type `T` in the chain.
             fn __process_find<T: Error + 'static>(&self) -> Option<&'a T>;
         }
     };
 }
 
 search!(
-    /// In a box or report around an error that can cross threads.
+    /// Searches a box or report around an error that is `Send` and `Sync`.
     SearchReport
 );
 search!(
-    /// In a box around an error that can only be sent.
+    /// Searches a box around an error that is `Send` but not `Sync`.
     SearchSendBox
 );
 search!(
-    /// In a box around an error that stays on its thread.
+    /// Searches a box around an error that is not `Send`.
     SearchBox
 );
 search!(
-    /// In an error of the standard trait.
+    /// Searches an error that implements `Error`.
     SearchError
 );
 
@@ -200,9 +201,9 @@ impl<'a, E: Error + 'static> SearchError<'a> for Search<'a, E> {
     }
 }
 
-/// Anything else: the error is then about [`Chained`], which says what to do.
+/// The rung for every other type. It fails to compile with the message of [`Chained`], which contains the advice.
 pub trait SearchRefused<'a, E: ?Sized>: Sized {
-    /// In nothing, which fails.
+    /// Fails to compile.
     fn __process_find<T>(self) -> Option<&'a T>
     where
         E: Chained,
@@ -213,7 +214,7 @@ pub trait SearchRefused<'a, E: ?Sized>: Sized {
 
 impl<'a, E: ?Sized> SearchRefused<'a, E> for Search<'a, E> {}
 
-/// An error in whose chain can be searched.
+/// An error whose chain can be searched.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no error chain to search",
     label = "`rejects(as …)` can search errors, boxed errors and `anyhow::Error`",
@@ -237,34 +238,34 @@ fn find_in_chain<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Op
 pub struct Kind<R>(PhantomData<fn() -> R>);
 
 impl<R> Kind<R> {
-    /// Of this type.
+    /// The value for this type.
     pub const NEW: Self = Kind(PhantomData);
 }
 
 impl<'a, T> Kind<Pin<Box<dyn Future<Output = T> + 'a>>> {
-    /// A boxed future that stays on its thread.
+    /// Returns the kind of a boxed future that is not `Send`.
     pub fn __process_kind(&self, _same: &Self) -> BoxedLocal {
         BoxedLocal
     }
 }
 
 impl<'a, T> Kind<Pin<Box<dyn Future<Output = T> + Send + 'a>>> {
-    /// A boxed future.
+    /// Returns the kind of a boxed future that is `Send`.
     pub fn __process_kind(&self, _same: &Self) -> Boxed {
         Boxed
     }
 }
 
 impl<'a, T> Kind<Pin<Box<dyn Future<Output = T> + Send + Sync + 'a>>> {
-    /// A boxed future that can be shared.
+    /// Returns the kind of a boxed future that is `Send` and `Sync`.
     pub fn __process_kind(&self, _same: &Self) -> BoxedSync {
         BoxedSync
     }
 }
 
-/// Everything else is a value.
+/// The rung for every other type, which is a value.
 pub trait KindOther<R> {
-    /// A value.
+    /// Returns the kind of a value.
     fn __process_kind(&self, _same: &Kind<R>) -> Plain;
 }
 
@@ -274,13 +275,15 @@ impl<R> KindOther<R> for &Kind<R> {
     }
 }
 
-/// The rung that is there where the type decides alone, which it cannot for a future of another type.
+/// The rung for other futures, for functions whose return type alone decides the outcome. It rejects these futures,
+/// because their runs cannot be measured.
 pub mod by_type_alone {
     use super::{Future, Kind, MeasuredFuture, Plain};
 
-    /// Any other future: the error is then about [`MeasuredFuture`], which says what to do.
+    /// The rung for a future of another type. It fails to compile with the message of [`MeasuredFuture`], which
+    /// contains the advice.
     pub trait KindFuture<R> {
-        /// A value, which fails.
+        /// Fails to compile.
         fn __process_kind(&self, _same: &Kind<R>) -> Plain
         where
             R: MeasuredFuture;
@@ -296,7 +299,7 @@ pub mod by_type_alone {
     }
 }
 
-/// A future that is a run when a function returns it.
+/// A future that becomes a run if a function returns it.
 #[diagnostic::on_unimplemented(
     message = "the run would end when the function returns this future, before the future has run",
     label = "`{Self}` is a future whose run cannot be measured",
@@ -305,7 +308,7 @@ pub mod by_type_alone {
 )]
 pub trait MeasuredFuture {}
 
-/// Nothing: no fault is injected.
+/// Expands to nothing: without the feature `testing` no fault is injected.
 #[cfg(not(feature = "testing"))]
 #[doc(hidden)]
 #[macro_export]
@@ -325,19 +328,19 @@ impl<T: ?Sized> Clone for CaptureKind<'_, T> {
 
 impl<T: ?Sized> Copy for CaptureKind<'_, T> {}
 
-/// Recorded as it is.
+/// The way to record a [`ContextValue`].
 #[derive(Debug)]
 pub struct AsIs;
-/// Recorded as text.
+/// The way to record a value with `Display`.
 #[derive(Debug)]
 pub struct AsText;
-/// Text that may be absent.
+/// The way to record an `Option` of a value with `Display`.
 #[derive(Debug)]
 pub struct AsOptionalText;
 
-/// A value that can be recorded as it is.
+/// The rung for a [`ContextValue`].
 pub trait CaptureAsIs {
-    /// As it is.
+    /// Returns the way to record it.
     fn __process_capture(&self) -> AsIs {
         AsIs
     }
@@ -345,9 +348,9 @@ pub trait CaptureAsIs {
 
 impl<T: ContextValue + ?Sized> CaptureAsIs for &&CaptureKind<'_, T> {}
 
-/// A value with a text.
+/// The rung for a value with `Display`.
 pub trait CaptureAsText {
-    /// As text.
+    /// Returns the way to record it.
     fn __process_capture(&self) -> AsText {
         AsText
     }
@@ -355,9 +358,9 @@ pub trait CaptureAsText {
 
 impl<T: fmt::Display + ?Sized> CaptureAsText for &CaptureKind<'_, T> {}
 
-/// An optional value with a text.
+/// The rung for an `Option` of a value with `Display`.
 pub trait CaptureAsOptionalText {
-    /// As text, if any.
+    /// Returns the way to record it.
     fn __process_capture(&self) -> AsOptionalText {
         AsOptionalText
     }
@@ -365,9 +368,9 @@ pub trait CaptureAsOptionalText {
 
 impl<T: fmt::Display> CaptureAsOptionalText for CaptureKind<'_, Option<T>> {}
 
-/// Anything else: the error is then about [`ContextValue`], which says what to do.
+/// The rung for every other type. It fails to compile with the message of [`ContextValue`], which contains the advice.
 pub trait CaptureRefused: Sized {
-    /// As it is, which fails.
+    /// Returns a way to record it that fails to compile.
     fn __process_capture(self) -> AsIs {
         AsIs
     }
@@ -376,32 +379,32 @@ pub trait CaptureRefused: Sized {
 impl<T: ?Sized> CaptureRefused for CaptureKind<'_, T> {}
 
 impl AsIs {
-    /// The value.
+    /// Returns the value to record.
     pub fn __process_value<T: ContextValue + ?Sized>(self, value: &T) -> Option<Value> {
         value.to_value()
     }
 }
 
 impl AsText {
-    /// The text.
+    /// Returns the text to record.
     pub fn __process_value<T: fmt::Display + ?Sized>(self, value: &T) -> Option<Value> {
         display(value)
     }
 }
 
 impl AsOptionalText {
-    /// The text, if any.
+    /// Returns the text to record, if there is a value.
     pub fn __process_value<T: fmt::Display>(self, value: &Option<T>) -> Option<Value> {
         display(value.as_ref()?)
     }
 }
 
-/// `%value`.
+/// Returns the text of `%value`.
 pub fn display<T: fmt::Display + ?Sized>(value: &T) -> Option<Value> {
     Some(Value::Text(value.to_string().into()))
 }
 
-/// `?value`.
+/// Returns the text of `?value`.
 pub fn debug<T: fmt::Debug + ?Sized>(value: &T) -> Option<Value> {
     Some(Value::Text(format!("{value:?}").into()))
 }

@@ -1,13 +1,15 @@
-//! `record!`: context that is known only inside of the run.
+//! `record!`, for context that is known only inside the run. Context at entry must not go in here (`entry`).
 
-/// Records context that the attribute declared with `later(…)`, in the body of that function, closures
-/// and async blocks included; elsewhere it does not compile. It is for the function's innermost run on this thread: in
-/// a task or thread that the body spawns it compiles and is dropped, unless a [`Carrier`](crate::Carrier) of the
-/// run is around it.
+/// Records the value of a context key that the attribute declares with `later(…)`.
 ///
-/// The value may be a number, a Boolean, a text or anything with `Display`; `%` asks for `Display` and `?` for
-/// `Debug`. It is evaluated only where some sink wants it. An undeclared name does not compile. Of a name that is
-/// recorded again the last value is the run's; an exporter of spans may send all of them.
+/// Use it in the body of the annotated function, including closures and async blocks; elsewhere, or with an undeclared
+/// key, it does not compile. The value belongs to the innermost run of the function on this thread. In a task or thread
+/// that the body spawns, the value is dropped unless the task or thread runs in a [`Carrier`](crate::Carrier) of the
+/// run.
+///
+/// The value is a number, a Boolean, a text or any type with `Display`; `%` forces `Display` and `?` forces `Debug`.
+/// The expression is evaluated only if a destination receives the run. If a key is recorded again, the last value
+/// counts; a span exporter may send all values.
 ///
 /// ```
 /// use process_runtime::{critical_process, record};

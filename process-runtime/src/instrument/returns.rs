@@ -1,4 +1,5 @@
-//! What a boundary returns, so that a test can have an error returned there.
+//! Finds out whether an instrumented function returns a `Result`, so that a test can inject an error there. Planning
+//! faults must not go in here.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -6,7 +7,7 @@ use std::pin::Pin;
 
 use crate::run::inject;
 
-/// Makes known how an injected error is returned by what returns `$returned`.
+/// Registers how a function that returns `$returned` returns an injected error.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __returns {
@@ -16,39 +17,39 @@ macro_rules! __returns {
     }};
 }
 
-/// The type of what a run returns.
+/// The return type of a run.
 #[derive(Debug)]
 pub struct Returned<R: ?Sized>(PhantomData<fn() -> Box<R>>);
 
 impl<R: ?Sized> Returned<R> {
-    /// Of this type.
+    /// The value for this type.
     pub const NEW: Self = Returned(PhantomData);
 }
 
 impl<T, E> Returned<Result<T, E>> {
-    /// With errors.
+    /// Registers a `Result`.
     pub fn __process_returns(&self) {
         inject::learn::<T, E>();
     }
 }
 
 impl<'a, T, E> Returned<Pin<Box<dyn Future<Output = Result<T, E>> + 'a>>> {
-    /// In a future, with errors.
+    /// Registers a boxed future of a `Result`.
     pub fn __process_returns(&self) {
         inject::learn::<T, E>();
     }
 }
 
 impl<'a, T, E> Returned<Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>> {
-    /// In a future, with errors.
+    /// Registers a boxed future of a `Result`.
     pub fn __process_returns(&self) {
         inject::learn::<T, E>();
     }
 }
 
-/// Anything else returns no error.
+/// The fallback for return types into which an error cannot be injected.
 pub trait ReturnsOther {
-    /// Without errors.
+    /// Does nothing.
     fn __process_returns(&self) {}
 }
 

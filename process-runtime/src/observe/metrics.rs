@@ -1,7 +1,7 @@
-//! The instruments (`opentelemetry`). Counters and gauges are observed from the built-in accounts when a
-//! reader collects, and cost a run nothing. Histograms need every sample: a run leaves its duration in a
-//! bounded buffer of its thread's, which the watchdog and each collection drain into `record`. What finds
-//! the buffer full is counted as dropped; the built-in statistics have it all the same.
+//! The OpenTelemetry instruments. Counters and gauges read the accounts when a reader collects, so they cost a run
+//! nothing. Histograms need every duration: a run adds it to a bounded buffer, and the watchdog and each collection
+//! record the buffered samples. If the buffer is full, the sample is dropped and counted as dropped; the statistics in
+//! memory still include the run. Instruments of a single feature must not go in here ([`InstrumentsOfFeature`]).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -25,32 +25,32 @@ const LATE: &str = "critical_process.late";
 const ERROR_TYPE: &str = "error.type";
 const REASON: &str = "reason";
 
-/// How full a buffer is when the watchdog is asked to drain it.
+/// The number of waiting samples at which a run wakes the watchdog to drain the buffer.
 const WORTH_A_DRAIN: usize = SAMPLES / 2;
-/// The least time between two drains by the watchdog, which bounds what they take from a busy machine.
+/// The minimum time between two drains by the watchdog, which limits their load on a busy machine.
 pub(crate) const BETWEEN_DRAINS: Duration = Duration::from_millis(50);
-/// How long measurements may go uncollected before that is worth a report; readers collect every minute.
+/// The time without a collection after which the problem is reported. Readers collect every minute by default.
 const UNCOLLECTED: Duration = Duration::from_secs(150);
 
-/// Where nothing says otherwise: seconds, from a fast query to a long batch.
+/// The default boundaries of durations in seconds, from a fast query to a long batch.
 const BOUNDARIES: [f64; 18] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0,
     3600.0,
 ];
-/// The most boundaries of a histogram: each is a series for every process and outcome.
+/// The maximum number of boundaries of a histogram. Each boundary adds a series for every process and outcome.
 const MOST_BOUNDARIES: usize = 40;
-/// Of the SLA, with a boundary at exactly all of it.
+/// The boundaries of the duration divided by the SLA. One is exactly 1, so that late runs can be counted.
 const UTILIZATION: [f64; 11] = [0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 5.0, 10.0];
 
-/// Whether samples are wanted.
+/// Whether samples are recorded: a meter provider is attached.
 static ON: AtomicBool = AtomicBool::new(false);
 static ATTACHED: Mutex<Option<Attached>> = Mutex::new(None);
 static BUFFERS: [Samples<Sample>; LANES] = [const { Samples::new() }; LANES];
 
-/// The instruments of the provider that measurements go to.
+/// The histograms of the provider that receives the measurements.
 struct Attached {
     provider: usize,
-    /// Keeps the global provider, so that no other can have its address.
+    /// Keeps the global provider alive, so that another provider cannot have its address.
     _global: Option<Arc<dyn MeterProvider + Send + Sync>>,
     since: Instant,
     collected: Arc<AtomicBool>,
@@ -63,13 +63,13 @@ fn attached() -> MutexGuard<'static, Option<Attached>> {
     lock(&ATTACHED)
 }
 
-/// Sends measurements to this provider from now on.
+/// Sends measurements to this provider from now on, instead of the one before.
 pub(crate) fn attach(provider: &dyn MeterProvider) {
     attach_as(provider, std::ptr::from_ref(provider).addr(), None);
 }
 
-/// Sends measurements to the global provider, if it is another than before: one that is installed late
-/// receives what comes after.
+/// Sends measurements to the global provider if that has changed. A provider that is set late receives the measurements
+/// from then on.
 pub(crate) fn attach_global() {
     let provider = global::meter_provider();
     let id = Arc::as_ptr(&provider).addr();
@@ -81,7 +81,8 @@ pub(crate) fn attach_global() {
 fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<Arc<dyn MeterProvider + Send + Sync>>) {
     let meter = provider.meter("critical_process");
     let collected = Arc::new(AtomicBool::new(false));
-    // Instruments first: creating one inside of a callback would deadlock, and a callback drains.
+    // Instruments are created before our lock is taken. A provider may hold its own lock both to create an instrument
+    // and to call our callback, which takes our lock to drain: the opposite order here could deadlock.
     let new = Attached {
         provider: id,
         _global: global,
@@ -90,19 +91,19 @@ fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<Arc<dyn Met
         duration: meter
             .f64_histogram("critical_process.duration")
             .with_unit("s")
-            .with_description("Duration of runs")
+            .with_description("Duration of process runs")
             .with_boundaries(boundaries(crate::catalog::registry::all().map(|process| process.sla())))
             .build(),
         utilization: meter
             .f64_histogram("critical_process.sla.utilization")
             .with_unit("1")
-            .with_description("Duration of runs divided by their SLA")
+            .with_description("Duration of process runs divided by their SLA")
             .with_boundaries(UTILIZATION.to_vec())
             .build(),
         stage_duration: meter
             .f64_histogram("critical_process.stage.duration")
             .with_unit("s")
-            .with_description("Duration of stages")
+            .with_description("Duration of stage runs")
             .with_boundaries(boundaries(crate::catalog::registry::stages().filter_map(|stage| stage.sla())))
             .build(),
     };
@@ -112,15 +113,15 @@ fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<Arc<dyn Met
     observe(&meter, &collected);
 }
 
-/// The base boundaries and every SLA; where that is too many, base boundaries give way.
+/// Returns a boundary for every SLA and as many of [`BOUNDARIES`] as there is room for.
 fn boundaries(slas: impl Iterator<Item = Duration>) -> Vec<f64> {
     let mut all: Vec<f64> = slas.map(|sla| sla.as_secs_f64()).collect();
     all.sort_by(f64::total_cmp);
     all.dedup();
     if all.len() > MOST_BOUNDARIES {
         crate::base::notices::once(format!(
-            "{} different SLAs, of which only the first {MOST_BOUNDARIES} are boundaries of the duration \
-             histogram; critical_process.sla.utilization tells of the others",
+            "{} different SLAs: only the {MOST_BOUNDARIES} shortest are boundaries of the duration histogram; use \
+             `critical_process.sla.utilization` to see how many runs exceed the others",
             all.len()
         ));
         all.truncate(MOST_BOUNDARIES);
@@ -132,22 +133,22 @@ fn boundaries(slas: impl Iterator<Item = Duration>) -> Vec<f64> {
     all
 }
 
-/// Further instruments of a feature. Each feature submits one to `inventory`.
+/// The instruments of a feature, which the feature submits to `inventory`.
 pub(crate) struct InstrumentsOfFeature(pub(crate) fn(&Meter));
 
 inventory::collect!(InstrumentsOfFeature);
 
-/// Takes one reading of an instrument: its value and its attributes.
+/// A callback that receives the readings of an instrument: a value and its attributes each.
 pub(crate) type Reading<'a> = &'a mut dyn FnMut(u64, &[KeyValue]);
 
-/// `critical_process.started`
+/// Reads `critical_process.started`.
 pub(crate) fn started(core: &Core, read: Reading<'_>) {
     for (process, unit) in processes() {
         read(core.account(unit).counts().0, &[KeyValue::new(ID, process)]);
     }
 }
 
-/// `critical_process.runs`
+/// Reads `critical_process.runs`.
 pub(crate) fn runs(core: &Core, read: Reading<'_>) {
     for (process, unit) in processes() {
         each_end(core, unit, |outcome, late, error_type, runs| {
@@ -162,7 +163,7 @@ pub(crate) fn runs(core: &Core, read: Reading<'_>) {
     }
 }
 
-/// `critical_process.active`
+/// Reads `critical_process.active`.
 pub(crate) fn active(core: &Core, read: Reading<'_>) {
     for (process, unit) in processes() {
         let (started, ended) = core.account(unit).counts();
@@ -170,20 +171,20 @@ pub(crate) fn active(core: &Core, read: Reading<'_>) {
     }
 }
 
-/// `critical_process.overdue`
+/// Reads `critical_process.overdue`.
 pub(crate) fn overdue(core: &Core, read: Reading<'_>) {
     for (process, unit) in processes() {
         read(core.account(unit).overdue(), &[KeyValue::new(ID, process)]);
     }
 }
 
-/// Registers the counters and gauges. Their callbacks must not panic: the reader's thread would die.
+/// Registers the counters and gauges. Their callbacks must not panic, because that would end the reader's thread.
 fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
     let collected = Arc::clone(collected);
     meter
         .u64_observable_counter("critical_process.started")
         .with_unit("{run}")
-        .with_description("Started runs")
+        .with_description("Process runs that started")
         .with_callback(move |observer| {
             collected.store(true, Ordering::Relaxed);
             drain();
@@ -193,7 +194,7 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
     meter
         .u64_observable_counter("critical_process.runs")
         .with_unit("{run}")
-        .with_description("Ended runs, by outcome")
+        .with_description("Process runs that ended, by outcome")
         .with_callback(|observer| {
             runs(Core::global(), &mut |runs, attributes| observer.observe(runs, attributes));
         })
@@ -201,7 +202,7 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
     meter
         .i64_observable_up_down_counter("critical_process.active")
         .with_unit("{run}")
-        .with_description("Runs in flight")
+        .with_description("Process runs in flight")
         .with_callback(|observer| {
             active(Core::global(), &mut |runs, attributes| observer.observe(runs as i64, attributes));
         })
@@ -209,7 +210,7 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
     meter
         .u64_observable_gauge("critical_process.overdue")
         .with_unit("{run}")
-        .with_description("Runs in flight that are past their SLA")
+        .with_description("Process runs in flight that are past their SLA")
         .with_callback(|observer| {
             overdue(Core::global(), &mut |runs, attributes| observer.observe(runs, attributes));
         })
@@ -217,7 +218,7 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
     meter
         .u64_observable_counter("critical_process.telemetry.dropped")
         .with_unit("{item}")
-        .with_description("Telemetry that could not be delivered")
+        .with_description("Telemetry items that were dropped, by reason")
         .with_callback(|observer| {
             for (reason, dropped) in dropped() {
                 observer.observe(dropped, &[KeyValue::new(REASON, reason)]);
@@ -227,14 +228,14 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
     inventory::iter::<InstrumentsOfFeature>.into_iter().for_each(|feature| (feature.0)(meter));
 }
 
-/// Spans that `telemetry` could not deliver.
+/// The number of spans that `telemetry` could not deliver.
 pub(crate) static LOST_SPANS: AtomicU64 = AtomicU64::new(0);
-/// Events that `telemetry` could not deliver to Sentry.
+/// The number of events that `telemetry` could not deliver to Sentry.
 pub(crate) static LOST_EVENTS: AtomicU64 = AtomicU64::new(0);
-/// Transactions that `telemetry` could not deliver to Sentry.
+/// The number of transactions that `telemetry` could not deliver to Sentry.
 pub(crate) static LOST_TRANSACTIONS: AtomicU64 = AtomicU64::new(0);
 
-/// What could not be delivered, by reason.
+/// Returns the number of dropped items since the start, by reason.
 pub(crate) fn dropped() -> [(&'static str, u64); 7] {
     [
         ("span", LOST_SPANS.load(Ordering::Relaxed)),
@@ -252,8 +253,8 @@ fn processes() -> impl Iterator<Item = (&'static str, &'static Unit)> {
     Unit::all().into_iter().filter(|unit| unit.is_process()).filter_map(own)
 }
 
-/// Each outcome that has happened, by lateness and `error.type`. Whether an end has an error type is a
-/// matter of its outcome, so that no series ever counts down.
+/// Calls `f` with the number of runs of each outcome so far, by lateness and `error.type`. The outcome alone decides
+/// whether a count has an `error.type`, so that the count of a series only grows.
 fn each_end(core: &Core, unit: &'static Unit, mut f: impl FnMut(Outcome, bool, Option<&'static str>, u64)) {
     let account = core.account(unit);
     for count in account.errors() {
@@ -270,7 +271,7 @@ fn each_end(core: &Core, unit: &'static Unit, mut f: impl FnMut(Outcome, bool, O
     }
 }
 
-/// One run's end.
+/// The end of one run.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     unit: &'static Unit,
@@ -278,7 +279,7 @@ struct Sample {
     outcome: Outcome,
 }
 
-/// Leaves the duration of a run that ended.
+/// Adds the duration of a run that ended to the buffer of its lane.
 #[inline]
 pub(crate) fn sample(lane: Lane, unit: &'static Unit, outcome: Outcome, ticks: u64) {
     if ON.load(Ordering::Relaxed) && unit.dependency().is_none() {
@@ -292,7 +293,7 @@ fn leave(lane: Lane, sample: Sample) {
     }
 }
 
-/// Records every sample that waits.
+/// Records every waiting sample in the histograms.
 pub(crate) fn drain() {
     let attached = attached();
     let Some(attached) = &*attached else { return };
@@ -315,25 +316,27 @@ pub(crate) fn drain() {
     }
 }
 
-/// Samples that wait.
+/// Returns the number of waiting samples.
 pub(crate) fn waiting() -> usize {
     BUFFERS.iter().map(Samples::waiting).sum()
 }
 
-/// Whether samples wait in such number that a drain is worth it.
+/// Returns whether a buffer is full enough to be drained.
 pub(crate) fn is_drain_due() -> bool {
     BUFFERS.iter().any(|buffer| buffer.waiting() >= WORTH_A_DRAIN)
 }
 
-/// Returns why no measurements arrive, if so.
+/// Returns the reason why no backend receives measurements.
 pub(crate) fn problem() -> Option<&'static str> {
     let attached = attached();
     let Some(attached) = &*attached else {
-        return Some("no meter provider is attached; start process_runtime::Install with one");
+        return Some(
+            "no meter provider is attached, so no metrics are exported; call `process_runtime::Install::start`",
+        );
     };
     let silent = !attached.collected.load(Ordering::Relaxed) && attached.since.elapsed() > UNCOLLECTED;
     silent.then_some(
-        "measurements go nowhere: no reader has ever collected them; give Install the meter provider that \
-         the application exports from, or set the global one (opentelemetry 0.33)",
+        "no reader collects the metrics, so nothing is exported; pass the application's meter provider to \
+         `Install::meter_provider`, or set it as the global one of opentelemetry 0.33",
     )
 }

@@ -1,7 +1,9 @@
-//! Destinations of your own beside tracing, OpenTelemetry and Sentry: implement [`Sink`], for example for an audit
-//! trail or in a test, and give it to [`Install::sink`](crate::Install::sink) or to a test's domain.
+//! Use this module to send runs to a destination of your own, beside tracing, OpenTelemetry and Sentry. Implement
+//! [`Sink`], for example for an audit trail or in a test, and pass it to [`Install::sink`](crate::Install::sink) or to
+//! a test's domain.
 
-// Each destination is one file behind one feature; this one decides whether any wants to hear of a run.
+// Each destination is a file behind its own feature. This file decides which destinations receive a run and calls them;
+// the format of a report must not go in here.
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
 #[cfg(feature = "metrics")]
@@ -32,7 +34,7 @@ use crate::run::hub::HubLink;
 use crate::run::hub::OuterHub;
 use crate::run::unit::Unit;
 
-/// The destinations that want a run which starts now.
+/// The answer that at least one destination will receive a run, with the data that opening the run needs.
 #[derive(Debug)]
 pub(crate) struct Wanted {
     #[cfg(feature = "sentry")]
@@ -40,7 +42,7 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// The runs of a test's domain are all wanted.
+    /// Creates the answer for a run in a test's domain, which is always observed.
     pub(crate) fn by_domain() -> Wanted {
         Wanted {
             #[cfg(feature = "sentry")]
@@ -49,8 +51,8 @@ impl Wanted {
     }
 }
 
-/// Returns the destinations that want a run of this unit which starts on this thread at `now`, in ticks of the global
-/// clock; `None` if none does.
+/// Decides whether any destination will receive a run of this unit that starts on this thread at `now`, in ticks of the
+/// global clock. Returns `None` if none will.
 #[inline(always)]
 pub(crate) fn wanted(unit: &'static Unit, core: &Core, now: u64) -> Option<Wanted> {
     let wanted = Wanted {
@@ -102,12 +104,13 @@ pub(crate) fn open(
     Observed::run(unit, outer, domain, values, opened)
 }
 
-/// Reports a start.
+/// Reports the start of a run to the sinks.
 pub(crate) fn started(core: &Core, unit: &'static Unit, observed: &Observed) {
     core.tell(&RunView { unit, observed }, |sink, run| sink.started(run));
 }
 
-/// Reports that a run passed its SLA. Without `observed` no destination wants it.
+/// Reports that a run passed its SLA. Does nothing if `observed` is `None`, because then no destination receives the
+/// run.
 pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: Option<&Arc<Observed>>, elapsed: Duration) {
     let Some(observed) = observed else { return };
     #[cfg(feature = "tracing")]
@@ -119,7 +122,8 @@ pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: Option<&Arc<Ob
     core.tell(&RunView { unit, observed }, |sink, run| sink.overdue(run, elapsed));
 }
 
-/// Returns whether an end in time and without an error needs no report, and nothing is open.
+/// Returns whether the end of a run that is on time needs no report: it has no error, the run has no span, and neither
+/// Sentry nor a sink needs it.
 #[inline]
 pub(crate) fn is_quiet(core: &Core, observed: &Observed, outcome: Outcome) -> bool {
     #[cfg(feature = "tracing")]
@@ -134,7 +138,7 @@ pub(crate) fn is_quiet(core: &Core, observed: &Observed, outcome: Outcome) -> bo
     matches!(outcome, Outcome::Success | Outcome::Degraded | Outcome::Cancelled) && !core.has_sinks()
 }
 
-/// Reports an end, and closes what was opened.
+/// Reports the end of a run, and closes its span.
 pub(crate) fn ended(
     core: &Core,
     unit: &'static Unit,
@@ -148,7 +152,8 @@ pub(crate) fn ended(
     }
     #[cfg(feature = "tracing")]
     if let Some(span) = &observed.span {
-        // Also during a report of another run: a span that stays open would be kept for ever.
+        // `unharmed` would skip these calls while another run is being reported on this thread, and the span would stay
+        // open for ever.
         guard::caught(|| span::ended(span, unit, observed, ending, end));
         guard::caught(|| span.close());
     }

@@ -1,4 +1,4 @@
-//! The samples of one lane: a bounded buffer that runs fill and a drain empties. What a sample means must not go in
+//! The samples of one lane: a bounded buffer that runs fill and a drain empties. The meaning of a sample must not go in
 //! here.
 
 use crate::base::lane::Lane;
@@ -6,18 +6,19 @@ use crate::base::lock::lock;
 use crate::base::sizes::SAMPLES;
 use crate::base::sync::{AtomicU64, AtomicUsize, Mutex, OnceLock, Ordering, UnsafeCell, constructor};
 
-/// A ring with one producer and, under a lock that the caller holds, one consumer. Shared lanes have several
-/// producers, and a lock instead. No two lanes write to one line of the cache, nor to two that the processor fetches
-/// together.
+/// A ring buffer with one producer and one consumer; the consumer's caller holds a lock. Lanes that several threads
+/// share use a vector behind a lock instead. The alignment keeps two lanes from writing to the same cache line, or to
+/// two lines that the processor fetches together.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Samples<T> {
     ring: OnceLock<Box<[UnsafeCell<Option<T>>]>>,
-    /// Samples ever written, and ever read.
+    /// The number of samples written since the start. The difference to `read` is the number of waiting samples.
     written: AtomicUsize,
+    /// The number of samples read since the start.
     read: AtomicUsize,
     shared: Mutex<Vec<T>>,
-    /// Samples that found no room.
+    /// The number of samples that were dropped because the buffer was full.
     dropped: AtomicU64,
 }
 
@@ -43,8 +44,8 @@ impl<T: Copy> Samples<T> {
         self.ring.get_or_init(|| (0..SAMPLES).map(|_| UnsafeCell::new(None)).collect())
     }
 
-    /// Leaves a sample. Returns how many are waiting, or `None` if there was no room and the sample is dropped. `lane`
-    /// must be the caller's, and the lane whose samples these are.
+    /// Adds a sample. Returns the number of waiting samples, or `None` if the buffer is full and the sample is dropped.
+    /// `lane` must be the lane of the current thread and the lane of this buffer.
     #[inline]
     pub(crate) fn push(&self, lane: Lane, sample: T) -> Option<usize> {
         let waiting = if lane.is_owned() { self.push_own(sample) } else { self.push_shared(sample) };
@@ -54,7 +55,7 @@ impl<T: Copy> Samples<T> {
         waiting
     }
 
-    /// Pushes from the lane's only thread.
+    /// Adds a sample from the lane's only thread.
     #[inline]
     fn push_own(&self, sample: T) -> Option<usize> {
         let written = self.written.load(Ordering::Relaxed);
@@ -68,7 +69,7 @@ impl<T: Copy> Samples<T> {
         Some(waiting + 1)
     }
 
-    /// Pushes from a thread that shares the lane.
+    /// Adds a sample from a thread that shares the lane.
     fn push_shared(&self, sample: T) -> Option<usize> {
         let mut shared = lock(&self.shared);
         if shared.len() == SAMPLES {
@@ -78,18 +79,18 @@ impl<T: Copy> Samples<T> {
         Some(shared.len())
     }
 
-    /// How many samples are waiting.
+    /// Returns the number of waiting samples.
     pub(crate) fn waiting(&self) -> usize {
         let written = self.written.load(Ordering::Relaxed);
         written.wrapping_sub(self.read.load(Ordering::Relaxed)) + lock(&self.shared).len()
     }
 
-    /// How many samples found no room so far.
+    /// Returns the number of samples dropped since the start.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Takes every sample that is waiting. One thread at a time may call this.
+    /// Takes every waiting sample. Only one thread at a time may call this.
     pub(crate) fn drain(&self, mut f: impl FnMut(T)) {
         let written = self.written.load(Ordering::Acquire);
         let mut read = self.read.load(Ordering::Relaxed);
@@ -130,7 +131,7 @@ mod tests {
         }
     }
 
-    /// More of this, with every schedule, is in the crate `model-checks`.
+    /// The crate `model-checks` tests the same under every possible schedule.
     #[test]
     fn a_sample_is_drained_once_while_its_thread_pushes_more() {
         let pushes = if cfg!(miri) { 200 } else { 100_000 };

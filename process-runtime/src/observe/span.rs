@@ -1,6 +1,6 @@
-//! The span of a run (`tracing`). Its callsite is made from the record when a process first runs, which
-//! spares every annotated function the code that `span!` expands to. Fields are those of the record, then
-//! every context name that the program knows: an outer scope may set any of them.
+//! The `tracing` span of a run. Its callsite is made from the record at the first run of a process, so that annotated
+//! functions do not contain the code that `span!` expands to. Its fields are those of the record, then every context
+//! name that the program knows, because an outer scope may set any of them. Other destinations must not go in here.
 
 use std::time::Duration;
 
@@ -22,26 +22,25 @@ use crate::run::ending::Ending;
 use crate::run::span::{RuntimeCallsite, SpanHandle, SpanSite, as_recorded};
 use crate::run::unit::Unit;
 
-/// The target of every span and event of this crate: one filter line governs them all.
+/// The target of every span and event of this crate, so that one filter directive controls all of them.
 pub(crate) const TARGET: &str = "critical_process";
-/// The field that says how a run ended.
+/// The field that contains the outcome of a run.
 pub(crate) const OUTCOME: &str = "critical_process.outcome";
 
-/// The most fields of a span.
+/// The maximum number of fields of a span.
 const FIELDS: usize = 64;
-/// The values that most spans start with at most.
+/// The number of initial values that suffices for most spans.
 const FEW: usize = 8;
 
-/// What is recorded when a run ends; the last only where error text may go everywhere.
+/// The fields that are recorded when a run ends. A span has the last one only if its error text may go everywhere.
 const ENDS: [&str; 5] =
     [OUTCOME, "critical_process.late", "error.type", "otel.status_code", "exception.message"];
 
-/// Makes the callsite of a unit's spans, which lives as long as the program.
+/// Creates the callsite of a unit's spans, which lives as long as the program.
 fn make(unit: &'static Unit) -> SpanSite {
     let callsite: &'static RuntimeCallsite = Box::leak(Box::new(RuntimeCallsite::new()));
     let common = unit.definition.common();
-    // The place in the source is in the metadata, where bridges look for it: said twice, it would be exported
-    // twice.
+    // The source location is in the metadata, from which bridges read it. As fields it would be exported a second time.
     let says = says(unit);
     let is_text_told = common.error_text == ErrorText::Everywhere;
     let ends = &ENDS[..if is_text_told { ENDS.len() } else { ENDS.len() - 1 }];
@@ -80,9 +79,9 @@ fn make(unit: &'static Unit) -> SpanSite {
     }
 }
 
-/// Calls `f` with what a new span says.
+/// Calls `f` with the initial values of a new span.
 fn with_values(site: &SpanSite, values: &Values, f: impl FnOnce(&ValueSet<'_>)) {
-    // To clear what few spans need would cost more than the rest of this.
+    // Initialising room for the largest span would cost more than the rest of this function.
     match site.says.len() + values.iter().count() {
         0..=FEW => with_room::<FEW>(site, values, f),
         _ => with_room::<FIELDS>(site, values, f),
@@ -91,9 +90,10 @@ fn with_values(site: &SpanSite, values: &Values, f: impl FnOnce(&ValueSet<'_>)) 
 
 fn with_room<const ROOM: usize>(site: &SpanSite, values: &Values, f: impl FnOnce(&ValueSet<'_>)) {
     let says = site.says.iter().enumerate().map(|(at, text)| (at, text as &dyn Recorded));
-    // Values are taken in the order of their fields, so the next is mostly after the last.
+    // Values come in the order of their fields, so the next value usually belongs to the next field.
     let mut next = site.context;
-    // What is inherited waits for what the run itself says: bridges export a field that is said twice as two.
+    // The run may record its own value of a `later` key. An inherited value of the key is therefore not recorded before
+    // the end: bridges export a field that is recorded twice as two attributes.
     let own = values.iter().filter(|(name, _)| !site.later.contains(name));
     let context = own.filter_map(|(name, value)| {
         let place = site.place(name, next)?;
@@ -128,7 +128,8 @@ fn says(unit: &'static Unit) -> Vec<(&'static str, &'static str)> {
     says
 }
 
-/// The fixed fields, the unit's own context, then every other name, as far as there is room.
+/// Returns the names of the fields: the fixed fields, the unit's own context, then other context names until the span
+/// is full.
 fn fields(unit: &'static Unit, fixed: Vec<&'static str>) -> Vec<&'static str> {
     let room = FIELDS - fixed.len();
     let mut fields = fixed;
@@ -141,7 +142,8 @@ fn fields(unit: &'static Unit, fixed: Vec<&'static str>) -> Vec<&'static str> {
     }
     if fields.len() > FIELDS {
         crate::base::notices::once(format!(
-            "the program knows more than {room} context names; the spans of `{}` leave out {}",
+            "more than {room} context names in the program: the spans of `{}` omit {}; declare fewer names with \
+             `context(…)`",
             unit.name,
             fields[FIELDS..].join(", ")
         ));
@@ -154,14 +156,15 @@ fn site(unit: &'static Unit) -> &'static SpanSite {
     unit.span.get_or_init(|| make(unit))
 }
 
-/// Whether any subscriber opens spans of this level at all.
+/// Returns whether a subscriber may be enabled for the level of these spans.
 #[inline]
 pub(crate) fn may_be_wanted() -> bool {
     let level = LevelFilter::INFO;
     level <= tracing::level_filters::STATIC_MAX_LEVEL && level <= LevelFilter::current()
 }
 
-/// Whether context is worth taking: some subscriber may open this span, or one inside of it.
+/// Returns whether the context of a run is needed: a subscriber receives this span, or a span inside it may inherit the
+/// context.
 pub(crate) fn is_wanted(unit: &'static Unit) -> bool {
     site(unit).is_enabled() || !unit.definition.common().context.is_empty()
 }
@@ -182,12 +185,12 @@ pub(crate) fn open(unit: &'static Unit, values: &Values) -> Option<SpanHandle> {
     span
 }
 
-/// Returns why no spans arrive, if so.
+/// Returns the reason why the subscriber receives no spans, or not all of them.
 pub(crate) fn problem() -> Option<String> {
     if LevelFilter::current() == LevelFilter::OFF {
         return Some(
-            "no tracing subscriber is set; if the application has one, it uses another version of tracing-core \
-             (`cargo tree -d -i tracing-core`) or sets it after Install"
+            "no tracing subscriber is set, so no spans are exported; set one before `Install::start`, built on the same \
+             version of tracing-core (check with `cargo tree -d -i tracing-core`)"
                 .to_owned(),
         );
     }
@@ -196,13 +199,13 @@ pub(crate) fn problem() -> Option<String> {
     filtered.sort_unstable();
     (!filtered.is_empty()).then(|| {
         format!(
-            "the subscriber's filter drops the spans of {}; let `{TARGET}=info` through",
+            "the subscriber's filter drops the spans of {}; add `{TARGET}=info` to the filter",
             filtered.join(", ")
         )
     })
 }
 
-/// Adds how the run ended.
+/// Records the outcome of the run in its span.
 pub(crate) fn ended(
     span: &SpanHandle,
     unit: &'static Unit,
@@ -221,7 +224,7 @@ pub(crate) fn ended(
         }
     }
     let status = end.outcome.is_error().then_some("ERROR");
-    // In the order of `ENDS`; there is a message only where there is a field for it.
+    // The order is that of `ENDS`. `message` is `None` if the span does not have a field for it.
     let field = |end: usize| &site.fields[site.ends + end];
     span.record(
         site,
@@ -237,7 +240,7 @@ pub(crate) fn ended(
     }
 }
 
-/// Adds an event: the run is past its SLA and still running.
+/// Adds a warning to the span: the run is past its SLA and still running.
 pub(crate) fn overdue(span: &SpanHandle, unit: &'static Unit, elapsed: Duration) {
     let Some(_visit) = span.visit() else { return };
     let sla = unit.definition.sla().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! Failures that no Sentry client takes: one line each on standard error. Error text stays on this machine.
+//! Reports of failed processes on standard error: one line for each failure that no Sentry client receives. A line may
+//! contain error text, because standard error stays on the machine. Notices about the toolkit must not go in here.
 
 use std::fmt::Write as _;
 
@@ -9,7 +10,7 @@ use crate::run::domain::sink::End;
 use crate::run::ending::RunError;
 use crate::run::unit::Unit;
 
-/// Queues the line of a failure. Error text stays on this machine.
+/// Queues the line of a failed run. Does nothing without the watchdog.
 pub(crate) fn failed(unit: &'static Unit, observed: Option<&Observed>, fault: &RunError<'_>, end: &End) {
     if !alarm::is_set() {
         return;

@@ -1,5 +1,5 @@
-//! A tracer behind the bridge from `tracing` to OpenTelemetry. The bridge copies each text of a span to the heap; the
-//! attributes that never change need no copy, so this tracer adds them.
+//! A tracer behind the bridge from `tracing` to OpenTelemetry. The bridge copies each text of a span to the heap. This
+//! tracer adds the constant attributes without a copy; attributes that differ between runs must not go in here.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,12 +13,12 @@ use crate::base::lock::{read, write};
 use crate::run::frame;
 use crate::run::span::Attributes;
 
-/// A tracer that adds to the span of each run what its attribute says: `critical_process.id`, `.version`,
-/// `.criticality`, `.stage` and `code.function.name`.
+/// A tracer that adds the constant attributes to the span of each run: `critical_process.id`, `.version`,
+/// `.criticality`, `.stage`, `.dependency` and `code.function.name`.
 ///
-/// Without it the spans say so as `tracing` fields, which the bridge copies for every run: 0.1 µs each. With it,
-/// processes that first run from then on leave these fields to the tracer, and other layers of the subscriber
-/// see them no more. Spans of others pass unchanged.
+/// Without this tracer, spans carry these attributes as `tracing` fields, and the bridge copies each of them in every
+/// run, which takes 0.1 µs per field. With it, processes whose first run comes later omit these fields, so other layers
+/// of the subscriber do not receive them. Spans that do not belong to a run pass unchanged.
 ///
 /// ```
 /// use opentelemetry::trace::TracerProvider as _;
@@ -36,24 +36,24 @@ pub struct DescribedTracer<T> {
 
 static IN_USE: AtomicBool = AtomicBool::new(false);
 
-/// By the address of the span's name, which is the unit's own.
+/// The constant attributes by the address of the span's name. Each unit has its own name, so the address identifies it.
 static ATTRIBUTES: LazyLock<RwLock<HashMap<usize, Attributes>>> = LazyLock::new(RwLock::default);
 
 impl<T> DescribedTracer<T> {
-    /// Around the tracer that the spans go to.
+    /// Creates a tracer that adds the attributes and passes the spans to `tracer`.
     pub fn new(tracer: T) -> DescribedTracer<T> {
         announce();
         DescribedTracer { inner: tracer }
     }
 
-    /// Creates a tracer that adds nothing before [`announce`].
+    /// Creates a tracer that adds nothing until [`announce`] is called.
     #[cfg(feature = "telemetry")]
     pub(crate) fn unannounced(tracer: T) -> DescribedTracer<T> {
         DescribedTracer { inner: tracer }
     }
 }
 
-/// States that such a tracer is in use.
+/// Records that the program uses a [`DescribedTracer`], so that spans omit the fields that it adds.
 pub(crate) fn announce() {
     IN_USE.store(true, Ordering::Relaxed);
 }
@@ -65,7 +65,7 @@ impl<T: Tracer> Tracer for DescribedTracer<T> {
         if let Cow::Borrowed(name) = builder.name
             && let Some(known) = attributes(name)
         {
-            // To make an attribute of a static text is cheaper than to clone one.
+            // Creating an attribute from a static text is cheaper than cloning one.
             let known = known.iter().map(|&(key, value)| KeyValue::new(key, value));
             builder.attributes.get_or_insert_default().extend(known);
         }
@@ -73,8 +73,8 @@ impl<T: Tracer> Tracer for DescribedTracer<T> {
     }
 }
 
-/// Returns the attributes of a span. A bridge mostly builds the span where its run begins, which needs no shared
-/// look-up.
+/// Returns the attributes of a span. The bridge usually builds the span on the thread on which its run begins; the
+/// innermost unit of the thread then has the attributes, without a look-up behind a lock.
 fn attributes(name: &'static str) -> Option<Attributes> {
     match frame::innermost_unit() {
         Some(unit) if std::ptr::eq(unit.name, name) => unit.span.get()?.described,
@@ -82,7 +82,8 @@ fn attributes(name: &'static str) -> Option<Attributes> {
     }
 }
 
-/// Takes over the constant fields of every span with this name, if a tracer adds them.
+/// Leaves the constant fields of every span with this name to the tracer. Returns `None` if no [`DescribedTracer`] is
+/// in use.
 pub(super) fn take_over(name: &'static str, says: &[(&'static str, &'static str)]) -> Option<Attributes> {
     if !IN_USE.load(Ordering::Relaxed) {
         return None;

@@ -1,4 +1,5 @@
-//! Whether the hub of a thread has a client that takes events. Every run asks, so the answer is cached for a moment.
+//! Finds out whether the hub of a thread has an enabled client. Every run needs the answer, so it is cached for a short
+//! time. Sending events must not go in here.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -10,14 +11,14 @@ use crate::base::guard::caught;
 use crate::run::domain::Core;
 use crate::run::hub::OuterHub;
 
-/// How long the answer of a hub is cached. Asking its client costs as much as everything else that a run pays without
-/// destinations. A client that is bound to a hub in use, or closed, is noticed this much later.
+/// The time for which the answer is cached. Finding it out takes as long as all other work for a run without
+/// destinations. A client that is bound or closed later is noticed after at most this time.
 const ASK_AGAIN: Duration = Duration::from_millis(1);
 
 /// The client of a hub.
 #[derive(Clone, Copy)]
 enum Client {
-    /// There is none, or it is disabled.
+    /// The hub has no client, or the client is disabled.
     Absent,
     Takes {
         traces: bool,
@@ -27,17 +28,17 @@ enum Client {
 /// The cached answer of a thread.
 #[derive(Clone, Copy)]
 enum Known {
-    /// It was not asked yet.
+    /// The thread has not asked yet.
     Nothing,
-    /// The answer of this hub, and the tick of the global clock until which it is valid.
+    /// The answer for this hub, and the tick of the global clock until which it is valid.
     Said(*const Hub, u64, Client),
-    /// The thread is ending, and may have lost its hub already.
+    /// The thread is ending, so its hub may already be gone.
     Ending,
 }
 
 thread_local! {
     static KNOWN: Cell<Known> = const { Cell::new(Known::Nothing) };
-    /// Keeps the hub that was asked, so that no other can have its address.
+    /// Keeps the hub of the cached answer alive, so that another hub cannot have its address.
     static ASKED: Asked = const { Asked(RefCell::new(None)) };
 }
 
@@ -49,7 +50,7 @@ impl Drop for Asked {
     }
 }
 
-/// Returns the hub around a run that starts at `now`, or `None` if no client would take an event.
+/// Returns the hub around a run that starts at `now`, or `None` if its client would not accept events.
 #[inline(always)]
 pub(crate) fn outside(now: u64) -> Option<OuterHub> {
     let Known::Said(known, until, answer) = KNOWN.get() else {
@@ -66,7 +67,7 @@ fn outside_at_first(now: u64) -> Option<OuterHub> {
         return None;
     }
     let mut outside = None;
-    // `Hub::current` panics on a thread that has lost its hub.
+    // `Hub::current` panics on an ending thread whose hub is gone.
     caught(|| {
         let hub = Hub::current();
         outside = outer_hub(ask(&hub, now), hub);
@@ -80,7 +81,8 @@ fn ask(hub: &Arc<Hub>, now: u64) -> Client {
         None => Client::Absent,
         Some(client) => Client::Takes { traces: is_tracing(&client) },
     };
-    // Thread-locals end in the reverse order of their first use: this one, used after the hub's, before it.
+    // Thread-locals are dropped in the reverse order of their first use. This one is first used after the hub's, so it
+    // is dropped before the hub.
     let is_kept = ASKED.try_with(|asked| asked.0.replace(Some(Arc::clone(hub)))).is_ok();
     KNOWN.set(match is_kept {
         true => Known::Said(Arc::as_ptr(hub), now + Core::global().clock.ticks(ASK_AGAIN), answer),

@@ -1,4 +1,5 @@
-//! What few runs keep for Sentry: a transaction, the last failure inside, errors whose text is withheld.
+//! The data that a run keeps for Sentry once it has a transaction or something in it fails: the transaction, the last
+//! failure, errors whose text is withheld. Building events must not go in here.
 
 use std::sync::{Mutex, OnceLock};
 
@@ -12,20 +13,20 @@ use crate::run::domain::sink::End;
 use crate::run::ending::RunError;
 use crate::run::hub::HubLink;
 
-/// The most errors of stages that a run remembers in order to withhold their text. Past that it withholds the text of
-/// every error.
+/// The maximum number of errors of stages that a run keeps in order to withhold their text. From then on it withholds
+/// the text of every error.
 const MOST_WITHHELD: usize = 64;
 
 /// The details of one run.
 #[derive(Debug, Default)]
 pub(super) struct Details {
     pub(super) span: OnceLock<TransactionOrSpan>,
-    /// The last failure among its children.
+    /// The last failure among the processes inside the run.
     pub(super) failure: Mutex<Option<Captured>>,
-    /// The event of the panic that is unwinding.
+    /// The event that the panic hook sent for a panic in this run.
     pub(super) panicked: OnceLock<Uuid>,
     failed_part: Mutex<Option<FailedPart>>,
-    /// Errors of stages whose text leaves the process nowhere.
+    /// The errors of stages and dependencies with `error_text = never`, whose text must not be sent.
     withheld: Mutex<Vec<Identity>>,
 }
 
@@ -34,7 +35,7 @@ pub(super) struct Details {
 struct FailedPart {
     stage: Option<&'static str>,
     error_type: Option<&'static str>,
-    /// Whether no other part ended well after it.
+    /// Whether no other part has ended without a failure since.
     is_last: bool,
 }
 
@@ -44,7 +45,7 @@ impl Details {
         link.details()
     }
 
-    /// Returns the details of a run, which has them from now on.
+    /// Returns the details of a run, and creates them if it has none.
     pub(super) fn kept(link: &HubLink) -> &Details {
         link.details_or_default()
     }
@@ -65,8 +66,8 @@ impl Details {
         withheld.len() == MOST_WITHHELD || withheld.iter().any(|one| one.is_in(error))
     }
 
-    /// Returns the stage that a run failed by, or will have failed by if it ends now. A stage that was made good before
-    /// another error came is not the one.
+    /// Returns the stage that made a run fail; before its end, the stage that failed last. If another part ended well
+    /// since then, the stage counts only if the run ends with the same error type.
     pub(super) fn failed_stage(&self, end: Option<&End>) -> Option<&'static str> {
         let part = (*lock(&self.failed_part))?;
         let error_type = end.and_then(|end| end.error_type);
@@ -74,12 +75,12 @@ impl Details {
         part.stage.filter(|_| part.is_last || is_same)
     }
 
-    /// Keeps the failure of a part of the run.
+    /// Records that a part of the run failed.
     pub(super) fn part_failed(&self, stage: Option<&'static str>, error_type: Option<&'static str>) {
         *lock(&self.failed_part) = Some(FailedPart { stage, error_type, is_last: true });
     }
 
-    /// A part of the run ended well.
+    /// Records that a part of the run ended without a failure.
     pub(super) fn part_recovered(&self) {
         if let Some(part) = &mut *lock(&self.failed_part) {
             part.is_last = false;
@@ -87,7 +88,7 @@ impl Details {
     }
 }
 
-/// Keeps in a run how a part of it ended.
+/// Records in a run how a part of it ended.
 pub(super) fn part_ended(run: &HubLink, stage: Option<&'static str>, end: &End) {
     match end.outcome {
         Outcome::Failure | Outcome::Panic => Details::kept(run).part_failed(stage, end.error_type),
@@ -96,7 +97,7 @@ pub(super) fn part_ended(run: &HubLink, stage: Option<&'static str>, end: &End) 
                 details.part_recovered();
             }
         }
-        // It says nothing about what came before.
+        // A cancelled part does not show that the run recovered from an earlier failure.
         Outcome::Cancelled => {}
     }
 }

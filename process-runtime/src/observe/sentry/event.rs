@@ -1,4 +1,5 @@
-//! What an event says of its run: tags, the context block, the user, the trace.
+//! Adds the data of a run to an event: tags, the context block, the user, the trace. Deciding whether an event is sent
+//! must not go in here.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -20,17 +21,17 @@ use crate::run::unit::Unit;
 
 /// The name of the context block.
 pub(super) const BLOCK: &str = "process";
-/// The longest tag that Sentry keeps whole.
+/// The maximum length of a tag that Sentry does not cut.
 const LONGEST_TAG: usize = 200;
 
 type Block = BTreeMap<String, Json>;
 
 thread_local! {
-    /// The block of the event that is on its way and was described here: the scope may put another in its place.
+    /// The context block of our event that is being sent. The scope may replace the block in the event.
     static DESCRIBED: Cell<Option<Block>> = const { Cell::new(None) };
 }
 
-/// Sends an event that is described already.
+/// Sends an event that already has the data of its run.
 pub(super) fn send(hub: &Hub, event: Event<'static>) -> Uuid {
     if let Some(Context::Other(block)) = event.contexts.get(BLOCK) {
         DESCRIBED.set(Some(block.clone()));
@@ -40,7 +41,7 @@ pub(super) fn send(hub: &Hub, event: Event<'static>) -> Uuid {
     sent.unwrap_or_else(|payload| resume_unwind(payload))
 }
 
-/// Adds the current run to an event that somebody else sends.
+/// Adds the data of the current run to an event that other code sends. An event of ours only receives its block again.
 pub(super) fn describe(mut event: Event<'static>) -> Event<'static> {
     if let Some(block) = DESCRIBED.take() {
         add_block(&mut event, block.clone());
@@ -77,7 +78,7 @@ pub(super) fn is_withheld(unit: &'static Unit) -> bool {
     unit.definition.common().error_text == ErrorText::Never
 }
 
-/// A panic's message is error text.
+/// Removes the text of exceptions: the message of a panic is error text.
 fn withhold_text(event: &mut Event<'static>) {
     for exception in &mut event.exception.values {
         exception.value = None;
@@ -133,7 +134,7 @@ pub(super) fn describe_as(
     }
 }
 
-/// Adds the context block. What the application itself put into one of that name stays, beside ours.
+/// Adds the context block. If the application has added a block with this name, its other keys are kept.
 fn add_block(event: &mut Event<'static>, mut block: Block) {
     if let Some(Context::Other(theirs)) = event.contexts.remove(BLOCK) {
         for (name, value) in theirs {
@@ -143,7 +144,7 @@ fn add_block(event: &mut Event<'static>, mut block: Block) {
     event.contexts.insert(BLOCK.into(), Context::Other(block));
 }
 
-/// Adds business context as tags, and the user.
+/// Adds business context as tags, and `user_id` as the user.
 fn describe_values(event: &mut Event<'static>, observed: &Observed) {
     for (name, value) in observed.values_now().iter() {
         if name == "user_id" {
@@ -154,7 +155,7 @@ fn describe_values(event: &mut Event<'static>, observed: &Observed) {
     }
 }
 
-/// A value as a tag, if Sentry would keep it whole.
+/// Returns a value as a tag, or `None` if Sentry would cut or reject it.
 pub(super) fn tag(value: &Value) -> Option<String> {
     let text = value.to_string();
     let is_kept = text.chars().count() <= LONGEST_TAG && !text.is_empty() && !text.contains(['\n', '\r']);
@@ -171,7 +172,7 @@ fn json(value: &Value) -> Json {
     }
 }
 
-/// Ids of the current OpenTelemetry span, so that an event and its trace find each other.
+/// Returns the ids of the current OpenTelemetry span, which link an event to its trace.
 #[cfg(feature = "metrics")]
 pub(super) fn opentelemetry_ids() -> Option<TraceContext> {
     use opentelemetry::trace::TraceContextExt;

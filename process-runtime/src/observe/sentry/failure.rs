@@ -1,4 +1,5 @@
-//! The event of a failure, and how an outer process recognises the same failure.
+//! Sends the event of a failure, and recognises the same failure in an outer process, so that it is not sent twice.
+//! Warnings and breadcrumbs must not go in here.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -17,19 +18,19 @@ use crate::run::ending::{ErrorRef, RunError};
 use crate::run::hub::HubLink;
 use crate::run::unit::Unit;
 
-/// A failure that Sentry has an event for.
+/// A failure for which an event was sent to Sentry.
 #[derive(Clone, Debug)]
 pub(super) struct Captured {
-    /// The first event of it.
+    /// The first event of the failure.
     pub(super) event: Uuid,
     pub(super) fingerprint: Vec<String>,
     pub(super) identity: Identity,
-    /// Whether no other child ended after it.
+    /// Whether no other process inside the run has ended since.
     pub(super) is_last: bool,
 }
 
-/// The event that already tells of this failure: of the panic hook, or of the child that failed last and
-/// whose error this one holds.
+/// Returns the event that already reports this failure: that of the panic hook, or that of the inner process which
+/// ended last, if its error is in the chain of this one.
 pub(super) fn already_captured(link: &HubLink, fault: &RunError<'_>, end: &End) -> Option<Captured> {
     if let Some(&event) = Details::of(link).and_then(|details| details.panicked.get())
         && end.outcome == Outcome::Panic
@@ -39,16 +40,16 @@ pub(super) fn already_captured(link: &HubLink, fault: &RunError<'_>, end: &End) 
     Details::of(link)?.failure().filter(|captured| captured.is_last && captured.identity.is_in(fault))
 }
 
-/// The identity of an error in an outer process: its type, as far as it can be named, and its text.
+/// The properties by which an outer process recognises an error: its type, as far as it is known, and its text.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Identity {
-    /// An error in a chain, and what is behind it.
+    /// An error of the standard trait, and its source.
     Link { error: Shown, source: Option<Shown> },
-    /// Anything else.
+    /// Any other error.
     Value { error_type: &'static str, text: Option<String> },
 }
 
-/// An error whose type is known only as Sentry shows it, from its `Debug` form.
+/// An error as Sentry shows it: with its text, and the type that Sentry finds in its `Debug` form.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Shown {
     shown_type: String,
@@ -73,8 +74,8 @@ impl Identity {
         }
     }
 
-    /// Returns whether this link of a chain is the error. A transparent wrapper has the text and the sources of the
-    /// error that it hides, and another type.
+    /// Returns whether this link of a chain is the error. It also accepts a transparent wrapper around the error, which
+    /// has another type, but the same text and sources.
     fn is_link(&self, link: &dyn Error) -> bool {
         let Identity::Link { error, source } = self else { return false };
         let shown = Shown::of(link);
@@ -82,7 +83,7 @@ impl Identity {
             || (source.is_some() && shown.text == error.text && link.source().map(Shown::of) == *source)
     }
 
-    /// Whether an error is this one, or has it in its chain.
+    /// Returns whether an error is this one, or has it in its chain.
     pub(super) fn is_in(&self, fault: &RunError<'_>) -> bool {
         let mut link = match fault.error {
             ErrorRef::Chain(error) => Some(error),
@@ -115,14 +116,14 @@ pub(super) fn capture(
         && has_panic_hook(hub)
         && let Some(last) = hub.last_event_id()
     {
-        // The hook of Sentry's panic integration has sent it. Without our integration its id was not noted.
+        // Sentry's panic hook has sent the event. Without our integration its id was not recorded in the run.
         return captured(last, Vec::new(), fault);
     }
     let fingerprint = match &first {
         Some(first) if !first.fingerprint.is_empty() => first.fingerprint.clone(),
         _ => vec![unit.name.to_owned(), end.error_type.unwrap_or_default().to_owned()],
     };
-    // An issue of its own, so that health checks do not add to an issue of real users.
+    // Failures in health checks become an issue of their own and do not add to an issue that users see.
     let fingerprint = match observed.domain.core().is_synthetic() {
         true if first.is_none() => [fingerprint, vec!["synthetic".to_owned()]].concat(),
         _ => fingerprint,
@@ -147,7 +148,7 @@ pub(super) fn capture(
     captured(first.map_or(event, |first| first.event), fingerprint, fault)
 }
 
-/// The exceptions of an error, the innermost first, as far as its text may leave the process.
+/// Creates an event with the exceptions of an error, the innermost first, and with their text if that may be sent.
 fn error_event(unit: &'static Unit, observed: &Observed, fault: &RunError<'_>, end: &End) -> Event<'static> {
     let is_withheld =
         is_withheld(unit) || Details::of(&observed.hub).is_some_and(|details| details.is_withheld(fault));
@@ -165,7 +166,8 @@ fn error_event(unit: &'static Unit, observed: &Observed, fault: &RunError<'_>, e
     }
 }
 
-/// Whether a panic is sent by Sentry's own hook. Our integration would have seen it (`Details::panicked`).
+/// Returns whether Sentry's panic hook sends panics without our integration, which would have recorded the event in
+/// `Details::panicked`.
 fn has_panic_hook(hub: &Hub) -> bool {
     let named = |client: Arc<sentry_core::Client>| {
         client.options().integrations.iter().any(|integration| integration.name() == "panic")

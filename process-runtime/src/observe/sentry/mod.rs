@@ -1,10 +1,10 @@
-//! Sentry (`sentry-core`): one event for each failure, with business context; a warning for a process that is overdue;
-//! a breadcrumb for a degraded process and for a failed stage. A run has a hub of its own, shared by the runs inside
-//! it; while nothing fails, that hub is the whole cost of Sentry.
+//! Sentry (`sentry-core`): an event for each failure, with business context; a warning for a process that is past its
+//! SLA; a breadcrumb for a degraded process and for a failed stage or dependency. An outermost run creates a hub, which
+//! the runs inside it share. If nothing fails, Sentry has no other cost.
 //!
-//! These events need only a client. For events that the body of a run sends itself, and for those of Sentry's panic
-//! hook, add [`Integration`] to the client's options. [`crate::Install`] does this for the main hub, the current hub,
-//! and the hubs made from them later.
+//! These events need only a client. To add the run also to the events that the body of a run sends, and to those of
+//! Sentry's panic hook, add [`Integration`] to the client's options. [`crate::Install`] does the same for the main hub,
+//! the current hub, and the hubs created from them later.
 
 mod client;
 mod details;
@@ -32,11 +32,10 @@ use crate::run::frame;
 use crate::run::hub::OuterHub;
 use crate::run::unit::Unit;
 
-/// The least time between two overdue warnings of a process.
+/// The minimum time between two warnings that a process is past its SLA.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
 
-/// Adds tags, context block, user and trace of the current run to every event of a client, on whatever
-/// thread it is sent.
+/// Adds the tags, context block, user and trace of the current run to every event of a client, on every thread.
 ///
 /// ```
 /// let options = sentry_core::ClientOptions::new()
@@ -56,7 +55,7 @@ impl sentry_core::Integration for Integration {
     }
 }
 
-/// Adds the same to a hub whose client was made without the integration, and to those made from it later.
+/// Does the same as [`Integration`] for a hub whose client has no such integration, and for hubs created from it later.
 pub(crate) fn add_to(hub: &Arc<Hub>) {
     static HUBS: Mutex<Vec<Weak<Hub>>> = Mutex::new(Vec::new());
     let mut hubs = lock(&HUBS);
@@ -72,22 +71,22 @@ fn has_integration(hub: &Hub) -> bool {
     hub.with_integration(|_: &Integration| true)
 }
 
-/// Whether a client would take an event from this thread.
+/// Returns whether a client accepts events from this thread.
 pub(crate) fn is_active() -> bool {
     Hub::with_active(|_| true)
 }
 
-/// Returns why no events arrive, if so.
+/// Returns the reason why Sentry receives no events.
 pub(crate) fn problem() -> Option<String> {
     (!is_active()).then(|| {
-        "no Sentry client is bound to sentry-core 0.49; if the application has one, it has no DSN, is of another version \
-         of sentry (`cargo tree -d -i sentry-core`), or is started after Install"
+        "no Sentry client is bound to sentry-core 0.49, so Sentry receives no events; initialise Sentry before \
+         `Install::start`, with a DSN and with the same version (check with `cargo tree -d -i sentry-core`)"
             .to_owned()
     })
 }
 
-/// Opens the hub of a run, at its first poll and inside its span. If `sentry-tracing` is installed, the span has
-/// brought a hub of its own, which becomes the run's; transactions are then left to `sentry-tracing`.
+/// Opens the hub of a run, at its first poll and inside its span. If `sentry-tracing` is installed, it has created a
+/// hub for the span. The run then uses that hub, and `sentry-tracing` creates the transactions.
 pub(crate) fn open(unit: &'static Unit, observed: &Observed) {
     let current = Hub::current();
     let is_traced_elsewhere = |outer: &OuterHub| !Arc::ptr_eq(&current, &outer.hub);
@@ -104,7 +103,8 @@ pub(crate) fn open(unit: &'static Unit, observed: &Observed) {
     }
 }
 
-/// A child of the run around this one, or of a transaction that the application started, or a transaction.
+/// Starts a child of the span of an outer run, else a child of a transaction that the application started, else a
+/// transaction.
 fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> TransactionOrSpan {
     let op = match unit.definition {
         Definition::Process(_) => "process",
@@ -134,7 +134,7 @@ fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> Transactio
     span
 }
 
-/// Returns whether the end of a run concerns Sentry: the success of a root run without failures does not.
+/// Returns whether Sentry needs the end of a run. It does not if an outermost run succeeds and has no [`Details`].
 #[inline]
 pub(crate) fn is_told(observed: &Observed, outcome: Outcome) -> bool {
     outcome != Outcome::Success || observed.hub.has_details() || observed.parent.strong_count() > 0
@@ -155,7 +155,7 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
     if let Some(fault) = ending.fault.as_ref().filter(|_| end.outcome.is_error()) {
         let captured = match already_captured(link, fault, end) {
             Some(captured) => captured,
-            // Inside of the run's span, whose ids the event carries.
+            // Inside the run's span, because the event contains the ids of the span.
             None => frame::within(Some(unit), Some(observed), || {
                 let _span = observed.visit_span();
                 let _hub = observed.visit_hub();
@@ -167,7 +167,7 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
         }
         return;
     }
-    // A cancelled part has not caused the error.
+    // A cancelled process does not show that its parent handled the failure.
     if end.outcome != Outcome::Cancelled
         && let Some(details) = parent.as_ref().and_then(|parent| Details::of(&parent.hub))
         && let Some(captured) = &mut *lock(&details.failure)
@@ -179,7 +179,7 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
     }
 }
 
-/// The transaction or span of a run.
+/// Returns the transaction or Sentry span of a run.
 fn span_of(observed: &Observed) -> Option<&TransactionOrSpan> {
     Details::of(&observed.hub)?.span.get()
 }
@@ -201,7 +201,7 @@ fn finish_span(observed: &Observed, end: &End) {
     span.clone().finish();
 }
 
-/// Reports the end of a part. It has no event of its own, because its process returns the error or handles it.
+/// Reports the end of a stage or dependency. It sends no event, because the process returns the error or handles it.
 fn part_ended(unit: &'static Unit, observed: &Observed, hub: &Hub, ending: &Ending<'_>, end: &End) {
     let failed = end.outcome.is_error();
     if let Some(fault) = &ending.fault
@@ -221,10 +221,10 @@ fn breadcrumb(level: Level, message: String) -> Breadcrumb {
     Breadcrumb { category: Some("process".into()), message: Some(message), level, ..Breadcrumb::default() }
 }
 
-/// Warns that a process is past its SLA: at most once in [`BETWEEN_WARNINGS`].
+/// Warns that a process is past its SLA, at most once in [`BETWEEN_WARNINGS`] for each process.
 pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: &Arc<Observed>, elapsed: Duration) {
     let (Some(hub), true) = (observed.hub.hub(), unit.is_process()) else { return };
-    // The check itself reports it.
+    // The health check that caused the run reports it.
     if core.is_synthetic() {
         return;
     }
