@@ -266,3 +266,8 @@ pub(crate) fn end_thread() {
     });
     drop(ended);
 }
+
+/// Ends this thread without its destructors: what it holds is never given back.
+pub(crate) fn abandon_thread() {
+    LOCALS.with(|locals| std::mem::forget(std::mem::take(&mut locals.borrow_mut().values)));
+}

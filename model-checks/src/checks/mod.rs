@@ -13,6 +13,7 @@ pub mod visitors;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::base::lane::Lane;
 use crate::base::sync;
 
 /// How often the scheduler may take the processor from a thread that could continue, in one schedule. Waits for a lock
@@ -40,4 +41,15 @@ fn explore(name: &str, check: impl Fn() + Send + Sync + 'static) {
     for site in sync::sites() {
         println!("site {site}");
     }
+}
+
+/// Takes the first lane for this thread and the other owned lane for no thread, so that all further threads share one.
+fn share_other_lanes() {
+    assert!(Lane::current().is_owned());
+    let other = loom::thread::spawn(|| {
+        let lane = Lane::current();
+        sync::abandon_thread();
+        lane
+    });
+    assert!(other.join().unwrap().is_owned());
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 
-use super::explore;
+use super::{explore, share_other_lanes};
 use crate::base::lane::Lane;
 use crate::base::sync::spawn;
 use crate::run::inflight::{Table, Ticket};
@@ -80,14 +80,22 @@ impl Tracked {
         self.reports.load(Ordering::Relaxed)
     }
 
-    /// Checks that no slot was lost or handed out twice: all of them can be taken once more, and no other.
-    fn fill(&self, limit: usize) {
-        let mut taken: Vec<_> = (0..limit).map(|_| slot(self.enter(NEVER, None))).collect();
-        assert_eq!(self.table.enter(Lane::current(), &UNIT, 3, NEVER, None), Ticket::UNTRACKED);
-        taken.sort_unstable();
-        assert_eq!(taken, Vec::from_iter(0..limit));
-        assert_eq!(self.list(), limit);
+    /// Enters as many runs as there is room for. Returns their slots.
+    fn fill_from_here(&self) -> Vec<usize> {
+        let enter = || Some(self.enter(NEVER, None)).filter(|ticket| *ticket != Ticket::UNTRACKED);
+        std::iter::from_fn(enter).map(slot).collect()
     }
+}
+
+/// Checks that no slot was lost or handed out twice: each can be taken once more. Another thread takes the slots of the
+/// lane that an ended thread had.
+fn fill(tracked: &Arc<Tracked>, limit: usize) {
+    let mut taken = tracked.fill_from_here();
+    let other = Arc::clone(tracked);
+    taken.extend(spawn(move || other.fill_from_here()).join().unwrap());
+    taken.sort_unstable();
+    assert_eq!(taken, Vec::from_iter(0..limit));
+    assert_eq!(tracked.list(), limit);
 }
 
 /// The slot's number, which is all that a ticket prints.
@@ -111,7 +119,7 @@ pub fn a_late_run_is_reported_at_most_once() {
         }
         assert_eq!(tracked.reports(), usize::from(was_reported));
         assert_eq!(Arc::strong_count(&payload), 1, "the table dropped its payload once");
-        tracked.fill(2);
+        fill(&tracked, 2);
     });
 }
 
@@ -133,7 +141,7 @@ pub fn a_list_hides_no_report_from_the_leaver() {
         lister.join().unwrap();
         assert_eq!(tracked.reports(), usize::from(was_reported));
         assert_eq!(Arc::strong_count(&payload), 1, "the table dropped its payload once");
-        tracked.fill(2);
+        fill(&tracked, 2);
     });
 }
 
@@ -165,7 +173,7 @@ pub fn a_leaver_sees_what_confirmed_the_report() {
         tracked.leave(other);
         scanner.join().unwrap();
         ender.join().unwrap();
-        tracked.fill(2);
+        fill(&tracked, 2);
     });
 }
 
@@ -173,7 +181,7 @@ pub fn a_leaver_sees_what_confirmed_the_report() {
 pub fn a_scanner_sees_all_of_a_run_or_nothing() {
     explore("a scanner sees all of a run, or nothing", || {
         let tracked = Tracked::new(2);
-        assert!(Lane::current().is_owned());
+        share_other_lanes();
         let runner = {
             let tracked = Arc::clone(&tracked);
             spawn(move || {
@@ -190,7 +198,7 @@ pub fn a_scanner_sees_all_of_a_run_or_nothing() {
         let was_reported = runner.join().unwrap();
         lister.join().unwrap();
         assert_eq!(tracked.reports(), usize::from(was_reported));
-        tracked.fill(2);
+        fill(&tracked, 2);
     });
 }
 
@@ -214,7 +222,7 @@ pub fn a_slot_is_in_use_by_one_run_at_a_time() {
         assert!(both.map(|ticket| tracked.leave(ticket)) == [false, false]);
         ender.join().unwrap();
         runner.join().unwrap();
-        tracked.fill(4);
+        fill(&tracked, 4);
     });
 }
 
@@ -236,6 +244,6 @@ pub fn at_the_limit_a_returned_slot_is_taken_once() {
         for other in others {
             other.join().unwrap();
         }
-        tracked.fill(2);
+        fill(&tracked, 2);
     });
 }
