@@ -61,7 +61,7 @@ const KEPT: &[Kept] = &[
         file: "inflight.rs",
         part: "load:Acquire",
         line: "let chunk = self.chunks[index as usize / CHUNK].load(Ordering::Acquire)",
-        why: "a ticket reaches another thread through something that orders the two; the table does not rely on that",
+        why: "a ticket reaches a thread through something that orders the two; the table does not rely on that",
     },
     Kept {
         file: "visitors.rs",
