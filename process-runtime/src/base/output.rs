@@ -2,10 +2,10 @@
 //! has a thread that writes its lines in order. Only a flush waits for this thread, until a deadline. The queues are
 //! bounded: a line that does not fit or cannot be written is counted. The format of lines must not go in here.
 
-use crate::base::lock::lock;
+use crate::base::lock::{lock, unpoisoned};
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Instant;
 
@@ -113,7 +113,7 @@ impl Output {
         loop {
             let waiting = self.waiting();
             let waiting = self.arrived.wait_while(waiting, |waiting| waiting.lines.is_empty());
-            let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+            let mut waiting = unpoisoned(waiting);
             std::mem::swap(&mut waiting.lines, &mut lines);
             waiting.is_writing = true;
             drop(waiting);

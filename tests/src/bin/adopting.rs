@@ -46,7 +46,7 @@ impl IntoResponse for CheckoutError {
     }
 }
 
-/// Sells what is in the cart.
+/// Sells the content of the cart.
 #[critical_process(id = "checkout", version = "1.0.0", sla = "5s", context(user_id))]
 async fn checkout(Path(user_id): Path<u64>) -> Result<&'static str, CheckoutError> {
     tracing::info!("a line of the body");

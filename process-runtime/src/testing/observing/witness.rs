@@ -2,7 +2,6 @@
 //! knows a case.
 
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use process_model::Outcome;
 
 use super::missing;
 use super::observation::{Ended, Observation, ObservedRun};
+use crate::base::guard::attempt;
 use crate::base::lock::lock;
 use crate::catalog::definition::ProcessDefinition;
 
@@ -89,7 +89,7 @@ impl Witness {
     /// Makes this the thread's witness during a call of `f`. Returns the payload if `f` panics.
     pub(in crate::testing) fn within<R>(self: &Arc<Self>, f: impl FnOnce() -> R) -> std::thread::Result<R> {
         CURRENT.with_borrow_mut(|current| current.push(Arc::clone(self)));
-        let returned = catch_unwind(AssertUnwindSafe(f));
+        let returned = attempt(f);
         CURRENT.with_borrow_mut(|current| current.pop());
         returned
     }
