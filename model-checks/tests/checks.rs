@@ -55,7 +55,7 @@ const KEPT: &[Kept] = &[
         file: "inflight.rs",
         part: "success:Release",
         line: "cell.compare_exchange(busy, state, Ordering::Release",
-        why: "the list's reads of a slot come before the next run's writes; loom never lets a load return a later store",
+        why: "the list reads a slot before the next run writes it; loom never lets a load return a later store",
     },
     Kept {
         file: "inflight.rs",
