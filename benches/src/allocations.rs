@@ -1,5 +1,5 @@
-//! A global allocator that counts. Each thread counts its own, so that what an exporter's thread
-//! allocates is not charged to the caller, and counting never contends.
+//! A global allocator that counts. Each thread counts its own allocations, so that those of an exporter's
+//! thread are not attributed to the caller, and threads do not contend.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -10,7 +10,7 @@ static COUNTING: Counting = Counting;
 
 struct Counting;
 
-/// What one thread has asked of the allocator so far; subtract two to get what happened between.
+/// The allocations of one thread so far. The difference of two values is what happened in between.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Allocated {
     pub(crate) count: u64,
@@ -29,7 +29,7 @@ impl Allocated {
         ALLOCATED.get()
     }
 
-    /// Bytes that were allocated and not freed.
+    /// Bytes that are allocated and not freed.
     pub(crate) fn held(self) -> u64 {
         self.bytes - self.freed_bytes
     }
@@ -47,7 +47,7 @@ impl Sub for Allocated {
     }
 }
 
-/// `try_with`: a thread that is being torn down still allocates and frees.
+/// Uses `try_with`, because a thread that is being destroyed still allocates and frees.
 fn note(change: impl FnOnce(&mut Allocated)) {
     let _ = ALLOCATED.try_with(|cell| {
         let mut allocated = cell.get();

@@ -1,6 +1,5 @@
-//! What a process has attached while a row is measured: subscriber, Sentry client, meter provider,
-//! reporter. All of it is global, which is why each row runs in a child process of its own.
-//! Exporters discard; the queues before them are real.
+//! Attaches the destinations of a row: subscriber, Sentry client, meter provider, reporter. They are global,
+//! so each row runs in its own child process. Exporters discard their data; the queues before them are real.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use sentry::{ClientInitGuard, ClientOptions, Envelope, Transport};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Everything a row may have attached. `..NOTHING` for what it has not.
+/// Everything that can be attached to a row. Use `..NOTHING` for the rest.
 #[derive(Clone, Copy)]
 pub(crate) struct Attached {
     pub(crate) spans: Spans,
@@ -30,31 +29,31 @@ pub(crate) struct Attached {
     pub(crate) metrics: bool,
     /// A fastrace reporter.
     pub(crate) reporter: bool,
-    /// A Prometheus scrape now and then.
+    /// A Prometheus scrape between some bursts.
     pub(crate) scrape: bool,
     /// Our own installation, with the meter provider if there is one.
     pub(crate) ours: Ours,
 }
 
-/// How our runtime learns of what is attached.
+/// How our runtime is connected to the destinations.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ours {
     /// It finds the subscriber and the Sentry client by itself.
     Unaware,
-    /// It finds them, and the Sentry client has our integration.
+    /// As `Unaware`, and the Sentry client has our integration.
     Integrated,
-    /// By `Install` besides: the watchdog runs, and metrics go to the meter provider.
+    /// As `Integrated`, and `Install` is called: the watchdog runs, and metrics go to the meter provider.
     Installed,
 }
 
-/// The subscriber, and what its bridge to OpenTelemetry exports.
+/// The subscriber, and the spans that its bridge to OpenTelemetry exports.
 #[derive(Clone, Copy)]
 pub(crate) enum Spans {
     None,
     /// The bridge as `tracing_opentelemetry::layer()` makes it.
     Bridged(Share),
-    /// The bridge as our `telemetry::init` makes it: no threads, target, level or inactivity, and a tracer that
-    /// describes runs.
+    /// The bridge as our `telemetry::init` makes it: without threads, target, level and inactivity, and with
+    /// `DescribedTracer`.
     Lean(Share),
 }
 
@@ -114,8 +113,8 @@ impl Attached {
         Attachment { attached: self, tracers, meters, _sentry: sentry }
     }
 
-    /// The most runs between two drains: below every queue's length and batch size, so that no run
-    /// is measured against a full queue or a concurrent export.
+    /// The maximum number of runs between two drains. It is below the length and batch size of every queue, so
+    /// that no run is measured against a full queue or a concurrent export.
     pub(crate) fn burst_limit(self) -> u32 {
         match self.spans {
             Spans::None if !self.reporter && !self.metrics => u32::MAX,
@@ -125,7 +124,7 @@ impl Attached {
 }
 
 impl Attachment {
-    /// Empties the span queues; the caller keeps it out of what it times.
+    /// Empties the span queues. The caller must not include it in the measured time.
     pub(crate) fn drain(&self) {
         if let Some(tracers) = &self.tracers {
             tracers.force_flush().expect("the span queue drains");
@@ -135,7 +134,7 @@ impl Attachment {
         }
     }
 
-    /// One collection of all metrics. A minute apart in real life, so rarer here than a drain.
+    /// Collects all metrics once. In production this happens once a minute, so it is rarer here than a drain.
     pub(crate) fn collect(&self) {
         if let Some(meters) = &self.meters {
             meters.force_flush().expect("the metrics collect");
@@ -175,7 +174,7 @@ impl Spans {
     }
 }
 
-/// The far end of every exporter.
+/// The exporter at the end of every pipeline, which discards everything.
 #[derive(Debug)]
 struct Discard;
 

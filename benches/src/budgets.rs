@@ -1,5 +1,5 @@
-//! The budgets of the product, each with what was measured. They are ratios and differences of rows
-//! within one round; the machine's own speed is in none of the ratios.
+//! The budgets of the product with their measured values. They are ratios and differences of rows within
+//! one turn, so that the ratios do not depend on the speed of the machine.
 
 use crate::builds::Build;
 use crate::footprint::Footprint;
@@ -7,16 +7,16 @@ use crate::measured::Measured;
 use crate::statistics::Spread;
 use crate::workload::Shape::{self, Ready, Sync, Yield3};
 
-/// One line of the budget.
+/// A row of the table of budgets.
 pub(crate) struct Budget {
     pub(crate) what: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) bounds: Bounds,
-    /// `None` where this run of the driver did not look.
+    /// `None` if this run of the program did not measure it.
     pub(crate) measured: Option<Spread>,
 }
 
-/// What must hold, and what we are after.
+/// The required bound, and the bound that we aim for.
 #[derive(Clone, Copy)]
 pub(crate) enum Bounds {
     AtMost {
@@ -27,7 +27,7 @@ pub(crate) enum Bounds {
         must: f64,
         aim: f64,
     },
-    /// Stands beside a figure that is judged.
+    /// No bound: the figure is for comparison with another one.
     Beside,
 }
 
@@ -70,18 +70,18 @@ impl Budget {
     }
 }
 
-/// Every budget, in the order of the table that set them.
+/// Returns all budgets in the order of the table.
 pub(crate) fn all(measured: &Measured) -> Vec<Budget> {
     let groups = [idle(measured), attached(measured), built(measured), kept(measured)];
     groups.into_iter().flatten().collect()
 }
 
-/// Without destinations: the always-on accounting alone.
+/// Budgets without destinations: only the statistics, which are always on.
 fn idle(measured: &Measured) -> Vec<Budget> {
     let rounds = &measured.rounds;
     let over_clock =
         |key, shape| Spread::of_pairs(&rounds.nanos(key, shape), &rounds.nanos("timed", shape), |a, b| a / b);
-    // What the two readings would cost more from `Instant`, on top of everything else.
+    // The time of a run, plus the difference between two reads of `Instant` and two reads of the counter.
     let on_instant = |shape| {
         let (ours, timed) = (rounds.nanos("plain", shape), rounds.nanos("timed", shape));
         let dearer =
@@ -94,7 +94,7 @@ fn idle(measured: &Measured) -> Vec<Budget> {
 
     let what = "nothing attached: over two clock reads";
     let with_context = "the same, with three context keys";
-    let beside = "the same, were the clock `Instant` (computed)";
+    let beside = "the same, if the clock were `Instant` (computed)";
     vec![
         at_most(what, "× sync", 1.0, 0.7, over_clock("plain", Sync)),
         for_comparison(with_context, "× sync", over_clock("ours", Sync)),
@@ -114,7 +114,7 @@ fn idle(measured: &Measured) -> Vec<Budget> {
     ]
 }
 
-/// Somebody listens.
+/// Budgets with destinations attached.
 fn attached(measured: &Measured) -> Vec<Budget> {
     let rounds = &measured.rounds;
     let added = |key, to, figure| {
@@ -129,7 +129,7 @@ fn attached(measured: &Measured) -> Vec<Budget> {
     let fewer_fields = |shape| over("ours/same-layers", "composed/exported", shape);
 
     let on = "everything on: over the hand-composed stack";
-    let under = "under the hand-composed stack's very layers, same fields: over it";
+    let under = "under the layers of the hand-composed stack, same fields: over that stack";
     let beside = "the same, over the stack with its three fields only";
     vec![
         at_most(
@@ -147,12 +147,12 @@ fn attached(measured: &Measured) -> Vec<Budget> {
             added("plain/sentry", "plain", |c| c.allocations),
         ),
         for_comparison(
-            "the same, with three context keys taken",
+            "the same, with three context keys recorded",
             "ns",
             added("ours/sentry", "ours", |c| c.nanos),
         ),
         for_comparison(
-            "the same, with three context keys taken",
+            "the same, with three context keys recorded",
             "",
             added("ours/sentry", "ours", |c| c.allocations),
         ),
@@ -177,7 +177,7 @@ fn attached(measured: &Measured) -> Vec<Budget> {
     ]
 }
 
-/// What the compiler and the binary pay.
+/// Budgets of build time and size.
 fn built(measured: &Measured) -> Vec<Budget> {
     let over_instrument = |times| measured.build_over("ours", "instrument", times);
     let text = Spread::of(measured.build("ours").map(Build::text));
@@ -200,7 +200,7 @@ fn built(measured: &Measured) -> Vec<Budget> {
     ]
 }
 
-/// What stays in memory.
+/// Budgets of memory.
 fn kept(measured: &Measured) -> Vec<Budget> {
     let of = |figure: fn(&Footprint) -> f64| Spread::of(measured.footprint.as_ref().map(figure));
     vec![

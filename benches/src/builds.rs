@@ -1,5 +1,5 @@
-//! What an attribute costs the compiler and the binary: crates of 100 and 300 annotated functions
-//! are generated into `target`, checked and built; a figure for one function is the slope between.
+//! Measures build time and size: generates crates with 100 and 300 annotated functions in `target`, checks
+//! and builds them. The figure for one function is the slope between the two.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,22 +12,22 @@ use crate::cores;
 
 const FEW: usize = 100;
 const MANY: usize = 300;
-/// Checks in each round: they are short, and their slope is noisier than a release build's.
+/// The number of checks in each round. They are short, and their slope is noisier than that of a release build.
 const CHECKS: usize = 3;
-/// What the budgets compare; the others take minutes and are built in the first round only.
+/// The attributes that the budgets compare. The others take minutes and are built in the first round only.
 const COMPARED: [&str; 3] = ["bare", "instrument", "ours"];
 
-/// An attribute under which functions are generated.
+/// An attribute for the generated functions.
 pub(crate) struct Attribute {
     pub(crate) key: &'static str,
     pub(crate) what: &'static str,
-    /// The line of `[dependencies]` that it needs.
+    /// Its line in `[dependencies]`.
     dependency: &'static str,
-    /// The attribute as written on the function of this number.
+    /// Returns the attribute for the function with this number.
     written: fn(usize) -> String,
 }
 
-/// From a crate in `target/generated`.
+/// The path is relative to a crate in `target/generated`.
 const OURS: &str = "process-runtime = { path = \"../../../../process-runtime\" }";
 
 pub(crate) static ATTRIBUTES: &[Attribute] = &[
@@ -72,7 +72,7 @@ pub(crate) static ATTRIBUTES: &[Attribute] = &[
     },
 ];
 
-/// What was measured for one attribute: a value for each round.
+/// The measured values of one attribute, one for each round.
 pub(crate) struct Build {
     pub(crate) attribute: &'static Attribute,
     few: Crate,
@@ -131,7 +131,7 @@ pub(crate) fn measure(scratch: &Path, rounds: usize) -> Vec<Build> {
     let members: Vec<_> = builds.iter().flat_map(|build| [&build.few.package, &build.many.package]).collect();
     let root = format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n");
     fs::write(workspace.join("Cargo.toml"), root).expect("target is writable");
-    // The very versions that the other tables measure.
+    // The same versions that the other tables measure.
     fs::write(workspace.join("Cargo.lock"), include_str!("../Cargo.lock")).expect("target is writable");
 
     for build in &builds {
@@ -142,7 +142,7 @@ pub(crate) fn measure(scratch: &Path, rounds: usize) -> Vec<Build> {
     let cores = cores::all();
     for round in 1..=rounds {
         eprintln!("build {round} of {rounds}");
-        // Cargo and its compilers inherit it.
+        // Cargo and its compilers inherit the core.
         cores::pin(&[cores::fastest()]);
         let of_round = |build: &&mut Build| round == 1 || COMPARED.contains(&build.attribute.key);
         for build in builds.iter_mut().filter(of_round) {
@@ -188,7 +188,7 @@ impl Crate {
         self.releases.push(self.cargo(&["build", "--release"]));
     }
 
-    /// So that cargo compiles this crate again, and nothing else.
+    /// Makes cargo compile this crate again, and nothing else.
     fn touch(&self) {
         let source = File::options().append(true).open(self.directory.join("src/main.rs"));
         source
@@ -196,7 +196,7 @@ impl Crate {
             .expect("the generated source can be touched");
     }
 
-    /// Processor time, not wall time: other work on the machine then counts little.
+    /// Returns processor time, because other work on the machine changes it less than wall time.
     fn cargo(&self, arguments: &[&str]) -> Duration {
         let before = processor_time_of_children();
         let status = Command::new("cargo")
@@ -224,7 +224,7 @@ impl Crate {
     }
 }
 
-/// A program that really polls each function, so that each is compiled.
+/// Returns a program that polls each function, so that each one is compiled.
 fn source(attribute: &Attribute, functions: usize) -> String {
     let mut source = String::from(
         "use std::future::Future;\nuse std::pin::Pin;\nuse std::task::{Context, Waker};\n\n\
@@ -256,7 +256,7 @@ fn source(attribute: &Attribute, functions: usize) -> String {
 fn processor_time_of_children() -> Duration {
     // SAFETY: `rusage` is plain numbers, for which zero is a value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: `usage` is a valid place for the answer.
+    // SAFETY: `usage` is valid for writes of its type.
     let failed = unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage) };
     assert_eq!(failed, 0, "the kernel accounts for children");
     let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);

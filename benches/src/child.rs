@@ -1,6 +1,5 @@
-//! A row in a process of its own: the driver starts itself once more, and asks it for samples over
-//! its standard input. Global state never meets another row's, and the rows of one round can take
-//! turns.
+//! Runs a row in a separate process: the program starts itself again and requests samples over standard
+//! input. So rows share no global state, and the rows of a round can take turns.
 
 use std::collections::HashMap;
 use std::env;
@@ -13,7 +12,7 @@ use crate::sample::{self, Cost};
 use crate::scenarios::{self, Scenario};
 use crate::workload::Shape;
 
-/// The subcommand that makes this program a child.
+/// The subcommand of the child process.
 pub(crate) const SUBCOMMAND: &str = "child";
 
 pub(crate) struct Child {
@@ -28,7 +27,7 @@ impl Child {
             .args([SUBCOMMAND, scenario.key])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Our runtime says there what is not attached; that is the point of these rows.
+            // Our runtime reports missing destinations there, and these rows have none on purpose.
             .stderr(Stdio::null())
             .spawn()
             .expect("the driver can start itself");
@@ -56,7 +55,7 @@ impl Child {
         figures.try_into().unwrap_or_else(|_| panic!("{what} was answered with {answer:?}"))
     }
 
-    /// Closing its input ends the child.
+    /// Ends the child by closing its input.
     pub(crate) fn finish(self) {
         let Child { mut process, asks, .. } = self;
         drop(asks);
@@ -65,7 +64,7 @@ impl Child {
     }
 }
 
-/// The child's side.
+/// Answers requests in the child process.
 pub(crate) fn serve(key: &str) {
     let scenario = scenarios::named(key).expect("the driver names a row of the table");
     let attachment = scenario.attached.attach();
@@ -77,7 +76,7 @@ pub(crate) fn serve(key: &str) {
         let shape = Shape::named(words[1]).expect("the second word is a shape");
         match words[..] {
             ["cost", _, core] => {
-                // Only this thread: those of the exporters were started before, and run where they like.
+                // Binds only this thread. The threads of the exporters are already running, on any core.
                 cores::pin(&[core.parse().expect("the third word is a core")]);
                 let find_size = || sample::burst_size(scenario, &attachment, shape);
                 let calls = *burst_sizes.entry(shape).or_insert_with(find_size);
@@ -94,7 +93,7 @@ pub(crate) fn serve(key: &str) {
             _ => panic!("unknown request {ask}"),
         }
         if scenario.attached.metrics {
-            // A dropped sample costs less than a kept one, and would flatter the row.
+            // A dropped sample costs less than a kept one, and would make the row look too fast.
             for (reason, dropped) in process_runtime::__private::measure::dropped() {
                 assert_eq!(dropped, 0, "{key} dropped a {reason}");
             }

@@ -1,5 +1,5 @@
-//! Two threads on one row, each on a core of its own, against each of them alone, relative to a loop that
-//! shares nothing: what the row's shared state costs, without what the machine's second core lacks.
+//! Compares two threads that run one row on two cores with each thread alone, relative to a loop that shares
+//! nothing. The result is the cost of the row's shared state, without the effect of a slower second core.
 
 use std::hint::{black_box, spin_loop};
 use std::sync::Barrier;
@@ -17,15 +17,16 @@ use crate::workload::Shape;
 const REPETITIONS: usize = 15;
 const CONTROL_CALLS: u32 = 200_000;
 
-/// Which of the two workers run in each phase.
+/// The workers that run in each phase.
 const PHASES: [[bool; 2]; 3] = [[true, false], [false, true], [true, true]];
 
-/// Throughput of two threads over that of both alone, divided by the control's: 1 where nothing is shared.
+/// Returns the throughput of two threads, divided by the sum of both alone and by the same ratio of the control loop.
+/// It is 1 if nothing is shared.
 pub(crate) fn relative_throughput(scenario: &Scenario, attachment: &Attachment, shape: Shape) -> f64 {
     let calls = match scenario.attached.burst_limit() {
         // The two threads must overlap for nearly all of a burst.
         u32::MAX => burst_size(scenario, attachment, shape) * 4,
-        // Both fill the same queue, and each burst is run once to warm up.
+        // Both threads fill the same queue, and each burst runs once as a warm-up.
         limit => limit / 4,
     };
     let cores = cores::all();
@@ -63,13 +64,13 @@ pub(crate) fn relative_throughput(scenario: &Scenario, attachment: &Attachment, 
     median(&mut first.iter().zip(&second).map(relative).collect::<Vec<_>>())
 }
 
-/// One worker's calls a second in each phase.
+/// The calls per second of one worker in each phase.
 struct Rates {
     subject: [f64; PHASES.len()],
     control: [f64; PHASES.len()],
 }
 
-/// Both together over each alone.
+/// The throughput of both together, divided by the sum of each alone.
 fn scaling(first: [f64; PHASES.len()], second: [f64; PHASES.len()]) -> f64 {
     (first[2] + second[2]) / (first[0] + second[1])
 }
@@ -87,7 +88,7 @@ fn share_nothing() {
     }
 }
 
-/// Lets two threads go within nanoseconds of one another; a sleeping barrier takes microseconds.
+/// Releases two threads within nanoseconds of each other. A barrier that sleeps takes microseconds.
 #[derive(Default)]
 struct SpinBarrier {
     arrived: AtomicUsize,
@@ -100,7 +101,7 @@ impl SpinBarrier {
         let mut spins = 0_u32;
         while self.arrived.load(Ordering::Acquire) < both {
             spins += 1;
-            // The other one may have lost its core to another program.
+            // The other thread may have lost its core to another program.
             if spins.is_multiple_of(10_000) {
                 thread::yield_now();
             }

@@ -1,15 +1,15 @@
-//! Which core a thread runs on. The cores of a shared machine differ: one whose other hyperthread belongs
-//! to a busy neighbour is half as slow again for some code, and as fast as ever for other code. So what is
-//! compared runs on one core, and on the one that is the fastest at the moment.
+//! Selects the core that a thread runs on. The cores of a shared machine differ: if another program uses the
+//! second hyperthread of a core, some code takes 1.5 times as long and other code is as fast as before. So
+//! rows that are compared run on the same core, the one that is the fastest at the moment.
 
 use std::hint::black_box;
 use std::mem;
 use std::time::{Duration, Instant};
 
-/// The number that the kernel gives a core.
+/// The kernel's number of a core.
 pub(crate) type Core = usize;
 
-/// The cores that this thread may run on.
+/// Returns the cores that this thread may run on.
 pub(crate) fn all() -> Vec<Core> {
     // SAFETY: a set of cores is plain bits, for which zero is a value.
     let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
@@ -23,7 +23,7 @@ pub(crate) fn all() -> Vec<Core> {
     (0..libc::CPU_SETSIZE as usize).filter(is_in).collect()
 }
 
-/// Keeps this thread, and those it starts from now on, on these cores.
+/// Binds this thread, and all threads that it starts later, to these cores.
 pub(crate) fn pin(cores: &[Core]) {
     // SAFETY: as in `all`.
     let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
@@ -36,7 +36,7 @@ pub(crate) fn pin(cores: &[Core]) {
     assert_eq!(failed, 0, "a thread may stay where it is allowed to be");
 }
 
-/// The core on which a loop that keeps a core's units busy runs the fastest now.
+/// Returns the core that currently runs a demanding loop the fastest.
 pub(crate) fn fastest() -> Core {
     let cores = all();
     let time = |core: &Core| {
@@ -48,7 +48,7 @@ pub(crate) fn fastest() -> Core {
     fastest
 }
 
-/// Independent chains: unlike one chain of dependent steps, they notice who shares the core.
+/// Independent chains of operations: unlike a single chain, they become slower if another program shares the core.
 fn time_units() -> Duration {
     let started = Instant::now();
     let mut chains = [1_u64, 2, 3, 4, 5, 6];

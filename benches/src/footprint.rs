@@ -1,5 +1,5 @@
-//! What our runtime keeps in memory, and what a scan for late runs takes. Measured in a child process,
-//! which has nothing else in flight.
+//! Measures the memory of our runtime and the duration of a scan for late runs, in a child process without
+//! other runs in flight.
 
 use std::sync::Barrier;
 use std::task::{Context, Waker};
@@ -15,12 +15,12 @@ use crate::subjects::bare::BARE;
 use crate::subjects::ours::OURS;
 use crate::workload::pending;
 
-/// The subcommand that makes this program the child.
+/// The subcommand of the child process.
 pub(crate) const SUBCOMMAND: &str = "footprint-child";
 
 const IN_FLIGHT: u64 = 100_000;
 const SCANS: usize = 21;
-/// As a service of some size has; each thread that runs a process adds to its account.
+/// The number of threads in a service of medium size. Each thread that runs a process adds to its statistics.
 const THREADS: usize = 8;
 
 pub(crate) struct Footprint {
@@ -28,9 +28,9 @@ pub(crate) struct Footprint {
     pub(crate) future_bytes_added: f64,
     /// Heap bytes of a process that has run on [`THREADS`] threads, and whose statistics were read.
     pub(crate) process_bytes: f64,
-    /// Heap bytes of each run in flight, its future left out.
+    /// Heap bytes of each run in flight, without its future.
     pub(crate) in_flight_bytes: f64,
-    /// Milliseconds of one scan for late runs, with all of these in flight.
+    /// Milliseconds of one scan for late runs, with all these runs in flight.
     pub(crate) scan_millis: f64,
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn measure() -> Footprint {
     }
 }
 
-/// The child's side.
+/// Measures in the child process.
 pub(crate) fn serve() {
     let process_bytes = process_bytes();
 
@@ -65,7 +65,7 @@ pub(crate) fn serve() {
     println!("{process_bytes} {in_flight_bytes} {}", median(&mut scans));
 }
 
-/// Not late while it is measured.
+/// A process whose SLA is so long that no run is late during the measurement.
 #[critical_process(id = "waiting", version = "1.0.0", sla = "1h")]
 async fn waiting() {
     pending(1).await;
@@ -88,13 +88,13 @@ processes! {
     fifth "fifth",
 }
 
-/// What the first thread allocates for a process, and what its account grows by on the others.
+/// Returns the bytes that the first thread allocates for a process, plus the growth on the other threads.
 fn process_bytes() -> f64 {
     let run = |(process, id): &(fn(), &str)| {
         process();
         registry::stats(id).expect("the process is registered");
     };
-    // The first one brings what all processes share.
+    // The first process allocates the state that all processes share.
     let (warm_up, others) = PROCESSES.split_first().expect("there are several");
     run(warm_up);
     let before = Allocated::by_this_thread();
@@ -108,7 +108,7 @@ fn process_bytes() -> f64 {
         for _ in 1..THREADS {
             scope.spawn(|| {
                 others.iter().for_each(run);
-                // A thread that ends gives its place to the next one.
+                // A thread that ends would leave its place to the next one.
                 all_ran.wait();
             });
         }

@@ -1,5 +1,5 @@
-//! Instructions for each run, by callgrind. Only the burst on the caller's thread is collected,
-//! and the difference between N and 2N runs is taken, so that what happens once is not counted.
+//! Counts the instructions of a run with callgrind. It collects only the burst on the caller's thread. The
+//! result is the difference between N and 2N runs, so that one-time work is not counted.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,12 +10,12 @@ use crate::child;
 use crate::scenarios::{self, SCENARIOS, Scenario};
 use crate::workload::Shape;
 
-/// The subcommand that makes this program the one callgrind looks at.
+/// The subcommand of the process that callgrind runs.
 pub(crate) const SUBCOMMAND: &str = "counted-child";
 
 const RUNS: u32 = 200;
 
-/// For every row one figure for each shape of [`Shape::TABLED`]; empty where valgrind is not installed.
+/// Returns for every row a figure for each shape of [`Shape::TABLED`]. Empty if valgrind is not installed.
 pub(crate) fn all(scratch: &Path) -> HashMap<&'static str, [f64; 3]> {
     let row = |scenario: &'static Scenario| {
         eprintln!("counting instructions of {}", scenario.key);
@@ -46,7 +46,7 @@ fn of(scenario: &Scenario, scratch: &Path) -> Option<[f64; 3]> {
     }))
 }
 
-/// The side that runs under callgrind.
+/// Runs the bursts under callgrind.
 pub(crate) fn serve(key: &str) {
     let scenario = scenarios::named(key).expect("the driver names a row of the table");
     let attachment = scenario.attached.attach();
@@ -60,7 +60,7 @@ pub(crate) fn serve(key: &str) {
     }
 }
 
-/// The function that callgrind watches, by its name.
+/// The function that callgrind collects, by its name.
 // SAFETY: no other symbol of the program has this name.
 #[unsafe(no_mangle)]
 #[inline(never)]

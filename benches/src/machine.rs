@@ -1,10 +1,10 @@
-//! What the figures were measured on. No host names, no paths.
+//! Describes the machine and the versions of the measured crates, without host names and paths.
 
 use std::fs;
 use std::process::Command;
 use std::thread;
 
-/// One paragraph of Markdown.
+/// Returns a paragraph of Markdown.
 pub(crate) fn description() -> String {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let processor = processor().unwrap_or_else(|| "unknown processor".into());
@@ -44,7 +44,7 @@ fn said_by(program: &str, argument: &str) -> Option<String> {
     Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
 }
 
-/// As cargo wrote it to the lock file that this program was built with.
+/// Returns a crate's version from the lock file that this program was built with.
 fn locked_version(name: &str) -> Option<&'static str> {
     let (_, entry) = include_str!("../Cargo.lock").split_once(&format!("name = \"{name}\"\n"))?;
     entry.strip_prefix("version = \"")?.split('"').next()

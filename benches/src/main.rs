@@ -1,6 +1,6 @@
-//! Measures `#[critical_process]` side by side with its peers, in one run, and writes the tables of
-//! `README.md`. This file is the command line; `scenarios` and `builds` hold the rows, `budgets` what is
-//! made of them.
+//! Measures `#[critical_process]` side by side with its peers, and writes the tables of `README.md`. This
+//! file is the command line; `scenarios` and `builds` contain the rows, and `budgets` computes the budgets
+//! from them.
 
 mod allocations;
 mod attach;
@@ -34,11 +34,11 @@ usage: cargo run --release [-- PART]
 
 without PART   measures everything and rewrites the tables of README.md
 quick          times, allocations and memory in a few rounds, printed; under a minute
-costs          what a run costs
+costs          the cost of a run
 instructions   instructions for each run, under callgrind
 builds         check and release time, and bytes in the binary
-footprint      memory, and the watchdog's scan
-budgets        all that the budgets need; --strict fails where one is missed
+footprint      memory, and the duration of a watchdog scan
+budgets        everything that the budgets need; --strict fails if one is missed
 ";
 
 const ROUNDS: usize = 11;
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
 
     let measured = match arguments[..] {
         [] => Measured {
-            // First, because it is what fails when something does.
+            // First, because this part is the most likely to fail.
             builds: builds(),
             footprint: footprint(),
             rounds: rounds(),

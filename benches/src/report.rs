@@ -1,4 +1,4 @@
-//! What was measured, as Markdown: printed, and written between the markers of `README.md`.
+//! Formats the measured values as Markdown, and writes them between the markers of `README.md`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,12 +18,12 @@ const END: &str = "<!-- measured: end -->\n";
 pub(crate) fn markdown(measured: &Measured) -> String {
     let mut text = format!("{}\n", machine::description());
     section(&mut text, "Budgets", budgets(&budgets::all(measured)));
-    section(&mut text, "What a run costs", costs(measured));
-    section(&mut text, "What the compiler and the binary pay", builds(measured));
+    section(&mut text, "Cost of a run", costs(measured));
+    section(&mut text, "Build time and size", builds(measured));
     text
 }
 
-/// Replaces what stands between the markers.
+/// Replaces the text between the markers.
 pub(crate) fn write(readme: &Path, markdown: &str) {
     let text = fs::read_to_string(readme).expect("benches has a README");
     let (before, rest) = text.split_once(BEGIN).expect("the README has its first marker");
@@ -132,7 +132,7 @@ fn median(spread: Option<Spread>) -> String {
     spread.map_or(String::new(), |spread| figure(spread.median))
 }
 
-/// Three significant digits.
+/// Formats a number with three significant digits.
 fn figure(value: f64) -> String {
     match value.abs() {
         size if size >= 99.95 || size == 0.0 => format!("{value:.0}"),
@@ -141,7 +141,7 @@ fn figure(value: f64) -> String {
     }
 }
 
-/// A count for each run is whole, or what happens now and then shows behind the point.
+/// Formats a count for each run. Decimals show events that do not happen in every run.
 fn trimmed(count: f64) -> String {
     let text = format!("{count:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -1,6 +1,6 @@
 //! Rows take turns: in each round every row has a fresh process, and in each turn every row is sampled
-//! once, on one core and within a fraction of a second of any other. A machine whose speed drifts then does
-//! so for all of them alike.
+//! once, on one core and within a fraction of a second of any other. So a change in the machine's speed
+//! affects all rows in the same way.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::workload::Shape;
 
 /// Samples of each row and shape in a round.
 const TURNS: usize = 5;
-/// The rows whose slope over many polls the budgets look at.
+/// The rows whose cost of a poll is part of a budget.
 const POLLED: [&str; 2] = ["bare", "plain"];
 
 /// Samples of every row, in the order they were taken: values at one index belong to one turn.
@@ -54,7 +54,7 @@ impl Rounds {
         }
     }
 
-    /// A figure of one row, turn by turn; empty where the row was not measured.
+    /// Returns a figure of one row, turn by turn. Empty if the row was not measured.
     pub(crate) fn each(&self, key: &str, shape: Shape, figure: Figure) -> Vec<f64> {
         let costs = self.costs.iter().find(|((row, of), _)| *row == key && *of == shape);
         costs.into_iter().flat_map(|(_, costs)| costs.iter().map(figure)).collect()

@@ -1,5 +1,5 @@
-//! One sample of one row, taken inside its child process: short timed bursts with untimed drains
-//! between them. The median burst is the sample, so that a burst the scheduler cut in two is lost.
+//! Takes one sample of one row inside its child process: short timed bursts, with untimed drains between
+//! them. The sample is the median burst, so that a burst that the scheduler interrupts has no effect.
 
 use std::time::{Duration, Instant};
 
@@ -9,26 +9,26 @@ use crate::scenarios::Scenario;
 use crate::statistics::median;
 use crate::workload::Shape;
 
-/// Long enough that two clock reads vanish in it, short enough to fit in one time slice.
+/// The length of a burst: long enough to make two clock reads negligible, short enough for one time slice.
 const BURST: Duration = Duration::from_micros(150);
 const SAMPLE: Duration = Duration::from_millis(3);
-/// However long they take: most of so many are undisturbed.
+/// The minimum number of bursts, no matter how long they take, so that most of them are undisturbed.
 const LEAST_BURSTS: usize = 7;
-/// Bursts between two collections of metrics: few enough that no buffer of samples fills up.
+/// The number of bursts between two collections of metrics, so small that no buffer of samples fills up.
 const COLLECT_EVERY: usize = 4;
 
-/// What one run cost; each figure is for a single run.
+/// The cost of a single run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
-    /// Nanoseconds on the caller's path.
+    /// Nanoseconds on the caller's thread.
     pub(crate) nanos: f64,
-    /// Processor nanoseconds of all threads, drains and collections of metrics included.
+    /// Processor nanoseconds of all threads, including drains and collections of metrics.
     pub(crate) processor_nanos: f64,
     pub(crate) allocations: f64,
     pub(crate) allocated_bytes: f64,
 }
 
-/// Runs in bursts of so many calls ([`burst_size`]).
+/// Runs bursts of this many calls ([`burst_size`]).
 pub(crate) fn cost(scenario: &Scenario, attachment: &Attachment, shape: Shape, calls: u32) -> Cost {
     let burst = scenario.subject.burst;
 
@@ -61,12 +61,12 @@ pub(crate) fn cost(scenario: &Scenario, attachment: &Attachment, shape: Shape, c
     }
 }
 
-/// Runs in one burst; finding it warms the row up.
+/// Returns the number of runs in a burst. Finding it is also the warm-up of the row.
 pub(crate) fn burst_size(scenario: &Scenario, attachment: &Attachment, shape: Shape) -> u32 {
     let limit = scenario.attached.burst_limit();
     let mut calls = 50;
     loop {
-        // The fastest of three: one that lost its core says nothing of the row.
+        // The fastest of three, because a burst that lost its core is not representative.
         let elapsed = [(); 3].map(|()| {
             let started = Instant::now();
             (scenario.subject.burst)(shape, calls);
@@ -82,10 +82,10 @@ pub(crate) fn burst_size(scenario: &Scenario, attachment: &Attachment, shape: Sh
     }
 }
 
-/// Processor time of the whole process.
+/// Returns the processor time of the whole process.
 fn processor_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid place for the answer.
+    // SAFETY: `time` is valid for writes of its type.
     let failed = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
     assert_eq!(failed, 0, "the process has a processor clock");
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)

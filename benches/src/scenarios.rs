@@ -1,11 +1,12 @@
-//! The rows: what is run, and what is attached while it runs. To measure something else, add a line.
+//! The rows of the tables: the subject that runs, and what is attached meanwhile. To measure something else, add a
+//! line.
 
 use crate::attach::{Attached, NOTHING, Ours, Share, Spans};
 use crate::subjects::{Subject, bare, composed, ours, peers};
 
 /// One row of the table.
 pub(crate) struct Scenario {
-    /// Names the row to a child process and to the budgets.
+    /// The name of the row, for child processes and budgets.
     pub(crate) key: &'static str,
     pub(crate) what: &'static str,
     pub(crate) with: &'static str,
@@ -20,13 +21,13 @@ pub(crate) fn named(key: &str) -> Option<&'static Scenario> {
 const EXPORTED: Attached = Attached { spans: Spans::Bridged(Share::All), ..NOTHING };
 const UNSAMPLED: Attached = Attached { spans: Spans::Bridged(Share::Nothing), ..NOTHING };
 
-/// The stack of the hand-composed row. Sentry samples no transactions: its cheapest setting, so
-/// that the ratios against this row favour no subject.
+/// The stack of the hand-composed row. Sentry samples no transactions. This is its cheapest setting,
+/// so that the ratios against this row do not favour our attribute.
 const STACK: Attached = Attached { sentry: Some(0.0), sentry_layer: true, metrics: true, ..EXPORTED };
 
 const INSTALLED: Attached = Attached { ours: Ours::Installed, ..NOTHING };
 
-/// What our `telemetry::init` wires: one bridge without what our spans say already, Sentry, metrics.
+/// The set-up of our `telemetry::init`: a bridge that does not repeat the fields of our spans, Sentry, metrics.
 const EVERYTHING: Attached =
     Attached { spans: Spans::Lean(Share::All), sentry: Some(0.0), metrics: true, ..INSTALLED };
 
@@ -79,7 +80,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
         "composed/same-fields",
         "composed by hand, with our span's fields",
         "exported",
-        &composed::COMPOSED_TOLD,
+        &composed::COMPOSED_SAME_FIELDS,
         STACK,
     ),
     row(
@@ -108,7 +109,7 @@ pub(crate) static SCENARIOS: &[Scenario] = &[
     row(
         "ours/installed",
         "`critical_process` with three context keys",
-        "`Install` and nothing to tell",
+        "`Install`, no destination",
         &ours::OURS,
         INSTALLED,
     ),

@@ -1,7 +1,7 @@
-//! Medians and quartiles: all the statistics there are here.
+//! Medians and quartiles.
 
-/// The median of several values, and the range of their middle half. Of up to three values it is the
-/// whole range.
+/// The median of several values, and the range of their middle half. For up to three values it is the whole
+/// range.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -10,7 +10,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// `None` of nothing.
+    /// Returns `None` if there are no values.
     pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
         let mut values: Vec<f64> = values.into_iter().collect();
         let median = median(&mut values);
@@ -19,7 +19,7 @@ impl Spread {
         Some(Spread { median, low, high: values[values.len() - 1 - quarter] })
     }
 
-    /// Of what two figures make of one another each time.
+    /// Combines each pair of values, and returns the spread of the results.
     pub(crate) fn of_pairs(
         figure: &[f64],
         other: &[f64],
@@ -30,7 +30,7 @@ impl Spread {
     }
 }
 
-/// Sorts the values; of an even number the mean of the two in the middle, of none not a number.
+/// Sorts the values and returns their median: for an even number the mean of the middle two, for none NaN.
 pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     match (values.len(), values.len() / 2) {

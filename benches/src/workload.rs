@@ -1,5 +1,5 @@
-//! The business function that every row runs: one body, no clock, no allocation, and a future that
-//! is pending a given number of times. Whatever a row costs above `bare`, its attribute costs.
+//! The business function that every row runs: a body without clock and allocation, and a future that is
+//! pending a given number of times. The difference between a row and `bare` is the cost of its attribute.
 
 use std::fmt;
 use std::future::Future;
@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-/// How the function is written and how often it waits.
+/// The form of the function, and how often it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Shape {
     /// A plain function.
@@ -16,7 +16,7 @@ pub(crate) enum Shape {
     Ready,
     /// An async function that is pending three times.
     Yield3,
-    /// Pending so often that the slope against `Ready` is the cost of one more poll.
+    /// An async function that is pending so often that the slope against `Ready` is the cost of one more poll.
     Yield35,
 }
 
@@ -37,7 +37,7 @@ impl Shape {
         Shape::ALL.into_iter().find(|shape| shape.name() == name)
     }
 
-    /// How often the async function is pending.
+    /// Returns how often the async function is pending.
     pub(crate) fn pends(self) -> u32 {
         match self {
             Shape::Sync | Shape::Ready => 0,
@@ -47,7 +47,7 @@ impl Shape {
     }
 }
 
-/// The error that no run here returns; the attributes still have to look for it.
+/// The error of the function. No run returns it, but the attributes must check for it.
 #[derive(Debug)]
 pub(crate) struct Refused;
 
@@ -59,14 +59,14 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// Kept out of line, so that no row's optimiser sees more of it than another's.
+/// Not inlined, so that the optimiser treats it the same in all rows.
 #[inline(never)]
 pub(crate) fn work(order: u64, customer: u64, region: &str) -> Result<u64, Refused> {
     let total = black_box(order).wrapping_mul(customer) ^ region.len() as u64;
     if total == u64::MAX { Err(Refused) } else { Ok(total) }
 }
 
-/// A future that is pending `left` times. It wakes no task: [`finish`] polls it again at once.
+/// A future that is pending `left` times. It never wakes its task: [`finish`] polls it again at once.
 pub(crate) struct Pending {
     left: u32,
 }
@@ -89,8 +89,8 @@ impl Future for Pending {
     }
 }
 
-/// Polls by hand: no executor's own cost is in the figures. Out of line, because a runtime polls
-/// through a pointer too.
+/// Polls a future by hand, so that the figures contain no cost of an executor. Not inlined, because a runtime
+/// also polls through a pointer.
 #[inline(never)]
 pub(crate) fn finish<F: Future>(mut future: Pin<&mut F>) -> F::Output {
     let mut context = Context::from_waker(Waker::noop());

@@ -1,5 +1,5 @@
-//! The floor: the function with nothing on it, with the two clock reads that every hand-written
-//! timing starts from, and with two reads of the processor's counter, the cheapest clock there is.
+//! The lower bound: the function without an attribute, with the two clock reads that every hand-written
+//! timing needs, and with two reads of the processor's counter, the cheapest clock.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -56,7 +56,7 @@ fn ticks() -> u64 {
     unsafe { std::arch::x86_64::_rdtsc() }
 }
 
-/// Elsewhere our runtime reads `Instant` too.
+/// On other processors our runtime also reads `Instant`.
 #[cfg(not(target_arch = "x86_64"))]
 fn ticks() -> u64 {
     static ANCHOR: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);

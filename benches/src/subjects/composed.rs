@@ -1,5 +1,5 @@
-//! What a team composes by hand today for what one attribute of ours says: a span with three
-//! fields, a Sentry hub with three tags and a context, a histogram with three attributes, timing.
+//! The hand-composed stack that replaces one attribute of ours: a span with three fields, a Sentry hub with
+//! three tags and a context, a histogram with three attributes, and timing.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -15,8 +15,8 @@ use super::{Subject, subject};
 use crate::workload::{Refused, pending, work};
 
 pub(crate) static COMPOSED: Subject = subject!(charge, charge_async);
-/// The same, and the span says what ours says.
-pub(crate) static COMPOSED_TOLD: Subject = subject!(charge_told, charge_told_async);
+/// The same stack, and the span has the same fields as ours.
+pub(crate) static COMPOSED_SAME_FIELDS: Subject = subject!(charge_same_fields, charge_same_fields_async);
 
 static DURATION: LazyLock<Histogram<f64>> =
     LazyLock::new(|| global::meter("shop").f64_histogram("charge.duration").with_unit("s").build());
@@ -42,7 +42,7 @@ async fn charge_async(order: u64, customer: u64, region: &str, pends: u32) -> Re
     customer,
     region,
 ))]
-fn charge_told(order: u64, customer: u64, region: &str) -> Result<u64, Refused> {
+fn charge_same_fields(order: u64, customer: u64, region: &str) -> Result<u64, Refused> {
     let charged = composed(order, customer, region);
     tell(&charged);
     charged
@@ -59,7 +59,12 @@ fn charge_told(order: u64, customer: u64, region: &str) -> Result<u64, Refused> 
     customer,
     region,
 ))]
-async fn charge_told_async(order: u64, customer: u64, region: &str, pends: u32) -> Result<u64, Refused> {
+async fn charge_same_fields_async(
+    order: u64,
+    customer: u64,
+    region: &str,
+    pends: u32,
+) -> Result<u64, Refused> {
     let charged = composed_async(order, customer, region, pends).await;
     tell(&charged);
     charged

@@ -1,5 +1,5 @@
-//! What is measured: each subject is the same business function, once sync and once async, under
-//! one attribute. A file for each author; the macro below makes them callable from the table.
+//! The measured subjects. Each is the same business function under one attribute, in a sync and an async
+//! form. The macro below makes them callable from the table of rows.
 
 pub(crate) mod bare;
 pub(crate) mod composed;
@@ -8,7 +8,7 @@ pub(crate) mod peers;
 
 use crate::workload::Shape;
 
-/// One annotated pair of functions, ready to be run in bursts.
+/// An annotated pair of functions that can run in bursts.
 pub(crate) struct Subject {
     /// Runs the function this many times, back to back.
     pub(crate) burst: fn(Shape, u32),

@@ -1,4 +1,4 @@
-//! Our attribute: alone, and with three context keys, as the hand-composed stack has three fields and tags.
+//! Our attribute: alone, and with three context keys, like the three fields and tags of the hand-composed stack.
 
 use process_runtime::critical_process;
 

@@ -45,8 +45,8 @@ async fn traced_async(order: u64, customer: u64, region: &str, pends: u32) -> Re
     work(order, customer, region)
 }
 
-// fastrace records nothing without a root, which its users open for each request; the other
-// libraries' spans are their own roots, so here the root belongs to the run.
+// fastrace records nothing without a root span, which its users open for each request. The spans of the
+// other libraries are roots themselves, so here the root is part of the run.
 
 fn rooted<const SAMPLED: bool>(order: u64, customer: u64, region: &str) -> Result<u64, Refused> {
     let root = Span::root("request", SpanContext::random().sampled(SAMPLED));

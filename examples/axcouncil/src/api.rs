@@ -32,11 +32,11 @@ pub(crate) fn router(service: Service, health: Health) -> Router {
         .with_state(service)
         .layer(middleware::from_fn(timed))
         .layer(propagation::layer().error_bodies());
-    // Outside those layers, so that a look at it makes no trace.
+    // Outside those layers, so that health checks create no traces.
     router.nest_service("/health", health)
 }
 
-/// Tells the client how long the service took, in milliseconds (<https://www.w3.org/TR/server-timing/>).
+/// Adds the duration of the request to the response, in milliseconds (<https://www.w3.org/TR/server-timing/>).
 async fn timed(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let mut response = next.run(request).await;

@@ -1,11 +1,11 @@
-//! What the command line says.
+//! Reads the command line.
 
 use process_runtime::timeline::Query;
 use reqwest::Url;
 
 use crate::trace;
 
-/// What is to be done.
+/// The task that the command line selects.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Arguments {
     Day,
@@ -14,7 +14,7 @@ pub(crate) enum Arguments {
 }
 
 impl Arguments {
-    /// The arguments after the program's name.
+    /// Reads the arguments after the program's name.
     ///
     /// # Errors
     /// Returns the first mistake.
@@ -35,8 +35,11 @@ impl Arguments {
                     port = Some(number);
                 }
                 "--models" => {
-                    let url = given.next().ok_or("`--models` needs a URL")?;
-                    models = Some(url.parse().map_err(|_| format!("invalid `--models` `{url}`: use a URL"))?);
+                    let url =
+                        given.next().ok_or("`--models` needs a URL, for example `http://127.0.0.1:8090`")?;
+                    models = Some(url.parse().map_err(|_| {
+                        format!("invalid `--models` `{url}`: use a URL, for example `http://127.0.0.1:8090`")
+                    })?);
                 }
                 other => return Err(format!("unknown argument `{other}`")),
             }
@@ -45,7 +48,7 @@ impl Arguments {
             (true, port, models) => Ok(Arguments::Serve { port: port.unwrap_or(0), models }),
             (false, None, None) => Ok(Arguments::Day),
             (false, Some(_), _) => Err("`--port` requires `--serve`".to_owned()),
-            (false, None, Some(_)) => Err("`--models` goes with `--serve`".to_owned()),
+            (false, None, Some(_)) => Err("`--models` requires `--serve`".to_owned()),
         }
     }
 }
@@ -68,13 +71,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told() {
+    fn each_mistake_is_reported() {
         for (line, error) in [
             ("--sevre", "unknown argument `--sevre`"),
             ("--port 80", "`--port` requires `--serve`"),
             ("--serve --port", "`--port` needs a number"),
-            ("--models http://127.0.0.1:9", "`--models` goes with `--serve`"),
-            ("--serve --models nine", "invalid `--models` `nine`: use a URL"),
+            ("--models http://127.0.0.1:9", "`--models` requires `--serve`"),
+            (
+                "--serve --models nine",
+                "invalid `--models` `nine`: use a URL, for example `http://127.0.0.1:8090`",
+            ),
             ("--serve --port 70000", "invalid `--port` `70000`: use a number from 0 to 65535"),
         ] {
             assert_eq!(read(line), Err(error.to_owned()));

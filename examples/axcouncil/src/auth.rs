@@ -1,4 +1,4 @@
-//! Who is there: the login, and the proof of it that every other route asks for.
+//! The login, and the token that every other route requires.
 
 #[cfg(test)]
 mod contracts;
@@ -19,14 +19,14 @@ use crate::database::DatabaseError;
 use crate::error::ApiError;
 use crate::service::Service;
 
-/// What a client logs in with.
+/// The body of a login request.
 #[derive(Deserialize)]
 pub(crate) struct Credentials {
     email: String,
     password: Password,
 }
 
-/// What a client has after it.
+/// The answer to a login: a token, and its lifetime in seconds.
 #[derive(Serialize)]
 pub(crate) struct Session {
     token: String,
@@ -40,9 +40,9 @@ pub(crate) enum AuthError {
     UnknownUser,
     #[error("the password is wrong")]
     WrongPassword,
-    #[error("the users cannot be read")]
+    #[error("the user cannot be read")]
     Database(#[from] DatabaseError),
-    #[error("the password cannot be verified: {0}")]
+    #[error("the password cannot be verified")]
     Verification(#[from] password::Unverified),
     #[error("the token cannot be signed")]
     Signature(#[from] jsonwebtoken::errors::Error),
@@ -65,7 +65,7 @@ impl From<AuthError> for ApiError {
         match error {
             // The client does not learn which of the two was wrong.
             AuthError::UnknownUser | AuthError::WrongPassword => {
-                let message = "E-mail address or password are wrong.";
+                let message = "The e-mail address or the password is wrong.";
                 ApiError::new(StatusCode::UNAUTHORIZED, "wrong_credentials", message)
             }
             _ => ApiError::internal(),

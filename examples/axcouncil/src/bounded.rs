@@ -1,20 +1,20 @@
 //! Calls to the dependencies of the processes: each is a `dependency` call with a time limit. A call that hangs becomes
-//! an error with a name, before the process that made it is past its SLA.
+//! an error with a name before its process exceeds the SLA.
 
 use std::future::Future;
 use std::time::Duration;
 
 use process_runtime::TimedOut;
 
-/// The time limits of the calls. Even if every call takes its whole limit, a process ends before its SLA, except for a
-/// deliberation: it waits for its models longer than that, so that a reader can see it overdue.
+/// The time limits of the calls. Even if every call takes its whole limit, a process ends within its SLA. A
+/// deliberation is the exception: it waits longer for its models, so that a reader can see an overdue run.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// A statement or a transaction of the database.
     pub sqlite: Duration,
     /// An answer or a ballot of a model.
     pub model_provider: Duration,
-    /// A synthesis of the chairman, before the best answer is taken instead.
+    /// A synthesis by the chairman. After this time the best answer replaces it.
     pub synthesis: Duration,
     /// A charge.
     pub payment_provider: Duration,

@@ -1,4 +1,4 @@
-//! What the models must know of a company before they read its question.
+//! The context of a company, which the models read before its question.
 
 #[cfg(test)]
 mod contracts;
@@ -10,10 +10,10 @@ use process_runtime::{critical_process, record};
 use crate::database::DatabaseError;
 use crate::service::Service;
 
-/// How many knowledge entries go along, the latest first.
+/// The maximum number of knowledge entries in a prompt. The latest entries are used.
 const MOST_ENTRIES: i64 = 20;
 
-/// What every model reads, in the one order that there is: company, department, query.
+/// The text that every model reads, always in this order: company, department, question.
 #[derive(Debug)]
 pub(crate) struct Prompt {
     company: String,
@@ -34,7 +34,7 @@ impl fmt::Display for Prompt {
 /// The reason why the context cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ContextError {
-    #[error("the company has no such department")]
+    #[error("the company does not have this department")]
     UnknownDepartment,
     #[error("the context cannot be read")]
     Database(#[from] DatabaseError),

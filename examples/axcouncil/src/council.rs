@@ -20,20 +20,20 @@ use crate::database::DatabaseError;
 use crate::error::ApiError;
 use crate::service::Service;
 
-/// What is asked.
+/// The body of a request.
 #[derive(Deserialize)]
 pub(crate) struct Question {
     question: String,
     department_id: Option<i64>,
 }
 
-/// What came of it.
+/// The result of a deliberation.
 #[derive(Debug, Serialize)]
 pub(crate) struct Deliberation {
     answer: String,
     /// The models, the best first.
     ranking: Vec<String>,
-    /// Whether the answer is that of the best model, since the chairman took too long.
+    /// Whether the answer is the best answer of a model, because the chairman exceeded its limit.
     used_fallback: bool,
 }
 
@@ -43,7 +43,7 @@ impl Deliberation {
     }
 }
 
-/// Why nothing came of it.
+/// The reason why a deliberation fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CouncilError {
     #[error("the question is empty")]
@@ -54,7 +54,7 @@ pub(crate) enum CouncilError {
     Context(#[from] ContextError),
     #[error(transparent)]
     Model(#[from] ModelError),
-    #[error("the council cannot be read, or the deliberation not be kept")]
+    #[error("the council cannot be read, or the deliberation cannot be saved")]
     Database(#[from] DatabaseError),
 }
 
@@ -78,7 +78,7 @@ impl From<CouncilError> for ApiError {
             CouncilError::Model(_) => ApiError::new(
                 StatusCode::BAD_GATEWAY,
                 "council_unavailable",
-                "The council cannot be reached.",
+                "The models of the council are not available.",
             ),
             _ => ApiError::internal(),
         }
@@ -136,7 +136,7 @@ pub(crate) async fn deliberate(
     Ok(deliberation)
 }
 
-/// Who answers, and who has the last word.
+/// The models that answer, and the model that writes the synthesis.
 struct Council {
     members: Vec<String>,
     chairman: String,

@@ -1,4 +1,4 @@
-//! The database: one SQLite file, brought up to date by the migrations that the binary carries.
+//! The database: one SQLite file. The migrations are part of the binary.
 
 use std::future::Future;
 use std::path::Path;
@@ -11,11 +11,12 @@ use sqlx::error::BoxDynError;
 use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-/// How long a connection waits for another's write: less than a call may take, so that it is known as that.
+/// How long a connection waits for the write of another one. This is less than the time limit of a call, so that a
+/// locked database is reported as such and not as a timeout.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// How a transaction begins that will write: waiting for its turn here is what `BUSY` covers. One that reads
-/// first and then wants to write is refused at once if another wrote meanwhile.
+/// Begins a transaction that writes. It waits for other writers here, for at most `BUSY`. A transaction that begins
+/// with a read instead fails at its first write if another connection has written in the meantime.
 pub(crate) const WRITE: &str = "BEGIN IMMEDIATE";
 
 const MIGRATIONS: [(i64, &str, &str); 4] = [
@@ -25,12 +26,12 @@ const MIGRATIONS: [(i64, &str, &str); 4] = [
     (4, "probe", include_str!("../migrations/0004_probe.sql")),
 ];
 
-/// Why a process had nothing of the database.
+/// The reason why a database call fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DatabaseError {
-    #[error("the database refuses")]
+    #[error("the database returned an error")]
     Refused(#[from] sqlx::Error),
-    #[error("the database does not answer")]
+    #[error("the database did not answer in time")]
     Timeout(#[from] TimedOut),
 }
 
@@ -43,7 +44,7 @@ impl DatabaseError {
     }
 }
 
-/// Opens the file, which is made if it is not there, and migrates it.
+/// Opens the file and migrates it. Creates it if it does not exist.
 pub(crate) async fn open(file: &Path) -> Result<SqlitePool, sqlx::Error> {
     let options = SqliteConnectOptions::new()
         .filename(file)
@@ -57,7 +58,7 @@ pub(crate) async fn open(file: &Path) -> Result<SqlitePool, sqlx::Error> {
     Ok(pool)
 }
 
-/// The migrations as they were when the binary was built.
+/// The migrations that are compiled into the binary.
 #[derive(Debug)]
 struct Embedded;
 

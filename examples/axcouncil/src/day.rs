@@ -1,4 +1,4 @@
-//! A day of the service. Each step has the counts that must follow, which are compared with the registry's.
+//! A day of the service. Each step lists the runs that it must cause; they are compared with the registry's counts.
 
 mod client;
 mod counts;
@@ -30,10 +30,10 @@ const STAGE3: &str = "council_deliberation_3stage.stage3";
 
 /// The time to wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The time between two looks.
+/// The time between two checks while waiting.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Light traffic: the number of requests and the time between two of them; every fifth is a login.
+/// Light traffic: the number of requests, and the time between two of them. Every fifth request is a login.
 const REQUESTS: u64 = 300;
 const EVERY: Duration = Duration::from_millis(20);
 const LOGIN_EVERY: u64 = 5;
@@ -64,10 +64,10 @@ pub(crate) async fn play(running: &Running, telemetry: &Telemetry, directory: &P
     day.problems.extend(print::timeline(telemetry, directory, day.broken.as_deref())?);
     print::telemetry(telemetry);
     if !registry::in_flight().is_empty() {
-        day.problems.push("runs are in flight that should have ended".to_owned());
+        day.problems.push("some runs are still in flight at the end of the day".to_owned());
     }
     day.problems.extend(registry::validate().iter().map(|finding| format!("registry: {finding}")));
-    print::verdict(&day.problems);
+    print::result(&day.problems);
     Ok(day.problems.is_empty())
 }
 
@@ -82,8 +82,8 @@ struct Day {
 }
 
 impl Day {
-    /// Compares the counts since `before` with the expected ones. It waits for late ones: a service notices with a
-    /// delay that its client hung up.
+    /// Compares the counts since `before` with the expected ones. Waits until they agree, because a service notices
+    /// with a delay that a client has hung up.
     async fn expect(&mut self, step: &str, before: &Counts, answer: &str, expected: Counts) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         let mut counted = Counts::now()?.since(before);
@@ -92,13 +92,13 @@ impl Day {
             counted = Counts::now()?.since(before);
         }
         if counted != expected {
-            self.problems.push(format!("{step}: other runs were counted"));
+            self.problems.push(format!("{step}: the counted runs differ from the expected ones"));
         }
         print::step(step, answer, &counted, &expected);
         Ok(())
     }
 
-    /// Sends a request that must be answered with this status.
+    /// Sends a request whose answer must have this status.
     async fn answered(
         &mut self,
         step: &str,
@@ -111,7 +111,7 @@ impl Day {
         let answer = if reply.status == status {
             format!("{status}")
         } else {
-            self.problems.push(format!("{step}: answered {} instead of {status}", reply.status));
+            self.problems.push(format!("{step}: the status is {} instead of {status}", reply.status));
             format!("{} instead of {status}: {}", reply.status, reply.body)
         };
         self.expect(step, &before, &answer, expected.into()).await?;
@@ -147,9 +147,9 @@ impl Day {
             "tags": ["Pricing", "sales"], "auto_inject": true,
         });
         let saved = [succeeded(KNOWLEDGE, 1)];
-        self.answered("A decision is kept", client.post("/knowledge", &entry), 201, saved).await?;
+        self.answered("A decision is saved", client.post("/knowledge", &entry), 201, saved).await?;
         let order = client.subscribe();
-        self.answered("A subscription is paid", order, 201, [succeeded(PAYMENT, 1)]).await?;
+        self.answered("A subscription is bought", order, 201, [succeeded(PAYMENT, 1)]).await?;
         let removal = client.delete("/departments/2");
         self.answered("A department is deleted, with its roles", removal, 200, [succeeded(DELETE, 1)])
             .await?;
@@ -159,7 +159,7 @@ impl Day {
         Ok(())
     }
 
-    /// The steps that go wrong, each in its own way.
+    /// The steps that fail, each in a different way.
     async fn trouble(&mut self) -> Result<()> {
         let client = self.client.clone();
         client.models(json!({ "mode": "hang", "path": "/v1/synthesize" })).await?;
@@ -171,26 +171,27 @@ impl Day {
             failed(STAGE3, 1),
             degraded(COUNCIL, 1),
         ];
-        self.answered("The chairman hangs; the best answer is the fallback", deliberation, 200, fallback)
-            .await?;
+        self.answered("The chairman hangs; the best answer replaces it", deliberation, 200, fallback).await?;
         client.models(json!({ "mode": "ok", "path": "/v1/synthesize" })).await?;
 
         let empty = client.deliberate("  ", None);
-        self.answered("An empty question", empty, 422, [rejected(COUNCIL, 1)]).await?;
+        self.answered("A client sends an empty question", empty, 422, [rejected(COUNCIL, 1)]).await?;
         let login = client.login(ACME_USER, "incorrect horse");
-        self.answered("A wrong password", login, 401, [rejected(AUTHENTICATION, 1)]).await?;
+        self.answered("A client sends a wrong password", login, 401, [rejected(AUTHENTICATION, 1)]).await?;
 
         client.payments("decline").await?;
         self.answered("A card is declined", client.subscribe(), 402, [rejected(PAYMENT, 1)]).await?;
         client.payments("fail").await?;
         let broken = client.subscribe();
-        let reply =
-            self.answered("The payment provider answers 500", broken, 502, [failed(PAYMENT, 1)]).await?;
+        let reply = self
+            .answered("The payment provider answers with status 500", broken, 502, [failed(PAYMENT, 1)])
+            .await?;
         if reply.trace.is_some() != self.is_traced {
-            self.problems.push(format!("a response names the trace {:?}", reply.trace));
+            self.problems
+                .push(format!("the failed payment: unexpected trace id {:?} in the response", reply.trace));
         }
         if reply.body["error"]["trace_id"].as_str() != reply.trace.as_deref() {
-            self.problems.push("an error's body names another trace than its header".to_owned());
+            self.problems.push("the failed payment: the trace ids in body and header differ".to_owned());
         }
         self.broken = reply.trace;
         client.payments("ok").await?;
@@ -198,18 +199,18 @@ impl Day {
         self.hang_up().await
     }
 
-    /// What monitors see while the council cannot work. Runs of probes are not counted.
+    /// Queries the health endpoints while the council cannot work. Runs of probes are not counted.
     async fn unhealthy(&mut self) -> Result<()> {
         let client = self.client.clone();
         client.models(json!({ "mode": "fail", "path": "/v1/rank" })).await?;
         let probe = client.get("/health/council");
-        self.answered("No model ranks; the probe of the council fails", probe, 503, []).await?;
+        self.answered("No model can rank; the health of the council fails", probe, 503, []).await?;
         let living = client.get("/health/live");
         self.answered("The service is still live", living, 200, []).await?;
         client.models(json!({ "mode": "ok", "path": "/v1/rank" })).await
     }
 
-    /// A client hangs up in the middle of its deliberation.
+    /// A client hangs up during its deliberation.
     async fn hang_up(&mut self) -> Result<()> {
         let client = self.client.clone();
         client.models(json!({ "mode": "hang", "path": "/v1/answer", "model": "zephyr" })).await?;
@@ -219,7 +220,7 @@ impl Day {
         until("the second deliberation to hang", || stages_in_flight("stage1").len() == 2).await?;
         request.abort();
         let left = [succeeded(CONTEXT, 1), cancelled(STAGE1, 1), cancelled(COUNCIL, 1)];
-        self.expect("A client hangs up in the middle", &before, "hung up", left.into()).await?;
+        self.expect("A client hangs up during its deliberation", &before, "hung up", left.into()).await?;
         client.models(json!({ "mode": "ok", "path": "/v1/answer", "model": "zephyr" })).await
     }
 
@@ -247,7 +248,7 @@ impl Day {
         self.expect(&format!("{REQUESTS} everyday requests"), &before, &answer, traffic.into()).await
     }
 
-    /// Waits until the deliberation that hangs is past its SLA, and shows it.
+    /// Waits until the deliberation that hangs exceeds its SLA, and prints it.
     async fn overdue(&mut self) -> Result<()> {
         let mut printed = Instant::now();
         let sla = registry::get(COUNCIL)?.sla();
@@ -264,13 +265,13 @@ impl Day {
             sleep(Duration::from_millis(200)).await;
         }
         if registry::stats(COUNCIL)?.overdue != 1 {
-            self.problems.push("the deliberation that hangs is not overdue".to_owned());
+            self.problems.push("the deliberation that hangs is not reported as overdue".to_owned());
         }
         print::overdue();
         Ok(())
     }
 
-    /// Lets the model answer: the deliberation ends, late.
+    /// Lets the model answer, so that the deliberation ends late.
     async fn release(&mut self, hung: JoinHandle<Result<Reply>>) -> Result<()> {
         print::heading("The evening");
         let client = self.client.clone();
@@ -279,7 +280,7 @@ impl Day {
             hung.await?
         };
         let ended = [late(STAGE1, 1), succeeded(STAGE2, 1), succeeded(STAGE3, 1), late(COUNCIL, 1)];
-        self.answered("Hypnos wakes up, and the deliberation ends", released, 200, ended).await?;
+        self.answered("Model hypnos answers, and the deliberation ends", released, 200, ended).await?;
         Ok(())
     }
 }

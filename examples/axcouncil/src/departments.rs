@@ -1,5 +1,5 @@
-//! Departments and their roles. What changes them is plain, but for what deletes a department with all that is in it:
-//! that is a process, in `delete`. Each change is in the audit log.
+//! Departments and their roles. Only the deletion of a department is a critical process, in `delete`; all other
+//! handlers are plain functions. Every change is in the audit log.
 
 mod audit;
 mod delete;
@@ -17,26 +17,26 @@ use crate::database;
 use crate::error::ApiError;
 use crate::service::Service;
 
-/// A department, or its new name.
+/// A new department, or the new name of one.
 #[derive(Deserialize)]
 pub(crate) struct Named {
     name: String,
 }
 
-/// A role, or what it is from now on.
+/// A new role, or the new values of one.
 #[derive(Deserialize)]
 pub(crate) struct Role {
     name: String,
     brief: String,
 }
 
-/// The id of what was made.
+/// The id of the new row.
 #[derive(Serialize)]
 pub(crate) struct Created {
     id: i64,
 }
 
-/// A department as it is listed.
+/// An entry in the list of departments.
 #[derive(Serialize)]
 pub(crate) struct Department {
     id: i64,
@@ -187,18 +187,18 @@ pub(crate) async fn remove_role(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A text that says something.
+/// Returns the trimmed text, or an error if it is empty.
 fn filled(text: &str) -> Result<&str, ApiError> {
     let text = text.trim();
-    if text.is_empty() { Err(ApiError::invalid("A name or brief is empty.")) } else { Ok(text) }
+    if text.is_empty() { Err(ApiError::invalid("Names and briefs must not be empty.")) } else { Ok(text) }
 }
 
-/// Of the plain handlers; a process has errors of its own.
+/// For the plain handlers. Processes have their own error types.
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> ApiError {
         match error.as_database_error() {
             Some(error) if error.is_unique_violation() => {
-                ApiError::new(StatusCode::CONFLICT, "name_taken", "There is one of that name already.")
+                ApiError::new(StatusCode::CONFLICT, "name_taken", "This name is already in use.")
             }
             _ => ApiError::internal(),
         }

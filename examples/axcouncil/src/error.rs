@@ -23,7 +23,7 @@ impl ApiError {
 
     /// Returns an internal error. The failed process has already reported the cause.
     pub(crate) fn internal() -> ApiError {
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something broke on our side.")
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "An internal error occurred.")
     }
 
     /// Returns an error for a request that is not valid.
@@ -31,7 +31,7 @@ impl ApiError {
         ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message)
     }
 
-    /// Returns an error for a missing thing, and the same for one that belongs to another company.
+    /// Returns an error for something that does not exist, or that belongs to another company.
     pub(crate) fn not_found(what: &str) -> ApiError {
         ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("This {what} does not exist."))
     }
@@ -47,12 +47,12 @@ impl IntoResponse for ApiError {
 
 impl From<JsonRejection> for ApiError {
     fn from(rejection: JsonRejection) -> ApiError {
-        ApiError::new(rejection.status(), "bad_body", "The body is not the JSON that this route takes.")
+        ApiError::new(rejection.status(), "bad_body", "The body is not the JSON that this route expects.")
     }
 }
 
 impl From<PathRejection> for ApiError {
     fn from(rejection: PathRejection) -> ApiError {
-        ApiError::new(rejection.status(), "bad_path", "The path has no such form.")
+        ApiError::new(rejection.status(), "bad_path", "The path is not valid for this route.")
     }
 }

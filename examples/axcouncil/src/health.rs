@@ -1,5 +1,5 @@
-//! The checks behind the endpoints below `/health`. Probes run processes for real, as a company of their own, and leave
-//! nothing behind. Payments, writes and logins have no probe; their state follows from the runs of real users.
+//! The checks behind the endpoints under `/health`. Probes run processes for real, as a separate company, and delete
+//! what they create. Payments, writes and logins have no probe: the runs of real users decide their state.
 
 use process_runtime::health::{Detail, Health, Setup};
 use process_runtime::{dependency_check, health_check};
@@ -13,12 +13,13 @@ use crate::service::Service;
 /// The user that migration 4 creates for probes.
 const PROBE: User = User { id: 0, company: 0 };
 
-/// Returns the endpoints. Error texts are shown to clients with the token, if one is set.
+/// Returns the endpoints. They show error texts only to clients with the token, and to no one if there is none.
 pub(crate) fn endpoints(service: Service, token: Option<String>) -> Health {
     Setup::new()
         .with(service)
         .require(["sqlite"])
-        // All replicas share it: without it, each of them still does half of its work.
+        // All replicas share it, so its failure must not take every replica out of service. Without it, half of the
+        // routes still work.
         .report_only(["model_provider"])
         .alias("council", "council_deliberation_3stage")
         .alias("db", "sqlite")
@@ -42,7 +43,7 @@ async fn the_context_of_a_company_is_loaded(service: Service) -> Result<(), Cont
     company_context::load(&service, PROBE.company, None, "Does the council work?").await.map(drop)
 }
 
-/// Checks that the database takes a write: it may be locked, full, or read-only.
+/// Checks that the database accepts a write: it may be locked, full, or read-only.
 #[dependency_check(id = "sqlite", timeout = "2s")]
 async fn sqlite_takes_a_write(service: Service) -> Result<(), sqlx::Error> {
     service.database.begin_with(WRITE).await?.rollback().await

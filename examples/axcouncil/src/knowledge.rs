@@ -1,4 +1,4 @@
-//! The knowledge base: decisions that are kept, and that the council may receive as context.
+//! The knowledge base: saved decisions, which the council can receive as context.
 
 #[cfg(test)]
 mod contracts;
@@ -21,7 +21,7 @@ use crate::service::Service;
 const MOST_TAGS: usize = 10;
 const LONGEST_TAG: usize = 40;
 
-/// What is to be kept.
+/// The body of a request.
 #[derive(Deserialize)]
 pub(crate) struct Entry {
     title: String,
@@ -34,19 +34,19 @@ pub(crate) struct Entry {
     department_id: Option<i64>,
 }
 
-/// What was kept.
+/// The saved entry.
 #[derive(Serialize)]
 pub(crate) struct Saved {
     id: i64,
     tags: BTreeSet<String>,
 }
 
-/// Why it was not.
+/// The reason why an entry is not saved.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KnowledgeError {
     #[error("{0}")]
     Invalid(&'static str),
-    #[error("the company has no such department")]
+    #[error("the company does not have this department")]
     UnknownDepartment,
     #[error("the entry cannot be written")]
     Database(#[from] DatabaseError),
@@ -82,7 +82,7 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(saved)))
 }
 
-/// Keeps an entry and its tags, both or neither.
+/// Saves an entry and its tags, both or neither.
 #[critical_process(
     id = "knowledge_entry_save",
     version = "1.0.0",
@@ -107,7 +107,7 @@ async fn save(service: &Service, user: User, entry: &Entry) -> Result<Saved, Kno
     Ok(Saved { id, tags })
 }
 
-/// Writes an entry in one transaction. Returns `None` if the company has no such department. An early return or a
+/// Writes an entry in one transaction. Returns `None` if the company does not have the department. An early return or a
 /// client that hangs up drops the transaction, and nothing is written.
 async fn write(
     database: &SqlitePool,
@@ -151,7 +151,7 @@ async fn write(
     Ok(Some(id))
 }
 
-/// Tags as they are kept: small letters, each once.
+/// Returns the tags to save: in lower case, each once.
 fn tags(written: &[String]) -> Result<BTreeSet<String>, KnowledgeError> {
     let tags: BTreeSet<String> = written.iter().map(|tag| tag.trim().to_lowercase()).collect();
     if tags.len() > MOST_TAGS {

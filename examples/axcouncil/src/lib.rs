@@ -13,8 +13,8 @@
 //! | `knowledge_entry_save` | `knowledge.rs` |
 //! | `department_delete` | `departments/delete.rs` |
 //!
-//! [`start`] starts everything: the database, the two providers that this example plays itself, and the API. The binary
-//! `gateway` is a service of its own, for what two services have in common: a trace.
+//! [`start`] starts everything: the database, the two providers, which are part of this example, and the API. The
+//! binary `gateway` is a second service, which shows a trace across two services.
 
 mod api;
 mod auth;

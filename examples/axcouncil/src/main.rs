@@ -1,5 +1,5 @@
-//! `cargo run -p axcouncil` plays a day of the service against itself, and fails if anything went otherwise than it
-//! must. `cargo run -p axcouncil -- --serve` keeps serving.
+//! `cargo run -p axcouncil` plays a day of the service against itself, and fails if a step has an unexpected result.
+//! `cargo run -p axcouncil -- --serve` serves until it is stopped.
 
 mod arguments;
 mod day;
@@ -17,7 +17,7 @@ use reqwest::Url;
 
 use self::arguments::Arguments;
 
-/// Where everything goes that it writes.
+/// The directory of the database and the telemetry files.
 const DIRECTORY: &str = "target/axcouncil";
 
 const PROCESSES: [&str; 6] = [
@@ -72,7 +72,7 @@ fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// A day of its own, over an empty database. Whether all of it went as it must.
+/// Plays a day over an empty database. Returns whether every step had the expected result.
 async fn play(telemetry: &Telemetry, directory: &Path) -> Result<bool, Box<dyn Error + Send + Sync>> {
     let database = file("day.db")?;
     for left in ["day.db", "day.db-wal", "day.db-shm"] {
@@ -81,7 +81,7 @@ async fn play(telemetry: &Telemetry, directory: &Path) -> Result<bool, Box<dyn E
             _ => {}
         }
     }
-    // The chairman has a short limit, so that the day does not wait long for the one that hangs.
+    // A short limit, so that the day does not wait long for the chairman that hangs.
     let limits = Limits { synthesis: Duration::from_millis(1_500), ..Limits::default() };
     let config = Config { database, limits, ..Config::default() };
     let running = axcouncil::start(config).await?;
@@ -90,7 +90,7 @@ async fn play(telemetry: &Telemetry, directory: &Path) -> Result<bool, Box<dyn E
     Ok(went_well)
 }
 
-/// Serves until it is interrupted, over a database that stays.
+/// Serves until it is interrupted, over a database that is kept.
 async fn serve(port: u16, models: Option<Url>) -> Result<(), Box<dyn Error + Send + Sync>> {
     let database = file("axcouncil.db")?;
     let health_token = std::env::var("AXCOUNCIL_HEALTH_TOKEN").ok();
@@ -106,7 +106,7 @@ async fn serve(port: u16, models: Option<Url>) -> Result<(), Box<dyn Error + Sen
     Ok(())
 }
 
-/// A file in the directory, which is made.
+/// Returns the path of a file in the directory, which this creates.
 fn file(name: &str) -> std::io::Result<PathBuf> {
     std::fs::create_dir_all(DIRECTORY)?;
     Ok(Path::new(DIRECTORY).join(name))

@@ -29,7 +29,7 @@ impl Outgoing {
         self.client.post(url)
     }
 
-    /// Sends a request as part of what runs now.
+    /// Sends a request as part of the current run.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, reqwest::Error> {
         let mut request = request.build()?;
         let host = request.url().authority().to_owned();

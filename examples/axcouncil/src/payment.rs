@@ -1,4 +1,4 @@
-//! Subscriptions: a bill is computed, a card charged, an invoice written.
+//! Subscriptions: computes the bill, charges the card, and writes the invoice.
 
 mod bill;
 #[cfg(test)]
@@ -22,16 +22,16 @@ use crate::database::DatabaseError;
 use crate::error::ApiError;
 use crate::service::Service;
 
-/// What is bought.
+/// The body of a request.
 #[derive(Deserialize)]
 pub(crate) struct Order {
     plan: String,
     seats: u32,
-    /// The provider's token of a card, never its number.
+    /// The provider's token of the card, never its number.
     card: Card,
 }
 
-/// What was paid.
+/// A paid invoice.
 #[derive(Serialize)]
 pub(crate) struct Invoice {
     id: i64,
@@ -44,11 +44,11 @@ pub(crate) struct Invoice {
 pub(crate) enum PaymentError {
     #[error("unknown plan")]
     UnknownPlan,
-    #[error("the plan is not sold with so many seats")]
+    #[error("the plan is not available with this number of seats")]
     Seats,
     #[error(transparent)]
     Charge(#[from] ChargeError),
-    #[error("the bill is larger than any number")]
+    #[error("the total does not fit into an integer")]
     TooLarge,
     #[error("the invoice cannot be written")]
     Database(#[from] DatabaseError),
@@ -70,7 +70,7 @@ impl From<PaymentError> for ApiError {
     fn from(error: PaymentError) -> ApiError {
         match error {
             PaymentError::UnknownPlan => ApiError::not_found("plan"),
-            PaymentError::Seats => ApiError::invalid("The plan is not sold with so many seats."),
+            PaymentError::Seats => ApiError::invalid("The plan is not available with this number of seats."),
             PaymentError::Charge(ChargeError::Declined) => {
                 ApiError::new(StatusCode::PAYMENT_REQUIRED, "card_declined", "The card was declined.")
             }
@@ -125,7 +125,7 @@ async fn subscribe(service: Service, user: User, order: Order) -> Result<Invoice
     let (status, charge) = match &charged {
         Ok(charge) => ("paid", Some(charge)),
         Err(ChargeError::Declined) => ("declined", None),
-        // It may have gone through: what the provider knows of this invoice has to be asked.
+        // The card may have been charged. An operator must ask the provider about this invoice.
         Err(_) => ("unknown", None),
     };
     service

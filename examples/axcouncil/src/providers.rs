@@ -1,5 +1,4 @@
-//! The two providers, which this example plays itself: models and payments, each a small server with a switch
-//! for what is to go wrong.
+//! The two providers of this example, models and payments. Each is a small server with a switch that makes it fail.
 
 mod models;
 mod payments;

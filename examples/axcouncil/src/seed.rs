@@ -1,13 +1,13 @@
-//! Two companies to begin with, in a database that has none.
+//! Fills an empty database with two companies.
 
 use sqlx::SqlitePool;
 
 use crate::auth::{Password, Passwords};
 use crate::server::StartError;
 
-/// Works for Acme Robotics.
+/// A user of Acme Robotics.
 pub const ACME_USER: &str = "ada@acme-robotics.example";
-/// Works for Umbra Logistics, whose council has a model of its own: `hypnos`.
+/// A user of Umbra Logistics. Only the council of this company has the model `hypnos`.
 pub const UMBRA_USER: &str = "uma@umbra-logistics.example";
 /// The password of both users. Use it in examples only.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -27,7 +27,7 @@ const COMPANIES: &str = "
         (2, 'Sales engineer', 'Knows what the product cannot do.'),
         (3, 'CEO', 'Answers for the trucks.');";
 
-/// Fills an empty database.
+/// Fills the database, if it has no companies.
 pub(crate) async fn fill(database: &SqlitePool, passwords: &Passwords) -> Result<(), StartError> {
     let mut transaction = database.begin_with(crate::database::WRITE).await?;
     let companies: i64 = sqlx::query_scalar("SELECT count(*) FROM companies WHERE id > 0")

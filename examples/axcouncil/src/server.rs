@@ -21,8 +21,8 @@ use crate::payment::Payments;
 use crate::service::{Parts, Service};
 use crate::{api, database, health, providers, seed};
 
-/// The time between the announcement of a shutdown and the shutdown. Use more than the interval in which the load
-/// balancer asks.
+/// The time between the announcement of a shutdown and the shutdown. It must be longer than the interval of the load
+/// balancer's health checks.
 const DRAIN: Duration = Duration::from_secs(1);
 /// The time that running requests get at the end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -30,45 +30,45 @@ const GRACE: Duration = Duration::from_secs(2);
 /// The settings of the service.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// The SQLite file. It is made if it is not there; its directory is not.
+    /// The SQLite file. The service creates it if it does not exist, but not its directory.
     pub database: PathBuf,
-    /// The port of the API on loopback, or 0 for any that is free.
+    /// The port of the API on loopback, or 0 for any free port.
     pub port: u16,
-    /// The model provider, or a gateway to one. Without it the example plays its own.
+    /// The model provider, or a gateway to one. Without it the example starts its own.
     pub models: Option<Url>,
-    /// The payment provider. Without it the example plays its own.
+    /// The payment provider. Without it the example starts its own.
     pub payments: Option<Url>,
-    /// How long the calls of a process may take.
+    /// The time limits of calls to dependencies.
     pub limits: Limits,
     /// The token that shows error texts and versions at the health endpoints. Without one they are never shown.
     pub health_token: Option<String>,
-    /// Whether passwords are hashed as cheaply as can be, which is for tests alone.
+    /// Whether passwords are hashed at the lowest cost. Use this in tests only.
     pub cheap_passwords: bool,
 }
 
 /// The reason why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A port is taken.
-    #[error("cannot listen on port {port} of loopback: {source}")]
+    /// A port cannot be opened, for example because it is in use.
+    #[error("cannot listen on port {port} of the loopback interface")]
     Listen {
         /// The port.
         port: u16,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The database cannot be opened, migrated or filled.
-    #[error("the database cannot be used: {0}")]
+    #[error("the database cannot be used")]
     Database(#[from] sqlx::Error),
     /// The passwords of the first users cannot be hashed.
-    #[error("a password cannot be hashed: {0}")]
+    #[error("a password cannot be hashed")]
     Password(#[from] argon2::password_hash::Error),
-    /// The client for the providers cannot be made.
-    #[error("the HTTP client cannot be made: {0}")]
+    /// The HTTP client for the providers cannot be created.
+    #[error("the HTTP client cannot be created")]
     Client(#[from] reqwest::Error),
 }
 
-/// What runs: the API and the two providers. When it is dropped, none of them takes another request.
+/// The running service: the API and the two providers. When it is dropped, they stop accepting requests.
 #[derive(Debug)]
 pub struct Running {
     api: Server,
@@ -79,7 +79,7 @@ pub struct Running {
     charges: Arc<RwLock<()>>,
 }
 
-/// Everything but the API: what its handlers share, and the providers behind them.
+/// Everything except the API: the shared state of its handlers, and the providers.
 pub(crate) struct Prepared {
     pub(crate) service: Service,
     models: Provider,
@@ -107,10 +107,10 @@ pub(crate) async fn prepare(config: Config) -> Result<Prepared, StartError> {
     Ok(Prepared { service, models, payments })
 }
 
-/// Starts the service, the providers among it.
+/// Starts the service and the providers.
 ///
 /// # Errors
-/// Where a port is taken, or the database cannot be used.
+/// Returns an error if a port cannot be opened or the database cannot be used.
 pub async fn start(config: Config) -> Result<Running, StartError> {
     let (port, token) = (config.port, config.health_token.clone());
     let Prepared { service, models, payments } = prepare(config).await?;
@@ -122,39 +122,39 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
 
 #[cfg(test)]
 impl Prepared {
-    /// Where the model provider is.
+    /// Returns the URL of the model provider.
     pub(crate) fn models_url(&self) -> &Url {
         &self.models.url
     }
 
-    /// Where the payment provider is.
+    /// Returns the URL of the payment provider.
     pub(crate) fn payments_url(&self) -> &Url {
         &self.payments.url
     }
 }
 
 impl Running {
-    /// Where the API is, as `http://127.0.0.1:…`.
+    /// Returns the URL of the API, such as `http://127.0.0.1:8080`.
     pub fn url(&self) -> String {
         self.api.url()
     }
 
-    /// Where the model provider is.
+    /// Returns the URL of the model provider.
     pub fn models_url(&self) -> String {
         self.models.url.as_str().trim_end_matches('/').to_owned()
     }
 
-    /// Where the payment provider is.
+    /// Returns the URL of the payment provider.
     pub fn payments_url(&self) -> String {
         self.payments.url.as_str().trim_end_matches('/').to_owned()
     }
 
-    /// The database, for a look at what really happened.
+    /// Returns the database, so that a test can check its contents.
     pub fn database(&self) -> &sqlx::SqlitePool {
         &self.database
     }
 
-    /// Readiness fails from now on, and requests are still taken for as long as a load balancer needs to see it.
+    /// Makes readiness fail, and keeps serving until a load balancer has noticed.
     pub async fn drain(&self) {
         self.health.begin_shutdown();
         tokio::time::sleep(DRAIN).await;
@@ -172,7 +172,7 @@ impl Running {
     }
 }
 
-/// A provider, which may be one of our own.
+/// A provider: an external one, or one that this example runs itself.
 #[derive(Debug)]
 struct Provider {
     url: Url,
@@ -197,7 +197,7 @@ impl Provider {
     }
 }
 
-/// One server on loopback.
+/// A server on the loopback interface.
 #[derive(Debug)]
 struct Server {
     address: SocketAddr,
@@ -215,7 +215,7 @@ impl Server {
             // An error means that the sender is gone, which stops the server as well.
             let _ = stopped.await;
         });
-        // It ends only when it is stopped.
+        // The server ends only when it is stopped.
         let task = tokio::spawn(async { serve.await.unwrap_or_default() });
         Ok(Server { address, stop: Some(stop), task })
     }
@@ -226,7 +226,7 @@ impl Server {
 
     async fn stop(mut self) {
         drop(self.stop.take());
-        // Where it takes longer, the drop of this value ends it.
+        // If this takes longer, dropping this value ends the task.
         let _ = tokio::time::timeout(GRACE, &mut self.task).await;
     }
 }
@@ -237,10 +237,10 @@ impl Drop for Server {
     }
 }
 
-/// Waits for Ctrl-C, or for what an orchestrator sends. Without it the program would end with its telemetry unsent.
+/// Waits for Ctrl-C, or for the signal of an orchestrator, so that the program can send its telemetry before it ends.
 ///
 /// # Errors
-/// Where the system does not tell of signals.
+/// Returns an error if the system cannot report signals.
 pub async fn asked_to_stop() -> io::Result<()> {
     #[cfg(unix)]
     {

@@ -1,4 +1,4 @@
-//! What every handler shares: the database, the clients of the providers, keys and limits.
+//! The shared state of all handlers: the database, the clients of the providers, keys and limits.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(crate) struct Parts {
     pub(crate) models: Models,
     pub(crate) payments: Payments,
     pub(crate) limits: Limits,
-    /// Locked for reading while a card is charged, and for writing by a shutdown, which waits for that.
+    /// Locked for reading while a card is charged. A shutdown locks it for writing, and so waits for all charges.
     pub(crate) charges: Arc<RwLock<()>>,
 }
 
@@ -32,7 +32,7 @@ impl Service {
         Service(Arc::new(parts))
     }
 
-    /// What a process asks of the database: a statement, or a transaction from its beginning to its end.
+    /// Runs a database call of a process: a statement, or a whole transaction.
     pub(crate) async fn sqlite<T>(
         &self,
         call: impl Future<Output = sqlx::Result<T>>,

@@ -1,4 +1,4 @@
-//! `GET /status`: what the service knows of itself while it serves. A service in earnest has it on a port of its own.
+//! `GET /status`: the statistics of the running service. In production, serve it on a separate port.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use process_runtime::stats::{Stats, Window};
 use process_runtime::{Outcome, registry};
 use serde_json::{Map, Value, json};
 
-/// Of each process how its runs ended since the start, and how long they took lately; times are seconds.
+/// Shows for each process the outcomes since the start and the recent durations, in seconds.
 pub(crate) async fn show() -> Json<Value> {
     let all = registry::all().filter_map(|process| {
         let stats = registry::stats(process.id()).ok()?;

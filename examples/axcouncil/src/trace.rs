@@ -1,4 +1,4 @@
-//! `axcouncil trace`: what happened to somebody at some time, out of the files of earlier runs.
+//! `axcouncil trace` draws traces from the telemetry files: by user and time, or by trace id.
 
 use std::io;
 use std::path::Path;
@@ -6,17 +6,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use process_runtime::timeline::{self, Found, Query};
 
-/// How far from the time that is asked for a span may be.
+/// The longest distance between a span and the requested time.
 const AROUND: Duration = Duration::from_secs(60);
 /// The most traces that are drawn.
 const MOST: usize = 20;
-/// How long a trace is waited for: exporters write every few seconds.
+/// The longest wait for a trace. Exporters write every few seconds.
 const PATIENCE: Duration = Duration::from_secs(6);
-/// How often it is looked for.
+/// The time between two reads of the files.
 const LOOK: Duration = Duration::from_millis(100);
 const DAY: u64 = 24 * 60 * 60;
 
-/// What `axcouncil trace` takes.
+/// Reads the arguments of `axcouncil trace`.
 pub(crate) fn query(mut given: impl Iterator<Item = String>) -> Result<Query, String> {
     let mut query = Query::default();
     while let Some(argument) = given.next() {
@@ -44,7 +44,7 @@ pub(crate) fn query(mut given: impl Iterator<Item = String>) -> Result<Query, St
     }
 }
 
-/// `14:43` or `14:43:20`: the last time that it was that time.
+/// Parses a time of day such as `14:43` or `14:43:20`. Returns its latest occurrence.
 fn time_of_day(text: &str, now: SystemTime) -> Option<SystemTime> {
     let numbers: Option<Vec<u64>> = text.split(':').map(|part| part.parse().ok()).collect();
     let seconds = match *numbers?.as_slice() {
@@ -77,24 +77,24 @@ fn find(directory: &Path, query: &Query) -> io::Result<Found> {
     }
 }
 
-/// Draws what is found. Whether anything was.
+/// Draws the traces of a query. Returns whether there is any.
 pub(crate) fn draw(directory: &Path, query: &Query) -> io::Result<bool> {
     let found = find(directory, query)?;
     for skipped in &found.skipped {
         eprintln!("axcouncil: {}:{}: {}", skipped.file.display(), skipped.line, skipped.problem);
     }
     if found.more_skipped > 0 {
-        eprintln!("axcouncil: {} more lines are no requests of OTLP", found.more_skipped);
+        eprintln!("axcouncil: {} more lines are not OTLP requests", found.more_skipped);
     }
     found.timelines.iter().for_each(|timeline| println!("{timeline}"));
     if found.spans_left_out > 0 {
-        println!("{} spans of these traces are left out.", found.spans_left_out);
+        println!("{} more spans of these traces are not shown.", found.spans_left_out);
     }
     if found.left_out > 0 {
-        println!("{} earlier traces match as well.", found.left_out);
+        println!("{} earlier traces match too, and are not shown.", found.left_out);
     }
     if found.timelines.is_empty() {
-        println!("Nothing in {} matches.", directory.display());
+        println!("No trace in {} matches.", directory.display());
     }
     Ok(!found.timelines.is_empty())
 }
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_looked_for_is_read() {
+    fn every_part_of_a_query_is_read() {
         let both = read("--context user_id=1 --around 14:43 --context company_id=7").expect("a good line");
         assert_eq!(both.context, [("user_id".into(), "1".into()), ("company_id".into(), "7".into())]);
         assert_eq!(both.around.map(|(_, tolerance)| tolerance), Some(AROUND));
@@ -116,26 +116,26 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_the_last_that_it_was_so() {
+    fn a_time_is_its_latest_occurrence() {
         // 2026-11-28, 15:00:00 UTC.
         let now = UNIX_EPOCH + Duration::from_secs(1_795_878_000);
         let before = |seconds| Some(now - Duration::from_secs(seconds));
         assert_eq!(time_of_day("14:43", now), before(17 * 60));
         assert_eq!(time_of_day("14:43:20", now), before(17 * 60 - 20));
         assert_eq!(time_of_day("15:00", now), before(0));
-        // It is not yet that late: yesterday.
+        // Later than now, so it means yesterday.
         assert_eq!(time_of_day("15:02", now), before(DAY - 120));
         assert_eq!(time_of_day("24:00", now), None);
     }
 
     #[test]
-    fn where_nothing_was_written_nothing_is_found() {
+    fn a_missing_directory_has_no_traces() {
         let by_user = read("--context user_id=1").expect("a good line");
         assert!(!draw(Path::new("nowhere"), &by_user).expect("a missing folder is an empty result"));
     }
 
     #[test]
-    fn what_is_wrong_is_told() {
+    fn each_mistake_is_reported() {
         for line in ["", "--id", "--context user", "--around 25:00", "--around noon", "--when 14:43"] {
             assert!(read(line).is_err(), "{line}");
         }

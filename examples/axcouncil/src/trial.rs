@@ -1,4 +1,4 @@
-//! The platform without its HTTP API, for contracts: a database of its own, and both providers as they are.
+//! The platform for contracts: without the HTTP API, with a database for each test and both providers.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use crate::bounded::Limits;
 use crate::server::{Config, Prepared, prepare};
 use crate::service::Service;
 
-/// Works for Acme Robotics, as the seed has it.
+/// The user of Acme Robotics, from the seed.
 pub(crate) const ADA: User = User { id: 1, company: 1 };
-/// Acme's department that is not the default one, with two roles.
+/// Acme's second department, which is not the default one. It has two roles.
 pub(crate) const SALES: i64 = 2;
 
-/// Each limit the same.
+/// Returns limits that all have this value.
 pub(crate) fn all(limit: Duration) -> Limits {
     Limits { sqlite: limit, model_provider: limit, synthesis: limit, payment_provider: limit }
 }
 
-/// What a contract runs on.
+/// The platform that a contract runs on.
 pub(crate) struct Platform {
     prepared: Prepared,
     _directory: TempDir,
@@ -32,7 +32,7 @@ impl Platform {
         Platform::with(|_| ()).await
     }
 
-    /// With other limits than usual.
+    /// Starts a platform with changed limits.
     pub(crate) async fn with(change: impl FnOnce(&mut Limits)) -> Platform {
         let directory = TempDir::new().expect("a directory can be made");
         let mut limits = Limits::default();
@@ -51,28 +51,28 @@ impl Platform {
         &self.prepared.service
     }
 
-    /// Tells the model provider what to do.
+    /// Sets the mode of the model provider.
     pub(crate) async fn models(&self, rule: Value) {
-        tell(self.prepared.models_url(), rule).await;
+        set_mode(self.prepared.models_url(), rule).await;
     }
 
-    /// Tells the payment provider what to do.
+    /// Sets the mode of the payment provider.
     pub(crate) async fn payments(&self, mode: &str) {
-        tell(self.prepared.payments_url(), json!({ "mode": mode })).await;
+        set_mode(self.prepared.payments_url(), json!({ "mode": mode })).await;
     }
 
-    /// Changes the database behind the back of the service.
+    /// Changes the database directly.
     pub(crate) async fn change(&self, statement: &'static str) {
         sqlx::query(statement).execute(&self.service().database).await.expect("it can be changed");
     }
 
-    /// The texts that a query gives.
+    /// Returns the texts that a query selects.
     pub(crate) async fn texts(&self, query: &'static str) -> Vec<String> {
         sqlx::query_scalar(query).fetch_all(&self.service().database).await.expect("it can be asked")
     }
 }
 
-async fn tell(provider: &Url, rule: Value) {
+async fn set_mode(provider: &Url, rule: Value) {
     let mut mode = provider.clone();
     mode.set_path("/mode");
     let client = reqwest::Client::builder().no_proxy().build().expect("a client can be made");

@@ -1,4 +1,4 @@
-//! What a login promises.
+//! The contracts of a login.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ fn log_in<'p>(
     observe(authenticate(platform.service(), email, Password::from(password)))
 }
 
-fn told(error: AuthError) -> (StatusCode, &'static str) {
+fn answer_to(error: AuthError) -> (StatusCode, &'static str) {
     let client = ApiError::from(error);
     (client.status, client.code)
 }
 
 #[contract(process = "user_authentication", case = happy)]
 #[tokio::test]
-async fn whoever_knows_the_password_has_a_session() {
+async fn the_right_password_opens_a_session() {
     let platform = Platform::new().await;
     let run = log_in(&platform, ACME_USER, PASSWORD).await;
     run.expect()
@@ -45,36 +45,36 @@ async fn whoever_knows_the_password_has_a_session() {
 
 #[contract(process = "user_authentication", case = error("wrong_password"))]
 #[tokio::test]
-async fn a_wrong_password_is_nobodys_failure_and_nowhere_to_be_found() {
+async fn a_wrong_password_is_rejected_and_recorded_nowhere() {
     let platform = Platform::new().await;
     let run = log_in(&platform, ACME_USER, "hunter2-canary").await;
     run.expect().rejected("wrong_password").no_event();
     assert!(!format!("{:?}", run.runs()).contains("hunter2-canary"));
     assert!(run.runs()[0].context().iter().all(|(key, _)| *key != "user_id"));
     let error = run.into_value().err().expect("it was rejected");
-    assert_eq!(told(error), (StatusCode::UNAUTHORIZED, "wrong_credentials"));
+    assert_eq!(answer_to(error), (StatusCode::UNAUTHORIZED, "wrong_credentials"));
 }
 
 #[contract(process = "user_authentication", case = error("unknown_user"))]
 #[tokio::test]
-async fn nobody_learns_which_addresses_there_are() {
+async fn an_answer_does_not_reveal_which_addresses_exist() {
     let platform = Platform::new().await;
     let run = log_in(&platform, "unknown@acme-robotics.example", PASSWORD).await;
     run.expect().rejected("unknown_user").no_event();
     let error = run.into_value().err().expect("it was rejected");
-    assert_eq!(told(error), (StatusCode::UNAUTHORIZED, "wrong_credentials"));
+    assert_eq!(answer_to(error), (StatusCode::UNAUTHORIZED, "wrong_credentials"));
 }
 
 #[contract(process = "user_authentication", case = dependency("sqlite"))]
 #[tokio::test]
-async fn without_the_database_nobody_gets_in() {
+async fn without_the_database_no_login_succeeds() {
     let platform = Platform::new().await;
     let run = log_in(&platform, ACME_USER, PASSWORD)
         .fault("sqlite", Fault::error(|| sqlx::Error::PoolClosed))
         .await;
     run.expect().failure("database").one_event([("process_outcome", "failure")]);
     let error = run.into_value().err().expect("it failed");
-    assert_eq!(told(error), (StatusCode::INTERNAL_SERVER_ERROR, "internal"));
+    assert_eq!(answer_to(error), (StatusCode::INTERNAL_SERVER_ERROR, "internal"));
 }
 
 #[contract(process = "user_authentication", case = timeout)]
@@ -110,7 +110,7 @@ async fn an_event_says_whose_login_it_was_and_no_password() {
 
 #[contract(process = "user_authentication", case = cancelled)]
 #[tokio::test]
-async fn whoever_hangs_up_is_not_logged_in() {
+async fn a_client_that_hangs_up_is_not_logged_in() {
     let platform = Platform::new().await;
     let run = log_in(&platform, ACME_USER, PASSWORD).fault("sqlite", Fault::cancel_at_poll(1)).await;
     run.expect().cancelled().no_event();

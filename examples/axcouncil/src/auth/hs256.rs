@@ -1,5 +1,5 @@
-//! What signs and verifies tokens: HMAC-SHA-256 and nothing else. jsonwebtoken's own `rust_crypto` brings RSA
-//! (RUSTSEC-2023-0071) and the elliptic curves along, which no token here is signed with.
+//! Signs and verifies tokens with HMAC-SHA-256 only. The feature `rust_crypto` of jsonwebtoken would add RSA
+//! (RUSTSEC-2023-0071) and elliptic curves, which no token of this service uses.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
@@ -14,12 +14,12 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     verifier_factory: |algorithm, key: &DecodingKey| {
         Ok(Box::new(Hs256::new(*algorithm, key.family(), key.try_get_as_bytes()?)?))
     },
-    key_utils: KeyUtils::new_unimplemented(), // for JWKs, of which there are none
+    key_utils: KeyUtils::new_unimplemented(), // for JWKs, which this service does not use
 };
 
-/// Makes it what jsonwebtoken uses, once for the program.
+/// Installs this implementation in jsonwebtoken, once for each program.
 pub(super) fn install() {
-    // A second service of the same program finds it there.
+    // An error means that another service of this program has already installed it.
     let _ = PROVIDER.install_default();
 }
 
@@ -41,7 +41,7 @@ impl Signer<Vec<u8>> for Hs256 {
 }
 
 impl Verifier<Vec<u8>> for Hs256 {
-    /// In a time that does not depend on the signature.
+    /// Takes a time that does not depend on the signature.
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> std::result::Result<(), Error> {
         self.0.clone().chain_update(message).verify_slice(signature).map_err(|_| Error::new())
     }

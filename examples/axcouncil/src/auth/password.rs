@@ -1,4 +1,4 @@
-//! Passwords: how they are hashed and verified. Nothing here shows one.
+//! Hashes and verifies passwords. Nothing in this module prints one.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-/// A password as it was typed. It has no `Debug` and no `Display`: it cannot end up in a log.
+/// A password as the user typed it. It has no `Debug` and no `Display`, so that it cannot appear in a log.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Password(String);
@@ -19,25 +19,25 @@ impl From<&str> for Password {
     }
 }
 
-/// What a hash costs.
+/// The cost of a hash.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cost {
-    /// What OWASP asks for at least: 19 MiB, two passes.
+    /// The minimum that OWASP recommends: 19 MiB, two passes.
     Full,
-    /// As little as there is, for tests.
+    /// The lowest possible cost, for tests.
     Least,
 }
 
-/// Verifies passwords, away from the threads that serve requests, and only so many at once: each takes its 19
-/// MiB, and all of a processor.
+/// Verifies passwords on threads that serve no requests, and only [`TURNS`] at once: each takes 19 MiB and a whole
+/// processor.
 pub(crate) struct Passwords {
     argon: Argon2<'static>,
-    /// The hash of no password that anybody has, for those who are unknown.
-    nobody: String,
+    /// The hash of a random password, which is verified for unknown users.
+    unknown: String,
     turns: Arc<Semaphore>,
 }
 
-/// How many are verified at once.
+/// The number of passwords that are verified at once.
 const TURNS: usize = 2;
 
 impl Passwords {
@@ -47,23 +47,23 @@ impl Passwords {
             Cost::Least => Params::new(Params::MIN_M_COST, 1, 1, None)?,
         };
         let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let nobody = hash(&argon, SaltString::generate(&mut OsRng).as_str())?;
-        Ok(Passwords { argon, nobody, turns: Arc::new(Semaphore::new(TURNS)) })
+        let unknown = hash(&argon, SaltString::generate(&mut OsRng).as_str())?;
+        Ok(Passwords { argon, unknown, turns: Arc::new(Semaphore::new(TURNS)) })
     }
 
-    /// The hash to keep of a new password.
+    /// Returns the hash of a new password.
     pub(crate) fn hash(&self, password: &Password) -> Result<String, password_hash::Error> {
         hash(&self.argon, &password.0)
     }
 
-    /// Whether it is the password that was hashed. Without a hash it is not, after the same work.
+    /// Returns whether the password matches the hash. Without a hash it does the same work and returns false.
     pub(crate) async fn verify(&self, password: Password, known: Option<String>) -> Result<bool, Unverified> {
         let is_known = known.is_some();
-        let hash = known.unwrap_or_else(|| self.nobody.clone());
+        let hash = known.unwrap_or_else(|| self.unknown.clone());
         let argon = self.argon.clone();
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| Unverified::Stopped)?;
         let verified = tokio::task::spawn_blocking(move || {
-            // Held until the work is done, also if the client has hung up.
+            // Held until the work is done, even if the client has hung up.
             let _turn = turn;
             let hash = PasswordHash::new(&hash)?;
             match argon.verify_password(password.0.as_bytes(), &hash) {
@@ -82,12 +82,12 @@ fn hash(argon: &Argon2<'_>, password: &str) -> Result<String, password_hash::Err
     Ok(argon.hash_password(password.as_bytes(), &salt)?.to_string())
 }
 
-/// Why a password could not be verified.
+/// The reason why a password cannot be verified.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unverified {
-    #[error("its hash cannot be read: {0}")]
+    #[error("the stored hash cannot be read")]
     Hash(#[from] password_hash::Error),
-    #[error("the service stops")]
+    #[error("the service is stopping")]
     Stopped,
 }
 
@@ -96,18 +96,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_costs_what_somebody_costs() {
+    fn an_unknown_user_costs_as_much_as_a_known_one() {
         let passwords = Passwords::new(Cost::Least).expect("the parameters are fine");
-        let somebody = passwords.hash(&Password::from("a password")).expect("it can be hashed");
+        let known_user = passwords.hash(&Password::from("a password")).expect("it can be hashed");
         let cost = |hash: &str| {
             let hash = PasswordHash::new(hash).expect("it is a hash");
             (hash.algorithm.to_string(), hash.params.to_string())
         };
-        assert_eq!(cost(&somebody), cost(&passwords.nobody));
+        assert_eq!(cost(&known_user), cost(&passwords.unknown));
     }
 
     #[tokio::test]
-    async fn nobody_has_no_password() {
+    async fn an_unknown_user_has_no_valid_password() {
         let passwords = Passwords::new(Cost::Least).expect("the parameters are fine");
         let known = passwords.hash(&Password::from("a password")).expect("it can be hashed");
         let verify = async |known| passwords.verify(Password::from("a password"), known).await;

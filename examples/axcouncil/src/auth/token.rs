@@ -14,10 +14,10 @@ use super::hs256;
 use crate::error::ApiError;
 use crate::service::Service;
 
-/// How long a session lasts.
+/// The lifetime of a session.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Who asks. As an argument of a handler it is a user whose token was found good.
+/// A user of a company. As an argument of a handler it requires a valid token.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct User {
     pub(crate) id: i64,
@@ -25,7 +25,7 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// The context of everything that is done for this user.
+    /// Returns the context of all runs for this user.
     pub(crate) fn scope(self) -> Scope {
         Scope::new().set("user_id", self.id).set("company_id", self.company)
     }
@@ -33,7 +33,7 @@ impl User {
 
 #[derive(Serialize, Deserialize)]
 struct Claims {
-    /// A string, as RFC 7519 has it.
+    /// A string, as RFC 7519 requires.
     sub: String,
     company: i64,
     exp: u64,
@@ -52,7 +52,7 @@ impl Tokens {
         hs256::install();
         let mut key = [0; 32];
         OsRng.fill_bytes(&mut key);
-        // It takes tokens of this algorithm alone, and none without an end.
+        // Accepts tokens of this algorithm only, and only with an expiry time.
         let validation = Validation::new(Algorithm::HS256);
         Tokens { sign: EncodingKey::from_secret(&key), read: DecodingKey::from_secret(&key), validation }
     }
@@ -80,7 +80,7 @@ impl FromRequestParts<Service> for User {
             ApiError::new(
                 StatusCode::UNAUTHORIZED,
                 "unauthenticated",
-                "Log in first: the token is not valid.",
+                "The token is missing, invalid or expired. Log in again.",
             )
         })
     }

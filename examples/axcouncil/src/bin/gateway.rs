@@ -1,6 +1,6 @@
-//! `cargo run -p axcouncil --bin gateway [PORT]`: a gateway in front of the models, which counts their use by company.
-//! It is a service of its own; `axcouncil --serve --models URL` calls it over HTTP. Each call is a run here and, in the
-//! same trace, part of a stage there.
+//! `cargo run -p axcouncil --bin gateway [PORT]`: a gateway in front of the models, which counts their use by
+//! company. It is a separate service; `axcouncil --serve --models URL` calls it over HTTP. Each call is a run in the
+//! gateway, and belongs to the trace of the stage that made the call.
 
 use std::error::Error;
 use std::future::IntoFuture as _;
@@ -16,13 +16,13 @@ use process_runtime::{Install, critical_process, propagation};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-/// How long a model may take: less than the SLA.
+/// The time limit of a model, less than the SLA.
 const LIMIT: Duration = Duration::from_secs(25);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let port = std::env::args().nth(1).map_or(Ok(0), |port| port.parse())?;
-    // Beside the files of axcouncil, so that `axcouncil trace` finds both.
+    // In the directory of axcouncil, so that `axcouncil trace` finds the files of both.
     let _telemetry = TelemetryBuilder::new()
         .service("gateway", env!("CARGO_PKG_VERSION"))
         .directory("target/axcouncil/telemetry")
@@ -54,7 +54,7 @@ struct Gateway {
 }
 
 fn router(gateway: Gateway) -> Router {
-    // Peers on this machine are trusted. In production it would be the name in a client's certificate.
+    // Trusts peers on this machine. In production, check the name in the client's certificate instead.
     let is_one_of_us = |ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip().is_loopback();
     Router::new()
         .route("/v1/{task}", post(call))
@@ -62,7 +62,7 @@ fn router(gateway: Gateway) -> Router {
         .layer(propagation::layer().trust(is_one_of_us, ["company_id"]).error_bodies())
 }
 
-/// Has a model answer, rank or synthesize for a company.
+/// Forwards an answer, a ranking or a synthesis to a model.
 #[critical_process(
     id = "model_call",
     version = "1.0.0",

@@ -1,4 +1,4 @@
-//! What loading a company's context promises.
+//! The contracts of loading a company's context.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn company_comes_before_department_before_query() {
 
 #[contract(process = "company_context_load", case = edge)]
 #[tokio::test]
-async fn without_a_department_there_is_no_such_part() {
+async fn without_a_department_the_prompt_has_no_department() {
     let platform = Platform::new().await;
     let run = context(&platform, None).await;
     run.expect().success().calls(["sqlite"; 2]).context_value("entry_count", 0);
@@ -57,7 +57,7 @@ async fn without_a_department_there_is_no_such_part() {
 
 #[contract(process = "company_context_load", case = edge)]
 #[tokio::test]
-async fn of_many_entries_the_latest_twenty_go_along() {
+async fn of_many_entries_the_latest_twenty_are_included() {
     let platform = Platform::new().await;
     platform
         .change(

@@ -1,4 +1,4 @@
-//! What a deliberation promises.
+//! The contracts of a deliberation.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::trial::{ADA, Platform, SALES, all};
 
 const QUESTION: &str = "Should we hire?";
 
-/// Longer than what answers takes; however short it is, what hangs never answers.
+/// Longer than any answer takes. A call that hangs exceeds every limit.
 const SHORT: Duration = Duration::from_millis(200);
 
 fn ask<'p>(
@@ -38,7 +38,7 @@ async fn kept(platform: &Platform) -> Vec<String> {
 
 #[contract(process = "council_deliberation_3stage", case = happy)]
 #[tokio::test]
-async fn three_models_answer_rank_one_another_and_a_chairman_has_the_last_word() {
+async fn three_models_answer_and_rank_one_another_and_a_chairman_writes_the_synthesis() {
     let platform = Platform::new().await;
     let run = ask(&platform, QUESTION, SALES).await;
     run.expect()
@@ -110,9 +110,9 @@ async fn a_model_that_fails_fails_it_in_every_stage() {
 
 #[contract(process = "council_deliberation_3stage", case = dependency("sqlite"))]
 #[tokio::test]
-async fn what_cannot_be_kept_is_no_deliberation() {
+async fn a_deliberation_that_cannot_be_saved_fails() {
     let platform = Platform::new().await;
-    // The chairman, the members, and what came of it; before them the context has calls of its own.
+    // The calls that read the chairman, read the members, and save the result. Those of the context are not counted.
     for (call, stages) in [(1, 0), (2, 0), (3, 3)] {
         let fault = Fault::error(|| sqlx::Error::PoolClosed).nth(call);
         let run = ask(&platform, QUESTION, SALES).fault("council_deliberation_3stage.sqlite", fault).await;
@@ -130,7 +130,7 @@ async fn no_model_is_asked_without_the_context() {
     let broken = || ContextError::from(DatabaseError::from(sqlx::Error::PoolClosed));
     let run = ask(&platform, QUESTION, SALES).fault("company_context_load", Fault::error(broken)).await;
     run.expect().failure("database").calls(["company_context_load"]);
-    // The inner process fails with it first, and that is the one event.
+    // The inner process reports the error first, so the outer one does not send a second event.
     run.expect().one_event([("process_id", "company_context_load")]);
 }
 
@@ -206,7 +206,7 @@ async fn an_answer_that_cannot_be_understood_is_an_error() {
 
 #[contract(process = "council_deliberation_3stage", case = cancelled)]
 #[tokio::test]
-async fn whoever_hangs_up_leaves_nothing_behind() {
+async fn a_client_that_hangs_up_leaves_nothing_behind() {
     let platform = Platform::new().await;
     let run = ask(&platform, QUESTION, SALES).fault("stage3", Fault::cancel_at_poll(1)).await;
     run.expect().cancelled().stages(["stage1", "stage2", "stage3"]).no_event();
@@ -214,7 +214,7 @@ async fn whoever_hangs_up_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn whatever_breaks_it_ends_once_and_in_an_outcome_of_its_own() {
+async fn each_fault_leads_to_exactly_one_expected_outcome() {
     let platform = Platform::with(|limits| *limits = all(SHORT)).await;
     Battery::new("council_deliberation_3stage")
         .outcomes([Outcome::Success, Outcome::Degraded, Outcome::Failure])
@@ -222,7 +222,7 @@ async fn whatever_breaks_it_ends_once_and_in_an_outcome_of_its_own() {
         .error(|| sqlx::Error::PoolClosed)
         .error(|| CouncilError::NoMembers)
         .error(|| ContextError::from(DatabaseError::from(sqlx::Error::PoolClosed)))
-        // Of the company's playbook, which is in every prompt.
+        // Part of the company's playbook, which is in every prompt.
         .canary("Safety before speed")
         .limit(Duration::from_secs(3))
         .run(async || ADA.scope().in_scope(deliberate(platform.service(), ADA, QUESTION, Some(SALES))).await)

@@ -11,28 +11,28 @@ use serde_json::{Value, json};
 use crate::bounded::bounded;
 use crate::outgoing::Outgoing;
 
-/// What a model said.
+/// The answer of a model.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Answer {
     pub(crate) model: String,
     pub(crate) text: String,
 }
 
-/// Asks models.
+/// Sends requests to models.
 pub(crate) struct Models {
     outgoing: Outgoing,
     url: Url,
     limit: Duration,
 }
 
-/// Why a model did not answer.
+/// The reason why a model does not answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ModelError {
-    #[error("model {model} cannot be reached, or not be understood")]
+    #[error("model {model} cannot be reached, or its answer cannot be read")]
     Transport { model: String, source: reqwest::Error },
     #[error("model {model} answered with status {status}")]
     Status { model: String, status: StatusCode },
-    #[error("a model does not answer")]
+    #[error("a model did not answer in time")]
     Timeout(#[from] TimedOut),
 }
 
@@ -78,9 +78,9 @@ impl Models {
         Ok(said.text)
     }
 
-    /// That it is there, and says which models it has.
+    /// Checks that the provider lists its models.
     pub(crate) async fn list(&self) -> Result<(), ModelError> {
-        let any = || "of any name".to_owned();
+        let any = || "(any)".to_owned();
         let transport =
             |source: reqwest::Error| ModelError::Transport { model: any(), source: source.without_url() };
         let response =

@@ -1,4 +1,5 @@
-//! The three stages of a deliberation. The limit of the first two is beyond the SLA, so one that hangs is seen by that.
+//! The three stages of a deliberation. The time limit of a model exceeds the SLA, so a model that hangs makes the run
+//! overdue.
 
 use std::collections::HashMap;
 
@@ -7,7 +8,7 @@ use process_runtime::stage;
 
 use super::{Answer, CouncilError, Models};
 
-/// Every model answers by itself, all at the same time.
+/// All models answer independently and at the same time.
 #[stage(
     process = "council_deliberation_3stage",
     id = "stage1",
@@ -25,7 +26,7 @@ pub(super) async fn answer(
     Ok(try_join_all(answers).await?)
 }
 
-/// Every model puts the answers in order; they come back with the best first.
+/// Every model ranks the answers. Returns them with the best first.
 #[stage(
     process = "council_deliberation_3stage",
     id = "stage2",
@@ -45,7 +46,7 @@ pub(super) async fn rank(
     Ok(count(answers, &ballots))
 }
 
-/// The chairman makes one answer of all.
+/// The chairman combines all answers into one.
 #[stage(
     process = "council_deliberation_3stage",
     id = "stage3",
@@ -65,7 +66,7 @@ pub(super) async fn synthesize(
 }
 
 /// Borda's count: a place on a ballot is worth one point for each answer ranked below it. A model's vote for its own
-/// answer and unknown names are ignored. Equal answers keep the order of their seats.
+/// answer and unknown names are ignored. Answers with the same number of points keep the order of their seats.
 fn count(mut answers: Vec<Answer>, ballots: &[Vec<String>]) -> Vec<Answer> {
     let mut points: HashMap<String, usize> = HashMap::new();
     for (voter, ballot) in answers.iter().zip(ballots) {

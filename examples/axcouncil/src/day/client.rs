@@ -1,4 +1,4 @@
-//! Somebody who uses the service, over HTTP like anybody else.
+//! A client that uses the service over HTTP.
 
 use axcouncil::Running;
 use process_runtime::propagation;
@@ -16,10 +16,10 @@ pub(super) struct Client {
     token: Option<String>,
 }
 
-/// What the service said.
+/// A response of the service.
 pub(super) struct Reply {
     pub(super) status: u16,
-    /// The id of its trace.
+    /// The id of the request's trace.
     pub(super) trace: Option<String>,
     pub(super) body: Value,
 }
@@ -31,9 +31,9 @@ impl Client {
         Ok(Client { http, api, models, payments, token: None })
     }
 
-    /// The same, as the user that this login was answered for.
+    /// Returns this client with the token of a login.
     pub(super) fn with_token(mut self, login: &Reply) -> Result<Client> {
-        let token = login.body["token"].as_str().ok_or("a login without a token")?;
+        let token = login.body["token"].as_str().ok_or("the answer to a login has no token")?;
         self.token = Some(token.to_owned());
         Ok(self)
     }
@@ -68,7 +68,7 @@ impl Client {
         Ok(())
     }
 
-    /// Sets the switch of the payment provider, for all that it does.
+    /// Sets the switch of the payment provider for all requests.
     pub(super) async fn payments(&self, mode: &str) -> Result<()> {
         let rule = json!({ "mode": mode });
         self.http.post(format!("{}/mode", self.payments)).json(&rule).send().await?.error_for_status()?;

@@ -1,4 +1,4 @@
-//! How many runs of each process and stage ended, and how: what the registry counted, and what it must have.
+//! Counts of ended runs for each process, stage and outcome: those of the registry, and the expected ones.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ type Key = (String, Outcome, bool);
 pub(super) struct Counts(BTreeMap<Key, u64>);
 
 impl Counts {
-    /// What was counted so far.
+    /// Returns the counts so far.
     pub(super) fn now() -> Result<Counts> {
         let mut counts = Counts::default();
         for process in registry::all() {
@@ -36,7 +36,7 @@ impl Counts {
         }
     }
 
-    /// What was counted after `before`.
+    /// Returns the counts since `before`.
     pub(super) fn since(self, before: &Counts) -> Counts {
         let more = self.0.into_iter().map(|(key, runs)| {
             let earlier = before.0.get(&key).copied().unwrap_or_default();
@@ -45,7 +45,7 @@ impl Counts {
         Counts(more.filter(|(_, runs)| *runs > 0).collect())
     }
 
-    /// A line for each: id, outcome, how many.
+    /// Returns a line for each count: id, outcome, number of runs.
     pub(super) fn lines(&self) -> Vec<String> {
         let lines = self.0.iter().map(|((id, outcome, late), runs)| {
             let late = if *late { ", late" } else { "" };
@@ -66,7 +66,7 @@ pub(super) fn succeeded(id: &str, runs: u64) -> (Key, u64) {
     ((id.to_owned(), Outcome::Success, false), runs)
 }
 
-/// Succeeded, and late.
+/// Runs that succeeded late.
 pub(super) fn late(id: &str, runs: u64) -> (Key, u64) {
     ((id.to_owned(), Outcome::Success, true), runs)
 }

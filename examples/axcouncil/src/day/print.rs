@@ -15,7 +15,7 @@ use super::counts::Counts;
 /// The time that the end of the day waits for telemetry to be written.
 const FLUSH: Duration = Duration::from_secs(5);
 
-/// No line is longer.
+/// The maximum width of a line.
 const COLUMNS: usize = 100;
 
 pub(super) fn heading(text: &str) {
@@ -46,12 +46,12 @@ pub(super) fn step(name: &str, answer: &str, counted: &Counts, expected: &Counts
 
 pub(super) fn waiting(left: Duration, sla: Duration) {
     println!(
-        "..  waiting for the deliberation that hangs to pass its SLA of {sla:?}: {} s left",
+        "..  waiting until the deliberation that hangs exceeds its SLA of {sla:?}: {} s left",
         left.as_secs() + 1
     );
 }
 
-/// Prints the overdue runs, whom to call, and what to read.
+/// Prints the overdue runs with their owners and runbooks.
 pub(super) fn overdue() {
     heading("Overdue now");
     let overdue: Vec<_> = registry::in_flight().into_iter().filter(|run| run.overdue).collect();
@@ -139,7 +139,7 @@ pub(super) fn timeline(
         return Ok(None);
     };
     if !telemetry.destinations().iter().any(|place| place.starts_with("traces: OTLP-JSON files")) {
-        println!("trace {id}: look for it in your trace store");
+        println!("trace {id}: open it in the trace store that receives the traces");
         return Ok(None);
     }
     telemetry.flush(FLUSH);
@@ -151,7 +151,8 @@ pub(super) fn timeline(
     }
     let failed_at = found.timelines.first().and_then(Timeline::failed_at);
     let expected = ("payment_subscription", "payment_provider_status".to_owned());
-    Ok((failed_at.as_ref() != Some(&expected)).then(|| format!("trace {id}: it failed at {failed_at:?}")))
+    Ok((failed_at.as_ref() != Some(&expected))
+        .then(|| format!("trace {id}: expected the failure at {expected:?}, found {failed_at:?}")))
 }
 
 /// Prints the destinations of telemetry.
@@ -163,15 +164,15 @@ pub(super) fn telemetry(telemetry: &Telemetry) {
     }
 }
 
-pub(super) fn verdict(problems: &[String]) {
-    heading("Verdict");
+pub(super) fn result(problems: &[String]) {
+    heading("Result");
     problems.iter().for_each(|problem| wrapped(problem));
     println!(
         "{}",
         if problems.is_empty() {
             "Every step had the expected result."
         } else {
-            "A step had another result than expected."
+            "The day did not go as expected: see the lines above."
         }
     );
 }

@@ -1,18 +1,17 @@
-//! The audit log: who changed what. A line is part of the change's own transaction, so that there is neither without
-//! the other.
+//! The audit log: who changed what. A change and its row are one transaction, so that neither exists without the other.
 
 use sqlx::{Sqlite, Transaction};
 
 use crate::auth::User;
 
-/// What changes.
+/// The changed object.
 #[derive(Clone, Copy)]
 pub(super) enum Subject {
     Department(i64),
     Role(i64),
 }
 
-/// How it changes.
+/// The kind of change.
 #[derive(Clone, Copy)]
 pub(super) enum Change {
     Create,
@@ -20,7 +19,7 @@ pub(super) enum Change {
     Delete,
 }
 
-/// Writes a line.
+/// Writes a row.
 pub(super) async fn write(
     transaction: &mut Transaction<'_, Sqlite>,
     user: User,

@@ -1,4 +1,4 @@
-//! The end of a department: with its roles, and with a line in the audit log, or not at all.
+//! Deletes a department, its roles, and writes the audit log, all in one transaction.
 
 #[cfg(test)]
 mod contracts;
@@ -14,18 +14,18 @@ use crate::database::{self, DatabaseError};
 use crate::error::ApiError;
 use crate::service::Service;
 
-/// What went.
+/// The answer: the number of deleted roles.
 #[derive(Serialize)]
 pub(crate) struct Deleted {
     roles: u64,
 }
 
-/// Why it stays.
+/// The reason why a department is not deleted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DeleteError {
-    #[error("the company has no such department")]
+    #[error("the company does not have this department")]
     Unknown,
-    #[error("it is the company's default department")]
+    #[error("the company's default department cannot be deleted")]
     IsDefault,
     #[error("the department cannot be deleted")]
     Database(#[from] DatabaseError),
@@ -46,7 +46,7 @@ impl From<DeleteError> for ApiError {
         match error {
             DeleteError::Unknown => ApiError::not_found("department"),
             DeleteError::IsDefault => {
-                let message = "The default department stays as long as the company.";
+                let message = "The default department cannot be deleted.";
                 ApiError::new(StatusCode::CONFLICT, "default_department", message)
             }
             DeleteError::Database(_) => ApiError::internal(),
@@ -54,7 +54,7 @@ impl From<DeleteError> for ApiError {
     }
 }
 
-/// Deletes a department with its roles, and writes down who did it.
+/// Deletes a department with its roles, and records the user in the audit log.
 #[critical_process(
     id = "department_delete",
     version = "1.0.0",
@@ -79,14 +79,14 @@ pub(super) async fn delete(service: &Service, user: User, id: i64) -> Result<Del
     if known.ok_or(DeleteError::Unknown)? {
         return Err(DeleteError::IsDefault);
     }
-    // Somebody else may have deleted it meanwhile.
+    // Another user may have deleted it in the meantime.
     let roles = service.sqlite(remove(&service.database, user, id)).await?.ok_or(DeleteError::Unknown)?;
     record!(role_count = roles);
     Ok(Deleted { roles })
 }
 
-/// Removes the department and its roles in one transaction. Returns the number of roles, or `None` if there was no such
-/// department. An early return or a client that hangs up drops the transaction, and nothing is removed.
+/// Removes the department and its roles in one transaction. Returns the number of roles, or `None` if the
+/// department does not exist. An early return or a client that hangs up drops the transaction, and nothing is removed.
 async fn remove(database: &SqlitePool, user: User, id: i64) -> sqlx::Result<Option<u64>> {
     let mut transaction = database.begin_with(database::WRITE).await?;
     let roles = sqlx::query("DELETE FROM roles WHERE department_id = ?")

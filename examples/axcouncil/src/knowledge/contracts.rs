@@ -1,4 +1,4 @@
-//! What saving an entry promises.
+//! The contracts of saving an entry.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn is_untouched(platform: &Platform) -> bool {
 
 #[contract(process = "knowledge_entry_save", case = happy)]
 #[tokio::test]
-async fn an_entry_is_kept_with_its_tags() {
+async fn an_entry_is_saved_with_its_tags() {
     let platform = Platform::new().await;
     let entry = entry(" Prices ", &["Pricing", " pricing ", "EU"], Some(SALES));
     let run = keep(&platform, &entry).await;
@@ -58,7 +58,7 @@ async fn an_entry_is_kept_with_its_tags() {
 
 #[contract(process = "knowledge_entry_save", case = dependency("sqlite"))]
 #[tokio::test]
-async fn what_cannot_be_written_is_told() {
+async fn a_failed_write_is_reported() {
     let platform = Platform::new().await;
     let entry = entry("Prices", &["eu"], None);
     let run = keep(&platform, &entry).fault("sqlite", Fault::error(|| sqlx::Error::PoolClosed)).await;
@@ -69,7 +69,7 @@ async fn what_cannot_be_written_is_told() {
 
 #[contract(process = "knowledge_entry_save", case = edge)]
 #[tokio::test]
-async fn an_entry_and_its_tags_are_kept_both_or_neither() {
+async fn an_entry_and_its_tags_are_saved_both_or_neither() {
     let platform = Platform::new().await;
     platform
         .change("CREATE TRIGGER no_tags BEFORE INSERT ON knowledge_tags BEGIN SELECT RAISE(ABORT, 'no'); END")
@@ -81,7 +81,7 @@ async fn an_entry_and_its_tags_are_kept_both_or_neither() {
 
 #[contract(process = "knowledge_entry_save", case = error("invalid"))]
 #[tokio::test]
-async fn an_entry_needs_a_title_a_body_and_tags_that_are_some() {
+async fn an_entry_needs_a_title_a_body_and_valid_tags() {
     let platform = Platform::new().await;
     let eleven: Vec<String> = (0..11).map(|number| format!("tag {number}")).collect();
     let eleven: Vec<&str> = eleven.iter().map(String::as_str).collect();

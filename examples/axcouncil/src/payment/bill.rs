@@ -1,11 +1,11 @@
-//! What a subscription costs. Whole cents throughout; tax is rounded once, half a cent upwards.
+//! Computes the price of a subscription, in whole cents. Tax is rounded once; half a cent is rounded up.
 
 use serde::Serialize;
 
-/// One hundred percent.
+/// One hundred percent, in basis points.
 const WHOLE: i64 = 10_000;
 
-/// From so many seats on, a tenth less.
+/// From this number of seats the price is reduced by a tenth.
 const MANY_SEATS: i64 = 20;
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -16,7 +16,7 @@ pub(super) struct Bill {
 }
 
 impl Bill {
-    /// `None` where it is larger than any number.
+    /// Returns `None` if an amount does not fit into an `i64`.
     pub(super) fn compute(seats: i64, cents_per_seat: i64, tax_basis_points: i64) -> Option<Bill> {
         let full = seats.checked_mul(cents_per_seat)?;
         let net_cents = if seats >= MANY_SEATS { full - full / 10 } else { full };
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_no_bill() {
+    fn an_amount_that_does_not_fit_gives_no_bill() {
         assert_eq!(Bill::compute(i64::MAX, 2, 0), None);
     }
 }

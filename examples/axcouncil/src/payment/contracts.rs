@@ -1,4 +1,4 @@
-//! What a payment promises.
+//! The contracts of a payment.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn buy(platform: &Platform, order: Order) -> Observing<impl Future<Output = Resu
     observe(ADA.scope().in_scope(subscribe(platform.service().clone(), ADA, order)))
 }
 
-fn told(
+fn answer_to(
     run: process_runtime::testing::Observation<Result<Invoice, PaymentError>>,
 ) -> (StatusCode, &'static str) {
     let client = ApiError::from(run.into_value().err().expect("nothing was bought"));
@@ -59,7 +59,7 @@ async fn a_card_is_charged_and_an_invoice_paid() {
 
 #[contract(process = "payment_subscription", case = edge)]
 #[tokio::test]
-async fn many_seats_cost_less_and_half_a_cent_is_one() {
+async fn many_seats_cost_less_and_half_a_cent_is_rounded_up() {
     let platform = Platform::new().await;
     buy(&platform, order("team", 25)).await.expect().success().context_value("total_cents", 77_648);
     assert_eq!(platform.texts(INVOICES).await, ["paid ch_1 team 25 65250 12398 77648"]);
@@ -67,25 +67,25 @@ async fn many_seats_cost_less_and_half_a_cent_is_one() {
 
 #[contract(process = "payment_subscription", case = error("card_declined"))]
 #[tokio::test]
-async fn a_declined_card_is_the_customers() {
+async fn a_declined_card_is_rejected() {
     let platform = Platform::new().await;
     platform.payments("decline").await;
     let run = buy(&platform, order("team", 3)).await;
     run.expect().rejected("card_declined").no_event();
-    assert_eq!(told(run), (StatusCode::PAYMENT_REQUIRED, "card_declined"));
+    assert_eq!(answer_to(run), (StatusCode::PAYMENT_REQUIRED, "card_declined"));
     assert_eq!(platform.texts(INVOICES).await, ["declined - team 3 8700 1653 10353"]);
 }
 
 #[contract(process = "payment_subscription", case = dependency("payment_provider"))]
 #[tokio::test]
-async fn where_the_provider_fails_the_invoice_is_to_be_asked_about() {
+async fn if_the_provider_fails_the_invoice_is_unknown() {
     let platform = Platform::new().await;
     let broken = || ChargeError::Status(StatusCode::SERVICE_UNAVAILABLE);
     let run = buy(&platform, order("team", 3)).fault("payment_provider", Fault::error(broken)).await;
     run.expect()
         .failure("payment_provider_status")
         .one_event([("process_outcome", "failure"), ("invoice_id", "1")]);
-    assert_eq!(told(run), (StatusCode::BAD_GATEWAY, "payment_unavailable"));
+    assert_eq!(answer_to(run), (StatusCode::BAD_GATEWAY, "payment_unavailable"));
     platform.payments("fail").await;
     buy(&platform, order("team", 1)).await.expect().failure("payment_provider_status");
     let invoices = ["unknown - team 3 8700 1653 10353", "unknown - team 1 2900 551 3451"];
@@ -99,7 +99,7 @@ async fn a_charge_that_hangs_may_have_gone_through() {
     let run = buy(&platform, order("team", 3)).fault("payment_provider", Fault::hang()).await;
     run.expect().failure("payment_provider_timeout").within_sla();
     run.expect_run("payment_provider").failure("timeout");
-    assert_eq!(told(run), (StatusCode::BAD_GATEWAY, "payment_unavailable"));
+    assert_eq!(answer_to(run), (StatusCode::BAD_GATEWAY, "payment_unavailable"));
     assert_eq!(platform.texts(INVOICES).await, ["unknown - team 3 8700 1653 10353"]);
 }
 
@@ -111,10 +111,10 @@ async fn no_card_is_charged_without_an_invoice() {
         let fault = Fault::error(|| sqlx::Error::PoolClosed).nth(call);
         let run = buy(&platform, order("team", 3)).fault("sqlite", fault).await;
         run.expect().failure("database").calls(vec!["sqlite"; call]);
-        assert_eq!(told(run), (StatusCode::INTERNAL_SERVER_ERROR, "internal"));
+        assert_eq!(answer_to(run), (StatusCode::INTERNAL_SERVER_ERROR, "internal"));
     }
     assert!(platform.texts(INVOICES).await.is_empty());
-    // Charged, and the invoice still says what it was: somebody has to ask.
+    // The card is charged, but the invoice is still open. An operator must ask the provider.
     let fault = Fault::error(|| sqlx::Error::PoolClosed).nth(3);
     buy(&platform, order("team", 3)).fault("sqlite", fault).await.expect().failure("database");
     assert_eq!(platform.texts("SELECT status FROM invoices").await, ["open"]);
@@ -155,33 +155,33 @@ async fn a_plan_that_is_not_sold_is_unknown() {
     let platform = Platform::new().await;
     let run = buy(&platform, order("gold", 1)).await;
     run.expect().rejected("unknown_plan").calls(["sqlite"]).no_event();
-    assert_eq!(told(run), (StatusCode::NOT_FOUND, "not_found"));
+    assert_eq!(answer_to(run), (StatusCode::NOT_FOUND, "not_found"));
 }
 
 #[contract(process = "payment_subscription", case = error("seats"))]
 #[tokio::test]
-async fn a_plan_has_so_many_seats() {
+async fn a_plan_has_a_maximum_number_of_seats() {
     let platform = Platform::new().await;
     for seats in [0, 51] {
         let run = buy(&platform, order("team", seats)).await;
         run.expect().rejected("seats").calls(["sqlite"]).no_event();
-        assert_eq!(told(run), (StatusCode::UNPROCESSABLE_ENTITY, "invalid"));
+        assert_eq!(answer_to(run), (StatusCode::UNPROCESSABLE_ENTITY, "invalid"));
     }
     buy(&platform, order("team", 50)).await.expect().success();
 }
 
 #[contract(process = "payment_subscription", case = error("bill_too_large"))]
 #[tokio::test]
-async fn a_bill_is_no_larger_than_a_number() {
+async fn a_bill_that_does_not_fit_fails() {
     let platform = Platform::new().await;
     platform.change("UPDATE plans SET cents_per_seat = 9223372036854775807 WHERE id = 'team'").await;
     let run = buy(&platform, order("team", 2)).await;
     run.expect().failure("bill_too_large").calls(["sqlite"]);
-    assert_eq!(told(run), (StatusCode::INTERNAL_SERVER_ERROR, "internal"));
+    assert_eq!(answer_to(run), (StatusCode::INTERNAL_SERVER_ERROR, "internal"));
 }
 
 #[tokio::test]
-async fn whatever_breaks_it_ends_once_and_no_card_is_told_of() {
+async fn each_fault_leads_to_one_outcome_and_no_card_is_recorded() {
     let platform = Platform::with(|limits| *limits = all(SHORT)).await;
     Battery::new("payment_subscription")
         .outcomes([Outcome::Success, Outcome::Failure])

@@ -22,7 +22,7 @@ pub(crate) struct Payments {
     limit: Duration,
 }
 
-/// Why a card was not charged, as far as we know.
+/// The reason why a charge is not known to have succeeded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChargeError {
     #[error("the card was declined")]
@@ -31,7 +31,7 @@ pub(crate) enum ChargeError {
     Status(StatusCode),
     #[error("the payment provider did not answer in time")]
     Timeout(#[from] TimedOut),
-    #[error("the payment provider cannot be reached, or not be understood")]
+    #[error("the payment provider cannot be reached, or its answer cannot be read")]
     Transport(#[source] reqwest::Error),
 }
 
@@ -58,14 +58,14 @@ impl Payments {
         Payments { outgoing, charges: url, limit }
     }
 
-    /// The id of the charge. The same invoice is charged once, however often it is sent.
+    /// Charges a card for an invoice and returns the id of the charge. Repeated calls charge an invoice only once.
     pub(super) async fn charge(&self, invoice: i64, cents: i64, card: &Card) -> Result<String, ChargeError> {
         let body = json!({ "idempotency_key": invoice, "amount_cents": cents, "card": card });
         let charged: Result<_, ChargeError> = bounded("payment_provider", self.limit, self.send(&body)).await;
         charged?.ok_or(ChargeError::Declined)
     }
 
-    /// Nothing where the card is declined, which is an answer like any other.
+    /// Returns the id of the charge, or `None` if the card is declined. That is a regular answer of the dependency.
     async fn send(&self, body: &Value) -> Result<Option<String>, ChargeError> {
         let response = self.outgoing.send(self.outgoing.post(self.charges.clone()).json(body)).await?;
         match response.status() {

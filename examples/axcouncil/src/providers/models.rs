@@ -1,4 +1,4 @@
-//! The model provider. Its models say what they were asked, and prefer the longest name that is not theirs.
+//! The model provider. A model answers with the question, and ranks the longest name that is not its own first.
 
 use axum::extract::State;
 use axum::response::Response;

@@ -1,6 +1,6 @@
-//! The switch of a provider: `POST /mode {"mode": "hang", "path": "/v1/answer", "model": "hypnos"}`. Without a
-//! path it is for every path, without a model for every model. The last one that fits counts, also for requests
-//! that hang: they go on when it no longer says so.
+//! The switch of a provider: `POST /mode {"mode": "hang", "path": "/v1/answer", "model": "hypnos"}`. Without a path
+//! it applies to every path, without a model to every model. The latest matching rule applies. A request that hangs
+//! continues as soon as its rule changes.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use process_runtime::propagation;
 use serde::Deserialize;
 use tokio::sync::watch;
 
-/// How long a slow answer takes.
+/// The duration of a slow answer.
 const SLOW: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Deserialize, PartialEq)]
@@ -45,7 +45,7 @@ impl Rule {
 pub(super) struct Switch(watch::Sender<Vec<Rule>>);
 
 impl Switch {
-    /// A switch, and the routes that use it beside the one that sets it.
+    /// Returns a router with the given routes, a switch for them, and the route that sets it.
     pub(super) fn router<const N: usize>(routes: [(&str, MethodRouter<Switch>); N]) -> Router {
         let switch = Switch(watch::Sender::new(Vec::new()));
         let start = Router::new().route("/mode", post(set));
@@ -77,7 +77,7 @@ impl Switch {
 
 async fn set(State(switch): State<Switch>, Json(rule): Json<Rule>) -> StatusCode {
     switch.0.send_modify(|rules| {
-        // One for the same paths and models is no longer needed.
+        // The new rule replaces the one for the same path and model.
         rules.retain(|old| (&old.path, &old.model) != (&rule.path, &rule.model));
         rules.push(rule);
     });

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::processes::{AXCOUNCIL, Place, Program};
 
-/// Held by the day that does its work.
+/// Held by the day that currently works.
 static BUSY: Mutex<()> = Mutex::new(());
 
 fn is_waiting(line: &str) -> bool {
@@ -53,7 +53,7 @@ fn row<'l>(lines: &'l [String], first: &str) -> Vec<&'l str> {
 fn a_day_succeeds_in_every_environment_or_reports_why_not() {
     let days: [fn(); 5] = [
         shows_all_that_the_toolkit_knows,
-        is_told_to_a_collector_and_to_sentry,
+        is_sent_to_a_collector_and_to_sentry,
         is_as_good_without_opentelemetry,
         is_as_good_without_samples,
         says_what_went_wrong_and_fails,
@@ -86,7 +86,7 @@ fn shows_all_that_the_toolkit_knows() {
     assert_eq!(overdue[0], "council_deliberation_3stage");
     assert_eq!(row(overdue, "runbook"), ["runbook", "docs/runbooks/council.md"]);
 
-    // Started, then success, degraded, rejected, failure, panic, cancelled, then late ones.
+    // The columns: started, success, degraded, rejected, failure, panic, cancelled, late.
     let outcomes = under(&lines, "Outcomes since the start");
     for (id, counts) in [
         ("company_context_load", ["4", "4", "0", "0", "0", "0", "0", "0"]),
@@ -115,11 +115,11 @@ fn shows_all_that_the_toolkit_knows() {
         telemetry[0].starts_with("traces: OTLP-JSON files in target/axcouncil/telemetry"),
         "{telemetry:#?}"
     );
-    assert_eq!(under(&lines, "Verdict"), ["Every step had the expected result."]);
+    assert_eq!(under(&lines, "Result"), ["Every step had the expected result."]);
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
-async fn is_told_to_a_collector_and_to_sentry() {
+async fn is_sent_to_a_collector_and_to_sentry() {
     let received = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&received);
     let peer = Router::new().fallback(async move |to: Uri, body: Bytes| {
@@ -144,7 +144,7 @@ async fn is_told_to_a_collector_and_to_sentry() {
     };
     assert!(holds("/v1/traces", "payment_provider_status"));
     assert!(holds("/v1/metrics", "critical_process.runs"));
-    // The one failure, and the one that was late.
+    // The run that failed, and the run that was late.
     assert!(holds("/api/1/envelope/", "payment_provider_status"));
     assert!(holds("/api/1/envelope/", "council_deliberation_3stage is past its SLA"));
 }
@@ -172,17 +172,18 @@ fn says_what_went_wrong_and_fails() {
     let mut lines = day.lines_to(|line| line == "The day");
     // While this lives, no other connection can write to the database.
     let writer = runtime.block_on(write_to(&place)).expect("it is free");
-    lines.extend(day.lines_to(|line| line.contains("A decision is kept")));
+    lines.extend(day.lines_to(|line| line.contains("A decision is saved")));
     runtime.block_on(writer.close()).expect("it ends");
     lines.extend(day.lines_to(is_waiting));
     drop(busy);
     let (lines, went_well) = end(lines, day);
     assert!(!went_well, "{lines:#?}");
-    let step = "A decision is kept";
+    let step = "A decision is saved";
     assert!(lines.iter().any(|line| line.starts_with("NO  ") && line.contains(step)), "{lines:#?}");
-    let verdict = under(&lines, "Verdict");
-    assert!(verdict.contains(&format!("{step}: answered 500 instead of 201")), "{verdict:#?}");
-    assert!(verdict.contains(&"A step had another result than expected.".to_owned()), "{verdict:#?}");
+    let result = under(&lines, "Result");
+    assert!(result.contains(&format!("{step}: the status is 500 instead of 201")), "{result:#?}");
+    let sentence = "The day did not go as expected: see the lines above.".to_owned();
+    assert!(result.contains(&sentence), "{result:#?}");
 }
 
 /// Begins to write to the database of a day, and does not finish.

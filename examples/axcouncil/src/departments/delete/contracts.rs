@@ -1,4 +1,4 @@
-//! What deleting a department promises.
+//! The contracts of deleting a department.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn is_whole(platform: &Platform) -> bool {
 
 #[contract(process = "department_delete", case = happy)]
 #[tokio::test]
-async fn it_goes_with_its_roles_and_is_written_down() {
+async fn it_is_deleted_with_its_roles_and_recorded() {
     let platform = Platform::new().await;
     let run = remove_it(&platform, SALES).await;
     run.expect()
@@ -55,7 +55,7 @@ async fn without_the_database_nothing_happens() {
 
 #[contract(process = "department_delete", case = edge)]
 #[tokio::test]
-async fn what_cannot_be_written_down_does_not_happen() {
+async fn without_an_audit_row_nothing_is_deleted() {
     let platform = Platform::new().await;
     platform
         .change("CREATE TRIGGER no_log BEFORE INSERT ON audit_log BEGIN SELECT RAISE(ABORT, 'no'); END")
@@ -90,7 +90,7 @@ async fn another_companys_department_is_unknown() {
 
 #[contract(process = "department_delete", case = cancelled)]
 #[tokio::test]
-async fn whoever_hangs_up_has_deleted_nothing() {
+async fn a_client_that_hangs_up_has_deleted_nothing() {
     let platform = Platform::new().await;
     remove_it(&platform, SALES).fault("sqlite", Fault::cancel_at_poll(1).nth(2)).await.expect().cancelled();
     assert!(is_whole(&platform).await);
