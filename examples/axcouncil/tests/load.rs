@@ -30,13 +30,13 @@ use tokio::net::TcpStream;
 
 /// Connections of each kind of client, each with one request at a time.
 const CONNECTIONS: usize = 16;
-/// The most time of an answer besides the run.
+/// The maximum time of an answer outside the run.
 const AROUND: Duration = Duration::from_micros(if cfg!(debug_assertions) { 2_000 } else { 250 });
-/// The most time between a client and the service on one machine.
+/// The maximum time between a client and the service on one machine.
 const BETWEEN: Duration = Duration::from_millis(if cfg!(debug_assertions) { 10 } else { 2 });
-/// The requests a second that count as many, with the clients on the same machine.
+/// The minimum number of requests per second, with the clients on the same machine.
 const THOUSANDS: f64 = 2_000.0;
-/// The shortest load whose memory is judged. Before that the service is still warming up.
+/// The shortest load whose memory is checked. A shorter one only warms up the service.
 const JUDGED: Duration = Duration::from_secs(30);
 /// How much more memory the last quarter of the load may take than the second. In a minute some 100 000 requests are
 /// between the two. If each of them kept one allocation, which takes at least 32 bytes, that would be 3 MiB.
@@ -74,7 +74,7 @@ impl Service {
         Connection::new(self.address).await
     }
 
-    /// Bytes in memory.
+    /// Returns the bytes in memory.
     fn memory(&self) -> u64 {
         memory::resident(self.program.id()).expect("the test is for Linux")
     }
@@ -85,7 +85,7 @@ struct Connection(SendRequest<Body>);
 struct Answer {
     status: u16,
     body: Value,
-    /// How long the service took, as it reports in the answer.
+    /// Returns the duration that the service reports in the answer.
     served: Duration,
     took: Duration,
 }
@@ -132,7 +132,7 @@ struct Times {
     took: Vec<Duration>,
 }
 
-/// Sends one request after the other for this time.
+/// Sends one request after another for this time.
 async fn client(
     mut connection: Connection,
     (method, path, body, status): (Method, &'static str, Value, u16),
@@ -149,7 +149,7 @@ async fn client(
     times
 }
 
-/// A percentile by nearest rank, as in the statistics.
+/// Returns a percentile by nearest rank, as in the statistics.
 fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     sorted[(percent * sorted.len()).div_ceil(100) - 1].as_secs_f64()
 }
@@ -208,7 +208,7 @@ async fn load(length: Duration, variables: &[(&str, &str)]) {
         assert_eq!(known["ended"][outcome], sent, "{process}: {known}");
         let counts = known["ended"].as_object().expect("outcomes").values().filter_map(Value::as_u64);
         assert_eq!(counts.sum::<u64>(), sent as u64, "{process}: {known}");
-        // The window of five minutes has the whole load.
+        // The window of five minutes contains the whole load.
         let lately = &known["lately"][1];
         assert_eq!(lately["ended"], sent, "{process}: {known}");
         for percent in [50, 75, 95, 99] {

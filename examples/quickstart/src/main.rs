@@ -1,4 +1,4 @@
-//! Two annotated functions: one run that fails, one that is late, and what the registry knows of both.
+//! Two annotated functions, a run that fails and a run that is late, and the statistics of both in the registry.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ async fn charge(customer: &str, cents: u64) -> Result<u64, std::num::TryFromIntE
     u32::try_from(cents).map(u64::from)
 }
 
-/// Collects what the model must know before it answers.
+/// Collects the context that the model needs before it answers.
 #[critical_process(id = "context_load", version = "1.0.0", sla = "50ms", criticality = medium)]
 async fn load_context() {
     tokio::time::sleep(Duration::from_millis(80)).await;

@@ -41,7 +41,7 @@ impl Service {
         Service { running, http, directory }
     }
 
-    /// The file of its database.
+    /// Returns the path of its database.
     pub(crate) fn file(&self) -> PathBuf {
         self.directory.path().join("test.db")
     }
@@ -65,7 +65,7 @@ impl Service {
         self.send(Method::POST, path, token, body).await
     }
 
-    /// The token of a user.
+    /// Returns the token of a user.
     pub(crate) async fn login(&self, email: &str) -> String {
         let body = json!({ "email": email, "password": PASSWORD });
         let (status, session) = self.post("/login", "", &body).await;
@@ -97,7 +97,7 @@ impl Service {
     }
 }
 
-/// The code of an error, which must have a text as well.
+/// Returns the code of an error, and requires that the error has a text.
 pub(crate) fn code(body: &Value) -> &str {
     assert!(body["error"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
     body["error"]["code"].as_str().expect("an error has a code")

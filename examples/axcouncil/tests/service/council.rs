@@ -25,7 +25,7 @@ async fn three_stages_make_one_answer() {
 
 #[tokio::test]
 async fn the_best_answer_replaces_that_of_a_chairman_that_does_not_answer() {
-    // However short the limit is, the chairman never answers.
+    // The chairman never answers, so the limit can be short.
     let service = Service::with(|config| config.limits.synthesis = Duration::from_millis(1)).await;
     service.models(json!({ "mode": "hang", "path": "/v1/synthesize" })).await;
     let token = service.login(ACME_USER).await;

@@ -80,7 +80,7 @@ async fn a_stop_waits_for_a_charge_whose_client_has_given_up() {
     let (asked, mut received) = unbounded_channel();
     let provider = Router::new().fallback(async move || {
         asked.send(()).expect("the test still listens");
-        // Long enough to stop the service meanwhile.
+        // Long enough to stop the service in the meantime.
         tokio::time::sleep(Duration::from_millis(500)).await;
         Json(json!({ "id": "ch_1" }))
     });

@@ -35,7 +35,7 @@ fn end(mut lines: Vec<String>, day: Program) -> (Vec<String>, bool) {
     (lines, went_well)
 }
 
-/// The lines under a heading.
+/// Returns the lines under a heading.
 fn under<'l>(lines: &'l [String], heading: &str) -> &'l [String] {
     let start =
         lines.iter().position(|line| line == heading).unwrap_or_else(|| panic!("{heading}: {lines:#?}"));
@@ -43,7 +43,7 @@ fn under<'l>(lines: &'l [String], heading: &str) -> &'l [String] {
     &section[..section.iter().position(|line| line.starts_with('─')).map_or(section.len(), |next| next - 2)]
 }
 
-/// The words of the line that begins with a word.
+/// Returns the words of the line that begins with the given word.
 fn row<'l>(lines: &'l [String], first: &str) -> Vec<&'l str> {
     let mut rows = lines.iter().map(|line| line.split_whitespace().collect::<Vec<_>>());
     rows.find(|row| row.first() == Some(&first)).unwrap_or_else(|| panic!("{first}: {lines:#?}"))

@@ -1,4 +1,4 @@
-//! From a response to the stage that failed.
+//! A failed request can be traced to the stage that failed.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -26,7 +26,7 @@ async fn sentry() -> (String, UnboundedReceiver<String>) {
     (format!("http://public@{address}/1"), received)
 }
 
-/// The next event.
+/// Returns the next event.
 async fn event(received: &mut UnboundedReceiver<String>) -> Value {
     loop {
         let envelope = tokio::time::timeout(Duration::from_secs(60), received.recv()).await;
@@ -57,7 +57,7 @@ async fn from_the_header_of_a_response_one_command_finds_the_stage_that_failed()
         json!({ "error": { "code": "council_unavailable", "message": message, "trace_id": trace } })
     );
 
-    // At once, as a user does right after a failure.
+    // Immediately, as a user does after a failure.
     let began = Instant::now();
     let found = place.run(AXCOUNCIL, &["trace", "--id", &trace]);
     let took = began.elapsed();
@@ -67,7 +67,7 @@ async fn from_the_header_of_a_response_one_command_finds_the_stage_that_failed()
         drawn.contains("failed at council_deliberation_3stage.stage2: model_status, calling model_provider"),
         "{drawn}"
     );
-    // The whole trace, and not only the part that was written so far.
+    // The whole trace, not only the part that is already written.
     assert!(drawn.contains("  council_deliberation_3stage  "), "{drawn}");
     println!("one command, {took:.1?} from the response:\n{drawn}");
     assert!(took < Duration::from_secs(10), "it took {took:?}");
@@ -99,6 +99,6 @@ async fn what_happened_to_a_user_at_some_time_is_found_by_that() {
     assert!(drawn.contains("knowledge_entry_save") && drawn.contains("→ sqlite"), "{drawn}");
     for (context, around) in [("user_id=2", now), ("user_id=1", now - 3600)] {
         let (is_found, drawn) = find(context, around);
-        assert!(!is_found && drawn.starts_with("Nothing in "), "{context}: {drawn}");
+        assert!(!is_found && drawn.starts_with("No trace in "), "{context}: {drawn}");
     }
 }

@@ -1,4 +1,4 @@
-//! The programs of the example, each in a process of its own, judged by the files that they write and the data that
+//! The programs of the example, each in a separate process. The tests read the files that they write and the data that
 //! they send.
 #![cfg(unix)] // They are stopped by a signal.
 

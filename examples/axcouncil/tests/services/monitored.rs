@@ -57,7 +57,7 @@ async fn the_verdict_of_a_blackbox_exporter_follows_what_breaks() {
     let exporter = format!("127.0.0.1:{}", free_port());
     let _exporter = place.start_part(EXPORTER, &[&config, &format!("--web.listen-address={exporter}")]);
 
-    // The result of the exporter for an endpoint, or nothing before the exporter listens.
+    // Returns the result of the exporter for an endpoint, or `None` if the exporter does not listen yet.
     let probe = async |path: &str| {
         let said =
             text(&format!("http://{exporter}/probe?module=serving&target={api}/health/{path}")).await?;
@@ -134,7 +134,7 @@ async fn the_endpoints_keep_to_their_description_under_any_request() {
     let (api, models) = (council.url("API"), council.url("model provider"));
     let description = format!("{api}/health/openapi.json");
     let fuzz = |more: &[&str]| {
-        // For schemathesis every 5xx is a crash. Here 503 is a regular answer that the description has; 500 is not.
+        // Schemathesis treats every 5xx as a crash. Here 503 is a documented answer; 500 is not.
         let checks = ["--exclude-checks", "not_a_server_error"];
         let phases = ["--max-examples", "50", "--phases", "examples,coverage,fuzzing"];
         let arguments = [&["run", &*description][..], &phases, &checks, more].concat();
@@ -143,7 +143,7 @@ async fn the_endpoints_keep_to_their_description_under_any_request() {
         assert!(fuzzed.status.success(), "{said}");
         assert!(said.contains("passed"), "{said}");
     };
-    // Both forms, with and without detail, of a service that works and of one that fails.
+    // With and without details, for a service that works and for one that fails.
     let user = User::of(&api).await;
     for mode in ["ok", "fail"] {
         user.set(&models, &json!({ "mode": mode })).await;
@@ -158,7 +158,7 @@ async fn the_endpoints_keep_to_their_description_under_any_request() {
     council.stop();
 }
 
-/// Sends these bytes, and returns the answer of the next few seconds: nothing where the peer has closed.
+/// Sends bytes, and returns the answer of the next few seconds, which is empty if the peer has closed the connection.
 async fn send(address: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.expect("it listens");
     // The peer may close while this writes.
@@ -174,7 +174,7 @@ async fn hostile_clients_get_a_clear_answer_and_nothing_else() {
     let council = place.start(AXCOUNCIL, &["--serve"], &[]);
     let api = council.url("API");
     let address = api.strip_prefix("http://").expect("it is over HTTP").to_owned();
-    // The quickest of three requests, since the machine also does other work.
+    // The fastest of three requests, because the machine also does other work.
     let lives = async || {
         let mut quickest = Duration::MAX;
         for _ in 0..3 {
@@ -189,7 +189,7 @@ async fn hostile_clients_get_a_clear_answer_and_nothing_else() {
     let get = |path: &str, headers: &str| {
         format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n").into_bytes()
     };
-    // The first of each request may take memory that stays.
+    // The first request of each kind may allocate memory that is never freed.
     send(&address, &get(&format!("/health/{}", "x".repeat(60_000)), "")).await;
     let before = council.memory();
 

@@ -61,12 +61,12 @@ impl Place {
         self.command(program, arguments).output().expect("it starts")
     }
 
-    /// A file below the directory that the programs write to.
+    /// Returns the path of a file in the directory that the programs write to.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join("target/axcouncil").join(name)
     }
 
-    /// The spans in all files, and the files themselves.
+    /// Returns the spans in all files, and the files themselves.
     pub(crate) fn spans(&self) -> (Vec<Value>, String) {
         let files = std::fs::read_dir(self.file("telemetry"));
         let files = files.expect("there is telemetry").map(|file| file.expect("it is readable").path());
@@ -84,14 +84,14 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).expect("it is readable")
 }
 
-/// A program of this package that runs, and the lines that it prints.
+/// A running program of this package, and the lines that it prints.
 pub(crate) struct Program {
     program: Running,
     lines: Receiver<String>,
 }
 
 impl Program {
-    /// Its lines, up to and including the first for which `is_last` holds.
+    /// Returns its lines, up to and including the first one for which `is_last` returns true.
     pub(crate) fn lines_to(&self, is_last: impl Fn(&str) -> bool) -> Vec<String> {
         let mut lines = Vec::new();
         while !lines.last().is_some_and(|line: &String| is_last(line)) {
@@ -100,13 +100,13 @@ impl Program {
         lines
     }
 
-    /// The rest of its lines, and whether it then ends with success.
+    /// Returns its remaining lines, and whether it ends with success.
     pub(crate) fn ended(mut self) -> (Vec<String>, bool) {
         let lines = self.lines.iter().collect();
         (lines, self.program.wait().expect("it ends").success())
     }
 
-    /// The URL that it prints behind a label.
+    /// Returns the URL that it prints after a label.
     pub(crate) fn url(&self, label: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -118,12 +118,12 @@ impl Program {
         }
     }
 
-    /// Its memory in MiB, where the system reports it.
+    /// Returns its memory in MiB, if the system reports it.
     pub(crate) fn memory(&self) -> Option<u64> {
         memory::resident(self.program.id()).map(|bytes| bytes >> 20)
     }
 
-    /// Stops it as a terminal would, and waits until its telemetry is written.
+    /// Stops it like Ctrl-C in a terminal, and waits until its telemetry is written.
     pub(crate) fn stop(mut self) {
         let id = self.program.id().to_string();
         assert!(Command::new("kill").args(["-INT", &id]).status().is_ok_and(|status| status.success()));
@@ -166,7 +166,7 @@ impl User {
     }
 }
 
-/// The trace that a response names.
+/// Returns the trace id in a response.
 pub(crate) fn trace_of(response: &Response) -> String {
     response.headers()["x-trace-id"].to_str().expect("it is text").to_owned()
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::processes::{AXCOUNCIL, GATEWAY, Place, User, trace_of};
 
-/// An attribute of a span, as text.
+/// Returns an attribute of a span as text.
 fn attribute(span: &Value, key: &str) -> Option<String> {
     let attributes = span["attributes"].as_array()?;
     let value = attributes.iter().find(|attribute| attribute["key"] == key)?["value"].as_object()?;
@@ -19,7 +19,7 @@ async fn a_process_of_one_service_is_the_parent_of_a_process_of_the_next() {
     let gateway = place.start(GATEWAY, &[], &[]);
     let council = place.start(AXCOUNCIL, &["--serve", "--models", &gateway.url("gateway")], &[]);
     let user = User::of(&council.url("API")).await;
-    // Baggage of a customer counts neither here nor in the next service.
+    // Baggage of a customer is ignored here and in the next service.
     let forging = async |path, body| {
         let request = user.ask(path, &body).header("baggage", "company_id=victim,user_id=victim");
         request.send().await.expect("it answers")
@@ -58,7 +58,7 @@ async fn a_process_of_one_service_is_the_parent_of_a_process_of_the_next() {
         assert_eq!(parent(stage)["name"], "council_deliberation_3stage");
     }
 
-    // The trace is drawn as one.
+    // The timeline shows both services in one trace.
     let drawn = place.run(AXCOUNCIL, &["trace", "--id", &trace]);
     let drawn = String::from_utf8_lossy(&drawn.stdout).into_owned();
     assert_eq!(drawn.matches("model_call").count(), 7, "{drawn}");
