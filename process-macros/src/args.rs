@@ -1,5 +1,5 @@
 //! Reads slots into typed arguments: every value has its type, and no key appears twice or together with a key that
-//! excludes it. Whether the values are valid is decided in `analyse`.
+//! excludes it. `value` refuses an empty text; `analyse` checks the rest.
 
 use proc_macro2::{Ident, Span};
 use syn::{ExprPath, LitStr, Path, PathSegment, Token};

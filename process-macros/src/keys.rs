@@ -146,7 +146,8 @@ pub(crate) enum Key {
     Crate,
 }
 
-/// Each key, an example of it, and the attributes that accept it, in the order in which errors list the keys.
+/// Each key, an example of it, and the attributes that accept it, in the order in which errors list the keys. The name
+/// of a key is the start of its example, up to the first blank or bracket.
 const TABLE: &[(Key, &str, &[AttributeKind])] = &[
     (Key::Id, r#"id = "place_order""#, AttributeKind::RUNS),
     (Key::Id, r#"id = "payment_api""#, &[AttributeKind::DependencyCheck]),

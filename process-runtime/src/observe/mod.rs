@@ -2,8 +2,8 @@
 //! [`Sink`], for example for an audit trail or in a test, and pass it to [`Install::sink`](crate::Install::sink) or to
 //! a test's domain.
 
-// Each destination is a file behind its own feature. This file decides which destinations receive a run and calls them;
-// the format of a report must not go in here.
+// Each destination is a file of its own. This file decides which runs the span, Sentry and sinks receive, and calls
+// them; `instrument` calls metrics and standard error. The format of a report must not go in here.
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
 #[cfg(feature = "metrics")]
