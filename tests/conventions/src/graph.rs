@@ -41,8 +41,8 @@ fn reachable<N: Copy + Ord>(start: N, neighbours: &BTreeMap<N, Vec<N>>) -> BTree
 /// The largest circle for which every order of its nodes is compared.
 const COMPARED: usize = 14;
 
-/// Returns a smallest set of arrows without which the nodes of a circle have an order. Returns nothing for a circle
-/// of more than [`COMPARED`] nodes.
+/// Returns a smallest set of arrows without which the nodes of a circle have an order. Returns an empty set for a
+/// circle of more than 14 nodes.
 pub fn fewest_cuts<N: Copy + Ord>(circle: &BTreeSet<N>, arrows: &BTreeSet<(N, N)>) -> BTreeSet<(N, N)> {
     let nodes: Vec<N> = circle.iter().copied().collect();
     if nodes.len() > COMPARED {
