@@ -27,7 +27,7 @@ use crate::pattern::Arm;
 use crate::returns;
 use crate::wrapper;
 
-/// Analyses everything, and returns `None` if a mistake leaves no complete model. The sink knows whether there are
+/// Analyses everything, and returns `None` if a mistake leaves no complete model. `Errors` knows whether there are
 /// mistakes.
 pub(crate) fn analyse(
     kind: AttributeKind,

@@ -1,4 +1,4 @@
-//! The sink for mistakes: collects all mistakes in an attribute, so that one compilation reports all of them. Only this
+//! Collects all mistakes in an attribute, so that one compilation reports all of them. Only this
 //! file turns a mistake into tokens.
 
 use std::cell::RefCell;
@@ -41,7 +41,7 @@ impl Drop for Errors {
     }
 }
 
-/// One mistake. It is added to the sink when it is dropped, so that advice can follow the problem.
+/// One mistake. It is added to the list when it is dropped, so that advice can follow the problem.
 pub(crate) struct Mistake<'errors> {
     errors: &'errors Errors,
     place: TokenStream,

@@ -81,11 +81,11 @@ impl Field<'_> {
     /// Reads `key = word` or `key = word(tokens)`.
     pub(crate) fn word_of(&self, words: &[&str]) -> Option<WordOf> {
         let tokens = self.assigned()?;
-        if let Ok(said) = WordOf::read.parse2(tokens.clone()) {
-            return Some(said);
+        if let Ok(word) = WordOf::read.parse2(tokens.clone()) {
+            return Some(word);
         }
         let is_one = |text: &LitStr| {
-            text.parse_with(WordOf::read).is_ok_and(|said| words.iter().any(|word| said.word == word))
+            text.parse_with(WordOf::read).is_ok_and(|read| words.iter().any(|word| read.word == word))
         };
         if let Some(text) = syn::parse2(tokens.clone()).ok().filter(is_one) {
             let key = self.name();

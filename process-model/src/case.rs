@@ -1,5 +1,5 @@
-//! The cases that contracts prove. A [`Case`] has one form in attributes, records, evidence, `process.toml` and
-//! reports: `happy`, `error("card_declined")`.
+//! The cases of a process. A contract is a test that proves one of them. A [`Case`] is written in the same way in
+//! attributes, records, evidence, `process.toml` and reports, for example `happy` or `error("card_declined")`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,11 +7,11 @@ use std::str::FromStr;
 use crate::grammar::{GrammarError, check_id};
 use crate::nearest::nearest;
 
-/// Defines [`Case`] and everything that depends on its words from one table, so that a case without a word does not
-/// compile, nor a word without a case.
+/// Defines [`Case`] and everything that depends on its words from one table. Each row has a word and a case, so
+/// neither can be missing.
 macro_rules! cases {
     ($($(#[$doc:meta])* $word:literal => $case:ident $(($argument:ident))?;)*) => {
-        /// A way in which a run of a process can go.
+        /// What a contract proves about the runs of its process.
         ///
         /// ```
         /// use process_model::Case;
@@ -36,7 +36,7 @@ macro_rules! cases {
                 }
             }
 
-            /// Returns the case with this word; `None` for an unknown word.
+            /// Creates the case with this word and argument. Returns `None` if no case has the word.
             fn of_word(word: &str, argument: Option<&str>) -> Option<Result<Case, GrammarError>> {
                 Some(match word {
                     $($word => cases!(@make word argument $case $($argument)?),)*
@@ -54,13 +54,13 @@ macro_rules! cases {
     };
 }
 
-// What each case means for a run, for evidence and for a report is in `testing/proof/case.rs` of process-runtime.
+// `testing/proof/case.rs` of process-runtime decides what each case means for a run, for evidence and for a report.
 cases! {
     /// A run succeeds on time.
     "happy" => Happy;
     /// A run fails, or is rejected, with this `error.type`.
     "error" => Error(ERROR_TYPE);
-    /// A run under an injected hang is ended by its own timeout and not by the test.
+    /// A run reaches an injected hang, and its own timeout ends it before the test does.
     "timeout" => Timeout;
     /// A run reaches a fault that is injected at this dependency.
     "dependency" => Dependency(DEPENDENCY);
@@ -68,17 +68,18 @@ cases! {
     "cancelled" => Cancelled;
     /// A run panics.
     "panic" => Panic;
-    /// A run ends in a way that the test itself checks. Never required.
+    /// A run ends, and the test itself checks how. No process is required to prove this case.
     "edge" => Edge;
-    /// A run is late, under an injected delay.
+    /// A run is late because of an injected delay.
     "sla" => Sla;
-    /// Many runs keep their bounds.
+    /// Many runs keep the bounds that the test sets.
     "load" => Load;
-    /// A run has its declared business context on every span and event.
+    /// A run sends an event, and each of its spans and events has the declared context, except the keys of
+    /// `later(…)`.
     "context" => Context;
 }
 
-/// The argument of a case, in parentheses.
+/// The kind of argument that a case takes in parentheses.
 struct Argument {
     wanted: &'static str,
     check: fn(&str) -> Result<(), GrammarError>,
@@ -119,11 +120,12 @@ impl Case {
         WORDS.iter().copied()
     }
 
-    /// Creates a case from its word and the text in parentheses behind it.
+    /// Creates a case from its word and its argument, which is the text in the parentheses after the word. The
+    /// argument is `None` if there are no parentheses.
     ///
     /// # Errors
-    /// Returns an error for an unknown word, with the nearest one, and for an argument that is missing, superfluous or
-    /// malformed.
+    /// Returns an error for an unknown word, and for an argument that is missing, superfluous or malformed. The error
+    /// for an unknown word proposes a similar word, if there is one.
     pub fn new(word: &str, argument: Option<&str>) -> Result<Case, GrammarError> {
         Case::of_word(word, argument).unwrap_or_else(|| {
             let list = Vec::from_iter(Case::words()).join("`, `");
@@ -135,7 +137,7 @@ impl Case {
         })
     }
 
-    /// Returns the text in the parentheses.
+    /// Returns the argument, or `None` if the case takes none.
     pub fn argument(&self) -> Option<&str> {
         match self {
             Case::Error(argument) | Case::Dependency(argument) => Some(argument),
@@ -148,7 +150,7 @@ impl Case {
 impl FromStr for Case {
     type Err = GrammarError;
 
-    /// Parses the one form of a case, which [`Display`](fmt::Display) writes.
+    /// Parses the text that [`Display`](fmt::Display) writes.
     fn from_str(text: &str) -> Result<Case, GrammarError> {
         let Some((word, rest)) = text.split_once('(') else { return Case::new(text, None) };
         match rest.strip_prefix('"').and_then(|rest| rest.strip_suffix("\")")) {

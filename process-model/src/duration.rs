@@ -1,4 +1,5 @@
-//! Durations as attributes write them: [`Millis`] for any duration, and [`Sla`] for the SLA of a process or stage.
+//! Durations in the form in which attributes write them. [`Millis`] is any duration, and [`Sla`] is the SLA of a
+//! process or stage.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +7,7 @@ use std::time::Duration;
 
 use crate::grammar::GrammarError;
 
-/// The words for a kind of duration in errors about it.
+/// The words with which an error describes one kind of duration, for example an SLA.
 pub(crate) struct Noun {
     pub(crate) name: &'static str,
     /// What to write instead.
@@ -14,30 +15,30 @@ pub(crate) struct Noun {
     pub(crate) example: &'static str,
 }
 
-/// A duration in whole milliseconds: more than zero, at most a year.
+/// A duration in whole milliseconds. It is more than zero and at most a year.
 ///
-/// Its text is one whole number and `ms`, `s`, `m` or `h`. The unit is required, because a bare `120` means seconds to
-/// one reader and milliseconds to another.
+/// Its text is one whole number followed by `ms`, `s`, `m` or `h`. The unit is required, because a bare `120` means
+/// seconds to one reader and milliseconds to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(u64);
 
 impl Millis {
-    /// The longest duration: a year of 365 days.
+    /// The longest duration, which is a year of 365 days.
     pub const MAX: Millis = Millis(365 * 24 * 3_600_000);
 
     const UNITS: [(&'static str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 
-    /// Creates a duration from milliseconds; `None` for zero and for more than [`Millis::MAX`].
+    /// Creates a duration from milliseconds. Returns `None` for zero and for more than [`Millis::MAX`].
     pub const fn new(millis: u64) -> Option<Millis> {
         if millis == 0 || millis > Millis::MAX.0 { None } else { Some(Millis(millis)) }
     }
 
-    /// Creates a duration from seconds, which the caller keeps between 1 and a year.
+    /// Creates a duration from seconds. Nothing is checked here: the caller must pass at least 1 and at most a year.
     pub(crate) const fn seconds(seconds: u64) -> Millis {
         Millis(seconds * 1_000)
     }
 
-    /// Parses a duration, which error messages call by `noun`.
+    /// Parses a duration. Error messages call it `noun`.
     pub(crate) fn parse_as(text: &str, noun: &Noun) -> Result<Millis, GrammarError> {
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
@@ -59,7 +60,7 @@ impl Millis {
         }
     }
 
-    /// Explains why a text is not one number and one unit.
+    /// Returns the error for a text that is not one number and one unit.
     fn malformed(text: &str, unit: &str, noun: &Noun) -> GrammarError {
         let closed: String = text.split_whitespace().collect();
         let reason = if closed.is_empty() {
@@ -88,7 +89,9 @@ impl Millis {
         GrammarError::new(format!("invalid {} `{text}`{reason}", noun.name), help)
     }
 
-    /// Returns the text of the shortest duration of at least `nanos`, in the unit of `text` where its number is whole.
+    /// Returns the text of the shortest valid duration of at least `nanos`, and whether that duration is longer than
+    /// `nanos`. The text keeps the number in `text` if a unit allows that: the proposal for `120` is `120s` and not
+    /// `2m`. Returns `None` if `nanos` is zero or more than a year.
     fn nearest(text: &str, nanos: u64) -> Option<(String, Rounded)> {
         let millis = Millis::new(nanos.div_ceil(NANOS_PER_MILLI))?;
         let number = text.trim().split(|c: char| !c.is_ascii_digit()).next()?;
@@ -103,7 +106,7 @@ impl Millis {
         self.0
     }
 
-    /// Returns the standard library's type.
+    /// Returns the duration as the standard library's type.
     pub const fn as_duration(self) -> Duration {
         Duration::from_millis(self.0)
     }
@@ -117,7 +120,7 @@ impl fmt::Display for Millis {
     }
 }
 
-/// The SLA of a process or stage: the longest that a good run may take.
+/// The SLA of a process or stage: the longest time that a good run may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sla(Millis);
 
@@ -125,7 +128,7 @@ impl Sla {
     /// The longest SLA.
     pub const MAX: Sla = Sla(Millis::MAX);
 
-    /// Creates an SLA from milliseconds; `None` for zero and for more than [`Sla::MAX`].
+    /// Creates an SLA from milliseconds. Returns `None` for zero and for more than [`Sla::MAX`].
     pub const fn from_millis(millis: u64) -> Option<Sla> {
         match Millis::new(millis) {
             Some(millis) => Some(Sla(millis)),
@@ -138,7 +141,7 @@ impl Sla {
         self.0.get()
     }
 
-    /// Returns the standard library's type.
+    /// Returns the duration as the standard library's type.
     pub const fn as_duration(self) -> Duration {
         self.0.as_duration()
     }
@@ -147,7 +150,7 @@ impl Sla {
 impl FromStr for Sla {
     type Err = GrammarError;
 
-    /// Parses `"120s"`.
+    /// Parses an SLA, for example `120s`.
     fn from_str(text: &str) -> Result<Sla, GrammarError> {
         const SLA: Noun =
             Noun { name: "SLA", help: "write the longest time that a good run may take", example: "120s" };
@@ -163,14 +166,15 @@ impl fmt::Display for Sla {
 
 const NANOS_PER_MILLI: u64 = 1_000_000;
 
-/// Whether a proposal is longer than the text that it replaces.
+/// Whether a proposed duration is longer than the one that the user wrote.
 enum Rounded {
     No,
     Up,
 }
 
-/// Returns the nanoseconds that a person means by a text such as `1.5 s`, `1m30s` or `2 days`. This is for proposals
-/// only; [`Millis::parse_as`] alone decides which texts are valid.
+/// Returns the nanoseconds that a person probably means by a text such as `1.5 s`, `1m30s` or `2 days`. Returns
+/// `None` for a text without such a meaning. The result is used only for proposals; [`Millis::parse_as`] decides
+/// which texts are valid.
 fn meant(text: &str) -> Option<u64> {
     const UNITS: [(&[&str], f64); 8] = [
         (&["ns", "nano", "nanos", "nanosecond", "nanoseconds"], 1e0),

@@ -1,15 +1,17 @@
-//! The grammars of the attributes' values. The macros and the decoder call the same functions, so both accept the same
-//! values. Durations are in [`crate::duration`]. Nothing here knows where a value is written.
+//! The grammars of the values in attributes. The macros and the decoder of records call the same functions, so both
+//! accept the same values. The grammar of durations is in [`crate::duration`]. The place of a value in the source
+//! must not go in here.
 //!
-//! An error has a problem, for example "invalid id `PlaceOrder`", and a help with the expected form and an example.
+//! A [`GrammarError`] has a problem, for example "invalid id `PlaceOrder`", and a help with the expected form and an
+//! example.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The longest id, in bytes.
+/// The maximum length of an id, in bytes.
 pub const MAX_ID: usize = 64;
 
-/// The reason for which a value is refused, and advice.
+/// The reason why a value is invalid, and advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrammarError {
     problem: String,
@@ -40,10 +42,11 @@ impl fmt::Display for GrammarError {
 
 impl std::error::Error for GrammarError {}
 
-/// Accepts an id: `[a-z][a-z0-9_]*`, at most [`MAX_ID`] bytes.
+/// Accepts an id, which matches `[a-z][a-z0-9_]*` and has at most [`MAX_ID`] bytes.
 ///
 /// # Errors
-/// Returns an error for any other text, with a similar valid id as the example.
+/// Returns an error for any other text. Unless the text is too long, the error has an example: a similar valid id if
+/// one can be derived, otherwise `place_order`.
 pub fn check_id(id: &str) -> Result<(), GrammarError> {
     let starts = id.starts_with(|c: char| c.is_ascii_lowercase());
     let continues = id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
@@ -67,12 +70,12 @@ pub fn check_id(id: &str) -> Result<(), GrammarError> {
     Err(GrammarError::new(problem, help))
 }
 
-/// Names that the toolkit or a convention of telemetry already uses.
+/// The names that this toolkit or a telemetry convention already uses.
 const RESERVED_CONTEXT_KEYS: [&str; 7] =
     ["critical_process", "error", "otel", "code", "process_id", "process_version", "process_outcome"];
 
-/// Accepts the name of a context key: an id that is not reserved. Reserved are `critical_process`, `error`, `otel`,
-/// `code`, and the Sentry tags of a run.
+/// Accepts the name of a context key, which is an id that is not reserved. The reserved names are `critical_process`,
+/// `error`, `otel`, `code`, and the names of a run's Sentry tags.
 ///
 /// # Errors
 /// Returns an error for a text that is not an id, and for a reserved name.
@@ -112,7 +115,7 @@ fn proposed_id(id: &str) -> String {
     proposal.trim_end_matches('_').to_owned()
 }
 
-/// Returns the default name of a process or stage: "Place order" for `place_order`.
+/// Returns the default name of a process or stage, for example "Place order" for `place_order`.
 pub fn name_from_id(id: &str) -> String {
     let words = id.replace('_', " ");
     let mut letters = words.chars();
@@ -122,7 +125,8 @@ pub fn name_from_id(id: &str) -> String {
 /// Accepts a semantic version (semver.org 2.0.0).
 ///
 /// # Errors
-/// Returns an error for any other text. For `2`, `2.1` or `v2.1.0`, its example is the version that is probably meant.
+/// Returns an error for any other text. For a text such as `2`, `2.1` or `v2.1.0`, the example in the error is the
+/// version that is probably meant.
 pub fn check_version(version: &str) -> Result<(), GrammarError> {
     let Err(error) = semver::Version::parse(version) else {
         return Ok(());
@@ -139,7 +143,8 @@ pub fn check_version(version: &str) -> Result<(), GrammarError> {
     ))
 }
 
-/// The percentage of runs that must be good: between 0 and 100, both excluded, with at most six decimals. It is exact.
+/// The percentage of runs that must be good. It is between 0 and 100, both excluded, and has at most six decimals. It
+/// is stored without rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Objective(u32);
 
@@ -147,12 +152,12 @@ impl Objective {
     const DECIMALS: usize = 6;
     const SCALE: u32 = 10u32.pow(Self::DECIMALS as u32);
 
-    /// Returns the objective as a ratio: 0.999 for 99.9.
+    /// Returns the objective as a ratio, for example 0.999 for 99.9.
     pub fn as_ratio(self) -> f64 {
         f64::from(self.0) / f64::from(100 * Self::SCALE)
     }
 
-    /// Returns the share of runs that may be bad: 0.001 for 99.9.
+    /// Returns the share of runs that may be bad, for example 0.001 for 99.9.
     pub fn error_budget(self) -> f64 {
         f64::from(100 * Self::SCALE - self.0) / f64::from(100 * Self::SCALE)
     }
@@ -161,7 +166,7 @@ impl Objective {
 impl FromStr for Objective {
     type Err = GrammarError;
 
-    /// Parses `99.9`.
+    /// Parses a percentage, for example `99.9`.
     fn from_str(text: &str) -> Result<Objective, GrammarError> {
         let invalid = |reason| {
             let help = "write the percentage of runs that must be good, for example `99.9`";
@@ -200,7 +205,7 @@ impl fmt::Display for Objective {
     }
 }
 
-/// A closed set of bare words.
+/// Defines an enum with one variant for each word that a value can be.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $noun:literal { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
@@ -208,10 +213,10 @@ macro_rules! words {
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl $name {
-            /// The words, in their order.
+            /// The words, in the order of the variants.
             pub const WORDS: &'static [&'static str] = &[$($word),+];
 
-            /// Returns the word.
+            /// Returns the word of this variant.
             pub const fn as_str(self) -> &'static str {
                 match self { $($name::$variant => $word,)+ }
             }
@@ -256,7 +261,7 @@ words! {
         High = "high",
         /// Some users are affected.
         Medium = "medium",
-        /// No one notices today.
+        /// No one notices on the same day.
         Low = "low",
     }
 }
@@ -264,10 +269,10 @@ words! {
 words! {
     /// The destination of the texts of errors and panics.
     ErrorText, "destination of error text" {
-        /// Sentry alone.
+        /// Sentry, or standard error if there is no Sentry client.
         #[default]
         Sentry = "sentry",
-        /// Sentry and the span.
+        /// The destination of `Sentry`, and also the span.
         Everywhere = "everywhere",
         /// No destination.
         Never = "never",
@@ -282,10 +287,11 @@ words! {
         /// A run is a call.
         #[default]
         Call = "call",
-        /// A run is a future. It is not called `Future`, because rustc would then print `std::future::Future` in full
-        /// in the errors of every crate that uses this one.
+        /// A run is a future. The variant is not called `Future`, because rustc would then print
+        /// `std::future::Future` in full in the errors of every crate that uses this one.
         Awaited = "future",
-        /// The return type decides. Its tokens do not show whether it is an alias of a boxed future.
+        /// The compiler decides by the return type. The tokens of the type do not show whether it is an alias of a
+        /// boxed future.
         ByType = "by_type",
     }
 }

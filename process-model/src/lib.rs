@@ -1,8 +1,8 @@
 //! A critical process as data: the grammar of its attribute, the record that the attribute leaves in the binary, and
 //! the arithmetic of its objective.
 //!
-//! The macros, the runtime and the command line share this crate, so that a value which the macros accept is one that
-//! the others can read. Tokens, tracing and Sentry must not go in here.
+//! The macros, the runtime and the command line share this crate. Therefore the runtime and the command line can read
+//! every value that the macros accept. Tokens, tracing and Sentry must not go in here.
 
 pub mod case;
 pub mod duration;

@@ -1,7 +1,8 @@
-//! The proposals of diagnostics ("did you mean …?").
+//! Finds the word that a user probably meant, for diagnostics such as "did you mean …?".
 
-/// Returns the candidate nearest to `typed`, if one is near enough to be meant: at most a third of the letters of the
-/// longer word differ. The distance is optimal string alignment, which counts a swapped pair once.
+/// Returns the candidate that is nearest to `typed`, or `None` if no candidate is near enough. A candidate is near
+/// enough if its distance is at most a third of the letters of the longer word, rounded up. The distance ignores
+/// case. It is the optimal string alignment distance, which counts a swap of two neighbouring letters as one change.
 ///
 /// ```
 /// assert_eq!(process_model::nearest("verison", ["id", "version", "sla"]), Some("version"));
@@ -20,7 +21,8 @@ pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -
         .map(|(_, candidate)| candidate)
 }
 
-/// Returns the optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours.
+/// Returns the optimal string alignment distance, which counts insertions, deletions, substitutions and swaps of
+/// neighbours.
 fn distance(left: &str, right: &str) -> usize {
     let left: Vec<char> = left.chars().collect();
     let right: Vec<char> = right.chars().collect();

@@ -1,26 +1,26 @@
-//! How a run ends, and what that means for the objective. This module classifies; it does not count.
+//! How a run ends, and whether it counts towards the objective of its process. Counting runs must not go in here.
 
 use std::fmt;
 
-/// How one run ended. Lateness is reported in addition, never instead.
+/// How one run ended. A late run also has one of these outcomes; its lateness is reported in addition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
-    /// It returned a good value.
+    /// The run returned a good value.
     Success,
-    /// It succeeded through its declared fallback.
+    /// The run succeeded through its declared fallback.
     Degraded,
-    /// The caller made a mistake: the run is outside the objective and sends no event.
+    /// The caller made a mistake. The run does not count towards the objective and sends no event.
     Rejected,
-    /// It returned an error.
+    /// The run returned an error or a value that is declared as a failure, or its timeout stopped it.
     Failure,
-    /// It panicked.
+    /// The run panicked.
     Panic,
-    /// It was dropped before it ended.
+    /// The run was dropped before it ended.
     Cancelled,
 }
 
 impl Outcome {
-    /// Every outcome, in the order of the tables.
+    /// All outcomes, in the order in which tables list them.
     pub const ALL: [Outcome; 6] = [
         Outcome::Success,
         Outcome::Degraded,
@@ -30,7 +30,7 @@ impl Outcome {
         Outcome::Cancelled,
     ];
 
-    /// Returns the name on the wire.
+    /// Returns the outcome's name in telemetry.
     pub const fn as_str(self) -> &'static str {
         match self {
             Outcome::Success => "success",
@@ -47,13 +47,13 @@ impl Outcome {
         self as usize
     }
 
-    /// Whether an operator must act: failure or panic.
+    /// Whether an operator must act, which is the case after a failure or a panic.
     pub const fn is_error(self) -> bool {
         matches!(self, Outcome::Failure | Outcome::Panic)
     }
 
-    /// Whether the run counts towards the objective's total: every run that ended, except for rejected runs and runs
-    /// that were cancelled in time.
+    /// Whether the run counts towards the objective. Every run counts, except for a rejected run and a cancelled run
+    /// that was not late. The key `cancelled = bad` is not considered here.
     pub const fn is_counted(self, late: bool) -> bool {
         match self {
             Outcome::Rejected => false,
@@ -62,7 +62,7 @@ impl Outcome {
         }
     }
 
-    /// Whether a counted run was good: on time, and success or degraded.
+    /// Whether the run was good. A good run is a success or degraded, and it is not late.
     pub const fn is_good(self, late: bool) -> bool {
         !late && matches!(self, Outcome::Success | Outcome::Degraded)
     }

@@ -1,16 +1,18 @@
-//! Records: what an attribute declares, and the place of the function below it. [`crate::wire`] encodes them.
+//! The content of records. An attribute leaves a record in the binary: what the attribute declares, and the place of
+//! the function below it. [`crate::wire`] encodes and decodes records.
 
 use crate::case::Case;
 use crate::duration::{Millis, Sla};
 use crate::grammar::{Criticality, ErrorText, Objective, Shape};
 use crate::schedule::Freshness;
 
-/// One record of the section.
+/// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// What the attribute declares. The hash covers all of it.
+    /// What the attribute declares. The hash of the definition covers all of this.
     pub declaration: Declaration,
-    /// Where the function is. It can move without a change of the hash.
+    /// Where the function is. The hash does not cover the place, so the function can move without a change of the
+    /// hash.
     pub place: Place,
 }
 
@@ -25,21 +27,22 @@ pub struct Place {
     pub handler: String,
 }
 
-/// What an attribute declares, with the doc comment and the signature of its function.
+/// What an attribute declares. For a process or a stage this includes the doc comment and the signature of the
+/// function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Declaration {
-    /// From `#[critical_process]`.
+    /// A process, declared by `#[critical_process]`.
     Process(ProcessDeclaration),
-    /// From `#[stage]`.
+    /// A stage, declared by `#[stage]`.
     Stage(StageDeclaration),
-    /// From `#[contract]`.
+    /// A contract, declared by `#[contract]`.
     Contract(ContractDeclaration),
-    /// From `#[health_check]` or `#[dependency_check]`.
+    /// A check, declared by `#[health_check]` or `#[dependency_check]`.
     Check(CheckDeclaration),
 }
 
 impl Declaration {
-    /// Returns the part that processes and stages share.
+    /// Returns the part that processes and stages share, or `None` for a contract or a check.
     pub fn common(&self) -> Option<&Common> {
         match self {
             Declaration::Process(process) => Some(&process.common),
@@ -48,7 +51,7 @@ impl Declaration {
         }
     }
 
-    /// Returns the record of this declaration at a place.
+    /// Creates the record of this declaration for a function at this place.
     pub fn at(self, place: Place) -> Record {
         Record { declaration: self, place }
     }
@@ -57,13 +60,13 @@ impl Declaration {
 /// A critical process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessDeclaration {
-    /// The part that it shares with stages.
+    /// The part that a process shares with stages.
     pub common: Common,
     /// Semantic version, as written.
     pub version: String,
-    /// The longest that a good run may take.
+    /// The longest time that a good run may take.
     pub sla: Sla,
-    /// How much harm its failure does.
+    /// The harm that a failure of the process does.
     pub criticality: Criticality,
     /// The team to call.
     pub owner: Option<String>,
@@ -78,20 +81,21 @@ pub struct ProcessDeclaration {
 /// A stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StageDeclaration {
-    /// The part that it shares with processes.
+    /// The part that a stage shares with processes.
     pub common: Common,
-    /// Id of the process that it belongs to; `None` for a shared stage, which belongs to the run that encloses it.
+    /// Id of the process that the stage belongs to. `None` for a shared stage, whose runs belong to the process that
+    /// encloses them.
     pub process: Option<String>,
-    /// The longest that it may take, if declared.
+    /// The longest time that the stage may take, if declared.
     pub sla: Option<Sla>,
-    /// Ids of the stages that must have ended before it starts.
+    /// Ids of the stages that must have ended before this one starts.
     pub after: Vec<String>,
 }
 
 /// The part of a declaration that processes and stages share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Common {
-    /// The id, unique among processes, or among the stages of one process.
+    /// The id. It is unique among processes, or among the stages of one process.
     pub id: String,
     /// The name for people.
     pub name: String,
@@ -111,7 +115,7 @@ pub struct Common {
     pub error_type: Option<String>,
     /// Where error text may go.
     pub error_text: ErrorText,
-    /// Ids of its dependencies.
+    /// Ids of the dependencies.
     pub depends_on: Vec<String>,
     /// The function's signature as written.
     pub signature: String,
@@ -124,18 +128,19 @@ pub struct Common {
 pub struct ContextKey {
     /// The key as it appears on spans and events.
     pub name: String,
-    /// Where its value comes from.
+    /// Where the value comes from.
     pub source: ContextSource,
 }
 
 /// The source of a context value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContextSource {
-    /// An argument or an expression, taken at entry.
+    /// An argument or an expression, which is taken when the run begins.
     Entry,
-    /// `inherit(…)`: an enclosing process or scope. This is documentation; nothing enforces it.
+    /// `inherit(…)`: an enclosing run or scope. The declaration is documentation; nothing checks that the run
+    /// inherits a value.
     Inherit,
-    /// `later(…)`: `record!` inside the run.
+    /// `later(…)`: a call of `record!` inside the run.
     Later,
 }
 
@@ -151,33 +156,33 @@ pub struct ContractDeclaration {
 /// A health check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckDeclaration {
-    /// What it checks.
+    /// The process or dependency that the check is for.
     pub target: CheckTarget,
-    /// The longest that it may take: less than [`TIMEOUT_BOUND`](crate::schedule::TIMEOUT_BOUND).
+    /// The longest time that the check may take. It is less than [`TIMEOUT_BOUND`](crate::schedule::TIMEOUT_BOUND).
     pub timeout: Millis,
-    /// How long its answer is valid.
+    /// How often the check runs, or how long its answer is valid.
     pub freshness: Freshness,
 }
 
 /// The target of a check.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CheckTarget {
-    /// The process with this id, by `#[health_check]`.
+    /// The process with this id. The attribute is `#[health_check]`.
     Process(String),
-    /// The dependency with this id, by `#[dependency_check]`.
+    /// The dependency with this id. The attribute is `#[dependency_check]`.
     Dependency(String),
 }
 
 impl CheckTarget {
-    /// Returns the id.
+    /// Returns the id of the process or dependency.
     pub fn id(&self) -> &str {
         match self {
             CheckTarget::Process(id) | CheckTarget::Dependency(id) => id,
         }
     }
 
-    /// Returns the timeout of a check without the key `timeout`: 10 s for a process, which runs for real, and 2 s for
-    /// a dependency.
+    /// Returns the timeout of a check that declares none. It is 10 s for a process, because the check runs the
+    /// process, and 2 s for a dependency.
     pub const fn default_timeout(&self) -> Millis {
         match self {
             CheckTarget::Process(_) => Millis::seconds(10),

@@ -1,22 +1,22 @@
-//! The times of a health check: how long it may take, how often it runs, and how long its answer is valid. The macros
-//! and the decoder read them with the functions here, so neither accepts what the other refuses.
+//! The times of a health check: how long the check may take, how often it runs, and how long its answer is valid. The
+//! macros and the decoder of records read these times with the same functions, so both accept the same values.
 
 use crate::duration::{Millis, Noun};
 use crate::grammar::GrammarError;
 
-/// How long an answer is valid.
+/// When a check runs, and how long its answer is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// The check runs on a timer with this period, and an answer is valid until the next run. At least a second.
+    /// The check runs on a timer with this period, which is at least a second. An answer is valid until the next run.
     Every(Millis),
-    /// The check runs on demand, and an answer is valid for this long.
+    /// The check runs on request, and its answer is valid for this long.
     CachedFor(Millis),
 }
 
-/// The upper bound of timeouts, excluded: a monitor gives up after 30 s.
+/// The upper bound of timeouts, which a timeout must stay below. A monitor gives up after 30 s.
 pub const TIMEOUT_BOUND: Millis = Millis::seconds(30);
 
-/// The shortest period between two runs on a timer.
+/// The shortest period of a check that runs on a timer.
 pub const MIN_EVERY: Millis = Millis::seconds(1);
 
 impl Default for Freshness {
@@ -26,7 +26,7 @@ impl Default for Freshness {
 }
 
 impl Freshness {
-    /// Returns the period of a check that runs on a timer.
+    /// Returns the period of a check that runs on a timer, or `None` for a check that runs on request.
     pub const fn every(self) -> Option<Millis> {
         match self {
             Freshness::Every(period) => Some(period),
@@ -34,7 +34,7 @@ impl Freshness {
         }
     }
 
-    /// Returns how long an answer is valid.
+    /// Returns how long an answer is valid. For a check on a timer, this is its period.
     pub const fn cached_for(self) -> Millis {
         match self {
             Freshness::Every(time) | Freshness::CachedFor(time) => time,
@@ -42,10 +42,10 @@ impl Freshness {
     }
 }
 
-/// Parses the `timeout` of a check: more than zero, and less than [`TIMEOUT_BOUND`].
+/// Parses the `timeout` of a check, which must be more than zero and less than [`TIMEOUT_BOUND`].
 ///
 /// # Errors
-/// Returns an error for any other text, with a similar valid duration where there is one.
+/// Returns an error for any other text. If the text is nearly a duration, the error proposes a valid one.
 pub fn timeout(text: &str) -> Result<Millis, GrammarError> {
     const TIMEOUT: Noun =
         Noun { name: "timeout", help: "write the longest time that the check may take", example: "10s" };
@@ -59,10 +59,10 @@ pub fn timeout(text: &str) -> Result<Millis, GrammarError> {
     ))
 }
 
-/// Parses the `every` of a check: at least [`MIN_EVERY`].
+/// Parses the `every` of a check, which must be at least [`MIN_EVERY`].
 ///
 /// # Errors
-/// Returns an error for any other text, with a similar valid duration where there is one.
+/// Returns an error for any other text. If the text is nearly a duration, the error proposes a valid one.
 pub fn every(text: &str) -> Result<Millis, GrammarError> {
     const EVERY: Noun =
         Noun { name: "period", help: "write how often the check runs, at least `1s`", example: "5m" };
@@ -73,10 +73,10 @@ pub fn every(text: &str) -> Result<Millis, GrammarError> {
     Err(GrammarError::new(format!("invalid period `{text}`: it must be at least {MIN_EVERY}"), EVERY.help))
 }
 
-/// Parses the `cached_for` of a check: more than zero.
+/// Parses the `cached_for` of a check, which must be more than zero.
 ///
 /// # Errors
-/// Returns an error for any other text, with a similar valid duration where there is one.
+/// Returns an error for any other text. If the text is nearly a duration, the error proposes a valid one.
 pub fn cached_for(text: &str) -> Result<Millis, GrammarError> {
     const CACHED_FOR: Noun =
         Noun { name: "cache time", help: "write how long an answer is valid", example: "5s" };

@@ -1,18 +1,21 @@
-//! The wire form of records: the macro writes it into the object file, the runtime decodes it at start-up, and the
-//! command line reads it from a shipped binary.
+//! The bytes of records. A macro writes them into the object file, the runtime decodes a record when it is first
+//! used, and the command line reads all records from a shipped binary.
 //!
-//! A section is a sequence of frames, in any order and with zero bytes between them (linkers pad):
+//! A section of the binary contains one frame for each record. The frames can be in any order, and zero bytes can be
+//! between them, because linkers pad. A frame is:
 //!
 //! ```text
 //! magic "critproc" (8 bytes) · wire version (1 byte) · length of the text (4 bytes, little endian) · text
 //! ```
 //!
-//! The text is UTF-8: fields `key US value RS` (0x1F, 0x1E). A field that repeats is a list. First comes the
-//! declaration, then the field `hash`, which covers every byte before it, then the place (`handler`, `file`, `line`).
-//! So a definition has one identity wherever it is read, a damaged record is an error, and a function can move without
-//! a change of its hash: the decoder takes the declaration only from before the hash, and the place only from after
-//! it. Unknown keys are skipped, because a later minor form may add some. Decoding never panics and never allocates
-//! more than the section holds.
+//! The text is UTF-8 and consists of fields `key US value RS`, where US is the byte 0x1F and RS the byte 0x1E. A
+//! field that repeats is a list. First comes the declaration, then the field `hash`, then the place (`handler`,
+//! `file`, `line`). The hash covers every byte before it.
+//!
+//! The decoder takes the declaration only from before the hash, and the place only from after it. Therefore a
+//! definition has the same hash wherever it is read, a damaged declaration is an error, and a function can move
+//! without a change of its hash. The decoder skips unknown keys, because a later release may add some. Decoding never
+//! panics and never allocates more than the section holds.
 
 use std::fmt;
 
@@ -26,17 +29,17 @@ use crate::schedule::{self, Freshness};
 
 /// The first bytes of every frame.
 pub const MAGIC: [u8; 8] = *b"critproc";
-/// The version of the wire form that this crate writes, and the only one that it reads.
+/// The version of the wire form. This crate writes this version and reads no other.
 pub const WIRE_VERSION: u8 = 1;
-/// The number of bytes before the text.
+/// The number of bytes in a frame before the text.
 pub const HEADER: usize = MAGIC.len() + 1 + 4;
-/// The longest text that is read, in bytes. A longer one is an error and is not allocated.
+/// The longest text that the decoder reads, in bytes. A longer text is an error, and no memory is allocated for it.
 pub const MAX_TEXT: usize = 1 << 20;
 
 const UNIT: char = '\u{1f}';
 const RECORD: char = '\u{1e}';
 
-/// A record's bytes as they are in the section: no pointers and no padding.
+/// The bytes of a record in the section. They contain no pointers and no padding.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct SectionFrame<const N: usize> {
@@ -47,10 +50,10 @@ pub struct SectionFrame<const N: usize> {
 }
 
 impl<const N: usize> SectionFrame<N> {
-    /// Frames `text`, whose length is `N`.
+    /// Creates the frame of `text`, whose length must be `N`.
     ///
     /// # Panics
-    /// Panics if `text` is not `N` bytes long: at compile time, because a frame is a constant.
+    /// Panics if `text` is shorter than `N` bytes. A frame is a constant, so the panic happens at compile time.
     pub const fn new(text: &str) -> Self {
         let Some(text) = text.as_bytes().first_chunk::<N>() else {
             panic!("the text of a frame has its length")
@@ -58,13 +61,13 @@ impl<const N: usize> SectionFrame<N> {
         SectionFrame { magic: MAGIC, version: WIRE_VERSION, length: (N as u32).to_le_bytes(), text: *text }
     }
 
-    /// Returns the text after the header.
+    /// Returns the text, which follows the header.
     pub const fn text(&self) -> &[u8] {
         &self.text
     }
 }
 
-/// The reason why bytes are not a section of records.
+/// The reason why bytes cannot be decoded as records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodeError {
     /// The position in the bytes.
@@ -73,25 +76,25 @@ pub struct DecodeError {
     pub problem: Problem,
 }
 
-/// A problem of a section.
+/// The problem of bytes that cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// Neither a frame nor padding.
+    /// The bytes are neither a frame nor padding.
     NotAFrame,
     /// The bytes end inside a frame.
     Truncated,
-    /// A frame of a version that this crate does not read.
+    /// The frame has this version, which this crate does not read.
     Version(u8),
-    /// A text longer than [`MAX_TEXT`].
+    /// The text has this many bytes, more than [`MAX_TEXT`].
     TooLong(usize),
     /// The text is not UTF-8.
     NotText,
-    /// A field without its separators.
+    /// A field lacks its separators.
     NotAField,
-    /// A required field is missing.
+    /// The required field with this key is missing.
     Missing(&'static str),
-    /// A field has an invalid value, or appears twice.
+    /// The field with this key has an invalid value, or appears twice.
     Malformed(&'static str),
     /// The hash does not match the declaration.
     Hash,
@@ -145,7 +148,8 @@ impl Record {
 }
 
 impl Declaration {
-    /// Returns the text of the declaration and its hash. A macro writes it as a literal; the compiler adds the place.
+    /// Returns the text of the declaration and its hash. A macro writes this text as a literal, and the compiler adds
+    /// the place.
     pub fn to_text(&self) -> String {
         let mut text = Text(String::new());
         text.declaration(self);
@@ -154,7 +158,8 @@ impl Declaration {
         text.0
     }
 
-    /// Returns the identity of the definition: FNV-1a of 128 bits over the declaration, as 32 hexadecimal digits.
+    /// Returns the hash of the definition, which identifies it. It is FNV-1a of 128 bits over the declaration, as 32
+    /// hexadecimal digits.
     pub fn hash(&self) -> String {
         let mut text = Text(String::new());
         text.declaration(self);
@@ -239,7 +244,8 @@ impl Text {
         self.field("shape", common.shape.as_str());
     }
 
-    /// Writes the place. `__record_text!` of the runtime writes the same for a compiled program.
+    /// Writes the place. In a compiled program, the macro `__record_text!` of the runtime writes the place in the
+    /// same form.
     fn place(&mut self, place: &Place) {
         self.field("handler", &place.handler);
         self.field("file", &place.file);
@@ -251,7 +257,7 @@ impl Text {
         self.0.push(UNIT);
         let start = self.0.len();
         self.0.push_str(value);
-        // Bytes and not characters: this runs in a procedural macro, which is rarely optimised.
+        // Searches bytes instead of characters, because this runs in a procedural macro, which is rarely optimised.
         if self.0.as_bytes()[start..].iter().any(|&byte| byte == UNIT as u8 || byte == RECORD as u8) {
             let value = self.0.split_off(start).replace([UNIT, RECORD], " ");
             self.0.push_str(&value);
@@ -272,11 +278,11 @@ impl Text {
     }
 }
 
-/// Decodes all records of a section, in the order of the bytes, which the linker decides.
+/// Decodes all records of a section, in their order in the section. The linker decides that order.
 ///
 /// # Errors
 /// Returns an error for the first byte that is neither a frame nor padding, or for the first record that cannot be
-/// read.
+/// decoded.
 pub fn decode_section(section: &[u8]) -> Result<Vec<Record>, DecodeError> {
     let mut records = Vec::new();
     let mut offset = 0;
@@ -313,7 +319,7 @@ fn frame_text(bytes: &[u8]) -> Result<&[u8], Problem> {
 /// Decodes the text of one record.
 ///
 /// # Errors
-/// Returns the problem and its offset in `text`.
+/// Returns an error if the text is not a valid record. The offset is the position in `text`.
 pub fn decode_text(text: &[u8]) -> Result<Record, DecodeError> {
     let text = std::str::from_utf8(text)
         .map_err(|error| DecodeError { offset: error.valid_up_to(), problem: Problem::NotText })?;
@@ -321,7 +327,7 @@ pub fn decode_text(text: &[u8]) -> Result<Record, DecodeError> {
     Ok(Record { declaration: declaration.declaration()?, place: place.place()? })
 }
 
-/// Returns the fields before the hash, which it covers, and those after it.
+/// Returns the fields before the hash and the fields from the hash on. Returns an error if the hash does not match.
 fn split_at_hash(text: &str) -> Result<(Fields<'_>, Fields<'_>), DecodeError> {
     let mut before = Fields::parse(text)?;
     let written = before.required("hash", string)?;
@@ -443,7 +449,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Reads the part that the checks of processes and of dependencies share.
+    /// Reads the part that checks of processes and checks of dependencies share.
     fn check(&self, target: CheckTarget) -> Result<Declaration, DecodeError> {
         let every = self.optional("every", |text| schedule::every(text).ok())?;
         let cached_for = self.optional("cached_for", |text| schedule::cached_for(text).ok())?;
@@ -489,14 +495,14 @@ impl<'a> Fields<'a> {
         self.0.iter().filter_map(key).collect()
     }
 
-    /// Creates an error at the last field `key`, or at the start if there is none.
+    /// Creates an error at the last field with this key, or at the start of the text if there is none.
     fn error(&self, key: &str, problem: Problem) -> DecodeError {
         DecodeError { offset: self.all(key).last().map_or(0, |field| field.offset), problem }
     }
 }
 
-/// Returns FNV-1a of 128 bits: offset basis and prime of draft-eastlake-fnv, section 5. It distinguishes definitions
-/// and detects damaged bytes; it does not protect against an adversary.
+/// Returns the 128-bit FNV-1a hash. The offset basis and the prime are those of draft-eastlake-fnv, section 5. The
+/// hash distinguishes definitions and detects damaged bytes; it does not protect against an adversary.
 fn fnv1a(bytes: &[u8]) -> u128 {
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;

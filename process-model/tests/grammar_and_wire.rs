@@ -1,4 +1,5 @@
-//! Properties of the grammars and of the wire form: what is printed reads back, and no bytes panic.
+//! Tests properties of the grammars and of the wire form: what is printed reads back, and no bytes make the decoder
+//! panic.
 
 use process_model::schedule::{self, MIN_EVERY, TIMEOUT_BOUND};
 use process_model::wire::{Problem, decode_section, decode_text};
@@ -25,7 +26,7 @@ fn id() -> impl Strategy<Value = String> {
     "[a-z][a-z0-9_]{0,63}"
 }
 
-/// Any text but the two separators, which the macro replaces.
+/// Any text without the two separators, which the macro would replace.
 fn text() -> impl Strategy<Value = String> {
     any::<String>().prop_map(|text| text.replace(['\u{1e}', '\u{1f}'], " "))
 }
@@ -69,7 +70,7 @@ fn common() -> impl Strategy<Value = Common> {
         })
 }
 
-/// Every case, those with an argument with any that their grammar takes.
+/// Every case. A case with an argument has any argument that its grammar accepts.
 fn case() -> impl Strategy<Value = Case> {
     let bare: Vec<_> = Case::words().filter_map(|word| Case::new(word, None).ok()).collect();
     let error =
@@ -208,7 +209,7 @@ proptest! {
         let accepted = process_model::grammar::check_id(&process).is_ok()
             && Case::new(if is_error { "error" } else { "dependency" }, Some(&argument)).is_ok();
         let case = if is_error { Case::Error(argument) } else { Case::Dependency(argument) };
-        // Its hash is right, whatever it says.
+        // The hash is right even if a value is invalid, so only the grammars can refuse the record.
         let record = Declaration::Contract(ContractDeclaration { process, case }).at(Place::default());
         match decode_section(&record.to_frame()) {
             Ok(records) => prop_assert!(accepted && records == [record]),
@@ -230,7 +231,7 @@ proptest! {
             && schedule::timeout(&timeout.to_string()).is_ok()
             && (!runs_by_itself || schedule::every(&time.to_string()).is_ok());
         let target = if is_process { CheckTarget::Process(id) } else { CheckTarget::Dependency(id) };
-        // Its hash is right, whatever it says.
+        // The hash is right even if a value is invalid, so only the grammars can refuse the record.
         let record = Declaration::Check(CheckDeclaration { target, timeout, freshness }).at(Place::default());
         match decode_section(&record.to_frame()) {
             Ok(records) => prop_assert!(accepted && records == [record]),
@@ -261,7 +262,7 @@ proptest! {
         let hash = declaration.hash();
         let [moved] = &decode_section(&declaration.clone().at(to).to_frame()).unwrap()[..] else { panic!() };
         prop_assert_eq!(moved.declaration.hash(), &*hash);
-        // Every other writer of the wire form relies on this order: the declaration, its hash, the place.
+        // Other programs that write the wire form rely on this order: the declaration, its hash, the place.
         let text = declaration.clone().at(from).to_text();
         let hash_field = format!("hash\u{1f}{hash}\u{1e}");
         prop_assert!(text.starts_with(&declaration.to_text()) && declaration.to_text().ends_with(&hash_field));
@@ -354,7 +355,7 @@ fn an_answer_that_is_kept_and_renewed_is_no_check() {
 
 const PLACE: &str = "handler\u{1f}f\u{1e}file\u{1f}f.rs\u{1e}line\u{1f}7\u{1e}";
 
-/// A text with its hash between two parts.
+/// A record's text: `before`, the hash of `before`, and `after`.
 fn with_hash(before: &str, after: &str) -> String {
     format!("{before}hash\u{1f}{:032x}\u{1e}{after}", fnv1a(before.as_bytes()))
 }
@@ -370,7 +371,7 @@ fn the_hash_covers_the_declaration_and_nothing_else() {
     assert_eq!(covered.problem, Problem::Missing("handler"));
 }
 
-/// The hash of a record, as any other writer of the wire form computes it.
+/// The hash of a record, computed independently of the crate.
 fn fnv1a(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash: u128, &byte| {
         (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)

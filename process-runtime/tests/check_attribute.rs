@@ -92,15 +92,15 @@ fn a_check_has_its_place_in_the_source() {
 
 #[test]
 fn a_key_that_is_absent_has_its_default() {
-    let said = |target| {
+    let text = |target| {
         let check = check_of(&target);
         (check.timeout(), check.every(), check.cached_for())
     };
     let seconds = Duration::from_secs;
-    assert_eq!(said(process("pay_invoice")), (seconds(20), Some(seconds(300)), seconds(300)));
-    assert_eq!(said(process("pay_invoices")), (seconds(10), None, seconds(5)));
-    assert_eq!(said(dependency("bank")), (seconds(2), None, seconds(5)));
-    assert_eq!(said(dependency("ledger")), (Duration::from_millis(500), None, seconds(60)));
+    assert_eq!(text(process("pay_invoice")), (seconds(20), Some(seconds(300)), seconds(300)));
+    assert_eq!(text(process("pay_invoices")), (seconds(10), None, seconds(5)));
+    assert_eq!(text(dependency("bank")), (seconds(2), None, seconds(5)));
+    assert_eq!(text(dependency("ledger")), (Duration::from_millis(500), None, seconds(60)));
 }
 
 async fn report(setup: Setup, id: &str) -> (Status, Option<String>) {

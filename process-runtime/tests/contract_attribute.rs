@@ -198,6 +198,6 @@ fn each_case_of_a_table_leaves_evidence_of_its_own() {
 
 #[test]
 fn a_contract_whose_evidence_cannot_be_written_fails() {
-    let (passed, said) = run(&["--exact", "above_a_plain_test"], std::path::Path::new("here"));
-    assert!(!passed && said.contains("it must be an absolute path"), "{said}");
+    let (passed, output) = run(&["--exact", "above_a_plain_test"], std::path::Path::new("here"));
+    assert!(!passed && output.contains("it must be an absolute path"), "{output}");
 }

@@ -20,7 +20,7 @@ fn it_is_proven() {
 
 #[test]
 fn a_gate_with_an_id_that_two_have_is_shut() {
-    let said = *std::panic::catch_unwind(gate).unwrap_err().downcast::<String>().unwrap();
-    assert!(said.contains("process `twin` is defined more than once: at "), "{said}");
-    println!("{said}");
+    let message = *std::panic::catch_unwind(gate).unwrap_err().downcast::<String>().unwrap();
+    assert!(message.contains("process `twin` is defined more than once: at "), "{message}");
+    println!("{message}");
 }

@@ -79,9 +79,9 @@ impl User {
     /// If it fails.
     pub fn succeeds(&mut self, line: &str) -> String {
         let output = self.types(line);
-        let said = said(&output);
-        assert!(output.status.success(), "`{line}` in {}:\n{said}", self.home.path().display());
-        said
+        let printed = printed(&output);
+        assert!(output.status.success(), "`{line}` in {}:\n{printed}", self.home.path().display());
+        printed
     }
 
     /// Returns the path of a file, relative to the current directory.
@@ -91,7 +91,7 @@ impl User {
 }
 
 /// Returns the output of a command, of both streams.
-pub fn said(output: &Output) -> String {
+pub fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 

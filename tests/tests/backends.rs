@@ -64,7 +64,7 @@ impl Rotel {
         Rotel { grpc, http, log, _program: program }
     }
 
-    fn said(&self) -> String {
+    fn printed(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 }
@@ -83,9 +83,9 @@ fn collected(protocol: &str) -> Option<String> {
         &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)],
     );
     eventually("the collector writes the measurements", || {
-        rotel.said().contains("critical_process.sla.utilization")
+        rotel.printed().contains("critical_process.sla.utilization")
     });
-    Some(rotel.said())
+    Some(rotel.printed())
 }
 
 /// A span, as the collector writes it.
@@ -99,9 +99,9 @@ struct Span<'a> {
     attributes: BTreeMap<&'a str, &'a str>,
 }
 
-fn spans_in(said: &str) -> Vec<Span<'_>> {
+fn spans_in(printed: &str) -> Vec<Span<'_>> {
     let (mut spans, mut is_event) = (Vec::new(), false);
-    for line in said.lines() {
+    for line in printed.lines() {
         if line.starts_with("Span #") {
             spans.push(Span::default());
             is_event = false;
@@ -121,8 +121,8 @@ fn spans_in(said: &str) -> Vec<Span<'_>> {
     spans
 }
 
-fn judge(said: &str) {
-    let spans = spans_in(said);
+fn judge(printed: &str) {
+    let spans = spans_in(printed);
     let of = |name: &str, customer: &str| {
         let is_it = |span: &&Span<'_>| span.name == name && span.attributes["customer_id"] == customer;
         let mut found = spans.iter().filter(|span| span.attributes.contains_key("customer_id")).filter(is_it);
@@ -156,7 +156,7 @@ fn judge(said: &str) {
     }
     assert_eq!(of("place_order", "Str(c-1)").attributes["total"], "Int(500)");
 
-    let mut lines = said.lines().map(str::trim);
+    let mut lines = printed.lines().map(str::trim);
     let mut units = BTreeMap::new();
     while let Some(line) = lines.next() {
         if let Some(name) = line.strip_prefix("-> Name: critical_process.") {
@@ -176,26 +176,26 @@ fn judge(said: &str) {
     assert_eq!(units, known.map(|(name, unit)| (name, Some(unit))).into());
     let has_boundary = |sla: &str| {
         let is_it = |line: &str| line.starts_with("ExplicitBounds") && line.ends_with(&format!(": {sla}"));
-        said.lines().any(is_it)
+        printed.lines().any(is_it)
     };
-    assert!(["2.7", "1.3", "0.7", "1"].into_iter().all(has_boundary), "every SLA is a boundary: {said}");
-    assert!(said.contains("-> service.name: Str(reporting)"), "{said}");
+    assert!(["2.7", "1.3", "0.7", "1"].into_iter().all(has_boundary), "every SLA is a boundary: {printed}");
+    assert!(printed.contains("-> service.name: Str(reporting)"), "{printed}");
     let login = of("sign_in", "Str(c-5)");
     assert_eq!(login.attributes["critical_process.outcome"], "Str(rejected)");
-    assert!(!said.contains("canary"), "{said}");
+    assert!(!printed.contains("canary"), "{printed}");
 }
 
 #[test]
 fn a_real_collector_takes_it_over_grpc() {
-    if let Some(said) = collected("grpc") {
-        judge(&said);
+    if let Some(printed) = collected("grpc") {
+        judge(&printed);
     }
 }
 
 #[test]
 fn a_real_collector_takes_it_over_http() {
-    if let Some(said) = collected("http/protobuf") {
-        judge(&said);
+    if let Some(printed) = collected("http/protobuf") {
+        judge(&printed);
     }
 }
 
@@ -223,15 +223,15 @@ fn a_real_collector_dies_under_load_and_comes_back() {
         let report = service.ask("figures")["report"].to_string();
         println!("{protocol}: {report}");
         eventually("the collector writes new spans, and the number of lost ones", || {
-            let said = second.said();
-            said.contains("Name           : loaded_order") && lost(&said) > 0
+            let printed = second.printed();
+            printed.contains("Name           : loaded_order") && lost(&printed) > 0
         });
     }
 }
 
 /// Returns how many spans were lost, by the last measurements that the collector received.
-fn lost(said: &str) -> u64 {
-    let last = said.rsplit("reason: Str(span)").next().filter(|last| last.len() < said.len());
+fn lost(printed: &str) -> u64 {
+    let last = printed.rsplit("reason: Str(span)").next().filter(|last| last.len() < printed.len());
     let value = last.and_then(|last| last.lines().find_map(|line| line.trim().strip_prefix("Value: ")));
     value.and_then(|value| value.parse().ok()).unwrap_or(0)
 }
@@ -368,9 +368,9 @@ impl Service {
         let mut command = unconfigured(env!("CARGO_BIN_EXE_scraped"));
         command.envs(variables).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut service = Running::start(&mut command);
-        let mut said = BufReader::new(service.stdout.take().unwrap()).lines();
-        let mut said = || said.next().expect("it says it").unwrap();
-        let (known, text) = (said(), said());
+        let mut printed = BufReader::new(service.stdout.take().unwrap()).lines();
+        let mut printed = || printed.next().expect("it says it").unwrap();
+        let (known, text) = (printed(), printed());
         Service {
             port,
             known: serde_json::from_str(&known).unwrap(),

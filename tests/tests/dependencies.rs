@@ -63,13 +63,13 @@ fn version(text: &str) -> Vec<u32> {
 #[test]
 fn no_dependency_needs_a_newer_compiler_than_the_project() {
     let (foreign, own) = packages();
-    let said = version(env!("CARGO_PKG_RUST_VERSION"));
+    let stated = version(env!("CARGO_PKG_RUST_VERSION"));
     for package in &own {
-        assert_eq!(version(text(package, "rust_version")), said, "{}", name(package));
+        assert_eq!(version(text(package, "rust_version")), stated, "{}", name(package));
     }
     // A package without `rust_version` promises nothing, and CI's compiler builds it.
     let needs =
-        |package: &&Value| package["rust_version"].as_str().is_some_and(|needed| version(needed) > said);
+        |package: &&Value| package["rust_version"].as_str().is_some_and(|needed| version(needed) > stated);
     let newer: Vec<_> = foreign.iter().filter(needs).map(name).collect();
     assert!(newer.is_empty(), "they need more than Rust {}: {newer:?}", env!("CARGO_PKG_RUST_VERSION"));
 }

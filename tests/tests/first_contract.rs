@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use process_runtime::testing::policy::Policy;
-use process_tests::page::{Block, User, blocks, lasting, said};
+use process_tests::page::{Block, User, blocks, lasting, printed};
 use test_machine::missing::is_missing;
 
 const PAGE: &str = include_str!("../../process-runtime/docs/contracts.md");
@@ -24,7 +24,7 @@ impl Outcome {
         for line in commands.lines() {
             assert!(!outcome.failed, "before `{line}`:\n{}", outcome.text);
             let output = user.types(line);
-            outcome.text.push_str(&said(&output));
+            outcome.text.push_str(&printed(&output));
             outcome.failed = !output.status.success();
         }
         outcome
@@ -32,9 +32,9 @@ impl Outcome {
 
     /// Asserts that the output has each line of a block.
     fn has(&self, block: &str) {
-        let said = lasting(&self.text);
+        let text = lasting(&self.text);
         for line in lasting(block) {
-            assert!(said.contains(&line), "`{line}` is not in:\n{}", self.text);
+            assert!(text.contains(&line), "`{line}` is not in:\n{}", self.text);
         }
     }
 }
@@ -106,10 +106,10 @@ fn a_new_user_who_follows_the_page_gets_from_cargo_new_to_an_open_gate() {
     fs::write(&file, contracts.replacen(line, "", 1)).unwrap();
     let outcome = Outcome::by(&mut user, "cargo test");
     assert!(outcome.failed, "{}", outcome.text);
-    let said =
+    let text =
         outcome.text.split("1 of 12 cells are open:\n? council_3stage sla: ").nth(1).unwrap_or_default();
     assert!(
-        said.lines().next().is_some_and(|first| first.ends_with(&format!("; add {line}"))),
+        text.lines().next().is_some_and(|first| first.ends_with(&format!("; add {line}"))),
         "{}",
         outcome.text
     );

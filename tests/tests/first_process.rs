@@ -21,13 +21,13 @@ fn sorted(text: &str) -> Vec<String> {
 fn a_new_user_who_follows_the_page_gets_from_cargo_new_to_a_trace() {
     let started = Instant::now();
     let mut user = User::new(env!("CARGO_TARGET_TMPDIR"));
-    let (mut said, mut compared) = (String::new(), 0);
+    let (mut output, mut compared) = (String::new(), 0);
     for block in blocks(PAGE) {
         match block.language {
-            "sh" => said = block.text.lines().map(|line| user.succeeds(line)).collect(),
+            "sh" => output = block.text.lines().map(|line| user.succeeds(line)).collect(),
             "rust,no_run" => fs::write(user.file("src/main.rs"), block.text).unwrap(),
             "text" => {
-                assert_eq!(sorted(&said), sorted(block.text), "{said}");
+                assert_eq!(sorted(&output), sorted(block.text), "{output}");
                 compared += 1;
             }
             other => panic!("unknown language {other}"),
@@ -47,6 +47,9 @@ fn a_new_user_who_follows_the_page_gets_from_cargo_new_to_a_trace() {
     // A common mistake: telemetry is dropped at once.
     let program = fs::read_to_string(user.file("src/main.rs")).unwrap();
     fs::write(user.file("src/main.rs"), program.replace("let _telemetry =", "let _ =")).unwrap();
-    let said = user.succeeds("cargo run");
-    assert!(said.contains("keep the value that `telemetry::init` returns until the end of `main`"), "{said}");
+    let output = user.succeeds("cargo run");
+    assert!(
+        output.contains("keep the value that `telemetry::init` returns until the end of `main`"),
+        "{output}"
+    );
 }

@@ -135,7 +135,7 @@ processes! {
 
 /// All telemetry of a process, by destination.
 #[derive(Default)]
-struct Said {
+struct Received {
     spans: String,
     exported: String,
     metrics: String,
@@ -146,7 +146,7 @@ struct Said {
     sentry: String,
 }
 
-impl Said {
+impl Received {
     fn places(&self) -> [(&'static str, &str); 8] {
         [
             ("spans", &self.spans),
@@ -172,7 +172,7 @@ impl Said {
 }
 
 /// Runs a process in every way, with every destination.
-fn listen(id: &str, options: ClientOptions, mut run: impl FnMut(&Service, How)) -> Said {
+fn listen(id: &str, options: ClientOptions, mut run: impl FnMut(&Service, How)) -> Received {
     let (traces, capture, readings, log) = (Traces::new(), Capture::new(), Readings::new(), Log::default());
     let subscriber = Registry::default().with(traces.layer()).with(capture.clone());
     let _subscriber = dispatcher::set_default(&Dispatch::new(subscriber));
@@ -187,7 +187,7 @@ fn listen(id: &str, options: ClientOptions, mut run: impl FnMut(&Service, How)) 
     }
     let process = registry::get(id).unwrap();
     let stages = process.stages().iter().map(|stage| stage.record().to_text());
-    let said = Said {
+    let received = Received {
         spans: format!("{:?} {:?}", capture.spans(), capture.loose_events()),
         exported: format!("{:?}", traces.spans()),
         metrics: readings.collect().text,
@@ -199,15 +199,15 @@ fn listen(id: &str, options: ClientOptions, mut run: impl FnMut(&Service, How)) 
     };
     installation.stop();
     // The search must find the named words, or it proves nothing.
-    for (place, text) in said.places() {
+    for (place, text) in received.places() {
         if !["metrics", "the record", "the report"].contains(&place) {
             assert!(text.contains(NAMED) && text.contains(LATER), "{place} lacks what is named:\n{text}");
         }
     }
     assert_eq!(log.ends().len(), 5 + 5);
-    assert!(said.metrics.contains(id) && said.record.contains(id));
-    said.find(&[NAMED, LATER], &["spans", "exported spans", "sinks", "runs in flight", "Sentry"]);
-    said
+    assert!(received.metrics.contains(id) && received.record.contains(id));
+    received.find(&[NAMED, LATER], &["spans", "exported spans", "sinks", "runs in flight", "Sentry"]);
+    received
 }
 
 thread_local! {
@@ -238,11 +238,11 @@ fn what_is_not_named_goes_nowhere_and_error_text_to_sentry_alone() {
     isolated(|| {
         let run =
             |service: &Service, how| poll_once(service.quiet(NAMED, ARGUMENT.to_owned(), secret(), how));
-        let said = listen("quiet", integrated(), run);
-        said.find(&UNNAMED, &[]);
-        said.find(&TEXTS, &["Sentry"]);
+        let received = listen("quiet", integrated(), run);
+        received.find(&UNNAMED, &[]);
+        received.find(&TEXTS, &["Sentry"]);
         for word in [DISPLAY, SOURCE, PANIC] {
-            assert!(said.sentry.contains(word), "Sentry lacks {word}, which it exists for");
+            assert!(received.sentry.contains(word), "Sentry lacks {word}, which it exists for");
         }
     });
 }
@@ -252,9 +252,9 @@ fn error_text_with_never_goes_nowhere_at_all() {
     let stderr = isolated(|| {
         let run =
             |service: &Service, how| poll_once(service.silent(NAMED, ARGUMENT.to_owned(), secret(), how));
-        let said = listen("silent", integrated(), run);
-        said.find(&UNNAMED, &[]);
-        said.find(&TEXTS, &[]);
+        let received = listen("silent", integrated(), run);
+        received.find(&UNNAMED, &[]);
+        received.find(&TEXTS, &[]);
     });
     for word in UNNAMED.iter().chain(&TEXTS) {
         assert!(stderr.as_ref().is_none_or(|stderr| !stderr.contains(word)), "{word} is on standard error");
@@ -265,12 +265,12 @@ fn error_text_with_never_goes_nowhere_at_all() {
 fn error_text_that_may_go_everywhere_is_on_the_span_too_and_in_no_metric() {
     isolated(|| {
         let run = |service: &Service, how| poll_once(service.loud(NAMED, ARGUMENT.to_owned(), secret(), how));
-        let said = listen("loud", integrated(), run);
-        said.find(&UNNAMED, &[]);
-        said.find(&[DISPLAY, PANIC], &["Sentry", "spans", "exported spans"]);
-        assert!(said.spans.contains(DISPLAY) && said.spans.contains(PANIC));
+        let received = listen("loud", integrated(), run);
+        received.find(&UNNAMED, &[]);
+        received.find(&[DISPLAY, PANIC], &["Sentry", "spans", "exported spans"]);
+        assert!(received.spans.contains(DISPLAY) && received.spans.contains(PANIC));
         // Only Sentry uses `Debug`, to name the type of an exception.
-        said.find(&[DEBUG, SOURCE], &["Sentry"]);
+        received.find(&[DEBUG, SOURCE], &["Sentry"]);
     });
 }
 

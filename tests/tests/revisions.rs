@@ -10,7 +10,7 @@ use process_runtime::testing::evidence::{Evidence, Proof};
 use process_runtime::testing::revision::Revision;
 use process_runtime::{Outcome, critical_process, registry};
 use process_tests::isolated::child;
-use process_tests::page::said;
+use process_tests::page::printed;
 use tempfile::TempDir;
 use test_machine::missing::is_missing;
 
@@ -21,7 +21,7 @@ fn _weigh() {}
 fn git(directory: &Path, arguments: &[&str]) {
     let settings = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
     let output = Command::new("git").current_dir(directory).args(settings).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", said(&output));
+    assert!(output.status.success(), "{}", printed(&output));
 }
 
 /// A repository with one commit, and a directory in it.
@@ -122,14 +122,14 @@ fn evidence_within_the_tree_does_not_change_its_revision_and_a_variable_replaces
     child.env_remove("PROCESS_REVISION").env_remove("CARGO_TARGET_DIR");
     child.env("CARGO_MANIFEST_DIR", &package).env("PROCESS_EVIDENCE_DIR", root.path().join("evidence"));
     let clean = Revision::detect(&package).to_string();
-    let text = said(&child.output().unwrap());
+    let text = printed(&child.output().unwrap());
     assert_eq!(text.matches(&format!("revision: {clean}\n")).count(), 2, "{text}");
     assert!(!Revision::detect(&package).is_clean(), "the child wrote into the tree");
     // The variables that a hook of another repository sets.
     let (_other, other) = repository();
     let git_dir = other.parent().unwrap().join(".git");
-    let text = said(&child.env("GIT_DIR", git_dir).env("GIT_WORK_TREE", &other).output().unwrap());
+    let text = printed(&child.env("GIT_DIR", git_dir).env("GIT_WORK_TREE", &other).output().unwrap());
     assert_eq!(text.matches(&format!("revision: {clean}\n")).count(), 2, "{text}");
-    let text = said(&child.env("PROCESS_REVISION", "release-7").output().unwrap());
+    let text = printed(&child.env("PROCESS_REVISION", "release-7").output().unwrap());
     assert!(text.contains("revision: release-7\n"), "{text}");
 }

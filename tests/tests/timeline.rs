@@ -86,7 +86,7 @@ fn request(number: usize) -> String {
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "it reads its memory from /proc")]
 fn memory_does_not_depend_on_what_is_read() {
-    let said = isolated(|| {
+    let output = isolated(|| {
         let one = request(0).len();
         let requests = size() / one;
         let directory = written((0..requests).map(request));
@@ -97,13 +97,13 @@ fn memory_does_not_depend_on_what_is_read() {
         assert_eq!(found.timelines.len() + found.left_out, requests * 200);
         assert!(found.skipped.is_empty());
     });
-    eprint!("{}", said.unwrap_or_default());
+    eprint!("{}", output.unwrap_or_default());
 }
 
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "it reads its memory from /proc")]
 fn a_line_without_an_end_and_lines_without_number_are_reported_within_bounds() {
-    let said = isolated(|| {
+    let output = isolated(|| {
         let good = request(0);
         let endless = std::iter::repeat_with(|| "[".repeat(1 << 20)).take(size() >> 20);
         let foreign = std::iter::repeat_with(|| "foreign\n".repeat(1 << 10)).take(size() >> 16);
@@ -113,7 +113,7 @@ fn a_line_without_an_end_and_lines_without_number_are_reported_within_bounds() {
         assert!(found.skipped[0].problem.contains("longer than"), "{:?}", found.skipped[0]);
         assert_eq!(found.skipped.len() + found.more_skipped, 1 + (size() >> 6));
     });
-    eprint!("{}", said.unwrap_or_default());
+    eprint!("{}", output.unwrap_or_default());
 }
 
 /// The memory that lines of the greatest length and content may take: the kept spans, which are 64 MiB, a line, and
@@ -146,7 +146,7 @@ const STUFFED: [[&str; 3]; 10] = [
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "it reads its memory from /proc")]
 fn lines_that_hold_as_much_as_they_can_take_no_more_than_they_may() {
-    let said = isolated(|| {
+    let output = isolated(|| {
         // Twice, which is more than may be kept.
         let directory = written(STUFFED.into_iter().chain(STUFFED).map(stuffed));
         let found = find_within(HOSTILE, &directory, &[]);
@@ -157,5 +157,5 @@ fn lines_that_hold_as_much_as_they_can_take_no_more_than_they_may() {
         assert_eq!((found.skipped.len(), found.more_skipped), (6, 0), "{:?}", found.skipped);
         assert!(found.spans_left_out > 0);
     });
-    eprint!("{}", said.unwrap_or_default());
+    eprint!("{}", output.unwrap_or_default());
 }

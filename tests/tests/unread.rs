@@ -69,10 +69,10 @@ fn a_late_reader_gets_whole_lines_in_order_and_the_number_of_the_others() {
     let output = lines_of(unread.program.stdout.take().unwrap());
     let errors = lines_of(unread.program.stderr.take().unwrap());
     unread.end();
-    for (lines, said, reason) in [(output, "order ", "log"), (errors, "number=", "line")] {
+    for (lines, key, reason) in [(output, "order ", "log"), (errors, "number=", "line")] {
         let lines = lines.join().unwrap();
         let number = |line: &String| {
-            let rest = &line[line.find(said)? + said.len()..];
+            let rest = &line[line.find(key)? + key.len()..];
             assert!(line.ends_with("....."), "half a line: {line}");
             rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
         };

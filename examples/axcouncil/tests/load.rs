@@ -212,20 +212,20 @@ async fn load(length: Duration, variables: &[(&str, &str)]) {
         let lately = &known["lately"][1];
         assert_eq!(lately["ended"], sent, "{process}: {known}");
         for percent in [50, 75, 95, 99] {
-            let said = lately[format!("p{percent}")].as_f64().expect("runs ended");
+            let measured = lately[format!("p{percent}")].as_f64().expect("runs ended");
             let (served, took) = (percentile(&times.served, percent), percentile(&times.took, percent));
             println!(
                 "{process} p{percent}: statistics {:.3} ms, answers {:.3} ms, clients {:.3} ms",
-                said * 1e3,
+                measured * 1e3,
                 served * 1e3,
                 took * 1e3
             );
             let most = |figure: f64| figure * (1.0 + PERCENTILE_ERROR);
             let least =
                 |figure: f64, beside: Duration| (figure - beside.as_secs_f64()) * (1.0 - PERCENTILE_ERROR);
-            assert!(said <= most(served) && said <= most(took), "{process} p{percent}");
-            assert!(said >= least(served, AROUND), "{process} p{percent}");
-            assert!(percent > 75 || said >= least(took, BETWEEN), "{process} p{percent}");
+            assert!(measured <= most(served) && measured <= most(took), "{process} p{percent}");
+            assert!(measured >= least(served, AROUND), "{process} p{percent}");
+            assert!(percent > 75 || measured >= least(took, BETWEEN), "{process} p{percent}");
         }
     }
 
@@ -239,8 +239,8 @@ async fn load(length: Duration, variables: &[(&str, &str)]) {
 }
 
 fn length() -> Duration {
-    let said = std::env::var("PROCESS_LOAD").ok().and_then(|seconds| seconds.parse().ok());
-    Duration::from_secs(said.unwrap_or(3))
+    let measured = std::env::var("PROCESS_LOAD").ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(measured.unwrap_or(3))
 }
 
 #[tokio::test]

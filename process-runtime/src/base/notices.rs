@@ -9,12 +9,12 @@ use super::lock::lock;
 use super::output::STANDARD_ERROR;
 
 /// The maximum number of different notices.
-const THINGS: usize = 256;
+const MAX_NOTICES: usize = 256;
 
-static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+static PRINTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-fn already_said() -> MutexGuard<'static, BTreeSet<String>> {
-    lock(&SAID)
+fn already_printed() -> MutexGuard<'static, BTreeSet<String>> {
+    lock(&PRINTED)
 }
 
 /// Starts writing lines, including those that are already queued.
@@ -33,16 +33,16 @@ pub(crate) fn line(line: String) {
 /// Queues a notice, unless the same text was queued before.
 pub(crate) fn once(text: impl Into<String>) {
     let text = text.into();
-    let mut said = already_said();
-    if said.len() < THINGS && said.insert(text.clone()) {
-        drop(said);
+    let mut printed = already_printed();
+    if printed.len() < MAX_NOTICES && printed.insert(text.clone()) {
+        drop(printed);
         line(format!("critical_process: {text}"));
     }
 }
 
 /// Returns all notices so far, sorted.
-pub(crate) fn said() -> Vec<String> {
-    already_said().iter().cloned().collect()
+pub(crate) fn printed() -> Vec<String> {
+    already_printed().iter().cloned().collect()
 }
 
 /// Waits until every line is written, at most until `end`.

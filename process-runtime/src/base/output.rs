@@ -109,7 +109,7 @@ impl Output {
 
     fn write_all(&self) {
         let mut lines = Vec::new();
-        let mut told = 0;
+        let mut reported = 0;
         loop {
             let waiting = self.waiting();
             let waiting = self.arrived.wait_while(waiting, |waiting| waiting.lines.is_empty());
@@ -125,8 +125,8 @@ impl Output {
             }
             lines.clear();
             let lost = self.lost.load(Ordering::Relaxed);
-            if lost != told {
-                told = lost;
+            if lost != reported {
+                reported = lost;
                 let line = format!("critical_process: {lost} lines in all could not be written here\n");
                 let _ = (self.write)(line.as_bytes());
             }

@@ -126,7 +126,7 @@ impl Install {
         watchdog::start();
         *started() += 1;
         findings::validate().iter().for_each(|finding| notices::once(finding.to_string()));
-        sinks_that_go_nowhere(self.without_sentry).for_each(notices::once);
+        unconnected_destinations(self.without_sentry).for_each(notices::once);
         Installation { is_stopped: AtomicBool::new(false) }
     }
 }
@@ -150,7 +150,7 @@ impl Installation {
     /// Returns every problem reported so far, at start-up or while processes ran. It is a history, so it includes
     /// solved problems. A meter provider without a reader is reported after 150 s.
     pub fn report(&self) -> Vec<String> {
-        notices::said()
+        notices::printed()
     }
 
     /// Stops the watchdog, unless another installation is running, and waits until the queued lines are written to
@@ -174,7 +174,7 @@ impl Installation {
 }
 
 /// Returns the reasons why tracing or Sentry receives nothing.
-fn sinks_that_go_nowhere(without_sentry: bool) -> impl Iterator<Item = String> {
+fn unconnected_destinations(without_sentry: bool) -> impl Iterator<Item = String> {
     #[cfg(feature = "tracing")]
     let tracing = crate::observe::span::problem();
     #[cfg(not(feature = "tracing"))]

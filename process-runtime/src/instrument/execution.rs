@@ -246,8 +246,8 @@ impl Run {
         let ticks = core.clock.now().saturating_sub(self.started) + added;
         let account = core.account(unit);
         let lane = Lane::current();
-        let told = core.leave(lane, account, self.ticket);
-        let late = told || core.is_late(unit, account, ticks);
+        let was_overdue = core.leave(lane, account, self.ticket);
+        let late = was_overdue || core.is_late(unit, account, ticks);
         account.end(lane, ending.outcome, late, ticks);
         #[cfg(feature = "metrics")]
         if core.is_global() {
@@ -262,7 +262,7 @@ impl Run {
             let error_type = fault.map(|fault| account.error(ending.outcome, late, fault.error_type));
             let duration = core.clock.duration(ticks);
             let end = End { outcome: ending.outcome, late, duration, error_type };
-            tell(core, unit, observed.as_ref(), &ending, &end, told);
+            report(core, unit, observed.as_ref(), &ending, &end, was_overdue);
         }
         if let Some(observed) = observed {
             observed::let_go(observed);
@@ -322,13 +322,13 @@ fn inside(observed: &Arc<Observed>, work: &mut dyn Work) {
 }
 
 #[cold]
-fn tell(
+fn report(
     core: &Core,
     unit: &'static Unit,
     observed: Option<&Arc<Observed>>,
     ending: &Ending<'_>,
     end: &End,
-    told: bool,
+    was_overdue: bool,
 ) {
     let is_sent = observed.is_some_and(|observed| observed.has_hub());
     if let Some(fault) = &ending.fault
@@ -339,7 +339,7 @@ fn tell(
         unharmed(|| standard_error::failed(unit, observed.map(|observed| &**observed), fault, end));
     }
     let Some(observed) = observed else { return };
-    if end.late && !told {
+    if end.late && !was_overdue {
         observe::overdue(core, unit, Some(observed), end.duration);
     }
     observe::ended(core, unit, observed, ending, end);

@@ -106,7 +106,7 @@ pub(crate) fn open(
 
 /// Reports the start of a run to the sinks.
 pub(crate) fn started(core: &Core, unit: &'static Unit, observed: &Observed) {
-    core.tell(&RunView { unit, observed }, |sink, run| sink.started(run));
+    core.notify(&RunView { unit, observed }, |sink, run| sink.started(run));
 }
 
 /// Reports that a run passed its SLA. Does nothing if `observed` is `None`, because then no destination receives the
@@ -119,7 +119,7 @@ pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: Option<&Arc<Ob
     }
     #[cfg(feature = "sentry")]
     guard::unharmed(|| sentry::overdue(core, unit, observed, elapsed));
-    core.tell(&RunView { unit, observed }, |sink, run| sink.overdue(run, elapsed));
+    core.notify(&RunView { unit, observed }, |sink, run| sink.overdue(run, elapsed));
 }
 
 /// Returns whether the end of a run that is on time needs no report: it has no error, the run has no span, and neither
@@ -131,7 +131,7 @@ pub(crate) fn is_quiet(core: &Core, observed: &Observed, outcome: Outcome) -> bo
         return false;
     }
     #[cfg(feature = "sentry")]
-    if sentry::is_told(observed, outcome) {
+    if sentry::is_reported(observed, outcome) {
         return false;
     }
     let _ = observed;
@@ -147,7 +147,7 @@ pub(crate) fn ended(
     end: &End,
 ) {
     #[cfg(feature = "sentry")]
-    if sentry::is_told(observed, end.outcome) {
+    if sentry::is_reported(observed, end.outcome) {
         guard::unharmed(|| sentry::ended(unit, observed, ending, end));
     }
     #[cfg(feature = "tracing")]
@@ -157,7 +157,7 @@ pub(crate) fn ended(
         guard::caught(|| span::ended(span, unit, observed, ending, end));
         guard::caught(|| span.close());
     }
-    core.tell(&RunView { unit, observed }, |sink, run| sink.ended(run, end));
+    core.notify(&RunView { unit, observed }, |sink, run| sink.ended(run, end));
     let _ = ending;
 }
 

@@ -213,9 +213,9 @@ pub(crate) fn ended(
     ending: &Ending<'_>,
     end: &End,
 ) {
-    let told = unit.definition.common().error_text;
-    let message = ending.fault.filter(|_| told == ErrorText::Everywhere);
-    let message = message.and_then(|fault| fault.text(told));
+    let error_text = unit.definition.common().error_text;
+    let message = ending.fault.filter(|_| error_text == ErrorText::Everywhere);
+    let message = message.and_then(|fault| fault.text(error_text));
     let outcome = end.outcome.as_str();
     let site = site(unit);
     for (name, value) in observed.values.iter() {

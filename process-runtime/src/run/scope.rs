@@ -53,11 +53,11 @@ impl Scope {
 
     /// Returns a scope with the values of a remote peer. They do not replace values that an outer scope has set.
     #[cfg(all(feature = "axum", feature = "metrics", feature = "tracing"))]
-    pub(crate) fn below(mut said: NamedValues) -> Carrier {
+    pub(crate) fn below(mut values: NamedValues) -> Carrier {
         let outer = frame::nearest();
         let known = super::domain::observed::inherited(outer.as_ref());
-        said.retain(|(name, _)| known.iter().all(|(other, _)| other != *name));
-        Carrier::of(Arc::new(Observed::scope(outer.as_ref(), said)))
+        values.retain(|(name, _)| known.iter().all(|(other, _)| other != *name));
+        Carrier::of(Arc::new(Observed::scope(outer.as_ref(), values)))
     }
 
     fn into_carrier(self) -> Carrier {

@@ -340,6 +340,6 @@ mod tests {
         let directory = Arc::new(Directory::new(Path::new("/dev/null/telemetry")));
         let exporter = FileExporter::new(&directory, "traces");
         assert!(exporter.write(b"{}".to_vec()).is_err());
-        assert!(notices::said().iter().any(|line| line.contains("/dev/null/telemetry")));
+        assert!(notices::printed().iter().any(|line| line.contains("/dev/null/telemetry")));
     }
 }

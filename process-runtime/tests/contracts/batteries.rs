@@ -5,7 +5,7 @@ use std::time::Duration;
 use process_runtime::testing::Battery;
 use process_runtime::{Outcome, critical_process, dependency, stage};
 
-use super::{SendError, log_letter, paused, said, send, send_anyhow, send_copies};
+use super::{SendError, log_letter, message, paused, send, send_anyhow, send_copies};
 
 #[test]
 fn a_battery_breaks_everything_in_every_way() {
@@ -64,14 +64,14 @@ fn a_battery_breaks_shared_stages_too() {
     };
     let trials = paused(battery().run(async || weigh().await));
     assert_eq!(trials.len(), 1 + 3 * 5, "{trials:?}");
-    let said = said(move || drop(paused(battery().run(async || ()))));
-    assert!(said.contains("no run of `weigh_letter` was observed"), "{said}");
+    let message = message(move || drop(paused(battery().run(async || ()))));
+    assert!(message.contains("no run of `weigh_letter` was observed"), "{message}");
 }
 
 #[test]
 fn a_battery_tells_what_does_not_hold() {
     let broken = |battery: fn() -> Battery, address: &'static str| {
-        said(move || drop(paused(battery().run(async || send(address).await))))
+        message(move || drop(paused(battery().run(async || send(address).await))))
     };
     let text = broken(
         || Battery::new("send_letter").outcomes([Outcome::Success]).error(|| SendError::Connection),
@@ -89,7 +89,7 @@ fn a_battery_tells_what_does_not_hold() {
         let battery = Battery::new("log_letter").outcomes([Outcome::Success, Outcome::Failure]);
         battery.error(|| SendError::Connection).canary("it is \"here\"")
     };
-    let text = said(move || drop(paused(logged().run(async || log_letter("it is \"here\"").await))));
+    let text = message(move || drop(paused(logged().run(async || log_letter("it is \"here\"").await))));
     assert!(text.contains("the canary `it is \"here\"` was captured"), "{text}");
     let canary = || {
         let battery = Battery::new("send_anyhow").outcomes([Outcome::Success, Outcome::Failure]);
@@ -99,7 +99,7 @@ fn a_battery_tells_what_does_not_hold() {
             .canary("the gold is in the cellar")
     };
     let text =
-        said(move || drop(paused(canary().run(async || send_anyhow("the gold is in the cellar").await))));
+        message(move || drop(paused(canary().run(async || send_anyhow("the gold is in the cellar").await))));
     assert!(
         text.contains("error at `send_anyhow.pigeon`: the canary `the gold is in the cellar` was captured"),
         "{text}"
@@ -120,7 +120,7 @@ async fn send_by_whom() -> Result<(), SendError> {
 #[test]
 fn a_battery_tells_what_no_run_may_do() {
     let panic = |process: &'static str, call: fn() -> std::pin::Pin<Box<dyn Future<Output = ()>>>| {
-        said(move || {
+        message(move || {
             let battery = Battery::new(process).outcomes([Outcome::Success, Outcome::Failure]);
             drop(paused(
                 battery.error(|| SendError::Connection).canary("in the cellar").run(async || call().await),
@@ -213,14 +213,14 @@ fn a_battery_shrinks_its_input() {
     }));
     // For each input one run without a fault, and one with each fault.
     assert_eq!(calls.get(), 6 * proptest::test_runner::Config::default().cases);
-    let said = said(move || {
+    let message = message(move || {
         std::panic::set_hook(Box::new(|_| {}));
         paused(battery().for_all((0..100_000_u32, 0..50_u32), async |(seats, discount)| {
             price_seats(seats, discount).await
         }));
     });
     let _ = std::panic::take_hook();
-    assert!(said.starts_with("for the input (1000, 1): without a fault: it ended as panic"), "{said}");
+    assert!(message.starts_with("for the input (1000, 1): without a fault: it ended as panic"), "{message}");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_battery_tells_of_a_run_that_a_cancel_leaves_behind() {
             std::mem::forget(self.0.take());
         }
     }
-    let said = said(|| {
+    let message = message(|| {
         let battery = Battery::new("send_copies").outcomes([Outcome::Success, Outcome::Failure]);
         drop(paused(battery.error(|| SendError::Connection).run(async || {
             let mut leak = Leak(Some(Box::pin(send_copies(1))));
@@ -241,7 +241,7 @@ fn a_battery_tells_of_a_run_that_a_cancel_leaves_behind() {
             drop(result);
         })));
     });
-    assert!(said.contains("cancel at `send_copies`: `send_copies` never ended"), "{said}");
+    assert!(message.contains("cancel at `send_copies`: `send_copies` never ended"), "{message}");
 }
 
 #[critical_process(id = "overwrite_token", version = "1.0.0", sla = "1s")]
@@ -257,9 +257,9 @@ fn a_canary_is_found_where_it_was_overwritten_and_around_the_run() {
         let battery = Battery::new("overwrite_token").outcomes([Outcome::Success, Outcome::Failure]);
         battery.error(|| SendError::Connection).canary("the-canary")
     };
-    let inside = said(move || drop(paused(battery().run(async || overwrite_token("the-canary").await))));
+    let inside = message(move || drop(paused(battery().run(async || overwrite_token("the-canary").await))));
     assert!(inside.contains("the canary `the-canary` was captured"), "{inside}");
-    let around = said(move || {
+    let around = message(move || {
         drop(paused(battery().run(async || {
             let _span = tracing::info_span!("around", token = "the-canary").entered();
             overwrite_token("").await

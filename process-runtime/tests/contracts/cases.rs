@@ -6,7 +6,7 @@ use process_runtime::testing::evidence::Proof;
 use process_runtime::testing::{Battery, Fault, Load, observe};
 use process_runtime::{Outcome, contract, critical_process, dependency};
 
-use super::{SendError, left_by, paused, said, send, send_anyhow, send_copies};
+use super::{SendError, left_by, message, paused, send, send_anyhow, send_copies};
 
 macro_rules! contracts {
     ($($name:ident: $process:literal, $case:ident $(($argument:literal))?, $body:expr;)+) => {$(
@@ -167,8 +167,8 @@ fn what_is_nearly_the_case_does_not_prove_it() {
         ("load_without_bounds", load_without_bounds, "was a load whose bounds held: it observed none"),
         ("load_of_another", load_of_another, "was a load whose bounds held: it observed none"),
     ] {
-        let said = said(contract);
-        assert!(said.contains(expected), "{name}: {said}");
+        let message = message(contract);
+        assert!(message.contains(expected), "{name}: {message}");
         assert!(matches!(left_by(&format!("::{name}")).proof, Proof::Failed(_)), "{name}");
     }
     for (name, contract) in [
@@ -177,7 +177,7 @@ fn what_is_nearly_the_case_does_not_prove_it() {
         ("by_a_battery", by_a_battery),
         ("beside_another", beside_another),
     ] {
-        assert_eq!(said(contract), "nothing", "{name}");
+        assert_eq!(message(contract), "nothing", "{name}");
         assert_eq!(left_by(&format!("::{name}")).proof, Proof::Proven, "{name}");
     }
 }
@@ -196,7 +196,7 @@ fn a_case_is_proven_by_a_run_that_went_so() {
         ("loaded", loaded),
         ("context", context),
     ] {
-        assert_eq!(said(contract), "nothing", "{name}");
+        assert_eq!(message(contract), "nothing", "{name}");
         let evidence = left_by(&format!("::{name}"));
         assert_eq!(
             (evidence.proof, &*evidence.process, &*evidence.version),
@@ -249,10 +249,12 @@ fn a_test_that_is_named_for_a_case_and_never_saw_it_fails() {
             "success, 0 Sentry events, no context is missing",
         ),
     ] {
-        let said = said(contract);
-        assert!(said.contains(expected), "{name}: {said}");
+        let message = message(contract);
+        assert!(message.contains(expected), "{name}: {message}");
         let evidence = left_by(&format!("::{name}"));
         assert!(matches!(evidence.proof, Proof::Failed(_)), "{name}: {evidence:?}");
     }
-    assert!(said(of_nobody).contains("no process `send_leter` is registered; did you mean `send_letter`?"));
+    assert!(
+        message(of_nobody).contains("no process `send_leter` is registered; did you mean `send_letter`?")
+    );
 }

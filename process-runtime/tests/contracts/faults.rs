@@ -6,7 +6,7 @@ use process_runtime::testing::policy::Policy;
 use process_runtime::testing::{Case, Fault, observe_call};
 use process_runtime::{critical_process, registry};
 
-use super::said;
+use super::message;
 
 /// A plain function, which cannot be stopped in the middle.
 #[critical_process(id = "seal_letter", version = "1.0.0", sla = "1s", criticality = critical)]
@@ -32,12 +32,12 @@ fn borrow(letter: &str) -> Result<(), Shared<'_>> {
 fn an_error_that_may_hold_borrows_is_not_injected() {
     let kept = Shared(Arc::default());
     let given = kept.clone();
-    let said = said(std::panic::AssertUnwindSafe(|| {
+    let message = message(std::panic::AssertUnwindSafe(|| {
         let letter = String::from("a letter");
         let fault = Fault::error(move || given.clone());
         let run = observe_call(|| borrow(&letter)).fault("borrow_letter", fault).run();
         drop(run);
     }));
-    assert!(said.contains("whose error type may borrow"), "{said}");
+    assert!(message.contains("whose error type may borrow"), "{message}");
     assert!(kept.0.lock().unwrap().is_empty());
 }

@@ -95,7 +95,7 @@ fn directory() -> &'static PathBuf {
     })
 }
 
-fn said(f: impl FnOnce() + UnwindSafe) -> String {
+fn message(f: impl FnOnce() + UnwindSafe) -> String {
     directory();
     let Err(payload) = catch_unwind(f) else { return "nothing".to_owned() };
     panics::text(payload)

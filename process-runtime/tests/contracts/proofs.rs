@@ -5,7 +5,7 @@ use process_runtime::testing::{Case, Fault, observe, observe_call};
 use process_runtime::{contract, critical_process};
 
 use super::children::child;
-use super::{SendError, directory, left_by, paused, said, send};
+use super::{SendError, directory, left_by, message, paused, send};
 
 /// Whether the child kills itself in the middle of the contract.
 const KILLED: &str = "CONTRACTS_TEST_KILLED";
@@ -62,8 +62,8 @@ fn returns_an_error() -> Result<(), SendError> {
 
 #[test]
 fn a_test_that_fails_proves_nothing() {
-    assert!(said(fails_by_itself).contains("expected: degraded\nfound:    success"));
-    assert_eq!(said(|| drop(returns_an_error())), "nothing");
+    assert!(message(fails_by_itself).contains("expected: degraded\nfound:    success"));
+    assert_eq!(message(|| drop(returns_an_error())), "nothing");
     for name in ["::fails_by_itself", "::returns_an_error"] {
         assert!(matches!(left_by(name).proof, Proof::Failed(_)), "{name}");
     }

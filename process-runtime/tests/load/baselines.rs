@@ -88,22 +88,22 @@ fn session_with<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>) -> (boo
 fn the_first_five_sessions_are_only_recorded() {
     let sessions = Sessions::none();
     for (earlier, millis) in ["100", "300", "20", "100", "100"].into_iter().enumerate() {
-        let (passed, said) = sessions.run(&[(MILLIS, millis)]);
-        assert!(passed, "{said}");
-        assert!(said.contains(&format!("baseline `checkout_load`: {earlier} earlier session")), "{said}");
-        assert!(said.contains("too few to compare"), "{said}");
+        let (passed, output) = sessions.run(&[(MILLIS, millis)]);
+        assert!(passed, "{output}");
+        assert!(output.contains(&format!("baseline `checkout_load`: {earlier} earlier session")), "{output}");
+        assert!(output.contains("too few to compare"), "{output}");
         assert_eq!(sessions.kept(), earlier + 1);
     }
-    let (_, said) = sessions.run(&[(MILLIS, "100")]);
-    assert!(said.contains("changes [(P50, Usual), (P95, Usual), (P99, Usual)]"), "{said}");
+    let (_, output) = sessions.run(&[(MILLIS, "100")]);
+    assert!(output.contains("changes [(P50, Usual), (P95, Usual), (P99, Usual)]"), "{output}");
 }
 
 #[test]
 fn a_slower_session_is_reported_with_the_interval_and_not_added() {
     let sessions = Sessions::five();
     for _ in 0..2 {
-        let (passed, said) = sessions.run(&[(MILLIS, "130")]);
-        assert!(!passed, "{said}");
+        let (passed, output) = sessions.run(&[(MILLIS, "130")]);
+        assert!(!passed, "{output}");
         // m = ln 100.395, s = 0.011349, t = 5.598, n = 5.
         for line in [
             "measured 3 times; this is the last measurement",
@@ -113,7 +113,7 @@ fn a_slower_session_is_reported_with_the_interval_and_not_added() {
             "p99              130.0ms     100.4ms   93.6ms to 107.6ms       +29 %, slower",
             "this session was not added; to compare with it from now on, run again with PROCESS_BASELINE=accept",
         ] {
-            assert!(said.lines().any(|said| said == line), "no line `{line}` in {said}");
+            assert!(output.lines().any(|output| output == line), "no line `{line}` in {output}");
         }
         assert_eq!(sessions.kept(), 5);
     }
@@ -132,31 +132,31 @@ fn what_is_within_noise_or_tolerance_is_added() {
 #[test]
 fn a_load_that_is_slower_once_is_measured_again_and_not_reported() {
     let sessions = Sessions::five();
-    let (passed, said) = sessions.run(&[(MILLIS, "200,150,101")]);
-    assert!(passed, "{said}");
-    assert!(said.contains("measured 3 times; this is the last measurement\n"), "{said}");
-    assert!(said.contains("p50              101.0ms     100.4ms"), "{said}");
+    let (passed, output) = sessions.run(&[(MILLIS, "200,150,101")]);
+    assert!(passed, "{output}");
+    assert!(output.contains("measured 3 times; this is the last measurement\n"), "{output}");
+    assert!(output.contains("p50              101.0ms     100.4ms"), "{output}");
     assert_eq!(sessions.kept(), 6);
 }
 
 #[test]
 fn an_accepted_session_is_the_level_of_those_to_come() {
     let sessions = Sessions::five();
-    let (passed, said) = sessions.run(&[(MILLIS, "130"), ("PROCESS_BASELINE", "accept")]);
-    assert!(passed && said.contains("+29 %, slower"), "{said}");
+    let (passed, output) = sessions.run(&[(MILLIS, "130"), ("PROCESS_BASELINE", "accept")]);
+    assert!(passed && output.contains("+29 %, slower"), "{output}");
     assert_eq!(sessions.kept(), 6);
-    let (passed, said) = sessions.run(&[(MILLIS, "131")]);
-    assert!(passed && said.contains("(P50, Usual)"), "{said}");
-    let (passed, said) = sessions.run(&[(MILLIS, "160")]);
-    assert!(!passed && said.contains("7 earlier sessions"), "{said}");
+    let (passed, output) = sessions.run(&[(MILLIS, "131")]);
+    assert!(passed && output.contains("(P50, Usual)"), "{output}");
+    let (passed, output) = sessions.run(&[(MILLIS, "160")]);
+    assert!(!passed && output.contains("7 earlier sessions"), "{output}");
 }
 
 #[test]
 fn a_faster_session_is_added_and_reported_as_added() {
     let sessions = Sessions::five();
-    let (passed, said) = sessions.run(&[(MILLIS, "50")]);
-    assert!(passed && said.contains("-50 %, faster"), "{said}");
-    assert!(said.contains("this session was added; to compare only with sessions like it, run again with PROCESS_BASELINE=accept"), "{said}");
+    let (passed, output) = sessions.run(&[(MILLIS, "50")]);
+    assert!(passed && output.contains("-50 %, faster"), "{output}");
+    assert!(output.contains("this session was added; to compare only with sessions like it, run again with PROCESS_BASELINE=accept"), "{output}");
     assert_eq!(sessions.kept(), 6);
 }
 
@@ -174,13 +174,13 @@ fn at_most_twenty_sessions_are_kept() {
 fn other_loads_are_not_compared_and_few_runs_only_by_their_median() {
     let sessions = Sessions::five();
     for _ in 0..5 {
-        let (passed, said) = sessions.run(&[(MILLIS, "300"), (RUNS, "100")]);
-        assert!(passed && said.contains("too few to compare"), "{said}");
+        let (passed, output) = sessions.run(&[(MILLIS, "300"), (RUNS, "100")]);
+        assert!(passed && output.contains("too few to compare"), "{output}");
     }
-    let (passed, said) = sessions.run(&[(MILLIS, "300"), (RUNS, "100")]);
-    assert!(passed && said.contains("changes [(P50, Usual)]"), "{said}");
-    let (passed, said) = sessions.run(&[(MILLIS, "300")]);
-    assert!(!passed && said.contains("5 earlier sessions"), "{said}");
+    let (passed, output) = sessions.run(&[(MILLIS, "300"), (RUNS, "100")]);
+    assert!(passed && output.contains("changes [(P50, Usual)]"), "{output}");
+    let (passed, output) = sessions.run(&[(MILLIS, "300")]);
+    assert!(!passed && output.contains("5 earlier sessions"), "{output}");
 }
 
 #[test]
@@ -207,15 +207,15 @@ fn a_broken_file_is_reported_and_started_anew() {
         (&large, "the file has 2097152 bytes, and at most 1048576 are allowed"),
     ] {
         fs::write(sessions.path(), broken).expect("the file is written");
-        let (passed, said) = sessions.run(&[(MILLIS, "100")]);
-        assert!(passed, "{said}");
+        let (passed, output) = sessions.run(&[(MILLIS, "100")]);
+        assert!(passed, "{output}");
         let start = "critical_process: baseline `checkout_load`: the baseline was started anew: ";
-        let line = said.lines().find(|line| line.starts_with(start));
-        let line = line.unwrap_or_else(|| panic!("no line reports {why}: {said}"));
+        let line = output.lines().find(|line| line.starts_with(start));
+        let line = line.unwrap_or_else(|| panic!("no line reports {why}: {output}"));
         assert!(line.contains("checkout_load.json") && line.contains(why), "{line}");
         assert_eq!(sessions.kept(), 1);
-        let (_, said) = sessions.run(&[(MILLIS, "100")]);
-        assert!(!said.contains("started anew"), "{said}");
+        let (_, output) = sessions.run(&[(MILLIS, "100")]);
+        assert!(!output.contains("started anew"), "{output}");
     }
 }
 
@@ -225,15 +225,15 @@ fn nothing_but_the_baseline_is_left_and_a_failed_write_is_reported() {
     assert_eq!(fs::read_dir(sessions.directory.path()).expect("a directory").count(), 1);
     let no_directory = sessions.path();
     let no_directory = no_directory.to_str().expect("a path of text");
-    let (passed, said) = sessions.run(&[(MILLIS, "100"), ("PROCESS_BASELINE_DIR", no_directory)]);
-    assert!(passed && said.contains("cannot write "), "{said}");
+    let (passed, output) = sessions.run(&[(MILLIS, "100"), ("PROCESS_BASELINE_DIR", no_directory)]);
+    assert!(passed && output.contains("cannot write "), "{output}");
 }
 
 #[test]
 fn a_mistyped_variable_is_reported() {
-    let (passed, said) = Sessions::none().run(&[(MILLIS, "100"), ("PROCESS_BASELINE", "acept")]);
-    assert!(passed, "{said}");
-    assert!(said.contains("ignored invalid PROCESS_BASELINE `acept`; did you mean `accept`?"), "{said}");
+    let (passed, output) = Sessions::none().run(&[(MILLIS, "100"), ("PROCESS_BASELINE", "acept")]);
+    assert!(passed, "{output}");
+    assert!(output.contains("ignored invalid PROCESS_BASELINE `acept`; did you mean `accept`?"), "{output}");
 }
 
 #[test]
@@ -242,8 +242,8 @@ fn by_itself_the_baseline_is_in_the_target_directory() {
     let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
     let file = target.expect("cargo marks it").join("process/baseline/checkout_load.json");
     let _ = fs::remove_file(&file);
-    let (passed, said) = session_with([("PROCESS_BASELINE_DIR", ""), (MILLIS, "100")].into_iter());
-    assert!(passed, "{said}");
+    let (passed, output) = session_with([("PROCESS_BASELINE_DIR", ""), (MILLIS, "100")].into_iter());
+    assert!(passed, "{output}");
     let text = fs::read_to_string(&file).expect("the baseline is there");
     let profile = Path::new(&program).parent().and_then(Path::parent).and_then(Path::file_name);
     let profile = profile.expect("a folder").to_str().expect("text");

@@ -88,22 +88,22 @@ fn child_prints_its_directory() {
 #[test]
 fn the_directory_is_in_the_target_directory_or_given() {
     let test = "evidence_files::child_prints_its_directory";
-    let in_target = said(&alone(test).output().unwrap());
+    let in_target = printed(&alone(test).output().unwrap());
     let end = Path::new("process").join("evidence");
     let above = in_target.split("Ok(\"").nth(1).unwrap().split("\")").next().unwrap();
     let target = Path::new(above.strip_suffix(end.to_str().unwrap()).unwrap());
     assert!(target.join("CACHEDIR.TAG").is_file(), "{in_target}");
 
     let given = directory();
-    let said_given = said(&alone(test).env("PROCESS_EVIDENCE_DIR", given.path()).output().unwrap());
+    let said_given = printed(&alone(test).env("PROCESS_EVIDENCE_DIR", given.path()).output().unwrap());
     assert!(said_given.contains(&format!("Ok({:?})", given.path())), "{said_given}");
 
-    let other = said(&alone(test).env("CARGO_TARGET_DIR", given.path()).output().unwrap());
+    let other = printed(&alone(test).env("CARGO_TARGET_DIR", given.path()).output().unwrap());
     assert!(other.contains(&format!("Ok({:?})", given.path().join(end))), "{other}");
     // Cargo resolves a relative directory where it is called, which is not where the test runs.
-    assert!(said(&alone(test).env("CARGO_TARGET_DIR", "out").output().unwrap()).contains(above));
+    assert!(printed(&alone(test).env("CARGO_TARGET_DIR", "out").output().unwrap()).contains(above));
 
-    let relative = said(&alone(test).env("PROCESS_EVIDENCE_DIR", "here").output().unwrap());
+    let relative = printed(&alone(test).env("PROCESS_EVIDENCE_DIR", "here").output().unwrap());
     assert!(relative.contains("Relative(\"here\")"), "{relative}");
     assert!(NoDirectory::Relative("here".into()).to_string().contains("it must be an absolute path"));
 }

@@ -13,7 +13,7 @@ fn at_the_gate(package: &Path) -> (bool, String) {
     let mut child = alone("gates::child_is_at_the_gate");
     child.env("CARGO_MANIFEST_DIR", package.join("member")).env("PROCESS_REVISION", "r1");
     let output = child.env("PROCESS_EVIDENCE_DIR", package.join("evidence")).output().unwrap();
-    (output.status.success(), said(&output))
+    (output.status.success(), printed(&output))
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_process_in_no_row_keeps_it_closed() {
     let mut child = alone("gates::child_expects_a_process_that_is_not_linked");
     child.env("CARGO_MANIFEST_DIR", package.path()).env("PROCESS_REVISION", "r1");
     let output = child.env("PROCESS_EVIDENCE_DIR", package.path()).output().unwrap();
-    let text = said(&output);
+    let text = printed(&output);
     assert!(
         !output.status.success()
             && text.contains("process `send_fax` is expected, but its crate is not linked"),

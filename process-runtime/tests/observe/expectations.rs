@@ -9,12 +9,12 @@ use super::{OrderError, count_stock, message, order, paused, undelayed};
 #[test]
 fn an_expectation_that_fails_shows_what_was_observed() {
     let run = order(Some(("pick", Fault::error(|| OrderError::Shelf))));
-    let said = message(std::panic::AssertUnwindSafe(|| drop(run.expect().success())));
+    let text = message(std::panic::AssertUnwindSafe(|| drop(run.expect().success())));
     let expected = "run of `place_order`\nexpected: success\nfound:    failure (shelf)\nobserved: it returned a value\n\n\
                     ! place_order  failure, shelf  ";
-    assert!(said.starts_with(expected), "{said}");
-    assert!(said.contains("\n!   pick       failure, shelf  "), "{said}");
-    assert!(said.contains("[error]") && said.contains("customer=acme"), "{said}");
+    assert!(text.starts_with(expected), "{text}");
+    assert!(text.contains("\n!   pick       failure, shelf  "), "{text}");
+    assert!(text.contains("[error]") && text.contains("customer=acme"), "{text}");
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn every_expectation_that_does_not_hold_has_its_message() {
         })
         .into_future(),
     );
-    let said = |expect: &dyn Fn()| message(std::panic::AssertUnwindSafe(expect));
+    let text = |expect: &dyn Fn()| message(std::panic::AssertUnwindSafe(expect));
     let cases: [(&dyn Fn(), &str); 18] = [
         (&|| drop(broken.expect().failure("bank")), "expected: failure (bank)\nfound:    failure (shelf)"),
         (
@@ -66,11 +66,11 @@ fn every_expectation_that_does_not_hold_has_its_message() {
         (&|| drop(two.expect_run("undelayed")), "expected: exactly one run of `undelayed`, not 2"),
     ];
     for (expect, expected) in cases {
-        let said = said(expect);
-        assert!(said.contains(expected), "{said}");
+        let text = text(expect);
+        assert!(text.contains(expected), "{text}");
     }
     assert!(
-        said(&|| drop(served.expect_run("pik"))).contains("expected: a run of `pik`; did you mean `pick`?")
+        text(&|| drop(served.expect_run("pik"))).contains("expected: a run of `pik`; did you mean `pick`?")
     );
     late_at_its_end.expect().late();
 }

@@ -109,13 +109,13 @@ fn faults_that_do_not_happen_fail_the_test() {
         ("bank", Fault::error(|| OrderError::Shelf), "the error is a `observe::OrderError`"),
     ];
     for (at, fault, expected) in cases {
-        let said = message(std::panic::AssertUnwindSafe(|| drop(order(Some((at, fault))))));
-        assert!(said.contains(expected), "{said}");
+        let text = message(std::panic::AssertUnwindSafe(|| drop(order(Some((at, fault))))));
+        assert!(text.contains(expected), "{text}");
     }
-    let said = message(|| drop(observe_call(|| count_stock("left")).fault("ledger", Fault::hang()).run()));
-    assert!(said.contains("a plain function cannot be stopped before it returns"), "{said}");
-    let said = message(|| drop(paused(observe(undeclared_call()).into_future())));
-    assert!(said.contains("`undeclared_call` calls the dependency `cash` but does not declare it"), "{said}");
+    let text = message(|| drop(observe_call(|| count_stock("left")).fault("ledger", Fault::hang()).run()));
+    assert!(text.contains("a plain function cannot be stopped before it returns"), "{text}");
+    let text = message(|| drop(paused(observe(undeclared_call()).into_future())));
+    assert!(text.contains("`undeclared_call` calls the dependency `cash` but does not declare it"), "{text}");
 }
 
 #[test]
@@ -169,12 +169,12 @@ fn a_task_that_hangs_goes_when_the_observation_ends() {
 #[test]
 fn a_part_of_no_process_and_a_process_without_the_part_are_unknown() {
     for at in ["unknown.pick", "place_order.pik"] {
-        let said = message(|| drop(order(Some((at, Fault::hang())))));
+        let text = message(|| drop(order(Some((at, Fault::hang())))));
         assert!(
-            said.contains(&format!(
+            text.contains(&format!(
                 "unknown boundary `{at}`: no process, stage or declared dependency has this id"
             )),
-            "{said}"
+            "{text}"
         );
     }
 }

@@ -88,7 +88,7 @@ fn request(path: &str, caller: Option<Caller>, baggage: &str) -> Request {
 const FORGED: &str = "company_id=victim,user_id=victim;company_id=victim";
 
 /// The company in each run of a request, and all exported spans.
-async fn said<S>(service: S, request: Request) -> (Vec<Option<String>>, String)
+async fn received<S>(service: S, request: Request) -> (Vec<Option<String>>, String)
 where
     S: Service<Request, Response = Response<Body>>,
     S::Error: std::fmt::Debug,
@@ -98,12 +98,12 @@ where
     let _ = service.oneshot(request).await.unwrap();
     let spans = traces.spans();
     let of_runs = spans.iter().filter(|span| span.name != "request");
-    let said = of_runs.map(|span| {
+    let received = of_runs.map(|span| {
         let times = span.attributes.iter().filter(|attribute| attribute.key.as_str() == "company_id").count();
         assert!(times < 2, "the attribute occurs {times} times: {span:?}");
         attribute(span, "company_id").map(|value| value.to_string())
     });
-    (said.collect(), format!("{spans:?}"))
+    (received.collect(), format!("{spans:?}"))
 }
 
 fn company(id: &str) -> Vec<Option<String>> {
@@ -113,21 +113,21 @@ fn company(id: &str) -> Vec<Option<String>> {
 #[tokio::test]
 async fn baggage_of_a_trusted_peer_is_context_of_the_runs() {
     let request = request("/", Some(Caller("council")), "company_id=acme%20inc,user_id=victim");
-    let (said, exported) = said(routes().layer(layer()), request).await;
-    assert_eq!(said, company("acme inc"));
+    let (received, exported) = received(routes().layer(layer()), request).await;
+    assert_eq!(received, company("acme inc"));
     assert!(!exported.contains("victim"), "a key that is not listed: {exported}");
 }
 
 #[tokio::test]
 async fn baggage_of_any_other_peer_is_nowhere() {
     for caller in [None, Some(Caller("stranger"))] {
-        let (said, exported) = said(routes().layer(layer()), request("/", caller, FORGED)).await;
-        assert_eq!(said, [None]);
+        let (received, exported) = received(routes().layer(layer()), request("/", caller, FORGED)).await;
+        assert_eq!(received, [None]);
         assert!(!exported.contains("victim"), "{exported}");
     }
     let nobody_is_trusted = routes().layer(propagation::layer());
-    let (said, _) = said(nobody_is_trusted, request("/", Some(Caller("council")), FORGED)).await;
-    assert_eq!(said, [None]);
+    let (received, _) = received(nobody_is_trusted, request("/", Some(Caller("council")), FORGED)).await;
+    assert_eq!(received, [None]);
 }
 
 async fn authenticated(request: Request, next: Next) -> Response<Body> {
@@ -163,15 +163,15 @@ async fn the_services_own_context_wins_over_the_baggage_of_a_peer() {
     let inside = routes().layer(from_fn(authenticated)).layer(layer());
     let outside = routes().layer(layer()).layer(from_fn(authenticated));
     for (order, service) in [("inside", inside), ("outside", outside)] {
-        let (said, exported) = said(service, forged("/")).await;
-        assert_eq!(said, company("own"), "{order}");
+        let (received, exported) = received(service, forged("/")).await;
+        assert_eq!(received, company("own"), "{order}");
         assert!(!exported.contains("victim"), "{order}: {exported}");
     }
-    let (said_first, _) = said(CallsFirst(layer().layer(routes())), forged("/")).await;
+    let (said_first, _) = received(CallsFirst(layer().layer(routes())), forged("/")).await;
     assert_eq!(said_first, company("own"), "outside, and called before");
     for path in ["/own", "/authenticate"] {
-        let (said, exported) = said(routes().layer(layer()), forged(path)).await;
-        assert_eq!(said, company("own"), "{path}");
+        let (received, exported) = received(routes().layer(layer()), forged(path)).await;
+        assert_eq!(received, company("own"), "{path}");
         assert!(!exported.contains("victim"), "{path}: {exported}");
     }
 }
@@ -179,7 +179,7 @@ async fn the_services_own_context_wins_over_the_baggage_of_a_peer() {
 #[tokio::test]
 async fn a_key_that_a_run_could_still_say_and_does_not_is_inherited() {
     let request = request("/in-vain", Some(Caller("council")), "company_id=acme");
-    assert_eq!(said(routes().layer(layer()), request).await.0, company("acme"));
+    assert_eq!(received(routes().layer(layer()), request).await.0, company("acme"));
 }
 
 #[tokio::test]
@@ -187,7 +187,7 @@ async fn a_server_that_does_not_name_its_caller_is_reported_once() {
     let layer = propagation::layer().trust(|_: &Certificate| true, ["company_id"]);
     for _ in 0..3 {
         let request = request("/", Some(Caller("council")), FORGED);
-        assert_eq!(said(routes().layer(layer.clone()), request).await.0, [None]);
+        assert_eq!(received(routes().layer(layer.clone()), request).await.0, [None]);
     }
     let report = Install::new().start().report();
     assert_eq!(report.iter().filter(|line| line.contains("Certificate")).count(), 1, "{report:?}");

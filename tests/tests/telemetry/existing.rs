@@ -19,11 +19,11 @@ async fn an_error_that_is_logged_makes_no_failure_of_a_run_that_succeeds() {
 async fn a_subscriber_of_the_application_s_own_keeps_everything() {
     let scratch = Scratch::new();
     let output = under("a subscriber is set", &scratch, &[]).await;
-    let said = text(&output.stdout);
+    let printed = text(&output.stdout);
     for field in ["critical_process.id", "critical_process.version", "code.function.name", "text"] {
-        assert!(said.contains(field), "{field} in {said}");
+        assert!(printed.contains(field), "{field} in {printed}");
     }
-    assert!(!said.contains("traces:"), "{said}");
+    assert!(!printed.contains("traces:"), "{printed}");
     assert_eq!(text(&output.stderr).matches("a tracing subscriber is already set").count(), 1);
     assert!(scratch.lines("traces").is_empty());
 }
@@ -61,8 +61,8 @@ async fn a_sentry_client_of_the_application_s_own_stays() {
     let output =
         under("a Sentry client is set", &Scratch::new(), &[("SENTRY_DSN", "http://other@127.0.0.1:9/2")])
             .await;
-    let said = text(&output.stdout);
-    assert!(said.contains("//own:@127.0.0.1") && !said.contains("errors: Sentry"), "{said}");
+    let printed = text(&output.stdout);
+    assert!(printed.contains("//own:@127.0.0.1") && !printed.contains("errors: Sentry"), "{printed}");
     assert_eq!(text(&output.stderr).matches("a Sentry client is already set").count(), 1);
 }
 

@@ -52,8 +52,8 @@ impl Models {
     }
 
     pub(super) async fn answer(&self, model: &str, prompt: &str) -> Result<Answer, ModelError> {
-        let said: Said = self.ask("/v1/answer", model, json!({ "model": model, "prompt": prompt })).await?;
-        Ok(Answer { model: model.to_owned(), text: said.text })
+        let reply: Reply = self.ask("/v1/answer", model, json!({ "model": model, "prompt": prompt })).await?;
+        Ok(Answer { model: model.to_owned(), text: reply.text })
     }
 
     pub(super) async fn rank(
@@ -74,8 +74,8 @@ impl Models {
         answers: &[Answer],
     ) -> Result<String, ModelError> {
         let body = json!({ "model": model, "prompt": prompt, "answers": answers });
-        let said: Said = self.ask("/v1/synthesize", model, body).await?;
-        Ok(said.text)
+        let reply: Reply = self.ask("/v1/synthesize", model, body).await?;
+        Ok(reply.text)
     }
 
     /// Checks that the provider lists its models.
@@ -116,7 +116,7 @@ impl Models {
 }
 
 #[derive(Deserialize)]
-struct Said {
+struct Reply {
     text: String,
 }
 

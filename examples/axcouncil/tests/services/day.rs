@@ -157,11 +157,11 @@ fn is_as_good_without_samples() {
     without_traces(("OTEL_TRACES_SAMPLER", "always_off"), "was not sampled");
 }
 
-fn without_traces(variable: (&str, &str), said: &str) {
+fn without_traces(variable: (&str, &str), printed: &str) {
     let (lines, went_well) = play(&Place::new(), &[variable]);
     assert!(went_well, "{variable:?}: {lines:#?}");
     let failed = under(&lines, "The payment that failed").join(" ");
-    assert!(failed.contains(said), "{variable:?}: {failed}");
+    assert!(failed.contains(printed), "{variable:?}: {failed}");
 }
 
 fn says_what_went_wrong_and_fails() {

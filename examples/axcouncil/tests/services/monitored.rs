@@ -59,9 +59,9 @@ async fn the_verdict_of_a_blackbox_exporter_follows_what_breaks() {
 
     // Returns the result of the exporter for an endpoint, or `None` if the exporter does not listen yet.
     let probe = async |path: &str| {
-        let said =
+        let printed =
             text(&format!("http://{exporter}/probe?module=serving&target={api}/health/{path}")).await?;
-        said.lines().find_map(|line| line.strip_prefix("probe_success ")).map(|success| success == "1")
+        printed.lines().find_map(|line| line.strip_prefix("probe_success ")).map(|success| success == "1")
     };
     until("all is well", async || probe("council").await == Some(true)).await;
     assert_eq!((probe("live").await, probe("ready").await), (Some(true), Some(true)));
@@ -139,9 +139,9 @@ async fn the_endpoints_keep_to_their_description_under_any_request() {
         let phases = ["--max-examples", "50", "--phases", "examples,coverage,fuzzing"];
         let arguments = [&["run", &*description][..], &phases, &checks, more].concat();
         let fuzzed = place.run("schemathesis", &arguments);
-        let said = String::from_utf8_lossy(&fuzzed.stdout).into_owned();
-        assert!(fuzzed.status.success(), "{said}");
-        assert!(said.contains("passed"), "{said}");
+        let printed = String::from_utf8_lossy(&fuzzed.stdout).into_owned();
+        assert!(fuzzed.status.success(), "{printed}");
+        assert!(printed.contains("passed"), "{printed}");
     };
     // With and without details, for a service that works and for one that fails.
     let user = User::of(&api).await;
@@ -179,8 +179,8 @@ async fn hostile_clients_get_a_clear_answer_and_nothing_else() {
         let mut quickest = Duration::MAX;
         for _ in 0..3 {
             let began = Instant::now();
-            let said = text(&format!("{api}/health/live")).await;
-            assert!(said.is_some_and(|said| said.contains("\"serving\":true")));
+            let printed = text(&format!("{api}/health/live")).await;
+            assert!(printed.is_some_and(|printed| printed.contains("\"serving\":true")));
             quickest = quickest.min(began.elapsed());
         }
         assert!(quickest < Duration::from_secs(1), "{quickest:?}");

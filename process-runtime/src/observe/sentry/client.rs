@@ -31,7 +31,7 @@ enum Known {
     /// The thread has not asked yet.
     Nothing,
     /// The answer for this hub, and the tick of the global clock until which it is valid.
-    Said(*const Hub, u64, Client),
+    Answered(*const Hub, u64, Client),
     /// The thread is ending, so its hub may already be gone.
     Ending,
 }
@@ -53,7 +53,7 @@ impl Drop for Asked {
 /// Returns the hub around a run that starts at `now`, or `None` if its client would not accept events.
 #[inline(always)]
 pub(crate) fn outside(now: u64) -> Option<OuterHub> {
-    let Known::Said(known, until, answer) = KNOWN.get() else {
+    let Known::Answered(known, until, answer) = KNOWN.get() else {
         return outside_at_first(now);
     };
     let hub = Hub::current();
@@ -85,7 +85,7 @@ fn ask(hub: &Arc<Hub>, now: u64) -> Client {
     // is dropped before the hub.
     let is_kept = ASKED.try_with(|asked| asked.0.replace(Some(Arc::clone(hub)))).is_ok();
     KNOWN.set(match is_kept {
-        true => Known::Said(Arc::as_ptr(hub), now + Core::global().clock.ticks(ASK_AGAIN), answer),
+        true => Known::Answered(Arc::as_ptr(hub), now + Core::global().clock.ticks(ASK_AGAIN), answer),
         false => Known::Ending,
     });
     answer

@@ -152,13 +152,13 @@ pub(super) fn capture(
 fn error_event(unit: &'static Unit, observed: &Observed, fault: &RunError<'_>, end: &End) -> Event<'static> {
     let is_withheld =
         is_withheld(unit) || Details::of(&observed.hub).is_some_and(|details| details.is_withheld(fault));
-    let told = if is_withheld { ErrorText::Never } else { unit.definition.common().error_text };
+    let error_text = if is_withheld { ErrorText::Never } else { unit.definition.common().error_text };
     match fault.error {
-        ErrorRef::Chain(error) if told != ErrorText::Never => sentry_core::event_from_error(error),
+        ErrorRef::Chain(error) if error_text != ErrorText::Never => sentry_core::event_from_error(error),
         _ => {
             let exception = Exception {
                 ty: end.error_type.unwrap_or("error").to_owned(),
-                value: fault.text(told),
+                value: fault.text(error_text),
                 ..Exception::default()
             };
             Event { exception: vec![exception].into(), ..Event::default() }

@@ -136,7 +136,7 @@ fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> Transactio
 
 /// Returns whether Sentry needs the end of a run. It does not if an outermost run succeeds and has no [`Details`].
 #[inline]
-pub(crate) fn is_told(observed: &Observed, outcome: Outcome) -> bool {
+pub(crate) fn is_reported(observed: &Observed, outcome: Outcome) -> bool {
     outcome != Outcome::Success || observed.hub.has_details() || observed.parent.strong_count() > 0
 }
 

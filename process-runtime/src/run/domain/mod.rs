@@ -123,11 +123,11 @@ impl Core {
     /// Removes a run from the table. Returns whether the watchdog has reported it as late.
     #[inline]
     pub(crate) fn leave(&self, lane: Lane, account: &Account, ticket: Ticket) -> bool {
-        let told = self.table.leave(lane, ticket);
-        if told {
+        let was_overdue = self.table.leave(lane, ticket);
+        if was_overdue {
             account.remove_overdue();
         }
-        told
+        was_overdue
     }
 
     /// Returns whether a run of this length is late. A run much shorter than the limit is on time by any rate of the
@@ -215,19 +215,19 @@ impl Core {
         self.has_sinks.load(Ordering::Relaxed)
     }
 
-    /// Calls `tell` for every sink. A sink that panics is removed.
+    /// Calls `notify` for every sink. A sink that panics is removed.
     #[inline]
-    pub(crate) fn tell(&self, run: &RunView<'_>, tell: impl Fn(&dyn Sink, &RunView<'_>)) {
+    pub(crate) fn notify(&self, run: &RunView<'_>, notify: impl Fn(&dyn Sink, &RunView<'_>)) {
         if self.has_sinks() {
-            self.tell_all(run, &tell);
+            self.notify_all(run, &notify);
         }
     }
 
     #[cold]
-    fn tell_all(&self, run: &RunView<'_>, tell: &dyn Fn(&dyn Sink, &RunView<'_>)) {
+    fn notify_all(&self, run: &RunView<'_>, notify: &dyn Fn(&dyn Sink, &RunView<'_>)) {
         let sinks = Arc::clone(&read(&self.sinks));
         for sink in sinks.iter() {
-            if !unharmed(|| tell(&**sink, run)) {
+            if !unharmed(|| notify(&**sink, run)) {
                 let mut sinks = write(&self.sinks);
                 *sinks = sinks.iter().filter(|other| !Arc::ptr_eq(other, sink)).cloned().collect();
             }
