@@ -17,7 +17,7 @@ def complaints(event):
     after = {key: value for key, value in normal["tags"] if key in before}
     if before != after:
         yield f"tags: {before} became {after}"
-    # An event without a level is an error by definition, and ours is then left out on the wire.
+    # Sentry treats an event without a level as an error, so the client leaves out the level `error` on the wire.
     for part, default in (("fingerprint", None), ("level", "error"), ("transaction", None)):
         if event.get(part, default) != normal.get(part):
             yield f"{part}: {event.get(part)} became {normal.get(part)}"

@@ -1,5 +1,5 @@
-//! A global allocator that counts. Each thread counts its own allocations, so that those of an exporter's
-//! thread are not attributed to the caller, and threads do not contend.
+//! A global allocator that counts allocations. Each thread has its own count. Therefore the allocations of an
+//! exporter's thread are not attributed to the caller, and threads do not contend for a shared count.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -10,7 +10,7 @@ static COUNTING: Counting = Counting;
 
 struct Counting;
 
-/// The allocations of one thread so far. The difference of two values is what happened in between.
+/// The allocations of one thread since it started. Subtract an earlier value to get the allocations in between.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Allocated {
     pub(crate) count: u64,
@@ -29,7 +29,7 @@ impl Allocated {
         ALLOCATED.get()
     }
 
-    /// Bytes that are allocated and not freed.
+    /// Returns the bytes that were allocated and are not freed.
     pub(crate) fn held(self) -> u64 {
         self.bytes - self.freed_bytes
     }
@@ -47,7 +47,8 @@ impl Sub for Allocated {
     }
 }
 
-/// Uses `try_with`, because a thread that is being destroyed still allocates and frees.
+/// Changes the count of this thread. Has no effect while the thread's locals are being destroyed, when the
+/// thread may still allocate and free.
 fn note(change: impl FnOnce(&mut Allocated)) {
     let _ = ALLOCATED.try_with(|cell| {
         let mut allocated = cell.get();
@@ -63,7 +64,7 @@ unsafe impl GlobalAlloc for Counting {
             so_far.count += 1;
             so_far.bytes += layout.size() as u64;
         });
-        // SAFETY: the caller's promise about `layout` is `System`'s.
+        // SAFETY: the caller promises for `layout` what `System` requires.
         unsafe { System.alloc(layout) }
     }
 
@@ -78,7 +79,7 @@ unsafe impl GlobalAlloc for Counting {
             so_far.count += 1;
             so_far.bytes += layout.size() as u64;
         });
-        // SAFETY: as in `alloc`. Forwarded so that large zeroed tables stay lazily mapped.
+        // SAFETY: as in `alloc`. The call is forwarded so that the system can map large zeroed tables lazily.
         unsafe { System.alloc_zeroed(layout) }
     }
 

@@ -1,5 +1,6 @@
-//! Attaches the destinations of a row: subscriber, Sentry client, meter provider, reporter. They are global,
-//! so each row runs in its own child process. Exporters discard their data; the queues before them are real.
+//! Attaches the destinations of a row: a subscriber, a Sentry client, a meter provider, a reporter. These are
+//! global, so each row runs in its own child process. The exporters discard their data, but the queues in front
+//! of the exporters are real.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,43 +18,44 @@ use sentry::{ClientInitGuard, ClientOptions, Envelope, Transport};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Everything that can be attached to a row. Use `..NOTHING` for the rest.
+/// What is attached while a row runs. Write `..NOTHING` for the fields that a row does not need.
 #[derive(Clone, Copy)]
 pub(crate) struct Attached {
     pub(crate) spans: Spans,
-    /// A Sentry client, with this share of transactions sampled.
+    /// A Sentry client that samples this share of transactions. `None` means no client.
     pub(crate) sentry: Option<f32>,
-    /// `sentry-tracing` beside the bridge.
+    /// Whether the subscriber has the layer of `sentry-tracing` beside the bridge to OpenTelemetry.
     pub(crate) sentry_layer: bool,
-    /// The OpenTelemetry SDK as the global meter provider.
+    /// Whether the OpenTelemetry SDK is the global meter provider.
     pub(crate) metrics: bool,
-    /// A fastrace reporter.
+    /// Whether fastrace has a reporter.
     pub(crate) reporter: bool,
-    /// A Prometheus scrape between some bursts.
+    /// Whether the Prometheus metrics are scraped between some bursts.
     pub(crate) scrape: bool,
-    /// Our own installation, with the meter provider if there is one.
+    /// The set-up of our runtime.
     pub(crate) ours: Ours,
 }
 
 /// How our runtime is connected to the destinations.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ours {
-    /// It finds the subscriber and the Sentry client by itself.
+    /// Our runtime finds the subscriber and the Sentry client by itself.
     Unaware,
     /// As `Unaware`, and the Sentry client has our integration.
     Integrated,
-    /// As `Integrated`, and `Install` is called: the watchdog runs, and metrics go to the meter provider.
+    /// As `Integrated`, and `Install` is started: the watchdog runs, and metrics go to the meter provider if
+    /// there is one.
     Installed,
 }
 
-/// The subscriber, and the spans that its bridge to OpenTelemetry exports.
+/// The subscriber: whether it has a bridge to OpenTelemetry, which bridge, and which spans the bridge exports.
 #[derive(Clone, Copy)]
 pub(crate) enum Spans {
     None,
     /// The bridge as `tracing_opentelemetry::layer()` makes it.
     Bridged(Share),
-    /// The bridge as our `telemetry::init` makes it: without threads, target, level and inactivity, and with
-    /// `DescribedTracer`.
+    /// The bridge as our `telemetry::init` makes it: with `DescribedTracer`, and without the fields for thread,
+    /// target, level and inactivity.
     Lean(Share),
 }
 
@@ -74,7 +76,7 @@ pub(crate) const NOTHING: Attached = Attached {
     ours: Ours::Unaware,
 };
 
-/// Keeps what is attached alive, and empties its queues between bursts.
+/// Keeps the attached destinations alive, and empties their queues between bursts.
 pub(crate) struct Attachment {
     attached: Attached,
     tracers: Option<SdkTracerProvider>,
@@ -113,8 +115,9 @@ impl Attached {
         Attachment { attached: self, tracers, meters, _sentry: sentry }
     }
 
-    /// The maximum number of runs between two drains. It is below the length and batch size of every queue, so
-    /// that no run is measured against a full queue or a concurrent export.
+    /// Returns the maximum number of runs in a burst, after which the queues are emptied. The number is below
+    /// the length and the batch size of every queue, so that no run is measured against a full queue or a
+    /// concurrent export.
     pub(crate) fn burst_limit(self) -> u32 {
         match self.spans {
             Spans::None if !self.reporter && !self.metrics => u32::MAX,
@@ -124,7 +127,7 @@ impl Attached {
 }
 
 impl Attachment {
-    /// Empties the span queues. The caller must not include it in the measured time.
+    /// Empties the span queues. The caller must not include this call in the measured time.
     pub(crate) fn drain(&self) {
         if let Some(tracers) = &self.tracers {
             tracers.force_flush().expect("the span queue drains");
@@ -134,7 +137,8 @@ impl Attachment {
         }
     }
 
-    /// Collects all metrics once. In production this happens once a minute, so it is rarer here than a drain.
+    /// Collects all metrics once. In production a collection happens once a minute. Therefore the benches
+    /// collect less often than they drain.
     pub(crate) fn collect(&self) {
         if let Some(meters) = &self.meters {
             meters.force_flush().expect("the metrics collect");

@@ -1,5 +1,6 @@
-//! The budgets of the product with their measured values. They are ratios and differences of rows within
-//! one turn, so that the ratios do not depend on the speed of the machine.
+//! The budgets of the product, with their measured values. Most budgets are bounds for a ratio or a difference
+//! of two rows. Both rows are measured in the same turn, so that a ratio does not depend on the speed of the
+//! machine.
 
 use crate::builds::Build;
 use crate::footprint::Footprint;
@@ -7,12 +8,12 @@ use crate::measured::Measured;
 use crate::statistics::Spread;
 use crate::workload::Shape::{self, Ready, Sync, Yield3};
 
-/// A row of the table of budgets.
+/// A row in the table of budgets.
 pub(crate) struct Budget {
     pub(crate) what: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) bounds: Bounds,
-    /// `None` if this run of the program did not measure it.
+    /// `None` if this run of the program did not measure the figure.
     pub(crate) measured: Option<Spread>,
 }
 
@@ -27,7 +28,7 @@ pub(crate) enum Bounds {
         must: f64,
         aim: f64,
     },
-    /// No bound: the figure is for comparison with another one.
+    /// No bound. The figure is only for comparison with another row.
     Beside,
 }
 
@@ -76,12 +77,13 @@ pub(crate) fn all(measured: &Measured) -> Vec<Budget> {
     groups.into_iter().flatten().collect()
 }
 
-/// Budgets without destinations: only the statistics, which are always on.
+/// Returns the budgets of runs without destinations. Only the statistics are on, which cannot be switched off.
 fn idle(measured: &Measured) -> Vec<Budget> {
     let rounds = &measured.rounds;
     let over_clock =
         |key, shape| Spread::of_pairs(&rounds.nanos(key, shape), &rounds.nanos("timed", shape), |a, b| a / b);
-    // The time of a run, plus the difference between two reads of `Instant` and two reads of the counter.
+    // The time that a run would take if the clock were `Instant`: the measured time, plus the difference
+    // between two reads of `Instant` and two reads of the processor's counter.
     let on_instant = |shape| {
         let (ours, timed) = (rounds.nanos("plain", shape), rounds.nanos("timed", shape));
         let dearer =
@@ -114,7 +116,7 @@ fn idle(measured: &Measured) -> Vec<Budget> {
     ]
 }
 
-/// Budgets with destinations attached.
+/// Returns the budgets of runs with destinations attached.
 fn attached(measured: &Measured) -> Vec<Budget> {
     let rounds = &measured.rounds;
     let added = |key, to, figure| {
@@ -177,7 +179,7 @@ fn attached(measured: &Measured) -> Vec<Budget> {
     ]
 }
 
-/// Budgets of build time and size.
+/// Returns the budgets of build time and size.
 fn built(measured: &Measured) -> Vec<Budget> {
     let over_instrument = |times| measured.build_over("ours", "instrument", times);
     let text = Spread::of(measured.build("ours").map(Build::text));
@@ -200,7 +202,7 @@ fn built(measured: &Measured) -> Vec<Budget> {
     ]
 }
 
-/// Budgets of memory.
+/// Returns the budgets of memory and of the scan for late runs.
 fn kept(measured: &Measured) -> Vec<Budget> {
     let of = |figure: fn(&Footprint) -> f64| Spread::of(measured.footprint.as_ref().map(figure));
     vec![

@@ -1,5 +1,6 @@
-//! Measures build time and size: generates crates with 100 and 300 annotated functions in `target`, checks
-//! and builds them. The figure for one function is the slope between the two.
+//! Measures build time and size. For each attribute, generates a crate with 100 and a crate with 300 annotated
+//! functions in `target`, and checks and builds both. The figure for one function is the difference between the
+//! two crates, divided by 200.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,22 +13,24 @@ use crate::cores;
 
 const FEW: usize = 100;
 const MANY: usize = 300;
-/// The number of checks in each round. They are short, and their slope is noisier than that of a release build.
+/// The number of checks in each round. A check is short, so its figure for one function varies more than that
+/// of a release build.
 const CHECKS: usize = 3;
-/// The attributes that the budgets compare. The others take minutes and are built in the first round only.
+/// The attributes that the budgets compare. The other attributes take minutes, so they are built in the first
+/// round only.
 const COMPARED: [&str; 3] = ["bare", "instrument", "ours"];
 
 /// An attribute for the generated functions.
 pub(crate) struct Attribute {
     pub(crate) key: &'static str,
     pub(crate) what: &'static str,
-    /// Its line in `[dependencies]`.
+    /// The line in `[dependencies]` that the attribute needs.
     dependency: &'static str,
     /// Returns the attribute for the function with this number.
     written: fn(usize) -> String,
 }
 
-/// The path is relative to a crate in `target/generated`.
+/// The path in this line is relative to a crate in `target/generated`.
 const OURS: &str = "process-runtime = { path = \"../../../../process-runtime\" }";
 
 pub(crate) static ATTRIBUTES: &[Attribute] = &[
@@ -72,7 +75,7 @@ pub(crate) static ATTRIBUTES: &[Attribute] = &[
     },
 ];
 
-/// The measured values of one attribute, one for each round.
+/// The two crates of one attribute, with their measured values.
 pub(crate) struct Build {
     pub(crate) attribute: &'static Attribute,
     few: Crate,
@@ -84,28 +87,29 @@ struct Crate {
     package: String,
     checks: Vec<Duration>,
     releases: Vec<Duration>,
-    /// Bytes in the release binary.
+    /// Bytes of machine code in the release binary.
     text: u64,
     data: u64,
 }
 
 impl Build {
-    /// Processor milliseconds of `cargo check` for one function, round by round.
+    /// Returns the processor milliseconds of `cargo check` for one function, one value for each check.
     pub(crate) fn checks(&self) -> Vec<f64> {
         self.slopes(|one| &one.checks)
     }
 
-    /// Processor milliseconds of `cargo build --release` for one function, round by round.
+    /// Returns the processor milliseconds of `cargo build --release` for one function, one value for each
+    /// build.
     pub(crate) fn releases(&self) -> Vec<f64> {
         self.slopes(|one| &one.releases)
     }
 
-    /// Bytes of machine code for one function.
+    /// Returns the bytes of machine code for one function.
     pub(crate) fn text(&self) -> f64 {
         (self.many.text as f64 - self.few.text as f64) / (MANY - FEW) as f64
     }
 
-    /// Bytes of writable statics for one function, zeroed ones included.
+    /// Returns the bytes of writable statics for one function, including statics that start as zero.
     pub(crate) fn data(&self) -> f64 {
         (self.many.data as f64 - self.few.data as f64) / (MANY - FEW) as f64
     }
@@ -117,7 +121,7 @@ impl Build {
     }
 }
 
-/// Generates, builds and times all [`ATTRIBUTES`], in turns.
+/// Generates the crates of all [`ATTRIBUTES`], and builds and times them in turns.
 pub(crate) fn measure(scratch: &Path, rounds: usize) -> Vec<Build> {
     let workspace = scratch.join("generated");
     let mut builds: Vec<Build> = ATTRIBUTES
@@ -131,7 +135,7 @@ pub(crate) fn measure(scratch: &Path, rounds: usize) -> Vec<Build> {
     let members: Vec<_> = builds.iter().flat_map(|build| [&build.few.package, &build.many.package]).collect();
     let root = format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n");
     fs::write(workspace.join("Cargo.toml"), root).expect("target is writable");
-    // The same versions that the other tables measure.
+    // The generated crates use the same versions of the dependencies that the other tables measure.
     fs::write(workspace.join("Cargo.lock"), include_str!("../Cargo.lock")).expect("target is writable");
 
     for build in &builds {
@@ -142,7 +146,7 @@ pub(crate) fn measure(scratch: &Path, rounds: usize) -> Vec<Build> {
     let cores = cores::all();
     for round in 1..=rounds {
         eprintln!("build {round} of {rounds}");
-        // Cargo and its compilers inherit the core.
+        // Cargo and the compilers that it starts inherit the core.
         cores::pin(&[cores::fastest()]);
         let of_round = |build: &&mut Build| round == 1 || COMPARED.contains(&build.attribute.key);
         for build in builds.iter_mut().filter(of_round) {
@@ -196,7 +200,8 @@ impl Crate {
             .expect("the generated source can be touched");
     }
 
-    /// Returns processor time, because other work on the machine changes it less than wall time.
+    /// Runs cargo and returns the processor time. Other work on the machine changes processor time less than
+    /// wall time.
     fn cargo(&self, arguments: &[&str]) -> Duration {
         let before = processor_time_of_children();
         let status = Command::new("cargo")
@@ -224,7 +229,7 @@ impl Crate {
     }
 }
 
-/// Returns a program that polls each function, so that each one is compiled.
+/// Returns a program that polls each function, so that the compiler compiles each of them.
 fn source(attribute: &Attribute, functions: usize) -> String {
     let mut source = String::from(
         "use std::future::Future;\nuse std::pin::Pin;\nuse std::task::{Context, Waker};\n\n\
@@ -254,7 +259,7 @@ fn source(attribute: &Attribute, functions: usize) -> String {
 }
 
 fn processor_time_of_children() -> Duration {
-    // SAFETY: `rusage` is plain numbers, for which zero is a value.
+    // SAFETY: `rusage` consists of numbers, for which zero is valid.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: `usage` is valid for writes of its type.
     let failed = unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage) };

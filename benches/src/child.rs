@@ -1,5 +1,5 @@
-//! Runs a row in a separate process: the program starts itself again and requests samples over standard
-//! input. So rows share no global state, and the rows of a round can take turns.
+//! Runs a row in a separate process. The program starts itself again as a child, and requests samples through
+//! the child's standard input. Therefore rows share no global state, and the rows of a round can take turns.
 
 use std::collections::HashMap;
 use std::env;
@@ -27,7 +27,7 @@ impl Child {
             .args([SUBCOMMAND, scenario.key])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Our runtime reports missing destinations there, and these rows have none on purpose.
+            // Our runtime reports missing destinations on standard error, but these rows lack some on purpose.
             .stderr(Stdio::null())
             .spawn()
             .expect("the driver can start itself");
@@ -76,7 +76,8 @@ pub(crate) fn serve(key: &str) {
         let shape = Shape::named(words[1]).expect("the second word is a shape");
         match words[..] {
             ["cost", _, core] => {
-                // Binds only this thread. The threads of the exporters are already running, on any core.
+                // Binds only this thread to the core. The threads of the exporters are already running and may
+                // use any core.
                 cores::pin(&[core.parse().expect("the third word is a core")]);
                 let find_size = || sample::burst_size(scenario, &attachment, shape);
                 let calls = *burst_sizes.entry(shape).or_insert_with(find_size);
@@ -93,7 +94,8 @@ pub(crate) fn serve(key: &str) {
             _ => panic!("unknown request {ask}"),
         }
         if scenario.attached.metrics {
-            // A dropped sample costs less than a kept one, and would make the row look too fast.
+            // A dropped sample costs less than a recorded one, so dropped samples would make the row look too
+            // fast.
             for (reason, dropped) in process_runtime::__private::measure::dropped() {
                 assert_eq!(dropped, 0, "{key} dropped a {reason}");
             }

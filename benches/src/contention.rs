@@ -1,5 +1,7 @@
-//! Compares two threads that run one row on two cores with each thread alone, relative to a loop that shares
-//! nothing. The result is the cost of the row's shared state, without the effect of a slower second core.
+//! Measures how much two threads slow each other down when they run the same row on two cores. The throughput
+//! of both together is compared with the throughput of each when it runs alone. The result is divided by the
+//! same figure for a loop that shares nothing. Therefore it shows the cost of the row's shared state, without
+//! the effect of a slower second core.
 
 use std::hint::{black_box, spin_loop};
 use std::sync::Barrier;
@@ -17,16 +19,17 @@ use crate::workload::Shape;
 const REPETITIONS: usize = 15;
 const CONTROL_CALLS: u32 = 200_000;
 
-/// The workers that run in each phase.
+/// For each phase, whether the first worker and the second worker run.
 const PHASES: [[bool; 2]; 3] = [[true, false], [false, true], [true, true]];
 
-/// Returns the throughput of two threads, divided by the sum of both alone and by the same ratio of the control loop.
-/// It is 1 if nothing is shared.
+/// Returns the throughput of two threads, divided by the sum of their throughputs when each runs alone, and
+/// then divided by the same ratio for the control loop. The result is 1 if the threads share nothing.
 pub(crate) fn relative_throughput(scenario: &Scenario, attachment: &Attachment, shape: Shape) -> f64 {
     let calls = match scenario.attached.burst_limit() {
-        // The two threads must overlap for nearly all of a burst.
+        // A burst is so long that the two threads overlap for nearly all of it.
         u32::MAX => burst_size(scenario, attachment, shape) * 4,
-        // Both threads fill the same queue, and each burst runs once as a warm-up.
+        // Both threads fill the same queue, and each of them runs its burst twice before the queue is emptied.
+        // The first of the two bursts is a warm-up.
         limit => limit / 4,
     };
     let cores = cores::all();
@@ -64,13 +67,14 @@ pub(crate) fn relative_throughput(scenario: &Scenario, attachment: &Attachment, 
     median(&mut first.iter().zip(&second).map(relative).collect::<Vec<_>>())
 }
 
-/// The calls per second of one worker in each phase.
+/// The calls per second of one worker in each phase, for the row and for the control loop.
 struct Rates {
     subject: [f64; PHASES.len()],
     control: [f64; PHASES.len()],
 }
 
-/// The throughput of both together, divided by the sum of each alone.
+/// Returns the throughput of both workers together, divided by the sum of their throughputs when each runs
+/// alone.
 fn scaling(first: [f64; PHASES.len()], second: [f64; PHASES.len()]) -> f64 {
     (first[2] + second[2]) / (first[0] + second[1])
 }
@@ -88,7 +92,8 @@ fn share_nothing() {
     }
 }
 
-/// Releases two threads within nanoseconds of each other. A barrier that sleeps takes microseconds.
+/// A barrier that releases two threads within nanoseconds of each other. A barrier that puts threads to sleep
+/// takes microseconds.
 #[derive(Default)]
 struct SpinBarrier {
     arrived: AtomicUsize,

@@ -1,19 +1,19 @@
-//! Selects the core that a thread runs on. The cores of a shared machine differ: if another program uses the
-//! second hyperthread of a core, some code takes 1.5 times as long and other code is as fast as before. So
-//! rows that are compared run on the same core, the one that is the fastest at the moment.
+//! Selects the core that a thread runs on. The cores of a shared machine differ in speed. If another program
+//! uses the second hyperthread of a core, some code takes 1.5 times as long, and other code is as fast as
+//! before. Therefore rows that are compared run on the same core, which is the fastest at the moment.
 
 use std::hint::black_box;
 use std::mem;
 use std::time::{Duration, Instant};
 
-/// The kernel's number of a core.
+/// The number that the kernel gives to a core.
 pub(crate) type Core = usize;
 
 /// Returns the cores that this thread may run on.
 pub(crate) fn all() -> Vec<Core> {
-    // SAFETY: a set of cores is plain bits, for which zero is a value.
+    // SAFETY: a set of cores consists of bits, for which zero is valid.
     let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
-    // SAFETY: `set` is a valid place for an answer of its own size.
+    // SAFETY: `set` is valid for writes of its own size.
     let failed = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &mut set) };
     assert_eq!(failed, 0, "a thread may ask where it runs");
     let is_in = |core: &Core| {
@@ -48,7 +48,8 @@ pub(crate) fn fastest() -> Core {
     fastest
 }
 
-/// Independent chains of operations: unlike a single chain, they become slower if another program shares the core.
+/// Returns how long independent chains of operations take. Unlike a single chain, they become slower if another
+/// program shares the core.
 fn time_units() -> Duration {
     let started = Instant::now();
     let mut chains = [1_u64, 2, 3, 4, 5, 6];

@@ -20,7 +20,8 @@ pub(crate) const SUBCOMMAND: &str = "footprint-child";
 
 const IN_FLIGHT: u64 = 100_000;
 const SCANS: usize = 21;
-/// The number of threads in a service of medium size. Each thread that runs a process adds to its statistics.
+/// The number of threads in a service of medium size. Each thread that runs a process adds memory to the
+/// statistics of that process.
 const THREADS: usize = 8;
 
 pub(crate) struct Footprint {
@@ -30,7 +31,7 @@ pub(crate) struct Footprint {
     pub(crate) process_bytes: f64,
     /// Heap bytes of each run in flight, without its future.
     pub(crate) in_flight_bytes: f64,
-    /// Milliseconds of one scan for late runs, with all these runs in flight.
+    /// Milliseconds of one scan for late runs, with [`IN_FLIGHT`] runs in flight.
     pub(crate) scan_millis: f64,
 }
 
@@ -49,7 +50,7 @@ pub(crate) fn measure() -> Footprint {
     }
 }
 
-/// Measures in the child process.
+/// Measures in the child process, and prints the figures.
 pub(crate) fn serve() {
     let process_bytes = process_bytes();
 
@@ -88,13 +89,14 @@ processes! {
     fifth "fifth",
 }
 
-/// Returns the bytes that the first thread allocates for a process, plus the growth on the other threads.
+/// Returns the heap bytes of a process: the bytes that its first thread allocates, plus the bytes that the
+/// other threads add.
 fn process_bytes() -> f64 {
     let run = |(process, id): &(fn(), &str)| {
         process();
         registry::stats(id).expect("the process is registered");
     };
-    // The first process allocates the state that all processes share.
+    // The first process allocates the state that all processes share, so it is not measured.
     let (warm_up, others) = PROCESSES.split_first().expect("there are several");
     run(warm_up);
     let before = Allocated::by_this_thread();
@@ -108,7 +110,8 @@ fn process_bytes() -> f64 {
         for _ in 1..THREADS {
             scope.spawn(|| {
                 others.iter().for_each(run);
-                // A thread that ends would leave its place to the next one.
+                // If a thread ended before the next one started, the next one would use the ended thread's part
+                // of the statistics.
                 all_ran.wait();
             });
         }

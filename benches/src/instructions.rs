@@ -1,5 +1,6 @@
-//! Counts the instructions of a run with callgrind. It collects only the burst on the caller's thread. The
-//! result is the difference between N and 2N runs, so that one-time work is not counted.
+//! Counts the instructions of a run with callgrind, which counts only inside the burst on the caller's thread.
+//! The result is the difference between bursts of 2N and of N runs, divided by N, so that one-time work is not
+//! counted.
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,7 +16,8 @@ pub(crate) const SUBCOMMAND: &str = "counted-child";
 
 const RUNS: u32 = 200;
 
-/// Returns for every row a figure for each shape of [`Shape::TABLED`]. Empty if valgrind is not installed.
+/// Returns the instructions of a run for every row, one figure for each shape of [`Shape::TABLED`]. Returns no
+/// rows if valgrind is not installed.
 pub(crate) fn all(scratch: &Path) -> HashMap<&'static str, [f64; 3]> {
     let row = |scenario: &'static Scenario| {
         eprintln!("counting instructions of {}", scenario.key);
@@ -46,7 +48,7 @@ fn of(scenario: &Scenario, scratch: &Path) -> Option<[f64; 3]> {
     }))
 }
 
-/// Runs the bursts under callgrind.
+/// Runs the bursts in the child process, under callgrind.
 pub(crate) fn serve(key: &str) {
     let scenario = scenarios::named(key).expect("the driver names a row of the table");
     let attachment = scenario.attached.attach();
@@ -60,7 +62,7 @@ pub(crate) fn serve(key: &str) {
     }
 }
 
-/// The function that callgrind collects, by its name.
+/// Runs one burst. Callgrind finds this function by its name and counts only inside it.
 // SAFETY: no other symbol of the program has this name.
 #[unsafe(no_mangle)]
 #[inline(never)]

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 use std::thread;
 
-/// Returns a paragraph of Markdown.
+/// Returns the description as a paragraph of Markdown.
 pub(crate) fn description() -> String {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let processor = processor().unwrap_or_else(|| "unknown processor".into());

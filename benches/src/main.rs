@@ -64,7 +64,7 @@ fn main() -> ExitCode {
 
     let measured = match arguments[..] {
         [] => Measured {
-            // First, because this part is the most likely to fail.
+            // The builds come first, because they are the most likely to fail.
             builds: builds(),
             footprint: footprint(),
             rounds: rounds(),

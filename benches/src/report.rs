@@ -141,7 +141,7 @@ fn figure(value: f64) -> String {
     }
 }
 
-/// Formats a count for each run. Decimals show events that do not happen in every run.
+/// Formats the average of a count over several runs. Decimals show events that do not happen in every run.
 fn trimmed(count: f64) -> String {
     let text = format!("{count:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

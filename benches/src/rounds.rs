@@ -1,6 +1,6 @@
-//! Rows take turns: in each round every row has a fresh process, and in each turn every row is sampled
-//! once, on one core and within a fraction of a second of any other. So a change in the machine's speed
-//! affects all rows in the same way.
+//! Lets the rows take turns. In each round, every row has a fresh process. In each turn of a round, every row
+//! is sampled once, on the same core and within a fraction of a second of the other rows. Therefore a change in
+//! the machine's speed affects all rows in the same way.
 
 use std::collections::HashMap;
 
@@ -11,19 +11,20 @@ use crate::scenarios::SCENARIOS;
 use crate::statistics::Spread;
 use crate::workload::Shape;
 
-/// Samples of each row and shape in a round.
+/// The number of samples of each row and shape in a round.
 const TURNS: usize = 5;
-/// The rows whose cost of a poll is part of a budget.
+/// The rows for which a budget needs the cost of a single poll.
 const POLLED: [&str; 2] = ["bare", "plain"];
 
-/// Samples of every row, in the order they were taken: values at one index belong to one turn.
+/// The samples of every row, in the order in which they were taken. Values with the same index belong to the
+/// same turn.
 #[derive(Default)]
 pub(crate) struct Rounds {
     costs: HashMap<(&'static str, Shape), Vec<Cost>>,
     throughputs: HashMap<&'static str, Vec<f64>>,
 }
 
-/// A figure of a [`Cost`].
+/// Selects one figure of a [`Cost`].
 pub(crate) type Figure = fn(&Cost) -> f64;
 
 impl Rounds {
@@ -54,7 +55,7 @@ impl Rounds {
         }
     }
 
-    /// Returns a figure of one row, turn by turn. Empty if the row was not measured.
+    /// Returns one figure of a row, one value for each turn. Returns no values if the row was not measured.
     pub(crate) fn each(&self, key: &str, shape: Shape, figure: Figure) -> Vec<f64> {
         let costs = self.costs.iter().find(|((row, of), _)| *row == key && *of == shape);
         costs.into_iter().flat_map(|(_, costs)| costs.iter().map(figure)).collect()
@@ -64,12 +65,12 @@ impl Rounds {
         Spread::of(self.each(key, shape, figure))
     }
 
-    /// Nanoseconds on the caller's path, turn by turn.
+    /// Returns the nanoseconds of a run on the caller's thread, one value for each turn.
     pub(crate) fn nanos(&self, key: &str, shape: Shape) -> Vec<f64> {
         self.each(key, shape, |cost| cost.nanos)
     }
 
-    /// Nanoseconds that one more pending poll takes, turn by turn.
+    /// Returns the nanoseconds that one more pending poll takes, one value for each turn.
     pub(crate) fn poll_nanos(&self, key: &str) -> Vec<f64> {
         let polls = f64::from(Shape::Yield35.pends() - Shape::Yield3.pends());
         let (few, many) = (self.nanos(key, Shape::Yield3), self.nanos(key, Shape::Yield35));

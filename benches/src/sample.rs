@@ -1,5 +1,6 @@
-//! Takes one sample of one row inside its child process: short timed bursts, with untimed drains between
-//! them. The sample is the median burst, so that a burst that the scheduler interrupts has no effect.
+//! Takes one sample of one row inside its child process. A sample consists of short timed bursts of runs; the
+//! queues are emptied between bursts, which is not timed. The result is the median burst, so that a burst that
+//! the scheduler interrupts has no effect.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +10,14 @@ use crate::scenarios::Scenario;
 use crate::statistics::median;
 use crate::workload::Shape;
 
-/// The length of a burst: long enough to make two clock reads negligible, short enough for one time slice.
+/// The intended duration of a burst. It is long enough to make two clock reads negligible, and short enough for
+/// one time slice of the scheduler.
 const BURST: Duration = Duration::from_micros(150);
 const SAMPLE: Duration = Duration::from_millis(3);
-/// The minimum number of bursts, no matter how long they take, so that most of them are undisturbed.
+/// The minimum number of bursts in a sample, even if they take longer than [`SAMPLE`], so that most of them are
+/// undisturbed.
 const LEAST_BURSTS: usize = 7;
-/// The number of bursts between two collections of metrics, so small that no buffer of samples fills up.
+/// The number of bursts between two collections of metrics. It is so small that no buffer of samples fills up.
 const COLLECT_EVERY: usize = 4;
 
 /// The cost of a single run.
@@ -28,7 +31,7 @@ pub(crate) struct Cost {
     pub(crate) allocated_bytes: f64,
 }
 
-/// Runs bursts of this many calls ([`burst_size`]).
+/// Takes a sample. Each burst has `calls` runs, which is the result of [`burst_size`].
 pub(crate) fn cost(scenario: &Scenario, attachment: &Attachment, shape: Shape, calls: u32) -> Cost {
     let burst = scenario.subject.burst;
 
@@ -61,7 +64,7 @@ pub(crate) fn cost(scenario: &Scenario, attachment: &Attachment, shape: Shape, c
     }
 }
 
-/// Returns the number of runs in a burst. Finding it is also the warm-up of the row.
+/// Returns the number of runs in a burst. Finding the number is also the warm-up of the row.
 pub(crate) fn burst_size(scenario: &Scenario, attachment: &Attachment, shape: Shape) -> u32 {
     let limit = scenario.attached.burst_limit();
     let mut calls = 50;

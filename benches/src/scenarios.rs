@@ -1,5 +1,5 @@
-//! The rows of the tables: the subject that runs, and what is attached meanwhile. To measure something else, add a
-//! line.
+//! The rows of the tables. A row has a subject, which is the function that runs, and names what is attached
+//! meanwhile. To measure something else, add a row.
 
 use crate::attach::{Attached, NOTHING, Ours, Share, Spans};
 use crate::subjects::{Subject, bare, composed, ours, peers};
@@ -21,13 +21,14 @@ pub(crate) fn named(key: &str) -> Option<&'static Scenario> {
 const EXPORTED: Attached = Attached { spans: Spans::Bridged(Share::All), ..NOTHING };
 const UNSAMPLED: Attached = Attached { spans: Spans::Bridged(Share::Nothing), ..NOTHING };
 
-/// The stack of the hand-composed row. Sentry samples no transactions. This is its cheapest setting,
-/// so that the ratios against this row do not favour our attribute.
+/// The stack of the hand-composed row. Sentry samples no transactions, which is the cheapest setting of this
+/// stack. Therefore the ratios against this row do not favour our attribute.
 const STACK: Attached = Attached { sentry: Some(0.0), sentry_layer: true, metrics: true, ..EXPORTED };
 
 const INSTALLED: Attached = Attached { ours: Ours::Installed, ..NOTHING };
 
-/// The set-up of our `telemetry::init`: a bridge that does not repeat the fields of our spans, Sentry, metrics.
+/// The set-up of our `telemetry::init`: Sentry, metrics, and a bridge that does not repeat the fields of our
+/// spans.
 const EVERYTHING: Attached =
     Attached { spans: Spans::Lean(Share::All), sentry: Some(0.0), metrics: true, ..INSTALLED };
 

@@ -1,7 +1,7 @@
 //! Medians and quartiles.
 
-/// The median of several values, and the range of their middle half. For up to three values it is the whole
-/// range.
+/// The median of several values, and the range of their middle half. For up to three values, the range contains
+/// all of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -10,7 +10,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// Returns `None` if there are no values.
+    /// Returns the spread of the values, or `None` if there are no values.
     pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Spread> {
         let mut values: Vec<f64> = values.into_iter().collect();
         let median = median(&mut values);
@@ -30,7 +30,8 @@ impl Spread {
     }
 }
 
-/// Sorts the values and returns their median: for an even number the mean of the middle two, for none NaN.
+/// Sorts the values and returns their median. For an even number of values, this is the mean of the middle two.
+/// Without values, it is NaN.
 pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     match (values.len(), values.len() / 2) {

@@ -1,5 +1,6 @@
-//! The business function that every row runs: a body without clock and allocation, and a future that is
-//! pending a given number of times. The difference between a row and `bare` is the cost of its attribute.
+//! The business function that every row runs. Its body reads no clock and allocates nothing, and its async form
+//! is pending a given number of times. The difference between a row and the row `bare` is the cost of the row's
+//! attribute.
 
 use std::fmt;
 use std::future::Future;
@@ -16,7 +17,8 @@ pub(crate) enum Shape {
     Ready,
     /// An async function that is pending three times.
     Yield3,
-    /// An async function that is pending so often that the slope against `Ready` is the cost of one more poll.
+    /// An async function that is pending 35 times. The difference from `Yield3`, divided by 32, is the cost of
+    /// one more poll.
     Yield35,
 }
 
@@ -59,14 +61,14 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// Not inlined, so that the optimiser treats it the same in all rows.
+/// Does the work of the function. It is not inlined, so that the optimiser treats it the same in all rows.
 #[inline(never)]
 pub(crate) fn work(order: u64, customer: u64, region: &str) -> Result<u64, Refused> {
     let total = black_box(order).wrapping_mul(customer) ^ region.len() as u64;
     if total == u64::MAX { Err(Refused) } else { Ok(total) }
 }
 
-/// A future that is pending `left` times. It never wakes its task: [`finish`] polls it again at once.
+/// A future that is pending `left` times. It never wakes its task, because [`finish`] polls it again at once.
 pub(crate) struct Pending {
     left: u32,
 }
@@ -89,8 +91,8 @@ impl Future for Pending {
     }
 }
 
-/// Polls a future by hand, so that the figures contain no cost of an executor. Not inlined, because a runtime
-/// also polls through a pointer.
+/// Polls a future until it is ready, without an executor, so that the figures do not contain the cost of one.
+/// It is not inlined, because an async runtime also polls through a pointer.
 #[inline(never)]
 pub(crate) fn finish<F: Future>(mut future: Pin<&mut F>) -> F::Output {
     let mut context = Context::from_waker(Waker::noop());

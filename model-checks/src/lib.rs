@@ -1,10 +1,12 @@
-//! Model checks of the lock-free core. The modules `base`, `run`, `stats` and `observe` compile the source files of
-//! `process-runtime` itself; only [`base::sync`] and [`base::sizes`] are this crate's, with loom's types and small
-//! sizes, and so are the few neighbours that have no atomics. `checks` has the checks, which `tests/checks.rs` runs.
+//! Model checks of the lock-free core of `process-runtime`. The modules `base`, `run`, `stats` and `observe` compile
+//! its source files. This crate replaces [`base::sync`] by loom's types and [`base::sizes`] by small sizes. It also
+//! replaces the few neighbouring files that have no atomics. The module `checks` has the checks, which
+//! `tests/checks.rs` runs.
 //!
-//! loom runs a check under every schedule of its threads, with every value that an atomic load may return under the
-//! memory model, up to a bound of preemptions ([`checks::PREEMPTIONS`]). Compare-and-exchange never fails spuriously
-//! in it, and `SeqCst` is not modelled; the core uses neither a retry that could hide such a failure nor `SeqCst`.
+//! loom runs a check under every schedule of its threads with a bounded number of preemptions
+//! ([`checks::PREEMPTIONS`]), and with every value that an atomic load may return under the memory model. In loom,
+//! compare-and-exchange never fails spuriously, and `SeqCst` is not modelled. The core does not use `SeqCst`, and has
+//! no retry that could hide a spurious failure.
 
 #![allow(dead_code, reason = "the checks call a part of what the product's files have")]
 #![allow(clippy::modulo_one, reason = "one lane is shared here")]

@@ -1,4 +1,5 @@
-//! Runs each model check on the product's code, then on the same code with one ordering weakened to `Relaxed`.
+//! Runs each model check on the code of `process-runtime`. Then weakens one memory ordering of that code after
+//! another to `Relaxed`, and runs the checks again.
 
 use std::collections::BTreeMap;
 use std::env::current_exe;
@@ -21,7 +22,7 @@ macro_rules! checks {
     };
 }
 
-// The quick ones first: they are also tried first on code with a weakened ordering.
+// The quick checks come first, because the checks run in this order on code with a weakened ordering.
 checks! {
     visitors::the_last_to_leave_closes_once,
     lanes::an_owned_lane_has_one_thread_at_a_time,
@@ -40,11 +41,11 @@ checks! {
     table::at_the_limit_a_returned_slot_is_taken_once,
 }
 
-/// An ordering that no check needs, and why it stays as it is.
+/// An ordering that no check needs, and the reason why the code keeps it.
 struct Kept {
     file: &'static str,
     part: &'static str,
-    /// Its source line, or enough of it.
+    /// The source line of the ordering, or enough of it to recognise the line.
     line: &'static str,
     #[expect(dead_code, reason = "for the reader")]
     why: &'static str,
@@ -83,8 +84,9 @@ const KEPT: &[Kept] = &[
     },
 ];
 
-/// Each ordering of the product's code, weakened to `Relaxed`, makes some check fail: the checks notice the mistake,
-/// and the code needs the ordering. [`KEPT`] has the exceptions, each of which must still be one.
+/// If an ordering of the code is weakened to `Relaxed`, some check must fail. This shows that the checks notice the
+/// mistake, and that the code needs the ordering. [`KEPT`] lists the exceptions. The test also fails if a check does
+/// notice the weakening of an exception.
 #[test]
 fn an_ordering_weakened_to_relaxed_is_found() {
     let mut sites = BTreeMap::<String, Vec<&str>>::new();
@@ -123,7 +125,7 @@ fn is_kept(site: &str) -> bool {
         .any(|kept| place.starts_with(kept.file) && site.ends_with(kept.part) && text.contains(kept.line))
 }
 
-/// Runs a check in a process of its own, since a wrong ordering may also end in a null pointer.
+/// Runs a check in a process of its own, because code with a wrong ordering may also use a null pointer and crash.
 fn run(check: &str, variable: &str, value: &str) -> Output {
     Command::new(current_exe().unwrap())
         .args([check, "--exact", "--nocapture", "--test-threads=1"])
@@ -133,7 +135,7 @@ fn run(check: &str, variable: &str, value: &str) -> Output {
         .unwrap()
 }
 
-/// The source line of an ordering.
+/// Returns the source line of an ordering.
 fn source(site: &str) -> String {
     let mut parts = site.split(':');
     let (file, line) = (parts.next().unwrap(), parts.next().unwrap());
@@ -141,7 +143,7 @@ fn source(site: &str) -> String {
     source.lines().nth(line.parse::<usize>().unwrap() - 1).unwrap().trim().to_owned()
 }
 
-/// The place of an ordering, its part and its source line, for a reader.
+/// Returns the place of an ordering, its part and its source line, as a text for readers.
 fn describe(site: &str) -> String {
     let (_, place) = site.rsplit_once('/').unwrap();
     format!("{place} `{}`", source(site))

@@ -1,5 +1,5 @@
 //! Turns typed arguments and a function into a [`Model`]. The grammars of `process-model`, which the runtime shares,
-//! decide whether a value is valid; this file adds the place in the source.
+//! decide whether a value is valid. This file reports the error of a grammar at the place of the value in the source.
 
 mod check_function;
 mod contract_function;
@@ -27,8 +27,8 @@ use crate::pattern::Arm;
 use crate::returns;
 use crate::wrapper;
 
-/// Analyses everything, and returns `None` if a mistake leaves no complete model. `Errors` knows whether there are
-/// mistakes.
+/// Analyses the arguments and the function. Adds every mistake to `errors`. Returns `None` if a mistake makes a
+/// complete model impossible. After other mistakes it returns a model, so the caller must also check `errors`.
 pub(crate) fn analyse(
     kind: AttributeKind,
     args: Args,
@@ -94,13 +94,14 @@ fn instrumented(
     })
 }
 
-/// Returns the path of the runtime crate in the expansion, and the path that the expansion imports under it.
+/// Returns the path by which the expansion names the runtime crate. If the expansion must import the crate under this
+/// path, also returns the path to import.
 fn runtime(args: &Args) -> (Path, Option<Path>) {
     let import = args.runtime.clone().filter(|path| !is_keyword(path));
     (import.as_ref().map_or_else(|| args.runtime(), name_of_import), import)
 }
 
-/// Whether the path is `crate`, `self`, `super` or `$crate` alone, which cannot be imported under another name.
+/// Whether the path is only `crate`, `self`, `super` or `$crate`, which cannot be imported under another name.
 fn is_keyword(path: &Path) -> bool {
     path.get_ident().is_some_and(|name| syn::parse2::<Ident>(name.to_token_stream()).is_err())
 }
@@ -181,7 +182,8 @@ fn common(args: &Args, function: &Function, shape: Shape, errors: &Errors) -> Op
     })
 }
 
-/// Returns the text of the signature: as written, or printed again if a macro left empty generics in it.
+/// Returns the text of the signature as the user wrote it. If a macro left empty generics in the signature, the text
+/// is printed from the parsed signature instead, without them.
 fn signature(function: &Function) -> String {
     let generics = &function.signature.generics;
     let is_empty = generics.lt_token.is_some() && generics.params.is_empty()
@@ -205,7 +207,7 @@ fn id(literal: &LitStr, errors: &Errors) -> Option<String> {
     accept(literal, grammar::check_id(&text), errors).map(|()| text)
 }
 
-/// Reads a list of ids without duplicates.
+/// Reads a list of ids. Reports an id that is invalid or appears twice, and leaves it out.
 fn ids(literals: &[LitStr], errors: &Errors) -> Vec<String> {
     let mut ids = Vec::new();
     for literal in literals {
@@ -239,7 +241,7 @@ fn cancelled_is_bad(word: Option<&Ident>, errors: &Errors) -> bool {
     word.is_some()
 }
 
-/// Reports the error of a grammar at the place of the value.
+/// Returns the value, or reports the error of a grammar at `place`.
 fn accept<T>(place: impl ToTokens, result: Result<T, GrammarError>, errors: &Errors) -> Option<T> {
     match result {
         Ok(value) => Some(value),
@@ -267,14 +269,14 @@ fn report_missing(kind: AttributeKind, args: &Args, errors: &Errors) {
     let names: Vec<_> = missing.iter().map(|key| key.name()).collect();
     let keys = if names.len() == 1 { "key" } else { "keys" };
     let examples: Vec<_> = missing.iter().map(|key| kind.example_of(*key)).collect();
-    // A missing key has no tokens, so the error is at the call site: the whole attribute.
+    // A missing key has no tokens, so the error is reported at the call site, which is the whole attribute.
     let attribute = Ident::new(kind.attribute(), Span::call_site());
     errors
         .at(attribute, format!("missing {keys} {} in `{}`", names_in_text(&names), kind.attribute()))
-        .help(format!("add `{}`", examples.join(", ")));
+        .help(format!("add, for example, `{}`", examples.join(", ")));
 }
 
-/// "`a`", "`a` and `b`", "`a`, `b` and `c`"
+/// Joins names for a sentence: "`a`", "`a` and `b`", "`a`, `b` and `c`".
 fn names_in_text(names: &[&str]) -> String {
     let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     match names.split_last() {
@@ -358,7 +360,7 @@ fn check_key(name: &Ident, source: &Source, seen: &[String], errors: &Errors) ->
     None
 }
 
-/// Returns the argument with this name, or reports that there is none.
+/// Returns the binding with this name, or reports that no argument binds the name.
 fn argument<'b>(name: &Ident, bindings: &'b [Binding], errors: &Errors) -> Option<&'b Binding> {
     let found = bindings.iter().find(|binding| binding.name == *name);
     if found.is_some() {

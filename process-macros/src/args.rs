@@ -1,5 +1,6 @@
-//! Reads slots into typed arguments: every value has its type, and no key appears twice or together with a key that
-//! excludes it. `value` refuses an empty text; `analyse` checks the rest.
+//! Reads slots, the unparsed entries of an attribute, into typed arguments. Afterwards every value has its type, no
+//! key appears twice, and no two keys exclude each other. `value` refuses an empty text; `analyse` checks whether a
+//! value is valid.
 
 use proc_macro2::{Ident, Span};
 use syn::{ExprPath, LitStr, Path, PathSegment, Token};
@@ -11,7 +12,7 @@ use crate::pattern::{self, Arm};
 use crate::slot::{Slot, Value};
 use crate::value::{Field, Number, WordOf};
 
-/// The arguments of any of the attributes, as far as they are readable.
+/// The arguments of one attribute. A field is empty if its key is not written or its value cannot be read.
 #[derive(Default)]
 pub(crate) struct Args {
     pub(crate) id: Option<LitStr>,
@@ -39,7 +40,8 @@ pub(crate) struct Args {
     pub(crate) cancelled: Option<Ident>,
     pub(crate) handler: Option<LitStr>,
     pub(crate) runtime: Option<Path>,
-    /// The keys that are written, with a valid value or not, and those that are probably meant.
+    /// The keys that the user wrote, even with an invalid value. For an unknown key, the known key that the user probably
+    /// meant.
     seen: Vec<Key>,
 }
 
@@ -47,7 +49,7 @@ pub(crate) struct Args {
 pub(crate) fn read(kind: AttributeKind, slots: &[Slot], errors: &Errors) -> Args {
     let mut args = Args::default();
     for slot in slots {
-        if let Some(key) = args.admit(kind, slot, errors) {
+        if let Some(key) = args.admit(kind, slot, slots, errors) {
             args.set(Field { kind, key, slot, errors });
         }
     }
@@ -55,18 +57,19 @@ pub(crate) fn read(kind: AttributeKind, slots: &[Slot], errors: &Errors) -> Args
 }
 
 impl Args {
-    /// Whether a key is written or probably meant. Such a key is not reported as missing.
+    /// Whether a key is written, or is probably meant by an unknown key. Such a key is not reported as missing.
     pub(crate) fn has_seen(&self, key: Key) -> bool {
         self.seen.contains(&key)
     }
 
-    /// Returns the key of a slot, or reports why it is not allowed here.
-    fn admit(&mut self, kind: AttributeKind, slot: &Slot, errors: &Errors) -> Option<Key> {
+    /// Returns the key of a slot. Returns `None` if the key is not allowed here, which is reported, or if the slot is
+    /// unreadable, which `slot` has already reported.
+    fn admit(&mut self, kind: AttributeKind, slot: &Slot, all: &[Slot], errors: &Errors) -> Option<Key> {
         let name = slot.key.to_string();
         let Some(key) = kind.key(&name) else {
-            // An unreadable entry is already reported.
+            // An unreadable slot is already reported.
             if !matches!(slot.value, Value::Unreadable) {
-                self.seen.extend(report_unknown(kind, slot, errors));
+                self.seen.extend(report_unknown(kind, slot, all, errors));
             }
             return None;
         };
@@ -124,14 +127,14 @@ impl Args {
         }
     }
 
-    /// Returns the names in `later(…)`.
+    /// Returns the names that `later(…)` declares.
     pub(crate) fn later(&self) -> Vec<Ident> {
         let later = |entry: &&Entry| matches!(entry.source, context::Source::Later);
         let entries = self.context.iter().filter(later);
         entries.map(|entry| entry.name.clone()).collect()
     }
 
-    /// Returns the path of the runtime crate: that of `crate = …`, or the default.
+    /// Returns the path of the runtime crate: the path in `crate = …`, or the default.
     pub(crate) fn runtime(&self) -> Path {
         self.runtime.clone().unwrap_or_else(|| {
             let name = Ident::new("process_runtime", Span::call_site());
@@ -147,12 +150,14 @@ fn arms(field: &Field<'_>) -> Vec<Arm> {
     field.list().map_or(Vec::new(), |list| pattern::read(field.key, list, field.errors))
 }
 
-/// Reports an unknown key, and returns the key that is probably meant.
-fn report_unknown(kind: AttributeKind, slot: &Slot, errors: &Errors) -> Option<Key> {
+/// Reports an unknown key. Returns the key that the user probably meant, if there is one.
+fn report_unknown(kind: AttributeKind, slot: &Slot, all: &[Slot], errors: &Errors) -> Option<Key> {
     let name = slot.key.to_string();
     let attribute = kind.attribute();
     let mistake = errors.at(&slot.key, format!("unknown key `{name}` in `{attribute}`"));
-    let meant = kind.otherwise_called(&name);
+    // A key that is also written under its own name cannot be meant.
+    let is_written = |key: &Key| all.iter().any(|slot| slot.key == key.name());
+    let meant = kind.otherwise_called(&name).filter(|key| !is_written(key));
     let other = kind.other_with_key(&name).filter(|_| meant.is_none());
     let near = meant.or_else(|| kind.nearest_key(&name).filter(|_| other.is_none()));
     let mistake = match (other, near) {

@@ -1,4 +1,4 @@
-//! The entries of `context(…)`: the name and the source of each recorded value.
+//! Reads the entries of `context(…)` into the name and the source of each recorded value.
 
 use proc_macro2::{Group, Ident, Punct, TokenStream, TokenTree};
 use process_model::{grammar, nearest};
@@ -12,32 +12,32 @@ use crate::entries;
 use crate::errors::Errors;
 use crate::words;
 
-/// One declared key of context.
+/// A declared key of the business context.
 pub(crate) struct Entry {
     pub(crate) name: Ident,
     pub(crate) source: Source,
 }
 
-/// The source of its value.
+/// The source of an entry's value.
 pub(crate) enum Source {
-    /// `name`, `%name`, `?name`: the argument with this name.
+    /// `name`, `%name`, `?name`: the value of the argument with this name.
     Argument(Sigil),
-    /// `name = expression`, evaluated at entry.
+    /// `name = expression`: the expression, evaluated when the run begins.
     Expression(Sigil, Expr),
-    /// `inherit(name)`
+    /// `inherit(name)`: an outer run or scope.
     Inherit,
-    /// `later(name)`
+    /// `later(name)`: a call of `record!` in the body.
     Later,
 }
 
-/// How a value is converted into a recorded one. The sigils are those of `tracing`.
+/// How a value is converted for recording. The sigils are those of `tracing`.
 #[derive(Clone, Copy)]
 pub(crate) enum Sigil {
-    /// None: by its type.
+    /// No sigil: the type of the value decides.
     Plain,
-    /// `%`: by `Display`.
+    /// `%`: with `Display`.
     Display,
-    /// `?`: by `Debug`.
+    /// `?`: with `Debug`.
     Debug,
 }
 
@@ -54,9 +54,11 @@ pub(crate) fn read(list: &Group, errors: &Errors) -> Vec<Entry> {
     entries
 }
 
-/// Reports an `await` or a way out of the function: a closure takes the values before the body runs, and it can neither
-/// await nor return from the function. An expression that contains code of its own is left to the compiler: a closure
-/// may return, an `async` block may await.
+/// Reports an `await`, and an expression that leaves the function: `?`, `return`, `break` or `continue`. The expansion
+/// evaluates the expressions in a closure of its own before the body runs, and this closure can neither await nor leave
+/// the function. An expression that contains `async` is not checked. In an expression that contains a closure or a loop
+/// of the user, only `await` is checked, because `return` and `break` may be valid there. The compiler reports the
+/// mistakes that are not found here.
 fn check_stays(value: &Expr, errors: &Errors) {
     let tokens = value.to_token_stream();
     if words::find(&tokens, "async").is_some() {
@@ -75,7 +77,8 @@ fn check_stays(value: &Expr, errors: &Errors) {
     }
 }
 
-/// Whether the tokens seem to contain a closure, a function, a loop, a labelled block or a macro.
+/// Whether the tokens seem to contain a closure, a function, a loop, a labelled block or a macro call. Inside these,
+/// `?`, `return`, `break` and `continue` can be valid.
 fn has_code_of_its_own(tokens: &TokenStream) -> bool {
     let is_keyword = |word: &Ident| ["fn", "for", "loop", "while"].iter().any(|keyword| word == keyword);
     words::calls_a_macro(tokens)
@@ -153,7 +156,8 @@ fn refuse(tokens: &TokenStream, errors: &Errors) {
     );
 }
 
-/// Returns advice with the entry that is probably meant.
+/// Returns advice with the entry that the user probably meant. Returns `None` if the tokens resemble neither an entry
+/// nor an expression.
 fn proposal(tokens: &TokenStream) -> Option<String> {
     if let Ok((sigil, name, value)) = misplaced_sigil.parse2(tokens.clone()) {
         return Some(format!("put the sigil before the value: `{name} = {sigil}{value}`"));
@@ -220,7 +224,8 @@ fn list_of_names(expression: &Expr) -> Option<String> {
     })
 }
 
-/// Proposes `id` for `user.id` and `order.id()`, `query` for `truncate(query, 100)`, `size` for `"size"`.
+/// Proposes a name for an expression: `id` for `user.id` and `order.id()`, `query` for `truncate(query, 100)`, `size`
+/// for `"size"`. Returns `None` for any other form.
 fn proposed_name(expression: &Expr) -> Option<String> {
     match expression {
         Expr::Field(field) => match &field.member {

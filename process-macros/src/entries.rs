@@ -1,12 +1,13 @@
-//! Reads comma-separated lists, whose entries syn parses one by one. An invalid entry is reported and skipped up to its
-//! comma, so that the others are still read.
+//! Reads comma-separated lists entry by entry. An invalid entry is reported and skipped up to the next comma, and the
+//! entries after it are still read.
 
 use proc_macro2::{Group, TokenStream, TokenTree};
 use syn::parse::discouraged::Speculative;
 use syn::parse::{ParseStream, Parser};
 use syn::{Result, Token};
 
-/// Reads every entry of `list` with `parse`; `refuse` receives the tokens of each invalid entry.
+/// Reads every entry of `list` with `parse`, and returns the valid ones. `refuse` receives the tokens of each invalid
+/// entry and the error.
 pub(crate) fn read<T>(
     list: &Group,
     parse: impl Fn(ParseStream<'_>) -> Result<T>,

@@ -1,5 +1,5 @@
-//! Collects all mistakes in an attribute, so that one compilation reports all of them. Only this
-//! file turns a mistake into tokens.
+//! Collects all mistakes in an attribute, so that one compilation reports all of them. A mistake becomes a compile
+//! error only in this file.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -7,9 +7,10 @@ use std::fmt::Display;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
-/// Collects mistakes. To drop it unread is a bug in this crate and panics in debug builds.
+/// The mistakes found so far. The owner must call [`into_tokens`](Errors::into_tokens). If the value is dropped
+/// without that call, debug builds panic.
 pub(crate) struct Errors {
-    /// `None` after the mistakes are read.
+    /// `None` after [`into_tokens`](Errors::into_tokens).
     found: RefCell<Option<Vec<syn::Error>>>,
 }
 
@@ -18,7 +19,7 @@ impl Errors {
         Errors { found: RefCell::new(Some(Vec::new())) }
     }
 
-    /// Starts a mistake at `place`: the tokens that the compiler underlines.
+    /// Starts a mistake. The compiler underlines the tokens of `place`.
     pub(crate) fn at(&self, place: impl ToTokens, problem: impl Display) -> Mistake<'_> {
         Mistake { errors: self, place: place.into_token_stream(), message: problem.to_string() }
     }
@@ -41,7 +42,7 @@ impl Drop for Errors {
     }
 }
 
-/// One mistake. It is added to the list when it is dropped, so that advice can follow the problem.
+/// A mistake that can still receive advice. Dropping it adds it to [`Errors`].
 pub(crate) struct Mistake<'errors> {
     errors: &'errors Errors,
     place: TokenStream,
@@ -49,7 +50,7 @@ pub(crate) struct Mistake<'errors> {
 }
 
 impl Mistake<'_> {
-    /// Adds a line with advice: the correct form, or a way around.
+    /// Adds a line with advice: the correct form, or an alternative.
     pub(crate) fn help(self, advice: impl Display) -> Self {
         self.line("help", advice)
     }

@@ -1,5 +1,6 @@
-//! Turns a [`Model`] and its function into tokens. Nothing here can fail. The expansion has no logic of its own: it is
-//! data and calls into `__private` of the runtime. Each part of it has its own file.
+//! Turns a [`Model`] and its function into tokens. Nothing here can fail. The expansion has no logic of its own: it
+//! consists of data and of calls into the `__private` module of the runtime. Each part of the expansion has its own
+//! file.
 
 mod capture;
 mod check_item;
@@ -20,12 +21,13 @@ use crate::function::Function;
 use crate::model::{Instrumented, Model};
 use crate::words;
 
-/// The span of all generated code: its local names and those of the body do not see each other.
+/// The span of all generated code. With this span, the body cannot use the local names of the generated code, and the
+/// generated code cannot use those of the body.
 fn ours() -> Span {
     Span::mixed_site()
 }
 
-/// Expands the function according to its model.
+/// Returns the expansion of the function.
 pub(crate) fn expand(function: &Function, model: &Model) -> TokenStream {
     match model {
         Model::Instrumented(model) => function.print(instrumented(function, model)),
@@ -60,8 +62,8 @@ fn import(import: Option<&Path>, runtime: &Path) -> Option<TokenStream> {
     import.map(|path| quote_spanned!(path.span()=> use #path as #runtime;))
 }
 
-/// The keys for `record!`. A body that calls `record!` gets its own item even without keys, so that it does not find
-/// the keys of an enclosing function.
+/// Returns the item in which `record!` finds the keys of `later(…)`. A body that contains the word `record` gets
+/// the item even if it has no keys. Otherwise `record!` in the body would find the keys of an enclosing function.
 fn later(function: &Function, model: &Instrumented) -> TokenStream {
     if model.later.is_empty() && words::find(&function.body, "record").is_none() {
         return TokenStream::new();
@@ -69,8 +71,8 @@ fn later(function: &Function, model: &Instrumented) -> TokenStream {
     site::later_keys(&model.later, &model.runtime)
 }
 
-/// The function without a run, because its attribute has mistakes. The names in `later(…)` stay declared, so that
-/// `record!` in the body is not a second error.
+/// Returns the function without a run, because its attribute has mistakes. The keys of `later(…)` are still
+/// declared, so that `record!` in the body is not a second error.
 pub(crate) fn bare(function: &Function, later: &[Ident], runtime: &Path) -> TokenStream {
     let body = &function.body;
     if later.is_empty() {

@@ -1,4 +1,5 @@
-//! Reads the annotated item into the parts of a function, with the body as raw tokens, or reports why it is not one.
+//! Reads the annotated item into the parts of a function, or reports why the item is not a function. The body stays
+//! raw tokens.
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
@@ -19,11 +20,11 @@ use crate::words;
 
 /// A function whose body is not parsed.
 pub(crate) struct Function {
-    /// The outer attributes, then the inner attributes of the body as outer ones.
+    /// The outer attributes, followed by the inner attributes of the body, which are converted into outer ones.
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) visibility: Visibility,
     pub(crate) signature: Signature,
-    /// The signature's tokens.
+    /// The signature as the user wrote it.
     pub(crate) written: TokenStream,
     pub(crate) braces: token::Brace,
     /// The tokens between the braces, without inner attributes.
@@ -34,10 +35,10 @@ pub(crate) struct Function {
 
 /// Reads the annotated item.
 ///
-/// Returns `None` if it is not a function with a body. The mistake is then reported, and the caller emits the item
+/// Returns `None` and reports the mistake if the item is not a function with a body. The caller then emits the item
 /// unchanged.
 pub(crate) fn read(item: TokenStream, kind: AttributeKind, errors: &Errors) -> Option<Function> {
-    // The body is split off unparsed, because the parser would copy all of it.
+    // The body is split off before parsing, because the parser would copy all of it.
     let (head, body) = split_off_body(item);
     let parse = |input: ParseStream<'_>| {
         let attrs = input.call(Attribute::parse_outer)?;
@@ -75,7 +76,8 @@ pub(crate) fn read(item: TokenStream, kind: AttributeKind, errors: &Errors) -> O
     })
 }
 
-/// Splits the item into its head and the braces at its end.
+/// Splits the item into its head and the group in braces at its end. The group is `None` if the item does not end
+/// with one.
 fn split_off_body(item: TokenStream) -> (TokenStream, Option<Group>) {
     let mut head = Vec::from_iter(item);
     let body = head.last().and_then(in_braces);
@@ -85,7 +87,8 @@ fn split_off_body(item: TokenStream) -> (TokenStream, Option<Group>) {
     (head.into_iter().collect(), body)
 }
 
-/// Returns a group in braces, or the `$body` of a macro that is one.
+/// Returns the token if it is a group in braces. If the token is the `$body` of a macro, returns the group in braces
+/// inside it. Returns `None` for any other token.
 fn in_braces(token: &TokenTree) -> Option<Group> {
     let TokenTree::Group(group) = token else { return None };
     match group.delimiter() {
@@ -130,7 +133,7 @@ impl Function {
     }
 
     /// Whether the body contains this word.
-    pub(crate) fn says(&self, word: &str) -> bool {
+    pub(crate) fn mentions(&self, word: &str) -> bool {
         let collect = || words::words(&self.body).iter().map(Ident::to_string).collect();
         self.words.get_or_init(collect).contains(word)
     }
@@ -144,8 +147,8 @@ impl Function {
         arguments.flat_map(bindings_of).collect()
     }
 
-    /// Returns the names bound by arguments whose drop may have an effect, including `self`: owned ones of a type
-    /// that is not primitive.
+    /// Returns the names bound by arguments whose drop may have an effect, including `self`. These are the owned
+    /// arguments whose type is not primitive.
     pub(crate) fn owned(&self) -> Vec<Binding> {
         let receiver = self.signature.receiver().filter(|receiver| match &receiver.kind {
             ReceiverKind::Value => true,
@@ -167,7 +170,8 @@ impl Function {
         owned
     }
 
-    /// Returns the doc comment: its lines without their first space, trimmed, with paragraphs kept.
+    /// Returns the text of the doc comment. Each line loses its first space, paragraphs are kept, and the whole text
+    /// is trimmed.
     pub(crate) fn description(&self) -> String {
         let lines: Vec<_> = self.attrs.iter().filter_map(doc_line).collect();
         lines.join("\n").trim().to_owned()
@@ -183,7 +187,7 @@ impl Function {
         tokens
     }
 
-    /// Returns `body` between the user's own braces, so that errors about the block as a whole point there.
+    /// Returns `body` between the user's own braces. Errors about the block as a whole then point at these braces.
     pub(crate) fn in_braces(&self, body: impl ToTokens) -> TokenStream {
         let mut tokens = TokenStream::new();
         self.braces.surround(&mut tokens, |inner| body.to_tokens(inner));
@@ -258,7 +262,8 @@ fn doc_line(attr: &Attribute) -> Option<String> {
     }
 }
 
-/// Returns the text of one doc attribute: a line after `///`, or all of `/** … */`, whose lines start with a star.
+/// Returns the text of one doc attribute. The attribute is either one line after `///`, or all of `/** … */`, whose
+/// lines can start with a star.
 fn doc_text(text: &str) -> String {
     if !text.contains('\n') {
         return text.strip_prefix(' ').unwrap_or(text).trim_end().to_owned();
@@ -271,7 +276,7 @@ fn doc_text(text: &str) -> String {
     Vec::from_iter(lines).join("\n")
 }
 
-/// Returns the keyword of an item that is not a function.
+/// Returns the keyword of an item that is not a function, or `None` if the item can be a function.
 fn other_item(input: ParseStream<'_>) -> Option<Ident> {
     const ITEMS: [&str; 12] = [
         "struct",
@@ -342,7 +347,7 @@ fn report_no_body(semicolon: &Token![;], signature: &Signature, kind: AttributeK
 }
 
 impl Function {
-    /// Removes and reports every further attribute of this crate, so that none of them expands.
+    /// Removes every other attribute of this crate from the function and reports it, so that none of them expands.
     pub(crate) fn refuse_second_attribute(&mut self, kind: AttributeKind, errors: &Errors) {
         if !self.attrs.iter().any(|attr| own_kind(attr).is_some()) {
             return;
@@ -379,7 +384,7 @@ impl Function {
                         "keep one of the two attributes, or move the part to measure separately into its own function"
                     }
                 });
-            // Keeps the import of the removed attribute used, so that no warning follows.
+            // This uses the import of the removed attribute, so that the compiler does not warn about it.
             let path = attr.path();
             uses.extend(quote_spanned!(Span::mixed_site()=> #[allow(unused_imports, reason = "keeps the import used")] use #path as _;));
             false
@@ -389,7 +394,8 @@ impl Function {
     }
 }
 
-/// Returns which attribute of this crate this is, written alone or as `process_runtime::…`.
+/// Returns the kind of an attribute of this crate, written as its bare name or as `process_runtime::…`. Returns
+/// `None` for any other attribute.
 fn own_kind(attr: &Attribute) -> Option<AttributeKind> {
     let path = attr.path();
     let (home, last) = (path.segments.first()?, path.segments.last()?);

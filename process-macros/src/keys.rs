@@ -1,5 +1,5 @@
-//! All keys of the attributes: their names, their forms and the attributes that accept them. Errors list the keys from
-//! this table, so every accepted key is also suggested.
+//! All keys of the attributes: their names, their forms and the attributes that accept them. Errors list the keys
+//! from the same table, so every accepted key is also suggested.
 
 use process_model::nearest;
 
@@ -26,11 +26,11 @@ impl AttributeKind {
         AttributeKind::HealthCheck,
         AttributeKind::DependencyCheck,
     ];
-    /// The attributes that turn the calls of a function into runs.
+    /// The attributes that turn each call of a function into a run.
     const RUNS: &[AttributeKind] = &[AttributeKind::Process, AttributeKind::Stage];
     const CHECKS: &[AttributeKind] = &[AttributeKind::HealthCheck, AttributeKind::DependencyCheck];
 
-    /// Returns the attribute with this name.
+    /// Returns the attribute with this name, or `None` if this crate has no such attribute.
     pub(crate) fn called(name: &str) -> Option<AttributeKind> {
         AttributeKind::ALL.iter().find(|kind| kind.attribute() == name).copied()
     }
@@ -73,33 +73,33 @@ impl AttributeKind {
         }
     }
 
-    /// Returns the key with this name.
+    /// Returns the key with this name, or `None` if the attribute does not accept it.
     pub(crate) fn key(self, name: &str) -> Option<Key> {
         self.keys().find(|key| key.name() == name)
     }
 
-    /// Returns the key that other tools or attributes call `name`, or that `name` is short for.
+    /// Returns the accepted key for which `name` is a common other name or a short form.
     pub(crate) fn otherwise_called(self, name: &str) -> Option<Key> {
         let meant = OTHER_NAMES.iter().filter(|(_, names)| names.contains(&name));
         meant.map(|(key, _)| *key).find(|key| self.key(key.name()).is_some())
     }
 
-    /// Returns the key whose spelling is nearest to `name`.
+    /// Returns the accepted key whose spelling is nearest to `name`, or `None` if no key is near.
     pub(crate) fn nearest_key(self, name: &str) -> Option<Key> {
         nearest(name, self.keys().map(Key::name)).and_then(|name| self.key(name))
     }
 
-    /// Returns another attribute that has a key with this name.
+    /// Returns another attribute that accepts a key with this name, if there is one.
     pub(crate) fn other_with_key(self, name: &str) -> Option<AttributeKind> {
         AttributeKind::ALL.iter().find(|other| **other != self && other.key(name).is_some()).copied()
     }
 
-    /// Returns an example of an entry.
+    /// Returns an example of an entry: that of the first required key.
     pub(crate) fn example(self) -> &'static str {
         self.example_of(self.required()[0])
     }
 
-    /// Returns an example of the entry of a key.
+    /// Returns an example of an entry with this key. The text is empty if the attribute does not accept the key.
     pub(crate) fn example_of(self, key: Key) -> &'static str {
         let row = TABLE.iter().find(|row| row.0 == key && row.2.contains(&self));
         row.map_or("", |row| row.1)
@@ -146,8 +146,8 @@ pub(crate) enum Key {
     Crate,
 }
 
-/// Each key, an example of it, and the attributes that accept it, in the order in which errors list the keys. The name
-/// of a key is the start of its example, up to the first blank or bracket.
+/// Each key, an example of it, and the attributes that accept it. Errors list the keys in this order. The name of a
+/// key is the start of its example, up to the first blank or bracket.
 const TABLE: &[(Key, &str, &[AttributeKind])] = &[
     (Key::Id, r#"id = "place_order""#, AttributeKind::RUNS),
     (Key::Id, r#"id = "payment_api""#, &[AttributeKind::DependencyCheck]),
@@ -181,12 +181,13 @@ const TABLE: &[(Key, &str, &[AttributeKind])] = &[
     (Key::Crate, "crate = my_crate::process_runtime", AttributeKind::ALL),
 ];
 
-/// Names of keys in other tools and attributes, and short forms.
+/// Other names of the keys: names in other tools and attributes, and short forms.
 const OTHER_NAMES: &[(Key, &[&str])] = &[
     (Key::Sla, &["timeout", "deadline", "budget", "max_duration"]),
     (Key::Process, &["id", "of", "critical_process"]),
     (Key::Case, &["outcome", "scenario", "proves", "kind"]),
-    // A case without `case =`. A word that is also the key of another attribute more likely means that key.
+    // A user may write a case without `case =`. The cases `cancelled`, `context` and `sla` are not listed, because
+    // these words more likely mean the keys of other attributes.
     (Key::Case, &["happy", "error", "timeout", "dependency", "panic", "edge", "load"]),
     (Key::Timeout, &["sla", "deadline", "budget", "limit", "within", "max_duration"]),
     (Key::Every, &["interval", "period", "schedule", "each"]),
@@ -202,13 +203,13 @@ const OTHER_NAMES: &[(Key, &[&str])] = &[
 ];
 
 impl Key {
-    /// Returns an example of the key.
+    /// Returns an example of an entry with this key.
     pub(crate) fn example(self) -> &'static str {
         let row = TABLE.iter().find(|row| row.0 == self);
         row.map_or("", |row| row.1)
     }
 
-    /// Returns the name of the key, with which its example starts.
+    /// Returns the name of the key, which is the start of its example.
     pub(crate) fn name(self) -> &'static str {
         let example = self.example();
         let end = example.find([' ', '(']).unwrap_or(example.len());

@@ -5,8 +5,8 @@
 //! and calls into the runtime.
 //!
 //! Each step from an attribute to its expansion has a file and a type: tokens → `slot` → `args` → `analyse` →
-//! `model` → `expand`. After `analyse` nothing can fail. All mistakes in an attribute are reported in one
-//! compilation, and the function itself is always emitted.
+//! `model` → `expand`. Every step up to `analyse` can report mistakes; `expand` cannot fail. One compilation
+//! reports all mistakes in an attribute, and the function itself is always emitted.
 
 mod analyse;
 mod args;
@@ -35,8 +35,8 @@ use syn::{Expr, Path, Token};
 use crate::errors::Errors;
 use crate::keys::AttributeKind;
 
-/// Turns a function into a critical process. Each call becomes a run that is timed against an SLA, classified by its
-/// return value and reported with its business context.
+/// Turns a function into a critical process. Each call becomes a run. A run is timed against an SLA, its outcome is
+/// decided from the return value, and it is reported with its business context.
 ///
 /// ```
 /// use process_runtime::{critical_process, record};
@@ -81,13 +81,13 @@ use crate::keys::AttributeKind;
 /// # assert_eq!(stats.started, 1);
 /// ```
 ///
-/// The doc comment of the function is the description of the process. The attribute, the doc comment and the signature
-/// are written into the binary: anyone who has the binary can read them.
+/// The doc comment of the function is the description of the process. The attribute, the doc comment and the
+/// signature are written into the binary, and anyone who has the binary can read them.
 ///
 /// # Keys
 ///
-/// `id`, `version` and `sla` are required. Values must be literals, because they are written into the binary at
-/// compile time.
+/// `id`, `version` and `sla` are required. Texts and numbers must be literals, because they are written into the
+/// binary at compile time.
 ///
 /// | key | meaning | default |
 /// |---|---|---|
@@ -99,16 +99,16 @@ use crate::keys::AttributeKind;
 /// | `owner = "…"` | the team to call | |
 /// | `runbook = "…"` | path or URL of the runbook | |
 /// | `objective = number` | percentage of runs that must be good | `99.9` |
-/// | `context(…)` | values to record of each run: see [Context](#context) | |
+/// | `context(…)` | values to record in each run; see [Context](#context) | |
 /// | `rejects(patterns)` | errors that are the caller's mistake and do not count against the objective | |
 /// | `fails(patterns)` | return values that are failures although they are not an `Err` | |
 /// | `degraded = path` | `fn(&T) -> bool`: whether a success comes from the declared fallback | |
 /// | `outcome = path` | `fn(&R) -> Verdict`: classifies the return value, instead of the three keys above | by type |
 /// | `error_type = path` | `fn(&E) -> &'static str`: the `error.type` of an error | name of the type |
 /// | `error_text = word` | destination of error texts: `sentry`, `everywhere` or `never` | `sentry` |
-/// | `depends_on("…", …)` | ids of the dependencies of the process, which can be other processes | |
+/// | `depends_on("…", …)` | ids of the dependencies of the process; a dependency can be another process | |
 /// | `cancelled = bad` | counts every cancelled run against the objective | late runs only |
-/// | `handler = "Type::method"` | path of a method, whose type the attribute cannot see | function name |
+/// | `handler = "Type::method"` | path of a method, because the attribute cannot see its type | function name |
 /// | `crate = path` | path of `process-runtime` if it is renamed or re-exported | `::process_runtime` |
 ///
 /// * An id matches `[a-z][a-z0-9_]*` and has at most 64 bytes. It appears on every signal of the process.
@@ -117,18 +117,19 @@ use crate::keys::AttributeKind;
 /// * An objective is between 0 and 100, both excluded, with at most six decimals.
 /// * In the signatures above, `R` is the return type. `T` and `E` are the value and the error of a `Result`; if the
 ///   function does not return a `Result`, `T` is `R`.
-/// * `error_type` must return few different names. Sentry groups errors by them: each name becomes a separate issue.
+/// * `error_type` must return few different names. Sentry groups errors by these names, so each name becomes a
+///   separate issue.
 /// * A return value that matches `fails` has the `error.type` `_OTHER`.
 /// * The ids in `depends_on` are not checked.
 ///
 /// # Context
 ///
-/// Context values are taken when the run begins, and only if a destination wants them. The name of a value has the form
-/// of an id.
+/// Context values are taken when the run begins, and only if a destination receives the run. The name of a value has
+/// the form of an id.
 ///
 /// | entry | recorded value |
 /// |---|---|
-/// | `name` | the argument with this name, including a destructured one: `State(s)` binds `s` |
+/// | `name` | the argument with this name, or a name in an argument's pattern, such as `s` in `State(s)` |
 /// | `name = expression` | the expression, which can use the arguments and `self` |
 /// | `%name`, `name = %expression` | the `Display` form of the value |
 /// | `?name`, `name = ?expression` | the `Debug` form of the value |
@@ -137,75 +138,80 @@ use crate::keys::AttributeKind;
 ///
 /// An expression must borrow a value that the body needs, for example `truncate(&name, 10)` for an owned `name`. It
 /// cannot contain `.await`, `?` or `return`. It can call `truncate(x, n)`, `mask(x)` and `hash(x)` without an import.
-/// `hash` uses the key in the environment variable `CRITICAL_PROCESS_HASH_KEY`; without the key it records `[unkeyed]`.
+/// `hash` uses the key in the environment variable `CRITICAL_PROCESS_HASH_KEY`. If the variable is not set, `hash`
+/// records `[unkeyed]`.
 ///
-/// Every run inherits the values that outer runs and scopes recorded, under the same names, on its span and its events.
-/// `inherit` adds no value: it documents the name in the registry and reserves a field for it on the span.
+/// Every run inherits the values that outer runs and scopes recorded. They appear on its span and its events under
+/// the same names. `inherit` adds no value: it documents the name in the registry and reserves a field for the value
+/// on the span.
 ///
 /// # Outcomes
 ///
-/// The type of the return value decides, also behind an alias: `Ok` is a success, `Err` is a failure, and a value of
-/// any other type is a success. This includes `Some(Err(…))`, a `Vec` of results and `ExitCode::FAILURE`. `fails`,
-/// `rejects`, `degraded` and `outcome` make exceptions.
+/// The type of the return value decides the outcome, even if the function writes an alias of the type. `Ok` is a
+/// success, `Err` is a failure, and a value of any other type is a success. This includes `Some(Err(…))`, a `Vec` of
+/// results and `ExitCode::FAILURE`. The keys `fails`, `rejects`, `degraded` and `outcome` make exceptions.
 ///
-/// With feature `axum`, the HTTP status of a response decides. An error that only becomes a response later has no
-/// status yet: in `Result<_, AppError>` it is a failure unless `rejects` matches it.
+/// With feature `axum`, the HTTP status of a returned response decides the outcome. An error that becomes a response
+/// only after the function has returned has no status yet: in `Result<_, AppError>` it is a failure unless `rejects`
+/// matches it.
 ///
 /// `outcome` is required if the return type is a generic parameter of the function or an associated type. The
-/// attribute cannot see the parameters of the `impl` around a method: without `outcome`, a return value of such a type
-/// is always a success.
+/// attribute cannot see the parameters of the `impl` around a method. If a method returns such a parameter without
+/// `outcome`, every return value is a success.
 ///
 /// ## Patterns
 ///
-/// `rejects` matches a reference to the error, `fails` a reference to the return value. Patterns can use `|` and `if`
-/// guards, as in a `match`. A bare name or `_` is a compile error, because a misspelt variant would match everything. A
-/// name with a guard is allowed, for example `error if error.is_timeout()`.
+/// `rejects` matches a reference to the error, and `fails` matches a reference to the return value. Patterns can use
+/// `|` and `if` guards, as in a `match`. A bare name or `_` is a compile error, because a misspelt variant would
+/// match everything. A name with a guard is allowed, for example `error if error.is_timeout()`.
 ///
-/// `rejects(as AuthError: pattern)` searches the chain of an `anyhow` or boxed error for the type; here `_` is allowed
-/// as the pattern. Without `as`, the pattern must have the type of the error itself: `rejects(AuthError::Expired)` on
-/// an `anyhow::Result` does not compile.
+/// `rejects(as AuthError: pattern)` searches the chain of an `anyhow` or boxed error for an error of type
+/// `AuthError`; here `_` is allowed as the pattern. Without `as`, the pattern must have the type of the returned
+/// error itself: `rejects(AuthError::Expired)` on an `anyhow::Result` does not compile.
 ///
 /// # Functions
 ///
 /// The attribute works on free functions, methods with any receiver, trait methods with a body and `async-trait`
-/// methods; they can be `async`, generic, `unsafe` and `extern`.
+/// methods. They can be `async`, generic, `unsafe` and `extern`.
 ///
-/// The run of a plain function begins when it is called, the run of an `async fn` when it is first polled. If a
-/// function returns `impl Future` or a boxed future, the run is that future: the context is taken at the call, and the
-/// run begins at the first poll.
+/// The run of a plain function begins when the function is called. The run of an `async fn` begins when its future is
+/// first polled. If a plain function returns `impl Future` or a boxed future, the run is that future: the context is
+/// taken at the call, and the run begins at the first poll.
 ///
 /// The attribute does not change the body: types, borrows, the drop order of arguments and whether the future is
 /// `Send` stay the same. There are two exceptions. Arguments that the body does not use, including `_`, are dropped
-/// last, after the run; a named `_guard` keeps its place. A plain function with `#[track_caller]` sees the attribute
-/// as its caller.
+/// last, after the run; a named `_guard` keeps its place. The body of a plain function with `#[track_caller]` does
+/// not see the caller's location, because the attribute calls the body.
 ///
-/// Attributes that are written above this one work inside the run: `#[tracing::instrument]` above it opens its span
-/// within the run. Below `#[tokio::main]`, the run contains the whole runtime; above it, the run is the async body. Do
-/// not use the attribute on a `main` that installs the subscriber: its run begins before the subscriber exists.
+/// Attributes that are written above this one work inside the run: a `#[tracing::instrument]` above opens its span
+/// within the run. Below `#[tokio::main]`, the run contains the whole runtime; above `#[tokio::main]`, the run is the
+/// async body. Do not use the attribute on a `main` that installs the subscriber, because its run begins before the
+/// subscriber exists.
 ///
 /// # Limits
 ///
-/// The following are compile errors that suggest an alternative:
+/// The following are compile errors. Their messages suggest an alternative.
 ///
 /// * a `const fn`, a trait method without a body, and any item that is not a function
 /// * a second `critical_process` or `stage` on the same function
-/// * a future inside another type, for example `Option<Pin<Box<dyn Future<…>>>>`: the run would end before the future
-///   runs
-/// * for the same reason, a plain function that returns another type of future, for example `JoinHandle<T>`, `Ready<T>`
-///   or `Pin<Box<dyn Future<…> + Sync>>`, unless `outcome` decides how its call ended
-/// * a bound such as `Unpin` on a returned `impl Future` that is not an async block at the end of the function: only
-///   `Send`, `Sync`, `UnwindSafe`, `RefUnwindSafe` and lifetimes can be kept
+/// * a future inside another type, for example `Option<Pin<Box<dyn Future<…>>>>`, because the run would end before
+///   the future runs
+/// * for the same reason, a plain function that returns another type of future, for example `JoinHandle<T>`,
+///   `Ready<T>` or `Pin<Box<dyn Future<…> + Sync>>`, unless `outcome` decides how its call ended
+/// * a bound such as `Unpin` on a returned `impl Future`, unless the function ends in an async block; without the
+///   async block, only `Send`, `Sync`, `UnwindSafe`, `RefUnwindSafe` and lifetimes can be kept
 ///
-/// If a function returns an `impl Iterator` or `impl Fn` that yields futures, the run is the call.
+/// If a function returns an `impl Iterator` or `impl Fn` that yields futures, the run is the call of the function.
 ///
-/// A closure returned as `impl Fn…` gets its argument types from the signature only in a plain function that returns
-/// nothing else, and only if the bounds contain no lifetime and no generic parameter. Elsewhere, for example in an
-/// `async fn` or in `Result<impl Fn…, E>`, write them: `move |value: &i32| …`.
+/// A closure returned as `impl Fn…` usually needs written argument types, as in `move |value: &i32| …`. They can
+/// be omitted only in a plain function whose whole return type is the `impl Fn…`, and only if its bounds contain no
+/// lifetime and no generic parameter. In an `async fn`, or in a return type such as `Result<impl Fn…, E>`, they
+/// must be written.
 ///
 /// # Errors
 ///
-/// Each mistake in the attribute is a separate compile error at the key or value concerned, and all of them are
-/// reported in one compilation. The function is then emitted without its run, so that no further errors follow.
+/// Each mistake in the attribute is a separate compile error at the key or value concerned. One compilation reports
+/// all of them. The function is then emitted without its run, so that no further errors follow.
 #[proc_macro_attribute]
 pub fn critical_process(
     attribute: proc_macro::TokenStream,
@@ -231,11 +237,12 @@ pub fn critical_process(
 /// # assert_eq!(deliberate(&[2, 7, 1]), Some(7));
 /// ```
 ///
-/// A stage without `process` is shared: each run belongs to the process whose run encloses it. A stage with `process`
-/// counts for that process, also outside of its runs.
+/// A stage without `process` is shared: each of its runs belongs to the process whose run encloses it. A run of a
+/// stage with `process` always counts for that process, even if no run of the process encloses it.
 ///
-/// A failed stage is reported by its span, a counter and a Sentry breadcrumb. It sends no Sentry event and writes no
-/// line of its own, because the process returns the error. Outside of any process, no error report is sent.
+/// A failed stage is reported by its span, a counter and a Sentry breadcrumb. The stage sends no Sentry event and
+/// writes no line to standard error, because the process that returns the error reports it. If a stage fails outside
+/// any process, no event is sent and no line is written.
 ///
 /// # Keys
 ///
@@ -246,19 +253,20 @@ pub fn critical_process(
 /// | `id = "…"` | id of the stage, unique among the stages of its process | |
 /// | `process = "…"` | id of the process that the stage belongs to | the enclosing process |
 /// | `sla = "…"` | the longest time that the stage may take | |
-/// | `after("…", …)` | ids of the stages that must come before this one | |
+/// | `after("…", …)` | ids of the stages that must end before this one starts | |
 ///
-/// `registry::validate` checks the declarations in `after` against each other; runs are not checked.
+/// `registry::validate` checks the declarations in `after` against each other. The order in which stages run is not
+/// checked.
 ///
-/// A stage also has the keys `name`, `context(…)`, `rejects(…)`, `fails(…)`, `degraded`, `outcome`, `error_type`,
-/// `error_text`, `depends_on(…)`, `handler` and `crate` of [`macro@critical_process`]. The forms of ids and times, the
-/// supported functions and the compile errors are also the same.
+/// A stage also has the keys `name`, `context(…)`, `rejects(…)`, `fails(…)`, `degraded`, `outcome`,
+/// `error_type`, `error_text`, `depends_on(…)`, `handler` and `crate` of [`macro@critical_process`]. The forms of
+/// ids and times, the supported functions and the compile errors are also the same.
 #[proc_macro_attribute]
 pub fn stage(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     instrument(AttributeKind::Stage, attribute.into(), item.into()).into()
 }
 
-/// Turns a test into a contract: the proof that one case of a critical process works.
+/// Turns a test into a contract, which proves that one case of a critical process works.
 ///
 /// ```no_run
 /// use process_runtime::testing::observe;
@@ -277,11 +285,11 @@ pub fn stage(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) 
 /// }
 /// ```
 ///
-/// Put the attribute on a test function, plain or `async`, above or below the attribute of any test runner: `#[test]`,
-/// `#[tokio::test]` or `#[rstest]` with its cases. Below `#[rstest]`, each of its cases is a contract; above it, all
-/// its cases together are one contract.
+/// Put the attribute on a test function, plain or `async`, above or below the attribute of any test runner:
+/// `#[test]`, `#[tokio::test]` or `#[rstest]`. If the attribute is below `#[rstest]`, each case of rstest is a contract
+/// of its own. If it is above `#[rstest]`, all cases of rstest together are one contract.
 ///
-/// A contract is registered in the test program and written into its binary, like a process in the program.
+/// A contract is registered in the test program and written into its binary, in the same way as a process.
 ///
 /// # Keys
 ///
@@ -296,26 +304,28 @@ pub fn stage(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) 
 /// # Cases
 ///
 /// A contract passes if its body passes and if the body observed a run of the process that matches the case. Only
-/// `testing::observe` and the functions like it observe a run; a plain call of the process proves nothing.
+/// `testing::observe`, `testing::observe_call` and the types `Load` and `Battery` of `testing` observe a run. A run that
+/// the body starts without them proves nothing.
 ///
 /// | case | what it proves |
 /// |---|---|
 /// | `happy` | a run succeeded within its SLA |
 /// | `error("…")` | a run failed or was rejected with this `error.type` |
-/// | `timeout` | a run reached an injected hang, and ended before the test ended it |
-/// | `dependency("…")` | a run reached a fault at the dependency with this id |
+/// | `timeout` | a run reached an injected hang, and ended by itself before the test had to stop it |
+/// | `dependency("…")` | a run reached a fault that the test injected at the dependency with this id |
 /// | `cancelled` | a run was cancelled |
 /// | `panic` | a run panicked |
-/// | `edge` | a run ended; the body decides the rest; never required |
+/// | `edge` | a run ended, and the body checks how. The gate never requires this case |
 /// | `sla` | a run was late under an injected delay |
-/// | `load` | many runs kept their bounds |
-/// | `context` | an event was sent, and each span and event has the keys of `context(…)`, except those of `later(…)` |
+/// | `load` | many runs stayed within the bounds that the test sets |
+/// | `context` | the run sent a Sentry event, and its spans and events have the keys of `context(…)`, except those in `later(…)` |
 ///
 /// # Errors
 ///
 /// Mistakes in the attribute are reported as for [`macro@critical_process`]. The following are also compile errors: a
-/// second contract on the same function, a method that takes `self`, a `const fn`, and a function that returns a future
-/// instead of awaiting it. A test runner would not run any of these.
+/// second contract on the same function, a method that takes `self`, a `const fn`, and a function that returns a
+/// future instead of awaiting it. A test runner cannot call a method, and would drop a returned future without
+/// running it.
 #[proc_macro_attribute]
 pub fn contract(
     attribute: proc_macro::TokenStream,
@@ -325,7 +335,7 @@ pub fn contract(
 }
 
 /// Turns an async function into the health check of a critical process: a function that runs the process with test
-/// input and reports whether it works. A process has at most one.
+/// input and reports whether it works. A process has at most one health check.
 ///
 /// ```
 /// use process_runtime::{critical_process, health_check};
@@ -350,20 +360,22 @@ pub fn contract(
 /// |---|---|---|
 /// | `process = "…"` | id of the process | |
 /// | `timeout = "…"` | the longest time that the check may take | `"10s"` |
-/// | `every = "…"` | how often the check runs on its own | only on request |
-/// | `cached_for = "…"` | how long a result is valid, for any number of requests; excludes `every` | `"5s"` |
+/// | `every = "…"` | the time from one scheduled run of the check to the next | the check runs only on request |
+/// | `cached_for = "…"` | how long one result answers all requests; cannot be combined with `every` | `"5s"` |
 /// | `crate = path` | path of `process-runtime` if it is renamed or re-exported | `::process_runtime` |
 ///
-/// A time is one whole number and `ms`, `s`, `m` or `h`, and more than zero. A timeout is less than `30s`, when a
-/// monitor gives up. `every` is at least `1s`; the result is valid until the next run.
+/// A time is one whole number and `ms`, `s`, `m` or `h`, and more than zero. A timeout is less than `30s`, because a
+/// monitor gives up after this time. `every` is at least `1s`; with `every`, a result is valid until the next run of
+/// the check.
 ///
 /// # Functions
 ///
 /// The attribute works on a free `async fn` without generic parameters, whose future is `Send`. The function itself
 /// does not change, and other code can call it.
 ///
-/// The arguments are the application's state. Each is looked up by its type, and every call receives a clone. Therefore
-/// the types are owned and implement `Clone`, `Send` and `Sync`; wrap a value that is expensive to clone in an `Arc`.
+/// The arguments are the application's state. The runtime looks up each argument by its type, and every call receives
+/// a clone. Therefore the types must be owned and implement `Clone`, `Send` and `Sync`. Wrap a value that is
+/// expensive to clone in an `Arc`.
 ///
 /// # Results
 ///
@@ -374,7 +386,7 @@ pub fn contract(
 /// | `Ok(value)` | pass, or the verdict if the value is a `health::CheckVerdict` |
 /// | `Err(error)` | fail, with the `Display` form of the error |
 ///
-/// A panic and a timeout are failures.
+/// If the check panics or exceeds its timeout, the result is fail.
 ///
 /// # Errors
 ///
@@ -382,8 +394,8 @@ pub fn contract(
 /// second check on the same function, a method, a function that is not `async` or that is `const`, `unsafe` or generic,
 /// and an argument that is a reference or an `impl Trait`.
 ///
-/// An associated function without `self` looks like a free function to the attribute. The compiler rejects it with an
-/// error about an unnamed `const` in the `impl`.
+/// The attribute recognises an associated function only by `self` or `Self` in its signature. If the signature
+/// contains neither, the compiler rejects the function with an error about an unnamed `const` in the `impl`.
 #[proc_macro_attribute]
 pub fn health_check(
     attribute: proc_macro::TokenStream,
@@ -393,7 +405,7 @@ pub fn health_check(
 }
 
 /// Turns an async function into the health check of a dependency, for example of a database or a payment provider. A
-/// dependency has at most one, even if several processes declare it with `depends_on`.
+/// dependency has at most one check, even if several processes declare it with `depends_on`.
 ///
 /// ```
 /// use std::net::SocketAddr;
@@ -433,7 +445,8 @@ pub fn dependency_check(
     instrument(AttributeKind::DependencyCheck, attribute.into(), item.into()).into()
 }
 
-/// Expands the value of `record!(name = value)`, so that errors about it are reported at the value.
+/// Expands the value in `record!(name = value)`. It is a procedural macro so that errors about the value are reported
+/// at the value.
 #[doc(hidden)]
 #[proc_macro]
 pub fn __record_value(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
@@ -441,7 +454,7 @@ pub fn __record_value(input: proc_macro::TokenStream) -> proc_macro::TokenStream
         let runtime = input.call(Path::parse_mod_style)?;
         input.parse::<Token![=]>()?;
         let (sigil, mut value) = (input.parse()?, input.parse()?);
-        // The `$value` of a macro is a group without a place in the source.
+        // The `$value` of a macro is a group whose span is not in the user's source.
         while let Expr::Group(group) = value {
             value = *group.expr;
         }
@@ -452,7 +465,7 @@ pub fn __record_value(input: proc_macro::TokenStream) -> proc_macro::TokenStream
 
 // Input:  the attribute's tokens, and the item below it
 // Output: the item with a run or a contract around its body, or with a check beside it;
-//         if there are mistakes, the item unchanged and a `compile_error!` for each
+//         if there are mistakes, the item without any of these, and a `compile_error!` for each mistake
 fn instrument(
     kind: AttributeKind,
     attribute: proc_macro2::TokenStream,

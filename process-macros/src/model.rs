@@ -1,4 +1,5 @@
-//! The result of `analyse` and input of `expand`: everything is valid, and no decision is left that can fail.
+//! The result of `analyse`, which is the input of `expand`. Everything in it is valid, so that `expand` has no
+//! decision left that can fail.
 
 use proc_macro2::{Ident, TokenStream};
 use process_model::Declaration;
@@ -19,15 +20,16 @@ pub(crate) enum Model {
 /// A function whose calls are runs.
 pub(crate) struct Instrumented {
     pub(crate) declaration: Declaration,
-    /// The function's name within its module, as `Type::method` where that was said.
+    /// The function's name within its module, or the path in `handler = "Type::method"`.
     pub(crate) handler: String,
     /// The path of the runtime crate.
     pub(crate) runtime: Path,
-    /// The path in `crate = …`, which the expansion imports as `runtime`, so that a wrong path is reported once.
+    /// The path in `crate = …`, which the expansion imports under the name in `runtime`. The compiler then reports
+    /// a wrong path only once. `None` if nothing is imported.
     pub(crate) import: Option<Path>,
-    /// Context taken at entry.
+    /// The context that is taken when the run begins.
     pub(crate) entries: Vec<Put>,
-    /// Context declared for `record!`.
+    /// The context keys that the body records with `record!`.
     pub(crate) later: Vec<Ident>,
     pub(crate) judging: Judging,
     pub(crate) wrapper: Wrapper,
@@ -51,31 +53,31 @@ pub(crate) struct Check {
     pub(crate) arguments: Vec<Argument>,
 }
 
-/// An argument that is a value of the application's state.
+/// An argument of a check, which is a value of the application's state.
 pub(crate) struct Argument {
     pub(crate) ty: Type,
-    /// Its `#[cfg]`s.
+    /// The `#[cfg]`s of the argument.
     pub(crate) cfgs: Vec<Attribute>,
 }
 
-/// One value of context that is taken at entry.
+/// One context value that is taken when the run begins.
 pub(crate) struct Put {
     pub(crate) key: String,
     pub(crate) value: Expr,
     pub(crate) sigil: Sigil,
-    /// The `#[cfg]`s of the argument that it is taken from.
+    /// The `#[cfg]`s of the argument that the value is taken from.
     pub(crate) cfgs: Vec<Attribute>,
 }
 
 /// How a return value becomes an outcome.
 pub(crate) enum Judging {
-    /// `outcome` decides alone.
+    /// The function in `outcome` decides.
     Outcome { verdict: ExprPath, error_type: Option<ExprPath> },
-    /// The return type decides, with exceptions.
+    /// The return type decides, and the rules make exceptions.
     Rules(Rules),
 }
 
-/// The exceptions to the decision by type.
+/// The exceptions that the attribute makes to the decision by return type.
 pub(crate) struct Rules {
     pub(crate) rejects: Vec<Arm>,
     pub(crate) fails: Vec<Arm>,
@@ -102,6 +104,6 @@ pub(crate) enum Wrapper {
     ByType { body: TokenStream, returns: Type },
     /// A function that ends in an async block: the run is that block.
     Tail { tail: Tail, output: Returns },
-    /// A function that returns another `impl Future` than an async block: the run is that future.
+    /// A function that returns an `impl Future` and does not end in an async block: the run is the returned future.
     Future { body: TokenStream, output: Returns },
 }

@@ -1,5 +1,5 @@
-//! The patterns of `rejects(…)` and `fails(…)`. A bare name or `_` is refused, because a misspelt variant would match
-//! everything in the same way.
+//! Reads the patterns of `rejects(…)` and `fails(…)`. A bare name or `_` is refused, because it matches
+//! everything: a misspelt variant would be a bare name.
 
 use proc_macro2::{Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -13,19 +13,19 @@ use crate::keys::Key;
 
 /// One pattern, as an arm of a `match`.
 pub(crate) struct Arm {
-    /// `as Type:` before the pattern: the type to search for in the error's chain.
+    /// The type in `as Type:` before the pattern. The error's chain is searched for this type.
     pub(crate) within: Option<Type>,
     pub(crate) pattern: Pat,
     pub(crate) guard: Option<Expr>,
 }
 
 impl Arm {
-    /// Returns `pattern if guard`, for a match on a reference.
+    /// Returns `pattern if guard`, adapted to a match on a reference.
     pub(crate) fn head(&self) -> TokenStream {
         with_guard(of_reference(&self.pattern), self.guard.as_ref())
     }
 
-    /// Returns `variant(pattern) if guard`, for a match on a reference.
+    /// Returns `variant(pattern) if guard`, adapted to a match on a reference inside the variant.
     pub(crate) fn head_within(&self, variant: &TokenStream) -> TokenStream {
         let pattern = of_reference(&self.pattern);
         with_guard(quote!(#variant(#pattern)), self.guard.as_ref())
@@ -50,8 +50,8 @@ fn with_guard(pattern: TokenStream, guard: Option<&Expr>) -> TokenStream {
 
 // Input:  "empty" | (StatusCode::CONFLICT) | Error::Long(_)
 // Output: &"empty" | (&StatusCode::CONFLICT) | Error::Long(_)
-/// Adds `&` where default binding modes do not look through the reference: to a string literal, which is a reference
-/// itself, and to a path, which may name a constant instead of a variant.
+/// Adds `&` to the patterns for which the default binding modes do not dereference the matched value. These are
+/// string literals, which are references themselves, and paths, which may name a constant instead of a variant.
 fn of_reference(pattern: &Pat) -> TokenStream {
     match pattern {
         Pat::Lit(PatLit { lit: Lit::Str(_) | Lit::ByteStr(_) | Lit::CStr(_), .. }) | Pat::Path(_) => {
@@ -116,7 +116,8 @@ fn check(key: Key, arm: &Arm, errors: &Errors) {
         _ => String::new(),
     };
     let looks_like_a_variant = name.starts_with(char::is_uppercase);
-    // A guard or a type to search for narrows the match, so the name is intended.
+    // With a guard, a name does not match everything. With a type to search for, `_` matches only the errors of that
+    // type.
     let narrowed = arm.guard.is_some() || (arm.within.is_some() && name.is_empty());
     if narrowed && !looks_like_a_variant {
         return;
@@ -138,7 +139,7 @@ fn check(key: Key, arm: &Arm, errors: &Errors) {
     }
 }
 
-/// Returns the part of a pattern that matches everything, if there is one.
+/// Returns the part of a pattern that matches everything, or `None` if the pattern has no such part.
 fn catch_all(pattern: &Pat) -> Option<&Pat> {
     match pattern {
         Pat::Wild(_) | Pat::Rest(_) => Some(pattern),

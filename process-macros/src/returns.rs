@@ -1,5 +1,6 @@
-//! Properties of a return type that its tokens show: unit, never, a future, an open type. The compiler decides on
-//! types; the code here only saves it work, or finds properties that no type-level decision can.
+//! Properties of a return type that its tokens show, for example that it is unit, never, a future or an open type.
+//! Decisions about the type itself are left to the compiler. This module only saves the compiler work, or finds
+//! properties that the compiler cannot decide on.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -13,11 +14,11 @@ use crate::words;
 /// The return value of a run, as far as its tokens show.
 #[derive(Clone)]
 pub(crate) enum Returns {
-    /// No type is written, or `()`.
+    /// No return type, or `()`.
     Unit,
     /// `!`
     Never,
-    /// Another type, with each `impl Trait` in it replaced by `_`.
+    /// Any other type, in which `_` replaces each `impl Trait`.
     Value(Box<Type>),
 }
 
@@ -71,12 +72,12 @@ fn erase(ty: &mut Type) {
     }
 }
 
-/// Whether a type contains `impl`.
+/// Whether a type contains `impl Trait`.
 pub(crate) fn mentions_impl(ty: &Type) -> bool {
     words::find(ty, "impl").is_some()
 }
 
-/// Whether the type contains no `_` that the compiler must infer.
+/// Whether the type can be written out, which means that it contains no `_` for the compiler to infer.
 pub(crate) fn is_nameable(ty: &Type) -> bool {
     !has_placeholder(ty.to_token_stream())
 }
@@ -95,7 +96,8 @@ fn has_placeholder(tokens: TokenStream) -> bool {
     })
 }
 
-/// Returns the types of which a type is composed. Arguments and results of function types are not part of the value.
+/// Returns the types that a type contains. The argument and result types of a function type are left out, because
+/// they are not part of the value.
 fn parts(ty: &mut Type) -> Vec<&mut Type> {
     match ty {
         Type::Array(array) => vec![&mut array.elem],
@@ -127,7 +129,7 @@ fn path_parts(path: &mut TypePath) -> Vec<&mut Type> {
     of_self.chain(arguments).collect()
 }
 
-/// Returns `T` of `impl Future<Output = T>`.
+/// Returns `T` if the type is `impl Future<Output = T>`, otherwise `None`.
 pub(crate) fn impl_future_output(ty: &Type) -> Option<Returns> {
     match bare(ty) {
         Type::ImplTrait(opaque) => output_of(&opaque.bounds),
@@ -135,7 +137,8 @@ pub(crate) fn impl_future_output(ty: &Type) -> Option<Returns> {
     }
 }
 
-/// Returns a bound of `impl Future<…> + …` that a wrapping future does not inherit from the future inside.
+/// Returns a bound of `impl Future<…> + …` that is lost if another future wraps the returned one. Returns `None`
+/// if every bound is kept.
 pub(crate) fn bound_of_its_own(ty: &Type) -> Option<&TypeParamBound> {
     const TAKEN_OVER: [&str; 5] = ["Future", "Send", "Sync", "UnwindSafe", "RefUnwindSafe"];
     let Type::ImplTrait(opaque) = bare(ty) else {
@@ -150,7 +153,7 @@ pub(crate) fn bound_of_its_own(ty: &Type) -> Option<&TypeParamBound> {
     })
 }
 
-/// Returns `T` of `Pin<Box<dyn Future<Output = T>>>`.
+/// Returns `T` if the type is written as `Pin<Box<dyn Future<Output = T>>>`, otherwise `None`.
 pub(crate) fn boxed_future_output(ty: &Type) -> Option<Returns> {
     let boxed = only_argument(ty, "Pin")?;
     match bare(only_argument(boxed, "Box")?) {
@@ -159,7 +162,7 @@ pub(crate) fn boxed_future_output(ty: &Type) -> Option<Returns> {
     }
 }
 
-/// Returns `T` of `name<T>`.
+/// Returns `T` if the type is `name<T>`, otherwise `None`.
 fn only_argument<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
     let Type::Path(path) = bare(ty) else {
         return None;
@@ -174,7 +177,7 @@ fn only_argument<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
     }
 }
 
-/// Returns `T` of `Future<Output = T>`, or `_` for a `Future` without `Output`.
+/// Returns `T` if a bound is `Future<Output = T>`, or `_` if the bound is a `Future` without `Output`.
 fn output_of<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> Option<Returns> {
     let last = bounds.into_iter().find_map(|bound| match bound {
         TypeParamBound::Trait(bound) => bound.path.segments.last().filter(|last| last.ident == "Future"),
@@ -191,7 +194,8 @@ fn output_of<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> Option
     })
 }
 
-/// Finds a future inside `ty` that a run around the call would not contain.
+/// Returns a future that is a part of `ty`, or `None` if there is none. Such a future runs after the call has
+/// returned, so a run around the call would not contain it.
 pub(crate) fn hidden_future(ty: &Type) -> Option<Type> {
     fn search(ty: &mut Type) -> Option<Type> {
         let bounds = match &*ty {
@@ -209,8 +213,9 @@ pub(crate) fn hidden_future(ty: &Type) -> Option<Type> {
 
 // Input:  fn f(by: i32) -> impl Fn(&i32) -> i32
 // Output: Fn(&i32) -> i32
-/// Returns the bounds of a returned closure if an item in the body can repeat them: if they name no parameter of the
-/// function or of its `impl`.
+/// Returns the bounds of a returned closure, which an item in the body then repeats. Returns `None` if the function
+/// does not return a closure, or if the bounds name a lifetime or a parameter of the function or of its `impl`, which
+/// such an item cannot use.
 pub(crate) fn closure_bounds(signature: &Signature) -> Option<TokenStream> {
     let ReturnType::Type(_, ty) = &signature.output else {
         return None;
@@ -226,7 +231,8 @@ pub(crate) fn closure_bounds(signature: &Signature) -> Option<TokenStream> {
     (is_closure && !has_parameter && !has_lifetime).then_some(bounds)
 }
 
-/// Whether a word may be a parameter. Those of an enclosing `impl` are invisible, so any word in capitals counts.
+/// Whether a word may be a generic parameter. The parameters of an enclosing `impl` are not visible here, so every
+/// word in capitals counts as one.
 fn may_be_parameter(word: &Ident, generics: &Generics) -> bool {
     let is_capitals = !word.to_string().contains(char::is_lowercase);
     let is_own = generics.type_params().any(|param| param.ident == *word)
@@ -234,7 +240,7 @@ fn may_be_parameter(word: &Ident, generics: &Generics) -> bool {
     is_capitals || is_own || word == "Self" || word == "impl" || word == "use"
 }
 
-/// Whether only the caller knows the type: it is a generic parameter or an associated type.
+/// Whether only the caller knows the type, which is then a generic parameter or an associated type.
 pub(crate) fn is_open(ty: &Type, generics: &Generics) -> bool {
     let Type::Path(TypePath { qself, path, .. }) = bare(ty) else {
         return false;

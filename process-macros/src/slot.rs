@@ -1,5 +1,5 @@
-//! Splits the tokens of an attribute at commas into [`Slot`]s: `key`, `key = tokens` or `key(tokens)`. Nothing here
-//! knows which keys exist.
+//! Splits the tokens of an attribute at commas into [`Slot`]s. A slot is one entry: `key`, `key = tokens` or
+//! `key(tokens)`. The names of the keys do not belong here.
 
 use proc_macro2::{Delimiter, Group, Ident, Punct, TokenStream, TokenTree};
 
@@ -20,7 +20,7 @@ pub(crate) enum Value {
     Assigned(Punct, TokenStream),
     /// `key(tokens)`
     List(Group),
-    /// Something else, which is already reported.
+    /// Any other tokens. They are already reported.
     Unreadable,
 }
 
@@ -109,12 +109,12 @@ fn name_with_dashes(
 struct Part {
     tokens: Vec<TokenTree>,
     comma_is_missing: bool,
-    /// The semicolon after them, instead of a comma.
+    /// The semicolon after the tokens, if there is one instead of a comma.
     semicolon: Option<TokenTree>,
 }
 
-/// Splits at the commas outside of `<…>` and of every bracket, and where an entry clearly starts although the comma
-/// before it is missing.
+/// Splits at the commas that are outside of `<…>` and of every bracket. Also splits where an entry clearly begins
+/// although the comma before it is missing.
 struct Parts {
     tokens: std::iter::Peekable<std::vec::IntoIter<TokenTree>>,
     ahead: Option<TokenTree>,
@@ -126,7 +126,7 @@ impl Parts {
         Parts { tokens: tokens.into_iter().peekable(), ahead: None }
     }
 
-    /// Whether `ident` begins an entry: `= …` follows it, and the tokens before it are a complete value.
+    /// Whether `ident` begins an entry. It does if `= …` follows it and the tokens before it are a complete entry.
     fn begins_an_entry(&mut self, ident: &TokenTree, before: &[TokenTree]) -> bool {
         let whole = !matches!(before.last(), None | Some(TokenTree::Punct(_)));
         let equals = |token: &TokenTree| matches!(token, TokenTree::Punct(p) if p.as_char() == '=' && p.spacing() == proc_macro2::Spacing::Alone);
@@ -165,7 +165,8 @@ impl Iterator for Parts {
     }
 }
 
-/// Counts `<` and `>` where they can only be brackets: after `::`, after `=`, and inside such a pair.
+/// Counts how many `<…>` are open. A `<` counts only if it must be a bracket: after `::`, after `=`, and inside
+/// another pair.
 #[derive(Default)]
 struct Angles {
     depth: usize,

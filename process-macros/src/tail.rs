@@ -1,13 +1,13 @@
-//! Recognises a body that ends in an async block, plain or boxed, as `async_trait` generates it and people write it by
-//! hand. Reads its last tokens only.
+//! Recognises a body that ends in an async block, plain or boxed. `async_trait` generates such bodies, and people
+//! write them by hand. The statements before the block are not parsed.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 
 use crate::words;
 
-/// A body split at its tail.
+/// A body, split before the expression at its end.
 pub(crate) struct Tail {
-    /// The statements before it.
+    /// The statements before the expression.
     pub(crate) before: TokenStream,
     pub(crate) future: Future,
 }
@@ -30,13 +30,14 @@ impl Tail {
             return None;
         }
         let before: TokenStream = tokens.into_iter().collect();
-        // A `return` in the statements would return another future than the tail.
+        // A `return` in the statements could return another future than the expression at the end.
         words::find(&before, "return").is_none().then_some(Tail { before, future })
     }
 }
 
 impl Future {
-    /// Takes an expression off the end of `tokens`.
+    /// Removes an expression that creates a future from the end of `tokens`. Returns `None` if there is no such
+    /// expression.
     fn take_off(tokens: &mut Vec<TokenTree>) -> Option<Future> {
         let TokenTree::Group(last) = tokens.pop()? else { return None };
         match last.delimiter() {
@@ -51,7 +52,7 @@ impl Future {
         }
     }
 
-    /// Returns the keywords and the block of the async block.
+    /// Returns the keywords and the braces of the async block.
     pub(crate) fn block(&self) -> (&[Ident], &Group) {
         match self {
             Future::Block { keywords, block } => (keywords, block),
@@ -59,7 +60,7 @@ impl Future {
         }
     }
 
-    /// Returns the same expression around another block.
+    /// Returns the same expression with another block in place of the async block.
     pub(crate) fn around(&self, block: TokenStream) -> TokenStream {
         match self {
             Future::Block { .. } => block,
@@ -74,7 +75,7 @@ impl Future {
     }
 }
 
-/// Takes `async` or `async move` off the end.
+/// Removes `async` or `async move` from the end.
 fn keywords(tokens: &mut Vec<TokenTree>) -> Option<Vec<Ident>> {
     let is_keyword =
         |token: &mut TokenTree| matches!(token, TokenTree::Ident(word) if word == "async" || word == "move");
@@ -85,7 +86,7 @@ fn keywords(tokens: &mut Vec<TokenTree>) -> Option<Vec<Ident>> {
     keywords.first().is_some_and(|first| first == "async").then_some(keywords)
 }
 
-/// Takes a path that ends in `Box::pin`, `Box::new` or `Pin::from` off the end.
+/// Removes a path that ends in `Box::pin`, `Box::new` or `Pin::from` from the end.
 fn boxing_path(tokens: &mut Vec<TokenTree>) -> Option<TokenStream> {
     let is_part = |token: &mut TokenTree| match token {
         TokenTree::Ident(_) => true,
@@ -103,14 +104,15 @@ fn boxing_path(tokens: &mut Vec<TokenTree>) -> Option<TokenStream> {
         .then(|| path.into_iter().collect())
 }
 
-/// Returns the argument of a call, without a trailing comma.
+/// Returns the tokens in the parentheses of a call, without a trailing comma.
 fn single_argument(call: &Group) -> Vec<TokenTree> {
     let mut inner = Vec::from_iter(call.stream());
     inner.pop_if(|token| matches!(token, TokenTree::Punct(comma) if comma.as_char() == ','));
     inner
 }
 
-/// Whether the tokens before the tail are complete statements: none, `…;` or `… { … }`.
+/// Whether the tokens before the expression are complete statements. They are if there are none, or if they end with
+/// `;` or a block.
 fn is_whole_statements(before: &[TokenTree]) -> bool {
     match before.last() {
         None => true,

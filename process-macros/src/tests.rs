@@ -1,5 +1,5 @@
-//! Snapshots of the expansions, and proof that the attributes accept exactly the values that the grammars of
-//! `process-model` accept.
+//! Compares the expansions with snapshots, and tests that the attributes accept exactly the values that the grammars
+//! of `process-model` accept.
 
 use insta::assert_snapshot;
 use proc_macro2::TokenStream;
@@ -228,7 +228,8 @@ fn what_a_macro_leaves_empty_is_no_part_of_a_definition() {
     );
 }
 
-/// Texts of which many are valid, and most of the others are close to a valid one.
+/// Generates texts. Half of them match the regular expression `right`. A sixth of them are such a text after up to
+/// three other characters. The others are any short text.
 fn nearly(right: &'static str) -> impl Strategy<Value = String> {
     prop_oneof![3 => right, 2 => ".{0,8}", 1 => ("[ -~]{0,3}", right).prop_map(|(a, b)| a + &b)]
 }

@@ -1,5 +1,5 @@
-//! Prints tokens with the spaces of rustfmt, for the signature and the patterns in a record. The compiler's own
-//! printing changes between releases, and the hash of a record must not.
+//! Prints tokens with the spaces that rustfmt would write. Records contain signatures and patterns in this form. The
+//! compiler's own printing is not used, because it changes between releases and the hash of a record must not.
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 
@@ -20,7 +20,7 @@ pub(crate) fn written(tokens: TokenStream) -> String {
 enum Word {
     /// An identifier, keyword, lifetime or literal.
     Name(String),
-    /// An operator: one character, or several that belong together.
+    /// An operator of one or several characters.
     Operator(String),
     Open(char),
     Close(char),
@@ -44,7 +44,8 @@ fn collect(tokens: TokenStream, words: &mut Vec<Word>) {
                     || words.last() == Some(&Word::Operator(">".to_owned()));
                 words.push(Word::Open(open));
                 collect(group.stream(), words);
-                // rustfmt ends a list over several lines with a comma. `(T,)` is a tuple and keeps its comma.
+                // rustfmt adds a comma at the end of a list over several lines; that comma is removed here. `(T,)` is
+                // a tuple and keeps its comma.
                 if (is_call || open == '{') && words.last() == Some(&Word::Operator(",".to_owned())) {
                     words.pop();
                 }
@@ -73,10 +74,10 @@ fn collect(tokens: TokenStream, words: &mut Vec<Word>) {
     }
 }
 
-/// Operators of several characters, except those like `>>` that can close generics.
+/// The operators of several characters. Those that can also close generics, such as `>>`, are left out.
 const OPERATORS: [&str; 12] = ["::", "->", "=>", "==", "!=", "<=", "&&", "||", "..", "...", "..=", "|="];
 
-/// Keywords after which an operator is a prefix, and a bracket is preceded by a space.
+/// Keywords. An operator after one of them is a prefix, and a bracket after one of them has a space before it.
 const KEYWORDS: [&str; 13] =
     ["as", "const", "dyn", "for", "if", "impl", "in", "match", "mut", "ref", "return", "use", "where"];
 
@@ -85,9 +86,10 @@ struct Line {
     text: String,
     last: Option<Word>,
     before_last: Option<Word>,
-    /// How many `<…>` are open.
+    /// The number of `<…>` that are open.
     angles: usize,
-    /// Whether the last word has no space after it, as a prefix operator.
+    /// Whether the last word has no space after it, for example because it is a prefix operator or an opening
+    /// bracket.
     prefix: Prefix,
 }
 
@@ -112,7 +114,7 @@ impl Line {
         self.before_last = self.last.replace(word);
     }
 
-    /// Whether `word` has a space before it, and whether it has none after it.
+    /// Returns whether there is a space before `word`, and whether there is none after it.
     fn fit(&mut self, word: &Word) -> (Space, Prefix) {
         match word {
             Word::Name(_) => (self.after_last(), Prefix::No),
@@ -151,7 +153,7 @@ impl Line {
         }
     }
 
-    /// The space after the last word, for a next word that allows one.
+    /// Returns the space to write before the next word: the space that the previous word asks for.
     fn after_last(&self) -> Space {
         let clings = self.prefix == Prefix::Yes
             || matches!(&self.last, Some(Word::Operator(op)) if op == ".")
@@ -185,8 +187,8 @@ impl Line {
         }
     }
 
-    /// `<` opens generics after `::`, after the name of a type (upper case) or function, and wherever no operand
-    /// precedes it.
+    /// Whether a `<` opens generics. It does after `fn` and a name, after a name that starts with an upper-case
+    /// letter, after a keyword, and wherever no operand precedes it, for example after `::`.
     fn opens_generics(&self) -> bool {
         match (&self.last, &self.before_last) {
             (Some(Word::Name(_)), Some(Word::Name(keyword))) if keyword == "fn" => true,

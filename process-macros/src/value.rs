@@ -1,5 +1,5 @@
-//! Reads one typed value from one slot: a text, a word, a number, a path or a list. Reports anything else with the
-//! expected form and the key's example.
+//! Reads one typed value from one slot: a text, a word, a number, a path or a list. Reports any other form of value,
+//! with the expected form and an example of the key.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -16,7 +16,7 @@ pub(crate) struct Number {
     pub(crate) text: String,
 }
 
-/// A word with an optional argument: `error("card_declined")`.
+/// A word with an optional argument, for example `error("card_declined")`.
 pub(crate) struct WordOf {
     pub(crate) word: Ident,
     pub(crate) list: Option<Group>,
@@ -42,7 +42,7 @@ pub(crate) struct Field<'a> {
 }
 
 impl Field<'_> {
-    /// Reads `key = "text"`, which must not be empty or have a suffix.
+    /// Reads `key = "text"`. The text must not be empty, and the literal must not have a suffix, as in `"text"u8`.
     pub(crate) fn text(&self) -> Option<LitStr> {
         let tokens = self.assigned()?;
         match syn::parse2::<LitStr>(tokens.clone()) {
@@ -58,7 +58,7 @@ impl Field<'_> {
         }
     }
 
-    /// Reads `key = word`. Another module checks whether it is one of `words`.
+    /// Reads `key = word`. Messages list `words`; whether the word is one of them is checked by `analyse`.
     pub(crate) fn word(&self, words: &[&str]) -> Option<Ident> {
         let tokens = self.assigned()?;
         if let Ok(word) = syn::parse2::<Ident>(tokens.clone()) {
@@ -78,7 +78,7 @@ impl Field<'_> {
         None
     }
 
-    /// Reads `key = word` or `key = word(tokens)`.
+    /// Reads `key = word` or `key = word(tokens)`. Messages list `words`, as in [`word`](Field::word).
     pub(crate) fn word_of(&self, words: &[&str]) -> Option<WordOf> {
         let tokens = self.assigned()?;
         if let Ok(word) = WordOf::read.parse2(tokens.clone()) {
@@ -97,7 +97,7 @@ impl Field<'_> {
         self.word(words).map(|word| WordOf { word, list: None })
     }
 
-    /// Reads `key = 99.9` as one text. The grammar of numbers checks it later.
+    /// Reads `key = 99.9` as a text. `analyse` checks whether the text is a valid number.
     pub(crate) fn number(&self) -> Option<Number> {
         let tokens = self.assigned()?;
         let text = written(tokens);
@@ -133,7 +133,7 @@ impl Field<'_> {
         path.ok()
     }
 
-    /// Reads `key("text", "text")`, which must have at least one element.
+    /// Reads `key("text", "text")`. The list must have at least one element.
     pub(crate) fn texts(&self) -> Option<Vec<LitStr>> {
         let read = |input: ParseStream<'_>| {
             let texts = input.parse_terminated(<LitStr as Parse>::parse, Token![,])?;
@@ -150,7 +150,7 @@ impl Field<'_> {
         }
     }
 
-    /// Reads `key(…)`, whose parentheses must not be empty.
+    /// Reads `key(…)`. The parentheses must not be empty.
     pub(crate) fn list(&self) -> Option<&Group> {
         match &self.slot.value {
             Value::List(list) if !list.stream().is_empty() => Some(list),
@@ -184,7 +184,7 @@ impl Field<'_> {
             Value::Absent => format!("`{}` requires a value", self.name()),
             Value::Assigned(..) => format!("`{}` must be followed by a list in parentheses", self.name()),
             Value::List(_) => format!("`{}` must be followed by `=` and a value", self.name()),
-            // Already reported by `slot`.
+            // `slot` has already reported it.
             Value::Unreadable => return,
         };
         self.mistake(&self.slot.key, problem);
@@ -219,7 +219,7 @@ impl Field<'_> {
         }
     }
 
-    /// Returns the help that the grammar gives for a number without quotes.
+    /// Returns the help of the grammar if the value is a number without quotes that would be invalid even in quotes.
     fn refusal_in_quotes(&self, text: &str) -> Option<String> {
         let number = text.starts_with(|c: char| c.is_ascii_digit());
         let refusal = match self.key {
@@ -246,7 +246,7 @@ impl Field<'_> {
     }
 }
 
-/// Prints tokens without spaces, as a short value is usually written.
+/// Prints tokens without spaces, because short values are usually written so.
 fn written(tokens: &TokenStream) -> String {
     let flat = tokens.clone().into_iter().map(|token| match token {
         TokenTree::Group(group) if group.delimiter() == Delimiter::None => written(&group.stream()),

@@ -1,11 +1,12 @@
-//! Finds identifiers and keywords in unparsed tokens, at any depth. A word may mean something else than it seems, so
-//! use this module only where a wrong guess costs comfort, and never correctness.
+//! Finds identifiers and keywords in unparsed tokens, at any depth. A word that is found may have another meaning
+//! than it seems. Therefore use this module only where a wrong guess is an inconvenience to the user and does not
+//! make a result incorrect.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 
-/// Returns all words, in order.
+/// Returns all identifiers and keywords, in order.
 pub(crate) fn words(tokens: impl ToTokens) -> Vec<Ident> {
     fn collect(tokens: TokenStream, words: &mut Vec<Ident>) {
         for token in tokens {
@@ -21,7 +22,7 @@ pub(crate) fn words(tokens: impl ToTokens) -> Vec<Ident> {
     words
 }
 
-/// Finds the first occurrence of a word.
+/// Returns the first occurrence of a word.
 pub(crate) fn find(tokens: impl ToTokens, word: &str) -> Option<Ident> {
     fn search(tokens: TokenStream, word: &str) -> Option<Ident> {
         tokens.into_iter().find_map(|token| match token {
@@ -33,7 +34,8 @@ pub(crate) fn find(tokens: impl ToTokens, word: &str) -> Option<Ident> {
     search(tokens.into_token_stream(), word)
 }
 
-/// Whether the tokens contain a macro call `name!(…)`. A negated group after a keyword counts as one.
+/// Whether the tokens contain a macro call `name!(…)`. A keyword that is followed by `!` and a group also counts as
+/// a macro call.
 pub(crate) fn calls_a_macro(tokens: &TokenStream) -> bool {
     let tokens = Vec::from_iter(tokens.clone());
     let is_call = |window: &[TokenTree]| match window {
@@ -49,7 +51,7 @@ pub(crate) fn calls_a_macro(tokens: &TokenStream) -> bool {
 
 // Input:  "{name:?} and {other}"
 // Output: true for `name` and `other`
-/// Whether a format string names a variable.
+/// Whether a string literal in the tokens names this variable in braces, as a format string does.
 pub(crate) fn formats(tokens: &TokenStream, name: &Ident) -> bool {
     let opening = format!("{{{}", name.unraw());
     let is_named = |text: String| {

@@ -1,4 +1,5 @@
-//! Decides how the run is wrapped around a function's body, and reports functions that cannot be wrapped.
+//! Decides whether the run of a function is its call or the future that it returns, and how the run is wrapped around
+//! the body. Reports functions that cannot be wrapped.
 
 use proc_macro2::TokenStream;
 use process_model::Shape;
@@ -12,7 +13,7 @@ use crate::returns::{self, Returns};
 use crate::tail::Tail;
 use crate::words;
 
-/// Finds the wrapper for a function, or reports that there is none.
+/// Returns the wrapper for a function. Returns `None`, and reports why, if the function cannot be wrapped.
 pub(crate) fn find(
     signature: &Signature,
     body: &TokenStream,
@@ -50,8 +51,8 @@ pub(crate) fn find(
 }
 
 impl Wrapper {
-    /// Returns the shape of a run. With the key `outcome`, the type of a boxed future can still say that the call is
-    /// the run.
+    /// Returns the shape of a run. With the key `outcome`, even a function that returns a boxed future has the shape
+    /// `ByType`, because for some boxed futures the call is then the run.
     pub(crate) fn shape(&self, has_outcome: bool) -> Shape {
         match self {
             Wrapper::Sync { .. } => Shape::Call,
@@ -84,7 +85,7 @@ fn of_future(body: TokenStream, output: Returns, written: &Type, errors: &Errors
 
 fn of_boxed_future(body: TokenStream, output: Returns, written: &Type) -> Wrapper {
     match Tail::of(body.clone()) {
-        // A macro may contain a `return`, whose value must be a run as well.
+        // A macro call before the block may contain a `return`. The future that it returns must also be a run.
         Some(tail) if !words::calls_a_macro(&tail.before) => Wrapper::Tail { tail, output },
         _ => {
             let returns = written.clone();
@@ -93,7 +94,8 @@ fn of_boxed_future(body: TokenStream, output: Returns, written: &Type) -> Wrappe
     }
 }
 
-/// Whether a type can be an alias of a boxed future: a path without `impl` in it.
+/// Whether a type can be a boxed future or an alias of one. It can if it is a path or a macro call, and contains no
+/// `impl`.
 fn may_be_a_boxed_future(ty: &Type) -> bool {
     matches!(returns::bare(ty), Type::Path(_) | Type::Macro(_)) && !returns::mentions_impl(ty)
 }
@@ -115,11 +117,11 @@ fn report_lost_bound(bound: &TypeParamBound, errors: &Errors) {
     errors
         .at(
             bound,
-            format!("the returned future does not implement `{name}`: it wraps the future of the body"),
+            format!("the attribute wraps the returned future, and the wrapper does not implement `{name}`"),
         )
         .help(format!(
             "remove `{name}`, return `Pin<Box<dyn Future<Output = T>>>` (which is `Unpin`), or put the \
-             attribute on the function that awaits it"
+             attribute on the function that awaits the future"
         ));
 }
 
@@ -128,12 +130,12 @@ fn report_hidden_future(future: &Type, kind: AttributeKind, errors: &Errors) {
         .at(
             future,
             format!(
-                "{} would end when the function returns this future, before the future has run",
+                "{} cannot return a future inside another type: the run would end before the future has run",
                 kind.noun()
             ),
         )
         .help(
-            "make the function `async`, return the future itself (`impl Future<Output = T>` or \
-             `Pin<Box<dyn Future<Output = T>>>`), or put the attribute on the function that awaits it",
+            "make the function `async`, return only the future (`impl Future<Output = T>` or \
+             `Pin<Box<dyn Future<Output = T>>>`), or put the attribute on the function that awaits the future",
         );
 }

@@ -13,6 +13,10 @@ pub(crate) struct Noun {
     /// What to write instead.
     pub(crate) help: &'static str,
     pub(crate) example: &'static str,
+    /// The shortest duration that an error may propose.
+    pub(crate) least: Millis,
+    /// The longest duration that an error may propose.
+    pub(crate) most: Millis,
 }
 
 /// A duration in whole milliseconds. It is more than zero and at most a year.
@@ -23,6 +27,9 @@ pub(crate) struct Noun {
 pub struct Millis(u64);
 
 impl Millis {
+    /// The shortest duration.
+    pub(crate) const MIN: Millis = Millis(1);
+
     /// The longest duration, which is a year of 365 days.
     pub const MAX: Millis = Millis(365 * 24 * 3_600_000);
 
@@ -76,12 +83,12 @@ impl Millis {
         } else if unit.starts_with(['.', ',', '_']) {
             ": the number must be whole and consist of digits".to_owned()
         } else if unit.contains(|c: char| c.is_ascii_digit()) {
-            ": it has more than one number and unit".to_owned()
+            ": it must be one number and one unit".to_owned()
         } else {
             format!(": unknown unit `{}`", unit.trim())
         };
         let form = "use one whole number and `ms`, `s`, `m` or `h`";
-        let help = match meant(text).and_then(|nanos| Self::nearest(text, nanos)) {
+        let help = match meant(text).and_then(|nanos| Self::nearest(text, nanos, noun)) {
             Some((proposal, Rounded::No)) => format!("{form}, for example `{proposal}`"),
             Some((proposal, Rounded::Up)) => format!("the smallest unit is `ms`, for example `{proposal}`"),
             None => format!("{form}, for example `{}`", noun.example),
@@ -91,9 +98,12 @@ impl Millis {
 
     /// Returns the text of the shortest valid duration of at least `nanos`, and whether that duration is longer than
     /// `nanos`. The text keeps the number in `text` if a unit allows that: the proposal for `120` is `120s` and not
-    /// `2m`. Returns `None` if `nanos` is zero or more than a year.
-    fn nearest(text: &str, nanos: u64) -> Option<(String, Rounded)> {
+    /// `2m`. Returns `None` if that duration is not between the noun's least and most.
+    fn nearest(text: &str, nanos: u64, noun: &Noun) -> Option<(String, Rounded)> {
         let millis = Millis::new(nanos.div_ceil(NANOS_PER_MILLI))?;
+        if millis < noun.least || millis > noun.most {
+            return None;
+        }
         let number = text.trim().split(|c: char| !c.is_ascii_digit()).next()?;
         let whole = number.parse::<u64>().unwrap_or_default();
         let as_written = Self::UNITS.iter().find(|(_, factor)| whole.checked_mul(*factor) == Some(millis.0));
@@ -152,8 +162,13 @@ impl FromStr for Sla {
 
     /// Parses an SLA, for example `120s`.
     fn from_str(text: &str) -> Result<Sla, GrammarError> {
-        const SLA: Noun =
-            Noun { name: "SLA", help: "write the longest time that a good run may take", example: "120s" };
+        const SLA: Noun = Noun {
+            name: "SLA",
+            help: "write the longest time that a good run may take",
+            example: "120s",
+            least: Millis::MIN,
+            most: Millis::MAX,
+        };
         Millis::parse_as(text, &SLA).map(Sla)
     }
 }

@@ -1,6 +1,6 @@
 //! The grammars of the values in attributes. The macros and the decoder of records call the same functions, so both
 //! accept the same values. The grammar of durations is in [`crate::duration`]. The place of a value in the source
-//! must not go in here.
+//! does not belong here.
 //!
 //! A [`GrammarError`] has a problem, for example "invalid id `PlaceOrder`", and a help with the expected form and an
 //! example.

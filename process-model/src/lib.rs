@@ -2,7 +2,7 @@
 //! the arithmetic of its objective.
 //!
 //! The macros, the runtime and the command line share this crate. Therefore the runtime and the command line can read
-//! every value that the macros accept. Tokens, tracing and Sentry must not go in here.
+//! every value that the macros accept. Tokens, tracing and Sentry do not belong here.
 
 pub mod case;
 pub mod duration;

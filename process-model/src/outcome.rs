@@ -1,4 +1,4 @@
-//! How a run ends, and whether it counts towards the objective of its process. Counting runs must not go in here.
+//! How a run ends, and whether it counts towards the objective of its process. Counting runs does not belong here.
 
 use std::fmt;
 
@@ -52,8 +52,8 @@ impl Outcome {
         matches!(self, Outcome::Failure | Outcome::Panic)
     }
 
-    /// Whether the run counts towards the objective. Every run counts, except for a rejected run and a cancelled run
-    /// that was not late. The key `cancelled = bad` is not considered here.
+    /// Whether the run counts towards the objective. A rejected run never counts, and a cancelled run counts only if it
+    /// was late. Every other run counts. The key `cancelled = bad` is not considered here.
     pub const fn is_counted(self, late: bool) -> bool {
         match self {
             Outcome::Rejected => false,
@@ -62,7 +62,7 @@ impl Outcome {
         }
     }
 
-    /// Whether the run was good. A good run is a success or degraded, and it is not late.
+    /// Whether the run was good. A good run has the outcome success or degraded, and is not late.
     pub const fn is_good(self, late: bool) -> bool {
         !late && matches!(self, Outcome::Success | Outcome::Degraded)
     }

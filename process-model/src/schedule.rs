@@ -16,6 +16,10 @@ pub enum Freshness {
 /// The upper bound of timeouts, which a timeout must stay below. A monitor gives up after 30 s.
 pub const TIMEOUT_BOUND: Millis = Millis::seconds(30);
 
+/// The longest timeout.
+const MAX_TIMEOUT: Millis =
+    Millis::new(TIMEOUT_BOUND.get() - 1).expect("the bound is more than a millisecond");
+
 /// The shortest period of a check that runs on a timer.
 pub const MIN_EVERY: Millis = Millis::seconds(1);
 
@@ -45,27 +49,37 @@ impl Freshness {
 /// Parses the `timeout` of a check, which must be more than zero and less than [`TIMEOUT_BOUND`].
 ///
 /// # Errors
-/// Returns an error for any other text. If the text is nearly a duration, the error proposes a valid one.
+/// Returns an error for any other text. If the text resembles a duration, the error proposes its correct form.
 pub fn timeout(text: &str) -> Result<Millis, GrammarError> {
-    const TIMEOUT: Noun =
-        Noun { name: "timeout", help: "write the longest time that the check may take", example: "10s" };
+    const TIMEOUT: Noun = Noun {
+        name: "timeout",
+        help: "write the longest time that the check may take",
+        example: "10s",
+        least: Millis::MIN,
+        most: MAX_TIMEOUT,
+    };
     let timeout = Millis::parse_as(text, &TIMEOUT)?;
     if timeout < TIMEOUT_BOUND {
         return Ok(timeout);
     }
     Err(GrammarError::new(
         format!("invalid timeout `{text}`: it must be less than {TIMEOUT_BOUND}"),
-        "use a shorter time: a monitor gives up after 30 s, and a health endpoint answers within 25 s",
+        "use a shorter time, because a monitor gives up after 30 s",
     ))
 }
 
 /// Parses the `every` of a check, which must be at least [`MIN_EVERY`].
 ///
 /// # Errors
-/// Returns an error for any other text. If the text is nearly a duration, the error proposes a valid one.
+/// Returns an error for any other text. If the text resembles a duration, the error proposes its correct form.
 pub fn every(text: &str) -> Result<Millis, GrammarError> {
-    const EVERY: Noun =
-        Noun { name: "period", help: "write how often the check runs, at least `1s`", example: "5m" };
+    const EVERY: Noun = Noun {
+        name: "period",
+        help: "write the time from one run of the check to the next, at least `1s`",
+        example: "5m",
+        least: MIN_EVERY,
+        most: Millis::MAX,
+    };
     let every = Millis::parse_as(text, &EVERY)?;
     if every >= MIN_EVERY {
         return Ok(every);
@@ -76,9 +90,14 @@ pub fn every(text: &str) -> Result<Millis, GrammarError> {
 /// Parses the `cached_for` of a check, which must be more than zero.
 ///
 /// # Errors
-/// Returns an error for any other text. If the text is nearly a duration, the error proposes a valid one.
+/// Returns an error for any other text. If the text resembles a duration, the error proposes its correct form.
 pub fn cached_for(text: &str) -> Result<Millis, GrammarError> {
-    const CACHED_FOR: Noun =
-        Noun { name: "cache time", help: "write how long an answer is valid", example: "5s" };
+    const CACHED_FOR: Noun = Noun {
+        name: "cache time",
+        help: "write how long an answer is valid",
+        example: "5s",
+        least: Millis::MIN,
+        most: Millis::MAX,
+    };
     Millis::parse_as(text, &CACHED_FOR)
 }

@@ -1,8 +1,8 @@
 //! The bytes of records. A macro writes them into the object file, the runtime decodes a record when it is first
 //! used, and the command line reads all records from a shipped binary.
 //!
-//! A section of the binary contains one frame for each record. The frames can be in any order, and zero bytes can be
-//! between them, because linkers pad. A frame is:
+//! A section of the binary contains one frame for each record. The frames can be in any order. Linkers may add padding
+//! between them, which consists of bytes with the value 0. A frame is:
 //!
 //! ```text
 //! magic "critproc" (8 bytes) · wire version (1 byte) · length of the text (4 bytes, little endian) · text
@@ -10,12 +10,11 @@
 //!
 //! The text is UTF-8 and consists of fields `key US value RS`, where US is the byte 0x1F and RS the byte 0x1E. A
 //! field that repeats is a list. First comes the declaration, then the field `hash`, then the place (`handler`,
-//! `file`, `line`). The hash covers every byte before it.
+//! `file`, `line`). The hash covers the text before the field `hash`, which is the declaration.
 //!
-//! The decoder takes the declaration only from before the hash, and the place only from after it. Therefore a
-//! definition has the same hash wherever it is read, a damaged declaration is an error, and a function can move
-//! without a change of its hash. The decoder skips unknown keys, because a later release may add some. Decoding never
-//! panics and never allocates more than the section holds.
+//! The decoder takes the declaration only from before the hash, and the place only from after it. Therefore the hash
+//! does not change if the function moves, and a damaged declaration is an error. The decoder skips unknown keys, because
+//! a later release may add some. Decoding never panics, and allocates memory only for text that the section contains.
 
 use std::fmt;
 

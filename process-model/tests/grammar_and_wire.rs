@@ -5,8 +5,8 @@ use process_model::schedule::{self, MIN_EVERY, TIMEOUT_BOUND};
 use process_model::wire::{Problem, decode_section, decode_text};
 use process_model::{
     Case, CheckDeclaration, CheckTarget, Common, ContextKey, ContextSource, ContractDeclaration, Criticality,
-    Declaration, ErrorText, Freshness, Millis, Objective, Place, ProcessDeclaration, Record, Shape, Sla,
-    StageDeclaration,
+    Declaration, ErrorText, Freshness, GrammarError, Millis, Objective, Place, ProcessDeclaration, Record,
+    Shape, Sla, StageDeclaration,
 };
 use proptest::prelude::*;
 
@@ -140,10 +140,20 @@ proptest! {
     }
 
     #[test]
-    fn what_is_proposed_for_an_sla_is_one(text in "[0-9]{1,3}([.][0-9]{1,2})? ?(ns|us|ms|s|sec|min|h|d|weeks)( [0-9]{1,2}s)?") {
-        if let Err(refusal) = text.parse::<Sla>() {
-            let proposal = refusal.help().rsplit('`').nth(1).unwrap_or("1s");
-            prop_assert!(proposal.parse::<Sla>().is_ok(), "{text}: {proposal}");
+    fn what_is_proposed_for_a_duration_is_valid(text in "[0-9]{1,3}([.][0-9]{1,2})? ?(|ns|us|ms|s|sec|min|h|d|weeks)( [0-9]{1,2}s)?") {
+        let parsers: [fn(&str) -> Result<(), GrammarError>; 4] = [
+            |text| text.parse::<Sla>().map(drop),
+            |text| schedule::timeout(text).map(drop),
+            |text| schedule::every(text).map(drop),
+            |text| schedule::cached_for(text).map(drop),
+        ];
+        for parse in parsers {
+            if let Err(error) = parse(&text)
+                && let Some((_, proposal)) = error.help().split_once("for example `")
+            {
+                let proposal = proposal.trim_end_matches('`');
+                prop_assert_eq!(parse(proposal), Ok(()), "{}: {}", &text, &proposal);
+            }
         }
     }
 
@@ -316,7 +326,10 @@ fn a_check_is_over_before_a_monitor_gives_up() {
         assert!(refusal.help().contains("a monitor gives up"), "{text}: {refusal}");
     }
     assert_eq!(schedule::every("1s"), Ok(MIN_EVERY));
-    assert_eq!(schedule::every("999ms").unwrap_err().help(), "write how often the check runs, at least `1s`");
+    assert_eq!(
+        schedule::every("999ms").unwrap_err().help(),
+        "write the time from one run of the check to the next, at least `1s`"
+    );
     for zero in [schedule::timeout("0s"), schedule::every("0s"), schedule::cached_for("0s")] {
         zero.unwrap_err();
     }

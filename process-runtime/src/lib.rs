@@ -1,8 +1,9 @@
 //! One attribute on a function makes a critical process observable, testable, monitored and recoverable.
 //!
-//! Each run opens a `tracing` span, is timed against its SLA, ends in exactly one [`Outcome`], and sends its failure to
-//! Sentry with the business context, the owner and the runbook. The process appears in the [`registry`], which the
-//! running program and a reader of the binary both can list.
+//! Each run opens a `tracing` span, is timed against its SLA and ends in exactly one [`Outcome`]. If the run fails,
+//! it sends an event to Sentry with the business context, the owner and the runbook. The running program lists its
+//! processes in the [`registry`]. A tool can also list them from the binary, because the binary contains their
+//! definitions.
 //!
 //! ```
 //! use process_runtime::{critical_process, registry};
@@ -22,8 +23,8 @@
 //!
 //! - [`macro@critical_process`] documents every key of the attribute.
 //! - `first_process` (feature `telemetry`) takes a new program to its first trace in five minutes.
-//! - [`adopting`] is for a service that already has tracing, OpenTelemetry and Sentry. It keeps them and calls
-//!   [`Install`] once at start-up.
+//! - [`adopting`] is for a service that already has tracing, OpenTelemetry and Sentry. The service keeps them and
+//!   calls [`Install`] once at start-up.
 //! - `contracts` (feature `testing`) shows how to prove what a process does when its dependencies break.
 //! - [`outcomes`], [`http_statuses`] and [`names_on_the_wire`] say how a run ends and which spans, metrics and Sentry
 //!   events it emits.
@@ -32,20 +33,20 @@
 //!
 //! | feature | default | what it adds | works with |
 //! |---|---|---|---|
-//! | `tracing` | yes | a span for each run, so any OpenTelemetry backend | tracing 0.1 |
+//! | `tracing` | yes | a span for each run, for any OpenTelemetry backend | tracing 0.1 |
 //! | `sentry` | yes | an event for each failure, with business context | sentry and sentry-core 0.49 |
 //! | `metrics` | yes | OpenTelemetry instruments; trace ids on Sentry events | opentelemetry 0.33 |
-//! | `tokio` | no | `timeout`, which reports what it stops as a failure | tokio 1 |
+//! | `tokio` | no | `timeout`, a time limit; a run that it stops is a failure | tokio 1 |
 //! | `axum` | no | responses judged by their status; `propagation`: one trace across services | axum 0.8, http 1 |
 //! | `health` | no | `health`: endpoints that report whether processes work | tokio 1, axum 0.8 |
-//! | `telemetry` | no | `telemetry::init`, the whole set-up; `timeline` (some 150 crates) | the standard variables |
-//! | `prometheus` | no | metrics of `telemetry` for Prometheus to scrape (six more crates) | Prometheus 2 and 3 |
+//! | `telemetry` | no | `telemetry::init`, the whole set-up; `timeline` (about 150 crates) | the standard variables |
+//! | `prometheus` | no | `telemetry` metrics for Prometheus to scrape (adds six crates) | Prometheus 2 and 3 |
 //! | `testing` | no | `testing`: contracts that prove what a process does, also under injected faults | tokio 1 |
 //! | `proptest` | no | `testing::Battery::for_all`, for the inputs of a strategy | proptest 1 |
 //!
-//! Without features the attribute registers the process and keeps its statistics. An application with another version
-//! of tracing, opentelemetry or sentry-core compiles, but that crate receives nothing; [`Installation::report`] names
-//! it.
+//! Without any feature, the attribute registers the process and keeps its statistics. An application with another
+//! version of tracing, opentelemetry or sentry-core compiles, but that crate receives nothing.
+//! [`Installation::report`] then names the crate.
 
 /// The guide for a service that already has tracing, OpenTelemetry and Sentry.
 ///
@@ -54,23 +55,26 @@
 pub mod adopting {}
 mod base;
 mod catalog;
-/// Business context: the few named values that say for whom a process ran.
+/// Business context, the few named values that say for whom a process ran.
 ///
-/// The attribute records only the values that `context(…)` names, at entry, and only if some destination wants them.
-/// Runs inside inherit them. Use this module to make a value safe to record ([`truncate`](context::truncate),
-/// [`mask`](context::mask), [`hash`](context::hash); inside `context(…)` they need no import), and to set values that
-/// are known outside the annotated functions, such as an HTTP layer's user or a job's tenant
-/// ([`Scope`](context::Scope)).
+/// The attribute records the values that `context(…)` names, and no others. It takes them when the run begins, if a
+/// destination receives the run. [`record!`](crate::record) adds a value to a run that has begun. The runs inside a
+/// run inherit its values.
+///
+/// Use [`truncate`](context::truncate), [`mask`](context::mask) and [`hash`](context::hash) to make a value safe to
+/// record. Inside `context(…)` they need no import. Use [`Scope`](context::Scope) to set values that are known
+/// outside the annotated functions, such as the user of an HTTP layer or the tenant of a job.
 pub mod context {
     pub use crate::run::context::*;
     pub use crate::run::scope::Scope;
 }
-/// The guide for tests: from a first contract to a gate that fails until every case is proven.
+/// The guide for tests, from a first contract to a gate, which is a test that fails until every required case is
+/// proven.
 ///
 #[cfg(all(doc, feature = "testing"))]
 #[doc = include_str!("../docs/contracts.md")]
 pub mod contracts {}
-/// The guide for a new program: from `cargo new` to a trace.
+/// The guide for a new program, from `cargo new` to a trace.
 ///
 #[cfg(all(doc, feature = "telemetry"))]
 #[doc = include_str!("../docs/first-process.md")]
@@ -84,7 +88,7 @@ pub mod health;
 pub mod http_statuses {}
 mod install;
 mod instrument;
-/// Spans, metrics and Sentry events: every name that leaves the process, and what is recorded.
+/// The names of all spans, metrics and Sentry events that leave the program, and the values that are recorded.
 ///
 #[cfg(doc)]
 #[doc = include_str!("../docs/names-on-the-wire.md")]
@@ -100,9 +104,10 @@ pub mod propagation;
 mod run;
 /// The critical processes of this program: their definitions, their statistics, and findings about them.
 ///
-/// Use this module for a page or a check that shows what a service does, and at start-up to state which processes it
-/// must contain. A crate that Cargo.toml names but no source file does adds nothing to the binary: list the processes
-/// that you expect with [`expect`](registry::expect), and [`validate`](registry::validate) reports the missing ones.
+/// Use this module for a page or a check that shows what a service does, and to find missing processes at start-up.
+/// If `Cargo.toml` names a crate but no source file does, the processes of that crate are not in the binary. List the
+/// processes that you expect with [`expect`](registry::expect). [`validate`](registry::validate) then reports the
+/// missing processes.
 pub mod registry {
     pub use crate::catalog::findings::{Finding, expect, validate};
     pub use crate::catalog::registry::{UnknownProcess, all, get, stages};
@@ -124,7 +129,7 @@ pub use instrument::execution::{disable, enable};
 pub use observe::sentry;
 #[cfg(all(feature = "tracing", feature = "metrics"))]
 pub use observe::tracer::DescribedTracer;
-/// Marks a test that proves one case of a process.
+/// Marks a test that proves one case of a process, for example that it succeeds on time.
 ///
 /// ```
 /// use process_runtime::testing::observe;
@@ -181,7 +186,7 @@ pub use process_macros::contract;
 /// ```
 #[cfg(feature = "health")]
 pub use process_macros::dependency_check;
-/// Marks a function that checks whether a process works, not only whether its server is up.
+/// Marks a function that runs a process to check whether the process works.
 ///
 /// ```
 /// use process_runtime::{critical_process, health_check};
@@ -212,7 +217,7 @@ pub use run::ending::Verdict;
 #[doc(inline)]
 pub use telemetry::timeline;
 
-/// Items that expansions name. They change without notice.
+/// Items that the code generated by the attributes names. They change without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;

@@ -1,5 +1,5 @@
-//! `#[health_check]` and `#[dependency_check]`: the checks are registered and in the section of the binary, and their
-//! functions can be called with the application's state alone.
+//! Tests of `#[health_check]` and `#[dependency_check]`. The checks are registered, their records are in the section
+//! of the binary, and their functions are called with arguments from the application's state.
 
 #[path = "shared/section.rs"]
 mod section;
@@ -124,7 +124,7 @@ async fn a_check_gets_its_arguments_by_their_types() {
     assert_eq!(report(with(true), "bank").await, (Status::Pass, None));
     let closed = (Status::Warn, Some("it opens at nine".to_owned()));
     assert_eq!(report(with(false), "bank").await, closed);
-    // A later value replaces an earlier one of the same type.
+    // A later value replaces an earlier value of the same type.
     assert_eq!(report(with(true).with(Bank { is_open: false }), "bank").await, closed);
 }
 
@@ -132,7 +132,7 @@ async fn a_check_gets_its_arguments_by_their_types() {
 async fn a_health_check_runs_its_process() {
     let health = Setup::new().with(7_u64).start();
     let passed = health.report("pay_invoice").await.expect("the process is registered");
-    // A probe that does not run its process fails, and this one shows the stage that ran.
+    // A probe that does not run its process would fail. This probe passes and shows the stage that ran.
     assert_eq!((passed.output, passed.parts["post"].status), (None, Status::Pass));
     let failed = report(Setup::new().with(u64::MAX), "pay_invoice").await;
     assert_eq!(failed, (Status::Fail, Some("out of range integral type conversion attempted".to_owned())));

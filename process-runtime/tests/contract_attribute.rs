@@ -1,5 +1,5 @@
-//! `#[contract]` with every form of a test runner's attribute: the body runs as it would without it, and the contract
-//! is registered and in the section of the test binary.
+//! Tests of `#[contract]` with every form of a test runner's attribute. The body runs as it would without
+//! `#[contract]`. The contract is registered, and its record is in the section of the test binary.
 
 #[path = "shared/section.rs"]
 mod section;
@@ -107,7 +107,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
 }
 
-/// The handlers of this binary's contracts, by process and case.
+/// Returns the handlers of this binary's contracts for `pay_invoice`, by case.
 fn handlers() -> BTreeMap<String, Vec<&'static str>> {
     let mut handlers = BTreeMap::<_, Vec<_>>::new();
     for contract in contracts().filter(|contract| contract.process() == "pay_invoice") {
@@ -131,7 +131,8 @@ fn every_contract_is_listed_with_its_case_and_its_function() {
         ("load", vec!["contract_attribute::above_a_table"]),
         ("panic", vec!["contract_attribute::a_test_that_should_panic"]),
         ("sla", vec!["contract_attribute::above_an_async_test"]),
-        // By then each case of the table is a function of its own.
+        // `#[rstest]` is expanded first here, so each case of its table is a function of its own when `#[contract]`
+        // is expanded.
         (
             "timeout",
             vec![
@@ -177,7 +178,8 @@ fn validate_finds_the_contract_of_a_process_that_is_not_linked() {
     assert!(finding.to_string().ends_with("is not registered; did you mean `pay_invoice`?"), "{finding}");
 }
 
-/// Runs contracts of this binary with evidence in this directory. Returns whether they passed, and their output.
+/// Runs contracts of this binary in a child, which writes evidence to this directory. Returns whether the contracts
+/// passed, and the child's output.
 fn run(arguments: &[&str], directory: &std::path::Path) -> (bool, String) {
     let mut child = std::process::Command::new(std::env::current_exe().unwrap());
     let output = child.args(arguments).env("PROCESS_EVIDENCE_DIR", directory).output().unwrap();

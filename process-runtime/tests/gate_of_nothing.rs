@@ -1,4 +1,4 @@
-//! A gate without a process fails: the crate of the service was not linked.
+//! A gate in a binary without any process fails, because the crate of the service is not linked.
 
 #[test]
 #[should_panic(expected = "no process is linked into this test; link the crate that defines them")]

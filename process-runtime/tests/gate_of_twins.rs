@@ -1,4 +1,4 @@
-//! A gate with two processes of one id fails: the matrix has only one of them.
+//! A gate fails if two processes have the same id, because the matrix has only one of the two.
 
 #![allow(dead_code, reason = "the processes are registered and never run")]
 

@@ -1,4 +1,4 @@
-//! Neither another check nor one of the same name changes the result of a check or its age.
+//! The result of a check and its age do not depend on other checks, including checks with the same name.
 
 #[path = "shared/asking.rs"]
 mod asking;

@@ -1,5 +1,5 @@
-//! With instrumentation off, a probe is judged by its result alone. The switch is one for the whole program, so this
-//! test has a binary of its own.
+//! While instrumentation is off, a probe has no runs, so its status follows only from the value that it returns. The
+//! switch affects the whole program, so this test has a binary of its own.
 
 use process_runtime::health::{Request, Setup, Status};
 use process_runtime::{critical_process, health_check};

@@ -1,5 +1,6 @@
-//! Every answer of the endpoints matches the schemas beside the sources, in every state, in both forms, with and
-//! without detail. The schemas allow nothing that the endpoints never answer.
+//! Every answer of the endpoints matches the schemas in `process-runtime/schemas`, in every state, in both JSON
+//! forms, with and without detail. Every property of the schemas occurs in an answer, and the schemas reject other
+//! bodies.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -92,7 +93,7 @@ fn schema(form: &str) -> Value {
     serde_json::from_str(text).expect("it is JSON")
 }
 
-/// Also validates formats, which is optional for a validator.
+/// Returns a validator that also validates formats, which validators do not do by default.
 fn validator(schema: &Value) -> Validator {
     assert!(jsonschema::meta::is_valid(schema), "it is a schema itself");
     jsonschema::options().should_validate_formats(true).build(schema).expect("it is a schema")
@@ -124,7 +125,7 @@ impl SchemaCheck {
         SchemaCheck { form, schema, validator, seen, of_parts, statuses }
     }
 
-    /// The properties that the schema has for an answer, and for a part.
+    /// Returns the properties that the schema has for an answer, and those that it has for a part.
     fn known(&self) -> [&Value; 2] {
         let properties = &self.schema["properties"];
         let part = match self.form {
@@ -175,7 +176,7 @@ async fn every_answer_matches_its_schema_and_every_property_of_a_schema_occurs()
     use Status::{Fail, Pass, Warn};
     let mut checks = [JSON, HEALTH_JSON].map(SchemaCheck::new);
     let paths = ["", "/live", "/started", "/ready", "/bake", "/bread", "/oven", "/sell"];
-    // Nothing was sold yet, so it is degraded.
+    // In the first state nothing was sold yet, so `sell` is degraded.
     let states = [
         (Mode::Degrades, 0, 0, [Warn, Pass, Pass, Warn, Warn, Warn, Warn, Warn]),
         (Mode::Works, 20, 0, [Pass; 8]),
@@ -210,7 +211,7 @@ async fn every_answer_matches_its_schema_and_every_property_of_a_schema_occurs()
         for (seen, known) in [&check.seen, &check.of_parts].into_iter().zip(check.known()) {
             assert_eq!(*seen, keys(known).collect(), "what is answered, and what is described");
         }
-        // Two of these are never degraded.
+        // Two of the paths, `/live` and `/started`, are never degraded.
         assert_eq!(check.statuses.len(), 3 * paths.len() - 2, "{:?}", check.statuses);
     }
 }
@@ -231,7 +232,7 @@ async fn a_schema_takes_nothing_else() {
         without.as_object_mut().expect("it is an object").remove("serving");
         assert!(validator.is_valid(&good) && good["status"] == words[0], "{good:#}");
         for wrong in [
-            // A monitor that looks for the text `serving` would conclude the opposite.
+            // A monitor that searches for the text `serving` would take this failure for a success.
             bad,
             without,
             change(&good, "serving", false.into()),
@@ -256,7 +257,7 @@ async fn a_schema_takes_nothing_else() {
 
 #[tokio::test(start_paused = true)]
 async fn the_description_has_these_schemas_and_one_of_each_refusal() {
-    // The second is not reached.
+    // The alias `live` has no endpoint, because `/live` has another meaning.
     let health = Setup::new().with(Mode::Works).alias("bread", "bake").alias("live", "bake").start();
     let answer = get(&health, "/openapi.json", JSON).await;
     assert_eq!(answer.status, 200);
@@ -275,7 +276,7 @@ async fn the_description_has_these_schemas_and_one_of_each_refusal() {
     }
     assert!(!problem.is_valid(&json!({ "error": "", "at": "here" })));
 
-    // The description lists every endpoint.
+    // The description lists every name that has an endpoint.
     let examples = &description["paths"]["/health/{id}"]["get"]["parameters"][0]["examples"];
     assert_eq!(keys(examples).collect::<Vec<_>>(), ["bake", "bread", "oven", "sell"]);
     for (name, example) in examples.as_object().expect("they are named") {

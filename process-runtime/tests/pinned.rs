@@ -1,5 +1,6 @@
-//! Futures and calls that are runs, in each way that one can end or move: the memory that they pin, drop in place, and
-//! find again through frames. CI runs this under Miri too, where it can.
+//! Runs that are futures or calls, in each way in which a run can end or move. The tests exercise the unsafe code
+//! that pins a future, drops it in place, and finds frames on the stack. CI also runs them under Miri if the
+//! toolchain has it.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +14,7 @@ use process_runtime::context::Scope;
 use process_runtime::observe::{End, RunView, Sink};
 use process_runtime::{Carrier, Install, Outcome, critical_process, registry, stage};
 
-/// How the runs of processes have ended, with the value of `order_id` that they had.
+/// The process, the outcome and the value of `order_id` of each run of a process that has ended.
 static ENDS: Mutex<Vec<(&str, Outcome, String)>> = Mutex::new(Vec::new());
 
 #[derive(Debug)]
@@ -29,17 +30,17 @@ impl Sink for Ends {
     }
 }
 
-/// Runs one test at a time: what runs in the program is one list.
+/// Lets one test run at a time, because the program has a single list of runs in flight.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     static INSTALLED: Once = Once::new();
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    // Stopped at once: without a watchdog nothing runs beside the test.
+    // The installation is stopped at once, so that no watchdog runs beside the test.
     INSTALLED.call_once(|| Install::new().sink(Ends).start().stop());
     alone
 }
 
-/// The ends since the last call.
+/// Returns the ends since the last call. No run may be in flight.
 fn ends() -> Vec<(&'static str, Outcome, String)> {
     assert_eq!(registry::in_flight().len(), 0);
     std::mem::take(&mut *ENDS.lock().unwrap())
@@ -49,7 +50,7 @@ fn end(id: &'static str, outcome: Outcome) -> Vec<(&'static str, Outcome, String
     vec![(id, outcome, String::new())]
 }
 
-/// Counts the values that are alive. Each is dropped inside of its run.
+/// A value that is counted while it is alive. Its drop asserts that it is dropped inside its run.
 struct Alive<'a>(&'a AtomicUsize, Box<u64>);
 
 impl<'a> Alive<'a> {
@@ -70,7 +71,7 @@ fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Is pending once, with a reference to a local across that.
+/// Is pending once, and holds a reference to a local variable while it is pending.
 async fn yields() -> u64 {
     let (local, mut polls) = ([1, 2, 3], 0);
     let reference = &local;

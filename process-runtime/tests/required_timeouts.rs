@@ -1,5 +1,5 @@
-//! Which processes must prove `timeout`: those whose runs are futures. The record says which they are, and the return
-//! type where its tokens do not show it.
+//! A process must prove `timeout` only if its runs are futures. The record says whether they are. If the tokens of
+//! the return type do not show that, the type decides it when the process first runs.
 
 #![allow(dead_code, reason = "most of the processes are registered and never run")]
 
@@ -96,7 +96,7 @@ fn a_call_need_not_prove_a_timeout_whatever_its_arguments_are_called() {
     for (id, recorded) in [
         ("boolean_is_async", Shape::Call),
         ("argument_async_fn", Shape::Call),
-        // The tokens of `Result` do not show that it is not a future, and its run is not one.
+        // The tokens of a `Result` do not show whether the type is a future. Its run shows that it is not.
         ("result", Shape::ByType),
     ] {
         assert_eq!((shape(id), must_time_out(id)), (recorded, false), "{id}");

@@ -1,4 +1,4 @@
-//! Every span and event that a subscriber of one test receives, without global state.
+//! A layer that keeps every span and event of one test, without global state.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use tracing_subscriber::registry::{LookupSpan, Registry};
 /// The fields of a span or event, as text.
 pub type Fields = BTreeMap<String, String>;
 
-/// A layer that keeps everything.
+/// A layer that keeps every span and event.
 #[derive(Clone, Debug, Default)]
 pub struct Capture(Arc<Mutex<Kept>>);
 
@@ -24,28 +24,28 @@ struct Kept {
     loose: Vec<Fields>,
 }
 
-/// A span.
+/// A span that was received.
 #[derive(Clone, Debug)]
 pub struct Span {
-    /// Its name.
+    /// The name of the span.
     pub name: &'static str,
-    /// Its target.
+    /// The target of the span.
     pub target: String,
-    /// Its level.
+    /// The level of the span.
     pub level: Level,
-    /// The name of the span around it.
+    /// The name of the span around this span, if there is one.
     pub parent: Option<&'static str>,
-    /// The place of that span among all spans.
+    /// The index of the span around this span, among all spans.
     pub parent_at: Option<usize>,
-    /// The fields that it was opened with, and those that were recorded since.
+    /// The fields with which the span was opened, and those that were recorded later.
     pub fields: Fields,
-    /// The events inside of it, each with its level and fields.
+    /// The events inside of the span, each with its level and fields.
     pub events: Vec<(Level, Fields)>,
-    /// Whether it is closed.
+    /// Whether the span is closed.
     pub closed: bool,
 }
 
-/// The place of a span among all spans.
+/// The index of a span among all spans.
 struct Place(usize);
 
 impl Capture {
@@ -54,17 +54,18 @@ impl Capture {
         Capture::default()
     }
 
-    /// Creates a capture that is the subscriber of this thread for as long as the guard lives.
+    /// Creates a capture that is the subscriber of this thread until the guard is dropped.
     pub fn installed() -> (Capture, dispatcher::DefaultGuard) {
         let capture = Capture::new();
         let guard = dispatcher::set_default(&capture.dispatch());
         (capture, guard)
     }
 
-    /// Returns a subscriber with this layer alone.
+    /// Returns a subscriber that has only this layer.
     pub fn dispatch(&self) -> Dispatch {
-        // While there is only one subscriber, tracing-core asks the one of the thread that registers a callsite, and
-        // can overwrite the answer of a second one that another thread creates at the same moment.
+        // While only one subscriber exists, tracing-core asks the subscriber of the thread that registers a callsite.
+        // If another thread creates a second subscriber at the same moment, the answer of the second can be
+        // overwritten. With two more subscribers that always exist, this cannot happen.
         static OTHERS: LazyLock<[Dispatch; 2]> =
             LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::default())));
         LazyLock::force(&OTHERS);
@@ -76,10 +77,10 @@ impl Capture {
         self.kept().spans.clone()
     }
 
-    /// Returns the only span of this name.
+    /// Returns the only span with this name.
     ///
     /// # Panics
-    /// If there is none, or more than one.
+    /// If no span has this name, or more than one.
     #[track_caller]
     pub fn only(&self, name: &str) -> Span {
         let named = self.named(name);
@@ -89,7 +90,7 @@ impl Capture {
         span.clone()
     }
 
-    /// Returns the spans of this name.
+    /// Returns the spans with this name.
     pub fn named(&self, name: &str) -> Vec<Span> {
         self.spans().into_iter().filter(|span| span.name == name).collect()
     }
@@ -105,7 +106,7 @@ impl Capture {
 }
 
 impl Span {
-    /// Returns a field, if it was set.
+    /// Returns the value of a field, or `None` if the field was not set.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str)
     }

@@ -1,4 +1,4 @@
-//! A collector that keeps every request as OTLP-JSON: over HTTP in both encodings, and over gRPC.
+//! A collector that keeps every request as OTLP-JSON. It listens for gRPC, or for HTTP in both encodings.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -81,7 +81,7 @@ impl Collector {
         (Collector::default(), TcpListener::bind("127.0.0.1:0").await.expect("a port is free"))
     }
 
-    /// From now on, answers each request that this number of spans was rejected.
+    /// Makes the collector report in each later answer that it rejected this number of spans.
     pub fn reject(&self, spans: i64) {
         self.rejected.store(spans, Ordering::Relaxed);
     }
@@ -92,12 +92,12 @@ impl Collector {
         ExportTraceServiceResponse { partial_success: (rejected_spans > 0).then_some(partial) }
     }
 
-    /// The requests with spans.
+    /// Returns the requests with spans.
     pub fn traces(&self) -> Vec<Value> {
         self.traces.lock().expect("no test panics in here").clone()
     }
 
-    /// The requests with measurements.
+    /// Returns the requests with measurements.
     pub fn metrics(&self) -> Vec<Value> {
         self.metrics.lock().expect("no test panics in here").clone()
     }

@@ -1,4 +1,4 @@
-//! A Sentry client of one test, which keeps in memory everything that it would send.
+//! A Sentry client for one test. It keeps in memory everything that it would send.
 
 use std::sync::Arc;
 
@@ -7,31 +7,31 @@ use sentry::protocol::{Context, EnvelopeItem, Event, Transaction, Value};
 use sentry::test::TestTransport;
 use sentry::{Client, ClientOptions, Envelope, Hub, HubSwitchGuard};
 
-/// A hub with a client, whose transport keeps everything.
+/// A hub with a client whose transport keeps everything.
 #[derive(Clone)]
 pub struct Inbox {
     hub: Arc<Hub>,
     transport: Arc<TestTransport>,
 }
 
-/// The envelopes that a client sent.
+/// What a client sent, sorted by kind.
 #[derive(Debug, Default)]
 pub struct Sent {
     /// Errors, messages and warnings.
     pub events: Vec<Event<'static>>,
     /// Transactions.
     pub transactions: Vec<Transaction<'static>>,
-    /// Everything, as on the wire.
+    /// All envelopes, as they are on the wire.
     pub wire: String,
 }
 
 impl Inbox {
-    /// Creates a client with the integration of the runtime alone.
+    /// Creates a client that has only the integration of the runtime.
     pub fn new() -> Inbox {
         Inbox::of(ClientOptions::new().add_integration(Integration))
     }
 
-    /// Creates a client with these options, except for the transport.
+    /// Creates a client with these options. Only the transport and the DSN are replaced.
     pub fn of(options: ClientOptions) -> Inbox {
         let transport = TestTransport::new();
         let options = options.dsn("https://public@sentry.invalid/1").transport(transport.clone());
@@ -39,7 +39,7 @@ impl Inbox {
         Inbox { hub: Arc::new(Hub::new(Some(client), Arc::default())), transport }
     }
 
-    /// Creates a client as `sentry::init` does, with the default integrations, one of which is Sentry's panic hook.
+    /// Creates a client as `sentry::init` does, with the default integrations. One of them is Sentry's panic hook.
     pub fn with_defaults(options: ClientOptions) -> Inbox {
         let transport = TestTransport::new();
         let options = options.dsn("https://public@sentry.invalid/1").transport(transport.clone());
@@ -47,7 +47,7 @@ impl Inbox {
         Inbox { hub: Arc::new(Hub::new(Some(client), Arc::default())), transport }
     }
 
-    /// Makes the hub with the client the one of this thread, for as long as the guard lives.
+    /// Makes the hub with the client the current hub of this thread, until the guard is dropped.
     #[must_use = "the hub is current for as long as the guard lives"]
     pub fn bind(&self) -> HubSwitchGuard {
         HubSwitchGuard::new(Arc::clone(&self.hub))
@@ -60,7 +60,7 @@ impl Inbox {
         (inbox, guard)
     }
 
-    /// The hub.
+    /// Returns the hub.
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
@@ -78,7 +78,7 @@ impl Inbox {
     /// Takes the only event since the last call.
     ///
     /// # Panics
-    /// If there was none, or more than one.
+    /// If no event was sent, or more than one.
     #[track_caller]
     pub fn only_event(&self) -> Event<'static> {
         let mut events = self.events();
@@ -115,7 +115,7 @@ impl Sent {
     }
 }
 
-/// Returns a value in the context block `process`.
+/// Returns a value in the context block `process`, or `None` if the event does not have it.
 pub fn in_block<'a>(event: &'a Event<'_>, key: &str) -> Option<&'a Value> {
     match event.contexts.get("process")? {
         Context::Other(block) => block.get(key),
@@ -123,7 +123,7 @@ pub fn in_block<'a>(event: &'a Event<'_>, key: &str) -> Option<&'a Value> {
     }
 }
 
-/// Returns a tag.
+/// Returns the value of a tag, or `None` if the event does not have the tag.
 pub fn tag<'a>(event: &'a Event<'_>, name: &str) -> Option<&'a str> {
     event.tags.get(name).map(String::as_str)
 }

@@ -1,15 +1,15 @@
-//! Tests in a process of their own, for everything that a process has only once: the global subscriber, the global
-//! meter provider, the watchdog, standard error. Such tests still run in parallel.
+//! Runs tests in a process of their own. A test needs this if its subject exists only once in a process: the global
+//! subscriber, the global meter provider, the watchdog, standard error. Such tests still run in parallel.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 const VARIABLE: &str = "PROCESS_TESTS_ISOLATED";
 
-/// Runs `body` in a child process that runs the calling test alone. Returns what the child wrote on standard error,
-/// or `None` in the child itself.
+/// Runs `body` in a child process, in which only the calling test runs. Returns what the child wrote to standard
+/// error, or `None` in the child itself.
 ///
-/// The test is the function in which `body` is written, so `body` must be a closure.
+/// The type of `body` identifies the calling test, so `body` must be a closure that is written in the test.
 ///
 /// # Panics
 /// If the child fails.
@@ -26,32 +26,33 @@ pub fn isolated<F: FnOnce()>(body: F) -> Option<String> {
     Some(stderr.into_owned())
 }
 
-/// Returns a command that runs one ignored test of this binary, in a process of its own: `#[ignore = "child of …"]`.
+/// Returns a command that runs one test of this binary in a process of its own. The test must have the attribute
+/// `#[ignore = "child of …"]`.
 pub fn child(test: &str) -> Command {
     let mut command = own(test);
     command.arg("--ignored");
     command
 }
 
-/// This binary, for one test.
+/// Returns a command that runs one test of this binary.
 fn own(test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("a test knows its own binary"));
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
     command
 }
 
-/// The name by which libtest knows the function that contains a closure: `binary::module::test::{{closure}}` without
-/// its first and last parts.
+/// Returns the name that libtest uses for the function that contains a closure. It is the name of the closure's type,
+/// `binary::module::test::{{closure}}`, without the first and the last part.
 fn test_of<F>() -> &'static str {
     let path = std::any::type_name::<F>();
     let name = path.split("::{{closure}}").next().and_then(|path| path.split_once("::"));
     name.expect("a closure of a test").1
 }
 
-/// Waits until another thread has done something.
+/// Waits until another thread has done what `has_happened` checks.
 ///
 /// # Panics
-/// If it has not happened within half a minute.
+/// If `has_happened` does not return true within half a minute.
 pub fn eventually(what: &str, mut has_happened: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !has_happened() {

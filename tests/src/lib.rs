@@ -1,5 +1,5 @@
-//! Fixtures that several integration tests share: destinations that keep everything that runs send, and programs that
-//! tests start. A fixture of one test belongs in that test.
+//! Fixtures that several integration tests share: destinations that keep everything they receive from runs, and
+//! programs that tests start. A fixture that only one test needs belongs in that test.
 
 pub mod capture;
 pub mod collector;

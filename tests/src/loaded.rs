@@ -1,4 +1,4 @@
-//! A program that runs under load: `src/bin/loaded.rs`.
+//! Starts the program `src/bin/loaded.rs`, which runs under load, and sends commands to it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -11,7 +11,7 @@ use test_machine::program::{Running, unconfigure};
 /// How long one [`Loaded::run`] takes.
 const TIME: Duration = Duration::from_millis(700);
 
-/// The program, which is killed when this is dropped.
+/// The running program. It is killed when this value is dropped.
 #[derive(Debug)]
 pub struct Loaded {
     program: Running,
@@ -20,13 +20,13 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Returns the id of its process.
+    /// Returns the process id of the program.
     pub fn id(&self) -> u32 {
         self.program.id()
     }
 
-    /// Starts the program with this command, and its files in a directory. One of `failing` runs fails; with 0 none
-    /// does.
+    /// Starts the program with this command. Its files are in `directory`. One of every `failing` runs fails; if
+    /// `failing` is 0, no run fails.
     pub fn start(mut command: Command, directory: &Path, failing: u64, variables: &[(&str, &str)]) -> Loaded {
         unconfigure(&mut command);
         command.arg(directory).arg(failing.to_string()).envs(variables.iter().copied());
@@ -44,7 +44,8 @@ impl Loaded {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line:?} after {what}"))
     }
 
-    /// Runs for a while. Returns the median latency of the runs that succeed, and of those that fail if there are any.
+    /// Lets the program execute runs for 700 ms. Returns the median latency of the runs that succeed, and then that
+    /// of the runs that fail, if there are any.
     pub fn run(&mut self) -> Vec<f64> {
         let answer = self.ask(&format!("run {}", TIME.as_millis()));
         ["good", "failed"].iter().filter_map(|kind| answer[*kind].as_f64()).collect()

@@ -1,5 +1,5 @@
-//! A user who follows a page of the documentation word for word, in an empty directory. The only difference is where
-//! the crate comes from.
+//! Follows a page of the documentation word for word, as a new user in an empty directory. The only difference is
+//! that the crate comes from this workspace.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,14 +24,15 @@ impl User {
         User { place: home.path().to_owned(), home, workspace, target }
     }
 
-    /// Runs one line of a shell. The crate comes from this workspace and not from crates.io, and its dependencies
-    /// have the versions that are built already.
+    /// Runs one line of a shell. The crate comes from this workspace and not from crates.io. Its dependencies have
+    /// the versions of this workspace, which are built already.
     pub fn types(&mut self, line: &str) -> Output {
         if let Some(place) = line.strip_prefix("cd ") {
             self.place.push(place);
         }
         if line.starts_with("cargo add ") {
-            // A user has no such file and does not need it. It saves the test the network and a second build.
+            // A user does not have this file and does not need it. With the file, the test needs neither the network
+            // nor a second build.
             fs::copy(self.workspace.join("Cargo.lock"), self.file("Cargo.lock")).unwrap();
         }
         let mut words: Vec<_> = line.split(' ').map(str::to_owned).collect();
@@ -47,7 +48,8 @@ impl User {
         command.args(&words[1..]).current_dir(&self.place);
         self.surround(&mut command);
         if !line.starts_with("cargo test") {
-            // With it, `cargo test` would not list the tests that pass.
+            // This variable makes cargo print less. It is not set for `cargo test`, which would leave out the tests
+            // that pass.
             command.env("CARGO_TERM_QUIET", "true");
         }
         command.output().unwrap()
@@ -63,7 +65,8 @@ impl User {
             }
         }
         command.env("CARGO_NET_OFFLINE", "true").env("CARGO_TARGET_DIR", &self.target);
-        // The target directory is shared, so evidence and baselines are elsewhere.
+        // The target directory is shared with other tests, so the user has separate directories for evidence and
+        // baselines.
         for (name, directory) in [("PROCESS_EVIDENCE_DIR", "evidence"), ("PROCESS_BASELINE_DIR", "baseline")]
         {
             command.env(name, self.home.path().join(directory));
@@ -73,10 +76,10 @@ impl User {
         }
     }
 
-    /// Runs one line of a shell that must succeed. Returns its output.
+    /// Runs one line of a shell, and returns its output. The line must succeed.
     ///
     /// # Panics
-    /// If it fails.
+    /// If the line fails.
     pub fn succeeds(&mut self, line: &str) -> String {
         let output = self.types(line);
         let printed = printed(&output);
@@ -84,37 +87,37 @@ impl User {
         printed
     }
 
-    /// Returns the path of a file, relative to the current directory.
+    /// Returns the path of a file in the user's current directory.
     pub fn file(&self, path: &str) -> PathBuf {
         self.place.join(path)
     }
 }
 
-/// Returns the output of a command, of both streams.
+/// Returns what a command wrote to standard output, and then what it wrote to standard error.
 pub fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// A block of a page.
+/// A code block of a page.
 #[derive(Clone, Copy, Debug)]
 pub struct Block {
-    /// The text since the last block.
+    /// The text between the previous block and this block.
     pub before: &'static str,
-    /// The language of its fence.
+    /// The language that the fence of the block names.
     pub language: &'static str,
-    /// Its lines.
+    /// The lines of the block.
     pub text: &'static str,
 }
 
 impl Block {
-    /// The texts in backticks before it, the last one first.
+    /// Returns the texts in backticks before the block, the last one first.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         let parts: Vec<_> = self.before.split('`').collect();
         parts.into_iter().skip(1).step_by(2).collect::<Vec<_>>().into_iter().rev()
     }
 }
 
-/// Returns the blocks of a page.
+/// Returns the code blocks of a page.
 pub fn blocks(page: &'static str) -> impl Iterator<Item = Block> {
     let parts: Vec<_> = page.split("```").collect();
     let block = |pair: &[&'static str]| {
@@ -124,7 +127,7 @@ pub fn blocks(page: &'static str) -> impl Iterator<Item = Block> {
     parts.chunks_exact(2).map(block).collect::<Vec<_>>().into_iter()
 }
 
-/// Returns the lines without the words that differ each time: times and ids.
+/// Returns the lines without the words that differ each time: times, durations, trace ids and revisions.
 pub fn lasting(text: &str) -> Vec<String> {
     let is_of_once = |word: &str| {
         let is_revision = word.rsplit_once('+').is_some_and(|(_, digits)| is_hexadecimal(digits, 16));

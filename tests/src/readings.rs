@@ -1,4 +1,4 @@
-//! An OpenTelemetry meter provider whose readings stay in memory, in the form in which a backend stores them.
+//! An OpenTelemetry meter provider that keeps its readings in memory, in the form in which a backend stores them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,42 +14,42 @@ pub struct Readings {
     provider: SdkMeterProvider,
 }
 
-/// One instrument at one collection.
+/// The readings of one instrument in one collection.
 #[derive(Clone, Debug)]
 pub struct Instrument {
-    /// Its unit.
+    /// The unit of the instrument.
     pub unit: String,
-    /// Its kind.
+    /// The kind of the instrument.
     pub kind: Kind,
-    /// Its points, one for each set of attributes.
+    /// The points of the instrument, one for each set of attributes.
     pub points: Vec<Point>,
 }
 
 /// The kind of an instrument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// It only rises.
+    /// A sum that only rises.
     Counter,
-    /// It rises and falls, and can be added up.
+    /// A sum that rises and falls.
     UpDownCounter,
-    /// It cannot be added up.
+    /// A value that cannot be added up.
     Gauge,
     /// A distribution.
     Histogram,
 }
 
-/// One series.
+/// The reading of one series.
 #[derive(Clone, Debug)]
 pub struct Point {
-    /// Its attributes, as text.
+    /// The attributes of the series, as text.
     pub attributes: BTreeMap<String, String>,
-    /// Its value; for a histogram, how many samples it has.
+    /// The value, or the number of samples in a histogram.
     pub value: i64,
-    /// The sum of a histogram, or a gauge's value.
+    /// The sum of the samples in a histogram, or the value of a gauge. It is 0 for other kinds.
     pub sum: f64,
     /// The boundaries of a histogram.
     pub bounds: Vec<f64>,
-    /// Its buckets, one more than boundaries.
+    /// The buckets of a histogram. Their number is one more than that of the boundaries.
     pub buckets: Vec<u64>,
 }
 
@@ -58,7 +58,7 @@ pub struct Point {
 pub struct Collected {
     /// The instruments.
     pub instruments: BTreeMap<String, Instrument>,
-    /// All that was exported, as `Debug` shows it.
+    /// Everything that was exported, as `Debug` shows it.
     pub text: String,
 }
 
@@ -71,7 +71,7 @@ impl Readings {
         Readings { exporter, provider }
     }
 
-    /// The provider.
+    /// Returns the provider.
     pub fn provider(&self) -> &SdkMeterProvider {
         &self.provider
     }
@@ -100,17 +100,17 @@ impl Default for Readings {
 }
 
 impl Collected {
-    /// An instrument.
+    /// Returns an instrument.
     ///
     /// # Panics
-    /// If there is none of that name.
+    /// If no instrument has this name.
     #[track_caller]
     pub fn instrument(&self, name: &str) -> &Instrument {
         let known = || self.instruments.keys().collect::<Vec<_>>();
         self.instruments.get(name).unwrap_or_else(|| panic!("no instrument {name} among {:?}", known()))
     }
 
-    /// The points of an instrument that belong to a process.
+    /// Returns the points of an instrument that belong to a process.
     pub fn points(&self, name: &str, process: &str) -> Vec<Point> {
         let is_its =
             |point: &&Point| point.attributes.get("critical_process.id").is_some_and(|id| id == process);
@@ -118,7 +118,8 @@ impl Collected {
         points.iter().filter(is_its).cloned().collect()
     }
 
-    /// The value of the series of a process that has these attributes beside its id, or 0.
+    /// Returns the value of the series that has the id of the process and exactly these other attributes, or 0 if
+    /// this series does not exist.
     pub fn value(&self, name: &str, process: &str, others: &[(&str, &str)]) -> i64 {
         let mut attributes = BTreeMap::from([("critical_process.id".to_owned(), process.to_owned())]);
         attributes.extend(others.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));

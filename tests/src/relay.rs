@@ -1,9 +1,9 @@
-//! Sentry's own normaliser, through `tests/relay.py`. It needs the Python module `sentry_relay`.
+//! Runs Sentry's own normaliser through `tests/relay.py`, which needs the Python module `sentry_relay`.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// Returns one JSON line for each event: what the normaliser would change in it.
+/// Returns one line of JSON for each event. The line contains what the normaliser would change in the event.
 ///
 /// # Panics
 /// If the script cannot be run.

@@ -1,4 +1,4 @@
-//! A sink that keeps everything.
+//! A sink that keeps everything that it receives.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,15 +8,15 @@ use process_runtime::observe::{End, RunView, Sink};
 /// Something that happened to a run, as a sink receives it.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The run.
+    /// The id of the run.
     pub run: u64,
-    /// The run around it.
+    /// The id of the run around this run, if there is one.
     pub parent: Option<u64>,
-    /// The process.
+    /// The id of the process, if the run belongs to one.
     pub process: Option<&'static str>,
-    /// The stage.
+    /// The id of the stage, if the run is one.
     pub stage: Option<&'static str>,
-    /// The context then.
+    /// The business context of the run at that time.
     pub context: Vec<(&'static str, String)>,
     /// What happened.
     pub what: What,
@@ -25,25 +25,25 @@ pub struct Entry {
 /// What happened to a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum What {
-    /// It started.
+    /// The run started.
     Started,
-    /// It passed its SLA.
+    /// The run passed its SLA. It had then been running for this time.
     Overdue(Duration),
-    /// It ended.
+    /// The run ended.
     Ended(End),
 }
 
-/// A sink that keeps everything.
+/// A sink that keeps everything that it receives.
 #[derive(Clone, Debug, Default)]
 pub struct Log(Arc<Mutex<Vec<Entry>>>);
 
 impl Log {
-    /// Everything so far, in order.
+    /// Returns everything that was received so far, in order.
     pub fn entries(&self) -> Vec<Entry> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The ends.
+    /// Returns the ends of all runs so far.
     pub fn ends(&self) -> Vec<End> {
         let end = |entry: &Entry| match entry.what {
             What::Ended(end) => Some(end),
@@ -52,7 +52,8 @@ impl Log {
         self.entries().iter().filter_map(end).collect()
     }
 
-    /// How many runs were reported as late while they ran, or at their end if they were not tracked.
+    /// Returns how many runs were reported as late. A tracked run is reported while it runs, and an untracked run
+    /// when it ends.
     pub fn overdue(&self) -> usize {
         self.entries().iter().filter(|entry| matches!(entry.what, What::Overdue(_))).count()
     }

@@ -1,4 +1,4 @@
-//! TLS in front of a peer without TLS, under an authority that only the test trusts.
+//! Adds TLS in front of a peer without TLS. Only the test trusts the authority that signs the certificates.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub enum Admits {
 }
 
 impl Authority {
-    /// Creates an authority, with its files in a directory.
+    /// Creates an authority that writes its files into this directory.
     pub fn new(directory: &Path) -> Authority {
         std::fs::create_dir_all(directory).expect("writable");
         let mut params = CertificateParams::default();
@@ -40,12 +40,12 @@ impl Authority {
         Authority { issuer, directory: directory.to_owned() }
     }
 
-    /// Returns the file of its certificate.
+    /// Writes the certificate of the authority to a file, and returns the path.
     pub fn certificate(&self) -> String {
         self.file("authority", &self.issuer.pem())
     }
 
-    /// Returns the files of a client's certificate and key.
+    /// Writes the certificate and the key of a client to files, and returns their paths.
     pub fn client(&self) -> [String; 2] {
         let (certificate, key) = self.vouch("the service");
         [self.file("client", &certificate.pem()), self.file("key", &key.serialize_pem())]
@@ -63,7 +63,7 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).expect("it signs"), key)
     }
 
-    /// Listens for TLS on a free port, and forwards to a peer.
+    /// Listens for TLS on a free port, and forwards connections to a peer. Returns the address.
     pub async fn before(&self, peer: SocketAddr, admits: Admits) -> SocketAddr {
         let (certificate, key) = self.vouch("127.0.0.1");
         let provider = Arc::new(default_provider());

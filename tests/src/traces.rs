@@ -1,4 +1,4 @@
-//! An OpenTelemetry tracer whose exported spans stay in memory, behind `tracing-opentelemetry`.
+//! An OpenTelemetry tracer that keeps its exported spans in memory. `tracing-opentelemetry` connects it to `tracing`.
 
 use opentelemetry::Value;
 use opentelemetry::trace::TracerProvider as _;
@@ -24,18 +24,18 @@ impl Traces {
         Traces { exporter, provider }
     }
 
-    /// Returns the layer that bridges `tracing` to it.
+    /// Returns the layer that connects `tracing` to this tracer.
     pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> OpenTelemetryLayer<S, SdkTracer> {
         tracing_opentelemetry::layer().with_tracer(self.provider.tracer("tests"))
     }
 
-    /// Returns a subscriber with the bridge alone, behind a tracer that describes runs.
+    /// Returns a subscriber that has only the bridge to a [`DescribedTracer`].
     pub fn described(&self) -> Dispatch {
         let tracer = DescribedTracer::new(self.provider.tracer("tests"));
         Dispatch::new(Registry::default().with(tracing_opentelemetry::layer().with_tracer(tracer)))
     }
 
-    /// Returns a subscriber with the bridge alone.
+    /// Returns a subscriber that has only the bridge.
     pub fn dispatch(&self) -> Dispatch {
         Dispatch::new(Registry::default().with(self.layer()))
     }
@@ -45,10 +45,10 @@ impl Traces {
         self.exporter.get_finished_spans().expect("nothing was shut down")
     }
 
-    /// Returns the only exported span of this name.
+    /// Returns the only exported span with this name.
     ///
     /// # Panics
-    /// If there is none, or more than one.
+    /// If no span has this name, or more than one.
     #[track_caller]
     pub fn only(&self, name: &str) -> SpanData {
         let mut named: Vec<_> = self.spans().into_iter().filter(|span| span.name == name).collect();
@@ -63,7 +63,7 @@ impl Default for Traces {
     }
 }
 
-/// Returns an attribute of an exported span.
+/// Returns an attribute of an exported span, or `None` if the span does not have it.
 pub fn attribute(span: &SpanData, name: &str) -> Option<Value> {
     let same = |attribute: &&opentelemetry::KeyValue| attribute.key.as_str() == name;
     span.attributes.iter().find(same).map(|attribute| attribute.value.clone())

@@ -1,4 +1,4 @@
-//! Runs that end on demand: the ways to end, and the errors, that the fixtures of several tests share.
+//! The ways in which a run ends on demand, and the errors that it returns. The fixtures of several tests share them.
 
 /// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,12 +13,12 @@ pub enum How {
     Fail,
     /// With a panic.
     Panic,
-    /// Never. Only a future can.
+    /// The run never ends. Only a future can do this.
     Hang,
 }
 
 impl How {
-    /// Whether the value counts as degraded, for the key `degraded`.
+    /// Returns whether the value counts as degraded, for the key `degraded`.
     pub fn is_fallback(&self) -> bool {
         *self == How::FallBack
     }
@@ -26,7 +26,7 @@ impl How {
     /// Ends at once.
     ///
     /// # Panics
-    /// With [`How::Panic`], and with [`How::Hang`], which a plain function cannot do.
+    /// With [`How::Panic`]. Also with [`How::Hang`], because a plain function cannot hang.
     pub fn end_now(self) -> Result<How, Trouble> {
         match self {
             How::Succeed | How::FallBack => Ok(self),
@@ -50,7 +50,7 @@ impl How {
     }
 }
 
-/// Why a run fails.
+/// The reason why a run fails.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
     /// A mistake of the caller, for the key `rejects`.
@@ -62,7 +62,7 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// The `error.type`, for the key `error_type`.
+    /// Returns the `error.type`, for the key `error_type`.
     pub fn kind(&self) -> &'static str {
         match self {
             Trouble::Yours => "yours",

@@ -1,5 +1,5 @@
-//! A service that already has tracing, OpenTelemetry and Sentry, in every way that the guide
-//! `process-runtime/docs/adopting.md` describes: nothing is reported twice, and nothing is missing.
+//! A service that already sets up tracing, OpenTelemetry and Sentry, in every way that the guide
+//! `process-runtime/docs/adopting.md` describes. Nothing is reported twice, and nothing is missing.
 
 use std::process::Command;
 
@@ -19,7 +19,7 @@ struct Ways {
 }
 
 impl Ways {
-    /// All ways with this order of the steps.
+    /// Returns all ways in which the steps have this order.
     fn in_order(order: [&'static str; 3]) -> Vec<Ways> {
         let mut all = Vec::new();
         for sentry_tracing in ["none", "layers", "legacy"] {
@@ -90,13 +90,14 @@ impl Expected {
         }
     }
 
-    /// Judges one request.
+    /// Checks the telemetry of one request.
     fn judge(&self, request: &Value, user: u64) {
         let trace = self.judge_spans(request, user);
         let of_transaction = self.judge_transactions(request);
         let of_event = self.judge_event(request, user);
         let trace = trace.unwrap_or_else(|| of_transaction.clone());
-        // sentry-tower continues only traces of callers that have Sentry.
+        // sentry-tower continues only the traces of callers that use Sentry. For another caller, the transaction
+        // belongs to a trace of its own.
         let is_of_another = self.has_bridge && self.has_request_transaction && self.continues_the_caller;
         assert_eq!(of_transaction != trace, is_of_another, "the transaction's trace is {of_transaction}");
         if let Some(of_event) = of_event {
@@ -104,7 +105,8 @@ impl Expected {
         }
     }
 
-    /// One span for each run and at most one for the request, each inside the one before.
+    /// Checks that there is one span for each run and at most one for the request, each inside of the span before it.
+    /// Returns their trace id, or `None` without a bridge.
     fn judge_spans(&self, request: &Value, user: u64) -> Option<String> {
         let mut spans: Vec<_> = array(&request["spans"]).iter().collect();
         spans.reverse();
@@ -135,7 +137,7 @@ impl Expected {
         Some(trace.to_owned())
     }
 
-    /// One tree that has each run once.
+    /// Checks that there is one tree of transactions, and that it contains each run once. Returns its trace id.
     fn judge_transactions(&self, request: &Value) -> String {
         let [transaction] = array(&request["transactions"]) else {
             panic!("not one transaction: {}", request["transactions"])
@@ -163,7 +165,8 @@ impl Expected {
         text(&trace["trace_id"]).to_owned()
     }
 
-    /// One event: the failure, or the message of a body that succeeded.
+    /// Checks that there is one event: the failure, or the message of a body that succeeded. Returns its trace id, or
+    /// `None` if the message does not have the context of its run.
     fn judge_event(&self, request: &Value, user: u64) -> Option<String> {
         let [event] = array(&request["events"]) else { panic!("not one event: {}", request["events"]) };
         assert_eq!(event["request"].is_object(), self.knows_the_request);
@@ -213,7 +216,7 @@ fn judge_all(order: [&'static str; 3]) {
     }
 }
 
-/// `Install` reports the parts that start after it.
+/// Checks that `Install` reports the parts that start after it.
 fn judge_report(ways: &Ways, report: &Value) {
     let starts = |what: &str| array(report).iter().filter(|line| text(line).starts_with(what)).count();
     let (sentry, subscriber) = (!ways.starts("sentry", "install"), !ways.starts("subscriber", "install"));
@@ -223,38 +226,38 @@ fn judge_report(ways: &Ways, report: &Value) {
 }
 
 #[test]
-fn sentry_then_subscriber_then_install_tell_everything_once() {
+fn sentry_then_subscriber_then_install_report_everything_once() {
     judge_all(["sentry", "subscriber", "install"]);
 }
 
 #[test]
-fn subscriber_then_sentry_then_install_tell_everything_once() {
+fn subscriber_then_sentry_then_install_report_everything_once() {
     judge_all(["subscriber", "sentry", "install"]);
 }
 
 #[test]
-fn sentry_then_install_then_subscriber_tell_everything_once() {
+fn sentry_then_install_then_subscriber_report_everything_once() {
     judge_all(["sentry", "install", "subscriber"]);
 }
 
 #[test]
-fn subscriber_then_install_then_sentry_tell_everything_once() {
+fn subscriber_then_install_then_sentry_report_everything_once() {
     judge_all(["subscriber", "install", "sentry"]);
 }
 
 #[test]
-fn install_then_sentry_then_subscriber_tell_everything_once() {
+fn install_then_sentry_then_subscriber_report_everything_once() {
     judge_all(["install", "sentry", "subscriber"]);
 }
 
 #[test]
-fn install_then_subscriber_then_sentry_tell_everything_once() {
+fn install_then_subscriber_then_sentry_report_everything_once() {
     judge_all(["install", "subscriber", "sentry"]);
 }
 
-/// Judges the service of the guide.
+/// Checks the service that the guide shows as a whole.
 #[test]
-fn the_service_of_the_guide_tells_a_failing_request_once_under_one_trace_id() {
+fn the_service_of_the_guide_reports_a_failing_request_once_under_one_trace_id() {
     let lines = run(&["whole".to_owned()]);
     let [service, called, doubled, end] = &lines[..] else { panic!("{lines:#?}") };
     let expected = |continues_the_caller| Expected {
@@ -274,7 +277,8 @@ fn the_service_of_the_guide_tells_a_failing_request_once_under_one_trace_id() {
     assert_eq!(end["report"], Value::Array(Vec::new()));
     assert_eq!((&end["failures"], &end["successes"]), (&3.into(), &3.into()));
 
-    // The guide removes `TraceLayer`, which logs an `error!` of its own, so the failure is reported twice with it.
+    // The guide removes the default `on_failure` of `TraceLayer`, which logs an `error!`. With it, a failure is
+    // reported twice.
     let events = array(&doubled["failed"]["events"]);
     assert_eq!(events.len(), 2, "{events:#?}");
     assert_eq!(events[1]["message"], "response failed");

@@ -1,4 +1,4 @@
-//! `telemetry::init` against real backends: an OTLP collector (PyPI `rotel`), a Sentry ingest (PyPI `kent`) and a
+//! `telemetry::init` with real backends: an OTLP collector (PyPI `rotel`), a Sentry ingest (PyPI `kent`) and
 //! Prometheus.
 
 use std::collections::BTreeMap;
@@ -69,7 +69,8 @@ impl Rotel {
     }
 }
 
-/// Returns the text that a collector wrote about everything that it received, or nothing if it is missing.
+/// Returns the text that a collector wrote about everything that it received, or `None` if the collector is not
+/// installed.
 fn collected(protocol: &str) -> Option<String> {
     if is_module_missing("rotel", "pip install rotel") {
         return None;
@@ -229,19 +230,19 @@ fn a_real_collector_dies_under_load_and_comes_back() {
     }
 }
 
-/// Returns how many spans were lost, by the last measurements that the collector received.
+/// Returns how many spans were lost, according to the last measurements that the collector received.
 fn lost(printed: &str) -> u64 {
     let last = printed.rsplit("reason: Str(span)").next().filter(|last| last.len() < printed.len());
     let value = last.and_then(|last| last.lines().find_map(|line| line.trim().strip_prefix("Value: ")));
     value.and_then(|value| value.parse().ok()).unwrap_or(0)
 }
 
-/// Sends a request of HTTP/1.0, and returns the JSON of the answer.
+/// Sends an HTTP/1.0 request. Returns the JSON of the answer, or `None` if the request fails.
 fn get(port: u16, path: &str) -> Option<Value> {
     serde_json::from_str(&fetch(port, path)?).ok()
 }
 
-/// Sends a request of HTTP/1.0, and returns the body of the answer.
+/// Sends an HTTP/1.0 request. Returns the body of the answer, or `None` if the request fails.
 fn fetch(port: u16, path: &str) -> Option<String> {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
@@ -306,7 +307,7 @@ fn a_real_ingest_gets_one_event_for_the_failure() {
     assert_eq!(judged_by_sentry(&[event.to_string()]), "judged 1\n");
 }
 
-/// A Prometheus that scrapes every second.
+/// A Prometheus server that scrapes every second.
 struct Prometheus {
     port: u16,
     _program: Running,
@@ -328,7 +329,7 @@ impl Prometheus {
         Prometheus { port, _program: Running::start(&mut command) }
     }
 
-    /// Returns the result of PromQL: the labels and the value of each series.
+    /// Returns the result of a PromQL query: the labels and the value of each series.
     fn query(&self, promql: &str) -> Vec<(Value, u64)> {
         let escaped: String = promql.bytes().map(|byte| format!("%{byte:02x}")).collect();
         let answer = get(self.port, &format!("/api/v1/query?query={escaped}")).expect("it answers");
@@ -338,7 +339,7 @@ impl Prometheus {
         series.iter().map(|series| (series["metric"].clone(), value(series))).collect()
     }
 
-    /// Returns the one value of the result, or 0 without a series.
+    /// Returns the one value in the result, or 0 if the result has no series.
     fn value(&self, promql: &str) -> u64 {
         let all = self.query(promql);
         assert!(all.len() < 2, "{promql} is {all:?}");
@@ -346,7 +347,7 @@ impl Prometheus {
     }
 }
 
-/// The service that is scraped, and its own statistics.
+/// The service that is scraped, and the statistics that it printed.
 struct Service {
     port: u16,
     known: Value,
@@ -362,7 +363,7 @@ impl Service {
             ("OTEL_TRACES_EXPORTER", "none"),
             ("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"),
             ("OTEL_EXPORTER_PROMETHEUS_PORT", &port.to_string()),
-            // Its output has the statistics and nothing else.
+            // Without log lines, the output of the service contains only its statistics.
             ("RUST_LOG", "off"),
         ];
         let mut command = unconfigured(env!("CARGO_BIN_EXE_scraped"));
@@ -393,7 +394,7 @@ fn a_real_prometheus_knows_what_the_service_knows() {
     eventually("Prometheus to be ready", || {
         fetch(prometheus.port, "/-/ready").is_some_and(|answer| answer.contains("is Ready"))
     });
-    // A scrape that began after the service printed its statistics.
+    // Waits for a scrape that begins after the service has printed its statistics.
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 1;
     eventually("Prometheus to have scraped", || {
         prometheus.value(&format!("sum(timestamp(up == 1) > bool {since})")) == 1
@@ -417,7 +418,7 @@ fn a_real_prometheus_knows_what_the_service_knows() {
                 .map(|histogram| value(&format!("sum(critical_process_{histogram}_count{{$of}})")));
             let all = ended("false") + ended("true");
             assert_eq!((of_sla, seconds), (all, all), "{process}, {outcome}");
-            // Prometheus 3 writes 1.0.
+            // Prometheus 3 writes this boundary as 1.0.
             let within = "sum(critical_process_sla_utilization_ratio_bucket{$of, le=~\"1(\\\\.0)?\"})";
             assert_eq!(value(within), ended("false"), "{process}, {outcome}");
         }
@@ -426,7 +427,7 @@ fn a_real_prometheus_knows_what_the_service_knows() {
         assert_eq!(value("critical_process_overdue{$of}"), number("overdue"), "{process}");
         assert_eq!(number("overdue"), number("overdue_in_flight"), "{process}");
     }
-    // The figures are those of the mix, so both sides are not just empty.
+    // The figures are those of the mix of runs. Without this check, two empty sides would also be equal.
     let [shipped, hung] = ["ship_order", "take_stock"].map(|process| &known[process]);
     assert_eq!((&shipped["total"], &hung["active"], &hung["overdue"]), (&62.into(), &1.into(), &1.into()));
     assert!(shipped["late"].as_u64() >= Some(4) && hung["ended"]["cancelled"]["false"] == 6, "{known}");
@@ -437,7 +438,7 @@ fn a_real_prometheus_knows_what_the_service_knows() {
     }
     assert_eq!(prometheus.value("target_info{service_name=\"scraped\", service_version=\"1.2.3\"}"), 1);
 
-    // The service's own route has the same text.
+    // The service's own route has the same series as the text that the service printed.
     let ours = |line: &&str| line.starts_with("critical_process_");
     let scraped = fetch(*target, "/metrics").expect("it is served");
     let series = |text: &str| text.lines().filter(ours).map(str::to_owned).collect::<Vec<_>>();

@@ -1,4 +1,5 @@
-//! The content and the ends of a shipped binary: fully optimised, with fat LTO and `panic = "abort"`, and stripped.
+//! The content of a shipped binary, and the ways in which it ends. The binary is fully optimised, with fat LTO and
+//! `panic = "abort"`, and stripped.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -7,13 +8,14 @@ use std::sync::OnceLock;
 use object::{Object, ObjectSection, ObjectSymbol as _};
 use process_model::{ContextSource, Criticality, Declaration, Record, wire};
 
-/// The binary of the fixture, built once, in a target directory of its own to leave other builds alone.
+/// Returns the binary of the fixture. It is built once, in a separate target directory, so that other builds are not
+/// affected.
 fn shipped() -> &'static PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| build("shipped"))
 }
 
-/// The fixture, built in a profile.
+/// Builds the fixture in a profile, and returns the path of the binary.
 fn build(profile: &str) -> PathBuf {
     let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("shipped");
@@ -29,7 +31,8 @@ fn build(profile: &str) -> PathBuf {
     target.join(directory).join(format!("shipped{}", std::env::consts::EXE_SUFFIX))
 }
 
-/// Returns how many functions of the test harness a program has. Each has a symbol only without optimisation.
+/// Returns how many functions of the module `testing` a program has. The program must be built without optimisation,
+/// because each function then has a symbol.
 fn of_the_harness(program: &Path) -> usize {
     let bytes = std::fs::read(program).expect("it is there");
     let file = object::File::parse(&*bytes).expect("it is a program");

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Licences that require at most that their text is kept. Review another one before you add it.
+/// Licences that require at most that their text is kept. Review any other licence before you add it.
 const LICENCES: [&str; 13] = [
     "0BSD",
     "Apache-2.0",
@@ -22,7 +22,7 @@ const LICENCES: [&str; 13] = [
     "Zlib",
 ];
 
-/// Crates with a known defect that no version fixes, and the reference.
+/// Crates with a known defect that no version fixes, each with a reference.
 const BANNED: [(&str, &str); 1] = [("rsa", "RUSTSEC-2023-0071: its timing reveals private keys")];
 
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
@@ -34,7 +34,7 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Returns all packages on any platform and with any feature: those of others, and our own.
+/// Returns all packages, for any platform and with any feature. The packages of others are first, and our own second.
 fn packages() -> (Vec<Value>, Vec<Value>) {
     let metadata = cargo(&["metadata", "--format-version", "1", "--all-features", "--locked"]);
     let mut metadata: Value = serde_json::from_str(&metadata).unwrap();
@@ -53,7 +53,7 @@ fn name(package: &Value) -> String {
     format!("{} {}", text(package, "name"), text(package, "version"))
 }
 
-/// `1.89` and `1.89.0` are the same.
+/// Parses a version. Missing numbers are 0, so `1.89` and `1.89.0` are equal.
 fn version(text: &str) -> Vec<u32> {
     let mut numbers: Vec<_> = text.split('.').map(|number| number.parse().unwrap()).collect();
     numbers.resize(3, 0);
@@ -67,7 +67,8 @@ fn no_dependency_needs_a_newer_compiler_than_the_project() {
     for package in &own {
         assert_eq!(version(text(package, "rust_version")), stated, "{}", name(package));
     }
-    // A package without `rust_version` promises nothing, and CI's compiler builds it.
+    // A package without `rust_version` does not state which compiler it needs. CI shows whether its compiler can
+    // build such a package.
     let needs =
         |package: &&Value| package["rust_version"].as_str().is_some_and(|needed| version(needed) > stated);
     let newer: Vec<_> = foreign.iter().filter(needs).map(name).collect();
@@ -90,7 +91,7 @@ fn is_good(licence: &str) -> bool {
     }
 }
 
-/// Splits a text at the separators outside of parentheses, if there are any.
+/// Splits a text at the separators outside of parentheses. Returns `None` if there are none.
 fn split<'a>(text: &'a str, separator: &str) -> Option<Vec<&'a str>> {
     let (mut parts, mut start) = (Vec::new(), 0);
     for (at, _) in text.match_indices(separator) {
@@ -150,7 +151,7 @@ fn the_tests_of_the_runtime_need_no_sdk() {
 
 #[test]
 fn nothing_is_built_that_has_a_known_defect() {
-    // The lock file also has dependencies of features that are off.
+    // The lock file also has dependencies of features that are off, so the tree of built packages is used.
     let tree =
         cargo(&["tree", "--workspace", "--all-features", "--target", "all", "--prefix", "none", "--locked"]);
     let built: Vec<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();

@@ -1,5 +1,5 @@
-//! A collector that dies or hangs, a disk that fills, a Sentry that refuses: the service stays as fast, every lost
-//! span is counted, and memory does not grow.
+//! A collector that dies or hangs, a disk that fills, and a Sentry that refuses events. The service stays as fast as
+//! before, every lost span is counted, and memory does not grow.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -39,16 +39,16 @@ use tokio::task::JoinHandle;
 use tonic::service::Routes;
 use tonic::{Request, Status};
 
-/// Lets one test at a time measure.
+/// Waits until no other test of this binary measures. The caller may measure until the guard is dropped.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The figures of a peer, and how it answers.
+/// What a peer has received, and how it answers.
 #[derive(Debug, Default)]
 struct Seen {
-    /// A status, or 0 for no answer.
+    /// The status of every answer, or 0 if the peer does not answer.
     answer: AtomicU16,
     spans: AtomicU64,
     events: AtomicU64,
@@ -57,7 +57,7 @@ struct Seen {
 
 const REASONS: [&str; 2] = ["span", "event"];
 
-/// A collector and a Sentry in one, which can die and come back at the same address.
+/// A peer that is both a collector and a Sentry. It can stop, and start again at the same address.
 struct Peer {
     runtime: Runtime,
     address: SocketAddr,
@@ -93,7 +93,7 @@ impl Peer {
         self.serving = Some((stop, task));
     }
 
-    /// Finishes the answers that it has begun, then refuses connections.
+    /// Finishes the answers that the peer has begun, and then refuses connections.
     fn die(&mut self) {
         let (stop, task) = self.serving.take().expect("it lives");
         drop(stop);
@@ -144,7 +144,7 @@ async fn metrics(State(seen): State<Arc<Seen>>, body: Bytes) {
     seen.take_losses(ExportMetricsServiceRequest::decode(body).unwrap());
 }
 
-/// The peer over gRPC.
+/// The collector of the peer, for gRPC.
 struct Grpc(Arc<Seen>);
 
 #[tonic::async_trait]
@@ -169,7 +169,7 @@ impl MetricsService for Grpc {
     }
 }
 
-/// Returns how many items were lost for each reason, by these measurements.
+/// Returns how many items were lost for each reason, according to these measurements.
 fn lost_in(request: ExportMetricsServiceRequest) -> impl Iterator<Item = (&'static str, u64)> {
     let scopes = request.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
     let metrics = scopes.flat_map(|scope| scope.metrics);
@@ -201,16 +201,16 @@ async fn envelope(State(seen): State<Arc<Seen>>, body: Bytes) -> Response {
     status.into_response()
 }
 
-/// The number of pairs of a good and a bad time.
+/// The number of pairs that one try measures. A pair is one round with a good backend and one with a bad backend.
 const PAIRS: usize = 6;
-/// How often this number of pairs is measured, all of which count, before the service counts as slower.
+/// The maximum number of tries. The pairs of all tries count. The service counts as slower only after the last try.
 const TRIES: usize = 5;
-/// How much slower the service may become.
+/// The latency that the service may have with a bad backend, as a multiple of the latency with a good one.
 const SLOWER: f64 = 1.05;
-/// How many bytes the service may grow by after the first pair.
+/// How many bytes the memory of the service may grow by after the first pair.
 const GROWTH: u64 = 6 << 20;
 
-/// Makes the backend good and bad in turn, and judges the latency and memory of the service.
+/// Makes the backend good and bad in turn, and checks the latency and memory of the service.
 fn paired(service: &mut Loaded, mut make: impl FnMut(bool)) {
     // Warms up caches, the first connection and the queue.
     make(true);
@@ -228,7 +228,8 @@ fn paired(service: &mut Loaded, mut make: impl FnMut(bool)) {
     }
 }
 
-/// Returns the latency in bad times divided by the one in good times for each kind of run: the median of all pairs.
+/// Returns the latency with a bad backend divided by the latency with a good one, for each kind of run. It is the
+/// median of all pairs.
 fn ratios(service: &mut Loaded, tries: usize, mut make: impl FnMut(&mut Loaded, bool)) -> Vec<f64> {
     let (mut pairs, mut ratios) = (Vec::<Vec<f64>>::new(), Vec::new());
     for _ in 0..tries {
@@ -264,14 +265,14 @@ fn scratch() -> TempDir {
     TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
-/// How many rounds the service may still lose items after its backend came back.
+/// How many rounds the service may still lose items after its backend has come back.
 const RECOVERY: usize = 10;
 
-/// After the backend came back, there is soon a round that loses nothing and delivers everything.
+/// Checks that, soon after the backend has come back, there is a round that loses nothing and delivers everything.
 fn judge_recovery(service: &mut Loaded, of: &str, seen: impl Fn() -> (u64, u64)) {
     let mut figures = move || {
         service.run();
-        // The second figures include losses of the first request.
+        // Items that are lost during the first request appear only in the second figures.
         service.ask("figures");
         (service.ask("figures")[of].as_u64().unwrap(), seen())
     };
@@ -289,7 +290,7 @@ fn judge_recovery(service: &mut Loaded, of: &str, seen: impl Fn() -> (u64, u64))
     panic!("what ended, was delivered and was lost by each while: {all:?}");
 }
 
-/// Every span that ended was delivered or counted as lost. The second figures have all of them.
+/// Checks that every span that ended was delivered or counted as lost. The second figures contain all losses.
 fn judge_spans(service: &mut Loaded, seen: impl Fn() -> (u64, u64)) {
     judge_recovery(service, "spans", &seen);
     service.ask("figures");
@@ -349,7 +350,8 @@ fn the_measure_sees_a_service_that_becomes_slower() {
     let directory = scratch();
     let mut service = Loaded::start(binary(), directory.path(), 0, &[("OTEL_TRACES_EXPORTER", "none")]);
     service.run();
-    // The work takes about half of the time of a run.
+    // The work takes about half of the time of a run, so a run with 130 percent of the work is slower by about 15
+    // percent.
     let work = |good| if good { "work 100" } else { "work 130" };
     let slower = ratios(&mut service, 1, |service, good| drop(service.ask(work(good))));
     assert!(!is_as_fast(&slower), "{slower:?}");
@@ -395,7 +397,7 @@ fn a_sentry_that_refuses() {
     }
 }
 
-/// Returns a command that runs a program with mounts of its own, if this system allows it.
+/// Returns a command that runs a program with mounts of its own, or `None` if this system does not allow it.
 fn mounting() -> Option<Command> {
     let ways: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
     let works = |way: &&&[&str]| {
@@ -418,7 +420,7 @@ fn a_disk_that_is_full() {
     command.args(["sh", "-c", script, env!("CARGO_BIN_EXE_loaded")]);
     let mut service = Loaded::start(command, directory.path(), 0, &[]);
     service.run();
-    // The path of the directory as the service has it.
+    // The path of the directory inside of the mounts of the service.
     let disk = PathBuf::from(format!("/proc/{}/root{}", service.id(), directory.path().display()));
     let ballast = disk.join("ballast");
     paired(&mut service, |good| match good {
@@ -443,7 +445,8 @@ fn a_disk_that_is_full() {
     });
 }
 
-/// Returns how many spans were lost, by a line of measurements.
+/// Returns how many spans were lost, according to a line of measurements. Returns `None` if the line does not report
+/// losses.
 fn lost_by(line: &str) -> Option<u64> {
     if !line.contains("critical_process.telemetry.dropped") {
         return None;

@@ -1,5 +1,5 @@
-//! The page `contracts.md`, followed word for word in an empty directory: its files, its commands and their output,
-//! up to the gate that stays shut and the line that opens it.
+//! Follows the page `contracts.md` word for word in an empty directory. The files, the commands and their output are
+//! as the page shows them, including the gate that fails and the line that makes it pass.
 
 use std::fs;
 use std::path::Path;
@@ -39,7 +39,7 @@ impl Outcome {
     }
 }
 
-/// Writes a block to the file that the page names, or appends it.
+/// Writes a block to the file that the page names, or appends the block if the page says so.
 fn write(user: &User, block: Block) {
     let name = block.names().find(|name| name.ends_with(".rs")).unwrap();
     let file = user.file(name);
@@ -49,7 +49,7 @@ fn write(user: &User, block: Block) {
     fs::write(file, old + block.text).unwrap();
 }
 
-/// Runs the tests with one expectation in place of another.
+/// Runs the tests with one expectation replaced by another one from the page.
 fn with_another(user: &mut User, block: Block) -> Outcome {
     let names: Vec<_> = block.names().take(2).collect();
     let [old, new] = names[..] else { panic!("{names:?}") };
@@ -99,7 +99,7 @@ fn a_new_user_who_follows_the_page_gets_from_cargo_new_to_an_open_gate() {
     assert_eq!((compared, waivers), (6, 1));
     println!("the page, with all builds: {:.1?}", began.elapsed());
 
-    // The line that the gate names is the one that is missing: without one contract its cell is open again.
+    // Without one contract, its cell is open again, and the gate names exactly the missing line.
     let file = user.file("tests/council.rs");
     let contracts = fs::read_to_string(&file).unwrap();
     let line = "#[contract(process = \"council_3stage\", case = sla)]";

@@ -1,5 +1,5 @@
-//! The page `first-process.md`, followed word for word in an empty directory: its commands, its program and their
-//! output. The only difference is where the crate comes from.
+//! Follows the page `first-process.md` word for word in an empty directory, with its commands, its program and their
+//! output. The only difference is that the crate comes from this workspace.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -10,7 +10,8 @@ const PAGE: &str = include_str!("../../process-runtime/docs/first-process.md");
 
 const FIVE_MINUTES: Duration = Duration::from_secs(5 * 60);
 
-/// Returns the lines without what differs each time. Sorted, because two streams are mixed.
+/// Returns the lines in sorted order, without the words that differ each time. They are sorted because the lines of
+/// two streams are mixed.
 fn sorted(text: &str) -> Vec<String> {
     let mut lines = lasting(text);
     lines.sort();
@@ -34,17 +35,17 @@ fn a_new_user_who_follows_the_page_gets_from_cargo_new_to_a_trace() {
         }
     }
     assert_eq!(compared, 2);
-    // This is the time of the machine; a person also types for a minute. Much of it was built for other tests, and
-    // nothing was fetched.
+    // This is the time of the machine, without the minute that a person needs for typing. Much was already built for
+    // other tests, and nothing was downloaded.
     println!("from an empty directory to the trace in {:.1?}", started.elapsed());
     assert!(started.elapsed() < FIVE_MINUTES, "it took {:?}", started.elapsed());
 
-    // A search in an empty place reports the place.
+    // A search in a directory that does not exist reports the directory.
     fs::remove_dir_all(user.file("telemetry")).unwrap();
     let nowhere = user.types("cargo run -- zeta");
     assert!(String::from_utf8_lossy(&nowhere.stderr).contains("\"telemetry\""), "{nowhere:?}");
 
-    // A common mistake: telemetry is dropped at once.
+    // It is a common mistake to drop the telemetry at once.
     let program = fs::read_to_string(user.file("src/main.rs")).unwrap();
     fs::write(user.file("src/main.rs"), program.replace("let _telemetry =", "let _ =")).unwrap();
     let output = user.succeeds("cargo run");

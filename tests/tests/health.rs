@@ -86,7 +86,7 @@ fn spans_and_events_of_a_probe_say_that_it_was_one() {
                 Some("synthetic"),
                 "no real users' issue"
             );
-            // A real run does not.
+            // A real run is not marked as synthetic.
             ring(4, true).await.unwrap_err();
             let real = capture.named("ring");
             assert_eq!(real.last().unwrap().field("critical_process.synthetic"), None);
@@ -95,7 +95,7 @@ fn spans_and_events_of_a_probe_say_that_it_was_one() {
     });
 }
 
-/// Returns the one value of a gauge, for this dependency or process.
+/// Returns the one value of a gauge for this dependency or process, or `None` if the gauge does not have one.
 fn gauge(collected: &Collected, name: &str, key: &str, id: &str) -> Option<f64> {
     let points = &collected.instruments.get(name)?.points;
     let mut its = points.iter().filter(|point| point.attributes.get(key).is_some_and(|known| known == id));
@@ -145,20 +145,21 @@ fn what_its_schedule_no_longer_refreshes_ages_to_a_warning_and_then_to_a_failure
             assert_eq!((status(&health, "/strike").await, status(&health, "/ring").await), (200, 200));
             health
         });
-        // Nothing is left that refreshes it.
+        // From now on, nothing refreshes the status of the scheduled check.
         drop(scheduled);
         let (began, mut seen) = (Instant::now(), Vec::new());
         while seen.last() != Some(&(0.0)) {
             let collected = readings.collect();
             seen.extend(gauge(&collected, STATUS, ID, "strike"));
             seen.dedup();
-            // A check without a schedule stays as it was at the last request.
+            // A check without a schedule keeps the status that it had at the last request.
             assert_eq!(gauge(&collected, STATUS, ID, "ring"), Some(1.0));
             assert!(began.elapsed() < Duration::from_secs(20), "{seen:?}");
             std::thread::sleep(Duration::from_millis(50));
         }
         assert_eq!(seen, [1.0, 0.5, 0.0]);
-        // Two and three periods of two seconds, each with the second that the check may take.
+        // The status is 0.5 after two periods of two seconds, and 0 after three. Each time includes the second that
+        // the check may take.
         assert!((6_900..9_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
         drop(health);
         installation.stop();

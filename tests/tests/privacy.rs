@@ -1,5 +1,6 @@
-//! Nothing is recorded unless it is named: everything else has unique words, and none of them is in any telemetry.
-//! Each test has a process of its own, since a process has one meter provider and one standard error.
+//! Nothing is recorded unless the attribute names it. Everything else contains unique words, and no telemetry
+//! contains any of these words. Each test runs in a process of its own, because a process has one meter provider and
+//! one standard error.
 
 use std::fmt;
 use std::panic::catch_unwind;
@@ -19,18 +20,18 @@ use tracing::{Dispatch, dispatcher};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::Registry;
 
-/// Words that are named. They must be found, or the search proves nothing.
+/// Words in values that the attribute names. The search must find them, or it proves nothing.
 const NAMED: &str = "canary-named";
 const LATER: &str = "canary-later";
 
-/// Words that are not named.
+/// Words in values that the attribute does not name.
 const ARGUMENT: &str = "canary-argument";
 const FIELD: &str = "canary-field";
 const RECEIVER: &str = "canary-receiver";
 const STAGE: &str = "canary-stage";
 const RETURNED: &str = "canary-returned";
 
-/// The texts of errors and panics.
+/// Words in the texts of errors and panics.
 const DISPLAY: &str = "canary-display";
 const DEBUG: &str = "canary-debug";
 const SOURCE: &str = "canary-source";
@@ -133,7 +134,7 @@ processes! {
     loud: "loud", "step", everywhere;
 }
 
-/// All telemetry of a process, by destination.
+/// All telemetry of a process, sorted by destination.
 #[derive(Default)]
 struct Received {
     spans: String,
@@ -171,7 +172,7 @@ impl Received {
     }
 }
 
-/// Runs a process in every way, with every destination.
+/// Ends a process in every way, with every destination, and returns what the destinations received.
 fn listen(id: &str, options: ClientOptions, mut run: impl FnMut(&Service, How)) -> Received {
     let (traces, capture, readings, log) = (Traces::new(), Capture::new(), Readings::new(), Log::default());
     let subscriber = Registry::default().with(traces.layer()).with(capture.clone());
@@ -179,7 +180,7 @@ fn listen(id: &str, options: ClientOptions, mut run: impl FnMut(&Service, How)) 
     let inbox = Inbox::with_defaults(options.traces_sample_rate(1.0));
     let _hub = inbox.bind();
     let installation = Install::new().meter_provider(readings.provider()).sink(log.clone()).start();
-    // Only Sentry's hook: Rust's own prints the message of a panic, which this test does not judge.
+    // Only Sentry's hook is installed. Rust's own hook prints the message of a panic, which this test does not judge.
     std::panic::set_hook(Box::new(sentry::integrations::panic::panic_handler));
     let service = Service { secret: Secret { field: RECEIVER } };
     for how in [How::Return, How::Fail, How::Panic, How::Hang, How::BeLate] {
@@ -214,7 +215,7 @@ thread_local! {
     static IN_FLIGHT: std::cell::RefCell<String> = const { std::cell::RefCell::new(String::new()) };
 }
 
-/// Polls once, reads the runs in flight, and drops the run.
+/// Polls a future once, reads the runs in flight, and drops the future.
 fn poll_once<F: Future>(future: F) {
     let mut future = pin!(future);
     let polled = catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -278,7 +279,8 @@ fn error_text_that_may_go_everywhere_is_on_the_span_too_and_in_no_metric() {
 fn on_the_console(run: fn(&Service, How)) {
     std::panic::set_hook(Box::new(|_| {}));
     let installation = Install::new().start();
-    // The console is written to only while the watchdog runs, which the first of these waits for.
+    // Lines are written to standard error only while the watchdog runs. The first of these runs waits for the
+    // watchdog.
     for how in [How::BeLate, How::Fail, How::Panic] {
         run(&Service { secret: Secret { field: RECEIVER } }, how);
     }

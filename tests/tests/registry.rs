@@ -1,11 +1,11 @@
-//! The lists of the registry, and the findings of `validate`. Many fixtures are wrong on purpose.
+//! The lists of the registry, and the findings of `validate`. Many fixtures contain mistakes on purpose.
 
-use process_model::wire;
+use process_model::{Common, Declaration, ErrorText, ProcessDeclaration, Shape, wire};
 use process_runtime::definition::{ContextSource, Criticality};
 use process_runtime::registry::{self, Finding};
 use process_runtime::{critical_process, stage};
 
-/// Everything that can be said.
+/// Everything that can be declared together.
 ///
 /// In two paragraphs.
 #[critical_process(
@@ -19,6 +19,9 @@ use process_runtime::{critical_process, stage};
     objective = 99.5,
     context(company, size = company.len(), inherit(user_id), later(model_count)),
     rejects(Trouble::Yours, Trouble::Status(400..500)),
+    fails(Ok(0)),
+    degraded = is_partial,
+    error_type = Trouble::kind,
     error_text = never,
     depends_on("openrouter_api", "supabase_db"),
     cancelled = bad,
@@ -32,6 +35,16 @@ fn complete(company: &str) -> Result<usize, Trouble> {
 enum Trouble {
     Yours,
     Status(u16),
+}
+
+impl Trouble {
+    fn kind(&self) -> &'static str {
+        "trouble"
+    }
+}
+
+fn is_partial(size: &usize) -> bool {
+    *size < 3
 }
 
 #[critical_process(id = "plain", version = "0.1.0", sla = "1500ms")]
@@ -92,24 +105,54 @@ fn all_is_sorted_by_id_and_the_same_each_time() {
     assert_eq!(ids, ["circular", "complete", "plain", "too_short", "twice", "twice"]);
 }
 
+// A new key is a new field, and this test does not compile until it mentions the field.
 #[test]
 fn an_entry_has_every_key_of_the_attribute() {
     let process = registry::get("complete").unwrap();
-    assert_eq!(process.name(), "The complete one");
-    assert_eq!(process.description(), "Everything that can be said.\n\nIn two paragraphs.");
-    assert_eq!(process.version(), "2.1.0-rc.1");
-    assert_eq!(process.handler(), "registry::Council::complete");
-    assert!(process.signature().starts_with("fn complete(company"), "{}", process.signature());
-    assert!(process.file().ends_with("registry.rs"));
-    let lines: Vec<_> = include_str!("registry.rs").lines().collect();
-    assert!(lines[process.line() as usize - 1].starts_with("fn complete("), "line {}", process.line());
-    assert_eq!(process.sla().as_secs(), 120);
-    assert_eq!(process.criticality(), Criticality::Critical);
-    assert_eq!((process.owner(), process.runbook()), (Some("council"), Some("docs/runbooks/complete.md")));
-    assert_eq!(process.objective().to_string(), "99.5");
-    let context: Vec<_> = process.context().iter().map(|key| (key.name.as_str(), key.source)).collect();
-    assert_eq!(
+    let Declaration::Process(ProcessDeclaration {
+        common,
+        version,
+        sla,
+        criticality,
+        owner,
+        runbook,
+        objective,
+        cancelled_is_bad,
+    }) = process.record().declaration
+    else {
+        panic!("`complete` is a process")
+    };
+    assert_eq!((version.as_str(), process.version()), ("2.1.0-rc.1", "2.1.0-rc.1"));
+    assert_eq!((sla.as_millis(), process.sla().as_secs()), (120_000, 120));
+    assert_eq!((criticality, process.criticality()), (Criticality::Critical, Criticality::Critical));
+    assert_eq!((owner.as_deref(), process.owner()), (Some("council"), Some("council")));
+    let document = Some("docs/runbooks/complete.md");
+    assert_eq!((runbook.as_deref(), process.runbook()), (document, document));
+    assert_eq!((objective.to_string().as_str(), process.objective()), ("99.5", objective));
+    assert!(cancelled_is_bad && process.cancelled_is_bad());
+
+    let Common {
+        id,
+        name,
+        description,
         context,
+        rejects,
+        fails,
+        degraded,
+        outcome,
+        error_type,
+        error_text,
+        depends_on,
+        signature,
+        shape,
+    } = common;
+    assert_eq!((id.as_str(), process.id()), ("complete", "complete"));
+    assert_eq!((name.as_str(), process.name()), ("The complete one", "The complete one"));
+    assert_eq!(process.description(), description);
+    assert_eq!(description, "Everything that can be declared together.\n\nIn two paragraphs.");
+    let keys: Vec<_> = context.iter().map(|key| (key.name.as_str(), key.source)).collect();
+    assert_eq!(
+        keys,
         [
             ("company", ContextSource::Entry),
             ("size", ContextSource::Entry),
@@ -117,10 +160,24 @@ fn an_entry_has_every_key_of_the_attribute() {
             ("model_count", ContextSource::Later),
         ]
     );
-    assert_eq!(process.dependencies(), ["openrouter_api", "supabase_db"]);
-    let rejects: Vec<String> = process.rejects().iter().map(|pattern| pattern.replace(' ', "")).collect();
-    assert_eq!(rejects, ["Trouble::Yours", "Trouble::Status(400..500)"]);
-    assert!(process.cancelled_is_bad());
+    assert_eq!(process.context(), context);
+    let patterns: Vec<String> = rejects.iter().map(|pattern| pattern.replace(' ', "")).collect();
+    assert_eq!(patterns, ["Trouble::Yours", "Trouble::Status(400..500)"]);
+    assert_eq!(process.rejects(), rejects);
+    assert_eq!(fails, ["Ok(0)"]);
+    assert_eq!((degraded.as_deref(), error_type.as_deref()), (Some("is_partial"), Some("Trouble::kind")));
+    assert_eq!(outcome, None, "`outcome` cannot be combined with the other rules");
+    assert_eq!(error_text, ErrorText::Never);
+    assert_eq!(depends_on, ["openrouter_api", "supabase_db"]);
+    assert_eq!(process.dependencies(), depends_on);
+    assert!(signature.starts_with("fn complete(company"), "{signature}");
+    assert_eq!(process.signature(), signature);
+    assert_eq!(shape, Shape::ByType, "`Result` may be an alias of a boxed future");
+
+    assert_eq!(process.handler(), "registry::Council::complete");
+    assert!(process.file().ends_with("registry.rs"));
+    let lines: Vec<_> = include_str!("registry.rs").lines().collect();
+    assert!(lines[process.line() as usize - 1].starts_with("fn complete("), "line {}", process.line());
     let stages: Vec<_> = process.stages().iter().map(|stage| stage.id()).collect();
     assert_eq!(stages, ["answers", "ranking", "synthesis"]);
 }
@@ -212,7 +269,7 @@ fn functions_with_one_id_keep_their_own_account() {
     one::twice();
     other::twice();
     other::twice();
-    // `get` returns the first of the two by place; that there are two is a finding.
+    // Two processes have this id. `get` returns the first of them by its place, and `validate` reports both.
     assert_eq!(registry::stats("twice").unwrap().started, 1);
 }
 

@@ -1,4 +1,4 @@
-//! The revision of the code that evidence belongs to, in repositories of git.
+//! The revision of the code to which evidence belongs, in git repositories.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,7 +24,7 @@ fn git(directory: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "{}", printed(&output));
 }
 
-/// A repository with one commit, and a directory in it.
+/// Creates a repository with one commit, and a directory inside of it.
 fn repository() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     git(directory.path(), &["init", "-q"]);
@@ -54,7 +54,7 @@ fn each_state_of_the_tree_is_another_revision() {
     let states: [&dyn Fn(); 6] = [
         &|| fs::write(package.join("code.rs"), "two").unwrap(),
         &|| fs::write(package.join("code.rs"), "three").unwrap(),
-        // A file that is not text, and the same with another byte.
+        // A file that is not text, and then the same file with another byte.
         &|| fs::write(package.join("code.rs"), [0, 1]).unwrap(),
         &|| fs::write(package.join("code.rs"), [0, 2]).unwrap(),
         &|| fs::write(root.path().join("new file"), "one").unwrap(),
@@ -125,7 +125,7 @@ fn evidence_within_the_tree_does_not_change_its_revision_and_a_variable_replaces
     let text = printed(&child.output().unwrap());
     assert_eq!(text.matches(&format!("revision: {clean}\n")).count(), 2, "{text}");
     assert!(!Revision::detect(&package).is_clean(), "the child wrote into the tree");
-    // The variables that a hook of another repository sets.
+    // These variables are set as if by a hook of another repository. They change nothing.
     let (_other, other) = repository();
     let git_dir = other.parent().unwrap().join(".git");
     let text = printed(&child.env("GIT_DIR", git_dir).env("GIT_WORK_TREE", &other).output().unwrap());

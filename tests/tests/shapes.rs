@@ -1,5 +1,5 @@
-//! The attribute on every shape of function: the caller receives the value that the body returned, and the run is
-//! counted once, with the right outcome. Fixtures are hostile on purpose.
+//! The attribute on every kind of function. The caller receives the value that the body returned, and the run is
+//! counted once, with the right outcome. The fixtures are meant to break expansions.
 #![allow(clippy::complexity, clippy::style, reason = "users also write untidy code")]
 #![allow(clippy::let_underscore_future, clippy::multiple_bound_locations, reason = "users write these too")]
 

@@ -1,4 +1,4 @@
-//! Destinations for runs that an application brings itself.
+//! Sinks: destinations for runs that an application provides itself.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -172,7 +172,7 @@ fn a_broken_sink_of_install_is_reported_once() {
     });
 }
 
-/// A sink that is itself a critical process, as one that writes to a database might be.
+/// A sink that runs a process itself, as a sink that writes to a database might do.
 #[derive(Debug, Default)]
 struct Reentrant {
     calls: AtomicUsize,
@@ -198,14 +198,15 @@ fn a_sink_that_runs_a_process_itself_does_not_run_for_ever() {
             let sink = Arc::new(Reentrant::default());
             let domain = Domain::builder().sink(sink.clone()).build();
             domain.run(outer(3, Duration::ZERO)).await.unwrap();
-            // The three runs of the body. The runs of the sink itself are counted, and the sink does not receive them.
+            // The sink received the three runs of the body. The runs of the sink itself are counted, but the sink
+            // does not receive them.
             assert_eq!(sink.calls.load(Ordering::Relaxed), 3);
             assert_eq!(domain.stats("outer").unwrap().ended.total(), 1);
         });
     });
 }
 
-/// A sink that drops a run while it receives another one.
+/// A sink that drops a run while it receives another run.
 #[derive(Debug, Default)]
 struct Dropping(Mutex<Option<Pending>>);
 

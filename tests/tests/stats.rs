@@ -25,7 +25,7 @@ fn window(domain: &Domain, length: u64) -> Window {
     windows.into_iter().find(|window| window.length == seconds(length)).unwrap()
 }
 
-/// Lets time pass in steps, so that slices are closed when they are due.
+/// Lets time pass in steps of a second, so that each slice of the statistics is closed when it is due.
 async fn pass(domain: &Domain, length: u64) {
     for _ in 0..length {
         advance(seconds(1)).await;
@@ -105,7 +105,7 @@ async fn a_run_leaves_each_window_at_its_length_to_within_a_slice() {
         let (gone, length) = (gone.unwrap(), length.as_secs());
         assert!((length - slice..=length + slice).contains(&gone), "{gone} s for the window of {length} s");
     }
-    // The totals since the start keep every run.
+    // The totals since the start include every run.
     assert_eq!(domain.stats("takes").unwrap().ended.total(), 1);
 }
 

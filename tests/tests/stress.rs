@@ -1,5 +1,5 @@
-//! Many runs at once, on threads that hand them to one another: each ends exactly once, and none sees the context of
-//! another. Schedules are random and reproducible: a failure names its seed.
+//! Many runs at once, on threads that hand runs to one another. Each run ends exactly once, and no run sees the
+//! context of another. Schedules are random and reproducible, because a failure names its seed.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -18,7 +18,7 @@ use sentry::Hub;
 const SCHEDULES: u64 = 1_000_000;
 const THREADS: u64 = 2;
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): small, and good enough to schedule by.
+/// The random number generator SplitMix64 (Steele, Lea and Flood, 2014). It is small, and good enough for schedules.
 struct Random(u64);
 
 impl Random {
@@ -31,7 +31,7 @@ impl Random {
     }
 }
 
-/// The ends of bodies, counted by the bodies themselves.
+/// The ends of bodies, as the bodies count them.
 #[derive(Default)]
 struct Seen {
     began: AtomicU64,
@@ -82,7 +82,7 @@ fn job(seed: u64, depth: u64, elsewhere: Sender<Job>) -> Job {
     Box::pin(scheduled(seed, depth, elsewhere))
 }
 
-/// Follows the seed: waits, runs others beside or after itself, hands some away, and ends.
+/// Does what the seed selects: waits, runs others beside or after itself, hands some to another thread, and ends.
 #[critical_process(id = "scheduled", version = "1.0.0", sla = "1h")]
 async fn scheduled(seed: u64, depth: u64, elsewhere: Sender<Job>) -> Result<(), ()> {
     let mut random = Random(seed);
@@ -148,7 +148,7 @@ impl Future for YieldOnce {
     }
 }
 
-/// Polls once, and returns a panic as a value.
+/// Polls once. Returns a panic as a value.
 fn poll<F: Future + Unpin>(job: &mut F) -> Poll<Result<F::Output, Box<dyn Any + Send>>> {
     let mut cx = Context::from_waker(Waker::noop());
     match catch_unwind(AssertUnwindSafe(|| Pin::new(job).poll(&mut cx))) {
@@ -166,7 +166,7 @@ fn silence_panics() {
     }));
 }
 
-/// Polls jobs in random order, drops some on the way, and hands some to the other worker.
+/// Polls jobs in random order, drops some of them before they end, and hands some to the other worker.
 fn work(worker: u64, incoming: std::sync::mpsc::Receiver<Job>, own: Sender<Job>, other: Sender<Job>) {
     let mut random = Random(worker);
     let mut jobs: Vec<Job> = Vec::new();
@@ -231,7 +231,7 @@ fn a_million_schedules_end_each_run_exactly_once() {
     assert!(stats.started > SCHEDULES, "{}", stats.started);
     assert_eq!(stats.started, seen(&SEEN.began), "each body that began is one start");
     assert_eq!(stats.ended.total(), stats.started, "each start has one end");
-    // A panic of an inner run also ends the runs that it unwinds through.
+    // A panic in an inner run also ends the runs around it.
     let panicked_inside = stats.ended.count(Outcome::Panic) - seen(&SEEN.panicked);
     assert_eq!(stats.ended.count(Outcome::Success), seen(&SEEN.returned));
     assert_eq!(stats.ended.count(Outcome::Failure), seen(&SEEN.failed));
@@ -240,7 +240,7 @@ fn a_million_schedules_end_each_run_exactly_once() {
     assert!(registry::in_flight().iter().all(|run| run.process.unwrap().id() != "scheduled"));
 }
 
-/// Asserts at every step that the context around it is its own.
+/// Asserts at every step that the context belongs to this run.
 #[critical_process(id = "isolated", version = "1.0.0", sla = "1h", context(ticket))]
 async fn isolated(ticket: u64) {
     sentry::configure_scope(|scope| scope.set_user(Some(user(ticket))));

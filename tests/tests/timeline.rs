@@ -1,4 +1,4 @@
-//! `timeline::find` over files of other exporters, and over files that are larger than memory.
+//! `timeline::find` on files of other exporters, and on files that are larger than the permitted memory.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -42,7 +42,7 @@ fn files_of_other_exporters_read_as_well() {
     }
 }
 
-/// A directory with one file of these lines.
+/// Creates a directory with one file that contains these lines.
 fn written(lines: impl Iterator<Item = String>) -> TempDir {
     let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut file = BufWriter::new(File::create(directory.path().join("traces.jsonl")).unwrap());
@@ -51,7 +51,7 @@ fn written(lines: impl Iterator<Item = String>) -> TempDir {
     directory
 }
 
-/// The bytes of a file that is larger than the permitted memory.
+/// Returns the size of a file that is larger than the permitted memory, in bytes.
 fn size() -> usize {
     std::env::var("PROCESS_TIMELINE_MIB").map_or(64, |mib| mib.parse().expect("a number")) << 20
 }
@@ -69,8 +69,8 @@ fn find_within(most: u64, directory: &TempDir, context: &[(&str, &str)]) -> Foun
     found
 }
 
-/// A request of 200 spans, each a trace of its own. It is a text, since a gigabyte of JSON values takes minutes to
-/// write.
+/// Returns a request with 200 spans, each in a trace of its own. The request is formatted as text, because writing a
+/// gigabyte of JSON values takes minutes.
 fn request(number: usize) -> String {
     let spans = (number * 200..number * 200 + 200).map(|span| {
         format!(
@@ -90,7 +90,7 @@ fn memory_does_not_depend_on_what_is_read() {
         let one = request(0).len();
         let requests = size() / one;
         let directory = written((0..requests).map(request));
-        // Every trace matches, far more than can be compared at once.
+        // Every trace matches. These are far more traces than can be compared at once.
         let found = find_within(MEMORY, &directory, &[]);
         let last = requests * 200 - 1;
         assert_eq!(found.timelines[0].trace_id(), format!("{last:032x}"));
@@ -116,11 +116,11 @@ fn a_line_without_an_end_and_lines_without_number_are_reported_within_bounds() {
     eprint!("{}", output.unwrap_or_default());
 }
 
-/// The memory that lines of the greatest length and content may take: the kept spans, which are 64 MiB, a line, and
-/// its parsed form.
+/// The memory that lines of the greatest length and content may take. It is for the kept spans, which are 64 MiB, for
+/// one line, and for the parsed form of the line.
 const HOSTILE: u64 = 160 << 20;
 
-/// A request with one span, in which something is repeated until the line is almost too long.
+/// Returns a request with one span, in which something is repeated until the line is almost too long.
 fn stuffed([before, item, after]: [&str; 3]) -> String {
     let start = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"ab","spanId":"1"#;
     let room = (16 << 20) - 1_000;
@@ -129,7 +129,7 @@ fn stuffed([before, item, after]: [&str; 3]) -> String {
     format!("{start}{before}{}{after}\n", items.trim_end_matches(','))
 }
 
-/// For each part of a span, as many as fit into a line.
+/// For each part of a span, the text before the repeated item, the item, and the text after it.
 const STUFFED: [[&str; 3]; 10] = [
     ["", "aaaaaaaa", r#""}]}]}]}"#],
     [r#"","name":""#, "aaaaaaaa", r#""}]}]}]}"#],
@@ -147,7 +147,7 @@ const STUFFED: [[&str; 3]; 10] = [
 #[cfg_attr(not(target_os = "linux"), ignore = "it reads its memory from /proc")]
 fn lines_that_hold_as_much_as_they_can_take_no_more_than_they_may() {
     let output = isolated(|| {
-        // Twice, which is more than may be kept.
+        // The lines are written twice, which is more than may be kept.
         let directory = written(STUFFED.into_iter().chain(STUFFED).map(stuffed));
         let found = find_within(HOSTILE, &directory, &[]);
         assert_eq!((found.timelines.len(), found.timelines[0].trace_id()), (1, "ab"));

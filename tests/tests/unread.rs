@@ -1,5 +1,5 @@
-//! Standard output and standard error are not read, or read late: no run waits for a reader, a late run is reported,
-//! the program ends in time, and lost lines are counted.
+//! Standard output and standard error are not read, or are read late. No run waits for a reader, a late run is
+//! reported, the program ends in time, and lost lines are counted.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -11,10 +11,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use test_machine::program::{Running, unconfigured};
 
-/// The longest run on a busy machine, far shorter than a wait for a reader.
+/// The time that the longest run may take on a busy machine. It is far shorter than a wait for a reader.
 const RUN: Duration = Duration::from_secs(1);
 
-/// The program after its runs and before its end, and the figures of its runs.
+/// The program after its runs have ended and before it ends itself, and the figures of its runs.
 struct Unread {
     program: Running,
     saw: Value,
@@ -82,7 +82,7 @@ fn a_late_reader_gets_whole_lines_in_order_and_the_number_of_the_others() {
         println!("{reason}: {} lines, {lost} lost", numbers.len());
         assert!(lost > 0, "{reason}: more lines were written than can wait");
         let runs = unread.saw["runs"].as_u64().unwrap();
-        // The run that hangs is reported too, and that line may be lost.
+        // The run that hangs is also reported, and its line may be lost.
         assert!((runs..=runs + 2).contains(&(numbers.len() as u64 + lost)), "{reason}: of {runs}");
         let total = format!("{lost} lines in all could not be written here");
         assert!(lines.iter().any(|line| line.contains(&total)), "{reason}: {total}");
@@ -93,7 +93,7 @@ fn lines_of(stream: impl Read + Send + 'static) -> thread::JoinHandle<Vec<String
     thread::spawn(|| BufReader::new(stream).lines().map(Result::unwrap).collect())
 }
 
-/// Returns how many lines were lost for a reason, by the last measurements.
+/// Returns how many lines were lost for a reason, according to the last measurements.
 fn dropped(directory: &Path, reason: &str) -> u64 {
     let mut files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let file = files.find(|path| path.to_string_lossy().contains("-metrics.")).unwrap();

@@ -1,8 +1,9 @@
-//! Runs `cases/<attribute>/<failure family>/<case>.rs`: the cases of a family `pass` must compile and run, all
-//! others must fail with exactly the messages in the `.stderr` file beside them.
+//! Compiles the cases of the attributes, which are the files `cases/<attribute>/<failure family>/<case>.rs`. The
+//! cases in a family `pass` must compile and run. All other cases must fail to compile, with exactly the messages in
+//! the `.stderr` file beside the case.
 //!
-//! `TRYBUILD=overwrite cargo test -p ui-tests` regenerates these files. Review each changed message in the diff as a
-//! user would read it.
+//! `TRYBUILD=overwrite cargo test -p ui-tests` regenerates the `.stderr` files. Review each changed message in the
+//! diff as a user would read it.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use std::process::Command;
 use test_machine::missing::skip;
 use trybuild::TestCases;
 
-/// The compiler that wrote the `.stderr` files: every minor version changes some of its messages.
+/// The compiler that wrote the `.stderr` files. Every minor version of the compiler changes some of its messages, so
+/// the comparison is skipped with other versions.
 const PINNED: &str = "rustc 1.95.";
 
 /// The family of the cases that compile.

@@ -1,5 +1,6 @@
-//! The lower bound: the function without an attribute, with the two clock reads that every hand-written
-//! timing needs, and with two reads of the processor's counter, the cheapest clock.
+//! The lower bounds: the function without an attribute, the function with the two clock reads that every
+//! hand-written timing needs, and the function with two reads of the processor's counter, which is the cheapest
+//! clock.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -56,7 +57,7 @@ fn ticks() -> u64 {
     unsafe { std::arch::x86_64::_rdtsc() }
 }
 
-/// On other processors our runtime also reads `Instant`.
+/// Reads `Instant`. Our runtime also uses `Instant` as its clock on processors other than x86-64.
 #[cfg(not(target_arch = "x86_64"))]
 fn ticks() -> u64 {
     static ANCHOR: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);

@@ -1,5 +1,5 @@
-//! The hand-composed stack that replaces one attribute of ours: a span with three fields, a Sentry hub with
-//! three tags and a context, a histogram with three attributes, and timing.
+//! The stack that a user composes by hand instead of using our attribute: a span with three fields, a Sentry
+//! hub with three tags and a context, a histogram with three attributes, and timing.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -15,7 +15,7 @@ use super::{Subject, subject};
 use crate::workload::{Refused, pending, work};
 
 pub(crate) static COMPOSED: Subject = subject!(charge, charge_async);
-/// The same stack, and the span has the same fields as ours.
+/// The same stack, with the same fields on its span as on ours.
 pub(crate) static COMPOSED_SAME_FIELDS: Subject = subject!(charge_same_fields, charge_same_fields_async);
 
 static DURATION: LazyLock<Histogram<f64>> =
@@ -44,7 +44,7 @@ async fn charge_async(order: u64, customer: u64, region: &str, pends: u32) -> Re
 ))]
 fn charge_same_fields(order: u64, customer: u64, region: &str) -> Result<u64, Refused> {
     let charged = composed(order, customer, region);
-    tell(&charged);
+    report(&charged);
     charged
 }
 
@@ -66,11 +66,11 @@ async fn charge_same_fields_async(
     pends: u32,
 ) -> Result<u64, Refused> {
     let charged = composed_async(order, customer, region, pends).await;
-    tell(&charged);
+    report(&charged);
     charged
 }
 
-fn tell(charged: &Result<u64, Refused>) {
+fn report(charged: &Result<u64, Refused>) {
     let span = tracing::Span::current();
     span.record("critical_process.outcome", outcome(charged));
     span.record("critical_process.late", false);

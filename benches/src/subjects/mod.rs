@@ -1,5 +1,5 @@
-//! The measured subjects. Each is the same business function under one attribute, in a sync and an async
-//! form. The macro below makes them callable from the table of rows.
+//! The measured subjects. Each subject is the same business function under one attribute, in a sync and an
+//! async form. The macro below makes the subjects callable from the table of rows.
 
 pub(crate) mod bare;
 pub(crate) mod composed;
@@ -8,9 +8,9 @@ pub(crate) mod peers;
 
 use crate::workload::Shape;
 
-/// An annotated pair of functions that can run in bursts.
+/// A sync and an async function under the same attribute, which can run in bursts.
 pub(crate) struct Subject {
-    /// Runs the function this many times, back to back.
+    /// Runs the function of this shape this many times, one run after the other.
     pub(crate) burst: fn(Shape, u32),
     /// Size in bytes of the future that the async function returns.
     pub(crate) future_bytes: fn() -> usize,

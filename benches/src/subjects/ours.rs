@@ -1,4 +1,5 @@
-//! Our attribute: alone, and with three context keys, like the three fields and tags of the hand-composed stack.
+//! Our attribute, without context and with three context keys. The keys correspond to the three fields and tags
+//! of the hand-composed stack.
 
 use process_runtime::critical_process;
 

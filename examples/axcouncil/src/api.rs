@@ -1,5 +1,6 @@
-//! The routes, and how a request is read. A request that cannot be read gets a JSON error like any other. If no handler
-//! sees it, the outermost layer writes the body.
+//! The routes of the API, and the extractors that read the body and the path of a request. A request that cannot be
+//! read is answered with a JSON error, like every request that fails. If no handler receives a request, the outermost
+//! layer writes the error.
 
 use std::time::Instant;
 
@@ -32,7 +33,7 @@ pub(crate) fn router(service: Service, health: Health) -> Router {
         .with_state(service)
         .layer(middleware::from_fn(timed))
         .layer(propagation::layer().error_bodies());
-    // Outside those layers, so that health checks create no traces.
+    // The health routes are outside of the layers above, so requests to them create no traces.
     router.nest_service("/health", health)
 }
 
@@ -45,7 +46,7 @@ async fn timed(request: Request, next: Next) -> Response {
     response
 }
 
-/// A JSON body.
+/// The JSON body of a request.
 pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
@@ -57,7 +58,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-/// The id in the path.
+/// The id in the path of a request.
 pub(crate) struct Id(pub(crate) i64);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {

@@ -17,7 +17,7 @@ impl Arguments {
     /// Reads the arguments after the program's name.
     ///
     /// # Errors
-    /// Returns the first mistake.
+    /// Returns a description of the first mistake.
     pub(crate) fn read(given: impl Iterator<Item = String>) -> Result<Arguments, String> {
         let mut given = given.peekable();
         if given.next_if(|first| first == "trace").is_some() {

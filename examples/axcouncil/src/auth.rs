@@ -63,7 +63,8 @@ impl AuthError {
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> ApiError {
         match error {
-            // The client does not learn which of the two was wrong.
+            // Both errors have the same answer, so a client cannot learn whether the address or the password was
+            // wrong.
             AuthError::UnknownUser | AuthError::WrongPassword => {
                 let message = "The e-mail address or the password is wrong.";
                 ApiError::new(StatusCode::UNAUTHORIZED, "wrong_credentials", message)
@@ -81,8 +82,8 @@ pub(crate) async fn login(
     Ok(Json(authenticate(&service, &credentials.email, credentials.password).await?))
 }
 
-/// Verifies a password and opens a session. For an unknown address it verifies a password as well, so that the time
-/// it takes reveals nothing.
+/// Verifies a password and opens a session. If the address is unknown, verifies the password against a random hash,
+/// because the duration must not reveal which addresses exist.
 #[critical_process(
     id = "user_authentication",
     version = "1.0.0",

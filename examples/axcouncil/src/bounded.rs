@@ -1,22 +1,23 @@
-//! Calls to the dependencies of the processes: each is a `dependency` call with a time limit. A call that hangs becomes
-//! an error with a name before its process exceeds the SLA.
+//! Calls to the dependencies of the processes. Each call is marked as a `dependency` and has a time limit. A call
+//! that hangs becomes an error with a name, in most processes before the process exceeds its SLA (see [`Limits`]).
 
 use std::future::Future;
 use std::time::Duration;
 
 use process_runtime::TimedOut;
 
-/// The time limits of the calls. Even if every call takes its whole limit, a process ends within its SLA. A
-/// deliberation is the exception: it waits longer for its models, so that a reader can see an overdue run.
+/// The time limits for calls to dependencies. Even if every call takes its whole limit, a process ends within its
+/// SLA. The exception is a deliberation. Its limit for a model is longer than its SLA, so that users of the example
+/// can see an overdue run.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// A statement or a transaction of the database.
+    /// The limit for a statement or a transaction in the database.
     pub sqlite: Duration,
-    /// An answer or a ballot of a model.
+    /// The limit for an answer or a ranking by a model.
     pub model_provider: Duration,
-    /// A synthesis by the chairman. After this time the best answer replaces it.
+    /// The limit for the synthesis by the chairman. After this time, the best answer replaces the synthesis.
     pub synthesis: Duration,
-    /// A charge.
+    /// The limit for a charge by the payment provider.
     pub payment_provider: Duration,
 }
 
@@ -31,7 +32,7 @@ impl Default for Limits {
     }
 }
 
-/// Awaits a call to the dependency `id`, at most for `limit`.
+/// Awaits a call to the dependency `id`. If the call takes longer than `limit`, drops it and returns an error.
 pub(crate) async fn bounded<T, E, F>(
     id: &'static str,
     limit: Duration,

@@ -1,4 +1,4 @@
-//! The context of a company, which the models read before its question.
+//! The text about a company that the models read before the company's question.
 
 #[cfg(test)]
 mod contracts;
@@ -49,7 +49,8 @@ impl ContextError {
     }
 }
 
-/// Collects playbook, injected knowledge, department and roles.
+/// Collects what the models must know about a company: its playbook, the injected knowledge entries, and the
+/// department with its roles.
 #[critical_process(
     id = "company_context_load",
     version = "1.0.0",

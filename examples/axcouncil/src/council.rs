@@ -1,4 +1,4 @@
-//! The council: a question goes through three stages and comes back as one answer.
+//! The council, which answers a question in three stages.
 
 #[cfg(test)]
 mod contracts;
@@ -20,7 +20,7 @@ use crate::database::DatabaseError;
 use crate::error::ApiError;
 use crate::service::Service;
 
-/// The body of a request.
+/// The body of a request for a deliberation.
 #[derive(Deserialize)]
 pub(crate) struct Question {
     question: String,
@@ -31,9 +31,9 @@ pub(crate) struct Question {
 #[derive(Debug, Serialize)]
 pub(crate) struct Deliberation {
     answer: String,
-    /// The models, the best first.
+    /// The models in the order of their ranks, the best first.
     ranking: Vec<String>,
-    /// Whether the answer is the best answer of a model, because the chairman exceeded its limit.
+    /// Whether the chairman exceeded its limit. The answer is then the best answer of a model.
     used_fallback: bool,
 }
 
@@ -95,7 +95,8 @@ pub(crate) async fn create(
     Ok(Json(user.scope().in_scope(run).await?))
 }
 
-/// Three models answer, rank one another, and a chairman writes the synthesis.
+/// Lets the models of the company answer the question and rank one another's answers. Then a chairman writes the
+/// synthesis.
 #[critical_process(
     id = "council_deliberation_3stage",
     version = "2.1.0",

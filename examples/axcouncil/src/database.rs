@@ -11,12 +11,13 @@ use sqlx::error::BoxDynError;
 use sqlx::migrate::{Migration, MigrationSource, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-/// How long a connection waits for the write of another one. This is less than the time limit of a call, so that a
-/// locked database is reported as such and not as a timeout.
+/// How long a connection waits while another connection writes. This is less than the time limit for a database call.
+/// A locked database is therefore reported as locked, before the call times out.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// Begins a transaction that writes. It waits for other writers here, for at most `BUSY`. A transaction that begins
-/// with a read instead fails at its first write if another connection has written in the meantime.
+/// The statement that begins a transaction which writes. The statement waits for other writers, at most for [`BUSY`].
+/// A transaction that begins with a read instead fails at its first write if another connection has written in the
+/// meantime.
 pub(crate) const WRITE: &str = "BEGIN IMMEDIATE";
 
 const MIGRATIONS: [(i64, &str, &str); 4] = [
@@ -44,7 +45,7 @@ impl DatabaseError {
     }
 }
 
-/// Opens the file and migrates it. Creates it if it does not exist.
+/// Opens the database file and runs the migrations. Creates the file if it does not exist.
 pub(crate) async fn open(file: &Path) -> Result<SqlitePool, sqlx::Error> {
     let options = SqliteConnectOptions::new()
         .filename(file)

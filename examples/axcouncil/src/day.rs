@@ -1,4 +1,5 @@
-//! A day of the service. Each step lists the runs that it must cause; they are compared with the registry's counts.
+//! Plays a day of the service in steps. Each step lists the runs that it must cause, and compares them with the
+//! counts in the registry.
 
 mod client;
 mod counts;
@@ -28,12 +29,13 @@ const STAGE1: &str = "council_deliberation_3stage.stage1";
 const STAGE2: &str = "council_deliberation_3stage.stage2";
 const STAGE3: &str = "council_deliberation_3stage.stage3";
 
-/// The time to wait for something that must happen.
+/// The longest wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The time between two checks while waiting.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Light traffic: the number of requests, and the time between two of them. Every fifth request is a login.
+/// Light traffic. The three constants are the number of requests, the time between two requests, and how many
+/// requests include one login.
 const REQUESTS: u64 = 300;
 const EVERY: Duration = Duration::from_millis(20);
 const LOGIN_EVERY: u64 = 5;
@@ -73,17 +75,17 @@ pub(crate) async fn play(running: &Running, telemetry: &Telemetry, directory: &P
 
 struct Day {
     client: Client,
-    /// Whether responses name a trace.
+    /// Whether traces have a destination. Responses must then have a trace id, and otherwise must not have one.
     is_traced: bool,
     /// Results that were not expected.
     problems: Vec<String>,
-    /// The trace of the payment that failed.
+    /// The trace id of the payment that failed, or `None` before that payment.
     broken: Option<String>,
 }
 
 impl Day {
-    /// Compares the counts since `before` with the expected ones. Waits until they agree, because a service notices
-    /// with a delay that a client has hung up.
+    /// Compares the counts since `before` with the expected ones, and records a problem if they differ. Waits up to
+    /// [`PATIENCE`] until they agree, because a service notices with a delay that a client has hung up.
     async fn expect(&mut self, step: &str, before: &Counts, answer: &str, expected: Counts) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         let mut counted = Counts::now()?.since(before);
@@ -98,7 +100,7 @@ impl Day {
         Ok(())
     }
 
-    /// Sends a request whose answer must have this status.
+    /// Sends a request. Records a problem if its answer has another status or its runs are not the expected ones.
     async fn answered(
         &mut self,
         step: &str,
@@ -126,7 +128,8 @@ impl Day {
         anyone.with_token(&reply)
     }
 
-    /// Starts a deliberation of Umbra whose third model hangs. It runs during the rest of the day.
+    /// Starts a deliberation of Umbra Logistics in which the third model hangs. The deliberation keeps running until
+    /// [`Day::release`].
     async fn hang(&mut self, umbra: Client) -> Result<JoinHandle<Result<Reply>>> {
         let before = Counts::now()?;
         umbra.models(json!({ "mode": "hang", "path": "/v1/answer", "model": "hypnos" })).await?;
@@ -138,7 +141,7 @@ impl Day {
         Ok(hung)
     }
 
-    /// The steps of a good day.
+    /// Plays the steps in which everything works.
     async fn morning(&mut self) -> Result<()> {
         self.client = self.login("Acme's user logs in", ACME_USER).await?;
         let client = self.client.clone();
@@ -159,7 +162,7 @@ impl Day {
         Ok(())
     }
 
-    /// The steps that fail, each in a different way.
+    /// Plays the steps in which something fails, each in a different way.
     async fn trouble(&mut self) -> Result<()> {
         let client = self.client.clone();
         client.models(json!({ "mode": "hang", "path": "/v1/synthesize" })).await?;
@@ -199,7 +202,7 @@ impl Day {
         self.hang_up().await
     }
 
-    /// Queries the health endpoints while the council cannot work. Runs of probes are not counted.
+    /// Queries the health endpoints while the council cannot work. The runs of health probes are not counted.
     async fn unhealthy(&mut self) -> Result<()> {
         let client = self.client.clone();
         client.models(json!({ "mode": "fail", "path": "/v1/rank" })).await?;
@@ -210,7 +213,7 @@ impl Day {
         client.models(json!({ "mode": "ok", "path": "/v1/rank" })).await
     }
 
-    /// A client hangs up during its deliberation.
+    /// Lets a client hang up during its deliberation.
     async fn hang_up(&mut self) -> Result<()> {
         let client = self.client.clone();
         client.models(json!({ "mode": "hang", "path": "/v1/answer", "model": "zephyr" })).await?;
@@ -224,7 +227,7 @@ impl Day {
         client.models(json!({ "mode": "ok", "path": "/v1/answer", "model": "zephyr" })).await
     }
 
-    /// Enough traffic for meaningful percentiles, and little load for the machine.
+    /// Sends everyday requests: enough for meaningful percentiles, and few enough to put little load on the machine.
     async fn traffic(&mut self) -> Result<()> {
         let (client, before) = (self.client.clone(), Counts::now()?);
         let entry = json!({ "title": "Note", "body": "As every day.", "tags": ["routine"] });
@@ -248,7 +251,7 @@ impl Day {
         self.expect(&format!("{REQUESTS} everyday requests"), &before, &answer, traffic.into()).await
     }
 
-    /// Waits until the deliberation that hangs exceeds its SLA, and prints it.
+    /// Waits until the deliberation that hangs exceeds its SLA, and prints the overdue runs.
     async fn overdue(&mut self) -> Result<()> {
         let mut printed = Instant::now();
         let sla = registry::get(COUNCIL)?.sla();
@@ -271,7 +274,7 @@ impl Day {
         Ok(())
     }
 
-    /// Lets the model answer, so that the deliberation ends late.
+    /// Lets the model answer, so that the deliberation that hangs ends late.
     async fn release(&mut self, hung: JoinHandle<Result<Reply>>) -> Result<()> {
         print::heading("The evening");
         let client = self.client.clone();
@@ -297,7 +300,7 @@ fn stages_in_flight(id: &str) -> Vec<InFlight> {
     runs.filter(|run| run.stage.is_some_and(|stage| stage.id() == id)).collect()
 }
 
-/// Waits until `came` returns true.
+/// Waits until `came` returns true. Returns an error after [`PATIENCE`].
 async fn until(what: &str, came: impl Fn() -> bool) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while !came() {

@@ -1,5 +1,5 @@
 //! Departments and their roles. Only the deletion of a department is a critical process, in `delete`; all other
-//! handlers are plain functions. Every change is in the audit log.
+//! handlers are plain functions. Every change is recorded in the audit log.
 
 mod audit;
 mod delete;
@@ -17,20 +17,20 @@ use crate::database;
 use crate::error::ApiError;
 use crate::service::Service;
 
-/// A new department, or the new name of one.
+/// The body of a request that creates or renames a department.
 #[derive(Deserialize)]
 pub(crate) struct Named {
     name: String,
 }
 
-/// A new role, or the new values of one.
+/// The body of a request that creates or changes a role.
 #[derive(Deserialize)]
 pub(crate) struct Role {
     name: String,
     brief: String,
 }
 
-/// The id of the new row.
+/// The answer to a request that creates a row: the id of the row.
 #[derive(Serialize)]
 pub(crate) struct Created {
     id: i64,
@@ -193,7 +193,7 @@ fn filled(text: &str) -> Result<&str, ApiError> {
     if text.is_empty() { Err(ApiError::invalid("Names and briefs must not be empty.")) } else { Ok(text) }
 }
 
-/// For the plain handlers. Processes have their own error types.
+/// Converts errors for the plain handlers. Processes have their own error types.
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> ApiError {
         match error.as_database_error() {

@@ -1,5 +1,5 @@
-//! The errors that a client receives: a status, a stable code, a text without internal details, and the id of the
-//! trace, which leads to the cause.
+//! The errors that a client receives. Each has a status, a stable code, a text without internal details, and the id
+//! of the trace, in which an operator finds the cause.
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use process_runtime::propagation;
 use serde_json::json;
 
-/// An error on its way to a client, as `{"error": {"code": "…", "message": "…", "trace_id": "…"}}`.
+/// An error that a client receives as `{"error": {"code": "…", "message": "…", "trace_id": "…"}}`.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,

@@ -1,5 +1,6 @@
-//! The checks behind the endpoints under `/health`. Probes run processes for real, as a separate company, and delete
-//! what they create. Payments, writes and logins have no probe: the runs of real users decide their state.
+//! The checks behind the endpoints under `/health`. A probe is a check that runs a process for real, as a company
+//! that exists for this purpose, and deletes what the run creates. Payments, writes and logins have no probe. The
+//! runs of real users decide their state.
 
 use process_runtime::health::{Detail, Health, Setup};
 use process_runtime::{dependency_check, health_check};
@@ -13,13 +14,14 @@ use crate::service::Service;
 /// The user that migration 4 creates for probes.
 const PROBE: User = User { id: 0, company: 0 };
 
-/// Returns the endpoints. They show error texts only to clients with the token, and to no one if there is none.
+/// Returns the endpoints. They show error texts only to clients that send the token. Without a configured token, they
+/// show them to no one.
 pub(crate) fn endpoints(service: Service, token: Option<String>) -> Health {
     Setup::new()
         .with(service)
         .require(["sqlite"])
-        // All replicas share it, so its failure must not take every replica out of service. Without it, half of the
-        // routes still work.
+        // All replicas share the model provider, so its failure must not take every replica out of service. Half of
+        // the routes still work without the model provider.
         .report_only(["model_provider"])
         .alias("council", "council_deliberation_3stage")
         .alias("db", "sqlite")
@@ -28,7 +30,8 @@ pub(crate) fn endpoints(service: Service, token: Option<String>) -> Health {
         .start()
 }
 
-// The models of the example cost nothing. With models that cost money, `every = "1h"` limits what requests cost.
+// The models of the example cost nothing. If each call cost money, `every = "1h"` would run the probe once an hour,
+// however many requests arrive.
 #[health_check(process = "council_deliberation_3stage")]
 async fn the_council_deliberates(service: Service) -> Result<(), CouncilError> {
     let done = council::deliberate(&service, PROBE, "Does the council work?", None).await;
@@ -43,7 +46,8 @@ async fn the_context_of_a_company_is_loaded(service: Service) -> Result<(), Cont
     company_context::load(&service, PROBE.company, None, "Does the council work?").await.map(drop)
 }
 
-/// Checks that the database accepts a write: it may be locked, full, or read-only.
+/// Checks that the database accepts a transaction that writes. The check fails while another connection locks the
+/// database.
 #[dependency_check(id = "sqlite", timeout = "2s")]
 async fn sqlite_takes_a_write(service: Service) -> Result<(), sqlx::Error> {
     service.database.begin_with(WRITE).await?.rollback().await

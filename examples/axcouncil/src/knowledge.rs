@@ -21,14 +21,14 @@ use crate::service::Service;
 const MOST_TAGS: usize = 10;
 const LONGEST_TAG: usize = 40;
 
-/// The body of a request.
+/// The body of a request that saves an entry.
 #[derive(Deserialize)]
 pub(crate) struct Entry {
     title: String,
     body: String,
     #[serde(default)]
     tags: Vec<String>,
-    /// Whether the council receives it with every question.
+    /// Whether the council receives the entry with every question.
     #[serde(default)]
     auto_inject: bool,
     department_id: Option<i64>,
@@ -151,7 +151,7 @@ async fn write(
     Ok(Some(id))
 }
 
-/// Returns the tags to save: in lower case, each once.
+/// Returns the tags to save, in lower case and without duplicates.
 fn tags(written: &[String]) -> Result<BTreeSet<String>, KnowledgeError> {
     let tags: BTreeSet<String> = written.iter().map(|tag| tag.trim().to_lowercase()).collect();
     if tags.len() > MOST_TAGS {

@@ -1,8 +1,8 @@
-//! AxCouncil: a company asks a question, three models answer it, rank one another, and a chairman writes the
-//! synthesis. Around that are logins, a knowledge base, departments and subscriptions.
+//! AxCouncil, an example service. A company asks a question, three models answer it and rank one another's answers,
+//! and a chairman writes the synthesis. There are also logins, a knowledge base, departments and subscriptions.
 //!
-//! It is the example service of `process-runtime`: a real HTTP API over a real database, with six critical
-//! processes. Each is one function with one attribute:
+//! AxCouncil shows how to use `process-runtime` in a real HTTP API over a real database, with six critical processes.
+//! Each process is one function with one attribute:
 //!
 //! | process | where |
 //! |---|---|
@@ -13,8 +13,8 @@
 //! | `knowledge_entry_save` | `knowledge.rs` |
 //! | `department_delete` | `departments/delete.rs` |
 //!
-//! [`start`] starts everything: the database, the two providers, which are part of this example, and the API. The
-//! binary `gateway` is a second service, which shows a trace across two services.
+//! [`start`] starts the whole example: the database, the two providers, which are part of this example, and the API.
+//! The binary `gateway` is a second service, which shows a trace across two services.
 
 mod api;
 mod auth;

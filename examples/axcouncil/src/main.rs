@@ -81,7 +81,7 @@ async fn play(telemetry: &Telemetry, directory: &Path) -> Result<bool, Box<dyn E
             _ => {}
         }
     }
-    // A short limit, so that the day does not wait long for the chairman that hangs.
+    // The chairman hangs in one step. With a short limit, the day does not wait long for it.
     let limits = Limits { synthesis: Duration::from_millis(1_500), ..Limits::default() };
     let config = Config { database, limits, ..Config::default() };
     let running = axcouncil::start(config).await?;
@@ -90,7 +90,7 @@ async fn play(telemetry: &Telemetry, directory: &Path) -> Result<bool, Box<dyn E
     Ok(went_well)
 }
 
-/// Serves until it is interrupted, over a database that is kept.
+/// Serves until the program is asked to stop. The next start uses the same database.
 async fn serve(port: u16, models: Option<Url>) -> Result<(), Box<dyn Error + Send + Sync>> {
     let database = file("axcouncil.db")?;
     let health_token = std::env::var("AXCOUNCIL_HEALTH_TOKEN").ok();
@@ -106,7 +106,7 @@ async fn serve(port: u16, models: Option<Url>) -> Result<(), Box<dyn Error + Sen
     Ok(())
 }
 
-/// Returns the path of a file in the directory, which this creates.
+/// Returns the path of a file in [`DIRECTORY`], and creates the directory if it does not exist.
 fn file(name: &str) -> std::io::Result<PathBuf> {
     std::fs::create_dir_all(DIRECTORY)?;
     Ok(Path::new(DIRECTORY).join(name))

@@ -1,5 +1,5 @@
-//! Calls to other services. Each carries the trace. The gateway of the models also receives the company, because it
-//! counts by company; the payment provider receives no context.
+//! Calls to other services. Each request carries the trace. Requests to the models also carry the id of the company,
+//! which the gateway records. Requests to the payment provider carry no business context.
 
 use process_runtime::propagation;
 use reqwest::redirect::Policy;
@@ -14,8 +14,8 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     pub(crate) fn new(models: &Url) -> Result<Outgoing, reqwest::Error> {
-        // Everything is on this machine, so a proxy from the environment is ignored. Redirects are not followed:
-        // another host must not receive the context that is meant for the first.
+        // All peers are on this machine, so a proxy from the environment is ignored. Redirects are not followed,
+        // because another host must not receive the context that is meant for the first host.
         let client = Client::builder().no_proxy().redirect(Policy::none()).build()?;
         let context = propagation::Outgoing::new().allow(models.authority(), ["company_id"]);
         Ok(Outgoing { client, context })
@@ -29,7 +29,7 @@ impl Outgoing {
         self.client.post(url)
     }
 
-    /// Sends a request as part of the current run.
+    /// Sends a request that carries the trace of the current run, and the business context that the host may receive.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, reqwest::Error> {
         let mut request = request.build()?;
         let host = request.url().authority().to_owned();

@@ -22,7 +22,7 @@ use crate::database::DatabaseError;
 use crate::error::ApiError;
 use crate::service::Service;
 
-/// The body of a request.
+/// The body of a request for a subscription.
 #[derive(Deserialize)]
 pub(crate) struct Order {
     plan: String,
@@ -39,7 +39,7 @@ pub(crate) struct Invoice {
     bill: Bill,
 }
 
-/// The reason why no subscription was made, as far as this service knows.
+/// The reason why the service cannot confirm a subscription. The card may have been charged nevertheless.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PaymentError {
     #[error("unknown plan")]
@@ -83,8 +83,8 @@ impl From<PaymentError> for ApiError {
     }
 }
 
-/// `POST /subscriptions`. A charge that has begun continues if the client hangs up. Dropped in the middle, it would
-/// leave a charged card without an invoice.
+/// `POST /subscriptions`. A charge that has begun continues if the client hangs up. If the charge were dropped, the
+/// card might be charged while the invoice stays open.
 pub(crate) async fn create(
     State(service): State<Service>,
     user: User,
@@ -93,7 +93,7 @@ pub(crate) async fn create(
     let charging = Arc::clone(&service.charges).read_owned().await;
     let run = user.scope().run(|| Carrier::current().carry(subscribe(service, user, order)));
     let run = async move {
-        // The shutdown of the service waits for this guard.
+        // The shutdown of the service waits until this guard is dropped.
         let _charging = charging;
         run.await
     };

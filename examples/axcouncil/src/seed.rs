@@ -27,7 +27,7 @@ const COMPANIES: &str = "
         (2, 'Sales engineer', 'Knows what the product cannot do.'),
         (3, 'CEO', 'Answers for the trucks.');";
 
-/// Fills the database, if it has no companies.
+/// Fills the database. Does nothing if the database already has companies.
 pub(crate) async fn fill(database: &SqlitePool, passwords: &Passwords) -> Result<(), StartError> {
     let mut transaction = database.begin_with(crate::database::WRITE).await?;
     let companies: i64 = sqlx::query_scalar("SELECT count(*) FROM companies WHERE id > 0")

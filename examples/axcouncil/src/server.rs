@@ -21,26 +21,27 @@ use crate::payment::Payments;
 use crate::service::{Parts, Service};
 use crate::{api, database, health, providers, seed};
 
-/// The time between the announcement of a shutdown and the shutdown. It must be longer than the interval of the load
-/// balancer's health checks.
+/// The time between the announcement of a shutdown and the shutdown. It must be longer than the interval between the
+/// health checks of a load balancer.
 const DRAIN: Duration = Duration::from_secs(1);
-/// The time that running requests get at the end.
+/// How long a shutdown waits for running requests.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// The settings of the service.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// The SQLite file. The service creates it if it does not exist, but not its directory.
+    /// The SQLite file. The service creates the file if it does not exist. The directory must exist.
     pub database: PathBuf,
     /// The port of the API on loopback, or 0 for any free port.
     pub port: u16,
-    /// The model provider, or a gateway to one. Without it the example starts its own.
+    /// The URL of the model provider, or of a gateway to one. Without it, the example starts its own model provider.
     pub models: Option<Url>,
-    /// The payment provider. Without it the example starts its own.
+    /// The URL of the payment provider. Without it, the example starts its own payment provider.
     pub payments: Option<Url>,
     /// The time limits of calls to dependencies.
     pub limits: Limits,
-    /// The token that shows error texts and versions at the health endpoints. Without one they are never shown.
+    /// The token with which clients see error texts and versions at the health endpoints. Without a token, no client
+    /// sees them.
     pub health_token: Option<String>,
     /// Whether passwords are hashed at the lowest cost. Use this in tests only.
     pub cheap_passwords: bool,
@@ -68,7 +69,7 @@ pub enum StartError {
     Client(#[from] reqwest::Error),
 }
 
-/// The running service: the API and the two providers. When it is dropped, they stop accepting requests.
+/// The running service, with the API and the two providers. When this value is dropped, they stop accepting requests.
 #[derive(Debug)]
 pub struct Running {
     api: Server,
@@ -154,14 +155,14 @@ impl Running {
         &self.database
     }
 
-    /// Makes readiness fail, and keeps serving until a load balancer has noticed.
+    /// Makes readiness fail, and waits until a load balancer has had time to notice. Requests are still served.
     pub async fn drain(&self) {
         self.health.begin_shutdown();
         tokio::time::sleep(DRAIN).await;
     }
 
-    /// Stops accepting requests, waits a short time for running ones and as long as necessary for cards that are being
-    /// charged, and closes the database.
+    /// Stops accepting requests, waits, and closes the database. The wait for running requests is short. The wait for
+    /// cards that are being charged takes as long as necessary.
     pub async fn stop(self) {
         self.health.begin_shutdown();
         self.api.stop().await;
@@ -172,7 +173,7 @@ impl Running {
     }
 }
 
-/// A provider: an external one, or one that this example runs itself.
+/// A provider, either an external one or one that this example runs.
 #[derive(Debug)]
 struct Provider {
     url: Url,
@@ -212,7 +213,7 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
         let (stop, stopped) = oneshot::channel::<()>();
         let serve = axum::serve(listener, router).with_graceful_shutdown(async {
-            // An error means that the sender is gone, which stops the server as well.
+            // The server stops when the sender is dropped. `stopped` then returns an error.
             let _ = stopped.await;
         });
         // The server ends only when it is stopped.
@@ -226,7 +227,7 @@ impl Server {
 
     async fn stop(mut self) {
         drop(self.stop.take());
-        // If this takes longer, dropping this value ends the task.
+        // If the task takes longer, it is aborted when this value is dropped.
         let _ = tokio::time::timeout(GRACE, &mut self.task).await;
     }
 }
@@ -237,7 +238,8 @@ impl Drop for Server {
     }
 }
 
-/// Waits for Ctrl-C, or for the signal of an orchestrator, so that the program can send its telemetry before it ends.
+/// Waits for Ctrl-C, or for the signal with which an orchestrator stops a program. The program can then send its
+/// telemetry before it ends.
 ///
 /// # Errors
 /// Returns an error if the system cannot report signals.

@@ -12,7 +12,7 @@ use crate::council::Models;
 use crate::database::DatabaseError;
 use crate::payment::Payments;
 
-/// The service, cheap to clone.
+/// The shared state of the service. It is cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Service(Arc<Parts>);
 

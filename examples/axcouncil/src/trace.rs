@@ -1,4 +1,5 @@
-//! `axcouncil trace` draws traces from the telemetry files: by user and time, or by trace id.
+//! `axcouncil trace` finds traces in the telemetry files and draws them. A query selects traces by context and time,
+//! or by trace id.
 
 use std::io;
 use std::path::Path;
@@ -6,9 +7,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use process_runtime::timeline::{self, Found, Query};
 
-/// The longest distance between a span and the requested time.
+/// The longest time between a span and the requested time.
 const AROUND: Duration = Duration::from_secs(60);
-/// The most traces that are drawn.
+/// The maximum number of traces that are drawn.
 const MOST: usize = 20;
 /// The longest wait for a trace. Exporters write every few seconds.
 const PATIENCE: Duration = Duration::from_secs(6);
@@ -44,7 +45,8 @@ pub(crate) fn query(mut given: impl Iterator<Item = String>) -> Result<Query, St
     }
 }
 
-/// Parses a time of day such as `14:43` or `14:43:20`. Returns its latest occurrence.
+/// Parses a time of day in UTC, such as `14:43` or `14:43:20`. Returns its latest occurrence, or `None` if the text
+/// is not a time. A time that is at most [`AROUND`] ahead counts as the latest occurrence.
 fn time_of_day(text: &str, now: SystemTime) -> Option<SystemTime> {
     let numbers: Option<Vec<u64>> = text.split(':').map(|part| part.parse().ok()).collect();
     let seconds = match *numbers?.as_slice() {
@@ -58,12 +60,13 @@ fn time_of_day(text: &str, now: SystemTime) -> Option<SystemTime> {
     Some(UNIX_EPOCH + Duration::from_secs(asked))
 }
 
-/// Finds the traces of a query. An id can be known before its whole trace is written, so this waits for the rest.
+/// Finds the traces that match a query. The id of a trace can be known before the whole trace is written. For a query
+/// with an id, this function therefore waits up to [`PATIENCE`] for the rest.
 fn find(directory: &Path, query: &Query) -> io::Result<Found> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let found = match timeline::find(directory, query, MOST) {
-            // Nothing was written yet.
+            // Nothing has been written yet.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Found::default(),
             found => found?,
         };
@@ -77,7 +80,7 @@ fn find(directory: &Path, query: &Query) -> io::Result<Found> {
     }
 }
 
-/// Draws the traces of a query. Returns whether there is any.
+/// Draws the traces that match a query. Returns whether at least one matches.
 pub(crate) fn draw(directory: &Path, query: &Query) -> io::Result<bool> {
     let found = find(directory, query)?;
     for skipped in &found.skipped {
@@ -123,7 +126,7 @@ mod tests {
         assert_eq!(time_of_day("14:43", now), before(17 * 60));
         assert_eq!(time_of_day("14:43:20", now), before(17 * 60 - 20));
         assert_eq!(time_of_day("15:00", now), before(0));
-        // Later than now, so it means yesterday.
+        // More than a minute later than now, so the time is yesterday's.
         assert_eq!(time_of_day("15:02", now), before(DAY - 120));
         assert_eq!(time_of_day("24:00", now), None);
     }

@@ -1,4 +1,4 @@
-//! The platform for contracts: without the HTTP API, with a database for each test and both providers.
+//! The platform on which contracts run. It has both providers and a new database for each test, but no HTTP API.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::service::Service;
 
 /// The user of Acme Robotics, from the seed.
 pub(crate) const ADA: User = User { id: 1, company: 1 };
-/// Acme's second department, which is not the default one. It has two roles.
+/// Acme's second department, which has two roles and can be deleted because it is not the default department.
 pub(crate) const SALES: i64 = 2;
 
 /// Returns limits that all have this value.
@@ -68,7 +68,7 @@ impl Platform {
 
     /// Returns the texts that a query selects.
     pub(crate) async fn texts(&self, query: &'static str) -> Vec<String> {
-        sqlx::query_scalar(query).fetch_all(&self.service().database).await.expect("it can be asked")
+        sqlx::query_scalar(query).fetch_all(&self.service().database).await.expect("the query succeeds")
     }
 }
 

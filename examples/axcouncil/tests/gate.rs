@@ -1,5 +1,6 @@
-//! Every process of the platform is proven in every case that its criticality requires, and each proof is needed.
-//! Cargo runs this after the contracts themselves, which are unit tests (`src/**/contracts.rs`).
+//! Checks that every process of the platform is proven in every case that its criticality requires, and that the gate
+//! fails if any one of the proofs is missing. Cargo runs these tests after the contracts, which are unit tests
+//! (`src/**/contracts.rs`).
 
 use axcouncil as _;
 use process_runtime::registry;
@@ -24,7 +25,8 @@ fn without_any_one_of_the_contracts_the_gate_names_the_line_to_add() {
     let whole = matrix(&gathered);
     let required: Vec<_> =
         whole.cells().filter(|cell| cell.required && cell.state == State::Proven).collect();
-    // Three critical processes with 3, 1 and 2 dependencies, a high one, and two medium ones.
+    // Each of the three critical processes needs 4 cases, and one for each of its 3, 1 or 2 dependencies. The process
+    // with high criticality needs 3 cases, and each of the two with medium criticality needs 2.
     assert_eq!(required.len(), (4 + 3) + (4 + 1) + (4 + 2) + 3 + 2 * 2);
     for cell in required {
         let rest = gathered.iter().filter(|one| (&*one.process, &one.case) != (cell.process, &cell.case));

@@ -1,12 +1,12 @@
-//! Thousands of requests a second against `axcouncil --serve`: its statistics match those of the clients, and its
-//! memory does not grow. The load takes three seconds, or `PROCESS_LOAD` seconds, and then half as long with a
-//! collector.
+//! Thousands of requests a second against `axcouncil --serve`. The statistics of the service must match those of the
+//! clients, and its memory must not grow. The load takes three seconds, or `PROCESS_LOAD` seconds. A second load,
+//! with a collector, takes half as long, but at least three seconds.
 //!
-//! Both sides count every request, so the counts are equal. Each answer has in `server-timing` how long its handler
-//! took, which is the run and little else (a token, a body of a hundred bytes): the percentiles of all answers are
-//! those of the statistics within their error, plus [`AROUND`] for the work around a run. The clients' clocks also
-//! measure the network and two schedulers, so they are never below the statistics, and for three quarters of the
-//! requests at most [`BETWEEN`] above them.
+//! Both sides count every request, so the counts are equal. Each answer reports in `server-timing` how long its
+//! handler took. Apart from the run, the handler only reads a token and a body of a hundred bytes. So the percentiles
+//! of all answers differ from those of the statistics at most by the error of the statistics, and by [`AROUND`] for
+//! the work around a run. The clients' clocks also include the network and two schedulers. The clients' percentiles
+//! are never below the statistics. Up to the 75th percentile, they are at most [`BETWEEN`] above the statistics.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -28,18 +28,19 @@ use test_machine::memory;
 use test_machine::program::{Running, unconfigured};
 use tokio::net::TcpStream;
 
-/// Connections of each kind of client, each with one request at a time.
+/// The number of connections for each kind of request. Each connection has one request at a time.
 const CONNECTIONS: usize = 16;
-/// The maximum time of an answer outside the run.
+/// The longest time that the handler of an answer spends outside of the run.
 const AROUND: Duration = Duration::from_micros(if cfg!(debug_assertions) { 2_000 } else { 250 });
-/// The maximum time between a client and the service on one machine.
+/// The longest time that an answer spends between a client and the service on one machine.
 const BETWEEN: Duration = Duration::from_millis(if cfg!(debug_assertions) { 10 } else { 2 });
-/// The minimum number of requests per second, with the clients on the same machine.
+/// The minimum number of requests per second in a release build, with the clients on the same machine.
 const THOUSANDS: f64 = 2_000.0;
-/// The shortest load whose memory is checked. A shorter one only warms up the service.
+/// The shortest load whose memory is checked. A shorter load only warms up the service.
 const JUDGED: Duration = Duration::from_secs(30);
-/// How much more memory the last quarter of the load may take than the second. In a minute some 100 000 requests are
-/// between the two. If each of them kept one allocation, which takes at least 32 bytes, that would be 3 MiB.
+/// How many more bytes of memory the service may use in the last quarter of the load than in the second quarter. In a
+/// load of a minute, some 100 000 requests are between these quarters. If each of them kept one allocation of at
+/// least 32 bytes, the difference would be 3 MiB.
 const GROWTH: u64 = 2 << 20;
 
 /// The service, in a process and a directory of its own.
@@ -74,7 +75,7 @@ impl Service {
         Connection::new(self.address).await
     }
 
-    /// Returns the bytes in memory.
+    /// Returns how many bytes of memory the service uses.
     fn memory(&self) -> u64 {
         memory::resident(self.program.id()).expect("the test is for Linux")
     }
@@ -85,7 +86,7 @@ struct Connection(SendRequest<Body>);
 struct Answer {
     status: u16,
     body: Value,
-    /// Returns the duration that the service reports in the answer.
+    /// The duration that the service reports in the answer.
     served: Duration,
     took: Duration,
 }
@@ -125,14 +126,14 @@ impl Connection {
     }
 }
 
-/// The answers of one process.
+/// The durations of all answers of one process, as reported by the service and as measured by the clients.
 #[derive(Default)]
 struct Times {
     served: Vec<Duration>,
     took: Vec<Duration>,
 }
 
-/// Sends one request after another for this time.
+/// Sends one request after another for `length`.
 async fn client(
     mut connection: Connection,
     (method, path, body, status): (Method, &'static str, Value, u16),
@@ -149,7 +150,7 @@ async fn client(
     times
 }
 
-/// Returns a percentile by nearest rank, as in the statistics.
+/// Returns a percentile in seconds, by the method of nearest rank, as the statistics do.
 fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     sorted[(percent * sorted.len()).div_ceil(100) - 1].as_secs_f64()
 }
@@ -239,8 +240,8 @@ async fn load(length: Duration, variables: &[(&str, &str)]) {
 }
 
 fn length() -> Duration {
-    let measured = std::env::var("PROCESS_LOAD").ok().and_then(|seconds| seconds.parse().ok());
-    Duration::from_secs(measured.unwrap_or(3))
+    let requested = std::env::var("PROCESS_LOAD").ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(requested.unwrap_or(3))
 }
 
 #[tokio::test]

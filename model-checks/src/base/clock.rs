@@ -1,4 +1,4 @@
-//! A clock that stands still: a schedule must give the same result each time that it runs.
+//! A clock whose time never changes, because a schedule must give the same result each time that loom runs it.
 
 use std::time::Duration;
 

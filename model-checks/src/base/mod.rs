@@ -1,4 +1,4 @@
-//! The lowest layer.
+//! The lowest layer: lanes, locks and visitors of `process-runtime`, and replacements for the files that they import.
 
 pub(crate) mod clock;
 #[path = "../../../process-runtime/src/base/lane.rs"]

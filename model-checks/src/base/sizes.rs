@@ -1,4 +1,5 @@
-//! Sizes that are small enough for every schedule to be tried, and large enough for each structure to overflow.
+//! The sizes of the structures. They are so small that loom can try every schedule, and that a check can overflow
+//! each structure.
 
 pub(crate) const OWNED_LANES: usize = 2;
 pub(crate) const SHARED_LANES: usize = 1;

@@ -1,5 +1,5 @@
-//! loom's types under the names of the product's `base::sync`. An atomic operation can be weakened: the variable
-//! [`WEAKENED`] names one ordering in the product's source, which then becomes `Relaxed`.
+//! The types of loom, under the names that `base::sync` of `process-runtime` has for those of std. The environment
+//! variable [`WEAKENED`] can name one ordering in the source of `process-runtime`, which then becomes `Relaxed`.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -11,24 +11,27 @@ use std::sync::LazyLock;
 pub(crate) use loom::cell::UnsafeCell;
 pub(crate) use loom::sync::atomic::Ordering;
 pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
-// The ring that it holds reaches the consumer through `written`, so nothing depends on how it synchronises.
+// `OnceLock` is that of std. It holds the ring of a sample buffer, which reaches the consumer through the atomic
+// `written`. Therefore nothing depends on how `OnceLock` synchronises.
 pub(crate) use std::sync::OnceLock;
 
-/// The environment variable that names the ordering to weaken, as [`sites`] lists it.
+/// The environment variable that names the ordering to weaken, in the form in which [`sites`] lists it.
 pub(crate) const WEAKENED: &str = "MODEL_CHECK_WEAKENED";
-/// The environment variable that turns on [`sites`].
+/// The environment variable that makes [`sites`] list orderings. If the variable is not set, the list is empty.
 pub(crate) const LIST: &str = "MODEL_CHECK_LIST";
 
 static WEAK: LazyLock<Option<String>> = LazyLock::new(|| std::env::var(WEAKENED).ok());
 static LISTS: LazyLock<bool> = LazyLock::new(|| std::env::var_os(LIST).is_some());
 static SITES: std::sync::Mutex<BTreeSet<String>> = std::sync::Mutex::new(BTreeSet::new());
 
-/// Every ordering but `Relaxed` that the product's code has used so far: file, line, column, part and ordering.
+/// Returns every ordering, except `Relaxed`, that the code of `process-runtime` has used so far. An ordering is
+/// listed with file, line, column and the part of the operation that it is for.
 pub(crate) fn sites() -> Vec<String> {
     SITES.lock().unwrap().iter().cloned().collect()
 }
 
-/// The ordering to use at this place. `part` is the operation's part that it applies to.
+/// Returns the ordering to use at this place: `Relaxed` if [`WEAKENED`] names this ordering, otherwise `order`.
+/// `part` is the part of the operation that the ordering is for, for example `success`.
 fn at(place: &Location<'_>, part: &str, order: Ordering) -> Ordering {
     if order == Ordering::Relaxed || !place.file().contains("process-runtime") || (WEAK.is_none() && !*LISTS)
     {
@@ -46,8 +49,8 @@ fn at(place: &Location<'_>, part: &str, order: Ordering) -> Ordering {
 
 macro_rules! atomics {
     ($($name:ident$(<$parameter:ident>)?: $value:ty,)*) => {$(
-        /// loom's type of this name, and an allocation that loom counts: one that is lost is a leak, one that is used
-        /// after its end an error.
+        /// The type of loom with this name, together with an allocation that loom tracks. With the allocation, loom
+        /// reports a value that is leaked or used after its end.
         #[derive(Debug)]
         pub(crate) struct $name$(<$parameter>)? {
             atomic: loom::sync::atomic::$name$(<$parameter>)?,
@@ -155,7 +158,7 @@ counters! {
     AtomicUsize: usize,
 }
 
-/// Statics that begin anew with each schedule.
+/// Declares statics. Every schedule starts with new values.
 macro_rules! statics {
     ($(static $name:ident: $type:ty = $value:expr;)*) => {
         loom::lazy_static! {
@@ -165,7 +168,7 @@ macro_rules! statics {
 }
 pub(crate) use statics;
 
-/// loom's atomics have no `const` constructors.
+/// Declares a constructor that is not `const`, because loom's atomics have no `const` constructors.
 macro_rules! constructor {
     ($($function:tt)*) => {
         $($function)*
@@ -173,7 +176,8 @@ macro_rules! constructor {
 }
 pub(crate) use constructor;
 
-/// Declares values of each of loom's threads, all of which run on one thread of the system.
+/// Declares thread-local values. Each of loom's threads has its own values, although all of them run on one thread of
+/// the system.
 macro_rules! locals {
     ($(static $name:ident: $type:ty = const { $value:expr };)*) => {$(
         static $name: $crate::base::sync::LocalKey<$type> = $crate::base::sync::LocalKey::new(|| $value);
@@ -181,8 +185,9 @@ macro_rules! locals {
 }
 pub(crate) use locals as thread_local;
 
-/// As std's, down to its end: a value with a destructor is dropped before the thread can be joined, and a value without
-/// one is there until then. loom's own values end after that, too late for what a check does once it has joined.
+/// A key of thread-local values that end as those of std do. A value with a destructor is dropped before its thread
+/// can be joined, and a value without a destructor exists until then. loom's own thread-local values end only after
+/// the join, which is too late for a check that continues after the join.
 #[derive(Debug)]
 pub(crate) struct LocalKey<T: 'static> {
     value: fn() -> T,
@@ -199,7 +204,7 @@ loom::thread_local! {
     static LOCALS: RefCell<Locals> = RefCell::default();
 }
 
-/// The value has been dropped.
+/// The error of an access to a value that has been dropped.
 #[derive(Debug)]
 pub(crate) struct AccessError;
 
@@ -244,7 +249,7 @@ impl<T: Copy + 'static> LocalKey<Cell<T>> {
     }
 }
 
-/// Starts a thread that drops its values before it can be joined.
+/// Starts a thread that drops its thread-local values before it can be joined.
 pub(crate) fn spawn<R: 'static>(f: impl FnOnce() -> R + 'static) -> loom::thread::JoinHandle<R> {
     loom::thread::spawn(|| {
         let result = f();
@@ -253,7 +258,7 @@ pub(crate) fn spawn<R: 'static>(f: impl FnOnce() -> R + 'static) -> loom::thread
     })
 }
 
-/// Drops the values of this thread that have a destructor.
+/// Drops the thread-local values of this thread that have a destructor.
 pub(crate) fn end_thread() {
     let ended = LOCALS.with(|locals| {
         let mut locals = locals.borrow_mut();
@@ -267,7 +272,8 @@ pub(crate) fn end_thread() {
     drop(ended);
 }
 
-/// Ends this thread without its destructors: what it holds is never given back.
+/// Forgets the thread-local values of this thread without running their destructors. What they hold, for example a
+/// lane, is never given back.
 pub(crate) fn abandon_thread() {
     LOCALS.with(|locals| std::mem::forget(std::mem::take(&mut locals.borrow_mut().values)));
 }

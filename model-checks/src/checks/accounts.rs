@@ -1,4 +1,5 @@
-//! Accounts.
+//! Checks of accounts. An account counts the runs of one process, stage or dependency, in a shard of counters for
+//! each lane.
 
 use loom::sync::Arc;
 use process_model::Outcome;
@@ -9,7 +10,7 @@ use crate::base::lane::Lane;
 use crate::base::sync::spawn;
 use crate::stats::account::{Account, end_index};
 
-/// Counts a run that takes so many ticks.
+/// Counts a run that takes this many ticks.
 fn run(account: &Account, ticks: u64) {
     let lane = Lane::current();
     account.start(lane);
@@ -23,7 +24,7 @@ fn assert_two(account: &Account) {
     assert_eq!(totals.buckets.iter().sum::<u32>(), 2);
 }
 
-/// No count is lost while two threads add the first shard of the lane that they share.
+/// No count is lost if two threads share a lane and add the first shard of that lane at the same time.
 pub fn an_account_loses_no_count() {
     explore("an account loses no count", || {
         let account = Arc::new(Account::new(None, &Clock));
@@ -39,7 +40,8 @@ pub fn an_account_loses_no_count() {
     });
 }
 
-/// A reader never sees more ends than starts, while a thread of an owned lane and one of a shared lane count.
+/// A reader never sees more ends than starts, while a thread with an owned lane and a thread with a shared lane
+/// count.
 pub fn an_account_never_shows_more_ends_than_starts() {
     explore("an account never shows more ends than starts", || {
         let account = Arc::new(Account::new(None, &Clock));

@@ -1,4 +1,5 @@
-//! Lanes.
+//! Checks of lanes. Each counter has a part for each lane, and a thread writes only the part of its own lane. Only
+//! one thread at a time uses an owned lane; the other lanes are shared.
 
 use std::cell::RefCell;
 
@@ -9,7 +10,8 @@ use super::{explore, share_other_lanes};
 use crate::base::lane::{LANES, Lane, OWNED};
 use crate::base::sync::{AtomicU64, Ordering, spawn, thread_local};
 
-/// Counters as an account has them, with a cell for each owned lane: loom fails if two threads could be in one.
+/// A counter with a part for each lane, as in an account, and a cell for each owned lane. loom fails if two threads
+/// could access the same cell at the same time.
 struct Counters {
     lanes: [AtomicU64; LANES],
     owned: [UnsafeCell<()>; OWNED],
@@ -36,7 +38,8 @@ impl Counters {
     }
 }
 
-/// An owned lane has one thread at a time, also where a thread gets the lane of one that has ended: no count is lost.
+/// An owned lane has one thread at a time, even if a thread gets the lane of a thread that has ended. No count is
+/// lost.
 pub fn an_owned_lane_has_one_thread_at_a_time() {
     explore("an owned lane has one thread at a time", || {
         let counters = Counters::new();
@@ -57,7 +60,7 @@ thread_local! {
     static LATE: RefCell<Option<Late>> = const { RefCell::new(None) };
 }
 
-/// A value of a thread that counts when the thread ends, after it has given its lane back.
+/// A thread-local value that counts when its thread ends, after the thread has given its lane back.
 struct Late(Arc<Counters>);
 
 impl Drop for Late {
@@ -66,7 +69,7 @@ impl Drop for Late {
     }
 }
 
-/// A thread that counts after it has given its lane back counts in a shared one.
+/// A thread that counts after it has given its lane back counts in a shared lane.
 pub fn an_ending_thread_leaves_its_lane_to_the_next() {
     explore("an ending thread leaves its lane to the next", || {
         let counters = Counters::new();
@@ -86,7 +89,7 @@ pub fn an_ending_thread_leaves_its_lane_to_the_next() {
     });
 }
 
-/// A thread's lane is free once the thread has ended.
+/// An owned lane is free again once its thread has ended.
 pub fn an_ended_thread_gives_its_lane_back() {
     explore("an ended thread gives its lane back", || {
         for _ in 0..2 {
@@ -98,8 +101,9 @@ pub fn an_ended_thread_gives_its_lane_back() {
     });
 }
 
-/// A thread that reads a counter sees everything that was added before it, also to other counters: in an account, no
-/// more ends than starts. One writer has an owned lane, the other shares one.
+/// A thread that sees an addition to one counter also sees what the same writer added to other counters before. In an
+/// account, a reader therefore never sees more ends than starts. One writer has an owned lane, and the other writer
+/// has a shared lane.
 pub fn a_reader_sees_what_was_added_before() {
     explore("a reader sees what was added before", || {
         let counters = Arc::new([(); 2].map(|()| std::array::from_fn::<_, LANES, _>(|_| AtomicU64::new(0))));

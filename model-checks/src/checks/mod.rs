@@ -1,8 +1,10 @@
-//! The checks. Each explores three threads that use one structure, and asserts what its documentation promises.
+//! The checks. Each check runs three threads that use one structure, under every schedule, and asserts what the
+//! documentation of the structure promises.
 //!
-//! loom 0.7 looks only at the last access to an atomic when it decides what to reorder. If a thread loads an atomic and
-//! then stores to it, loom therefore does not move the store before another thread's earlier load. A thread that only
-//! loads is for this reason started by the thread that stores: loom then runs it later, and moves it forward.
+//! loom 0.7 considers only the last access to an atomic when it decides what to reorder. If a thread loads an atomic
+//! and then stores to it, loom therefore does not move the store before an earlier load in another thread. For this
+//! reason, a thread that only loads is started by a thread that stores. loom then runs the loading thread later, and
+//! also tries to move it forward.
 
 pub mod accounts;
 pub mod lanes;
@@ -16,16 +18,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::base::lane::Lane;
 use crate::base::sync;
 
-/// How often the scheduler may take the processor from a thread that could continue, in one schedule. Waits for a lock
-/// or for another thread's end do not count. `LOOM_MAX_PREEMPTIONS` overrides it.
+/// The maximum number of preemptions in one schedule. A preemption takes the processor from a thread that could
+/// continue. A wait for a lock or for the end of another thread does not count. The environment variable
+/// `LOOM_MAX_PREEMPTIONS` overrides this number.
 pub const PREEMPTIONS: usize = 3;
 
 /// The environment variable that names the ordering to weaken to `Relaxed`, in the form that [`LIST`] prints.
 pub const WEAKENED: &str = sync::WEAKENED;
-/// The environment variable that makes a check print each ordering that the product's code uses in it.
+/// The environment variable that makes a check print each ordering that the code of `process-runtime` uses in the
+/// check.
 pub const LIST: &str = sync::LIST;
 
-/// Runs `check` under every schedule, and prints how many there were.
+/// Runs `check` under every schedule. Prints the number of schedules, and the orderings if [`LIST`] is set.
 fn explore(name: &str, check: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     let bound = *builder.preemption_bound.get_or_insert(PREEMPTIONS);
@@ -43,7 +47,8 @@ fn explore(name: &str, check: impl Fn() + Send + Sync + 'static) {
     }
 }
 
-/// Takes the first lane for this thread and the other owned lane for no thread, so that all further threads share one.
+/// Uses up both owned lanes, so that all further threads share a lane. This thread gets the first owned lane. The
+/// second one goes to a thread that ends without giving it back.
 fn share_other_lanes() {
     assert!(Lane::current().is_owned());
     let other = loom::thread::spawn(|| {

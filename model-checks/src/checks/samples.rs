@@ -1,4 +1,4 @@
-//! The buffers of samples.
+//! Checks of the buffers in which threads leave samples until a drain takes them. Each lane has one buffer.
 
 use loom::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use crate::base::lock::lock;
 use crate::base::sync::spawn;
 use crate::observe::samples::Samples;
 
-/// A lane's buffer, and the lock that a drain holds with the samples that it has taken.
+/// The buffer of a lane, and the samples that drains have taken. A drain holds the lock around these samples.
 struct Buffer {
     samples: Samples<u64>,
     drained: Mutex<Vec<u64>>,
@@ -29,7 +29,7 @@ impl Buffer {
     }
 }
 
-/// Each sample of an owned lane is drained once and in order, or counted as dropped, while two threads drain.
+/// While two threads drain, each sample of an owned lane is either drained once and in order, or counted as dropped.
 pub fn a_sample_is_drained_once_or_dropped() {
     explore("a sample is drained once, or dropped", || {
         let buffer = Buffer::new();
@@ -51,7 +51,7 @@ pub fn a_sample_is_drained_once_or_dropped() {
     });
 }
 
-/// The same for two threads that share a lane.
+/// If two threads share a lane, each of their samples is either drained once or counted as dropped.
 pub fn a_sample_of_a_shared_lane_is_drained_once_or_dropped() {
     explore("a sample of a shared lane is drained once, or dropped", || {
         let buffer = Buffer::new();

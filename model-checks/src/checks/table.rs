@@ -1,4 +1,5 @@
-//! The table of runs in flight.
+//! Checks of the table of runs in flight. A run enters a slot of the table, and gets a ticket with which it leaves
+//! again. A scan reports the runs that are late, and a list returns all runs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,15 +17,16 @@ struct Unit(u32);
 
 static UNIT: Unit = Unit(7);
 
-/// A deadline that every scan here considers past.
+/// A deadline that is past for every scan here.
 const PAST: u64 = 5;
 const NOW: u64 = 10;
 
-/// A table with a cell for each slot, which stands for everything that a run does while it is in the slot.
+/// A table with a cell for each slot. An access to the cell represents everything that a run does while it is in the
+/// slot.
 struct Tracked {
     table: Table<Unit, u32>,
     runs: Vec<UnsafeCell<()>>,
-    /// Counts without loom: what it counts is not part of what is checked.
+    /// The number of reports. The counter is not one of loom's, because it is not part of what is checked.
     reports: AtomicUsize,
 }
 
@@ -37,8 +39,8 @@ impl Tracked {
         })
     }
 
-    /// Enters a run, and touches the slot's cell: loom fails if another run could be in the slot, or if what the slot's
-    /// last run did might not have happened yet.
+    /// Enters a run, and accesses the slot's cell. loom fails if another run could be in the slot at the same time,
+    /// or if an access of the slot's last run might not have happened before.
     fn enter(&self, deadline: u64, payload: Option<&Arc<u32>>) -> Ticket {
         let ticket = self.table.enter(Lane::current(), &UNIT, 3, deadline, payload);
         self.touch(ticket);
@@ -80,15 +82,15 @@ impl Tracked {
         self.reports.load(Ordering::Relaxed)
     }
 
-    /// Enters as many runs as there is room for. Returns their slots.
+    /// Enters runs until this thread finds no free slot. Returns their slots.
     fn fill_from_here(&self) -> Vec<usize> {
         let enter = || Some(self.enter(NEVER, None)).filter(|ticket| *ticket != Ticket::UNTRACKED);
         std::iter::from_fn(enter).map(slot).collect()
     }
 }
 
-/// Checks that no slot was lost or handed out twice: each can be taken once more. Another thread takes the slots of the
-/// lane that an ended thread had.
+/// Checks that no slot was lost or handed out twice, by taking each slot once more. A second thread takes the slots
+/// that belong to the lane of an ended thread.
 fn fill(tracked: &Arc<Tracked>, limit: usize) {
     let mut taken = tracked.fill_from_here();
     let other = Arc::clone(tracked);
@@ -98,13 +100,14 @@ fn fill(tracked: &Arc<Tracked>, limit: usize) {
     assert_eq!(tracked.list(), limit);
 }
 
-/// The slot's number, which is all that a ticket prints.
+/// Returns the number of the ticket's slot. It is the only number in the debug text of a ticket.
 fn slot(ticket: Ticket) -> usize {
     let text = format!("{ticket:?}");
     text.trim_matches(|c: char| !c.is_ascii_digit()).parse().expect("a tracked run")
 }
 
-/// A run that two threads scan while it leaves is reported at most once, and its leaver knows whether it was.
+/// If two threads scan while a late run leaves, they report the run at most once. The thread that removes the run
+/// learns whether they did.
 pub fn a_late_run_is_reported_at_most_once() {
     explore("a late run is reported at most once", || {
         let (tracked, payload) = (Tracked::new(2), Arc::new(9));
@@ -123,7 +126,8 @@ pub fn a_late_run_is_reported_at_most_once() {
     });
 }
 
-/// A run that one thread lists while another scans and it leaves is still reported at most once.
+/// If one thread lists and another thread scans while a late run leaves, the run is reported at most once. The thread
+/// that removes the run learns whether it was.
 pub fn a_list_hides_no_report_from_the_leaver() {
     explore("a list hides no report from the leaver", || {
         let (tracked, payload) = (Tracked::new(2), Arc::new(9));
@@ -145,7 +149,7 @@ pub fn a_list_hides_no_report_from_the_leaver() {
     });
 }
 
-/// A leaver that knows of the report also sees everything that led to it.
+/// If the thread that removes a run learns that the run was reported, it also sees everything that led to the report.
 pub fn a_leaver_sees_what_confirmed_the_report() {
     explore("a leaver sees what confirmed the report", || {
         let tracked = Tracked::new(2);
@@ -177,7 +181,7 @@ pub fn a_leaver_sees_what_confirmed_the_report() {
     });
 }
 
-/// A scan and a list see all of a run that enters and leaves at the same time, or nothing of it.
+/// If a run enters and leaves during a scan and a list, each of the two sees the complete run or nothing of it.
 pub fn a_scanner_sees_all_of_a_run_or_nothing() {
     explore("a scanner sees all of a run, or nothing", || {
         let tracked = Tracked::new(2);
@@ -202,7 +206,7 @@ pub fn a_scanner_sees_all_of_a_run_or_nothing() {
     });
 }
 
-/// A slot whose run another thread ends, or a thread of a shared lane, is in use by one run at a time.
+/// One run at a time uses a slot, even if another thread ends the run, or if the thread of the run has a shared lane.
 pub fn a_slot_is_in_use_by_one_run_at_a_time() {
     explore("a slot is in use by one run at a time", || {
         let tracked = Tracked::new(4);
@@ -226,7 +230,8 @@ pub fn a_slot_is_in_use_by_one_run_at_a_time() {
     });
 }
 
-/// At the limit, threads that compete for slots that were returned to another lane get each of them once.
+/// If the table is full, threads compete for the slots that were returned to another lane. Each of these slots is
+/// taken once.
 pub fn at_the_limit_a_returned_slot_is_taken_once() {
     explore("at the limit a returned slot is taken once", || {
         let tracked = Tracked::new(2);

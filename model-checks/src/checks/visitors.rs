@@ -1,4 +1,5 @@
-//! Visitors: what the span of a run counts.
+//! Checks of visitors, which are the threads that use the span of a run. The run ends the span without waiting for
+//! its visitors. If there are visitors, the last of them closes the span.
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
@@ -7,8 +8,9 @@ use super::explore;
 use crate::base::sync::spawn;
 use crate::base::visitors::Visitors;
 
-/// A span's stand-in. Visitors read the cell and the closer writes it: loom fails if a visitor could be inside of a
-/// span that is being closed, or closes it again.
+/// A substitute for a span. Visitors read the cell, and the thread that closes the span writes to the cell. loom
+/// fails if a visitor could read while a thread closes the span. The check itself fails if a visitor enters a closed
+/// span, or if the span is closed twice.
 struct Span {
     visitors: Visitors,
     is_closed: UnsafeCell<bool>,
@@ -20,19 +22,19 @@ impl Span {
         if !self.visitors.enter() {
             return false;
         }
-        // SAFETY: loom proves that the closer does not write meanwhile.
+        // SAFETY: loom fails if the closer could write meanwhile.
         assert!(!self.is_closed.with(|closed| unsafe { *closed }), "a visitor entered a closed span");
         self.visitors.leave() && self.close()
     }
 
     fn close(&self) -> bool {
-        // SAFETY: loom proves that nothing else has access meanwhile.
+        // SAFETY: loom fails if another thread could access the cell meanwhile.
         assert!(!self.is_closed.with_mut(|closed| unsafe { closed.replace(true) }), "closed twice");
         true
     }
 }
 
-/// Whatever a run and two visitors do at the same time, one of them closes the span, after all of them have left.
+/// In every schedule of a run and two visitors, exactly one of them closes the span, and no visitor is inside then.
 pub fn the_last_to_leave_closes_once() {
     explore("the last to leave closes once", || {
         let span = Arc::new(Span { visitors: Visitors::new(), is_closed: UnsafeCell::new(false) });

@@ -1,4 +1,4 @@
-//! Two buckets in place of the product's 304: every bucket is an atomic that a check must consider.
+//! Two buckets in place of the product's 304. Every bucket is an atomic, whose accesses loom must also consider.
 
 pub(crate) const BUCKETS: usize = 2;
 

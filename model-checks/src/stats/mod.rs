@@ -1,4 +1,4 @@
-//! Accounts.
+//! The accounts of `process-runtime`, and replacements for the parts that are not checked.
 
 #[path = "../../../process-runtime/src/stats/account.rs"]
 pub(crate) mod account;

@@ -1,4 +1,4 @@
-//! Windows without content. The product's are under a lock, and have nothing to check here.
+//! Windows without content. The windows of `process-runtime` are behind a lock, so there is nothing to check.
 
 #[derive(Debug)]
 pub(crate) struct Windows;

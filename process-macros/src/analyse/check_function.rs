@@ -1,5 +1,5 @@
-//! Analyses `#[health_check]` and `#[dependency_check]`, whose functions must be callable at any time with the
-//! application's state alone.
+//! Analyses `#[health_check]` and `#[dependency_check]`. The runtime must be able to call the function of a check at
+//! any time, with only the application's state as arguments.
 
 use process_model::{CheckDeclaration, CheckTarget, Declaration, Freshness, GrammarError, Millis, schedule};
 use quote::ToTokens;
@@ -49,7 +49,7 @@ fn time(literal: &LitStr, parse: Parse, errors: &Errors) -> Option<Millis> {
     accept(literal, parse(&literal.value()), errors)
 }
 
-/// Reports a function that cannot be called and awaited from anywhere.
+/// Reports a function that the runtime cannot call and await from anywhere.
 fn report_uncallable(signature: &Signature, kind: AttributeKind, errors: &Errors) {
     let name = &signature.ident;
     let (noun, attribute) = (kind.noun(), kind.attribute());
@@ -98,11 +98,11 @@ fn arguments(signature: &Signature, kind: AttributeKind, errors: &Errors) -> Vec
     arguments.map(read).collect()
 }
 
-/// Reports a type of which the application cannot provide a value.
+/// Reports an argument type for which the application cannot provide a value.
 fn report_ungiven(ty: &Type, kind: AttributeKind, errors: &Errors) {
     if let Type::Reference(reference) = returns::bare(ty) {
         errors.at(ty, format!("{} cannot take an argument by reference", kind.noun())).help(format!(
-            "write `{}`: each call receives a clone, so wrap values that are expensive to clone in an `Arc`",
+            "write `{}`: each call receives its own clone, which an `Arc` makes cheap",
             owned(&reference.elem)
         ));
     } else if returns::mentions_impl(ty) {

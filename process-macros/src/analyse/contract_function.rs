@@ -1,4 +1,4 @@
-//! Analyses `#[contract]`, whose function must be one that a test runner calls.
+//! Analyses `#[contract]`. A test runner must be able to call the function.
 
 use process_model::{Case, ContractDeclaration, Declaration};
 use quote::ToTokens;
@@ -33,7 +33,7 @@ fn case(words: &WordOf, errors: &Errors) -> Option<Case> {
     let literal = syn::parse2::<LitStr>(inside.clone()).ok().filter(|literal| literal.suffix().is_empty());
     let case = Case::new(&name, Some(&literal.as_ref().map_or_else(|| text(&inside), LitStr::value)));
     if !Case::words().any(|known| known == name) {
-        // For an unknown word, the mistake is the word and not its argument.
+        // If the word is unknown, the mistake is reported at the word and not at its argument.
         return accept(&words.word, case, errors);
     }
     let place = if inside.is_empty() { list.to_token_stream() } else { inside };
@@ -46,7 +46,8 @@ fn case(words: &WordOf, errors: &Errors) -> Option<Case> {
     Some(case)
 }
 
-/// Reports a function that no test runner calls, or whose body only creates a future and so proves nothing.
+/// Reports a function that no test runner can call. Also reports a function that is not `async` but returns a future.
+/// The body of such a function only creates the future, so the test would prove nothing.
 fn report_no_test(signature: &Signature, errors: &Errors) {
     if let Some(keyword) = &signature.constness {
         wrapper::report_const(keyword, AttributeKind::Contract, errors);
@@ -60,10 +61,7 @@ fn report_no_test(signature: &Signature, errors: &Errors) {
         && let Some(future) = returns::hidden_future(written)
     {
         errors
-            .at(
-                future,
-                "a contract would end when the function returns this future, before the future has run",
-            )
+            .at(future, "a contract cannot return a future: the test would end before the future has run")
             .help("make the test `async`, and await the future in its body");
     }
 }

@@ -1,4 +1,5 @@
-//! The start of a run: the run itself, and the context that is taken at entry if a destination wants it.
+//! The start of a run: the statements that create the run and take the context. The context is taken only if a
+//! destination receives the run.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
@@ -26,7 +27,7 @@ pub(crate) fn start(model: &Instrumented) -> TokenStream {
     let helpers = helpers(model);
     let puts = model.entries.iter().map(|entry| put(entry, runtime));
     let puts = quote!(#(#puts)*);
-    // A returned future begins when it is first polled.
+    // A run that is a returned future begins at its first poll; here only its context is taken.
     let take = match model.wrapper {
         Wrapper::Async { .. } | Wrapper::Sync { .. } => {
             quote_spanned!(ours()=> #runtime::__private::Run::begin)
@@ -61,7 +62,7 @@ fn helpers(model: &Instrumented) -> TokenStream {
         .collect()
 }
 
-/// Whether the tokens call `name(…)` without a path or receiver.
+/// Whether the tokens contain a call `name(…)` without a path or a receiver before the name.
 fn calls(tokens: TokenStream, name: &str) -> bool {
     let tokens = Vec::from_iter(tokens);
     let is_bare_call = |at: usize| {
@@ -85,7 +86,7 @@ fn put(entry: &Put, runtime: &Path) -> TokenStream {
     }
 }
 
-/// The expression that turns a value into a recorded one.
+/// Returns the expression that converts a value for recording.
 pub(crate) fn value(runtime: &Path, sigil: Sigil, value: &Expr) -> TokenStream {
     match sigil {
         Sigil::Plain => plain(value, runtime),
@@ -102,7 +103,7 @@ pub(crate) fn value(runtime: &Path, sigil: Sigil, value: &Expr) -> TokenStream {
 //     } }
 fn plain(value: &Expr, runtime: &Path) -> TokenStream {
     let operand = operand(value);
-    // The error about a type that cannot be recorded is reported at the user's expression.
+    // With this span, the compiler reports the error about a type that cannot be recorded at the user's expression.
     let captured = all_of(value, quote_spanned!(ours()=> __v));
     let (start, _) = ends(value);
     let capture = quote_spanned!(ours().located_at(start)=> __process_value);
@@ -135,7 +136,7 @@ fn by_trait(value: &Expr, runtime: &Path, function: &str) -> TokenStream {
     }
 }
 
-/// The expression as the operand of `&`.
+/// Returns the expression as the operand of `&`, in parentheses if `&` would bind to a part of it.
 fn operand(value: &Expr) -> TokenStream {
     match value {
         Expr::Path(_)
@@ -151,7 +152,8 @@ fn operand(value: &Expr) -> TokenStream {
     }
 }
 
-/// A reborrow of the reference `name`, with the spans of `tokens`.
+/// Returns a reborrow of the reference `name`, with the spans of `tokens`, so that errors about it are reported
+/// there.
 pub(crate) fn all_of(tokens: impl ToTokens, name: TokenStream) -> TokenStream {
     let (start, end) = ends(tokens);
     let borrow = quote_spanned!(ours().located_at(start)=> &*);
@@ -162,7 +164,7 @@ pub(crate) fn all_of(tokens: impl ToTokens, name: TokenStream) -> TokenStream {
     quote!(#borrow #(#name)*)
 }
 
-/// Tokens with the same hygiene, at another place in the source.
+/// Returns the tokens with their hygiene, but at another place in the source.
 pub(crate) fn located(tokens: impl ToTokens, place: Span) -> TokenStream {
     let tokens = tokens.into_token_stream().into_iter().map(|mut token| {
         token.set_span(token.span().located_at(place));

@@ -1,4 +1,5 @@
-//! The item beside a function that is a check: its record, its registration, and the function that calls it.
+//! The item that is emitted beside the function of a check. It contains the record of the check, its registration,
+//! and a function that calls the check.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote_spanned};
@@ -29,7 +30,8 @@ pub(super) fn item(function: &Function, check: &Check) -> TokenStream {
     let name = &function.signature.ident;
     let arguments = check.arguments.iter().enumerate();
     let (takes, gives): (Vec<_>, Vec<_>) = arguments.map(|(at, argument)| take(at, argument, check)).unzip();
-    // Errors about its future are reported at its name, errors about the return value at the return type.
+    // With these spans, the compiler reports errors about the future at the function's name, and errors about the
+    // return value at the return type.
     let place = name.span();
     let checking = located(quote_spanned!(ours()=> #runtime::__private::checking), place);
     let called = quote_spanned!(ours().located_at(place)=> #name(#(#gives),*));
@@ -53,7 +55,8 @@ pub(super) fn item(function: &Function, check: &Check) -> TokenStream {
     }
 }
 
-/// The statement that takes an argument from the states, and the expression that passes it on.
+/// Returns the statement that takes an argument from the application's state, and the expression that passes it to
+/// the function.
 fn take(at: usize, argument: &Argument, check: &Check) -> (TokenStream, TokenStream) {
     let Argument { ty, cfgs } = argument;
     let runtime = &check.runtime;

@@ -1,4 +1,5 @@
-//! The body of a test inside its contract: observed, and judged by its return type.
+//! The body of a test, wrapped in its contract. The contract runs the body, and the type of the returned value
+//! decides whether the test passed.
 
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
@@ -40,10 +41,12 @@ pub(super) fn body(function: &Function, contract: &Contract) -> TokenStream {
     }
 }
 
-/// The return value of the body. Calls by path: a user's trait with a method by `self` for every type would win
-/// against a method of ours by reference.
+/// Returns the call that runs the body in the contract. It is written as `Contracted::run(…)` and not as a method
+/// call: a user's trait that has a method `run` with `self` for every type would take precedence over a method of
+/// ours with `&self`.
 fn out(function: &Function, contract: &Contract) -> TokenStream {
-    // Lifetime errors are reported where the value passes: at the body.
+    // The compiler reports lifetime errors at the place where the value is passed. With this span, that place is the
+    // body.
     let place = function.braces.span.join();
     let here = ours().located_at(place);
     let runtime = located(&contract.runtime, place);

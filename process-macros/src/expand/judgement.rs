@@ -1,5 +1,6 @@
-//! How a return value becomes an outcome: probes decide by its type, the rules of the attribute by its value. User
-//! tokens never appear in a scope that imports the probes.
+//! The statements that turn a return value into an outcome. Probes, which are traits of the runtime, decide by the
+//! type; the rules of the attribute decide by the value. A scope that imports the probes must not contain tokens of
+//! the user.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -93,7 +94,8 @@ impl Judgement<'_> {
         }
     }
 
-    /// Returns the ending for the value `__v`, if a rule can change it.
+    /// Returns the expression for the ending of a run that returned the value `__v`. Returns `None` if no rule can
+    /// change the ending.
     fn good(&self, rules: &Rules) -> Option<TokenStream> {
         let runtime = self.runtime;
         let condition = call(rules.degraded.as_ref()?, quote_spanned!(ours()=> __v));
@@ -102,7 +104,8 @@ impl Judgement<'_> {
         })
     }
 
-    /// Returns the ending for the error `__e`, if a rule can change it.
+    /// Returns the expression for the ending of a run that returned the error `__e`. Returns `None` if no rule can
+    /// change the ending.
     fn bad(&self, rules: &Rules) -> Option<TokenStream> {
         let ending = quote_spanned!(ours()=> __ending);
         let ending = match &rules.error_type {
@@ -140,7 +143,7 @@ impl Judgement<'_> {
     fn is_within(&self, arm: &Arm) -> TokenStream {
         let within = &arm.within;
         let runtime = self.runtime;
-        // The error about a type that no chain can contain is reported at the type.
+        // With this span, the compiler reports the error about a type that no chain can contain at that type.
         let here = ours().located_at(within.span());
         let found = quote_spanned! {here=> {
             let __found: ::core::option::Option<&#within> =
@@ -163,7 +166,8 @@ impl Judgement<'_> {
     }
 
     // Output: __ending.error_type(error_type(__e, |__e| { let __fixed: &'static str = path(__e); __fixed }))
-    /// The closure makes the compiler report a text that borrows from the error at the path, and only there.
+    /// If the user's function returns a text that borrows from the error, the closure makes the compiler report this
+    /// at the path, and only there.
     fn with_error_type(&self, ending: &TokenStream, path: &ExprPath) -> TokenStream {
         let runtime = self.runtime;
         let here = ours().located_at(path.span());
@@ -176,14 +180,15 @@ impl Judgement<'_> {
     }
 }
 
-/// Whether a value matches any of the heads.
+/// Returns an expression that is true if the value matches any of the heads. A head is a pattern with its guard.
 fn is_any(value: TokenStream, heads: impl Iterator<Item = TokenStream>) -> TokenStream {
     let arms = heads.map(|head| quote_spanned!(ours()=> #head => true,));
     let arms = quote!(#(#arms)*);
     quote_spanned!(ours()=> match #value { #arms _ => false })
 }
 
-/// The result of the function at `path`, with its type written out: a mismatch is then reported at the path alone.
+/// Returns an expression that gives `value`, the result of the function at `path`, its type. The compiler then
+/// reports a wrong result type only at the path.
 fn fixed(path: &ExprPath, value: TokenStream, ty: TokenStream) -> TokenStream {
     let place = path.span();
     let ty = located(ty, place);
@@ -193,7 +198,7 @@ fn fixed(path: &ExprPath, value: TokenStream, ty: TokenStream) -> TokenStream {
     }}
 }
 
-/// Calls the user's function. A type mismatch is reported at its path.
+/// Returns the call of the user's function. A type mismatch is reported at its path.
 fn call(path: &ExprPath, reference: TokenStream) -> TokenStream {
     let argument = all_of(path, reference);
     quote_spanned!(ours().located_at(path.span())=> #path(#argument))

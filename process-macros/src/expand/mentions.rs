@@ -1,4 +1,4 @@
-//! Mentions of the arguments in dead code, which fix the order in which they are dropped.
+//! Mentions of the arguments in dead code. They fix the order in which the arguments are dropped.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -9,13 +9,14 @@ use crate::words;
 
 // Input:  async fn f(lock: Guard, unused: u8, sender: Sender, _kept: Guard) { sender.send(lock.value()) }
 // Output: let _ = &_kept; let _ = &sender; let _ = &lock;
-/// Mentions the arguments from the last to the first: a function drops them in this order, a block drops its captures
-/// in the order of their first mention. An argument that the body does not use is not mentioned, so that the compiler
-/// still warns about it; it never warns about a name that starts with `_`.
+/// Mentions the arguments from the last to the first. A function drops its arguments in this order, but a block drops
+/// its captures in the order in which it first mentions them. An argument that the body does not use is not
+/// mentioned, so that the compiler still warns about it. An argument whose name starts with `_` is always mentioned,
+/// because the compiler never warns about such a name.
 pub(crate) fn in_order_of_drop(function: &Function) -> TokenStream {
     let is_named = |Binding { name, .. }: &&Binding| {
         let written = name.to_string();
-        written.starts_with('_') || function.says(&written) || words::formats(&function.body, name)
+        written.starts_with('_') || function.mentions(&written) || words::formats(&function.body, name)
     };
     function.owned().iter().filter(is_named).rev().map(mention).collect()
 }

@@ -1,5 +1,5 @@
-//! The body inside its run, for each [`Wrapper`]. The body is emitted once, between the user's own braces and with the
-//! written return type, so that type errors point at the user's code.
+//! The body inside its run, for each [`Wrapper`]. The body is emitted once, between the user's own braces and with
+//! the return type that the user wrote. Therefore type errors point at the user's code.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -16,7 +16,8 @@ use crate::returns::{self, Returns};
 use crate::tail::Tail;
 
 // Output: returns!(Result<T, E>);
-/// The return type of the run, for tests that inject an error. They cannot if the type has no name.
+/// Returns a statement with the return type of the run, which tests need to inject an error. Returns nothing if the
+/// type is unit or never, or if it cannot be named. Tests then cannot inject an error.
 pub(crate) fn returns(model: &Instrumented) -> TokenStream {
     let ty = match &model.wrapper {
         Wrapper::Async { returns, .. } | Wrapper::Sync { returns, .. } => returns.value(),
@@ -49,7 +50,7 @@ fn asynchronous(
 }
 
 // Output: async move { if false { <mentions> <fixes the type> } BODY }
-/// The body of an `async fn` as a block.
+/// Returns the body of an `async fn` as an async block.
 pub(super) fn async_block(
     function: &Function,
     runtime: &Path,
@@ -72,10 +73,11 @@ pub(super) fn async_block(
 //     let __run = &mut __run;
 //     <judgement>
 //     __out
-/// `__run` becomes a reference, because a user's trait with a method by `self` for every type would win against a
-/// method of ours on a `Run`.
+/// `__run` becomes a reference before its methods are called: a user's trait that has a method with `self` for every
+/// type would take precedence over a method of ours with `&mut self`.
 fn in_scope(model: &Instrumented, block: &TokenStream, place: Span, returns: &Returns) -> TokenStream {
-    // Lifetime errors are reported where the value passes: at the body.
+    // The compiler reports lifetime errors at the place where the value is passed. With this span, that place is the
+    // body.
     let here = ours().located_at(place);
     let runtime = located(&model.runtime, place);
     let run = quote_spanned!(here=> #runtime::__private::Run::scope(&mut __run, #block).await);
@@ -91,7 +93,7 @@ fn in_scope(model: &Instrumented, block: &TokenStream, place: Span, returns: &Re
     }
 }
 
-/// The body as the block of a closure.
+/// Returns the body as the block of a closure.
 fn in_closure(function: &Function, body: &TokenStream) -> TokenStream {
     let mentions = mentions::in_order_of_drop(function);
     if mentions.is_empty() {
@@ -105,37 +107,38 @@ fn in_closure(function: &Function, body: &TokenStream) -> TokenStream {
 // Output: { if false { STATEMENTS } { BODY } }
 fn after_dead_code(dead: &TokenStream, body: &TokenStream, place: Span) -> TokenStream {
     let dead = if dead.is_empty() { TokenStream::new() } else { quote_spanned!(ours()=> if false { #dead }) };
-    // The body keeps its own block, because its leading items must stay at the start of a block.
+    // The body keeps its own block, because items at the start of the body must stay at the start of a block.
     let body = braced(body.clone(), ours().located_at(place));
     braced(quote!(#dead #body), place).into_token_stream()
 }
 
-/// A block at `place`, where errors about the block as a whole are reported, and also style lints if it is user code.
+/// Returns a block at `place`. The compiler reports errors about the whole block there, and style lints if the place
+/// is user code.
 fn braced(tokens: TokenStream, place: Span) -> Group {
     let mut block = Group::new(Delimiter::Brace, tokens);
     block.set_span(place);
     block
 }
 
-/// A statement from which the compiler infers the return type of the block around it, because an async block cannot
-/// declare one.
+/// Returns a statement from which the compiler infers the return type of the block around it. It is needed because an
+/// async block cannot declare a return type.
 fn fix_type(returns: &Returns, function: &Function, runtime: &Path) -> TokenStream {
     let end_of_arguments = function.signature.paren_token.span.close();
     match returns {
-        // The place of an omitted `-> T`.
+        // The place where the user would have written `-> T`.
         Returns::Unit => quote_spanned!(end_of_arguments=> return;),
         Returns::Value(ty) if matches!(**ty, Type::Infer(_)) => TokenStream::new(),
         Returns::Never | Returns::Value(_) => {
             let ty = nameable(returns);
             let value = quote_spanned!(ours()=> #runtime::__private::unreachable_value::<#ty>());
-            // The compiler points at the written type to explain the inference.
+            // When the compiler explains the inference, it points at the type that the user wrote.
             let value = written_at(ty.span(), value);
             quote_spanned!(ours()=> return #value;)
         }
     }
 }
 
-/// Tokens as if the user had written them at `place`.
+/// Returns the tokens as if the user had written them at `place`.
 fn written_at(place: Span, tokens: TokenStream) -> TokenStream {
     let tokens = tokens.into_iter().map(|mut token| {
         token.set_span(place);
@@ -144,7 +147,7 @@ fn written_at(place: Span, tokens: TokenStream) -> TokenStream {
     tokens.collect()
 }
 
-/// The type as it can be written in the body. `Infallible` replaces `!`: neither has a value.
+/// Returns the return type as it can be written in the body. `Infallible` replaces `!`, because neither has a value.
 fn nameable(returns: &Returns) -> TokenStream {
     match returns {
         Returns::Unit => quote_spanned!(ours()=> ()),
@@ -171,12 +174,12 @@ fn synchronous(
 }
 
 // Output: move || -> R BODY
-/// The body of a plain function as a closure.
+/// Returns the body of a plain function as a closure.
 pub(super) fn closure(function: &Function, body: &TokenStream, returns: &Returns) -> TokenStream {
     let head = closure_head(function);
     let ty = match (returns, &function.signature.output) {
         (Returns::Never, ReturnType::Type(_, never)) => never.to_token_stream(),
-        // The place of an omitted `-> T`.
+        // The place where the user would have written `-> T`.
         (Returns::Unit, ReturnType::Default) => {
             located(nameable(returns), function.signature.paren_token.span.close())
         }
@@ -188,7 +191,8 @@ pub(super) fn closure(function: &Function, body: &TokenStream, returns: &Returns
 
 // Input:  the body's closure in a function that returns `impl Fn(&u8) -> u8`
 // Output: { fn __typed<__F: FnOnce() -> __T, __T: Fn(&u8) -> u8>(body: __F) -> __F { body } __typed(CLOSURE) }
-/// Passes the bounds of the signature to a closure that the body returns, which infers its argument types from them.
+/// Passes the bounds in the signature to the closure that the body returns. The compiler infers the closure's
+/// argument types from them.
 fn typed(function: &Function, body: TokenStream) -> TokenStream {
     let Some(bounds) = returns::closure_bounds(&function.signature) else {
         return body;
@@ -202,7 +206,7 @@ fn typed(function: &Function, body: TokenStream) -> TokenStream {
 // Output:
 //     let __kind = &Kind::<R>::NEW;
 //     let __kind = { use probe::{*, by_type_alone::*}; __kind.__process_kind(&*__kind) };
-/// Decides by the return type whether the run is the call or the returned future.
+/// Returns the statements that decide by the return type whether the run is the call or the returned future.
 pub(crate) fn kind(model: &Instrumented) -> TokenStream {
     let Wrapper::ByType { returns, .. } = &model.wrapper else {
         return TokenStream::new();
@@ -212,7 +216,8 @@ pub(crate) fn kind(model: &Instrumented) -> TokenStream {
         Judging::Rules(_) => quote_spanned!(ours()=> use #runtime::__private::probe::by_type_alone::*;),
         Judging::Outcome { .. } => TokenStream::new(),
     };
-    // The error about a future that cannot be measured is reported at its type.
+    // With this span, the compiler reports the error about a future that cannot be measured at the type of that
+    // future.
     let same = all_of(returns, quote_spanned!(ours()=> __kind));
     quote_spanned! {ours()=>
         let __kind = &#runtime::__private::probe::Kind::<#returns>::NEW;
@@ -235,16 +240,16 @@ fn future(function: &Function, model: &Instrumented, body: &TokenStream, output:
     let judge = judge_closure(model, Some(output), quote_spanned!(ours()=> _));
     let here = ours().located_at(function.braces.span.join());
     let future = quote_spanned!(here=> __once(#closure #body));
-    // The compiler may infer `Fn` for a closure that is called directly, which then cannot lend its captures to the
-    // future. The bound `FnOnce` of `__once` prevents this.
+    // For a closure that is called directly, the compiler may infer `Fn`, and an `Fn` closure cannot lend its
+    // captures to the future. The bound `FnOnce` of `__once` prevents this.
     quote_spanned! {ours()=>
         fn __once<__F: ::core::ops::FnOnce() -> __T, __T>(body: __F) -> __T { body() }
         #runtime::__private::future::<#ty, _>(__run, #future, #judge)
     }
 }
 
-/// The head of the body's closure, with the span of the function's start: the compiler does not name variables in
-/// errors about code of another crate.
+/// Returns the head of the closure around the body. The head has the position of the user's `fn`. With a position in
+/// generated code, the compiler's errors would not name variables.
 fn closure_head(function: &Function) -> TokenStream {
     quote_spanned!(function.signature.fn_token.span=> move ||)
 }

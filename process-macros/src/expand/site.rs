@@ -1,5 +1,6 @@
-//! The static of a definition: its record in a section of the object file, the site with its accounts in the runtime,
-//! and its registration.
+//! The static that an expansion leaves for a definition. It registers the definition in the runtime and contains its
+//! record, which is also in a section of the object file. For a process or stage it is a `Site`, by which the runtime
+//! finds the definition, the span name, the SLA and the statistics of the function.
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use process_model::Declaration;
@@ -45,17 +46,18 @@ pub(crate) fn of_check(function: &Function, check: &Check) -> TokenStream {
     }
 }
 
-/// The arguments from which the runtime builds a record's text.
+/// Returns the arguments from which a macro of the runtime builds the text of the record.
 fn text(function: &Function, declaration: &Declaration, handler: &str) -> TokenStream {
     let declaration = Literal::string(&declaration.to_text());
     let handler = Literal::string(handler);
-    // The compiler expands both macros to the place of their span: the function's name.
+    // The compiler expands `file!()` and `line!()` to the place of their span. Here that place is the function's
+    // name.
     let place = function.signature.ident.span();
     let place = quote_spanned!(place=> ::core::file!(), ::core::line!());
     quote_spanned!(ours()=> #declaration, #handler, #place)
 }
 
-/// A site without a record, for a function whose attribute has mistakes.
+/// Returns a site without a record, for a function whose attribute has mistakes.
 pub(crate) fn empty_site(runtime: &Path) -> TokenStream {
     quote_spanned! {ours()=>
         static __PROCESS: #runtime::__private::Site = #runtime::__private::Site::new(&[]);
@@ -67,7 +69,8 @@ pub(crate) fn empty_site(runtime: &Path) -> TokenStream {
 pub(crate) fn later_keys(names: &[Ident], runtime: &Path) -> TokenStream {
     let keys = names.iter().map(|name| {
         let key = name.unraw().to_string();
-        // The name's place with our hygiene, so that no lint about names or unused constants is reported to the user.
+        // The name keeps its place but gets our hygiene, so that the user sees no lint about names or unused
+        // constants.
         let mut name = name.clone();
         name.set_span(ours().located_at(name.span()));
         quote_spanned! {ours()=>
@@ -77,7 +80,7 @@ pub(crate) fn later_keys(names: &[Ident], runtime: &Path) -> TokenStream {
     });
     let keys = quote!(#(#keys)*);
     quote_spanned! {ours()=>
-        struct KeysDeclaredWithLater;
-        impl KeysDeclaredWithLater { #keys }
+        struct KeysDeclaredWithLaterOnThisFunction;
+        impl KeysDeclaredWithLaterOnThisFunction { #keys }
     }
 }

@@ -1,5 +1,6 @@
-//! The alarm of the watchdog's thread: the tick at which the thread wakes next, and the way in which a run wakes it
-//! earlier. The thread itself is in `install`, so nothing here may know runs or deadlines beyond their ticks.
+//! The alarm of the watchdog, the thread that reports late runs. The alarm stores the tick at which the thread wakes
+//! by itself, and lets a run wake the thread earlier. The thread itself is in `install`. Deadlines are only ticks
+//! here; the types of runs do not belong here.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,33 +8,35 @@ use std::thread::Thread;
 
 use super::lock::lock;
 
-/// The tick of the global clock at which the thread wakes by itself; 0 while it does not run.
+/// The tick of the global clock at which the thread wakes by itself; 0 while the thread is not running.
 static WAKES_AT: AtomicU64 = AtomicU64::new(0);
 /// The number of times that a run has woken the thread.
 static WAKES: AtomicU64 = AtomicU64::new(0);
 static THREAD: Mutex<Option<Thread>> = Mutex::new(None);
 
-/// Sets the tick at which the thread wakes by itself. A run with an earlier deadline wakes it before that.
+/// Sets the tick at which the thread wakes by itself. A run with an earlier deadline wakes the thread sooner
+/// ([`expect`]).
 pub(crate) fn set(wakes_at: u64) {
     WAKES_AT.store(wakes_at, Ordering::SeqCst);
 }
 
-/// Records that the thread no longer runs.
+/// Records that the thread is not running.
 pub(crate) fn clear() {
     set(0);
 }
 
-/// Sets the thread that [`wake`] wakes.
+/// Sets the thread that [`wake`] wakes; with `None`, [`wake`] does nothing.
 pub(crate) fn wakes_thread(thread: Option<Thread>) {
     *lock(&THREAD) = thread;
 }
 
-/// Returns whether the thread runs.
+/// Returns whether the thread is running.
 pub(crate) fn is_set() -> bool {
     WAKES_AT.load(Ordering::Relaxed) != 0
 }
 
-/// Wakes the thread, if it runs.
+/// Wakes the thread. Does nothing if the thread is not running. If another call is using the thread's handle, it also
+/// does nothing, because a run must not wait here.
 pub(crate) fn wake() {
     if is_set()
         && let Ok(thread) = THREAD.try_lock()

@@ -1,15 +1,16 @@
-//! The clock of runs, in ticks: the processor's counter if it can be trusted, otherwise nanoseconds of [`Instant`].
-//! Reading it is the largest cost of a run without destinations. `quanta` would calibrate for up to 200 ms at its first
-//! use, on the caller's path, so this clock is our own.
+//! The clock of runs. It counts ticks of the processor's counter if the counter can be trusted, and otherwise
+//! nanoseconds of [`Instant`]. Reading the clock is the largest cost of a run without destinations. The crate
+//! `quanta` has such a clock too, but its first use would calibrate the clock for up to 200 ms on the caller's path.
 //!
-//! The rate of the counter is measured against `Instant` over the time since the first use. Early on the rate is
-//! coarse, but so are the durations: the error of a duration never exceeds the error of one reading.
+//! The rate of the counter is measured against `Instant` over the time since the first use. A rate that was measured
+//! early is imprecise, but durations are then short. If the rate is measured when a duration ends
+//! ([`Clock::refine`]), the error of the duration is at most the error of one reading.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The time for which the first use compares the counter with `Instant`.
+/// The time that the first use waits before it measures the rate of the counter for the first time.
 const FIRST_LOOK: Duration = Duration::from_micros(200);
 
 /// A source of ticks, with the length of a tick.
@@ -31,8 +32,8 @@ enum Source {
 }
 
 impl Source {
-    /// Returns the nanoseconds since the anchor. It is not inlined, so that a run that reads the counter does not carry
-    /// the code of the other clocks.
+    /// Returns the nanoseconds since the anchor. This function is not inlined, which keeps the code of the other
+    /// clocks out of runs that read the counter.
     #[inline(never)]
     fn elapsed(&self) -> u64 {
         let elapsed = match self {
@@ -78,7 +79,8 @@ impl Clock {
         Clock::of(Source::Instant(Instant::now()), 1.0)
     }
 
-    /// Creates a clock that follows another: `elapsed` returns the time since this call.
+    /// Creates a clock that follows another clock. `elapsed` returns the time of the other clock since this call. A
+    /// tick is a nanosecond.
     #[allow(dead_code, reason = "only domains of health checks and tests follow another clock")]
     pub(crate) fn following(elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Clock {
         Clock::of(Source::Foreign(Box::new(elapsed)), 1.0)
@@ -104,7 +106,8 @@ impl Clock {
         f64::from_bits(self.nanos_per_tick.load(Ordering::Relaxed))
     }
 
-    /// Measures the rate of the counter against `Instant` over the time since the anchor.
+    /// Measures the rate of the counter against `Instant` over the time since the anchor. Does nothing if a tick is
+    /// always a nanosecond.
     pub(crate) fn refine(&self) {
         match &self.source {
             #[cfg(target_arch = "x86_64")]
@@ -144,10 +147,11 @@ mod counter {
         unsafe { _rdtsc() }
     }
 
-    /// Returns whether the counter is invariant (Intel SDM volume 3, "Invariant TSC": CPUID 80000007H, EDX bit 8) and,
-    /// on Linux, the kernel's own clock source: the kernel stops using counters that differ between sockets.
+    /// Returns whether the counter has a constant rate (Intel SDM volume 3, "Invariant TSC": CPUID 80000007H, EDX bit
+    /// 8). On Linux, the counter must also be the clock source of the kernel. The kernel stops using counters that
+    /// differ between sockets.
     pub(super) fn is_trusted() -> bool {
-        // Miri runs no instructions of a processor.
+        // Miri cannot execute `cpuid` and `rdtsc`.
         if cfg!(miri) {
             return false;
         }

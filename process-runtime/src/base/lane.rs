@@ -1,7 +1,8 @@
-//! Lanes: each counter has a part for each lane, and a thread writes only the part of its own lane. The first threads
-//! each get a lane for themselves, in which a plain store is enough because no other thread writes there. When these
-//! lanes are used up, threads share a few others and pay for an atomic addition. A lane is free again when its thread
-//! ends. The counters themselves are in `stats` and `run`.
+//! Lanes keep threads from contending for counters. Each counter has one part for each lane, and a thread writes only
+//! to the part of its own lane. The first threads each get an owned lane. No other thread writes to an owned lane, so
+//! a plain store is enough. When all owned lanes are taken, further threads share a few other lanes, in which every
+//! addition is atomic and costs more. An owned lane becomes free when its thread ends. The counters themselves are in
+//! `stats` and `run` and do not belong here.
 
 use std::cell::Cell;
 
@@ -9,9 +10,9 @@ use crate::base::lock::lock;
 use crate::base::sizes::{OWNED_LANES, SHARED_LANES};
 use crate::base::sync::{AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, statics, thread_local};
 
-/// Lanes with a single writer.
+/// The number of owned lanes, which have a single writer.
 pub(crate) const OWNED: usize = OWNED_LANES;
-/// Lanes in all; those from [`OWNED`] on are shared.
+/// The number of all lanes. The lanes from [`OWNED`] on are shared.
 pub(crate) const LANES: usize = OWNED + SHARED_LANES;
 
 const UNASSIGNED: usize = usize::MAX;
@@ -26,12 +27,12 @@ statics! {
     static NEXT_SHARED: AtomicUsize = AtomicUsize::new(0);
 }
 
-/// The lane of this thread.
+/// A lane, as its position among all lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lane(usize);
 
 impl Lane {
-    /// Returns the lane of this thread, which is assigned at the first call.
+    /// Returns the lane of this thread. The first call on a thread assigns the lane.
     #[inline]
     pub(crate) fn current() -> Lane {
         match LANE.get() {
@@ -42,7 +43,8 @@ impl Lane {
 
     #[cold]
     fn assign() -> Lane {
-        // A thread whose locals are already destroyed gets a shared lane: nothing would give an own one back.
+        // `RELEASE` frees an owned lane when the thread ends. If it is already destroyed, nothing would free the
+        // lane, so the thread gets a shared lane.
         let owned = RELEASE.try_with(|_| ()).ok().and_then(|()| {
             let mut free = lock(&FREE);
             let lane = free.iter().position(|&free| free)?;
@@ -64,13 +66,14 @@ impl Lane {
         self.0
     }
 
-    /// Returns whether this thread alone writes to the lane.
+    /// Returns whether the lane has a single writer, which is its thread.
     #[inline]
     pub(crate) fn is_owned(self) -> bool {
         self.0 < OWNED
     }
 
-    /// Adds to a counter of this lane. A thread that reads the sum also sees what this thread added elsewhere before.
+    /// Adds to a counter of this lane. A thread that then reads the counter (with acquire ordering) also sees
+    /// everything that this thread wrote before.
     #[inline]
     pub(crate) fn add(self, counter: &AtomicU64, amount: u64) {
         if self.is_owned() {
@@ -90,7 +93,7 @@ impl Lane {
         }
     }
 
-    /// Raises a maximum of this lane.
+    /// Raises a maximum of this lane to `value`, if `value` is larger.
     #[inline]
     pub(crate) fn raise(self, maximum: &AtomicU64, value: u64) {
         if value > maximum.load(Ordering::Relaxed) {
@@ -99,8 +102,8 @@ impl Lane {
     }
 }
 
-/// Gives the lane back when the thread ends. The mutex orders this thread's last store before the next owner's first
-/// load.
+/// Frees the thread's owned lane when the thread ends. Counts that the thread adds after that go to a shared lane.
+/// The mutex in `FREE` orders the last store of this thread before the first load of the lane's next owner.
 struct Release;
 
 impl Drop for Release {

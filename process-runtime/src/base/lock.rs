@@ -1,6 +1,6 @@
-//! Locks that ignore poison. The data behind every lock of this crate is consistent after each statement, so a holder
-//! that panics leaves nothing half done. Data for which this does not hold must not be
-//! locked with these functions.
+//! Locks that ignore poison. The data behind every lock of this crate is consistent after each statement, so a thread
+//! that panics while it holds a lock leaves the data consistent. Data that may be inconsistent between two statements
+//! must not be locked with these functions.
 
 use std::sync::{LockResult, PoisonError};
 

@@ -1,5 +1,6 @@
-//! The foundation of every other layer: time, lanes, locks, output lines, and notices of the toolkit about itself.
-//! Nothing here may know about processes or runs.
+//! The foundation of every other layer: the clock, locks, lanes (which keep threads from contending for counters),
+//! the guard around foreign code, output lines, and notices of the toolkit about itself. Nothing here may depend on
+//! processes or runs.
 
 pub(crate) mod alarm;
 pub(crate) mod clock;

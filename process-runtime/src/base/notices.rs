@@ -1,5 +1,5 @@
-//! Notices of the toolkit about itself: lines on standard error, each written once, by a thread that runs no process.
-//! Reports about runs must not go in here.
+//! Notices, in which the toolkit reports its own problems. A notice is a line on standard error. Each text is written
+//! only once, by a thread that runs no process. Reports about runs do not belong here.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::lock::lock;
 use super::output::STANDARD_ERROR;
 
-/// The maximum number of different notices.
+/// The maximum number of different notices. Further notices are discarded.
 const MAX_NOTICES: usize = 256;
 
 static PRINTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -24,13 +24,15 @@ pub(crate) fn start() {
     }
 }
 
-/// Queues a line. Control characters in it become spaces, so that it stays one line.
+/// Queues a line for standard error. Control characters in the text become spaces, so the text cannot start a second
+/// line.
 pub(crate) fn line(line: String) {
     let line = line.replace(char::is_control, " ") + "\n";
     STANDARD_ERROR.push(line.as_bytes());
 }
 
-/// Queues a notice, unless the same text was queued before.
+/// Queues a notice. Does nothing if the same text was queued before, or if [`MAX_NOTICES`] notices were queued
+/// before.
 pub(crate) fn once(text: impl Into<String>) {
     let text = text.into();
     let mut printed = already_printed();

@@ -1,6 +1,7 @@
-//! Queues of lines for standard error and standard output. The reader of a stream may be slow or stuck, so each stream
-//! has a thread that writes its lines in order. Only a flush waits for this thread, until a deadline. The queues are
-//! bounded: a line that does not fit or cannot be written is counted. The format of lines must not go in here.
+//! Queues of lines for standard error and standard output. The program that reads a stream may be slow or stuck. Each
+//! stream therefore has a thread, which writes the lines of its queue in order. Only a flush waits for this thread,
+//! until a deadline. A queue is bounded. A line that does not fit into it or cannot be written is lost and counted.
+//! The format of lines does not belong here.
 
 use crate::base::lock::{lock, unpoisoned};
 use std::io::{self, Write as _};
@@ -37,7 +38,7 @@ pub(crate) struct Output {
 
 #[derive(Debug)]
 struct Waiting {
-    /// Complete lines.
+    /// The queued lines, each with its line feed.
     lines: Vec<u8>,
     has_writer: bool,
     is_writing: bool,
@@ -66,7 +67,8 @@ impl Output {
         lock(&self.waiting)
     }
 
-    /// Starts the thread, unless it is running. It sleeps while the queue is empty, and ends with the program.
+    /// Starts the thread, unless the thread is running. The thread sleeps while the queue is empty, and ends with the
+    /// program.
     pub(crate) fn start(&'static self) -> io::Result<()> {
         let mut waiting = self.waiting();
         if !waiting.has_writer {
@@ -76,14 +78,14 @@ impl Output {
         Ok(())
     }
 
-    /// Queues a line, which must end with a line feed.
+    /// Queues a line, which must end with a line feed. A line that does not fit is lost and counted.
     pub(crate) fn push(&self, line: &[u8]) {
         let mut waiting = self.waiting();
         if waiting.lines.len() + line.len() > MOST {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        // A thread that is still writing looks at the queue again before it sleeps, and needs no wake-up.
+        // While the thread is writing, it needs no wake-up, because it looks at the queue again before it sleeps.
         let is_asleep = waiting.is_written();
         waiting.lines.extend_from_slice(line);
         drop(waiting);

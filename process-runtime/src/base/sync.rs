@@ -1,6 +1,6 @@
-//! Atomics, locks and cells for lock-free code. Here they are those of std; the crate `model-checks` compiles the same
-//! source files with loom's types, under the same names. A file that `model-checks` compiles must take these types from
-//! here alone.
+//! Atomics, locks and cells for lock-free code. In this crate they are the types of std. The crate `model-checks`
+//! compiles some source files of this crate again, with loom's types under the same names. These files must therefore
+//! take the types only from this module.
 
 #[cfg(feature = "metrics")]
 pub(crate) use std::sync::OnceLock;
@@ -8,7 +8,7 @@ pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize,
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub(crate) use std::thread_local;
 
-/// Declares statics. Their types have `const` constructors in std, but not in loom.
+/// Declares statics. `model-checks` declares them in another way, because loom's types have no `const` constructors.
 macro_rules! statics {
     ($($statics:tt)*) => {
         $($statics)*
@@ -26,7 +26,8 @@ macro_rules! constructor {
 #[cfg(feature = "metrics")]
 pub(crate) use constructor;
 
-/// A cell whose owner synchronises access to it. Access is through closures, so that loom sees when it begins and ends.
+/// A cell whose owner synchronises access to the value. The owner accesses the value in closures, so loom detects
+/// when an access begins and ends.
 #[cfg(feature = "metrics")]
 #[derive(Debug)]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);

@@ -1,9 +1,9 @@
-//! The definitions of processes and stages, with their places in the source. A definition is decoded from the same
-//! bytes that the binary carries in its section, and lives as long as the program.
+//! The definitions of processes and stages, with their places in the source. A definition is decoded from the record
+//! that the attribute leaves in a section of the binary, and exists until the program ends.
 //!
-//! Use this module to show or export the processes of a service: [`registry::all`](crate::registry::all) returns each
-//! process with its owner, SLA, runbook and stages. Figures and running state are in [`stats`](crate::stats) and
-//! [`registry`](crate::registry).
+//! Use this module to show or export the processes of a service. [`registry::all`](crate::registry::all) returns each
+//! process with its owner, SLA, runbook and stages. [`registry`](crate::registry) also returns statistics
+//! ([`stats`](crate::stats)) and the runs in flight.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ pub struct ProcessDefinition {
     place: Place,
     hash: String,
     returned_future: AtomicBool,
-    /// The stages in order. The registry, which knows all stages, fills it.
+    /// The stages in order, which the registry computes at the first call of [`ProcessDefinition::stages`].
     pub(super) ordered_stages: OnceLock<Vec<&'static StageDefinition>>,
 }
 
@@ -41,17 +41,18 @@ macro_rules! common {
             &self.common().id
         }
 
-        /// Returns the name for people.
+        /// Returns the name to show to people; derived from the id if none is declared.
         pub fn name(&self) -> &str {
             &self.common().name
         }
 
-        /// Returns the doc comment.
+        /// Returns the doc comment of the function; empty if there is none.
         pub fn description(&self) -> &str {
             &self.common().description
         }
 
-        /// Returns the path of the function. The text of `handler = "…"`, if that key is written, replaces its name.
+        /// Returns the path of the function: its module, then the text of `handler = "…"`. If this key is not
+        /// written, the path ends with the name of the function.
         pub fn handler(&self) -> &str {
             &self.place.handler
         }
@@ -66,7 +67,7 @@ macro_rules! common {
             &self.place.file
         }
 
-        /// Returns the line of the function's name; 0 if the compiler does not know it.
+        /// Returns the line of the function's name; 0 if the line is not known.
         pub fn line(&self) -> u32 {
             self.place.line
         }
@@ -76,7 +77,7 @@ macro_rules! common {
             &self.common().context
         }
 
-        /// Returns the ids of the dependencies.
+        /// Returns the ids of the declared dependencies.
         pub fn dependencies(&self) -> &[String] {
             &self.common().depends_on
         }
@@ -86,13 +87,13 @@ macro_rules! common {
             &self.common().rejects
         }
 
-        /// Returns the destinations that may receive the text of its errors.
+        /// Returns which destinations may receive the text of errors that the function returns.
         pub fn error_text(&self) -> ErrorText {
             self.common().error_text
         }
 
-        /// Returns the hash of the definition: 32 hexadecimal digits, computed from the attribute, the doc comment and
-        /// the signature. It does not change when code moves.
+        /// Returns the hash of the definition: 32 hexadecimal digits, computed from the attribute (except `handler`),
+        /// the doc comment and the signature. Moving the function does not change the hash.
         pub fn hash(&self) -> &str {
             &self.hash
         }
@@ -101,9 +102,9 @@ macro_rules! common {
             &self.declaration.common
         }
 
-        /// Returns whether a run lasts for the call of the function or for the future that the call returns.
+        /// Returns whether a run is a call of the function, or the execution of the future that the call returns.
         ///
-        /// [`Shape::ByType`] means that the function returns a type that may be an alias of a boxed future, and has
+        /// [`Shape::ByType`] means that the return type may be an alias of a boxed future, and that the function has
         /// not returned a future yet.
         pub fn shape(&self) -> Shape {
             match self.common().shape {
@@ -114,7 +115,7 @@ macro_rules! common {
 
         /// Records that the function returns a future although its signature does not show it.
         pub(crate) fn note_future(&self) {
-            // The flag changes once; a store on each run would contend for its cache line.
+            // The flag changes only once. If every run stored it, threads would contend for its cache line.
             if !self.returned_future.load(Ordering::Relaxed) {
                 self.returned_future.store(true, Ordering::Relaxed);
             }
@@ -130,22 +131,22 @@ impl ProcessDefinition {
         &self.declaration.version
     }
 
-    /// Returns the longest duration of a good run.
+    /// Returns the SLA, which is the longest duration of a run that is not late.
     pub fn sla(&self) -> Duration {
         self.declaration.sla.as_duration()
     }
 
-    /// Returns how much harm a failure does.
+    /// Returns the criticality, which states how much harm a failure does.
     pub fn criticality(&self) -> Criticality {
         self.declaration.criticality
     }
 
-    /// Returns the team that is responsible, if declared.
+    /// Returns the team that is responsible; `None` if none is declared.
     pub fn owner(&self) -> Option<&str> {
         self.declaration.owner.as_deref()
     }
 
-    /// Returns the path or URL of the runbook, if declared.
+    /// Returns the path or URL of the runbook; `None` if none is declared.
     pub fn runbook(&self) -> Option<&str> {
         self.declaration.runbook.as_deref()
     }
@@ -155,7 +156,8 @@ impl ProcessDefinition {
         self.declaration.objective
     }
 
-    /// Returns whether every cancellation counts against the objective, and not only late ones.
+    /// Returns whether every cancelled run counts against the objective. Otherwise only a cancelled run that is late
+    /// does.
     pub fn cancelled_is_bad(&self) -> bool {
         self.declaration.cancelled_is_bad
     }
@@ -169,17 +171,17 @@ impl ProcessDefinition {
 impl StageDefinition {
     common!();
 
-    /// Returns the id of the process that it belongs to; `None` for a shared stage.
+    /// Returns the id of the process that the stage belongs to; `None` for a shared stage.
     pub fn process(&self) -> Option<&str> {
         self.declaration.process.as_deref()
     }
 
-    /// Returns the longest duration of a good run, if declared.
+    /// Returns the SLA, which is the longest duration of a run that is not late; `None` if none is declared.
     pub fn sla(&self) -> Option<Duration> {
         self.declaration.sla.map(|sla| sla.as_duration())
     }
 
-    /// Returns the ids of the stages that come before it.
+    /// Returns the ids in `after`, which name the stages that must have ended before this stage starts.
     pub fn after(&self) -> &[String] {
         &self.declaration.after
     }
@@ -190,7 +192,7 @@ impl StageDefinition {
     }
 }
 
-/// A dependency. It has no attribute: its first call defines it.
+/// The definition of a dependency. A dependency has no attribute, so its first call creates the definition.
 #[derive(Debug)]
 pub(crate) struct DependencyDefinition(Common);
 
@@ -240,7 +242,7 @@ impl Defined for Runnable {
     }
 }
 
-/// The definition of a unit that can run.
+/// The definition of a process, a stage or a dependency.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Definition {
     Process(&'static ProcessDefinition),
@@ -258,7 +260,7 @@ impl From<&'static Runnable> for Definition {
 }
 
 impl Definition {
-    /// Creates the definition of a dependency, which is kept for the rest of the program.
+    /// Creates the definition of a dependency, which exists until the program ends.
     pub(crate) fn dependency(id: &str) -> Definition {
         let common = Common { id: id.to_owned(), ..Common::default() };
         Definition::Dependency(Box::leak(Box::new(DependencyDefinition(common))))
@@ -272,7 +274,7 @@ impl Definition {
         }
     }
 
-    /// Returns the place of the function in the source; `None` for a dependency, which has none.
+    /// Returns the place of the function in the source; `None` for a dependency, which is not a function.
     #[cfg(feature = "tracing")]
     pub(crate) fn place(&self) -> Option<&'static Place> {
         match self {

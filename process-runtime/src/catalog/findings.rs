@@ -1,5 +1,6 @@
-//! The validation of the registry as a whole: duplicates, unknown references, and an impossible order of stages. A
-//! feature validates its own records, and submits a [`FindingsOfFeature`]; its rules must not go in here.
+//! The validation of the registry as a whole. It finds duplicates, unknown references, and an impossible order of
+//! stages. A feature that has records of its own validates them, and submits a [`FindingsOfFeature`]. The rules of a
+//! feature do not belong here.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,7 +14,7 @@ use super::registry::{all, own_stages, process, registry};
 use super::stage_order::{order, slowest_path};
 use crate::base::lock::lock;
 
-/// The function with which a feature validates its own records. Each feature submits one to `inventory`.
+/// A function that validates the records of one feature. The feature submits it to `inventory`.
 pub(crate) struct FindingsOfFeature(pub(crate) fn() -> Vec<Finding>);
 
 inventory::collect!(FindingsOfFeature);
@@ -29,10 +30,10 @@ where
     lock(&EXPECTED).extend(ids.into_iter().map(Into::into));
 }
 
-/// Returns all errors in the registry as a whole.
+/// Checks the registry as a whole and returns all errors.
 ///
-/// It checks that the declarations of `after` allow an order, and not the order in which stages run. It does not check
-/// `depends_on`, which may name something that is not a process.
+/// The `after` keys of the stages must allow an order. Whether stages run in this order is not checked. The ids in
+/// `depends_on` are not checked, because a dependency may be something other than a process.
 pub fn validate() -> Vec<Finding> {
     let mut findings = Vec::new();
     let registry = registry();
@@ -80,7 +81,7 @@ pub enum Finding {
     DuplicateProcess {
         /// The id.
         id: String,
-        /// `file:line` of each.
+        /// `file:line` of each process.
         places: Vec<String>,
     },
     /// Several stages of a process have the same id.
@@ -89,81 +90,81 @@ pub enum Finding {
         process: Option<String>,
         /// The stage's id.
         stage: String,
-        /// `file:line` of each.
+        /// `file:line` of each stage.
         places: Vec<String>,
     },
     /// A stage belongs to a process that is not registered.
     UnknownProcess {
         /// The stage's id.
         stage: String,
-        /// The process that it names.
+        /// The id of the process that the stage names.
         process: String,
-        /// The most similar id, if one is similar enough.
+        /// The most similar id; `None` if no id is similar enough.
         nearest: Option<&'static str>,
         /// `file:line` of the stage.
         place: String,
     },
     /// A contract belongs to a process that is not registered.
     UnknownProcessOfContract {
-        /// The case that it proves, as text: `error("card_declined")`.
+        /// The case that the contract proves, as text, for example `error("card_declined")`.
         case: String,
-        /// The process that it names.
+        /// The id of the process that the contract names.
         process: String,
-        /// The most similar id, if one is similar enough.
+        /// The most similar id; `None` if no id is similar enough.
         nearest: Option<&'static str>,
         /// `file:line` of the test function.
         place: String,
     },
     /// A process or a dependency has several checks.
     DuplicateCheck {
-        /// The process or dependency.
+        /// The process or dependency that is checked.
         target: CheckTarget,
-        /// `file:line` of each.
+        /// `file:line` of each check.
         places: Vec<String>,
     },
     /// A health check belongs to a process that is not registered.
     UnknownProcessOfCheck {
-        /// The process that it names.
+        /// The id of the process that the check names.
         process: String,
-        /// The most similar id, if one is similar enough.
+        /// The most similar id; `None` if no id is similar enough.
         nearest: Option<&'static str>,
         /// `file:line` of the check.
         place: String,
     },
     /// A check belongs to a dependency that no process or stage declares.
     UnknownDependencyOfCheck {
-        /// The dependency that it names.
+        /// The id of the dependency that the check names.
         dependency: String,
-        /// The most similar id, if one is similar enough.
+        /// The most similar id; `None` if no id is similar enough.
         nearest: Option<&'static str>,
         /// `file:line` of the check.
         place: String,
     },
     /// A stage names a stage in `after` that its process does not have.
     UnknownStage {
-        /// The process.
+        /// The id of the process.
         process: String,
         /// The stage's id.
         stage: String,
-        /// The stage that it names in `after`.
+        /// The id in `after` that no stage of the process has.
         after: String,
         /// `file:line` of the stage.
         place: String,
     },
-    /// The `after`s of stages form a cycle.
+    /// The `after` keys of stages form a cycle.
     StageCycle {
-        /// The process.
+        /// The id of the process.
         process: String,
-        /// The ids of the stages in the cycle, and of those that come after it.
+        /// The ids of the stages in the cycle, and of the stages that follow them.
         stages: Vec<String>,
-        /// `file:line` of each.
+        /// `file:line` of each stage.
         places: Vec<String>,
     },
     /// The SLAs of consecutive stages add up to more than the SLA of their process.
     StagesExceedSla {
-        /// The process.
+        /// The id of the process.
         process: String,
-        /// Its SLA.
+        /// The SLA of the process.
         sla: Duration,
         /// The sum of the stages' SLAs.
         sum: Duration,
@@ -176,7 +177,7 @@ pub enum Finding {
     NotLinked {
         /// The id.
         id: String,
-        /// The most similar id, if one is similar enough.
+        /// The most similar id; `None` if no id is similar enough.
         nearest: Option<&'static str>,
     },
 }
@@ -231,7 +232,8 @@ impl fmt::Display for Finding {
             ),
             Finding::StageCycle { process, stages, places } => write!(
                 f,
-                "stages `{}` of process `{process}` cannot be ordered, as their `after`s form a cycle; remove one: at {}",
+                "stages `{}` of process `{process}` cannot be ordered, because their `after` keys form a cycle; remove one \
+                 of the keys: at {}",
                 stages.join("`, `"),
                 places.join(" and at ")
             ),
@@ -268,7 +270,7 @@ fn unknown_process_of(stage: &StageDefinition) -> Option<Finding> {
     })
 }
 
-/// Returns the errors in the order of a process's stages.
+/// Returns the errors in the `after` keys and the SLAs of the stages of a process.
 fn stage_order(process: &ProcessDefinition) -> Vec<Finding> {
     let (ordered, stuck) = order(own_stages(process));
     let ids: BTreeSet<&str> = ordered.iter().chain(&stuck).map(|stage| stage.id()).collect();

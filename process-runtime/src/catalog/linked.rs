@@ -1,10 +1,11 @@
-//! The records that expansions leave in the binary, and the definitions decoded from them. Processes, stages, contracts
-//! and checks share this mechanism. It decodes each record at its first use, lists a function once even if another
-//! macro emits it several times, sorts the definitions, and keeps the errors of records that cannot be decoded.
+//! The records that expansions leave in the binary, and the definitions decoded from them. Processes, stages,
+//! contracts and checks share this mechanism. It decodes each record at the record's first use, sorts the
+//! definitions, and keeps the errors of records that cannot be decoded. If another macro emits a function several
+//! times, the function is listed once.
 //!
 //! A registry implements [`Defined`] for its definition `D`, collects `Entry<D>` with [`inventory::collect!`], and
-//! keeps a [`Catalogue<D>`] in a static. An expansion contains a static [`Linked<D>`], which `__linked!` defines and
-//! registers. Nothing that concerns a single kind of definition may go in here.
+//! keeps a [`Catalogue<D>`] in a static. An expansion contains a static [`Linked<D>`], and `__linked!` creates its
+//! value and registers it. Nothing that concerns a single kind of definition may go in here.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,7 +14,7 @@ use std::sync::OnceLock;
 use process_model::Record;
 use process_model::wire::{DecodeError, Problem, decode_text};
 
-/// A definition that is decoded from a linked record.
+/// A definition that is decoded from a record in the binary.
 pub trait Defined: Sized + Send + Sync + 'static {
     /// The data that an expansion provides in addition to the record.
     type With: Copy + Send + Sync;
@@ -29,16 +30,18 @@ pub trait Defined: Sized + Send + Sync + 'static {
 pub struct Linked<D: Defined> {
     text: &'static [u8],
     with: D::With,
-    /// In a box, because each record is a static, and most programs decode only a few of them.
+    /// The box keeps the static small. There is a static for each record, and most programs decode only a few of
+    /// them.
     definition: OnceLock<Result<Box<D>, DecodeError>>,
 }
 
-/// An inventory item, which keeps a record in the binary.
+/// An item of `inventory`, which finds all records of a kind through these items.
 #[derive(Debug)]
 pub struct Entry<D: Defined>(pub &'static Linked<D>);
 
-/// Puts a record into the object file's section, and evaluates to its text: the declaration, followed by the place,
-/// which only the compiler knows. `Record::to_text` of `process_model` writes the same text.
+/// Puts a record into a section of the object file, and evaluates to the text of the record. The text is the
+/// declaration, followed by the place of the function, which the compiler inserts. `Record::to_text` of
+/// `process_model` writes the same text.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __record_text {
@@ -67,9 +70,9 @@ macro_rules! __record_text {
     }};
 }
 
-/// Evaluates to the value of a static [`Linked`], registers it, and puts its record into the object file's section.
-/// This is a macro of the runtime and not part of the expansion, because the compiler expands it many times faster
-/// than a procedural macro. The static itself is in the expansion, so that a wrong path to the runtime is a single
+/// Evaluates to the value of a static [`Linked`], registers the static, and puts its record into a section of the
+/// object file. This code is a macro of the runtime, because the compiler expands it many times faster than a
+/// procedural macro. The expansion contains the static itself, so a wrong path to the runtime is reported as a single
 /// error.
 #[doc(hidden)]
 #[macro_export]
@@ -91,7 +94,8 @@ impl<D: Defined> Linked<D> {
     /// Returns the definition. The first call decodes the record.
     ///
     /// # Errors
-    /// Returns an error if the record cannot be decoded. `registry::validate` reports it too.
+    /// Returns an error if the record cannot be decoded or is of another kind. `registry::validate` reports the same
+    /// error.
     pub(crate) fn definition(&'static self) -> Result<&'static D, &'static DecodeError> {
         let define = || {
             let definition = D::define(decode_text(self.text)?, self.with);
@@ -100,8 +104,8 @@ impl<D: Defined> Linked<D> {
         self.definition.get_or_init(define).as_deref()
     }
 
-    /// Returns every record of this kind. A function that another macro emits several times (`#[debug_handler]` does)
-    /// has a single record here.
+    /// Returns every record of this kind. If another macro emits a function several times, as `#[debug_handler]`
+    /// does, its record is returned once.
     pub(crate) fn all() -> impl Iterator<Item = &'static Linked<D>>
     where
         Entry<D>: inventory::Collect,
@@ -111,7 +115,7 @@ impl<D: Defined> Linked<D> {
         entries.filter(move |linked| seen.insert(linked.text))
     }
 
-    /// Returns the record in [`Linked::all`] that represents the same function.
+    /// Returns the record in [`Linked::all`] that has the same text, and so represents the same function.
     pub(crate) fn first(&'static self) -> &'static Linked<D>
     where
         Entry<D>: inventory::Collect,
@@ -139,7 +143,7 @@ impl<D: Defined> Catalogue<D>
 where
     Entry<D>: inventory::Collect,
 {
-    /// Creates the catalogue: decodes all records of this kind.
+    /// Decodes all records of this kind and sorts them.
     pub(crate) fn collect() -> Catalogue<D> {
         let mut catalogue = Catalogue { definitions: Vec::new(), unreadable: Vec::new() };
         for linked in Linked::<D>::all() {

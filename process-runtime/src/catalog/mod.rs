@@ -1,5 +1,6 @@
-//! The content of the binary: definitions, the records that hold them, and the registry that finds them. Nothing that
-//! changes while the program runs may go in here.
+//! The annotated functions that the binary contains. Each of them leaves a record in the binary, a definition is
+//! decoded from the record, and the registry lists the definitions. Nothing that changes while the program runs may
+//! go in here.
 
 pub mod definition;
 pub(crate) mod findings;

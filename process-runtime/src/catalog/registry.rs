@@ -1,4 +1,4 @@
-//! The static catalogue: every process and stage in the program, in order. Views of running state belong to
+//! The registry, a sorted list of all processes and stages in the program. Statistics and runs in flight belong to
 //! `install::live`, and validation belongs to [`findings`](super::findings).
 
 use std::fmt;
@@ -36,7 +36,8 @@ pub fn all() -> impl ExactSizeIterator<Item = &'static ProcessDefinition> {
     registry().processes.iter().copied()
 }
 
-/// Returns every stage: shared stages first, then the others, sorted by process and id.
+/// Returns every stage. Shared stages, which name no process, come first, sorted by id. The other stages follow,
+/// sorted by the id of their process and then by their own id.
 pub fn stages() -> impl ExactSizeIterator<Item = &'static StageDefinition> {
     registry().stages.iter().copied()
 }
@@ -44,7 +45,7 @@ pub fn stages() -> impl ExactSizeIterator<Item = &'static StageDefinition> {
 /// Returns the process with this id.
 ///
 /// # Errors
-/// Returns [`UnknownProcess`], with the most similar id, if no process has this id.
+/// Returns [`UnknownProcess`], which contains the most similar id, if no process has this id.
 pub fn get(id: &str) -> Result<&'static ProcessDefinition, UnknownProcess> {
     process(id).ok_or_else(|| UnknownProcess {
         id: id.to_owned(),
@@ -56,12 +57,12 @@ pub(crate) fn process(id: &str) -> Option<&'static ProcessDefinition> {
     all().find(|process| process.id() == id)
 }
 
-/// The error of a look-up whose id no process has.
+/// The error of a look-up by an id that no process has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownProcess {
     /// The requested id.
     pub id: String,
-    /// The most similar id, if one is similar enough.
+    /// The most similar id; `None` if no id is similar enough.
     pub nearest: Option<&'static str>,
 }
 
@@ -83,8 +84,9 @@ pub(super) fn own_stages(process: &ProcessDefinition) -> Stages {
 }
 
 impl ProcessDefinition {
-    /// Returns the stages: each follows those that it names in `after`, and the rest is sorted by id. Stages in a cycle
-    /// of `after`s, and those that come after them, are last.
+    /// Returns the stages of the process in order, without shared stages. A stage comes after every stage that it
+    /// names in `after`; apart from that, stages are sorted by id. If the `after` keys form a cycle, the stages in
+    /// the cycle and the stages that follow them come last.
     pub fn stages(&self) -> &[&'static StageDefinition] {
         self.ordered_stages.get_or_init(|| {
             let (mut ordered, stuck) = order(own_stages(self));

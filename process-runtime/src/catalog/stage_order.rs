@@ -1,5 +1,5 @@
-//! The order of a process's stages, computed from their ids and `after` lists alone. The source of the stages, and
-//! reports about them, must not go in here.
+//! The order of the stages of a process, and their slowest path. Both are computed only from ids, `after` lists and
+//! SLAs. Finding the stages in the registry, and reports about them, do not belong here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,9 +8,9 @@ use super::definition::StageDefinition;
 
 pub(super) type Stages = Vec<&'static StageDefinition>;
 
-/// Returns the stages in order, and those that cannot be ordered. A stage follows those that it names in `after`; the
-/// rest is sorted by id. The stages of a cycle, and those that come after one of them, cannot be ordered; they are
-/// sorted by id. A name in `after` that no stage has is ignored.
+/// Returns the stages in order, and the stages that cannot be ordered. A stage comes after every stage that it names
+/// in `after`. If several stages can come next, the first of them by id does. Stages in a cycle, and stages that
+/// follow them, cannot be ordered and are sorted by id. A name in `after` that no stage has is ignored.
 pub(super) fn order(mut waiting: Stages) -> (Stages, Stages) {
     waiting.sort_by_key(|stage| stage.id());
     let known: BTreeSet<&str> = waiting.iter().map(|stage| stage.id()).collect();
@@ -27,7 +27,8 @@ pub(super) fn order(mut waiting: Stages) -> (Stages, Stages) {
     (ordered, waiting)
 }
 
-/// Returns the chain of `after`s with the largest sum of SLAs. `ordered` must be in order.
+/// Returns the chain of stages with the largest sum of SLAs. Each stage in the chain names the previous one in
+/// `after`. A stage without an SLA adds nothing to the sum. `ordered` must be in order.
 pub(super) fn slowest_path(ordered: &Stages) -> Stages {
     let mut paths: BTreeMap<&str, (Duration, Stages)> = BTreeMap::new();
     for stage in ordered {
@@ -123,7 +124,7 @@ mod tests {
     }
 
     proptest! {
-        /// Tries any graph of six stages, each of which names any of the others.
+        /// Tries random graphs of six stages, each of which names up to two stages.
         #[test]
         fn every_stage_is_either_after_all_that_it_names_or_cannot_be(
             edges in prop::collection::vec(prop::collection::vec(0..6usize, 0..3), 6)

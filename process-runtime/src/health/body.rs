@@ -1,4 +1,5 @@
-//! The two JSON forms of a report: `application/json` and `application/health+json`.
+//! Writes a report in one of two JSON forms, `application/json` or `application/health+json`. The choice of the form
+//! does not belong here (`response`).
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -22,7 +23,7 @@ fn time(at: SystemTime) -> String {
     humantime::format_rfc3339_millis(at).to_string()
 }
 
-/// Converts into milliseconds, with a resolution of a microsecond.
+/// Converts a duration into milliseconds, rounded down to a whole microsecond.
 fn millis(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1e3
 }
@@ -34,7 +35,8 @@ fn is_false(flag: &bool) -> bool {
 #[derive(Serialize)]
 struct JsonBody<'r> {
     status: &'static str,
-    /// For monitors that search for a text: `unhealthy` contains `healthy`.
+    /// Written only if the status is not `unhealthy`. A monitor that searches the body for a text needs this field,
+    /// because the text `unhealthy` contains `healthy`.
     #[serde(skip_serializing_if = "is_false")]
     serving: bool,
     timestamp: String,
@@ -97,7 +99,7 @@ impl<'r> JsonBody<'r> {
     }
 }
 
-/// The form of [draft-inadarei-api-health-check].
+/// The body that [draft-inadarei-api-health-check] specifies.
 ///
 /// [draft-inadarei-api-health-check]: https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06
 #[derive(Serialize)]
@@ -145,7 +147,7 @@ impl<'r> HealthJsonBody<'r> {
                     observed_unit: latency.map(|_| "ms"),
                     status: status.as_str(),
                     time: Option::map(at, time),
-                    // The draft forbids an output of a check that passes.
+                    // The draft forbids an output for a check that passes.
                     output: output.filter(|_| with_detail && status != Status::Pass),
                 };
                 (format!("{name}:{measured}"), [check])

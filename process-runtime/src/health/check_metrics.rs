@@ -1,4 +1,5 @@
-//! OpenTelemetry instruments: the status and age of each check, and the runs that checks caused.
+//! The OpenTelemetry instruments for checks. They measure the status and the age of each check, and count the runs
+//! that checks caused. Instruments for other runs do not belong here (`observe::metrics`).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -13,24 +14,25 @@ use super::shared::Shared;
 use crate::base::lock::lock;
 use crate::observe::metrics::InstrumentsOfFeature;
 
-/// The endpoints whose checks are measured.
+/// The shared state of the endpoints whose checks are measured.
 static TRACKED: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
-/// Measures the checks of these endpoints, until the last `Health` is dropped.
+/// Measures the checks of these endpoints until the last clone of their `Health` is dropped.
 pub(super) fn track(shared: &Arc<Shared>) {
     let mut tracked = lock(&TRACKED);
     tracked.retain(|known| known.strong_count() > 0);
     tracked.push(Arc::downgrade(shared));
 }
 
-/// The values of the gauges of one check.
+/// The values that the two gauges have for one check.
 #[derive(Clone, Copy)]
 struct Measured {
     status: Status,
     age: Duration,
 }
 
-/// Calls `f` for each check that has a result. If several set-ups have the same check, the worse values count.
+/// Calls `f` for each process or dependency whose check has a status. If several checks have the same target, `f`
+/// receives the worst status and the greatest age.
 fn each(mut f: impl FnMut(&Measured, &[KeyValue])) {
     let tracked = lock(&TRACKED).clone();
     let tracked: Vec<_> = tracked.iter().filter_map(Weak::upgrade).collect();

@@ -1,5 +1,6 @@
-//! Check-ins with [Sentry Crons](https://docs.sentry.io/product/crons/). A scheduled probe is a monitor with the id of
-//! its process.
+//! Check-ins with [Sentry Crons](https://docs.sentry.io/product/crons/), which report the status of each scheduled
+//! probe. In Sentry, the probe is a monitor that is named after the process. Events about failed runs do not belong
+//! here.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -16,20 +17,21 @@ use tokio::time::Instant;
 use super::check::{CheckRunner, Status};
 use crate::base::lock::lock;
 
-/// The shortest time between two check-ins of one monitor: Sentry accepts six in a minute.
+/// The minimum time between two check-ins of one monitor. Sentry accepts at most six per minute.
 const BETWEEN: Duration = Duration::from_secs(10);
-/// The longest name of a monitor. Sentry cuts longer names, which could make two of them equal.
+/// The maximum length of a monitor's name, in bytes. Sentry cuts longer names, so two long names could become equal.
 const LONGEST: usize = 50;
-/// The unit of Sentry's schedules, and the shortest schedule.
+/// The unit of schedules in Sentry, which is also the shortest interval of a schedule.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Sends the result of a scheduled probe to Sentry, if a client is bound.
+/// Sends the status of a scheduled probe to Sentry. Does nothing for other checks, if no Sentry client is bound, or
+/// if less than [`BETWEEN`] has passed since the last check-in.
 pub(super) fn send(check: &CheckRunner) {
     let (CheckTarget::Process(id), Some(every)) = (check.definition.target(), check.definition.every())
     else {
         return;
     };
-    // A thread that used Sentry before the application bound its client keeps a hub without one.
+    // A thread that used Sentry before the application bound its client keeps a hub without a client.
     let Some(client) = Hub::current().client().or_else(|| Hub::main().client()) else { return };
     let status = match check.reading().status {
         Status::Pass | Status::Warn => MonitorCheckInStatus::Ok,
@@ -47,7 +49,7 @@ pub(super) fn send(check: &CheckRunner) {
         duration: check.took().map(|took| took.as_secs_f64()),
         monitor_config: Some(MonitorConfig {
             schedule: MonitorSchedule::Interval { value: minutes(every), unit: MonitorIntervalUnit::Minute },
-            // The jitter of the schedule, and the time that the check may take.
+            // The random variation of the schedule, plus the time that the check may take.
             checkin_margin: Some(minutes(every.mul_f64(0.1) + check.definition.timeout())),
             max_runtime: Some(1),
             timezone: None,
@@ -58,7 +60,8 @@ pub(super) fn send(check: &CheckRunner) {
     client.send_envelope(EnvelopeItem::MonitorCheckIn(check_in).into());
 }
 
-/// Returns whether this monitor may check in now, and then notes that it did.
+/// Returns whether this monitor may check in now. If it may, the current time is stored as the time of its last
+/// check-in.
 fn may_check_in(id: &str) -> bool {
     static LAST: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
     let mut last = lock(&LAST);
@@ -69,7 +72,8 @@ fn may_check_in(id: &str) -> bool {
     may
 }
 
-/// Returns the name of the monitor of a process.
+/// Returns the name of a process's monitor, which is the id of the process. A long id is cut, and ends with a hash of
+/// the whole id.
 fn slug(id: &str) -> String {
     if id.len() <= LONGEST {
         return id.to_owned();

@@ -1,20 +1,22 @@
-//! Access to the details of a response.
+//! Decides which clients may read the details of a response. Writing the details does not belong here (`body`).
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// Who may read the details of a response: error texts, versions, and the time, latency and reason of each part.
+/// The clients that may read the details of a response. The details are error texts, versions, and the time, latency
+/// and reason of each part.
 ///
-/// An error text is the `Display` of an error; it may contain whatever a driver writes into it.
+/// An error text is the `Display` text of an error. It may contain secrets, for example a connection string that a
+/// database driver includes in its errors.
 #[derive(Clone, Default)]
 pub enum Detail {
-    /// No one. The default.
+    /// No client may read them. This is the default.
     #[default]
     Never,
-    /// Every client.
+    /// Every client may read the details.
     Always,
-    /// Clients that send `Authorization: Bearer <token>` with this token. White space around the token is ignored; an
-    /// empty token admits no one.
+    /// A client may read the details if it sends `Authorization: Bearer <token>` with this token. White space around
+    /// this token is ignored. If this token is empty, no client may read the details.
     Bearer(String),
 }
 
@@ -30,8 +32,8 @@ impl std::fmt::Debug for Detail {
 }
 
 impl Detail {
-    /// Returns whether a request with this header may read the details. The time that this takes does not depend on
-    /// how much of the token is right.
+    /// Returns whether a request with this header may read the details. The time for this does not depend on how many
+    /// characters of the token are right, so a client cannot find the token by measuring response times.
     pub(super) fn is_allowed(&self, authorization: Option<&str>) -> bool {
         match self {
             Detail::Never => false,
@@ -47,7 +49,8 @@ impl Detail {
     }
 }
 
-/// Compares hashes: they have one length, and a client cannot choose their bytes.
+/// Returns whether two tokens are equal. It compares hashes of the tokens, because all hashes have the same length
+/// and a client cannot choose their bytes.
 fn is_same(token: &str, sent: &str) -> bool {
     let mac = |text: &str| {
         let mut mac = Hmac::<Sha256>::new_from_slice(token.as_bytes()).ok()?;

@@ -13,8 +13,8 @@ use crate::catalog::registry;
 
 /// The health endpoints of a program.
 ///
-/// All clones share one state. With feature `axum`, each clone is a `tower_service::Service`. The schedules end when
-/// the last clone is dropped.
+/// All clones share one state. With feature `axum`, each clone is a `tower_service::Service`. The schedules of the
+/// checks end when the last clone is dropped.
 #[derive(Clone, Debug)]
 #[must_use = "the schedules of the checks end when this is dropped"]
 pub struct Health {
@@ -33,16 +33,16 @@ impl Health {
     }
 
     /// Makes readiness fail from now on, and ends the schedules. Call it before the program stops taking requests, so
-    /// that a load balancer sends new ones elsewhere.
+    /// that a load balancer sends new requests elsewhere.
     pub fn begin_shutdown(&self) {
         self.shared.begin_shutdown();
     }
 
     /// Responds to a request within [`RESPONSE_TIMEOUT`](crate::health::RESPONSE_TIMEOUT). Use it in a framework that
-    /// does not take tower services.
+    /// does not accept tower services.
     ///
     /// # Panics
-    /// If it is not called in a tokio runtime with a timer.
+    /// Panics if it has to wait for a check, and is polled outside a tokio runtime or in a runtime without a timer.
     pub async fn respond(&self, request: Request<'_>) -> Response {
         let is_head = request.method == "HEAD";
         let mut response = match request.method {
@@ -83,8 +83,8 @@ impl Health {
         Report::from_parts(parts)
     }
 
-    /// Reports whether the program itself works, as far as [`Setup::liveness`](crate::health::Setup::liveness) checks
-    /// it.
+    /// Reports whether the program itself works. It does if all checks that
+    /// [`Setup::liveness`](crate::health::Setup::liveness) added succeed.
     pub fn liveness(&self) -> Report {
         let parts = self.shared.config.liveness.iter().map(|(name, check)| {
             let result = attempt(check).unwrap_or_else(|_| Err("the check panicked".to_owned()));
@@ -101,8 +101,8 @@ impl Health {
         Report::from_parts(BTreeMap::from([("startup".to_owned(), PartReport::new(status, output))]))
     }
 
-    /// Reports whether the program can take requests: its start-up is finished, its shutdown has not begun, and
-    /// everything that [`Setup::require`](crate::health::Setup::require) names works.
+    /// Reports whether the program can take requests. It can if its start-up is finished, its shutdown has not begun,
+    /// and none of the processes and dependencies that [`Setup::require`](crate::health::Setup::require) names fails.
     pub async fn readiness(&self) -> Report {
         let (shared, config) = (&self.shared, &self.shared.config);
         let mut parts = self.startup().parts;
@@ -110,7 +110,7 @@ impl Health {
             let part = PartReport::new(Status::Fail, Some("the program is shutting down".to_owned()));
             parts.insert("shutdown".to_owned(), part);
         }
-        // A program that is not ready in any case executes no checks.
+        // If start-up or shutdown already makes readiness fail, the checks are not executed.
         if parts.values().all(|part| part.status != Status::Fail) {
             let ids = config.required.iter().chain(&config.report_only);
             let subjects = ids.filter_map(|id| shared.by_id(id));
@@ -129,8 +129,8 @@ impl Health {
         Report::from_parts(parts)
     }
 
-    /// Reports on the process, or the dependency that has a check, with this id or alias. Returns `None` for an
-    /// unknown one.
+    /// Reports on the process or dependency with this id or alias. Returns `None` if there is neither a process with
+    /// this name nor a dependency with this name and a check.
     pub async fn report(&self, id: &str) -> Option<Report> {
         let subject = self.shared.by_name(id)?;
         let asked = self.shared.execute(self.shared.checks_of(subject).into_iter()).await;
@@ -138,7 +138,7 @@ impl Health {
     }
 }
 
-/// Adds a part. If a part of this name exists, the worse one of both stays.
+/// Adds a part. If a part with this name already exists, the part with the worse status remains.
 fn add_worse(parts: &mut BTreeMap<String, PartReport>, name: &str, part: PartReport) {
     match parts.entry(name.to_owned()) {
         Entry::Vacant(entry) => drop(entry.insert(part)),

@@ -1,4 +1,5 @@
-//! The report of an endpoint. The forms in which a response writes it are in `body.rs`.
+//! The report of an endpoint, and how it follows from checks and traffic. The forms in which a response writes a
+//! report do not belong here (`body`).
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -12,46 +13,47 @@ use crate::install::live;
 /// The health of the program, or of one process or dependency.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// The status: the worst of its own and those of its parts.
+    /// The status. In the report of a process, a part that warns or fails makes it at least [`Status::Warn`]. In a
+    /// report that consists only of parts, it is the worst status of the parts.
     pub status: Status,
-    /// The process, if the report is about one.
+    /// The process, if this is the report of a process.
     pub process: Option<&'static ProcessDefinition>,
-    /// The id of the dependency, if the report is about one.
+    /// The id of the dependency, if this is the report of a dependency.
     pub dependency: Option<&'static str>,
-    /// The source of the status; `None` if the report consists of parts alone.
+    /// The source of the status. `None` if the report consists only of parts.
     pub source: Option<StatusSource>,
-    /// When the last check ended.
+    /// When the last check ended. `None` if there is no check, or if it has not ended yet.
     pub checked_at: Option<SystemTime>,
-    /// How long ago the last check ended.
+    /// How long ago the last check ended. `None` if `checked_at` is `None`.
     pub age: Option<Duration>,
-    /// How long the last check took.
+    /// How long the last check took. `None` if `checked_at` is `None`.
     pub latency: Option<Duration>,
-    /// The reason for a status that is not a pass, or what traffic shows. It may contain the text of an error, which
-    /// only [`Detail`](crate::health::Detail) discloses.
+    /// The reason for a status that is not a pass, or a summary of the traffic. It may contain the text of an error,
+    /// so a response contains it only for clients that [`Detail`](crate::health::Detail) admits.
     pub output: Option<String>,
     /// The parts, by name.
     pub parts: BTreeMap<String, PartReport>,
 }
 
-/// The health of a part.
+/// The health of one part of a report, for example of a stage or a dependency.
 #[derive(Clone, Debug)]
 pub struct PartReport {
     /// The status.
     pub status: Status,
-    /// When the status was determined.
+    /// When the status was determined, if this time is known.
     pub checked_at: Option<SystemTime>,
-    /// How long the part took.
+    /// How long the part's check or run took. `None` if the status has another source.
     pub latency: Option<Duration>,
-    /// The reason for a status that is not a pass, or what traffic shows.
+    /// The reason for a status that is not a pass, or a summary of the traffic.
     pub output: Option<String>,
 }
 
 /// The source of the status of a process or dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusSource {
-    /// A check of its own.
+    /// The check of the process or dependency.
     Probe,
-    /// Its real runs.
+    /// The real runs of a process that has no check.
     Traffic,
 }
 
@@ -66,7 +68,8 @@ impl StatusSource {
 }
 
 impl Report {
-    /// Reports on something that consists of parts alone.
+    /// Creates a report that consists only of these parts. Its status is the worst status of the parts, or a pass if
+    /// there are none.
     pub(super) fn from_parts(parts: BTreeMap<String, PartReport>) -> Report {
         let status = parts.values().map(|part| part.status).max().unwrap_or(Status::Pass);
         Report {
@@ -87,7 +90,7 @@ impl Report {
         Report { dependency: Some(id), ..Report::from_check(reading) }
     }
 
-    /// Reports on a check, without the parts of what it checks.
+    /// Reports on a check, without any parts.
     pub(super) fn from_check(reading: CheckReading) -> Report {
         let CheckReading { status, output, last, age, .. } = reading;
         Report {
@@ -101,8 +104,9 @@ impl Report {
         }
     }
 
-    /// Reports on a process with a probe. Its parts are the stages and dependencies that the probe ran; the result of a
-    /// dependency's own check takes precedence.
+    /// Reports on a process with a probe. The parts are the stages, dependencies and other processes that the probe
+    /// ran, the stages that it did not run, and the declared dependencies. `dependencies` returns the result of a
+    /// dependency's check, which takes precedence over the calls of the probe.
     pub(super) fn from_probe(
         process: &'static ProcessDefinition,
         reading: CheckReading,
@@ -115,7 +119,7 @@ impl Report {
                 Some(Part::Stage(part) | Part::Dependency(part)) if run.process == Some(process.id()) => {
                     Some(part)
                 }
-                // Another process, which this one called.
+                // A run of another process, which the probed process called.
                 None if run.process != Some(process.id()) => run.process,
                 _ => None,
             };
@@ -136,7 +140,7 @@ impl Report {
         report
     }
 
-    /// Reports on a process without a probe.
+    /// Reports on a process without a probe, from its traffic.
     pub(super) fn from_traffic(
         process: &'static ProcessDefinition,
         dependencies: impl Fn(&str) -> Option<PartReport>,
@@ -156,7 +160,9 @@ impl Report {
         report
     }
 
-    /// Adds a part for each declared dependency: from its own check, else from the probe, else from traffic.
+    /// Adds a part for each declared dependency. `checked` returns the result of its check. Without a check, the part
+    /// comes from the calls of the probe, otherwise from traffic. Without traffic it is a warning. Finally, parts
+    /// that warn or fail make the report at least a warning.
     fn add_dependencies(
         &mut self,
         process: &'static ProcessDefinition,
@@ -175,7 +181,7 @@ impl Report {
             let part =
                 part.unwrap_or_else(|| PartReport::unseen("it has no check, and no call to it has ended"));
             match self.parts.get_mut(id) {
-                // A stage of the same name: the worse of both.
+                // A stage has the same name. The part with the worse status remains.
                 Some(stage) if stages.contains(&id) && stage.status > part.status => {}
                 _ => drop(self.parts.insert(id.to_owned(), part)),
             }
@@ -201,7 +207,7 @@ pub(super) fn declared_dependencies(
 }
 
 impl PartReport {
-    /// Reports on a part whose status is determined now.
+    /// Creates a part whose status is determined at this moment.
     pub(super) fn new(status: Status, output: Option<String>) -> PartReport {
         let checked_at = Some(SystemTime::now());
         PartReport { status, checked_at, latency: None, output: output.map(bounded) }

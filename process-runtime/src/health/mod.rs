@@ -35,14 +35,14 @@
 //! # }
 //! ```
 //!
-//! Other frameworks call [`Health::respond`].
+//! In other frameworks, call [`Health::respond`].
 //!
 //! # Endpoints
 //!
 //! | path below `/health` | reports on |
 //! |---|---|
 //! | none | every process, and every dependency that has a check |
-//! | `/live` | the program itself: the checks of [`Setup::liveness`], and never a process or dependency |
+//! | `/live` | the program itself, by the checks of [`Setup::liveness`]; never a process or dependency |
 //! | `/started` | whether start-up is finished ([`Health::mark_started`]) |
 //! | `/ready` | start-up, shutdown, and everything that [`Setup::require`] and [`Setup::report_only`] name |
 //! | `/<process>` | the process, with the stages and dependencies that its probe ran; without a probe, its traffic |
@@ -53,41 +53,52 @@
 //! | HTTP status | `status` in the response | meaning |
 //! |---|---|---|
 //! | 200 | `healthy` | everything works |
-//! | 200 | `degraded` | it works, but something is degraded, late or out of date |
-//! | 503 | `unhealthy` | it does not work, or nothing shows that it does |
+//! | 200 | `degraded` | the subject of the report works, but something is degraded, late or out of date |
+//! | 503 | `unhealthy` | the subject of the report does not work, or nothing shows that it does |
 //! | 404 | | no process, check or alias has this name |
 //! | 405 | | the method is neither `GET` nor `HEAD` |
 //!
 //! A monitor that searches the body for a text should search for `"serving":true`, which only a response with status
-//! 200 contains (`unhealthy` contains `healthy`). A request with `Accept: application/health+json` receives the form of
-//! [draft-inadarei-api-health-check](https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06). Error
-//! texts, versions and the details of each part are disclosed only to clients that [`Setup::detail`] admits.
+//! 200 contains. The text `healthy` is unsuitable, because `unhealthy` contains it. A request whose header `Accept`
+//! names `application/health+json` receives the form of
+//! [draft-inadarei-api-health-check](https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06). Only
+//! clients that [`Setup::detail`] admits receive error texts, versions and the details of each part.
 //!
 //! # Checks
 //!
-//! The check of a process is a *probe*: it runs the process for real, with input made for the purpose. It fails if the
-//! process did not run or did not succeed, whatever the check returns; it is a warning if the run was late or degraded.
-//! A check that panics, is cancelled, or takes a type that [`Setup::with`] has not received, fails with that reason.
+//! The check of a process is called a *probe*. It really runs the process, with input made for this purpose. A probe
+//! fails if the process did not run, failed, was rejected or was cancelled, even if the check itself returns a
+//! success. If the run was late or degraded, the status is at least a warning. A check also fails if it panics, if it
+//! is cancelled, or if it takes an argument of a type that [`Setup::with`] has not received. While instrumentation is
+//! [disabled](crate::disable), only the value that a probe returns is known, and a pass becomes a warning.
 //!
-//! * Each check executes at most once at a time, in a task of its own, however many requests there are. A request waits
-//!   for that execution, at most 25 s ([`RESPONSE_TIMEOUT`]), which is less than the timeout of common monitors.
-//! * A result is valid for `cached_for` (5 s), or with a schedule (`every`) until the next execution. The interval of a
-//!   schedule varies by a tenth. While the schedule works, requests do not execute the check.
-//! * A result that is not refreshed ages: a pass becomes a warning after two validity periods plus the timeout of the
-//!   check, and any result becomes a failure after three periods plus the timeout. A check that is past its timeout and
-//!   still running fails at once.
+//! * At most one execution of a check runs at a time, in a task of its own, however many requests arrive. A request
+//!   waits for this execution for at most 25 s ([`RESPONSE_TIMEOUT`]). Common monitors have longer timeouts.
+//! * A result is valid for the time `cached_for`, by default 5 s. The first request after this time executes the
+//!   check again.
+//! * A check with a schedule (`every`) executes by itself at this interval, which varies at random by up to a tenth.
+//!   Its result is valid until the next execution. A request executes such a check only if it has no result, or if
+//!   the schedule is so late that the result would become a warning.
+//! * A result that is not refreshed becomes worse with age. A pass becomes a warning after two validity periods plus
+//!   the timeout of the check. Any result becomes a failure after three validity periods plus the timeout, unless the
+//!   next execution is already running. A check that is still running after its timeout fails at once.
 //!
-//! The runs of a check are synthetic. They are in no statistics and no objective; their spans and Sentry events carry
-//! `critical_process.synthetic`, and the only metric that counts them is `critical_process.synthetic.runs`. This covers
-//! everything that the check awaits. It does not cover tasks that the check spawns, unless a
-//! [`Carrier`](crate::Carrier) carries the scope with them, and requests that it sends to this program over the
-//! network.
+//! The runs that a check causes are called synthetic. They do not count in statistics and objectives. Their spans and
+//! Sentry events carry `critical_process.synthetic`. The metric `critical_process.synthetic.runs` counts them, and no
+//! other metric does. All runs that the check awaits are synthetic. Runs in a task that the check spawns are
+//! synthetic only if the task runs in a [`Carrier`](crate::Carrier). Runs that the check causes by a network request
+//! to this program are not.
 //!
 //! # Processes without a probe
 //!
-//! The status of such a process follows from its runs of the last five minutes. It fails if at least five runs count
-//! and half of them failed. It is a warning if more runs were bad (failed or late) than the objective allows, most runs
-//! were rejected or degraded, a run is overdue, or none succeeded.
+//! The status of such a process follows from its runs in the last five minutes. Runs that were rejected, or cancelled
+//! within their SLA, do not count. The process fails if at least five runs count and at least half of them failed.
+//! Otherwise its status is a warning in each of these cases:
+//!
+//! * More runs failed or were late than the objective allows.
+//! * More than half of all runs were rejected, or more than half of the runs that count were degraded.
+//! * A run is past its SLA now.
+//! * No run succeeded.
 //!
 //! # Metrics and Sentry
 //!
@@ -95,10 +106,11 @@
 //! fail) and `critical_process.check.age` (in seconds). Their attribute is `critical_process.id` or
 //! `critical_process.dependency`; feature `prometheus` exports them as well.
 //!
-//! A scheduled probe checks in with Sentry Crons. The monitor has the id of the process. There is at most one check-in
-//! every ten seconds, since Sentry accepts six per minute from all replicas together.
+//! A scheduled probe checks in with Sentry Crons, where a monitor with the id of the process shows it. A program
+//! checks in for one process at most once every ten seconds, because Sentry accepts six check-ins per minute from all
+//! replicas together.
 
-// Only re-exports: nothing in this folder may import this file.
+// This file only declares modules and re-exports items. The other files of this folder must not import it.
 
 mod body;
 pub(crate) mod check;

@@ -1,4 +1,5 @@
-//! Requests and responses, without any web framework. A response repeats nothing of a request except a short, plain id.
+//! Requests and responses, independent of any web framework. A response repeats nothing from a request except an id
+//! of limited length and characters. Computing reports does not belong here.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +8,10 @@ use process_model::nearest;
 use super::body;
 use super::health_report::Report;
 
-/// The longest id that is looked up.
+/// The maximum length of an id in a path, in bytes. A path with a longer id names no endpoint.
 const LONGEST: usize = 64;
 
-/// The media type of [draft-inadarei-api-health-check].
+/// The media type that [draft-inadarei-api-health-check] specifies.
 ///
 /// [draft-inadarei-api-health-check]: https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06
 const HEALTH_JSON: &str = "application/health+json";
@@ -25,13 +26,13 @@ const SCHEMAS: [(&str, &str); 2] = [
 /// The parts of an HTTP request that the endpoints read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'r> {
-    /// The method. Methods other than `GET` and `HEAD` are refused.
+    /// The method. Methods other than `GET` and `HEAD` are refused with status 405.
     pub method: &'r str,
-    /// The path, with or without `/health` before it: `/health/live` or `/live`.
+    /// The path, with or without the prefix `/health`, for example `/health/live` or `/live`.
     pub path: &'r str,
-    /// The header `Accept`.
+    /// The value of the header `Accept`, if there is one.
     pub accept: Option<&'r str>,
-    /// The header `Authorization`.
+    /// The value of the header `Authorization`, if there is one.
     pub authorization: Option<&'r str>,
 }
 
@@ -43,7 +44,7 @@ pub struct Response {
     pub status: u16,
     /// All headers.
     pub headers: Vec<(&'static str, &'static str)>,
-    /// JSON; empty for `HEAD`.
+    /// The JSON text. It is empty for `HEAD`.
     pub body: String,
 }
 
@@ -59,11 +60,12 @@ pub(super) enum Endpoint<'r> {
     Named(&'r str),
 }
 
-/// Names that a process, dependency or alias cannot have at the endpoints, since they mean something else there.
+/// Names that have another meaning in a path. A process, dependency or alias with such a name has no endpoint.
 pub(super) const RESERVED: [&str; 5] = ["health", "live", "ready", "started", "openapi.json"];
 
 impl<'r> Endpoint<'r> {
-    /// Returns the endpoint that a path names, if it names one.
+    /// Returns the endpoint that a path names. Returns `None` if the name in the path is too long or has characters
+    /// other than letters, digits, `_` and `-`.
     pub(super) fn parse(path: &'r str) -> Option<Endpoint<'r>> {
         let path = path.split(['?', '#']).next().unwrap_or_default();
         let is_below = |rest: &&str| rest.is_empty() || rest.starts_with('/');
@@ -85,7 +87,7 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 
-/// The form of a report.
+/// The JSON form in which a response writes a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     Json,
@@ -93,8 +95,9 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// Chooses by the header `Accept`: `application/health+json` must be named, with a quality not below that of
-    /// `application/json`.
+    /// Chooses the form by the header `Accept`. The form is `HealthJson` if the header names
+    /// `application/health+json` with a quality above 0 that is not below the quality of `application/json`.
+    /// Otherwise it is `Json`.
     pub(super) fn negotiate(accept: Option<&str>) -> Form {
         let quality = |media: &str| {
             let ranges = accept.unwrap_or_default().split(',').filter_map(|range| {
@@ -114,7 +117,8 @@ impl Form {
 
 impl Response {
     fn new(status: u16, media: &'static str, body: String) -> Response {
-        // A stored response would hide a change, and the response depends on these two headers.
+        // `no-store`, because a stored response would hide a change of status. `vary` lists the request headers that
+        // the response depends on.
         let headers =
             vec![("content-type", media), ("cache-control", "no-store"), ("vary", "accept, authorization")];
         Response { status, headers, body }
@@ -129,7 +133,8 @@ impl Response {
         Response::new(report.status.http_status(), media, body)
     }
 
-    /// Answers a path that names no endpoint, or a name that nothing has.
+    /// Returns the response for a path that names no endpoint, or for a name that no process, dependency or alias
+    /// has.
     pub(super) fn not_found(endpoint: Option<Endpoint<'_>>, names: &[&str]) -> Response {
         let problem = match endpoint {
             Some(Endpoint::Named(id)) => {
@@ -142,14 +147,14 @@ impl Response {
         Response::problem(404, &problem)
     }
 
-    /// Answers a method other than `GET` and `HEAD`.
+    /// Returns the response for a method other than `GET` and `HEAD`.
     pub(super) fn method_not_allowed() -> Response {
         let mut response = Response::problem(405, "method not allowed; use GET or HEAD");
         response.headers.push(("allow", "GET, HEAD"));
         response
     }
 
-    /// Describes the endpoints as OpenAPI, with these names as examples.
+    /// Returns the OpenAPI description of the endpoints, with these names as examples.
     pub(super) fn openapi(names: &[&str]) -> Response {
         let parse = serde_json::from_str::<serde_json::Value>;
         let mut description = parse(OPENAPI).unwrap_or_default();

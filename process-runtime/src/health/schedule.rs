@@ -1,4 +1,4 @@
-//! The schedule of one check.
+//! The schedule of one check. The rules for executing a check do not belong here (`check`).
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Weak};
@@ -11,10 +11,10 @@ use super::check::{CheckRunner, GRACE};
 use super::checkin;
 use super::shared::Shared;
 
-/// How often a schedule looks whether start-up is finished.
+/// The interval at which a schedule tests whether start-up is finished.
 const START_POLL: Duration = Duration::from_millis(100);
 
-/// Executes a check at its interval until the last `Health` is dropped or shutdown begins.
+/// Executes a check at its interval, from the end of start-up until the last `Health` is dropped or shutdown begins.
 pub(super) async fn run(check: Arc<CheckRunner>, shared: Weak<Shared>, every: Duration) {
     let random = RandomState::new();
     for round in 0_u64.. {
@@ -28,11 +28,11 @@ pub(super) async fn run(check: Arc<CheckRunner>, shared: Weak<Shared>, every: Du
         };
         check.execute(&states, None);
         drop(states);
-        // Long enough for the check to report its timeout itself.
+        // This is long enough for the execution to report its own timeout.
         check.wait(Instant::now() + check.definition.timeout() + 2 * GRACE).await;
         #[cfg(feature = "sentry")]
         checkin::send(&check);
-        // Replicas that started together must not check together.
+        // The interval is random, so that replicas that started together do not check together.
         let share = random.hash_one(round) as f64 / u64::MAX as f64;
         tokio::time::sleep(every.mul_f64(0.9 + 0.2 * share)).await;
     }

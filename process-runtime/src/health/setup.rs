@@ -1,4 +1,5 @@
-//! The set-up of the endpoints: what they need, and the mistakes in it that only a running program shows.
+//! The set-up of the endpoints, and the mistakes in a set-up that only a running program can find. Responding to
+//! requests does not belong here.
 
 use std::sync::Arc;
 
@@ -31,7 +32,8 @@ impl Setup {
         Setup::default()
     }
 
-    /// Provides the state that checks with an argument of type `T` take. Each call of such a check receives a clone.
+    /// Provides the state for checks that take an argument of type `T`. Each call of such a check receives a clone. A
+    /// later state of the same type replaces an earlier one.
     pub fn with<T: Clone + Send + Sync + 'static>(mut self, state: T) -> Setup {
         self.states.insert(state);
         self
@@ -39,8 +41,9 @@ impl Setup {
 
     /// Makes readiness fail when one of these processes or dependencies fails.
     ///
-    /// A dependency that all replicas share takes all of them out of service at once. Require such a dependency only if
-    /// nothing works without it; otherwise use [`report_only`](Setup::report_only).
+    /// If all replicas share a required dependency, a failure of the dependency takes all replicas out of service at
+    /// once. Require such a dependency only if nothing works without it. Otherwise use
+    /// [`report_only`](Setup::report_only).
     pub fn require<T: Into<String>>(mut self, ids: impl IntoIterator<Item = T>) -> Setup {
         self.config.required.extend(ids.into_iter().map(Into::into));
         self
@@ -53,11 +56,11 @@ impl Setup {
         self
     }
 
-    /// Makes liveness fail when this check does. Use it for faults that only a restart repairs, such as a thread that
-    /// has ended.
+    /// Makes liveness fail when this check fails. Use such a check for faults that only a restart repairs, such as a
+    /// thread that has ended.
     ///
-    /// Liveness accepts only plain functions. A restart does not repair a dependency, so no dependency check can be
-    /// part of it.
+    /// The check must be a plain function. A dependency check cannot be part of liveness, because a restart does not
+    /// repair a dependency.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicBool, Ordering};
@@ -90,16 +93,18 @@ impl Setup {
         self
     }
 
-    /// Keeps start-up unfinished, and the schedules waiting, until [`Health::mark_started`] is called. Without this,
-    /// start-up is finished at once.
+    /// Keeps start-up unfinished until [`Health::mark_started`] is called. Until then, the schedules wait too. If
+    /// this method is not called, start-up is finished at once.
     pub fn wait_for_mark_started(mut self) -> Setup {
         self.waits = true;
         self
     }
 
-    /// Starts the schedules in the current tokio runtime, and returns the endpoints.
+    /// Starts the schedules in the current tokio runtime, and returns the endpoints. Outside a tokio runtime, no
+    /// schedule starts.
     ///
-    /// A mistake in the set-up, such as an id that no process and no check has, is reported once to standard error.
+    /// A mistake in the set-up, such as an id that neither a process nor a check has, is reported once to standard
+    /// error.
     pub fn start(self) -> Health {
         let shared = Arc::new(Shared::new(self.states, self.config, !self.waits));
         report_mistakes(&shared);
@@ -131,7 +136,7 @@ fn report_mistakes(shared: &Shared) {
         let near = nearest(id, shared.names());
         let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         notices::once(format!(
-            "unknown id `{id}` in `health::Setup::{method}`: no process and no check has it{near}"
+            "unknown id `{id}` in `health::Setup::{method}`: neither a process nor a check has this id{near}"
         ));
     }
     for check in &shared.checks {
@@ -159,7 +164,8 @@ fn report_mistakes(shared: &Shared) {
     }
 }
 
-/// Returns the argument that a check lacks. This creates the future of the check, and never polls it.
+/// Returns the missing state, if a check takes an argument that `states` does not have. To find out, this function
+/// creates the future of the check. It never polls the future.
 fn missing_state(check: &CheckRunner, states: &States) -> Option<MissingState> {
     attempt(|| check.definition.begin(states).err()).ok().flatten()
 }

@@ -1,5 +1,5 @@
-//! The state that all clones of one [`Health`](super::endpoints::Health) share. It finds the checks behind a name and
-//! builds their reports; it knows neither requests nor responses.
+//! The state that all clones of one [`Health`](super::endpoints::Health) share. It finds the checks for a name and
+//! creates reports from their results. Requests and responses do not belong here.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,10 +18,10 @@ use super::response::RESERVED;
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
 
-/// The longest time that a response waits for checks.
+/// The maximum time for which a response waits for checks.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// A check of the program itself: a plain function, which holds no state and cannot await. It must not block.
+/// A check of the program itself. It is a plain function, so it holds no state and cannot await. It must not block.
 pub type LivenessCheck = fn() -> Result<(), String>;
 
 /// The configuration of the endpoints.
@@ -36,7 +36,8 @@ pub(super) struct Config {
 
 pub(super) struct Shared {
     pub(super) checks: Vec<Arc<CheckRunner>>,
-    /// The runtime that executes the checks; `None` if each request brings its own.
+    /// The runtime that executes the checks. `None` if the set-up was started outside a runtime. The runtime of each
+    /// request then executes them.
     pub(super) runtime: Option<Handle>,
     pub(super) states: Arc<States>,
     pub(super) config: Config,
@@ -51,7 +52,7 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// The subject of a report.
+/// The process or dependency that a report is about.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Subject<'s> {
     Process(&'static ProcessDefinition),
@@ -95,7 +96,8 @@ impl Shared {
         self.is_stopping.load(Ordering::Acquire)
     }
 
-    /// Executes these checks where that is due, all at once, and waits for them. Returns when the request came in.
+    /// Executes all of these checks that need a new result, at the same time, and waits until they end or
+    /// [`RESPONSE_TIMEOUT`] has passed. Returns the time at which the request came in.
     pub(super) async fn execute<'c>(&self, checks: impl Iterator<Item = &'c Arc<CheckRunner>>) -> Instant {
         let asked = Instant::now();
         let end = asked + RESPONSE_TIMEOUT;
@@ -107,12 +109,14 @@ impl Shared {
         asked
     }
 
-    /// Returns the process or dependency with this id or alias.
+    /// Returns the process or dependency with this id, otherwise the process or dependency with this alias. A
+    /// dependency without a check is not found.
     pub(super) fn by_name(&self, name: &str) -> Option<Subject<'_>> {
         self.by_id(name).or_else(|| self.by_id(self.config.aliases.get(name)?))
     }
 
-    /// Returns the process or dependency with this id.
+    /// Returns the process with this id, otherwise the dependency with this id. A dependency without a check is not
+    /// found.
     pub(super) fn by_id(&self, id: &str) -> Option<Subject<'_>> {
         let process = registry::get(id).ok().map(Subject::Process);
         process.or_else(|| self.dependency(id).map(|(id, check)| Subject::Dependency(id, check)))
@@ -157,7 +161,8 @@ impl Shared {
             |id, check: &Arc<CheckRunner>| Report::from_dependency(id, check.reading_for(asked));
         let checked = |id: &str| match self.dependency(id) {
             Some((id, check)) => Some(on_dependency(id, check).into_part()),
-            // The dependency may be another process, which has a probe.
+            // The dependency may be another process. The probe of that process, if there is one, then gives the
+            // result.
             None => {
                 let probe = self.probe(registry::get(id).ok()?)?;
                 Some(Report::from_check(probe.reading_for(asked)).into_part())

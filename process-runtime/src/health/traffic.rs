@@ -1,22 +1,23 @@
-//! The status of a process or dependency without a check, from its real runs of the last five minutes.
+//! The status of a process or dependency without a check, derived from its real runs in the last five minutes.
+//! Results of checks do not belong here.
 
 use process_model::Outcome;
 
 use super::check::Status;
 use crate::stats::{Outcomes, Stats};
 
-/// The fewest runs in five minutes that can make a failure.
+/// The number of counted runs from which the status can be a failure. With fewer runs, it is at most a warning.
 const ENOUGH: u64 = 5;
 
-/// A process or dependency that has no check.
+/// The kind of the target that has no check.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Unchecked {
     Process,
     Dependency,
 }
 
-/// Returns the status that the last five minutes show, and a sentence about them. `objective` is the share of runs that
-/// must be good; runs that were rejected, or cancelled before their SLA, do not count.
+/// Returns the status that follows from the runs of the last five minutes, and a summary of them. `objective` is the
+/// share of runs that must be good. Runs that were rejected, or cancelled before their SLA, do not count.
 pub(super) fn judge(unchecked: Unchecked, stats: &Stats, objective: f64) -> (Status, String) {
     let [_, window, hour] = &stats.windows;
     let ended = &window.ended;
@@ -41,7 +42,7 @@ pub(super) fn judge(unchecked: Unchecked, stats: &Stats, objective: f64) -> (Sta
          degraded; {overdue} overdue now; {last}",
         ended.late()
     );
-    // A rounding error must not turn an allowed run into a warning.
+    // The small addition keeps a rounding error from turning the last allowed bad run into a warning.
     let allowed = (1.0 - objective) * counted as f64 + 1e-9;
     let status = match () {
         () if counted >= ENOUGH && 2 * failed >= counted => Status::Fail,

@@ -1,4 +1,5 @@
-//! The call at start-up. The watchdog, the instruments and the event processor, which it starts, must not go in here.
+//! `Install`, the call at start-up, and `Installation`, which stops what that call started. The watchdog, the
+//! instruments and the event processor, which it starts, do not belong here.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,20 +15,23 @@ use crate::run::domain::Core;
 /// The maximum time for which [`Installation::stop`] waits.
 const END: Duration = Duration::from_secs(1);
 
-/// The set-up of the toolkit: call it once at start-up, after setting up tracing, OpenTelemetry and Sentry.
+/// Sets up the toolkit. Call [`start`](Install::start) once at start-up, after setting up tracing, OpenTelemetry and
+/// Sentry.
 ///
-/// It starts the watchdog, attaches the meter provider, adds the run's context to Sentry events that the body of a run
-/// sends, and reports each problem of the set-up once.
+/// `Install` starts the watchdog, attaches the meter provider, and reports each problem of the set-up once. It also
+/// adds the context of a run to the Sentry events that the body of the run sends.
 ///
-/// Without it, runs still have spans, Sentry events for failures, and [`registry::stats`](crate::registry::stats). They
-/// have no metrics and no lines on standard error, and without the watchdog a late run is reported only at its end.
+/// Without `Install`, runs still have spans, Sentry events for failures, and
+/// [`registry::stats`](crate::registry::stats). They have no metrics and no lines on standard error. A late run is
+/// then reported only at its end, because the watchdog does not run.
 ///
-/// The context is added to events of Sentry's main hub, the hub of this thread, and hubs created from these later.
-/// Events of a thread that used Sentry before, or of a client that is bound later, have no context. To add the context
-/// there too, add `process_runtime::sentry::Integration` to the client's options.
+/// The context is added to the events of Sentry's main hub, of the current hub of the thread that calls
+/// [`start`](Install::start), and of hubs that are created from these two later. Events from a thread that used
+/// Sentry before that call, or from a client that is bound after it, have no context. To add the context to these
+/// events too, add `process_runtime::sentry::Integration` to the client's options.
 ///
-/// A second installation adds to the first. If it has another meter provider, histograms move to that provider, and
-/// counters and gauges are exported through both.
+/// A second installation adds to the first. If the second has another meter provider, histograms are recorded in that
+/// provider from then on, and counters and gauges are exported through both providers.
 ///
 /// # Examples
 ///
@@ -43,7 +47,7 @@ pub struct Install {
     #[cfg(feature = "metrics")]
     meter_provider: Option<Box<dyn opentelemetry::metrics::MeterProvider>>,
     sinks: Vec<Arc<dyn Sink>>,
-    /// Whether a missing Sentry client is intended and not reported.
+    /// Whether the application intentionally has no Sentry client. If so, the missing client is not reported.
     without_sentry: bool,
 }
 
@@ -53,11 +57,12 @@ impl std::fmt::Debug for Install {
     }
 }
 
-/// Whether the application has passed a meter provider, so that the global one is ignored.
+/// Whether the application has passed a meter provider. If it has, the global meter provider is ignored.
 #[cfg(feature = "metrics")]
 static HAS_OWN_PROVIDER: AtomicBool = AtomicBool::new(false);
 
-/// Attaches the global meter provider if it has changed, unless the application has passed its own.
+/// Attaches the global meter provider if it has changed, unless the application has passed a meter provider of its
+/// own.
 #[cfg(feature = "metrics")]
 pub(crate) fn follow_global_meter_provider() {
     if !HAS_OWN_PROVIDER.load(Ordering::Acquire) {
@@ -66,12 +71,13 @@ pub(crate) fn follow_global_meter_provider() {
 }
 
 impl Install {
-    /// Creates an installation with the watchdog and the global providers of OpenTelemetry and Sentry.
+    /// Creates a set-up that uses the global meter provider of OpenTelemetry and the bound Sentry client.
     pub fn new() -> Install {
         Install::default()
     }
 
-    /// Sends measurements to this provider instead of the global one. The global one may be set after the start, too.
+    /// Sends measurements to this provider instead of the global meter provider. If this method is not called, the
+    /// global provider is used, even if it is set after the start.
     #[cfg(feature = "metrics")]
     pub fn meter_provider<P>(mut self, provider: &P) -> Install
     where
@@ -94,8 +100,8 @@ impl Install {
         self
     }
 
-    /// Declares the processes that the program must contain ([`registry::expect`](crate::registry::expect)). The
-    /// report names each missing process.
+    /// Declares the processes that the program must contain ([`registry::expect`](crate::registry::expect)).
+    /// [`Installation::report`] names each missing process.
     pub fn expect<I>(self, ids: I) -> Install
     where
         I: IntoIterator,
@@ -105,8 +111,8 @@ impl Install {
         self
     }
 
-    /// Starts the installation, and writes the lines of [`Installation::report`] to standard error once. Keep the
-    /// returned [`Installation`], and call [`Installation::stop`] at the end of `main`.
+    /// Starts the installation. Each line of [`Installation::report`] is also written to standard error once. Keep
+    /// the returned [`Installation`], and call [`Installation::stop`] at the end of `main`.
     pub fn start(self) -> Installation {
         self.sinks.into_iter().for_each(|sink| Core::global().add_sink(sink));
         #[cfg(feature = "metrics")]
@@ -133,29 +139,29 @@ impl Install {
 
 /// A started installation.
 ///
-/// Dropping it changes nothing: the watchdog runs until [`Installation::stop`] or the end of the program. Lines and
-/// samples that are still queued at the end of the program are lost.
+/// Dropping this value does not stop the installation. The watchdog runs until [`Installation::stop`] or the end of
+/// the program. Lines and samples that are still queued at the end of the program are lost.
 #[derive(Debug)]
 pub struct Installation {
     is_stopped: AtomicBool,
 }
 
-/// Returns the number of installations that are not stopped.
+/// Locks and returns the number of installations that are not stopped.
 fn started() -> MutexGuard<'static, usize> {
     static STARTED: Mutex<usize> = Mutex::new(0);
     lock(&STARTED)
 }
 
 impl Installation {
-    /// Returns every problem reported so far, at start-up or while processes ran. It is a history, so it includes
-    /// solved problems. A meter provider without a reader is reported after 150 s.
+    /// Returns every problem that was reported so far, at start-up or later. The list also includes problems that
+    /// have been solved since. A meter provider that no reader collects from is reported after 150 s.
     pub fn report(&self) -> Vec<String> {
         notices::printed()
     }
 
     /// Stops the watchdog, unless another installation is running, and waits until the queued lines are written to
-    /// standard error. It waits at most one second, because a sink or the reader of standard error may hang. It also
-    /// records queued samples, so call it before you shut down the meter provider.
+    /// standard error. `stop` waits at most one second, because a sink or the reader of standard error may hang. It
+    /// also records the samples that are still queued. So call `stop` before you shut down the meter provider.
     pub fn stop(&self) {
         #[cfg(feature = "metrics")]
         crate::observe::metrics::drain();
@@ -173,7 +179,8 @@ impl Installation {
     }
 }
 
-/// Returns the reasons why tracing or Sentry receives nothing.
+/// Returns the reason why tracing receives nothing or too little, and the reason why Sentry receives nothing, if
+/// there are any.
 fn unconnected_destinations(without_sentry: bool) -> impl Iterator<Item = String> {
     #[cfg(feature = "tracing")]
     let tracing = crate::observe::span::problem();

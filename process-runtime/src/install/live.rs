@@ -1,5 +1,6 @@
-//! Live views of the current domain: statistics by process id, and runs in flight. Definitions must not go in here
-//! (`catalog::registry`).
+//! Live views of the current domain: statistics by process id, and runs in flight. In a test or a health check, the
+//! current domain contains only the runs in that test or check. Everywhere else it is the global domain of the
+//! program. Definitions do not belong here (`catalog::registry`).
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,9 @@ use crate::run::frame::current_domain;
 use crate::run::unit::Unit;
 use crate::stats::Stats;
 
-/// Returns the statistics of a process, in the current domain.
+/// Returns the statistics of a process, in the current domain. Inside an observation of a test or inside a health
+/// check, they cover only the runs of that observation or check. Everywhere else they cover all other runs of the
+/// program.
 ///
 /// # Errors
 /// Returns [`UnknownProcess`] with the nearest id if no process has this id.
@@ -21,8 +24,9 @@ pub fn stats(id: &str) -> Result<Stats, UnknownProcess> {
     Ok(current_domain().core().stats(unit.expect("a registered process has a unit")))
 }
 
-/// Returns the statistics of each stage of a process by stage id, in the current domain. If a stage names its process,
-/// its runs outside that process count too. A shared stage is included once it has run in the process.
+/// Returns the statistics of each stage of a process by stage id, in the current domain. If the attribute of a stage
+/// names the process, runs of the stage outside the process count too. A shared stage, whose attribute names no
+/// process, is included once it has run in the process.
 ///
 /// # Errors
 /// Returns [`UnknownProcess`] with the nearest id if no process has this id.
@@ -54,8 +58,9 @@ pub fn in_flight() -> Vec<InFlight> {
     current_domain().core().in_flight()
 }
 
-/// Returns the number of runs of the current domain that found the table of runs in flight full. Their statistics,
-/// outcomes and reports are complete, except that [`in_flight`] and the watchdog do not include them.
+/// Returns the number of runs in the current domain that began while the table of runs in flight was full.
+/// [`in_flight`] does not list these runs, and the watchdog does not report them as late while they run. Their
+/// statistics, their outcomes and the reports at their end are complete.
 pub fn untracked() -> u64 {
     current_domain().core().untracked()
 }

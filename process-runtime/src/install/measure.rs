@@ -1,12 +1,13 @@
-//! Measures the cost of the toolkit itself, for its own benchmarks and tests. It is not public API and changes without
-//! notice. Statistics of runs must not go in here.
+//! Measures the cost of the toolkit itself, for its own benchmarks and tests. This module is not public API and
+//! changes without notice. Statistics of runs do not belong here.
 
 use std::time::{Duration, Instant};
 
 use crate::run::domain::Core;
 use crate::run::unit::Unit;
 
-/// Returns the current size of the statistics of a process in the global domain, in bytes.
+/// Returns the current size, in bytes, of a process's statistics in the global domain. Returns `None` if no process
+/// has this id.
 pub fn account_bytes(id: &str) -> Option<usize> {
     let is_it =
         |unit: &&'static Unit| unit.is_process() && unit.process.is_some_and(|process| process.id() == id);
@@ -14,7 +15,7 @@ pub fn account_bytes(id: &str) -> Option<usize> {
     Some(Core::global().account(unit).memory())
 }
 
-/// Returns the current size of the table of runs in flight of the global domain, in bytes.
+/// Returns the current size, in bytes, of the global domain's table of runs in flight.
 pub fn in_flight_bytes() -> usize {
     Core::global().table_memory()
 }

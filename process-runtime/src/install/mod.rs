@@ -1,4 +1,4 @@
-//! Start-up, the watchdog thread, and live figures of the program. Features and destinations must not go in here.
+//! Start-up, the watchdog thread, and live figures of the program. Features and destinations do not belong here.
 
 pub(crate) mod installation;
 pub(crate) mod live;

@@ -1,7 +1,8 @@
-//! The watchdog thread, which reports runs that pass their SLA while they are running, closes the slices of the
-//! statistics, and drains samples. It sleeps until the next deadline, and a run with an earlier deadline wakes it. A
-//! wake costs the run a system call. After a wake, the watchdog therefore scans as often as the shortest SLA requires,
-//! until no run has woken it for [`ATTENTIVE`]. The rules for lateness must not go in here.
+//! The watchdog, a thread that reports runs that pass their SLA while they are running. It also closes the time
+//! slices of the statistics, and records the samples that wait for the metrics. The watchdog sleeps until the next
+//! deadline. A run with an earlier deadline wakes it, which costs the run a system call. After a wake, the watchdog
+//! therefore scans as often as the shortest SLA requires, until no run has woken it for [`ATTENTIVE`]. The rules for
+//! lateness do not belong here.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -17,7 +18,7 @@ use crate::run::domain::Core;
 use crate::run::unit::Unit;
 use crate::stats::windows::SLICE_SECONDS;
 
-/// The maximum sleep, which bounds the delay if a wake is lost to a race.
+/// The maximum sleep. It limits the delay of a report if a wake is lost in a race.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// The minimum sleep, so that SLAs of a millisecond do not keep the watchdog awake.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
@@ -40,7 +41,7 @@ fn running() -> MutexGuard<'static, Option<Running>> {
     lock(&RUNNING)
 }
 
-/// Starts the thread, unless it is running.
+/// Starts the thread, unless it is already running.
 pub(crate) fn start() {
     let mut running = running();
     if running.as_ref().is_some_and(|running| !running.handle.is_finished()) {
@@ -48,7 +49,8 @@ pub(crate) fn start() {
     }
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
-    // The watchdog counts as running from here on, so that reports before its first scan are queued for it.
+    // From here on the alarm counts the watchdog as running, so that failures before the first scan are also written
+    // to standard error.
     alarm::set(u64::MAX);
     let named = thread::Builder::new().name("process-watchdog".into());
     let (ends, ended) = mpsc::channel();
@@ -71,8 +73,8 @@ pub(crate) fn start() {
     }
 }
 
-/// Stops the thread and waits for its end, but not after `end`, because a destination that it calls may hang. If a sink
-/// calls this on the watchdog's own thread, it does not wait.
+/// Stops the thread and waits for its end. It waits at most until `end`, because a destination that the thread calls
+/// may hang. If a sink calls this function on the watchdog's own thread, the function does not wait.
 pub(crate) fn stop(end: Instant) {
     let Some(Running { handle, stop, ended }) = running().take() else {
         return;
@@ -83,7 +85,7 @@ pub(crate) fn stop(end: Instant) {
     if handle.thread().id() != thread::current().id()
         && ended.recv_timeout(rest) == Err(RecvTimeoutError::Disconnected)
     {
-        // The panic hook has already written the message of a panic.
+        // A panic of the thread is ignored here, because the panic hook has already written its message.
         let _ = handle.join();
     }
 }
@@ -98,8 +100,8 @@ fn watch(stop: &AtomicBool) {
     let wakes_in = |sleep: Duration| core.clock.now() + core.clock.ticks(sleep.saturating_sub(SLACK));
     while !stop.load(Ordering::Acquire) {
         let is_attentive = Instant::now() < attentive_until;
-        // A run that starts during the scan is not missed: the next scan is early enough, or the run wakes the
-        // watchdog.
+        // A run that starts during the scan is not missed. Either the next scan is early enough for its deadline, or
+        // the run wakes the watchdog.
         alarm::set(if is_attentive { wakes_in(round) } else { u64::MAX });
         let mut sleep = observe::scan(core).unwrap_or(LONGEST_SLEEP);
         if rolled.elapsed() >= Duration::from_secs(SLICE_SECONDS) {
@@ -119,7 +121,7 @@ fn watch(stop: &AtomicBool) {
     alarm::clear();
 }
 
-/// Returns the shortest SLA of all processes and stages of the program.
+/// Returns the shortest SLA of all processes and stages in the program, or [`LONGEST_SLEEP`] if there are none.
 fn shortest_sla() -> Duration {
     let processes = registry::all().map(|process| process.sla());
     let stages = registry::stages().filter_map(|stage| stage.sla());
@@ -135,7 +137,8 @@ fn roll(core: &Core) {
     }
 }
 
-/// Follows the global meter provider, and drains samples. Returns the time after which it must be called again.
+/// Attaches the global meter provider if it has changed, and records the waiting samples if there are many. Returns
+/// the time after which this function must be called again.
 #[cfg(feature = "metrics")]
 fn tend_metrics(drained: &mut Instant) -> Duration {
     use crate::observe::metrics;

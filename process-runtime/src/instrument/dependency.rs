@@ -1,5 +1,5 @@
 //! Calls to dependencies. Each call is a run, with a span, statistics and an entry in the timeline, and a contract can
-//! inject a fault into it. Health checks of dependencies must not go in here.
+//! inject a fault into it. Health checks of dependencies do not belong here.
 
 use std::future::Future;
 
@@ -9,11 +9,12 @@ use crate::run::ending::{Ending, ErrorRef, RunError};
 use crate::run::unit::Unit;
 use crate::run::{frame, inject};
 
-/// Awaits a call to the dependency `id`, which the process or stage around it declares with `depends_on`.
+/// Awaits a call to the dependency `id`, which the process or stage around the call declares with `depends_on`.
 ///
-/// The call has a span `<process>.<id>`, statistics ([`registry::dependency_stats`](crate::registry::dependency_stats))
-/// and a breadcrumb if it fails. It has no Sentry event, because the process returns the error or handles it. `Ok` is a
-/// success, `Err` a failure with the name of its type as `error.type`; the error's text is not recorded.
+/// The call has a span `<process>.<id>`, statistics
+/// ([`registry::dependency_stats`](crate::registry::dependency_stats)) and, if it fails, a breadcrumb in Sentry. A
+/// failed call sends no Sentry event, because the process returns the error or handles it. `Ok` is a success. `Err`
+/// is a failure, with the name of the error's type as `error.type`. The text of the error is not recorded.
 ///
 /// A contract can inject a fault at the call ([`testing`](crate::testing), feature `testing`). To limit the duration of
 /// the call, put it inside a [`timeout`](crate::timeout).
@@ -25,7 +26,8 @@ use crate::run::{frame, inject};
 /// # Ok::<_, std::io::Error>(rows) };
 /// ```
 ///
-/// If the process does not declare the id, a notice on standard error reports it once.
+/// If neither the process, nor one of its stages, nor a shared stage declares the id, a notice on standard error
+/// reports this once.
 pub async fn dependency<T, E, F>(id: &'static str, future: F) -> Result<T, E>
 where
     F: Future<Output = Result<T, E>>,

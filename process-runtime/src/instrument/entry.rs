@@ -1,4 +1,5 @@
-//! Takes the context of a run: at entry, and later for `record!`. Storing and inheriting context must not go in here.
+//! Takes the values of a run's context, when the run begins and later for `record!`. Storing and inheriting context
+//! do not belong here.
 
 use crate::base::guard::{attempt, unharmed};
 use crate::base::notices;
@@ -13,7 +14,8 @@ pub struct EntryContext {
 }
 
 impl EntryContext {
-    /// Returns the values that `take` puts. If an expression panics, its value and those after it are missing.
+    /// Calls `take`, and returns the values that it adds with [`EntryContext::put`]. If an expression in `take`
+    /// panics, the value of this expression and all later values are missing.
     pub(super) fn taken(unit: &'static Unit, take: &mut dyn FnMut(&mut EntryContext)) -> NamedValues {
         let mut capture = EntryContext { values: Values::room() };
         if attempt(|| take(&mut capture)).is_err() {
@@ -25,8 +27,9 @@ impl EntryContext {
         capture.values
     }
 
-    /// Turns `take` into a closure that does nothing after the first call. Because `take` is `FnOnce`, a value that is
-    /// moved into it causes the usual compile error for a move.
+    /// Turns `take` into a closure that does nothing after the first call. `take` is `FnOnce`, so it may move a
+    /// value. If the annotated function uses that value later, the compiler reports its usual error about a moved
+    /// value.
     #[inline]
     pub fn once(take: impl FnOnce(&mut EntryContext)) -> impl FnMut(&mut EntryContext) {
         let mut take = Some(take);
@@ -37,7 +40,7 @@ impl EntryContext {
         }
     }
 
-    /// Adds a value, if there is one.
+    /// Adds the value if it is `Some`.
     pub fn put(&mut self, name: &'static str, value: Option<Value>) {
         if let Some(value) = value {
             self.values.push((name, value));
@@ -45,7 +48,7 @@ impl EntryContext {
     }
 }
 
-/// A context key that `later(…)` declares.
+/// A context key that an attribute declares with `later(…)`.
 #[derive(Clone, Copy, Debug)]
 pub struct LaterKey {
     site: &'static Site,
@@ -58,7 +61,8 @@ impl LaterKey {
         LaterKey { site, name }
     }
 
-    /// Adds the value to the innermost run of the function, if a destination receives that run.
+    /// Adds the value to the innermost run of the function on this thread. Does not call `value` if there is no such
+    /// run, or if no destination receives it.
     pub fn record(self, value: impl FnOnce() -> Option<Value>) {
         let Some(unit) = self.site.unit() else { return };
         let Some(observed) = frame::run_of(unit) else {
@@ -68,7 +72,7 @@ impl LaterKey {
         if let Err(payload) = attempt(|| recorded = value()) {
             drop(payload);
             notices::once(format!(
-                "the value of `record!({} = …)` in `{}` panicked and is not recorded",
+                "evaluating the value of `record!({} = …)` in `{}` panicked; the value is not recorded",
                 self.name, unit.name
             ));
         }

@@ -1,5 +1,6 @@
-//! One run, which is counted exactly once: the first of return, error, panic and drop ends it. An expansion holds a
-//! [`Run`], the drop guard, and awaits a [`Scoped`], the poll wrapper. Destinations must not go in here.
+//! One run, which is counted exactly once. The first of return, error, panic and drop ends it. An expansion holds a
+//! [`Run`], whose drop ends the run at the latest. The expansion awaits a [`Scoped`], which polls the body inside the
+//! run. Destinations do not belong here.
 
 use std::any::Any;
 use std::future::Future;
@@ -27,8 +28,8 @@ use crate::run::unit::{Site, Unit};
 
 static ENABLED: AtomicBool = AtomicBool::new(true);
 
-/// Turns off the instrumentation of the whole program: annotated functions then only run their bodies. Runs in flight
-/// end as usual.
+/// Turns off the instrumentation of the whole program. From then on, annotated functions run their bodies and nothing
+/// else. Runs that are already in flight end as usual.
 pub fn disable() {
     ENABLED.store(false, Ordering::Relaxed);
 }
@@ -49,7 +50,7 @@ pub fn enable() {
 pub struct Run {
     unit: Option<&'static Unit>,
     observed: Option<Arc<Observed>>,
-    /// The context that was taken at entry, if the run begins later.
+    /// The context that was taken at the call, if the run begins later than the call.
     values: Option<Box<NamedValues>>,
     started: u64,
     ticket: Ticket,
@@ -64,14 +65,14 @@ enum Phase {
 }
 
 impl Run {
-    /// Creates a run of the function at `site`, which has not begun.
+    /// Creates a run of the function at `site`. The run has not begun. If instrumentation is off, it never begins.
     #[inline(never)]
     pub fn new(site: &'static Site) -> Run {
         let unit = if ENABLED.load(Ordering::Relaxed) { site.unit() } else { None };
         Run::of_unit(unit)
     }
 
-    /// Creates a run of a unit that has no site, such as a dependency. The run has not begun.
+    /// Creates a run of a unit that has no site, such as a call to a dependency. The run has not begun.
     pub(crate) fn of(unit: &'static Unit) -> Run {
         Run::of_unit(ENABLED.load(Ordering::Relaxed).then_some(unit))
     }
@@ -82,13 +83,13 @@ impl Run {
         Run { unit, observed: None, values: None, started: 0, ticket: Ticket::UNTRACKED, phase }
     }
 
-    /// Begins a run whose body follows at once, and takes its context if a destination receives the run.
+    /// Begins a run whose body is called next. Takes the context of the run if a destination receives the run.
     #[inline(never)]
     pub fn begin(&mut self, take: &mut dyn FnMut(&mut EntryContext)) {
         self.start(Some(take));
     }
 
-    /// Takes the context of a run that begins later, if a destination receives the run.
+    /// Takes the context of a run that begins later. Does nothing if no destination would receive the run.
     pub fn capture(&mut self, take: &mut dyn FnMut(&mut EntryContext)) {
         let Some(unit) = self.unit else { return };
         let now = Core::global().clock.now();
@@ -97,14 +98,15 @@ impl Run {
         }
     }
 
-    /// Records in the definition that its function returns a boxed future.
+    /// Records in the definition that the annotated function returns a boxed future.
     pub(super) fn note_future(&self) {
         if let Some(unit) = self.unit {
             unit.definition.note_future();
         }
     }
 
-    /// Begins the run on the thread that polls or calls it first.
+    /// Begins the run, on the thread that first polls or calls it. Does nothing if the run has already begun or
+    /// instrumentation is off.
     #[inline(always)]
     fn start(&mut self, take: Option<&mut dyn FnMut(&mut EntryContext)>) {
         let (Some(unit), Phase::New) = (self.unit, self.phase) else { return };
@@ -145,8 +147,8 @@ impl Run {
         wanted: Wanted,
         take: Option<&mut dyn FnMut(&mut EntryContext)>,
     ) {
-        // The run's own values are taken first: an expression may record a value on the outer run, and this run must
-        // inherit that value.
+        // The run's own values are taken before the run inherits from the outer run. An expression may record a value
+        // on the outer run, and this run must inherit that value.
         let values = match (self.values.take(), take) {
             (Some(own), _) => observed::inherited(outer).with(*own),
             (None, Some(take)) => {
@@ -172,7 +174,8 @@ impl Run {
         }
     }
 
-    /// Takes the fault that a test has planned for this run. Begins the run if it has not begun.
+    /// Takes the fault that a test has planned for this run, and returns `None` if there is none. Begins the run if
+    /// it has not begun.
     #[inline(always)]
     fn injected(&mut self) -> Option<Injected> {
         if !inject::IS_POSSIBLE {
@@ -182,8 +185,9 @@ impl Run {
         self.observed.as_ref()?.boundary.take()
     }
 
-    /// Does the work inside the run, and begins the run if it has not begun. A panic ends the run and is then resumed.
-    /// Neither this function nor its callees are generic, so all annotated functions share the code.
+    /// Begins the run if it has not begun, and does the work inside it. A panic of the work ends the run and is then
+    /// resumed. This function and the functions that it calls are not generic, so all annotated functions share their
+    /// code.
     fn guard(&mut self, work: &mut dyn Work) {
         self.start(None);
         if let Err(payload) = attempt(|| self.inside(work)) {
@@ -191,7 +195,7 @@ impl Run {
         }
     }
 
-    /// Does the work inside the run.
+    /// Does the work inside the run. If the run is not in flight, this function only does the work.
     #[inline(always)]
     fn inside(&self, work: &mut dyn Work) {
         match (&self.observed, self.phase) {
@@ -203,7 +207,8 @@ impl Run {
         }
     }
 
-    /// Does the same for the drop of [`Scoped`], which is rare, without inlining.
+    /// Does the same as `inside`, but is not inlined. The drop of a [`Scoped`] that is not ready is rare, so it need
+    /// not be fast.
     #[inline(never)]
     fn inside_at_drop(&self, work: &mut dyn Work) {
         self.inside(work);
@@ -234,7 +239,8 @@ impl Run {
         resume_unwind(payload)
     }
 
-    /// Ends the run unless it has ended: counts it, then reports it to the destinations.
+    /// Ends the run. Counts the run first, then reports it to the destinations. Does nothing if the run has not begun
+    /// or has already ended.
     pub fn end(&mut self, ending: Ending<'_>) {
         let (Some(unit), Phase::Running) = (self.unit, self.phase) else { return };
         self.phase = Phase::Ended;
@@ -269,8 +275,8 @@ impl Run {
         }
     }
 
-    /// Ends the run as the attribute's rules decide. If a function of the rules panics, the type of the return value
-    /// decides.
+    /// Ends the run as the attribute's `rules` decide. If a rule panics, the run ends with `by_type`, which follows
+    /// from the type of the return value.
     pub fn judge<'a>(&mut self, by_type: Ending<'a>, rules: &mut dyn FnMut(Ending<'a>) -> Ending<'a>) {
         let mut ending = by_type;
         if attempt(|| ending = rules(by_type)).is_err() {
@@ -301,8 +307,8 @@ impl Drop for Run {
     }
 }
 
-// The state that a run shares is behind locks whose poison is ignored, and a run ends only once, so a panic leaves it
-// consistent.
+// A panic cannot make the shared state of a run inconsistent. The state is behind locks whose poison is ignored, and
+// a run ends only once.
 impl UnwindSafe for Run {}
 impl RefUnwindSafe for Run {}
 impl<F: UnwindSafe> UnwindSafe for Scoped<'_, F> {}
@@ -345,7 +351,7 @@ fn report(
     observe::ended(core, unit, observed, ending, end);
 }
 
-/// A future inside its run. The future is dropped as soon as it is ready.
+/// A future that is polled and dropped inside its run. It is dropped as soon as it is ready.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Scoped<'r, F> {
@@ -360,7 +366,7 @@ impl<F: Future> Future for Scoped<'_, F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        // SAFETY: `future` is pinned with `self`: nothing moves it, and it is dropped in place.
+        // SAFETY: `future` is pinned together with `self`. Nothing moves it, and it is dropped in place.
         let Scoped { run, future, is_alive } = unsafe { self.get_unchecked_mut() };
         let mut poll = OnePoll { future, is_alive, cx, polled: Poll::Pending, injected: run.injected() };
         run.guard(&mut poll);
@@ -380,8 +386,8 @@ impl<F> Drop for Scoped<'_, F> {
     }
 }
 
-/// Work inside a run. Each annotated function creates trait objects of it. Their vtables are smaller than those of
-/// `FnMut`, which also contain `call_once`.
+/// Work that is done inside a run. Each annotated function creates trait objects of this trait. Their vtables are
+/// smaller than the vtables of `FnMut`, which also contain `call_once`.
 trait Work {
     fn work(&mut self);
 }
@@ -405,7 +411,7 @@ impl<R, B: FnOnce() -> R> Work for Call<B, R> {
     }
 }
 
-/// One poll of the future, which is pinned.
+/// One poll of a pinned future.
 struct OnePoll<'p, 'w, F: Future> {
     future: &'p mut ManuallyDrop<F>,
     is_alive: &'p mut bool,
@@ -421,27 +427,30 @@ impl<F: Future> Work for OnePoll<'_, '_, F> {
         }
         let polled = match self.injected.as_mut().and_then(|injected| injected.poll(self.cx)) {
             Some(polled) => polled,
-            // SAFETY: it is alive, and pinned, as `Scoped` was that made this.
+            // SAFETY: the future is alive, because `is_alive` is true. The future is pinned, because the `Scoped`
+            // that contains it is pinned.
             None => unsafe { Pin::new_unchecked(&mut **self.future) }.poll(self.cx),
         };
-        // The old value is `Pending` and needs no drop; `forget` saves the code of one.
+        // The old value is `Pending` and needs no drop. With `forget`, the compiler generates no code for a drop.
         forget(replace(&mut self.polled, polled));
         if self.polled.is_ready() {
             *self.is_alive = false;
-            // SAFETY: it was alive, and `is_alive` is false from here on, even if this panics.
+            // SAFETY: the future was alive. `is_alive` is already false, so the future is not dropped again, even if
+            // this drop panics.
             unsafe { ManuallyDrop::drop(self.future) };
         }
     }
 }
 
-/// The drop of a future that is alive.
+/// The drop of a future that has not been dropped yet.
 struct Release<'f, F> {
     future: &'f mut ManuallyDrop<F>,
 }
 
 impl<F> Work for Release<'_, F> {
     fn work(&mut self) {
-        // SAFETY: only the drop of `Scoped` makes this, of a future that is alive, and works once.
+        // SAFETY: only the drop of `Scoped` creates a `Release`. It does so while the future is alive, and calls
+        // `work` once.
         unsafe { ManuallyDrop::drop(self.future) }
     }
 }

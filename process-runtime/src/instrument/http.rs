@@ -1,5 +1,5 @@
-//! Maps HTTP statuses to outcomes, for handlers that return a response: 5xx is a failure, 4xx is rejected (a mistake of
-//! the caller), and everything else is a success. Serving HTTP must not go in here.
+//! Maps HTTP statuses to outcomes, for handlers that return a response. 5xx is a failure. 4xx is rejected, because
+//! the caller made a mistake. Everything else is a success. Serving HTTP does not belong here.
 
 use std::any::type_name;
 
@@ -54,7 +54,8 @@ pub(crate) fn judge(status: StatusCode) -> Ending<'static> {
     }
 }
 
-/// Returns the end of a run that returned an `Err` with this status: as [`judge`], but never a success.
+/// Returns how a run ended that returned an `Err` with this status. The result is that of [`judge`], except that a
+/// success becomes a failure.
 pub(crate) fn judge_error(status: StatusCode) -> Ending<'static> {
     let ending = judge(status);
     match ending.outcome {
@@ -63,7 +64,7 @@ pub(crate) fn judge_error(status: StatusCode) -> Ending<'static> {
     }
 }
 
-/// Returns the three digits of a known status, else `4xx` or `5xx`.
+/// Returns the three digits of a status that is in `KNOWN`, otherwise `4xx` or `5xx`.
 fn code(status: StatusCode) -> &'static str {
     const KNOWN: [StatusCode; 16] = [
         StatusCode::BAD_REQUEST,

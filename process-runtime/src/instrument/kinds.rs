@@ -1,5 +1,5 @@
-//! The kinds of functions, by return type, and how an expansion runs the body of each. The choice of the kind must not
-//! go in here (`probe`).
+//! The kinds of functions, by return type, and how an expansion runs the body of each. The choice of the kind does not
+//! belong here (`probe`).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ pub struct BoxedLocal;
 pub struct BoxedSync;
 
 impl Plain {
-    /// Begins the run, which is the call, and takes its context.
+    /// Begins the run and takes its context. The run is the call of the function.
     #[inline]
     pub fn take(&self, run: &mut Run, take: &mut dyn FnMut(&mut EntryContext)) {
         run.begin(take);
@@ -39,13 +39,14 @@ impl Plain {
 macro_rules! boxed {
     ($($kind:ident: $($bound:ident),*;)+) => {$(
         impl $kind {
-            /// Takes the context of the run, which is the future.
+            /// Takes the context of the run. The run is the returned future, so it begins later.
             #[inline]
             pub fn take(&self, run: &mut Run, take: &mut dyn FnMut(&mut EntryContext)) {
                 run.capture(take);
             }
 
-            /// Returns the future of the body as a run. `judge` receives its output and ends the run.
+            /// Returns a future that awaits the body's future inside the run. `judge` receives the output and ends
+            /// the run.
             pub fn run<'a, T: 'a>(
                 self,
                 run: Run,
@@ -65,7 +66,7 @@ boxed! {
     BoxedSync: Send, Sync;
 }
 
-/// Awaits a future as a run. `judge` receives its output and ends the run.
+/// Awaits a future inside the run. `judge` receives the output of the future and ends the run.
 pub async fn future<T, F: Future<Output = T>>(
     mut run: Run,
     future: F,
@@ -76,7 +77,7 @@ pub async fn future<T, F: Future<Output = T>>(
     value
 }
 
-/// Gives the body of an async function its type. It is never called.
+/// Has the return type `T`, from which the compiler infers the type of an async function's body. It is never called.
 pub fn unreachable_value<T>() -> T {
     unreachable!("only the type of this value is used")
 }

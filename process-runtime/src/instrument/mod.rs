@@ -1,5 +1,5 @@
-//! The functions and types that an expansion calls, and the calls to dependencies. Destinations and start-up must not
-//! go in here.
+//! The functions and types that an expansion calls, and the calls to dependencies. Destinations and start-up do not
+//! belong here.
 
 pub(crate) mod dependency;
 pub(crate) mod entry;

@@ -1,8 +1,9 @@
-//! Decisions on types, which the compiler makes in the expansion: is this return type a `Result`, is this error an
-//! `Error`, can this value be recorded? Each decision is a ladder of traits for one wrapper behind different numbers of
-//! references. Method lookup takes the first rung whose bounds hold ("autoref specialization"), so that an alias,
-//! `anyhow::Result` and `Result` are treated alike, and a user's type of the same name is not. Running a body must not
-//! go in here (`kinds`).
+//! Decisions on types, which the compiler makes in the expansion. Examples are whether a return type is a `Result`,
+//! whether an error implements `Error`, and whether a value can be recorded. Each decision is a ladder of traits for
+//! one wrapper type. Each rung of the ladder implements its trait for the wrapper behind a different number of
+//! references. Method lookup takes the first rung whose bounds hold ("autoref specialization"). So an alias of
+//! `Result` and `anyhow::Result` are treated as `Result`, and a user's own type with the name `Result` is not.
+//! Running a body does not belong here (`kinds`).
 
 use std::error::Error;
 use std::fmt;
@@ -14,7 +15,7 @@ use crate::instrument::kinds::{Boxed, BoxedLocal, BoxedSync, Plain};
 use crate::run::context::{ContextValue, Value};
 use crate::run::ending::{Ending, ErrorRef, RunError};
 
-/// A return value.
+/// A return value that may be a `Result`.
 #[derive(Debug)]
 pub struct Return<'a, R: ?Sized>(pub &'a R);
 
@@ -30,7 +31,7 @@ impl<'a, T, E> Return<'a, Result<T, E>> {
     }
 }
 
-/// The rung for every other type, which is a value.
+/// The rung for every type that is not a `Result`.
 pub trait SplitOther<'a, R: ?Sized> {
     /// Returns the value.
     fn __process_split(&self) -> Result<&'a R, &'a NotAResult>;
@@ -43,12 +44,14 @@ impl<'a, R: ?Sized> SplitOther<'a, R> for Return<'a, R> {
     }
 }
 
-/// A return value whose type decides the outcome. One method lookup decides, because every annotated function has it.
+/// A return value whose type decides the outcome. The decision takes a single method lookup, because the compiler
+/// repeats it in every annotated function.
 #[derive(Debug)]
 pub struct Judge<'a, R: ?Sized>(pub &'a R);
 
-/// Decides by the type of a reference how the run that returned it ended. It adds one more reference than the highest
-/// rung has. It imports one name and not a module, because each name would be resolved in every annotated function.
+/// Decides how a run ended, by the type of a reference to its return value. The macro adds one reference more than
+/// the highest rung has, because the method takes `&self`. It imports a single name instead of a whole module,
+/// because the compiler would resolve each imported name in every annotated function.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __by_type {
@@ -64,7 +67,7 @@ pub trait ByType<'a> {
     fn __process_verdict(&self) -> Ending<'a>;
 }
 
-/// The rung for every other type, which is a success.
+/// The rung for every other type. The run is a success.
 impl<'a, R: ?Sized> ByType<'a> for Judge<'a, R> {
     #[inline]
     fn __process_verdict(&self) -> Ending<'a> {
@@ -72,7 +75,7 @@ impl<'a, R: ?Sized> ByType<'a> for Judge<'a, R> {
     }
 }
 
-/// The rung for a value with an HTTP status, which decides the outcome.
+/// The rung for a value with an HTTP status. The status decides the outcome.
 #[cfg(feature = "axum")]
 impl<'a, R: crate::instrument::http::HasStatus> ByType<'a> for &Judge<'a, R> {
     fn __process_verdict(&self) -> Ending<'a> {
@@ -80,14 +83,16 @@ impl<'a, R: crate::instrument::http::HasStatus> ByType<'a> for &Judge<'a, R> {
     }
 }
 
-/// The two rungs for each kind of error: in a `Result` with any value, and in one whose value has an HTTP status.
+/// Defines two rungs for each kind of error: one for a `Result` with any value, and one for a `Result` whose value
+/// has an HTTP status.
 macro_rules! results {
     ($(
         $(#[$docs:meta])+
         [$($bounds:tt)*] at [$($plain:tt)*], beside a status at [$($status:tt)*]:
             |$error:ident| $ending:expr;
     )+) => {$(
-        // `E` is not bound to `'static`: method lookup ignores lifetimes, so a rung is also taken for borrowed errors.
+        // `E` has no bound `'static`. Method lookup ignores lifetimes, so it would take such a rung for a borrowing
+        // error too, and compilation would then fail.
         $(#[$docs])+
         impl<'a, 'e: 'a, T, E: 'a + $($bounds)*> ByType<'a> for $($plain)* Judge<'a, Result<T, E>> {
             #[inline]
@@ -113,7 +118,7 @@ macro_rules! results {
 }
 
 results! {
-    /// An error of the standard trait.
+    /// An error that implements `std::error::Error`.
     [Error] at [&&&&&&&&], beside a status at [&&&&&&&&&&&&&&&]:
         |error| failed::<E>(ErrorRef::Chain(error));
     /// A box or report around an error that is `Send` and `Sync` (`anyhow::Error`, `Box<dyn Error + Send + Sync>`).
@@ -129,10 +134,10 @@ results! {
     #[cfg(feature = "axum")]
     [crate::instrument::http::HasStatus] at [&&&&], beside a status at [&&&&&&&&&&&]:
         |error| crate::instrument::http::judge_error(error.status());
-    /// An error that only has `Display`.
+    /// An error that implements `Display`, and none of the traits above.
     [fmt::Display] at [&&&], beside a status at [&&&&&&&&&&]:
         |error| failed::<E>(ErrorRef::Text(error));
-    /// An error without any of these traits.
+    /// An error that implements none of these traits.
     [] at [&&], beside a status at [&&&&&&&&&]:
         |_error| failed::<E>(ErrorRef::Opaque);
 }
@@ -141,7 +146,7 @@ fn failed<E>(error: ErrorRef<'_>) -> Ending<'_> {
     Ending::error(RunError::of::<E>(error))
 }
 
-/// Returns the `error.type` that the function of `error_type = path` gives an error.
+/// Returns the `error.type` of an error, which the function in `error_type = path` returns.
 pub fn error_type<E: ?Sized>(error: &E, path: impl FnOnce(&E) -> &'static str) -> &'static str {
     path(error)
 }
@@ -154,7 +159,7 @@ macro_rules! search {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         pub trait $name<'a> {
-            /// Returns the first error of type `T` in the chain.
+            /// Returns the first error of type `T` in the chain, or `None` if there is none.
             fn __process_find<T: Error + 'static>(&self) -> Option<&'a T>;
         }
     };
@@ -201,7 +206,8 @@ impl<'a, E: Error + 'static> SearchError<'a> for Search<'a, E> {
     }
 }
 
-/// The rung for every other type. It fails to compile with the message of [`Chained`], which contains the advice.
+/// The rung for every other type. It fails to compile with the message of [`Chained`], which says what to write
+/// instead.
 pub trait SearchRefused<'a, E: ?Sized>: Sized {
     /// Fails to compile.
     fn __process_find<T>(self) -> Option<&'a T>
@@ -214,7 +220,7 @@ pub trait SearchRefused<'a, E: ?Sized>: Sized {
 
 impl<'a, E: ?Sized> SearchRefused<'a, E> for Search<'a, E> {}
 
-/// An error whose chain can be searched.
+/// A trait that no type implements. A bound on it makes the compiler report that an error has no chain to search.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no error chain to search",
     label = "`rejects(as …)` can search errors, boxed errors and `anyhow::Error`",
@@ -263,9 +269,9 @@ impl<'a, T> Kind<Pin<Box<dyn Future<Output = T> + Send + Sync + 'a>>> {
     }
 }
 
-/// The rung for every other type, which is a value.
+/// The rung for every other type. The run is the call of the function.
 pub trait KindOther<R> {
-    /// Returns the kind of a value.
+    /// Returns the kind of a function that returns a value.
     fn __process_kind(&self, _same: &Kind<R>) -> Plain;
 }
 
@@ -275,13 +281,13 @@ impl<R> KindOther<R> for &Kind<R> {
     }
 }
 
-/// The rung for other futures, for functions whose return type alone decides the outcome. It rejects these futures,
-/// because their runs cannot be measured.
+/// The rung for futures that are not boxed trait objects. It rejects them, because their runs cannot be measured. An
+/// expansion imports this rung unless the attribute has `outcome = path`.
 pub mod by_type_alone {
     use super::{Future, Kind, MeasuredFuture, Plain};
 
-    /// The rung for a future of another type. It fails to compile with the message of [`MeasuredFuture`], which
-    /// contains the advice.
+    /// The rung for a future of another type. It fails to compile with the message of [`MeasuredFuture`], which says
+    /// what to write instead.
     pub trait KindFuture<R> {
         /// Fails to compile.
         fn __process_kind(&self, _same: &Kind<R>) -> Plain
@@ -299,16 +305,17 @@ pub mod by_type_alone {
     }
 }
 
-/// A future that becomes a run if a function returns it.
+/// A trait that no type implements. A bound on it makes the compiler report that the run of a future cannot be
+/// measured.
 #[diagnostic::on_unimplemented(
-    message = "the run would end when the function returns this future, before the future has run",
-    label = "`{Self}` is a future whose run cannot be measured",
+    message = "the run would end before the future that the function returns has run",
+    label = "the run of a `{Self}` cannot be measured",
     note = "make the function `async`, or return `impl Future<Output = T>` or `Pin<Box<dyn Future<Output = T> + Send>>`",
     note = "if the call alone is the run, decide how it ended with `outcome = path`, the path of a function `fn(&R) -> Verdict`"
 )]
 pub trait MeasuredFuture {}
 
-/// Expands to nothing: without the feature `testing` no fault is injected.
+/// Expands to nothing, because without the feature `testing` no fault is injected.
 #[cfg(not(feature = "testing"))]
 #[doc(hidden)]
 #[macro_export]
@@ -340,7 +347,7 @@ pub struct AsOptionalText;
 
 /// The rung for a [`ContextValue`].
 pub trait CaptureAsIs {
-    /// Returns the way to record it.
+    /// Returns the way to record the value.
     fn __process_capture(&self) -> AsIs {
         AsIs
     }
@@ -350,7 +357,7 @@ impl<T: ContextValue + ?Sized> CaptureAsIs for &&CaptureKind<'_, T> {}
 
 /// The rung for a value with `Display`.
 pub trait CaptureAsText {
-    /// Returns the way to record it.
+    /// Returns the way to record the value.
     fn __process_capture(&self) -> AsText {
         AsText
     }
@@ -360,7 +367,7 @@ impl<T: fmt::Display + ?Sized> CaptureAsText for &CaptureKind<'_, T> {}
 
 /// The rung for an `Option` of a value with `Display`.
 pub trait CaptureAsOptionalText {
-    /// Returns the way to record it.
+    /// Returns the way to record the value.
     fn __process_capture(&self) -> AsOptionalText {
         AsOptionalText
     }
@@ -368,9 +375,10 @@ pub trait CaptureAsOptionalText {
 
 impl<T: fmt::Display> CaptureAsOptionalText for CaptureKind<'_, Option<T>> {}
 
-/// The rung for every other type. It fails to compile with the message of [`ContextValue`], which contains the advice.
+/// The rung for every other type. It fails to compile with the message of [`ContextValue`], which says what to write
+/// instead.
 pub trait CaptureRefused: Sized {
-    /// Returns a way to record it that fails to compile.
+    /// Returns a way to record the value. Recording it in this way fails to compile.
     fn __process_capture(self) -> AsIs {
         AsIs
     }
@@ -393,18 +401,18 @@ impl AsText {
 }
 
 impl AsOptionalText {
-    /// Returns the text to record, if there is a value.
+    /// Returns the text to record, or `None` if there is no value.
     pub fn __process_value<T: fmt::Display>(self, value: &Option<T>) -> Option<Value> {
         display(value.as_ref()?)
     }
 }
 
-/// Returns the text of `%value`.
+/// Returns the text that `%value` records.
 pub fn display<T: fmt::Display + ?Sized>(value: &T) -> Option<Value> {
     Some(Value::Text(value.to_string().into()))
 }
 
-/// Returns the text of `?value`.
+/// Returns the text that `?value` records.
 pub fn debug<T: fmt::Debug + ?Sized>(value: &T) -> Option<Value> {
     Some(Value::Text(format!("{value:?}").into()))
 }

@@ -1,15 +1,15 @@
-//! `record!`, for context that is known only inside the run. Context at entry must not go in here (`entry`).
+//! `record!`, for context that is known only inside the run. Context at entry does not belong here (`entry`).
 
 /// Records the value of a context key that the attribute declares with `later(…)`.
 ///
-/// Use it in the body of the annotated function, including closures and async blocks; elsewhere, or with an undeclared
-/// key, it does not compile. The value belongs to the innermost run of the function on this thread. In a task or thread
-/// that the body spawns, the value is dropped unless the task or thread runs in a [`Carrier`](crate::Carrier) of the
-/// run.
+/// Use it in the body of the annotated function, including closures and async blocks in that body. Elsewhere, or with
+/// an undeclared key, it does not compile. The value is added to the innermost run of the function on this thread. In
+/// a task or thread that the body spawns, the value is discarded unless the task or thread runs in a
+/// [`Carrier`](crate::Carrier) of the run.
 ///
-/// The value is a number, a Boolean, a text or any type with `Display`; `%` forces `Display` and `?` forces `Debug`.
-/// The expression is evaluated only if a destination receives the run. If a key is recorded again, the last value
-/// counts; a span exporter may send all values.
+/// The value is a number, a Boolean, a text or any type with `Display`. A `%` before the value forces `Display`, and
+/// a `?` forces `Debug`. The expression is evaluated only if a destination receives the run. If a key is recorded
+/// again, the last value counts, but a span exporter may send all values.
 ///
 /// ```
 /// use process_runtime::{critical_process, record};
@@ -31,15 +31,15 @@
 #[macro_export]
 macro_rules! record {
     ($name:ident = %$value:expr $(, $($rest:tt)*)?) => {{
-        KeysDeclaredWithLater::$name.record(|| $crate::__private::record_value!($crate = %$value));
+        KeysDeclaredWithLaterOnThisFunction::$name.record(|| $crate::__private::record_value!($crate = %$value));
         $($crate::record!($($rest)*);)?
     }};
     ($name:ident = ?$value:expr $(, $($rest:tt)*)?) => {{
-        KeysDeclaredWithLater::$name.record(|| $crate::__private::record_value!($crate = ?$value));
+        KeysDeclaredWithLaterOnThisFunction::$name.record(|| $crate::__private::record_value!($crate = ?$value));
         $($crate::record!($($rest)*);)?
     }};
     ($name:ident = $value:expr $(, $($rest:tt)*)?) => {{
-        KeysDeclaredWithLater::$name.record(|| $crate::__private::record_value!($crate = $value));
+        KeysDeclaredWithLaterOnThisFunction::$name.record(|| $crate::__private::record_value!($crate = $value));
         $($crate::record!($($rest)*);)?
     }};
     () => {};

@@ -1,5 +1,5 @@
-//! Finds out whether an instrumented function returns a `Result`, so that a test can inject an error there. Planning
-//! faults must not go in here.
+//! Finds out whether an instrumented function returns a `Result`, so that a test can inject an error as its return
+//! value. Planning faults does not belong here.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -7,7 +7,8 @@ use std::pin::Pin;
 
 use crate::run::inject;
 
-/// Registers how a function that returns `$returned` returns an injected error.
+/// Registers how to return an injected error from a function with the return type `$returned`. Does nothing if an
+/// error cannot be injected into this type.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __returns {
@@ -17,7 +18,7 @@ macro_rules! __returns {
     }};
 }
 
-/// The return type of a run.
+/// The return type of an annotated function.
 #[derive(Debug)]
 pub struct Returned<R: ?Sized>(PhantomData<fn() -> Box<R>>);
 

@@ -1,7 +1,9 @@
-//! The OpenTelemetry instruments. Counters and gauges read the accounts when a reader collects, so they cost a run
-//! nothing. Histograms need every duration: a run adds it to a bounded buffer, and the watchdog and each collection
-//! record the buffered samples. If the buffer is full, the sample is dropped and counted as dropped; the statistics in
-//! memory still include the run. Instruments of a single feature must not go in here ([`InstrumentsOfFeature`]).
+//! The OpenTelemetry instruments. Counters and gauges cost a run nothing. When a reader of OpenTelemetry collects the
+//! metrics, they read the accounts, which hold the counts of each process. Histograms need the duration of every run.
+//! A run therefore adds its duration as a sample to a bounded buffer, and the watchdog and each collection record the
+//! samples. If the buffer is full, the sample is dropped and counted as dropped; the statistics in memory still
+//! include the run. An instrument that only one feature has does not belong here. The feature adds it through
+//! [`InstrumentsOfFeature`].
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,30 +29,31 @@ const REASON: &str = "reason";
 
 /// The number of waiting samples at which a run wakes the watchdog to drain the buffer.
 const WORTH_A_DRAIN: usize = SAMPLES / 2;
-/// The minimum time between two drains by the watchdog, which limits their load on a busy machine.
+/// The minimum time between two drains by the watchdog. It limits the load that drains cause on a busy machine.
 pub(crate) const BETWEEN_DRAINS: Duration = Duration::from_millis(50);
-/// The time without a collection after which the problem is reported. Readers collect every minute by default.
+/// The time that a meter provider has until its first collection. If no reader has collected by then, this is
+/// reported. Readers collect every minute by default.
 const UNCOLLECTED: Duration = Duration::from_secs(150);
 
-/// The default boundaries of durations in seconds, from a fast query to a long batch.
+/// The default boundaries of the duration histograms in seconds. They range from a fast query to a long batch.
 const BOUNDARIES: [f64; 18] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0,
     3600.0,
 ];
 /// The maximum number of boundaries of a histogram. Each boundary adds a series for every process and outcome.
 const MOST_BOUNDARIES: usize = 40;
-/// The boundaries of the duration divided by the SLA. One is exactly 1, so that late runs can be counted.
+/// The boundaries for the duration divided by the SLA. The boundary 1 separates late runs from those on time.
 const UTILIZATION: [f64; 11] = [0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 5.0, 10.0];
 
-/// Whether samples are recorded: a meter provider is attached.
+/// Whether a meter provider is attached. Until then, runs add no samples.
 static ON: AtomicBool = AtomicBool::new(false);
 static ATTACHED: Mutex<Option<Attached>> = Mutex::new(None);
 static BUFFERS: [Samples<Sample>; LANES] = [const { Samples::new() }; LANES];
 
-/// The histograms of the provider that receives the measurements.
+/// The meter provider that receives the measurements, and its histograms.
 struct Attached {
     provider: usize,
-    /// Keeps the global provider alive, so that another provider cannot have its address.
+    /// Keeps the global provider alive. A new provider could otherwise get its address, which is in `provider`.
     _global: Option<Arc<dyn MeterProvider + Send + Sync>>,
     since: Instant,
     collected: Arc<AtomicBool>,
@@ -63,13 +66,13 @@ fn attached() -> MutexGuard<'static, Option<Attached>> {
     lock(&ATTACHED)
 }
 
-/// Sends measurements to this provider from now on, instead of the one before.
+/// Sends measurements to this provider from now on. It replaces the provider that was attached before.
 pub(crate) fn attach(provider: &dyn MeterProvider) {
     attach_as(provider, std::ptr::from_ref(provider).addr(), None);
 }
 
-/// Sends measurements to the global provider if that has changed. A provider that is set late receives the measurements
-/// from then on.
+/// Attaches the global provider, unless it is already attached. If the application sets its global provider late, a
+/// later call attaches it. That provider then receives the measurements from that time on.
 pub(crate) fn attach_global() {
     let provider = global::meter_provider();
     let id = Arc::as_ptr(&provider).addr();
@@ -81,8 +84,9 @@ pub(crate) fn attach_global() {
 fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<Arc<dyn MeterProvider + Send + Sync>>) {
     let meter = provider.meter("critical_process");
     let collected = Arc::new(AtomicBool::new(false));
-    // Instruments are created before our lock is taken. A provider may hold its own lock both to create an instrument
-    // and to call our callback, which takes our lock to drain: the opposite order here could deadlock.
+    // Instruments are created before our lock is taken. A provider may hold its own lock while it creates an
+    // instrument, and also while it calls our callback. The callback takes our lock to drain the samples. If our lock
+    // were taken before the instruments are created, two threads could wait for each other for ever.
     let new = Attached {
         provider: id,
         _global: global,
@@ -113,7 +117,8 @@ fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<Arc<dyn Met
     observe(&meter, &collected);
 }
 
-/// Returns a boundary for every SLA and as many of [`BOUNDARIES`] as there is room for.
+/// Returns a boundary for every SLA, and adds as many of [`BOUNDARIES`] as fit. If there are more than
+/// [`MOST_BOUNDARIES`] different SLAs, only the shortest become boundaries, and this is reported.
 fn boundaries(slas: impl Iterator<Item = Duration>) -> Vec<f64> {
     let mut all: Vec<f64> = slas.map(|sla| sla.as_secs_f64()).collect();
     all.sort_by(f64::total_cmp);
@@ -133,12 +138,12 @@ fn boundaries(slas: impl Iterator<Item = Duration>) -> Vec<f64> {
     all
 }
 
-/// The instruments of a feature, which the feature submits to `inventory`.
+/// A function that creates the instruments of a feature. The feature submits it to `inventory`.
 pub(crate) struct InstrumentsOfFeature(pub(crate) fn(&Meter));
 
 inventory::collect!(InstrumentsOfFeature);
 
-/// A callback that receives the readings of an instrument: a value and its attributes each.
+/// A callback that receives the readings of an instrument. Each reading is a value and its attributes.
 pub(crate) type Reading<'a> = &'a mut dyn FnMut(u64, &[KeyValue]);
 
 /// Reads `critical_process.started`.
@@ -178,7 +183,7 @@ pub(crate) fn overdue(core: &Core, read: Reading<'_>) {
     }
 }
 
-/// Registers the counters and gauges. Their callbacks must not panic, because that would end the reader's thread.
+/// Registers the counters and gauges. Their callbacks must not panic, because a panic would end the reader's thread.
 fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
     let collected = Arc::clone(collected);
     meter
@@ -253,8 +258,9 @@ fn processes() -> impl Iterator<Item = (&'static str, &'static Unit)> {
     Unit::all().into_iter().filter(|unit| unit.is_process()).filter_map(own)
 }
 
-/// Calls `f` with the number of runs of each outcome so far, by lateness and `error.type`. The outcome alone decides
-/// whether a count has an `error.type`, so that the count of a series only grows.
+/// Calls `f` with the number of runs so far, for each combination of outcome, lateness and `error.type`. Failures,
+/// panics and rejections always have an `error.type`; the other outcomes never have one. A run therefore never moves
+/// from one series to another, and no count decreases.
 fn each_end(core: &Core, unit: &'static Unit, mut f: impl FnMut(Outcome, bool, Option<&'static str>, u64)) {
     let account = core.account(unit);
     for count in account.errors() {
@@ -271,7 +277,7 @@ fn each_end(core: &Core, unit: &'static Unit, mut f: impl FnMut(Outcome, bool, O
     }
 }
 
-/// The end of one run.
+/// The end of one run, for the histograms.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     unit: &'static Unit,
@@ -279,7 +285,8 @@ struct Sample {
     outcome: Outcome,
 }
 
-/// Adds the duration of a run that ended to the buffer of its lane.
+/// Adds the duration of a run that has ended to the buffer of this thread's lane. Does nothing for a call to a
+/// dependency, or if no meter provider is attached.
 #[inline]
 pub(crate) fn sample(lane: Lane, unit: &'static Unit, outcome: Outcome, ticks: u64) {
     if ON.load(Ordering::Relaxed) && unit.dependency().is_none() {
@@ -293,7 +300,7 @@ fn leave(lane: Lane, sample: Sample) {
     }
 }
 
-/// Records every waiting sample in the histograms.
+/// Records every waiting sample in the histograms. Does nothing if no meter provider is attached.
 pub(crate) fn drain() {
     let attached = attached();
     let Some(attached) = &*attached else { return };
@@ -326,7 +333,7 @@ pub(crate) fn is_drain_due() -> bool {
     BUFFERS.iter().any(|buffer| buffer.waiting() >= WORTH_A_DRAIN)
 }
 
-/// Returns the reason why no backend receives measurements.
+/// Returns the reason why no backend receives measurements, or `None` if no such reason is known.
 pub(crate) fn problem() -> Option<&'static str> {
     let attached = attached();
     let Some(attached) = &*attached else {

@@ -1,9 +1,10 @@
-//! Use this module to send runs to a destination of your own, beside tracing, OpenTelemetry and Sentry. Implement
-//! [`Sink`], for example for an audit trail or in a test, and pass it to [`Install::sink`](crate::Install::sink) or to
-//! a test's domain.
+//! Sends runs to a destination of your own, in addition to tracing, OpenTelemetry and Sentry. Implement [`Sink`], for
+//! example to write an audit trail. Pass the sink to [`Install::sink`](crate::Install::sink), which sends it every run
+//! of the program. In a test, pass it to the builder of a `testing::Domain`, which sends it the runs of that test.
 
-// Each destination is a file of its own. This file decides which runs the span, Sentry and sinks receive, and calls
-// them; `instrument` calls metrics and standard error. The format of a report must not go in here.
+// Each destination has its own file. This file decides whether the span, Sentry and the sinks receive a run, and calls
+// these destinations. `instrument` calls the other destinations, metrics and standard error. The format of a report
+// does not belong here.
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
 #[cfg(feature = "metrics")]
@@ -34,7 +35,7 @@ use crate::run::hub::HubLink;
 use crate::run::hub::OuterHub;
 use crate::run::unit::Unit;
 
-/// The answer that at least one destination will receive a run, with the data that opening the run needs.
+/// The result of [`wanted`] for a run that at least one destination needs. It contains the data that [`open`] uses.
 #[derive(Debug)]
 pub(crate) struct Wanted {
     #[cfg(feature = "sentry")]
@@ -42,7 +43,7 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// Creates the answer for a run in a test's domain, which is always observed.
+    /// Creates the result for a run in the domain of a test or a health check. Every run in such a domain is observed.
     pub(crate) fn by_domain() -> Wanted {
         Wanted {
             #[cfg(feature = "sentry")]
@@ -51,8 +52,8 @@ impl Wanted {
     }
 }
 
-/// Decides whether any destination will receive a run of this unit that starts on this thread at `now`, in ticks of the
-/// global clock. Returns `None` if none will.
+/// Decides whether a destination needs a run of this unit that starts on this thread. Returns `None` if no destination
+/// needs it. `now` is the start of the run, in ticks of the global clock.
 #[inline(always)]
 pub(crate) fn wanted(unit: &'static Unit, core: &Core, now: u64) -> Option<Wanted> {
     let wanted = Wanted {
@@ -75,7 +76,8 @@ pub(crate) fn wanted(unit: &'static Unit, core: &Core, now: u64) -> Option<Wante
     core.has_sinks().then_some(wanted)
 }
 
-/// Opens the span and the Sentry link of a run inside `outer`.
+/// Opens the span of a run, links the run to a Sentry hub, and returns the observed run. `outer` is the observed run
+/// or scope around this run, if there is one.
 pub(crate) fn open(
     unit: &'static Unit,
     outer: Option<&Arc<Observed>>,
@@ -122,8 +124,8 @@ pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: Option<&Arc<Ob
     core.notify(&RunView { unit, observed }, |sink, run| sink.overdue(run, elapsed));
 }
 
-/// Returns whether the end of a run that is on time needs no report: it has no error, the run has no span, and neither
-/// Sentry nor a sink needs it.
+/// Returns whether a run that is on time can end without a report. It can if it has no error and no span, and if
+/// neither Sentry nor a sink needs its end.
 #[inline]
 pub(crate) fn is_quiet(core: &Core, observed: &Observed, outcome: Outcome) -> bool {
     #[cfg(feature = "tracing")]
@@ -152,8 +154,8 @@ pub(crate) fn ended(
     }
     #[cfg(feature = "tracing")]
     if let Some(span) = &observed.span {
-        // `unharmed` would skip these calls while another run is being reported on this thread, and the span would stay
-        // open for ever.
+        // While a destination receives another run on this thread, `unharmed` would skip these calls, and the span
+        // would never be closed.
         guard::caught(|| span::ended(span, unit, observed, ending, end));
         guard::caught(|| span.close());
     }
@@ -161,7 +163,8 @@ pub(crate) fn ended(
     let _ = ending;
 }
 
-/// Reports every run of the domain that has passed its SLA since the last scan. Returns the time to the next deadline.
+/// Reports every run of the domain that has passed its SLA since the last scan. Returns the time until the next
+/// deadline, or `None` if no run in flight has one.
 pub(crate) fn scan(core: &Core) -> Option<Duration> {
     core.scan(&|unit, observed, elapsed| overdue(core, unit, observed, elapsed))
 }

@@ -1,30 +1,35 @@
-//! The samples of one lane: a bounded buffer that runs fill and a drain empties. The meaning of a sample must not go in
-//! here.
+//! A bounded buffer for the samples of one lane. Every thread has a lane. The first threads each own one, and all
+//! further threads share a few (`base::lane`). Runs add samples to the buffer of their lane, and a drain takes them
+//! out. The meaning of a sample does not belong here.
 
 use crate::base::lane::Lane;
 use crate::base::lock::lock;
 use crate::base::sizes::SAMPLES;
 use crate::base::sync::{AtomicU64, AtomicUsize, Mutex, OnceLock, Ordering, UnsafeCell, constructor};
 
-/// A ring buffer with one producer and one consumer; the consumer's caller holds a lock. Lanes that several threads
-/// share use a vector behind a lock instead. The alignment keeps two lanes from writing to the same cache line, or to
-/// two lines that the processor fetches together.
+/// The samples of one lane. If a single thread owns the lane, its samples are in a ring buffer with that thread as
+/// producer and with one consumer. The caller of [`Samples::drain`] holds a lock, which excludes a second consumer. If
+/// several threads share the lane, their samples are in a vector behind a lock. The alignment keeps two lanes from
+/// writing to the same cache line, or to two lines that the processor fetches together.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Samples<T> {
     ring: OnceLock<Box<[UnsafeCell<Option<T>>]>>,
-    /// The number of samples written since the start. The difference to `read` is the number of waiting samples.
+    /// The number of samples written to the ring since the start. The difference between `written` and `read` is the
+    /// number of samples that wait there.
     written: AtomicUsize,
-    /// The number of samples read since the start.
+    /// The number of samples read from the ring since the start.
     read: AtomicUsize,
     shared: Mutex<Vec<T>>,
     /// The number of samples that were dropped because the buffer was full.
     dropped: AtomicU64,
 }
 
-// SAFETY: a cell of the ring is written by the lane's only thread while `written - read` excludes it from
-// the consumer's part, and read by the one consumer while it is included; `written` and `read` are
-// released and acquired around both. `T: Send` because samples move from the producers to the consumer.
+// SAFETY: the cells from `read` to `written` belong to the consumer. Only the lane's one thread writes a cell, and
+// only while the cell does not belong to the consumer. Only the one consumer reads a cell, and only while the cell
+// belongs to the consumer. Each side stores its own index with release after it has used a cell, and loads the index
+// of the opposite side with acquire before it uses a cell. `T: Send` is required because samples move from the
+// producers to the consumer.
 unsafe impl<T: Send> Sync for Samples<T> {}
 
 impl<T: Copy> Samples<T> {
@@ -44,8 +49,8 @@ impl<T: Copy> Samples<T> {
         self.ring.get_or_init(|| (0..SAMPLES).map(|_| UnsafeCell::new(None)).collect())
     }
 
-    /// Adds a sample. Returns the number of waiting samples, or `None` if the buffer is full and the sample is dropped.
-    /// `lane` must be the lane of the current thread and the lane of this buffer.
+    /// Adds a sample. Returns the number of waiting samples. If the buffer is full, drops the sample and returns
+    /// `None`. `lane` must be the lane of the current thread, and this must be the buffer of that lane.
     #[inline]
     pub(crate) fn push(&self, lane: Lane, sample: T) -> Option<usize> {
         let waiting = if lane.is_owned() { self.push_own(sample) } else { self.push_shared(sample) };
@@ -63,7 +68,8 @@ impl<T: Copy> Samples<T> {
         if waiting == SAMPLES {
             return None;
         }
-        // SAFETY: only this thread writes, and the consumer has read the cell's last sample (see `Sync`).
+        // SAFETY: only this thread writes cells, and the consumer has read the previous sample in this cell (see
+        // `Sync`).
         self.ring()[written % SAMPLES].with_mut(|cell| unsafe { *cell = Some(sample) });
         self.written.store(written.wrapping_add(1), Ordering::Release);
         Some(waiting + 1)
@@ -90,13 +96,13 @@ impl<T: Copy> Samples<T> {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Takes every waiting sample. Only one thread at a time may call this.
+    /// Removes every waiting sample and passes it to `f`. Only one thread at a time may call this.
     pub(crate) fn drain(&self, mut f: impl FnMut(T)) {
         let written = self.written.load(Ordering::Acquire);
         let mut read = self.read.load(Ordering::Relaxed);
         while read != written {
-            // SAFETY: it was written before `written` was released, and is not written again before
-            // `read` is (see `Sync`).
+            // SAFETY: the producer wrote this cell before it stored the value of `written` that was loaded above. It
+            // writes the cell again only after `read` has passed the cell (see `Sync`).
             if let Some(sample) = self.ring()[read % SAMPLES].with(|cell| unsafe { *cell }) {
                 f(sample);
             }
@@ -131,7 +137,7 @@ mod tests {
         }
     }
 
-    /// The crate `model-checks` tests the same under every possible schedule.
+    /// The crate `model-checks` tests the same property under every possible schedule of the threads.
     #[test]
     fn a_sample_is_drained_once_while_its_thread_pushes_more() {
         let pushes = if cfg!(miri) { 200 } else { 100_000 };

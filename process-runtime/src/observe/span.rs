@@ -1,6 +1,8 @@
-//! The `tracing` span of a run. Its callsite is made from the record at the first run of a process, so that annotated
-//! functions do not contain the code that `span!` expands to. Its fields are those of the record, then every context
-//! name that the program knows, because an outer scope may set any of them. Other destinations must not go in here.
+//! The `tracing` span of a run. `tracing` describes a span by a callsite, which holds the name, level and fields of
+//! the span. The macro `span!` would put the code for a callsite into every annotated function. This module instead
+//! creates the callsite when a process, stage or dependency first runs. A span has the constant fields of the record,
+//! the fields of an end, and a field for every context name of the program, because an outer scope may set any of
+//! these names. Other destinations do not belong here.
 
 use std::time::Duration;
 
@@ -22,30 +24,31 @@ use crate::run::ending::Ending;
 use crate::run::span::{RuntimeCallsite, SpanHandle, SpanSite, as_recorded};
 use crate::run::unit::Unit;
 
-/// The target of every span and event of this crate, so that one filter directive controls all of them.
+/// The target of the spans of runs and of the events in these spans. One filter directive therefore controls them all.
 pub(crate) const TARGET: &str = "critical_process";
-/// The field that contains the outcome of a run.
+/// The name of the field for the outcome of a run.
 pub(crate) const OUTCOME: &str = "critical_process.outcome";
 
 /// The maximum number of fields of a span.
 const FIELDS: usize = 64;
-/// The number of initial values that suffices for most spans.
+/// The maximum number of initial values in most spans.
 const FEW: usize = 8;
 
-/// The fields that are recorded when a run ends. A span has the last one only if its error text may go everywhere.
+/// The fields that are recorded when a run ends. The last field, the text of the error, exists only with
+/// `error_text = everywhere`.
 const ENDS: [&str; 5] =
     [OUTCOME, "critical_process.late", "error.type", "otel.status_code", "exception.message"];
 
-/// Creates the callsite of a unit's spans, which lives as long as the program.
+/// Creates the callsite for the spans of a unit. The callsite is never freed.
 fn make(unit: &'static Unit) -> SpanSite {
     let callsite: &'static RuntimeCallsite = Box::leak(Box::new(RuntimeCallsite::new()));
     let common = unit.definition.common();
-    // The source location is in the metadata, from which bridges read it. As fields it would be exported a second time.
-    let says = says(unit);
-    let is_text_told = common.error_text == ErrorText::Everywhere;
-    let ends = &ENDS[..if is_text_told { ENDS.len() } else { ENDS.len() - 1 }];
-    let fixed: Vec<_> = says.iter().map(|(name, _)| *name).chain(ends.iter().copied()).collect();
-    let (ends, context) = (says.len(), fixed.len());
+    // Bridges read the source location from the metadata. Fields with the location would export it a second time.
+    let constants = constants(unit);
+    let is_text_sent = common.error_text == ErrorText::Everywhere;
+    let ends = &ENDS[..if is_text_sent { ENDS.len() } else { ENDS.len() - 1 }];
+    let fixed: Vec<_> = constants.iter().map(|(name, _)| *name).chain(ends.iter().copied()).collect();
+    let (ends, context) = (constants.len(), fixed.len());
     let names: &'static [&'static str] = fields(unit, fixed).leak();
     let place = unit.definition.place();
     let metadata = callsite.metadata.get_or_init(|| {
@@ -63,14 +66,14 @@ fn make(unit: &'static Unit) -> SpanSite {
     callsite::register(callsite);
     let later = common.context.iter().filter(|key| key.source == ContextSource::Later);
     #[cfg(feature = "metrics")]
-    let described = tracer::take_over(unit.name, &says);
+    let described = tracer::take_over(unit.name, &constants);
     #[cfg(feature = "metrics")]
-    let says = if described.is_some() { Vec::new() } else { says };
+    let constants = if described.is_some() { Vec::new() } else { constants };
     SpanSite {
         metadata,
         callsite,
         fields: metadata.fields().iter().collect(),
-        says: says.into_iter().map(|(_, text)| text).collect(),
+        constants: constants.into_iter().map(|(_, text)| text).collect(),
         #[cfg(feature = "metrics")]
         described,
         ends,
@@ -81,19 +84,20 @@ fn make(unit: &'static Unit) -> SpanSite {
 
 /// Calls `f` with the initial values of a new span.
 fn with_values(site: &SpanSite, values: &Values, f: impl FnOnce(&ValueSet<'_>)) {
-    // Initialising room for the largest span would cost more than the rest of this function.
-    match site.says.len() + values.iter().count() {
+    // Initialising an array for the largest span would cost more than the rest of this function.
+    match site.constants.len() + values.iter().count() {
         0..=FEW => with_room::<FEW>(site, values, f),
         _ => with_room::<FIELDS>(site, values, f),
     }
 }
 
 fn with_room<const ROOM: usize>(site: &SpanSite, values: &Values, f: impl FnOnce(&ValueSet<'_>)) {
-    let says = site.says.iter().enumerate().map(|(at, text)| (at, text as &dyn Recorded));
+    let constants = site.constants.iter().enumerate().map(|(at, text)| (at, text as &dyn Recorded));
     // Values come in the order of their fields, so the next value usually belongs to the next field.
     let mut next = site.context;
-    // The run may record its own value of a `later` key. An inherited value of the key is therefore not recorded before
-    // the end: bridges export a field that is recorded twice as two attributes.
+    // A `later` key is one that the run may record itself after it has started. Bridges export a field that is
+    // recorded twice as two attributes. An inherited value of such a key is therefore recorded only at the end, and
+    // only if the run has not recorded a value.
     let own = values.iter().filter(|(name, _)| !site.later.contains(name));
     let context = own.filter_map(|(name, value)| {
         let place = site.place(name, next)?;
@@ -102,7 +106,7 @@ fn with_room<const ROOM: usize>(site: &SpanSite, values: &Values, f: impl FnOnce
     });
     let mut all: [(&Field, Option<&dyn Recorded>); ROOM] = [(&site.fields[0], None); ROOM];
     let mut room = all.iter_mut();
-    says.chain(context).for_each(|(place, value)| {
+    constants.chain(context).for_each(|(place, value)| {
         if let Some(room) = room.next() {
             *room = (&site.fields[place], Some(value));
         }
@@ -110,30 +114,31 @@ fn with_room<const ROOM: usize>(site: &SpanSite, values: &Values, f: impl FnOnce
     f(&site.metadata.fields().value_set(&all));
 }
 
-/// Returns the constant fields of the unit's spans.
-fn says(unit: &'static Unit) -> Vec<(&'static str, &'static str)> {
-    let mut says = Vec::new();
+/// Returns the names and values of the constant fields of the unit's spans.
+fn constants(unit: &'static Unit) -> Vec<(&'static str, &'static str)> {
+    let mut constants = Vec::new();
     if let Some(place) = unit.definition.place() {
-        says.push(("code.function.name", place.handler.as_str()));
+        constants.push(("code.function.name", place.handler.as_str()));
     }
     if let Some(process) = unit.process {
-        says.extend([
+        constants.extend([
             ("critical_process.id", process.id()),
             ("critical_process.version", process.version()),
             ("critical_process.criticality", process.criticality().as_str()),
         ]);
     }
-    says.extend(unit.stage().map(|stage| ("critical_process.stage", stage.id())));
-    says.extend(unit.dependency().map(|dependency| ("critical_process.dependency", dependency)));
-    says
+    constants.extend(unit.stage().map(|stage| ("critical_process.stage", stage.id())));
+    constants.extend(unit.dependency().map(|dependency| ("critical_process.dependency", dependency)));
+    constants
 }
 
-/// Returns the names of the fields: the fixed fields, the unit's own context, then other context names until the span
-/// is full.
+/// Returns the names of the fields in this order: the fixed fields, the names that features set, the unit's own
+/// context, and the other context names of the program. Names for which the span has no room are left out and
+/// reported.
 fn fields(unit: &'static Unit, fixed: Vec<&'static str>) -> Vec<&'static str> {
-    let room = FIELDS - fixed.len();
     let mut fields = fixed;
     fields.extend(crate::run::context::RESERVED);
+    let room = FIELDS - fields.len();
     let own = unit.definition.common().context.iter().map(|key| key.name.as_str());
     for name in own.chain(crate::run::context::names()) {
         if !fields.contains(&name) {
@@ -156,20 +161,20 @@ fn site(unit: &'static Unit) -> &'static SpanSite {
     unit.span.get_or_init(|| make(unit))
 }
 
-/// Returns whether a subscriber may be enabled for the level of these spans.
+/// Returns whether a subscriber may receive spans of the level INFO, which is the level of all runs.
 #[inline]
 pub(crate) fn may_be_wanted() -> bool {
     let level = LevelFilter::INFO;
     level <= tracing::level_filters::STATIC_MAX_LEVEL && level <= LevelFilter::current()
 }
 
-/// Returns whether the context of a run is needed: a subscriber receives this span, or a span inside it may inherit the
-/// context.
+/// Returns `true` if a subscriber receives the spans of this unit, or if the unit declares context. Spans inside a run
+/// may inherit its context, even if the run itself has no span.
 pub(crate) fn is_wanted(unit: &'static Unit) -> bool {
     site(unit).is_enabled() || !unit.definition.common().context.is_empty()
 }
 
-/// Opens the span of a run, as a child of the current one.
+/// Opens the span of a run as a child of the current span. Returns `None` if no subscriber receives the span.
 pub(crate) fn open(unit: &'static Unit, values: &Values) -> Option<SpanHandle> {
     let site = site(unit);
     if !site.is_enabled() {
@@ -185,7 +190,8 @@ pub(crate) fn open(unit: &'static Unit, values: &Values) -> Option<SpanHandle> {
     span
 }
 
-/// Returns the reason why the subscriber receives no spans, or not all of them.
+/// Returns the reason why some or all processes have no spans. Returns `None` if the subscriber receives the spans of
+/// every process.
 pub(crate) fn problem() -> Option<String> {
     if LevelFilter::current() == LevelFilter::OFF {
         return Some(
@@ -224,7 +230,7 @@ pub(crate) fn ended(
         }
     }
     let status = end.outcome.is_error().then_some("ERROR");
-    // The order is that of `ENDS`. `message` is `None` if the span does not have a field for it.
+    // `field` takes an index into `ENDS`. If the span has no field for the message, `message` is `None`.
     let field = |end: usize| &site.fields[site.ends + end];
     span.record(
         site,
@@ -240,7 +246,7 @@ pub(crate) fn ended(
     }
 }
 
-/// Adds a warning to the span: the run is past its SLA and still running.
+/// Adds a warning to the span of a run that has passed its SLA. Does nothing if the span is already closed.
 pub(crate) fn overdue(span: &SpanHandle, unit: &'static Unit, elapsed: Duration) {
     let Some(_visit) = span.visit() else { return };
     let sla = unit.definition.sla().unwrap_or_default();
@@ -256,7 +262,7 @@ pub(crate) fn overdue(span: &SpanHandle, unit: &'static Unit, elapsed: Duration)
             sla_s = sla.as_secs_f64(),
             owner = unit.process.and_then(|process| process.owner()),
             runbook = unit.process.and_then(|process| process.runbook()),
-            "past its SLA and still running"
+            "past its SLA"
         );
     });
 }

@@ -1,33 +1,44 @@
-//! Reports of failed processes on standard error: one line for each failure that no Sentry client receives. A line may
-//! contain error text, because standard error stays on the machine. Notices about the toolkit must not go in here.
+//! Reports failed processes on standard error. Each failure that no Sentry client receives is one line. A line may
+//! contain error text, because standard error stays on the machine. Notices about the toolkit itself do not belong
+//! here.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use crate::base::{alarm, notices};
-use crate::run::context::Values;
 use crate::run::domain::observed::Observed;
 use crate::run::domain::sink::End;
 use crate::run::ending::RunError;
 use crate::run::unit::Unit;
 
-/// Queues the line of a failed run. Does nothing without the watchdog.
+/// Queues the line for a failed run of a process. Does nothing while the watchdog is not running, for example before
+/// `Install` starts.
 pub(crate) fn failed(unit: &'static Unit, observed: Option<&Observed>, fault: &RunError<'_>, end: &End) {
     if !alarm::is_set() {
         return;
     }
-    let late = if end.late { ", late" } else { "" };
-    let text = fault.whole_text(unit.definition.common().error_text);
-    let text = text.map(|text| format!(": {text}")).unwrap_or_default();
-    let (name, outcome, kind, took) = (unit.name, end.outcome, fault.error_type, end.duration);
-    let mut context = String::new();
-    for (key, value) in observed.map(Observed::values_now).iter().flat_map(Values::iter) {
-        let _ = write!(context, ", {key}={value}");
-    }
+    let values = observed.map(Observed::values_now).unwrap_or_default();
+    let mut line = beginning(unit.name, end, values.iter());
     #[cfg(feature = "metrics")]
     if let Some(id) = observed.and_then(Observed::trace_id) {
-        let _ = write!(context, ", trace {id}");
+        let _ = write!(line, ", trace {id}");
     }
-    notices::line(format!(
-        "critical_process: {name}: {outcome}{late} after {took:.1?}{context}, {kind}{text}"
-    ));
+    let _ = write!(line, ", {}", fault.error_type);
+    if let Some(text) = fault.whole_text(unit.definition.common().error_text) {
+        let _ = write!(line, ": {text}");
+    }
+    notices::line(line);
+}
+
+/// Returns the beginning of a line about a run that has ended: the run's name, outcome, duration and context.
+pub(crate) fn beginning<V: Display>(
+    name: &str,
+    end: &End,
+    values: impl IntoIterator<Item = (&'static str, V)>,
+) -> String {
+    let late = if end.late { ", late" } else { "" };
+    let mut line = format!("critical_process: {name}: {}{late} after {:.1?}", end.outcome, end.duration);
+    for (key, value) in values {
+        let _ = write!(line, ", {key}={value}");
+    }
+    line
 }

@@ -1,5 +1,6 @@
-//! Reads and writes the header of [W3C Baggage](https://www.w3.org/TR/baggage/). It knows only keys and values; `peers`
-//! and `outgoing` decide from whom and to whom they are passed.
+//! Reads and writes the header of [W3C Baggage](https://www.w3.org/TR/baggage/), which carries keys and values.
+//! `peers` decides whose keys are accepted, and `outgoing` decides which keys are sent to which host. Such decisions
+//! do not belong here.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -12,7 +13,7 @@ pub(super) const HEADER: HeaderName = HeaderName::from_static("baggage");
 const BYTES: usize = 8192;
 const ENTRIES: usize = 64;
 
-/// Returns the keys that are valid in the header, and reports the others.
+/// Returns the keys that are valid in the header, and reports the invalid keys.
 pub(super) fn valid_keys(keys: impl IntoIterator<Item = &'static str>) -> Vec<&'static str> {
     // The specification defines a key as an HTTP token, like the name of a header.
     let is_token = |key: &&'static str| HeaderName::from_bytes(key.as_bytes()).is_ok();
@@ -25,8 +26,9 @@ pub(super) fn valid_keys(keys: impl IntoIterator<Item = &'static str>) -> Vec<&'
     tokens
 }
 
-/// Returns the values of these keys, as text. It ignores a key that occurs twice, because one of the values may be
-/// forged, and a value that is not a text of one line. It ignores the whole header if it exceeds the limits.
+/// Returns the values of these keys, as text. A key that occurs more than once is ignored, because one of its values
+/// may be forged. A value that is not a text of one line is ignored. If the headers together exceed a limit, they are
+/// all ignored.
 pub(super) fn read(headers: &HeaderMap, keys: &[&'static str]) -> NamedValues {
     let lines = || headers.get_all(HEADER).iter();
     let entries = || lines().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
@@ -36,7 +38,7 @@ pub(super) fn read(headers: &HeaderMap, keys: &[&'static str]) -> NamedValues {
     let value_of = |key: &&'static str| {
         let mut values = entries().filter_map(|entry| {
             let (name, rest) = entry.split_once('=')?;
-            // Properties follow after a semicolon, and are ignored.
+            // Properties follow after a semicolon and are ignored.
             let value = rest.split_once(';').map_or(rest, |(value, _)| value);
             (name.trim() == *key).then(|| value.trim())
         });
@@ -47,13 +49,14 @@ pub(super) fn read(headers: &HeaderMap, keys: &[&'static str]) -> NamedValues {
     keys.iter().filter_map(value_of).collect()
 }
 
-/// Returns a header with these values, except for those that exceed the limits.
+/// Returns a header with these values. Values that do not fit within the limits are left out. Returns `None` if no
+/// value is left.
 pub(super) fn write<'v>(values: impl Iterator<Item = (&'static str, &'v Value)>) -> Option<HeaderValue> {
     let mut header = String::new();
     let mut entries = 0;
     for (key, value) in values {
         let value = value.to_string();
-        // Encoding never shortens a value.
+        // Encoding never shortens a value, so a value of this length cannot fit.
         if value.len() > BYTES || entries == ENTRIES {
             continue;
         }
@@ -72,7 +75,7 @@ pub(super) fn write<'v>(values: impl Iterator<Item = (&'static str, &'v Value)>)
     Some(header)
 }
 
-/// Encodes everything except for letters, digits and `-._~` as `%` and two hexadecimal digits.
+/// Encodes every byte except for ASCII letters, digits and `-._~` as `%` and two hexadecimal digits.
 fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -86,8 +89,8 @@ fn encoded(text: &str) -> String {
     encoded
 }
 
-/// Decodes a value, or returns `None` if it is not valid UTF-8. As the specification requires, a `%` that two digits do
-/// not follow represents itself.
+/// Decodes a value. Returns `None` if the result is not valid UTF-8. A `%` without two hexadecimal digits after it is
+/// kept as it is, as the specification requires.
 fn decoded(text: &str) -> Option<String> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut bytes = Vec::with_capacity(text.len());

@@ -1,5 +1,5 @@
-//! Replaces the bodies of errors and panics with JSON: a stable code, a message that is safe to show, and the id of the
-//! trace.
+//! Replaces the body of an error response with JSON, and turns a panic into such a response. The JSON contains a
+//! stable code, a message that is safe to show, and the id of the trace. The text of an error must not go into it.
 
 use std::future::Future;
 
@@ -80,7 +80,7 @@ where
             Ok(Some(Poll::Ready(Ok(response)))) => Ok(with_body(response)),
             Ok(Some(Poll::Ready(Err(error)))) => Err(error),
             Ok(None) | Err(_) => {
-                // Dropping the future may panic too.
+                // Dropping the future may also panic.
                 let _ = attempt(|| future.set(None));
                 Ok(internal())
             }
@@ -88,7 +88,7 @@ where
     }
 }
 
-/// Replaces the body of an error response, unless it is JSON.
+/// Replaces the body of a response with a 4xx or 5xx status, unless the body is JSON.
 fn with_body<R: From<String>>(response: Response<R>) -> Response<R> {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) || is_json(response.headers()) {

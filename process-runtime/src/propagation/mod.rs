@@ -17,21 +17,23 @@
 //! // client.post(url).headers(headers)
 //! ```
 //!
-//! The runs of this service are then children of the calling process, and the parents of the runs in the services that
-//! it calls. The header [`x-trace-id`](TRACE_ID_HEADER) of every response contains the id of the trace, and with
-//! [`error_bodies`](PropagationLayer::error_bodies) so does the body of every error.
+//! In the trace, the runs of this service are then children of the calling process. In the same way, they are the
+//! parents of runs in the services that this service calls. Every response contains the id of the trace in the header
+//! [`x-trace-id`](TRACE_ID_HEADER). With [`error_bodies`](PropagationLayer::error_bodies), the bodies of errors
+//! contain this id as well.
 //!
-//! The format of the trace headers is that of OpenTelemetry's global propagator. `telemetry::init` sets W3C Trace
-//! Context.
+//! OpenTelemetry's global propagator determines the format of the trace headers. `telemetry::init` sets a propagator
+//! for W3C Trace Context.
 //!
 //! # Business context across services
 //!
-//! By default, no business context crosses a service boundary. [`layer`] ignores the header `baggage`, and [`inject`]
-//! removes it, even if the application's propagator carries baggage. Enable it for single keys:
+//! By default, no business context crosses a service boundary. [`layer`] ignores the header `baggage` of a request.
+//! [`inject`] removes this header from a call, even if the application's propagator has added it. Enable single keys:
 //!
-//! * [`Outgoing`] sends listed keys to listed hosts, so that a customer's id does not reach a payment provider.
-//! * [`PropagationLayer::trust`] accepts listed keys from peers that the server has identified. They never replace the
-//!   values that the service sets itself, so a caller cannot pretend to be another company.
+//! * [`Outgoing`] sends listed keys to listed hosts. Any other host, such as a payment provider, receives none of
+//!   them.
+//! * [`PropagationLayer::trust`] accepts listed keys from peers that the server has identified. The values of a peer
+//!   never replace values that the service sets itself, so a caller cannot pretend to be another company.
 
 mod baggage;
 mod errors;
@@ -60,15 +62,16 @@ use crate::run::scope::Scope;
 /// The response header with the id of the trace: 32 hexadecimal digits.
 pub const TRACE_ID_HEADER: HeaderName = HeaderName::from_static("x-trace-id");
 
-/// Returns a layer that continues the caller's trace and adds its id to each response, in the header
-/// [`x-trace-id`](TRACE_ID_HEADER).
+/// Returns a layer that continues the caller's trace. The layer adds the id of the trace to each response, in the
+/// header [`x-trace-id`](TRACE_ID_HEADER).
 ///
-/// Each request runs in a span of [`request_span`], unless a span is already current. An outer tracing layer therefore
-/// keeps its own span; it continues the caller's trace if it creates its spans with [`request_span`]. Do not serve
-/// requests inside another span, such as that of a connection: the layer would use it as the span of the request.
+/// If no span is current, the layer creates one with [`request_span`] for each request. If an outer tracing layer has
+/// created a span, the request runs in that span. The outer layer continues the caller's trace only if it creates its
+/// spans with [`request_span`]. Do not serve requests inside any other span, such as that of a connection, because the
+/// layer would use it as the span of each request.
 ///
-/// The layer reads only the trace from the headers. It removes the header `baggage`, and reads it only if
-/// [`trust`](PropagationLayer::trust) allows it.
+/// The layer reads the trace from the headers. It always removes the header `baggage`, and reads values from it only
+/// if [`trust`](PropagationLayer::trust) allows that.
 pub fn layer() -> PropagationLayer {
     PropagationLayer { peers: Peers::default() }
 }
@@ -80,12 +83,13 @@ pub struct PropagationLayer {
 }
 
 impl PropagationLayer {
-    /// Accepts these keys from the baggage of trusted peers, as business context of the runs that the request causes.
+    /// Accepts these keys from the baggage of trusted peers. Their values become business context of the runs that the
+    /// request causes.
     ///
-    /// `is_trusted` receives a value that the *server* put into the extensions of the request, such as axum's
-    /// `ConnectInfo`, the name in the client's certificate, or the content of a token that an outer layer verified.
-    /// Headers such as `X-Forwarded-For` do not identify a peer. If the extensions contain no `I`, the peer is not
-    /// trusted, and this is reported once.
+    /// `is_trusted` receives a value of type `I` that the *server* put into the extensions of the request. Examples
+    /// are axum's `ConnectInfo`, the name in the client's certificate, and the content of a token that an outer layer
+    /// verified. Headers such as `X-Forwarded-For` do not identify a peer. If the extensions contain no `I`, the peer
+    /// is not trusted, and the missing value is reported once.
     ///
     /// ```
     /// use std::net::SocketAddr;
@@ -102,15 +106,16 @@ impl PropagationLayer {
     /// # let _ = service;
     /// ```
     ///
-    /// A value that a [`Scope`] or a run of this service sets for the same key takes precedence, inside and outside of
-    /// this layer. Before the service has authenticated the caller, runs carry the peer's value, so do not base
-    /// decisions on it.
+    /// A [`Scope`] or a run of this service may set the same key, inside or outside of this layer. Its value then
+    /// takes precedence over that of the peer. Runs that begin before the service has authenticated the caller carry
+    /// the peer's value, so do not base decisions on it.
     ///
-    /// A value must be a text of one line. A key that occurs twice is ignored, and so is baggage that exceeds the
-    /// limits of the specification: 64 entries and 8192 bytes.
+    /// A value that is not a text of one line is ignored. A key that occurs more than once is ignored. The whole
+    /// baggage is ignored if it exceeds the limits of the specification: 64 entries and 8192 bytes.
     ///
-    /// This method [declares](crate::context::declare) the keys, which may be too late for the fields of spans. Name
-    /// them in the `context(…)` of a process too, for example as `inherit(company_id)`.
+    /// This method [declares](crate::context::declare) the keys. If [`Install`](crate::Install) has started or a
+    /// process has run before that, spans have no fields for these keys. Therefore also name the keys in the
+    /// `context(…)` of a process, for example as `inherit(company_id)`.
     #[must_use]
     pub fn trust<I: Send + Sync + 'static>(
         mut self,
@@ -121,10 +126,10 @@ impl PropagationLayer {
         self
     }
 
-    /// Gives every error response a JSON body with the id of its trace.
+    /// Gives error responses a JSON body with the id of the trace.
     ///
-    /// The body replaces that of each response with a status of 400 or above whose content is not JSON, such as
-    /// fallbacks and the rejections of extractors:
+    /// The JSON replaces the body of each response that has a 4xx or 5xx status and is not JSON. Examples are
+    /// fallbacks and the rejections of extractors. The new body has this form:
     ///
     /// ```json
     /// {
@@ -136,11 +141,12 @@ impl PropagationLayer {
     /// }
     /// ```
     ///
-    /// `code` and `message` depend only on the status, and `trace_id` is `null` without OpenTelemetry. An error with a
-    /// JSON body stays unchanged; add [`trace_id`] to it.
+    /// `code` and `message` depend only on the status. Without OpenTelemetry, `trace_id` is `null`. A response that
+    /// already has a JSON body stays unchanged; call [`trace_id`] to add the id to such a body.
     ///
-    /// A panic becomes a response with status 500 in this form; without this layer the server closes the connection.
-    /// Malformed requests, which the HTTP server rejects itself, and the responses of outer layers are not changed.
+    /// A panic in the service becomes a response with status 500 and such a body. Without this layer, the server
+    /// closes the connection. The layer does not change the responses of outer layers. It also does not change the
+    /// responses of the HTTP server to malformed requests.
     pub fn error_bodies(self) -> ErrorBodiesLayer {
         ErrorBodiesLayer { around: self }
     }
@@ -189,7 +195,8 @@ pin_project! {
         #[pin]
         future: F,
         span: Span,
-        // The baggage of a trusted peer, until the first poll. Only then the context that the service sets is known.
+        // The baggage of a trusted peer. It becomes a scope at the first poll, because the context that the service
+        // sets is known only then.
         baggage: NamedValues,
         scope: Carrier,
     }

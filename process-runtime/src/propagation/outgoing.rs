@@ -1,4 +1,5 @@
-//! Sends business context to other services: listed keys to listed hosts.
+//! Sends business context to other services. The application lists the keys that each host may receive; all other keys
+//! stay in the service. The format of the header does not belong here.
 
 use http::HeaderMap;
 use http::uri::Authority;
@@ -29,11 +30,11 @@ use crate::run::frame;
 /// });
 /// ```
 ///
-/// A value is sent in its recorded form: masked if the attribute masks it. The context exists only if the run is
-/// observed, so use it for telemetry and do not base decisions on it.
+/// A value is sent in the form in which it is recorded. For example, it is masked if the attribute masks it. The
+/// context exists only if a destination observes the run. Use it for telemetry, and do not base decisions on it.
 ///
-/// A client that follows redirects sends the headers to the other host too; reqwest removes only credentials. Disable
-/// redirects in the client for a listed host, or follow them with separate calls.
+/// A client that follows a redirect sends the same headers to the new host; reqwest removes only credentials from
+/// them. For calls to a listed host, disable redirects in the client, or follow each redirect with a separate call.
 #[derive(Clone, Debug, Default)]
 #[must_use = "nothing is sent until `inject` is called"]
 pub struct Outgoing {
@@ -63,12 +64,12 @@ impl Outgoing {
         self
     }
 
-    /// Adds the trace and the keys that are allowed for this host to the headers of a call. An existing header
-    /// `baggage` is removed.
+    /// Adds the trace, and the values of the keys that are allowed for this host, to the headers of a call. An
+    /// existing header `baggage` is removed.
     ///
     /// `host` is the authority of the URL that the client calls: `Uri::authority` of http, or `Url::authority` of
-    /// reqwest. It must equal the listed host, ignoring case: another port, a user name or a final dot make it a
-    /// different host.
+    /// reqwest. It is compared with the listed hosts, ignoring case. An authority with another port, a user name or a
+    /// final dot is a different host and receives no keys.
     pub fn inject(&self, host: &str, headers: &mut HeaderMap) {
         inject(headers);
         let allowed = self.hosts.iter().filter(|(known, _)| known.eq_ignore_ascii_case(host));

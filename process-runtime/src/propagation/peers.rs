@@ -1,4 +1,5 @@
-//! Decides whose baggage becomes business context: listed keys from peers that the server has identified.
+//! Decides which baggage becomes business context. A peer is the caller of a request, as the server has identified it.
+//! Only listed keys are accepted, and only from trusted peers. The format of the header does not belong here.
 
 use std::any::type_name;
 use std::fmt;
@@ -11,11 +12,11 @@ use crate::base::notices;
 use crate::run::context;
 use crate::run::context::NamedValues;
 
-/// The trusted peers and the keys that each may set.
+/// The trusted peers, and the keys that each of them may set.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Peers(Arc<Vec<Peer>>);
 
-/// Returns whether the peer of a request is trusted, or `None` if the server has not identified it.
+/// Returns whether the peer of a request is trusted, or `None` if the server has not identified the peer.
 type IsTrusted = dyn Fn(&Extensions) -> Option<bool> + Send + Sync;
 
 #[derive(Clone)]
@@ -51,7 +52,7 @@ impl Peers {
         });
     }
 
-    /// Removes the header, and returns the values that the peer of this request may set.
+    /// Removes the header `baggage`, and returns its values for the keys that the peer of this request may set.
     pub(super) fn take_baggage(&self, extensions: &Extensions, headers: &mut HeaderMap) -> NamedValues {
         if !headers.contains_key(baggage::HEADER) {
             return NamedValues::new();

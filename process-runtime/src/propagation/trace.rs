@@ -1,4 +1,5 @@
-//! Reads the trace context from the headers of a request, and writes it into the headers of a call.
+//! Reads the trace context from the headers of a request, and writes it into the headers of a call. Business context
+//! does not belong here.
 
 use std::sync::Once;
 
@@ -12,9 +13,10 @@ use tracing::Span;
 use super::baggage;
 use crate::base::notices;
 
-/// Returns the id of the current trace, for example for the body of an error. Returns `None` without OpenTelemetry.
+/// Returns the id of the current trace, for example for the body of an error. Returns `None` if there is no current
+/// trace, which is always the case without OpenTelemetry.
 ///
-/// A trace that is not sampled also has an id. Its Sentry events can be found by this id.
+/// A trace that is not sampled also has an id. The Sentry events of such a trace can be found by this id.
 pub fn trace_id() -> Option<String> {
     let context = TraceContext::current();
     let span = context.span();
@@ -24,8 +26,8 @@ pub fn trace_id() -> Option<String> {
 
 /// Adds the current trace context to the headers of a call to another service.
 ///
-/// It sends no business context and removes any existing header `baggage`; use [`Outgoing`](super::Outgoing) to send
-/// business context.
+/// It sends no business context and removes any existing header `baggage`. Use [`Outgoing`](super::Outgoing) to send
+/// business context. If OpenTelemetry has no global propagator, it adds nothing, and reports this once.
 ///
 /// ```
 /// let mut headers = http::HeaderMap::new();
@@ -71,20 +73,21 @@ impl Extractor for Headers<&HeaderMap> {
     }
 }
 
-/// Creates the span of a request as a child of the caller's span. Its name is `request` and its target `http`.
+/// Creates the span of a request as a child of the caller's span. The name of the span is `request`, and its target is
+/// `http`.
 ///
-/// [`layer`](super::layer) uses this function for requests without a span. In a service with a `TraceLayer`, pass it to
-/// that layer: `make_span_with(propagation::request_span)`.
+/// [`layer`](super::layer) uses this function for requests without a span. In a service with a `TraceLayer`, pass this
+/// function to the `TraceLayer`: `make_span_with(propagation::request_span)`.
 ///
-/// With Sentry, the span also passes the caller's trace to sentry-tracing, so that its transaction has the same trace
-/// id.
+/// If a Sentry client is bound, the span also passes the caller's trace to sentry-tracing. The transaction of
+/// sentry-tracing then has the same trace id.
 pub fn request_span<B>(request: &Request<B>) -> Span {
     let here = TraceContext::current();
     let caller = global::get_text_map_propagator(|propagator| {
         propagator.extract_with_context(&here, &Headers(request.headers()))
     });
     let sentry_trace = sentry_trace(&caller);
-    // Only the span context is kept: a propagator may also have extracted baggage.
+    // A propagator may also have extracted baggage, so only the span context is kept.
     let caller = caller.span().span_context().clone();
     let _inside = caller.is_valid().then(|| here.with_remote_span_context(caller).attach());
     tracing::info_span!(
@@ -98,7 +101,8 @@ pub fn request_span<B>(request: &Request<B>) -> Span {
     )
 }
 
-/// Returns the caller's trace in Sentry's format, without the sampling decision, which Sentry makes itself.
+/// Returns the ids of the caller's trace in Sentry's format. Returns `None` if there is no caller's trace or no Sentry
+/// client. The sampling decision is left out, because Sentry makes its own.
 #[cfg(feature = "sentry")]
 fn sentry_trace(caller: &TraceContext) -> Option<String> {
     let span = caller.span();

@@ -1,5 +1,5 @@
-//! Carriers: they carry the current scope into a task, a thread or a channel, where it would otherwise be lost. The
-//! thread's own stack of scopes belongs to `frame`.
+//! Carriers. A carrier keeps the scope in which it is created, and makes this scope the current one in another task
+//! or thread. The stack of scopes of each thread belongs to `frame`.
 
 use std::future::Future;
 use std::mem::ManuallyDrop;
@@ -11,13 +11,15 @@ use super::domain::observed::Observed;
 use super::frame;
 use super::unit::Unit;
 
-/// A handle that carries the current scope into a task, a thread or a channel, where it would otherwise be lost.
+/// A handle that carries the current scope into another task or thread, or through a channel. Without a carrier, code
+/// there runs outside the scope.
 ///
-/// The scope consists of the business context, the parent of new spans, the Sentry hub, the run that receives
-/// [`record!`](crate::record) and failures, and a test's domain.
+/// The scope consists of the business context, the parent of new spans, the Sentry hub, and the run to which
+/// [`record!`](crate::record) adds values and inner runs report their failures. In a test, the test's domain also
+/// belongs to the scope.
 ///
-/// A carrier can outlive its run. Code that runs in it is then still part of the same trace and has the same context,
-/// but the run's span is closed and stays closed.
+/// A carrier can outlive the run in which it was created. Code in the carrier is then still part of the same trace
+/// and has the same context, but the run's span is closed and stays closed.
 ///
 /// ```
 /// use process_runtime::Carrier;
@@ -27,17 +29,20 @@ use super::unit::Unit;
 /// assert_eq!(worker.join().unwrap(), 42);
 /// ```
 ///
-/// For a task: `tokio::spawn(Carrier::current().carry(work()))`. Without a carrier, runs in the task start a new trace
-/// and have no context. `in_current_span` of `tracing` keeps the trace, but loses the context.
+/// To carry the scope into a task, write `tokio::spawn(Carrier::current().carry(work()))`. Without a carrier, runs in
+/// the task start a new trace and have no context. `in_current_span` of `tracing` keeps the trace, but loses the
+/// context.
 #[derive(Clone, Debug, Default)]
 pub struct Carrier {
     observed: Option<Arc<Observed>>,
-    /// The unit of the innermost run if no destination observes that run: runs in the carrier still belong to it.
+    /// The unit of the innermost run, if no destination observes the run. Runs in the carrier then still belong to
+    /// the process of this unit.
     unit: Option<&'static Unit>,
     trace: Trace,
 }
 
-/// The OpenTelemetry span that was current. It is the parent of new spans once its `tracing` span is closed.
+/// The OpenTelemetry span that was current when the carrier was created. It is the parent of new spans once the
+/// `tracing` span of the run is closed.
 #[derive(Clone, Debug, Default)]
 struct Trace {
     #[cfg(feature = "metrics")]
@@ -45,14 +50,15 @@ struct Trace {
 }
 
 impl Carrier {
-    /// Creates a carrier of the innermost run or scope of this thread. If there is none, it carries nothing.
+    /// Creates a carrier of the innermost run or scope of this thread. If the thread is in no run and no scope, the
+    /// carrier has no effect.
     pub fn current() -> Carrier {
         let observed = frame::nearest();
         let unit = if observed.is_none() { frame::innermost_unit() } else { None };
         Carrier { observed, unit, trace: Trace::current() }
     }
 
-    /// Returns whether both carry the same scope.
+    /// Returns whether both carriers carry the same scope.
     #[cfg_attr(not(feature = "testing"), allow(dead_code, reason = "only contracts compare scopes"))]
     pub(crate) fn is_same(&self, other: &Carrier) -> bool {
         self.observed.as_ref().map(Arc::as_ptr) == other.observed.as_ref().map(Arc::as_ptr)
@@ -134,7 +140,7 @@ impl<F: Future> Future for Carried<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        // SAFETY: `future` is pinned with `self`: nothing moves it, and `drop` drops it in place.
+        // SAFETY: `future` is pinned with `self`, because nothing moves it and `drop` drops it in place.
         let (carrier, future) = unsafe {
             let this = self.get_unchecked_mut();
             (&this.carrier, Pin::new_unchecked(&mut *this.future))
@@ -146,7 +152,7 @@ impl<F: Future> Future for Carried<F> {
 impl<F> Drop for Carried<F> {
     fn drop(&mut self) {
         let future = &mut self.future;
-        // SAFETY: it is dropped once, here, and not used afterwards.
+        // SAFETY: `future` is dropped only here, and is not used afterwards.
         self.carrier.run(|| unsafe { ManuallyDrop::drop(future) });
     }
 }

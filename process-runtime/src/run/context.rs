@@ -1,5 +1,5 @@
 //! Values of business context: their types, the functions that make a value safe to record, and the names that the
-//! program declares. Scopes must not go in here; they are in `scope`.
+//! program declares. Scopes do not belong here; they are in `scope`.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -12,7 +12,7 @@ use sha2::Sha256;
 
 use crate::base::lock::lock;
 
-/// A recorded value.
+/// A value of business context, as it is recorded.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
@@ -40,13 +40,13 @@ impl fmt::Display for Value {
     }
 }
 
-/// A type whose values can be recorded without conversion.
+/// A type that defines how its values are recorded.
 ///
-/// Every type that implements `Display` can be recorded too, as text. `None` is not recorded.
+/// A value of any other type is recorded as text if the type implements `Display`. `None` is not recorded.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be recorded as business context",
     label = "not a number, a Boolean, a string or a type that implements `Display`",
-    note = "write `?` before the value to record its `Debug` form, or record a part of it: `key = value.part`"
+    note = "record a part of it, `key = value.part`, or its `Debug` form, `key = ?value`"
 )]
 pub trait ContextValue {
     /// Returns the value to record; `None` if there is nothing to record.
@@ -77,7 +77,7 @@ impl ContextValue for isize {
 
 impl ContextValue for u64 {
     fn to_value(&self) -> Option<Value> {
-        // Integers of OpenTelemetry are signed.
+        // OpenTelemetry has only signed integers.
         Some(i64::try_from(*self).map_or(Value::U64(*self), Value::I64))
     }
 }
@@ -146,8 +146,8 @@ pub fn truncate(value: impl fmt::Display, most: usize) -> String {
     text
 }
 
-/// Returns `****` and the last four characters of a value. For a value of fewer than twelve characters it returns
-/// `****` alone.
+/// Returns `****` and the last four characters of a value. If the value has fewer than twelve characters, returns
+/// only `****`.
 ///
 /// ```
 /// # use process_runtime::context::mask;
@@ -166,11 +166,12 @@ pub fn mask(value: impl fmt::Display) -> String {
 /// The environment variable that holds the key of [`hash`].
 pub const HASH_KEY_VARIABLE: &str = "CRITICAL_PROCESS_HASH_KEY";
 
-/// Returns a pseudonym of a value: the first 16 bytes, as hexadecimal digits, of its HMAC-SHA-256 (RFC 2104) with the
-/// key in the environment variable [`HASH_KEY_VARIABLE`].
+/// Returns a pseudonym of a value: the first 16 bytes of its HMAC-SHA-256 (RFC 2104), as hexadecimal digits. The key
+/// is the text of the environment variable [`HASH_KEY_VARIABLE`].
 ///
-/// Without a key it returns `[unkeyed]`, because a hash without a key is easily reversed, for example that of an e-mail
-/// address. The missing key is not reported elsewhere. The variable is read once.
+/// If the variable is not set or is empty, the function returns `[unkeyed]`. A hash without a key would be easy to
+/// reverse, for example the hash of an e-mail address. Nothing else reports the missing key. The variable is read
+/// once, at the first call.
 pub fn hash(value: impl fmt::Display) -> String {
     static KEY: OnceLock<Option<String>> = OnceLock::new();
     let key = KEY.get_or_init(|| std::env::var(HASH_KEY_VARIABLE).ok().filter(|key| !key.is_empty()));
@@ -190,7 +191,7 @@ fn keyed_hash(key: &str, value: &str) -> String {
 /// Named values that are being collected for [`Values`].
 pub(crate) type NamedValues = Vec<(&'static str, Value)>;
 
-/// Named values, shared by all scopes that have the same ones.
+/// Named values. Scopes with the same values share them, so they are not copied.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Values(Option<Arc<NamedValues>>);
 
@@ -199,7 +200,7 @@ impl Values {
         self.0.iter().flat_map(|values| values.iter()).map(|(name, value)| (*name, value))
     }
 
-    /// Returns these values with those of `over`, which replace values of the same name.
+    /// Returns these values and those of `over`. A value of `over` replaces the value of the same name.
     pub(crate) fn with(self, over: NamedValues) -> Values {
         if over.is_empty() {
             return self;
@@ -215,14 +216,15 @@ impl Values {
 
     fn of(values: NamedValues) -> Values {
         let mut spare = SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default();
-        // This always succeeds: `let_go` keeps only memory without another owner.
+        // This always succeeds, because `let_go` keeps memory only if it has no other owner.
         if let Some(room) = Arc::get_mut(&mut spare) {
             *room = values;
         }
         Values(Some(spare))
     }
 
-    /// Returns an empty list for new values, in the memory that the thread keeps for them.
+    /// Returns an empty list for new values. It uses the memory that [`Values::let_go`] has kept for this thread, if
+    /// there is any.
     pub(crate) fn room() -> NamedValues {
         let Some(mut spare) = SPARE.try_with(Cell::take).ok().flatten() else { return Vec::new() };
         let room = Arc::get_mut(&mut spare).map(std::mem::take).unwrap_or_default();
@@ -230,7 +232,8 @@ impl Values {
         room
     }
 
-    /// Drops the values. Their memory is kept for the thread's next values, unless they have another owner.
+    /// Drops the values, and keeps their memory for the thread's next values. If the values have another owner, keeps
+    /// nothing.
     pub(crate) fn let_go(self) {
         if let Some(mut values) = self.0
             && let Some(room) = Arc::get_mut(&mut values)
@@ -248,12 +251,12 @@ thread_local! {
 
 static DECLARED: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
 
-/// Declares names that only an outer scope sets, such as an HTTP layer's `request_id`, so that the spans of runs have
-/// fields for them.
+/// Declares names that only an outer scope sets, such as the `request_id` of an HTTP layer. The spans of runs then
+/// have fields for these names.
 ///
-/// Sinks and Sentry receive these values in any case. The names in any `context(…)` of the program, including
-/// `inherit(…)`, need no declaration. Call this function before [`Install`](crate::Install) starts and before the first
-/// run, because both fix the fields of spans.
+/// Sinks and Sentry receive these values in any case. No declaration is needed for names in a `context(…)` of the
+/// program, including `inherit(…)`. Call this function before [`Install`](crate::Install) starts and before the first
+/// run, because the start and the first run fix the fields of spans.
 pub fn declare(names: impl IntoIterator<Item = &'static str>) {
     let mut declared = lock(&DECLARED);
     for name in names {
@@ -267,7 +270,7 @@ pub fn declare(names: impl IntoIterator<Item = &'static str>) {
 #[allow(dead_code, reason = "health checks set it and spans have a field for it; a program may have neither")]
 pub(crate) const SYNTHETIC: &str = "critical_process.synthetic";
 
-/// The names that features set, for which every span has a field.
+/// The names of the values that features of this crate set. Every span has a field for each of them.
 #[cfg(feature = "tracing")]
 pub(crate) const RESERVED: &[&str] = if cfg!(feature = "health") { &[SYNTHETIC] } else { &[] };
 

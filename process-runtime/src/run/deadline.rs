@@ -1,5 +1,5 @@
-//! A time limit. The runs that it stops are failures with the error type `timeout`, and not cancellations as with
-//! `tokio::time::timeout`. SLAs, which stop nothing, must not go in here.
+//! Timeouts. A run that a timeout stops is a failure with the `error.type` `timeout`; with `tokio::time::timeout` it
+//! would be cancelled. An SLA stops no run, so SLAs do not belong here.
 
 use std::cell::Cell;
 
@@ -10,7 +10,7 @@ thread_local! {
     static STOPS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns whether a timeout drops the run that is being dropped now.
+/// Returns whether a timeout is dropping its future on this thread. A run that is dropped meanwhile is a failure.
 pub(crate) fn stops() -> bool {
     STOPS.get()
 }
@@ -25,11 +25,11 @@ mod with_tokio {
 
     use super::STOPS;
 
-    /// Waits for `future`, at most `duration`.
+    /// Waits for `future` to be ready, but not longer than `duration`.
     ///
-    /// When the time is over, it drops `future`. The runs inside `future` that have not ended are then failures with
-    /// the error type `timeout`; with `tokio::time::timeout` they would be cancellations. It does not stop tasks that
-    /// `future` has spawned. Needs the feature `tokio`.
+    /// When the time is over, `future` is dropped. The runs inside `future` that have not ended are then failures
+    /// with the `error.type` `timeout`; with `tokio::time::timeout` they would be cancellations. Tasks that `future`
+    /// has spawned are not stopped. Needs the feature `tokio`.
     ///
     /// # Errors
     /// Returns [`TimedOut`] when the time is over.
@@ -62,7 +62,7 @@ mod with_tokio {
         Err(TimedOut { after: duration })
     }
 
-    /// Resets [`STOPS`], also if a drop panics.
+    /// Sets [`STOPS`] to its previous value, also if dropping the future panics.
     struct Stop(bool);
 
     impl Drop for Stop {

@@ -1,5 +1,4 @@
-//! The end of a run, as judged from its return value: the outcome, the `error.type` and the error. Recording must not
-//! go in here.
+//! The end of a run: its outcome, its `error.type` and its error. Recording an end does not belong here.
 
 use std::error::Error;
 use std::{fmt, iter};
@@ -11,7 +10,7 @@ const PANIC: &str = "panic";
 
 /// The verdict on a return value, which the function named by `outcome = path` returns.
 ///
-/// The function is called for every return value, including those that are a success by default (`ExitCode`,
+/// The function is called for every return value, including values that are a success by default (`ExitCode`,
 /// `Some(Err(_))`).
 ///
 /// ```
@@ -28,9 +27,9 @@ pub enum Verdict {
     Success,
     /// The run succeeded through its declared fallback.
     Degraded,
-    /// The caller made a mistake; with the `error.type`.
+    /// The caller made a mistake. The text is the `error.type`.
     Rejected(&'static str),
-    /// The run failed; with the `error.type`.
+    /// The run failed. The text is the `error.type`.
     Failure(&'static str),
 }
 
@@ -52,9 +51,9 @@ pub(crate) struct RunError<'a> {
 /// The known parts of an error.
 #[derive(Clone, Copy)]
 pub(crate) enum ErrorRef<'a> {
-    /// Only its type is known.
+    /// Only the type of the error is known.
     Opaque,
-    /// Its text is known.
+    /// The text of the error is known.
     Text(&'a dyn fmt::Display),
     /// The error itself is known, with its chain of sources.
     Chain(&'a (dyn Error + 'a)),
@@ -71,11 +70,11 @@ impl fmt::Debug for ErrorRef<'_> {
     }
 }
 
-/// The maximum number of sources in a text.
+/// The maximum number of sources whose texts [`RunError::whole_text`] adds.
 const SOURCES: usize = 8;
 
 impl ErrorRef<'_> {
-    /// Returns the text of the outermost error; `None` if only its type is known.
+    /// Returns the text of the error without its sources; `None` if only the type of the error is known.
     pub(crate) fn text(&self) -> Option<String> {
         match self {
             ErrorRef::Opaque => None,
@@ -95,13 +94,15 @@ impl<'a> RunError<'a> {
         RunError::new(std::any::type_name::<E>(), error)
     }
 
-    /// Returns the text of the outermost error, if `allowed` permits it.
+    /// Returns the text of the error without its sources; `None` if `allowed` forbids it, or if only the type of the
+    /// error is known.
     #[cfg(any(feature = "sentry", feature = "tracing"))]
     pub(crate) fn text(&self, allowed: ErrorText) -> Option<String> {
         if allowed == ErrorText::Never { None } else { self.error.text() }
     }
 
-    /// Returns the texts of the error and its sources, if `allowed` permits it: `cannot save: the disk is full`.
+    /// Returns the text of the error with its sources, for example `cannot save: the disk is full`. Returns `None` if
+    /// `allowed` forbids it, or if only the type of the error is known.
     pub(crate) fn whole_text(&self, allowed: ErrorText) -> Option<String> {
         if allowed == ErrorText::Never {
             return None;
@@ -110,7 +111,7 @@ impl<'a> RunError<'a> {
         if let ErrorRef::Chain(error) = self.error {
             for source in iter::successors(error.source(), |&error| error.source()).take(SOURCES) {
                 let source = source.to_string();
-                // Some errors include the text of their source in their own.
+                // Some errors include the text of their source in their own text.
                 if !text.contains(&source) {
                     text = format!("{text}: {source}");
                 }
@@ -148,7 +149,8 @@ impl<'a> Ending<'a> {
         Ending::with_fault(Outcome::Panic, RunError::new(PANIC, message))
     }
 
-    /// Returns a failure without an error, as `fails(…)` finds it in the return value.
+    /// Returns a failure with the `error.type` `_OTHER` and without an error. A return value that `fails(…)` matches
+    /// ends in this way.
     pub const fn failure() -> Ending<'a> {
         Ending::with_fault(
             Outcome::Failure,
@@ -161,13 +163,14 @@ impl<'a> Ending<'a> {
         Ending::with_fault(Outcome::Failure, fault)
     }
 
-    /// Returns this end as a rejection: the caller made a mistake.
+    /// Returns this end as a rejection, which means that the caller made a mistake. If this end has no error, the
+    /// `error.type` of the rejection is `_OTHER`.
     pub fn rejected(self) -> Ending<'a> {
         let fault = self.fault.or(Ending::failure().fault);
         Ending { outcome: Outcome::Rejected, fault }
     }
 
-    /// Returns this end with another `error.type`, if it has an error.
+    /// Returns this end with another `error.type`. An end without an error is returned unchanged.
     pub fn error_type(self, error_type: &'static str) -> Ending<'a> {
         Ending { fault: self.fault.map(|fault| RunError { error_type, ..fault }), ..self }
     }

@@ -1,5 +1,5 @@
-//! The run that a thread is in: a list of frames on the thread's own stack, each for one poll or call. No frame
-//! outlives its poll, so none can leak into another task. State that outlives a poll must not go in here.
+//! The runs and scopes that a thread is in. They are a list of frames on the thread's own stack. Each frame exists
+//! for one poll or call, so it cannot leak into another task. State that outlives a poll does not belong here.
 
 use std::cell::Cell;
 use std::ptr::null;
@@ -37,7 +37,7 @@ pub(crate) fn within<R>(
     f()
 }
 
-/// Restores the outer frame, also if `f` panics. It borrows the frame, so that the frame cannot move.
+/// Makes the outer frame the current one again, also if `f` panics. It borrows the frame, so the frame cannot move.
 struct Leave<'a>(&'a Frame);
 
 impl Drop for Leave<'_> {
@@ -48,50 +48,52 @@ impl Drop for Leave<'_> {
 }
 
 impl Frame {
-    /// Returns whether a domain of its own begins at this frame, so that outer frames do not concern the runs in it.
+    /// Returns whether the domain of a health check or a test begins at this frame. The frames outside it belong to
+    /// another domain and do not affect the runs inside it.
     fn is_border(&self) -> bool {
         // SAFETY: as in `nearest`.
         own::IS_POSSIBLE && unsafe { self.observed.as_ref() }.is_some_and(|observed| observed.is_border())
     }
 }
 
-/// Returns the frames of this thread, the innermost first, up to the border of its domain.
+/// Returns the frames of this thread in its current domain, the innermost first.
 fn frames<'a>() -> impl Iterator<Item = &'a Frame> {
     let mut next = CURRENT.get();
     std::iter::from_fn(move || {
-        // SAFETY: `within` keeps the frame on the stack until `Leave` has made its outer frame the current
-        // one, and callers here use it up before they return to the code inside `within`.
+        // SAFETY: `within` keeps the frame on the stack until `Leave` has made the outer frame the current one. The
+        // callers in this file use the frame up before they return to the code inside `within`.
         let frame = unsafe { next.as_ref() }?;
         next = if frame.is_border() { null() } else { frame.outer };
         Some(frame)
     })
 }
 
-/// Returns the innermost run or scope that a destination observes.
+/// Returns the innermost scope or observed run of this thread in its current domain; `None` if there is none.
 pub(crate) fn nearest() -> Option<Arc<Observed>> {
     if CURRENT.get().is_null() {
         return None;
     }
-    // SAFETY: `within` was given a reference that outlives its frame.
+    // SAFETY: the pointer is null, or `within` made it from a reference that outlives the frame.
     frames().find_map(|frame| unsafe { frame.observed.as_ref() }).cloned()
 }
 
-/// Returns the domain that the thread is in.
+/// Returns the domain that the thread is in, which is the global domain outside all runs and scopes.
 pub(crate) fn current_domain() -> DomainRef {
     DomainRef::of(nearest().as_deref())
 }
 
-/// Returns the unit of the innermost run.
+/// Returns the unit of the innermost run; `None` outside all runs.
 pub(crate) fn innermost_unit() -> Option<&'static Unit> {
     frames().find_map(|frame| frame.unit)
 }
 
-/// Returns the process of the innermost run.
+/// Returns the process of the innermost run; `None` if the thread is in no run, or the run in no process.
 pub(crate) fn enclosing_process() -> Option<&'static ProcessDefinition> {
     innermost_unit()?.process
 }
 
-/// Returns the innermost run of the function that `unit` represents, if a destination observes it.
+/// Returns the innermost run of the function that `unit` represents; `None` if the thread is in no such run, or no
+/// destination observes it.
 pub(crate) fn run_of(unit: &'static Unit) -> Option<Arc<Observed>> {
     let frame = frames().find(|frame| frame.unit.is_some_and(|running| running.is_same_site(unit)))?;
     // SAFETY: as in `nearest`.

@@ -1,5 +1,6 @@
-//! The Sentry hub of a run, which the runs inside it share. A run makes it the thread's current hub for each poll.
-//! `observe::sentry` opens it; events must not go in here.
+//! The Sentry data of a run, above all its hub, which holds the Sentry client and scope. The runs inside a run share
+//! its hub. A run makes its hub the thread's current hub for each poll. `observe::sentry` opens the hub; events do
+//! not belong here.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,21 +14,22 @@ use crate::base::guard::caught;
 #[derive(Debug)]
 pub(crate) struct OuterHub {
     pub(crate) hub: Arc<Hub>,
-    /// Whether its client accepts transactions.
+    /// Whether the client of the hub accepts transactions.
     pub(crate) traces: bool,
 }
 
-/// The state of a run or scope for Sentry.
+/// The link of a run or scope to Sentry: its hub, and other data that Sentry needs.
 #[derive(Debug, Default)]
 pub(crate) struct HubLink {
-    /// The hub of the enclosing run, or an own hub that was made at the start ([`HubLink::of_run`]).
+    /// The hub of the run around this one, or a hub that [`HubLink::of_run`] made. `None` if [`HubLink::open`] makes
+    /// the hub, or if no Sentry client accepts events.
     shared: Option<Arc<Hub>>,
     /// The hub that [`HubLink::open`] made.
     opened: OnceLock<Arc<Hub>>,
-    /// The hub around the run, if [`HubLink::open`] has something to do.
+    /// The hub that was current when the run started. `None` if [`HubLink::open`] has nothing to do.
     outer: Option<OuterHub>,
     is_open: AtomicBool,
-    /// Data that few runs need. `observe::sentry` defines its type.
+    /// Data that few runs need. `observe::sentry` defines the type.
     details: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
@@ -37,8 +39,10 @@ impl HubLink {
         HubLink { shared: outer.and_then(HubLink::hub).cloned(), ..HubLink::default() }
     }
 
-    /// Creates the link of a run inside `outer`. Only a span of the run can change the current hub before its first
-    /// poll, so the hub of a run without a span is made here.
+    /// Creates the link of a run inside `outer`. The run shares the hub of `outer`. If `outer` has no hub, the run
+    /// needs a hub of its own. It is made here if the run has no span. Entering a span can change the current hub, so
+    /// the hub of a run with a span is made by [`HubLink::open`] at the first poll. Without `around`, Sentry accepts
+    /// no events and no hub is made.
     #[inline(always)]
     pub(crate) fn of_run(outer: Option<&HubLink>, around: Option<OuterHub>, has_span: bool) -> HubLink {
         let mut shared = outer.and_then(HubLink::hub).cloned();
@@ -49,14 +53,14 @@ impl HubLink {
         HubLink { shared, outer, ..HubLink::default() }
     }
 
-    /// Returns whether [`HubLink::open`] has something to do.
+    /// Returns whether [`HubLink::open`] has something to do and was not called yet.
     #[inline]
     pub(crate) fn is_to_open(&self) -> bool {
         self.outer.is_some() && !self.is_open.load(Ordering::Relaxed)
     }
 
-    /// Opens the hub at the run's first poll. Returns it and the hub around it. `make` is called if the run needs a hub
-    /// of its own.
+    /// Opens the hub at the run's first poll. Returns the hub of the run and the hub that was current when the run
+    /// started; `None` if there is nothing to do. Calls `make` if the run needs a hub of its own.
     pub(crate) fn open(&self, make: impl FnOnce(&OuterHub) -> Arc<Hub>) -> Option<(&Arc<Hub>, &OuterHub)> {
         let outer = self.outer.as_ref()?;
         self.is_open.store(true, Ordering::Relaxed);
@@ -64,7 +68,8 @@ impl HubLink {
         Some((hub, outer))
     }
 
-    /// Makes the run's hub the thread's current hub, unless the thread is ending and can have none.
+    /// Makes the run's hub the thread's current hub until the guard is dropped. Returns `None` if the run has no hub,
+    /// or if the thread is ending and can have none.
     #[inline]
     pub(crate) fn enter(&self) -> Option<HubSwitchGuard> {
         let hub = self.hub()?;

@@ -1,8 +1,10 @@
-//! The table of runs in flight: a bounded number of slots, written by the threads that run and scanned by one reader at
-//! a time (the watchdog, or a thread that lists runs). A run enters by storing its slot's deadline, and leaves by
-//! swapping the deadline out. Neither waits for another thread. The table must not look into units and payloads.
+//! The table of runs in flight. It has a bounded number of slots, one for each run. The threads that run processes
+//! write to the slots. One reader at a time scans them: the watchdog, or a thread that lists runs. A run enters by
+//! storing its deadline in a slot, and leaves by swapping [`FREE`] into the slot. Neither waits for a scan. Units and
+//! payloads are opaque to the table.
 //!
-//! A slot's deadline is also its state:
+//! The deadline of a slot is also its state, as the diagram shows. To return a slot means to put it on a list of free
+//! slots.
 //!
 //! ```text
 //! FREE ──enter──▶ deadline ──scan: past──▶ BUSY ──▶ REPORTED    (the run is late, and was reported once)
@@ -11,8 +13,9 @@
 //!                                           └──▶ FREE            (the scanner finds it FREE, and returns it)
 //! ```
 //!
-//! While a slot is BUSY, the scanner owns its content; a run that leaves in this time only marks the slot FREE. A slot
-//! that was REPORTED is BUSY_REPORTED while it is scanned, so that its leaver still knows that the run was reported.
+//! While a slot is BUSY, the scanner owns its content. A run that leaves in this time only marks the slot FREE, and
+//! the scanner returns the slot. While a REPORTED slot is scanned, its state is BUSY_REPORTED. A run that leaves in
+//! this time therefore still finds out that it was reported.
 //!
 //! The crate `model-checks` compiles this file with loom and tries every schedule of three threads.
 
@@ -33,7 +36,7 @@ const SHARED: usize = usize::MAX;
 /// The maximum number of runs that the global table tracks.
 pub(crate) const LIMIT: usize = 1 << 17;
 
-/// A run's slot in the table; [`Ticket::UNTRACKED`] if the table was full.
+/// The index of a run's slot in the table; [`Ticket::UNTRACKED`] if the table was full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(u32);
 
@@ -51,7 +54,7 @@ pub(crate) struct Seen<U: 'static, T> {
     pub(crate) reported: bool,
 }
 
-/// The runs of units `U`, each with an optional payload `T`.
+/// A table of runs. Each run has a unit `U` and an optional payload `T`.
 #[derive(Debug)]
 pub(crate) struct Table<U: 'static, T> {
     chunks: Box<[AtomicPtr<Chunk<U, T>>]>,
@@ -63,13 +66,13 @@ pub(crate) struct Table<U: 'static, T> {
     scanning: Mutex<()>,
 }
 
-/// A part of the table. Deadlines are separate from slots, because a scan reads only the deadline of a run that is on
-/// time.
+/// A part of the table. Deadlines are separate from slots, because a scan reads only the deadlines of runs that are
+/// on time.
 #[derive(Debug)]
 struct Chunk<U: 'static, T> {
     deadlines: [AtomicU64; CHUNK],
     slots: [Slot<U, T>; CHUNK],
-    /// The lane whose list its slots return to, or [`SHARED`].
+    /// The lane to whose list the slots return, or [`SHARED`] for the list of all shared lanes.
     lane: usize,
 }
 
@@ -91,7 +94,8 @@ struct List {
 }
 
 impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
-    /// Creates a table of at most `limit` runs. It allocates memory as runs enter, and keeps it.
+    /// Creates a table for at most `limit` runs. The table allocates memory as runs enter, and keeps it until it is
+    /// dropped.
     pub(crate) fn new(limit: usize) -> Self {
         let empty = || AtomicPtr::new(std::ptr::null_mut());
         Table {
@@ -108,7 +112,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         }
     }
 
-    /// Enters a run. `deadline` is in ticks.
+    /// Enters a run whose deadline is in ticks. If no slot is free, counts the run and returns [`Ticket::UNTRACKED`].
     #[inline(always)]
     pub(crate) fn enter(
         &self,
@@ -133,7 +137,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         Ticket(index)
     }
 
-    /// Removes a run. Returns whether the run was reported as late.
+    /// Removes a run. Returns whether the run was reported as late, which an untracked run never is.
     #[inline]
     pub(crate) fn leave(&self, lane: Lane, ticket: Ticket) -> bool {
         let Ticket(index) = ticket;
@@ -161,9 +165,11 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         *lock(&self.grown) * size_of::<Chunk<U, T>>() + size_of_val(&*self.chunks)
     }
 
-    /// Reports each run whose deadline is not after `limit`, once, and returns the next deadline. `confirm` can return
-    /// another deadline for a run, because the clock may know its rate better than when the run entered; the run is
-    /// then not reported.
+    /// Calls `report` once for each run whose deadline is not after `limit`. Returns the earliest deadline of the
+    /// runs that were never reported; `None` if no such run has an SLA.
+    ///
+    /// Before each report, `confirm` can return a new deadline for the run. The run is then not reported. This is
+    /// needed because the clock may have measured its rate more precisely since the run entered.
     pub(crate) fn scan(
         &self,
         limit: u64,
@@ -198,12 +204,13 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
             }
         });
         drop(scanning);
-        // `report` calls foreign code, which may list runs and would then wait for this lock for ever.
+        // `report` calls foreign code, which may list runs. If the lock were still held, that code would wait for it
+        // for ever.
         late.into_iter().for_each(&mut report);
         (next < NEVER).then_some(next)
     }
 
-    /// Returns every run in flight.
+    /// Returns every run in the table.
     pub(crate) fn list(&self) -> Vec<Seen<U, T>> {
         let _scanning = lock(&self.scanning);
         let mut all = Vec::new();
@@ -229,7 +236,8 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
 
     fn each_chunk(&self, mut f: impl FnMut(&Chunk<U, T>, u32)) {
         for (number, chunk) in self.chunks.iter().enumerate() {
-            // SAFETY: null, or from `Box::into_raw` in `grow`, and freed only when the table is dropped.
+            // SAFETY: the pointer is null or came from `Box::into_raw` in `grow`. The chunk is freed only when the
+            // table is dropped.
             let Some(chunk) = (unsafe { chunk.load(Ordering::Acquire).as_ref() }) else {
                 break;
             };
@@ -251,7 +259,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         &chunk.slots[at].next
     }
 
-    /// Takes a free slot.
+    /// Takes a free slot, and returns its index; `None` if the table is full.
     #[inline]
     fn take(&self, lane: Lane) -> Option<u32> {
         if !lane.is_owned() {
@@ -270,7 +278,8 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         Some(head)
     }
 
-    /// Drops the slot's payload and frees the slot. The caller must be its only owner.
+    /// Drops the payload of a slot, and returns the slot to its list of free slots. The caller must be the only owner
+    /// of the slot.
     #[inline(always)]
     fn give_back(&self, lane: Lane, index: u32) {
         let (chunk, at) = self.chunk(index);
@@ -278,8 +287,9 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         let payload = slot.payload.load(Ordering::Relaxed);
         if !payload.is_null() {
             slot.payload.store(std::ptr::null_mut(), Ordering::Relaxed);
-            // SAFETY: the pointer came from `Arc::into_raw` in `enter`, and is taken out exactly once: the
-            // deadline's swap, or its failed exchange, made this thread the slot's only owner.
+            // SAFETY: the pointer came from `Arc::into_raw` in `enter`, and is taken out only once. This thread
+            // became the only owner of the slot, either by its swap of the deadline (`leave`) or by its failed
+            // exchange (a scan).
             drop(unsafe { Arc::from_raw(payload) });
         }
         if chunk.lane == SHARED {
@@ -302,7 +312,8 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         }
     }
 
-    /// Adds a chunk whose slots return to `lane`, and takes its first slot.
+    /// Adds a chunk whose slots return to `lane`, and takes the first slot of the chunk. If the table cannot grow,
+    /// takes a free slot from another list instead ([`Table::steal`]).
     #[cold]
     fn grow(&self, lane: usize) -> Option<u32> {
         let mut grown = lock(&self.grown);
@@ -332,8 +343,9 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         Some(first as u32)
     }
 
-    /// Takes a slot when the table is full: one that was returned to a lane and that the lane's thread has not yet used
-    /// again.
+    /// Takes a free slot when the table cannot grow. First looks at the slots that were returned to a lane and that
+    /// the thread of the lane has not taken back. It takes one of them, and the others become shared. If no lane has
+    /// such slots, it takes a shared slot; `None` if there are none.
     fn steal(&self) -> Option<u32> {
         self.lists
             .iter()
@@ -364,12 +376,12 @@ impl<U: 'static, T> Slot<U, T> {
         }
     }
 
-    /// Copies the slot, for a scanner that made it BUSY.
+    /// Copies the slot. The caller must be a scanner that made the slot BUSY.
     fn look(&self, reported: bool) -> Seen<U, T> {
         let payload = self.payload.load(Ordering::Relaxed);
         let payload = (!payload.is_null()).then(|| {
-            // SAFETY: the pointer came from `Arc::into_raw` in `enter`, and the slot's own count keeps it
-            // alive while the slot is BUSY; the count added here is the one that is returned.
+            // SAFETY: the pointer came from `Arc::into_raw` in `enter`. The slot's own count keeps the payload alive
+            // while the slot is BUSY. The count that is added here belongs to the returned `Arc`.
             unsafe {
                 Arc::increment_strong_count(payload);
                 Arc::from_raw(payload)
@@ -388,12 +400,13 @@ impl<U: 'static, T> Drop for Table<U, T> {
             if chunk.is_null() {
                 break;
             }
-            // SAFETY: from `Box::into_raw` in `grow`; `&mut self` proves that no other thread uses it.
+            // SAFETY: the pointer came from `Box::into_raw` in `grow`, and `&mut self` proves that no other thread
+            // uses it.
             let chunk = unsafe { Box::from_raw(chunk) };
             for slot in &chunk.slots {
                 let payload = slot.payload.load(Ordering::Relaxed);
                 if !payload.is_null() {
-                    // SAFETY: from `Arc::into_raw` in `enter`, and not taken out by `give_back`.
+                    // SAFETY: the pointer came from `Arc::into_raw` in `enter`, and `give_back` has not taken it out.
                     drop(unsafe { Arc::from_raw(payload) });
                 }
             }

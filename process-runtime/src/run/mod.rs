@@ -1,5 +1,5 @@
-//! One run, and the run that a thread is in. All features share this code, and no feature may go in here. Destinations,
-//! and the data that they receive, belong to `observe`.
+//! The state of one run, and the run that a thread is in. All features share this code, so the implementation of a
+//! single feature does not belong here. Destinations, and the reports that they receive, belong to `observe`.
 
 pub(crate) mod carrier;
 pub(crate) mod context;

@@ -1,4 +1,5 @@
-//! Scopes: business context that an outer layer sets for all runs inside it. The types of values belong to `context`.
+//! Scopes. A scope is business context that an outer layer sets for all runs inside it. The types of values belong to
+//! `context`.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use super::frame;
 
 /// Values for all runs inside a future or a closure, such as the data that an HTTP layer has about its request.
 ///
-/// A span shows only values whose names are in a `context(…)` or in a call of [`declare`](crate::context::declare).
+/// A span shows a value only if its name is in a `context(…)` of the program or in a call of
+/// [`declare`](crate::context::declare).
 ///
 /// ```
 /// use process_runtime::context::Scope;
@@ -32,7 +34,8 @@ impl Scope {
         Scope::default()
     }
 
-    /// Sets a value for the runs inside. It replaces a value of the same name in an outer scope.
+    /// Sets a value for the runs inside. The value replaces a value of the same name in this scope or an outer scope.
+    /// If the value is `None`, nothing is set.
     pub fn set(mut self, name: &'static str, value: impl ContextValue) -> Scope {
         if let Some(value) = value.to_value() {
             self.values.retain(|(other, _)| *other != name);
@@ -46,12 +49,13 @@ impl Scope {
         self.into_carrier().run(f)
     }
 
-    /// Polls `future` in this scope. The scope inherits from the scope that is current at the first poll.
+    /// Polls `future` in this scope. The scope inherits the values of the scope that is current at the first poll.
     pub async fn in_scope<F: Future>(self, future: F) -> F::Output {
         self.into_carrier().carry(future).await
     }
 
-    /// Returns a scope with the values of a remote peer. They do not replace values that an outer scope has set.
+    /// Returns a scope with the values that a remote peer sent. A value is left out if an outer scope has set a value
+    /// of the same name.
     #[cfg(all(feature = "axum", feature = "metrics", feature = "tracing"))]
     pub(crate) fn below(mut values: NamedValues) -> Carrier {
         let outer = frame::nearest();

@@ -1,5 +1,6 @@
-//! The open span of a run, and its callsite. A run enters its span, adds values to it and closes it once.
-//! `observe::span` creates both and chooses their fields; these choices must not go in here.
+//! The open span of a run, and its callsite, which describes all spans of a unit to `tracing`. A run enters its span,
+//! adds values to it and closes it once. `observe::span` creates spans and callsites and chooses their fields; these
+//! choices do not belong here.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -19,28 +20,28 @@ use crate::base::visitors::Visitors;
 #[cfg(feature = "metrics")]
 pub(crate) type Attributes = &'static [(&'static str, &'static str)];
 
-/// The callsite of a unit's spans, created at run time, with its fields.
+/// The callsite of the spans of a unit, with their fields. It is created at run time.
 #[derive(Debug)]
 pub(crate) struct SpanSite {
     pub(crate) metadata: &'static Metadata<'static>,
     pub(crate) callsite: &'static RuntimeCallsite,
-    /// The fields: first those that are the same in every span of the unit, then some or all of the fields of an end,
-    /// then context.
+    /// The fields, in this order: the constant fields, which are the same in every span of the unit; the fields that
+    /// are recorded at the end of a run; the context fields.
     pub(crate) fields: Vec<Field>,
-    /// The values of the first fields. It is empty if a tracer sets them.
-    pub(crate) says: Vec<&'static str>,
-    /// The names and values of the first fields, if a tracer sets them.
+    /// The values of the constant fields. Empty if a tracer sets these fields.
+    pub(crate) constants: Vec<&'static str>,
+    /// The names and values of the constant fields, if a tracer sets them; otherwise `None`.
     #[cfg(feature = "metrics")]
     pub(crate) described: Option<Attributes>,
-    /// The index of the first field of an end.
+    /// The index of the first field that is recorded at the end of a run.
     pub(crate) ends: usize,
-    /// The index of the first field of context.
+    /// The index of the first context field.
     pub(crate) context: usize,
-    /// The names of context that the run may record itself after it has started.
+    /// The context names that the run may record itself after it has started (`later(…)`).
     pub(crate) later: Vec<&'static str>,
 }
 
-/// The callsite itself.
+/// The callsite that is registered with `tracing`.
 pub(crate) struct RuntimeCallsite {
     pub(crate) metadata: OnceLock<Metadata<'static>>,
     pub(crate) interest: AtomicU8,
@@ -79,7 +80,7 @@ impl RuntimeCallsite {
 }
 
 impl SpanSite {
-    /// Returns whether a subscriber of this thread wants the span.
+    /// Returns whether the subscriber of this thread wants the spans of the unit.
     pub(crate) fn is_enabled(&self) -> bool {
         match self.callsite.interest.load(Ordering::Relaxed) {
             NEVER => false,
@@ -88,7 +89,8 @@ impl SpanSite {
         }
     }
 
-    /// Returns the index of a context name among the fields, which is mostly `guess`.
+    /// Returns the index of the field for a context name; `None` if the span has no such field. Looks at the index
+    /// `guess` first, which is mostly the right one.
     pub(crate) fn place(&self, name: &str, guess: usize) -> Option<usize> {
         if self.fields.get(guess).is_some_and(|known| known.name() == name) {
             return Some(guess);
@@ -109,12 +111,13 @@ pub(crate) fn as_recorded(value: &Value) -> &dyn Recorded {
     }
 }
 
-/// An open span. Closing does not wait for visitors: the last visitor to leave closes the span.
+/// An open span. Code that is not the run itself enters the span as a visitor, for example a carrier on another
+/// thread. Closing does not wait for visitors. The last visitor to leave then closes the span.
 #[derive(Debug)]
 pub(crate) struct SpanHandle {
     dispatch: Dispatch,
     id: Id,
-    /// The visitors inside the span. The run itself is not one of them: it closes the span.
+    /// Counts the visitors inside the span. The run itself is not counted, because it closes the span.
     visitors: Visitors,
 }
 
@@ -124,14 +127,15 @@ impl SpanHandle {
         SpanHandle { dispatch, id, visitors: Visitors::new() }
     }
 
-    /// Enters the span on behalf of the run itself, which closes the span and needs no visit.
+    /// Enters the span on behalf of the run itself. The run closes the span, so it is not counted as a visitor.
     #[inline]
     pub(crate) fn enter(&self) -> Entered<'_> {
         caught(|| self.dispatch.enter(&self.id));
         Entered(self)
     }
 
-    /// Enters the span as a visitor. The run may end during the visit. Returns `None` if it has already ended.
+    /// Enters the span as a visitor. Returns `None` if the run has already ended. The run may also end during the
+    /// visit.
     pub(crate) fn visit(&self) -> Option<Visit<'_>> {
         if !self.visitors.enter() {
             return None;
@@ -145,21 +149,21 @@ impl SpanHandle {
         (&self.dispatch, &self.id)
     }
 
-    /// Closes the span because its run has ended; if visitors are inside, the last of them closes it.
+    /// Closes the span when its run has ended. If visitors are inside, the last of them to leave closes it.
     pub(crate) fn close(&self) {
         if self.visitors.end() {
             self.dispatch.try_close(self.id.clone());
         }
     }
 
-    /// Adds a context value.
+    /// Records a context value in the span. Does nothing if the span has no field for the name.
     pub(crate) fn record_value(&self, site: &SpanSite, name: &str, value: &Value) {
         if let Some(place) = site.place(name, site.context) {
             self.record(site, [(&site.fields[place], Some(as_recorded(value)))]);
         }
     }
 
-    /// Adds the values of fields.
+    /// Records the values of fields in the span.
     pub(crate) fn record<const N: usize>(
         &self,
         site: &SpanSite,
@@ -169,7 +173,7 @@ impl SpanHandle {
     }
 }
 
-/// A guard: the run is inside its span until this is dropped.
+/// A guard that keeps the run inside its span until the guard is dropped.
 #[derive(Debug)]
 pub(crate) struct Entered<'a>(&'a SpanHandle);
 
@@ -180,7 +184,7 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// A guard: a visitor is inside the span until this is dropped.
+/// A guard that keeps a visitor inside the span until the guard is dropped.
 #[derive(Debug)]
 pub(crate) struct Visit<'a>(&'a SpanHandle);
 

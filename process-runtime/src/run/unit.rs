@@ -1,6 +1,6 @@
-//! The units that can run: a process, or a stage or a call to a dependency on behalf of a process. A [`Site`] is the
-//! static of an expansion. A [`Unit`] holds the data that all its runs share, and is created when the function first
-//! runs. The state of a single run must not go in here.
+//! Units. A unit is a process, a stage, or the calls of one process to one dependency. A [`Unit`] holds the data that
+//! all runs of the unit share, and is created at the latest when the first of them begins. A [`Site`] is the static
+//! that an expansion contains for one annotated function. The state of a single run does not belong here.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock, RwLock};
@@ -20,8 +20,8 @@ pub struct Site {
     unit: OnceLock<Option<&'static Unit>>,
 }
 
-/// Evaluates to the value of a static [`Site`], registers it, and puts its record into the object file's section. This
-/// is a macro of the runtime and not part of the expansion, because the compiler expands it many times faster than a
+/// Evaluates to the value of a static [`Site`], registers its record, and puts the record into a section of the
+/// object file. This code is a macro of the runtime, because the compiler expands it many times faster than a
 /// procedural macro.
 #[doc(hidden)]
 #[macro_export]
@@ -38,7 +38,8 @@ impl Site {
         Site { linked: Linked::new(text, ()), unit: OnceLock::new() }
     }
 
-    /// Returns the unit of the function; `None` if the record cannot be decoded, which `registry::validate` reports.
+    /// Returns the unit of the function; `None` if its record cannot be decoded. `registry::validate` reports such a
+    /// record.
     #[inline]
     pub(crate) fn unit(&'static self) -> Option<&'static Unit> {
         *self.unit.get_or_init(|| Unit::of_definition(self.linked.first().definition().ok()?.into()))
@@ -48,23 +49,24 @@ impl Site {
 /// The units of processes and stages, by the address of their definitions.
 static UNITS: LazyLock<RwLock<HashMap<usize, &'static Unit>>> = LazyLock::new(RwLock::default);
 
-/// The units of dependencies: one for each process and each dependency that it has called.
+/// The units of dependencies. There is one for each pair of a dependency and a process that has called it.
 static DEPENDENCIES: RwLock<Vec<&'static Unit>> = RwLock::new(Vec::new());
 
-/// A process, or a stage or a call to a dependency on behalf of a process.
+/// A process, a stage, or the calls of one process to one dependency.
 #[derive(Debug)]
 pub(crate) struct Unit {
     pub(crate) definition: Definition,
-    /// The process itself, or the process for which the stage or call runs.
+    /// The process itself, or the process for which the stage or call runs. `None` for a stage or call outside any
+    /// process.
     pub(crate) process: Option<&'static ProcessDefinition>,
-    /// The name of its spans.
+    /// The name of the spans of its runs.
     pub(crate) name: &'static str,
     pub(crate) sla: Option<Duration>,
-    /// The figures in the global domain.
+    /// The account in the global domain. Other domains have accounts of their own.
     pub(crate) account: OnceLock<Account>,
     #[cfg(feature = "tracing")]
     pub(crate) span: OnceLock<super::span::SpanSite>,
-    /// For a shared stage: its unit for each process in which it has run.
+    /// The units of a shared stage, one for each process in which the stage has run. Empty for other units.
     shared: RwLock<Vec<&'static Unit>>,
 }
 
@@ -87,7 +89,7 @@ impl Unit {
         }))
     }
 
-    /// Returns the unit of a process or stage.
+    /// Returns the unit of a process or stage; `None` for a dependency.
     fn of_definition(definition: Definition) -> Option<&'static Unit> {
         let process = match definition {
             Definition::Process(process) => Some(process),
@@ -103,7 +105,8 @@ impl Unit {
         )
     }
 
-    /// Returns the unit of calls to this dependency on behalf of this process.
+    /// Returns the unit for the calls of this process to this dependency; without a process, for calls outside any
+    /// process.
     pub(crate) fn of_dependency(id: &str, process: Option<&'static ProcessDefinition>) -> &'static Unit {
         let is_it = |unit: &&&'static Unit| {
             let owner = unit.process.map(std::ptr::from_ref);
@@ -121,13 +124,13 @@ impl Unit {
         unit
     }
 
-    /// Returns whether this is a process.
+    /// Returns whether this unit is a process.
     #[inline]
     pub(crate) fn is_process(&self) -> bool {
         matches!(self.definition, Definition::Process(_))
     }
 
-    /// Returns the stage, if this is one.
+    /// Returns the stage; `None` if this unit is not a stage.
     pub(crate) fn stage(&self) -> Option<&'static StageDefinition> {
         match self.definition {
             Definition::Stage(stage) => Some(stage),
@@ -135,7 +138,7 @@ impl Unit {
         }
     }
 
-    /// Returns the id of the dependency, if this is a call to one.
+    /// Returns the id of the dependency; `None` if this unit is not a dependency.
     pub(crate) fn dependency(&self) -> Option<&'static str> {
         match self.definition {
             Definition::Dependency(dependency) => Some(dependency.id()),
@@ -148,8 +151,8 @@ impl Unit {
         std::ptr::eq(self.definition.common(), other.definition.common())
     }
 
-    /// Returns the unit to use inside a run of `enclosing`. A shared stage has a unit for each process that encloses
-    /// it.
+    /// Returns the unit for a run inside the process `enclosing`. A shared stage has a unit of its own for each such
+    /// process. Every other unit is returned unchanged, and so is a shared stage outside any process.
     pub(crate) fn within(&'static self, enclosing: Option<&'static ProcessDefinition>) -> &'static Unit {
         let is_shared = self.process.is_none() && self.stage().is_some_and(|stage| stage.process().is_none());
         let Some(process) = enclosing.filter(|_| is_shared) else {
@@ -168,8 +171,8 @@ impl Unit {
         unit
     }
 
-    /// Returns every unit that has run or could run: those of sites, of shared stages, and of dependencies that were
-    /// called.
+    /// Returns every unit of the program: all processes and stages, the units of shared stages inside processes, and
+    /// the units of dependencies that were called.
     pub(crate) fn all() -> Vec<&'static Unit> {
         let mut all = read(&DEPENDENCIES).clone();
         let definitions = Linked::<Runnable>::all().filter_map(|linked| linked.definition().ok());

@@ -1,6 +1,7 @@
-//! The account of one process or stage: it counts starts, ends and durations. Each lane writes its own shard, and a
-//! reader adds the shards up. Writing allocates once for each lane, never for each run. The figures as a user sees them
-//! are in `figures`; units and runs must not go in here.
+//! An account counts the starts, ends and durations of the runs of one process, stage or dependency. It has a shard
+//! for each lane (see `base::lane`). A thread writes to the shard of its lane, and a reader adds up all shards. The
+//! first count in a lane allocates the shard; later starts and ends allocate nothing. The public statistics are in
+//! `figures`. Units and runs do not belong here.
 
 use std::time::Duration;
 
@@ -13,24 +14,25 @@ use crate::base::sync::{AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::stats::histogram::{BUCKETS, bucket};
 use crate::stats::windows::Windows;
 
-/// The number of ways to end: each outcome on time, then each outcome late.
+/// The number of ways in which a run can end: each outcome on time, then each outcome late.
 pub(crate) const ENDS: usize = 2 * Outcome::ALL.len();
 
-/// The number of values of `error.type` that are counted separately; all others are counted as [`OTHER_ERROR`].
+/// The number of `error.type` values that an account counts separately. It counts all other values as
+/// [`OTHER_ERROR`].
 pub(crate) const ERROR_TYPES: usize = 32;
-/// The fallback value of OpenTelemetry for `error.type`.
+/// The value that OpenTelemetry defines as the fallback for `error.type`.
 pub(crate) const OTHER_ERROR: &str = "_OTHER";
 
-/// The deadline of a run without an SLA, and the latest possible one: the table of runs in flight uses the values after
-/// it as states.
+/// The deadline of a run without an SLA, and the latest possible deadline. The table of runs in flight uses the
+/// larger values as states of a slot.
 pub(crate) const NEVER: u64 = u64::MAX - 3;
 
-/// Returns the index of an end among [`ENDS`].
+/// Returns the index of an outcome and a lateness among the [`ENDS`] ways to end.
 pub(crate) fn end_index(outcome: Outcome, late: bool) -> usize {
     outcome.index() + if late { Outcome::ALL.len() } else { 0 }
 }
 
-/// The figures of one process or stage in one domain.
+/// The figures of one process, stage or dependency in one domain (see `run::domain`).
 #[derive(Debug)]
 pub(crate) struct Account {
     shards: [AtomicPtr<Shard>; LANES],
@@ -43,18 +45,18 @@ pub(crate) struct Account {
     windows: Mutex<Windows>,
 }
 
-/// The figures of one lane since the start. The counts of buckets wrap.
+/// The figures of one lane since the account was created. A count in `buckets` starts again at 0 after its maximum.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Shard {
     started: AtomicU64,
     ended: [AtomicU64; ENDS],
-    /// The longest run since the last roll, in ticks.
+    /// The duration of the longest run since the last [`Account::take_longest`], in ticks.
     longest: AtomicU64,
     buckets: [AtomicU32; BUCKETS],
 }
 
-/// The number of runs that ended in one way with one `error.type`.
+/// The number of runs that ended with the same `error.type`, outcome and lateness.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ErrorCount {
     pub(crate) error_type: &'static str,
@@ -94,7 +96,7 @@ impl Account {
         account
     }
 
-    /// Converts the SLA again, at the rate that the clock measured last.
+    /// Converts the SLA to ticks again, at the rate that the clock measured last. Does nothing without an SLA.
     pub(crate) fn refine(&self, sla: Option<Duration>, clock: &Clock) {
         if let Some(sla) = sla {
             self.limit.store(clock.ticks(sla), Ordering::Relaxed);
@@ -107,14 +109,15 @@ impl Account {
         self.limit.load(Ordering::Relaxed)
     }
 
-    /// Returns the first tick at which a run that started at `started` is late: the tick after its SLA.
+    /// Returns the first tick at which a run that started at `started` is late. This is the tick after its SLA, and
+    /// at most [`NEVER`].
     #[inline]
     pub(crate) fn deadline(&self, started: u64) -> u64 {
         started.saturating_add(self.limit()).saturating_add(1).min(NEVER)
     }
 
-    /// Returns whether at least `between` ticks have passed since the last warning. If so, `now` becomes the time of
-    /// the last warning.
+    /// Returns whether there was no warning yet, or at least `between` ticks have passed since the last one. If so,
+    /// `now` becomes the time of the last warning.
     #[cfg(feature = "sentry")]
     pub(crate) fn may_warn(&self, now: u64, between: u64) -> bool {
         let now = now.max(1);
@@ -122,13 +125,13 @@ impl Account {
         self.warned_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok()
     }
 
-    /// Counts a start.
+    /// Counts the start of a run.
     #[inline]
     pub(crate) fn start(&self, lane: Lane) {
         lane.add(&self.shard(lane).started, 1);
     }
 
-    /// Counts an end.
+    /// Counts the end of a run that took `ticks`.
     #[inline]
     pub(crate) fn end(&self, lane: Lane, outcome: Outcome, late: bool, ticks: u64) {
         let shard = self.shard(lane);
@@ -137,8 +140,8 @@ impl Account {
         lane.raise(&shard.longest, ticks);
     }
 
-    /// Counts an end under its `error.type`. Returns the value under which it is counted: `error_type`, or
-    /// [`OTHER_ERROR`] once [`ERROR_TYPES`] other values are counted.
+    /// Counts the end of a run under its `error.type`, and returns the type under which the run is counted. This is
+    /// [`OTHER_ERROR`] if the type is new and [`ERROR_TYPES`] types are already counted.
     pub(crate) fn error(&self, outcome: Outcome, late: bool, error_type: &'static str) -> &'static str {
         let mut errors = lock(&self.errors);
         let known = errors.iter().any(|count| count.error_type == error_type);
@@ -170,14 +173,14 @@ impl Account {
 
     /// Returns the number of runs that are past their SLA and still running.
     pub(crate) fn overdue(&self) -> u64 {
-        // A run can end before the watchdog has counted it, so the difference can be negative for a moment.
+        // A run can end before the watchdog has counted it as overdue, so the number can be negative for a moment.
         (self.overdue.load(Ordering::Relaxed) as i64).max(0) as u64
     }
 
-    /// Returns the numbers of starts and ends since the start, without the histogram.
+    /// Returns the number of starts and the number of ends since the account was created, without the histogram.
     pub(crate) fn counts(&self) -> (u64, [u64; ENDS]) {
-        // Ends are read first. Each run stores its start before its end, so the sum of starts, which is read later,
-        // includes the start of every end in the sum.
+        // Ends are read before starts. A run counts its start before its end. The sum of starts therefore includes
+        // the start of every run whose end was read.
         let mut ended = [0; ENDS];
         for shard in self.all_shards() {
             for (sum, ended) in ended.iter_mut().zip(&shard.ended) {
@@ -188,7 +191,7 @@ impl Account {
         (started, ended)
     }
 
-    /// Returns the figures since the start; `longest` is since the last [`Account::take_longest`].
+    /// Returns the figures since the account was created. Only `longest` is since the last [`Account::take_longest`].
     pub(crate) fn totals(&self) -> Totals {
         let (started, ended) = self.counts();
         let mut totals = Totals { started, ended, ..Totals::default() };
@@ -201,7 +204,7 @@ impl Account {
         totals
     }
 
-    /// Returns the duration of the longest run since the last call, in ticks.
+    /// Returns the duration of the longest run since the last call, in ticks; 0 if no run has ended since then.
     pub(crate) fn take_longest(&self) -> u64 {
         self.all_shards().map(|shard| shard.longest.swap(0, Ordering::Relaxed)).max().unwrap_or(0)
     }
@@ -218,7 +221,7 @@ impl Account {
             + self.with_windows(|windows| windows.memory())
     }
 
-    /// Returns the size in bytes once every lane has written, with windows of `windows` bytes.
+    /// Returns the account's size in bytes if every lane has a shard and the windows use `windows` bytes.
     #[cfg(test)]
     pub(crate) fn most_memory(windows: usize) -> usize {
         size_of::<Account>() + LANES * size_of::<Shard>() + windows
@@ -227,8 +230,8 @@ impl Account {
     #[inline]
     fn shard(&self, lane: Lane) -> &Shard {
         let shard = self.shards[lane.index()].load(Ordering::Acquire);
-        // SAFETY: a pointer in `shards` is null or came from `Box::into_raw` in `add_shard`, and is freed
-        // only when the account is dropped, which `&self` outlives.
+        // SAFETY: a pointer in `shards` is null or came from `Box::into_raw` in `add_shard`. It is freed only when
+        // the account is dropped, which cannot happen while `&self` exists.
         unsafe { shard.as_ref() }.unwrap_or_else(|| self.add_shard(lane))
     }
 
@@ -237,12 +240,12 @@ impl Account {
         let new = Box::into_raw(Box::new(Shard::new()));
         let slot = &self.shards[lane.index()];
         match slot.compare_exchange(std::ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
-            // SAFETY: `new` is valid and from now on owned by `self`, as in `shard`.
+            // SAFETY: `new` is valid, and is owned by `self` from now on, as in `shard`.
             Ok(_) => unsafe { &*new },
             Err(other) => {
                 // SAFETY: `new` was never shared.
                 drop(unsafe { Box::from_raw(new) });
-                // SAFETY: as in `shard`: not null, and owned by `self`.
+                // SAFETY: `other` is not null, and is owned by `self` as in `shard`.
                 unsafe { &*other }
             }
         }
@@ -261,7 +264,7 @@ impl Drop for Account {
         for shard in &self.shards {
             let shard = shard.load(Ordering::Relaxed);
             if !shard.is_null() {
-                // SAFETY: it came from `Box::into_raw`, and `&mut self` proves that no other thread uses it.
+                // SAFETY: the pointer came from `Box::into_raw`, and `&mut self` proves that no other thread uses it.
                 drop(unsafe { Box::from_raw(shard) });
             }
         }

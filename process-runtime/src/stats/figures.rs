@@ -1,4 +1,4 @@
-//! Statistics of each process and stage as a user sees them, computed from its account. Counting must not go in here.
+//! The public statistics of a process, stage or dependency, computed from its account. Counting does not belong here.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,20 +16,20 @@ pub use crate::stats::histogram::ERROR as PERCENTILE_ERROR;
 pub const WINDOWS: [Duration; 3] =
     [Duration::from_secs(60), Duration::from_secs(5 * 60), Duration::from_secs(60 * 60)];
 
-/// The statistics of one process or stage.
+/// The statistics of one process, stage or dependency.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// The number of runs that started since the start of the program.
+    /// The number of runs that started since the program started.
     pub started: u64,
-    /// The number of runs that ended since the start of the program, by outcome.
+    /// The number of runs that ended since the program started, by outcome.
     pub ended: Outcomes,
     /// The number of runs in flight.
     pub active: u64,
-    /// The number of runs in flight that are past their SLA.
+    /// The number of runs in flight that the watchdog ([`crate::Install`]) has reported as past their SLA.
     pub overdue: u64,
-    /// The number of runs that ended with an `error.type`, by that type. The type is `_OTHER` for a return value that
-    /// `fails(…)` matched, and for every type after the first 32.
+    /// The number of runs that ended with each `error.type`. The type `_OTHER` counts the return values that
+    /// `fails(…)` matched and, once there are 32 types, every run with a new type.
     pub error_types: BTreeMap<&'static str, u64>,
     /// The figures of the last 1, 5 and 60 minutes, in the order of [`WINDOWS`].
     pub windows: [Window; WINDOWS.len()],
@@ -39,34 +39,35 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcomes([u64; ENDS]);
 
-/// The figures of a recent period.
+/// The statistics of the last 1, 5 or 60 minutes.
 ///
-/// A window is made of slices, so it covers its nominal length to within one slice: 5 s in the window of 1 minute, 30 s
-/// in that of 5 minutes, 5 min in that of 60 minutes. Without a watchdog ([`crate::Install`]) a slice ends only when
-/// statistics are read.
+/// A window consists of slices, so its real length can differ from its nominal length by up to one slice. The slices
+/// are 5 s long in the window of 1 minute, 30 s in the window of 5 minutes, and 5 min in the window of 60 minutes.
+/// Without a watchdog ([`crate::Install`]), a slice ends only when statistics are read, and can become longer.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Window {
     /// The nominal length.
     pub length: Duration,
-    /// The period that the figures actually cover: less than the nominal length in a young program.
+    /// The real length of the period. It is shorter than `length` if the program has just started.
     pub covered: Duration,
     /// The number of runs that started.
     pub started: u64,
     /// The number of runs that ended, by outcome.
     pub ended: Outcomes,
-    /// The median duration of the runs that ended; `None` if none ended. Percentiles use the nearest-rank definition,
-    /// and have a relative error of at most [`PERCENTILE_ERROR`].
+    /// The median duration of the runs that ended; `None` if none ended. Percentiles use the nearest-rank definition.
+    /// Their relative error is at most [`PERCENTILE_ERROR`]. A percentile that is close to [`Window::max`] is
+    /// reported as `max`, and its error can then be twice as large.
     pub p50: Option<Duration>,
-    /// The 75th percentile of durations.
+    /// The 75th percentile of durations; `None` if no run ended.
     pub p75: Option<Duration>,
-    /// The 95th percentile of durations.
+    /// The 95th percentile of durations; `None` if no run ended.
     pub p95: Option<Duration>,
-    /// The 99th percentile of durations.
+    /// The 99th percentile of durations; `None` if no run ended.
     pub p99: Option<Duration>,
-    /// The exact duration of the longest run.
+    /// The exact duration of the longest run; `None` if no run ended.
     pub max: Option<Duration>,
-    /// The number of runs that ended per second of [`Window::covered`].
+    /// The number of runs that ended per second of [`Window::covered`]; 0 if `covered` is zero.
     pub throughput: f64,
     /// The error rate: (failure + panic) ÷ (ended − cancelled); `None` if the divisor is zero.
     pub error_rate: Option<f64>,
@@ -112,10 +113,12 @@ impl Outcomes {
     }
 }
 
-/// Returns the statistics of an account, and rolls its windows if that is due. If they were not rolled for a long time,
-/// each window covers the whole time since then, as [`Window::covered`] shows.
+/// Returns the statistics of an account, and then closes the current slice if the slice is full. Every window
+/// includes the whole current slice. If no slice was closed for a long time, the windows are therefore longer, as
+/// [`Window::covered`] shows.
 pub(crate) fn read(account: &Account, clock: &Clock) -> Stats {
-    // The totals are read under the lock of the windows: otherwise a roll in between could use newer totals.
+    // The totals are read under the lock of the windows. Without the lock, another thread could close the slice with
+    // newer totals in between.
     let (totals, windows) = account.with_windows(|windows| {
         let (now, totals) = (clock.now(), account.totals());
         let last = |length| windows.last(now, clock.ticks(length), &totals);
@@ -154,8 +157,8 @@ fn window(length: Duration, slice: Slice, clock: &Clock) -> Window {
     let histogram = slice.histogram();
     let ended = Outcomes(slice.ended);
     let longest = (ended.total() > 0).then(|| clock.duration(slice.longest));
-    // The exact duration of the longest run replaces the middle of its bucket. The middle may be shorter, and a
-    // percentile could then suggest that an SLA was kept.
+    // The exact duration of the longest run replaces the middle of its bucket. The middle may be shorter than the
+    // run, and the percentile could then suggest that the run kept its SLA.
     let last = middle(bucket(slice.longest));
     let percentile = |q| {
         let ticks = quantile(&histogram, q)?;

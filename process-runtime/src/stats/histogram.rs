@@ -1,20 +1,23 @@
-//! The buckets of the built-in statistics: log-linear over ticks, with eight buckets in each octave. A percentile has
-//! an error of at most half a bucket, which is [`ERROR`] of its value. Clocks and threads must not go in here.
+//! The histogram of the built-in statistics. Its buckets are log-linear: each octave of ticks has eight buckets of
+//! equal width. A percentile is the middle of a bucket, so its error is at most half a bucket, which is at most
+//! [`ERROR`] of the value. Clocks and threads do not belong here.
 
 /// The number of buckets in an octave, as a power of two.
 const PRECISION: u32 = 3;
-/// The width of the finest buckets in ticks, as a power of two: about 50 ns.
+/// The width of the finest buckets in ticks, as a power of two. 2^7 ticks are about 50 ns at 2.5 GHz.
 const FLOOR: u32 = 7;
-/// The number of octaves above the floor: up to 2^47 ticks, about half a day.
+/// The number of octaves above the finest bucket. They end at 2^47 ticks, which are about 16 hours at 2.5 GHz. The
+/// last bucket also counts all longer durations.
 const OCTAVES: u32 = 40;
 
 /// The number of buckets.
 pub(crate) const BUCKETS: usize = ((OCTAVES - PRECISION + 1) << PRECISION) as usize;
 
-/// The largest relative error of a percentile.
+/// The largest relative error of a percentile that is at least about 1 µs. The error of a shorter percentile is at
+/// most 64 ns.
 pub const ERROR: f64 = 1.0 / 16.0;
 
-/// Returns the bucket of a duration.
+/// Returns the index of the bucket that counts a duration of `ticks`.
 #[inline]
 pub(crate) fn bucket(ticks: u64) -> usize {
     let scaled = ticks >> FLOOR;
@@ -40,8 +43,8 @@ pub(crate) fn middle(bucket: usize) -> f64 {
     (base as f64 + width as f64 / 2.0) * f64::from(1u32 << FLOOR)
 }
 
-/// Returns the middle of the bucket that holds the sample of rank `ceil(quantile × count)` (the nearest-rank
-/// definition); `None` without samples.
+/// Returns the middle, in ticks, of the bucket that contains the sample of rank `ceil(quantile × count)` (the
+/// nearest-rank definition); `None` if there are no samples.
 pub(crate) fn quantile(buckets: &[u64], quantile: f64) -> Option<f64> {
     let count: u64 = buckets.iter().sum();
     if count == 0 {

@@ -1,8 +1,9 @@
-//! Statistics of each process and stage, without a metrics backend: outcomes and durations since the start of the
-//! program and over the last 1, 5 and 60 minutes.
+//! Statistics of each process, stage and dependency, for which no metrics backend is needed. They contain the
+//! outcomes of all runs since the program started, and outcomes and durations for the last 1, 5 and 60 minutes.
 //!
-//! Use this module for a status page, a test or a small service. The statistics are in memory, fixed in size, and on
-//! unless [`crate::disable`] was called. Nothing here may know the unit or the run that it counts.
+//! Use this module for a status page, a test or a small service. [`registry::stats`](crate::registry::stats) returns
+//! the statistics of a process. Statistics are always collected, unless [`crate::disable`] was called, and use a
+//! bounded amount of memory. Code in this module must not depend on the units and runs that it counts.
 
 pub(crate) mod account;
 mod figures;

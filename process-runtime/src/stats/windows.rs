@@ -1,7 +1,7 @@
-//! The figures of the last 1, 5 and 60 minutes, as differences between snapshots of an account, so that they cost a run
-//! nothing. As slices of 5 s age, they are merged to slices of 30 s, then of 5 min. A slice keeps only the buckets
-//! between its fastest and its slowest run, each count in as few bytes as possible. Clocks must not go in here: times
-//! are ticks.
+//! The figures of the last 1, 5 and 60 minutes. They are differences between snapshots of an account, so a run spends
+//! no time on them. A slice holds the figures of one period. New slices are 5 s long; as they age, they are merged to
+//! slices of 30 s, then of 5 min. A slice keeps only the counts of the buckets between its fastest and its slowest
+//! run, each in as few bytes as possible. All times are in ticks; clocks do not belong here.
 
 use std::collections::VecDeque;
 
@@ -39,7 +39,7 @@ pub(crate) struct Slice {
     pub(crate) started: u64,
     pub(crate) ended: [u64; ENDS],
     pub(crate) longest: u64,
-    /// The number of finest slices that are merged in it.
+    /// The number of finest slices that are merged in this slice.
     rolls: u32,
     buckets: Packed,
 }
@@ -49,12 +49,13 @@ impl Windows {
         Windows { rolled_at: now, rolled: Totals::default(), levels: Default::default() }
     }
 
-    /// Returns whether the current slice is full.
+    /// Returns whether the current slice is full, which is so once `slice` ticks have passed since the last roll.
     pub(crate) fn is_due(&self, now: u64, slice: u64) -> bool {
         now.saturating_sub(self.rolled_at) >= slice
     }
 
-    /// Closes the current slice.
+    /// Closes the current slice, which ends at `now` with these totals of the account. A level that then has too many
+    /// slices passes its oldest slice to the next level.
     pub(crate) fn roll(&mut self, now: u64, totals: Totals) {
         let slice = self.current(now, &totals);
         self.rolled_at = now;
@@ -70,7 +71,8 @@ impl Windows {
         }
     }
 
-    /// Returns the figures of the last `length` ticks, to the nearest slice.
+    /// Returns the figures of the last `length` ticks. They consist of the current slice, and of every slice of which
+    /// at least half is in this period.
     pub(crate) fn last(&self, now: u64, length: u64, totals: &Totals) -> Slice {
         let since = now.saturating_sub(length);
         self.levels
@@ -81,7 +83,7 @@ impl Windows {
             .fold(self.current(now, totals), Slice::merge)
     }
 
-    /// Returns the figures since the last roll.
+    /// Returns the figures of the current slice, which began at the last roll.
     fn current(&self, now: u64, totals: &Totals) -> Slice {
         let pairs = totals.buckets.iter().zip(self.rolled.buckets.iter());
         let new: Vec<u32> = pairs.map(|(now, then)| now.wrapping_sub(*then)).collect();
@@ -96,7 +98,7 @@ impl Windows {
         }
     }
 
-    /// Returns the number of bytes on the heap.
+    /// Returns the number of bytes that the windows use on the heap.
     pub(crate) fn memory(&self) -> usize {
         let slices = self.levels.iter().flatten();
         size_of::<[u32; BUCKETS]>()
@@ -132,8 +134,9 @@ impl Slice {
     }
 }
 
-/// The counts of adjacent buckets, from the first to the last that is not empty, in LEB128: seven bits in each byte,
-/// the lowest first; the eighth bit is set in each byte of a count except its last.
+/// The counts of adjacent buckets, from the first to the last that is not empty. They are encoded in LEB128. Each
+/// byte contains seven bits of a count, the lowest bits first. The eighth bit is set in every byte of a count except
+/// the last.
 #[derive(Clone, Debug)]
 struct Packed {
     first: usize,
@@ -186,7 +189,7 @@ mod tests {
         totals
     }
 
-    /// Returns the windows of that process, rolled at each slice until `now`.
+    /// Returns the windows of the process of [`totals_at`], rolled at each slice until `now`.
     fn windows_until(now: u64) -> Windows {
         let mut windows = Windows::new(0);
         for rolled in (SLICE..=now).step_by(SLICE as usize) {
@@ -260,7 +263,7 @@ mod tests {
     fn a_process_that_has_seen_everything_takes_at_most_64_kib() {
         let (mut windows, mut totals) = (Windows::new(0), Totals::default());
         for roll in 1..3000 {
-            // Ten thousand runs in every bucket, in each slice.
+            // Ten thousand runs in every bucket and every slice.
             totals.buckets.iter_mut().for_each(|bucket| *bucket = bucket.wrapping_add(10_000));
             windows.roll(roll, totals.clone());
         }

@@ -1,10 +1,11 @@
 //! Wraps the bridge from `tracing` to OpenTelemetry, so that every span that starts inside a run carries the business
 //! context of the run. The spans of a database driver or an HTTP client can then be found by the keys of the run.
 //!
-//! A span belongs to the run that its thread is in when the span is created. The bridge builds and closes it later,
-//! possibly inside another run or outside of any. The context is therefore stored with the span at its creation and
-//! added when it ends, which happens within the bridge's `on_close`. A span that is created through OpenTelemetry's own
-//! API receives the context when it starts.
+//! A span belongs to the run that its thread is in when the span is created. The bridge builds the OpenTelemetry span
+//! later and also closes it later, possibly inside another run or outside of any run. The context is therefore stored
+//! with the `tracing` span when that span is created. It is added to the OpenTelemetry span when the span ends, within
+//! the bridge's `on_close`. A span that is created through OpenTelemetry's own API receives the context when it
+//! starts.
 
 use std::any::TypeId;
 use std::cell::{Cell, RefCell};
@@ -26,13 +27,13 @@ use crate::run::context::{Value, Values};
 use crate::run::frame;
 
 thread_local! {
-    /// The context that the span being closed inherited.
+    /// The inherited context of the span that this thread is closing.
     static CLOSING: RefCell<Option<Values>> = const { RefCell::new(None) };
-    /// Whether the bridge is building a span.
+    /// Whether the bridge is building a span on this thread.
     static BRIDGING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The tracer that the bridge uses, which marks the spans that the bridge builds.
+/// The tracer that the bridge uses. It sets [`BRIDGING`] while the bridge builds a span.
 #[derive(Debug)]
 pub(super) struct BridgeTracer<T>(pub(super) T);
 
@@ -40,7 +41,8 @@ impl<T: Tracer> Tracer for BridgeTracer<T> {
     type Span = T::Span;
 
     fn build_with_context(&self, builder: SpanBuilder, parent: &Context) -> T::Span {
-        // On a thread that is ending, the thread-local value is gone; such a thread is not in a run.
+        // If the thread is ending, its thread-local value is gone, and the mark is not set. Such a thread is not in a
+        // run.
         let _ = BRIDGING.try_with(|bridging| bridging.set(true));
         let span = self.0.build_with_context(builder, parent);
         let _ = BRIDGING.try_with(|bridging| bridging.set(false));
@@ -51,8 +53,8 @@ impl<T: Tracer> Tracer for BridgeTracer<T> {
 /// The context that a span inherited from the run that it was created in.
 struct Inherited(Values);
 
-/// A layer around the bridge. It also filters events, because a filter of `tracing-subscriber` would make each span a
-/// fifth more expensive.
+/// The layer around the bridge, which stores the inherited context of each span. It also filters events itself,
+/// because a filter of `tracing-subscriber` would make each span a fifth more expensive.
 pub(super) struct Bridge<L> {
     bridge: L,
 }
@@ -94,7 +96,7 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L>
     }
 
     fn on_event(&self, event: &Event<'_>, context: LayerContext<'_, S>) {
-        // Events of lower levels are only for the log.
+        // Events below the level WARN appear only in the log.
         if *event.metadata().level() <= Level::WARN && !diagnostics::is_of_opentelemetry(event.metadata()) {
             self.bridge.on_event(event, context);
         }
@@ -110,7 +112,7 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L>
 
     fn on_close(&self, id: Id, context: LayerContext<'_, S>) {
         let inherited = context.span(&id).and_then(|span| span.extensions_mut().remove());
-        // On a thread that is ending, the thread-local value is gone, and the span inherits nothing.
+        // If the thread is ending, its thread-local value is gone, and the span inherits nothing.
         let _ = CLOSING.try_with(|closing| closing.replace(inherited.map(|Inherited(values)| values)));
         self.bridge.on_close(id, context);
         let _ = CLOSING.try_with(RefCell::take);
@@ -151,8 +153,8 @@ impl<P: SpanProcessor> SpanProcessor for SpanEnricher<P> {
     }
 
     fn on_end(&self, mut span: SpanData) {
-        // The bridge sets the status Error on each span in which an event of level ERROR was logged. For a run, only
-        // its outcome decides.
+        // The bridge sets the status Error on each span in which an event of level ERROR was logged. The status of a
+        // run must depend only on its outcome.
         if matches!(span.status, Status::Error { .. }) && !is_error(&span) {
             span.status = Status::Unset;
         }
@@ -182,13 +184,14 @@ impl<P: SpanProcessor> SpanProcessor for SpanEnricher<P> {
     }
 }
 
-/// Returns whether the status Error is right: the span is a failed run, or not a run.
+/// Returns whether a span with the status Error keeps it. A run keeps it only if it failed or panicked. A span that is
+/// not a run always keeps it.
 fn is_error(span: &SpanData) -> bool {
     let outcome = span.attributes.iter().find(|attribute| attribute.key.as_str() == OUTCOME);
     outcome.is_none_or(|outcome| ["failure", "panic"].contains(&&*outcome.value.as_str()))
 }
 
-/// Adds the values to a span that starts, except for keys that it already has.
+/// Adds the values to a span that starts, except for keys that the span already has.
 fn inherit(span: &mut Span, values: &Values) {
     if values.iter().next().is_none() {
         return;

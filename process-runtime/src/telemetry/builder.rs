@@ -1,4 +1,5 @@
-//! Sets telemetry up: reads the environment, builds the providers, and makes them and the subscriber global.
+//! Sets up telemetry. It reads the environment, builds the providers, and makes the providers and the subscriber
+//! global. Parsing variables and building exporters do not belong here.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -23,13 +24,13 @@ use crate::base::notices;
 use crate::install::installation::Install;
 use crate::observe::tracer::{DescribedTracer, announce};
 
-/// The longest time before spans are sent: the default of the specification.
+/// The longest time that a span waits before it is sent, which is the default of the specification.
 const DELAY: Duration = Duration::from_secs(5);
-/// The longest time before spans are written to a file. It is short because files are read during development, right
-/// after a failure.
+/// The longest time that a span waits before it is written to a file. It is short because developers read the files
+/// right after a failure.
 const FILE_DELAY: Duration = Duration::from_millis(500);
 
-/// Configures what the environment variables do not contain, and sets up telemetry.
+/// Sets up telemetry, with settings that the environment variables do not contain.
 ///
 /// ```no_run
 /// use process_runtime::Install;
@@ -64,7 +65,7 @@ impl Default for TelemetryBuilder {
 }
 
 impl TelemetryBuilder {
-    /// Returns a builder that does the same as [`init`](super::init).
+    /// Returns a builder with the default settings, which [`init`](super::init) also uses.
     pub fn new() -> TelemetryBuilder {
         TelemetryBuilder::default()
     }
@@ -89,14 +90,15 @@ impl TelemetryBuilder {
     }
 
     /// Makes the metrics available through [`Telemetry::prometheus`], so that the service can serve them on a route of
-    /// its own. They are still sent to every other configured destination.
+    /// its own. The metrics are still sent to every other configured destination.
     #[cfg(feature = "prometheus")]
     pub fn prometheus(mut self) -> TelemetryBuilder {
         self.is_scraped = true;
         self
     }
 
-    /// Sets up telemetry. An existing `tracing` subscriber or Sentry client of the application is kept and reported.
+    /// Sets up telemetry. If the application has already set a `tracing` subscriber or a Sentry client, this is
+    /// reported, and the existing one stays in use. With an existing subscriber, `init` exports no traces.
     pub fn init(self) -> Telemetry {
         let environment = Environment::read();
         environment.problems.iter().for_each(notices::once);
@@ -173,7 +175,8 @@ impl TelemetryBuilder {
     }
 }
 
-/// Returns whether the application has no Sentry client yet, and reports a client that it has.
+/// Returns `true` if the application has not set a Sentry client. Otherwise reports the existing client and returns
+/// `false`.
 fn is_without_sentry() -> bool {
     let has_client = [sentry::Hub::main(), sentry::Hub::current()].iter().any(|hub| hub.client().is_some());
     if has_client {
@@ -184,7 +187,8 @@ fn is_without_sentry() -> bool {
     !has_client
 }
 
-/// Sets the global subscriber and tracer provider. Returns `false` if another subscriber is already set.
+/// Sets the global subscriber and tracer provider. If another subscriber is already set, sets neither of them and
+/// returns `false`.
 fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
     let tracer = traces.map(|traces| DescribedTracer::unannounced(traces.tracer("process-runtime")));
     let bridge = tracer.map(|tracer| {
@@ -198,8 +202,9 @@ fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
     let subscriber =
         tracing_subscriber::registry().with(bridge.map(bridge::Bridge::new)).with(console::log());
     if let Err(error) = subscriber.try_init() {
-        // The error has two possible causes and does not name its own. A second attempt fails only for one of them:
-        // an existing subscriber.
+        // There are two possible causes: an existing subscriber, or an existing logger. The error does not name its
+        // cause. Setting a subscriber again fails in both cases, but only an existing subscriber results in the same
+        // error text.
         let taken = set_global_default(Dispatch::none()).map_err(|taken| taken.to_string());
         if taken == Err(error.to_string()) {
             notices::once(
@@ -207,7 +212,8 @@ fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
             );
             return false;
         }
-        // With the feature `tracing-log`, which the application may enable, the subscriber also becomes the logger.
+        // The application may enable the feature `tracing-log` of tracing-subscriber. With it, the subscriber should
+        // also become the logger, which has failed here.
         notices::once(
             "a logger of the `log` crate is already set: `telemetry::init` keeps it, and `log` records go only there",
         );
@@ -221,7 +227,7 @@ fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
 
 /// Returns the resource attributes of this program.
 fn resource(service: Option<&(String, String)>) -> Resource {
-    // The environment variables take precedence over the builder.
+    // These attributes come from the environment variables and take precedence over those of the builder.
     let configured = Resource::builder().build();
     let mut builder = Resource::builder_empty();
     if let Some((name, version)) = service {

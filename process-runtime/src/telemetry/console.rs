@@ -1,5 +1,5 @@
-//! Writes what people read on a terminal: the log on standard output, filtered by `RUST_LOG`, and, if no exporter is
-//! configured, one line for each run on standard error.
+//! Writes the lines that people read on a terminal. The log, filtered by `RUST_LOG`, is written to standard output. If
+//! traces are written to files, each run is one line on standard error. Exporters do not belong here.
 
 use std::fmt::Write as _;
 use std::io;
@@ -15,14 +15,14 @@ use tracing_subscriber::registry::LookupSpan;
 use super::diagnostics;
 use crate::base::notices;
 use crate::base::output::STANDARD_OUTPUT;
-use crate::observe::{End, RunView, Sink};
+use crate::observe::{End, RunView, Sink, standard_error};
 
 /// The default filter of the log.
 const LOG: &str = "info";
 
-/// Returns the layer that writes the log. It is also the filter for the whole subscriber: it enables spans of level
-/// INFO and above, events of level WARN and above, and the events of the log. `tracing` caches this decision for each
-/// callsite, so a run does not pay for it.
+/// Returns the layer that writes the log. This layer is also the filter of the whole subscriber. It enables spans of
+/// level INFO and above, events of level WARN and above, and the events that the log contains. `tracing` caches the
+/// decision for each callsite, so the filter costs a run nothing.
 pub(super) fn log<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
     let filter = std::env::var("RUST_LOG").ok().filter(|filter| !filter.trim().is_empty());
     let filter = filter.as_deref().unwrap_or(LOG).parse::<Targets>().unwrap_or_else(|error| {
@@ -98,23 +98,18 @@ pub(super) fn flush(end: Instant) {
     notices::flush(end);
 }
 
-/// Writes one line for each run.
+/// A sink that writes one line for each run to standard error.
 #[derive(Debug)]
 pub(super) struct RunLines;
 
 impl Sink for RunLines {
     fn ended(&self, run: &RunView<'_>, end: &End) {
-        // A failure of a process that is not sent to Sentry already has a line with the text of its error.
+        // If Sentry does not receive the failure of a process, `observe::standard_error` has already written a line
+        // for it, with the text of the error.
         if end.outcome.is_error() && run.is_of_process() && !run.has_sentry_hub() {
             return;
         }
-        let mut line = String::from("critical_process: ");
-        line.push_str(run.name());
-        let late = if end.late { ", late" } else { "" };
-        let _ = write!(line, ": {}{late} after {:.1?}", end.outcome, end.duration);
-        for (name, value) in run.context() {
-            let _ = write!(line, ", {name}={value}");
-        }
+        let mut line = standard_error::beginning(run.name(), end, run.context());
         if let Some(kind) = end.error_type {
             let _ = write!(line, ", {kind}");
         }

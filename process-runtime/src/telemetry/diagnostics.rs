@@ -1,5 +1,5 @@
-//! Reports each warning and error that OpenTelemetry and its exporters log about themselves once, in the report of the
-//! toolkit.
+//! Reports the warnings and errors that OpenTelemetry and its exporters log about themselves. Each of them becomes a
+//! notice of the toolkit, which is printed once. Events of the application do not belong here.
 
 use std::fmt::{self, Write as _};
 use std::sync::atomic::Ordering;
@@ -11,10 +11,11 @@ use crate::base::notices;
 use crate::observe::metrics::LOST_SPANS;
 
 /// The field with the number of spans that a collector rejected, an `i64`. The events `HttpTraceClient.PartialSuccess`
-/// and `TonicTracesClient.PartialSuccess` of opentelemetry-otlp have it.
+/// and `TonicTracesClient.PartialSuccess` of opentelemetry-otlp have this field.
 const REJECTED: &str = "rejected_spans";
 
-/// The text of an error whose cause an exporter has already reported. OpenTelemetry's event about it is ignored.
+/// The text of an error whose cause an exporter has already reported. The event that OpenTelemetry logs about such an
+/// error is ignored.
 pub(super) const ALREADY_REPORTED: &str = "the cause is already reported";
 
 /// Returns whether this is an event that OpenTelemetry logs about itself.
@@ -22,9 +23,9 @@ pub(super) fn is_of_opentelemetry(metadata: &Metadata<'_>) -> bool {
     metadata.is_event() && metadata.target().starts_with("opentelemetry")
 }
 
-/// Reports a warning or an error.
+/// Reports an event if it is a warning or an error.
 pub(super) fn report(event: &Event<'_>) {
-    // The exporter reports a failed export together with its cause.
+    // The exporter reports a failed export together with its cause, so OpenTelemetry's event is ignored.
     if *event.metadata().level() > Level::WARN || event.metadata().name().starts_with("Export.Failed.") {
         return;
     }
@@ -42,7 +43,8 @@ pub(super) fn report(event: &Event<'_>) {
 #[derive(Default)]
 struct Fields {
     text: String,
-    /// The number of rejected spans of a partly successful request, which the exporter treats as a success.
+    /// The number of spans that the collector rejected from a request that it otherwise accepted. The exporter treats
+    /// such a request as a success.
     rejected: u64,
 }
 

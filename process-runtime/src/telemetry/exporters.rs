@@ -1,4 +1,4 @@
-//! Builds the exporter for each destination, and starts Sentry.
+//! Builds the exporter for each destination, and starts Sentry. Reading environment variables does not belong here.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ use crate::base::notices;
 #[derive(Debug)]
 pub(super) struct Exporters {
     directory: Arc<Directory>,
-    /// The runtime for gRPC and for Prometheus. It is not the application's runtime, which may be busy or already
-    /// stopped when the last spans are sent.
+    /// The runtime for gRPC and for Prometheus. The application's runtime is not used, because it may be busy or
+    /// already stopped when the last spans are sent.
     runtime: Option<Runtime>,
 }
 
@@ -53,7 +53,7 @@ impl Exporters {
         Exporters { directory: Arc::new(Directory::new(directory)), runtime }
     }
 
-    /// Returns the runtime, if its thread was started.
+    /// Returns the runtime, or `None` if its thread could not be started.
     #[cfg(feature = "prometheus")]
     pub(super) fn runtime(&self) -> Option<&Runtime> {
         self.runtime.as_ref()
@@ -126,7 +126,8 @@ fn at<B: WithExportConfig>(builder: B, over: &Otlp) -> B {
     builder.with_timeout(over.timeout).with_endpoint(over.endpoint.to_string())
 }
 
-/// Returns the encoding. It is always set explicitly, because the exporter's default depends on its crate features.
+/// Returns the encoding of a protocol over HTTP. It is always set explicitly, because the exporter's default depends
+/// on its crate features.
 fn encoding(protocol: Protocol) -> Encoding {
     if protocol == Protocol::HttpJson { Encoding::HttpJson } else { Encoding::HttpBinary }
 }
@@ -140,14 +141,14 @@ fn shown(url: &Uri) -> String {
 
 impl Drop for Exporters {
     fn drop(&mut self) {
-        // Unlike a plain drop, this does not panic inside another runtime.
+        // Unlike a plain drop, `shutdown_background` does not panic inside another runtime.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// The endpoint of an exporter, as named in the report of a failed export.
+/// The endpoint of an exporter, as the report of a failed export names it.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     protocol: Protocol,
@@ -159,12 +160,14 @@ impl Endpoint {
         Endpoint { protocol: over.protocol, place: http_client::place(&over.endpoint) }
     }
 
-    /// Reports why an export failed, once for all signals.
+    /// Reports why an export failed. If several signals fail for the same reason, it is reported once. The returned
+    /// error says that the cause is already reported.
     fn report_failure(&self, exported: OTelSdkResult) -> OTelSdkResult {
         let Err(OTelSdkError::InternalFailure(error)) = exported else { return exported };
-        // Over HTTP the client has reported the cause, which the exporter does not know.
+        // Over HTTP, the client has already reported the cause, which the exporter's error does not contain.
         if self.protocol == Protocol::Grpc {
-            // The text before the code names the client that failed.
+            // The text before the code names the client of the signal. It is cut off, so that both signals have the
+            // same report.
             let why = error.split_once("gRPC code: ").map_or(&*error, |(_, why)| why);
             notices::once(format!("cannot send telemetry to {}: {why}", self.place));
         }
@@ -239,7 +242,7 @@ impl PushMetricExporter for Metrics {
     }
 }
 
-/// How long a program that aborts on a panic waits for Sentry.
+/// How long a program that aborts on a panic waits until Sentry has the event of the panic.
 const PANIC: Duration = Duration::from_secs(2);
 
 /// Starts Sentry.
@@ -252,10 +255,11 @@ pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> sentry::ClientInit
         .dsn(&sentry.dsn)
         .maybe_release(release.or_else(of_service))
         .traces_sample_rate(sentry.traces_sample_rate)
-        // Sentry's panic hook, and so the panicking run, waits for this long. That is needed only if the panic aborts
-        // the program.
+        // Sentry's panic hook waits for at most this long, and the panicking run waits with it. Waiting is needed only
+        // if the panic aborts the program.
         .shutdown_timeout(if cfg!(panic = "unwind") { Duration::ZERO } else { PANIC })
-        // Sentry's default integrations, except that `SentryTransport` also captures the stack of a panic.
+        // These are Sentry's default integrations, with one change: `SentryTransport` attaches the stack traces,
+        // including those of panics.
         .default_integrations(false)
         .add_integration(ContextIntegration::new())
         .add_integration(PanicIntegration::new().add_extractor(sentry_transport::panicked))
@@ -264,7 +268,8 @@ pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> sentry::ClientInit
         .add_integration(transport.clone())
         .transport(transport);
     let guard = sentry::init(options);
-    // New threads copy the main hub, which belongs to the thread that used Sentry first and may not be this one.
+    // New threads copy the main hub, so the main hub needs the client. It belongs to the thread that used Sentry
+    // first, which may be another thread than this one.
     sentry::Hub::main().bind_client(sentry::Hub::current().client());
     guard
 }

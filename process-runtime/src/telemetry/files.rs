@@ -1,8 +1,8 @@
 //! Writes OTLP-JSON files with one request on each line
 //! ([OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/)).
 //!
-//! The directory never contains more than [`MOST`] bytes in [`FILES`] files. The files that were written to longest ago
-//! are removed first.
+//! The directory never contains more than [`MOST`] bytes in [`FILES`] files. If a new file needs room, the files that
+//! were written to longest ago are removed. The content of spans and metrics must not be changed in here.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -27,11 +27,12 @@ use super::diagnostics::ALREADY_REPORTED;
 use crate::base::lock::lock;
 use crate::base::notices;
 
-/// The maximum size of a file in bytes, except for a file with a single line.
+/// The maximum size of a file in bytes. A file with a single line may be larger.
 const FILE: u64 = 16 << 20;
 /// The maximum size of all files in bytes.
 const MOST: u64 = 128 << 20;
-/// The maximum number of files. Each start of a program creates new ones, and even a short file occupies a block.
+/// The maximum number of files. Each start of a program creates new files, and even a short file occupies a block of
+/// the disk.
 const FILES: usize = 256;
 /// The suffix of the files' names.
 const ENDING: &str = ".otlp.jsonl";
@@ -43,7 +44,7 @@ pub(super) struct Directory {
     file: u64,
     most: u64,
     files: usize,
-    /// The name of the file that this program writes each signal to.
+    /// The name of the file to which this program currently writes each signal.
     in_use: Mutex<BTreeMap<&'static str, OsString>>,
 }
 
@@ -60,8 +61,9 @@ impl Directory {
         &self.path
     }
 
-    /// Creates a new file for a signal with room for at least this line. Its name sorts by time and contains the id of
-    /// this operating-system process, so it is unique.
+    /// Creates a new file for a signal, in a directory that has room for at least this line. The name of the file
+    /// starts with the time, so names sort by time. It also contains the id of this operating-system process, so that
+    /// two programs do not share a file.
     fn begin(&self, signal: &'static str, line: &[u8]) -> io::Result<Current> {
         let mut in_use = lock(&self.in_use);
         in_use.remove(signal);
@@ -75,8 +77,9 @@ impl Directory {
         Ok(Current { file, path, bytes: 0 })
     }
 
-    /// Removes files until there is room for another one. The files that this program writes to are kept and count with
-    /// their maximum size.
+    /// Removes the files that were written to longest ago, until there is room for a new file of `needed` bytes. The
+    /// files that this program writes to are kept. Each of them counts with at least its maximum size, because it may
+    /// still grow.
     fn make_room(&self, needed: u64, in_use: &BTreeMap<&'static str, OsString>) -> io::Result<()> {
         let is_in_use = |name: &OsString| in_use.values().any(|used| used == name);
         let mut files = Vec::new();
@@ -101,7 +104,7 @@ impl Directory {
             if is_in_use(&name) {
                 continue;
             }
-            // Another operating-system process may have removed it.
+            // Another operating-system process may have removed the file.
             if let Err(error) = fs::remove_file(&path)
                 && error.kind() != io::ErrorKind::NotFound
             {
@@ -152,7 +155,8 @@ impl FileExporter {
         line.push(b'\n');
         let mut current = lock(&self.current);
         let mut written = self.append(&mut current, &line);
-        // Another operating-system process that makes room may have removed the file, and then the line is lost.
+        // Another operating-system process may have removed the file to make room. The line is then gone, so it is
+        // written again to a new file.
         if written.is_ok() && current.as_ref().is_some_and(Current::is_gone) {
             *current = None;
             written = self.append(&mut current, &line);
@@ -173,7 +177,8 @@ impl FileExporter {
             full => full.insert(self.directory.begin(self.signal, line)?),
         };
         if let Err(error) = open.file.write_all(line) {
-            // A full disk may have accepted a part of the line. If that part cannot be removed, a new file is used.
+            // If the disk is full, a part of the line may be in the file. If that part cannot be removed, the next
+            // line goes to a new file.
             if open.file.set_len(open.bytes).is_err() {
                 *current = None;
             }
@@ -244,7 +249,7 @@ mod tests {
         ours.map(|name| fs::metadata(path.join(name)).expect("there").len()).collect()
     }
 
-    /// Fills files, slowly enough that their names differ.
+    /// Writes lines, slowly enough that the files that they fill have different names.
     fn fill(exporter: &FileExporter, lines: usize) {
         for _ in 0..lines {
             exporter.write(vec![b'x'; 399]).expect("writable");
@@ -279,7 +284,7 @@ mod tests {
         let directory = Arc::new(Directory::bounded(&path, 1000, 5000, 100));
         let [metrics, traces] = ["metrics", "traces"].map(|signal| FileExporter::new(&directory, signal));
         let is_bounded = || assert!(sizes(&path).iter().sum::<u64>() <= 5000, "{:?}", sizes(&path));
-        // The first file of the metrics is filled only after several files of traces.
+        // The first file of the metrics is filled up only after several files of traces.
         metrics.write(vec![b'x'; 99]).expect("writable");
         for _ in 0..8 {
             traces.write(vec![b'x'; 974]).expect("writable");

@@ -1,4 +1,4 @@
-//! The running telemetry: flushes it, and shuts it down within a limited time.
+//! Flushes the running telemetry, and shuts it down within a limited time. Setting up telemetry does not belong here.
 
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -22,17 +22,19 @@ use crate::observe::metrics::{LOST_EVENTS, LOST_SPANS, LOST_TRANSACTIONS, drain}
 
 /// How long the drop of [`Telemetry`] waits until the remaining telemetry is sent.
 const FLUSH: Duration = Duration::from_secs(5);
-/// The part of this time that is reserved for the last lines of the log.
+/// The part of [`FLUSH`] that is reserved for the last lines of the log.
 const LINES: Duration = Duration::from_millis(500);
-/// The upper limit for the timeout of a flush: larger values could overflow an [`Instant`].
+/// The upper limit for the timeout of a flush. Larger values could overflow an [`Instant`].
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-/// If telemetry stops sooner than this and no process has run, the guard was probably dropped by mistake.
+/// If telemetry stops sooner than this after its start and no process has run, the guard was probably dropped by
+/// mistake.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// The running telemetry, which stops when this guard is dropped.
 ///
 /// The drop sends the remaining telemetry, waits for at most five seconds and stops the watchdog. Bind the guard to a
-/// name such as `_telemetry`: `let _ =` drops it immediately. `std::process::exit` ends the program without the drop.
+/// name such as `_telemetry`, because `let _ =` drops it immediately. `std::process::exit` ends the program without
+/// the drop.
 #[must_use = "telemetry stops when this is dropped: keep it until the end of `main`"]
 pub struct Telemetry {
     pub(super) started: Instant,
@@ -58,8 +60,8 @@ impl Telemetry {
         &self.destinations
     }
 
-    /// Returns the metrics for Prometheus, if they are enabled by `OTEL_METRICS_EXPORTER` or by
-    /// [`TelemetryBuilder::prometheus`](super::TelemetryBuilder::prometheus).
+    /// Returns the metrics for Prometheus. Returns `None` unless `OTEL_METRICS_EXPORTER` or
+    /// [`TelemetryBuilder::prometheus`](super::TelemetryBuilder::prometheus) enables them.
     #[cfg(feature = "prometheus")]
     pub fn prometheus(&self) -> Option<&Prometheus> {
         self.prometheus.as_ref()
@@ -70,15 +72,16 @@ impl Telemetry {
         &self.installation
     }
 
-    /// Sends the remaining telemetry and waits until it is sent, for at most this long. Returns whether everything was
-    /// sent and nothing was lost in the meantime.
+    /// Sends the remaining telemetry, and waits until it is sent, for at most the time `most`. Returns `true` if
+    /// everything was sent and no telemetry was lost during the call.
     pub fn flush(&self, most: Duration) -> bool {
         let before = lost();
         drain();
         let most = most.min(LONGEST);
         let deadline = Instant::now() + most;
         let (traces, metrics) = (self.traces.clone(), self.metrics.clone());
-        // Metrics are sent last so that they include the losses of the others. Each step has a share of the time.
+        // Metrics are sent last, so that they include the losses of traces and events. Each step has a share of the
+        // time.
         let traces =
             within(until(deadline) / 2, move || traces.is_none_or(|traces| flushed(&traces, deadline)));
         let errors = self
@@ -92,8 +95,8 @@ impl Telemetry {
     }
 }
 
-/// Returns whether all spans were sent before the deadline. A flush of OpenTelemetry gives up after five seconds, so it
-/// is repeated.
+/// Returns whether all spans were sent before the deadline. A flush of OpenTelemetry gives up after five seconds, so
+/// the flush is repeated until the deadline.
 fn flushed(traces: &SdkTracerProvider, deadline: Instant) -> bool {
     loop {
         match traces.force_flush() {
@@ -144,7 +147,8 @@ fn until(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
-/// Returns the result of `f`, or `None` if it takes longer; `f` then keeps running on a thread of its own.
+/// Runs `f` on a thread of its own and returns the result. Returns `None` if `f` takes longer than `most` or the
+/// thread cannot be started. If `f` takes longer, it keeps running on its thread.
 fn within<T: Send + 'static>(most: Duration, f: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("telemetry-flush".into());

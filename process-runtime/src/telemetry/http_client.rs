@@ -1,5 +1,5 @@
-//! The HTTP client of the exporters and of the Sentry transport, built on ureq. It blocks the calling thread, so only
-//! threads that do nothing but send use it.
+//! The HTTP client of the exporters and of the Sentry transport, built on ureq. It blocks the calling thread, so use
+//! it only on threads that do nothing except send.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::base::notices;
 pub(super) const ANSWER: u64 = 4 << 20;
 
 /// Returns a client whose requests take at most this long. It uses the proxy that the environment configures. It does
-/// not follow redirects: a redirect would send headers with credentials to another host.
+/// not follow redirects, because a redirect would send headers with credentials to another host.
 pub(super) fn agent(timeout: Duration, tls: TlsConfig) -> ureq::Agent {
     let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(timeout));
     config.max_redirects(0).tls_config(tls).build().into()
@@ -43,7 +43,7 @@ impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (parts, body) = request.into_parts();
         let (place, path) = (place(&parts.uri), parts.uri.path().to_owned());
-        // OpenTelemetry reports that an export failed, but not why.
+        // OpenTelemetry reports that an export failed, but it does not report the cause.
         let failed =
             |error: &ureq::Error| notices::once(format!("cannot send telemetry to {place}: {error}"));
         let answer = self.agent.run(Request::from_parts(parts, body.to_vec())).inspect_err(failed)?;

@@ -1,6 +1,6 @@
 //! Sets up `tracing`, OpenTelemetry and Sentry in one call (feature `telemetry`).
 //!
-//! Use this module in a service that has no set-up of its own. A service that has one keeps it and calls
+//! Use this module in a service that has no set-up of its own. A service that already has a set-up keeps it and starts
 //! [`Install`](crate::Install) instead; the page [`adopting`](crate::adopting) shows how.
 //!
 //! Put this at the start of `main`:
@@ -11,22 +11,24 @@
 //! let _telemetry = TelemetryBuilder::new().service("shop", env!("CARGO_PKG_VERSION")).init();
 //! ```
 //!
-//! The standard environment variables decide where telemetry is sent. Without any, traces and metrics are written to
-//! files in the directory `telemetry`; [`timeline`] reads the traces. Standard output receives the log, and standard
-//! error one line for each run.
+//! The standard environment variables decide where telemetry is sent. If none of them is set, traces and metrics are
+//! written to files in the directory `telemetry`, and [`timeline`] reads the traces from these files. The log is
+//! written to standard output. While traces are written to files, standard error has one line for each run.
 //!
 //! # Destinations
 //!
-//! Without any of these variables, both signals are written to OTLP-JSON files.
+//! A signal is traces or metrics. If none of the following variables is set, both signals are written to OTLP-JSON
+//! files.
 //!
-//! * `OTEL_EXPORTER_OTLP_ENDPOINT` sends both signals to this collector.
-//! * `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` and `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` send one signal to this URL. The
-//!   other signal is not exported unless a variable configures it.
+//! * `OTEL_EXPORTER_OTLP_ENDPOINT` sends both signals to the collector at this URL.
+//! * `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` and `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` each send one signal to the URL
+//!   that they contain. If only one of them is set, the other signal is not exported unless another variable
+//!   configures it.
 //! * `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER` choose the exporter of a signal:
 //!
 //!   | exporter | where the signal is sent |
 //!   |---|---|
-//!   | `otlp` | to the endpoint; without an endpoint to a collector on this machine |
+//!   | `otlp` | to the configured endpoint, or to a collector on this machine if none is configured |
 //!   | `console` | to the files |
 //!   | `none` | it is not exported |
 //!   | `prometheus` | metrics only, with feature `prometheus`: a server [scrapes them](#prometheus) |
@@ -35,10 +37,10 @@
 //!
 //! * `OTEL_SDK_DISABLED=true` turns both signals off.
 //!
-//! If one signal uses `otlp` or `prometheus`, the other is not exported unless a variable configures it.
+//! If one signal uses `otlp` or `prometheus`, the other signal is not exported unless a variable configures it.
 //!
-//! The directory contains at most 256 files of 128 MiB in all. The files that were written to longest ago are removed
-//! first.
+//! The directory of the files contains at most 256 files of 128 MiB in all. If a new file needs room, the files that
+//! were written to longest ago are removed.
 //!
 //! # OTLP
 //!
@@ -47,17 +49,18 @@
 //!
 //! Over TLS, the collector's certificate must be signed by an authority in the PEM file that
 //! `OTEL_EXPORTER_OTLP_CERTIFICATE` names. If that variable is not set, the authorities come from the file that
-//! `SSL_CERT_FILE` names, or else from the list of Mozilla that was compiled into the program.
+//! `SSL_CERT_FILE` names. If neither is set, they come from Mozilla's list, which is compiled into the program.
 //! `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` and `OTEL_EXPORTER_OTLP_CLIENT_KEY` name the files with the client's
 //! certificate and key.
 //!
-//! Each of these variables also exists for a single signal, as in `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL`.
+//! Each variable whose name starts with `OTEL_EXPORTER_OTLP_` also exists for a single signal, as in
+//! `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL`.
 //!
 //! Headers, timeouts, compression, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, the sampler, the span limits, the
 //! batches and the interval of metrics follow the
 //! [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/). One default
-//! differs: spans wait half a second, and not five, before they are written to a file. `OTEL_BSP_SCHEDULE_DELAY`
-//! changes this.
+//! differs. A span waits at most half a second before it is written to a file, instead of five seconds.
+//! `OTEL_BSP_SCHEDULE_DELAY` changes this time.
 //!
 //! # Sentry
 //!
@@ -67,20 +70,21 @@
 //! # The log
 //!
 //! `RUST_LOG` filters the log on standard output by targets and levels, as in `info,my_crate=debug`; the default is
-//! `info`. It does not filter what is exported.
+//! `info`. `RUST_LOG` does not affect what is exported.
 //!
 //! # Spans and events
 //!
-//! Spans of level INFO and above are exported, and events of level WARN and above. Details that libraries log below
-//! these levels, such as queries and headers, appear only in the log. Every span that starts inside a run carries the
-//! business context of the run. This includes spans of libraries, whether they use `tracing` or OpenTelemetry's API.
+//! Spans are exported if their level is INFO or above, and events if their level is WARN or above. Details that
+//! libraries log below these levels, such as queries and headers, appear only in the log. Every span that starts
+//! inside a run carries the business context of the run. This includes the spans of libraries that use `tracing` or
+//! OpenTelemetry's API.
 //!
 //! # Prometheus
 //!
 //! With feature `prometheus` and `OTEL_METRICS_EXPORTER=prometheus`, the metrics are served at
 //! `http://localhost:9464/metrics`. `OTEL_EXPORTER_PROMETHEUS_HOST` and `OTEL_EXPORTER_PROMETHEUS_PORT` change the
-//! address. Use `TelemetryBuilder::prometheus` to serve them on a route of the service instead. Prometheus sees these
-//! metrics:
+//! address. Use `TelemetryBuilder::prometheus` to serve the metrics on a route of the service instead. Prometheus sees
+//! these metrics:
 //!
 //! | instrument | metric |
 //! |---|---|
@@ -106,8 +110,8 @@
 //!
 //! An invalid variable, an unreachable collector and a full disk are each reported once, as a line on standard error
 //! and in [`Installation::report`](crate::Installation::report). The application keeps running, and lost telemetry is
-//! counted. Threads of their own write the log and these lines; if the streams are not read, at most 1 MiB of each is
-//! kept in memory.
+//! counted. Separate threads write the log and these lines. If a stream is not read, at most 1 MiB of it is kept in
+//! memory, and further lines are lost.
 
 mod bridge;
 mod builder;
@@ -131,16 +135,16 @@ pub use self::prometheus::{CollectError, Prometheus};
 
 /// Sets up telemetry from the environment variables that the [module](self) lists.
 ///
-/// Keep the returned [`Telemetry`] until the end of `main`: its drop sends the remaining telemetry and waits for at
-/// most five seconds. A signal ends a program without running drops, so handle the SIGTERM that orchestrators send
+/// Keep the returned [`Telemetry`] until the end of `main`. Its drop sends the remaining telemetry and waits for at
+/// most five seconds. A signal ends the program without any drop. Therefore handle SIGTERM, which orchestrators send,
 /// and return from `main`.
 ///
 /// ```no_run
 /// let _telemetry = process_runtime::telemetry::init();
 /// ```
 ///
-/// The environment does not contain the service's version; pass `env!("CARGO_PKG_VERSION")` to
-/// [`TelemetryBuilder::service`] to report it.
+/// To report the service's version, pass `env!("CARGO_PKG_VERSION")` to [`TelemetryBuilder::service`]. `init` reports
+/// a version only if `OTEL_RESOURCE_ATTRIBUTES` contains `service.version`.
 pub fn init() -> Telemetry {
     TelemetryBuilder::new().init()
 }

@@ -1,6 +1,7 @@
 //! Exposes the metrics to Prometheus (feature `prometheus`): as text, and through a small HTTP server.
 //!
-//! The number, duration and header size of connections are limited, and only one collection runs at a time.
+//! The number, duration and header size of connections are limited, and only one collection runs at a time. Defining
+//! instruments does not belong here.
 
 use std::convert::Infallible;
 use std::net::TcpListener;
@@ -24,7 +25,7 @@ use super::environment::Scraped;
 use crate::base::guard::attempt;
 use crate::base::notices;
 
-/// The maximum number of open connections; further ones wait to be accepted.
+/// The maximum number of open connections. Further connections wait to be accepted.
 const CONNECTIONS: usize = 8;
 /// The maximum duration of a connection, which is also Prometheus' default scrape timeout.
 const TIME: Duration = Duration::from_secs(10);
@@ -58,8 +59,8 @@ pub struct Prometheus {
     registry: Registry,
 }
 
-/// The metrics could not be collected. [`Installation::report`](crate::Installation::report) contains the cause, if
-/// OpenTelemetry reports it.
+/// The error for metrics that could not be collected. [`Installation::report`](crate::Installation::report) contains
+/// the cause, if OpenTelemetry reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the metrics could not be collected")]
 #[non_exhaustive]
@@ -69,7 +70,8 @@ impl Prometheus {
     /// The `Content-Type` of [`Prometheus::text`].
     pub const CONTENT_TYPE: &str = TEXT_FORMAT;
 
-    /// Returns the metrics and their reader if the environment or the service enables them.
+    /// Returns the metrics and the reader that collects them. Returns `None` if neither the environment nor the
+    /// service enables them, or if the reader cannot be built.
     pub(super) fn if_enabled(has_route: bool, scraped: &Scraped) -> Option<(Prometheus, PrometheusExporter)> {
         if matches!((scraped, has_route), (Scraped::Never, _) | (Scraped::OnRoute, false)) {
             return None;
@@ -80,7 +82,8 @@ impl Prometheus {
         Some((Prometheus { registry }, reader.map_err(problem).ok()?))
     }
 
-    /// Starts a server for the metrics, and returns a description of its address.
+    /// Starts a server for the metrics, and returns a description of its address. Returns `None` if the address cannot
+    /// be bound or `runtime` is `None`.
     pub(super) fn serve(&self, host: &str, port: u16, runtime: Option<&Runtime>) -> Option<String> {
         let bound = TcpListener::bind((host, port)).and_then(|listener| {
             listener.set_nonblocking(true)?;
@@ -99,7 +102,7 @@ impl Prometheus {
 
     /// Returns the current value of every instrument in Prometheus' text format.
     ///
-    /// It calls the callbacks of observable instruments, and takes as long as they do.
+    /// This calls the callbacks of observable instruments, so it takes at least as long as they do.
     ///
     /// # Errors
     ///
@@ -108,7 +111,7 @@ impl Prometheus {
     pub fn text(&self) -> Result<String, CollectError> {
         // The callbacks of the application may panic.
         let families = attempt(|| self.registry.gather()).map_err(|_| CollectError)?;
-        // A successful collection contains at least the service's name.
+        // A successful collection contains at least the service's name, so this collection has failed.
         if families.is_empty() {
             return Err(CollectError);
         }
@@ -132,7 +135,7 @@ async fn serve(listener: TcpListener, prometheus: Prometheus) {
                 let answering = answer(stream, prometheus.clone(), Arc::clone(&turn));
                 tokio::spawn(async move {
                     let _place = place;
-                    // A client that is too slow or disconnects is not worth a report.
+                    // A client that is too slow or disconnects is not reported.
                     let _ = tokio::time::timeout(TIME, answering).await;
                 });
             }
@@ -165,9 +168,11 @@ async fn answer(stream: TcpStream, prometheus: Prometheus, turn: Arc<Semaphore>)
         .await
 }
 
-/// Collects the metrics on another thread than the one that sends telemetry, because callbacks may block.
+/// Collects the metrics and returns the response. Callbacks of instruments may block, so the collection does not run
+/// on the thread that sends telemetry.
 async fn collected(prometheus: Prometheus, turn: Arc<Semaphore>) -> Response<String> {
-    // The collection owns the permit, and not the request: if it hangs and the request times out, no second one starts.
+    // The collection owns the permit, so it keeps the permit after the request. If the collection hangs and the
+    // request times out, no second collection starts.
     let turn = turn.acquire_owned().await;
     let text = tokio::task::spawn_blocking(move || {
         let _turn = turn;

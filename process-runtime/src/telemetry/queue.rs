@@ -1,5 +1,5 @@
-//! Limits the number of spans that wait for an exporter, and counts the lost ones. OpenTelemetry's own queue reports
-//! its losses only at shutdown.
+//! Limits the number of spans that wait for an exporter, and counts the spans that are lost. OpenTelemetry's own queue
+//! reports its losses only at shutdown. The content of spans must not be changed in here.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};

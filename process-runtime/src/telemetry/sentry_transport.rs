@@ -1,6 +1,7 @@
-//! Sends events to Sentry from a thread of its own, which also resolves the function names of their stack traces.
+//! Sends events to Sentry from a thread of its own. The same thread resolves the function names in the stack traces of
+//! the events. The data of runs does not belong here.
 //!
-//! Sentry's own transport does not report what it loses, and its option `attach_stacktrace` resolves the names on the
+//! Sentry's own transport does not report what it loses. Sentry's option `attach_stacktrace` resolves the names on the
 //! thread of the failed run, which takes milliseconds.
 
 use std::collections::VecDeque;
@@ -30,7 +31,7 @@ use crate::observe::metrics::{LOST_EVENTS, LOST_TRANSACTIONS};
 
 /// The maximum number of envelopes that wait to be sent.
 const MOST: usize = 100;
-/// The maximum number of stack traces: those of waiting envelopes, and those of events that are being created.
+/// The maximum number of stack traces that are kept, for waiting envelopes and for events that are being created.
 const STACKS: usize = 2 * MOST;
 /// The maximum number of frames in a stack trace.
 #[cfg(unix)]
@@ -45,7 +46,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The stack traces of unsent events, as addresses.
 type Stacks = Mutex<VecDeque<(Uuid, Thread, Backtrace)>>;
 
-/// The transport of one client. It is also an integration, which captures the stack trace of each error event.
+/// The transport of one client. It is also an integration, which captures a stack trace for each error event that has
+/// none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SentryTransport {
     stacks: Arc<Stacks>,
@@ -53,7 +55,7 @@ pub(super) struct SentryTransport {
 }
 
 impl SentryTransport {
-    /// Returns a transport that trusts these certificate authorities, or by default Mozilla's list.
+    /// Returns a transport that trusts these certificate authorities, or Mozilla's list if `authorities` is `None`.
     pub(super) fn new(authorities: Option<Pem>) -> SentryTransport {
         SentryTransport { tls: Tls { authorities, identity: None }, ..SentryTransport::default() }
     }
@@ -68,7 +70,7 @@ impl sentry_core::Integration for SentryTransport {
         if event.level >= Level::Error && !has_stack(&event) {
             let stack = (event.event_id, current_thread(false), stack());
             let mut stacks = lock(&self.stacks);
-            // The oldest one belongs to an event that another integration discarded.
+            // If the list is full, its oldest stack trace belongs to an event that another integration has discarded.
             if stacks.len() == STACKS {
                 stacks.pop_front();
             }
@@ -92,14 +94,15 @@ fn stack() -> Backtrace {
     Backtrace::from(frames)
 }
 
-/// Returns the stack trace of this thread, as addresses. On these systems the unwinder needs the lock.
+/// Returns the stack trace of this thread, as addresses. On these systems, the unwinder needs the lock of the crate
+/// `backtrace`.
 #[cfg(not(unix))]
 fn stack() -> Backtrace {
     Backtrace::new_unresolved()
 }
 
-/// Returns the event of a panic. Its stack trace is captured like that of any other event; Sentry's default would
-/// resolve the names on the panicking thread.
+/// Returns the event of a panic, without a stack trace. The trace is captured afterwards, as for any other event.
+/// Sentry's default would resolve the function names here, on the panicking thread.
 pub(super) fn panicked(info: &PanicHookInfo<'_>) -> Option<Event<'static>> {
     let exception = Exception {
         ty: "panic".into(),
@@ -110,7 +113,8 @@ pub(super) fn panicked(info: &PanicHookInfo<'_>) -> Option<Event<'static>> {
     Some(Event { exception: vec![exception].into(), level: Level::Fatal, ..Event::default() })
 }
 
-/// Truncates a text to the length that Sentry keeps. Sentry would do the same and add a remark to the event.
+/// Truncates a text to the length that Sentry keeps. Sentry would also truncate it, but would add a remark about this
+/// to the event.
 fn cut(text: &mut Option<String>, most: usize) {
     if let Some(text) = text
         && let Some((end, _)) = text.char_indices().nth(most)
@@ -179,7 +183,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Waits for the next envelope and returns it, or `None` after the shutdown.
+    /// Waits for the next envelope and returns it. Returns `None` after the shutdown.
     fn next(&self) -> Option<Envelope> {
         let mut queue = lock(&self.queue);
         queue.is_sending = false;
@@ -191,7 +195,7 @@ impl Waiting {
         next
     }
 
-    /// Removes the stack trace of this envelope's event and returns it.
+    /// Removes the stack trace for the event of this envelope and returns it, if there is one.
     fn stack_of(&self, envelope: &Envelope) -> Option<(Thread, Backtrace)> {
         let event = envelope.event()?.event_id;
         let mut stacks = lock(&self.stacks);
@@ -226,7 +230,7 @@ impl Transport for Waiting {
             self.lost(&envelope, Some(Reason::QueueOverflow));
             self.overflow.call_once(|| {
                 notices::once(format!(
-                    "the Sentry queue is full with {} events: further events are lost until there is room",
+                    "the Sentry queue is full with {} events and traces; further ones are lost until there is room",
                     self.most
                 ));
             });
@@ -251,7 +255,7 @@ impl Transport for Waiting {
     }
 }
 
-/// The sending thread.
+/// The state of the sending thread.
 struct Sender {
     host: String,
     url: String,
@@ -263,8 +267,8 @@ struct Sender {
 
 impl Sender {
     fn run(mut self) {
-        // Reading the program's debug information for the first time may take seconds. Doing it now keeps the first
-        // event from waiting for it.
+        // Reading the program's debug information for the first time may take seconds. The thread reads it now, before
+        // the first event has to wait for it.
         drop(Backtrace::new());
         while let Some(envelope) = self.waiting.next() {
             if self.is_limited(&envelope) {
@@ -290,7 +294,8 @@ impl Sender {
         self.limits.is_disabled(category).is_some()
     }
 
-    /// Returns the envelope with the stack trace of its event, if there is one, with function names.
+    /// Adds to an envelope the stack trace of the envelope's event, with function names. An envelope for which no
+    /// stack trace was captured stays unchanged.
     fn with_stack(&self, envelope: Envelope) -> Envelope {
         let Some((mut thread, mut stack)) = self.waiting.stack_of(&envelope) else { return envelope };
         stack.resolve();
@@ -327,7 +332,8 @@ impl Sender {
         whole
     }
 
-    /// Sends an envelope. If it is lost, returns the reason, unless Sentry already knows it.
+    /// Sends an envelope. If the envelope is lost, the error is the reason to record for Sentry, or `None` if Sentry
+    /// already counts the loss itself.
     fn send(&mut self, envelope: &Envelope) -> Result<(), Option<Reason>> {
         let mut body = Vec::new();
         envelope.to_writer(&mut body).map_err(|_| Some(Reason::InternalError))?;

@@ -1,5 +1,6 @@
-//! Contracts: tests that prove how a process behaves, also when it fails. Use this module to test functions with the
-//! attribute. Enable its feature, `testing`, only among the dev-dependencies. Nothing here may be needed by a program.
+//! Contracts are tests that prove how a process behaves, including how it fails. Use this module to test functions
+//! that have the attribute `#[critical_process]`. Enable the feature `testing` only among the dev-dependencies. Code
+//! that a program needs outside of its tests does not belong here.
 //!
 //! ```
 //! use process_runtime::testing::{Fault, observe};
@@ -27,8 +28,9 @@
 //! }
 //! ```
 //!
-//! The page [`contracts`](crate::contracts) is a tutorial from an empty directory to a first contract and a gate, and
-//! describes each case. The parts of this module are:
+//! The page [`contracts`](crate::contracts) is a tutorial. It leads from an empty directory to a first contract and a
+//! gate, and describes each case. A boundary in the following table is a process, a stage, or a call that
+//! [`dependency`](crate::dependency) marks. The parts of this module are:
 //!
 //! | to do this | use |
 //! |---|---|
@@ -36,18 +38,18 @@
 //! | observe a run with its stages, context, spans, events and metrics | [`observe`], [`observe_call`] |
 //! | check the observed run | [`Observation::expect`] |
 //! | inject a fault | [`Fault`] |
-//! | inject every fault at every boundary | [`Battery`] |
+//! | inject every kind of fault at every boundary | [`Battery`] |
 //! | run a process many times at once, with bounds and a baseline | [`Load`] |
 //! | give a test its own statistics, clock and sinks | [`Domain`] |
-//! | see what is proven and what is open, and fail a test while a cell is open | [`matrix`], [`gate`] |
+//! | list the proven and the open cases, and fail a test while a case is open | [`matrix`], [`gate`] |
 //! | configure which cases are required, and waive some | [`policy`] |
 //!
-//! Nothing here is global. Tests can run at the same time on any threads without seeing each other. The statistics and
-//! meters of the application do not receive their runs, and its Sentry client does not receive observed failures.
-//! (Failures in a [`Load`] or [`Domain`] reach the current Sentry client, if there is one.) If tokio's clock is paused
-//! (`#[tokio::test(start_paused = true)]`), runs see paused time, so that a test exceeds an SLA of two minutes in
-//! milliseconds. Observing a run of a process with a stage takes about 50 µs (`tests/observe/runs.rs`,
-//! `what_observing_costs`).
+//! Tests share no state through this module, so they can run at the same time on any threads. The statistics and
+//! meters of the application do not count the runs in [`observe`], [`Load`] and [`Domain`], and its Sentry client
+//! does not receive observed failures. (Failures in a [`Load`] or [`Domain`] reach the current Sentry client, if
+//! there is one.) If tokio's clock is paused (`#[tokio::test(start_paused = true)]`), runs use paused time. A test
+//! can then exceed an SLA of two minutes in milliseconds. Observing a run of a process with a stage takes about 50 µs
+//! (`tests/observe/runs.rs`, `what_observing_costs`).
 
 mod breaking;
 mod domain;

@@ -1,4 +1,4 @@
-//! The runs that prove a case, and the runs that almost do.
+//! The runs that prove a case, and the runs that almost prove it.
 
 use std::time::Duration;
 
@@ -51,13 +51,13 @@ contracts! {
         let scope = process_runtime::context::Scope::new().set("tenant", 7);
         drop(observe(scope.in_scope(send("north"))).await);
     };
-    of_nobody: "send_leter", happy, async {};
-    // Each of these almost shows the case of its contract.
+    of_an_unknown_process: "send_leter", happy, async {};
+    // The runs of the contracts from here on almost prove the case of their contract, or only just prove it.
     happy_of_a_failure: "send_letter", happy, async { drop(observe(send("")).await) };
     error_of_a_panic: "send_letter", error("panic"),
         async { drop(observe(send("north")).fault("stamp", Fault::panic("torn")).await) };
     panic_of_nothing: "send_letter", panic, async { drop(observe(send("north")).await) };
-    cancelled_by_nobody: "send_letter", cancelled, async { drop(observe(send("north")).await) };
+    not_cancelled: "send_letter", cancelled, async { drop(observe(send("north")).await) };
     cancelled_by_the_tests_limit: "send_letter", cancelled,
         async { drop(observe(send("north")).fault("stamp", Fault::hang()).await) };
     timeout_of_the_tests_own: "send_letter", timeout, async {
@@ -122,7 +122,7 @@ fn what_is_nearly_the_case_does_not_prove_it() {
         ("happy_of_a_failure", happy_of_a_failure as fn(), "was a success on time: rejected, unknown"),
         ("error_of_a_panic", error_of_a_panic, "with the `error.type` panic: panic, panic"),
         ("panic_of_nothing", panic_of_nothing, "panicked: success"),
-        ("cancelled_by_nobody", cancelled_by_nobody, "was cancelled: success"),
+        ("not_cancelled", not_cancelled, "was cancelled: success"),
         (
             "cancelled_by_the_tests_limit",
             cancelled_by_the_tests_limit,
@@ -255,6 +255,7 @@ fn a_test_that_is_named_for_a_case_and_never_saw_it_fails() {
         assert!(matches!(evidence.proof, Proof::Failed(_)), "{name}: {evidence:?}");
     }
     assert!(
-        message(of_nobody).contains("no process `send_leter` is registered; did you mean `send_letter`?")
+        message(of_an_unknown_process)
+            .contains("no process `send_leter` is registered; did you mean `send_letter`?")
     );
 }

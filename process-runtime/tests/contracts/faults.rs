@@ -1,4 +1,4 @@
-//! Functions that cannot be stopped and errors that cannot be injected, and what a policy requires of them.
+//! Functions that cannot be stopped and errors that cannot be injected, and what a policy requires for them.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +19,7 @@ fn a_plain_function_need_not_prove_that_it_can_be_stopped() {
     seal();
 }
 
-/// Shares its value with the code that created it.
+/// An error that shares its value with the code that created the error.
 #[derive(Clone, Debug)]
 struct Shared<'a>(Arc<Mutex<Vec<&'a str>>>);
 

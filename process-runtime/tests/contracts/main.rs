@@ -1,4 +1,5 @@
-//! Contracts: what each case means, and which evidence a contract leaves. Fixtures that several modules need are here.
+//! Tests of contracts: what each case means, and which evidence a contract leaves. Fixtures that several modules need
+//! are here.
 
 mod batteries;
 mod cases;
@@ -89,7 +90,8 @@ fn directory() -> &'static PathBuf {
     DIRECTORY.get_or_init(|| {
         let directory =
             PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("contracts-{}", std::process::id()));
-        // SAFETY: every test calls this first, and none reads the environment before it has returned.
+        // SAFETY: every test calls `directory` first, and no test reads the environment before `directory` has
+        // returned.
         unsafe { std::env::set_var("PROCESS_EVIDENCE_DIR", &directory) };
         directory
     })
@@ -101,7 +103,7 @@ fn message(f: impl FnOnce() + UnwindSafe) -> String {
     panics::text(payload)
 }
 
-/// Returns the evidence that the contract of this name left.
+/// Returns the evidence that the contract whose name ends with `test` left.
 fn left_by(test: &str) -> evidence::Evidence {
     let evidence = evidence::read(directory()).evidence;
     evidence

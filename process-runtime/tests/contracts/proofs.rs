@@ -1,4 +1,4 @@
-//! Which tests leave a proof, and which leave the failure of one.
+//! Which tests leave a proof as evidence, and which leave a failure.
 
 use process_runtime::testing::evidence::{self, Proof};
 use process_runtime::testing::{Case, Fault, observe, observe_call};
@@ -7,7 +7,7 @@ use process_runtime::{contract, critical_process};
 use super::children::child;
 use super::{SendError, directory, left_by, message, paused, send};
 
-/// Whether the child kills itself in the middle of the contract.
+/// The variable that says whether the child kills itself in the middle of its contract.
 const KILLED: &str = "CONTRACTS_TEST_KILLED";
 
 #[contract(process = "send_letter", case = edge)]

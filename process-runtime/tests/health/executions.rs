@@ -72,7 +72,7 @@ async fn a_schedule_runs_by_itself_and_requests_add_nothing_to_it() {
         get(&health, "/scheduled").await;
     }
     assert_eq!(clockwork.rounds.load(Ordering::SeqCst), rounds);
-    // The schedule ends with the endpoints.
+    // The schedule ends when the endpoints are dropped.
     drop(health);
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert!(clockwork.rounds.load(Ordering::SeqCst) <= rounds + 1);
@@ -108,7 +108,7 @@ fn a_check_that_blocks_its_thread_fails_and_is_not_started_again() {
 fn without_a_runtime_a_caller_lends_its_own() {
     let health = World::default().health().detail(Detail::Always).start();
     let asking = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    // A caller lends its own runtime.
+    // The set-up was started outside a runtime, so the runtime of the caller executes the check.
     assert_eq!(asking.block_on(get(&health, "/supabase_db")).0, 200);
     assert_eq!(health.liveness().status, Status::Pass);
 }
@@ -126,7 +126,7 @@ fn no_two_executions_overlap_whenever_callers_ask() {
                     let (health, path) = (health.clone(), if number % 2 == 0 { COUNCIL } else { "" });
                     tokio::spawn(async move {
                         let asking = get(&health, path);
-                        // Some hang up.
+                        // Some callers stop waiting early.
                         let patience =
                             Duration::from_micros(if number % 5 == 0 { number * 3 } else { 30_000_000 });
                         tokio::time::timeout(patience, asking).await.map(|(_, body)| body)

@@ -1,4 +1,5 @@
-//! The answers of the health endpoints. The checks and their state are here; the questions are in the modules.
+//! Tests of the answers of the health endpoints. The checks and their state are in this file, and the requests are in
+//! the modules.
 
 mod answers;
 #[path = "../shared/asking.rs"]
@@ -31,13 +32,13 @@ enum Mode {
     DoesNotRun,
 }
 
-/// The state of one test.
+/// The state that the checks of one test take.
 #[derive(Clone, Debug, Default)]
 struct World {
     council: Arc<Mutex<Mode>>,
     database: Arc<Mutex<Mode>>,
     probed: Arc<AtomicUsize>,
-    /// Executions that are running.
+    /// The number of executions that are running.
     running: Arc<AtomicUsize>,
 }
 

@@ -1,4 +1,4 @@
-//! The result of a check: what passes, what fails, and what is judged by traffic alone.
+//! The result of a check: what passes, what fails, and what is judged by its traffic because it has no check.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -47,7 +47,7 @@ async fn each_way_of_going_wrong_is_named_in_the_answer() {
         assert_eq!(body["error"], text, "{mode:?}: {body}");
         assert_eq!(body.get("serving").is_some(), status == 200, "{body}");
     }
-    // A dependency that is down does not break what works without.
+    // A dependency that is down does not make a process fail that works without it.
     let world = World::new(Mode::Works, Mode::Fails);
     let health = world.health().detail(Detail::Always).start();
     let (status, body) = get(&health, COUNCIL).await;

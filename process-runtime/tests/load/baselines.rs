@@ -1,4 +1,5 @@
-//! A load compared with its earlier sessions. Each session is a process of its own, as it is for a user.
+//! Comparisons of a load with its earlier sessions. Each session runs in an operating-system process of its own, as
+//! the sessions of a user do.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +11,8 @@ use tempfile::TempDir;
 use super::children::child;
 use super::{checkout, numbers};
 
-/// The milliseconds that each call takes in the child, one number for each measurement of the load.
+/// The variable with the milliseconds that each call takes in the child. It has one number for each measurement of
+/// the load.
 const MILLIS: &str = "LOAD_MILLIS";
 const RUNS: &str = "LOAD_RUNS";
 
@@ -35,7 +37,7 @@ fn changes(report: &LoadReport) -> Vec<(Percentile, Change)> {
     comparison.figures.iter().map(|figure| (figure.percentile, figure.change)).collect()
 }
 
-/// Sessions of one load, with a baseline in a directory of their own.
+/// Sessions of one load, whose baseline is in a directory of its own.
 struct Sessions {
     directory: TempDir,
 }
@@ -45,7 +47,7 @@ impl Sessions {
         Sessions { directory: tempfile::tempdir().expect("a directory") }
     }
 
-    /// Five ordinary sessions.
+    /// Runs five sessions whose calls take about 100 ms.
     fn five() -> Sessions {
         let sessions = Sessions::none();
         for millis in ["100", "101", "99", "100", "102"] {
@@ -54,7 +56,7 @@ impl Sessions {
         sessions
     }
 
-    /// Runs a session. Returns whether it passed, and its output.
+    /// Runs a session with these variables. Returns whether the session passed, and its output.
     fn run(&self, variables: &[(&str, &str)]) -> (bool, String) {
         let directory = self.directory.path().to_str().expect("a path of text");
         let kept = [("PROCESS_BASELINE_DIR", directory), ("PROCESS_BASELINE", "")];
@@ -91,7 +93,7 @@ fn the_first_five_sessions_are_only_recorded() {
         let (passed, output) = sessions.run(&[(MILLIS, millis)]);
         assert!(passed, "{output}");
         assert!(output.contains(&format!("baseline `checkout_load`: {earlier} earlier session")), "{output}");
-        assert!(output.contains("too few to compare"), "{output}");
+        assert!(output.contains("too few sessions or runs to compare"), "{output}");
         assert_eq!(sessions.kept(), earlier + 1);
     }
     let (_, output) = sessions.run(&[(MILLIS, "100")]);
@@ -104,7 +106,8 @@ fn a_slower_session_is_reported_with_the_interval_and_not_added() {
     for _ in 0..2 {
         let (passed, output) = sessions.run(&[(MILLIS, "130")]);
         assert!(!passed, "{output}");
-        // m = ln 100.395, s = 0.011349, t = 5.598, n = 5.
+        // The logarithms of the five sessions have the mean m = ln 100.395 and the standard deviation s = 0.011349.
+        // For n = 5, t is 5.598.
         for line in [
             "measured 3 times; this is the last measurement",
             "baseline `checkout_load`: 5 earlier sessions",
@@ -122,7 +125,8 @@ fn a_slower_session_is_reported_with_the_interval_and_not_added() {
 #[test]
 fn what_is_within_noise_or_tolerance_is_added() {
     let sessions = Sessions::five();
-    // Beyond the interval, and less than 10 % above the mean.
+    // 107 ms is within the interval of the five sessions. 109 ms is above that interval, but less than 10 % above the
+    // mean.
     for millis in ["107", "109"] {
         assert!(sessions.run(&[(MILLIS, millis)]).0);
     }
@@ -175,7 +179,7 @@ fn other_loads_are_not_compared_and_few_runs_only_by_their_median() {
     let sessions = Sessions::five();
     for _ in 0..5 {
         let (passed, output) = sessions.run(&[(MILLIS, "300"), (RUNS, "100")]);
-        assert!(passed && output.contains("too few to compare"), "{output}");
+        assert!(passed && output.contains("too few sessions or runs to compare"), "{output}");
     }
     let (passed, output) = sessions.run(&[(MILLIS, "300"), (RUNS, "100")]);
     assert!(passed && output.contains("changes [(P50, Usual)]"), "{output}");

@@ -1,4 +1,4 @@
-//! The figures of a load, and the bounds that it keeps or breaks.
+//! The figures of a load, and the bounds that the load keeps or breaks.
 
 use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::{checkout, millis_of, numbers, panic_of, text};
 
-/// The table of a report, without the line with its place.
+/// Returns the table of a report, without the first line, which has the place of the load.
 fn table(report: &str) -> Vec<&str> {
     report.lines().skip(1).collect()
 }
@@ -61,7 +61,7 @@ async fn the_error_rate_is_of_failures_and_panics_among_what_was_not_cancelled()
     let number = numbers();
     let report = Load::new("checkout").runs(10).error_rate(0.25).run(async || match number() {
         0 => checkout(1, true).await,
-        // The run is dropped in the middle.
+        // The run is dropped before it ends.
         1 | 2 => tokio::select! {
             biased;
             () = sleep(millis_of(1)) => Ok(()),

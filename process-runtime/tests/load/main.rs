@@ -1,4 +1,5 @@
-//! Loads. The clock is tokio's and paused, so every duration is exact. Fixtures that several modules need are here.
+//! Tests of loads. They use tokio's paused clock, so every duration is exact. Fixtures that several modules need are
+//! here.
 
 mod baselines;
 mod bounds;
@@ -44,13 +45,13 @@ fn millis_of(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// 0, 1, 2 and so on, one for each call.
+/// Returns a function that returns 0, 1, 2 and so on, one number for each call.
 fn numbers() -> impl Fn() -> u64 {
     let next = Cell::new(0);
     move || next.replace(next.get() + 1)
 }
 
-/// Returns the text of the panic that a future ends with.
+/// Returns the text of the panic that ends a future.
 async fn panic_of<F: Future>(future: F) -> String {
     let mut future = pin!(future);
     let panic = std::future::poll_fn(|cx| {

@@ -1,4 +1,4 @@
-//! The gate: a test of one line that fails while a cell is open.
+//! Tests of the gate. In a service, the gate is a one-line test, which fails while a cell of the matrix is open.
 
 use super::*;
 
@@ -8,7 +8,8 @@ fn child_is_at_the_gate() {
     gate();
 }
 
-/// Runs the gate of a package with a policy and evidence. Returns whether it passed, and its output.
+/// Runs the gate of a package in a child, with the policy and the evidence in the folder of the package. Returns
+/// whether the gate passed, and the child's output.
 fn at_the_gate(package: &Path) -> (bool, String) {
     let mut child = alone("gates::child_is_at_the_gate");
     child.env("CARGO_MANIFEST_DIR", package.join("member")).env("PROCESS_REVISION", "r1");

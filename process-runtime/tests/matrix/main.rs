@@ -1,5 +1,6 @@
-//! What counts as proven: evidence that parallel tests write and that may be damaged, the policy, the matrix of both,
-//! its reports and the gate. Fixtures that several modules need are here.
+//! What counts as proven. The modules test the evidence, which parallel tests write and which may be damaged, the
+//! policy, the matrix that follows from evidence and policy, the reports of the matrix, and the gate. Fixtures that
+//! several modules need are here.
 
 #![allow(dead_code, reason = "the processes are registered and never run")]
 
@@ -79,7 +80,7 @@ fn failed(process: &str, case: &str, reason: &str) -> Evidence {
     evidence
 }
 
-/// The required cases of all four processes without a `process.toml`.
+/// The cases that each of the four processes must prove if there is no `process.toml`.
 const REQUIRED: [(&str, &[&str]); 4] = [
     ("draw_logo", &["happy"]),
     (
@@ -136,7 +137,7 @@ fn line() -> String {
     fs::read_to_string(proven("pay_invoice", "happy").write_to(directory.path()).unwrap()).unwrap()
 }
 
-/// A child without the variables for evidence of this session.
+/// Returns a command for a child, without the variables for evidence that this session may have set.
 fn alone(test: &str) -> Command {
     let mut command = child(test);
     for variable in ["PROCESS_EVIDENCE_DIR", "PROCESS_REVISION", "CARGO_TARGET_DIR"] {

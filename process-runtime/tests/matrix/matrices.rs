@@ -53,12 +53,12 @@ fn evidence_of_another_definition_or_revision_does_not_count() {
             .ends_with("last ran at revision r0, and the code is at r1 now; run it again")
     );
 
-    // The same commit with changes is another revision, and an older failure does not count.
+    // The same commit with uncommitted changes is another revision. A failure at another revision does not count.
     other.revision = "r1-dirty".parse::<Revision>().unwrap();
     other.proof = Proof::Failed("then".to_owned());
     let matrix = matrix_of(&[older, other, proven("draw_logo", "happy")]);
     assert_eq!(cell(&matrix, "draw_logo", "happy").state, State::Proven);
-    // Nor does it add a cell that is not required.
+    // Evidence of another revision does not add a cell that is not required.
     let mut stray = proven("draw_logo", "panic");
     stray.revision = "r0".parse::<Revision>().unwrap();
     assert!(matrix_of(&[stray]).cells().all(|cell| cell.case != Case::Panic));

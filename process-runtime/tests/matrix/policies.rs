@@ -15,7 +15,7 @@ fn the_defaults_are_by_criticality() {
         .map(|(id, cases)| (*id, cases.iter().map(|case| case.to_string()).collect()))
         .collect();
     assert_eq!(found, expected);
-    // The page of documentation has the same text.
+    // `docs/contracts.md` documents the defaults with the same text.
     let documented = "[contracts]\ncritical = [\"happy\", \"dependency\", \"timeout\", \"sla\", \"context\"]\n\
             high = [\"happy\", \"dependency\", \"context\"]\nmedium = [\"happy\", \"dependency\"]\nlow = [\"happy\"]";
     assert_eq!(Policy::parse(documented, Path::new("process.toml")).unwrap(), Policy::default());
@@ -106,7 +106,7 @@ fn a_waiver_for_what_is_not_there_is_refused() {
             "process.toml:7: case `happy` of process `draw_logo` is already waived in line 1; remove one of the waivers"
         ]
     );
-    // A process of another package is known by its id alone.
+    // A process of another package is known if `expected` lists its id.
     let other = waiver("archive", "happy", "2026-12-31");
     assert!(problems(&other)[0].ends_with("add it to `expected = [\"archive\"]`"));
     assert!(problems(&format!("expected = [\"archive\"]\n{other}")).is_empty());
@@ -126,7 +126,10 @@ fn a_waiver_holds_to_the_end_of_its_last_day_and_is_a_failure_then() {
         assert_eq!(reason, "billing, until 2026-12-31: no sandbox; no contract ran");
         let (state, reason, is_open) = on("2027-01-01", &[]);
         assert_eq!((state, is_open), (State::Failed, true));
-        assert!(reason.starts_with("the waiver of billing expired on 2026-12-31: no sandbox"), "{reason}");
+        assert!(
+            reason.starts_with("the waiver expired on 2026-12-31 (owner: billing; reason: no sandbox"),
+            "{reason}"
+        );
         let (state, reason, is_open) = on("2027-01-01", &[proven("pay_invoice", "timeout")]);
         assert_eq!((state, is_open), (State::Proven, false));
         assert_eq!(reason, "remove its waiver (billing, until 2026-12-31)");

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// One cell of each state.
+/// Returns a matrix that has a cell in each state.
 fn matrix() -> Matrix {
     let policy = "[[waiver]]\nprocess = \"pay_invoice\"\ncase = \"sla\"\nowner = \"billing\"\nreason = \"a | b\"\nexpires = 2026-12-31\n";
     let mut evidence = everything();

@@ -1,4 +1,5 @@
-//! The revision of the code that evidence belongs to, without git. `tests/tests/revisions.rs` has git.
+//! The revision of the code that evidence belongs to, without git. `tests/tests/revisions.rs` tests the revision with
+//! git.
 
 use super::*;
 

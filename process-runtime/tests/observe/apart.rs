@@ -1,5 +1,5 @@
-//! Observations at the same time do not see one another, and the application's own subscriber sees what it always
-//! sees.
+//! Observations that run at the same time do not receive each other's runs. The application's own subscriber receives
+//! the same calls with and without an observation.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Faults: the effect of each, and those that cannot happen.
+//! The effect of each fault, and faults that cannot happen.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ fn a_delay_makes_late_without_any_time() {
     let began = std::time::Instant::now();
     let run = order(Some(("pick", Fault::delay(Duration::from_secs(120)))));
     run.expect().success().late().overdue();
-    // This also holds without paused time, and in a plain function.
+    // A delay also has this effect without paused time, and in a plain function.
     let real = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let run = real.block_on(async {
         observe(undelayed()).fault("quick", Fault::delay(Duration::from_secs(3600))).await
@@ -130,7 +130,7 @@ fn a_function_with_borrowed_returns_can_be_broken_too() {
 
 #[critical_process(id = "undisturbed", version = "1.0.0", sla = "1m")]
 async fn undisturbed() {
-    // It is still running while the other is delayed.
+    // This process is still running while `quick` is delayed.
     tokio::task::yield_now().await;
     tokio::task::yield_now().await;
 }

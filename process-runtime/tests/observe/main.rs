@@ -1,5 +1,5 @@
-//! `observe`: the runs that a test observes, and the faults that it injects. Fixtures that several modules need are
-//! here.
+//! Tests of `observe`: the runs that a test observes, and the faults that it injects. Fixtures that several modules
+//! need are here.
 
 mod apart;
 mod expectations;

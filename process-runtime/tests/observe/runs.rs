@@ -30,7 +30,8 @@ fn a_run_is_a_tree_of_what_it_did() {
     assert_eq!(registry::stats("place_order").unwrap().started, 0, "the program's own figures are untouched");
 }
 
-/// `cargo test -p process-runtime --features testing --test observe -- --nocapture what_observing_costs`
+/// Prints the cost of an observation if it is run with
+/// `cargo test -p process-runtime --features testing --test observe -- --nocapture what_observing_costs`.
 #[test]
 fn what_observing_costs() {
     const TIMES: u32 = 1_000;

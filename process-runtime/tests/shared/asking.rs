@@ -1,4 +1,4 @@
-//! Answers of the health endpoints.
+//! Requests to the health endpoints, for tests of their answers.
 
 use process_runtime::health::{Health, Request};
 use serde_json::Value;

@@ -1,4 +1,5 @@
-//! Tests that only their parent, another test of the same binary, can run: `#[ignore = "child of …"]`.
+//! Child tests, which only another test of the same binary, their parent, runs. Each child is marked with
+//! `#[ignore = "child of …"]`.
 
 use std::process::Command;
 

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-/// Returns the text of a panic, or nothing for a payload without text.
+/// Returns the text of a panic, or an empty text if its payload is not a text.
 pub(crate) fn text(payload: Box<dyn Any + Send>) -> String {
     match payload.downcast::<String>() {
         Ok(text) => *text,

@@ -1,4 +1,4 @@
-//! The records in the section of this test binary.
+//! The records that the attributes have left in the section of this test binary.
 
 use object::{Object, ObjectSection};
 use process_model::{Record, wire};

@@ -1,4 +1,4 @@
-//! Finds where a file depends on the features `testing` and `health`.
+//! Finds the lines on which a file depends on the feature `testing` or `health`.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, File, Macro, Meta};
 
-/// Returns the line of every `cfg`, `cfg_attr` and `cfg!` that names one of them.
+/// Returns the line of every `cfg`, `cfg_attr` and `cfg!` that names the feature `testing` or `health`.
 pub fn lines_in(file: &File) -> BTreeSet<usize> {
     let mut lines = Lines(BTreeSet::new());
     lines.visit_file(file);
@@ -16,7 +16,7 @@ pub fn lines_in(file: &File) -> BTreeSet<usize> {
 struct Lines(BTreeSet<usize>);
 
 impl Lines {
-    /// `cfg` in tokens that nothing has parsed, such as the body of a macro.
+    /// Finds `cfg` in tokens that are not parsed, such as the body of a macro.
     fn tokens(&mut self, tokens: TokenStream) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         for (at, token) in tokens.iter().enumerate() {

@@ -1,8 +1,9 @@
-//! Circles in a graph.
+//! Finds circles in a graph, and the arrows that must be cut to open a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Returns the sets of nodes that reach one another (strongly connected components of more than one node).
+/// Returns every circle: a set of nodes that all reach one another (a strongly connected component of more than one
+/// node).
 pub fn circles<N: Copy + Ord>(arrows: &BTreeSet<(N, N)>) -> Vec<BTreeSet<N>> {
     let forward = neighbours(arrows.iter().copied());
     let backward = neighbours(arrows.iter().map(|(from, to)| (*to, *from)));
@@ -41,15 +42,15 @@ fn reachable<N: Copy + Ord>(start: N, neighbours: &BTreeMap<N, Vec<N>>) -> BTree
 /// The largest circle for which every order of its nodes is compared.
 const COMPARED: usize = 14;
 
-/// Returns a smallest set of arrows without which the nodes of a circle have an order. Returns an empty set for a
-/// circle of more than 14 nodes.
+/// Returns a smallest set of arrows without which no circle remains among the nodes. Returns an empty set for a
+/// circle of more than 14 nodes, because comparing all orders of so many nodes takes too long.
 pub fn fewest_cuts<N: Copy + Ord>(circle: &BTreeSet<N>, arrows: &BTreeSet<(N, N)>) -> BTreeSet<(N, N)> {
     let nodes: Vec<N> = circle.iter().copied().collect();
     if nodes.len() > COMPARED {
         return BTreeSet::new();
     }
-    // For each set of nodes, as bits: the fewest arrows from a node to a later one if these come first, and which is
-    // last.
+    // Each index is a set of nodes, written as bits. The value is the smallest number of arrows that lead from a node
+    // to a later node, over all orders of the set, and the last node of an order with this number.
     let mut best = vec![(usize::MAX, 0); 1 << nodes.len()];
     best[0] = (0, 0);
     for first in 0..best.len() {

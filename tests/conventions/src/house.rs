@@ -1,4 +1,5 @@
-//! Checks the imports of a crate against the [rules](crate::rules), and counts.
+//! Checks the imports of a crate against the [rules](crate::rules), and counts its files, imports and circles. An
+//! arrow is an import that leads from one file into another. A room is a folder inside of a folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,7 +14,7 @@ use crate::rules::{
 use crate::source::Sources;
 use crate::tree::{FileId, ROOT, Tree};
 
-/// What to do about a circle.
+/// The advice in messages about a circle.
 const CUT: &str = "cut the arrows that are marked, or those of another direction";
 
 /// A crate with all its imports resolved.
@@ -23,27 +24,29 @@ pub struct House {
     /// The folder of each file.
     folders: Vec<String>,
     recursions: &'static [Recursion],
-    /// Attributes and `cfg!` from `base` to `instrument` that name the features `testing` or `health`: file and line.
+    /// The file and line of each attribute and `cfg!` that names the feature `testing` or `health`, in the folders
+    /// from `base` to `instrument`.
     cfgs: Vec<(FileId, usize)>,
 }
 
-/// A rule that does not hold, and where.
+/// A rule that is broken, and the places that break it.
 #[derive(Debug)]
 pub struct Violation {
-    /// What is wrong and what to do.
+    /// What is wrong, and how to correct it.
     pub message: String,
-    /// The imports or places concerned.
+    /// The imports or other places that break the rule.
     pub places: Vec<Place>,
 }
 
-/// A line of a file, with what is wrong there.
+/// A line, a file or a folder that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The file, below `src`.
     pub file: String,
     /// The line; 0 means the file or folder as a whole.
     pub line: usize,
-    /// The path and where it leads.
+    /// The path that is written there, and the file to which the path leads if the rule is about imports. The text is
+    /// empty if the rule is not about a path.
     pub what: String,
 }
 
@@ -57,22 +60,23 @@ impl fmt::Display for Violation {
     }
 }
 
-/// The numbers that show how far the layout holds.
+/// The numbers that show how well the source keeps to its layout.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Figures {
-    /// Files.
+    /// The number of files.
     pub files: usize,
-    /// Pairs of files of which one imports the other.
+    /// The number of pairs of files in which the first file imports the second.
     pub arrows: usize,
-    /// Files in a circle of imports.
+    /// The number of files in circles of imports.
     pub files_in_circles: usize,
-    /// Files in a circle of imports with files of more than one folder.
+    /// The number of files in circles of imports that include files of more than one folder.
     pub files_in_circles_across_folders: usize,
-    /// Folders in a circle of imports, where a room and the folder around it are two.
+    /// The number of folders in circles of imports. A room and the folder around it count as two folders.
     pub folders_in_circles: usize,
-    /// Pairs of files of which one imports the other against the order of the folders.
+    /// The number of pairs of files in which the first file imports the second against the order of the folders.
     pub arrows_against_the_order: usize,
-    /// Lines from `base` to `instrument` that name the features `testing` or `health` in a `cfg`, and their files.
+    /// The number of lines from `base` to `instrument` that name the feature `testing` or `health` in a `cfg`, and
+    /// the number of files that have such lines.
     pub cfg_lines: (usize, usize),
 }
 
@@ -97,8 +101,8 @@ impl fmt::Display for Figures {
 }
 
 impl House {
-    /// Resolves all imports of a crate. `placed` gives files other paths, to measure a layout before the files are
-    /// moved.
+    /// Resolves all imports of a crate. `placed` maps the paths of files to other paths, so that a layout can be
+    /// measured before the files are moved.
     pub fn new(sources: &Sources, placed: &BTreeMap<String, String>) -> House {
         let mut tree = Tree::new(sources);
         let mentions = collect(&mut tree);
@@ -115,7 +119,7 @@ impl House {
         house
     }
 
-    /// Allows these circles in the place of [`RECURSIONS`].
+    /// Allows these circles instead of those in [`RECURSIONS`].
     #[must_use]
     pub fn allowing(mut self, recursions: &'static [Recursion]) -> House {
         self.recursions = recursions;
@@ -134,7 +138,7 @@ impl House {
             .collect()
     }
 
-    /// Checks every rule.
+    /// Checks every rule, and returns the violations.
     pub fn violations(&self) -> Vec<Violation> {
         let mut violations = Vec::new();
         violations.extend(self.places_without_layer());
@@ -153,7 +157,7 @@ impl House {
         violations
     }
 
-    /// Counts.
+    /// Counts files, imports and circles.
     pub fn figures(&self) -> Figures {
         let pairs: BTreeSet<(FileId, FileId)> =
             self.resolved.arrows.iter().map(|arrow| (arrow.from, arrow.to)).collect();
@@ -191,7 +195,7 @@ impl House {
         &self.tree.files[file].path
     }
 
-    /// The place of a file's outermost folder in [`FOLDERS`].
+    /// Returns the index in [`FOLDERS`] of a file's outermost folder, or `None` if the folder is not listed.
     fn rank(&self, file: FileId) -> Option<usize> {
         let outermost = self.folders[file].split('/').next()?;
         FOLDERS.iter().position(|folder| folder.name == outermost)
@@ -283,7 +287,7 @@ impl House {
         violation(&message, places).filter(|_| self.cfgs.len() > MOST_CFGS)
     }
 
-    /// Every folder that has a file in it or below it; `src` itself has the empty name.
+    /// Returns every folder that contains a file, directly or in a room. `src` itself has the empty name.
     fn all_folders(&self) -> BTreeSet<String> {
         let mut folders = BTreeSet::from([String::new()]);
         for folder in &self.folders {
@@ -293,7 +297,8 @@ impl House {
         folders
     }
 
-    /// Circles among what is directly in a folder, files and rooms, if a room takes part.
+    /// Returns the circles among the files and rooms that are directly in a folder. Circles without a room are left
+    /// out.
     fn circle_of_rooms(&self, folder: &str) -> Vec<Violation> {
         let entries: Vec<Option<Entry>> =
             (0..self.tree.files.len()).map(|file| self.entry(folder, file)).collect();
@@ -313,7 +318,7 @@ impl House {
                 let names: Vec<String> = circle.iter().map(|entry| self.name(entry)).collect();
                 let names = names.join(", ");
                 if folder.is_empty() {
-                    // The order of the outermost folders says which arrows are wrong.
+                    // The order of the outermost folders shows which arrows are wrong.
                     let within =
                         arrows.iter().filter(|((from, to), _)| circle.contains(from) && circle.contains(to));
                     let wrong = within.filter(|(_, arrow)| self.is_against(arrow));
@@ -346,7 +351,7 @@ impl House {
             .collect()
     }
 
-    /// The arrows of a circle. Those that it takes least to cut are marked.
+    /// Returns the arrows of a circle. A smallest set of arrows whose removal opens the circle is marked.
     fn places_of<N: Copy + Ord>(
         &self,
         circle: &BTreeSet<N>,
@@ -376,7 +381,7 @@ impl House {
         files.iter().map(|file| self.path(*file)).collect()
     }
 
-    /// What is allowed and no longer necessary.
+    /// Reports the allowed circles that no longer exist.
     fn past_recursions(&self) -> Option<Violation> {
         let is_here = |recursion: &Recursion| {
             let listed = |file: FileId| recursion.files.contains(&self.path(file));
@@ -427,7 +432,7 @@ impl House {
     }
 }
 
-/// What is directly in a folder.
+/// A file or a room that is directly in a folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Entry {
     File(FileId),
@@ -438,7 +443,8 @@ fn violation(message: &str, places: Vec<Place>) -> Option<Violation> {
     (!places.is_empty()).then(|| Violation { message: message.to_owned(), places })
 }
 
-/// The folder of a file. The file of a module that has files of its own, `run.rs` beside `run/`, belongs in `run`.
+/// Returns the folder of a file. If a module has files of its own, its main file belongs to their folder: `run.rs`
+/// beside `run/` belongs to `run`.
 fn folder_of(path: &str, all: &BTreeSet<&str>) -> String {
     let own = path.trim_end_matches(".rs");
     let is_module = path != "lib.rs" && all.iter().any(|other| other.starts_with(&format!("{own}/")));
@@ -449,8 +455,8 @@ fn folder_of(path: &str, all: &BTreeSet<&str>) -> String {
     }
 }
 
-/// Whether a path that leads out of this crate leads into one that `base` must not name. Types, std and the names that
-/// the compiler knows are not such crates.
+/// Returns whether a path out of this crate leads into a crate that `base` must not name. `base` may name std,
+/// primitive types, and the names that the compiler defines.
 fn is_foreign_crate(path: &[String]) -> bool {
     const KNOWN: &[&str] = &["std", "core", "alloc", "clippy", "rustfmt", "rustdoc", "rustc", "diagnostic"];
     const PRIMITIVE: &[&str] = &[

@@ -1,5 +1,5 @@
-//! What the source of this workspace keeps to: the order of the folders of `process-runtime` ([`rules`]), and
-//! the words that it does without ([`voice`]).
+//! Checks two conventions of the source in this workspace: the order of the folders of `process-runtime` ([`rules`]),
+//! and the words and phrases that no text may use ([`voice`]).
 //!
 //! The tests of this package read the source and build nothing else, so they also run while the product does not
 //! compile:
@@ -10,9 +10,10 @@
 //! cargo run -p conventions -- PATH    # the same for another checkout
 //! ```
 //!
-//! The graph of imports has every path that is written in the product, under any `cfg`: in imports, types, expressions,
-//! attributes and the tokens of macros. It does not have test code (`#[cfg(test)]`). A method that is called on a
-//! value, and what a macro of another crate expands to, are not written as paths and are not seen.
+//! The graph of imports contains every path that the product writes, under any `cfg`: in imports, types, expressions,
+//! attributes and the tokens of macros. It leaves out test code (`#[cfg(test)]`). Two kinds of dependency are not
+//! written as paths, so the graph does not contain them: methods that are called on a value, and what a macro of
+//! another crate expands to.
 
 pub mod cfgs;
 pub mod graph;

@@ -1,7 +1,8 @@
 //! Prints every violation of the conventions, then the figures.
 //!
-//! The first argument is the root of a checkout; without it, the one that this was built from. The second is a file
-//! that places files elsewhere for the count, one `from to` a line.
+//! The first argument is the root of the checkout to read. The default is the checkout that this program was built
+//! from. The second argument is a file that gives source files other paths before the check, with one line `from to`
+//! for each source file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

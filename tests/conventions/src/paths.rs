@@ -1,5 +1,5 @@
 //! Collects every path that a file writes: in imports, types, expressions, patterns, attributes and the tokens of
-//! macros. Says nothing about where a path leads.
+//! macros. `crate::resolve` finds where each path leads.
 
 use proc_macro2::{Delimiter, Spacing, Span, TokenStream, TokenTree};
 use syn::visit::{self, Visit};
@@ -13,26 +13,26 @@ use crate::tree::{FileId, Scope, ScopeId, Tree, attributes_of, is_exported, is_f
 /// A path, as it is written.
 #[derive(Clone, Debug)]
 pub struct Mention {
-    /// The scope that it is written in.
+    /// The scope in which the path is written.
     pub scope: ScopeId,
-    /// The file that it is written in.
+    /// The file in which the path is written.
     pub file: FileId,
-    /// The line of its first segment; in an import, of its last.
+    /// The line of the path's first segment, or of its last segment in an import.
     pub line: usize,
-    /// Its segments. The first is empty for a path that begins with `::`.
+    /// The segments of the path. The first segment is empty if the path begins with `::`.
     pub segments: Vec<String>,
-    /// What it is part of.
+    /// What the path is part of.
     pub form: Form,
-    /// The macro for other crates whose body it is in.
+    /// The exported macro in whose body the path is written, or `None` outside of such macros.
     pub exported_by: Option<String>,
 }
 
 /// What a path is part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// An import of this name.
+    /// An import of the item that the path names.
     Import,
-    /// An import of everything in it.
+    /// An import of everything in the module that the path names.
     Glob,
     /// The name of a macro that is invoked.
     Invocation,
@@ -40,7 +40,7 @@ pub enum Form {
     Other,
 }
 
-/// Collects the paths of all files. Blocks that have items become scopes of the tree.
+/// Collects the paths of all files. Adds a scope to the tree for each block that contains items.
 pub fn collect(tree: &mut Tree) -> Vec<Mention> {
     let mut mentions = Vec::new();
     for scope in tree.loaded.clone() {
@@ -91,7 +91,8 @@ impl Collector<'_> {
         }
     }
 
-    /// Paths in tokens that nothing has parsed. `prefix` is what precedes a group of imports.
+    /// Collects the paths in tokens that are not parsed. `prefix` has the segments before a group of imports, and is
+    /// empty elsewhere.
     fn tokens(&mut self, tokens: TokenStream, prefix: &[String]) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let mut at = 0;
@@ -114,12 +115,13 @@ impl Collector<'_> {
         }
     }
 
-    /// The path that begins at this token, if one does; returns the place after it.
+    /// Collects the path that begins at this token. Returns the index after the path, or `None` if no path begins
+    /// here.
     fn path_at(&mut self, tokens: &[TokenTree], start: usize, prefix: &[String]) -> Option<usize> {
         let mut segments = prefix.to_vec();
         let mut at = start;
         if is_colons(tokens, at) {
-            // After a variable of the macro or generic arguments the path has begun before.
+            // After a macro variable or generic arguments, `::` continues a path that began earlier.
             let continues = start > 0
                 && is_punct(tokens, start - 1, '>')
                 && !(start > 1 && is_punct(tokens, start - 2, '-'));
@@ -129,7 +131,8 @@ impl Collector<'_> {
             segments.push(String::new());
             at += 2;
         } else if is_punct(tokens, at, '$') {
-            // `$crate` begins a path; `$name` is a variable of the macro, and so is what follows it.
+            // `$crate` begins a path. `$name` is a macro variable, so the segments after it belong to an unknown
+            // path.
             if !matches!(tokens.get(at + 1), Some(TokenTree::Ident(name)) if name == "crate") {
                 return None;
             }
@@ -140,7 +143,7 @@ impl Collector<'_> {
             return Some(at + 1);
         }
         let TokenTree::Ident(first) = tokens.get(at)? else { return None };
-        // What follows a dot is a field or method, and what follows `$` is a variable.
+        // A name after a dot is a field or method, and a name after `$` is a macro variable.
         if start > 0 && (is_punct(tokens, start - 1, '.') || is_punct(tokens, start - 1, '$')) {
             return None;
         }
@@ -164,7 +167,8 @@ impl Collector<'_> {
                     self.tokens(group.stream(), &segments);
                     return Some(at + 3);
                 }
-                // Generic arguments or a variable of the macro: the path leads at least this far.
+                // Generic arguments or a macro variable follow. The path leads at least as far as the segments before
+                // them.
                 _ => break,
             }
         }
@@ -178,7 +182,8 @@ impl Collector<'_> {
         Some(at)
     }
 
-    /// The argument of an attribute: tokens, and strings that are paths (`#[serde(with = "crate::…")]`).
+    /// Collects the paths in the argument of an attribute: in its tokens, and in strings that are paths
+    /// (`#[serde(with = "crate::…")]`).
     fn argument(&mut self, tokens: TokenStream) {
         self.strings(tokens.clone());
         self.tokens(tokens, &[]);
@@ -279,7 +284,7 @@ impl<'ast> Visit<'ast> for Collector<'_> {
         self.imports(prefix, &import.tree);
     }
 
-    // `pub(in crate::run)` says who may name an item, and imports nothing.
+    // `pub(in crate::run)` limits who may name an item, and imports nothing.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
     fn visit_path(&mut self, path: &'ast Path) {
@@ -314,7 +319,7 @@ impl<'ast> Visit<'ast> for Collector<'_> {
     }
 }
 
-/// Adds the scope of a block, or of a module in one, with its items.
+/// Adds a scope with these items, for a block or for a module inside of a block. Returns the index of the scope.
 fn block_scope<'i>(tree: &mut Tree, around: ScopeId, items: impl Iterator<Item = &'i Item>) -> ScopeId {
     let Scope { file, module, parent, .. } = tree.scopes[around];
     let scope = tree.scopes.len();

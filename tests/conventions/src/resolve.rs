@@ -1,5 +1,5 @@
-//! Follows a path to the file that defines the name: through modules, re-exports, renames and imports with `*`. What is
-//! associated with a type, or is a variant of an enum, is in the file of that type.
+//! Follows a path to the file that defines the name at its end, through modules, re-exports, renames and imports with
+//! `*`. Items that are associated with a type, and the variants of an enum, count as defined in the file of the type.
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashSet};
@@ -7,35 +7,36 @@ use std::collections::{BTreeSet, HashSet};
 use crate::paths::{Form, Mention};
 use crate::tree::{Definition, FileId, ROOT, ScopeId, Tree};
 
-/// The crate's name for itself, in paths that could be written in another crate.
+/// The name of the crate in paths that could also be written in another crate.
 pub const OWN_NAME: &str = "process_runtime";
 
-/// The module that only expansions name.
+/// The module that only the expansions of macros may name.
 pub const PRIVATE: &str = "__private";
 
 /// A path that leads into another file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Arrow {
-    /// The file that writes it.
+    /// The file in which the path is written.
     pub from: FileId,
-    /// The line.
+    /// The line of the path.
     pub line: usize,
     /// The path.
     pub path: String,
-    /// The file that defines what it names.
+    /// The file that defines what the path names.
     pub to: FileId,
 }
 
-/// Where all paths of a crate lead.
+/// The targets of all paths of a crate.
 #[derive(Debug, Default)]
 pub struct Resolved {
     /// The paths into another file.
     pub arrows: Vec<Arrow>,
-    /// The paths to the module of expansions, by file and line.
+    /// The paths through the module [`PRIVATE`], except for `$crate` paths in macros that only other crates expand:
+    /// file, line, path.
     pub private: Vec<(FileId, usize, String)>,
     /// The paths into other crates: file, line, path. The first segment is the name of the crate.
     pub foreign: Vec<(FileId, usize, Vec<String>)>,
-    /// The paths of this crate that lead nowhere.
+    /// The paths into this crate whose target does not exist: file, line, path.
     pub lost: Vec<(FileId, usize, String)>,
 }
 
@@ -44,15 +45,16 @@ enum Found {
     Module(ScopeId),
     Item(FileId),
     Foreign(Vec<String>),
-    /// Nothing has this name in the module of this file.
+    /// The module in this file does not have the name.
     Lost(FileId),
 }
 
 /// Follows every path.
 ///
-/// The body of a macro for other crates is expanded there, where `$crate::__private::X` is the only way to a name. So
-/// such a path in such a body does not make the macro's file depend on the file of `X`, unless this crate expands the
-/// macro itself. Every other path in a macro's body counts for the file that has the body.
+/// An exported macro is expanded in other crates, where `$crate::__private::X` is the only way to name an internal
+/// item `X`. Such a path in the body of an exported macro therefore does not make the file of the macro depend on the
+/// file of `X`, unless this crate also expands the macro itself. Every other path in the body of a macro counts as a
+/// path of the file that contains the body.
 pub fn resolve(tree: &Tree, mentions: &[Mention]) -> Resolved {
     let expanded = expanded_here(tree, mentions);
     let mut resolved = Resolved::default();
@@ -99,7 +101,8 @@ pub fn resolve(tree: &Tree, mentions: &[Mention]) -> Resolved {
     resolved
 }
 
-/// The macros for other crates that this crate expands too.
+/// Returns the macros that this crate expands itself. An expansion in the body of an exported macro counts only if
+/// that macro is expanded too.
 fn expanded_here(tree: &Tree, mentions: &[Mention]) -> HashSet<String> {
     let mut expanded = HashSet::new();
     loop {
@@ -144,7 +147,8 @@ fn written(mention: &Mention) -> String {
     }
 }
 
-/// The names that have been looked up on the way to one target; a second look-up would go in a circle.
+/// The scopes and names that have been looked up on the way to one target. A second look-up of the same name would
+/// never end.
 type Trail = HashSet<(ScopeId, String)>;
 
 struct Resolver<'t> {
@@ -157,7 +161,7 @@ impl Resolver<'_> {
         let first = mention.segments[0].as_str();
         let mut trail = Trail::new();
         if matches!(first, "crate" | "super" | "self" | "" | OWN_NAME) {
-            // `self` alone is a value.
+            // The path `self` without further segments is a value.
             let is_value = mention.segments.len() == 1 && mention.form == Form::Other;
             return if is_value {
                 BTreeSet::new()
@@ -168,7 +172,8 @@ impl Resolver<'_> {
         if mention.segments.len() == 1 && mention.form != Form::Glob {
             return self.single(mention, first);
         }
-        // An import that the file writes elsewhere leads to the item, and this path leads no further.
+        // If the first segment is an item, such as a type, the path leads no further than the item. If this file
+        // imports the item by name, that import already counts.
         let found = self.in_scope(mention.scope, first, &mut trail);
         if found.iter().any(|found| matches!(found, Found::Module(_))) || found.is_empty() {
             return self.path(mention.scope, &mention.segments, &mut Trail::new());
@@ -179,7 +184,8 @@ impl Resolver<'_> {
         BTreeSet::new()
     }
 
-    /// One name, which leads to another file only if an import with `*` gives it, or if it is a macro in textual scope.
+    /// Follows a path of one segment. It leads to another file only if an import with `*` provides the name, or if
+    /// the name is a macro in textual scope.
     fn single(&self, mention: &Mention, name: &str) -> BTreeSet<Found> {
         if self.is_named(mention.scope, name) {
             return BTreeSet::new();
@@ -195,7 +201,7 @@ impl Resolver<'_> {
         found
     }
 
-    /// Whether a scope, or one around it, has the name other than through `*`.
+    /// Returns whether a scope, or a scope around it, defines the name or imports it without `*`.
     fn is_named(&self, scope: ScopeId, name: &str) -> bool {
         self.around(scope).any(|scope| self.tree.scopes[scope].names.contains_key(name))
     }
@@ -259,12 +265,12 @@ impl Resolver<'_> {
         if !found.is_empty() {
             return found;
         }
-        // A macro that generates items has their names among its tokens.
+        // The tokens of a macro that generates items usually contain the names of the items.
         let is_generated = scope.generated.contains(segment);
         BTreeSet::from([if is_generated { Found::Item(scope.file) } else { Found::Lost(scope.file) }])
     }
 
-    /// What a module has under this name.
+    /// Returns what a module has under this name, or nothing if the trail already contains the name.
     fn member(&self, scope: ScopeId, name: &str, trail: &mut Trail) -> BTreeSet<Found> {
         if !trail.insert((scope, name.to_owned())) {
             return BTreeSet::new();

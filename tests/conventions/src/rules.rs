@@ -1,14 +1,14 @@
-//! What each folder of `process-runtime/src` is for, what it may import, and how large it may grow. How this is
-//! checked is in [`crate::house`].
+//! The rules for the folders of `process-runtime/src`: what each folder is for, what it may import, and how large it
+//! may become. [`crate::house`] checks the rules.
 
-/// What a folder of `process-runtime/src` is for, and where it is in the order.
+/// A folder of `process-runtime/src`, with its purpose.
 #[derive(Debug)]
 pub struct Folder {
-    /// Its name.
+    /// The name of the folder.
     pub name: &'static str,
-    /// What belongs in it.
+    /// What belongs in the folder.
     pub purpose: &'static str,
-    /// Whether it is one of the features, of which none imports another.
+    /// Whether the folder is a feature. No feature imports another feature.
     pub is_feature: bool,
 }
 
@@ -33,19 +33,21 @@ pub const FOLDERS: &[Folder] = &[
 /// The crates besides std that `base` may name.
 pub const CRATES_OF_BASE: &[&str] = &[];
 
-/// The most lines of the layers from `base` to `instrument` that name the features `testing` and `health` in a `cfg`.
+/// The maximum number of lines in the layers from `base` to `instrument` that name the feature `testing` or `health`
+/// in a `cfg`.
 pub const MOST_CFGS: usize = 20;
 
-/// The most files of a folder that may have a circle of imports in it.
+/// The maximum number of files in a folder whose files may import one another in a circle.
 pub const SMALL: usize = 6;
 
-/// The most files directly in a folder. A folder that grows beyond this gets rooms: folders of its own.
+/// The maximum number of files directly in a folder. A folder that becomes larger is divided into rooms, which are
+/// folders inside of it.
 pub const MOST_FILES: usize = 15;
 
-/// The most lines of the files directly in a folder.
+/// The maximum number of lines in the files directly in a folder.
 pub const MOST_LINES: usize = 2_500;
 
-/// The circles in larger folders that are recursions of types, and why each has to be one.
+/// The circles that are allowed in larger folders because types refer to one another, each with its reason.
 pub const RECURSIONS: &[Recursion] = &[];
 
 /// Files of one folder that may import one another.
@@ -53,7 +55,7 @@ pub const RECURSIONS: &[Recursion] = &[];
 pub struct Recursion {
     /// The files, below `src`.
     pub files: &'static [&'static str],
-    /// Why no order of them exists.
+    /// The reason why these files cannot be ordered.
     pub reason: &'static str,
 }
 

@@ -1,10 +1,10 @@
-//! The text of a crate's files. Everything else works on this text, so a test can plant a crate of its own.
+//! The text of a crate's files. All checks read this text, so a test can check a crate that exists only in memory.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// The Rust files of one `src` folder, by their path in it.
+/// The Rust files of one `src` folder, by their path below the folder.
 #[derive(Debug, Default)]
 pub struct Sources {
     files: BTreeMap<String, String>,
@@ -37,7 +37,7 @@ impl Sources {
         }
     }
 
-    /// Cuts one text into files: each begins after a line `//- path`.
+    /// Divides one text into files. Each file begins after a line `//- path`.
     ///
     /// # Panics
     ///
@@ -60,12 +60,12 @@ impl Sources {
         sources
     }
 
-    /// Adds a file or replaces it.
+    /// Adds a file, or replaces it if it exists.
     pub fn add(&mut self, path: &str, text: &str) {
         self.files.insert(path.to_owned(), text.to_owned());
     }
 
-    /// Returns the text of a file.
+    /// Returns the text of a file, or `None` if the file does not exist.
     pub fn get(&self, path: &str) -> Option<&str> {
         self.files.get(path).map(String::as_str)
     }

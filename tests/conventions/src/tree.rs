@@ -1,5 +1,5 @@
-//! The module tree of a crate: which names each module has, and in which file. Follows `mod` items, inline or not, with
-//! `#[path]` and under any `cfg`. What only tests compile (`cfg(test)`) is not part of it.
+//! The module tree of a crate, with the names in each module and the file of each name. It follows all `mod` items,
+//! inline or not, with `#[path]` and under any `cfg`. It leaves out code that only tests compile (`cfg(test)`).
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -20,15 +20,15 @@ pub const ROOT: ScopeId = 0;
 
 /// A file that is part of the crate.
 pub struct File {
-    /// Its path below `src`.
+    /// The path of the file below `src`.
     pub path: String,
-    /// The number of its lines.
+    /// The number of lines.
     pub lines: usize,
-    /// What it contains.
+    /// The parsed content.
     pub syntax: syn::File,
 }
 
-/// What a name can be.
+/// What a name refers to.
 #[derive(Clone, Debug)]
 pub enum Definition {
     /// A module.
@@ -42,21 +42,21 @@ pub enum Definition {
 /// A module, or a block of a function with items of its own.
 #[derive(Debug, Default)]
 pub struct Scope {
-    /// Where its text is.
+    /// The file that contains the scope.
     pub file: FileId,
-    /// For a block, the scope around it; for a module nothing, since names of outer modules are not in scope.
+    /// The scope around a block. It is `None` for a module, because the names of outer modules are not in scope.
     pub around: Option<ScopeId>,
-    /// The nearest module, which `self` means.
+    /// The nearest module, to which `self` refers.
     pub module: ScopeId,
-    /// The module around that module, which `super` means.
+    /// The module around that module, to which `super` refers.
     pub parent: Option<ScopeId>,
     /// The name of the module.
     pub name: String,
-    /// Its names.
+    /// The names that the scope defines or imports.
     pub names: HashMap<String, Vec<Definition>>,
-    /// The paths in its imports with `*`.
+    /// The paths that the scope imports with `*`.
     pub globs: Vec<Vec<String>>,
-    /// Every identifier in its macro invocations: any of them may be the name of an item.
+    /// Every identifier in the macro invocations of the scope. Each may be the name of a generated item.
     pub generated: BTreeSet<String>,
 }
 
@@ -65,15 +65,15 @@ pub struct Scope {
 pub struct Tree {
     /// Every file, `lib.rs` first.
     pub files: Vec<File>,
-    /// Every module, [`ROOT`] first. Blocks follow when paths are collected.
+    /// Every module, [`ROOT`] first. The scopes of blocks are added when paths are collected.
     pub scopes: Vec<Scope>,
-    /// The file of each `macro_rules!`.
+    /// The files that define each `macro_rules!`, by its name.
     pub macros: HashMap<String, BTreeSet<FileId>>,
-    /// The modules that are files, each once for every `mod` item that names the file.
+    /// The modules that are files. A file that several `mod` items name is listed once for each of them.
     pub loaded: Vec<ScopeId>,
-    /// The files that no `mod` item names, not even one for tests.
+    /// The files that no `mod` item names. A `mod` item for tests also counts.
     pub unreached: Vec<String>,
-    /// The inline modules, by file and place of their name.
+    /// The inline modules, by file, and by the line and column of their name.
     pub inline: HashMap<(FileId, usize, usize), ScopeId>,
 }
 
@@ -174,7 +174,7 @@ impl Tree {
 struct Loader<'s> {
     sources: &'s Sources,
     tree: Tree,
-    /// The modules that only tests compile, by the path of their file without its ending.
+    /// The modules that only tests compile, as the path of their file without `.rs`.
     for_tests: Vec<String>,
 }
 
@@ -242,16 +242,16 @@ impl Loader<'_> {
     }
 }
 
-/// Where the files of a module's `mod` items are looked for.
+/// The folders that can contain the files for the `mod` items of a module.
 struct Folder<'a> {
-    /// What `#[path]` is relative to.
+    /// The folder to which the paths in `#[path]` are relative.
     beside: &'a str,
-    /// Where `name.rs` and `name/mod.rs` are.
+    /// The folder in which `name.rs` or `name/mod.rs` is.
     children: &'a str,
 }
 
 impl Folder<'_> {
-    /// Each file that the module may be, and where its own modules are.
+    /// Returns each file that the module can be, with the folder of that module's own modules.
     fn files_of(&self, sources: &Sources, name: &str, attributes: &[Attribute]) -> Vec<(String, String)> {
         let (named, is_certain) = paths_in(attributes);
         let mut files: Vec<_> = named
@@ -269,7 +269,7 @@ impl Folder<'_> {
     }
 }
 
-/// The paths of `#[path = "…"]`, and whether one of them holds under any `cfg`.
+/// Returns the paths in `#[path = "…"]`, and whether one of them applies under every `cfg`.
 fn paths_in(attributes: &[Attribute]) -> (Vec<String>, bool) {
     let mut paths = Vec::new();
     let mut is_certain = false;
@@ -324,7 +324,7 @@ fn identifiers(tokens: &TokenStream, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Whether what has these attributes is compiled for tests alone.
+/// Returns whether an item with these attributes is compiled only for tests.
 pub(crate) fn is_for_tests(attributes: &[Attribute]) -> bool {
     let cfgs = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"));
     cfgs.flat_map(|cfg| nested(&cfg.meta)).any(|predicate| needs_test(&predicate))
@@ -343,12 +343,12 @@ fn needs_test(predicate: &Meta) -> bool {
     }
 }
 
-/// Whether `macro_rules!` with these attributes is for other crates.
+/// Returns whether a `macro_rules!` with these attributes is exported to other crates.
 pub(crate) fn is_exported(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| attribute.path().is_ident("macro_export"))
 }
 
-/// The attributes of an item.
+/// Returns the attributes of an item.
 pub(crate) fn attributes_of(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(item) => &item.attrs,

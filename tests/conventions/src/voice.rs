@@ -1,11 +1,10 @@
-//! Finds words and phrases that this project does not use, and comments that are too long to read, in the text of all
-//! files of the workspace. Looks at comments, strings and documentation. Names are left alone: identifiers, and what
-//! is in backticks.
+//! Finds words and phrases that this project does not use, and comment lines that are too long, in all files of the
+//! workspace. It reads comments, strings and documentation. It ignores names: identifiers, and text in backticks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The phrases, and what to write. `…` is any word.
+/// The phrases, each with what to write instead. `…` matches any word.
 pub const PHRASES: &[(&str, &str)] = &[
     ("told", "reports, notifies, says, receives"),
     ("whoever", "the caller, the operator"),
@@ -18,10 +17,10 @@ pub const PHRASES: &[(&str, &str)] = &[
     ("is no …", "is not a"),
 ];
 
-/// What may follow "is no" without being a noun.
+/// The words that may follow "is no" because they are not nouns.
 const AFTER_IS_NO: &[&str] = &["longer", "more", "less"];
 
-/// The longest line that has a comment.
+/// The maximum number of columns of a line with a comment.
 const COLUMNS: usize = 120;
 
 /// Folders with text that is not ours or is not in the repository.
@@ -37,7 +36,7 @@ pub struct Finding {
     pub file: String,
     /// The line.
     pub line: usize,
-    /// The phrase; for a comment that is too long, nothing.
+    /// The phrase, or `None` if the line is a comment that is too long.
     pub phrase: Option<&'static str>,
 }
 
@@ -78,9 +77,9 @@ fn find(root: &Path, folder: &Path, files: &mut Vec<String>) {
 enum Language {
     Rust,
     Markdown,
-    /// A comment is what follows `#`; all of it is read.
+    /// All text is read. Lines that begin with `#` are comments.
     Script,
-    /// All of it is read.
+    /// All text is read. It has no comments.
     Plain,
 }
 
@@ -99,7 +98,7 @@ impl Language {
     }
 }
 
-/// Finds what to rewrite in one file.
+/// Finds the lines to rewrite in one file.
 pub fn findings(path: &str, text: &str) -> Vec<Finding> {
     let language = Language::of(&PathBuf::from(path)).unwrap_or(Language::Plain);
     let mut words = Words::default();
@@ -146,7 +145,7 @@ struct Words(Vec<Word>);
 struct Word {
     text: String,
     line: usize,
-    /// Whether nothing but white space is between it and the word before.
+    /// Whether only white space is between this word and the word before.
     follows: bool,
 }
 
@@ -169,7 +168,8 @@ impl Words {
         }
     }
 
-    /// Adds prose, without code: of blocks of Rust, their comments and strings.
+    /// Adds the prose of a Markdown text. Of a code block in Rust, adds only the comments and strings. Adds other
+    /// code blocks as a whole.
     fn add_markdown(&mut self, text: &str, first_line: usize) {
         let mut block = String::new();
         let mut begin = first_line;
@@ -227,7 +227,7 @@ fn is_rust(info: &str) -> bool {
     matches!(first, "" | "rust" | "no_run" | "ignore" | "should_panic" | "compile_fail")
 }
 
-/// The text with white space for what is in backticks.
+/// Returns the text without what is in backticks. One backtick and all line breaks remain in its place.
 fn without_names(text: &str) -> String {
     let mut rest = text;
     let mut prose = String::with_capacity(text.len());
@@ -235,7 +235,7 @@ fn without_names(text: &str) -> String {
         let ticks = rest[start..].chars().take_while(|character| *character == '`').count();
         let fence = "`".repeat(ticks);
         let inside = &rest[start + ticks..];
-        // A pair of backticks is in one paragraph.
+        // Both backticks of a pair are in one paragraph.
         let paragraph = inside.find("\n\n").unwrap_or(inside.len());
         prose.push_str(&rest[..start]);
         let Some(end) = inside[..paragraph].find(&fence) else {
@@ -243,7 +243,7 @@ fn without_names(text: &str) -> String {
             rest = inside;
             continue;
         };
-        // A name ends the phrase before it.
+        // The backtick prevents a phrase from continuing across the name.
         prose.push('`');
         prose.extend(inside[..end].chars().filter(|character| *character == '\n'));
         rest = &inside[end + ticks..];
@@ -251,7 +251,7 @@ fn without_names(text: &str) -> String {
     prose + rest
 }
 
-/// A comment or a string. Line comments that follow one another are one part.
+/// A comment or a string. Line comments on consecutive lines are one part.
 struct Part {
     line: usize,
     text: String,
@@ -296,7 +296,7 @@ impl Lexer<'_> {
         } else if let Some(length) = character_literal(rest) {
             self.skip(length);
         } else {
-            // An identifier as a whole, so that its end is not taken for the prefix of a string.
+            // An identifier is skipped as a whole, because its last letters could look like the prefix of a string.
             let word = rest
                 .find(|character: char| !character.is_alphanumeric() && character != '_')
                 .unwrap_or(rest.len());
@@ -382,7 +382,8 @@ impl Lexer<'_> {
     }
 }
 
-/// The length of `r##"` or the like, and the number of its hashes.
+/// Returns the length of the start of a raw string, such as `r##"`, and the number of its hashes. Returns `None` for
+/// other text.
 fn raw_string(rest: &str) -> Option<(usize, usize)> {
     let raw = rest.trim_start_matches(['b', 'c']).strip_prefix('r')?;
     let prefix = rest.len() - raw.len();
@@ -390,7 +391,8 @@ fn raw_string(rest: &str) -> Option<(usize, usize)> {
     (prefix <= 2 && raw[hashes..].starts_with('"')).then_some((prefix + hashes + 1, hashes))
 }
 
-/// The length of `'x'` or `'\n'`; a lifetime is not one.
+/// Returns the length of a character literal, such as `'x'` or `'\n'`. Returns `None` for other text, such as a
+/// lifetime.
 fn character_literal(rest: &str) -> Option<usize> {
     let inside = rest.strip_prefix('\'')?;
     if let Some(escape) = inside.strip_prefix('\\') {

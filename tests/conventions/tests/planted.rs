@@ -1,7 +1,7 @@
-//! Every form of a forbidden import is caught, at its line, and leads to the file that defines the name.
+//! Every form of a forbidden import is found at its line, and is followed to the file that defines the name.
 //!
-//! Each test plants a few files in a small house. A line that must be caught ends with `//~` and the file that it
-//! leads to.
+//! Each test adds a few files to the small crate in `HOUSE`. A line that must be found ends with `//~` and the file
+//! to which the import leads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,8 @@ use conventions::house::{House, Violation};
 use conventions::rules::Recursion;
 use conventions::source::Sources;
 
-/// `run/planted.rs` is what each test brings; `observe` is above `run`, and `base` below it.
+/// The crate to which a test adds files, usually `run/planted.rs`. In the order of the folders, `observe` is above
+/// `run`, and `base` is below `run`.
 const HOUSE: &str = r#"
 //- lib.rs
 mod base;
@@ -63,7 +64,7 @@ fn house(planted: &str) -> Sources {
     sources
 }
 
-/// What is caught: file, line, and where it leads.
+/// The imports that are found: file, line, and the file to which the import leads.
 type Caught = BTreeSet<(String, usize, String)>;
 
 fn caught(sources: &Sources) -> Caught {
@@ -89,7 +90,7 @@ fn marked(sources: &Sources) -> Caught {
         .collect()
 }
 
-/// Catches exactly the marked lines, of which there must be one.
+/// Asserts that exactly the marked lines are found. At least one line must be marked.
 fn is_caught(planted: &str) {
     let sources = house(planted);
     assert!(!marked(&sources).is_empty(), "the test marks no line");
@@ -105,7 +106,7 @@ fn messages(violations: &[Violation]) -> String {
     violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Violations whose message has this in it.
+/// Returns the messages of the violations whose message contains `part`.
 fn messages_with(sources: &Sources, part: &str) -> String {
     let mut violations = House::new(sources, &BTreeMap::new()).violations();
     violations.retain(|violation| violation.message.contains(part));
@@ -559,7 +560,7 @@ pub struct Deep;
     );
 }
 
-/// `run` with this number of files, of which two import each other.
+/// Returns a crate whose folder `run` has this number of files. Two of them import each other.
 fn circle_among(files: usize) -> Sources {
     let mut sources = house("use super::one::One;");
     let mut modules = String::from("pub mod planted;\npub mod one;\n");

@@ -1,4 +1,4 @@
-//! The text of the workspace: the words that it does without, and comments that fit a page.
+//! The text of the workspace uses none of the listed phrases, and its comment lines are not too long.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The memory of programs, as Linux reports it. Other systems report nothing here.
+//! The memory of programs, as Linux reports it. On other systems, the functions return `None`.
 
 /// Returns the bytes that a program has in memory now, or `None` without `/proc`.
 pub fn resident(process: u32) -> Option<u64> {

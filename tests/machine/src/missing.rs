@@ -1,34 +1,34 @@
-//! Programs that a test needs and does not install. A test without its program is skipped, and reported as skipped on
-//! the terminal. With `PROCESS_REAL_PARTS=required`, as in CI, it fails instead.
+//! Skips tests that need a program which is not installed. A skipped test is reported on the terminal. With
+//! `PROCESS_REAL_PARTS=required`, as in CI, such a test fails instead.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// The variable by which CI requires every part.
+/// The variable with which CI forbids skipped tests.
 const VARIABLE: &str = "PROCESS_REAL_PARTS";
 
-/// Reports on the terminal that the calling test is skipped, and why. The test must return then.
+/// Reports on the terminal that the calling test is skipped, and why. The test must then return.
 ///
 /// # Panics
-/// If every part is required.
+/// If `PROCESS_REAL_PARTS` is `required`.
 pub fn skip(reason: &str) {
     let is_required = std::env::var(VARIABLE).is_ok_and(|parts| parts == "required");
     let thread = std::thread::current();
     // libtest names the thread after the test, except with `--test-threads=1`.
     let test = thread.name().filter(|name| *name != "main").unwrap_or("a test");
     assert!(!is_required, "{test} cannot be skipped with {VARIABLE}=required: {reason}");
-    // libtest captures what the print macros write, and would hide a report of a test that passes.
+    // The print macros are not used, because libtest captures their output and hides it if the test passes.
     let report = format!("SKIPPED {test}: {reason}\n");
     std::io::stderr().write_all(report.as_bytes()).expect("standard error is open");
 }
 
-/// Returns whether a program is missing, and reports the calling test as skipped then. The program must know
+/// Returns whether a program is missing. If so, reports the calling test as skipped. The program must support
 /// `--version`.
 pub fn is_missing(program: &str, install: &str) -> bool {
     is_absent(Command::new(program).arg("--version"), &format!("missing program {program} ({install})"))
 }
 
-/// Returns whether a module of Python is missing, and reports the calling test as skipped then.
+/// Returns whether a Python module is missing. If so, reports the calling test as skipped.
 pub fn is_module_missing(module: &str, install: &str) -> bool {
     let import = format!("import {module}");
     is_absent(

@@ -1,18 +1,18 @@
-//! Programs that a test starts.
+//! Starts programs for a test, and kills them when the test ends.
 
 use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::ops::{Deref, DerefMut};
 use std::process::{Child, Command};
 
-/// A command without the telemetry settings of this environment: `OTEL_*`, `SENTRY_*` and `RUST_LOG`.
+/// Returns a command without the telemetry settings of this environment: `OTEL_*`, `SENTRY_*` and `RUST_LOG`.
 pub fn unconfigured(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     unconfigure(&mut command);
     command
 }
 
-/// Takes the telemetry settings of this environment away from a command.
+/// Removes the telemetry settings of this environment from a command.
 pub fn unconfigure(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
@@ -22,7 +22,7 @@ pub fn unconfigure(command: &mut Command) {
     }
 }
 
-/// A program that runs, and is killed when this is dropped.
+/// A running program. It is killed when this value is dropped.
 #[derive(Debug)]
 pub struct Running(Child);
 
@@ -30,7 +30,7 @@ impl Running {
     /// Starts a program.
     ///
     /// # Panics
-    /// If it cannot be started.
+    /// If the program cannot be started.
     pub fn start(command: &mut Command) -> Running {
         Running(command.spawn().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}")))
     }
@@ -60,7 +60,7 @@ impl Drop for Running {
 /// Returns a port of the loopback address that was free a moment ago.
 ///
 /// # Panics
-/// If there is none.
+/// If no port is free.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     listener.local_addr().expect("a listener has an address").port()

@@ -1,7 +1,7 @@
-//! A service with a set-up of its own for tracing, OpenTelemetry and Sentry, in each way that
-//! `process-runtime/docs/adopting.md` describes; every block of that page is in this file. The arguments choose the
-//! way. The program prints what its exporters received, a line for each [`Routing`], and `tests/adopting.rs` judges
-//! it.
+//! A service that sets up tracing, OpenTelemetry and Sentry itself, in each way that
+//! `process-runtime/docs/adopting.md` describes. Every code block of that page is in this file. The arguments select
+//! the way. For each [`Routing`], the program prints one line with everything that its exporters received, and
+//! `tests/adopting.rs` checks these lines.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -118,11 +118,12 @@ fn service() -> Router {
         .layer(NewSentryLayer::new_from_top())
 }
 
-/// The parts that a program has only once, as the arguments choose them.
+/// The parts that a program has only once. The arguments select them.
 struct Ways {
-    /// `sentry`, `subscriber` and `install`, in the order that they start in; or `whole`, which is [`start`].
+    /// `sentry`, `subscriber` and `install` in the order in which they start, or only `whole`, for the set-up in
+    /// [`start`].
     order: Vec<String>,
-    /// `none`, `layers` or `legacy`.
+    /// How sentry-tracing is used: `none`, `layers`, or `legacy` for its older single layer.
     sentry_tracing: String,
     has_bridge: bool,
     has_integration: bool,
@@ -132,17 +133,19 @@ struct Ways {
 /// The parts that differ between the services of one program.
 #[derive(Clone, Copy, Debug)]
 struct Routing {
-    /// `none`, `theirs` or `continuing`.
+    /// How `TraceLayer` is used: `none`, `theirs` with its own spans, or `continuing` with
+    /// `propagation::request_span`.
     trace_layer: &'static str,
     propagates: bool,
-    /// `none`, `hub`, `http` or `transaction`.
+    /// What sentry-tower does: `none`, `hub`, `http` or `transaction`. Each adds to the one before.
     sentry_tower: &'static str,
     /// Whether the caller has a trace.
     is_called_with_trace: bool,
 }
 
 impl Routing {
-    /// With sentry-tracing, it starts the transactions of requests.
+    /// Returns all combinations. With sentry-tracing, `transaction` is left out, because sentry-tracing starts the
+    /// transactions of requests.
     fn all(ways: &Ways) -> Vec<Routing> {
         let towers = ["none", "hub", "http", "transaction"];
         let towers = if ways.sentry_tracing == "none" { &towers[..] } else { &towers[..3] };

@@ -1,5 +1,5 @@
-//! A program that sets its telemetry up in one call, in the situation that its second argument names, for
-//! `tests/telemetry`.
+//! A program for `tests/telemetry` that sets up its telemetry in one call. Its second argument selects the situation
+//! in which the program does so.
 
 use std::cell::RefCell;
 use std::num::ParseIntError;
@@ -14,7 +14,7 @@ use process_runtime::telemetry::{Telemetry, TelemetryBuilder};
 use process_runtime::{Install, critical_process};
 use process_tests::capture::Capture;
 
-/// Parses, and logs an error of a first attempt.
+/// Logs an error of a first attempt, and parses the text.
 #[critical_process(id = "parse_order", version = "1.0.0", sla = "1s", context(text))]
 fn parse(text: &str) -> Result<u64, ParseIntError> {
     tracing::error!(target: "parser", "the first attempt failed");
@@ -27,7 +27,7 @@ fn panicking() -> Result<u64, ParseIntError> {
     panic!("no such order")
 }
 
-/// Opens spans without `tracing`, and leaves one open.
+/// Opens spans through OpenTelemetry, without `tracing`. Returns a span that is still open.
 #[critical_process(id = "native", version = "1.0.0", sla = "1s", context(order))]
 fn native(order: &str) -> BoxedSpan {
     let tracer = global::tracer("driver");
@@ -100,7 +100,7 @@ fn main() {
             thread::spawn(holds).join().expect("it ends well");
         }
         "a thread was first" => {
-            // Sentry's main hub then belongs to that thread.
+            // This thread uses Sentry first, so Sentry's main hub belongs to it.
             thread::spawn(|| parse("1")).join().expect("it ends well").expect("a number");
             let _telemetry = init();
             let _ = parse("one");
@@ -108,7 +108,7 @@ fn main() {
         }
         "runs panic" => {
             let telemetry = init();
-            // The names on the stack were looked up before, which is slow the first time.
+            // The thread that sends events first reads the debug information, which is slow. The sleep waits for it.
             thread::sleep(Duration::from_secs(1));
             let times = (0..5).map(|_| {
                 let started = Instant::now();
@@ -146,7 +146,7 @@ fn main() {
     }
 }
 
-/// A Sentry that never answers delays nothing.
+/// Ends the program without sending the remaining telemetry, so that a Sentry that never answers delays nothing.
 fn end_soon(telemetry: Telemetry) {
     let _ = Install::new().start();
     std::mem::forget(telemetry);

@@ -1,6 +1,7 @@
-//! A service under load for `tests/failing_backends.rs`. Each line of its standard input is a command, and each
-//! answer is one line of JSON. `run <ms>` runs for this time and answers with the median latency in nanoseconds,
-//! `figures` answers with the figures so far, and `work <percent>` changes how much each later run does.
+//! A service under load for `tests/failing_backends.rs`. Each line of its standard input is a command, and the
+//! service answers with one line of JSON. `run <ms>` executes runs for this time and answers with the median latency
+//! in nanoseconds, `figures` answers with the figures so far, and `work <percent>` changes how much work each later
+//! run does.
 
 use std::fmt;
 use std::hint::black_box;
@@ -14,9 +15,9 @@ use serde_json::json;
 
 /// The time between the starts of two runs.
 const PERIOD: Duration = Duration::from_micros(400);
-/// How much a run does, in percent.
+/// How much work a run does, in percent.
 static WORK: AtomicU64 = AtomicU64::new(100);
-/// The spans of a run: its own, its stage and a driver's.
+/// The number of spans of a run: one of the process, one of its stage, and one of a driver.
 const SPANS_OF_A_RUN: u64 = 3;
 
 #[derive(Debug)]
@@ -30,14 +31,14 @@ impl fmt::Display for Declined {
 
 impl std::error::Error for Declined {}
 
-/// One request.
+/// Takes one order.
 #[critical_process(id = "loaded_order", version = "1.0.0", sla = "2s", context(order))]
 fn take(order: u64, is_bad: bool) -> Result<u64, Declined> {
     let price = price(order);
     if is_bad { Err(Declined) } else { Ok(price) }
 }
 
-/// The work of the service.
+/// Does the work of the service.
 #[stage(process = "loaded_order", id = "price", sla = "1s")]
 fn price(order: u64) -> u64 {
     let _query = tracing::info_span!(target: "driver", "query").entered();

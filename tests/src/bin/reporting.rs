@@ -1,5 +1,5 @@
-//! A small service that sets its telemetry up in one call. `tests/telemetry` judges its telemetry from outside, since
-//! the set-up belongs to a whole program.
+//! A small service that sets up its telemetry in one call. `tests/telemetry` checks the telemetry from outside,
+//! because the set-up applies to a whole program.
 
 use std::error::Error;
 use std::fmt;
@@ -31,7 +31,7 @@ impl Error for OrderError {
     }
 }
 
-/// An error that the outer run returns.
+/// The error that the outer run returns.
 #[derive(Debug)]
 struct CheckoutError(OrderError);
 
@@ -79,7 +79,7 @@ async fn charge(items: u64, card: &str) -> Result<u64, OrderError> {
     }
 }
 
-/// The text of a rejected guess must not leave the program.
+/// An error whose text contains the rejected guess. The text must not leave the program.
 #[derive(Debug)]
 struct WrongPassword(String);
 
@@ -91,7 +91,7 @@ impl fmt::Display for WrongPassword {
 
 impl Error for WrongPassword {}
 
-/// A login, which fails.
+/// A login that fails.
 #[critical_process(
     id = "sign_in",
     version = "1.0.0",
@@ -103,7 +103,7 @@ async fn sign_in(customer_id: &str, password: &str) -> Result<(), WrongPassword>
     Err(WrongPassword(password.to_owned()))
 }
 
-/// A query with a span, as of a database driver.
+/// A query with a span, like the query of a database driver.
 async fn query() {
     tracing::debug!(target: "driver", statement = "SELECT 'canary-sql'");
     tracing::warn!(target: "driver", "a slow query");
@@ -117,9 +117,9 @@ async fn main() {
         telemetry::TelemetryBuilder::new().service("reporting", "1.2.3").directory(directory).init();
     telemetry.destinations().iter().for_each(|destination| println!("{destination}"));
 
-    // Opened outside of every run, and ended inside of one.
+    // This span is opened outside of every run, and ends inside of one.
     let keep_alive = info_span!(target: "driver", "keep_alive");
-    // Opened inside of one run, and first entered inside of another.
+    // This span is opened inside of one run, and is first entered inside of another.
     let late = place_order_with("c-1", |made| *made = Some(info_span!(target: "driver", "prefetch"))).await;
     place_order_with("c-2", |_| {
         drop(keep_alive);

@@ -1,5 +1,5 @@
-//! A service that a Prometheus scrapes. It runs a mix of all outcomes, leaves one run hanging, prints its own
-//! statistics, and ends when its standard input does.
+//! A service that a Prometheus server scrapes. Its runs have a mix of all outcomes, and one run hangs. The service
+//! prints its own statistics, and ends when its standard input ends.
 
 use std::io::Read;
 use std::panic::catch_unwind;
@@ -85,7 +85,7 @@ fn poll_once(future: &mut (impl Future + Unpin)) {
     assert!(Pin::new(future).poll(&mut context).is_pending());
 }
 
-/// The statistics of the service.
+/// Returns the statistics of the service.
 fn known() -> serde_json::Value {
     let process = |id: &str| {
         let stats = registry::stats(id).expect("it is linked");

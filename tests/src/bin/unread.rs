@@ -1,5 +1,6 @@
-//! A service whose output is not read, or read late, for `tests/unread.rs`. `unread <init or install> <directory>
-//! <file>` does its runs, writes their figures to the file, and ends when its standard input does.
+//! A service for `tests/unread.rs`. Its output is not read, or is read late.
+//! `unread <init or install> <directory> <file>` executes the runs, writes their figures to the file, and ends when
+//! its standard input ends.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use serde_json::json;
 
 /// The number of runs. Each writes a line to the log and then fails, which writes a line to standard error.
 const RUNS: u64 = 20_000;
-/// How long a run waits until it is reported as late.
+/// The longest time that a run waits until it is reported as late.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -34,7 +35,7 @@ fn refuse(number: u64) -> Result<(), Refused> {
     Err(Refused)
 }
 
-/// Hangs until the watchdog has seen it.
+/// Hangs until the watchdog has reported the run as late, at most for [`PATIENCE`].
 #[critical_process(id = "hang", version = "1.0.0", sla = "50ms")]
 fn hang(seen: &AtomicBool) {
     let started = Instant::now();

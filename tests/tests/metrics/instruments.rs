@@ -67,7 +67,7 @@ fn attributes_are_exactly_those_of_the_design_and_never_business_context() {
                 let expected: BTreeSet<String> = attributes.iter().map(ToString::to_string).collect();
                 assert_eq!(attribute_names(&collected, name), expected, "{name}");
             }
-            // Absent on success, not empty.
+            // After a success, the attribute is absent. It is not an empty text.
             for point in collected.points("critical_process.runs", "measured") {
                 let is_error = ["failure", "panic", "rejected"].contains(&&*point.attributes[OUTCOME]);
                 assert_eq!(point.attributes.contains_key("error.type"), is_error, "{point:?}");

@@ -1,5 +1,5 @@
-//! The measurements of runs in OpenTelemetry's meters. A process has one meter provider, so each test has a process
-//! of its own.
+//! The measurements of runs in OpenTelemetry's meters. A process has one meter provider, so each test runs in a
+//! process of its own.
 
 mod instruments;
 mod providers;

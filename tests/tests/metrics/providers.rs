@@ -1,4 +1,4 @@
-//! Providers that are absent, late, replaced, or not those of the run.
+//! Meter providers that are absent, installed late, or replaced, and runs that belong to no meter provider.
 
 use opentelemetry::global;
 use process_runtime::testing::Domain;
@@ -15,7 +15,7 @@ fn a_global_provider_that_is_installed_late_receives_what_comes_after() {
         every_outcome();
         let readings = Readings::new();
         global::set_meter_provider(readings.provider().clone());
-        // The watchdog finds the provider, which receives the runs that end after that.
+        // The watchdog finds the provider. From then on, the provider receives the runs that end.
         let mut runs = 0;
         eventually("a sample arrives at the late provider", || {
             odd_sla();
@@ -29,7 +29,7 @@ fn a_global_provider_that_is_installed_late_receives_what_comes_after() {
         let collected = readings.collect();
         let after = collected.value("critical_process.duration", "odd_sla", &[(OUTCOME, "success")]);
         assert_eq!(after - before, 10);
-        // Counters cover the time since the start of the process.
+        // Counters include all runs since the start of the process.
         assert_eq!(collected.value("critical_process.started", "odd_sla", &[]), runs + 10);
         assert_eq!(collected.value("critical_process.started", "measured", &[]), 6);
         installation.stop();
@@ -57,7 +57,7 @@ fn without_install_runs_are_counted_and_nothing_is_kept_for_a_meter() {
     isolated(|| {
         (0..10_000).for_each(|_| odd_sla());
         assert_eq!(registry::stats("odd_sla").unwrap().ended.total(), 10_000);
-        // A provider that is installed now has the counters, but no earlier sample.
+        // A provider that is installed now has the values of the counters, but no earlier sample.
         measured_by(|readings| {
             let collected = readings.collect();
             assert_eq!(collected.value("critical_process.started", "odd_sla", &[]), 10_000);

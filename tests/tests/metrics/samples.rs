@@ -1,4 +1,4 @@
-//! Samples of many threads: each is recorded, or counted as dropped.
+//! The samples of many threads. Each sample is recorded, or counted as dropped.
 
 use process_runtime::registry;
 use process_tests::isolated::{eventually, isolated};

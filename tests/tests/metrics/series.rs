@@ -74,8 +74,8 @@ many!(
     m49 = "m49",
 );
 
-/// Returns how many series Prometheus stores: for a histogram one for each bucket, the one at infinity, the sum and
-/// the count.
+/// Returns how many series Prometheus stores. A histogram has one series for each boundary, one for infinity, one for
+/// the sum and one for the count.
 fn series(collected: &Collected, process: &str) -> usize {
     let of = |name: &String| -> usize {
         let points = collected.points(name, process);
@@ -92,13 +92,14 @@ fn fifty_processes_with_a_thousand_users_are_a_bounded_number_of_series() {
                 for user in 0..1000 {
                     let _ = run(user, user % 10 == 0);
                 }
-                // Samples beyond the buffers are dropped, and counted as dropped.
+                // Collects now, because samples that do not fit into the buffers are dropped.
                 readings.collect();
             }
             let collected = readings.collect();
             let mut counts = BTreeMap::new();
             for (id, _) in MANY {
-                // Started, active, overdue; success and failure; both in both histograms.
+                // There are points for started, active and overdue, for the outcomes success and failure in `runs`,
+                // and for both outcomes in both histograms.
                 let points: usize =
                     collected.instruments.keys().map(|name| collected.points(name, id).len()).sum();
                 assert_eq!(points, 3 + 2 + 2 * 2, "{id}");
@@ -106,7 +107,7 @@ fn fifty_processes_with_a_thousand_users_are_a_bounded_number_of_series() {
             }
             let all: usize = counts.values().sum();
             assert!(all <= 50 * (5 + 2 * (40 + 3) + 2 * (11 + 3)), "{all}");
-            // The limit of a free tier of Grafana.
+            // This is the limit of Grafana's free tier.
             assert!(all < 10_000, "{all}");
         });
     });

@@ -21,7 +21,7 @@ use tracing::dispatcher;
 
 use crate::set_propagator;
 
-/// Takes its company from the caller.
+/// Accepts its company from the caller.
 #[critical_process(id = "work_for", version = "1.0.0", sla = "1s", context(inherit(company_id, user_id)))]
 async fn work_for() -> StatusCode {
     StatusCode::OK
@@ -46,11 +46,11 @@ async fn authenticate_in_vain() -> StatusCode {
     StatusCode::UNAUTHORIZED
 }
 
-/// The caller, as the server knows it.
+/// The caller that the server has identified.
 #[derive(Clone)]
 struct Caller(&'static str);
 
-/// The caller of another kind of server.
+/// The caller that another kind of server has identified.
 #[derive(Clone)]
 struct Certificate;
 
@@ -87,7 +87,7 @@ fn request(path: &str, caller: Option<Caller>, baggage: &str) -> Request {
 
 const FORGED: &str = "company_id=victim,user_id=victim;company_id=victim";
 
-/// The company in each run of a request, and all exported spans.
+/// Sends a request. Returns the company in each of its runs, and all exported spans as text.
 async fn received<S>(service: S, request: Request) -> (Vec<Option<String>>, String)
 where
     S: Service<Request, Response = Response<Body>>,
@@ -125,8 +125,8 @@ async fn baggage_of_any_other_peer_is_nowhere() {
         assert_eq!(received, [None]);
         assert!(!exported.contains("victim"), "{exported}");
     }
-    let nobody_is_trusted = routes().layer(propagation::layer());
-    let (received, _) = received(nobody_is_trusted, request("/", Some(Caller("council")), FORGED)).await;
+    let without_trust = routes().layer(propagation::layer());
+    let (received, _) = received(without_trust, request("/", Some(Caller("council")), FORGED)).await;
     assert_eq!(received, [None]);
 }
 
@@ -134,7 +134,7 @@ async fn authenticated(request: Request, next: Next) -> Response<Body> {
     Scope::new().set("company_id", "own").in_scope(next.run(request)).await
 }
 
-/// Authentication as a tower layer that calls the inner service before its own scope begins.
+/// Authentication as a tower layer. It calls the inner service before its own scope begins.
 #[derive(Clone)]
 struct CallsFirst<S>(S);
 
@@ -193,7 +193,8 @@ async fn a_server_that_does_not_name_its_caller_is_reported_once() {
     assert_eq!(report.iter().filter(|line| line.contains("Certificate")).count(), 1, "{report:?}");
 }
 
-/// OpenTelemetry's baggage inside of the service, and the header.
+/// Returns OpenTelemetry's baggage inside of the service, the header of the request, and the header that an outgoing
+/// request has.
 async fn seen(headers: HeaderMap) -> String {
     let mut out = HeaderMap::new();
     propagation::inject(&mut out);
@@ -238,7 +239,7 @@ async fn only_listed_keys_go_to_listed_hosts() {
         .allow("council.internal", ["user_id", "absent"])
         .allow("[::1]:8443", ["company_id"]);
     let calls = || {
-        // Baggage that the application or a library set itself.
+        // The application or a library has set this baggage itself.
         let own = OtelContext::current_with_baggage([KeyValue::new("company_id", "acme")]);
         let _inside = own.attach();
         let sent = headers_to(&outgoing, "Council.Internal");

@@ -1,4 +1,4 @@
-//! Propagation between services: the trace, business context between peers that may have it, and errors for clients.
+//! Propagation between services: the trace, business context for peers that may receive it, and errors for clients.
 
 mod baggage;
 mod errors;
@@ -8,7 +8,7 @@ use opentelemetry::global;
 use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
-/// The application's own propagator, which carries OpenTelemetry's baggage in and out.
+/// Sets the application's own propagator, which reads and writes OpenTelemetry's baggage.
 fn set_propagator() {
     global::set_text_map_propagator(TextMapCompositePropagator::new(vec![
         Box::new(BaggagePropagator::new()),

@@ -1,4 +1,5 @@
-//! The costs of a run: tracked runs, bytes of its future, allocations, wakes of the watchdog.
+//! The costs of runs and their bounds: the number of tracked runs, the size of a future, allocations, and the wakes
+//! of the watchdog.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -30,9 +31,9 @@ async fn at_the_bound_runs_go_untracked_and_are_still_counted() {
     assert_eq!(domain.untracked(), 7);
     let stats = domain.stats("any_outcome").unwrap();
     assert_eq!((stats.active, stats.overdue), (0, 0));
-    // Untracked runs are reported as late when they end.
+    // Runs that are not tracked are reported as late when they end.
     assert_eq!((stats.ended.count_late(Outcome::Cancelled), log.overdue()), (10, 10));
-    // There is room again.
+    // After these runs have ended, there is room again.
     domain.run(any_outcome(How::Succeed)).await.unwrap();
     assert_eq!(domain.untracked(), 7);
 }
@@ -51,7 +52,7 @@ fn a_runs_future_grows_by_no_more_than_stated() {
         tokio::task::yield_now().await;
         Ok(*how)
     }
-    // The arguments are held twice: by the function's future, and by the block that is the run.
+    // The arguments are stored twice: in the future of the function, and in the block that is the run.
     let arguments = size_of::<&How>();
     let grown = size_of_val(&annotated(&How::Hang)) - size_of_val(&bare(&How::Hang)) - arguments;
     assert!(grown <= 64, "{grown} bytes beside the arguments");
@@ -100,12 +101,12 @@ mod allocations {
     unsafe impl GlobalAlloc for Counting {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             COUNT.set(COUNT.get() + 1);
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller keeps the contract of `alloc`.
             unsafe { System.alloc(layout) }
         }
 
         unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-            // SAFETY: the caller's promise.
+            // SAFETY: the caller keeps the contract of `dealloc`.
             unsafe { System.dealloc(pointer, layout) }
         }
     }
@@ -130,7 +131,7 @@ fn runs_with_a_short_sla_do_not_wake_the_watchdog_time_and_again() {
             soon_late();
             std::thread::sleep(Duration::from_micros(100));
         }
-        // About once a second, and not once for every few runs.
+        // The watchdog wakes up about once a second, even if there are many runs.
         let wakes = process_runtime::__private::measure::watchdog_wakes();
         assert!((1..20).contains(&wakes), "{wakes}");
         installation.stop();

@@ -1,4 +1,4 @@
-//! Every way in which a run ends, and the outcome and error type of each.
+//! Every way in which a run ends, with its outcome and its error type.
 
 use std::cell::RefCell;
 use std::future::pending;

@@ -1,4 +1,5 @@
-//! Foreign code that panics: rules, sinks, recorded values and expressions harm only themselves.
+//! Foreign code that panics: rules, sinks, recorded values and context expressions. A panic in one of them changes
+//! nothing else.
 
 use std::sync::Arc;
 

@@ -17,7 +17,7 @@ async fn a_run_is_reported_as_late_at_its_deadline_and_once() {
         .run(async {
             let mut run = Box::pin(to_the_point(Duration::from_secs(11)));
             let mut watched = std::pin::pin!(async {
-                // Nothing but the domain's own timer wakes this task up at the deadline.
+                // Only the timer of the domain wakes this task up at the deadline.
                 std::future::poll_fn(|cx| match run.as_mut().poll(cx) {
                     Poll::Ready(_) => Poll::Ready(()),
                     Poll::Pending if started.elapsed() > Duration::from_secs(10) => Poll::Ready(()),
@@ -27,7 +27,8 @@ async fn a_run_is_reported_as_late_at_its_deadline_and_once() {
             });
             watched.as_mut().await;
             tokio::task::yield_now().await;
-            // A run at its SLA is not late yet, and tokio's timers count in milliseconds.
+            // A run that has taken exactly its SLA is not late. The timer therefore ends one millisecond later, which
+            // is the resolution of tokio's timers.
             assert_eq!(started.elapsed(), Duration::from_millis(10_001));
             tokio::task::yield_now().await;
             let [run_in_flight] = &registry::in_flight()[..] else { panic!() };
@@ -53,7 +54,7 @@ async fn lateness_starts_past_the_sla() {
         domain.call(|| to_the_point(Duration::from_millis(takes))).now_or_never();
         domain.run(to_the_point(Duration::from_millis(takes))).await;
         assert_eq!(domain.stats("to_the_point").unwrap().ended.late(), late, "{takes} ms");
-        // The same if the domain looks for late runs before the run is polled.
+        // The result is the same if the domain looks for late runs before the run is polled.
         let domain = Domain::new();
         let run = domain.carrier().carry(to_the_point(Duration::from_millis(takes)));
         domain.run(async { tokio::spawn(run).await.unwrap() }).await;

@@ -1,4 +1,4 @@
-//! One run, accounted for exactly once. Fixtures that several modules need are here.
+//! Each run is counted exactly once. Fixtures that several modules need are here.
 
 mod bounds;
 mod ends;
@@ -13,7 +13,7 @@ use process_runtime::{Verdict, critical_process};
 use process_tests::sink::Log;
 use process_tests::ways::{How, Trouble};
 
-/// Every outcome on demand.
+/// Ends with any outcome on demand.
 #[critical_process(
     id = "any_outcome",
     version = "1.0.0",
@@ -26,7 +26,7 @@ async fn any_outcome(how: How) -> Result<How, Trouble> {
     how.end().await
 }
 
-/// A domain, and the log of its runs.
+/// Returns a domain, and the log of its runs.
 fn logged() -> (Domain, Log) {
     let log = Log::default();
     (Domain::builder().sink(Arc::new(log.clone())).build(), log)

@@ -1,4 +1,4 @@
-//! Where a run belongs: its domain, its thread, the account of its stages.
+//! What a run belongs to: its domain, its thread, and the account that counts its stages.
 
 use std::cell::RefCell;
 use std::sync::mpsc;
@@ -29,7 +29,7 @@ fn a_thread_can_run_processes_until_its_very_end() {
     }
     let (sender, receiver) = mpsc::channel();
     let thread = std::thread::spawn(move || {
-        // One is created before the thread-locals of the runtime, one after them.
+        // The first value is created before the thread-locals of the runtime, and the second after them.
         ENDS.with_borrow_mut(|ends| ends.push(Ends(sender.clone())));
         at_the_end();
         ENDS_TOO.with_borrow_mut(|ends| ends.push(Ends(sender)));

@@ -1,5 +1,5 @@
-//! An error that passes through several runs: one event where it is the same error, linked events where it is
-//! another.
+//! Errors that pass through several runs. The same error is one event. A different error is another event, which is
+//! linked to the first.
 
 use std::error::Error;
 
@@ -164,7 +164,7 @@ async fn each_failed_attempt_is_an_event_of_its_own_and_the_last_is_not_sent_aga
     let attempts: Vec<_> = events.iter().map(|event| tag(event, "cents").unwrap()).collect();
     assert_eq!(attempts, ["0", "1", "2"]);
     assert_eq!((failures(&domain, "charge"), failures(&domain, "retries")), (3, 1));
-    // A retry that helps leaves the outer run unharmed.
+    // If a retry succeeds, the outer run succeeds too.
     domain.run(retries(How::Succeed)).await.unwrap();
     assert_eq!(processes(&inbox.events()), ["charge"; 2]);
     assert_eq!(failures(&domain, "retries"), 1);

@@ -1,4 +1,4 @@
-//! Clients that are absent, that drop events, that panic and that run processes themselves.
+//! Sentry clients that are absent, that drop events, that panic, and that run processes themselves.
 
 use process_runtime::sentry::Integration;
 use process_runtime::testing::Domain;

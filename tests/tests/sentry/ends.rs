@@ -1,5 +1,5 @@
-//! Which ends of a run are an event, and what the event says: level, tags, block, user and fingerprint.
-//! One run at a time; errors that pass through several runs are in `chains`.
+//! Which ends of a run send an event, and what the event contains: level, tags, block, user and fingerprint. Each
+//! test has one run at a time. Errors that pass through several runs are in `chains`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,4 +1,4 @@
-//! Runs that are late: how often they are a warning.
+//! How often late runs send a warning.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn a_late_process_is_one_warning_a_minute_while_it_still_runs() {
     assert_eq!((tag(&event, "process_id"), tag(&event, "number")), (Some("late_once"), Some("1")));
     assert_eq!(in_block(&event, "late"), Some(&true.into()));
     assert!(event.message.unwrap().contains("late_once"));
-    // The second run was late in the same minute, and the ends of both send nothing.
+    // The second run was late in the same minute. The ends of the two runs send nothing.
     assert!(inbox.events().is_empty());
     assert_eq!(domain.stats("late_once").unwrap().ended.late(), 2);
 }
@@ -53,7 +53,8 @@ async fn after_a_minute_a_late_process_is_a_warning_again() {
     for _ in 0..4 {
         domain.run(late_again()).await;
     }
-    // Late at 11, 56, 101 and 146 s, of which the second and the fourth are within a minute of the one before.
+    // Runs are late at 11, 56, 101 and 146 s. The second and the fourth are late within a minute of the last warning,
+    // so they send nothing.
     assert_eq!(inbox.events().len(), 2);
 }
 

@@ -1,4 +1,4 @@
-//! The events, transactions and scopes that a run gives to Sentry. Fixtures that several modules need are here.
+//! The events, transactions and scopes of runs in Sentry. Fixtures that several modules need are here.
 
 mod chains;
 mod clients;
@@ -79,7 +79,7 @@ async fn run(how: How) {
     }
 }
 
-/// Returns the failures of a process, since each process records its own outcome.
+/// Returns how many runs of a process failed. Each process records its own outcome.
 fn failures(domain: &Domain, process: &str) -> u64 {
     domain.stats(process).unwrap().ended.count(Outcome::Failure)
 }

@@ -1,4 +1,4 @@
-//! A panic is one event, with Sentry's own panic hook and without it.
+//! A panic is one event, whether Sentry's own panic hook is installed or not.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

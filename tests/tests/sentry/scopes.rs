@@ -1,4 +1,5 @@
-//! The scope of a run: what a body sets and sends, kept across polls and threads, and apart between runs.
+//! The Sentry scope of a run. What a body sets and sends is kept across polls and threads, and is not mixed with
+//! other root runs.
 
 use futures::FutureExt as _;
 use futures::future::join_all;
@@ -35,7 +36,7 @@ async fn what_the_body_sends_carries_tags_block_and_user() {
     assert_eq!(tag(&event, "process_outcome"), None, "it has not ended");
     assert_eq!(event.user.as_ref().unwrap().id.as_deref(), Some("u-1"));
     assert_eq!((event.level, event.transaction.as_deref()), (Level::Info, Some("sends")));
-    // A value that Sentry would cut is only in the block.
+    // A value that Sentry would cut is in the block, but is not a tag.
     assert_eq!((tag(&event, "note"), in_block(&event, "note")), (None, Some(&long.into())));
     assert_eq!((tag(&event, "lines"), in_block(&event, "lines")), (None, Some(&"one\ntwo".into())));
     // Outside of runs an event belongs to no process.
@@ -95,7 +96,7 @@ fn check_visitors(events: &[Event<'_>], visitors: usize) {
     for event in events {
         let number = tag(event, "number").unwrap().to_owned();
         assert_eq!(tag(event, "visitor"), Some(&*number));
-        // Tags that an inner run set are still there for the outer run.
+        // The outer run still has the tags that an inner run has set.
         assert_eq!(tag(event, "inner"), Some(&*number));
         assert_eq!(event.user.as_ref().unwrap().id.as_ref(), Some(&number));
         let mut expected = vec!["before".to_owned()];

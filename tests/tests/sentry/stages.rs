@@ -1,4 +1,4 @@
-//! The stage by which a process failed, in the event of the process.
+//! The stage in which a process failed, as the event of the process names it.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ async fn a_failed_stage_sends_no_event_and_the_event_of_its_process_names_it() {
     let [message, failure] = &events[..] else { panic!("{events:#?}") };
     assert_eq!(tag(failure, "process_id"), Some("ships"));
     assert_eq!(in_block(failure, "stage"), Some(&"reserve".into()));
-    // The stage's own message also belongs to its process.
+    // The message that the stage sends also belongs to the process of the stage.
     assert_eq!(message.message.as_deref(), Some("of a stage"));
     assert_eq!((tag(message, "process_id"), tag(message, "parcel")), (Some("ships"), Some("p-1")));
     assert_eq!(in_block(message, "stage"), Some(&"reserve".into()));
 }
 
-/// The next step of `repairs` after its stage failed.
+/// What `repairs` does after its stage has failed.
 #[derive(Clone, Copy)]
 enum Then {
     Nothing,
@@ -57,10 +57,10 @@ async fn a_stage_is_named_where_its_process_failed_by_it() {
     for (error, then, stage) in [
         ("other", Then::Nothing, Some("attempt")),
         ("other", Then::StageIsCancelled, Some("attempt")),
-        // The failure was handled, and then there was another error.
+        // The process handled the failure of the stage, and then returned another error. The event names no stage.
         ("other", Then::CallFails, None),
         ("other", Then::CallSucceeds, None),
-        // A call that cleans up does not make it another error.
+        // The process returned the error of the stage after a call that cleans up. The event still names the stage.
         ("same", Then::CallSucceeds, Some("attempt")),
     ] {
         let (inbox, _guard) = Inbox::bound();

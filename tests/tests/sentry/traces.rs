@@ -139,7 +139,7 @@ async fn a_sampled_root_run_is_one_transaction_with_its_stages_and_inner_runs_as
     let (inner, stage) = (named("ships"), named("ships.reserve"));
     assert_eq!((inner.op.as_deref(), inner.parent_span_id), (Some("process"), Some(trace.span_id)));
     assert_eq!((stage.op.as_deref(), stage.parent_span_id), (Some("stage"), Some(inner.span_id)));
-    // Events inside of the run belong to the same trace.
+    // Events that are sent inside of the run belong to the same trace.
     assert_eq!(trace_of(&sent.events[0]).trace_id, trace.trace_id);
 }
 

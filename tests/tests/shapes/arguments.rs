@@ -1,5 +1,5 @@
-//! Arguments: patterns, unused and mutable ones, raw names, attributes, and names that could clash with those of the
-//! expansion.
+//! Arguments of functions: patterns, unused and mutable arguments, raw names, attributes, and names that could clash
+//! with names in the expansion.
 
 use process_runtime::Outcome::{Failure, Success};
 use process_runtime::critical_process;

@@ -1,4 +1,4 @@
-//! Other attributes beside ours keep their effect.
+//! Other attributes on the same function keep their effect.
 
 use process_runtime::Outcome::{Failure, Success};
 use process_runtime::{critical_process, stage};
@@ -166,23 +166,4 @@ async fn a_stage_counts_for_the_process_around_it() {
         ("attr_staged.attr_stage", Failure),
         ("attr_staged", Success),
     ]);
-}
-
-#[cfg(any())]
-mod callers {
-    use std::panic::Location;
-
-    use super::*;
-
-    #[critical_process(id = "attr_track_caller", version = "1.0.0", sla = "10s")]
-    #[track_caller]
-    fn tracked() -> &'static Location<'static> {
-        Location::caller()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn track_caller_tells_of_the_caller() {
-        let (line, place) = (line!(), called("attr_track_caller", Success, || tracked()));
-        assert_eq!((place.file(), place.line()), (file!(), line));
-    }
 }

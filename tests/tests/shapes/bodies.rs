@@ -451,7 +451,7 @@ unsafe fn unsafe_sync(of: *const u8) -> u8 {
 }
 
 /// # Safety
-/// None is needed; it is a fixture.
+/// The function has no requirements; it is a fixture.
 #[critical_process(id = "unsafe_async", version = "1.0.0", sla = "10s")]
 async unsafe fn unsafe_async(of: &[u8]) -> Option<&u8> {
     // SAFETY: the index is in bounds.
@@ -474,7 +474,7 @@ async fn unsafe_and_foreign_functions_are_runs() {
     let mut byte = 1;
     // SAFETY: the pointer is to a local.
     assert_eq!(called("unsafe_sync", Success, || unsafe { unsafe_sync(&raw const byte) }), 1);
-    // SAFETY: nothing is asked for.
+    // SAFETY: the function has no requirements.
     assert_eq!(ran("unsafe_async", Success, unsafe { unsafe_async(&[5]) }).await, Some(&5));
     let pointer: extern "C" fn(u8) -> u8 = extern_c;
     assert_eq!(called("extern_c", Success, || pointer(1)), 2);

@@ -1,5 +1,5 @@
-//! Arguments and locals are dropped at the same time and in the same order as in the bare function, and inside of the
-//! run.
+//! Arguments and locals are dropped inside of the run, at the same time and in the same order as without the
+//! attribute.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -167,7 +167,7 @@ mod synchronous {
     }
 }
 
-/// Returns the names that a future records if it is dropped after this number of polls, or awaited to its end.
+/// Returns the names that a future records if it is dropped after this number of polls, or when it ends before that.
 fn notes_of<F: Future>(polls: usize, make: impl FnOnce(Notes) -> F) -> Vec<&'static str> {
     let notes = Notes::default();
     let mut future = Box::pin(make(notes.clone()));

@@ -1,4 +1,5 @@
-//! The ends that a body does not choose: cancelled at each await, never polled, panicked, polled elsewhere.
+//! The ends that a body does not choose: it is cancelled at each await, is never polled, panics, or is polled
+//! elsewhere.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +12,7 @@ use process_runtime::critical_process;
 
 use super::trial::Trial;
 
-/// Is pending this number of times.
+/// A future that is pending for this number of polls.
 struct Pause(usize);
 
 impl Future for Pause {

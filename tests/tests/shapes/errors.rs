@@ -1,4 +1,4 @@
-//! Errors of every kind: reports, boxes, borrowed ones, and a type that is searched in their chain.
+//! Errors of every kind: reports, boxes, borrowed errors, and errors whose chain is searched for a type.
 
 use std::error::Error;
 use std::fmt;

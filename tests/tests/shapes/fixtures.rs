@@ -1,4 +1,4 @@
-//! Other crates with the attribute: one that renames its dependency, one in which every lint is an error.
+//! Other crates with the attribute: one that renames its dependency, and one in which every lint is an error.
 
 use fixture_renamed::{self as renamed, Source as _};
 use fixture_strict::{self as strict, Keeper as _, Refusal};

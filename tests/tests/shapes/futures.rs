@@ -1,4 +1,5 @@
-//! Functions that return a future: opaque, boxed, through an alias; from a block, a call or a branch.
+//! Functions that return a future. The future is opaque, boxed or behind an alias, and comes from a block, a call or
+//! a branch.
 
 use std::future::{Future, IntoFuture, ready};
 use std::pin::Pin;

@@ -1,4 +1,5 @@
-//! Handlers of axum: extractors as arguments, responses judged by their status, and a router that accepts them.
+//! Handlers for axum. Their arguments are extractors, their responses are judged by status, and a router accepts
+//! them.
 
 use axum::extract::{FromRequestParts, Path, RawQuery, Request, State};
 use axum::http::StatusCode;

@@ -1,4 +1,4 @@
-//! Functions that a `macro_rules` generates: their parts are in invisible groups, with spans from elsewhere.
+//! Functions that a `macro_rules` generates. Their parts are in invisible groups, and have spans from other places.
 
 use process_runtime::Outcome::{Failure, Rejected, Success};
 use process_runtime::critical_process;

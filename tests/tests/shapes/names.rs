@@ -1,4 +1,4 @@
-//! Modules, types and values of a user with names that could clash with those of an expansion.
+//! Modules, types and values of a user, with names that could clash with names in an expansion.
 
 use process_runtime::Outcome::{Cancelled, Failure, Rejected, Success};
 
@@ -114,7 +114,7 @@ mod shadowed_types {
     pub(super) trait Into {}
 
     impl Ok<u8> {
-        /// Like a method of ours.
+        /// A method with the name of one of our methods.
         pub(super) fn split(&self) -> u8 {
             self.0
         }
@@ -369,7 +369,8 @@ mod helpers {
         fn split(&self) {}
     }
 
-    /// Like inherent methods of ours, and by value, which is preferred to what borrows.
+    /// Has methods with the names of our inherent methods. They take `self` by value, so the compiler prefers them to
+    /// methods that borrow.
     pub(super) trait Consumes: Sized {
         fn end(self) {}
         fn scope(self) {}

@@ -1,4 +1,5 @@
-//! Methods of traits: default bodies, impls, async, behind async-trait, and those of the standard library.
+//! Methods of traits: with default bodies, in impls, async, behind async-trait, and in traits of the standard
+//! library.
 
 use std::fmt;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! A domain for one test, and assertions about its runs.
+//! A domain for one test, which counts only the runs of this test, and assertions about these runs.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -40,8 +40,8 @@ impl Trial {
         self.domain.in_flight().len()
     }
 
-    /// Asserts that these runs ended with these outcomes since the last call, in this order, that every run that
-    /// started ended exactly once, and that the statistics agree.
+    /// Asserts that since the last call exactly these runs ended, in this order and with these outcomes. Also asserts
+    /// that every run that started has ended exactly once, and that the statistics agree.
     #[track_caller]
     pub(crate) fn saw(&self, expected: &[(&str, Outcome)]) {
         let all = self.ended();
@@ -64,7 +64,7 @@ impl Trial {
         }
     }
 
-    /// The runs that ended, in order.
+    /// Returns the runs that ended, in order.
     fn ended(&self) -> Vec<(Entry, End)> {
         let end = |entry: Entry| match entry.what {
             What::Ended(end) => Some((entry, end)),
@@ -73,23 +73,23 @@ impl Trial {
         self.log.entries().into_iter().filter_map(end).collect()
     }
 
-    /// The last run's `error.type`.
+    /// Returns the `error.type` of the last run that ended.
     pub(crate) fn error_type(&self) -> Option<&'static str> {
         self.ended().last().and_then(|(_, end)| end.error_type)
     }
 
-    /// The last run's business context.
+    /// Returns the business context of the last run that ended.
     pub(crate) fn context(&self) -> Vec<(&'static str, String)> {
         self.ended().pop().map(|(entry, _)| entry.context).unwrap_or_default()
     }
 }
 
-/// The id of a process, of a stage, or `process.stage`.
+/// Returns the id of a process or of a shared stage, or `process.stage`.
 fn name(entry: &Entry) -> String {
     [entry.process, entry.stage].into_iter().flatten().collect::<Vec<_>>().join(".")
 }
 
-/// Awaits `future` in a domain of its own, where it must be one run of `id` with this outcome.
+/// Awaits `future` in a domain of its own. Asserts that this is one run of `id` with this outcome.
 pub(crate) async fn ran<F: Future>(id: &str, outcome: Outcome, future: F) -> F::Output {
     let trial = Trial::new();
     let value = trial.run(future).await;
@@ -97,7 +97,7 @@ pub(crate) async fn ran<F: Future>(id: &str, outcome: Outcome, future: F) -> F::
     value
 }
 
-/// Calls `f` in a domain of its own, where it must be one run of `id` with this outcome.
+/// Calls `f` in a domain of its own. Asserts that this is one run of `id` with this outcome.
 #[track_caller]
 pub(crate) fn called<R>(id: &str, outcome: Outcome, f: impl FnOnce() -> R) -> R {
     let trial = Trial::new();

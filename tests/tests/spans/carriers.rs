@@ -34,7 +34,8 @@ async fn carried(way: &'static str) {
     let _ = way;
 }
 
-/// Threads have no scoped subscriber, so a test that calls this must be in a process of its own.
+/// Creates traces of a run whose context is carried to other threads. A scoped subscriber does not apply to other
+/// threads, so this function sets the global one, and a test that calls it must run in a process of its own.
 fn carried_over() -> Traces {
     let traces = Traces::new();
     dispatcher::set_global_default(traces.dispatch()).unwrap();
@@ -106,7 +107,7 @@ async fn a_run_that_wanders_between_threads_keeps_its_span() {
     let runs = (0..50).map(|_| {
         let dispatch = dispatch.clone();
         let mut run = Box::pin(many_polls());
-        // Each poll has the test's subscriber, on any thread.
+        // Each poll uses the subscriber of the test, on any thread.
         tokio::spawn(std::future::poll_fn(move |cx| {
             dispatcher::with_default(&dispatch, || run.as_mut().poll(cx))
         }))

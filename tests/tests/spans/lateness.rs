@@ -1,4 +1,4 @@
-//! The event in the span of a run that is late while it still runs.
+//! The event that a late run adds to its span while it still runs.
 
 use std::time::Duration;
 

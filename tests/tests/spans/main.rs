@@ -15,7 +15,7 @@ use process_runtime::testing::Domain;
 use process_runtime::{critical_process, stage};
 use process_tests::ways::{How, Trouble};
 
-/// The file of `transfer`.
+/// The file that contains `transfer`.
 const HERE: &str = file!();
 
 #[critical_process(

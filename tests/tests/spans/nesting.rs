@@ -104,7 +104,7 @@ async fn spans_of_the_body_are_between_a_run_and_the_runs_inside() {
     assert!(is_child(&traces.only("settle_again"), &traces.only("own")));
 }
 
-/// Names are declared before the first run, so this test has a process of its own.
+/// Names are declared before the first run of a program, so this test runs in a process of its own.
 #[test]
 fn a_scope_around_a_run_gives_it_context() {
     isolated(|| {
@@ -115,7 +115,7 @@ fn a_scope_around_a_run_gives_it_context() {
         runtime.block_on(scope.in_scope(settle("of the run", How::Succeed))).unwrap();
         for name in ["settle", "settle.debit", "settle.audit_trail", "transfer"] {
             assert_eq!(capture.only(name).field("request_id"), Some("r-1"), "{name}");
-            // The nearer value wins.
+            // The value of the nearer scope is used.
             assert_eq!(capture.only(name).field("batch"), Some("of the run"), "{name}");
         }
     });

@@ -27,7 +27,7 @@ fn a_subscriber_that_filters_the_target_away_costs_the_body_nothing_else() {
     assert!(capture.named("filtered").is_empty());
     assert_eq!(capture.only("own").parent, None);
     assert_eq!(capture.loose_events().len(), 1);
-    // The next subscriber of the same thread decides again.
+    // The next subscriber of the same thread decides again which spans it wants.
     let (capture, _guard) = Capture::installed();
     filtered("four");
     assert_eq!(capture.only("own").parent, Some("filtered"));
@@ -52,7 +52,7 @@ fn install_reports_spans_that_a_filter_drops() {
 #[test]
 fn a_scoped_subscriber_receives_its_scope_alone_and_the_global_one_the_rest() {
     isolated(|| {
-        // Before there is any subscriber at all.
+        // This run begins before any subscriber exists.
         settle_again();
         let (global, scoped) = (Capture::new(), Capture::new());
         dispatcher::set_global_default(global.dispatch()).unwrap();
@@ -61,7 +61,7 @@ fn a_scoped_subscriber_receives_its_scope_alone_and_the_global_one_the_rest() {
         settle_again();
         std::thread::spawn(settle_again).join().unwrap();
         assert_eq!((scoped.spans().len(), global.spans().len()), (2, 4));
-        // A run ends in the subscriber where it began, under any subscriber at its last poll.
+        // A run ends in the subscriber in which it began, even if another one is current at its last poll.
         let mut run = Box::pin(transfer("a-3", 1, How::Succeed));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         let polled = dispatcher::with_default(&scoped.dispatch(), || run.as_mut().poll(&mut context));

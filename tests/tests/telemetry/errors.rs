@@ -1,4 +1,4 @@
-//! The events that Sentry receives, and the time that a panic or a failure takes meanwhile.
+//! The events that Sentry receives, and how long a panic or a failure takes while Sentry receives them.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn every_thread_reports_to_sentry_whichever_used_it_first() {
     let events = events_in(receiver).await;
     assert_eq!(events.len(), 2, "{events:#?}");
     assert!(events.iter().all(|event| event["release"] == "shop@2.0.0"), "{events:#?}");
-    // One line for each run, also for those that failed.
+    // There is one line for each run, even for those that failed.
     assert_eq!(text(&output.stderr).matches("parse_order: failure").count(), 2, "{output:?}");
 }
 
@@ -51,7 +51,8 @@ async fn an_event_that_finds_no_room_takes_no_other_s_stack() {
     let output = under("many fail at once", &scratch, &[("SENTRY_DSN", &dsn), ("RUST_LOG", "off")]).await;
     let events = events_in(receiver).await;
     assert_eq!(text(&output.stderr).matches("the Sentry queue is full").count(), 1);
-    // The last measurements count all lost events. The event that is being sent at the end may be missing from both.
+    // The last measurements count all lost events. The event that is being sent when the program ends may be neither
+    // received nor counted.
     let known = events.len() as u64 + lost(&scratch.lines("metrics"), "event");
     assert!((399..=400).contains(&known), "{known}");
     assert!((10..400).contains(&events.len()), "{}", events.len());

@@ -1,5 +1,6 @@
 //! `telemetry::init` from outside: a program that calls it, and the telemetry that arrives at collectors, at Sentry
-//! and in files. The programs, their peers and the judges are here; the questions are in the modules.
+//! and in files. Functions that start programs and peers and that check telemetry are here. The tests are in the
+//! modules.
 
 mod arrival;
 mod errors;
@@ -20,7 +21,7 @@ use serde_json::Value;
 use test_machine::program::unconfigured;
 use tokio::sync::mpsc;
 
-/// A directory of one test.
+/// A directory for the files of one test.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -33,7 +34,7 @@ impl Scratch {
         Scratch(path)
     }
 
-    /// The lines of all files of a signal.
+    /// Returns the lines of all files of a signal.
     fn lines(&self, signal: &str) -> Vec<Value> {
         let Ok(entries) = std::fs::read_dir(&self.0) else { return Vec::new() };
         let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -82,26 +83,26 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The items of a list in JSON, or nothing without a list.
+/// Returns the items of the list under a key, or nothing if the key has no list.
 fn all(value: &Value, key: &str) -> Vec<Value> {
     value[key].as_array().cloned().unwrap_or_default()
 }
 
-/// The metrics of OTLP-JSON requests, in order.
+/// Returns the metrics in OTLP-JSON requests, in order.
 fn metrics_in(requests: &[Value]) -> Vec<Value> {
     let resources = requests.iter().flat_map(|request| all(request, "resourceMetrics"));
     let scopes = resources.flat_map(|resource| all(&resource, "scopeMetrics"));
     scopes.flat_map(|scope| all(&scope, "metrics")).collect()
 }
 
-/// The spans of OTLP-JSON requests.
+/// Returns the spans in OTLP-JSON requests.
 fn spans_in(requests: &[Value]) -> Vec<Value> {
     let resources = requests.iter().flat_map(|request| all(request, "resourceSpans"));
     let scopes = resources.flat_map(|resource| all(&resource, "scopeSpans"));
     scopes.flat_map(|scope| all(&scope, "spans")).collect()
 }
 
-/// The attributes of a span or resource, as texts.
+/// Returns the attributes of a span or resource, as texts.
 fn attributes(of: &Value) -> BTreeMap<String, String> {
     let pairs = of["attributes"].as_array().into_iter().flatten();
     let text = |value: &Value| {
@@ -115,7 +116,7 @@ fn named<'s>(spans: &'s [Value], name: &str) -> Vec<&'s Value> {
     spans.iter().filter(|span| span["name"] == name).collect()
 }
 
-/// The one span of this name whose run was for this customer.
+/// Returns the one span with this name and this customer.
 fn of<'s>(spans: &'s [Value], name: &str, customer: &str) -> &'s Value {
     let is_theirs = |span: &&&Value| attributes(span).get("customer_id").is_some_and(|id| id == customer);
     let found: Vec<_> = named(spans, name).into_iter().filter(|span| is_theirs(&span)).collect();
@@ -123,7 +124,7 @@ fn of<'s>(spans: &'s [Value], name: &str, customer: &str) -> &'s Value {
     found[0]
 }
 
-/// Asserts the shape and the attributes of the spans of the program, wherever they arrive.
+/// Asserts the shape and the attributes of the program's spans, for any destination.
 fn judge_spans(spans: &[Value]) {
     let run = of(spans, "place_order", "c-1");
     let says = attributes(run);
@@ -163,7 +164,7 @@ fn judge_spans(spans: &[Value]) {
     assert_eq!(attributes(failed)["error.type"], "reporting::OrderError");
     assert_eq!(failed["status"]["code"], 2);
 
-    // Opened in the first customer's run, and ended in the second's.
+    // This span was opened in the run of the first customer, and ended in the run of the second.
     of(spans, "prefetch", "c-1");
     assert_eq!(named(spans, "prefetch").len(), 1);
     let keep_alive = named(spans, "keep_alive");
@@ -193,13 +194,13 @@ fn judge_metrics(requests: &[Value]) {
         assert_eq!(metric.map(|metric| &metric["unit"]), Some(&Value::from(unit)), "{name} in {metrics:#?}");
     }
     let [processes, stages] = ["critical_process.duration", "critical_process.stage.duration"].map(bounds);
-    // None of them is a default boundary.
+    // None of these SLAs is a default boundary.
     assert!([2.7, 1.3].iter().all(|sla| processes.contains(sla)), "{processes:?}");
     assert!(stages.contains(&0.7), "{stages:?}");
     assert!(bounds("critical_process.sla.utilization").contains(&1.0));
 }
 
-/// How many items were lost for a reason, by the last of these requests.
+/// Returns how many items were lost for a reason, according to the last of these requests.
 fn lost(requests: &[Value], reason: &str) -> u64 {
     let metrics = metrics_in(requests);
     let dropped =
@@ -209,7 +210,8 @@ fn lost(requests: &[Value], reason: &str) -> u64 {
     point["asInt"].as_str().map_or_else(|| point["asInt"].as_u64(), |text| text.parse().ok()).unwrap()
 }
 
-/// Starts a Sentry that answers after this time, or never. Returns its DSN and the envelopes that it receives.
+/// Starts a server in place of Sentry. It answers after this time, or never if there is none. Returns its DSN and the
+/// envelopes that it receives.
 async fn sentry(answers_after: Option<Duration>) -> (String, mpsc::UnboundedReceiver<String>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let ingest = Router::new().route(

@@ -1,4 +1,5 @@
-//! Collectors, ports and directories that do not take telemetry: reported once, and waited for only within a bound.
+//! Collectors, ports and directories that do not accept telemetry. Each is reported once, and the program waits only
+//! for a limited time.
 
 use std::path::PathBuf;
 
@@ -32,9 +33,9 @@ async fn a_collector_that_cannot_be_reached_is_reported_once() {
 
 #[test]
 fn a_collector_that_never_answers_is_reported_once_however_often_it_is_tried() {
-    // The system accepts connections, and the test never reads them.
-    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", deaf.local_addr().unwrap());
+    // The system accepts connections, and the test never reads from them.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let scratch = Scratch::new();
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
@@ -53,9 +54,9 @@ fn a_collector_that_never_answers_is_reported_once_however_often_it_is_tried() {
 
 #[test]
 fn a_program_ends_within_a_bound_whatever_hangs() {
-    // The system accepts connections, and the test never reads them.
-    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let place = deaf.local_addr().unwrap();
+    // The system accepts connections, and the test never reads from them.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = listener.local_addr().unwrap();
     let (endpoint, dsn) = (format!("http://{place}"), format!("http://public@{place}/1"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for protocol in ["http/protobuf", "grpc"] {
@@ -68,7 +69,7 @@ fn a_program_ends_within_a_bound_whatever_hangs() {
         ];
         let output = runtime.block_on(under("everything hangs", &Scratch::new(), &variables));
         let took: u64 = text(&output.stdout).trim().parse().unwrap();
-        // The promised bound is five seconds. The rest is for the machine.
+        // The promised bound is five seconds. The rest allows for a slow machine.
         assert!((2_000..7_000).contains(&took), "{protocol}: it took {took} ms");
         let lines = text(&output.stderr);
         assert_eq!(lines.matches("some telemetry was not sent").count(), 1, "{protocol}: {lines}");

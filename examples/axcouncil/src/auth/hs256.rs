@@ -1,5 +1,5 @@
-//! Signs and verifies tokens with HMAC-SHA-256 only. The feature `rust_crypto` of jsonwebtoken would add RSA
-//! (RUSTSEC-2023-0071) and elliptic curves, which no token of this service uses.
+//! Signs and verifies tokens with HMAC-SHA-256, the only algorithm that this service uses. The feature `rust_crypto`
+//! of jsonwebtoken would also add elliptic curves, and RSA with a known defect (RUSTSEC-2023-0071).
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
@@ -17,9 +17,9 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(), // for JWKs, which this service does not use
 };
 
-/// Installs this implementation in jsonwebtoken, once for each program.
+/// Makes jsonwebtoken use this implementation in the whole program. Later calls have no effect.
 pub(super) fn install() {
-    // An error means that another service of this program has already installed it.
+    // An error means that an earlier call in this program has already installed the implementation.
     let _ = PROVIDER.install_default();
 }
 
@@ -41,7 +41,7 @@ impl Signer<Vec<u8>> for Hs256 {
 }
 
 impl Verifier<Vec<u8>> for Hs256 {
-    /// Takes a time that does not depend on the signature.
+    /// Compares the signatures in constant time, so the duration reveals nothing about the expected signature.
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> std::result::Result<(), Error> {
         self.0.clone().chain_update(message).verify_slice(signature).map_err(|_| Error::new())
     }
@@ -63,7 +63,7 @@ impl JwtVerifier for Hs256 {
 mod tests {
     use super::*;
 
-    /// RFC 7515, appendix A.1.
+    /// Uses the example in RFC 7515, appendix A.1.
     #[test]
     fn the_example_of_the_specification_is_good_and_a_changed_one_is_not() {
         install();

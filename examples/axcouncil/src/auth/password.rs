@@ -1,4 +1,4 @@
-//! Hashes and verifies passwords. Nothing in this module prints one.
+//! Hashes and verifies passwords. Nothing in this module prints a password.
 
 use std::sync::Arc;
 
@@ -28,16 +28,16 @@ pub(crate) enum Cost {
     Least,
 }
 
-/// Verifies passwords on threads that serve no requests, and only [`TURNS`] at once: each takes 19 MiB and a whole
-/// processor.
+/// Verifies passwords on threads that serve no requests. At most [`TURNS`] passwords are verified at the same time,
+/// because each takes 19 MiB and a whole processor.
 pub(crate) struct Passwords {
     argon: Argon2<'static>,
-    /// The hash of a random password, which is verified for unknown users.
+    /// The hash of a random password. It is verified in place of a user's hash if the user is unknown.
     unknown: String,
     turns: Arc<Semaphore>,
 }
 
-/// The number of passwords that are verified at once.
+/// The maximum number of passwords that are verified at the same time.
 const TURNS: usize = 2;
 
 impl Passwords {
@@ -56,14 +56,15 @@ impl Passwords {
         hash(&self.argon, &password.0)
     }
 
-    /// Returns whether the password matches the hash. Without a hash it does the same work and returns false.
+    /// Returns whether the password matches the hash. Without a hash, this method does the same work and returns
+    /// false.
     pub(crate) async fn verify(&self, password: Password, known: Option<String>) -> Result<bool, Unverified> {
         let is_known = known.is_some();
         let hash = known.unwrap_or_else(|| self.unknown.clone());
         let argon = self.argon.clone();
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| Unverified::Stopped)?;
         let verified = tokio::task::spawn_blocking(move || {
-            // Held until the work is done, even if the client has hung up.
+            // The permit is held until the work is done, even if the client has hung up.
             let _turn = turn;
             let hash = PasswordHash::new(&hash)?;
             match argon.verify_password(password.0.as_bytes(), &hash) {

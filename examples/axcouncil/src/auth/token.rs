@@ -17,7 +17,8 @@ use crate::service::Service;
 /// The lifetime of a session.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(3600);
 
-/// A user of a company. As an argument of a handler it requires a valid token.
+/// A user of a company. A handler with an argument of this type requires a valid token. A request without a valid
+/// token gets status 401.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct User {
     pub(crate) id: i64,
@@ -25,7 +26,7 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// Returns the context of all runs for this user.
+    /// Returns the business context that all runs for this user have.
     pub(crate) fn scope(self) -> Scope {
         Scope::new().set("user_id", self.id).set("company_id", self.company)
     }
@@ -33,7 +34,7 @@ impl User {
 
 #[derive(Serialize, Deserialize)]
 struct Claims {
-    /// A string, as RFC 7519 requires.
+    /// The id of the user. It is a string, because RFC 7519 requires one.
     sub: String,
     company: i64,
     exp: u64,
@@ -47,12 +48,13 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// Creates a random key, which lasts as long as the program: a restart ends every session.
+    /// Creates tokens with a new random key. The key exists only in memory, so a restart of the program ends every
+    /// session.
     pub(crate) fn new() -> Tokens {
         hs256::install();
         let mut key = [0; 32];
         OsRng.fill_bytes(&mut key);
-        // Accepts tokens of this algorithm only, and only with an expiry time.
+        // Accepts only tokens that use this algorithm and have an expiry time.
         let validation = Validation::new(Algorithm::HS256);
         Tokens { sign: EncodingKey::from_secret(&key), read: DecodingKey::from_secret(&key), validation }
     }

@@ -1,5 +1,5 @@
-//! `cargo run -p axcouncil --bin gateway [PORT]`: a gateway in front of the models, which counts their use by
-//! company. It is a separate service; `axcouncil --serve --models URL` calls it over HTTP. Each call is a run in the
+//! `cargo run -p axcouncil --bin gateway [PORT]`: a gateway in front of the models, which records the company of each
+//! call. It is a separate service; `axcouncil --serve --models URL` calls it over HTTP. Each call is a run in the
 //! gateway, and belongs to the trace of the stage that made the call.
 
 use std::error::Error;
@@ -16,13 +16,13 @@ use process_runtime::{Install, critical_process, propagation};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-/// The time limit of a model, less than the SLA.
+/// The time limit for a call to a model. It is less than the SLA.
 const LIMIT: Duration = Duration::from_secs(25);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let port = std::env::args().nth(1).map_or(Ok(0), |port| port.parse())?;
-    // In the directory of axcouncil, so that `axcouncil trace` finds the files of both.
+    // Writes into the directory of axcouncil, so that `axcouncil trace` finds the files of both services.
     let _telemetry = TelemetryBuilder::new()
         .service("gateway", env!("CARGO_PKG_VERSION"))
         .directory("target/axcouncil/telemetry")
@@ -62,7 +62,7 @@ fn router(gateway: Gateway) -> Router {
         .layer(propagation::layer().trust(is_one_of_us, ["company_id"]).error_bodies())
 }
 
-/// Forwards an answer, a ranking or a synthesis to a model.
+/// Forwards a request for an answer, a ranking or a synthesis to the model provider.
 #[critical_process(
     id = "model_call",
     version = "1.0.0",

@@ -13,7 +13,7 @@ use crate::trial::{ADA, Platform, SALES, all};
 
 const QUESTION: &str = "Should we hire?";
 
-/// Longer than any answer takes. A call that hangs exceeds every limit.
+/// A limit that is longer than any answer takes. A call that hangs exceeds it.
 const SHORT: Duration = Duration::from_millis(200);
 
 fn ask<'p>(
@@ -56,7 +56,7 @@ async fn three_models_answer_and_rank_one_another_and_a_chairman_writes_the_synt
         run.expect_run(stage).success().calls(vec!["model_provider"; calls]);
     }
     let done = run.into_value().expect("it succeeded");
-    // Each model prefers the longest name that is not its own.
+    // Each model ranks the other models by the length of their names, the longest name first.
     assert_eq!(done.ranking, ["borealis", "aurora", "zephyr"]);
     assert!(!done.used_fallback);
     assert!(done.answer.starts_with("The council agrees. borealis on “Should we hire?”"), "{}", done.answer);
@@ -90,7 +90,7 @@ async fn models_that_hang_end_it_in_an_error() {
 #[tokio::test]
 async fn a_model_that_fails_fails_it_in_every_stage() {
     let platform = Platform::new().await;
-    // Three answers, three ballots, and the synthesis.
+    // Calls 1 to 3 are answers, calls 4 to 6 are rankings, and call 7 is the synthesis.
     for (call, stages) in
         [(1, vec!["stage1"]), (4, vec!["stage1", "stage2"]), (7, vec!["stage1", "stage2", "stage3"])]
     {
@@ -112,7 +112,8 @@ async fn a_model_that_fails_fails_it_in_every_stage() {
 #[tokio::test]
 async fn a_deliberation_that_cannot_be_saved_fails() {
     let platform = Platform::new().await;
-    // The calls that read the chairman, read the members, and save the result. Those of the context are not counted.
+    // Call 1 reads the chairman, call 2 reads the members, and call 3 saves the result. The calls that load the
+    // context are not counted.
     for (call, stages) in [(1, 0), (2, 0), (3, 3)] {
         let fault = Fault::error(|| sqlx::Error::PoolClosed).nth(call);
         let run = ask(&platform, QUESTION, SALES).fault("council_deliberation_3stage.sqlite", fault).await;
@@ -130,7 +131,7 @@ async fn no_model_is_asked_without_the_context() {
     let broken = || ContextError::from(DatabaseError::from(sqlx::Error::PoolClosed));
     let run = ask(&platform, QUESTION, SALES).fault("company_context_load", Fault::error(broken)).await;
     run.expect().failure("database").calls(["company_context_load"]);
-    // The inner process reports the error first, so the outer one does not send a second event.
+    // The inner process reports the error first, so the outer process does not send a second event.
     run.expect().one_event([("process_id", "company_context_load")]);
 }
 
@@ -222,7 +223,7 @@ async fn each_fault_leads_to_exactly_one_expected_outcome() {
         .error(|| sqlx::Error::PoolClosed)
         .error(|| CouncilError::NoMembers)
         .error(|| ContextError::from(DatabaseError::from(sqlx::Error::PoolClosed)))
-        // Part of the company's playbook, which is in every prompt.
+        // The canary is a sentence of the company's playbook, which is in every prompt.
         .canary("Safety before speed")
         .limit(Duration::from_secs(3))
         .run(async || ADA.scope().in_scope(deliberate(platform.service(), ADA, QUESTION, Some(SALES))).await)

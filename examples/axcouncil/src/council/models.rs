@@ -25,7 +25,7 @@ pub(crate) struct Models {
     limit: Duration,
 }
 
-/// The reason why a model does not answer.
+/// The reason why a call to a model fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ModelError {
     #[error("model {model} cannot be reached, or its answer cannot be read")]

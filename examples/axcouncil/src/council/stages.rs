@@ -1,5 +1,5 @@
-//! The three stages of a deliberation. The time limit of a model exceeds the SLA, so a model that hangs makes the run
-//! overdue.
+//! The three stages of a deliberation. The time limit for a model exceeds the SLA, so a model that hangs makes the
+//! run overdue.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use process_runtime::stage;
 
 use super::{Answer, CouncilError, Models};
 
-/// All models answer independently and at the same time.
+/// Asks all models at the same time. Their answers are independent of one another.
 #[stage(
     process = "council_deliberation_3stage",
     id = "stage1",
@@ -26,7 +26,7 @@ pub(super) async fn answer(
     Ok(try_join_all(answers).await?)
 }
 
-/// Every model ranks the answers. Returns them with the best first.
+/// Lets every model rank the answers, and returns the answers with the best first.
 #[stage(
     process = "council_deliberation_3stage",
     id = "stage2",
@@ -46,7 +46,7 @@ pub(super) async fn rank(
     Ok(count(answers, &ballots))
 }
 
-/// The chairman combines all answers into one.
+/// Lets the chairman combine all answers into one.
 #[stage(
     process = "council_deliberation_3stage",
     id = "stage3",
@@ -65,8 +65,9 @@ pub(super) async fn synthesize(
     Ok(models.synthesize(chairman, prompt, ranked).await?)
 }
 
-/// Borda's count: a place on a ballot is worth one point for each answer ranked below it. A model's vote for its own
-/// answer and unknown names are ignored. Answers with the same number of points keep the order of their seats.
+/// Sorts the answers by Borda's count. First, a model's vote for its own answer is removed from its ballot. Then the
+/// last name on a ballot gets one point, and every other name gets one point more than the name after it. The points
+/// of unknown names are ignored. Answers with the same number of points keep their order.
 fn count(mut answers: Vec<Answer>, ballots: &[Vec<String>]) -> Vec<Answer> {
     let mut points: HashMap<String, usize> = HashMap::new();
     for (voter, ballot) in answers.iter().zip(ballots) {

@@ -19,7 +19,7 @@ pub(super) struct Client {
 /// A response of the service.
 pub(super) struct Reply {
     pub(super) status: u16,
-    /// The id of the request's trace.
+    /// The id of the request's trace, or `None` if the response does not have one.
     pub(super) trace: Option<String>,
     pub(super) body: Value,
 }
@@ -31,7 +31,7 @@ impl Client {
         Ok(Client { http, api, models, payments, token: None })
     }
 
-    /// Returns this client with the token of a login.
+    /// Returns this client with the token from the answer to a login.
     pub(super) fn with_token(mut self, login: &Reply) -> Result<Client> {
         let token = login.body["token"].as_str().ok_or("the answer to a login has no token")?;
         self.token = Some(token.to_owned());
@@ -62,13 +62,13 @@ impl Client {
         self.send(self.http.request(Method::DELETE, format!("{}{path}", self.api))).await
     }
 
-    /// Sets the switch of the model provider.
+    /// Sets a rule in the switch of the model provider.
     pub(super) async fn models(&self, rule: Value) -> Result<()> {
         self.http.post(format!("{}/mode", self.models)).json(&rule).send().await?.error_for_status()?;
         Ok(())
     }
 
-    /// Sets the switch of the payment provider for all requests.
+    /// Sets a rule for all requests in the switch of the payment provider.
     pub(super) async fn payments(&self, mode: &str) -> Result<()> {
         let rule = json!({ "mode": mode });
         self.http.post(format!("{}/mode", self.payments)).json(&rule).send().await?.error_for_status()?;

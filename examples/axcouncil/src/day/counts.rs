@@ -1,4 +1,5 @@
-//! Counts of ended runs for each process, stage and outcome: those of the registry, and the expected ones.
+//! Counts of ended runs by process, stage, outcome and lateness. They are either read from the registry, or list what
+//! a step expects.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,7 @@ use process_runtime::{Outcome, registry};
 
 use super::Result;
 
-/// Id of a process, or of a process and stage; outcome; whether it was late.
+/// The id of a process, or of a process and its stage; the outcome of a run; whether the run was late.
 type Key = (String, Outcome, bool);
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,7 +67,7 @@ pub(super) fn succeeded(id: &str, runs: u64) -> (Key, u64) {
     ((id.to_owned(), Outcome::Success, false), runs)
 }
 
-/// Runs that succeeded late.
+/// Returns the count of runs that succeeded but were late.
 pub(super) fn late(id: &str, runs: u64) -> (Key, u64) {
     ((id.to_owned(), Outcome::Success, true), runs)
 }

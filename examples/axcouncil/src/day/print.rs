@@ -1,4 +1,4 @@
-//! The printed day, on at most 100 columns. All figures come from the registry.
+//! Prints the day, in lines of at most 100 columns. All figures come from the registry.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ use process_runtime::timeline::{self, Query, Timeline};
 
 use super::counts::Counts;
 
-/// The time that the end of the day waits for telemetry to be written.
+/// How long the end of the day waits until telemetry is written.
 const FLUSH: Duration = Duration::from_secs(5);
 
 /// The maximum width of a line.
@@ -126,8 +126,9 @@ pub(super) fn is_traced(telemetry: &Telemetry) -> bool {
     telemetry.destinations().iter().any(|place| place.starts_with("traces: "))
 }
 
-/// Prints the trace of the failed request, found by the id in its response. If traces go to a collector, it prints the
-/// id alone. Returns a problem if the trace does not show the failure.
+/// Prints the trace of the payment that failed, found by the id in the response. Returns a problem if the trace does
+/// not show the failure. If the trace is not in the telemetry files because of the environment, prints the reason or
+/// the id instead.
 pub(super) fn timeline(
     telemetry: &Telemetry,
     directory: &Path,

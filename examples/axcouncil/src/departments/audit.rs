@@ -1,4 +1,5 @@
-//! The audit log: who changed what. A change and its row are one transaction, so that neither exists without the other.
+//! The audit log, which records which user changed what. A change and its row in the log belong to one transaction,
+//! so neither exists without the other.
 
 use sqlx::{Sqlite, Transaction};
 
@@ -19,7 +20,7 @@ pub(super) enum Change {
     Delete,
 }
 
-/// Writes a row.
+/// Adds a row to the audit log, in the transaction of the change.
 pub(super) async fn write(
     transaction: &mut Transaction<'_, Sqlite>,
     user: User,

@@ -1,4 +1,4 @@
-//! Deletes a department, its roles, and writes the audit log, all in one transaction.
+//! Deletes a department and its roles, and writes the audit log, all in one transaction.
 
 #[cfg(test)]
 mod contracts;
@@ -14,7 +14,7 @@ use crate::database::{self, DatabaseError};
 use crate::error::ApiError;
 use crate::service::Service;
 
-/// The answer: the number of deleted roles.
+/// The answer, with the number of deleted roles.
 #[derive(Serialize)]
 pub(crate) struct Deleted {
     roles: u64,
@@ -79,7 +79,7 @@ pub(super) async fn delete(service: &Service, user: User, id: i64) -> Result<Del
     if known.ok_or(DeleteError::Unknown)? {
         return Err(DeleteError::IsDefault);
     }
-    // Another user may have deleted it in the meantime.
+    // Another user may have deleted the department in the meantime.
     let roles = service.sqlite(remove(&service.database, user, id)).await?.ok_or(DeleteError::Unknown)?;
     record!(role_count = roles);
     Ok(Deleted { roles })

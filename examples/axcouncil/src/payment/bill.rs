@@ -5,7 +5,7 @@ use serde::Serialize;
 /// One hundred percent, in basis points.
 const WHOLE: i64 = 10_000;
 
-/// From this number of seats the price is reduced by a tenth.
+/// The number of seats from which the price is reduced by a tenth.
 const MANY_SEATS: i64 = 20;
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -16,7 +16,7 @@ pub(super) struct Bill {
 }
 
 impl Bill {
-    /// Returns `None` if an amount does not fit into an `i64`.
+    /// Computes the bill. Returns `None` if an amount does not fit into an `i64`.
     pub(super) fn compute(seats: i64, cents_per_seat: i64, tax_basis_points: i64) -> Option<Bill> {
         let full = seats.checked_mul(cents_per_seat)?;
         let net_cents = if seats >= MANY_SEATS { full - full / 10 } else { full };

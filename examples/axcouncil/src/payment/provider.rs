@@ -22,7 +22,7 @@ pub(crate) struct Payments {
     limit: Duration,
 }
 
-/// The reason why a charge is not known to have succeeded.
+/// The reason why a charge failed, or why its result is unknown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChargeError {
     #[error("the card was declined")]
@@ -58,14 +58,16 @@ impl Payments {
         Payments { outgoing, charges: url, limit }
     }
 
-    /// Charges a card for an invoice and returns the id of the charge. Repeated calls charge an invoice only once.
+    /// Charges a card for an invoice and returns the id of the charge. Repeated calls for the same invoice charge the
+    /// card only once.
     pub(super) async fn charge(&self, invoice: i64, cents: i64, card: &Card) -> Result<String, ChargeError> {
         let body = json!({ "idempotency_key": invoice, "amount_cents": cents, "card": card });
         let charged: Result<_, ChargeError> = bounded("payment_provider", self.limit, self.send(&body)).await;
         charged?.ok_or(ChargeError::Declined)
     }
 
-    /// Returns the id of the charge, or `None` if the card is declined. That is a regular answer of the dependency.
+    /// Returns the id of the charge, or `None` if the card is declined. A declined card is a regular answer, so the
+    /// call to the dependency does not count as failed.
     async fn send(&self, body: &Value) -> Result<Option<String>, ChargeError> {
         let response = self.outgoing.send(self.outgoing.post(self.charges.clone()).json(body)).await?;
         match response.status() {

@@ -1,4 +1,5 @@
-//! The model provider. A model answers with the question, and ranks the longest name that is not its own first.
+//! The model provider. A model repeats the question in its answer. It ranks the other models by the length of their
+//! names, the longest first.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::switch::Switch;
 
-/// The model provider, with its switch.
+/// Returns the routes of the model provider, with a switch for them.
 pub fn router() -> Router {
     Switch::router([
         ("/v1/answer", post(answer)),

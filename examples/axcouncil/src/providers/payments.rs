@@ -1,4 +1,4 @@
-//! The payment provider. It charges every card, unless its mode says otherwise.
+//! The payment provider. It charges every card, unless its switch is set to another mode.
 
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -1,6 +1,7 @@
-//! The switch of a provider: `POST /mode {"mode": "hang", "path": "/v1/answer", "model": "hypnos"}`. Without a path
-//! it applies to every path, without a model to every model. The latest matching rule applies. A request that hangs
-//! continues as soon as its rule changes.
+//! The switch of a provider, which makes requests slow, fail or hang. A rule is set with
+//! `POST /mode {"mode": "hang", "path": "/v1/answer", "model": "hypnos"}`. A rule without a path applies to every
+//! path, and a rule without a model to every model. If several rules match a request, the latest applies. A request
+//! that hangs continues as soon as its rule changes.
 
 use std::time::Duration;
 
@@ -40,12 +41,12 @@ impl Rule {
     }
 }
 
-/// The mode of a provider.
+/// The rules of a provider, the latest last.
 #[derive(Clone)]
 pub(super) struct Switch(watch::Sender<Vec<Rule>>);
 
 impl Switch {
-    /// Returns a router with the given routes, a switch for them, and the route that sets it.
+    /// Returns a router with the given routes, and with the route `/mode` that sets their switch.
     pub(super) fn router<const N: usize>(routes: [(&str, MethodRouter<Switch>); N]) -> Router {
         let switch = Switch(watch::Sender::new(Vec::new()));
         let start = Router::new().route("/mode", post(set));
@@ -53,7 +54,8 @@ impl Switch {
         router.with_state(switch).layer(propagation::layer())
     }
 
-    /// Applies the mode for this path and model, before the request is answered.
+    /// Applies the mode for this path and model. Returns when the request can be answered, or returns the error that
+    /// is its answer.
     pub(super) async fn pass(&self, path: &str, model: Option<&str>) -> Result<(), Response> {
         let mode = |rules: &Vec<Rule>| {
             rules.iter().rev().find(|rule| rule.fits(path, model)).map_or(Mode::Ok, |rule| rule.mode)
@@ -77,7 +79,7 @@ impl Switch {
 
 async fn set(State(switch): State<Switch>, Json(rule): Json<Rule>) -> StatusCode {
     switch.0.send_modify(|rules| {
-        // The new rule replaces the one for the same path and model.
+        // The new rule replaces an older rule for the same path and model.
         rules.retain(|old| (&old.path, &old.model) != (&rule.path, &rule.model));
         rules.push(rule);
     });

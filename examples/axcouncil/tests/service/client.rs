@@ -10,10 +10,10 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
 
-/// Longer than any test.
+/// A limit that is longer than any test.
 const LONG: Duration = Duration::from_secs(600);
 
-/// A service and its database, which is removed with it.
+/// A service with a database of its own. The database is removed when this value is dropped.
 pub(crate) struct Service {
     pub(crate) running: Running,
     http: reqwest::Client,
@@ -41,12 +41,12 @@ impl Service {
         Service { running, http, directory }
     }
 
-    /// Returns the path of its database.
+    /// Returns the path of the service's database.
     pub(crate) fn file(&self) -> PathBuf {
         self.directory.path().join("test.db")
     }
 
-    /// Stops the service as in production, and returns its database.
+    /// Stops the service as in production. Returns its database, and the directory that contains the database.
     pub(crate) async fn stop(self) -> (SqlitePool, TempDir) {
         let file = SqliteConnectOptions::new().filename(self.file());
         self.running.stop().await;
@@ -88,12 +88,12 @@ impl Service {
 
     /// Returns the one number that a query selects.
     pub(crate) async fn number(&self, query: &'static str) -> i64 {
-        sqlx::query_scalar(query).fetch_one(self.running.database()).await.expect("it can be asked")
+        sqlx::query_scalar(query).fetch_one(self.running.database()).await.expect("the query succeeds")
     }
 
     /// Returns the texts that a query selects.
     pub(crate) async fn texts(&self, query: &'static str) -> Vec<String> {
-        sqlx::query_scalar(query).fetch_all(self.running.database()).await.expect("it can be asked")
+        sqlx::query_scalar(query).fetch_all(self.running.database()).await.expect("the query succeeds")
     }
 }
 

@@ -15,7 +15,7 @@ async fn three_stages_make_one_answer() {
     let question = json!({ "question": "Should we hire?", "department_id": 2 });
     let (status, deliberation) = service.post("/deliberations", &token, &question).await;
     assert_eq!(status, 200, "{deliberation}");
-    // Each model prefers the longest name that is not its own.
+    // Each model ranks the other models by the length of their names, the longest name first.
     assert_eq!(deliberation["ranking"], json!(["borealis", "aurora", "zephyr"]));
     assert_eq!(deliberation["used_fallback"], false);
     let answer = deliberation["answer"].as_str().expect("there is an answer");
@@ -65,7 +65,7 @@ async fn what_cannot_be_asked_is_refused() {
     };
     let (status, body) = ask(" ", None).await;
     assert_eq!((status, code(&body)), (422, "invalid"));
-    // It belongs to another company.
+    // The department belongs to another company.
     let (status, body) = ask("Why?", Some(2)).await;
     assert_eq!((status, code(&body)), (404, "not_found"));
 }

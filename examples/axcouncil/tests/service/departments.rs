@@ -30,7 +30,7 @@ async fn what_must_stay_stays() {
     let delete = async |token, path| service.send(Method::DELETE, path, token, &Value::Null).await;
     let (status, body) = delete(&ada, "/departments/1").await;
     assert_eq!((status, code(&body)), (409, "default_department"));
-    // It belongs to Acme.
+    // The department belongs to Acme, and the user does not.
     let (status, body) = delete(&uma, "/departments/2").await;
     assert_eq!((status, code(&body)), (404, "not_found"));
     assert_eq!(service.number("SELECT count(*) FROM departments").await, 3);
@@ -57,7 +57,7 @@ async fn departments_and_roles_are_made_renamed_and_removed_and_each_change_is_i
                    WHERE departments.id = department_id AND roles.id = 5";
     assert_eq!(service.texts(written).await, ["Service, Line one: Listens, and answers."]);
 
-    // A request that changes nothing is not in the log.
+    // A request that is refused changes nothing and adds nothing to the audit log.
     let (status, body) = service.post("/departments", &token, &json!({ "name": "Service" })).await;
     assert_eq!((status, code(&body)), (409, "name_taken"));
     for (method, path, body) in [

@@ -1,4 +1,4 @@
-//! Every error is JSON with a stable code, also where no handler was called.
+//! Every error is JSON with a stable code, even if no handler was called.
 
 use axcouncil::ACME_USER;
 use reqwest::Method;

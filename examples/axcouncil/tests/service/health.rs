@@ -15,7 +15,7 @@ impl Service {
         self.send(Method::GET, &format!("/health{path}"), "", &Value::Null).await
     }
 
-    /// Sends requests until the answer has this status.
+    /// Sends requests until the answer has this status, at most for 30 seconds. Returns the body.
     async fn until(&self, path: &str, status: u16) -> Value {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
@@ -37,7 +37,7 @@ async fn a_service_that_works_is_healthy_in_every_answer() {
     let parts = ["company_context_load", "model_provider", "sqlite", "stage1", "stage2", "stage3"];
     assert_eq!(council["checks"], Value::from_iter(parts.map(|part| (part, "pass"))));
     let (status, all) = service.health("").await;
-    // No payment and no login have run yet.
+    // No payment and no login have run yet, so the service as a whole is degraded.
     assert_eq!(
         (status, &all["status"], all["serving"].as_bool()),
         (200, &"degraded".into(), Some(true)),
@@ -56,7 +56,7 @@ async fn a_thousand_requests_at_once_are_one_deliberation() {
     let began = Instant::now();
     let answers = futures::future::join_all((0..1000).map(|_| service.health("/council"))).await;
     assert!(answers.iter().all(|(status, _)| *status == 200));
-    // All answers report the same execution.
+    // The answers share executions of the check. At most one execution begins in five seconds.
     let checked: std::collections::BTreeSet<_> =
         answers.iter().map(|(_, body)| body["checked_at"].to_string()).collect();
     println!("a thousand answers in {:?}, of {} executions", began.elapsed(), checked.len());

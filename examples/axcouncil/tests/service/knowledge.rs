@@ -1,4 +1,4 @@
-//! Knowledge that is stored, and the part of it that the council receives.
+//! Knowledge entries that are saved, and those of them that the council receives.
 
 use axcouncil::ACME_USER;
 use serde_json::json;
@@ -27,7 +27,7 @@ async fn what_makes_no_entry_leaves_nothing() {
     for (entry, expected) in [
         (json!({ "title": " ", "body": "b" }), (422, "invalid")),
         (json!({ "title": "t", "body": "b", "tags": [""] }), (422, "invalid")),
-        // It belongs to another company.
+        // The department belongs to another company.
         (json!({ "title": "t", "body": "b", "tags": ["x"], "department_id": 3 }), (404, "not_found")),
     ] {
         let (status, body) = service.post("/knowledge", &token, &entry).await;

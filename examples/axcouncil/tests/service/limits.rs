@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Service, code};
 
-/// Longer than any answer takes. A call that hangs exceeds every limit.
+/// A limit that is longer than any answer takes. A call that hangs exceeds it.
 const SHORT: Duration = Duration::from_millis(300);
 
 /// Returns how often a process failed with this error type.
@@ -18,7 +18,7 @@ fn failed(process: &str, error_type: &str) -> u64 {
     stats.error_types.get(error_type).copied().unwrap_or_default()
 }
 
-/// Returns how often a call of a process to a dependency was stopped.
+/// Returns how often a call of a process to a dependency was stopped at its time limit.
 fn stopped(process: &str, dependency: &str) -> u64 {
     let stats = registry::dependency_stats(process).expect("it is linked");
     stats[dependency].error_types.get("timeout").copied().unwrap_or_default()
@@ -47,7 +47,7 @@ async fn a_database_that_hangs_is_an_error_of_every_process() {
         let (status, body) = service.send(method, path, &token, body).await;
         assert_eq!((status, code(&body)), (500, "internal"), "{process}");
         assert_eq!(failed(process, "database_timeout"), 1, "{process}");
-        // The council makes its own calls after those of the context.
+        // The council makes its own calls after the context is loaded, so a call of `company_context_load` is stopped.
         let caller = if path == "/deliberations" { "company_context_load" } else { process };
         assert_eq!((failed(caller, "database_timeout"), stopped(caller, "sqlite")), (1, 1), "{process}");
     }

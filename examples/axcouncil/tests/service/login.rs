@@ -1,4 +1,4 @@
-//! Logins and tokens that are accepted, and those that are refused.
+//! Logins and tokens that are accepted, and logins and tokens that are refused.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -45,7 +45,7 @@ async fn a_forged_token_is_refused() {
     let foreign = foreign.expect("it can be signed");
     let parts = |token: &str| token.split('.').map(str::to_owned).collect::<Vec<_>>();
     let (signed, payload) = (parts(&genuine), parts(&foreign).remove(1));
-    // {"alg":"none"}
+    // The header is `{"alg":"none"}`.
     let unsigned = format!("eyJhbGciOiJub25lIn0.{payload}.");
     let changed = format!("{}.{payload}.{}", signed[0], signed[2]);
 
@@ -66,7 +66,7 @@ async fn no_telemetry_of_a_run_has_the_password() {
     assert!(ends.iter().all(|line| !line.contains(PASSWORD) && !line.contains(ACME_USER)), "{ends:?}");
 }
 
-/// Keeps the ends of logins.
+/// A sink that keeps how each login ended.
 #[derive(Debug)]
 struct Ends(Arc<Mutex<Vec<String>>>);
 

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::client::{Service, code};
 
-/// A provider that gives every request the same answer, and the headers that it received.
+/// Starts a provider that gives every request the same answer. Returns its URL, and the headers of each request.
 async fn provider(
     answer: impl Fn() -> Response + Clone + Send + Sync + 'static,
 ) -> (Url, UnboundedReceiver<HeaderMap>) {
@@ -35,14 +35,14 @@ async fn the_payment_provider_receives_nothing_about_the_customer() {
     assert_eq!(service.post("/subscriptions", &token, &order).await.0, 201);
     let headers = received.recv().await.expect("it was asked");
     let names: Vec<_> = headers.keys().map(|name| name.as_str()).collect();
-    // This service has no traces. `services/two.rs` tests that a trace is passed on.
+    // This service exports no traces. `services/two.rs` tests that the trace continues in the next service.
     let known = ["accept", "content-length", "content-type", "host", "traceparent", "tracestate"];
     assert!(names.iter().all(|name| known.contains(name)), "{headers:?}");
 }
 
 #[tokio::test]
 async fn the_models_receive_the_company_and_a_host_that_a_caller_names_does_not() {
-    let (elsewhere, mut told_elsewhere) = provider(|| StatusCode::OK.into_response()).await;
+    let (elsewhere, mut sent_elsewhere) = provider(|| StatusCode::OK.into_response()).await;
     let redirect =
         move || (StatusCode::TEMPORARY_REDIRECT, [("location", elsewhere.to_string())]).into_response();
     let (url, mut received) = provider(redirect).await;
@@ -52,5 +52,5 @@ async fn the_models_receive_the_company_and_a_host_that_a_caller_names_does_not(
     assert_eq!((status, code(&body)), (502, "council_unavailable"));
     let headers = received.recv().await.expect("they were asked");
     assert_eq!(headers["baggage"], "company_id=1");
-    assert!(told_elsewhere.try_recv().is_err(), "a redirect was followed");
+    assert!(sent_elsewhere.try_recv().is_err(), "a redirect was followed");
 }

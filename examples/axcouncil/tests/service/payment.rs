@@ -1,4 +1,4 @@
-//! Invoices: paid, declined, and charged once.
+//! Invoices that are paid, declined, or charged only once.
 
 use std::time::{Duration, Instant};
 
@@ -31,11 +31,11 @@ async fn a_charge_is_paid_declined_or_unknown() {
     let invoices = ["paid ch_1 10353", "declined - 10353", "unknown - 10353"];
     assert_eq!(service.texts(INVOICES).await, invoices);
 
-    // In this binary no other test has a declined card or a provider that fails.
+    // In this binary, no other test has a declined card or a provider that fails, so the counts are exact.
     let stats = registry::stats("payment_subscription").expect("it is linked");
     assert_eq!(stats.error_types["card_declined"], 1);
     assert_eq!(stats.error_types["payment_provider_status"], 1);
-    // A declined card is a regular answer.
+    // A declined card is a regular answer, so only one call to the provider has failed.
     let calls =
         &registry::dependency_stats("payment_subscription").expect("it is linked")["payment_provider"];
     let kinds: Vec<_> = calls.error_types.keys().filter(|kind| kind.ends_with("ChargeError")).collect();
@@ -96,6 +96,6 @@ async fn a_stop_waits_for_a_charge_whose_client_has_given_up() {
     }
     let (database, _directory) = service.stop().await;
     let status: Vec<String> =
-        sqlx::query_scalar(INVOICES).fetch_all(&database).await.expect("it can be asked");
+        sqlx::query_scalar(INVOICES).fetch_all(&database).await.expect("the query succeeds");
     assert_eq!(status, ["paid ch_1 3451"]);
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use axcouncil::Limits;
 use process_runtime::registry;
 
-/// Each process with its criticality, its SLA in seconds, and the maximum number of calls of a run: to the database and
-/// to the payment provider. A deliberation also waits for its models.
+/// Each process with its criticality, its SLA in seconds, and the maximum number of calls that one run makes to the
+/// database and to the payment provider. A deliberation also calls its models, which are not counted here.
 const ORDERED: [(&str, &str, u64, u32, u32); 6] = [
     ("company_context_load", "high", 5, 4, 0),
     ("council_deliberation_3stage", "critical", 120, 7, 0),
@@ -32,7 +32,7 @@ fn a_call_that_hangs_is_reported_before_its_process_is_late() {
         let longest = limits.sqlite * statements + limits.payment_provider * charges;
         assert!(longest < Duration::from_secs(sla), "{id} may take {longest:?}");
     }
-    // The models are an exception, so that the day can show an overdue run.
+    // The limit for the models exceeds the SLA, so that the day can show an overdue run.
     let council = registry::get("council_deliberation_3stage").expect("it is linked");
     assert!(limits.model_provider > council.sla());
 }

@@ -1,5 +1,5 @@
-//! The printed day, in more than one environment. Each day mostly waits for one SLA of two minutes. The days wait at
-//! the same time, and do their other work one after the other.
+//! What the day prints, in more than one environment. Most of a day is one wait, until a deliberation exceeds its SLA
+//! of two minutes. All days wait at the same time, and do their other work one after another.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::processes::{AXCOUNCIL, Place, Program};
 
-/// Held by the day that currently works.
+/// Locked by the day that is working at the moment.
 static BUSY: Mutex<()> = Mutex::new(());
 
 fn is_waiting(line: &str) -> bool {
@@ -64,7 +64,7 @@ fn a_day_succeeds_in_every_environment_or_reports_why_not() {
 fn shows_all_that_the_toolkit_knows() {
     let (lines, went_well) = play(&Place::new(), &[]);
     assert!(went_well, "{lines:#?}");
-    // Without the lines of the timeline and of the console.
+    // The lines of the timeline and of the console may be wider, so they are left out.
     let is_others = |line: &&String| line.contains("user_id=") || line.contains(" WARN ");
     let wide: Vec<_> = lines.iter().filter(|line| !is_others(line) && line.chars().count() > 100).collect();
     assert!(wide.is_empty(), "{wide:#?}");
@@ -144,7 +144,7 @@ async fn is_sent_to_a_collector_and_to_sentry() {
     };
     assert!(holds("/v1/traces", "payment_provider_status"));
     assert!(holds("/v1/metrics", "critical_process.runs"));
-    // The run that failed, and the run that was late.
+    // Sentry received the run that failed and the run that was late.
     assert!(holds("/api/1/envelope/", "payment_provider_status"));
     assert!(holds("/api/1/envelope/", "council_deliberation_3stage is past its SLA"));
 }
@@ -170,7 +170,7 @@ fn says_what_went_wrong_and_fails() {
     let busy = BUSY.lock().unwrap_or_else(PoisonError::into_inner);
     let day = place.start(AXCOUNCIL, &[], &[]);
     let mut lines = day.lines_to(|line| line == "The day");
-    // While this lives, no other connection can write to the database.
+    // While this connection is open, no other connection can write to the database.
     let writer = runtime.block_on(write_to(&place)).expect("it is free");
     lines.extend(day.lines_to(|line| line.contains("A decision is saved")));
     runtime.block_on(writer.close()).expect("it ends");
@@ -186,7 +186,7 @@ fn says_what_went_wrong_and_fails() {
     assert!(result.contains(&sentence), "{result:#?}");
 }
 
-/// Begins to write to the database of a day, and does not finish.
+/// Begins a write transaction in the database of a day, and leaves it open.
 async fn write_to(place: &Place) -> sqlx::Result<SqliteConnection> {
     let options = SqliteConnectOptions::new().filename(place.file("day.db"));
     let mut writer = options.busy_timeout(Duration::from_secs(5)).connect().await?;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::processes::{AXCOUNCIL, Place, User, trace_of};
 
-/// A Sentry that keeps every envelope.
+/// Starts a server in place of Sentry. Returns its DSN and the envelopes that it receives.
 async fn sentry() -> (String, UnboundedReceiver<String>) {
     let (sender, received) = unbounded_channel();
     let router = Router::new().route(
@@ -26,7 +26,7 @@ async fn sentry() -> (String, UnboundedReceiver<String>) {
     (format!("http://public@{address}/1"), received)
 }
 
-/// Returns the next event.
+/// Returns the next event, and skips envelopes without an event.
 async fn event(received: &mut UnboundedReceiver<String>) -> Value {
     loop {
         let envelope = tokio::time::timeout(Duration::from_secs(60), received.recv()).await;
@@ -57,7 +57,7 @@ async fn from_the_header_of_a_response_one_command_finds_the_stage_that_failed()
         json!({ "error": { "code": "council_unavailable", "message": message, "trace_id": trace } })
     );
 
-    // Immediately, as a user does after a failure.
+    // The command runs immediately, as a user would run it after a failure.
     let began = Instant::now();
     let found = place.run(AXCOUNCIL, &["trace", "--id", &trace]);
     let took = began.elapsed();
@@ -67,7 +67,7 @@ async fn from_the_header_of_a_response_one_command_finds_the_stage_that_failed()
         drawn.contains("failed at council_deliberation_3stage.stage2: model_status, calling model_provider"),
         "{drawn}"
     );
-    // The whole trace, not only the part that is already written.
+    // The command draws the whole trace, including what is written only after the command has started.
     assert!(drawn.contains("  council_deliberation_3stage  "), "{drawn}");
     println!("one command, {took:.1?} from the response:\n{drawn}");
     assert!(took < Duration::from_secs(10), "it took {took:?}");

@@ -1,5 +1,5 @@
-//! The programs of the example, each in a separate process. The tests read the files that they write and the data that
-//! they send.
+//! The programs of the example, each in a separate process. The tests read the files that the programs write, and the
+//! data that the programs send.
 #![cfg(unix)] // They are stopped by a signal.
 
 mod day;

@@ -29,7 +29,7 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// The configuration of an uptime monitor: status 200, and a text that only answers with status 200 have.
+/// The configuration of an uptime monitor. It expects status 200, and a text that only answers with status 200 have.
 const MODULE: &str = r#"
 modules:
   serving:
@@ -82,7 +82,7 @@ async fn the_verdict_of_a_blackbox_exporter_follows_what_breaks() {
     council.stop();
 }
 
-// Kent keeps every item of an envelope as one of its events.
+// Kent stores every item of an envelope as an event of its own, including check-ins.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_scheduled_probe_checks_in_at_a_real_ingest() {
     if is_missing("kent-server", "pip install kent") {
@@ -134,7 +134,8 @@ async fn the_endpoints_keep_to_their_description_under_any_request() {
     let (api, models) = (council.url("API"), council.url("model provider"));
     let description = format!("{api}/health/openapi.json");
     let fuzz = |more: &[&str]| {
-        // Schemathesis treats every 5xx as a crash. Here 503 is a documented answer; 500 is not.
+        // Schemathesis treats every 5xx as a crash. Here 503 is a documented answer, so this check is off. A 500 is
+        // not documented, so another check reports it.
         let checks = ["--exclude-checks", "not_a_server_error"];
         let phases = ["--max-examples", "50", "--phases", "examples,coverage,fuzzing"];
         let arguments = [&["run", &*description][..], &phases, &checks, more].concat();
@@ -143,7 +144,7 @@ async fn the_endpoints_keep_to_their_description_under_any_request() {
         assert!(fuzzed.status.success(), "{printed}");
         assert!(printed.contains("passed"), "{printed}");
     };
-    // With and without details, for a service that works and for one that fails.
+    // Each endpoint is tested with and without details, while the models work and while they fail.
     let user = User::of(&api).await;
     for mode in ["ok", "fail"] {
         user.set(&models, &json!({ "mode": mode })).await;
@@ -158,10 +159,11 @@ async fn the_endpoints_keep_to_their_description_under_any_request() {
     council.stop();
 }
 
-/// Sends bytes, and returns the answer of the next few seconds, which is empty if the peer has closed the connection.
+/// Sends bytes, and returns what the peer answers within five seconds. The answer is empty if the peer has closed the
+/// connection.
 async fn send(address: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.expect("it listens");
-    // The peer may close while this writes.
+    // The peer may close the connection while this function writes.
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
@@ -174,7 +176,7 @@ async fn hostile_clients_get_a_clear_answer_and_nothing_else() {
     let council = place.start(AXCOUNCIL, &["--serve"], &[]);
     let api = council.url("API");
     let address = api.strip_prefix("http://").expect("it is over HTTP").to_owned();
-    // The fastest of three requests, because the machine also does other work.
+    // The fastest of three requests is judged, because the machine also does other work.
     let lives = async || {
         let mut quickest = Duration::MAX;
         for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! Programs of this package, each test in a directory of its own.
+//! Starts the programs of this package, for each test in a directory of its own.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use test_machine::program::{Running, unconfigured};
 /// The longest wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Longer than a day of the example.
+/// A wait that is longer than a day of the example.
 const LONG: Duration = Duration::from_secs(300);
 
 /// The directory in which the programs of a test run.
@@ -42,14 +42,14 @@ impl Place {
         let mut program = Running::start(&mut command);
         let output = program.stdout.take().expect("it is piped");
         let (sender, lines) = channel();
-        // Reads to the end, or the program would block when the pipe is full.
+        // Reads all output, because the program would block when the pipe is full.
         std::thread::spawn(move || {
             BufReader::new(output).lines().map_while(Result::ok).for_each(|line| drop(sender.send(line)));
         });
         Program { program, lines }
     }
 
-    /// Starts a program of another package, without its output.
+    /// Starts a program of another package, and discards its output.
     pub(crate) fn start_part(&self, program: &str, arguments: &[&str]) -> Running {
         let mut command = self.command(program, arguments);
         command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -61,12 +61,12 @@ impl Place {
         self.command(program, arguments).output().expect("it starts")
     }
 
-    /// Returns the path of a file in the directory that the programs write to.
+    /// Returns the path of a file in the directory to which the programs write.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join("target/axcouncil").join(name)
     }
 
-    /// Returns the spans in all files, and the files themselves.
+    /// Returns the spans in all trace files, and the text of these files.
     pub(crate) fn spans(&self) -> (Vec<Value>, String) {
         let files = std::fs::read_dir(self.file("telemetry"));
         let files = files.expect("there is telemetry").map(|file| file.expect("it is readable").path());
@@ -91,7 +91,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Returns its lines, up to and including the first one for which `is_last` returns true.
+    /// Returns the next lines, up to and including the first one for which `is_last` returns true.
     pub(crate) fn lines_to(&self, is_last: impl Fn(&str) -> bool) -> Vec<String> {
         let mut lines = Vec::new();
         while !lines.last().is_some_and(|line: &String| is_last(line)) {
@@ -100,13 +100,13 @@ impl Program {
         lines
     }
 
-    /// Returns its remaining lines, and whether it ends with success.
+    /// Waits until the program ends. Returns its remaining lines, and whether it succeeded.
     pub(crate) fn ended(mut self) -> (Vec<String>, bool) {
         let lines = self.lines.iter().collect();
         (lines, self.program.wait().expect("it ends").success())
     }
 
-    /// Returns the URL that it prints after a label.
+    /// Returns the URL that the program prints after a label.
     pub(crate) fn url(&self, label: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -118,17 +118,17 @@ impl Program {
         }
     }
 
-    /// Returns its memory in MiB, if the system reports it.
+    /// Returns the memory of the program in MiB, or `None` if the system does not report it.
     pub(crate) fn memory(&self) -> Option<u64> {
         memory::resident(self.program.id()).map(|bytes| bytes >> 20)
     }
 
-    /// Stops it like Ctrl-C in a terminal, and waits until its telemetry is written.
+    /// Stops the program with the signal that Ctrl-C sends, and waits until it has written its telemetry and ended.
     pub(crate) fn stop(mut self) {
         let id = self.program.id().to_string();
         assert!(Command::new("kill").args(["-INT", &id]).status().is_ok_and(|status| status.success()));
         let deadline = Instant::now() + PATIENCE;
-        while self.program.try_wait().expect("it can be asked").is_none() {
+        while self.program.try_wait().expect("the program is a child").is_none() {
             assert!(Instant::now() < deadline, "it does not stop");
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -1,11 +1,11 @@
-//! Two services that talk over HTTP: the council, and the gateway of its models.
+//! Two services that call each other over HTTP: the council, and the gateway in front of its models.
 
 use axcouncil::ACME_USER;
 use serde_json::{Value, json};
 
 use crate::processes::{AXCOUNCIL, GATEWAY, Place, User, trace_of};
 
-/// Returns an attribute of a span as text.
+/// Returns an attribute of a span as text, or `None` if the span does not have it.
 fn attribute(span: &Value, key: &str) -> Option<String> {
     let attributes = span["attributes"].as_array()?;
     let value = attributes.iter().find(|attribute| attribute["key"] == key)?["value"].as_object()?;
@@ -19,7 +19,7 @@ async fn a_process_of_one_service_is_the_parent_of_a_process_of_the_next() {
     let gateway = place.start(GATEWAY, &[], &[]);
     let council = place.start(AXCOUNCIL, &["--serve", "--models", &gateway.url("gateway")], &[]);
     let user = User::of(&council.url("API")).await;
-    // Baggage of a customer is ignored here and in the next service.
+    // Baggage that a customer sends is ignored by this service and by the gateway.
     let forging = async |path, body| {
         let request = user.ask(path, &body).header("baggage", "company_id=victim,user_id=victim");
         request.send().await.expect("it answers")
@@ -40,7 +40,7 @@ async fn a_process_of_one_service_is_the_parent_of_a_process_of_the_next() {
         all.find(|other| other["spanId"] == span["parentSpanId"]).expect("its parent is in the trace")
     };
     let calls: Vec<_> = spans.iter().filter(|span| span["name"] == "model_call").collect();
-    // Three models answer, three rank, and the chairman writes.
+    // There are three calls for answers, three for rankings, and one for the synthesis.
     assert_eq!(calls.len(), 7, "{spans:#?}");
     for call in calls {
         assert_eq!(attribute(call, "company_id").as_deref(), Some("1"), "{call:#?}");

@@ -1,4 +1,4 @@
-//! Every byte that a collector and a Sentry receive from the program.
+//! Checks every byte that a collector and a Sentry server receive from the program.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::processes::{AXCOUNCIL, Place, User};
 
-// The peer answers while this waits for the program.
+// The test waits for the program while the peer must answer, so the peer runs on another thread.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn nothing_leaves_unless_it_is_named() {
     let received = Arc::new(Mutex::new(Vec::new()));

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::status::Status;
 
-/// How a check's results age.
+/// The two times that determine how a check's result becomes worse with age.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ageing {
     pub(super) cached_for: Duration,
     pub(super) timeout: Duration,
 }
 
-/// A result, as far as its age changes it.
+/// The age of a result, and the parts of the result that age can change.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Aged<'a> {
     pub(super) status: Status,
@@ -20,22 +20,24 @@ pub(super) struct Aged<'a> {
 }
 
 impl Ageing {
-    /// Returns the age above which a result that nothing has refreshed is a warning.
+    /// Returns the age above which a pass becomes a warning.
     pub(super) fn warns_after(self) -> Duration {
         2 * self.cached_for + self.timeout
     }
 
-    /// Returns the age above which it is a failure.
+    /// Returns the age above which any result becomes a failure, unless the next execution is running.
     pub(super) fn fails_after(self) -> Duration {
         3 * self.cached_for + self.timeout
     }
 
-    /// Returns whether an execution that has been running for so long is past its timeout.
+    /// Returns whether an execution is past its timeout. `running` is the time that it has run so far, or `None` if
+    /// no execution is running.
     pub(super) fn is_stuck(self, running: Option<Duration>) -> bool {
         running.is_some_and(|running| running > self.timeout)
     }
 
-    /// Returns the status of a check and the reason for it. `running` is how long an execution has been running.
+    /// Returns the status of a check, and the reason if there is one. `last` is `None` before the first execution has
+    /// ended. `running` is the time that an execution has run so far, or `None` if no execution is running.
     pub(super) fn status(
         self,
         last: Option<Aged<'_>>,
@@ -46,7 +48,7 @@ impl Ageing {
             return (Status::Fail, Some(format!("no answer within {timeout:?}; the check is still running")));
         }
         match last {
-            // An execution that is running may refresh an old result.
+            // The running execution may soon refresh this old result, so age does not make it worse than a warning.
             Some(last) if running.is_some() && last.age > self.warns_after() => {
                 let text = format!("{}; the next check is running", ago(last.age));
                 (last.status.max(Status::Warn), Some(text))

@@ -1,4 +1,5 @@
-//! Mistakes in the checks of a program, for `registry::validate`.
+//! Finds mistakes in the checks of a program, which `registry::validate` reports. Findings about processes do not
+//! belong here.
 
 use process_model::{CheckTarget, nearest};
 
@@ -8,8 +9,8 @@ use crate::catalog::registry::{self, UnknownProcess};
 
 inventory::submit! { FindingsOfFeature(findings) }
 
-/// Returns a finding for each record that cannot be read, each target with several checks, and each check of a process
-/// or dependency that no attribute declares.
+/// Returns a finding for each record that cannot be read, for each target with several checks, and for each check
+/// whose process or dependency no attribute declares.
 fn findings() -> Vec<Finding> {
     let unreadable = unreadable().iter().map(|error| Finding::Unreadable { error: error.clone() });
     let checks = Vec::from_iter(checks());
@@ -21,7 +22,8 @@ fn findings() -> Vec<Finding> {
     unreadable.chain(duplicates).chain(checks.iter().filter_map(|check| unknown_target(check))).collect()
 }
 
-/// Returns a finding if the check is of a process that is not registered, or of a dependency that is not declared.
+/// Returns a finding if the check belongs to a process that is not registered, or to a dependency that no process or
+/// stage declares.
 fn unknown_target(check: &CheckDefinition) -> Option<Finding> {
     let place = place(check.file(), check.line());
     match check.target() {

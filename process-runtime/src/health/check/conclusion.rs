@@ -1,4 +1,5 @@
-//! The status of one execution: it follows from the verdict of the check and from the runs that ended meanwhile.
+//! The status of one execution. It follows from the verdict of the check, and from the runs that ended during the
+//! execution. The effect of age does not belong here (`age`).
 
 use process_model::CheckTarget;
 
@@ -8,10 +9,11 @@ use super::verdict::CheckVerdict;
 use crate::catalog::registry;
 use crate::instrument::execution;
 
-/// The longest text that is kept of a check, in bytes. Every response repeats it.
+/// The maximum number of bytes that are kept of a check's text. The text is limited, because every response repeats
+/// it.
 const LONGEST: usize = 1024;
 
-/// Cuts a text to the length that is kept.
+/// Cuts a text that is longer than [`LONGEST`] bytes, and appends `…` to it. Returns any other text unchanged.
 pub(crate) fn bounded(mut text: String) -> String {
     if text.len() > LONGEST {
         let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
@@ -21,8 +23,8 @@ pub(crate) fn bounded(mut text: String) -> String {
     text
 }
 
-/// Returns the status of an execution, and the reason if it is not a pass. A probe must have run its process, and the
-/// process must have succeeded.
+/// Returns the status of an execution, and the reason if the status is not a pass. A probe fails if its process did
+/// not run or did not succeed. If instrumentation is disabled, a probe has no runs, and a pass becomes a warning.
 pub(super) fn conclude(
     verdict: CheckVerdict,
     target: &CheckTarget,

@@ -1,4 +1,4 @@
-//! Every check that the program was linked with. This file reads the records and runs no check.
+//! The definitions of all checks that are linked into the program. Executing a check does not belong here (`runner`).
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -10,53 +10,54 @@ use super::state::{MissingState, States};
 use super::verdict::Checking;
 use crate::catalog::linked::{Catalogue, Defined, Entry, Linked};
 
-/// A check, as `#[health_check]` or `#[dependency_check]` defines it.
+/// The definition of a check by `#[health_check]` or `#[dependency_check]`.
 pub struct CheckDefinition {
     declaration: CheckDeclaration,
     place: Place,
     begin: Begin,
 }
 
-/// Takes the arguments of a check from the states, and calls it.
+/// Takes the arguments of a check from the states, and calls the check with them.
 type Begin = fn(&States) -> Result<Checking, MissingState>;
 
 impl CheckDefinition {
-    /// Returns the process or dependency that it checks.
+    /// Returns the process or dependency that the check tests.
     pub fn target(&self) -> &CheckTarget {
         &self.declaration.target
     }
 
-    /// Returns the longest time that it may take: less than 30 s.
+    /// Returns the timeout of an execution, which is less than 30 s.
     pub fn timeout(&self) -> Duration {
         self.declaration.timeout.as_duration()
     }
 
-    /// Returns the interval of its schedule, if it has one.
+    /// Returns the interval of the check's schedule. Returns `None` if the check has no schedule.
     pub fn every(&self) -> Option<Duration> {
         self.declaration.freshness.every().map(|every| every.as_duration())
     }
 
-    /// Returns how long its result is valid: until the next execution, if it has a schedule.
+    /// Returns how long a result is valid. If the check has a schedule, this is the interval of the schedule.
     pub fn cached_for(&self) -> Duration {
         self.declaration.freshness.cached_for().as_duration()
     }
 
-    /// Returns the path of the function.
+    /// Returns the path of the annotated function.
     pub fn handler(&self) -> &str {
         &self.place.handler
     }
 
-    /// Returns the source file, as the compiler names it.
+    /// Returns the path of the source file, as the compiler writes it.
     pub fn file(&self) -> &str {
         &self.place.file
     }
 
-    /// Returns the line of the function's name; 0 if the compiler does not report it.
+    /// Returns the line of the function's name, or 0 if the compiler does not report the line.
     pub fn line(&self) -> u32 {
         self.place.line
     }
 
-    /// Returns the record, which has a versioned wire form ([`process_model::wire`]).
+    /// Returns the record that the attribute leaves in the binary. It has a versioned wire form
+    /// ([`process_model::wire`]).
     pub fn record(&self) -> Record {
         Declaration::Check(self.declaration.clone()).at(self.place.clone())
     }
@@ -64,7 +65,7 @@ impl CheckDefinition {
     /// Calls the check with arguments from `states`, and returns its future.
     ///
     /// # Errors
-    /// If the check takes an argument that `states` does not have.
+    /// Returns an error if the check takes an argument that `states` does not have.
     pub(crate) fn begin(&self, states: &States) -> Result<Checking, MissingState> {
         (self.begin)(states)
     }
@@ -79,8 +80,8 @@ impl fmt::Debug for CheckDefinition {
     }
 }
 
-/// Returns every check of this program: first those of processes, then those of dependencies, each sorted by id and
-/// place.
+/// Returns every check of this program. The checks of processes come before the checks of dependencies. In each
+/// group, the checks are sorted by id, then by place in the source.
 ///
 /// ```
 /// use process_runtime::health;
@@ -93,7 +94,7 @@ pub fn checks() -> impl ExactSizeIterator<Item = &'static CheckDefinition> {
     catalogue().definitions.iter().copied()
 }
 
-/// Returns the errors of the records that could not be read.
+/// Returns one error for each record that cannot be read.
 pub(super) fn unreadable() -> &'static [String] {
     &catalogue().unreadable
 }

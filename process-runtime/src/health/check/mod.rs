@@ -1,5 +1,5 @@
-//! One check of a process or dependency: its definition, the state that it takes, its execution, and the status that
-//! follows from it. Set-up, schedules, reports and endpoints do not belong here.
+//! One check of a process or dependency: its definition, the state that it takes, its execution, and the resulting
+//! status. Set-up, schedules, reports and endpoints do not belong here.
 
 mod age;
 mod check_findings;

@@ -1,5 +1,6 @@
-//! Executes one check, at most once at a time, and keeps its last result. A result is valid for a limited time; then it
-//! ages from pass to warn to fail, so that no response relies on a check that no longer runs.
+//! Executes one check, at most once at a time, and keeps its last result. A result is valid for a limited time. After
+//! that it ages from pass to warn to fail, so no response relies on a check that has stopped running. The rules of
+//! ageing do not belong here (`age`).
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,10 +22,11 @@ use crate::base::guard::attempt;
 use crate::base::lock::lock;
 use crate::run::deadline;
 
-/// How long after its timeout a check may still report that timeout itself.
+/// The extra time that a request waits after a check's timeout. The execution reports the timeout itself within this
+/// time.
 pub(crate) const GRACE: Duration = Duration::from_millis(250);
 
-/// A check, the execution that is running, and the last result.
+/// A check, with its running execution, if there is one, and its last result.
 #[derive(Debug)]
 pub(crate) struct CheckRunner {
     pub(crate) definition: &'static CheckDefinition,
@@ -34,7 +36,7 @@ pub(crate) struct CheckRunner {
 
 #[derive(Debug, Default)]
 struct Progress {
-    /// When the execution that is running began.
+    /// When the running execution began. `None` if no execution is running.
     since: Option<Instant>,
     last: Option<Arc<Completed>>,
 }
@@ -48,7 +50,7 @@ pub(crate) struct Completed {
     /// The runs that ended during the execution.
     pub(crate) runs: Vec<EndedRun>,
     pub(crate) took: Duration,
-    /// When the execution ended, on the runtime's clock and on the wall clock.
+    /// When the execution ended, on the runtime's clock. `checked_at` is the same time on the wall clock.
     at: Instant,
     pub(crate) checked_at: SystemTime,
 }
@@ -60,7 +62,7 @@ pub(crate) struct CheckReading {
     pub(crate) output: Option<String>,
     pub(crate) last: Option<Arc<Completed>>,
     pub(crate) age: Option<Duration>,
-    /// Whether an execution is past its timeout and has not stopped.
+    /// Whether an execution is still running after its timeout.
     #[cfg(feature = "metrics")]
     is_stuck: bool,
 }
@@ -78,15 +80,16 @@ impl CheckRunner {
         Ageing { cached_for: self.definition.cached_for(), timeout: self.definition.timeout() }
     }
 
-    /// Starts an execution for a request, unless one is running or the last result is still valid. A check with a
-    /// schedule is left to the schedule, as long as that works.
+    /// Starts an execution for a request, unless an execution is running or the last result is recent enough. Without
+    /// a schedule, a result is recent enough while it is valid. With a schedule, it is recent enough until its age
+    /// would make it a warning, because the schedule should refresh it.
     pub(crate) fn refresh(self: &Arc<CheckRunner>, states: &Arc<States>, runtime: Option<&Handle>) {
         let is_scheduled = self.definition.every().is_some();
         let age = if is_scheduled { self.ageing().warns_after() } else { self.definition.cached_for() };
         self.execute_unless_younger(age, states, runtime);
     }
 
-    /// Starts an execution, unless one is running.
+    /// Starts an execution, unless an execution is running.
     pub(crate) fn execute(self: &Arc<CheckRunner>, states: &Arc<States>, runtime: Option<&Handle>) {
         self.execute_unless_younger(Duration::ZERO, states, runtime);
     }
@@ -107,13 +110,15 @@ impl CheckRunner {
         let execution = Execution { check: Arc::clone(self), synthetic: Synthetic::new(), verdict: None };
         let states = Arc::clone(states);
         match runtime.cloned().or_else(|| Handle::try_current().ok()) {
-            // A task of its own: the request that started it may end earlier, while others wait for the result.
+            // The execution is a task of its own. The request that started it may end earlier, while other requests
+            // wait for the result.
             Some(runtime) => drop(runtime.spawn(execution.run(states))),
             None => execution.end(CheckVerdict::Fail("health checks need a tokio runtime".to_owned())),
         }
     }
 
-    /// Waits for the execution that is running, until `end` or its timeout, whichever is earlier.
+    /// Waits until the running execution ends, at most until `end`, and at most until [`GRACE`] after its timeout.
+    /// Returns at once if no execution is running.
     pub(crate) async fn wait(&self, end: Instant) {
         let mut ended = std::pin::pin!(self.ended.notified());
         ended.as_mut().enable();
@@ -124,15 +129,17 @@ impl CheckRunner {
         }
     }
 
-    /// Returns how long the execution that is running has taken so far, or how long the last one took.
+    /// Returns how long the running execution has taken so far. If no execution is running, returns how long the last
+    /// execution took, or `None` if there was none.
     #[cfg(feature = "sentry")]
     pub(crate) fn took(&self) -> Option<Duration> {
         let progress = self.progress();
         progress.since.map(|since| since.elapsed()).or_else(|| progress.last.as_ref().map(|last| last.took))
     }
 
-    /// Returns the status of the last execution. It ages only if a schedule should refresh it: without a schedule there
-    /// may have been no request.
+    /// Returns the status of the last execution, or a failure if the running execution is past its timeout. Otherwise
+    /// returns `None` before the first execution has ended. Age makes the status worse only if the check has a
+    /// schedule. Without a schedule, a result may be old because there was no request.
     #[cfg(feature = "metrics")]
     pub(crate) fn last_status(&self) -> Option<Status> {
         let CheckReading { status, last, is_stuck, .. } = self.reading();
@@ -149,8 +156,8 @@ impl CheckRunner {
         self.reading_for(Instant::now())
     }
 
-    /// Returns the state of the check for a request that came in at `asked`. The time that the request has waited since
-    /// does not age the result.
+    /// Returns the state of the check for a request that came in at `asked`. The age of the result is measured at
+    /// that time, so the time that the request has waited since then does not count.
     pub(crate) fn reading_for(&self, asked: Instant) -> CheckReading {
         let progress = self.progress();
         let (since, last) = (progress.since, progress.last.clone());
@@ -175,7 +182,7 @@ impl CheckRunner {
     }
 }
 
-/// One execution of a check. Its drop records the end, so that even a cancelled execution has a result.
+/// One execution of a check. Dropping it records its result, so a cancelled execution has a result too.
 #[derive(Debug)]
 struct Execution {
     check: Arc<CheckRunner>,
@@ -220,7 +227,8 @@ impl Drop for Execution {
     }
 }
 
-/// The reason of an execution that was dropped before its end, as happens when a runtime shuts down.
+/// The reason for the failure of an execution that was dropped before it ended. This happens when a runtime shuts
+/// down.
 const CANCELLED: &str =
     "the check was cancelled; has the runtime shut down in which `health::Setup::start` was called?";
 
@@ -228,7 +236,7 @@ fn panicked() -> CheckVerdict {
     CheckVerdict::Fail("the check panicked".to_owned())
 }
 
-/// Turns a panic of the check into a verdict, also a panic in its drop.
+/// Turns a panic of the check into a verdict. A panic in the drop of the check is ignored.
 async fn catching(checking: Checking) -> CheckVerdict {
     struct Guarded(Option<Checking>);
     impl Drop for Guarded {

@@ -1,4 +1,5 @@
-//! The application state that checks take as arguments: one value of each type.
+//! The application state that checks take as arguments, at most one value of each type. Calling checks does not belong
+//! here.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ pub struct States {
 }
 
 impl States {
-    /// Adds a value. It replaces an earlier value of the same type.
+    /// Adds a value, which replaces an earlier value of the same type.
     pub fn insert<T: Clone + Send + Sync + 'static>(&mut self, value: T) {
         self.values.insert(TypeId::of::<T>(), Box::new(value));
     }
@@ -33,7 +34,8 @@ impl fmt::Debug for States {
     }
 }
 
-/// A check takes an argument of a type that [`Setup::with`](crate::health::Setup::with) has not received.
+/// The error if a check takes an argument of a type that [`Setup::with`](crate::health::Setup::with) has not
+/// received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("missing state of type `{type_name}`; provide it with `health::Setup::with(…)`")]
 pub struct MissingState {

@@ -1,5 +1,7 @@
-//! The domain in which one execution of a check runs. Its runs are in no statistics and no objective; they carry
-//! `critical_process.synthetic` on their spans and events, and only `critical_process.synthetic.runs` counts them.
+//! The domain in which one execution of a check runs. A domain has its own clock, statistics, sinks and table of runs
+//! in flight. So its runs do not count in the statistics and objectives of the program. Their spans and events carry
+//! `critical_process.synthetic`, and only the metric `critical_process.synthetic.runs` counts them. The verdict on an
+//! execution does not belong here (`conclusion`).
 
 #[cfg(feature = "metrics")]
 use std::collections::BTreeMap;
@@ -17,7 +19,7 @@ use crate::run::context::{SYNTHETIC, Value};
 use crate::run::domain::Core;
 use crate::run::domain::own::{Own, Surroundings, outermost, runtime_clock};
 
-/// How many runs of one execution the watchdog follows at once.
+/// The maximum number of runs in flight that are tracked for one execution of a check.
 const MAX_TRACKED_RUNS: usize = 256;
 
 /// The domain of one execution of a check.
@@ -27,7 +29,7 @@ pub(super) struct Synthetic {
     runs: Arc<EndedRuns>,
 }
 
-/// The surroundings of a check's runs.
+/// The behaviour of a check's domain, which marks its runs as synthetic.
 #[derive(Debug)]
 struct OfCheck;
 
@@ -37,11 +39,12 @@ impl Surroundings for OfCheck {
     }
 }
 
-/// A run that ended during an execution. If several runs of the same kind ended, it is the worst of them.
+/// A run that ended during an execution. If several runs of the same process and part ended, this is the worst of
+/// them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EndedRun {
     pub(crate) process: Option<&'static str>,
-    /// The stage or dependency; `None` for a run of the process itself.
+    /// The stage or dependency. `None` for a run of the process itself.
     pub(crate) part: Option<Part>,
     pub(crate) outcome: Outcome,
     pub(crate) late: bool,
@@ -50,7 +53,8 @@ pub(crate) struct EndedRun {
 }
 
 impl EndedRun {
-    /// Returns the status that follows from this run. A process must succeed; its parts may also be rejected.
+    /// Returns the status that follows from this run. A rejection or cancellation is a failure of a process, but only
+    /// a warning of a part.
     pub(crate) fn status(&self) -> Status {
         match self.part {
             None => Status::from_probed(self.outcome, self.late),
@@ -104,7 +108,7 @@ impl Synthetic {
         self.scope.clone().carry(future)
     }
 
-    /// Returns the runs that have ended, and forgets them.
+    /// Removes and returns the runs that have ended.
     pub(super) fn take(&self) -> Vec<EndedRun> {
         std::mem::take(&mut *lock(&self.runs.0))
     }

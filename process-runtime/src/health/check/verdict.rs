@@ -1,4 +1,5 @@
-//! The verdict of a check, and the types that a check may return instead. Timeouts and panics are handled elsewhere.
+//! The verdict of a check, and the other types that a check may return. Timeouts and panics must not be handled in
+//! here (`runner`).
 
 use std::any::Any;
 use std::fmt::{self, Display};
@@ -7,9 +8,9 @@ use std::pin::Pin;
 /// The verdict of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckVerdict {
-    /// It works.
+    /// The process or dependency works.
     Pass,
-    /// It works, with this reason for concern.
+    /// It works, but there is this reason for concern.
     Warn(String),
     /// It does not work, for this reason.
     Fail(String),
@@ -17,8 +18,9 @@ pub enum CheckVerdict {
 
 /// A type that a check may return: `()`, a [`CheckVerdict`], or a `Result`.
 ///
-/// `Err` is [`CheckVerdict::Fail`] with the text of the error. `Ok` with a [`CheckVerdict`] is that verdict; `Ok` with
-/// any other value is [`CheckVerdict::Pass`].
+/// `Err` is [`CheckVerdict::Fail`] with the text of the error. `Ok` with a [`CheckVerdict`] is that verdict. `Ok`
+/// with another `Result` is [`CheckVerdict::Fail`], because the inner `Result` may be an error. `()` is
+/// [`CheckVerdict::Pass`], and so is `Ok` with any other value.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a valid result of a check",
     label = "cannot be converted into a verdict",
@@ -47,13 +49,13 @@ impl IntoVerdict for CheckVerdict {
 impl<T: 'static, E: Display> IntoVerdict for Result<T, E> {
     fn into_verdict(self) -> CheckVerdict {
         match self {
-            // The inner `Result` may be an error, which would be lost.
+            // The inner `Result` may be an error. If this `Ok` were a pass, such an error would be lost.
             Ok(_) if std::any::type_name::<T>().starts_with("core::result::Result<") => CheckVerdict::Fail(
                 "the check returned a `Result` inside `Ok`, which may be an error; return the inner `Result`, for \
                  example with `?`"
                     .to_owned(),
             ),
-            // A verdict in `Ok` may be a failure.
+            // A verdict inside `Ok` may be a failure, so the verdict is kept.
             Ok(value) => (&value as &dyn Any).downcast_ref().cloned().unwrap_or(CheckVerdict::Pass),
             Err(error) => CheckVerdict::Fail(error.to_string()),
         }
@@ -70,10 +72,10 @@ impl fmt::Display for CheckVerdict {
     }
 }
 
-/// One execution of a check.
+/// The future of one execution of a check.
 pub type Checking = Pin<Box<dyn Future<Output = CheckVerdict> + Send>>;
 
-/// The end of a check, as an expansion names it.
+/// Converts the return value of a check into a verdict. The expansion of the attributes refers to this type by name.
 #[derive(Debug)]
 pub struct CheckEnd;
 
@@ -84,8 +86,8 @@ impl CheckEnd {
     }
 }
 
-/// Boxes a check. Both the future and its judge are arguments, so that the compiler reports an error of either at its
-/// own place.
+/// Boxes the future of a check. `judge` turns its output into a verdict. The two are separate arguments, so the
+/// compiler reports a type error in either of them at the right place.
 pub fn checking<F: Future + Send + 'static>(check: F, judge: fn(F::Output) -> CheckVerdict) -> Checking {
     Box::pin(async move { judge(check.await) })
 }

@@ -1,5 +1,5 @@
-//! Finds out whether the hub of a thread has an enabled client. Every run needs the answer, so it is cached for a short
-//! time. Sending events must not go in here.
+//! Finds out whether the hub of a thread has an enabled client. Every run needs this answer, so it is cached for a
+//! short time. Sending events does not belong here.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use crate::base::guard::caught;
 use crate::run::domain::Core;
 use crate::run::hub::OuterHub;
 
-/// The time for which the answer is cached. Finding it out takes as long as all other work for a run without
-/// destinations. A client that is bound or closed later is noticed after at most this time.
+/// The time for which the answer is cached. Asking the hub takes as long as all other work for a run without
+/// destinations. If a client is bound or closed, runs notice the change after at most this time.
 const ASK_AGAIN: Duration = Duration::from_millis(1);
 
-/// The client of a hub.
+/// The known facts about the client of a hub.
 #[derive(Clone, Copy)]
 enum Client {
     /// The hub has no client, or the client is disabled.
@@ -28,9 +28,9 @@ enum Client {
 /// The cached answer of a thread.
 #[derive(Clone, Copy)]
 enum Known {
-    /// The thread has not asked yet.
+    /// The thread has not asked its hub yet.
     Nothing,
-    /// The answer for this hub, and the tick of the global clock until which it is valid.
+    /// The answer of this hub, and the tick of the global clock until which the answer is valid.
     Answered(*const Hub, u64, Client),
     /// The thread is ending, so its hub may already be gone.
     Ending,
@@ -38,7 +38,8 @@ enum Known {
 
 thread_local! {
     static KNOWN: Cell<Known> = const { Cell::new(Known::Nothing) };
-    /// Keeps the hub of the cached answer alive, so that another hub cannot have its address.
+    /// Keeps the hub of the cached answer alive. Otherwise another hub could get the same address and be taken for
+    /// this hub.
     static ASKED: Asked = const { Asked(RefCell::new(None)) };
 }
 
@@ -50,7 +51,8 @@ impl Drop for Asked {
     }
 }
 
-/// Returns the hub around a run that starts at `now`, or `None` if its client would not accept events.
+/// Returns the hub that is current when a run starts at `now`, in ticks of the global clock. Returns `None` if the hub
+/// has no enabled client, or if the thread is ending and has no hub.
 #[inline(always)]
 pub(crate) fn outside(now: u64) -> Option<OuterHub> {
     let Known::Answered(known, until, answer) = KNOWN.get() else {
@@ -81,8 +83,8 @@ fn ask(hub: &Arc<Hub>, now: u64) -> Client {
         None => Client::Absent,
         Some(client) => Client::Takes { traces: is_tracing(&client) },
     };
-    // Thread-locals are dropped in the reverse order of their first use. This one is first used after the hub's, so it
-    // is dropped before the hub.
+    // A thread drops its thread-local values in the reverse order of their first use. `ASKED` is first used after the
+    // hub, so it is dropped before the hub.
     let is_kept = ASKED.try_with(|asked| asked.0.replace(Some(Arc::clone(hub)))).is_ok();
     KNOWN.set(match is_kept {
         true => Known::Answered(Arc::as_ptr(hub), now + Core::global().clock.ticks(ASK_AGAIN), answer),

@@ -1,5 +1,6 @@
-//! The data that a run keeps for Sentry once it has a transaction or something in it fails: the transaction, the last
-//! failure, errors whose text is withheld. Building events must not go in here.
+//! The data that a run keeps for Sentry: its transaction, the last failure inside it, and the errors whose text is
+//! withheld. Most runs never need this data. It is created when the run starts a transaction or when something in the
+//! run fails. Building events does not belong here.
 
 use std::sync::{Mutex, OnceLock};
 
@@ -13,15 +14,15 @@ use crate::run::domain::sink::End;
 use crate::run::ending::RunError;
 use crate::run::hub::HubLink;
 
-/// The maximum number of errors of stages that a run keeps in order to withhold their text. From then on it withholds
-/// the text of every error.
+/// The maximum number of withheld errors that a run keeps. Once a run has kept this many, it withholds the text of
+/// every error.
 const MOST_WITHHELD: usize = 64;
 
 /// The details of one run.
 #[derive(Debug, Default)]
 pub(super) struct Details {
     pub(super) span: OnceLock<TransactionOrSpan>,
-    /// The last failure among the processes inside the run.
+    /// The last failure of a process inside the run.
     pub(super) failure: Mutex<Option<Captured>>,
     /// The event that the panic hook sent for a panic in this run.
     pub(super) panicked: OnceLock<Uuid>,
@@ -30,22 +31,22 @@ pub(super) struct Details {
     withheld: Mutex<Vec<Identity>>,
 }
 
-/// The last part of a run that ended in failure: a stage, a call to a dependency, or a process.
+/// The part of a run that failed last. A part is a stage, a call to a dependency, or an inner process.
 #[derive(Clone, Copy, Debug)]
 struct FailedPart {
     stage: Option<&'static str>,
     error_type: Option<&'static str>,
-    /// Whether no other part has ended without a failure since.
+    /// `false` once another part has ended without a failure. A cancelled part does not change it.
     is_last: bool,
 }
 
 impl Details {
-    /// Returns the details of a run, if it has any.
+    /// Returns the details of a run, or `None` if none were created.
     pub(super) fn of(link: &HubLink) -> Option<&Details> {
         link.details()
     }
 
-    /// Returns the details of a run, and creates them if it has none.
+    /// Returns the details of a run. Creates empty details if the run has none.
     pub(super) fn kept(link: &HubLink) -> &Details {
         link.details_or_default()
     }
@@ -66,8 +67,9 @@ impl Details {
         withheld.len() == MOST_WITHHELD || withheld.iter().any(|one| one.is_in(error))
     }
 
-    /// Returns the stage that made a run fail; before its end, the stage that failed last. If another part ended well
-    /// since then, the stage counts only if the run ends with the same error type.
+    /// Returns the stage that made a run fail, or `None` if no stage did. While the run is in flight, `end` is `None`,
+    /// and the stage is the one that failed last. If another part has ended without a failure since, the stage is
+    /// returned only if the run ends with the stage's error type.
     pub(super) fn failed_stage(&self, end: Option<&End>) -> Option<&'static str> {
         let part = (*lock(&self.failed_part))?;
         let error_type = end.and_then(|end| end.error_type);

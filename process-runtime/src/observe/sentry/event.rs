@@ -1,5 +1,5 @@
-//! Adds the data of a run to an event: tags, the context block, the user, the trace. Deciding whether an event is sent
-//! must not go in here.
+//! Adds the data of a run to an event: tags, the context block `process`, the user, and the trace. Deciding whether an
+//! event is sent does not belong here.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -19,15 +19,16 @@ use crate::run::domain::sink::End;
 use crate::run::frame;
 use crate::run::unit::Unit;
 
-/// The name of the context block.
+/// The name of the context block in an event.
 pub(super) const BLOCK: &str = "process";
-/// The maximum length of a tag that Sentry does not cut.
+/// The maximum number of characters of a tag. Sentry truncates longer tags.
 const LONGEST_TAG: usize = 200;
 
 type Block = BTreeMap<String, Json>;
 
 thread_local! {
-    /// The context block of our event that is being sent. The scope may replace the block in the event.
+    /// The context block of the event that [`send`] is sending. [`describe`] adds it to the event again, because the
+    /// scope may replace the block in the event.
     static DESCRIBED: Cell<Option<Block>> = const { Cell::new(None) };
 }
 
@@ -41,7 +42,8 @@ pub(super) fn send(hub: &Hub, event: Event<'static>) -> Uuid {
     sent.unwrap_or_else(|payload| resume_unwind(payload))
 }
 
-/// Adds the data of the current run to an event that other code sends. An event of ours only receives its block again.
+/// Adds the data of the current run to an event that other code sends. An event from [`send`] already has the data of
+/// its run, so it only receives its context block again.
 pub(super) fn describe(mut event: Event<'static>) -> Event<'static> {
     if let Some(block) = DESCRIBED.take() {
         add_block(&mut event, block.clone());
@@ -78,14 +80,14 @@ pub(super) fn is_withheld(unit: &'static Unit) -> bool {
     unit.definition.common().error_text == ErrorText::Never
 }
 
-/// Removes the text of exceptions: the message of a panic is error text.
+/// Removes the texts of exceptions. The message of a panic counts as error text.
 fn withhold_text(event: &mut Event<'static>) {
     for exception in &mut event.exception.values {
         exception.value = None;
     }
 }
 
-/// Adds tags, the context block, the user and the trace of a run.
+/// Adds the tags, the context block, the user and the trace of a run. `end` is `None` while the run is in flight.
 pub(super) fn describe_as(
     event: &mut Event<'static>,
     unit: &'static Unit,
@@ -134,7 +136,8 @@ pub(super) fn describe_as(
     }
 }
 
-/// Adds the context block. If the application has added a block with this name, its other keys are kept.
+/// Adds the context block. If the application has added a block with this name, its keys are kept, except for those
+/// that our block also has.
 fn add_block(event: &mut Event<'static>, mut block: Block) {
     if let Some(Context::Other(theirs)) = event.contexts.remove(BLOCK) {
         for (name, value) in theirs {
@@ -144,7 +147,8 @@ fn add_block(event: &mut Event<'static>, mut block: Block) {
     event.contexts.insert(BLOCK.into(), Context::Other(block));
 }
 
-/// Adds business context as tags, and `user_id` as the user.
+/// Adds the business context as tags. The value of `user_id` also becomes the id of the user, unless the event has
+/// one.
 fn describe_values(event: &mut Event<'static>, observed: &Observed) {
     for (name, value) in observed.values_now().iter() {
         if name == "user_id" {
@@ -172,7 +176,8 @@ fn json(value: &Value) -> Json {
     }
 }
 
-/// Returns the ids of the current OpenTelemetry span, which link an event to its trace.
+/// Returns the ids of the current OpenTelemetry span, which link an event to its trace. Returns `None` if there is no
+/// current span.
 #[cfg(feature = "metrics")]
 pub(super) fn opentelemetry_ids() -> Option<TraceContext> {
     use opentelemetry::trace::TraceContextExt;

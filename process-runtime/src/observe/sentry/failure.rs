@@ -1,5 +1,5 @@
-//! Sends the event of a failure, and recognises the same failure in an outer process, so that it is not sent twice.
-//! Warnings and breadcrumbs must not go in here.
+//! Sends one event for each failure. If an outer process fails with the error of an inner process, this module
+//! recognises the error and sends no second event. Warnings and breadcrumbs do not belong here.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -21,16 +21,18 @@ use crate::run::unit::Unit;
 /// A failure for which an event was sent to Sentry.
 #[derive(Clone, Debug)]
 pub(super) struct Captured {
-    /// The first event of the failure.
+    /// The id of the first event about the failure.
     pub(super) event: Uuid,
     pub(super) fingerprint: Vec<String>,
     pub(super) identity: Identity,
-    /// Whether no other process inside the run has ended since.
+    /// `false` once another process with the same parent has ended without a failure. A cancelled process does not
+    /// change it.
     pub(super) is_last: bool,
 }
 
-/// Returns the event that already reports this failure: that of the panic hook, or that of the inner process which
-/// ended last, if its error is in the chain of this one.
+/// Returns the failure as it was captured, if an event has already reported it, and otherwise `None`. The event may
+/// come from Sentry's panic hook. It may also come from the inner process that failed last. In that case the inner
+/// error must be in the chain of `fault`, and no other inner process may have ended without a failure since.
 pub(super) fn already_captured(link: &HubLink, fault: &RunError<'_>, end: &End) -> Option<Captured> {
     if let Some(&event) = Details::of(link).and_then(|details| details.panicked.get())
         && end.outcome == Outcome::Panic
@@ -40,16 +42,16 @@ pub(super) fn already_captured(link: &HubLink, fault: &RunError<'_>, end: &End) 
     Details::of(link)?.failure().filter(|captured| captured.is_last && captured.identity.is_in(fault))
 }
 
-/// The properties by which an outer process recognises an error: its type, as far as it is known, and its text.
+/// The properties by which an outer process recognises an error: the type, if it is known, and the text.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Identity {
-    /// An error of the standard trait, and its source.
+    /// An error that implements the standard trait `Error`, and the source of this error.
     Link { error: Shown, source: Option<Shown> },
     /// Any other error.
     Value { error_type: &'static str, text: Option<String> },
 }
 
-/// An error as Sentry shows it: with its text, and the type that Sentry finds in its `Debug` form.
+/// The parts of an error that Sentry shows: its text, and the type that Sentry parses from its `Debug` form.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Shown {
     shown_type: String,
@@ -74,8 +76,9 @@ impl Identity {
         }
     }
 
-    /// Returns whether this link of a chain is the error. It also accepts a transparent wrapper around the error, which
-    /// has another type, but the same text and sources.
+    /// Returns whether `link`, an error in a chain of sources, is the error with this identity. If the error has a
+    /// source, this also returns `true` for a transparent wrapper around the error. Such a wrapper has another type,
+    /// but the same text and the same source.
     fn is_link(&self, link: &dyn Error) -> bool {
         let Identity::Link { error, source } = self else { return false };
         let shown = Shown::of(link);
@@ -83,7 +86,7 @@ impl Identity {
             || (source.is_some() && shown.text == error.text && link.source().map(Shown::of) == *source)
     }
 
-    /// Returns whether an error is this one, or has it in its chain.
+    /// Returns whether `fault` is the error with this identity, or has that error in its chain of sources.
     pub(super) fn is_in(&self, fault: &RunError<'_>) -> bool {
         let mut link = match fault.error {
             ErrorRef::Chain(error) => Some(error),
@@ -103,7 +106,7 @@ fn captured(event: Uuid, fingerprint: Vec<String>, fault: &RunError<'_>) -> Capt
     Captured { event, fingerprint, identity: Identity::of(fault), is_last: true }
 }
 
-/// Sends the event of a failure.
+/// Sends the event for a failure, unless Sentry's panic hook has already sent one. Returns the captured failure.
 pub(super) fn capture(
     unit: &'static Unit,
     observed: &Arc<Observed>,
@@ -116,14 +119,15 @@ pub(super) fn capture(
         && has_panic_hook(hub)
         && let Some(last) = hub.last_event_id()
     {
-        // Sentry's panic hook has sent the event. Without our integration its id was not recorded in the run.
+        // Sentry's panic hook has already sent the event, which is therefore the last event of the hub. Without our
+        // integration, the run's details do not contain its id.
         return captured(last, Vec::new(), fault);
     }
     let fingerprint = match &first {
         Some(first) if !first.fingerprint.is_empty() => first.fingerprint.clone(),
         _ => vec![unit.name.to_owned(), end.error_type.unwrap_or_default().to_owned()],
     };
-    // Failures in health checks become an issue of their own and do not add to an issue that users see.
+    // In Sentry, failures in health checks get an issue of their own, separate from the failures of other runs.
     let fingerprint = match observed.domain.core().is_synthetic() {
         true if first.is_none() => [fingerprint, vec!["synthetic".to_owned()]].concat(),
         _ => fingerprint,
@@ -148,7 +152,8 @@ pub(super) fn capture(
     captured(first.map_or(event, |first| first.event), fingerprint, fault)
 }
 
-/// Creates an event with the exceptions of an error, the innermost first, and with their text if that may be sent.
+/// Creates the event for an error. It has one exception for each error in the chain of sources, the innermost first.
+/// If the chain is unknown, or if its text must not be sent, the event has a single exception with the `error.type`.
 fn error_event(unit: &'static Unit, observed: &Observed, fault: &RunError<'_>, end: &End) -> Event<'static> {
     let is_withheld =
         is_withheld(unit) || Details::of(&observed.hub).is_some_and(|details| details.is_withheld(fault));
@@ -166,8 +171,8 @@ fn error_event(unit: &'static Unit, observed: &Observed, fault: &RunError<'_>, e
     }
 }
 
-/// Returns whether Sentry's panic hook sends panics without our integration, which would have recorded the event in
-/// `Details::panicked`.
+/// Returns whether Sentry's panic integration is installed but ours is not. Our integration would have recorded the
+/// event of the panic hook in `Details::panicked`.
 fn has_panic_hook(hub: &Hub) -> bool {
     let named = |client: Arc<sentry_core::Client>| {
         client.options().integrations.iter().any(|integration| integration.name() == "panic")

@@ -1,10 +1,11 @@
-//! Sentry (`sentry-core`): an event for each failure, with business context; a warning for a process that is past its
-//! SLA; a breadcrumb for a degraded process and for a failed stage or dependency. An outermost run creates a hub, which
-//! the runs inside it share. If nothing fails, Sentry has no other cost.
+//! Reports runs to Sentry (`sentry-core`). A failed process causes an event with its business context. A process that
+//! is past its SLA causes a warning. A degraded process causes a breadcrumb, and so does a failed stage or dependency.
+//! An outermost run creates a hub, which the runs inside it share. If nothing fails and Sentry samples no
+//! transactions, this hub is the only cost.
 //!
-//! These events need only a client. To add the run also to the events that the body of a run sends, and to those of
-//! Sentry's panic hook, add [`Integration`] to the client's options. [`crate::Install`] does the same for the main hub,
-//! the current hub, and the hubs created from them later.
+//! These events need only a Sentry client. The body of a run may send events of its own, and Sentry's panic hook sends
+//! events. To add the data of the run to these events as well, add [`Integration`] to the client's options.
+//! [`crate::Install`] does the same for the main hub, the current hub, and the hubs that are created from them later.
 
 mod client;
 mod details;
@@ -32,7 +33,7 @@ use crate::run::frame;
 use crate::run::hub::OuterHub;
 use crate::run::unit::Unit;
 
-/// The minimum time between two warnings that a process is past its SLA.
+/// The minimum time between two warnings about late runs of the same process.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
 
 /// Adds the tags, context block, user and trace of the current run to every event of a client, on every thread.
@@ -55,7 +56,8 @@ impl sentry_core::Integration for Integration {
     }
 }
 
-/// Does the same as [`Integration`] for a hub whose client has no such integration, and for hubs created from it later.
+/// Adds the data of the current run to the events of a hub, and of hubs that are created from it later. Does nothing
+/// if the hub has no client, if the client has the [`Integration`], or if the hub was added before.
 pub(crate) fn add_to(hub: &Arc<Hub>) {
     static HUBS: Mutex<Vec<Weak<Hub>>> = Mutex::new(Vec::new());
     let mut hubs = lock(&HUBS);
@@ -76,17 +78,20 @@ pub(crate) fn is_active() -> bool {
     Hub::with_active(|_| true)
 }
 
-/// Returns the reason why Sentry receives no events.
+/// Returns the reason why Sentry receives no events, or `None` if a client accepts events from this thread.
 pub(crate) fn problem() -> Option<String> {
     (!is_active()).then(|| {
-        "no Sentry client is bound to sentry-core 0.49, so Sentry receives no events; initialise Sentry before \
-         `Install::start`, with a DSN and with the same version (check with `cargo tree -d -i sentry-core`)"
+        "no Sentry client is bound to sentry-core 0.49, so Sentry receives no events; initialise Sentry with a DSN \
+         before `Install::start`, with a version of `sentry` that uses sentry-core 0.49 (check with \
+         `cargo tree -d -i sentry-core`)"
             .to_owned()
     })
 }
 
-/// Opens the hub of a run, at its first poll and inside its span. If `sentry-tracing` is installed, it has created a
-/// hub for the span. The run then uses that hub, and `sentry-tracing` creates the transactions.
+/// Opens the hub of a run. It is called at the first poll of the run, inside the run's span. A run inside another run
+/// shares the hub of that run. An outermost run uses the hub that `sentry-tracing` has created for the run's span, and
+/// `sentry-tracing` then creates the transactions. If `sentry-tracing` is not installed, an outermost run gets a new
+/// hub, and every run starts a Sentry span if the client accepts transactions.
 pub(crate) fn open(unit: &'static Unit, observed: &Observed) {
     let current = Hub::current();
     let is_traced_elsewhere = |outer: &OuterHub| !Arc::ptr_eq(&current, &outer.hub);
@@ -103,8 +108,9 @@ pub(crate) fn open(unit: &'static Unit, observed: &Observed) {
     }
 }
 
-/// Starts a child of the span of an outer run, else a child of a transaction that the application started, else a
-/// transaction.
+/// Starts the Sentry span of a run. If a run around it has a Sentry span, the new span is a child of the nearest such
+/// span. Otherwise, if the application has started a transaction, the new span is a child of that. Otherwise it is a
+/// new transaction.
 fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> TransactionOrSpan {
     let op = match unit.definition {
         Definition::Process(_) => "process",
@@ -134,7 +140,8 @@ fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> Transactio
     span
 }
 
-/// Returns whether Sentry needs the end of a run. It does not if an outermost run succeeds and has no [`Details`].
+/// Returns whether the end of a run must be reported to Sentry. An outermost run that succeeds and has no [`Details`]
+/// need not be reported.
 #[inline]
 pub(crate) fn is_reported(observed: &Observed, outcome: Outcome) -> bool {
     outcome != Outcome::Success || observed.hub.has_details() || observed.parent.strong_count() > 0
@@ -155,7 +162,7 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
     if let Some(fault) = ending.fault.as_ref().filter(|_| end.outcome.is_error()) {
         let captured = match already_captured(link, fault, end) {
             Some(captured) => captured,
-            // Inside the run's span, because the event contains the ids of the span.
+            // The event contains the ids of the run's span, so it is captured inside that span.
             None => frame::within(Some(unit), Some(observed), || {
                 let _span = observed.visit_span();
                 let _hub = observed.visit_hub();
@@ -167,7 +174,7 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
         }
         return;
     }
-    // A cancelled process does not show that its parent handled the failure.
+    // A cancelled process does not show that its parent handled an earlier failure.
     if end.outcome != Outcome::Cancelled
         && let Some(details) = parent.as_ref().and_then(|parent| Details::of(&parent.hub))
         && let Some(captured) = &mut *lock(&details.failure)
@@ -179,7 +186,7 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
     }
 }
 
-/// Returns the transaction or Sentry span of a run.
+/// Returns the transaction or Sentry span of a run, or `None` if the run has neither.
 fn span_of(observed: &Observed) -> Option<&TransactionOrSpan> {
     Details::of(&observed.hub)?.span.get()
 }
@@ -201,7 +208,8 @@ fn finish_span(observed: &Observed, end: &End) {
     span.clone().finish();
 }
 
-/// Reports the end of a stage or dependency. It sends no event, because the process returns the error or handles it.
+/// Reports the end of a stage or of a call to a dependency. It sends no event. The process either returns the error
+/// and then sends an event itself, or handles the error.
 fn part_ended(unit: &'static Unit, observed: &Observed, hub: &Hub, ending: &Ending<'_>, end: &End) {
     let failed = end.outcome.is_error();
     if let Some(fault) = &ending.fault
@@ -221,10 +229,11 @@ fn breadcrumb(level: Level, message: String) -> Breadcrumb {
     Breadcrumb { category: Some("process".into()), message: Some(message), level, ..Breadcrumb::default() }
 }
 
-/// Warns that a process is past its SLA, at most once in [`BETWEEN_WARNINGS`] for each process.
+/// Warns that a process is past its SLA, at most once in [`BETWEEN_WARNINGS`] for each process. Does nothing for
+/// stages, for dependencies, and for runs without a hub.
 pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: &Arc<Observed>, elapsed: Duration) {
     let (Some(hub), true) = (observed.hub.hub(), unit.is_process()) else { return };
-    // The health check that caused the run reports it.
+    // If a health check caused the run, the check itself reports that the run is late.
     if core.is_synthetic() {
         return;
     }

@@ -1,6 +1,6 @@
 //! Domains. Each run belongs to a domain, which has a clock, a table of runs in flight, accounts and sinks. A program
 //! has one global domain. A test and a health check each have a domain of their own, which all runs inside them
-//! inherit. Destinations of the toolkit must not go in here.
+//! inherit. Destinations of the toolkit do not belong here.
 
 pub(crate) mod observed;
 pub(crate) mod own;
@@ -32,12 +32,12 @@ pub(crate) enum DomainRef {
 }
 
 impl DomainRef {
-    /// Returns the domain that a scope is in.
+    /// Returns the domain of an observed run or scope; the global domain for `None`.
     pub(crate) fn of(observed: Option<&Observed>) -> DomainRef {
         observed.map_or(DomainRef::Global, |observed| observed.domain.clone())
     }
 
-    /// Returns the domain, if it belongs to a check or a test.
+    /// Returns the domain if it belongs to a health check or a test; `None` for the global domain.
     #[inline]
     pub(crate) fn own(&self) -> Option<&Arc<Core>> {
         match self {
@@ -58,7 +58,7 @@ impl DomainRef {
 /// A function that reports a run past its SLA, with the time that the run has taken so far.
 pub(crate) type Overdue<'a> = &'a dyn Fn(&'static Unit, Option<&Arc<Observed>>, Duration);
 
-/// The parts of a domain.
+/// A domain.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) clock: Clock,
@@ -105,7 +105,8 @@ impl Core {
         unit.account.get_or_init(|| Account::new(unit.sla, &self.clock))
     }
 
-    /// Counts the start of a run at `now`, and enters it in the table.
+    /// Counts the start of a run at `now`, and enters the run in the table. In the global domain, also wakes the
+    /// watchdog if it would sleep past the deadline of the run. In another domain, notifies the surroundings.
     #[inline]
     pub(crate) fn enter(&self, unit: &'static Unit, now: u64, observed: Option<&Arc<Observed>>) -> Ticket {
         let account = self.account(unit);
@@ -120,7 +121,7 @@ impl Core {
         ticket
     }
 
-    /// Removes a run from the table. Returns whether the watchdog has reported it as late.
+    /// Removes a run from the table. Returns whether the watchdog has reported the run as late.
     #[inline]
     pub(crate) fn leave(&self, lane: Lane, account: &Account, ticket: Ticket) -> bool {
         let was_overdue = self.table.leave(lane, ticket);
@@ -130,8 +131,8 @@ impl Core {
         was_overdue
     }
 
-    /// Returns whether a run of this length is late. A run much shorter than the limit is on time by any rate of the
-    /// clock; for the others the rate is measured again.
+    /// Returns whether a run of this length is late. A run that is much shorter than its SLA is on time, even if the
+    /// rate of the clock is imprecise. For every other run, the rate is measured again.
     #[inline]
     pub(crate) fn is_late(&self, unit: &'static Unit, account: &Account, ticks: u64) -> bool {
         ticks + ticks / 64 >= account.limit() && self.is_just_late(unit, account, ticks)
@@ -144,14 +145,15 @@ impl Core {
         unit.sla.is_some_and(|sla| self.clock.duration(ticks) > sla)
     }
 
-    /// Calls `report` for every run that has passed its SLA since the last scan. Returns the time to the next deadline.
+    /// Calls `report` for every run that has passed its SLA since the last scan. Returns the time to the next
+    /// deadline; `None` if there is none.
     pub(crate) fn scan(&self, report: Overdue<'_>) -> Option<Duration> {
         self.scan_to(self.clock.now(), report)
     }
 
     pub(super) fn scan_to(&self, limit: u64, report: Overdue<'_>) -> Option<Duration> {
         let now = self.clock.now();
-        // The clock may know its rate better than when the deadline was set.
+        // The clock may have measured its rate more precisely since the deadline was set.
         let confirm = |seen: &Seen<Unit, Observed>| {
             let account = self.account(seen.unit);
             account.refine(seen.unit.sla, &self.clock);
@@ -239,11 +241,11 @@ impl Core {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct InFlight {
-    /// The process that runs, or for which the stage or call runs.
+    /// The process that runs, or for which the stage or call runs; `None` outside any process.
     pub process: Option<&'static ProcessDefinition>,
-    /// The stage, if this is a run of one.
+    /// The stage; `None` if this is not a run of a stage.
     pub stage: Option<&'static StageDefinition>,
-    /// The id of the dependency, if this is a call to one.
+    /// The id of the dependency; `None` if this is not a call to a dependency.
     pub dependency: Option<&'static str>,
     /// The time since the run started.
     pub elapsed: Duration,

@@ -1,5 +1,6 @@
-//! The data that an observed run or scope shares with its children, the watchdog and carriers. A run that no
-//! destination wants has no such data and allocates nothing, so data that every run needs must not go in here.
+//! The data of observed runs and scopes. A run is observed if a destination wants it, or if it is in the domain of a
+//! health check or a test. The run shares this data with the runs inside it, the watchdog and carriers. Any other run
+//! has no such data and allocates nothing. Data that every run needs must therefore not go in here.
 
 use std::cell::Cell;
 use std::mem::take;
@@ -27,31 +28,33 @@ pub(crate) struct Opened {
     pub(crate) hub: HubLink,
 }
 
-/// A run or scope that a destination observes.
+/// An observed run, or a scope.
 #[derive(Debug)]
 pub(crate) struct Observed {
-    /// Unique in this program; 0 for a scope.
+    /// The id, which is unique in this program; 0 for a scope.
     pub(crate) id: u64,
-    /// `None` for a scope.
+    /// The unit that runs; `None` for a scope.
     pub(crate) unit: Option<&'static Unit>,
     pub(crate) domain: DomainRef,
-    /// Inherited values and those taken at entry, which replace inherited ones of the same name.
+    /// The inherited values and the values taken at entry. A value taken at entry replaces an inherited value of the
+    /// same name.
     pub(crate) values: Values,
     /// Values that `record!` added.
     later: Mutex<NamedValues>,
-    /// The run or scope around it. The reference is weak, so that a chain of tasks that each spawn the next does not
-    /// keep all earlier ones in memory.
+    /// The run or scope around this one. The reference is weak, because a chain of tasks that each spawn the next
+    /// would otherwise keep all earlier runs in memory.
     pub(crate) parent: Weak<Observed>,
     #[cfg(feature = "tracing")]
     pub(crate) span: Option<SpanHandle>,
     #[cfg(feature = "sentry")]
     pub(crate) hub: HubLink,
-    /// The fault that a test injects.
+    /// The fault that a test injects, and the ticks that the test adds to the duration of the run.
     pub(crate) boundary: Boundary,
 }
 
 impl Observed {
-    /// Creates a run inside `outer`. It has exactly these values: those of `outer` are not added.
+    /// Creates the data of a run inside `outer`. The run has exactly these values. The caller must already have added
+    /// the values that the run inherits.
     #[inline(always)]
     pub(crate) fn run(
         unit: &'static Unit,
@@ -61,8 +64,8 @@ impl Observed {
         opened: Opened,
     ) -> Arc<Observed> {
         let mut observed = room();
-        // Field by field, because moving a whole run costs more than making it. The room has no other owner, so this
-        // always succeeds.
+        // The fields are set one by one, because moving a whole run costs more than making it. `room` has no other
+        // owner, so `get_mut` always succeeds.
         if let Some(room) = Arc::get_mut(&mut observed) {
             room.id = next_id();
             room.unit = Some(unit);
@@ -82,13 +85,13 @@ impl Observed {
         observed
     }
 
-    /// Creates a scope inside `outer`, which only sets values.
+    /// Creates a scope inside `outer`. The scope inherits the values of `outer` and adds its own.
     pub(crate) fn scope(outer: Option<&Arc<Observed>>, own: NamedValues) -> Observed {
         let domain = outer.map_or(DomainRef::Global, |outer| outer.domain.clone());
         Observed::inside(outer, domain, own)
     }
 
-    /// Creates the outermost scope of a domain, with the values that all its runs inherit.
+    /// Creates the outermost scope of a domain. All runs of the domain inherit `values`.
     pub(super) fn outermost(domain: DomainRef, values: NamedValues) -> Observed {
         Observed::inside(None, domain, values)
     }
@@ -109,22 +112,23 @@ impl Observed {
         }
     }
 
-    /// Returns whether this is the outermost scope of a domain of its own.
+    /// Returns whether this is the outermost scope in the domain of a health check or a test.
     pub(crate) fn is_border(&self) -> bool {
         self.unit.is_none() && self.domain.own().is_some() && self.parent.ptr_eq(&Weak::new())
     }
 
-    /// Returns the ticks that a test added to the time of the run.
+    /// Returns the ticks that a test added to the duration of the run.
     pub(crate) fn added(&self) -> u64 {
         self.boundary.added()
     }
 
-    /// Returns the values at entry and those recorded later, which replace the former.
+    /// Returns the values at entry and the values recorded later. A later value replaces a value of the same name.
     pub(crate) fn values_now(&self) -> Values {
         self.values.clone().with(lock(&self.later).clone())
     }
 
-    /// Adds a value while the run is in flight.
+    /// Records a value while the run is in flight, also in its span if there is one. Replaces an earlier value of the
+    /// same name.
     pub(crate) fn record(&self, name: &'static str, value: Value) {
         #[cfg(feature = "tracing")]
         if let (Some(span), Some(site)) = (&self.span, self.unit.and_then(|unit| unit.span.get())) {
@@ -142,7 +146,8 @@ impl Observed {
         later.iter().any(|(recorded, _)| *recorded == name)
     }
 
-    /// Returns this run, or the run around this scope if it still exists.
+    /// Returns this run. For a scope, returns the innermost run around it; `None` if there is none, or it no longer
+    /// exists.
     pub(crate) fn run_around(self: &Arc<Self>) -> Option<Arc<Observed>> {
         let mut run = Arc::clone(self);
         while run.unit.is_none() {
@@ -151,7 +156,8 @@ impl Observed {
         Some(run)
     }
 
-    /// Enters this run's span, if it is open.
+    /// Enters this run's span as a visitor. Returns `None` if the run has no span, or the run has ended and the span
+    /// is closed.
     #[cfg(feature = "tracing")]
     pub(crate) fn visit_span(&self) -> Option<crate::run::span::Visit<'_>> {
         self.span.as_ref()?.visit()
@@ -162,7 +168,7 @@ impl Observed {
         None
     }
 
-    /// Returns the id of the OpenTelemetry trace that this run is part of.
+    /// Returns the id of the OpenTelemetry trace that this run is part of; `None` if there is none.
     #[cfg(feature = "metrics")]
     pub(crate) fn trace_id(&self) -> Option<String> {
         use opentelemetry::trace::TraceContextExt as _;
@@ -172,7 +178,7 @@ impl Observed {
         ids.is_valid().then(|| ids.trace_id().to_string())
     }
 
-    /// Makes this scope's Sentry hub the thread's current hub.
+    /// Makes the Sentry hub of this run or scope the thread's current hub. Returns `None` if it has no hub.
     #[cfg(feature = "sentry")]
     pub(crate) fn visit_hub(&self) -> Option<sentry_core::HubSwitchGuard> {
         self.hub.enter()
@@ -191,7 +197,7 @@ impl Observed {
         false
     }
 
-    /// Returns the definition of the process, if this is a run of one and not of a stage or a call.
+    /// Returns the process if this is a run of a process; `None` for a stage, a call to a dependency or a scope.
     #[cfg(feature = "sentry")]
     pub(crate) fn as_process(&self) -> Option<&'static ProcessDefinition> {
         match self.unit?.definition {
@@ -200,7 +206,7 @@ impl Observed {
         }
     }
 
-    /// Returns the innermost run of a process around this one.
+    /// Returns the innermost run of a process around this run or scope; `None` if there is none.
     #[cfg(feature = "sentry")]
     pub(crate) fn parent_process(&self) -> Option<Arc<Observed>> {
         let mut outer = self.parent.upgrade()?;
@@ -211,7 +217,7 @@ impl Observed {
     }
 }
 
-/// Returns the values with which a run or scope inside `outer` starts.
+/// Returns the values that a run or scope inside `outer` inherits; none without `outer`.
 pub(crate) fn inherited(outer: Option<&Arc<Observed>>) -> Values {
     outer.map(|outer| outer.values_now()).unwrap_or_default()
 }
@@ -233,19 +239,19 @@ fn next_id() -> u64 {
 }
 
 thread_local! {
-    /// Memory for the next run of this thread. Allocating and freeing it would be a large part of the cost that a
-    /// Sentry client adds to a run.
+    /// Memory for the next run of this thread. Allocating and freeing the memory of each run would be a large part of
+    /// the cost that a Sentry client adds to a run.
     static SPARE: Cell<Option<Arc<Observed>>> = const { Cell::new(None) };
 }
 
-/// Returns an empty run with no other owner.
+/// Returns an empty run with no other owner. It uses the spare memory of the thread, if there is any.
 fn room() -> Arc<Observed> {
     let spare = SPARE.try_with(Cell::take).ok().flatten();
     spare.unwrap_or_else(|| Arc::new(Observed::inside(None, DomainRef::Global, Vec::new())))
 }
 
-/// Drops the contents of a run that has ended, and keeps its memory for the thread's next run. Does nothing if the run
-/// has another owner.
+/// Drops the contents of a run that has ended, and keeps its memory for the thread's next run. If the run has another
+/// owner, drops only this reference.
 pub(crate) fn let_go(mut observed: Arc<Observed>) {
     let Some(room) = Arc::get_mut(&mut observed) else { return };
     take(&mut room.values).let_go();

@@ -1,5 +1,5 @@
-//! A domain of its own, which a health check or a test has beside the global domain. The rules of checks and tests must
-//! not go in here: they implement [`Surroundings`].
+//! The domains of health checks and tests, which exist beside the global domain. The rules of health checks and tests
+//! do not belong here; they are in implementations of [`Surroundings`].
 #![allow(dead_code, reason = "health checks and tests each use a part of it")]
 
 use std::collections::HashMap;
@@ -15,32 +15,33 @@ use crate::run::inject::Injected;
 use crate::run::unit::Unit;
 use crate::stats::account::{Account, NEVER};
 
-/// Whether this program can have domains of their own.
+/// Whether this program can have other domains than the global one.
 pub(crate) const IS_POSSIBLE: bool = cfg!(any(feature = "health", feature = "testing"));
 
-/// The behaviour of a domain of its own, which a health check or a test implements.
+/// The behaviour of a domain that health checks and tests each implement in their own way.
 pub(crate) trait Surroundings: fmt::Debug + Send + Sync {
-    /// Returns whether the runs belong to a health check.
+    /// Returns whether the runs of the domain belong to a health check.
     fn is_synthetic(&self) -> bool {
         false
     }
 
-    /// Called when a run begins. Its deadline may be the next to pass.
+    /// Called when a run begins in the domain. The deadline of this run may be the next deadline.
     fn run_began(&self) {}
 
-    /// Calls `f` with the thread prepared for the domain.
+    /// Calls `f` once, after preparing the thread for code of the domain.
     fn within(&self, f: &mut dyn FnMut()) {
         f();
     }
 
-    /// Returns the fault that is planned for a run of this unit, which begins now.
+    /// Returns the fault that is planned for a run that begins now; `None` if there is none. `unit` is the unit of
+    /// the run and `run` its id.
     fn injected(&self, unit: &'static Unit, run: u64, core: &Arc<Core>) -> Option<Injected> {
         let _ = (unit, run, core);
         None
     }
 }
 
-/// The parts that only a domain of its own has.
+/// The parts that only the domain of a health check or a test has.
 #[derive(Debug)]
 pub(crate) struct Own {
     pub(crate) surroundings: Arc<dyn Surroundings>,
@@ -52,40 +53,41 @@ impl Own {
         Own { surroundings, accounts: Mutex::default() }
     }
 
-    /// Returns the account of a unit.
+    /// Returns the account of a unit in this domain.
     pub(crate) fn account(&self, unit: &'static Unit, clock: &Clock) -> &Account {
         let mut accounts = lock(&self.accounts);
         let key = std::ptr::from_ref(unit).addr();
         let account = accounts.entry(key).or_insert_with(|| Box::new(Account::new(unit.sla, clock)));
-        // SAFETY: the box is never taken out of the map, which lives as long as `self`.
+        // SAFETY: the box is never taken out of the map, and the map exists as long as `self`.
         unsafe { &*std::ptr::from_ref::<Account>(account) }
     }
 }
 
 impl Core {
-    /// Returns the surroundings of a check's or a test's domain; `None` in the global domain.
+    /// Returns the surroundings of the domain of a health check or a test; `None` for the global domain.
     #[inline]
     pub(crate) fn surroundings(&self) -> Option<&dyn Surroundings> {
         self.own().map(|own| &*own.surroundings)
     }
 
-    /// Returns whether the runs belong to a health check.
+    /// Returns whether the runs of the domain belong to a health check.
     pub(crate) fn is_synthetic(&self) -> bool {
         self.surroundings().is_some_and(Surroundings::is_synthetic)
     }
 
-    /// Scans all runs, whatever their deadlines. A test that adds to the time of runs changes their deadlines.
+    /// Scans all runs, whatever their deadlines in the table. A test calls this after it has added to the duration of
+    /// runs, because the deadlines in the table are then too late.
     pub(crate) fn scan_all(&self, report: Overdue<'_>) {
         self.scan_to(NEVER, report);
     }
 }
 
-/// Creates the outermost scope of a domain, with the values that all its runs inherit.
+/// Creates the outermost scope of a domain. All runs of the domain inherit `values`.
 pub(crate) fn outermost(core: Arc<Core>, values: NamedValues) -> Observed {
     Observed::outermost(DomainRef::Own(core), values)
 }
 
-/// Returns a clock that follows tokio's clock, paused or not, on every thread.
+/// Returns a clock that follows the clock of tokio on every thread, also while the clock of tokio is paused.
 #[cfg(any(feature = "health", feature = "testing"))]
 pub(crate) fn runtime_clock() -> Clock {
     let runtime = tokio::runtime::Handle::try_current().ok();
@@ -96,7 +98,7 @@ pub(crate) fn runtime_clock() -> Clock {
     })
 }
 
-/// Adds to the time of this run and of every run around it.
+/// Adds ticks to the duration of this run and of every run around it.
 pub(crate) fn delay(run: &Observed, ticks: u64) {
     run.boundary.delay(ticks);
     if let Some(outer) = run.parent.upgrade() {

@@ -1,5 +1,5 @@
-//! Sinks: destinations that the application defines, and the views of a run that they receive. The toolkit's own
-//! destinations must not go in here.
+//! Sinks are destinations that the application defines. This module also has the views of a run that sinks receive.
+//! The toolkit's own destinations do not belong here.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use crate::run::unit::Unit;
 
 /// A destination of your own, which receives every run of a process, a stage or a dependency.
 ///
-/// Its methods run on the thread of the run, `overdue` mostly on that of the watchdog. A sink must not block. A sink
-/// that panics receives nothing more; the run continues. Runs inside a sink are counted, but not reported to
-/// destinations.
+/// The methods are called on the thread of the run, except that `overdue` is mostly called on the thread of the
+/// watchdog. A sink must not block. If a sink panics, the run continues and the sink is not called again. Runs inside
+/// a sink are counted, but not reported to destinations.
 pub trait Sink: Send + Sync + fmt::Debug + 'static {
     /// Receives a run that has started.
     fn started(&self, run: &RunView<'_>) {
         let _ = run;
     }
 
-    /// Receives a run that has passed its SLA. Called once for each such run: by the watchdog while the run is in
-    /// flight, otherwise just before `ended`.
+    /// Receives a run that has passed its SLA. It is called once for each such run. Mostly the watchdog calls it
+    /// while the run is in flight. If the watchdog has not reported the run, it is called just before `ended`.
     fn overdue(&self, run: &RunView<'_>, elapsed: Duration) {
         let _ = (run, elapsed);
     }
@@ -47,7 +47,7 @@ impl RunView<'_> {
         self.observed.id
     }
 
-    /// Returns the id of the run around this one; `None` if there is none or it no longer exists.
+    /// Returns the id of the run around this one; `None` if there is none, or its data no longer exists.
     pub fn parent_id(&self) -> Option<u64> {
         let mut outer = self.observed.parent.upgrade()?;
         while outer.unit.is_none() {
@@ -56,17 +56,17 @@ impl RunView<'_> {
         Some(outer.id)
     }
 
-    /// Returns the process that runs, or for which the stage or call runs.
+    /// Returns the process that runs, or for which the stage or call runs; `None` outside any process.
     pub fn process(&self) -> Option<&'static ProcessDefinition> {
         self.unit.process
     }
 
-    /// Returns the stage, if this is a run of one.
+    /// Returns the stage; `None` if this is not a run of a stage.
     pub fn stage(&self) -> Option<&'static StageDefinition> {
         self.unit.stage()
     }
 
-    /// Returns the id of the dependency, if this is a call to one.
+    /// Returns the id of the dependency; `None` if this is not a call to a dependency.
     pub fn dependency(&self) -> Option<&'static str> {
         self.unit.dependency()
     }
@@ -82,7 +82,8 @@ impl RunView<'_> {
         self.unit.name
     }
 
-    /// Returns the subscriber that has the span of the run, and the id of the span in it.
+    /// Returns the subscriber that has the span of the run, and the id of the span in it; `None` if the run has no
+    /// span.
     #[cfg(all(feature = "testing", feature = "tracing"))]
     pub(crate) fn span(&self) -> Option<(&tracing::Dispatch, &tracing::Id)> {
         Some(self.observed.span.as_ref()?.recorded())
@@ -93,7 +94,8 @@ impl RunView<'_> {
         self.observed.has_hub()
     }
 
-    /// Returns the business context: inherited values, values taken at entry, and values recorded since.
+    /// Returns the business context: inherited values, values taken at entry, and values recorded since. A newer
+    /// value replaces an older one of the same name.
     pub fn context(&self) -> Vec<(&'static str, Value)> {
         self.observed.values_now().iter().map(|(name, value)| (name, value.clone())).collect()
     }
@@ -109,7 +111,7 @@ pub struct End {
     pub late: bool,
     /// The duration of the run.
     pub duration: Duration,
-    /// The `error.type` of a failure, panic or rejection. Each process, stage and dependency has at most 32 of them;
-    /// the others are `_OTHER`.
+    /// The `error.type` of a failure, panic or rejection; `None` for other outcomes. Each process, stage and
+    /// dependency has at most 32 different types; every further type is `_OTHER`.
     pub error_type: Option<&'static str>,
 }

@@ -1,6 +1,6 @@
-//! The mechanism by which a test replaces the body of a run with a fault, at the run's boundary and only in the domain
-//! of that test. The faults themselves belong to `testing`. Without that feature the same names do nothing and cost
-//! nothing.
+//! The mechanism that lets a test replace the body of a run with a fault. This happens at the boundary of the run,
+//! where the body is polled or called, and only in the domain of the test. The faults themselves belong to `testing`.
+//! Without the feature `testing`, the same names exist, do nothing and cost nothing.
 
 #[cfg(not(feature = "testing"))]
 mod off;

@@ -1,4 +1,5 @@
-//! The names of `on` for a program without the feature `testing`: nothing is injected, and nothing may cost anything.
+//! The names of `on` in a program without the feature `testing`. Nothing is injected, and nothing that costs time or
+//! memory may go in here.
 
 use std::task::{Context, Poll};
 
@@ -10,18 +11,18 @@ pub(crate) const IS_POSSIBLE: bool = false;
 pub(crate) enum Injected {}
 
 impl Injected {
-    /// Returns the result of a poll that replaces the body's.
+    /// Returns the result of a poll that the fault decides.
     pub(crate) fn poll<R>(&mut self, _: &mut Context<'_>) -> Option<Poll<R>> {
         match *self {}
     }
 
-    /// Returns the value that replaces the body's.
+    /// Returns the value of a call that the fault decides.
     pub(crate) fn call<R>(&mut self) -> Option<R> {
         match *self {}
     }
 }
 
-/// The place where the fault of a run is kept between polls.
+/// The storage in which the fault of a run is kept between polls. Without `testing` it is empty.
 #[derive(Debug, Default)]
 pub(crate) struct Boundary(());
 
@@ -32,12 +33,12 @@ impl Boundary {
 
     pub(crate) fn put(&self, _: Option<Injected>) {}
 
-    /// Returns the ticks that a test added to the time of the run.
+    /// Returns the ticks that a test added to the duration of the run.
     pub(crate) fn added(&self) -> u64 {
         0
     }
 
-    /// Adds to the time of the run.
+    /// Adds ticks to the duration of the run.
     pub(crate) fn delay(&self, _: u64) {}
 
     pub(crate) fn clear(&mut self) {}

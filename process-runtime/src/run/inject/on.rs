@@ -1,5 +1,6 @@
-//! The support of a run for faults: it keeps a fault between polls, and writes the error that replaces a return value.
-//! The kinds of faults, and the plan of a test, must not go in here.
+//! Fault injection in a program with the feature `testing`. A run keeps its fault here between polls, and a fault
+//! uses this module to write the error that replaces a return value. The kinds of faults, and the plan of a test,
+//! do not belong here.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::BTreeMap;
@@ -15,25 +16,26 @@ use crate::base::lock::{lock, read, write};
 /// Whether this program can inject faults.
 pub(crate) const IS_POSSIBLE: bool = true;
 
-/// The maximum time that a test can add to a run: a century, in nanoseconds, which are the ticks of a test's clock.
+/// The maximum time that a test can add to a run: a century. It is in nanoseconds, because these are the ticks of a
+/// test's clock.
 const MOST_ADDED: u64 = 100 * 365 * 24 * 3600 * 1_000_000_000;
 
-/// The replacement of a body for one poll or call.
+/// The decision of a fault before one poll or call of the body.
 pub(crate) enum Instead {
-    /// No replacement: the body runs.
+    /// The body runs.
     Body,
-    /// The poll is pending.
+    /// The poll is pending, and the body does not run.
     Pending,
-    /// The poll or call returns the value that was written to the [`Slot`].
+    /// The poll or call returns the value that the fault wrote to the [`Slot`], and the body does not run.
     Value,
 }
 
 /// A fault at the boundary of one run.
 pub(crate) trait Injection: fmt::Debug + Send {
-    /// Called before each poll of the body.
+    /// Decides one poll of the body. Called before each poll.
     fn poll(&mut self, value: &mut Slot, cx: &mut Context<'_>) -> Instead;
 
-    /// Called before the call of the body.
+    /// Decides the call of the body. Called before the call.
     fn call(&mut self, value: &mut Slot) -> Instead;
 }
 
@@ -42,7 +44,7 @@ pub(crate) trait Injection: fmt::Debug + Send {
 pub(crate) struct Injected(pub(crate) Box<dyn Injection>);
 
 impl Injected {
-    /// Returns the result of a poll that replaces the body's; `None` if the body runs.
+    /// Returns the result of a poll that the fault decides; `None` if the body must be polled.
     pub(crate) fn poll<R>(&mut self, cx: &mut Context<'_>) -> Option<Poll<R>> {
         let mut room = MaybeUninit::uninit();
         let mut slot = Slot::of(&mut room);
@@ -56,7 +58,7 @@ impl Injected {
         }
     }
 
-    /// Returns the value that replaces the body's; `None` if the body runs.
+    /// Returns the value of a call that the fault decides; `None` if the body must be called.
     pub(crate) fn call<R>(&mut self) -> Option<R> {
         let mut room = MaybeUninit::uninit();
         let mut slot = Slot::of(&mut room);
@@ -68,12 +70,12 @@ impl Injected {
     }
 }
 
-/// The place where the fault of a run is kept between polls. It belongs to the data of an observed run, so that the
-/// run itself and the futures that hold it are not larger than without tests.
+/// The storage in which the fault of a run is kept between polls. It is part of `Observed`, the data of an observed
+/// run. The run itself and the futures that contain it are therefore not larger than without `testing`.
 #[derive(Debug, Default)]
 pub(crate) struct Boundary {
     waiting: Mutex<Option<Injected>>,
-    /// Ticks that a test added to the time of the run.
+    /// The ticks that a test added to the duration of the run.
     added: AtomicU64,
 }
 
@@ -86,12 +88,12 @@ impl Boundary {
         *lock(&self.waiting) = injected;
     }
 
-    /// Returns the ticks that a test added to the time of the run.
+    /// Returns the ticks that a test added to the duration of the run.
     pub(crate) fn added(&self) -> u64 {
         self.added.load(Ordering::Relaxed)
     }
 
-    /// Adds to the time of the run.
+    /// Adds ticks to the duration of the run. The sum is at most [`MOST_ADDED`].
     pub(crate) fn delay(&self, ticks: u64) {
         let longer = |added: u64| Some(added.saturating_add(ticks).min(MOST_ADDED));
         let _ = self.added.fetch_update(Ordering::Relaxed, Ordering::Relaxed, longer);
@@ -102,7 +104,7 @@ impl Boundary {
     }
 }
 
-/// The memory for the value that a boundary returns.
+/// The memory to which a fault writes the value that a boundary returns.
 pub(crate) struct Slot {
     returned: TypeId,
     returned_name: &'static str,
@@ -112,13 +114,13 @@ pub(crate) struct Slot {
 
 /// The reason why an error cannot be returned at a boundary.
 pub(crate) enum NotReturned {
-    /// The attribute does not see that the function returns a `Result`.
+    /// The attribute cannot recognise that the function returns a `Result`.
     NoResult,
-    /// The compiler does not print the lifetimes of types.
+    /// The compiler does not print the lifetimes in the names of types.
     LifetimesUnknown,
     /// The error may hold borrows.
     HoldsBorrows,
-    /// The error is of another type.
+    /// The boundary returns errors of another type.
     OtherType,
 }
 
@@ -137,7 +139,7 @@ impl Slot {
         self.returned_name
     }
 
-    /// Writes `Err(make())`. `make` must return a value of type `error`.
+    /// Writes `Err(make())` as the value that the boundary returns. `make` must return a value of the type `error`.
     ///
     /// # Errors
     /// Returns the reason if the boundary cannot return such an error.
@@ -156,18 +158,19 @@ impl Slot {
         if known.error != error {
             return Err(NotReturned::OtherType);
         }
-        // SAFETY: the room is that of the `Result` for which `write` was kept, and `error` is its error's type.
+        // SAFETY: `room` is memory for the `Result` type for which `learn` kept `write`, and `error` is the error
+        // type of this `Result`.
         unsafe { (known.write)(make(), self.room) };
         self.is_written = true;
         Ok(())
     }
 }
 
-/// The way to write an error into a `Result` type that some boundary returns.
+/// The way to write an error into a `Result` type that a boundary returns.
 ///
 /// Types are compared without their lifetimes, which do not exist at run time. An error that a test makes has a
-/// `'static` type; the error type of the function may have shorter lifetimes instead. An error type with lifetimes is
-/// therefore refused (`holds_lifetimes`), as is every error type if the compiler does not print lifetimes
+/// `'static` type, but the error type of the function may have shorter lifetimes. An error type with lifetimes is
+/// therefore refused (`holds_lifetimes`). If the compiler does not print lifetimes, every error type is refused
 /// (`lifetimes_are_named`).
 #[derive(Clone, Copy)]
 struct Known {
@@ -176,10 +179,10 @@ struct Known {
     write: unsafe fn(Box<dyn Any>, *mut ()),
 }
 
-/// Every `Result` type that some boundary returns.
+/// Every `Result` type that a boundary is known to return.
 static KNOWN: RwLock<BTreeMap<TypeId, Known>> = RwLock::new(BTreeMap::new());
 
-/// Records that a boundary returns `Result<T, E>`. The entry is found by the type, so that a run need not hold it.
+/// Records that a boundary returns `Result<T, E>`. The entry is looked up by the type, so a run does not store it.
 pub(crate) fn learn<T, E>() {
     let returned = typeid::of::<Result<T, E>>();
     if read(&KNOWN).contains_key(&returned) {
@@ -189,14 +192,14 @@ pub(crate) fn learn<T, E>() {
     write(&KNOWN).insert(returned, known);
 }
 
-/// Returns whether a type may hold or accept borrows with a lifetime, judged by its name: the compiler prints lifetimes
-/// as `'_`, references with `&`, and functions as `fn(`. `&str` is allowed: a test's `&'static str` is valid for any
-/// lifetime.
+/// Returns whether a type may hold or accept borrows with a lifetime, judged by its name. The compiler prints
+/// lifetimes as `'_`, references with `&`, and functions as `fn(`. The type `&str` is allowed, because a test writes
+/// a `&'static str`, which is valid for any lifetime.
 fn holds_lifetimes(name: &str) -> bool {
     name != "&str" && (name.contains(['\'', '&']) || name.contains("fn("))
 }
 
-/// Returns whether this compiler prints the lifetimes of types. The compiler of Rust 1.89 does not.
+/// Returns whether this compiler prints the lifetimes in the names of types. The compiler of Rust 1.89 does not.
 fn lifetimes_are_named() -> bool {
     struct Borrows<'a>(PhantomData<&'a ()>);
     type_name::<Borrows<'static>>().contains('\'')
@@ -205,10 +208,11 @@ fn lifetimes_are_named() -> bool {
 /// Writes `Err(error)`.
 ///
 /// # Safety
-/// `error` holds an `E`, except for lifetimes, and `to` has room for a `Result<T, E>`.
+/// `error` must hold an `E`, except for lifetimes, and `to` must have room for a `Result<T, E>`.
 unsafe fn write_error<T, E>(error: Box<dyn Any>, to: *mut ()) {
-    // SAFETY: it is an `E`, as the caller guarantees; one with lifetimes, which could become shorter here, was refused.
+    // SAFETY: `error` holds an `E`, as the caller guarantees. An error type whose lifetimes could become shorter here
+    // was refused.
     let error = unsafe { Box::from_raw(Box::into_raw(error).cast::<E>()) };
-    // SAFETY: there is room, as the caller guarantees.
+    // SAFETY: `to` has room for a `Result<T, E>`, as the caller guarantees.
     unsafe { to.cast::<Result<T, E>>().write(Err(*error)) };
 }

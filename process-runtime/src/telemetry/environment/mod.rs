@@ -1,8 +1,9 @@
 //! Reads and checks the environment variables that configure telemetry.
 //!
-//! The SDK of OpenTelemetry could read most of them itself, but it silently ignores invalid values. All values are
-//! therefore parsed here and passed to it, except for headers, compression and resource attributes, which it reads and
-//! which are only checked here. Nothing in this folder opens a connection or imports another part of `telemetry`.
+//! The SDK of OpenTelemetry could read most of these variables itself, but it silently ignores invalid values. Almost
+//! all values are therefore parsed here and passed to the SDK. Headers, compression and resource attributes are
+//! exceptions. The SDK reads them, and this module only checks them. Code that opens a connection or imports another
+//! part of `telemetry` does not belong in this folder.
 
 mod otlp;
 pub(super) mod tls;
@@ -18,7 +19,7 @@ use self::otlp::both;
 pub(super) use self::otlp::{Otlp, Protocol};
 use self::tls::Pem;
 
-/// Where a signal is sent.
+/// The place where a signal, traces or metrics, is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Destination {
     Otlp,
@@ -26,22 +27,23 @@ pub(super) enum Destination {
     Nowhere,
 }
 
-/// How spans are sampled, limited and batched.
+/// The configuration of how spans are sampled, limited and batched.
 #[derive(Debug)]
 pub(super) struct Spans {
     /// The maximum number of spans that wait to be sent.
     pub(super) queue: usize,
     /// The maximum number of spans in a batch.
     pub(super) batch: usize,
-    /// How long spans wait at most, if configured.
+    /// The maximum time that a span waits, if it is configured.
     pub(super) delay: Option<Duration>,
     pub(super) limits: SpanLimits,
-    /// The maximum number of characters of a text attribute, which `SpanLimits` of OpenTelemetry does not contain.
+    /// The maximum number of characters of a text attribute, if it is configured. `SpanLimits` of OpenTelemetry has no
+    /// such limit.
     pub(super) longest: Option<usize>,
     pub(super) sampler: Sampler,
 }
 
-/// Whether Prometheus scrapes the metrics. This does not affect the other destination of the metrics.
+/// Whether and where Prometheus scrapes the metrics. [`Destination`] says separately where else the metrics are sent.
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(feature = "prometheus"),
@@ -49,7 +51,7 @@ pub(super) struct Spans {
 )]
 pub(super) enum Scraped {
     Never,
-    /// Only if the service has a route for it.
+    /// Prometheus scrapes the metrics only if the service serves them on a route of its own.
     OnRoute,
     At {
         host: String,
@@ -63,7 +65,7 @@ pub(super) struct Sentry {
     /// A valid DSN.
     pub(super) dsn: String,
     pub(super) host: String,
-    /// The trusted certificate authorities; the default is Mozilla's list.
+    /// The trusted certificate authorities, or `None` for Mozilla's list.
     pub(super) authorities: Option<Pem>,
     pub(super) traces_sample_rate: f32,
 }
@@ -86,12 +88,12 @@ pub(super) struct Environment {
     )]
     pub(super) scraped: Scraped,
     pub(super) sentry: Option<Sentry>,
-    /// The invalid values, one line for each.
+    /// The problems with the variables, one line for each problem.
     pub(super) problems: Vec<String>,
 }
 
 impl Environment {
-    /// Reads the environment of this process.
+    /// Reads the environment variables of this program.
     pub(super) fn read() -> Environment {
         Environment::from_variables(&|name| match env::var(name) {
             Ok(value) => Some(Ok(value)),
@@ -112,7 +114,8 @@ impl Environment {
                 let exporters = ["otlp", "console", "none", "prometheus"];
                 let (traces, _) = variables.destination("TRACES", &exporters[..3], has_traces);
                 let (metrics, is_scraped) = variables.destination("METRICS", &exporters, has_metrics);
-                // Files are a default for development: one configured exporter turns them off for both signals.
+                // Files are a default for development. If one signal is sent to a collector or to Prometheus, files
+                // are the default for neither signal.
                 let is_embedded = !is_scraped && ![traces, metrics].contains(&Some(Destination::Otlp));
                 let default = if is_embedded { Destination::Files } else { Destination::Nowhere };
                 let scraped = if is_scraped { variables.scraped() } else { Scraped::OnRoute };
@@ -146,7 +149,7 @@ const WAITING: u64 = 2048;
 const BATCH: u64 = 512;
 const TIMEOUT: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_secs(60);
-/// The maximum of the configurable length of the span queue.
+/// The maximum number to which the span queue and a batch can be configured.
 const MOST_WAITING: u64 = 65_536;
 
 /// A variable whose value is not valid UTF-8.
@@ -158,14 +161,15 @@ struct Variables<'v> {
 }
 
 impl Variables<'_> {
-    /// Records a problem, once even if both signals read the same variable.
+    /// Records a problem with a variable. A problem that both traces and metrics find is recorded once.
     fn problem(&mut self, problem: String) {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
     }
 
-    /// Returns the value of a variable. An empty value counts as not set, as the specification requires.
+    /// Returns the value of a variable, or `None` if the variable is not set. An empty value counts as not set, as the
+    /// specification requires. A value that is not valid UTF-8 also counts as not set, and is recorded as a problem.
     fn get(&mut self, name: &str) -> Option<String> {
         match (self.variables)(name)? {
             Ok(value) => Some(value.trim().to_owned()).filter(|value| !value.is_empty()),
@@ -178,7 +182,8 @@ impl Variables<'_> {
         }
     }
 
-    /// Returns the value of a variable that must be one of these values.
+    /// Returns the value of a variable that must be one of these values. Any other value is recorded as a problem and
+    /// ignored.
     fn one_of(&mut self, name: &str, values: &[&'static str]) -> Option<&'static str> {
         let value = self.get(name)?;
         self.known(name, &value, values)
@@ -193,8 +198,9 @@ impl Variables<'_> {
         known.copied()
     }
 
-    /// Returns where a signal is sent, if that is configured, and whether Prometheus scrapes it. The variable contains
-    /// names from `exporters`, separated by commas.
+    /// Returns where a signal is sent, or `None` if no variable configures this. Also returns whether Prometheus
+    /// scrapes the signal. The variable `OTEL_<signal>_EXPORTER` contains names from `exporters`, separated by commas.
+    /// Without this variable, the signal is sent to the endpoint if one is configured.
     fn destination(
         &mut self,
         signal: &str,
@@ -240,7 +246,8 @@ impl Variables<'_> {
         number
     }
 
-    /// Returns whether trace context is propagated, the only supported format. Baggage is configured in `propagation`.
+    /// Returns whether calls propagate the trace as W3C Trace Context, the only supported format. The value `baggage`
+    /// has no effect, because baggage is configured in `propagation`.
     fn propagates(&mut self) -> bool {
         let name = "OTEL_PROPAGATORS";
         let written = self.get(name).unwrap_or_default();
@@ -358,7 +365,8 @@ impl Variables<'_> {
         Some(Sentry { dsn: written, host, authorities: self.authorities(), traces_sample_rate })
     }
 
-    /// Returns the value of a variable that must be a number from 0 to 1.
+    /// Returns the value of a variable that must be a number from 0 to 1. Returns `default` if the variable is not set
+    /// or its value is invalid.
     fn share(&mut self, name: &str, default: f64) -> f64 {
         let Some(value) = self.get(name) else { return default };
         let share = value.parse().ok().filter(|share| (0.0..=1.0).contains(share));

@@ -1,4 +1,4 @@
-//! Reads how a signal is sent over OTLP: protocol, endpoint, timeout and TLS.
+//! Reads how a signal is sent over OTLP: protocol, endpoint, timeout and TLS. Variables of other exporters do not belong here.
 
 use std::fs;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use ureq::http::Uri;
 use super::tls::{Pem, Tls};
 use super::{TIMEOUT, Variables};
 
-/// How a signal is sent over OTLP.
+/// The configuration of how a signal is sent over OTLP.
 #[derive(Debug)]
 pub(in crate::telemetry) struct Otlp {
     pub(in crate::telemetry) protocol: Protocol,
-    /// The configured endpoint, or else that of a collector on this machine.
+    /// The configured endpoint. Without one, the endpoint of a collector on this machine.
     pub(in crate::telemetry) endpoint: Uri,
     pub(in crate::telemetry) timeout: Duration,
     pub(in crate::telemetry) tls: Tls,
@@ -25,14 +25,15 @@ pub(in crate::telemetry) enum Protocol {
     HttpJson,
 }
 
-/// Returns the names of a variable for one signal and for all signals.
+/// Returns the name of a variable for one signal, and its name for all signals.
 pub(super) fn both(signal: &str, what: &str) -> [String; 2] {
     [format!("OTEL_EXPORTER_OTLP_{signal}_{what}"), format!("OTEL_EXPORTER_OTLP_{what}")]
 }
 
 impl Variables<'_> {
-    /// Returns how a signal is sent, and whether its endpoint is configured. `most` names the variable with the timeout
-    /// of the processor that calls the exporter. The processor does not enforce it, so it also limits the timeout here.
+    /// Returns how a signal is sent, and whether its endpoint is configured. `most` is the name of the variable with
+    /// the timeout of the processor that calls the exporter. The processor does not enforce that timeout, so it is
+    /// used here as an upper limit for the timeout of the exporter.
     pub(super) fn otlp(&mut self, signal: &str, most: &str) -> (Otlp, bool) {
         const PROTOCOLS: [&str; 3] = ["grpc", "http/protobuf", "http/json"];
         let [own, all] = both(signal, "PROTOCOL");
@@ -79,8 +80,9 @@ impl Variables<'_> {
         self.url(&own, None).or(collector)
     }
 
-    /// Returns the value of a variable that must be a URL with a host. With a default `scheme`, a host and port are
-    /// enough, as for gRPC. The report does not quote an invalid value because it may contain a password.
+    /// Returns the value of a variable that must be a URL with a host. If `scheme` is given, as for gRPC, the value
+    /// may be a host and a port, and gets this scheme. An invalid value is recorded as a problem and ignored. The
+    /// problem does not quote the value, because it may contain a password.
     fn url(&mut self, name: &str, scheme: Option<&str>) -> Option<Uri> {
         let written = self.get(name)?;
         let whole = match scheme {
@@ -118,7 +120,8 @@ impl Variables<'_> {
         Tls { authorities, identity }
     }
 
-    /// Returns the certificate authorities that `SSL_CERT_FILE` configures for all programs of this machine.
+    /// Returns the certificate authorities from the file that `SSL_CERT_FILE` names, or `None` if there is no valid
+    /// file. Other programs also read this variable.
     pub(super) fn authorities(&mut self) -> Option<Pem> {
         self.certificates("SSL_CERT_FILE")
     }
@@ -131,7 +134,8 @@ impl Variables<'_> {
         self.pem(name, "private key", Pem::has_key)
     }
 
-    /// Reads the file that a variable names, which must contain a `what`.
+    /// Reads the file that a variable names. The file must contain a `what`, which `has` checks. Otherwise, or if the
+    /// file cannot be read, a problem is recorded and the variable is ignored.
     fn pem(&mut self, name: &str, what: &str, has: fn(&Pem) -> bool) -> Option<Pem> {
         let path = self.get(name)?;
         match fs::read(&path).map(Pem::new) {
@@ -147,7 +151,7 @@ impl Variables<'_> {
     }
 }
 
-/// Returns the specification's default endpoint.
+/// Returns the specification's default endpoint, which is a collector on this machine.
 fn on_this_machine(signal: &str, protocol: Protocol) -> Uri {
     match (protocol, signal) {
         (Protocol::Grpc, _) => Uri::from_static("http://localhost:4317"),
@@ -176,7 +180,7 @@ mod tests {
         assert_eq!(traces.endpoint, "http://collector:4318/v1/traces");
         assert_eq!(metrics.endpoint, "https://metrics.example/in");
         assert_eq!(metrics.timeout, Duration::from_secs(2));
-        // The general endpoint is valid for metrics over gRPC, although they do not use it.
+        // The metrics do not use the general endpoint. It is still checked for gRPC, and it is valid.
         assert!(environment.problems.is_empty(), "{:?}", environment.problems);
     }
 

@@ -1,4 +1,5 @@
-//! Certificates for TLS, and the TLS configuration of both clients: the one for HTTP and the one for gRPC.
+//! Certificates for TLS, and the TLS configuration of the HTTP client and of the gRPC client. Reading files does not
+//! belong here.
 
 use std::fmt;
 
@@ -50,14 +51,15 @@ impl fmt::Debug for Pem {
 /// The TLS settings of a connection.
 #[derive(Clone, Debug, Default)]
 pub(in crate::telemetry) struct Tls {
-    /// The trusted certificate authorities; the default is Mozilla's list.
+    /// The trusted certificate authorities, or `None` for Mozilla's list.
     pub(in crate::telemetry) authorities: Option<Pem>,
-    /// The client certificate and its key.
+    /// The client certificate and its key. `None` if the client does not identify itself.
     pub(in crate::telemetry) identity: Option<(Pem, Pem)>,
 }
 
 impl Tls {
-    /// Returns the configuration for gRPC. Its client trusts no authority by default.
+    /// Returns the configuration for the gRPC client. By default that client trusts no authority, so Mozilla's list is
+    /// set explicitly.
     pub(in crate::telemetry) fn grpc_config(&self) -> ClientTlsConfig {
         let tls = ClientTlsConfig::new();
         let tls = match &self.authorities {
@@ -70,7 +72,7 @@ impl Tls {
         }
     }
 
-    /// Returns the configuration for HTTP.
+    /// Returns the configuration for the HTTP client.
     pub(in crate::telemetry) fn http_config(&self) -> TlsConfigBuilder {
         let roots = self.authorities.as_ref().map(|authorities| authorities.certificates().into());
         let identity = self.identity.as_ref().and_then(|(certificate, key)| {

@@ -1,4 +1,5 @@
-//! Draws one trace: first the place where it failed, then one line for each span, indented by its depth.
+//! Draws one trace. The first lines name the trace and the place where it failed. Then each span has one line,
+//! indented by its depth. Reading files does not belong here.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -8,12 +9,13 @@ use super::otlp::Span;
 
 /// The spans of one trace.
 ///
-/// `Display` draws them: first the place where the trace failed, then one line for each span, indented by its depth. A
-/// `!` marks failed spans, and an arrow marks calls to dependencies.
+/// `Display` draws the spans. It first names the place where the trace failed. Then it draws one line for each span,
+/// indented by its depth. A `!` marks failed spans, and an arrow marks calls to dependencies.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     trace_id: String,
-    /// Each span with its depth. A span is followed by its children, in the order in which they started.
+    /// Each span with its depth. A span is followed by its children, and the children are in the order in which they
+    /// started.
     pub(super) spans: Vec<(usize, Span)>,
 }
 
@@ -44,18 +46,20 @@ impl Timeline {
         UNIX_EPOCH + Duration::from_nanos(last)
     }
 
-    /// Returns the name of the process or stage that caused the failure of the trace, and its `error.type`. Returns
-    /// another span if no run failed, and `None` if nothing failed.
+    /// Returns the name of the process or stage that caused the failure of the trace, and its `error.type`. If only
+    /// other spans failed, returns the name of such a span. Returns `None` if nothing failed. The `error.type` is
+    /// empty if the span has none.
     ///
     /// The search starts at the outermost failed span and repeatedly moves to the child that caused the failure. A
-    /// failed child is not the cause if the parent recovered from it: a later child succeeded, and the parent failed
-    /// with another error type.
+    /// failed child is not the cause if the parent recovered from its failure. The parent recovered if a child that
+    /// started afterwards succeeded and the parent itself failed with another error type.
     pub fn failed_at(&self) -> Option<(&str, String)> {
         let (place, _) = self.failure()?;
         Some((&place.name, place.error_type().unwrap_or_default().to_owned()))
     }
 
-    /// Returns the failed process or stage, and the call to a dependency that failed in it.
+    /// Returns the failed process or stage, and the call to a dependency that failed in it, if there is one. Returns
+    /// `None` if nothing failed.
     fn failure(&self) -> Option<(&Span, Option<&Span>)> {
         let chain = self.failure_chain();
         let is_place = |span: &&Span| span.is_run() && span.dependency().is_none();
@@ -64,12 +68,13 @@ impl Timeline {
         Some((chain[place], call))
     }
 
-    /// Returns the failed spans from the outermost to the innermost. Each one caused the failure of the one before it.
+    /// Returns the failed spans from the outermost to the innermost. Each span caused the failure of the span before
+    /// it.
     fn failure_chain(&self) -> Vec<&Span> {
         let inside = self.responsible();
         let of = |around: Option<usize>| inside.get(&around).map(Vec::as_slice).unwrap_or_default();
         let failed = |at: &&usize| self.spans[**at].1.is_failed();
-        // The outermost failed span that ended first.
+        // The chain starts at the outermost failed span that ended first.
         let mut next = of(None).iter().filter(failed).min_by_key(|at| self.spans[**at].1.end);
         let mut chain = Vec::new();
         while let Some(&at) = next {
@@ -91,8 +96,9 @@ impl Timeline {
         chain
     }
 
-    /// Groups the runs and failed spans by the nearest enclosing run or failed span whose result they can affect. A
-    /// span that had already ended cannot be affected.
+    /// Groups the runs and failed spans. The key of a group is the nearest enclosing run or failed span whose result
+    /// the spans of the group can affect, or `None` if there is none. A span cannot affect an enclosing span that
+    /// ended before it.
     fn responsible(&self) -> HashMap<Option<usize>, Vec<usize>> {
         let mut inside: HashMap<_, Vec<_>> = HashMap::new();
         let mut around: Vec<usize> = Vec::new();
@@ -111,9 +117,9 @@ impl Timeline {
     }
 }
 
-/// Returns whether the inner span can affect the result of the outer one, because it ended earlier. For a call to a
-/// dependency only its start counts: a driver may close the span on a thread of its own, after the call was answered
-/// and the enclosing spans ended.
+/// Returns whether the inner span can affect the result of the outer span. A call to a dependency can do so if it
+/// started before the outer span ended. Its end does not matter, because a driver may close the span on another thread,
+/// after the enclosing spans have ended. Any other span must have ended before the outer span.
 fn is_part(inner: &Span, outer: &Span) -> bool {
     let end = if inner.dependency().is_some() { inner.start } else { inner.end };
     end <= outer.end
@@ -123,7 +129,7 @@ fn counts(span: &Span) -> bool {
     span.is_run() || span.is_failed()
 }
 
-/// Returns the spans in drawing order, each with its depth: every span is followed by its children.
+/// Returns the depth and the index of each span, in drawing order. Every span is followed by its children.
 fn in_order(spans: &[Span]) -> Vec<(usize, usize)> {
     let mut children: HashMap<&str, Vec<usize>> = HashMap::new();
     let known: HashSet<&str> = spans.iter().map(|span| span.id.as_str()).collect();
@@ -136,7 +142,7 @@ fn in_order(spans: &[Span]) -> Vec<(usize, usize)> {
     }
     let mut ordered = Vec::with_capacity(spans.len());
     let mut is_taken = vec![false; spans.len()];
-    // Spans whose parents form a cycle have no root, so the first of them becomes the root.
+    // Spans whose parents form a cycle have no root, so the first span of the cycle becomes the root.
     for root in roots.into_iter().chain(0..spans.len()) {
         let mut waiting = vec![(0, root)];
         while let Some((depth, at)) = waiting.pop() {
@@ -213,7 +219,7 @@ const DEPTH: usize = 32;
 /// The maximum width of the column of names.
 const WIDTH: usize = 120;
 
-/// Keys of the business context contain no dot.
+/// Returns whether an attribute is business context, whose keys contain no dot.
 fn is_context(key: &str) -> bool {
     !key.contains('.')
 }

@@ -1,7 +1,8 @@
 //! Finds traces in OTLP-JSON files and draws them (feature `telemetry`).
 //!
-//! Use this module to answer questions such as "what happened to user 7 at 2:43 PM?". You need the id of a trace, for
-//! example from the header `x-trace-id` of a response, or a key of the business context, such as a user's id.
+//! Use this module to answer questions such as "what happened to user 7 at 2:43 PM?". You need one of two things: the
+//! id of a trace, for example from the header `x-trace-id` of a response, or a value of the business context, such as
+//! a user's id.
 //!
 //! ```no_run
 //! use std::time::{Duration, SystemTime};
@@ -20,17 +21,17 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! [`find`] reads the files that [`telemetry`](crate::telemetry) writes, and those of every other exporter that writes
-//! one request on each line
+//! [`find`] reads the files that [`telemetry`](crate::telemetry) writes. It also reads the files of every other
+//! exporter that writes one request on each line
 //! ([OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/)). It accepts names in camel
 //! or snake case, ids in hexadecimal or base64, and enums and integers as numbers or text. A request can also be
 //! indented over several lines, or consist of a single resource.
 //!
 //! # Limits
 //!
-//! Files are read twice: first for the traces that match, and then for the spans of these traces. The memory therefore
-//! depends on the number of matches and not on the size of the files. The number of traces and spans and the length of
-//! a line are limited, and [`Found`] contains the number of items that exceeded these limits.
+//! Each file is read twice, first to find the traces that match, and then to read the spans of these traces. The
+//! memory therefore depends on the number of matches, and the size of the files does not matter. The number of traces
+//! and spans and the length of a line are limited. [`Found`] contains the number of items that exceeded these limits.
 
 mod drawing;
 mod otlp;
@@ -58,10 +59,12 @@ const KEPT: usize = 64 << 20;
 /// The maximum number of skipped lines that are listed.
 const SKIPPED: usize = 100;
 
-/// Selects the traces that contain a span with all of these properties.
+/// Selects the traces that contain a span with all of these properties. A property that is empty or `None` does not
+/// restrict the search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    /// Attributes of the span as text, such as the keys of the business context.
+    /// Attributes that the span must have, such as keys of the business context. Each entry is a key and its value as
+    /// text.
     pub context: Vec<(String, String)>,
     /// The id of the trace: 32 hexadecimal digits, as in the header `x-trace-id` of a response.
     pub trace_id: Option<String>,
@@ -91,14 +94,15 @@ impl Query {
 pub struct Found {
     /// The matching traces, latest first.
     pub timelines: Vec<Timeline>,
-    /// The number of further matching traces. Above 100,000 it is approximate, because a trace may be counted twice.
+    /// The number of matching traces that are not in `timelines`. Above 100,000 it is approximate, because a trace may
+    /// be counted twice.
     pub left_out: usize,
-    /// The number of spans that are missing in these traces because of the limits: 10,000 for each trace, and 64 MiB
-    /// for all of them.
+    /// The number of spans that are missing in these traces because of the limits. The limits are 10,000 spans for
+    /// each trace, and 64 MiB for all traces together.
     pub spans_left_out: usize,
     /// The lines that are not OTLP requests, at most 100.
     pub skipped: Vec<SkippedLine>,
-    /// The number of further skipped lines.
+    /// The number of skipped lines that are not in `skipped`.
     pub more_skipped: usize,
 }
 
@@ -119,19 +123,20 @@ impl Found {
 pub struct SkippedLine {
     /// The file that contains the line.
     pub file: PathBuf,
-    /// The number of the line, starting at 1. For a request over several lines, this is the first one.
+    /// The number of the line, starting at 1. For a request over several lines, this is the number of the first line.
     pub line: usize,
-    /// The reason why it was skipped.
+    /// The reason why the line was skipped.
     pub problem: String,
 }
 
-/// Finds the latest matching traces in a directory, at most `most`.
+/// Finds the matching traces in a directory, and returns the latest of them, at most `most`.
 ///
-/// It reads the regular files whose names end in `.jsonl` or `.json`, and no subdirectories.
+/// This reads the regular files whose names end in `.jsonl` or `.json`. It does not read subdirectories.
 ///
 /// # Errors
 ///
-/// Returns an error if the directory or a file cannot be read. The error names it, and the source is the cause.
+/// Returns an error if the directory or a file cannot be read. The error names the directory or file, and its source
+/// is the cause.
 pub fn find(directory: &Path, query: &Query, most: usize) -> io::Result<Found> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(|error| read_error(directory, error))? {
@@ -184,7 +189,7 @@ pub fn find(directory: &Path, query: &Query, most: usize) -> io::Result<Found> {
     Ok(found)
 }
 
-/// A directory or file that cannot be read.
+/// The error for a directory or file that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read `{}`", .path.display())]
 struct ReadError {
@@ -196,7 +201,7 @@ fn read_error(path: &Path, source: io::Error) -> io::Error {
     io::Error::new(source.kind(), ReadError { path: path.to_owned(), source })
 }
 
-/// Returns the ids and start times of the latest traces, latest first.
+/// Returns the ids and start times of the latest traces, at most `most`, the latest first.
 fn the_latest(traces: HashMap<String, u64>, most: usize) -> Vec<(String, u64)> {
     let mut traces: Vec<_> = traces.into_iter().collect();
     traces.sort_unstable_by(|(a, first), (b, second)| second.cmp(first).then_with(|| a.cmp(b)));
@@ -211,7 +216,7 @@ fn each_span(
     each: &mut dyn FnMut(Span),
 ) -> io::Result<()> {
     let file = match File::open(path) {
-        // The exporter may have removed it since the directory was listed.
+        // The exporter may have removed the file since the directory was listed.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         file => file.map_err(|error| read_error(path, error))?,
     };
@@ -231,7 +236,8 @@ fn each_span(
     Ok(())
 }
 
-/// Reads the requests of a file. Each is one line or, if it is indented, several lines from `{` to `}`.
+/// Reads the requests of a file. A request is one line, or several indented lines between a line `{` and a line that
+/// starts with `}`.
 struct Requests {
     file: BufReader<File>,
     /// The number of lines that were read.
@@ -239,12 +245,14 @@ struct Requests {
 }
 
 impl Requests {
-    /// Reads the next request. Returns the number of its first line, and whether it is within the length limit.
+    /// Reads the next request into `bytes`. Returns the number of its first line, and whether it is within the length
+    /// limit. Returns `None` at the end of the file.
     fn next(&mut self, bytes: &mut Vec<u8>) -> io::Result<Option<(usize, bool)>> {
         bytes.clear();
         let Some(mut is_whole) = self.append(bytes)? else { return Ok(None) };
         let first = self.line;
-        // A line without indentation starts another request, and this one is incomplete.
+        // If a line starts with `{` without indentation, it begins another request, and the current request is
+        // incomplete.
         while bytes == b"{\n" || bytes == b"{\r\n" || self.line > first {
             if self.file.fill_buf()?.first() == Some(&b'{') {
                 break;
@@ -265,7 +273,8 @@ impl Requests {
         Ok(Some((first, is_whole)))
     }
 
-    /// Appends the next line. Returns whether it is within the length limit, or `None` at the end of the file.
+    /// Appends the next line to `bytes`. Returns whether the line is within the length limit, or `None` at the end of
+    /// the file.
     fn append(&mut self, bytes: &mut Vec<u8>) -> io::Result<Option<bool>> {
         let read = (&mut self.file).take(LINE as u64).read_until(b'\n', bytes)?;
         if read == 0 {

@@ -1,5 +1,5 @@
 //! Parses the spans of an OTLP-JSON request in each of the forms that exporters write. The memory for a parsed line is
-//! limited to a few times its length.
+//! limited to a few times its length. Searching and drawing do not belong here.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,7 +15,7 @@ const ID: usize = 64;
 /// The maximum number of entries in a list.
 const MOST: usize = 100_000;
 
-/// A request. Of metrics and logs, only the presence is recorded, because they contain no spans.
+/// A request. Metrics and logs contain no spans, so only their presence is recorded.
 #[derive(Deserialize)]
 pub(super) struct Request {
     #[serde(default, rename = "resourceSpans", alias = "resource_spans")]
@@ -65,7 +65,7 @@ impl<T> Default for List<T> {
     }
 }
 
-/// An entry of a list.
+/// An entry of a list, which may be empty.
 trait Item {
     fn is_empty(&self) -> bool;
 }
@@ -130,7 +130,7 @@ fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
 }
 
 /// Parses an id into lower-case hexadecimal digits. Protobuf's JSON encodes ids in base64, with 24 digits for a trace
-/// and 12 for a span.
+/// and 12 for a span. An id of such a length is converted.
 fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let written: String = nullable(deserializer)?;
     Ok(match written.len() {
@@ -142,7 +142,7 @@ fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     })
 }
 
-/// Converts base64 into hexadecimal digits.
+/// Converts base64 into hexadecimal digits. Returns `None` if the text is not base64.
 fn from_base64(text: &str) -> Option<String> {
     let (mut hex, mut bits, mut held) = (String::new(), 0u32, 0);
     for byte in text.trim_end_matches('=').bytes() {
@@ -184,7 +184,7 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Returns the value of an attribute.
+    /// Returns the value of an attribute, or `None` if the span does not have it.
     pub(super) fn attribute(&self, key: &str) -> Option<&str> {
         self.attributes().find(|(known, _)| *known == key).map(|(_, value)| value)
     }
@@ -193,7 +193,7 @@ impl Span {
         self.attributes.0.iter().map(|one| (one.key.as_str(), one.value.0.0.as_str()))
     }
 
-    /// Returns its memory in bytes.
+    /// Returns the memory of the span in bytes.
     pub(super) fn size(&self) -> usize {
         let texts = [&self.trace_id, &self.id, &self.parent, &self.name, &self.status.code.0];
         let attributes =
@@ -201,23 +201,23 @@ impl Span {
         size_of::<Span>() + texts.map(String::len).iter().sum::<usize>() + attributes.sum::<usize>()
     }
 
-    /// Returns whether it is a run of a process or stage, or a call to a dependency.
+    /// Returns whether the span is a run of a process or stage, or a call to a dependency.
     pub(super) fn is_run(&self) -> bool {
         self.attribute(OUTCOME).is_some()
     }
 
-    /// Returns the id of the dependency if the span is a call to one.
+    /// Returns the id of the dependency if the span is a call to a dependency.
     pub(super) fn dependency(&self) -> Option<&str> {
         self.attribute("critical_process.dependency")
     }
 
     pub(super) fn is_failed(&self) -> bool {
         let is_error = ["2", "STATUS_CODE_ERROR"].contains(&self.status.code.0.as_str());
-        // For a run, only its outcome decides: some bridges set the status Error because of a logged error.
+        // For a run, only its outcome decides, because some bridges set the status Error when an error is logged.
         self.attribute(OUTCOME).map_or(is_error, |outcome| outcome == "failure" || outcome == "panic")
     }
 
-    /// Returns whether it is a run that succeeded, if only in a degraded way.
+    /// Returns whether the span is a run that succeeded. A degraded run also counts as a success.
     pub(super) fn has_succeeded(&self) -> bool {
         self.attribute(OUTCOME).is_some_and(|outcome| outcome == "success" || outcome == "degraded")
     }
@@ -230,7 +230,8 @@ impl Span {
         Duration::from_nanos(self.end.0.saturating_sub(self.start.0))
     }
 
-    /// Returns a text such as `failure, late, PaymentError`. It is empty for a span that is not a run and has no error.
+    /// Returns a text such as `failure, late, PaymentError`. The text is empty for a span that is not a run and has no
+    /// error.
     pub(super) fn ending(&self) -> String {
         let late = self.attribute("critical_process.late").filter(|late| *late == "true").map(|_| "late");
         let failed = (self.is_failed() && !self.is_run()).then_some("error");
@@ -256,7 +257,7 @@ struct Attribute {
     value: AnyValue,
 }
 
-/// A value of any type. The type, which is the only key of the object, is ignored.
+/// A value of any type, as text. In JSON it is an object with a single key, which names the type. The type is ignored.
 #[derive(Clone, Debug, Default)]
 struct AnyValue(Text);
 

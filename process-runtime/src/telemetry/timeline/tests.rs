@@ -81,7 +81,7 @@ failed at pay.charge: Refused
 
 const CALL: (&str, &str) = ("critical_process.dependency", "orders_db");
 
-/// Returns the place of the failure, which follows the line with the trace's id.
+/// Returns the place of the failure, which the drawing names in its second line.
 fn failed_at(spans: &[serde_json::Value]) -> String {
     let drawn = found(line(spans), &Query::default()).timelines[0].to_string();
     let place = drawn.lines().nth(1).and_then(|line| line.strip_prefix("failed at "));
@@ -96,7 +96,7 @@ fn a_failure_that_the_run_recovered_from_is_not_the_cause() {
     let asked = |kind| span("b", "a", stage, (10, 20), &failed(kind));
     let inner = span("d", "b", "pay.ask.deep", (11, 19), &failed("deep"));
     let kept = |times, attributes: &[_]| span("c", "a", "pay.keep", times, attributes);
-    // The later error is the cause, however deep the earlier one was.
+    // The later error is the cause, although the earlier one was deeper.
     let later = kept((30, 40), &failed("database"));
     assert_eq!(failed_at(&[pay("database"), asked("timeout"), inner.clone(), later]), "pay.keep: database");
     let unnamed = kept((30, 40), &failed("Error"));
@@ -104,15 +104,16 @@ fn a_failure_that_the_run_recovered_from_is_not_the_cause() {
     // A later stage succeeded, so the process failed by itself.
     let went_on = [pay("other"), asked("timeout"), inner.clone(), kept((30, 40), &ok)];
     assert_eq!(failed_at(&went_on), "pay: other");
-    // A concurrent stage proves nothing, and a stage that only cleans up is not a recovery.
+    // A stage that succeeds at the same time as the failed stage is not a recovery. If the process then fails with the
+    // error of the failed stage, a later stage has only cleaned up.
     let beside = [pay("other"), asked("timeout"), inner.clone(), kept((15, 40), &ok)];
     assert_eq!(failed_at(&beside), "pay.ask.deep: deep");
     let cleared = [pay("timeout"), asked("timeout"), kept((30, 40), &ok)];
     assert_eq!(failed_at(&cleared), "pay.ask: timeout");
-    // A run that succeeds recovered from every failure inside it.
+    // A run that succeeds has recovered from every failure inside it.
     let degraded = span("a", "", "pay", (0, 90), &[(OUTCOME, "degraded")]);
     assert_eq!(failed_at(&[degraded.clone(), asked("timeout"), inner]), "nowhere");
-    // This does not include a run that ends after it.
+    // It has not recovered from the failure of a run that ended after it.
     let spawned = span("b", "a", "mail", (10, 200), &failed("Refused"));
     assert_eq!(failed_at(&[degraded, spawned]), "mail: Refused");
 }
@@ -317,7 +318,7 @@ proptest! {
         let _ = found(&text, &Query::default());
     }
 
-    /// Wherever a request is cut off or damaged, the others are read.
+    /// A request is cut off or damaged at any place, and the other requests are still read.
     #[test]
     fn a_damaged_line_affects_no_other(at in any::<prop::sample::Index>(), byte in any::<u8>(), is_cut in any::<bool>()) {
         let line = line(&[span("a", "", "pay", (1, 2), &[("user_id", "u-1")])]);

@@ -1,5 +1,6 @@
-//! Injects every fault at every boundary of a process, and checks what must hold after each. How a fault is injected is
-//! not decided here.
+//! Runs a process once for every kind of fault at every boundary, and checks the result of each run. A boundary is
+//! the process itself, one of its stages, or a dependency or process that it calls. The mechanism that injects a
+//! fault does not belong here; it is in `domain`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,24 +19,28 @@ use crate::testing::observing::missing;
 use crate::testing::observing::observation::{Ended, Observation, ObservedRun};
 use crate::testing::observing::witness;
 
-/// How long a run under a hang can take in real time before the test ends it.
+/// The default limit of a trial if the clock is not paused. The battery stops a trial at its limit.
 const HUNG: Duration = Duration::from_secs(10);
-/// The context key that separates the runs of one trial from those of another.
+/// The context key under which each run carries the number of its trial. A run with the number of another trial shows
+/// that context has leaked.
 const TRIAL: &str = "battery_trial";
 
-/// Injects every fault at every boundary of a process, one run for each. The boundaries are the process itself, its
-/// stages, and the dependencies and processes that it calls. At each, the battery injects every error that fits the
-/// return type, a delay past the SLA, a hang, a panic and a cancellation.
+/// Injects every kind of fault at every boundary of a process, each in a trial of its own. A trial is one call that
+/// runs the process. The boundaries are the process itself, its stages, and the dependencies and processes that it
+/// calls. At each boundary, the battery injects every given [error](Battery::error) that fits the return type, a
+/// delay past the SLA, a hang, a panic and a cancellation.
 ///
-/// After each run the battery checks that
+/// After each trial, the battery checks that
 ///
 /// * the run and all runs inside it ended exactly once,
-/// * no context of one run is on another,
-/// * no gauge stays up,
-/// * the outcome is one of [`outcomes`](Battery::outcomes), or the one that the fault itself causes (a panic, a
-///   cancellation),
+/// * no run has the context of another trial,
+/// * the gauges of active and overdue runs are zero again,
+/// * the outcome is one of [`outcomes`](Battery::outcomes), or the outcome that the fault itself causes: a panic
+///   after an injected panic, a cancellation after an injected cancellation or hang,
 /// * the declared context is on every span and event,
 /// * and no [canary](Battery::canary) was captured.
+///
+/// A trial that a fault cancels or that reaches its limit can leave runs in spawned tasks. They may still be running.
 ///
 /// ```
 /// use process_runtime::testing::Battery;
@@ -73,17 +78,19 @@ impl fmt::Debug for Battery {
     }
 }
 
-/// One run of a battery.
+/// The result of one trial of a battery.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Trial {
-    /// The boundary and the kind of the fault, for example `stage1` and `hang`; `None` in the first trial.
+    /// The boundary and the kind of the fault, for example `stage1` and `hang`; `None` in the first trial, which has
+    /// no fault.
     pub fault: Option<(String, &'static str)>,
-    /// The outcome of the process's run; `None` if it did not begin or did not end.
+    /// The outcome of the process's run; `None` if the run did not begin or did not end.
     pub outcome: Option<Outcome>,
     /// Whether the process's run was late.
     pub late: bool,
-    /// Whether only the test's limit ended the run. In production, a caller would wait for ever.
+    /// Whether the test stopped the trial at its [limit](Battery::limit). If so, nothing else ended the trial, and a
+    /// caller in production could wait for ever.
     pub stopped_by_test: bool,
 }
 
@@ -91,7 +98,7 @@ impl Battery {
     /// Creates a battery for the process with this id.
     ///
     /// # Panics
-    /// If no process has this id; the message has the nearest one.
+    /// If no process has this id. The message suggests a similar id if there is one.
     #[track_caller]
     pub fn new(process: &str) -> Battery {
         let process = registry::get(process).unwrap_or_else(|unknown| panic!("{unknown}"));
@@ -106,43 +113,51 @@ impl Battery {
         }
     }
 
-    /// Allows runs to end with these outcomes.
+    /// Allows runs of the process to end with these outcomes. By default, only an outcome that the fault itself
+    /// causes is allowed.
     pub fn outcomes(mut self, outcomes: impl IntoIterator<Item = Outcome>) -> Battery {
         self.outcomes.extend(outcomes.into_iter().map(Outcome::as_str));
         self
     }
 
-    /// Adds an error to inject. It is injected at each boundary whose function returns a `Result` with this error type.
+    /// Adds an error to inject, which `make` creates. The battery injects it at each boundary whose function returns
+    /// a `Result` with this error type.
     pub fn error<E: 'static>(mut self, make: impl Fn() -> E + Send + Sync + 'static) -> Battery {
         self.errors.push(Fault::error(make));
         self
     }
 
-    /// Adds a text that the call passes to the process and that must not be recorded. It must not occur in the context,
-    /// the spans, the Sentry events or the log (at INFO and above, and whatever the program's subscriber enables).
+    /// Adds a canary: a text that the call passes to the process and that must not be recorded, for example a
+    /// password. The battery fails if the text occurs in the context, the spans, the Sentry events, the metrics or
+    /// the log. The log has every event at INFO and above, and every event that the program's subscriber enables.
     pub fn canary(mut self, text: &str) -> Battery {
         self.canaries.push(text.to_owned());
         self
     }
 
-    /// Skips a declared boundary. Use this for boundaries that this call does not reach.
+    /// Skips a declared stage or dependency. Use this for boundaries that the call does not reach, which otherwise
+    /// fail the battery.
     pub fn skip(mut self, boundary: &str) -> Battery {
         self.skipped.push(boundary.to_owned());
         self
     }
 
-    /// Sets how long a run can take before the test ends it, which happens to most runs under a hang. The default is
-    /// twice the SLA if tokio's clock is paused, and ten seconds of real time otherwise.
+    /// Sets the time after which the test stops a trial. Most trials with a hang run until this limit. The default is
+    /// twice the SLA if tokio's clock is paused, and ten seconds of real time otherwise. A trial with a delay always
+    /// has at least twice the SLA.
     pub fn limit(mut self, limit: Duration) -> Battery {
         self.limit = Some(limit);
         self
     }
 
-    /// Runs all trials, each with one call of `call`. The first trial has no fault.
+    /// Runs all trials and returns their results. Each trial calls `call` once. The first trial has no fault.
     ///
     /// # Panics
-    /// If anything did not hold; the message lists every violation with its trial. Also if a declared boundary was not
-    /// reached, if a boundary returns none of the given errors, and outside of a tokio runtime with a timer.
+    /// * If a check fails. The message lists every failed check with its trial.
+    /// * If the call does not reach a declared boundary that is not [skipped](Battery::skip).
+    /// * If a boundary returns a `Result` and no given [error](Battery::error) has its error type, or if no error is
+    ///   given.
+    /// * Outside of a tokio runtime with a timer.
     pub async fn run<R>(self, call: impl AsyncFn() -> R) -> Vec<Trial> {
         match self.attempt(call).await {
             Ok(trials) => trials,
@@ -150,7 +165,7 @@ impl Battery {
         }
     }
 
-    /// Runs all trials. Returns them, or a report of everything that did not hold.
+    /// Runs all trials. Returns their results, or a report of every failed check.
     pub(super) async fn attempt<R>(&self, call: impl AsyncFn() -> R) -> Result<Vec<Trial>, String> {
         let mut under_way = UnderWay { battery: self, trials: Vec::new(), broken: Vec::new() };
         let clean = under_way.trial(None, &call).await.ok();
@@ -167,8 +182,12 @@ impl Battery {
                 }
             }
             if errors == 0 && (takes_errors || self.errors.is_empty()) {
+                let skip = match boundary.rsplit('.').next() {
+                    Some(part) if boundary != self.process.id() => format!(", or `.skip(\"{part}\")`"),
+                    _ => String::new(),
+                };
                 under_way.broken.push(format!(
-                    "`{boundary}` returns none of the given errors; add one of its type with `.error(…)`, or `.skip(\"{boundary}\")`"
+                    "`{boundary}` returns none of the given errors; add one of its type with `.error(…)`{skip}"
                 ));
             }
         }
@@ -178,7 +197,8 @@ impl Battery {
 
     fn faults(&self) -> Vec<Fault> {
         let late = self.process.sla() + Duration::from_millis(1);
-        // One delay is enough to be late. With more, a boundary that is reached often would exceed the limit.
+        // One delay already makes the run late. A delay at every call could exceed the limit if the boundary is
+        // called often.
         let others = [
             Fault::delay(late).nth(1),
             Fault::hang(),
@@ -188,7 +208,8 @@ impl Battery {
         self.errors.iter().cloned().chain(others).collect()
     }
 
-    /// How long a trial can take. A trial that is delayed past its SLA must be able to end.
+    /// Returns the time after which the test stops a trial. A trial with a delay past the SLA needs enough time to
+    /// end.
     fn limit_under(&self, fault: Option<&Fault>) -> Duration {
         let paused = 2 * self.process.sla();
         let limit = self.limit.unwrap_or_else(|| if is_paused() { paused } else { HUNG });
@@ -204,7 +225,8 @@ struct UnderWay<'b> {
 }
 
 impl UnderWay<'_> {
-    /// Runs one trial. Fails if the fault cannot happen at this boundary.
+    /// Runs one trial and checks its result. Returns an error, and does not count the trial, if the fault cannot
+    /// happen at this boundary.
     async fn trial<R>(
         &mut self,
         fault: Option<(&str, Fault)>,
@@ -247,11 +269,12 @@ impl UnderWay<'_> {
         Ok(observation)
     }
 
-    /// The boundaries that the first trial reached. Every declared boundary must be one of them.
+    /// Returns the boundaries that the first trial reached, except skipped ones. Reports each declared boundary that
+    /// was neither reached nor skipped.
     fn boundaries<R>(&mut self, clean: Option<&Observation<R>>) -> Vec<String> {
         let battery = self.battery;
         let runs = clean.into_iter().flat_map(Observation::all).filter(|run| battery.is_run(run));
-        // An undeclared call is reported already, and no fault can be injected there.
+        // The observation already reports a call to an undeclared dependency, and no fault can be injected there.
         let is_declared = |run: &&ObservedRun| match (run.process(), run.dependency()) {
             (Some(process), Some(dependency)) => process.declares(dependency),
             _ => true,
@@ -290,7 +313,7 @@ impl Battery {
         run.is_process() && run.process().is_some_and(|process| std::ptr::eq(process, self.process))
     }
 
-    /// Describes everything that did not hold.
+    /// Checks the observation of a trial. Returns a description of each failed check.
     fn invariants<R>(&self, observation: &Observation<R>, trial: u64, fault: Option<&str>) -> Vec<String> {
         let mut broken = Vec::new();
         // After a test has cancelled or stopped the observed future, a spawned task can still be running.

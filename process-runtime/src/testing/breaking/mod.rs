@@ -1,4 +1,5 @@
-//! Breaks a process at every boundary in every way, for one input or for many.
+//! Injects every kind of fault at every boundary of a process, for one input or for many generated inputs. A boundary
+//! is the process itself, one of its stages, or a dependency or process that it calls. Faults themselves do not belong here.
 
 pub(in crate::testing) mod battery;
 #[cfg(feature = "proptest")]

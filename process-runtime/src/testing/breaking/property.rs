@@ -1,4 +1,5 @@
-//! Runs a battery for inputs of a `proptest` strategy, and shrinks an input for which something does not hold.
+//! Runs a battery for the inputs that a `proptest` strategy generates. If a check fails for an input, searches for a
+//! smaller input that also fails (shrinking). The checks themselves do not belong here.
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -6,14 +7,15 @@ use proptest::test_runner::TestRunner;
 use super::battery::Battery;
 
 impl Battery {
-    /// Runs the battery for each of `PROPTEST_CASES` inputs, 256 by default. If something does not hold for one, the
-    /// input is shrunk and the smallest one is reported. Requires the feature `proptest`.
+    /// Runs the battery for inputs that a `proptest` strategy generates. The variable `PROPTEST_CASES` sets the
+    /// number of inputs, 256 by default. If a check fails for an input, the input is shrunk, and the smallest input
+    /// that still fails is reported. Requires the feature `proptest`.
     ///
-    /// It runs on the caller's runtime, in paused or real time.
+    /// The battery runs on the caller's tokio runtime and uses its time, paused or real.
     ///
     /// # Panics
-    /// If something does not hold; the message has the smallest input and what did not hold for it. Also if the
-    /// strategy makes no input.
+    /// As [`Battery::run`]; the message also has the smallest input that fails. Also if the strategy cannot generate
+    /// an input.
     ///
     /// ```
     /// use process_runtime::testing::Battery;
@@ -45,7 +47,7 @@ impl Battery {
         }
     }
 
-    /// Shrinks to the smallest input that fails. Returns it with its report.
+    /// Shrinks the failing input of `tree`. Returns the smallest input that still fails, with its report.
     async fn smallest<T: ValueTree, R>(
         &self,
         tree: &mut T,

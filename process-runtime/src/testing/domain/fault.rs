@@ -1,4 +1,5 @@
-//! The faults that a test can inject, and what can be wrong with them. How a fault happens at its boundary is in
+//! The kinds of faults that a test can inject at a boundary, and the mistakes that make a test fail. A boundary is a
+//! process, a stage or a call to a dependency. The code that makes a fault happen does not belong here; it is in
 //! `plan`.
 
 use std::any::{Any, TypeId};
@@ -6,11 +7,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A fault to inject at a boundary with [`Observing::fault`](crate::testing::Observing::fault), before the body runs or
-/// in place of it.
+/// A fault that [`Observing::fault`](crate::testing::Observing::fault) injects at a boundary. It delays, replaces or
+/// cancels the body of the function at the boundary.
 ///
-/// It happens at every call of the boundary, or only at the call that [`nth`](Fault::nth) selects. A fault that never
-/// happens fails the test.
+/// By default, the fault happens at every call of the boundary. [`nth`](Fault::nth) selects a single call. If a fault
+/// never happens, the test fails.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,11 +40,11 @@ use std::time::{Duration, Instant};
 #[derive(Clone)]
 pub struct Fault {
     pub(super) act: Act,
-    /// The only call at which the fault happens, from 1.
+    /// The number of the only call at which the fault happens, counted from 1. `None` means every call.
     pub(super) nth: Option<usize>,
 }
 
-/// What a fault does.
+/// The effect of a fault.
 #[derive(Clone)]
 pub(super) enum Act {
     Error { ty: TypeId, ty_name: &'static str, make: Arc<dyn Fn() -> Box<dyn Any> + Send + Sync> },
@@ -64,24 +65,26 @@ impl Fault {
         Fault { act, nth: None }
     }
 
-    /// Returns this error instead of running the body: `Fault::error(|| CouncilError::NoMembers)`. The function at the
-    /// boundary must return a `Result` with exactly this error type; otherwise the test fails and reports what the
-    /// function returns. This requires a compiler that prints the lifetimes of types, for example that of Rust 1.95.
+    /// Returns this error instead of running the body: `Fault::error(|| CouncilError::NoMembers)`. The function at
+    /// the boundary must return a `Result` with exactly this error type. The type must not contain lifetimes or
+    /// references, except for `&str`. Otherwise, the test fails and reports what the function returns. This requires
+    /// a compiler that prints the lifetimes of types, for example that of Rust 1.95.
     pub fn error<E: 'static>(make: impl Fn() -> E + Send + Sync + 'static) -> Fault {
         let make = Arc::new(move || Box::new(make()) as Box<dyn Any>);
         Fault::new(Act::Error { ty: TypeId::of::<E>(), ty_name: std::any::type_name::<E>(), make })
     }
 
-    /// Starts the body after this delay, which takes no real time. If tokio's clock is paused, the boundary sleeps and
-    /// every timer sees the time pass. Otherwise, and in a plain function, the duration is added to the run and the
-    /// runs around it, and timers do not see it. Delays of two concurrent runs are then both added to the run around
-    /// them.
+    /// Starts the body after this delay, which takes no real time. If tokio's clock is paused, the boundary sleeps,
+    /// and the time passes for every timer. Otherwise, and in a plain function, the duration is only added to the run
+    /// and to the runs around it, and timers are not affected. If two concurrent runs are delayed in this second way,
+    /// both delays are added to the run around them.
     pub fn delay(duration: Duration) -> Fault {
         Fault::new(Act::Delay(duration))
     }
 
     /// Never starts the body and never returns. The code around the boundary must end the wait, for example with a
-    /// timeout. A spawned task that nothing ends panics after the observation. A plain function cannot hang.
+    /// timeout; otherwise the test stops at its limit. A spawned task that still hangs when the observation ends then
+    /// panics. A plain function cannot hang, so the test fails.
     pub fn hang() -> Fault {
         Fault::new(Act::Hang)
     }
@@ -91,8 +94,8 @@ impl Fault {
         Fault::new(Act::Panic(message.into()))
     }
 
-    /// Drops the whole observed future at this poll of the boundary, counted from 1, as if a client had disconnected. A
-    /// plain function cannot be cancelled.
+    /// Drops the whole observed future at this poll of the boundary, as if a client had disconnected. Polls are
+    /// counted from 1. A plain function cannot be cancelled, so the test fails.
     pub fn cancel_at_poll(poll: usize) -> Fault {
         Fault::new(Act::Cancel { at_poll: poll.max(1) })
     }
@@ -103,7 +106,7 @@ impl Fault {
         self
     }
 
-    /// Returns the word for the fault in reports.
+    /// Returns the word that reports use for this kind of fault.
     pub(in crate::testing) fn kind(&self) -> &'static str {
         self.act.kind()
     }
@@ -127,12 +130,12 @@ pub(in crate::testing) const HANG: &str = "hang";
 pub(in crate::testing) const PANIC: &str = "panic";
 pub(in crate::testing) const CANCEL: &str = "cancel";
 
-/// A mistake in a test or in its process, for which the test fails.
+/// A mistake in a test or in the process under test. It fails the test.
 #[derive(Debug)]
 pub(in crate::testing) enum Misuse {
     /// The fault cannot happen at its boundary.
     Refused(String),
-    /// The boundary is not known to return a `Result`, so no error can be injected.
+    /// The attribute does not recognise the return type of the boundary as a `Result`, so no error can be injected.
     NoResult(String),
     /// Any other mistake.
     Wrong(String),
@@ -146,7 +149,8 @@ impl fmt::Display for Misuse {
     }
 }
 
-/// Whether the clock of this thread's runtime is paused. Tokio does not provide this, but a paused clock stands still.
+/// Returns whether the clock of this thread's tokio runtime is paused. Tokio has no function for this, but a paused
+/// clock shows the same time after a short wait.
 pub(in crate::testing) fn is_paused() -> bool {
     const LONG_ENOUGH: Duration = Duration::from_micros(2);
     let (real, tokio) = (Instant::now(), tokio::time::Instant::now());

@@ -1,5 +1,7 @@
-//! Isolates the runs of a test in a domain of their own. Its clock is tokio's, so that runs see paused time. Its
-//! statistics, runs in flight, sinks and faults are separate from those of the program and of other tests.
+//! Isolates the runs of a test in a domain of their own. A domain has a clock, statistics, a table of runs in flight,
+//! sinks and planned faults. All of them are separate from those of the program and of other tests. The clock follows
+//! tokio's clock, so runs use paused time if the test pauses it. Captured data and expectations do not belong here;
+//! they are in `observing`.
 
 pub(in crate::testing) mod fault;
 pub(in crate::testing) mod observe;
@@ -27,9 +29,10 @@ use crate::run::unit::Unit;
 use crate::stats::Stats;
 use crate::testing::observing::capture::Capture;
 
-/// A domain for the runs of one test: all runs inside [`Domain::run`] and [`Domain::call`]. A spawned task or thread is
-/// outside the domain, and its runs count in the program's domain. To keep it inside, spawn
-/// `Carrier::current().carry(task)`, or use [`Domain::carrier`].
+/// An isolated domain for the runs of one test, with its own statistics, runs in flight, sinks and clock. All runs
+/// inside [`Domain::run`] and [`Domain::call`] belong to the domain. A spawned task or thread is outside the domain,
+/// and its runs count in the program's domain. To keep a task inside, spawn `Carrier::current().carry(task)`, or use
+/// [`Domain::carrier`].
 ///
 /// To pause time, add tokio's feature `test-util` to the dev-dependencies.
 ///
@@ -66,26 +69,28 @@ pub struct DomainBuilder {
 }
 
 impl DomainBuilder {
-    /// Adds a sink that receives every run.
+    /// Adds a sink that receives every run in the domain.
     pub fn sink(mut self, sink: Arc<dyn Sink>) -> DomainBuilder {
         self.sinks.push(sink);
         self
     }
 
-    /// Sets how many runs in flight are tracked at most. The default is that of the program's domain.
+    /// Sets how many runs in flight are tracked at most. [`Domain::untracked`] counts the others. The default is the
+    /// limit of the program's domain.
     pub fn in_flight_limit(mut self, runs: usize) -> DomainBuilder {
         self.in_flight = runs;
         self
     }
 
-    /// Also captures spans and events.
+    /// Also captures runs, spans and Sentry events in the domain.
     fn capture(mut self, capture: Arc<Capture>) -> DomainBuilder {
         self.capture = Some(capture);
         self
     }
 
-    /// Creates the domain. Its clock starts now and is tokio's, so call this inside the test's runtime. Without a
-    /// runtime, or if its clock is not paused, it is real time.
+    /// Creates the domain. Its clock starts now and follows the clock of the current tokio runtime, so call this
+    /// inside the test's runtime. If there is no runtime, or if the runtime's clock is not paused, the domain uses
+    /// real time.
     pub fn build(self) -> Domain {
         let DomainBuilder { mut sinks, in_flight, capture } = self;
         sinks.extend(capture.clone().map(|capture| capture as Arc<dyn Sink>));
@@ -111,16 +116,17 @@ impl Domain {
         Domain::builder().build()
     }
 
-    /// Returns a builder, to add sinks.
+    /// Returns a builder, with which sinks and a limit can be set.
     pub fn builder() -> DomainBuilder {
         DomainBuilder { sinks: Vec::new(), in_flight: inflight::LIMIT, capture: None }
     }
 
-    /// Runs a future in this domain. While it is running, every run of the domain that exceeds its SLA is reported as
-    /// overdue at that moment of the runtime's time, also in other tasks.
+    /// Runs a future in this domain. While the future is running, every run of the domain is reported as overdue as
+    /// soon as it exceeds its SLA. This includes runs in other tasks. Time is measured by the runtime's clock.
     ///
     /// # Panics
-    /// Outside of a tokio runtime with a timer, when a run with an SLA begins, as `tokio::time::sleep` does.
+    /// Outside of a tokio runtime with a timer, if the future waits while a run with an SLA is in flight. The domain
+    /// then calls `tokio::time::sleep`, which panics there.
     pub async fn run<F: Future>(&self, future: F) -> F::Output {
         self.enter(future).await
     }
@@ -135,8 +141,8 @@ impl Domain {
         self.scope.run(f)
     }
 
-    /// Returns a carrier that carries the domain into another task or thread. [`Carrier::current`] also carries the
-    /// run.
+    /// Returns a carrier that carries the domain into another task or thread, without the current run.
+    /// [`Carrier::current`] carries both.
     pub fn carrier(&self) -> Carrier {
         self.scope.clone()
     }
@@ -144,7 +150,7 @@ impl Domain {
     /// Returns the statistics of a process in this domain.
     ///
     /// # Errors
-    /// If no process has this id; the error has the nearest one.
+    /// If no process has this id. The error suggests a similar id if there is one.
     pub fn stats(&self, id: &str) -> Result<Stats, UnknownProcess> {
         self.call(|| live::stats(id))
     }
@@ -154,23 +160,24 @@ impl Domain {
         self.core.in_flight()
     }
 
-    /// Returns how many runs were not tracked in flight because there were too many.
+    /// Returns how many runs of this domain were not tracked because too many were in flight.
     pub fn untracked(&self) -> u64 {
         self.core.untracked()
     }
 
-    /// Reports every run that is past its SLA now as overdue. [`Domain::run`] does this by itself.
+    /// Reports every run as overdue that is past its SLA now and was not reported before. Use this with
+    /// [`Domain::call`]; [`Domain::run`] does it automatically.
     pub fn report_overdue(&self) {
         scan(&self.core);
     }
 }
 
-/// Everything that a test adds to a domain.
+/// The parts that only the domain of a test has.
 #[derive(Debug)]
 struct Around {
     plan: Arc<Plan>,
     waiter: Arc<Waiter>,
-    /// Set in a domain that is observed.
+    /// The captured runs, spans and events; `None` unless the domain belongs to an observation.
     capture: Option<Arc<Capture>>,
 }
 
@@ -191,7 +198,8 @@ impl Surroundings for Around {
     }
 }
 
-/// A future in a domain. It reports runs that exceed their SLA while it is running.
+/// A future that runs in a domain. Each poll that leaves the future pending also reports the runs that have exceeded
+/// their SLA.
 #[derive(Debug)]
 struct InDomain<F> {
     core: Arc<Core>,

@@ -1,5 +1,5 @@
-//! Observes a future or a call in a domain of its own. Whether the observation proves or breaks anything is decided by
-//! callers.
+//! Runs a future or a call in a domain of its own, and returns an observation of every run inside it. Expectations
+//! and the cases of contracts do not belong here.
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -22,21 +22,25 @@ use crate::testing::observing::metrics;
 use crate::testing::observing::observation::{Ended, Observation};
 use crate::testing::observing::witness::{self, Witness};
 
-/// The default limits of an observation, in paused and in real time.
+/// The default limit of an observation in paused time.
 const LIMIT: Duration = Duration::from_secs(60 * 60);
+/// The default limit of an observation in real time.
 const REAL_LIMIT: Duration = Duration::from_secs(60);
 
-/// Observes a future. Awaiting the result runs the future in a domain of its own and returns every run inside it,
-/// however the future ends. In a test with `#[contract]`, the runs are judged against the case.
+/// Observes a future. Awaiting the result runs the future in a domain of its own and returns an [`Observation`]. The
+/// observation has every run inside the future, even if the future panics or is stopped. In a test with
+/// `#[contract]`, the observed runs decide whether the case is proven.
 ///
 /// * Spawned tasks are observed only if a [`Carrier`](crate::Carrier) carries the scope into them.
-/// * Nothing reaches the program's statistics, the application's Sentry client or its meters. The application's
-///   subscriber still receives everything.
-/// * A downcast of the current subscriber does not find the application's. `OpenTelemetrySpanExt` of
-///   `tracing-opentelemetry` has no effect on observed spans, for example.
+/// * Observed runs do not reach the program's statistics, the application's Sentry client or its meters. The
+///   application's subscriber still receives all spans and events that it enables.
+/// * Inside the future, the current subscriber is a recorder, which forwards to the application's subscriber. A
+///   downcast of the current subscriber therefore does not find the application's. For example,
+///   `OpenTelemetrySpanExt` of `tracing-opentelemetry` has no effect on observed spans.
 ///
-/// If tokio's clock is paused, it advances to the next timer whenever no task is ready; the limit and the SLAs are
-/// timers too. Waiting for a real socket, file or thread counts as not ready, so such tests need real time.
+/// If tokio's clock is paused, it advances to the next timer whenever no task is ready. The limit of the observation
+/// and the SLAs of its runs are such timers. A task that waits for a real socket or thread is not ready, so time
+/// advances during the wait. Use real time in such tests.
 ///
 /// ```
 /// use process_runtime::critical_process;
@@ -58,20 +62,21 @@ const REAL_LIMIT: Duration = Duration::from_secs(60);
 ///
 /// # Panics
 ///
-/// When it is awaited, and
+/// When the result is awaited, if
 ///
-/// * a fault is planned for a boundary that does not exist, that was not reached, or where it cannot happen,
+/// * a planned fault does not happen, for example because its boundary does not exist, is not reached, or does not
+///   allow the fault,
 /// * a process calls a dependency that it does not declare,
 /// * or the caller is outside of a tokio runtime with a timer.
 ///
-/// A panic of the observed future does not propagate. It is part of the observation.
+/// A panic of the observed future does not propagate. [`Observation::panic`] returns its message.
 #[track_caller]
 pub fn observe<F: Future>(future: F) -> Observing<F> {
     Observing { setting: Setting::new(), work: Some(future), running: None }
 }
 
-/// Observes a call of a plain function, as [`observe`] does for a future. [`ObservingCall::run`] makes the call. No
-/// runtime is needed.
+/// Observes a call of a plain function, as [`observe`] does for a future. [`ObservingCall::run`] makes the call. It
+/// does not need a tokio runtime.
 ///
 /// ```
 /// use process_runtime::critical_process;
@@ -99,7 +104,7 @@ struct Setting {
     domain: Domain,
     limit: Option<Duration>,
     unknown: Option<String>,
-    /// The witness of the contract that the observation is part of.
+    /// Collects the observed runs for the contract whose test creates the observation; `None` outside of a contract.
     witness: Option<Arc<Witness>>,
     place: &'static Location<'static>,
 }
@@ -113,7 +118,7 @@ impl Setting {
 
     fn fault(&mut self, at: &str, fault: Fault) {
         let ids = boundaries();
-        // A shared stage can run in any process.
+        // The part need not belong to this process, because a shared stage can run in any process.
         let is_known = match at.split_once('.') {
             Some((process, part)) => registry::process(process).is_some() && ids.contains(part),
             None => ids.contains(at),
@@ -137,7 +142,8 @@ impl Setting {
         }
     }
 
-    /// Returns the observation. Panics if a fault did not happen or something else is wrong with the test.
+    /// Returns the observation. Panics if a planned fault did not happen, a run ended twice, or a process called a
+    /// dependency that it does not declare.
     fn end<T>(&self, ended: Ended<T>) -> Observation<T> {
         let (observation, misuses) = self.conclude(ended);
         if !misuses.is_empty() {
@@ -155,7 +161,7 @@ impl Setting {
         self.limit.unwrap_or_else(|| if is_paused() { LIMIT.max(longest()) } else { REAL_LIMIT })
     }
 
-    /// Returns the observation, and what is wrong with the test or the process.
+    /// Returns the observation, and the mistakes in the test or the process.
     fn conclude<T>(&self, ended: Ended<T>) -> (Observation<T>, Vec<Misuse>) {
         let around = &self.domain.around;
         let taken = around.capture.as_ref().map(|capture| capture.take()).unwrap_or_default();
@@ -187,7 +193,7 @@ fn boundaries() -> BTreeSet<&'static str> {
     processes.chain(stages).collect()
 }
 
-/// Describes calls to dependencies that their processes do not declare.
+/// Returns a description of each call to a dependency that its process does not declare.
 fn undeclared<T>(observation: &Observation<T>) -> Vec<String> {
     let undeclared = observation.all().filter_map(|run| {
         let (process, dependency) = (run.process()?, run.dependency()?);
@@ -204,14 +210,14 @@ fn undeclared<T>(observation: &Observation<T>) -> Vec<String> {
     undeclared
 }
 
-/// Returns the message of a panic.
+/// Returns the message of a panic, or a substitute if the payload is not a text.
 pub(in crate::testing) fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&'static str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a payload that is not a text").to_owned()
 }
 
-/// A future under observation. Await it to run it.
+/// A future under observation. Awaiting this value runs the future.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Observing<F: Future> {
@@ -228,22 +234,23 @@ struct Running<F> {
 }
 
 impl<F: Future> Observing<F> {
-    /// Injects a fault at the boundary `at`: the id of a process, a stage or a declared dependency. If the id is not
-    /// unique, use `<process>.<stage or dependency>`.
+    /// Injects a fault at the boundary `at`. This is the id of a process, a stage or a declared dependency. If the id
+    /// is not unique, use `<process>.<stage or dependency>`.
     pub fn fault(mut self, at: &str, fault: Fault) -> Self {
         self.setting.fault(at, fault);
         self
     }
 
-    /// Sets the time after which the test stops the future, on the runtime's clock. The default is one minute in real
-    /// time. On a paused clock it is one hour, or twice the longest SLA of the program if that is longer.
+    /// Sets the time after which the test stops the future, measured by the runtime's clock. The default is one
+    /// minute in real time. In paused time, the default is one hour, or twice the longest SLA of all processes if
+    /// that is longer.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.setting.limit = Some(limit);
         self
     }
 }
 
-// Nothing is pinned in place: the running future is in a box.
+// No field is pinned in place, because the running future is in a box.
 impl<F: Future> Unpin for Observing<F> {}
 
 impl<F: Future> Future for Observing<F> {
@@ -256,7 +263,7 @@ impl<F: Future> Future for Observing<F> {
 }
 
 impl<F: Future> Observing<F> {
-    /// Runs the future. Returns the observation, and what is wrong with the test or the process.
+    /// Runs the future. Returns the observation, and the mistakes in the test or the process.
     pub(in crate::testing) async fn attempt(mut self) -> (Observation<F::Output>, Vec<Misuse>) {
         let ended = std::future::poll_fn(|cx| self.poll_end(cx)).await;
         self.setting.conclude(ended)
@@ -278,13 +285,14 @@ impl<F: Future> Observing<F> {
         let plan = &self.setting.domain.around.plan;
         let ended = match attempt(|| future.as_mut().poll(cx)) {
             Err(payload) => Ended::Panicked(message(&*payload)),
-            // Also if code inside has caught the cancellation: its result does not matter any more.
+            // After a cancellation, the result of this poll is ignored. Code inside the future can still have
+            // returned a value.
             Ok(_) if plan.is_cancelled() => Ended::Cancelled,
             Ok(Poll::Ready(value)) => Ended::Returned(value),
             Ok(Poll::Pending) if limit.as_mut().poll(cx).is_ready() => Ended::Stopped(*longest),
             Ok(Poll::Pending) => return Poll::Pending,
         };
-        // The rest of the future is dropped before the observation is read. The drop can panic.
+        // The future is dropped before the observation is read, so that its runs have ended. The drop can panic.
         let gone = attempt(|| self.running = None);
         self.setting.domain.around.plan.end();
         Poll::Ready(gone.map_or_else(|payload| Ended::Panicked(message(&*payload)), |()| ended))
@@ -309,7 +317,7 @@ impl<F> ObservingCall<F> {
     /// Makes the call and returns the observation.
     ///
     /// # Panics
-    /// As [`observe`].
+    /// As [`observe`], except that no runtime is needed.
     pub fn run<R>(self) -> Observation<R>
     where
         F: FnOnce() -> R,
@@ -330,7 +338,7 @@ mod tests {
     use super::*;
     use crate::observe::{End, RunView, Sink};
 
-    /// Reports each end a second time.
+    /// Reports the end of each run a second time.
     #[derive(Debug)]
     struct Twice(Arc<Capture>);
 

@@ -1,5 +1,6 @@
-//! Plans faults for the boundaries of one domain, and makes each happen before the body at its boundary runs. The
-//! mechanism that the core provides for this is in `run::inject`.
+//! Keeps the planned faults of one domain, and makes each fault happen when its boundary is called or polled. A
+//! boundary is a process, a stage or a call to a dependency. The mechanism that replaces the body of a run does not
+//! belong here; it is in `run::inject`.
 
 use std::fmt;
 use std::future::Future;
@@ -35,11 +36,11 @@ struct State {
     is_cancelled: bool,
     /// Whether the observation is over.
     is_over: bool,
-    /// Tasks that hang at a boundary until the observation is over.
+    /// The wakers of tasks that hang at a boundary until the observation is over.
     stuck: Vec<Waker>,
 }
 
-/// Why a fault cannot happen.
+/// The reason why a fault cannot happen.
 #[derive(Debug)]
 enum Refusal {
     NoResult(String),
@@ -55,9 +56,9 @@ struct Planned {
     calls: usize,
     /// How often the fault happened.
     fired: usize,
-    /// The most polls of one call, if the fault is planned for a poll.
+    /// The highest number of polls in one call. Only a cancellation counts polls.
     polls: usize,
-    /// Why the fault could not happen.
+    /// The reason why the fault could not happen at a call; `None` if no call has refused it.
     refused: Option<Refusal>,
 }
 
@@ -82,7 +83,7 @@ impl Plan {
         self.state().is_cancelled
     }
 
-    /// Ends the observation: no more faults happen, and tasks that hang at a boundary end.
+    /// Ends the observation. No more faults happen, and tasks that still hang at a boundary panic.
     pub(super) fn end(&self) {
         let mut state = self.state();
         state.is_over = true;
@@ -91,8 +92,8 @@ impl Plan {
         stuck.into_iter().for_each(Waker::wake);
     }
 
-    /// Hangs at a boundary. After the observation it panics, since a task has no other way to end, and bypasses the
-    /// panic hook.
+    /// Keeps a task pending at its boundary. After the observation, panics instead, because a task that hangs has no
+    /// other way to end. The panic hook is not called.
     fn stay(&self, cx: &Context<'_>) -> Instead {
         let mut state = self.state();
         if state.is_over {
@@ -143,7 +144,8 @@ impl Plan {
         state.faults.iter().filter_map(misuse).collect()
     }
 
-    /// Returns the fault that is planned for a run of this unit, which begins now.
+    /// Returns the fault that is planned for this call of a unit, whose run begins now. Returns `None` if there is
+    /// none. A unit is a process, a stage or a dependency.
     pub(super) fn injected(
         self: &Arc<Self>,
         unit: &'static Unit,
@@ -155,7 +157,8 @@ impl Plan {
         Some(Injected(Box::new(AtBoundary { core, plan, run, index, act, sleep: None, polls: 0 })))
     }
 
-    /// Counts a call of this unit. Returns the fault that is planned for it.
+    /// Counts a call of this unit. Returns the first fault that is planned for this call, with its index. Returns
+    /// `None` if there is none or if the observation is over.
     fn next_for(&self, unit: &Unit) -> Option<(usize, Act)> {
         let mut found = None;
         let mut state = self.state();
@@ -184,7 +187,7 @@ fn times(number: usize) -> String {
     if number == 1 { "once".to_owned() } else { format!("{number} times") }
 }
 
-/// A fault that is about to happen to a run.
+/// A fault at the boundary of one run.
 struct AtBoundary {
     core: Arc<Core>,
     plan: Arc<Plan>,
@@ -273,7 +276,7 @@ impl Injection for AtBoundary {
             Act::Panic(message) => {
                 let message = message.clone();
                 self.fire();
-                // Rust's hook has nothing to report about a panic that the test asked for.
+                // The panic hook is not called, because it would print a panic that the test asked for.
                 resume_unwind(Box::new(message))
             }
             Act::Hang | Act::Cancel { .. } => {
@@ -298,7 +301,8 @@ impl AtBoundary {
         self.plan.with(self.index, |planned| planned.refused = Some(why));
     }
 
-    /// Adds a duration to the run that the thread is in, and to the runs around it.
+    /// Adds a duration to the run that the thread is in and to the runs around it. Then reports the runs that are now
+    /// overdue.
     fn delay(&self, duration: Duration) {
         if let Some(run) = frame::nearest() {
             delay(&run, self.core.clock.ticks(duration));

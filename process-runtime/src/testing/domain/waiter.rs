@@ -1,11 +1,12 @@
-//! Wakes the task that drives a test's domain when the next deadline may have changed.
+//! Wakes the task that polls the future of a test's domain. Each poll reports overdue runs and waits for the next
+//! deadline, the time at which a run exceeds its SLA. The reports themselves do not belong here.
 
 use std::sync::Mutex;
 use std::task::Waker;
 
 use crate::base::lock::lock;
 
-/// The task that waits for the next deadline of a domain.
+/// The waker of the task that polls the future of a domain.
 #[derive(Debug, Default)]
 pub(super) struct Waiter(Mutex<Option<Waker>>);
 
@@ -15,7 +16,7 @@ impl Waiter {
         *lock(&self.0) = Some(waker.clone());
     }
 
-    /// Wakes the task: a run began, and its deadline may be the next one.
+    /// Wakes the task, for example because a run began whose deadline may be the next.
     pub(super) fn wake(&self) {
         let waker = lock(&self.0).take();
         if let Some(waker) = waker {

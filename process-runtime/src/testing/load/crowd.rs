@@ -1,5 +1,6 @@
-//! Drives a number of futures concurrently on the caller's task. Each is polled only after it was woken: polling all of
-//! them every time would be a load of its own that grows with their number.
+//! Runs many futures concurrently in the caller's task. Each running future has a seat. When a future ends, the next
+//! future takes its seat. A future is polled only after it was woken, because polling all futures each time would
+//! cost more as their number grows. The measurement of runs does not belong here.
 
 use crate::base::guard::attempt;
 use crate::base::lock::lock;
@@ -11,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Makes `calls` futures with `make` and awaits all of them, `seats` at a time. Passes the payload of each that panics
-/// to `panicked`, and continues without it.
+/// Makes `calls` futures with `make` and runs all of them to their end, `seats` at a time. If a future panics, passes
+/// its payload to `panicked` and continues with the other futures.
 pub(super) async fn run<F: Future>(
     seats: usize,
     calls: usize,
@@ -24,7 +25,8 @@ pub(super) async fn run<F: Future>(
     let (mut made, mut ended) = (seats.len(), 0);
     std::future::poll_fn(|cx| {
         locked(&queue).task = Some(cx.waker().clone());
-        // Only one round, so that futures that are always ready do not starve the rest of the task.
+        // There are at most as many polls as seats. Otherwise, futures that are always ready would block everything
+        // else in the task.
         for _ in 0..seats.len() {
             let Some(at) = locked(&queue).woken.pop_front() else { break };
             let Some(end) = seats[at].poll() else { continue };
@@ -46,7 +48,7 @@ pub(super) async fn run<F: Future>(
     .await;
 }
 
-/// The seats that were woken, and the task that polls them.
+/// The indices of the seats that were woken, and the task that polls them.
 #[derive(Debug, Default)]
 struct Queue {
     woken: VecDeque<usize>,
@@ -57,7 +59,7 @@ fn locked(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     lock(queue)
 }
 
-/// The place of one future; the next future takes it when this one has ended.
+/// The place for one future at a time. When the future has ended, the next future takes the place.
 struct Seat<F> {
     future: Pin<Box<Option<F>>>,
     bell: Arc<Bell>,
@@ -76,7 +78,8 @@ impl<F: Future> Seat<F> {
         self.bell.wake_by_ref();
     }
 
-    /// Polls the future. Returns `None` while it is pending, and an error with the payload if it panicked.
+    /// Polls the future. Returns `None` if the future is pending or the seat is empty, and an error with the payload
+    /// if the future panicked.
     fn poll(&mut self) -> Option<Result<(), Box<dyn Any + Send>>> {
         self.bell.is_queued.store(false, Ordering::Release);
         let future = self.future.as_mut().as_pin_mut()?;
@@ -91,7 +94,7 @@ impl<F: Future> Seat<F> {
     }
 }
 
-/// Wakes one seat.
+/// The waker of one seat. It adds the seat to the queue and wakes the task that polls the seats.
 #[derive(Debug)]
 struct Bell {
     at: usize,

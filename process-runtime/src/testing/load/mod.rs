@@ -1,5 +1,6 @@
-//! Runs a process many times at once, checks bounds, and compares the session with a baseline. `crowd` drives the
-//! concurrent calls; `baseline` keeps earlier sessions and decides whether this one is slower.
+//! Runs a process many times at once, checks bounds, and compares the session with a baseline of earlier sessions. A
+//! session is one execution of a load. `crowd` runs the concurrent calls. `baseline` keeps earlier sessions and
+//! decides whether the current session is slower. Statistical tests do not belong here.
 
 pub mod baseline;
 mod crowd;
@@ -23,7 +24,7 @@ use crate::stats::Outcomes;
 use crate::testing::domain::Domain;
 use crate::testing::observing::witness;
 
-/// Calls a process many times and checks that its runs keep the bounds that are set here.
+/// Calls a process many times and checks that its runs are within the bounds that are set here.
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,8 +49,8 @@ use crate::testing::observing::witness;
 /// # });
 /// ```
 ///
-/// [`Load::baseline`] also compares the runs with those of earlier sessions. The module [`baseline`](baseline) explains
-/// the statistical test.
+/// [`Load::baseline`] also compares the durations of the runs with those of earlier sessions. The module
+/// [`baseline`](baseline) explains the statistical test.
 #[derive(Clone, Debug)]
 #[must_use = "a load does nothing before `run`"]
 pub struct Load {
@@ -68,13 +69,13 @@ struct Bounds {
 }
 
 impl Load {
-    /// Creates a load for the process with this id: by default 100 calls, one at a time, without bounds.
+    /// Creates a load for the process with this id. By default, the load has 100 calls, one at a time, and no bounds.
     ///
     /// # Panics
-    /// If no process has this id; the message has the nearest one.
+    /// If no process has this id. The message suggests a similar id if there is one.
     #[track_caller]
     pub fn new(id: &str) -> Load {
-        // Not in a closure: the panic would have the closure's line.
+        // In a closure, the panic would report the closure's line instead of the caller's.
         let process = match registry::get(id) {
             Ok(process) => process,
             Err(unknown) => panic!("{unknown}"),
@@ -163,11 +164,12 @@ impl Load {
         self
     }
 
-    /// Compares this session with the earlier ones of this name, and then adds it to them. The module
-    /// [`baseline`](baseline) explains the test and where sessions are stored.
+    /// Compares this session with the earlier sessions of this name, and then adds it to them. A slower session is
+    /// added only if it is accepted. The module [`baseline`](baseline) explains the test, how to accept a session,
+    /// and where sessions are stored.
     ///
     /// # Panics
-    /// If the name does not have the form of an id. It is the name of a file.
+    /// If `name` does not have the form of an id. The name becomes the name of a file.
     #[track_caller]
     pub fn baseline(mut self, name: &str) -> Load {
         if let Err(error) = check_id(name) {
@@ -177,8 +179,9 @@ impl Load {
         self
     }
 
-    /// Sets how far a percentile must be above the mean of the earlier sessions to be reported as slower, however small
-    /// their noise is. 0.25 is 25 %. The default is [`TOLERANCE`].
+    /// Sets how far a percentile must be above the mean of the earlier sessions before the percentile is reported as
+    /// slower. This minimum applies even if the noise of the earlier sessions is very small. 0.25 means 25 %. The
+    /// default is [`TOLERANCE`].
     ///
     /// # Panics
     /// If `tolerance` is negative or not finite.
@@ -192,22 +195,23 @@ impl Load {
         self
     }
 
-    /// Calls `load` and awaits the future until all calls have ended, in a domain of their own. Every run of the
-    /// process that ended in this domain counts, with its own outcome and duration; the value that `load` returns does
-    /// not matter. Time is tokio's: real, unless the test pauses it. If the comparison with the baseline finds a
-    /// slow-down, the load is measured again, at most [`MEASUREMENTS`] times. The report belongs to the last
-    /// measurement.
+    /// Calls `load` as often as [`Load::runs`] sets, and awaits all calls in a domain of their own. Every run of the
+    /// process that ends in this domain is measured, with its own outcome and duration. The value that `load` returns
+    /// is ignored. Time is measured by tokio's clock, which is real time unless the test pauses it. If the comparison
+    /// with the baseline finds a slow-down, the load is measured again, up to [`MEASUREMENTS`] times in total. The
+    /// report describes the last measurement.
     ///
-    /// All calls run in the caller's task. They can borrow, need not be `Send`, and share its thread. For a load on all
-    /// threads of the runtime, spawn in each call and carry the domain into the task:
+    /// All calls run in the caller's task. They can borrow, need not be `Send`, and share the thread of this task. To
+    /// load all threads of the runtime, spawn a task in each call and carry the domain into the task:
     /// `tokio::spawn(Carrier::current().carry(checkout("acme"))).await`.
     ///
     /// # Panics
     ///
-    /// * If a bound is broken or the session is slower than the baseline; the message has a table of bounds and
+    /// * If a bound is broken or the session is slower than the baseline. The message has a table of bounds and
     ///   measurements.
     /// * If no run of the process ended.
-    /// * With the panic of `load`, unless a run of the process panicked.
+    /// * If `load` panics and the panic is not that of a run of the process. The panic of a run only counts as its
+    ///   outcome.
     /// * If the number of runs is smaller than the concurrency.
     /// * Outside of a tokio runtime with a timer.
     #[track_caller]
@@ -261,7 +265,7 @@ impl Load {
         let log = Arc::new(Log { process: self.process.id(), tally: Mutex::default() });
         let domain = Domain::builder().sink(Arc::clone(&log) as Arc<dyn Sink>).build();
         let mut panics = 0;
-        // The log has a panic of the process's own before it arrives here.
+        // A panic of the process itself is in the log before it arrives here. Any other panic is passed on.
         let panicked = |panic| {
             panics += 1;
             if panics > lock(&log.tally).ended.count(Outcome::Panic) {
@@ -299,7 +303,7 @@ pub struct LoadReport {
     place: &'static Location<'static>,
     concurrency: usize,
     took: Duration,
-    /// Sorted, and never empty.
+    /// The durations of the runs, sorted. Never empty.
     durations: Vec<Duration>,
     ended: Outcomes,
     bounds: Bounds,
@@ -313,7 +317,8 @@ impl LoadReport {
         self.process
     }
 
-    /// Returns how the runs ended. There is one run for each call only if each call runs the process once.
+    /// Returns how many runs ended with each outcome. There is one run for each call only if each call runs the
+    /// process once.
     pub fn ended(&self) -> Outcomes {
         self.ended
     }
@@ -323,7 +328,8 @@ impl LoadReport {
         self.ended.error_rate()
     }
 
-    /// Returns the median duration of all runs, with any outcome. Percentiles are nearest-rank, over exact durations.
+    /// Returns the median duration of all runs, whatever their outcome. Percentiles are computed from exact durations
+    /// by the nearest-rank method.
     pub fn p50(&self) -> Duration {
         self.percentile(Percentile::P50)
     }
@@ -343,28 +349,30 @@ impl LoadReport {
         self.durations[self.durations.len() - 1]
     }
 
-    /// Returns how long it took until all calls had ended.
+    /// Returns the time from the start until all calls had ended.
     pub fn elapsed(&self) -> Duration {
         self.took
     }
 
-    /// Returns how often the load was measured: more than once if it seemed slower at first.
+    /// Returns how often the load was measured. This is more than once if an earlier measurement was slower than the
+    /// baseline.
     pub fn measurements(&self) -> usize {
         self.measurements
     }
 
-    /// Whether the load has a bound or was compared with a baseline.
+    /// Returns whether the load has a bound or was compared with a baseline.
     fn is_bounded(&self) -> bool {
         let Bounds { percentiles, error_rate } = &self.bounds;
         error_rate.is_some() || self.comparison.is_some() || percentiles.iter().any(Option::is_some)
     }
 
-    /// Returns the comparison with the baseline, if the load has one.
+    /// Returns the comparison with the baseline; `None` if the load has no baseline.
     pub fn comparison(&self) -> Option<&Comparison> {
         self.comparison.as_ref()
     }
 
-    /// Prints the notes to standard error: the report itself is not printed if the bounds hold.
+    /// Prints the notes about the baseline to standard error, because the report itself is not printed if the bounds
+    /// hold.
     fn print_notes(&self) {
         if let Some(comparison) = &self.comparison {
             for note in &comparison.notes {
@@ -448,7 +456,7 @@ impl fmt::Display for LoadReport {
     }
 }
 
-/// The message of a load in which no run of the process ended.
+/// The panic message of a load in which no run of the process ended.
 struct Unseen<'a> {
     load: &'a Load,
     place: &'static Location<'static>,
@@ -469,7 +477,7 @@ impl fmt::Display for Unseen<'_> {
     }
 }
 
-/// Counts the runs of one process.
+/// A sink that collects the outcomes and durations of the runs of one process.
 #[derive(Debug)]
 struct Log {
     process: &'static str,
@@ -480,7 +488,7 @@ struct Log {
 struct Tally {
     durations: Vec<Duration>,
     ended: Outcomes,
-    /// The other processes that ran.
+    /// The ids of the other processes that ran.
     others: BTreeSet<&'static str>,
 }
 

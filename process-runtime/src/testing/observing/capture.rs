@@ -1,5 +1,6 @@
-//! Captures the runs of a test's domain, with their spans and Sentry events: a [`Sink`], a recorder of spans, and a
-//! Sentry client. None of these is global. They are current on a thread only while it is in the domain.
+//! Captures the runs of a test's domain with a [`Sink`], their spans with a recorder, and their Sentry events with a
+//! Sentry client. None of these is global. The recorder and the client are current on a thread only while the thread
+//! is in the domain. Expectations do not belong here.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::thread::ThreadId;
@@ -13,7 +14,7 @@ use super::spans::Recorder;
 use crate::base::lock::lock;
 use crate::observe::{End, RunView, Sink};
 
-/// Captures everything in one domain.
+/// Captures the runs, spans and Sentry events in one domain.
 #[derive(Debug)]
 pub(in crate::testing) struct Capture {
     runs: Mutex<Vec<Kept>>,
@@ -25,7 +26,7 @@ pub(in crate::testing) struct Capture {
     events: Inbox,
 }
 
-/// A captured run, with what is needed to find its parent, span and events.
+/// A captured run, with the ids by which its parent, span and events are found.
 #[derive(Debug)]
 struct Kept {
     id: u64,
@@ -53,14 +54,15 @@ impl Place {
 /// Everything that was captured in a domain.
 #[derive(Debug, Default)]
 pub(in crate::testing) struct Captured {
-    /// The trees of runs, in the order in which they began.
+    /// The runs that are not inside another run, in the order in which they began. Each has the runs inside it as
+    /// children.
     pub(in crate::testing) runs: Vec<ObservedRun>,
     /// The names of runs that ended more than once, which is a defect.
     pub(in crate::testing) ended_again: Vec<&'static str>,
-    /// The values that were recorded on spans and events.
+    /// The values that were recorded on spans and log events, as text.
     #[cfg(feature = "tracing")]
     pub(in crate::testing) lines: Vec<String>,
-    /// The Sentry events outside all runs.
+    /// The Sentry events that were sent outside all runs.
     #[cfg(feature = "sentry")]
     pub(in crate::testing) events: Vec<sentry_core::protocol::Event<'static>>,
 }
@@ -77,7 +79,8 @@ impl Capture {
         })
     }
 
-    /// Calls `f` with the recorder and the client as the current ones of this thread.
+    /// Calls `f`. During the call, this thread's subscriber is the recorder, and its Sentry hub is that of the
+    /// client.
     pub(in crate::testing) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
         #[cfg(feature = "tracing")]
         let _recorder = self.spans.enter();
@@ -101,7 +104,7 @@ impl Capture {
         }
     }
 
-    /// Keeps that a fault was injected at the boundary of this run.
+    /// Records that a fault was injected at the boundary of this run.
     pub(in crate::testing) fn injected(&self, run: u64, fault: &'static str) {
         if let Some(kept) = self.runs().iter_mut().rev().find(|kept| kept.id == run) {
             kept.run.faults.push(fault);
@@ -145,8 +148,8 @@ impl Capture {
     }
 }
 
-/// Builds the trees of runs. It moves each into its parent, from the last to the first, because a run begins after the
-/// run around it.
+/// Builds the trees of runs by moving each run into its parent. A run begins after the run around it, so the runs are
+/// moved from the last to the first.
 fn nested(mut kept: Vec<Kept>) -> Vec<ObservedRun> {
     let mut roots = Vec::new();
     while let Some(Kept { parent, run, .. }) = kept.pop() {

@@ -1,5 +1,5 @@
-//! A Sentry client whose transport keeps events instead of sending them, so that injected faults reach neither the
-//! application's client nor the network.
+//! A Sentry client that keeps events in memory instead of sending them. Injected faults then reach neither the
+//! application's client nor the network. Expectations about events do not belong here.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -11,10 +11,10 @@ use crate::base::lock::lock;
 use crate::run::frame;
 use crate::sentry::Integration;
 
-/// A DSN that leads nowhere. A client without a DSN is disabled.
+/// A DSN of a host that does not exist. The client needs a DSN, because a client without a DSN is disabled.
 const DSN: &str = "https://public@sentry.invalid/1";
 
-/// A hub with such a client.
+/// A Sentry hub with a client that keeps its events.
 pub(in crate::testing) struct Inbox {
     hub: Arc<Hub>,
     sent: Arc<Sent>,
@@ -26,7 +26,7 @@ impl fmt::Debug for Inbox {
     }
 }
 
-/// Events, each with the id of the run that it was sent in.
+/// Events, each with the id of the run in which it was sent; `None` outside all runs.
 type Events = Vec<(Option<u64>, Event<'static>)>;
 
 #[derive(Default)]
@@ -56,7 +56,8 @@ impl Inbox {
         Inbox { hub: Arc::new(Hub::new(Some(client), Arc::default())), sent }
     }
 
-    /// Makes the hub the current one of this thread. While a thread ends, it has no hub, and this does nothing.
+    /// Makes the hub this thread's current hub until the guard is dropped. Panics if the thread is ending and has
+    /// already destroyed its own hub.
     pub(in crate::testing) fn enter(&self) -> HubSwitchGuard {
         HubSwitchGuard::new(Arc::clone(&self.hub))
     }

@@ -1,11 +1,13 @@
-//! Expectations of an observed run. An expectation that does not hold panics with the expectation and the observation.
+//! Checks the expectations of a test about an observed run. If an expectation does not hold, the check panics, and
+//! the message has the expectation and the observation. Capturing does not belong here.
 
 use process_model::{Outcome, nearest};
 
 use super::observation::{Observation, ObservedRun};
 
-/// Expectations of one run, from [`Observation::expect`] or [`Observation::expect_run`]. Each method panics if the
-/// expectation does not hold; the message has the expectation, the actual value and the whole observation.
+/// Checks expectations about one run, which [`Observation::expect`] or [`Observation::expect_run`] selects. Each
+/// method panics if its expectation does not hold. The message has the expectation, the actual value and the whole
+/// observation.
 #[derive(Debug)]
 pub struct Expect<'o> {
     run: &'o ObservedRun,
@@ -14,11 +16,11 @@ pub struct Expect<'o> {
 }
 
 impl<T> Observation<T> {
-    /// Expects something of the run under test: the run of the contract's process, or without a contract the only run
-    /// that was not inside another.
+    /// Selects the run under test. In a contract, this is the run of the contract's process. Otherwise, it is the
+    /// only run that was not inside another run.
     ///
     /// # Panics
-    /// If there is not exactly one such run. Use [`Observation::expect_run`] to select one.
+    /// If there is not exactly one such run. Use [`Observation::expect_run`] to select one of several.
     #[track_caller]
     #[must_use = "nothing is expected yet"]
     pub fn expect(&self) -> Expect<'_> {
@@ -34,8 +36,8 @@ impl<T> Observation<T> {
         }
     }
 
-    /// Expects something of the only run called `name`: the id of a process, stage or dependency, or a whole name such
-    /// as `checkout.bank`.
+    /// Selects the only run called `name`, which is the id of a process, stage or dependency, or a whole name such as
+    /// `checkout.bank`.
     ///
     /// # Panics
     /// If there is not exactly one such run.
@@ -54,7 +56,7 @@ impl<T> Observation<T> {
         }
     }
 
-    /// Returns how many runs are called `name`, which is an id or a whole name as in [`Observation::expect_run`].
+    /// Returns how many runs are called `name`, which is an id or a whole name as for [`Observation::expect_run`].
     pub fn count(&self, name: &str) -> usize {
         self.all().filter(|run| run.is_called(name)).count()
     }
@@ -97,21 +99,21 @@ impl Expect<'_> {
         self.ended(Outcome::Success, None)
     }
 
-    /// Expects the outcome `degraded`: the run succeeded with its declared fallback.
+    /// Expects the outcome `degraded`, which means that the run succeeded with its declared fallback.
     #[track_caller]
     pub fn degraded(self) -> Self {
         self.ended(Outcome::Degraded, None)
     }
 
-    /// Expects the outcome `rejected`, the caller's mistake, with this `error.type`.
+    /// Expects the outcome `rejected`, which means that the caller made a mistake, with this `error.type`.
     #[track_caller]
     pub fn rejected(self, error_type: &str) -> Self {
         self.ended(Outcome::Rejected, Some(error_type))
     }
 
-    /// Expects the outcome `failure` with this `error.type`: the path of the error's type, for example
-    /// `shop::CheckoutError`, unless the attribute sets `error_type`. It is `timeout` if [`timeout`](crate::timeout)
-    /// stopped the run.
+    /// Expects the outcome `failure` with this `error.type`. If the attribute does not set `error_type`, the
+    /// `error.type` is the path of the error's type, for example `shop::CheckoutError`. If
+    /// [`timeout`](crate::timeout) stopped the run, the `error.type` is `timeout`.
     #[track_caller]
     pub fn failure(self, error_type: &str) -> Self {
         self.ended(Outcome::Failure, Some(error_type))
@@ -123,13 +125,13 @@ impl Expect<'_> {
         self.ended(Outcome::Panic, None)
     }
 
-    /// Expects the outcome `cancelled`: the run was dropped before it ended.
+    /// Expects the outcome `cancelled`, which means that the run was dropped before it ended.
     #[track_caller]
     pub fn cancelled(self) -> Self {
         self.ended(Outcome::Cancelled, None)
     }
 
-    /// Expects that the run ended within its SLA, or has none.
+    /// Expects that the run ended within its SLA. A run without an SLA only has to end.
     #[track_caller]
     pub fn within_sla(self) -> Self {
         let run = self.run;
@@ -160,15 +162,15 @@ impl Expect<'_> {
         )
     }
 
-    /// Expects exactly these stages directly inside the run, in this order.
+    /// Expects that exactly these stages ran directly inside the run, in this order. Other runs are ignored.
     #[track_caller]
     pub fn stages<'s>(self, stages: impl IntoIterator<Item = &'s str>) -> Self {
         let ran = self.run.children().iter().filter_map(|run| run.stage()).map(|stage| stage.id()).collect();
         self.same(stages, ran)
     }
 
-    /// Expects exactly these runs directly inside the run, in the order in which they began: processes, stages and
-    /// calls to dependencies, by their ids.
+    /// Expects that exactly the processes, stages and dependencies with these ids ran directly inside the run, and
+    /// that they began in this order.
     #[track_caller]
     pub fn calls<'s>(self, ids: impl IntoIterator<Item = &'s str>) -> Self {
         let ran = self.run.children().iter().map(ObservedRun::id).collect();
@@ -195,7 +197,7 @@ impl Expect<'_> {
         })
     }
 
-    /// Expects this value, as text, of a key of the business context.
+    /// Expects that this key of the business context has this value. The values are compared as text.
     #[track_caller]
     pub fn context_value(self, key: &str, value: impl ToString) -> Self {
         let run = self.run;

@@ -1,29 +1,30 @@
-//! Reads the metrics of a domain as a collector would have read them.
+//! Reads the counters and gauges of a domain in the way in which a collector would have read them. The instruments
+//! themselves do not belong here; they are in `observe::metrics`.
 
 use crate::observe::metrics::{self, Reading};
 use crate::run::domain::Core;
 
-/// A time series of a counter or gauge with its value, from
-/// [`Observation::metrics`](crate::testing::Observation::metrics).
+/// A time series of a counter or gauge, with its value.
+/// [`Observation::metrics`](crate::testing::Observation::metrics) returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Series {
     /// The name of the instrument, for example `critical_process.runs`.
     pub instrument: &'static str,
-    /// The attributes of the series: names and values.
+    /// The names and values of the attributes of the series.
     pub attributes: Vec<(String, String)>,
     /// The value at the end of the observation. It was 0 at the start.
     pub value: u64,
 }
 
 impl Series {
-    /// Returns the value of an attribute.
+    /// Returns the value of an attribute; `None` if the series does not have it.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 }
 
-/// Reads an instrument of a domain, once for each series.
+/// A function that reads an instrument of a domain. It calls the `Reading` once for each series.
 type Instrument = fn(&Core, Reading<'_>);
 
 /// The counters and gauges, with their names.

@@ -1,15 +1,18 @@
-//! Finds declared business context that is missing from a run, its span or its Sentry events.
+//! Finds declared business context that is missing from a run, its span or its Sentry events. The decision whether a
+//! test fails does not belong here.
 
 use process_model::ContextSource;
 
 use super::observation::{Observation, ObservedRun};
 
-/// Returns the places at which a key that the run's process declares from its start is missing.
+/// Returns the places at which a key that the process of the run declares is missing. Keys that are declared as
+/// recorded later are not checked.
 pub(in crate::testing) fn declared_keys(run: &ObservedRun) -> Vec<String> {
     places(run, &declared(run))
 }
 
-/// Returns the places at which a key is missing although its run recorded it at the start.
+/// Checks the declared keys that a run of a process has in its own context, except those that are declared as
+/// recorded later. Returns the places at which such a key is missing.
 pub(in crate::testing) fn recorded_keys<T>(observation: &Observation<T>) -> Vec<String> {
     let processes = observation.all().filter(|run| run.is_process());
     let missing = processes.flat_map(|run| {
@@ -20,14 +23,15 @@ pub(in crate::testing) fn recorded_keys<T>(observation: &Observation<T>) -> Vec<
     missing.collect()
 }
 
-/// The keys that a run's process declares to have from its start.
+/// Returns the keys that a run has from its start, according to the declaration of its process.
 fn declared(run: &ObservedRun) -> Vec<&'static str> {
     let keys = run.process().into_iter().flat_map(|process| process.context());
     let from_its_start = keys.filter(|key| key.source != ContextSource::Later);
     from_its_start.map(|key| key.name.as_str()).collect()
 }
 
-/// Returns where these keys are missing: from the context, the span or an event of the run or of a run inside it.
+/// Returns the places at which these keys are missing. The places are the context, the span and the events of the run
+/// and of each run inside it.
 pub(in crate::testing) fn places(run: &ObservedRun, keys: &[&'static str]) -> Vec<String> {
     let mut missing = Vec::new();
     for key in keys {

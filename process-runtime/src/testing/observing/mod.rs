@@ -1,5 +1,5 @@
-//! What is captured of the runs of a test, and what a test can expect of it. How a run is started or broken, and which
-//! case it proves, is not decided here.
+//! Captures the runs of a test with their spans, Sentry events and metrics, and checks them against expectations.
+//! Code that starts runs, injects faults or decides whether a contract's case is proven does not belong here.
 
 pub(in crate::testing) mod capture;
 #[cfg(feature = "sentry")]

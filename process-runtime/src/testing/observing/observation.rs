@@ -1,5 +1,5 @@
-//! The result of an observation: a tree of runs, each with its end, context, spans and events. Whether it meets an
-//! expectation is not decided here.
+//! The result of an observation. It is a tree of runs, each with its end, context, spans and events. Expectations
+//! do not belong here.
 
 use std::fmt;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub struct ObservedRun {
     pub(in crate::testing) context: Vec<(&'static str, Value)>,
     pub(in crate::testing) faults: Vec<&'static str>,
     pub(in crate::testing) children: Vec<ObservedRun>,
-    /// Whether it began in another task or thread than the observed future. Such a run can outlive the future.
+    /// Whether the run began in another task or thread than the observed future. Such a run can outlive the future.
     pub(in crate::testing) is_elsewhere: bool,
     #[cfg(feature = "tracing")]
     pub(in crate::testing) span: Option<Span>,
@@ -58,7 +58,8 @@ impl ObservedRun {
         }
     }
 
-    /// Returns the name of the span: `<process>`, or `<process>.<stage or dependency>`.
+    /// Returns the name of the run, which is also the name of its span: `<process>`, or
+    /// `<process>.<stage or dependency>`.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -73,22 +74,23 @@ impl ObservedRun {
         }
     }
 
-    /// Returns the process that ran, or for which the stage or call ran.
+    /// Returns the process that ran. For a stage or a call to a dependency, returns the process that it belongs to;
+    /// `None` outside of a process.
     pub fn process(&self) -> Option<&'static ProcessDefinition> {
         self.process
     }
 
-    /// Returns the stage, if this is a run of one.
+    /// Returns the stage; `None` if this is not a run of a stage.
     pub fn stage(&self) -> Option<&'static StageDefinition> {
         self.stage
     }
 
-    /// Returns the id of the dependency, if this is a call to one.
+    /// Returns the id of the dependency; `None` if this is not a call to a dependency.
     pub fn dependency(&self) -> Option<&'static str> {
         self.dependency
     }
 
-    /// Whether this is a run of a process, and not of a stage or a call to a dependency.
+    /// Returns whether this is a run of a process. Returns `false` for a stage and for a call to a dependency.
     pub fn is_process(&self) -> bool {
         self.stage.is_none() && self.dependency.is_none()
     }
@@ -98,12 +100,12 @@ impl ObservedRun {
         self.end.map(|end| end.outcome)
     }
 
-    /// Whether the run exceeded its SLA. A run without an SLA is never late.
+    /// Returns whether the run exceeded its SLA. A run without an SLA is never late.
     pub fn is_late(&self) -> bool {
         self.overdue.is_some() || self.end.is_some_and(|end| end.late)
     }
 
-    /// Returns how long the run had been running when it was reported as overdue; `None` if it was not.
+    /// Returns how long the run had been running when it was reported as overdue; `None` if it was not reported.
     pub fn overdue(&self) -> Option<Duration> {
         self.overdue
     }
@@ -113,12 +115,13 @@ impl ObservedRun {
         self.end.map(|end| end.duration)
     }
 
-    /// Returns the `error.type` of a failure, panic or rejection.
+    /// Returns the `error.type` of a failure, panic or rejection; `None` for any other outcome.
     pub fn error_type(&self) -> Option<&'static str> {
         self.end.and_then(|end| end.error_type)
     }
 
-    /// Returns the business context at the end of the run: inherited, taken at entry, or recorded since.
+    /// Returns the business context at the end of the run. It has inherited values, values taken at the start, and
+    /// values recorded since. If the run has not ended, returns the context at its start.
     pub fn context(&self) -> &[(&'static str, Value)] {
         &self.context
     }
@@ -129,30 +132,32 @@ impl ObservedRun {
         &self.faults
     }
 
-    /// Returns the runs directly inside this one, in the order in which they began.
+    /// Returns the runs directly inside this run, in the order in which they began.
     pub fn children(&self) -> &[ObservedRun] {
         &self.children
     }
 
-    /// Returns the span of the run.
+    /// Returns the span of the run; `None` if the run has no span.
     #[cfg(feature = "tracing")]
     pub fn span(&self) -> Option<&Span> {
         self.span.as_ref()
     }
 
-    /// Returns the other spans that were opened in the run, without those in runs inside it.
+    /// Returns the other spans that were opened directly in the run. Spans that were opened in a run inside it are
+    /// not included.
     #[cfg(feature = "tracing")]
     pub fn spans(&self) -> &[Span] {
         &self.spans
     }
 
-    /// Returns the Sentry events that were sent in the run, without those in runs inside it.
+    /// Returns the Sentry events that were sent directly in the run. Events that were sent in a run inside it are not
+    /// included.
     #[cfg(feature = "sentry")]
     pub fn events(&self) -> &[sentry_core::protocol::Event<'static>] {
         &self.events
     }
 
-    /// Returns this run and all runs inside it, each before the runs inside it.
+    /// Returns this run and all runs inside it. Each run comes before the runs inside it.
     pub fn all(&self) -> impl Iterator<Item = &ObservedRun> {
         let mut next = vec![self];
         std::iter::from_fn(move || {
@@ -162,7 +167,7 @@ impl ObservedRun {
         })
     }
 
-    /// Whether `name` is the name or the id of the run.
+    /// Returns whether `name` is the name or the id of the run.
     pub(in crate::testing) fn is_called(&self, name: &str) -> bool {
         self.name == name || self.id() == name
     }
@@ -175,18 +180,18 @@ impl ObservedRun {
 /// How the observed future or closure ended.
 #[derive(Debug)]
 pub(in crate::testing) enum Ended<T> {
-    /// It returned a value.
+    /// The future or closure returned a value.
     Returned(T),
-    /// It panicked with this message.
+    /// The future or closure panicked with this message.
     Panicked(String),
-    /// A fault cancelled it.
+    /// A fault cancelled the future.
     Cancelled,
-    /// It was still running at the limit, so the test dropped it.
+    /// The future was still running at this limit, so the test dropped it.
     Stopped(Duration),
 }
 
-/// The result of [`observe`](crate::testing::observe()): the returned value and every run. Its `Display` is the tree of
-/// runs that a failed expectation prints.
+/// The result of [`observe`](crate::testing::observe()), with the returned value and every run. Its `Display` prints
+/// the tree of runs, as a failed expectation does.
 ///
 /// ```
 /// use process_runtime::testing::observe_call;
@@ -206,10 +211,10 @@ pub(in crate::testing) enum Ended<T> {
 #[must_use = "an observation proves nothing without an expectation, for example `run.expect().success()`"]
 pub struct Observation<T> {
     pub(in crate::testing) ended: Ended<T>,
-    /// The id of the contract's process.
+    /// The id of the contract's process; `None` outside of a contract.
     pub(in crate::testing) process: Option<&'static str>,
     pub(in crate::testing) runs: Vec<ObservedRun>,
-    /// The values that were recorded on spans and events.
+    /// The values that were recorded on spans and log events, as text.
     #[cfg(feature = "tracing")]
     pub(in crate::testing) lines: Vec<String>,
     #[cfg(feature = "sentry")]
@@ -222,7 +227,8 @@ impl<T> Observation<T> {
     /// Returns the value that the observed future or closure returned.
     ///
     /// # Panics
-    /// If there is none: it panicked, was cancelled or was stopped by the test. The message has the observed runs.
+    /// If there is no value, because the future or closure panicked, was cancelled or was stopped by the test. The
+    /// message has the observed runs.
     #[track_caller]
     pub fn value(&self) -> &T {
         match &self.ended {
@@ -243,7 +249,7 @@ impl<T> Observation<T> {
         }
     }
 
-    /// Returns the message if the observed future or closure panicked.
+    /// Returns the panic message of the observed future or closure; `None` if it did not panic.
     pub fn panic(&self) -> Option<&str> {
         match &self.ended {
             Ended::Panicked(message) => Some(message),
@@ -256,7 +262,7 @@ impl<T> Observation<T> {
         &self.runs
     }
 
-    /// Returns every run, each before the runs inside it.
+    /// Returns every run. Each run comes before the runs inside it.
     pub fn all(&self) -> impl Iterator<Item = &ObservedRun> {
         self.runs.iter().flat_map(ObservedRun::all)
     }
@@ -273,13 +279,14 @@ impl<T> Observation<T> {
         text
     }
 
-    /// Returns the counters and gauges as a collector would have read them, without those at 0.
+    /// Returns the counters and gauges as a collector would have read them at the end. Series at 0 are not included.
     #[cfg(feature = "metrics")]
     pub fn metrics(&self) -> &[Series] {
         &self.metrics
     }
 
-    /// Returns every Sentry event: first those of runs, in the order of the runs, then those outside all runs.
+    /// Returns every Sentry event. The events of runs come first, in the order of the runs. The events outside all
+    /// runs follow.
     #[cfg(feature = "sentry")]
     pub fn events(&self) -> impl Iterator<Item = &sentry_core::protocol::Event<'static>> {
         self.all().flat_map(|run| run.events.iter()).chain(&self.events)
@@ -287,7 +294,8 @@ impl<T> Observation<T> {
 }
 
 impl<T> fmt::Display for Observation<T> {
-    /// Prints the end, then a line for each run. A run that did not succeed starts with `!`.
+    /// Prints how the future or closure ended, then a line for each run. The line of a run that did not succeed
+    /// starts with `!`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.ended {
             Ended::Returned(_) => f.write_str("it returned a value")?,

@@ -1,5 +1,5 @@
-//! A subscriber that keeps spans and forwards everything to the previous subscriber, so that the application's log
-//! stays complete.
+//! A tracing subscriber that records the spans of a test. It forwards everything that the previous subscriber enables
+//! to this subscriber, so that the application's log stays complete. Runs and Sentry events do not belong here.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -24,27 +24,29 @@ use crate::run::frame;
 pub struct Span {
     /// The name of the span.
     pub name: &'static str,
-    /// The target of the span: `critical_process` for the span of a run.
+    /// The target of the span. The span of a run has the target `critical_process`.
     pub target: &'static str,
-    /// The fields, set at the start or recorded later. If a field was recorded twice, it has the last value.
+    /// The fields with their values, from the start of the span or recorded later. If a field was recorded several
+    /// times, it has the last value.
     pub fields: Vec<(&'static str, Value)>,
 }
 
 impl Span {
-    /// Returns the value of a field.
+    /// Returns the value of a field; `None` if the span has no value for it.
     pub fn field(&self, name: &str) -> Option<&Value> {
         self.fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 }
 
-/// A span that is kept, with what is needed to find it again.
+/// A recorded span, with the ids by which the span is found again.
 #[derive(Debug)]
 pub(in crate::testing) struct Recorded {
     id: Id,
     metadata: &'static Metadata<'static>,
-    /// Unique within the recorder, unlike an id that the previous subscriber can reuse.
+    /// A number that is unique within the recorder. `id` is not unique, because the previous subscriber can reuse
+    /// ids.
     pub(in crate::testing) key: u64,
-    /// The run in which it was opened.
+    /// The id of the run in which the span was opened; `None` outside all runs.
     pub(in crate::testing) run: Option<u64>,
     pub(in crate::testing) span: Span,
 }
@@ -53,7 +55,7 @@ type Spans = Arc<Mutex<Vec<Recorded>>>;
 
 type Lines = Arc<Mutex<Vec<String>>>;
 
-/// The subscriber of one domain.
+/// The subscriber of one domain, with everything that it has recorded.
 pub(in crate::testing) struct Recorder {
     dispatch: Dispatch,
     spans: Spans,
@@ -69,9 +71,9 @@ impl fmt::Debug for Recorder {
 impl Recorder {
     /// Creates a recorder that forwards to this thread's current subscriber.
     pub(in crate::testing) fn new() -> Recorder {
-        // With a single subscriber, tracing-core takes the interest in a callsite from the subscriber of the thread
-        // that registers it, and can overwrite the interest of a second subscriber that is created concurrently on
-        // another thread. Two more subscribers prevent that.
+        // If there is only one subscriber, tracing-core decides whether a new callsite is enabled by asking the
+        // subscriber of the thread that registers the callsite. This can overwrite the answer of a second subscriber
+        // that another thread creates at the same time. Two more subscribers prevent this.
         static OTHERS: LazyLock<[Dispatch; 2]> =
             LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::default())));
         LazyLock::force(&OTHERS);
@@ -86,12 +88,12 @@ impl Recorder {
         Recorder { dispatch: Dispatch::new(recording), spans, lines }
     }
 
-    /// Makes the recorder this thread's subscriber.
+    /// Makes the recorder this thread's subscriber until the guard is dropped.
     pub(in crate::testing) fn enter(&self) -> DefaultGuard {
         dispatcher::set_default(&self.dispatch)
     }
 
-    /// Takes the spans that were kept so far.
+    /// Takes the spans that were recorded so far.
     pub(in crate::testing) fn take(&self) -> Vec<Recorded> {
         std::mem::take(&mut *lock(&self.spans))
     }
@@ -104,15 +106,16 @@ impl Recorder {
     }
 }
 
-/// Returns the key of a span of a recorder; `None` if another subscriber opened the span.
+/// Returns the key under which a recorder has a span; `None` if another subscriber opened the span.
 pub(crate) fn key(dispatch: &Dispatch, id: &Id) -> Option<u64> {
     let recording = dispatch.downcast_ref::<Recording>()?;
     let spans = lock(&recording.spans);
     spans.iter().rev().find(|recorded| recorded.id == *id).map(|recorded| recorded.key)
 }
 
-/// The bit of ids that the recorder assigns itself, to spans that the previous subscriber does not enable. Other spans
-/// keep the id of the previous subscriber, so that calls are forwarded without translation.
+/// The bit that marks an id as assigned by the recorder. The recorder assigns an id only if the previous subscriber
+/// does not enable the span. All other spans keep the id of the previous subscriber, so that calls are forwarded
+/// without translation.
 const OWN: u64 = 1 << 63;
 
 struct Recording {
@@ -139,7 +142,7 @@ impl Recording {
         }
     }
 
-    /// Keeps values as text. This includes values that a later one replaces, and values outside all runs.
+    /// Keeps values as text, including those that are later replaced and those outside all runs.
     fn keep_text(&self, fields: &[(&'static str, Value)]) {
         if !fields.is_empty() {
             lock(&self.lines).push(format!("{fields:?}"));
@@ -151,7 +154,7 @@ impl Recording {
         spans.iter().rev().find(|recorded| recorded.id == *id).map(|recorded| recorded.metadata)
     }
 
-    /// Opens a new span in the previous subscriber, if that enables it.
+    /// Opens a new span in the previous subscriber. Returns `None` if that subscriber does not enable the span.
     fn open_before(&self, attributes: &Attributes<'_>) -> Option<Id> {
         let metadata = attributes.metadata();
         if !self.before.enabled(metadata) {
@@ -176,7 +179,8 @@ impl Subscriber for Recording {
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        // The hint of the previous subscriber is not accessible, but tracing uses the most verbose of all hints.
+        // The hint of the previous subscriber is not accessible. This does no harm, because tracing uses the most
+        // verbose hint of all subscribers.
         Some(LevelFilter::INFO)
     }
 

@@ -1,5 +1,5 @@
-//! What a contract's body observes of the contract's process, kept until the contract's case is judged. Nothing here
-//! knows a case.
+//! Collects the runs and loads of the contract's process that the body of a contract observes. They are kept until
+//! the case of the contract is judged. The rules of a single case do not belong here.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use crate::base::guard::attempt;
 use crate::base::lock::lock;
 use crate::catalog::definition::ProcessDefinition;
 
-/// Watches one process for one contract.
+/// Collects the observed runs and loads of one process for one contract.
 #[derive(Debug)]
 pub(in crate::testing) struct Witness {
     process: &'static ProcessDefinition,
@@ -25,53 +25,54 @@ pub(in crate::testing) struct Witness {
 pub(in crate::testing) enum Seen {
     /// A run.
     Run(RunFacts),
-    /// A load whose bounds held, and how long it took.
+    /// A load whose bounds held, with the time that the load took.
     Load(Duration),
 }
 
-/// The facts about a run that cases are judged by.
+/// The facts about a run from which a case is judged.
 #[derive(Clone, Debug)]
 pub(in crate::testing) struct RunFacts {
-    /// `None` while it is running.
+    /// The outcome of the run; `None` if the run had not ended.
     pub(in crate::testing) outcome: Option<Outcome>,
     pub(in crate::testing) error_type: Option<&'static str>,
     pub(in crate::testing) late: bool,
     pub(in crate::testing) duration: Duration,
-    /// How the test itself ended the run, if it did.
+    /// How the test itself ended the observed future; `None` if the test did not end it.
     pub(in crate::testing) by_test: Option<ByTest>,
     /// The faults that were injected into the run and the runs inside it.
     pub(in crate::testing) faults: Vec<InjectedFault>,
     /// The places at which a declared context key is missing.
     pub(in crate::testing) missing: Vec<String>,
-    /// How many Sentry events were sent.
+    /// How many Sentry events were sent in the run and the runs inside it.
     pub(in crate::testing) events: usize,
 }
 
-/// How a test ends what it observes.
+/// The way in which a test ends an observed future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::testing) enum ByTest {
-    /// By a fault.
+    /// A fault cancelled the future.
     Cancelled,
-    /// At its limit.
+    /// The future was still running at its limit.
     Stopped,
 }
 
 /// A fault that was injected.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::testing) struct InjectedFault {
-    /// Id of the boundary.
+    /// The id of the boundary.
     pub(in crate::testing) at: &'static str,
     pub(in crate::testing) kind: &'static str,
-    /// Whether the boundary is a dependency of the run's own process.
+    /// Whether the boundary is a dependency of the run's own process, or another process inside the run.
     pub(in crate::testing) is_at_dependency: bool,
 }
 
 thread_local! {
-    /// The contracts whose bodies this thread is in. There is more than one where a test calls another.
+    /// The witnesses of the contracts whose bodies this thread is in, the innermost last. There are several if one
+    /// test calls another.
     static CURRENT: RefCell<Vec<Arc<Witness>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Returns the witness of the contract whose body this thread is in.
+/// Returns the witness of the innermost contract whose body this thread is in; `None` outside of a contract.
 pub(in crate::testing) fn current() -> Option<Arc<Witness>> {
     CURRENT.with_borrow(|current| current.last().cloned())
 }
@@ -81,12 +82,12 @@ impl Witness {
         Arc::new(Witness { process, seen: Mutex::default() })
     }
 
-    /// The process that is watched.
+    /// Returns the process of the contract.
     pub(in crate::testing) fn process(&self) -> &'static ProcessDefinition {
         self.process
     }
 
-    /// Makes this the thread's witness during a call of `f`. Returns the payload if `f` panics.
+    /// Calls `f` with this witness as the thread's witness. Returns the payload if `f` panics.
     pub(in crate::testing) fn within<R>(self: &Arc<Self>, f: impl FnOnce() -> R) -> std::thread::Result<R> {
         CURRENT.with_borrow_mut(|current| current.push(Arc::clone(self)));
         let returned = attempt(f);
@@ -94,7 +95,7 @@ impl Witness {
         returned
     }
 
-    /// Keeps the runs of the process in an observation.
+    /// Keeps the runs of the contract's process from an observation.
     pub(in crate::testing) fn observed<T>(&self, observation: &Observation<T>) {
         let by_test = match observation.ended {
             Ended::Returned(_) | Ended::Panicked(_) => None,
@@ -105,14 +106,14 @@ impl Witness {
         lock(&self.seen).extend(runs.map(|run| Seen::Run(RunFacts::new(run, by_test))));
     }
 
-    /// Keeps a load whose bounds held.
+    /// Keeps a load whose bounds held. Ignores a load of another process.
     pub(in crate::testing) fn loaded(&self, process: &ProcessDefinition, took: Duration) {
         if std::ptr::eq(process, self.process) {
             lock(&self.seen).push(Seen::Load(took));
         }
     }
 
-    /// Returns everything that was kept so far, in the order in which it ended.
+    /// Returns everything that was kept so far, in the order of the observations and loads.
     pub(in crate::testing) fn seen(&self) -> Vec<Seen> {
         lock(&self.seen).clone()
     }
@@ -135,13 +136,13 @@ impl RunFacts {
         }
     }
 
-    /// Whether a fault of this kind was injected into the run or a run inside it.
+    /// Returns whether a fault of this kind was injected into the run or a run inside it.
     pub(in crate::testing) fn has_fault(&self, kind: &str) -> bool {
         self.faults.iter().any(|fault| fault.kind == kind)
     }
 }
 
-/// The faults at the boundary of `one`, which is `run` itself or inside it.
+/// Returns the faults at the boundary of `one`, which is `run` itself or a run inside it.
 fn injected(one: &ObservedRun, run: &ObservedRun) -> impl Iterator<Item = InjectedFault> {
     let is_same_process =
         one.process().map(ProcessDefinition::id) == run.process().map(ProcessDefinition::id);

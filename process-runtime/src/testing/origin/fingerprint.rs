@@ -1,5 +1,6 @@
-//! Computes a short fingerprint of several parts, for names and comparisons. It is SHA-256 over each part with its
-//! length before it, so that different lists of parts are different inputs.
+//! Computes a short fingerprint of several parts, for names and comparisons. The fingerprint is the start of a
+//! SHA-256 hash. The hash covers each part with its length before it, so that different lists of parts are different
+//! inputs. The choice of the parts does not belong here.
 
 use sha2::{Digest as _, Sha256};
 
@@ -15,7 +16,7 @@ impl Fingerprint {
         self.0.update(bytes);
     }
 
-    /// Returns sixteen hexadecimal digits.
+    /// Returns the fingerprint as sixteen hexadecimal digits.
     pub(in crate::testing) fn digits(self) -> String {
         self.0.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }

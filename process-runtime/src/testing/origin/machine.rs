@@ -1,11 +1,13 @@
-//! Identifies the build profile and the machine, which decide how fast a program is.
+//! Identifies the build profile and the machine, which decide how fast a program is. The comparison of durations does
+//! not belong here.
 
 use std::{env, fs};
 
 use super::place;
 
-/// Returns the build profile of this program, as cargo's folder names it, for example `debug`. With an explicit target
-/// the platform comes first.
+/// Returns the build profile of this program. This is the name of its folder in cargo's target directory, for example
+/// `debug`. If the build has an explicit target, the platform comes first. If the folder is unknown, returns `debug`
+/// or `release`, depending on debug assertions.
 pub(in crate::testing) fn profile() -> String {
     let folder = || {
         let program = env::current_exe().ok()?;
@@ -17,8 +19,8 @@ pub(in crate::testing) fn profile() -> String {
     folder().filter(|folder| !folder.is_empty()).unwrap_or_else(|| by_compiler.to_owned())
 }
 
-/// Returns the properties of this machine that decide how fast a program is. Durations from different machines are not
-/// compared.
+/// Returns the properties of this machine that decide how fast a program is, as one text. Durations from different
+/// machines are not compared.
 pub(in crate::testing) fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (system, architecture) = (env::consts::OS, env::consts::ARCH);

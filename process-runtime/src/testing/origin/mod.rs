@@ -1,5 +1,6 @@
-//! Where a test comes from: its package and target directory, the revision of its code, and the machine that runs it.
-//! Evidence and baselines name these, so that results of different code or machines are not compared.
+//! Identifies the origin of a test: its package and target directory, the revision of its code, and the machine that
+//! runs it. Evidence and baselines contain this origin, so that results of different code or machines are not
+//! compared. The comparison itself does not belong here.
 
 pub(in crate::testing) mod fingerprint;
 pub(in crate::testing) mod machine;

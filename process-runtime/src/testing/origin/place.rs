@@ -1,19 +1,20 @@
-//! Finds the directories of a test: its package, cargo's target directory, and the directory of evidence in it.
+//! Finds the directories of a test: its package, cargo's target directory, and the directory of evidence. Reading and
+//! writing files do not belong here.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 /// The file with which cargo marks its target directory (<https://bford.info/cachedir/>).
 pub(in crate::testing) const MARK: &str = "CACHEDIR.TAG";
-/// The variable that overrides the directory of evidence.
+/// The environment variable that overrides the directory of evidence.
 const OVERRIDE: &str = "PROCESS_EVIDENCE_DIR";
 
 /// The directory of evidence is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoDirectory {
-    /// The variable is a relative path. Cargo runs the tests of each package in the package's directory, so a relative
-    /// path is a different directory for each package.
+    /// The variable `PROCESS_EVIDENCE_DIR` is a relative path. Cargo runs the tests of each package in the package's
+    /// directory, so a relative path would be a different directory for each package.
     #[error("invalid {OVERRIDE} `{}`: it must be an absolute path", .0.display())]
     Relative(PathBuf),
     /// The test was not built by cargo, or was moved.
@@ -23,10 +24,11 @@ pub enum NoDirectory {
     NoTarget,
 }
 
-/// Returns the directory of evidence: `PROCESS_EVIDENCE_DIR`, or else `process/evidence` in the target directory.
+/// Returns the directory of evidence. This is `PROCESS_EVIDENCE_DIR` if the variable is set, and otherwise
+/// `process/evidence` in the target directory.
 ///
 /// # Errors
-/// If the variable is a relative path. If it is not set and the target directory is not found.
+/// If the variable is a relative path, or if it is not set and the target directory is not found.
 pub fn directory() -> Result<PathBuf, NoDirectory> {
     match env::var_os(OVERRIDE).filter(|value| !value.is_empty()).map(PathBuf::from) {
         Some(given) if given.is_absolute() => Ok(given),
@@ -35,8 +37,10 @@ pub fn directory() -> Result<PathBuf, NoDirectory> {
     }
 }
 
-/// Returns cargo's target directory. A relative `CARGO_TARGET_DIR` is relative to the directory in which cargo was
-/// called, which a test does not know, so the place of the binary decides then.
+/// Returns cargo's target directory. This is `CARGO_TARGET_DIR` if the variable is an absolute path, and otherwise
+/// the nearest directory above the test binary that has cargo's mark. A relative path is not used, because it is
+/// relative to the directory in which cargo was called, which a test does not know. Returns `None` if no such
+/// directory is found.
 pub(in crate::testing) fn target() -> Option<PathBuf> {
     let given = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from).filter(|given| given.is_absolute());
     given.or_else(|| {
@@ -45,7 +49,8 @@ pub(in crate::testing) fn target() -> Option<PathBuf> {
     })
 }
 
-/// Returns the directory of the package under test.
+/// Returns the directory of the package under test. This is `CARGO_MANIFEST_DIR` if the variable is set, and
+/// otherwise the working directory.
 pub(in crate::testing) fn package() -> PathBuf {
     let given = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     given.or_else(|| env::current_dir().ok()).unwrap_or_default()

@@ -1,5 +1,6 @@
-//! Identifies the code that evidence belongs to: the commit, and every change in the working tree. Git provides both,
-//! once per process. Revisions are only compared for equality.
+//! Identifies the code that evidence belongs to by the commit and every change in the working tree. Git is called for
+//! both, once in each test program. Revisions are compared only for equality. An order of revisions does not belong
+//! here.
 
 use std::env;
 use std::fmt;
@@ -14,15 +15,15 @@ use super::fingerprint::Fingerprint;
 use super::place;
 use super::text::{at_most, one_line};
 
-/// The variable that overrides the revision.
+/// The environment variable that overrides the revision.
 const OVERRIDE: &str = "PROCESS_REVISION";
-/// The most bytes of a revision's text.
+/// The maximum length of a revision's text, in bytes.
 const LONGEST: usize = 200;
-/// An untracked file with more bytes than this is identified by its size and the time of its last change.
+/// A file with more bytes than this is identified by its size and the time of its last change.
 const LARGE: u64 = 16 << 20;
 
-/// Prints the changes to tracked files independently of the settings and drivers of this machine. The revision to
-/// compare with comes last.
+/// The git arguments that print the changes to tracked files. The output does not depend on the settings and drivers
+/// of this machine. The revision to compare with is appended.
 const DIFF: [&str; 8] = [
     "-c",
     "diff.relative=false",
@@ -36,10 +37,10 @@ const DIFF: [&str; 8] = [
 
 /// The start of the text of an unknown revision.
 const UNKNOWN: &str = "unknown: ";
-/// The most files that are read if git does not answer.
+/// The maximum number of files that are read if git gives no answer.
 const FILES: usize = 50_000;
 
-/// A state of the code.
+/// A state of the code, identified by a text.
 ///
 /// ```
 /// use process_runtime::testing::revision::Revision;
@@ -58,14 +59,15 @@ pub struct Revision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::testing) enum Tree {
     Clean,
-    /// Something was changed, or it is unknown whether anything was.
+    /// There were changes, or it is unknown whether there were any.
     Changed,
 }
 
 impl Revision {
-    /// Returns the revision of the package under test, in `CARGO_MANIFEST_DIR` or else the working directory. It is
-    /// computed once per process. Set `PROCESS_REVISION` to override it, for example in a container without git. A
-    /// value that ends in `-dirty`, as `git describe --always --dirty` prints it, is a tree with uncommitted changes.
+    /// Returns the revision of the package under test. Its directory is `CARGO_MANIFEST_DIR` if the variable is set,
+    /// and otherwise the working directory. The revision is computed once in each test program. Set
+    /// `PROCESS_REVISION` to override it, for example in a container without git. A value that ends in `-dirty`, as
+    /// `git describe --always --dirty` prints it, means a tree with uncommitted changes. An invalid value is ignored.
     pub fn current() -> &'static Revision {
         static CURRENT: OnceLock<Revision> = OnceLock::new();
         CURRENT.get_or_init(|| {
@@ -76,15 +78,15 @@ impl Revision {
 
     /// Detects the revision of the working tree that contains a directory.
     ///
-    /// * It is the commit. If the tree has changes, a fingerprint follows: of every change to tracked files, and of the
-    ///   names and contents of untracked files that are not ignored. Cargo's target directory and the directory of
-    ///   evidence do not count. Add other files that tests write to `.gitignore`; otherwise each of them changes the
-    ///   revision.
+    /// * The revision is the commit. If the tree has changes, a fingerprint of the changes follows. The fingerprint
+    ///   covers every change to tracked files, and the names and contents of untracked files that are not ignored.
+    ///   Cargo's target directory and the directory of evidence do not count. Add other files that tests write to
+    ///   `.gitignore`; otherwise each of these files changes the revision.
     /// * Before the first commit, for example after `cargo new`, every file is a change.
-    /// * If git does not answer, it is a fingerprint of the names and contents of all files around the nearest
-    ///   `Cargo.lock`, except hidden files and cargo's output.
-    /// * If there are too many files for that, the revision is unknown and has the reason as its text. Evidence for an
-    ///   unknown revision does not count.
+    /// * If git gives no answer, the revision is a fingerprint of the names and contents of all files in the
+    ///   directory of the nearest `Cargo.lock`, except hidden files and cargo's output.
+    /// * If these files are too many or cannot be listed, the revision is unknown. Its text gives the reason why git
+    ///   did not answer. Evidence for an unknown revision does not count.
     pub fn detect(directory: &Path) -> Revision {
         match tree_at(directory) {
             Ok((commit, None)) => Revision { text: commit, tree: Tree::Clean },
@@ -106,23 +108,25 @@ impl Revision {
         is_text.then(|| Revision { text: text.to_owned(), tree })
     }
 
-    /// Whether the revision identifies the code. It does not if neither git nor the files could be read.
+    /// Returns whether the revision identifies the code. It does not if neither git nor the files could be read.
     pub fn is_known(&self) -> bool {
         !self.text.starts_with(UNKNOWN)
     }
 
-    /// Whether the working tree was the one of the commit, so that others can reproduce it.
+    /// Returns whether the working tree had no changes since its commit. Others can then reproduce this tree.
     pub fn is_clean(&self) -> bool {
         self.tree == Tree::Clean
     }
 
-    /// Returns the whole text: `4e6e851…`, `4e6e851…+0f3a…` with changes, `no commit+0f3a…`, `no git+0f3a…`,
-    /// `unknown: …`, or the value of `PROCESS_REVISION`.
+    /// Returns the whole text.
+    ///
+    /// The text has one of the forms `4e6e851…`, `4e6e851…+0f3a…` with changes, `no commit+0f3a…`,
+    /// `no git+0f3a…` and `unknown: …`, or it is the value of `PROCESS_REVISION`.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Returns the text with the hash of the commit shortened to twelve digits.
+    /// Returns the same text as [`as_str`](Self::as_str), but with the hash of the commit shortened to twelve digits.
     pub fn short(&self) -> String {
         match self.text.split_at_checked(40) {
             Some((commit, rest)) if commit.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
@@ -133,7 +137,8 @@ impl Revision {
     }
 }
 
-/// A text that cannot be the name of a revision: it is empty, has more than 200 bytes, or has control characters.
+/// A text that cannot be the name of a revision, because it is empty, has more than 200 bytes, or has control
+/// characters.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid revision `{0}`: it must have 1 to {LONGEST} bytes and no control characters")]
 pub struct InvalidRevision(String);
@@ -141,7 +146,7 @@ pub struct InvalidRevision(String);
 impl FromStr for Revision {
     type Err = InvalidRevision;
 
-    /// Reads the name of a revision, as `PROCESS_REVISION` has it. White space around it is ignored.
+    /// Reads the name of a revision, in the form that `PROCESS_REVISION` has. White space around the name is ignored.
     fn from_str(text: &str) -> Result<Revision, InvalidRevision> {
         let text = text.trim();
         let tree = if text.ends_with("-dirty") { Tree::Changed } else { Tree::Clean };
@@ -155,7 +160,7 @@ impl fmt::Display for Revision {
     }
 }
 
-/// Why git does not answer.
+/// The reason why git gave no answer.
 struct NoAnswer(String);
 
 impl From<io::Error> for NoAnswer {
@@ -164,7 +169,8 @@ impl From<io::Error> for NoAnswer {
     }
 }
 
-/// Returns the commit, and the fingerprint of the changes since.
+/// Returns the commit, and the fingerprint of the changes since then; `None` instead of the fingerprint if there are
+/// no changes.
 fn tree_at(directory: &Path) -> Result<(String, Option<String>), NoAnswer> {
     let top = answer(directory, &["rev-parse", "--show-toplevel"])?;
     let top = Path::new(&top);
@@ -196,7 +202,8 @@ fn changes(top: &Path, since: &str) -> Result<Option<String>, NoAnswer> {
     Ok(is_changed.then(|| fingerprint.digits()))
 }
 
-/// Returns the fingerprint of all files that a build can read; `None` if there are no files, or too many.
+/// Returns the fingerprint of all files that a build can read. Returns `None` if there are no files or too many, or
+/// if a directory cannot be read.
 fn contents(directory: &Path) -> Option<String> {
     let top = directory.ancestors().find(|above| above.join("Cargo.lock").is_file()).unwrap_or(directory);
     let outputs = outputs();
@@ -231,8 +238,8 @@ fn outputs() -> Vec<PathBuf> {
     directories.into_iter().flatten().filter_map(|directory| directory.canonicalize().ok()).collect()
 }
 
-/// Returns bytes that identify the content of an untracked file; empty if it cannot be read, for example because it was
-/// deleted.
+/// Returns bytes that identify the content of a file. They are empty if the file cannot be read, for example because
+/// it was deleted.
 fn content(path: &Path) -> Vec<u8> {
     let Ok(metadata) = fs::symlink_metadata(path) else { return Vec::new() };
     if metadata.is_symlink() {
@@ -257,7 +264,7 @@ fn answer(directory: &Path, arguments: &[&str]) -> Result<String, NoAnswer> {
 /// Runs git and returns its output.
 fn ask(directory: &Path, arguments: &[&str]) -> Result<Vec<u8>, NoAnswer> {
     let mut command = Command::new("git");
-    // In a git hook these variables are set, relative to another directory.
+    // In a git hook, these variables are set and refer to another directory.
     for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
         command.env_remove(variable);
     }

@@ -1,12 +1,14 @@
-//! Limits and cleans texts that come from a test or a file, before they are stored or shown.
+//! Limits and cleans texts that come from a test or a file, before they are stored or shown. The format of a report
+//! does not belong here.
 
 use std::error::Error;
 use std::iter;
 
-/// The most characters that are shown on one line.
+/// The maximum number of characters that are shown on one line.
 const SHOWN: usize = 400;
 
-/// Joins a text into one line without control characters, so that a terminal shows it as text.
+/// Joins a text into one line without control characters, which a terminal could interpret. A long text is cut off at
+/// [`SHOWN`] characters.
 pub(in crate::testing) fn one_line(text: &str) -> String {
     let parts: Vec<&str> =
         text.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect();
@@ -24,7 +26,7 @@ pub(in crate::testing) fn at_most(bytes: usize, text: &str) -> &str {
     &text[..ends.take_while(|end| *end <= bytes).last().unwrap_or_default()]
 }
 
-/// Joins the text of an error and those of its sources.
+/// Joins the messages of an error and of its sources.
 pub(in crate::testing) fn with_sources(error: &dyn Error) -> String {
     let chain = iter::successors(Some(error), |&error| error.source());
     Vec::from_iter(chain.map(ToString::to_string)).join(": ")

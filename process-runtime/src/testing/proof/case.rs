@@ -1,6 +1,7 @@
-//! The meaning of each case of a contract, in one table: which run proves it, which evidence can show it, whether a
-//! policy can require it, and the sentence of the report. The word and the argument of a case are in `process-model`,
-//! beside [`Case`]; a new case does not compile until it has its row here.
+//! The meaning of each case of a contract, in one table. A row defines which run proves the case, which evidence can
+//! be a proof, whether a policy can require the case, and the sentence for the report. The word and the argument of a
+//! case do not belong here; they are in `process-model`, beside [`Case`]. A new case does not compile until it has a
+//! row here.
 
 use process_model::{Case, Outcome, Shape};
 
@@ -9,30 +10,30 @@ use crate::testing::observing::witness::{ByTest, InjectedFault, RunFacts, Seen};
 
 /// One row of the table.
 struct Meaning {
-    /// What the run did: completes "no run of `checkout` that this test observed …".
+    /// A description of a run that proves the case. It completes "no run of `checkout` that this test observed …".
     sentence: String,
-    /// What proves the case.
+    /// The kind of observation that proves the case.
     proof: ProvenBy,
-    /// Whether a run with this outcome, late or not, can have proven the case.
+    /// Returns whether a run with this outcome and lateness can have proven the case.
     admits: fn(Option<Outcome>, bool) -> bool,
-    /// Which processes a policy can require the case of.
+    /// The processes from which a policy can require the case.
     required: RequiredOf,
-    /// What the report shows of a run that did not prove the case, besides its end.
+    /// The details that the report shows of a run that did not prove the case, in addition to the run's outcome.
     details: &'static [Detail],
 }
 
-/// What proves a case.
+/// The kind of observation that proves a case.
 enum ProvenBy {
-    /// A run for which this holds. The text is the argument of the case.
+    /// A run for which the function returns `true`. The text is the argument of the case, or empty.
     Run(fn(&RunFacts, &str) -> bool),
     /// A load whose bounds held.
     Load,
 }
 
-/// Which processes a policy can require a case of.
+/// The processes from which a policy can require a case.
 enum RequiredOf {
     Every,
-    /// Those whose function can be stopped while it waits.
+    /// Processes whose runs are futures. Only a future can be stopped while it waits.
     Stoppable,
     None,
 }
@@ -41,13 +42,13 @@ enum RequiredOf {
 enum Detail {
     /// Whether the test itself ended the run.
     EndedByTest,
-    /// The faults that were injected.
+    /// The faults that were injected into the run.
     Faults,
-    /// How many events were sent, and which context is missing.
+    /// How many Sentry events were sent, and which context is missing.
     Context,
 }
 
-/// The table.
+/// Returns the row of a case.
 fn meaning(case: &Case) -> Meaning {
     match case {
         Case::Happy => Meaning {
@@ -66,7 +67,7 @@ fn meaning(case: &Case) -> Meaning {
         },
         Case::Timeout => Meaning {
             sentence: "reached an injected hang and was ended by its own timeout".to_owned(),
-            // A caller that drops the run has a limit of its own; the process has none.
+            // A cancelled run does not count. Its caller stopped it, and the process itself has no timeout.
             proof: ProvenBy::Run(|run, _| {
                 let is_bounded = run.outcome.is_some_and(|outcome| outcome != Outcome::Cancelled);
                 run.has_fault(fault::HANG) && is_bounded && run.by_test.is_none()
@@ -77,7 +78,7 @@ fn meaning(case: &Case) -> Meaning {
         },
         Case::Dependency(id) => Meaning {
             sentence: format!("reached a fault at `{id}`"),
-            // A delay that makes nothing late breaks nothing.
+            // A delay counts only if it makes the run late, because otherwise it has no effect.
             proof: ProvenBy::Run(|run, id| {
                 let is_there = |fault: &&InjectedFault| fault.is_at_dependency && fault.at == id;
                 run.faults.iter().filter(is_there).any(|fault| fault.kind != fault::DELAY || run.late)
@@ -139,7 +140,7 @@ fn is_error(outcome: Option<Outcome>) -> bool {
     matches!(outcome, Some(Outcome::Failure | Outcome::Rejected))
 }
 
-/// Whether what was seen proves the case.
+/// Returns whether an observed run or load proves the case.
 pub(super) fn is_proven_by(case: &Case, seen: &Seen) -> bool {
     match (meaning(case).proof, seen) {
         (ProvenBy::Load, Seen::Load(_)) => true,
@@ -148,17 +149,17 @@ pub(super) fn is_proven_by(case: &Case, seen: &Seen) -> bool {
     }
 }
 
-/// Whether evidence of a run with this outcome, late or not, can be a proof of the case.
+/// Returns whether evidence of a run with this outcome and lateness can be a proof of the case.
 pub(super) fn admits(case: &Case, outcome: Option<Outcome>, late: bool) -> bool {
     (meaning(case).admits)(outcome, late)
 }
 
-/// Whether any policy can require the case.
+/// Returns whether a policy can require the case.
 pub(super) fn can_be_required(case: &Case) -> bool {
     !matches!(meaning(case).required, RequiredOf::None)
 }
 
-/// Whether a policy that requires the case requires it of a process with runs of this shape.
+/// Returns whether a policy that requires the case requires it from a process whose runs have this shape.
 pub(super) fn applies_to(case: &Case, shape: Shape) -> bool {
     match meaning(case).required {
         RequiredOf::Every => true,
@@ -167,12 +168,12 @@ pub(super) fn applies_to(case: &Case, shape: Shape) -> bool {
     }
 }
 
-/// Says what a run does that proves the case: completes "no run of `checkout` that this test observed …".
+/// Describes a run that proves the case, to complete "no run of `checkout` that this test observed …".
 pub(super) fn sentence(case: &Case) -> String {
     meaning(case).sentence
 }
 
-/// Says what to do if nothing was seen.
+/// Returns advice for a test that observed neither a run nor a load.
 pub(super) fn advice(case: &Case) -> &'static str {
     match meaning(case).proof {
         ProvenBy::Run(_) => "call the process inside `observe` or `observe_call`",
@@ -180,7 +181,7 @@ pub(super) fn advice(case: &Case) -> &'static str {
     }
 }
 
-/// Describes what was seen, as far as the case depends on it.
+/// Describes an observed run or load, with the details on which the case depends.
 pub(super) fn description(case: &Case, seen: &Seen) -> String {
     let Seen::Run(run) = seen else { return "a load".to_owned() };
     let details = meaning(case).details;

@@ -1,5 +1,6 @@
-//! Runs the body of a test with `#[contract]`. The test passes only if its body does and one run that it observed
-//! proves the contract's case; either way it leaves evidence.
+//! Runs the body of a test with `#[contract]`. The test passes only if its body passes and the body has observed a
+//! run or load that proves the contract's case. Evidence is written in any case. The rules of a single case do not
+//! belong here; they are in `case`.
 
 use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
@@ -18,7 +19,7 @@ use crate::testing::domain::observe::message;
 use crate::testing::observing::witness::{Seen, Witness};
 use crate::testing::origin::text::with_sources;
 
-/// A contract, while the body of its test runs.
+/// A contract whose test is running.
 #[derive(Debug)]
 pub struct Contracted {
     contract: &'static ContractDefinition,
@@ -26,10 +27,11 @@ pub struct Contracted {
 }
 
 impl Contracted {
-    /// Begins a contract, before the body.
+    /// Begins a contract, before the body runs. Writes evidence of a failure, which remains if the test does not end.
     ///
     /// # Panics
-    /// If the record cannot be read, and if the contract's process is not linked; then the message has the nearest id.
+    /// If the record cannot be read, or if the contract's process is not linked. In the second case, the message
+    /// suggests a similar id if there is one.
     pub fn new(linked: &'static LinkedContract) -> Contracted {
         let contract = linked
             .definition()
@@ -38,18 +40,19 @@ impl Contracted {
             panic!("contract `{}` at {}:{}: {unknown}", contract.case(), contract.file(), contract.line())
         });
         let contracted = Contracted { contract, witness: Witness::new(process) };
-        // If the test is killed, this is its evidence, and not what an earlier run of it proved.
+        // If the test is killed, this evidence remains. Without it, the proof of an earlier run of the test would
+        // remain.
         contracted.leave(Proof::Failed("the test did not end".to_owned()), None);
         contracted
     }
 
-    /// Polls the body of an `async fn`.
+    /// Runs the body of an `async fn`. If the body panics, writes evidence of the failure and passes the panic on.
     pub async fn run<F: Future>(&self, body: F) -> F::Output {
         let mut body = pin!(body);
         poll_fn(|cx| self.within(|| body.as_mut().poll(cx))).await
     }
 
-    /// Calls the body of a plain function.
+    /// Calls the body of a plain function. Handles a panic like [`Contracted::run`].
     pub fn call<R>(&self, body: impl FnOnce() -> R) -> R {
         self.within(body)
     }
@@ -61,10 +64,11 @@ impl Contracted {
         })
     }
 
-    /// Judges the case after the body returned. `ending` says what the returned value means.
+    /// Judges the case after the body has returned, and writes evidence. `ending` is the outcome of the test, derived
+    /// from the returned value. If this outcome is not a success, the evidence is that of a failure.
     ///
     /// # Panics
-    /// If nothing that the body observed proves the case.
+    /// If the outcome is a success, and nothing that the body observed proves the case.
     pub fn finish(self, ending: Ending<'_>) {
         if ending.outcome != Outcome::Success {
             return self.leave(Proof::Failed("the test returned an error".to_owned()), None);
@@ -85,7 +89,8 @@ impl Contracted {
         panic!("{reason}");
     }
 
-    /// Writes evidence. A test whose proof cannot be written fails, because its proof would not count.
+    /// Writes evidence. Panics if a proof cannot be written, because it would then not count. Prints the error if
+    /// evidence of a failure cannot be written.
     fn leave(&self, proof: Proof, seen: Option<&Seen>) {
         let is_proven = proof == Proof::Proven;
         let test = path_of_test(self.contract.handler());
@@ -104,8 +109,8 @@ impl Contracted {
     }
 }
 
-/// Returns the full path of the test that is running. libtest gives a test's thread this name, and nextest passes it as
-/// an argument.
+/// Returns the full path of the running test. libtest gives this name to the thread of the test, and nextest passes
+/// it as an argument. If neither is found, returns the path of the test function.
 fn path_of_test(handler: &str) -> String {
     let name = handler.rsplit("::").next().unwrap_or(handler);
     let is_it = |path: &str| path.split("::").any(|part| part == name);

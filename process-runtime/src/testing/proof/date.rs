@@ -1,5 +1,5 @@
-//! Dates of the calendar, for the last day of a waiver. There are no times and no time zones here; today is a day in
-//! UTC.
+//! Dates of the calendar, for the last day of a waiver. Times of day and time zones do not belong here. Today is the
+//! current day in UTC.
 
 use std::fmt;
 use std::str::FromStr;
@@ -26,7 +26,8 @@ pub struct Date {
 }
 
 impl Date {
-    /// Creates a date. Months and days count from 1. Returns `None` if the calendar does not have this day.
+    /// Creates a date. Months and days count from 1. Returns `None` if the calendar does not have this day, or if the
+    /// year is after 9999.
     pub fn new(year: u16, month: u8, day: u8) -> Option<Date> {
         let is_day = (1..=days(year, month)?).contains(&day);
         (is_day && year <= 9999).then_some(Date { year, month, day })
@@ -47,8 +48,9 @@ impl Date {
         Date::new(text[..4].parse().ok()?, text[5..7].parse().ok()?, text[8..].parse().ok()?)
     }
 
-    /// Converts days since 1970-01-01 as `civil_from_days` does in Howard Hinnant's "chrono-Compatible Low-Level Date
-    /// Algorithms", for days that are not negative. Years end with February there, so that a leap day is the last day.
+    /// Converts days since 1970-01-01 to a date, as `civil_from_days` does in Howard Hinnant's "chrono-Compatible
+    /// Low-Level Date Algorithms". Negative days are not supported. The algorithm uses years that begin in March, so
+    /// that a leap day is the last day of a year.
     fn from_days(days: u64) -> Date {
         let days = days + 719_468;
         let (era, day_of_era) = (days / 146_097, days % 146_097);
@@ -71,7 +73,7 @@ pub struct InvalidDate(String);
 impl FromStr for Date {
     type Err = InvalidDate;
 
-    /// Reads `YYYY-MM-DD`.
+    /// Reads a date of the form `YYYY-MM-DD`.
     fn from_str(text: &str) -> Result<Date, InvalidDate> {
         Date::read(text).ok_or_else(|| InvalidDate(one_line(text)))
     }

@@ -1,9 +1,11 @@
-//! Writes, reads and checks evidence: the result of a contract as one line of JSON, in a file that the next run of the
-//! test replaces. Which evidence counts is decided in [`matrix`](super::matrix).
+//! Writes, reads and checks evidence. Evidence is the result of a contract, as one line of JSON in a file. The next
+//! run of the test replaces the file. The decision about which evidence counts does not belong here; it is in
+//! [`matrix`](super::matrix).
 //!
-//! Each file is written under a temporary name and then renamed, so that tests in parallel processes never see a
+//! Each file is written under a temporary name and then renamed, so that tests in parallel programs never see a
 //! partial line. To merge the shards of a CI run, copy their files into one directory. The directory is
-//! `process/evidence` in cargo's target directory; set `PROCESS_EVIDENCE_DIR` to an absolute path to use another one.
+//! `process/evidence` in cargo's target directory. To use another directory, set `PROCESS_EVIDENCE_DIR` to an
+//! absolute path.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -28,19 +30,19 @@ use crate::testing::origin::text::{at_most, one_line};
 
 /// The version of the format of a line.
 const FORMAT: u64 = 1;
-/// The most bytes of a line.
+/// The maximum length of a line, in bytes.
 const LINE: usize = 64 << 10;
-/// The most bytes of a reason. A byte can take six in JSON.
+/// The maximum length of a reason, in bytes. In JSON, each byte can take six bytes.
 const REASON: usize = 8 << 10;
-/// The most bytes of a test's path.
+/// The maximum length of a test's path, in bytes.
 const TEST: usize = 1 << 10;
-/// The most characters of a test's path in a file name.
+/// The maximum number of characters of a test's path in a file name.
 const NAME: usize = 80;
-/// The most bytes of a file that is read.
+/// The maximum size of a file that is read, in bytes.
 const FILE: u64 = 64 << 20;
-/// The most lines that are read.
+/// The maximum number of lines that are read.
 const LINES: usize = 100_000;
-/// The most problems that are reported individually.
+/// The maximum number of problems that are reported individually.
 const PROBLEMS: usize = 100;
 
 /// The result of one contract.
@@ -59,32 +61,33 @@ pub struct Evidence {
     pub test: String,
     /// Whether the case was proven.
     pub proof: Proof,
-    /// The outcome of the run; `None` if no run ended, and for a load.
+    /// The outcome of the run. `None` if no run was judged, if the run did not end, and for a load.
     pub outcome: Option<Outcome>,
     /// Whether the run was late.
     pub late: bool,
-    /// Whether the runs of the process are futures, as far as this test binary knows.
+    /// Whether this test binary knows that the runs of the process are futures.
     pub is_future: bool,
-    /// The duration of the run, in the time that the run saw.
+    /// The duration of the run, by the clock of the run. This clock can be paused.
     pub duration: Duration,
     /// The revision of the code.
     pub revision: Revision,
     /// The time at which the contract ended, in seconds since 1970 (UTC).
     pub at: u64,
-    /// The source file of the test. It separates tests of the same name in a package and is not written.
+    /// The source file of the test. It separates the files of tests with the same name in a package, and is not
+    /// written into the line.
     pub(super) source: String,
 }
 
 /// Whether a contract proved its case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// The test passed and a run proved the case.
+    /// The test passed, and an observed run or load proved the case.
     Proven,
     /// The test failed, for this reason.
     Failed(String),
 }
 
-/// Evidence that cannot be true: a value is malformed, or the case cannot be proven by the run.
+/// The reason why evidence cannot be true: a value is malformed, or the run cannot have proven the case.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidEvidence(String);
@@ -134,10 +137,10 @@ impl Evidence {
         }
     }
 
-    /// Checks the values, and that a run with this outcome can have proven the case.
+    /// Checks that the values are well-formed, and that a run with this outcome can have proven the case.
     ///
     /// # Errors
-    /// If a value is malformed, or the run contradicts the proof.
+    /// If a value is malformed, or if the run contradicts the proof.
     pub fn validate(&self) -> Result<(), InvalidEvidence> {
         check_id(&self.process)
             .and(check_version(&self.version))
@@ -161,7 +164,7 @@ impl Evidence {
         Ok(())
     }
 
-    /// Returns the reason why the evidence is not a proof, if it is not one.
+    /// Returns the reason why the evidence is not a proof; `None` if it is a proof.
     pub(super) fn failure(&self) -> Option<String> {
         match &self.proof {
             Proof::Proven => self.validate().err().map(|error| error.to_string()),
@@ -195,8 +198,9 @@ impl Evidence {
         }
     }
 
-    /// Returns the name of the file: there is one for each test binary, test, process and case. The hash that cargo
-    /// appends to the name of the binary depends on the compiler and the features, and is left out.
+    /// Returns the name of the file. Each combination of package, test binary, source file, test, process and case
+    /// has a file of its own. Cargo appends a hash to the name of the binary. The hash is left out, because it
+    /// depends on the compiler and the features.
     fn file_name(&self) -> String {
         let binary = env::current_exe().unwrap_or_default();
         let binary = binary.file_stem().unwrap_or_default().to_string_lossy();
@@ -213,7 +217,7 @@ impl Evidence {
         format!("{name}-{}.jsonl", fingerprint.digits())
     }
 
-    /// Formats the line.
+    /// Formats the evidence as a line of JSON.
     fn line(&self) -> Result<String, InvalidEvidence> {
         self.validate()?;
         let (verdict, reason) = match &self.proof {
@@ -248,11 +252,11 @@ fn replace(file: &Path, content: &str) -> io::Result<()> {
     static WRITTEN: AtomicU64 = AtomicU64::new(0);
     let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
     let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
-    // With another extension than evidence, so that the file of a process that is killed here is not read.
+    // The extension differs from that of evidence. The file that a killed program leaves here is then not read.
     let beside = file.with_extension(format!("{}-{since}-{number}.tmp", process::id()));
     let written = fs::write(&beside, content).and_then(|()| fs::rename(&beside, file));
     if written.is_err() {
-        // The first error is the one to report.
+        // Only the first error is reported.
         let _ = fs::remove_file(&beside);
     }
     written
@@ -271,9 +275,9 @@ pub struct Gathered {
     lines: usize,
 }
 
-/// Reads every `*.jsonl` in a directory. A directory that does not exist is empty. A line is a problem if it has more
-/// than 64 KiB, is truncated, has another format, or is not [valid](Evidence::validate); the other lines are still
-/// read. At most 100 000 lines are read, and only files of at most 64 MiB.
+/// Reads every file `*.jsonl` in a directory. A directory that does not exist counts as empty. A line is reported as
+/// a problem if it has more than 64 KiB, is truncated, has another format, or is not [valid](Evidence::validate). The
+/// other lines are still read. At most 100 000 lines are read, and only files of at most 64 MiB.
 pub fn read(directory: &Path) -> Gathered {
     let mut gathered = Gathered::default();
     match files(directory) {
@@ -315,9 +319,9 @@ impl Gathered {
 
     fn lines_of(&mut self, path: &Path) -> io::Result<()> {
         let metadata = fs::metadata(path)?;
-        // Opening a pipe would wait for its writer.
+        // A pipe must not be opened, because that would wait for a writer.
         if !metadata.is_file() || metadata.len() > FILE {
-            self.problem(path, None, &format_args!("not a regular file of at most {} MiB", FILE >> 20));
+            self.problem(path, None, &format_args!("not a regular file, or larger than {} MiB", FILE >> 20));
             return Ok(());
         }
         let mut file = BufReader::new(File::open(path)?.take(FILE));
@@ -374,7 +378,7 @@ struct Line {
     reason: Option<String>,
 }
 
-/// Only the format, which is checked before the rest is decoded.
+/// The format of a line. It is checked before the rest of the line is decoded.
 #[derive(Deserialize)]
 struct Head {
     format: u64,
@@ -387,7 +391,7 @@ enum VerdictForm {
     Failed,
 }
 
-/// Decodes a line.
+/// Decodes a line and checks its values.
 fn decode(bytes: &[u8]) -> Result<Evidence, String> {
     match serde_json::from_slice::<Head>(bytes) {
         Ok(Head { format: FORMAT }) => {}
@@ -408,7 +412,7 @@ fn decode(bytes: &[u8]) -> Result<Evidence, String> {
             (VerdictForm::Proven, None) => Proof::Proven,
             (VerdictForm::Failed, Some(reason)) => Proof::Failed(reason),
             (VerdictForm::Proven, Some(_)) => {
-                return Err("the verdict is `proven`, but there is a reason for a failure".to_owned());
+                return Err("the verdict is `proven`, but a reason for a failure is also given".to_owned());
             }
             (VerdictForm::Failed, None) => {
                 return Err("the verdict is `failed`, but the reason is missing".to_owned());

@@ -1,4 +1,6 @@
-//! What is wrong with the contracts of a test binary, for [`registry::validate`](crate::registry::validate).
+//! Finds records of contracts that cannot be read, and contracts of unknown processes.
+//! [`registry::validate`](crate::registry::validate) reports these findings. The findings of other records do not
+//! belong here.
 
 use super::registered::{self, contracts};
 use crate::catalog::findings::{Finding, FindingsOfFeature, place};

@@ -1,11 +1,14 @@
-//! Fails a test as long as a required case is not proven.
+//! Fails a test while a cell of the matrix is open. The rules for the state of a cell do not belong here; they are
+//! in `matrix`.
 
 use super::matrix::Matrix;
 use super::report;
 use crate::catalog::findings::{self, Finding};
 use crate::testing::origin::text::with_sources;
 
-/// Prints the [matrix](Matrix::current) and panics if a cell is open. Call it in a test of its own:
+/// Prints the [matrix](Matrix::current) and panics if a cell is open. A cell is a case of a process. A cell is open
+/// if its case failed, or if the case is required and no contract for it ran with the current code. Call the gate in
+/// a test of its own:
 ///
 /// ```no_run
 /// // tests/zz_gate.rs, which links the service: `use my_service as _;`
@@ -15,19 +18,19 @@ use crate::testing::origin::text::with_sources;
 /// }
 /// ```
 ///
-/// The gate sees only evidence that is written when it runs, so the order of tests matters.
+/// The gate sees only evidence that exists when the gate runs, so the order of tests matters.
 ///
 /// * Cargo runs the unit tests of a package first, then the files of `tests/` by name, one after the other. Give the
 ///   gate a file of its own whose name comes last. A test in the same file would run at the same time as the gate.
-/// * Cargo stops at the first file that fails, so that the gate may not run.
+/// * Cargo stops at the first file that fails, and then does not run a gate in a later file.
 /// * nextest runs the tests of all files at the same time. Run the gate in a second command:
 ///   `cargo nextest run -E 'not binary(zz_gate)'`, then `cargo test --test zz_gate`. Both commands need the same code,
 ///   because evidence for another revision does not count.
 ///
 /// # Panics
 ///
-/// * If a cell is open; the message lists all open cells.
-/// * If the policy cannot be read.
+/// * If a cell is open. The message lists all open cells.
+/// * If the policy cannot be read or is invalid, or if the directory of evidence is unknown.
 /// * If no process is linked.
 /// * If a process is missing from the matrix, because its record cannot be read, its id is a duplicate, or it is
 ///   [expected](crate::registry::expect) but not linked.

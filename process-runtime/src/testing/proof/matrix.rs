@@ -1,5 +1,6 @@
-//! Shows which cases of which processes are proven. Only evidence for the current definition and revision counts; if a
-//! cell has several pieces of evidence, one failure outweighs every proof. How a matrix is printed is not decided here.
+//! Shows which cases of which processes are proven, as a matrix with a cell for each case of each process. Only
+//! evidence for the current definition and revision counts. If a cell has several pieces of evidence, one failure
+//! outweighs every proof. Printing a matrix does not belong here.
 
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ pub struct Row {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Cell {
-    /// Id of the process.
+    /// The id of the process.
     pub process: &'static str,
     /// The case.
     pub case: Case,
@@ -45,9 +46,10 @@ pub struct Cell {
     pub required: bool,
     /// The state of the cell.
     pub state: State,
-    /// The reason for the state, on one line; `None` if the case is proven and nothing else is to be noted.
+    /// The reason for the state, on one line. `None` if the case is proven and has no waiver.
     pub reason: Option<String>,
-    /// Whether its evidence is for a working tree with uncommitted changes, which others do not have.
+    /// Whether the evidence for the cell belongs to a working tree with uncommitted changes, which others do not
+    /// have.
     pub dirty: bool,
     /// The tests that ran for the case, at this definition and revision.
     pub tests: Vec<String>,
@@ -62,14 +64,14 @@ pub enum State {
     Proven,
     /// A contract failed, or the waiver of an unproven case has expired.
     Failed,
-    /// No contract ran at this definition and revision.
+    /// No contract for the case ran at this definition and revision.
     Unknown,
-    /// A waiver is valid, so the case need not be proven yet.
+    /// The case is not proven, but a valid waiver allows this for now.
     Waived,
 }
 
 impl State {
-    /// Returns the word in reports.
+    /// Returns the word that reports use for the state.
     pub const fn as_str(self) -> &'static str {
         match self {
             State::Proven => "proven",
@@ -80,7 +82,7 @@ impl State {
     }
 }
 
-/// The matrix of this build cannot be made.
+/// The matrix of this build cannot be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MatrixError {
@@ -93,13 +95,13 @@ pub enum MatrixError {
 }
 
 impl Matrix {
-    /// Returns the matrix of this build: every process in the registry, the evidence in the
-    /// [`directory`](evidence::directory) of the build, and the policy of the package, at its current revision and
-    /// today.
+    /// Returns the matrix of this build, for the current revision and date. The matrix has every process in the
+    /// registry. It uses the evidence in the [`directory`](evidence::directory) of the build and the policy of the
+    /// package.
     ///
     /// # Errors
-    /// If the policy cannot be read or has a waiver for a process or case that does not exist, and if the
-    /// directory of evidence is unknown.
+    /// If the policy cannot be read or is invalid, if it has a waiver for an unknown process or for a case that is
+    /// not required, or if the directory of evidence is unknown.
     pub fn current() -> Result<Matrix, MatrixError> {
         let policy = Policy::find()?;
         let gathered = evidence::read(&evidence::directory()?);
@@ -111,7 +113,7 @@ impl Matrix {
     /// Creates a matrix from processes, a policy and evidence.
     ///
     /// # Errors
-    /// If the policy has a waiver for a process or a case that does not exist.
+    /// If the policy has a waiver for an unknown process or for a case that is not required.
     pub fn new(
         processes: impl IntoIterator<Item = &'static ProcessDefinition>,
         policy: &Policy,
@@ -136,7 +138,7 @@ impl Matrix {
         self.rows.iter().flat_map(|row| &row.cells)
     }
 
-    /// Returns the cells that need work: those that failed, and required ones without evidence.
+    /// Returns the open cells. These are the cells that failed, and the required cells without evidence that counts.
     pub fn open_cells(&self) -> impl Iterator<Item = &Cell> {
         self.cells().filter(|cell| matches!(cell.state, State::Failed | State::Unknown))
     }
@@ -158,7 +160,8 @@ impl Matrix {
 }
 
 impl Cell {
-    /// Returns the attribute of a test for this cell: `#[contract(process = "pay_invoice", case = happy)]`.
+    /// Returns the attribute that a test for this cell needs, for example
+    /// `#[contract(process = "pay_invoice", case = happy)]`.
     pub fn attribute(&self) -> String {
         format!("#[contract(process = \"{}\", case = {})]", self.process, self.case)
     }
@@ -178,7 +181,8 @@ fn cells(
         evidence.iter().filter(|one| one.process == process.id()).partition(is_current);
     let shape = if current.iter().any(|one| one.is_future) { Shape::Awaited } else { process.shape() };
     let required = policy.cases_of(process, shape);
-    // A case that is not required and has only old evidence gets no cell: no test could close it.
+    // A case that is not required and has only old evidence gets no cell. The test for the case may not exist any
+    // more, and then nothing could close the cell.
     let mut others: Vec<&Case> =
         current.iter().map(|one| &one.case).filter(|case| !required.contains(case)).collect();
     others.sort();
@@ -204,7 +208,7 @@ fn cells(
 
 type StateAndReason = (State, Option<String>);
 
-/// Derives the state of a cell from the evidence that counts. `stale` is the latest evidence that does not.
+/// Derives the state of a cell from the evidence that counts. `stale` is the latest evidence that does not count.
 fn by_evidence(
     current: &[&Evidence],
     stale: Option<&Evidence>,
@@ -233,13 +237,16 @@ fn staleness(stale: &Evidence, process: &ProcessDefinition, revision: &Revision)
     }
 }
 
-/// Applies a waiver to the state of a cell. A waiver holds to the end of its last day.
+/// Applies a waiver to the state of a cell, if there is one. A waiver is valid to the end of its last day.
 fn with_waiver(waiver: Option<&Waiver>, today: Date, (state, reason): StateAndReason) -> StateAndReason {
     let Some(Waiver { owner, expires, reason: why, .. }) = waiver else { return (state, reason) };
     let rest = reason.map(|reason| format!("; {reason}")).unwrap_or_default();
     match state {
         State::Proven => (state, Some(format!("remove its waiver ({owner}, until {expires})"))),
         _ if today <= *expires => (State::Waived, Some(format!("{owner}, until {expires}: {why}{rest}"))),
-        _ => (State::Failed, Some(format!("the waiver of {owner} expired on {expires}: {why}{rest}"))),
+        _ => (
+            State::Failed,
+            Some(format!("the waiver expired on {expires} (owner: {owner}; reason: {why}){rest}")),
+        ),
     }
 }

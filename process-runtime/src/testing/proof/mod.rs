@@ -1,5 +1,6 @@
-//! What is proven of each process: contracts, the evidence that they leave, the policy that says what is required, and
-//! the matrix, reports and gate that compare the two. How a run is observed or broken is not decided here.
+//! Shows which cases of each process are proven. A contract writes evidence, and a policy defines which cases are
+//! required. The matrix compares the evidence with the policy, a report prints the matrix, and the gate fails a test
+//! while a case is open. Observing runs and injecting faults do not belong here.
 
 mod case;
 pub(crate) mod contracted;

@@ -1,8 +1,9 @@
-//! Reads the policy: which cases a process must prove, and which are waived for now. It is in `[contracts]` and
-//! `[[waiver]]` of `process.toml`, with defaults for what is missing. Other tables of the file belong to other tools.
-//! Whether a case is proven is not decided here.
+//! Reads the policy. The policy defines which cases a process must prove, and which cases are waived for now. It is
+//! in `[contracts]` and `[[waiver]]` of `process.toml`, with defaults for every criticality that `[contracts]` does
+//! not set. Other tables of the file belong to other tools. The decision whether a case is proven does not belong
+//! here.
 //!
-//! The file is the first `process.toml` in the directory of the package under test or above it:
+//! The file is the first `process.toml` in the directory of the package under test, or else in a directory above it:
 //!
 //! ```toml
 //! # Each line replaces the default of one criticality; these are the defaults.
@@ -21,12 +22,12 @@
 //! expires = "2027-01-31"
 //! ```
 //!
-//! `dependency` without an argument means every dependency that the process or one of its stages declares. Other cases
-//! are written as in `#[contract]`, for example `'error("card_declined")'`. `edge` cannot be required, because the test
-//! alone decides what it means.
+//! `dependency` without an argument means every dependency that the process or one of its stages declares. Other
+//! cases are written as in `#[contract]`, for example `'error("card_declined")'`. `edge` cannot be required, because
+//! each test decides for itself what `edge` means.
 //!
-//! A process that is tested in another package is not linked into the tests of this one. To waive one of its cases,
-//! list its id in `expected`, a top-level array of ids.
+//! The tests of this package do not link a process that is tested in another package. To waive a case of such a
+//! process, list the id of the process in `expected`, a top-level array of ids.
 
 use std::fs;
 use std::io;
@@ -52,7 +53,7 @@ const WAIVER: [&str; 5] = ["process", "case", "owner", "reason", "expires"];
 /// The cases that processes of each criticality must prove, and the waivers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// By criticality.
+    /// The requirements for each criticality, in the order of [`Criticality`].
     required: [Vec<Requirement>; 4],
     waivers: Vec<Waiver>,
     /// The ids of processes that exist but need not be linked.
@@ -68,7 +69,7 @@ pub enum Requirement {
     EachDependency,
 }
 
-/// A case of a process that need not be proven for now.
+/// A permission not to prove a case of a process for now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Waiver {
@@ -80,7 +81,7 @@ pub struct Waiver {
     pub owner: String,
     /// The reason for the waiver.
     pub reason: String,
-    /// The last day on which it holds.
+    /// The last day on which the waiver is valid.
     pub expires: Date,
     file: PathBuf,
     line: usize,
@@ -111,7 +112,7 @@ pub enum PolicyError {
 }
 
 impl Default for Policy {
-    /// Returns the policy without a file: the defaults of the [module](self).
+    /// Returns the policy that applies without a file. It has the defaults of the [module](self).
     fn default() -> Self {
         let all = [
             Requirement::Case(Case::Happy),
@@ -132,8 +133,9 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Reads the policy of the package under test: the first `process.toml` in `CARGO_MANIFEST_DIR`, or else in the
-    /// working directory, or above it. Returns the default if none of them has the file.
+    /// Reads the policy of the package under test. The package's directory is `CARGO_MANIFEST_DIR` if the variable is
+    /// set, and otherwise the working directory. The file is the first `process.toml` in this directory or above it.
+    /// Returns the default policy if there is no such file.
     ///
     /// # Errors
     /// If the file cannot be read or is invalid.
@@ -155,7 +157,7 @@ impl Policy {
     /// Parses a policy. Errors name `file` as the source of the text.
     ///
     /// # Errors
-    /// If the text is invalid; the error has every problem with its line.
+    /// If the text is invalid. The error has every problem with its line.
     pub fn parse(text: &str, file: &Path) -> Result<Policy, PolicyError> {
         let mut reader = Reader { text, file, problems: Vec::new() };
         let policy = reader.policy();
@@ -172,9 +174,10 @@ impl Policy {
         &self.waivers
     }
 
-    /// Returns the cases that a process must prove, each once. `timeout` is required if its runs are futures, because
-    /// nothing can stop a call before it returns. If only the return type shows that ([`Shape::ByType`]), `timeout` is
-    /// required as soon as the function has returned a future; a [matrix](super::matrix) also learns it from evidence.
+    /// Returns the cases that a process must prove, each once. A required `timeout` applies only to a process whose
+    /// runs are futures, because nothing can stop a call before it returns. With [`Shape::ByType`], only a returned
+    /// value shows whether the runs are futures. `timeout` then applies as soon as the function has returned a
+    /// future. A [matrix](super::matrix) can also find this out from evidence.
     pub fn cases(&self, process: &ProcessDefinition) -> Vec<Case> {
         self.cases_of(process, process.shape())
     }
@@ -207,14 +210,15 @@ impl Policy {
         self.waivers.iter().find(|waiver| waiver.process == process && waiver.case == *case)
     }
 
-    /// Checks that each waiver is for a case that one of the processes must prove.
+    /// Checks that each waiver is for a case that one of the processes must prove, or for a process in `expected`.
     pub(super) fn check(&self, processes: &[&ProcessDefinition]) -> Result<(), PolicyError> {
         let problems: Vec<Problem> =
             self.waivers.iter().filter_map(|waiver| self.misplaced(waiver, processes)).collect();
         if problems.is_empty() { Ok(()) } else { Err(PolicyError::Invalid(problems)) }
     }
 
-    /// Returns the problem with a waiver that no cell needs.
+    /// Returns the problem with a waiver for an unknown process or for a case that is not required; `None` if the
+    /// waiver is valid.
     fn misplaced(&self, waiver: &Waiver, processes: &[&ProcessDefinition]) -> Option<Problem> {
         let Some(process) = processes.iter().find(|process| process.id() == waiver.process) else {
             if self.expected.contains(&waiver.process) {
@@ -228,7 +232,7 @@ impl Policy {
             );
             return Some(waiver.problem(&format!("unknown process `{}`; {help}", waiver.process)));
         };
-        // A waiver can be for a case that is required once the shape of the runs is known.
+        // If the shape of the runs is not known yet, cases that only a future must prove can also be waived.
         let shape = match process.shape() {
             Shape::ByType => Shape::Awaited,
             shape => shape,
@@ -283,7 +287,8 @@ impl Reader<'_> {
                 "contracts" => self.contracts(value, &mut policy.required),
                 "waiver" => policy.waivers = self.waivers(value),
                 "expected" => policy.expected = ids(value.get_ref()),
-                // The table of another tool is allowed, but a misspelt table of ours would be ignored silently.
+                // The table of another tool is allowed. A name similar to one of these keys is an error, because a
+                // misspelt table would otherwise be ignored silently.
                 other if !TABLES.contains(&other) => {
                     if let Some(near) = nearest(other, TABLES) {
                         self.refuse(&key.span(), &format!("unknown table `{other}`; did you mean `{near}`?"));
@@ -322,7 +327,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a case that can be required.
+    /// Reads a case that can be required or waived. Returns `None` if the case is invalid.
     fn case(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Case> {
         let problem = match value.get_ref().as_str().map(str::parse::<Case>) {
             Some(Ok(case)) if !case::can_be_required(&case) => {
@@ -401,7 +406,7 @@ impl Reader<'_> {
         value
     }
 
-    /// Reads a text that is not blank.
+    /// Reads a text that is not blank. Returns `None` if the value is invalid.
     fn words(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<String> {
         let text = value.get_ref().as_str().map(str::trim).filter(|text| !text.is_empty());
         if text.is_none() {
@@ -413,7 +418,7 @@ impl Reader<'_> {
         text.map(str::to_owned)
     }
 
-    /// Reads a date, as a string or in TOML's own form.
+    /// Reads a date, as a string or in TOML's own form. Returns `None` if the date is invalid.
     fn date(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Date> {
         let date = match value.get_ref() {
             DeValue::String(text) => text.parse().ok(),
@@ -427,7 +432,7 @@ impl Reader<'_> {
     }
 }
 
-/// Reads the ids of `expected`. Another tool checks its form.
+/// Reads the ids in `expected`. Ignores values that are not strings, because another tool checks them.
 fn ids(value: &DeValue<'_>) -> Vec<String> {
     let list = value.as_array().map(|list| list.iter()).into_iter().flatten();
     list.filter_map(|id| id.get_ref().as_str().map(str::to_owned)).collect()

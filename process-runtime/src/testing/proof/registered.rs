@@ -1,4 +1,4 @@
-//! Lists the contracts that are linked into the test binary. Nothing here runs a contract.
+//! Lists the contracts that are linked into the test binary. Running a contract does not belong here.
 
 use std::sync::OnceLock;
 
@@ -71,7 +71,7 @@ fn catalogue() -> &'static Catalogue<ContractDefinition> {
     CATALOGUE.get_or_init(Catalogue::collect)
 }
 
-/// The static that an expansion defines for a contract.
+/// The type of the static that the expansion of `#[contract]` defines.
 pub type LinkedContract = Linked<ContractDefinition>;
 
 inventory::collect!(Entry<ContractDefinition>);

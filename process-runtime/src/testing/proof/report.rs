@@ -1,5 +1,5 @@
-//! Prints a matrix for a terminal, as Markdown for a page, and as JUnit XML for a CI server. What is proven is not
-//! decided here.
+//! Formats a matrix for a terminal, as Markdown for a page, and as JUnit XML for a CI server. The state of a cell
+//! must not be decided in here.
 
 use std::fmt::Write as _;
 
@@ -27,8 +27,9 @@ fn mark(cell: &Cell) -> &'static str {
     }
 }
 
-/// Formats a matrix for a terminal: a table with a row for each process, a column for each kind of case and a mark for
-/// each cell, then a line for each open or waived cell and for each problem with a file.
+/// Formats a matrix for a terminal. The text has a table with a row for each process, a column for each kind of case
+/// and a mark for each cell. A line follows for each cell that is open, is waived or has an unnecessary waiver, and
+/// for each problem with a file.
 ///
 /// ```text
 /// contracts at 4e6e851a0b3c
@@ -76,9 +77,9 @@ pub fn markdown(matrix: &Matrix) -> String {
     text
 }
 
-/// Formats a matrix as JUnit XML that is valid under Jenkins' [schema](https://github.com/jenkinsci/xunit-plugin): a
-/// test suite for each process and a test case for each cell. Failed and unknown cells are failures; waived cells are
-/// skipped.
+/// Formats a matrix as JUnit XML that is valid under Jenkins' [schema](https://github.com/jenkinsci/xunit-plugin).
+/// Each process is a test suite, and each cell is a test case. Failed and unknown cells are failures; waived cells
+/// are skipped.
 ///
 /// ```no_run
 /// use process_runtime::testing::{matrix::Matrix, report};
@@ -94,7 +95,8 @@ pub fn junit(matrix: &Matrix) -> String {
     }
     let skipped = format!(" skipped=\"{}\"", report.skipped);
     let xml = report.to_string().expect("writing to memory does not fail");
-    // The schema has this attribute on a suite but not on the root element, which comes first.
+    // The schema allows this attribute on a suite but not on the root element. The root element comes first, so only
+    // its attribute is removed.
     xml.replacen(&skipped, "", 1)
 }
 
@@ -146,7 +148,8 @@ fn legend(matrix: &Matrix) -> String {
     Vec::from_iter(all).join("  ")
 }
 
-/// Returns a line for each open, waived or remarkable cell and for each problem with a file.
+/// Returns a line for each cell that is open, is waived or has an unnecessary waiver, and for each problem with a
+/// file.
 fn notes(matrix: &Matrix) -> Vec<String> {
     let waived = matrix.cells().filter(|cell| cell.state == State::Waived);
     let proven = matrix.cells().filter(|cell| cell.state == State::Proven && cell.reason.is_some());
@@ -158,7 +161,8 @@ fn notes(matrix: &Matrix) -> Vec<String> {
     notes
 }
 
-/// Describes a cell on one line: its state, the reason and, if no test ran, the attribute to add.
+/// Describes a cell on one line, with its state and the reason. If the cell is open and no test ran for it, the line
+/// also has the attribute to add.
 pub(super) fn note(cell: &Cell) -> String {
     let mut line = format!("{} {} {}", mark(cell), cell.process, cell.case);
     if let Some(reason) = &cell.reason {
@@ -170,13 +174,13 @@ pub(super) fn note(cell: &Cell) -> String {
     line
 }
 
-/// Returns the attribute to add, if the cell is open and no test has it.
+/// Returns the attribute to add if the cell is open and no test ran for it; `None` otherwise.
 fn addition(cell: &Cell) -> Option<String> {
     let is_open = matches!(cell.state, State::Failed | State::Unknown);
     (is_open && cell.tests.is_empty()).then(|| cell.attribute())
 }
 
-/// Escapes a text so that Markdown shows it unchanged, also in a table.
+/// Escapes a text so that Markdown shows it unchanged, including in a table.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -1,74 +1,85 @@
-//! Compares a load with its earlier sessions. One session is one run of [`Load`](crate::testing::Load), usually one
-//! execution of the test program. The question is whether the p50, p95 and p99 of this session are those of a slower
-//! program. How a load is driven and measured is not decided here.
+//! Compares a load with its earlier sessions. A session is one run of [`Load`](crate::testing::Load), usually one
+//! execution of the test program. The comparison decides whether the p50, p95 and p99 of the current session are
+//! those of a slower program. Code that runs and measures a load does not belong here.
 //!
 //! # Why not compare the runs of two sessions
 //!
-//! A test of this session's runs against those of an earlier session (rank sum, Kolmogorov-Smirnov, a bootstrap)
-//! assumes that runs are independent. They are not: all runs of a session share its clock frequency, memory layout and
-//! neighbours, and with enough runs every such difference is significant. Two sessions of the same program then differ
-//! for the test, although no one would call either of them slower. Kalibera and Jones ("Rigorous benchmarking in
-//! reasonable time", ISMM 2013) show that repetition helps only at the level where the variance arises. Mytkowicz and
-//! others ("Producing wrong data without doing anything obviously wrong!", ASPLOS 2009) show that the size of the
+//! A statistical test could compare the runs of this session with those of an earlier session (rank sum,
+//! Kolmogorov-Smirnov, a bootstrap). Such a test assumes that runs are independent. They are not, because all runs of
+//! a session share the clock frequency, the memory layout and the other programs on the machine. With enough runs,
+//! every difference of this kind becomes significant. The test then reports two sessions of the same program as
+//! different, although no one would call either session slower. Kalibera and Jones ("Rigorous benchmarking in
+//! reasonable time", ISMM 2013) show that repetition helps only at the level at which the variance arises. Mytkowicz
+//! and others ("Producing wrong data without doing anything obviously wrong!", ASPLOS 2009) show that the size of the
 //! environment or the link order changes results by several percent. Laaber and others ("Performance testing in the
-//! cloud: how bad is it really?", 2018) find that the rank sum test of runs raises very many false alarms in every
-//! cloud they tried if the two sides did not run at the same time.
+//! cloud: how bad is it really?", 2018) apply the rank sum test to runs that were not measured at the same time. They
+//! find very many false alarms in every cloud that they tried.
 //!
 //! # The test
 //!
-//! One session is one observation. The test uses the logarithm *x* of a percentile, since slow-downs and noise both
-//! multiply. *m* is the mean and *s* the standard deviation of the *n* earlier sessions. A **slow-down** is reported if
+//! The test treats each session as one observation. It uses the logarithm *x* of a percentile, because slow-downs and
+//! noise both multiply durations. *m* is the mean and *s* the standard deviation of *x* over the *n* earlier
+//! sessions. A **slow-down** is reported if all of the following hold:
 //!
-//! * *x* > *m* + *t* · *s* · √(1 + 1/*n*), the upper end of the one-sided 99.75 % prediction interval, where *t* is
-//!   Student's with *n* − 1 degrees of freedom (Hahn and Meeker, *Statistical Intervals*, 1991, section 4.7), so that
-//!   a difference within the noise of the earlier sessions is not reported; and
-//! * the percentile is more than a tolerance ([`TOLERANCE`],
-//!   [`Load::tolerance`](crate::testing::Load::tolerance)) above the geometric mean of the earlier sessions, because
-//!   sessions within a few minutes resemble one another more than they resemble tomorrow's, and then *s* is too small;
-//!   and
-//! * both hold again in each new measurement of the load, [`MEASUREMENTS`] in total, so that a neighbour that was busy
-//!   for a moment is not reported.
+//! * *x* > *m* + *t* · *s* · √(1 + 1/*n*). The right side is the upper end of the one-sided 99.75 % prediction
+//!   interval, and *t* is the quantile of Student's distribution with *n* − 1 degrees of freedom (Hahn and Meeker,
+//!   *Statistical Intervals*, 1991, section 4.7). A difference within the noise of the earlier sessions is therefore
+//!   not reported.
+//! * The percentile is more than a tolerance ([`TOLERANCE`], [`Load::tolerance`](crate::testing::Load::tolerance))
+//!   above the geometric mean of the earlier sessions. The tolerance is needed because sessions within a few minutes
+//!   resemble one another more than they resemble tomorrow's sessions, and then *s* is too small.
+//! * Both conditions hold again in each new measurement of the load, [`MEASUREMENTS`] measurements in total. Another
+//!   program that is busy for a moment therefore does not cause a report.
 //!
-//! 99.75 % for each of three percentiles is at least 99.25 % for all of them (Bonferroni). The comparison starts with
-//! five earlier sessions and uses the last [`SESSIONS`]. A percentile needs at least ten runs above it: p99 is compared
-//! from 1000 runs, p95 from 200, p50 from 20. With fewer, it depends on too few runs.
+//! If nothing changed, each of the three percentiles is below the upper end of its interval with a probability of
+//! 99.75 %. All three are below their upper ends with a probability of at least 99.25 % (Bonferroni).
 //!
-//! A session that was reported as slower is not added to the baseline. It is reported again until the program is
-//! repaired, or until `PROCESS_BASELINE=accept` makes it a new **level**. From then on *m* is the mean of the sessions
-//! since, and *s* is pooled over all levels (with one degree of freedom less for each), so that comparison continues
-//! at once. `PROCESS_BASELINE=accept` does the same for a session that was faster than the interval; otherwise a faster
-//! session is only noted. The slowest earlier session is excluded from *m* and *s* if the others would have reported
-//! it: one outlier among the first five would otherwise hide slow-downs for a long time.
+//! The comparison starts when there are five earlier sessions, and uses the last [`SESSIONS`]. A percentile is
+//! compared only if at least ten runs are above it, because fewer runs do not determine it well enough. This requires
+//! 1000 runs for p99, 200 for p95 and 20 for p50.
+//!
+//! A session that is reported as slower is not added to the baseline. Further sessions of the same program are also
+//! reported, until the program is repaired or a session runs with `PROCESS_BASELINE=accept`. This setting adds the
+//! session and starts a new **level** with it. From then on, *m* is the mean of the sessions of the new level. *s* is
+//! pooled over all levels, and each level takes one degree of freedom, so that the comparison continues at once. The
+//! setting also starts a new level with a session that is faster by the same conditions. Without the setting, a
+//! faster session is added to the current level, and the report notes it.
+//!
+//! The slowest earlier session is excluded from *m* and *s* if a comparison with the other earlier sessions would
+//! report it. Otherwise, one outlier among the first five sessions would hide slow-downs for a long time.
 //!
 //! # Power and false alarms
 //!
-//! These figures come from a simulation, which `simulation.rs` repeats with a fixed seed. Noise is log-normal between
-//! sessions, independent in all three percentiles, and the same in every measurement of a session, which is the worst
-//! case.
+//! These figures come from a simulation, which `simulation.rs` repeats with a fixed seed. The simulated noise is
+//! log-normal between sessions and independent in all three percentiles. It is the same in every measurement of a
+//! session. This is the worst case, because a new measurement then cannot correct a false alarm.
 //!
 //! | standard deviation between sessions | 3 % | 5 % | 7 % | 10 % |
 //! |---|---|---|---|---|
 //! | a slow-down of 30 % is found after 5 sessions | 99 % | 83 % | 50 % | 23 % |
-//! | after 10 sessions | 99 % | 99 % | 87 % | 52 % |
-//! | after 20 sessions | 99 % | 99 % | 97 % | 68 % |
-//! | false alarm: nothing changed | 0.2 % | 1.0 % | 1.1 % | 1.1 % |
+//! | a slow-down of 30 % is found after 10 sessions | 99 % | 99 % | 87 % | 52 % |
+//! | a slow-down of 30 % is found after 20 sessions | 99 % | 99 % | 97 % | 68 % |
+//! | false alarm, although nothing changed | 0.2 % | 1.0 % | 1.1 % | 1.1 % |
 //!
-//! Suppose that one session in twenty is an outlier of twice the duration. If the cause passes before the load is
-//! measured again, the last row does not change. If it lasts for the whole session, the session is nearly always
-//! reported: it *was* slower, and nothing in it shows why. It is not added, and the next session is compared as if it
-//! had not happened; a slow-down of 30 % is then still found in 95 % of cases (10 earlier sessions, noise of 3 %). A
-//! suite of ten loads, each with 1 % false alarms, has a false alarm in one of ten executions.
+//! Suppose that one session in twenty is an outlier that takes twice as long. If the cause passes before the load is
+//! measured again, the last row does not change. If the cause lasts for the whole session, the session is nearly
+//! always reported, because it *was* slower and nothing in it shows why. The session is then not added, so it does
+//! not affect the comparison of later sessions. A slow-down of 30 % is still found in 95 % of cases (10 earlier
+//! sessions, noise of 3 %). A suite of ten loads, each with 1 % false alarms, has a false alarm in one of ten
+//! executions.
 //!
-//! A slow-down that creeps by less than the tolerance per session moves the mean with it and is never reported. Use
-//! bounds such as [`Load::p95`](crate::testing::Load::p95) for that. Noise that drifts (a correlation of 0.8 between
-//! consecutive sessions) raises the last row to 2 % at a noise of 5 %, and to 4 % at 10 %.
+//! A slow-down can creep in by less than the tolerance in each session. It then also raises the mean and is never
+//! reported. Use bounds such as [`Load::p95`](crate::testing::Load::p95) against such slow-downs. Noise can also
+//! drift. With a correlation of 0.8 between consecutive sessions, the false alarms in the last row rise to 2 % at a
+//! noise of 5 %, and to 4 % at 10 %.
 //!
 //! # Where sessions are stored
 //!
-//! Each name has one JSON file, in `process/baseline` of the target directory or in `PROCESS_BASELINE_DIR`. Sessions
-//! are compared only if they have the same process, concurrency, number of runs, build profile and machine
-//! (architecture, system, cores, model). A file that cannot be read is reported and started anew. If two programs write
-//! the same file at the same time, the session of one is lost.
+//! Each baseline name has one JSON file. The file is in the directory `PROCESS_BASELINE_DIR` if the variable is set,
+//! and otherwise in `process/baseline` of the target directory. Sessions are compared only if they have the same
+//! process, concurrency, number of runs, build profile and machine (architecture, system, cores, model). If a file
+//! cannot be read, the problem is reported and the baseline starts anew. If two programs use the same file at the
+//! same time, the session of one program can be lost.
 
 #[cfg(test)]
 mod simulation;
@@ -84,16 +95,17 @@ use process_model::nearest;
 pub(super) use store::LoadKey;
 use store::Store;
 
-/// How far a percentile must be above the mean of the earlier sessions to be reported, however small their noise is.
+/// The default tolerance. A percentile must be further than this above the mean of the earlier sessions to be
+/// reported as slower, however small their noise is.
 pub const TOLERANCE: f64 = 0.10;
 
-/// How many earlier sessions are kept and used.
+/// The number of earlier sessions that are kept and used. Older sessions are dropped.
 pub const SESSIONS: usize = 20;
 
 /// How often a load is measured before it is reported as slower.
 pub const MEASUREMENTS: usize = 3;
 
-/// How many runs must be above a percentile for it to be compared.
+/// The number of runs that must be above a percentile for the percentile to be compared.
 const BEYOND: usize = 10;
 
 const VARIABLE: &str = "PROCESS_BASELINE";
@@ -123,7 +135,7 @@ impl Percentile {
         }
     }
 
-    /// Returns the nearest rank among this many runs, from 1.
+    /// Returns the nearest rank of the percentile among this many runs. Ranks start at 1.
     pub(super) fn rank(self, runs: usize) -> usize {
         (self.percent() * runs).div_ceil(100)
     }
@@ -149,7 +161,7 @@ pub(super) type Percentiles = [Duration; Percentile::ALL.len()];
 /// An earlier session.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Session {
-    /// Increases by one with each accepted session.
+    /// The number of the session's level. It increases by one with each new level.
     level: u32,
     percentiles: Percentiles,
 }
@@ -177,25 +189,26 @@ pub struct Comparison {
     pub name: String,
     /// How many earlier sessions there are, at most [`SESSIONS`].
     pub sessions: usize,
-    /// The percentiles that were compared; empty while there are fewer than five sessions.
+    /// The percentiles that were compared. Empty if there are too few earlier sessions, or too few runs in this
+    /// session.
     pub figures: Vec<Figure>,
     /// Notes about the baseline itself, for example that its file could not be read or written.
     pub notes: Vec<String>,
 }
 
-/// One percentile of this session and its prediction from the earlier ones.
+/// One percentile of this session, and its prediction from the earlier sessions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Figure {
     /// The percentile.
     pub percentile: Percentile,
-    /// Its value in this session.
+    /// The value of the percentile in this session.
     pub measured: Duration,
-    /// The geometric mean of its values in the earlier sessions.
+    /// The geometric mean of the percentile in the earlier sessions of the current level.
     pub mean: Duration,
-    /// The lower end of the prediction interval: 99.75 % of sessions are above it if nothing changed.
+    /// The lower end of the prediction interval. If nothing changed, 99.75 % of sessions are above it.
     pub low: Duration,
-    /// The upper end of the prediction interval: 99.75 % of sessions are below it if nothing changed.
+    /// The upper end of the prediction interval. If nothing changed, 99.75 % of sessions are below it.
     pub high: Duration,
     /// Whether the percentile changed.
     pub change: Change,
@@ -204,16 +217,16 @@ pub struct Figure {
 /// Whether a percentile changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It is within the prediction interval or the tolerance.
+    /// The percentile is within the prediction interval, or differs from the mean by at most the tolerance.
     Usual,
-    /// It is above both.
+    /// The percentile is above the prediction interval, and above the mean by more than the tolerance.
     Slower,
-    /// It is below both.
+    /// The percentile is below the prediction interval, and below the mean by more than the tolerance.
     Faster,
 }
 
 impl Comparison {
-    /// Whether any percentile is slower.
+    /// Returns whether any percentile is slower.
     pub fn is_slower(&self) -> bool {
         self.has(Change::Slower)
     }
@@ -228,7 +241,7 @@ impl fmt::Display for Comparison {
         write!(f, "baseline `{}`: {} earlier ", self.name, self.sessions)?;
         f.write_str(if self.sessions == 1 { "session" } else { "sessions" })?;
         if self.figures.is_empty() {
-            f.write_str(", too few to compare")?;
+            f.write_str("; too few sessions or runs to compare")?;
         } else {
             write!(f, "\n{:12}{:>12}{:>12}   99.75 % interval", "", "measured", "mean")?;
         }
@@ -253,7 +266,7 @@ impl fmt::Display for Figure {
     }
 }
 
-/// The earlier sessions of one load.
+/// The earlier sessions of one load, and the settings for the comparison with them.
 #[derive(Debug)]
 pub(super) struct Baseline {
     store: Store,
@@ -263,7 +276,7 @@ pub(super) struct Baseline {
 }
 
 impl Baseline {
-    /// Reads the baseline of this name. Problems become notes.
+    /// Reads the baseline of this name and the variable `PROCESS_BASELINE`. Problems become notes.
     pub(super) fn open(name: &str, key: LoadKey, tolerance: f64) -> Baseline {
         let (store, broken) = Store::open(name, key);
         let mut notes = Vec::from_iter(broken);
@@ -286,12 +299,13 @@ impl Baseline {
         Baseline { store, tolerance, accepts, notes }
     }
 
-    /// Whether this session is accepted as the new level, even if it is slower.
+    /// Returns whether `PROCESS_BASELINE=accept` is set. A session that changed then starts a new level, even if it
+    /// is slower.
     pub(super) fn accepts(&self) -> bool {
         self.accepts
     }
 
-    /// Compares the percentiles of `runs` runs with the earlier sessions.
+    /// Compares the percentiles `measured`, from `runs` runs, with the earlier sessions.
     pub(super) fn compare(&self, measured: &Percentiles, runs: usize) -> Comparison {
         let sessions = self.store.sessions();
         let figures = Percentile::ALL.into_iter().filter(|percentile| percentile.is_compared(runs));
@@ -303,7 +317,8 @@ impl Baseline {
         }
     }
 
-    /// Adds this session to the earlier ones, unless it is slower and was not accepted.
+    /// Adds this session to the earlier sessions. A session that is slower than the earlier ones is added only if the
+    /// user accepts it with the environment variable. Adds a note to the comparison that says what was done.
     pub(super) fn add(&mut self, measured: Percentiles, comparison: &mut Comparison) {
         let (is_slower, is_faster) = (comparison.is_slower(), comparison.has(Change::Faster));
         if is_slower && !self.accepts {
@@ -324,7 +339,7 @@ impl Baseline {
     }
 }
 
-/// Compares a percentile with its prediction; `None` if there are too few earlier sessions for one.
+/// Compares a percentile with its prediction. Returns `None` if there are too few earlier sessions for a prediction.
 fn figure(
     sessions: &[Session],
     percentile: Percentile,
@@ -344,19 +359,20 @@ fn figure(
     })
 }
 
-/// A session's level, and the logarithm of what it measured.
+/// The level of a session, and the logarithm of a percentile of the session.
 type Observed = (u32, f64);
 
-/// The prediction of the next session from the earlier ones, as a logarithm.
+/// The prediction of a percentile of the next session, as a logarithm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Expected {
     mean: f64,
-    /// From the mean to either end of the prediction interval.
+    /// The distance from the mean to either end of the prediction interval.
     reach: f64,
 }
 
 impl Expected {
-    /// Predicts the next session. Excludes the slowest of the earlier ones if the others would have reported it.
+    /// Predicts the next session from the earlier sessions. Excludes the slowest earlier session if the others would
+    /// have reported it. Returns `None` if there are too few sessions.
     fn from(earlier: &[Observed], tolerance: f64) -> Option<Expected> {
         let level = earlier.last()?.0;
         let all = Expected::at(level, earlier)?;
@@ -370,7 +386,7 @@ impl Expected {
     }
 
     /// Predicts the next session at a level, from the mean of this level and the noise of all levels. Returns `None`
-    /// without sessions of the level, or with too few sessions to estimate the noise.
+    /// if the level has no session, or if there are too few sessions to estimate the noise.
     fn at(level: u32, earlier: &[Observed]) -> Option<Expected> {
         let here = levels(earlier).find(|sessions| sessions[0].0 == level)?;
         let degrees = earlier.len() - levels(earlier).count();
@@ -380,7 +396,8 @@ impl Expected {
     }
 
     fn change(&self, log: f64, tolerance: f64) -> Change {
-        // On a paused clock all sessions can be equal, and then the interval is a point.
+        // On a paused clock, all sessions can be equal. The interval is then a single point, and only the tolerance
+        // counts.
         let least = self.reach.max(tolerance.ln_1p());
         if log > self.mean + least {
             Change::Slower

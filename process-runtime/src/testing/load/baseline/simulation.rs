@@ -1,19 +1,22 @@
-//! Simulates the test of a baseline with a fixed seed: how often it finds a slow-down, and how often it raises a false
-//! alarm. The figures in the documentation of the module are those of these tests.
+//! Simulates sessions with a fixed seed, and measures the statistical test of a baseline: how often it finds a
+//! slow-down, and how often it raises a false alarm. The documentation of the module `baseline` has the figures that
+//! these tests check.
 
 use super::*;
 
 /// The percentiles of a simulated session without noise, in seconds.
 const USUAL: f64 = 0.010;
 
-/// 30 % slower.
+/// The factor of a program that is 30 % slower.
 const SLOW_DOWN: f64 = 1.3;
 
-/// The factor of an outlier, and how often there is one.
+/// The factor by which an outlier is slower.
 const TWICE: f64 = 2.0;
+/// The share of sessions or measurements that are outliers.
 const OUTLIERS: f64 = 0.05;
 
-/// SplitMix64 (Steele, Lea and Flood, 2014), and normal values by the method of Box and Muller (1958).
+/// A generator of pseudo-random numbers. It uses SplitMix64 (Steele, Lea and Flood, 2014), and the method of Box and
+/// Muller (1958) for normal values.
 struct Noise(u64);
 
 impl Noise {
@@ -30,12 +33,12 @@ impl Noise {
     }
 }
 
-/// A machine and its noise.
+/// A simulated machine with noise.
 struct Machine {
     noise: Noise,
     /// Standard deviation of a percentile's logarithm between sessions.
     between: f64,
-    /// Standard deviation between the measurements of one session.
+    /// Standard deviation of the same logarithm between the measurements of one session.
     within: f64,
     /// The share of a session's deviation that the next session inherits.
     correlation: f64,
@@ -58,7 +61,8 @@ impl Machine {
         Machine { noise: Noise(2_026), between, within, correlation, outliers, last: [0.0; 3] }
     }
 
-    /// Simulates the next session of a program that is slower by this factor. Returns its measurements.
+    /// Simulates the next session of a program that is slower by the factor `slow_down`. Returns the measurements of
+    /// the session.
     fn session(&mut self, slow_down: f64) -> [Percentiles; MEASUREMENTS] {
         let fresh = self.between * (1.0 - self.correlation.powi(2)).sqrt();
         self.last = self.last.map(|last| self.correlation * last + fresh * self.noise.normal());
@@ -76,7 +80,8 @@ impl Machine {
     }
 }
 
-/// Judges a session as `Load` does. Returns the session to add, or an error if it is slower.
+/// Judges a session as `Load` does. Returns the session to add to the baseline, or an error if every measurement is
+/// slower.
 fn judge(earlier: &[Session], session: &[Percentiles; MEASUREMENTS]) -> Result<Session, ()> {
     let is_slower = |measured: &&Percentiles| {
         let figures = Percentile::ALL.into_iter().filter_map(|it| figure(earlier, it, measured, TOLERANCE));
@@ -86,8 +91,8 @@ fn judge(earlier: &[Session], session: &[Percentiles; MEASUREMENTS]) -> Result<S
     Ok(Session { level: 0, percentiles })
 }
 
-/// Simulates consecutive sessions of a program that does not change. Returns the sessions that are kept, how many were
-/// compared, and how many of those were reported as slower.
+/// Simulates consecutive sessions of a program that does not change. Returns the sessions that are kept, the number
+/// of sessions that were compared, and how many of the compared sessions were reported as slower.
 fn history(machine: &mut Machine, length: usize) -> (Vec<Session>, usize, usize) {
     let (mut kept, mut compared, mut reported) = (Vec::new(), 0, 0);
     for _ in 0..length {
@@ -153,7 +158,7 @@ fn an_outlier_that_passes_is_not_reported_and_one_that_lasts_is() {
         let (passing, lasting) =
             (false_alarms(with(Outliers::Passing)), false_alarms(with(Outliers::Lasting)));
         assert!(passing <= 1.3, "{passing:.2} %");
-        // One session in twenty is slower, and is reported.
+        // One session in twenty is an outlier that lasts, and is reported.
         assert!((4.0..=6.3).contains(&lasting), "{lasting:.2} %");
     }
 }

@@ -1,5 +1,6 @@
-//! Reads and writes the file of a baseline. The file is checked as a whole when it is read, and renamed into place when
-//! it is written. A problem with the file becomes a note in the report and never fails the test.
+//! Reads and writes the file of a baseline. The whole file is checked when it is read. Changes are written to a
+//! temporary file, which then replaces the file, so that readers never see a partly written file. A problem with the
+//! file becomes a note in the report and never fails the test. The comparison of sessions does not belong here.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,13 +16,15 @@ use crate::testing::origin::{machine, place};
 const VERSION: u32 = 1;
 const VARIABLE: &str = "PROCESS_BASELINE_DIR";
 
-/// The most loads in a file, each under its own key. The loads that ran last are kept.
+/// The maximum number of loads in a file. Each load has a key of its own. If there are more, those that ran last are
+/// kept.
 const LOADS: usize = 32;
 
-/// The largest file that is read, in bytes: several times the size that [`LOADS`] and [`SESSIONS`] can need.
+/// The size of the largest file that is read, in bytes. This is several times the size of a file with [`LOADS`] loads
+/// of [`SESSIONS`] sessions.
 const LARGEST: u64 = 1 << 20;
 
-/// The properties that sessions must share to be compared.
+/// The properties of a load. Sessions are compared only if they have the same properties.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::testing::load) struct LoadKey {
@@ -33,7 +36,7 @@ pub(in crate::testing::load) struct LoadKey {
 }
 
 impl LoadKey {
-    /// Creates the key of a load in this program, on this machine.
+    /// Creates the key of a load in this program and on this machine.
     pub(in crate::testing::load) fn new(process: &str, concurrency: usize, runs: usize) -> LoadKey {
         LoadKey {
             process: process.to_owned(),
@@ -45,7 +48,7 @@ impl LoadKey {
     }
 }
 
-/// The sessions of one load, in the file that it shares with other loads.
+/// The sessions of one load. Loads with the same baseline name share a file.
 #[derive(Debug)]
 pub(super) struct Store {
     name: String,
@@ -56,7 +59,8 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the file of this name. Also returns a note if it cannot be used.
+    /// Reads the file of this name. If the file does not exist, the store starts without sessions. If the file cannot
+    /// be used, the store also starts without sessions, and a note gives the reason.
     pub(super) fn open(name: &str, key: LoadKey) -> (Store, Option<String>) {
         let path = directory().map(|directory| directory.join(format!("{name}.json")));
         let (loads, note) = match path.as_deref().map(read) {
@@ -82,7 +86,8 @@ impl Store {
         &self.sessions
     }
 
-    /// Adds a session and writes the file. Returns a note if the file cannot be written.
+    /// Adds a session and writes the file. The error is a note for the report. Does not write if the directory is
+    /// unknown.
     pub(super) fn add(&mut self, session: Session) -> Result<(), String> {
         self.sessions.push(session);
         self.sessions.drain(..self.sessions.len().saturating_sub(SESSIONS));
@@ -138,13 +143,13 @@ impl SessionForm {
     }
 }
 
-/// Only the version, which is checked before the rest is decoded.
+/// The version of a file. It is checked before the rest of the file is decoded.
 #[derive(Deserialize)]
 struct Versioned {
     version: u32,
 }
 
-/// Why a file cannot be used as a baseline.
+/// The reason why a file cannot be used as a baseline.
 #[derive(Debug, thiserror::Error)]
 enum InvalidBaseline {
     #[error("cannot read the file")]
@@ -163,7 +168,7 @@ enum InvalidBaseline {
     Level(u32, u32),
 }
 
-/// Reads the loads in a file; none if the file does not exist.
+/// Reads the loads in a file. Returns no loads if the file does not exist.
 fn read(path: &Path) -> Result<Vec<LoadForm>, String> {
     let read = || {
         let bytes = fs::metadata(path)?.len();
@@ -205,7 +210,8 @@ fn check_count(found: usize, items: &'static str, most: usize) -> Result<(), Inv
     if found <= most { Ok(()) } else { Err(InvalidBaseline::Many { found, items, most }) }
 }
 
-/// Replaces the file. A concurrent reader sees the old or the new file, and a writer that is killed leaves the old one.
+/// Replaces the file. A concurrent reader sees either the old or the new file. If the writer is killed, the old file
+/// remains.
 fn write(path: &Path, form: &FileForm) -> io::Result<()> {
     static WRITES: AtomicU64 = AtomicU64::new(0);
     let own = format!("{}.{}.tmp", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed));

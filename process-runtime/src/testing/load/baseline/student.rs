@@ -1,18 +1,19 @@
-//! Student's distribution, as far as a baseline needs it.
+//! Quantiles of Student's distribution, for the prediction interval of a baseline. The comparison of sessions does
+//! not belong here.
 
 use super::SESSIONS;
 
-/// The fewest degrees of freedom with which noise is estimated: those of five sessions.
+/// The fewest degrees of freedom from which noise is estimated. Five sessions of one level have this many.
 const FEWEST: usize = 4;
 
-/// The 99.75 % quantiles for 4 to 19 degrees of freedom: the column for 0.0025 of the usual table (as in Owen,
-/// *Handbook of Statistical Tables*, 1962). The test below computes them again.
+/// The 99.75 % quantiles for 4 to 19 degrees of freedom. They are the column for 0.0025 of the usual table (for
+/// example in Owen, *Handbook of Statistical Tables*, 1962). The test below computes them again.
 const QUANTILES: [f64; SESSIONS - FEWEST] = [
     5.598, 4.773, 4.317, 4.029, 3.833, 3.690, 3.581, 3.497, 3.428, 3.372, 3.326, 3.286, 3.252, 3.222, 3.197,
     3.174,
 ];
 
-/// Returns the quantile for this many degrees of freedom, or `None` if they are too few.
+/// Returns the quantile for this many degrees of freedom. Returns `None` if there are fewer than 4 or more than 19.
 pub(super) fn quantile(degrees: usize) -> Option<f64> {
     QUANTILES.get(degrees.checked_sub(FEWEST)?).copied()
 }
@@ -23,8 +24,8 @@ mod tests {
 
     use super::*;
 
-    /// The probability of being below `t`: Abramowitz and Stegun, *Handbook of Mathematical Functions*, 26.7.3 and
-    /// 26.7.4.
+    /// Returns the probability that a value is below `t`, by the formulas 26.7.3 and 26.7.4 of Abramowitz and Stegun,
+    /// *Handbook of Mathematical Functions*.
     fn below(t: f64, degrees: usize) -> f64 {
         let angle = (t / (degrees as f64).sqrt()).atan();
         let (sine, cosine) = angle.sin_cos();
