@@ -30,7 +30,7 @@ pub(crate) struct Attached {
     pub(crate) metrics: bool,
     /// Whether fastrace has a reporter.
     pub(crate) reporter: bool,
-    /// Whether the Prometheus metrics are scraped between some bursts.
+    /// Whether the Prometheus metrics are scraped regularly, in the pauses between bursts.
     pub(crate) scrape: bool,
     /// The set-up of our runtime.
     pub(crate) ours: Ours,
@@ -116,8 +116,8 @@ impl Attached {
     }
 
     /// Returns the maximum number of runs in a burst, after which the queues are emptied. The number is below
-    /// the length and the batch size of every queue, so that no run is measured against a full queue or a
-    /// concurrent export.
+    /// the length and the batch size of every queue, so that no queue is full and no export runs while runs
+    /// are measured.
     pub(crate) fn burst_limit(self) -> u32 {
         match self.spans {
             Spans::None if !self.reporter && !self.metrics => u32::MAX,

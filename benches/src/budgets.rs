@@ -82,8 +82,8 @@ fn idle(measured: &Measured) -> Vec<Budget> {
     let rounds = &measured.rounds;
     let over_clock =
         |key, shape| Spread::of_pairs(&rounds.nanos(key, shape), &rounds.nanos("timed", shape), |a, b| a / b);
-    // The time that a run would take if the clock were `Instant`: the measured time, plus the difference
-    // between two reads of `Instant` and two reads of the processor's counter.
+    // The time that a run would take if our runtime's clock were `Instant`: the measured time, plus the
+    // difference between two reads of `Instant` and two reads of the processor's counter.
     let on_instant = |shape| {
         let (ours, timed) = (rounds.nanos("plain", shape), rounds.nanos("timed", shape));
         let dearer =

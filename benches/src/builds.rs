@@ -1,6 +1,6 @@
-//! Measures build time and size. For each attribute, generates a crate with 100 and a crate with 300 annotated
-//! functions in `target`, and checks and builds both. The figure for one function is the difference between the
-//! two crates, divided by 200.
+//! Measures build time and size. For each attribute, generates two crates in `target`, one with 100 and one
+//! with 300 annotated functions, and runs `cargo check` and a release build of both. The figure for one
+//! function is the difference between the two crates, divided by 200.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use crate::cores;
 
 const FEW: usize = 100;
 const MANY: usize = 300;
-/// The number of checks in each round. A check is short, so its figure for one function varies more than that
-/// of a release build.
+/// The number of runs of `cargo check` in each round. A check is short, so its figure for one function varies
+/// more than that of a release build.
 const CHECKS: usize = 3;
 /// The attributes that the budgets compare. The other attributes take minutes, so they are built in the first
 /// round only.
@@ -30,7 +30,7 @@ pub(crate) struct Attribute {
     written: fn(usize) -> String,
 }
 
-/// The path in this line is relative to a crate in `target/generated`.
+/// The line in `[dependencies]` for our runtime. The path is relative to a crate in `target/generated`.
 const OURS: &str = "process-runtime = { path = \"../../../../process-runtime\" }";
 
 pub(crate) static ATTRIBUTES: &[Attribute] = &[
@@ -93,7 +93,7 @@ struct Crate {
 }
 
 impl Build {
-    /// Returns the processor milliseconds of `cargo check` for one function, one value for each check.
+    /// Returns the processor milliseconds of `cargo check` for one function, one value for each run of cargo.
     pub(crate) fn checks(&self) -> Vec<f64> {
         self.slopes(|one| &one.checks)
     }
@@ -135,7 +135,8 @@ pub(crate) fn measure(scratch: &Path, rounds: usize) -> Vec<Build> {
     let members: Vec<_> = builds.iter().flat_map(|build| [&build.few.package, &build.many.package]).collect();
     let root = format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n");
     fs::write(workspace.join("Cargo.toml"), root).expect("target is writable");
-    // The generated crates use the same versions of the dependencies that the other tables measure.
+    // With this lock file, the generated crates use the versions of the dependencies that the other tables
+    // measure.
     fs::write(workspace.join("Cargo.lock"), include_str!("../Cargo.lock")).expect("target is writable");
 
     for build in &builds {
@@ -146,7 +147,7 @@ pub(crate) fn measure(scratch: &Path, rounds: usize) -> Vec<Build> {
     let cores = cores::all();
     for round in 1..=rounds {
         eprintln!("build {round} of {rounds}");
-        // Cargo and the compilers that it starts inherit the core.
+        // Cargo and the compilers that it starts inherit the binding to the core.
         cores::pin(&[cores::fastest()]);
         let of_round = |build: &&mut Build| round == 1 || COMPARED.contains(&build.attribute.key);
         for build in builds.iter_mut().filter(of_round) {
@@ -229,7 +230,7 @@ impl Crate {
     }
 }
 
-/// Returns a program that polls each function, so that the compiler compiles each of them.
+/// Returns a program that polls the future of each function, so that the compiler compiles each function.
 fn source(attribute: &Attribute, functions: usize) -> String {
     let mut source = String::from(
         "use std::future::Future;\nuse std::pin::Pin;\nuse std::task::{Context, Waker};\n\n\

@@ -27,7 +27,8 @@ impl Child {
             .args([SUBCOMMAND, scenario.key])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Our runtime reports missing destinations on standard error, but these rows lack some on purpose.
+            // Our runtime reports missing destinations on standard error, but the rows omit destinations on
+            // purpose.
             .stderr(Stdio::null())
             .spawn()
             .expect("the driver can start itself");
@@ -94,8 +95,8 @@ pub(crate) fn serve(key: &str) {
             _ => panic!("unknown request {ask}"),
         }
         if scenario.attached.metrics {
-            // A dropped sample costs less than a recorded one, so dropped samples would make the row look too
-            // fast.
+            // A metrics sample that is dropped costs less than one that is recorded, so dropped samples would
+            // make the row look too fast.
             for (reason, dropped) in process_runtime::__private::measure::dropped() {
                 assert_eq!(dropped, 0, "{key} dropped a {reason}");
             }

@@ -1,7 +1,7 @@
 //! Measures how much two threads slow each other down when they run the same row on two cores. The throughput
-//! of both together is compared with the throughput of each when it runs alone. The result is divided by the
-//! same figure for a loop that shares nothing. Therefore it shows the cost of the row's shared state, without
-//! the effect of a slower second core.
+//! of both together is divided by the sum of their throughputs when each runs alone. This ratio is divided by
+//! the same ratio for a loop that shares nothing. Therefore the result shows the cost of the row's shared
+//! state, without the effect of a slower second core.
 
 use std::hint::{black_box, spin_loop};
 use std::sync::Barrier;
@@ -19,7 +19,7 @@ use crate::workload::Shape;
 const REPETITIONS: usize = 15;
 const CONTROL_CALLS: u32 = 200_000;
 
-/// For each phase, whether the first worker and the second worker run.
+/// For each phase, whether the first worker runs, and whether the second worker runs.
 const PHASES: [[bool; 2]; 3] = [[true, false], [false, true], [true, true]];
 
 /// Returns the throughput of two threads, divided by the sum of their throughputs when each runs alone, and

@@ -27,7 +27,7 @@ const THREADS: usize = 8;
 pub(crate) struct Footprint {
     /// Bytes that the attribute adds to a future.
     pub(crate) future_bytes_added: f64,
-    /// Heap bytes of a process that has run on [`THREADS`] threads, and whose statistics were read.
+    /// Heap bytes of a critical process that has run on [`THREADS`] threads, and whose statistics were read.
     pub(crate) process_bytes: f64,
     /// Heap bytes of each run in flight, without its future.
     pub(crate) in_flight_bytes: f64,
@@ -89,14 +89,14 @@ processes! {
     fifth "fifth",
 }
 
-/// Returns the heap bytes of a process: the bytes that its first thread allocates, plus the bytes that the
-/// other threads add.
+/// Returns the heap bytes of a critical process: the bytes that are allocated when a first thread runs it,
+/// plus the bytes that the other threads add.
 fn process_bytes() -> f64 {
     let run = |(process, id): &(fn(), &str)| {
         process();
         registry::stats(id).expect("the process is registered");
     };
-    // The first process allocates the state that all processes share, so it is not measured.
+    // The run of the first process allocates the state that all processes share, so it is not measured.
     let (warm_up, others) = PROCESSES.split_first().expect("there are several");
     run(warm_up);
     let before = Allocated::by_this_thread();

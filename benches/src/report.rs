@@ -132,7 +132,7 @@ fn median(spread: Option<Spread>) -> String {
     spread.map_or(String::new(), |spread| figure(spread.median))
 }
 
-/// Formats a number with three significant digits.
+/// Formats a number with two decimals, or with fewer if it is large.
 fn figure(value: f64) -> String {
     match value.abs() {
         size if size >= 99.95 || size == 0.0 => format!("{value:.0}"),

@@ -16,8 +16,8 @@ const TURNS: usize = 5;
 /// The rows for which a budget needs the cost of a single poll.
 const POLLED: [&str; 2] = ["bare", "plain"];
 
-/// The samples of every row, in the order in which they were taken. Values with the same index belong to the
-/// same turn.
+/// The samples of every row, in the order in which they were taken. The costs of one shape with the same
+/// index belong to the same turn.
 #[derive(Default)]
 pub(crate) struct Rounds {
     costs: HashMap<(&'static str, Shape), Vec<Cost>>,
@@ -70,7 +70,8 @@ impl Rounds {
         self.each(key, shape, |cost| cost.nanos)
     }
 
-    /// Returns the nanoseconds that one more pending poll takes, one value for each turn.
+    /// Returns the nanoseconds that one more pending poll takes, one value for each pair of turns of `Yield3`
+    /// and `Yield35`.
     pub(crate) fn poll_nanos(&self, key: &str) -> Vec<f64> {
         let polls = f64::from(Shape::Yield35.pends() - Shape::Yield3.pends());
         let (few, many) = (self.nanos(key, Shape::Yield3), self.nanos(key, Shape::Yield35));

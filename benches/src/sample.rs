@@ -14,10 +14,11 @@ use crate::workload::Shape;
 /// one time slice of the scheduler.
 const BURST: Duration = Duration::from_micros(150);
 const SAMPLE: Duration = Duration::from_millis(3);
-/// The minimum number of bursts in a sample, even if they take longer than [`SAMPLE`], so that most of them are
-/// undisturbed.
+/// The minimum number of bursts in a sample, even if these bursts take longer than [`SAMPLE`]. It is large
+/// enough for most of the bursts to be undisturbed.
 const LEAST_BURSTS: usize = 7;
-/// The number of bursts between two collections of metrics. It is so small that no buffer of samples fills up.
+/// The number of bursts between two collections of metrics. It is so small that no buffer of metrics samples
+/// fills up.
 const COLLECT_EVERY: usize = 4;
 
 /// The cost of a single run.
@@ -31,7 +32,7 @@ pub(crate) struct Cost {
     pub(crate) allocated_bytes: f64,
 }
 
-/// Takes a sample. Each burst has `calls` runs, which is the result of [`burst_size`].
+/// Takes a sample. Each burst has `calls` runs; the caller passes the result of [`burst_size`].
 pub(crate) fn cost(scenario: &Scenario, attachment: &Attachment, shape: Shape, calls: u32) -> Cost {
     let burst = scenario.subject.burst;
 

@@ -1,5 +1,5 @@
-//! The rows of the tables. A row has a subject, which is the function that runs, and names what is attached
-//! meanwhile. To measure something else, add a row.
+//! The rows of the tables. A row has a subject, which is the function that runs, and names the destinations
+//! that are attached while it runs. To measure something else, add a row.
 
 use crate::attach::{Attached, NOTHING, Ours, Share, Spans};
 use crate::subjects::{Subject, bare, composed, ours, peers};

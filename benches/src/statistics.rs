@@ -1,7 +1,7 @@
 //! Medians and quartiles.
 
-/// The median of several values, and the range of their middle half. For up to three values, the range contains
-/// all of them.
+/// The median of several values, and the range of the middle half of these values. For up to three values,
+/// the range contains all of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spread {
     pub(crate) median: f64,

@@ -1,12 +1,12 @@
 //! Model checks of the lock-free core of `process-runtime`. The modules `base`, `run`, `stats` and `observe` compile
-//! its source files. This crate replaces [`base::sync`] by loom's types and [`base::sizes`] by small sizes. It also
-//! replaces the few neighbouring files that have no atomics. The module `checks` has the checks, which
-//! `tests/checks.rs` runs.
+//! source files of `process-runtime`. They replace `base::sync` by loom's types, `base::sizes` by small sizes, and
+//! the few neighbouring files that have no atomics. The module [`checks`] has the checks, which `tests/checks.rs`
+//! runs.
 //!
 //! loom runs a check under every schedule of its threads with a bounded number of preemptions
 //! ([`checks::PREEMPTIONS`]), and with every value that an atomic load may return under the memory model. In loom,
-//! compare-and-exchange never fails spuriously, and `SeqCst` is not modelled. The core does not use `SeqCst`, and has
-//! no retry that could hide a spurious failure.
+//! compare-and-exchange never fails spuriously, and `SeqCst` is not modelled. The core does not use `SeqCst`.
+//! Wherever a spurious failure is possible, the core only repeats the exchange.
 
 #![allow(dead_code, reason = "the checks call a part of what the product's files have")]
 #![allow(clippy::modulo_one, reason = "one lane is shared here")]

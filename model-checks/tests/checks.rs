@@ -1,5 +1,5 @@
-//! Runs each model check on the code of `process-runtime`. Then weakens one memory ordering of that code after
-//! another to `Relaxed`, and runs the checks again.
+//! Runs each model check on the code of `process-runtime`. Then weakens each memory ordering of that code to
+//! `Relaxed`, one at a time, and runs the checks again.
 
 use std::collections::BTreeMap;
 use std::env::current_exe;
@@ -22,7 +22,7 @@ macro_rules! checks {
     };
 }
 
-// The quick checks come first, because the checks run in this order on code with a weakened ordering.
+// For each weakened ordering, the checks run in this order until one fails. Therefore the quick checks come first.
 checks! {
     visitors::the_last_to_leave_closes_once,
     lanes::an_owned_lane_has_one_thread_at_a_time,
@@ -84,9 +84,9 @@ const KEPT: &[Kept] = &[
     },
 ];
 
-/// If an ordering of the code is weakened to `Relaxed`, some check must fail. This shows that the checks notice the
-/// mistake, and that the code needs the ordering. [`KEPT`] lists the exceptions. The test also fails if a check does
-/// notice the weakening of an exception.
+/// If an ordering of the code is weakened to `Relaxed`, at least one check must fail. This shows that the checks
+/// notice a wrong ordering, and that the code needs this ordering. [`KEPT`] lists the exceptions. The test also fails
+/// if a check notices that an exception is weakened.
 #[test]
 fn an_ordering_weakened_to_relaxed_is_found() {
     let mut sites = BTreeMap::<String, Vec<&str>>::new();

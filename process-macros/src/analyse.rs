@@ -1,5 +1,6 @@
-//! Turns typed arguments and a function into a [`Model`]. The grammars of `process-model`, which the runtime shares,
-//! decide whether a value is valid. This file reports the error of a grammar at the place of the value in the source.
+//! Turns typed arguments and a function into a [`Model`]. The grammars of `process-model` decide whether a value is
+//! valid, for the macros and for the runtime. If a grammar rejects a value, this file reports the error at the place
+//! of the value in the source.
 
 mod check_function;
 mod contract_function;
@@ -27,8 +28,9 @@ use crate::pattern::Arm;
 use crate::returns;
 use crate::wrapper;
 
-/// Analyses the arguments and the function. Adds every mistake to `errors`. Returns `None` if a mistake makes a
-/// complete model impossible. After other mistakes it returns a model, so the caller must also check `errors`.
+/// Analyses the arguments and the function, and adds every mistake to `errors`. Returns `None` if a mistake leaves a
+/// part of the model without a value. Other mistakes do not prevent a model, so the caller may use the model only if
+/// `errors` is empty.
 pub(crate) fn analyse(
     kind: AttributeKind,
     args: Args,
@@ -94,8 +96,8 @@ fn instrumented(
     })
 }
 
-/// Returns the path by which the expansion names the runtime crate. If the expansion must import the crate under this
-/// path, also returns the path to import.
+/// Returns the path that the expansion uses for the runtime crate. If this path is an alias for the path in
+/// `crate = …`, also returns the latter, which the expansion must then import under the alias.
 fn runtime(args: &Args) -> (Path, Option<Path>) {
     let import = args.runtime.clone().filter(|path| !is_keyword(path));
     (import.as_ref().map_or_else(|| args.runtime(), name_of_import), import)
@@ -143,7 +145,7 @@ fn stage(args: &Args, function: &Function, shape: Shape, errors: &Errors) -> Opt
     if let (Some(own), Some(position)) = (&args.id, after.iter().position(|id| args.is_id(id))) {
         errors
             .at(&args.after[position], format!("stage `{}` cannot come after itself", own.value()))
-            .help("list the stages that must end before this one starts");
+            .help(format!("remove `{}` from `after`", own.value()));
     }
     Some(Declaration::Stage(StageDeclaration {
         common: common?,
@@ -182,8 +184,8 @@ fn common(args: &Args, function: &Function, shape: Shape, errors: &Errors) -> Op
     })
 }
 
-/// Returns the text of the signature as the user wrote it. If a macro left empty generics in the signature, the text
-/// is printed from the parsed signature instead, without them.
+/// Returns the text of the signature as the user wrote it. If a macro generated empty generics (`<>`) or an empty
+/// `where`, prints the parsed signature instead, which omits them.
 fn signature(function: &Function) -> String {
     let generics = &function.signature.generics;
     let is_empty = generics.lt_token.is_some() && generics.params.is_empty()
@@ -207,7 +209,8 @@ fn id(literal: &LitStr, errors: &Errors) -> Option<String> {
     accept(literal, grammar::check_id(&text), errors).map(|()| text)
 }
 
-/// Reads a list of ids. Reports an id that is invalid or appears twice, and leaves it out.
+/// Returns the valid ids of a list. Reports each id that is invalid or repeats an earlier id, and omits it from the
+/// result.
 fn ids(literals: &[LitStr], errors: &Errors) -> Vec<String> {
     let mut ids = Vec::new();
     for literal in literals {
@@ -241,7 +244,7 @@ fn cancelled_is_bad(word: Option<&Ident>, errors: &Errors) -> bool {
     word.is_some()
 }
 
-/// Returns the value, or reports the error of a grammar at `place`.
+/// Returns the value that a grammar accepted, or reports the grammar's error at `place`.
 fn accept<T>(place: impl ToTokens, result: Result<T, GrammarError>, errors: &Errors) -> Option<T> {
     match result {
         Ok(value) => Some(value),
@@ -293,8 +296,9 @@ fn report_open_return(args: &Args, function: &Function, errors: &Errors) {
         return;
     }
     errors
-        .at(ty, format!("cannot decide how a run ended: only the caller knows the type `{}`", text(ty)))
-        .help("decide it with `outcome = path`, the path of a function `fn(&R) -> Verdict`");
+        .at(ty, format!("the attribute cannot see whether a value of type `{}` is a failure", text(ty)))
+        .help(format!("add `outcome = path`, the path of a function `fn(&{}) -> Verdict`", text(ty)))
+        .note("only the caller of the function knows the type");
 }
 
 fn handler(written: Option<&LitStr>, function: &Function, errors: &Errors) -> String {
@@ -307,7 +311,7 @@ fn handler(written: Option<&LitStr>, function: &Function, errors: &Errors) -> St
     if !is_path {
         errors
             .at(literal, format!("invalid handler `{handler}`: it must be the path of a function"))
-            .help(format!("write the type and the method, for example `Type::{name}`"));
+            .help(format!("write the type and the method: `handler = \"Type::{name}\"`"));
     }
     handler
 }
@@ -338,9 +342,10 @@ fn context(entries: Vec<Entry>, function: &Function, errors: &Errors) -> (Vec<Pu
 fn check_key(name: &Ident, source: &Source, seen: &[String], errors: &Errors) -> Option<()> {
     let key = name.unraw().to_string();
     if seen.contains(&key) {
-        errors
-            .at(name, format!("duplicate context key `{key}`"))
-            .help("give each value its own name: `other_name = expression`");
+        errors.at(name, format!("duplicate context key `{key}`")).help(match source {
+            Source::Later => "give each value its own name, for example `later(other_name)`",
+            _ => "give each value its own name: `other_name = expression`",
+        });
         return None;
     }
     let is_argument = matches!(source, Source::Argument(_));
@@ -353,10 +358,11 @@ fn check_key(name: &Ident, source: &Source, seen: &[String], errors: &Errors) ->
     let Err(refusal) = grammar::check_context_key(&key) else {
         return Some(());
     };
-    let mistake = errors.at(name, refusal.problem()).help(refusal.help());
-    if is_argument {
-        mistake.help(format!("or record the argument under another name: `name = {name}`"));
-    }
+    let mistake = errors.at(name, refusal.problem());
+    match refusal.example() {
+        Some((form, example)) if is_argument => mistake.help(format!("{form}: `{example} = {name}`")),
+        _ => mistake.help(refusal.help()),
+    };
     None
 }
 
@@ -369,18 +375,22 @@ fn argument<'b>(name: &Ident, bindings: &'b [Binding], errors: &Errors) -> Optio
     let names: Vec<_> = bindings.iter().map(|b| b.name.to_string()).collect();
     let mistake = errors.at(name, format!("no argument named `{name}`"));
     let mistake = match nearest(&name.to_string(), names.iter().map(String::as_str)) {
-        Some(near) => mistake.help(format!("did you mean `{near}`?")),
+        Some(near) if grammar::check_context_key(near).is_ok() => {
+            mistake.help(format!("did you mean `{near}`?"))
+        }
+        Some(near) => mistake.help(format!("did you mean `{name} = {near}`?")),
         None => mistake,
     };
     if names.iter().any(|name| name.starts_with("__arg")) {
         mistake.help(format!(
-            "`async_trait` moves patterns into the future: name the whole argument, and record a part of it with \
-             `{name} = …`"
+            "`async_trait` moves the pattern into the future: replace it with a plain name, for example `argument`, and \
+             record `{name} = argument.{name}`"
         ));
         return None;
     }
     mistake.note(format!(
-        "to record another value, write `{name} = expression`; to record it during the run, write `later({name})`"
+        "to record another value, write `{name} = expression`; to record it during the run, write `later({name})` and \
+         call `record!({name} = value)` in the body"
     ));
     None
 }

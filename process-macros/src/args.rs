@@ -1,6 +1,6 @@
-//! Reads slots, the unparsed entries of an attribute, into typed arguments. Afterwards every value has its type, no
-//! key appears twice, and no two keys exclude each other. `value` refuses an empty text; `analyse` checks whether a
-//! value is valid.
+//! Reads slots, the unparsed entries of an attribute, into typed arguments. Afterwards each value has the type of its
+//! key, no key appears twice, and all keys can be combined. The module `value` rejects empty texts; the module
+//! `analyse` checks each value with its grammar.
 
 use proc_macro2::{Ident, Span};
 use syn::{ExprPath, LitStr, Path, PathSegment, Token};
@@ -40,8 +40,8 @@ pub(crate) struct Args {
     pub(crate) cancelled: Option<Ident>,
     pub(crate) handler: Option<LitStr>,
     pub(crate) runtime: Option<Path>,
-    /// The keys that the user wrote, even with an invalid value. For an unknown key, the known key that the user probably
-    /// meant.
+    /// The keys of the attribute, including keys with an invalid value. An unknown key counts as the valid key that
+    /// the user probably meant.
     seen: Vec<Key>,
 }
 
@@ -57,13 +57,15 @@ pub(crate) fn read(kind: AttributeKind, slots: &[Slot], errors: &Errors) -> Args
 }
 
 impl Args {
-    /// Whether a key is written, or is probably meant by an unknown key. Such a key is not reported as missing.
+    /// Whether the attribute contains this key, or an unknown key that probably means this key. In both cases the key
+    /// is not reported as missing.
     pub(crate) fn has_seen(&self, key: Key) -> bool {
         self.seen.contains(&key)
     }
 
-    /// Returns the key of a slot. Returns `None` if the key is not allowed here, which is reported, or if the slot is
-    /// unreadable, which `slot` has already reported.
+    /// Returns the key of a slot. Reports a key that is unknown, duplicate or cannot be combined with an earlier key,
+    /// and returns `None` for it. Also returns `None` for an unreadable slot, which the module `slot` has already
+    /// reported.
     fn admit(&mut self, kind: AttributeKind, slot: &Slot, all: &[Slot], errors: &Errors) -> Option<Key> {
         let name = slot.key.to_string();
         let Some(key) = kind.key(&name) else {
@@ -77,6 +79,9 @@ impl Args {
             let mistake = errors.at(&slot.key, format!("duplicate key `{name}`"));
             match slot.value {
                 Value::List(_) => drop(mistake.help("merge the two lists into one")),
+                _ if key == Key::Case => {
+                    drop(mistake.help("keep one of the two, and write a separate test for the other case"));
+                }
                 _ => drop(mistake.help("remove one of the two")),
             }
             return None;
@@ -116,9 +121,18 @@ impl Args {
             }
             Key::Rejects => self.rejects = arms(&field),
             Key::Fails => self.fails = arms(&field),
-            Key::Degraded => self.degraded = field.path("a function `fn(&T) -> bool`"),
-            Key::Outcome => self.outcome = field.path("a function `fn(&R) -> Verdict`"),
-            Key::ErrorType => self.error_type = field.path("a function `fn(&E) -> &'static str`"),
+            Key::Degraded => {
+                self.degraded =
+                    field.path("a function that takes a reference to the success value and returns `bool`")
+            }
+            Key::Outcome => {
+                self.outcome =
+                    field.path("a function that takes a reference to the return value and returns `Verdict`")
+            }
+            Key::ErrorType => {
+                self.error_type =
+                    field.path("a function that takes a reference to the error and returns `&'static str`")
+            }
             Key::ErrorText => self.error_text = field.word(process_model::ErrorText::WORDS),
             Key::DependsOn => self.depends_on = field.texts().unwrap_or_default(),
             Key::Cancelled => self.cancelled = field.word(&["bad"]),
@@ -155,7 +169,7 @@ fn report_unknown(kind: AttributeKind, slot: &Slot, all: &[Slot], errors: &Error
     let name = slot.key.to_string();
     let attribute = kind.attribute();
     let mistake = errors.at(&slot.key, format!("unknown key `{name}` in `{attribute}`"));
-    // A key that is also written under its own name cannot be meant.
+    // If the attribute also contains a key under its proper name, the unknown key cannot mean that key.
     let is_written = |key: &Key| all.iter().any(|slot| slot.key == key.name());
     let meant = kind.otherwise_called(&name).filter(|key| !is_written(key));
     let other = kind.other_with_key(&name).filter(|_| meant.is_none());

@@ -22,9 +22,9 @@ pub(crate) struct Entry {
 pub(crate) enum Source {
     /// `name`, `%name`, `?name`: the value of the argument with this name.
     Argument(Sigil),
-    /// `name = expression`: the expression, evaluated when the run begins.
+    /// `name = expression`: the expression, evaluated before the body runs.
     Expression(Sigil, Expr),
-    /// `inherit(name)`: an outer run or scope.
+    /// `inherit(name)`: an outer run or scope, which records the value.
     Inherit,
     /// `later(name)`: a call of `record!` in the body.
     Later,
@@ -48,18 +48,18 @@ pub(crate) fn read(list: &Group, errors: &Errors) -> Vec<Entry> {
     let entries: Vec<_> = entries::read(list, parse, refuse).into_iter().flatten().collect();
     for entry in &entries {
         if let Source::Expression(_, value) = &entry.source {
-            check_stays(value, errors);
+            check_stays(&entry.name, value, errors);
         }
     }
     entries
 }
 
-/// Reports an `await`, and an expression that leaves the function: `?`, `return`, `break` or `continue`. The expansion
-/// evaluates the expressions in a closure of its own before the body runs, and this closure can neither await nor leave
-/// the function. An expression that contains `async` is not checked. In an expression that contains a closure or a loop
-/// of the user, only `await` is checked, because `return` and `break` may be valid there. The compiler reports the
-/// mistakes that are not found here.
-fn check_stays(value: &Expr, errors: &Errors) {
+/// Reports a context expression that contains `await`, or that leaves the function with `?`, `return`, `break` or
+/// `continue`. The expansion evaluates context expressions in a separate closure before the body runs, and this
+/// closure can neither await nor leave the function. An expression that contains `async` is not checked. In an
+/// expression that contains a closure, a loop or a macro call, only `await` is checked, because `return` and `break`
+/// may be valid there. The compiler reports the mistakes that this function does not find.
+fn check_stays(name: &Ident, value: &Expr, errors: &Errors) {
     let tokens = value.to_token_stream();
     if words::find(&tokens, "async").is_some() {
         return;
@@ -67,13 +67,15 @@ fn check_stays(value: &Expr, errors: &Errors) {
     if let Some(keyword) = words::find(&tokens, "await") {
         errors
             .at(keyword, "`await` is not allowed in `context`, whose values are taken before the run begins")
-            .help("declare the key with `later(name)`, and call `record!(name = value)` in the body");
+            .help(format!(
+                "declare the key with `later({name})`, and call `record!({name} = value)` in the body"
+            ));
     } else if !has_code_of_its_own(&tokens)
         && let Some(way_out) = find(tokens, &is_way_out)
     {
         errors
             .at(&way_out, format!("`{way_out}` is not allowed in `context`, where it cannot leave the function"))
-            .help("give the entry a value in every case; a `None`, for example from `result.ok()`, is not recorded");
+            .help("make the value an `Option` instead, for example with `result.ok()`: a `None` is not recorded");
     }
 }
 
@@ -160,7 +162,7 @@ fn refuse(tokens: &TokenStream, errors: &Errors) {
 /// nor an expression.
 fn proposal(tokens: &TokenStream) -> Option<String> {
     if let Ok((sigil, name, value)) = misplaced_sigil.parse2(tokens.clone()) {
-        return Some(format!("put the sigil before the value: `{name} = {sigil}{value}`"));
+        return Some(format!("put `{sigil}` before the value: `{name} = {sigil}{value}`"));
     }
     if let Some((name, value)) = name_of_several_words(tokens) {
         return Some(format!("write the key as one name: `{name} = {value}`"));
@@ -174,7 +176,7 @@ fn proposal(tokens: &TokenStream) -> Option<String> {
     Some(format!("give the expression a name: `{name} = {written}`"))
 }
 
-/// Reads `%name = value`.
+/// Reads `%name = value`, in which the user put the sigil before the name instead of before the value.
 fn misplaced_sigil(input: ParseStream<'_>) -> Result<(char, Ident, String)> {
     let sigil: Punct = input.parse()?;
     let name = input.call(Ident::parse_any)?;
@@ -205,7 +207,7 @@ fn name_of_several_words(tokens: &TokenStream) -> Option<(String, String)> {
 }
 
 // Input:  latter(user_id) | later("user_id") | inherit(user.id)
-// Output: did you mean `later(user_id)`? | write plain names: `later(user_id)` | …`inherit(id)`
+// Output: did you mean `later(user_id)`? | write plain names: `later(user_id)` | …`inherit(id)`…`id = user.id`
 fn list_of_names(expression: &Expr) -> Option<String> {
     let Expr::Call(call) = expression else {
         return None;
@@ -215,6 +217,14 @@ fn list_of_names(expression: &Expr) -> Option<String> {
     };
     let written = function.path.get_ident()?.to_string();
     let word = nearest(&written, ["inherit", "later"])?;
+    if let ("inherit", Some(value @ (Expr::Field(_) | Expr::MethodCall(_)))) =
+        (written.as_str(), call.args.first())
+    {
+        let (name, value) = (proposed_name(value)?, crate::text::written(value.into_token_stream()));
+        return Some(format!(
+            "to inherit a value, write its name: `inherit({name})`; to record this one, write `{name} = {value}`"
+        ));
+    }
     let names: Option<Vec<_>> = call.args.iter().map(proposed_name).collect();
     let names = names.filter(|names| !names.is_empty()).map_or("name".to_owned(), |names| names.join(", "));
     Some(if written == word {
@@ -224,8 +234,8 @@ fn list_of_names(expression: &Expr) -> Option<String> {
     })
 }
 
-/// Proposes a name for an expression: `id` for `user.id` and `order.id()`, `query` for `truncate(query, 100)`, `size`
-/// for `"size"`. Returns `None` for any other form.
+/// Proposes a name for an expression, for example `id` for `user.id` and `order.id()`, `query` for
+/// `truncate(query, 100)`, and `size` for `"size"`. Returns `None` if the expression suggests no name.
 fn proposed_name(expression: &Expr) -> Option<String> {
     match expression {
         Expr::Field(field) => match &field.member {

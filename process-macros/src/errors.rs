@@ -1,5 +1,5 @@
-//! Collects all mistakes in an attribute, so that one compilation reports all of them. A mistake becomes a compile
-//! error only in this file.
+//! Collects all mistakes in an attribute, so that one compilation reports all of them. Only this file converts these
+//! mistakes into compile errors.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -19,7 +19,8 @@ impl Errors {
         Errors { found: RefCell::new(Some(Vec::new())) }
     }
 
-    /// Starts a mistake. The compiler underlines the tokens of `place`.
+    /// Creates a mistake. It is added to this collection when it is dropped. The compiler underlines the tokens of
+    /// `place`.
     pub(crate) fn at(&self, place: impl ToTokens, problem: impl Display) -> Mistake<'_> {
         Mistake { errors: self, place: place.into_token_stream(), message: problem.to_string() }
     }
@@ -42,7 +43,7 @@ impl Drop for Errors {
     }
 }
 
-/// A mistake that can still receive advice. Dropping it adds it to [`Errors`].
+/// A mistake to which advice can be added. When it is dropped, it is added to [`Errors`].
 pub(crate) struct Mistake<'errors> {
     errors: &'errors Errors,
     place: TokenStream,

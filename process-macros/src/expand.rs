@@ -21,8 +21,8 @@ use crate::function::Function;
 use crate::model::{Instrumented, Model};
 use crate::words;
 
-/// The span of all generated code. With this span, the body cannot use the local names of the generated code, and the
-/// generated code cannot use those of the body.
+/// The span that gives generated code its own hygiene: the body cannot use the local names of generated code, and
+/// generated code cannot use the local names of the body.
 fn ours() -> Span {
     Span::mixed_site()
 }
@@ -62,8 +62,9 @@ fn import(import: Option<&Path>, runtime: &Path) -> Option<TokenStream> {
     import.map(|path| quote_spanned!(path.span()=> use #path as #runtime;))
 }
 
-/// Returns the item in which `record!` finds the keys of `later(…)`. A body that contains the word `record` gets
-/// the item even if it has no keys. Otherwise `record!` in the body would find the keys of an enclosing function.
+/// Returns the item in which `record!` finds the keys of `later(…)`. If the body contains the word `record`, the item
+/// is emitted even without keys. Without the item, `record!` in the body would find the keys of an enclosing
+/// function.
 fn later(function: &Function, model: &Instrumented) -> TokenStream {
     if model.later.is_empty() && words::find(&function.body, "record").is_none() {
         return TokenStream::new();
@@ -71,8 +72,8 @@ fn later(function: &Function, model: &Instrumented) -> TokenStream {
     site::later_keys(&model.later, &model.runtime)
 }
 
-/// Returns the function without a run, because its attribute has mistakes. The keys of `later(…)` are still
-/// declared, so that `record!` in the body is not a second error.
+/// Returns the function without a run, for an attribute with mistakes. The keys of `later(…)` are still declared, so
+/// that `record!` in the body causes no further error.
 pub(crate) fn bare(function: &Function, later: &[Ident], runtime: &Path) -> TokenStream {
     let body = &function.body;
     if later.is_empty() {

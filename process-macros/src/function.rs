@@ -76,8 +76,8 @@ pub(crate) fn read(item: TokenStream, kind: AttributeKind, errors: &Errors) -> O
     })
 }
 
-/// Splits the item into its head and the group in braces at its end. The group is `None` if the item does not end
-/// with one.
+/// Splits the item into the group in braces at its end, which is the body, and the tokens before the group. The group
+/// is `None` if the item does not end with a group in braces.
 fn split_off_body(item: TokenStream) -> (TokenStream, Option<Group>) {
     let mut head = Vec::from_iter(item);
     let body = head.last().and_then(in_braces);
@@ -87,8 +87,8 @@ fn split_off_body(item: TokenStream) -> (TokenStream, Option<Group>) {
     (head.into_iter().collect(), body)
 }
 
-/// Returns the token if it is a group in braces. If the token is the `$body` of a macro, returns the group in braces
-/// inside it. Returns `None` for any other token.
+/// Returns the token if it is a group in braces. If a macro passed the body as `$body`, the token is an invisible
+/// group, and the group in braces inside it is returned. Returns `None` for any other token.
 fn in_braces(token: &TokenTree) -> Option<Group> {
     let TokenTree::Group(group) = token else { return None };
     match group.delimiter() {
@@ -384,7 +384,8 @@ impl Function {
                         "keep one of the two attributes, or move the part to measure separately into its own function"
                     }
                 });
-            // This uses the import of the removed attribute, so that the compiler does not warn about it.
+            // This `use` keeps the import of the removed attribute in use, so that the compiler does not report the
+            // import as unused.
             let path = attr.path();
             uses.extend(quote_spanned!(Span::mixed_site()=> #[allow(unused_imports, reason = "keeps the import used")] use #path as _;));
             false

@@ -1,5 +1,5 @@
-//! All keys of the attributes: their names, their forms and the attributes that accept them. Errors list the keys
-//! from the same table, so every accepted key is also suggested.
+//! All keys of the attributes: their names, their forms and the attributes that accept them. Error messages list the
+//! keys from the same table, so they list every key that an attribute accepts.
 
 use process_model::nearest;
 
@@ -78,13 +78,13 @@ impl AttributeKind {
         self.keys().find(|key| key.name() == name)
     }
 
-    /// Returns the accepted key for which `name` is a common other name or a short form.
+    /// Returns the key of this attribute for which `name` is another common name or a short form, if there is one.
     pub(crate) fn otherwise_called(self, name: &str) -> Option<Key> {
         let meant = OTHER_NAMES.iter().filter(|(_, names)| names.contains(&name));
         meant.map(|(key, _)| *key).find(|key| self.key(key.name()).is_some())
     }
 
-    /// Returns the accepted key whose spelling is nearest to `name`, or `None` if no key is near.
+    /// Returns the key of this attribute whose spelling is nearest to `name`, or `None` if no key is near.
     pub(crate) fn nearest_key(self, name: &str) -> Option<Key> {
         nearest(name, self.keys().map(Key::name)).and_then(|name| self.key(name))
     }
@@ -94,7 +94,7 @@ impl AttributeKind {
         AttributeKind::ALL.iter().find(|other| **other != self && other.key(name).is_some()).copied()
     }
 
-    /// Returns an example of an entry: that of the first required key.
+    /// Returns an example of an entry with the first required key.
     pub(crate) fn example(self) -> &'static str {
         self.example_of(self.required()[0])
     }
@@ -149,7 +149,8 @@ pub(crate) enum Key {
 /// Each key, an example of it, and the attributes that accept it. Errors list the keys in this order. The name of a
 /// key is the start of its example, up to the first blank or bracket.
 const TABLE: &[(Key, &str, &[AttributeKind])] = &[
-    (Key::Id, r#"id = "place_order""#, AttributeKind::RUNS),
+    (Key::Id, r#"id = "place_order""#, &[AttributeKind::Process]),
+    (Key::Id, r#"id = "charge_card""#, &[AttributeKind::Stage]),
     (Key::Id, r#"id = "payment_api""#, &[AttributeKind::DependencyCheck]),
     (Key::Version, r#"version = "1.0.0""#, &[AttributeKind::Process]),
     (Key::Sla, r#"sla = "30s""#, AttributeKind::RUNS),

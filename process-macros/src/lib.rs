@@ -102,13 +102,13 @@ use crate::keys::AttributeKind;
 /// | `context(…)` | values to record in each run; see [Context](#context) | |
 /// | `rejects(patterns)` | errors that are the caller's mistake and do not count against the objective | |
 /// | `fails(patterns)` | return values that are failures although they are not an `Err` | |
-/// | `degraded = path` | `fn(&T) -> bool`: whether a success comes from the declared fallback | |
+/// | `degraded = path` | `fn(&T) -> bool`: whether a success is degraded, for example the result of a fallback | |
 /// | `outcome = path` | `fn(&R) -> Verdict`: classifies the return value, instead of the three keys above | by type |
 /// | `error_type = path` | `fn(&E) -> &'static str`: the `error.type` of an error | name of the type |
 /// | `error_text = word` | destination of error texts: `sentry`, `everywhere` or `never` | `sentry` |
 /// | `depends_on("…", …)` | ids of the dependencies of the process; a dependency can be another process | |
-/// | `cancelled = bad` | counts every cancelled run against the objective | late runs only |
-/// | `handler = "Type::method"` | path of a method, because the attribute cannot see its type | function name |
+/// | `cancelled = bad` | counts every cancelled run against the objective | only late cancelled runs |
+/// | `handler = "Type::method"` | path of a method with its type, which the attribute cannot see | function name |
 /// | `crate = path` | path of `process-runtime` if it is renamed or re-exported | `::process_runtime` |
 ///
 /// * An id matches `[a-z][a-z0-9_]*` and has at most 64 bytes. It appears on every signal of the process.
@@ -120,12 +120,12 @@ use crate::keys::AttributeKind;
 /// * `error_type` must return few different names. Sentry groups errors by these names, so each name becomes a
 ///   separate issue.
 /// * A return value that matches `fails` has the `error.type` `_OTHER`.
-/// * The ids in `depends_on` are not checked.
+/// * Whether the dependencies in `depends_on` exist is not checked.
 ///
 /// # Context
 ///
-/// Context values are taken when the run begins, and only if a destination receives the run. The name of a value has
-/// the form of an id.
+/// Context values are evaluated before the body runs, and only if a destination receives the run. The name of a value
+/// has the form of an id.
 ///
 /// | entry | recorded value |
 /// |---|---|
@@ -136,20 +136,21 @@ use crate::keys::AttributeKind;
 /// | `inherit(name, …)` | none: declares that an outer run or scope records these names |
 /// | `later(name, …)` | the value of `record!(name = value)` in the body |
 ///
-/// An expression must borrow a value that the body needs, for example `truncate(&name, 10)` for an owned `name`. It
-/// cannot contain `.await`, `?` or `return`. It can call `truncate(x, n)`, `mask(x)` and `hash(x)` without an import.
-/// `hash` uses the key in the environment variable `CRITICAL_PROCESS_HASH_KEY`. If the variable is not set, `hash`
-/// records `[unkeyed]`.
+/// If the body also needs a value, an expression must borrow it, for example `truncate(&name, 10)` for an owned
+/// `name`. An expression cannot contain `.await`, `?` or `return`. It can call `truncate(x, n)`, `mask(x)` and
+/// `hash(x)` without an import. `hash` uses the key in the environment variable `CRITICAL_PROCESS_HASH_KEY`. If the
+/// variable is not set, `hash` records `[unkeyed]`.
 ///
-/// Every run inherits the values that outer runs and scopes recorded. They appear on its span and its events under
-/// the same names. `inherit` adds no value: it documents the name in the registry and reserves a field for the value
-/// on the span.
+/// Every run inherits the values that outer runs and scopes recorded. The inherited values appear on the span and the
+/// events of the run under the same names. `inherit` adds no value: it documents the name in the registry and
+/// reserves a field for the value on the span.
 ///
 /// # Outcomes
 ///
-/// The type of the return value decides the outcome, even if the function writes an alias of the type. `Ok` is a
-/// success, `Err` is a failure, and a value of any other type is a success. This includes `Some(Err(…))`, a `Vec` of
-/// results and `ExitCode::FAILURE`. The keys `fails`, `rejects`, `degraded` and `outcome` make exceptions.
+/// The type of the return value decides the outcome, even if the signature contains an alias of the type. `Ok` is a
+/// success, `Err` is a failure, and a value of any other type is a success. For example, `Some(Err(…))`, a `Vec` of
+/// results and `ExitCode::FAILURE` are successes. The keys `fails`, `rejects`, `degraded` and `outcome` make
+/// exceptions.
 ///
 /// With feature `axum`, the HTTP status of a returned response decides the outcome. An error that becomes a response
 /// only after the function has returned has no status yet: in `Result<_, AppError>` it is a failure unless `rejects`
@@ -162,8 +163,9 @@ use crate::keys::AttributeKind;
 /// ## Patterns
 ///
 /// `rejects` matches a reference to the error, and `fails` matches a reference to the return value. Patterns can use
-/// `|` and `if` guards, as in a `match`. A bare name or `_` is a compile error, because a misspelt variant would
-/// match everything. A name with a guard is allowed, for example `error if error.is_timeout()`.
+/// `|` and `if` guards, as in a `match`. A bare name or `_` is a compile error, because it matches every value. To
+/// the compiler, a misspelt variant is such a bare name. A name with a guard is allowed, for example
+/// `error if error.is_timeout()`.
 ///
 /// `rejects(as AuthError: pattern)` searches the chain of an `anyhow` or boxed error for an error of type
 /// `AuthError`; here `_` is allowed as the pattern. Without `as`, the pattern must have the type of the returned
@@ -180,13 +182,14 @@ use crate::keys::AttributeKind;
 ///
 /// The attribute does not change the body: types, borrows, the drop order of arguments and whether the future is
 /// `Send` stay the same. There are two exceptions. Arguments that the body does not use, including `_`, are dropped
-/// last, after the run; a named `_guard` keeps its place. The body of a plain function with `#[track_caller]` does
-/// not see the caller's location, because the attribute calls the body.
+/// last, after the run; an argument with a name such as `_guard` keeps its place in the order. The body of a plain
+/// function with `#[track_caller]` does not see the caller's location, because the generated code is the caller of
+/// the body.
 ///
 /// Attributes that are written above this one work inside the run: a `#[tracing::instrument]` above opens its span
-/// within the run. Below `#[tokio::main]`, the run contains the whole runtime; above `#[tokio::main]`, the run is the
-/// async body. Do not use the attribute on a `main` that installs the subscriber, because its run begins before the
-/// subscriber exists.
+/// within the run. If this attribute is below `#[tokio::main]`, the run contains the whole runtime; if it is above,
+/// the run is the async body. Do not use the attribute on a `main` that installs the subscriber, because the run
+/// would begin before the subscriber exists.
 ///
 /// # Limits
 ///
@@ -199,14 +202,14 @@ use crate::keys::AttributeKind;
 /// * for the same reason, a plain function that returns another type of future, for example `JoinHandle<T>`,
 ///   `Ready<T>` or `Pin<Box<dyn Future<…> + Sync>>`, unless `outcome` decides how its call ended
 /// * a bound such as `Unpin` on a returned `impl Future`, unless the function ends in an async block; without the
-///   async block, only `Send`, `Sync`, `UnwindSafe`, `RefUnwindSafe` and lifetimes can be kept
+///   async block, the only possible bounds are `Send`, `Sync`, `UnwindSafe`, `RefUnwindSafe` and lifetimes
 ///
 /// If a function returns an `impl Iterator` or `impl Fn` that yields futures, the run is the call of the function.
 ///
-/// A closure returned as `impl Fn…` usually needs written argument types, as in `move |value: &i32| …`. They can
-/// be omitted only in a plain function whose whole return type is the `impl Fn…`, and only if its bounds contain no
-/// lifetime and no generic parameter. In an `async fn`, or in a return type such as `Result<impl Fn…, E>`, they
-/// must be written.
+/// A closure returned as `impl Fn…` usually needs written argument types, as in `move |value: &i32| …`. The types
+/// can be omitted only in a plain function whose whole return type is the `impl Fn…`, and only if the bounds
+/// contain no lifetime and no generic parameter. In an `async fn`, or in a return type such as
+/// `Result<impl Fn…, E>`, the types must be written.
 ///
 /// # Errors
 ///
@@ -303,22 +306,22 @@ pub fn stage(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) 
 ///
 /// # Cases
 ///
-/// A contract passes if its body passes and if the body observed a run of the process that matches the case. Only
-/// `testing::observe`, `testing::observe_call` and the types `Load` and `Battery` of `testing` observe a run. A run that
-/// the body starts without them proves nothing.
+/// A contract passes if its body passes and if the body observed a run of the process that proves the case. Only
+/// `testing::observe`, `testing::observe_call` and the types `Load` and `Battery` of `testing` observe a run. A run
+/// that the body starts in another way proves nothing.
 ///
 /// | case | what it proves |
 /// |---|---|
 /// | `happy` | a run succeeded within its SLA |
 /// | `error("…")` | a run failed or was rejected with this `error.type` |
-/// | `timeout` | a run reached an injected hang, and ended by itself before the test had to stop it |
+/// | `timeout` | a run reached an injected hang, and its own timeout ended it, not the test |
 /// | `dependency("…")` | a run reached a fault that the test injected at the dependency with this id |
 /// | `cancelled` | a run was cancelled |
 /// | `panic` | a run panicked |
-/// | `edge` | a run ended, and the body checks how. The gate never requires this case |
+/// | `edge` | a run ended, and the body checks how. No policy can require this case |
 /// | `sla` | a run was late under an injected delay |
 /// | `load` | many runs stayed within the bounds that the test sets |
-/// | `context` | the run sent a Sentry event, and its spans and events have the keys of `context(…)`, except those in `later(…)` |
+/// | `context` | a run sent a Sentry event; its spans and events have all keys of `context`, except those in `later` |
 ///
 /// # Errors
 ///
@@ -454,7 +457,7 @@ pub fn __record_value(input: proc_macro::TokenStream) -> proc_macro::TokenStream
         let runtime = input.call(Path::parse_mod_style)?;
         input.parse::<Token![=]>()?;
         let (sigil, mut value) = (input.parse()?, input.parse()?);
-        // The `$value` of a macro is a group whose span is not in the user's source.
+        // `record!` passes `$value` as an invisible group, whose span is not in the user's source.
         while let Expr::Group(group) = value {
             value = *group.expr;
         }

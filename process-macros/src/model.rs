@@ -1,5 +1,5 @@
-//! The result of `analyse`, which is the input of `expand`. Everything in it is valid, so that `expand` has no
-//! decision left that can fail.
+//! The result of `analyse`, which is the input of `expand`. Every value in it is valid, so that no step of `expand`
+//! can fail.
 
 use proc_macro2::{Ident, TokenStream};
 use process_model::Declaration;
@@ -22,12 +22,12 @@ pub(crate) struct Instrumented {
     pub(crate) declaration: Declaration,
     /// The function's name within its module, or the path in `handler = "Type::method"`.
     pub(crate) handler: String,
-    /// The path of the runtime crate.
+    /// The path that the expansion uses for the runtime crate.
     pub(crate) runtime: Path,
-    /// The path in `crate = …`, which the expansion imports under the name in `runtime`. The compiler then reports
-    /// a wrong path only once. `None` if nothing is imported.
+    /// The path in `crate = …`, which the expansion imports under the name in `runtime`. Because of this import,
+    /// the compiler reports a wrong path only once. `None` if nothing is imported.
     pub(crate) import: Option<Path>,
-    /// The context that is taken when the run begins.
+    /// The context values that are evaluated before the body runs.
     pub(crate) entries: Vec<Put>,
     /// The context keys that the body records with `record!`.
     pub(crate) later: Vec<Ident>,
@@ -60,7 +60,7 @@ pub(crate) struct Argument {
     pub(crate) cfgs: Vec<Attribute>,
 }
 
-/// One context value that is taken when the run begins.
+/// One context value that is evaluated before the body runs.
 pub(crate) struct Put {
     pub(crate) key: String,
     pub(crate) value: Expr,
@@ -100,7 +100,7 @@ pub(crate) enum Wrapper {
     Async { body: TokenStream, returns: Returns },
     /// A plain function: the run is its call.
     Sync { body: TokenStream, returns: Returns },
-    /// A function that may return a boxed future: the type decides whether the run is the call or the future.
+    /// A function that may return a boxed future: its return type decides whether the run is the call or the future.
     ByType { body: TokenStream, returns: Type },
     /// A function that ends in an async block: the run is that block.
     Tail { tail: Tail, output: Returns },

@@ -1,5 +1,5 @@
-//! Reads the patterns of `rejects(…)` and `fails(…)`. A bare name or `_` is refused, because it matches
-//! everything: a misspelt variant would be a bare name.
+//! Reads the patterns of `rejects(…)` and `fails(…)`. A bare name or `_` is an error, because it matches every
+//! value. To the compiler, a misspelt variant is such a bare name.
 
 use proc_macro2::{Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -126,17 +126,18 @@ fn check(key: Key, arm: &Arm, errors: &Errors) {
         Key::Fails => "every return value",
         _ => "every error",
     };
-    let mistake = errors.at(catch_all, format!("`{}` matches {everything}", catch_all.to_token_stream()));
     if looks_like_a_variant {
-        mistake
-            .help(format!("write the variant with its type: `Type::{name}`"))
-            .note("in a pattern, a bare name is a new variable, even if a variant has the same name");
-    } else {
-        mistake.help(format!(
-            "list the patterns to match, for example `{}`, or add a guard: `error if condition(error)`",
-            key.example()
-        ));
+        errors
+            .at(catch_all, format!("`{name}` may be a new variable, which matches {everything}"))
+            .help(format!("write a path, for example `Type::{name}`"))
+            .note("the attribute cannot see whether a variant or constant with this name is in scope");
+        return;
     }
+    let value = if key == Key::Fails { "value" } else { "error" };
+    errors.at(catch_all, format!("`{}` matches {everything}", catch_all.to_token_stream())).help(format!(
+        "list the patterns to match, for example `{}`, or add a guard: `{value} if condition({value})`",
+        key.example()
+    ));
 }
 
 /// Returns the part of a pattern that matches everything, or `None` if the pattern has no such part.

@@ -1,6 +1,7 @@
-//! Properties of a return type that its tokens show, for example that it is unit, never, a future or an open type.
-//! Decisions about the type itself are left to the compiler. This module only saves the compiler work, or finds
-//! properties that the compiler cannot decide on.
+//! Finds properties of a return type in its tokens: for example, that the type is unit, never, a future, or a type
+//! that only the caller knows. The tokens do not show the type behind an alias, so the compiler makes all decisions
+//! about the type itself. Use this module only to save the compiler work, and for properties that the compiler cannot
+//! decide on.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -11,7 +12,7 @@ use syn::{
 
 use crate::words;
 
-/// The return value of a run, as far as its tokens show.
+/// The return type of a run, as far as its tokens show it.
 #[derive(Clone)]
 pub(crate) enum Returns {
     /// No return type, or `()`.
@@ -213,9 +214,9 @@ pub(crate) fn hidden_future(ty: &Type) -> Option<Type> {
 
 // Input:  fn f(by: i32) -> impl Fn(&i32) -> i32
 // Output: Fn(&i32) -> i32
-/// Returns the bounds of a returned closure, which an item in the body then repeats. Returns `None` if the function
-/// does not return a closure, or if the bounds name a lifetime or a parameter of the function or of its `impl`, which
-/// such an item cannot use.
+/// Returns the bounds of the closure that the function returns. The expansion repeats these bounds in an item inside
+/// the body. Returns `None` if the function does not return a closure. Also returns `None` if the bounds contain a
+/// lifetime or a generic parameter, because an item cannot use those of the function or `impl` around it.
 pub(crate) fn closure_bounds(signature: &Signature) -> Option<TokenStream> {
     let ReturnType::Type(_, ty) = &signature.output else {
         return None;
@@ -232,7 +233,7 @@ pub(crate) fn closure_bounds(signature: &Signature) -> Option<TokenStream> {
 }
 
 /// Whether a word may be a generic parameter. The parameters of an enclosing `impl` are not visible here, so every
-/// word in capitals counts as one.
+/// word in capitals is treated as a parameter.
 fn may_be_parameter(word: &Ident, generics: &Generics) -> bool {
     let is_capitals = !word.to_string().contains(char::is_lowercase);
     let is_own = generics.type_params().any(|param| param.ident == *word)

@@ -24,7 +24,7 @@ pub(crate) enum Value {
     Unreadable,
 }
 
-/// Splits an attribute's tokens.
+/// Splits the tokens of an attribute into slots.
 // Input:  id = "greet", sla = "2s", context(who)
 // Output: [id | = | "greet"], [sla | = | "2s"], [context | (who)]
 pub(crate) fn split(tokens: TokenStream, kind: AttributeKind, errors: &Errors) -> Vec<Slot> {
@@ -59,17 +59,18 @@ fn read(part: Part, kind: AttributeKind, errors: &Errors) -> Option<Slot> {
         }
         Some(TokenTree::Group(list)) if list.delimiter() == Delimiter::Parenthesis => Value::List(list),
         Some(other) => {
+            let rest = TokenStream::from_iter(tokens.clone());
             match name_with_dashes(&key, &other, tokens) {
                 Some(name) => {
                     drop(errors.at(&other, "unexpected `-` in a key").help(format!("write `{name}`")))
                 }
-                None => report_unexpected(&other, &key, errors),
+                None => report_unexpected(&other, rest, &key, kind, errors),
             }
             return Some(Slot { key, value: Value::Unreadable });
         }
     };
     if let Some(rest) = tokens.next() {
-        report_unexpected(&rest, &key, errors);
+        report_unexpected(&rest, TokenStream::from_iter(tokens), &key, kind, errors);
     }
     Some(Slot { key, value })
 }
@@ -77,14 +78,37 @@ fn read(part: Part, kind: AttributeKind, errors: &Errors) -> Option<Slot> {
 fn report_missing_key(first: &TokenTree, kind: AttributeKind, errors: &Errors) {
     errors
         .at(first, format!("expected a key, found `{first}`"))
-        .help(format_args!("write `key = value` or `key(values)`, for example `{}`", kind.example()))
+        .help(format_args!("begin every entry with a key, for example `{}`", kind.example()))
         .note(format_args!("valid keys are {}", kind.key_list()));
 }
 
-fn report_unexpected(token: &TokenTree, key: &Ident, errors: &Errors) {
-    errors
-        .at(token, format!("unexpected `{token}` after `{key}`"))
-        .help("write `key = value` or `key(values)`, and separate the entries with commas");
+/// Reports a token after a key that is neither `=` nor a list in parentheses.
+fn report_unexpected(
+    token: &TokenTree,
+    rest: TokenStream,
+    key: &Ident,
+    kind: AttributeKind,
+    errors: &Errors,
+) {
+    let example = kind.key(&key.to_string()).map_or("", |key| kind.example_of(key));
+    let is_list = example.contains('(');
+    let is_colon = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ':');
+    let help = match token {
+        TokenTree::Group(list) if is_list => {
+            format!("write `{key}({})`", crate::text::written(list.stream()))
+        }
+        token if is_colon(token) && rest.clone().into_iter().next().as_ref().is_some_and(is_colon) => {
+            format!("a key is a single name, for example `{}`", kind.example())
+        }
+        token if is_colon(token) && !rest.is_empty() && !is_list && !example.is_empty() => {
+            format!("write `{key} = {}`", crate::text::written(rest))
+        }
+        _ if example.is_empty() => {
+            "write `key = value` or `key(values)`, and a comma after each entry".to_owned()
+        }
+        _ => format!("write an entry as in `{example}`, and a comma after each entry"),
+    };
+    errors.at(token, format!("unexpected `{token}` after `{key}`")).help(help);
 }
 
 // Input:  error - type = …
@@ -113,8 +137,8 @@ struct Part {
     semicolon: Option<TokenTree>,
 }
 
-/// Splits at the commas that are outside of `<…>` and of every bracket. Also splits where an entry clearly begins
-/// although the comma before it is missing.
+/// The parts of an attribute. The tokens are split at the commas outside of all brackets and `<…>`, and at
+/// semicolons. They are also split where an entry clearly begins although the comma before it is missing.
 struct Parts {
     tokens: std::iter::Peekable<std::vec::IntoIter<TokenTree>>,
     ahead: Option<TokenTree>,

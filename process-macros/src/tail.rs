@@ -30,7 +30,7 @@ impl Tail {
             return None;
         }
         let before: TokenStream = tokens.into_iter().collect();
-        // A `return` in the statements could return another future than the expression at the end.
+        // A `return` in the statements could return a different future from the expression at the end.
         words::find(&before, "return").is_none().then_some(Tail { before, future })
     }
 }

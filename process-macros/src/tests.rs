@@ -228,8 +228,8 @@ fn what_a_macro_leaves_empty_is_no_part_of_a_definition() {
     );
 }
 
-/// Generates texts. Half of them match the regular expression `right`. A sixth of them are such a text after up to
-/// three other characters. The others are any short text.
+/// Generates texts. Half of them match the regular expression `right`. A sixth consist of up to three arbitrary
+/// characters, followed by a match of `right`. The rest are arbitrary short texts.
 fn nearly(right: &'static str) -> impl Strategy<Value = String> {
     prop_oneof![3 => right, 2 => ".{0,8}", 1 => ("[ -~]{0,3}", right).prop_map(|(a, b)| a + &b)]
 }

@@ -1,5 +1,5 @@
 //! Prints tokens with the spaces that rustfmt would write. Records contain signatures and patterns in this form. The
-//! compiler's own printing is not used, because it changes between releases and the hash of a record must not.
+//! compiler's own printing is not used, because it changes between releases, which would change the hash of a record.
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 
@@ -44,8 +44,8 @@ fn collect(tokens: TokenStream, words: &mut Vec<Word>) {
                     || words.last() == Some(&Word::Operator(">".to_owned()));
                 words.push(Word::Open(open));
                 collect(group.stream(), words);
-                // rustfmt adds a comma at the end of a list over several lines; that comma is removed here. `(T,)` is
-                // a tuple and keeps its comma.
+                // rustfmt adds a comma at the end of a list that spans several lines; that comma is removed here.
+                // `(T,)` is a tuple and keeps its comma.
                 if (is_call || open == '{') && words.last() == Some(&Word::Operator(",".to_owned())) {
                     words.pop();
                 }
@@ -114,7 +114,7 @@ impl Line {
         self.before_last = self.last.replace(word);
     }
 
-    /// Returns whether there is a space before `word`, and whether there is none after it.
+    /// Returns whether there is a space before `word`, and whether `word` is a prefix, which has no space after it.
     fn fit(&mut self, word: &Word) -> (Space, Prefix) {
         match word {
             Word::Name(_) => (self.after_last(), Prefix::No),
@@ -153,7 +153,7 @@ impl Line {
         }
     }
 
-    /// Returns the space to write before the next word: the space that the previous word asks for.
+    /// Returns whether the last word requires a space after it.
     fn after_last(&self) -> Space {
         let clings = self.prefix == Prefix::Yes
             || matches!(&self.last, Some(Word::Operator(op)) if op == ".")

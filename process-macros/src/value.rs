@@ -4,7 +4,7 @@
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::{ExprPath, LitStr, Path, Token};
+use syn::{Expr, ExprPath, Lit, LitStr, Path, Token};
 
 use crate::errors::{Errors, Mistake};
 use crate::keys::{AttributeKind, Key};
@@ -33,7 +33,7 @@ impl WordOf {
     }
 }
 
-/// A slot with a known key.
+/// A slot whose key the attribute accepts.
 pub(crate) struct Field<'a> {
     pub(crate) kind: AttributeKind,
     pub(crate) key: Key,
@@ -42,7 +42,8 @@ pub(crate) struct Field<'a> {
 }
 
 impl Field<'_> {
-    /// Reads `key = "text"`. The text must not be empty, and the literal must not have a suffix, as in `"text"u8`.
+    /// Reads `key = "text"`. The text must not be empty, and the literal must not have a suffix, such as `u8` in
+    /// `"text"u8`.
     pub(crate) fn text(&self) -> Option<LitStr> {
         let tokens = self.assigned()?;
         match syn::parse2::<LitStr>(tokens.clone()) {
@@ -58,7 +59,8 @@ impl Field<'_> {
         }
     }
 
-    /// Reads `key = word`. Messages list `words`; whether the word is one of them is checked by `analyse`.
+    /// Reads `key = word`. Error messages list `words`. This function does not check whether the word is one of them;
+    /// `analyse` does.
     pub(crate) fn word(&self, words: &[&str]) -> Option<Ident> {
         let tokens = self.assigned()?;
         if let Ok(word) = syn::parse2::<Ident>(tokens.clone()) {
@@ -78,7 +80,7 @@ impl Field<'_> {
         None
     }
 
-    /// Reads `key = word` or `key = word(tokens)`. Messages list `words`, as in [`word`](Field::word).
+    /// Reads `key = word` or `key = word(tokens)`. Error messages list `words`, as in [`word`](Field::word).
     pub(crate) fn word_of(&self, words: &[&str]) -> Option<WordOf> {
         let tokens = self.assigned()?;
         if let Ok(word) = WordOf::read.parse2(tokens.clone()) {
@@ -127,8 +129,20 @@ impl Field<'_> {
 
     fn or_no_path<P>(&self, tokens: &TokenStream, path: syn::Result<P>, role: &str) -> Option<P> {
         if path.is_err() {
-            let problem = format!("`{}` must be the path of {role}", self.name());
-            self.mistake(tokens, problem);
+            let name = self.name();
+            let mistake = self.errors.at(tokens, format!("`{name}` must be the path of {role}"));
+            match syn::parse2(tokens.clone()) {
+                Ok(Expr::Call(call)) if matches!(*call.func, Expr::Path(_)) => {
+                    let path = crate::text::written(call.func.into_token_stream());
+                    drop(mistake.help(format!("remove the parentheses: `{name} = {path}`")));
+                }
+                Ok(Expr::Lit(literal)) if matches!(&literal.lit, Lit::Str(text) if text.parse::<Path>().is_ok()) =>
+                {
+                    let path = written(tokens).replace('"', "");
+                    drop(mistake.help(format!("write it without quotes: `{name} = {path}`")));
+                }
+                _ => drop(self.with_example(mistake)),
+            }
         }
         path.ok()
     }
@@ -180,14 +194,38 @@ impl Field<'_> {
     }
 
     fn report_wrong_form(&self) {
-        let problem = match &self.slot.value {
-            Value::Absent => format!("`{}` requires a value", self.name()),
-            Value::Assigned(..) => format!("`{}` must be followed by a list in parentheses", self.name()),
-            Value::List(_) => format!("`{}` must be followed by `=` and a value", self.name()),
+        let name = self.name();
+        let (problem, tokens, right) = match &self.slot.value {
+            Value::Absent => return self.mistake(&self.slot.key, format!("`{name}` requires a value")),
+            Value::Assigned(_, tokens) => {
+                let right = format!("{name}({})", crate::text::written(tokens.clone()));
+                (format!("`{name}` must be followed by a list in parentheses"), tokens.clone(), right)
+            }
+            Value::List(list) => {
+                let right = format!("{name} = {}", crate::text::written(list.stream()));
+                (format!("`{name}` must be followed by `=` and a value"), list.stream(), right)
+            }
             // `slot` has already reported it.
             Value::Unreadable => return,
         };
-        self.mistake(&self.slot.key, problem);
+        if self.is_of_its_kind(tokens) {
+            self.errors.at(&self.slot.key, problem).help(format!("write `{right}`"));
+        } else {
+            self.mistake(&self.slot.key, problem);
+        }
+    }
+
+    /// Whether the tokens have the form of a value of this key. Advice can then repeat them in the right notation.
+    fn is_of_its_kind(&self, tokens: TokenStream) -> bool {
+        match self.key {
+            Key::Context | Key::Rejects | Key::Fails => !tokens.is_empty(),
+            Key::Degraded | Key::Outcome | Key::ErrorType | Key::Crate => syn::parse2::<Path>(tokens).is_ok(),
+            Key::Criticality | Key::ErrorText | Key::Cancelled | Key::Case => {
+                syn::parse2::<Ident>(tokens).is_ok()
+            }
+            Key::Objective => syn::parse2::<Lit>(tokens).is_ok(),
+            _ => syn::parse2::<LitStr>(tokens).is_ok(),
+        }
     }
 
     fn report_no_text(&self, tokens: &TokenStream) {
@@ -200,9 +238,7 @@ impl Field<'_> {
         } else {
             let mistake = self.with_example(mistake);
             if !matches!(tokens.clone().into_iter().next(), Some(TokenTree::Literal(_))) {
-                mistake.note(
-                    "the value is written into the binary at compile time, so it cannot come from a constant or a macro",
-                );
+                mistake.note("the attribute reads only the source text, so the value must be a literal");
             }
         }
     }
@@ -219,7 +255,8 @@ impl Field<'_> {
         }
     }
 
-    /// Returns the help of the grammar if the value is a number without quotes that would be invalid even in quotes.
+    /// Returns the advice of the grammar for a value without quotes that starts with a digit and would be invalid
+    /// even in quotes.
     fn refusal_in_quotes(&self, text: &str) -> Option<String> {
         let number = text.starts_with(|c: char| c.is_ascii_digit());
         let refusal = match self.key {
@@ -230,7 +267,10 @@ impl Field<'_> {
             Key::CachedFor if number => process_model::schedule::cached_for(text).err(),
             _ => None,
         };
-        refusal.map(|refusal| format!("write it in quotes; {}", refusal.help()))
+        refusal.map(|refusal| match refusal.example() {
+            Some((form, example)) => format!("{form}, in quotes: `{} = \"{example}\"`", self.name()),
+            None => format!("write it in quotes; {}", refusal.help()),
+        })
     }
 
     fn mistake(&self, place: impl ToTokens, problem: String) {
@@ -238,7 +278,13 @@ impl Field<'_> {
     }
 
     fn with_example<'m>(&self, mistake: Mistake<'m>) -> Mistake<'m> {
-        mistake.help(format!("write, for example, `{}`", self.kind.example_of(self.key)))
+        let example = self.kind.example_of(self.key);
+        // An empty list may mean that the user does not need the key.
+        let is_empty = matches!(&self.slot.value, Value::List(list) if list.stream().is_empty());
+        match is_empty && !self.kind.required().contains(&self.key) {
+            true => mistake.help(format!("remove the key, or write, for example, `{example}`")),
+            false => mistake.help(format!("write, for example, `{example}`")),
+        }
     }
 
     fn name(&self) -> &'static str {
@@ -246,7 +292,7 @@ impl Field<'_> {
     }
 }
 
-/// Prints tokens without spaces, because short values are usually written so.
+/// Prints tokens without spaces, because users usually write short values without spaces.
 fn written(tokens: &TokenStream) -> String {
     let flat = tokens.clone().into_iter().map(|token| match token {
         TokenTree::Group(group) if group.delimiter() == Delimiter::None => written(&group.stream()),

@@ -1,6 +1,6 @@
-//! Finds identifiers and keywords in unparsed tokens, at any depth. A word that is found may have another meaning
-//! than it seems. Therefore use this module only where a wrong guess is an inconvenience to the user and does not
-//! make a result incorrect.
+//! Finds identifiers and keywords in unparsed tokens, at any depth. Without parsing, the meaning of a word is only a
+//! guess. Therefore use this module only where a wrong guess inconveniences the user but does not make a result
+//! incorrect.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;

@@ -1,5 +1,5 @@
-//! Decides whether the run of a function is its call or the future that it returns, and how the run is wrapped around
-//! the body. Reports functions that cannot be wrapped.
+//! Decides whether a run is the call of the function or the future that the function returns, and how the run is
+//! wrapped around the body. Reports functions that cannot be wrapped.
 
 use proc_macro2::TokenStream;
 use process_model::Shape;
@@ -51,8 +51,9 @@ pub(crate) fn find(
 }
 
 impl Wrapper {
-    /// Returns the shape of a run. With the key `outcome`, even a function that returns a boxed future has the shape
-    /// `ByType`, because for some boxed futures the call is then the run.
+    /// Returns the shape of a run. For [`Wrapper::ByType`], the shape is `Awaited` only if the tokens show a boxed
+    /// future and the attribute has no `outcome`. With `outcome`, the run of some boxed futures, such as
+    /// `Pin<Box<dyn Future + Sync>>`, is the call.
     pub(crate) fn shape(&self, has_outcome: bool) -> Shape {
         match self {
             Wrapper::Sync { .. } => Shape::Call,
@@ -85,7 +86,8 @@ fn of_future(body: TokenStream, output: Returns, written: &Type, errors: &Errors
 
 fn of_boxed_future(body: TokenStream, output: Returns, written: &Type) -> Wrapper {
     match Tail::of(body.clone()) {
-        // A macro call before the block may contain a `return`. The future that it returns must also be a run.
+        // A macro call before the block may contain a `return`. The future that this `return` returns must also be a
+        // run.
         Some(tail) if !words::calls_a_macro(&tail.before) => Wrapper::Tail { tail, output },
         _ => {
             let returns = written.clone();
@@ -120,7 +122,7 @@ fn report_lost_bound(bound: &TypeParamBound, errors: &Errors) {
             format!("the attribute wraps the returned future, and the wrapper does not implement `{name}`"),
         )
         .help(format!(
-            "remove `{name}`, return `Pin<Box<dyn Future<Output = T>>>` (which is `Unpin`), or put the \
+            "remove `{name}`, return `Pin<Box<dyn Future<Output = T> + Send>>` (which is `Unpin`), or put the \
              attribute on the function that awaits the future"
         ));
 }
@@ -136,6 +138,6 @@ fn report_hidden_future(future: &Type, kind: AttributeKind, errors: &Errors) {
         )
         .help(
             "make the function `async`, return only the future (`impl Future<Output = T>` or \
-             `Pin<Box<dyn Future<Output = T>>>`), or put the attribute on the function that awaits the future",
+             `Pin<Box<dyn Future<Output = T> + Send>>`), or put the attribute on the function that awaits the future",
         );
 }

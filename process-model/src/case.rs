@@ -1,5 +1,6 @@
-//! The cases of a process. A contract is a test that proves one of them. A [`Case`] is written in the same way in
-//! attributes, records, evidence, `process.toml` and reports, for example `happy` or `error("card_declined")`.
+//! The cases that contracts prove. A contract is a test that proves one case of a process. A [`Case`] is written in
+//! the same way in attributes, records, evidence, `process.toml` and reports, for example `happy` or
+//! `error("card_declined")`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,8 +8,8 @@ use std::str::FromStr;
 use crate::grammar::{GrammarError, check_id};
 use crate::nearest::nearest;
 
-/// Defines [`Case`] and everything that depends on its words from one table. Each row has a word and a case, so
-/// neither can be missing.
+/// Defines [`Case`], and everything that depends on the words of the cases, from one table. Each row has a word and a
+/// variant, so no variant can lack a word.
 macro_rules! cases {
     ($($(#[$doc:meta])* $word:literal => $case:ident $(($argument:ident))?;)*) => {
         /// What a contract proves about the runs of its process.
@@ -29,7 +30,7 @@ macro_rules! cases {
         const WORDS: &[&str] = &[$($word),*];
 
         impl Case {
-            /// Returns the word that the case starts with.
+            /// Returns the word of the case, which is the start of its text.
             pub fn word(&self) -> &'static str {
                 match self {
                     $(Case::$case { .. } => $word,)*
@@ -60,7 +61,7 @@ cases! {
     "happy" => Happy;
     /// A run fails, or is rejected, with this `error.type`.
     "error" => Error(ERROR_TYPE);
-    /// A run reaches an injected hang, and its own timeout ends it before the test does.
+    /// A run reaches an injected hang, and the timeout of the process ends the run before the test does.
     "timeout" => Timeout;
     /// A run reaches a fault that is injected at this dependency.
     "dependency" => Dependency(DEPENDENCY);
@@ -68,40 +69,53 @@ cases! {
     "cancelled" => Cancelled;
     /// A run panics.
     "panic" => Panic;
-    /// A run ends, and the test itself checks how. No process is required to prove this case.
+    /// A run ends, and the test itself checks how. A policy cannot require a proof of this case.
     "edge" => Edge;
     /// A run is late because of an injected delay.
     "sla" => Sla;
     /// Many runs keep the bounds that the test sets.
     "load" => Load;
-    /// A run sends an event, and each of its spans and events has the declared context, except the keys of
+    /// A run sends a Sentry event, and each of its spans and events has the declared context, except the keys of
     /// `later(…)`.
     "context" => Context;
 }
 
 /// The kind of argument that a case takes in parentheses.
 struct Argument {
-    wanted: &'static str,
+    noun: &'static str,
+    example: &'static str,
     check: fn(&str) -> Result<(), GrammarError>,
 }
 
 const ERROR_TYPE: Argument =
-    Argument { wanted: "an `error.type`, for example `error(\"card_declined\")`", check: |_| Ok(()) };
+    Argument { noun: "the `error.type`", example: "error(\"card_declined\")", check: |_| Ok(()) };
 
 const DEPENDENCY: Argument =
-    Argument { wanted: "the id of a dependency, for example `dependency(\"payment_api\")`", check: check_id };
+    Argument { noun: "the id of the dependency", example: "dependency(\"payment_api\")", check: check_id };
 
 impl Argument {
     fn checked(&self, word: &str, argument: Option<&str>) -> Result<String, GrammarError> {
-        let refused = |problem| GrammarError::new(problem, format!("write {}", self.wanted));
         let Some(argument) = argument.filter(|argument| !argument.is_empty()) else {
-            return Err(refused(format!("case `{word}` requires an argument")));
+            return Err(GrammarError::new(
+                format!("case `{word}` requires an argument"),
+                format!("write {} in parentheses, for example `{}`", self.noun, self.example),
+            ));
         };
+        let trimmed = argument.trim();
         let is_ambiguous = |c: char| c.is_control() || c == '"';
-        if argument.trim() != argument || argument.contains(is_ambiguous) {
-            return Err(refused(format!("invalid argument `{argument}` of case `{word}`")));
-        }
-        (self.check)(argument).map(|()| argument.to_owned())
+        let (reason, example) = if trimmed.contains(is_ambiguous) {
+            ("it contains a quotation mark or a control character", self.example.to_owned())
+        } else if trimmed.is_empty() {
+            ("it is blank", self.example.to_owned())
+        } else if trimmed != argument {
+            ("it begins or ends with a space", format!("{word}(\"{trimmed}\")"))
+        } else {
+            return (self.check)(argument).map(|()| argument.to_owned());
+        };
+        Err(GrammarError::new(
+            format!("invalid argument `{argument}` of case `{word}`: {reason}"),
+            format!("write only {}, for example `{example}`", self.noun),
+        ))
     }
 }
 
@@ -155,10 +169,13 @@ impl FromStr for Case {
         let Some((word, rest)) = text.split_once('(') else { return Case::new(text, None) };
         match rest.strip_prefix('"').and_then(|rest| rest.strip_suffix("\")")) {
             Some(argument) => Case::new(word, Some(argument)),
-            None => Err(GrammarError::new(
-                format!("invalid case `{text}`"),
-                format!("write `{word}` or, with an argument, `{word}(\"…\")`"),
-            )),
+            None => match Case::new(word, Some("argument")) {
+                Ok(_) => Err(GrammarError::new(
+                    format!("invalid case `{text}`"),
+                    format!("write the argument in quotes: `{word}(\"…\")`"),
+                )),
+                Err(error) => Err(error),
+            },
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::grammar::GrammarError;
 /// The words with which an error describes one kind of duration, for example an SLA.
 pub(crate) struct Noun {
     pub(crate) name: &'static str,
-    /// What to write instead.
+    /// The advice for a duration that is too short or too long.
     pub(crate) help: &'static str,
     pub(crate) example: &'static str,
     /// The shortest duration that an error may propose.
@@ -45,7 +45,7 @@ impl Millis {
         Millis(seconds * 1_000)
     }
 
-    /// Parses a duration. Error messages call it `noun`.
+    /// Parses a duration. Error messages describe the duration with `noun`.
     pub(crate) fn parse_as(text: &str, noun: &Noun) -> Result<Millis, GrammarError> {
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
@@ -96,9 +96,9 @@ impl Millis {
         GrammarError::new(format!("invalid {} `{text}`{reason}", noun.name), help)
     }
 
-    /// Returns the text of the shortest valid duration of at least `nanos`, and whether that duration is longer than
-    /// `nanos`. The text keeps the number in `text` if a unit allows that: the proposal for `120` is `120s` and not
-    /// `2m`. Returns `None` if that duration is not between the noun's least and most.
+    /// Rounds `nanos` up to a duration in whole milliseconds. Returns the text of this duration, and whether it is
+    /// longer than `nanos`. The text keeps the number in `text` if a unit allows that: the proposal for `120` is
+    /// `120s` and not `2m`. Returns `None` if the duration is outside the limits of `noun`.
     fn nearest(text: &str, nanos: u64, noun: &Noun) -> Option<(String, Rounded)> {
         let millis = Millis::new(nanos.div_ceil(NANOS_PER_MILLI))?;
         if millis < noun.least || millis > noun.most {

@@ -28,9 +28,15 @@ impl GrammarError {
         &self.problem
     }
 
-    /// Returns the advice: the expected form, with an example.
+    /// Returns the advice: the expected form, mostly with an example.
     pub fn help(&self) -> &str {
         &self.help
+    }
+
+    /// Returns the expected form and the example, which are parts of the advice. Returns `None` without an example.
+    pub fn example(&self) -> Option<(&str, &str)> {
+        let (form, example) = self.help.split_once(", for example `")?;
+        Some((form, example.split('`').next()?))
     }
 }
 
@@ -80,7 +86,9 @@ const RESERVED_CONTEXT_KEYS: [&str; 7] =
 /// # Errors
 /// Returns an error for a text that is not an id, and for a reserved name.
 pub fn check_context_key(key: &str) -> Result<(), GrammarError> {
-    check_id(key)?;
+    check_id(key).map_err(|error| {
+        GrammarError::new(error.problem.replacen("invalid id", "invalid context key", 1), error.help)
+    })?;
     if RESERVED_CONTEXT_KEYS.contains(&key) {
         return Err(GrammarError::new(
             format!("invalid context key `{key}`: the name is reserved for telemetry"),
@@ -268,11 +276,11 @@ words! {
 
 words! {
     /// The destination of the texts of errors and panics.
-    ErrorText, "destination of error text" {
+    ErrorText, "error-text destination" {
         /// Sentry, or standard error if there is no Sentry client.
         #[default]
         Sentry = "sentry",
-        /// The destination of `Sentry`, and also the span.
+        /// The same destination as with `Sentry`, and also the span.
         Everywhere = "everywhere",
         /// No destination.
         Never = "never",
@@ -290,8 +298,8 @@ words! {
         /// A run is a future. The variant is not called `Future`, because rustc would then print
         /// `std::future::Future` in full in the errors of every crate that uses this one.
         Awaited = "future",
-        /// The compiler decides by the return type. The tokens of the type do not show whether it is an alias of a
-        /// boxed future.
+        /// The compiler decides by the return type whether a run is a call or a future. The tokens of the type do not
+        /// show whether the type is an alias of a boxed future.
         ByType = "by_type",
     }
 }

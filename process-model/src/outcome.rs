@@ -11,7 +11,8 @@ pub enum Outcome {
     Degraded,
     /// The caller made a mistake. The run does not count towards the objective and sends no event.
     Rejected,
-    /// The run returned an error or a value that is declared as a failure, or its timeout stopped it.
+    /// The run returned an error, returned a value that the attribute declares as a failure, or was stopped by
+    /// `process_runtime::timeout`.
     Failure,
     /// The run panicked.
     Panic,

@@ -9,7 +9,7 @@ use crate::schedule::Freshness;
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// What the attribute declares. The hash of the definition covers all of this.
+    /// What the attribute declares. The hash of the definition covers the whole declaration.
     pub declaration: Declaration,
     /// Where the function is. The hash does not cover the place, so the function can move without a change of the
     /// hash.
@@ -83,8 +83,8 @@ pub struct ProcessDeclaration {
 pub struct StageDeclaration {
     /// The part that a stage shares with processes.
     pub common: Common,
-    /// Id of the process that the stage belongs to. `None` for a shared stage, whose runs belong to the process that
-    /// encloses them.
+    /// Id of the process that the stage belongs to. `None` for a shared stage: each of its runs belongs to the
+    /// process whose run encloses it.
     pub process: Option<String>,
     /// The longest time that the stage may take, if declared.
     pub sla: Option<Sla>,
@@ -135,7 +135,7 @@ pub struct ContextKey {
 /// The source of a context value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContextSource {
-    /// An argument or an expression, which is taken when the run begins.
+    /// An argument or an expression, which is evaluated before the body runs.
     Entry,
     /// `inherit(…)`: an enclosing run or scope. The declaration is documentation; nothing checks that the run
     /// inherits a value.

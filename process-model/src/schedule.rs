@@ -64,7 +64,7 @@ pub fn timeout(text: &str) -> Result<Millis, GrammarError> {
     }
     Err(GrammarError::new(
         format!("invalid timeout `{text}`: it must be less than {TIMEOUT_BOUND}"),
-        "use a shorter time, because a monitor gives up after 30 s",
+        "use a shorter time, for example `10s`, because uptime monitors give up after 30 seconds",
     ))
 }
 
@@ -75,7 +75,7 @@ pub fn timeout(text: &str) -> Result<Millis, GrammarError> {
 pub fn every(text: &str) -> Result<Millis, GrammarError> {
     const EVERY: Noun = Noun {
         name: "period",
-        help: "write the time from one run of the check to the next, at least `1s`",
+        help: "write the time from one run of the check to the next, at least `1s` and at most a year",
         example: "5m",
         least: MIN_EVERY,
         most: Millis::MAX,
@@ -94,7 +94,7 @@ pub fn every(text: &str) -> Result<Millis, GrammarError> {
 pub fn cached_for(text: &str) -> Result<Millis, GrammarError> {
     const CACHED_FOR: Noun = Noun {
         name: "cache time",
-        help: "write how long an answer is valid",
+        help: "write how long an answer is valid, at most a year",
         example: "5s",
         least: Millis::MIN,
         most: Millis::MAX,

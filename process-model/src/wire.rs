@@ -10,11 +10,12 @@
 //!
 //! The text is UTF-8 and consists of fields `key US value RS`, where US is the byte 0x1F and RS the byte 0x1E. A
 //! field that repeats is a list. First comes the declaration, then the field `hash`, then the place (`handler`,
-//! `file`, `line`). The hash covers the text before the field `hash`, which is the declaration.
+//! `file`, `line`). The hash covers the declaration, which is the text before the field `hash`.
 //!
-//! The decoder takes the declaration only from before the hash, and the place only from after it. Therefore the hash
-//! does not change if the function moves, and a damaged declaration is an error. The decoder skips unknown keys, because
-//! a later release may add some. Decoding never panics, and allocates memory only for text that the section contains.
+//! The decoder reads the declaration only from the fields before the hash, and the place only from the fields after
+//! it. Therefore the hash stays the same if the function moves, and does not match if the declaration is damaged. A
+//! mismatch is an error. The decoder skips unknown keys, because a later release may add some. Decoding never panics,
+//! and allocates memory only for text that the section contains.
 
 use std::fmt;
 
@@ -114,7 +115,7 @@ impl fmt::Display for DecodeError {
                 write!(f, "byte {offset}: the record has {length} bytes; the limit is {MAX_TEXT}")
             }
             Problem::NotText => write!(f, "byte {offset}: the record is not UTF-8"),
-            Problem::NotAField => write!(f, "byte {offset}: a field has no separators"),
+            Problem::NotAField => write!(f, "byte {offset}: the separators of a field are missing"),
             Problem::Missing(key) => write!(f, "byte {offset}: the record has no `{key}`"),
             Problem::Malformed(key) => write!(f, "byte {offset}: `{key}` is malformed or repeated"),
             Problem::Hash => {
@@ -157,7 +158,7 @@ impl Declaration {
         text.0
     }
 
-    /// Returns the hash of the definition, which identifies it. It is FNV-1a of 128 bits over the declaration, as 32
+    /// Returns the hash that identifies the definition. It is FNV-1a of 128 bits over the declaration, as 32
     /// hexadecimal digits.
     pub fn hash(&self) -> String {
         let mut text = Text(String::new());
@@ -318,7 +319,7 @@ fn frame_text(bytes: &[u8]) -> Result<&[u8], Problem> {
 /// Decodes the text of one record.
 ///
 /// # Errors
-/// Returns an error if the text is not a valid record. The offset is the position in `text`.
+/// Returns an error if the text is not a valid record. The offset in the error is a position in `text`.
 pub fn decode_text(text: &[u8]) -> Result<Record, DecodeError> {
     let text = std::str::from_utf8(text)
         .map_err(|error| DecodeError { offset: error.valid_up_to(), problem: Problem::NotText })?;

@@ -132,7 +132,7 @@ async fn a_check_gets_its_arguments_by_their_types() {
 async fn a_health_check_runs_its_process() {
     let health = Setup::new().with(7_u64).start();
     let passed = health.report("pay_invoice").await.expect("the process is registered");
-    // A probe that does not run its process would fail. This probe passes and shows the stage that ran.
+    // A probe fails if it does not run its process. This probe passes and shows the stage that ran.
     assert_eq!((passed.output, passed.parts["post"].status), (None, Status::Pass));
     let failed = report(Setup::new().with(u64::MAX), "pay_invoice").await;
     assert_eq!(failed, (Status::Fail, Some("out of range integral type conversion attempted".to_owned())));

@@ -1,4 +1,4 @@
-//! A gate in a binary without any process fails, because the crate of the service is not linked.
+//! The gate fails in a binary that contains no process, because the crate of the service is then probably not linked.
 
 #[test]
 #[should_panic(expected = "no process is linked into this test; link the crate that defines them")]

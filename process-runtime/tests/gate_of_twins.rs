@@ -1,4 +1,4 @@
-//! A gate fails if two processes have the same id, because the matrix has only one of the two.
+//! A gate fails if two processes have the same id, because the matrix can contain only one of the two.
 
 #![allow(dead_code, reason = "the processes are registered and never run")]
 
@@ -21,6 +21,10 @@ fn it_is_proven() {
 #[test]
 fn a_gate_with_an_id_that_two_have_is_shut() {
     let message = *std::panic::catch_unwind(gate).unwrap_err().downcast::<String>().unwrap();
-    assert!(message.contains("process `twin` is defined more than once: at "), "{message}");
+    assert!(
+        message
+            .contains("process `twin` is defined more than once; give each definition an id of its own: at "),
+        "{message}"
+    );
     println!("{message}");
 }

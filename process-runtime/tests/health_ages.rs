@@ -83,7 +83,7 @@ async fn a_stage_is_not_hidden_by_a_dependency_of_its_name() {
     assert_eq!(body["checks"]["same"], "fail", "{body}");
 }
 
-// A dependency that is a process.
+// A process on which another process depends.
 #[critical_process(id = "inner_p", version = "1.0.0", sla = "2s")]
 async fn inner_p() -> Result<(), &'static str> {
     Err("down")

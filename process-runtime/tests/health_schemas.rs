@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 const JSON: &str = "application/json";
 const HEALTH_JSON: &str = "application/health+json";
 
-/// How a process behaves under its check. A check that hangs fails.
+/// How a process or dependency behaves under its check. The check of one that hangs fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mode {
     Works,
@@ -125,7 +125,8 @@ impl SchemaCheck {
         SchemaCheck { form, schema, validator, seen, of_parts, statuses }
     }
 
-    /// Returns the properties that the schema has for an answer, and those that it has for a part.
+    /// Returns the properties that the schema has for a whole answer, and those that it has for one entry of the
+    /// answer's `details` or `checks`.
     fn known(&self) -> [&Value; 2] {
         let properties = &self.schema["properties"];
         let part = match self.form {

@@ -50,7 +50,8 @@ fn end(id: &'static str, outcome: Outcome) -> Vec<(&'static str, Outcome, String
     vec![(id, outcome, String::new())]
 }
 
-/// A value that is counted while it is alive. Its drop asserts that it is dropped inside its run.
+/// A value that is counted while it is alive. Its drop asserts that exactly one run is in flight, so that the value
+/// is dropped inside of that run.
 struct Alive<'a>(&'a AtomicUsize, Box<u64>);
 
 impl<'a> Alive<'a> {

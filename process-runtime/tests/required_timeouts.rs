@@ -1,5 +1,5 @@
-//! A process must prove `timeout` only if its runs are futures. The record says whether they are. If the tokens of
-//! the return type do not show that, the type decides it when the process first runs.
+//! A process must prove `timeout` only if its runs are futures. The record shows whether they are, if the tokens of
+//! the return type show it. Otherwise, the return type itself shows it when the process first runs.
 
 #![allow(dead_code, reason = "most of the processes are registered and never run")]
 

@@ -63,9 +63,10 @@ impl Capture {
 
     /// Returns a subscriber that has only this layer.
     pub fn dispatch(&self) -> Dispatch {
-        // While only one subscriber exists, tracing-core asks the subscriber of the thread that registers a callsite.
-        // If another thread creates a second subscriber at the same moment, the answer of the second can be
-        // overwritten. With two more subscribers that always exist, this cannot happen.
+        // If only one subscriber exists when a callsite is registered, tracing-core decides whether the callsite is
+        // enabled by asking the subscriber of the current thread. If another thread creates a second subscriber at
+        // the same moment, this decision can overwrite the one of the second subscriber. While two more subscribers
+        // always exist, this cannot happen.
         static OTHERS: LazyLock<[Dispatch; 2]> =
             LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::default())));
         LazyLock::force(&OTHERS);

@@ -25,8 +25,8 @@ impl Loaded {
         self.program.id()
     }
 
-    /// Starts the program with this command. Its files are in `directory`. One of every `failing` runs fails; if
-    /// `failing` is 0, no run fails.
+    /// Starts the program with this command. The program writes its files to `directory`. One of every `failing` runs
+    /// fails; if `failing` is 0, no run fails.
     pub fn start(mut command: Command, directory: &Path, failing: u64, variables: &[(&str, &str)]) -> Loaded {
         unconfigure(&mut command);
         command.arg(directory).arg(failing.to_string()).envs(variables.iter().copied());
@@ -44,8 +44,8 @@ impl Loaded {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line:?} after {what}"))
     }
 
-    /// Lets the program execute runs for 700 ms. Returns the median latency of the runs that succeed, and then that
-    /// of the runs that fail, if there are any.
+    /// Lets the program execute runs for 700 ms. Returns the median latency in nanoseconds of the runs that succeed
+    /// and then, if any run fails, that of the runs that fail.
     pub fn run(&mut self) -> Vec<f64> {
         let answer = self.ask(&format!("run {}", TIME.as_millis()));
         ["good", "failed"].iter().filter_map(|kind| answer[*kind].as_f64()).collect()

@@ -31,8 +31,8 @@ impl User {
             self.place.push(place);
         }
         if line.starts_with("cargo add ") {
-            // A user does not have this file and does not need it. With the file, the test needs neither the network
-            // nor a second build.
+            // A real user has no `Cargo.lock` at this point and needs none. With this file, the test needs neither
+            // the network nor a second build of the dependencies.
             fs::copy(self.workspace.join("Cargo.lock"), self.file("Cargo.lock")).unwrap();
         }
         let mut words: Vec<_> = line.split(' ').map(str::to_owned).collect();
@@ -48,8 +48,8 @@ impl User {
         command.args(&words[1..]).current_dir(&self.place);
         self.surround(&mut command);
         if !line.starts_with("cargo test") {
-            // This variable makes cargo print less. It is not set for `cargo test`, which would leave out the tests
-            // that pass.
+            // This variable makes cargo print less. `cargo test` does not get it, because its output would then leave
+            // out the tests that pass.
             command.env("CARGO_TERM_QUIET", "true");
         }
         command.output().unwrap()
@@ -127,7 +127,7 @@ pub fn blocks(page: &'static str) -> impl Iterator<Item = Block> {
     parts.chunks_exact(2).map(block).collect::<Vec<_>>().into_iter()
 }
 
-/// Returns the lines without the words that differ each time: times, durations, trace ids and revisions.
+/// Returns the lines without the words that differ from run to run: times, durations, trace ids and revisions.
 pub fn lasting(text: &str) -> Vec<String> {
     let is_of_once = |word: &str| {
         let is_revision = word.rsplit_once('+').is_some_and(|(_, digits)| is_hexadecimal(digits, 16));

@@ -32,7 +32,7 @@ pub enum Kind {
     Counter,
     /// A sum that rises and falls.
     UpDownCounter,
-    /// A value that cannot be added up.
+    /// A value whose sum over several series has no meaning.
     Gauge,
     /// A distribution.
     Histogram,

@@ -1,4 +1,5 @@
-//! Adds TLS in front of a peer without TLS. Only the test trusts the authority that signs the certificates.
+//! Adds TLS in front of a peer without TLS. Only programs that a test configures trust the authority that signs the
+//! certificates.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -29,13 +29,13 @@ impl Traces {
         tracing_opentelemetry::layer().with_tracer(self.provider.tracer("tests"))
     }
 
-    /// Returns a subscriber that has only the bridge to a [`DescribedTracer`].
+    /// Returns a subscriber whose only layer connects `tracing` to a [`DescribedTracer`] around this tracer.
     pub fn described(&self) -> Dispatch {
         let tracer = DescribedTracer::new(self.provider.tracer("tests"));
         Dispatch::new(Registry::default().with(tracing_opentelemetry::layer().with_tracer(tracer)))
     }
 
-    /// Returns a subscriber that has only the bridge.
+    /// Returns a subscriber whose only layer is [`layer`](Traces::layer).
     pub fn dispatch(&self) -> Dispatch {
         Dispatch::new(Registry::default().with(self.layer()))
     }

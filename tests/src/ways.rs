@@ -3,22 +3,22 @@
 /// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum How {
-    /// With a value.
+    /// The run returns a value.
     Succeed,
-    /// With a value that counts as degraded.
+    /// The run returns a value that counts as degraded.
     FallBack,
-    /// With [`Trouble::Yours`].
+    /// The run returns [`Trouble::Yours`].
     Reject,
-    /// With [`Trouble::Ours`].
+    /// The run returns [`Trouble::Ours`].
     Fail,
-    /// With a panic.
+    /// The run panics.
     Panic,
     /// The run never ends. Only a future can do this.
     Hang,
 }
 
 impl How {
-    /// Returns whether the value counts as degraded, for the key `degraded`.
+    /// Returns whether the value counts as degraded. Fixtures name this method in the key `degraded`.
     pub fn is_fallback(&self) -> bool {
         *self == How::FallBack
     }
@@ -26,7 +26,7 @@ impl How {
     /// Ends at once.
     ///
     /// # Panics
-    /// With [`How::Panic`]. Also with [`How::Hang`], because a plain function cannot hang.
+    /// For [`How::Panic`]. Also for [`How::Hang`], because a plain function cannot hang.
     pub fn end_now(self) -> Result<How, Trouble> {
         match self {
             How::Succeed | How::FallBack => Ok(self),
@@ -40,7 +40,7 @@ impl How {
     /// Ends at the second poll, or never.
     ///
     /// # Panics
-    /// With [`How::Panic`].
+    /// For [`How::Panic`].
     pub async fn end(self) -> Result<How, Trouble> {
         tokio::task::yield_now().await;
         match self {
@@ -53,7 +53,7 @@ impl How {
 /// The reason why a run fails.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
-    /// A mistake of the caller, for the key `rejects`.
+    /// A mistake of the caller. Fixtures name this variant in the key `rejects`.
     #[error("yours")]
     Yours,
     /// A mistake of the service.
@@ -62,7 +62,7 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// Returns the `error.type`, for the key `error_type`.
+    /// Returns the `error.type`. Fixtures name this method in the key `error_type`.
     pub fn kind(&self) -> &'static str {
         match self {
             Trouble::Yours => "yours",

@@ -19,7 +19,7 @@ struct Ways {
 }
 
 impl Ways {
-    /// Returns all ways in which the steps have this order.
+    /// Returns all ways to start the program in which the steps have this order.
     fn in_order(order: [&'static str; 3]) -> Vec<Ways> {
         let mut all = Vec::new();
         for sentry_tracing in ["none", "layers", "legacy"] {
@@ -106,7 +106,7 @@ impl Expected {
     }
 
     /// Checks that there is one span for each run and at most one for the request, each inside of the span before it.
-    /// Returns their trace id, or `None` without a bridge.
+    /// Returns the trace id of the spans, or `None` if no layer connects `tracing` to OpenTelemetry.
     fn judge_spans(&self, request: &Value, user: u64) -> Option<String> {
         let mut spans: Vec<_> = array(&request["spans"]).iter().collect();
         spans.reverse();
@@ -137,7 +137,8 @@ impl Expected {
         Some(trace.to_owned())
     }
 
-    /// Checks that there is one tree of transactions, and that it contains each run once. Returns its trace id.
+    /// Checks that there is one tree of transactions, and that the tree contains each run once. Returns the trace id
+    /// of the tree.
     fn judge_transactions(&self, request: &Value) -> String {
         let [transaction] = array(&request["transactions"]) else {
             panic!("not one transaction: {}", request["transactions"])
@@ -277,8 +278,8 @@ fn the_service_of_the_guide_reports_a_failing_request_once_under_one_trace_id() 
     assert_eq!(end["report"], Value::Array(Vec::new()));
     assert_eq!((&end["failures"], &end["successes"]), (&3.into(), &3.into()));
 
-    // The guide removes the default `on_failure` of `TraceLayer`, which logs an `error!`. With it, a failure is
-    // reported twice.
+    // The guide removes the default `on_failure` of `TraceLayer`, which logs an `error!`. A service that keeps it
+    // reports a failure twice.
     let events = array(&doubled["failed"]["events"]);
     assert_eq!(events.len(), 2, "{events:#?}");
     assert_eq!(events[1]["message"], "response failed");

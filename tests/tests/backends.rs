@@ -292,7 +292,7 @@ fn a_real_ingest_gets_one_event_for_the_failure() {
     assert_eq!(event["tags"]["process_outcome"], "failure");
     assert_eq!(event["tags"]["customer_id"], "c-4");
     assert_eq!(event["contexts"]["process"]["criticality"], "critical");
-    // The source of the error is first.
+    // The exceptions begin with the source of the error.
     let types = event["exception"]["values"].as_array().unwrap().iter().map(|error| &error["type"]);
     assert_eq!(types.collect::<Vec<_>>(), ["Error", "NoCard"]);
     let stack = &event["threads"]["values"][0]["stacktrace"]["frames"];
@@ -427,18 +427,19 @@ fn a_real_prometheus_knows_what_the_service_knows() {
         assert_eq!(value("critical_process_overdue{$of}"), number("overdue"), "{process}");
         assert_eq!(number("overdue"), number("overdue_in_flight"), "{process}");
     }
-    // The figures are those of the mix of runs. Without this check, two empty sides would also be equal.
+    // The service counted the mix of runs. Without this check, the comparisons above would also pass if no run was
+    // counted on either side.
     let [shipped, hung] = ["ship_order", "take_stock"].map(|process| &known[process]);
     assert_eq!((&shipped["total"], &hung["active"], &hung["overdue"]), (&62.into(), &1.into(), &1.into()));
     assert!(shipped["late"].as_u64() >= Some(4) && hung["ended"]["cancelled"]["false"] == 6, "{known}");
-    // The SLAs are boundaries, and the unit is in the name.
+    // Each SLA is a boundary of the histogram, and the name of the histogram contains the unit.
     for sla in ["0.25", "0.2"] {
         let bucket = format!("critical_process_duration_seconds_bucket{{le=\"{sla}\"}}");
         assert!(!prometheus.query(&bucket).is_empty(), "{sla}");
     }
     assert_eq!(prometheus.value("target_info{service_name=\"scraped\", service_version=\"1.2.3\"}"), 1);
 
-    // The service's own route has the same series as the text that the service printed.
+    // The route that the service itself serves has the same series as the text that the service printed.
     let ours = |line: &&str| line.starts_with("critical_process_");
     let scraped = fetch(*target, "/metrics").expect("it is served");
     let series = |text: &str| text.lines().filter(ours).map(str::to_owned).collect::<Vec<_>>();

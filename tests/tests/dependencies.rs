@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// Licences that require at most that their text is kept. Review any other licence before you add it.
+/// Licences that require nothing, or only that their text is kept. Review any other licence before you add it.
 const LICENCES: [&str; 13] = [
     "0BSD",
     "Apache-2.0",
@@ -151,7 +151,7 @@ fn the_tests_of_the_runtime_need_no_sdk() {
 
 #[test]
 fn nothing_is_built_that_has_a_known_defect() {
-    // The lock file also has dependencies of features that are off, so the tree of built packages is used.
+    // The lock file also lists dependencies of features that are off, so this test reads the tree of built packages.
     let tree =
         cargo(&["tree", "--workspace", "--all-features", "--target", "all", "--prefix", "none", "--locked"]);
     let built: Vec<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();

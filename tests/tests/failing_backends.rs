@@ -203,11 +203,12 @@ async fn envelope(State(seen): State<Arc<Seen>>, body: Bytes) -> Response {
 
 /// The number of pairs that one try measures. A pair is one round with a good backend and one with a bad backend.
 const PAIRS: usize = 6;
-/// The maximum number of tries. The pairs of all tries count. The service counts as slower only after the last try.
+/// The maximum number of tries. The median is taken over the pairs of all tries so far. The test fails only if the
+/// service is still slower after the last try.
 const TRIES: usize = 5;
 /// The latency that the service may have with a bad backend, as a multiple of the latency with a good one.
 const SLOWER: f64 = 1.05;
-/// How many bytes the memory of the service may grow by after the first pair.
+/// The maximum number of bytes by which the memory of the service may grow after the first pair.
 const GROWTH: u64 = 6 << 20;
 
 /// Makes the backend good and bad in turn, and checks the latency and memory of the service.
@@ -228,8 +229,8 @@ fn paired(service: &mut Loaded, mut make: impl FnMut(bool)) {
     }
 }
 
-/// Returns the latency with a bad backend divided by the latency with a good one, for each kind of run. It is the
-/// median of all pairs.
+/// Returns the latency with a bad backend divided by the latency with a good one, for each kind of run. Each result
+/// is the median of all pairs.
 fn ratios(service: &mut Loaded, tries: usize, mut make: impl FnMut(&mut Loaded, bool)) -> Vec<f64> {
     let (mut pairs, mut ratios) = (Vec::<Vec<f64>>::new(), Vec::new());
     for _ in 0..tries {
@@ -265,14 +266,15 @@ fn scratch() -> TempDir {
     TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
-/// How many rounds the service may still lose items after its backend has come back.
+/// The maximum number of rounds in which the service may still lose items after its backend has come back.
 const RECOVERY: usize = 10;
 
 /// Checks that, soon after the backend has come back, there is a round that loses nothing and delivers everything.
 fn judge_recovery(service: &mut Loaded, of: &str, seen: impl Fn() -> (u64, u64)) {
     let mut figures = move || {
         service.run();
-        // Items that are lost during the first request appear only in the second figures.
+        // The command `figures` flushes. Items that are lost during this flush are counted only in the answer to the
+        // next command.
         service.ask("figures");
         (service.ask("figures")[of].as_u64().unwrap(), seen())
     };
@@ -290,7 +292,8 @@ fn judge_recovery(service: &mut Loaded, of: &str, seen: impl Fn() -> (u64, u64))
     panic!("what ended, was delivered and was lost by each while: {all:?}");
 }
 
-/// Checks that every span that ended was delivered or counted as lost. The second figures contain all losses.
+/// Checks that every span that ended was delivered or counted as lost. Only the answer to the second `figures`
+/// command counts all losses.
 fn judge_spans(service: &mut Loaded, seen: impl Fn() -> (u64, u64)) {
     judge_recovery(service, "spans", &seen);
     service.ask("figures");
@@ -420,7 +423,7 @@ fn a_disk_that_is_full() {
     command.args(["sh", "-c", script, env!("CARGO_BIN_EXE_loaded")]);
     let mut service = Loaded::start(command, directory.path(), 0, &[]);
     service.run();
-    // The path of the directory inside of the mounts of the service.
+    // The directory as the service sees it. The service has mounts of its own, so the path leads through `/proc`.
     let disk = PathBuf::from(format!("/proc/{}/root{}", service.id(), directory.path().display()));
     let ballast = disk.join("ballast");
     paired(&mut service, |good| match good {

@@ -10,8 +10,8 @@ const PAGE: &str = include_str!("../../process-runtime/docs/first-process.md");
 
 const FIVE_MINUTES: Duration = Duration::from_secs(5 * 60);
 
-/// Returns the lines in sorted order, without the words that differ each time. They are sorted because the lines of
-/// two streams are mixed.
+/// Returns the lines in sorted order, without the words that differ from run to run. The order must not matter,
+/// because the lines come from two streams.
 fn sorted(text: &str) -> Vec<String> {
     let mut lines = lasting(text);
     lines.sort();
@@ -35,12 +35,12 @@ fn a_new_user_who_follows_the_page_gets_from_cargo_new_to_a_trace() {
         }
     }
     assert_eq!(compared, 2);
-    // This is the time of the machine, without the minute that a person needs for typing. Much was already built for
-    // other tests, and nothing was downloaded.
+    // The measured time does not include the minute that a person needs for typing. Much was already built for other
+    // tests, and nothing was downloaded.
     println!("from an empty directory to the trace in {:.1?}", started.elapsed());
     assert!(started.elapsed() < FIVE_MINUTES, "it took {:?}", started.elapsed());
 
-    // A search in a directory that does not exist reports the directory.
+    // The error of a search in a directory that does not exist names the directory.
     fs::remove_dir_all(user.file("telemetry")).unwrap();
     let nowhere = user.types("cargo run -- zeta");
     assert!(String::from_utf8_lossy(&nowhere.stderr).contains("\"telemetry\""), "{nowhere:?}");

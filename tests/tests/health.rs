@@ -158,8 +158,8 @@ fn what_its_schedule_no_longer_refreshes_ages_to_a_warning_and_then_to_a_failure
             std::thread::sleep(Duration::from_millis(50));
         }
         assert_eq!(seen, [1.0, 0.5, 0.0]);
-        // The status is 0.5 after two periods of two seconds, and 0 after three. Each time includes the second that
-        // the check may take.
+        // The value changes to 0.5 after two periods of two seconds plus the timeout of the check, which is one
+        // second. It changes to 0 after three periods plus the timeout.
         assert!((6_900..9_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
         drop(health);
         installation.stop();

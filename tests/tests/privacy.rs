@@ -1,4 +1,4 @@
-//! Nothing is recorded unless the attribute names it. Everything else contains unique words, and no telemetry
+//! Nothing is recorded unless the attribute names it. All other values contain unique words, and no telemetry
 //! contains any of these words. Each test runs in a process of its own, because a process has one meter provider and
 //! one standard error.
 
@@ -20,7 +20,8 @@ use tracing::{Dispatch, dispatcher};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::Registry;
 
-/// Words in values that the attribute names. The search must find them, or it proves nothing.
+/// Words in values that the attribute names. The test must find these words in the telemetry, because otherwise its
+/// search for other words proves nothing.
 const NAMED: &str = "canary-named";
 const LATER: &str = "canary-later";
 
@@ -172,7 +173,8 @@ impl Received {
     }
 }
 
-/// Ends a process in every way, with every destination, and returns what the destinations received.
+/// Ends runs of a process in every way while every destination is installed, and returns what the destinations
+/// received.
 fn listen(id: &str, options: ClientOptions, mut run: impl FnMut(&Service, How)) -> Received {
     let (traces, capture, readings, log) = (Traces::new(), Capture::new(), Readings::new(), Log::default());
     let subscriber = Registry::default().with(traces.layer()).with(capture.clone());
@@ -199,7 +201,7 @@ fn listen(id: &str, options: ClientOptions, mut run: impl FnMut(&Service, How)) 
         sentry: inbox.take().wire,
     };
     installation.stop();
-    // The search must find the named words, or it proves nothing.
+    // If the search does not find the named words, it proves nothing about other words.
     for (place, text) in received.places() {
         if !["metrics", "the record", "the report"].contains(&place) {
             assert!(text.contains(NAMED) && text.contains(LATER), "{place} lacks what is named:\n{text}");

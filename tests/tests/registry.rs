@@ -269,7 +269,7 @@ fn functions_with_one_id_keep_their_own_account() {
     one::twice();
     other::twice();
     other::twice();
-    // Two processes have this id. `get` returns the first of them by its place, and `validate` reports both.
+    // Two processes have this id. `get` returns the one that is first in the source, and `validate` reports both.
     assert_eq!(registry::stats("twice").unwrap().started, 1);
 }
 

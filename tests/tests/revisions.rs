@@ -125,7 +125,7 @@ fn evidence_within_the_tree_does_not_change_its_revision_and_a_variable_replaces
     let text = printed(&child.output().unwrap());
     assert_eq!(text.matches(&format!("revision: {clean}\n")).count(), 2, "{text}");
     assert!(!Revision::detect(&package).is_clean(), "the child wrote into the tree");
-    // These variables are set as if by a hook of another repository. They change nothing.
+    // These variables are set as a hook of another repository would set them. They change nothing.
     let (_other, other) = repository();
     let git_dir = other.parent().unwrap().join(".git");
     let text = printed(&child.env("GIT_DIR", git_dir).env("GIT_WORK_TREE", &other).output().unwrap());

@@ -1,5 +1,6 @@
 //! Many runs at once, on threads that hand runs to one another. Each run ends exactly once, and no run sees the
-//! context of another. Schedules are random and reproducible, because a failure names its seed.
+//! context of another. Schedules are drawn from fixed seeds. Only the timing of the threads differs from one
+//! execution of the test to the next.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -31,7 +32,7 @@ impl Random {
     }
 }
 
-/// The ends of bodies, as the bodies count them.
+/// How many bodies began, and how many ended in each way. The bodies count this themselves.
 #[derive(Default)]
 struct Seen {
     began: AtomicU64,
@@ -53,7 +54,7 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Counts a body that is dropped before its end.
+/// Counts a body, and counts it as dropped if it is dropped before its end.
 struct Body(Cell<bool>);
 
 impl Body {
@@ -82,7 +83,7 @@ fn job(seed: u64, depth: u64, elsewhere: Sender<Job>) -> Job {
     Box::pin(scheduled(seed, depth, elsewhere))
 }
 
-/// Does what the seed selects: waits, runs others beside or after itself, hands some to another thread, and ends.
+/// Does what the seed selects: waits, executes up to two inner runs or hands one to another thread, and ends.
 #[critical_process(id = "scheduled", version = "1.0.0", sla = "1h")]
 async fn scheduled(seed: u64, depth: u64, elsewhere: Sender<Job>) -> Result<(), ()> {
     let mut random = Random(seed);
@@ -148,7 +149,7 @@ impl Future for YieldOnce {
     }
 }
 
-/// Polls once. Returns a panic as a value.
+/// Polls once. If the poll panics, returns the payload of the panic as a value.
 fn poll<F: Future + Unpin>(job: &mut F) -> Poll<Result<F::Output, Box<dyn Any + Send>>> {
     let mut cx = Context::from_waker(Waker::noop());
     match catch_unwind(AssertUnwindSafe(|| Pin::new(job).poll(&mut cx))) {
@@ -231,7 +232,7 @@ fn a_million_schedules_end_each_run_exactly_once() {
     assert!(stats.started > SCHEDULES, "{}", stats.started);
     assert_eq!(stats.started, seen(&SEEN.began), "each body that began is one start");
     assert_eq!(stats.ended.total(), stats.started, "each start has one end");
-    // A panic in an inner run also ends the runs around it.
+    // A panic in an inner run also ends the runs around it as panics, but their bodies count as dropped.
     let panicked_inside = stats.ended.count(Outcome::Panic) - seen(&SEEN.panicked);
     assert_eq!(stats.ended.count(Outcome::Success), seen(&SEEN.returned));
     assert_eq!(stats.ended.count(Outcome::Failure), seen(&SEEN.failed));

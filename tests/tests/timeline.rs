@@ -33,7 +33,7 @@ fn files_of_other_exporters_read_as_well() {
             assert_eq!(timeline.trace_id(), id, "{writer}");
             assert_eq!(timeline.failed_at(), Some(("charge", "Declined".to_owned())), "{writer}");
             let drawn = timeline.to_string();
-            // The name follows the mark and the time.
+            // In a line of the drawing, the name comes after the mark and the time.
             let names =
                 drawn.lines().skip(2).filter_map(|line| line.split_once("s  ")?.1.split("   ").next());
             assert_eq!(names.collect::<Vec<_>>(), ["checkout", "  reserve", "  charge"], "{writer}: {drawn}");
@@ -116,8 +116,8 @@ fn a_line_without_an_end_and_lines_without_number_are_reported_within_bounds() {
     eprint!("{}", output.unwrap_or_default());
 }
 
-/// The memory that lines of the greatest length and content may take. It is for the kept spans, which are 64 MiB, for
-/// one line, and for the parsed form of the line.
+/// The memory that reading may take if lines have the greatest length and content. It is for one line, the parsed
+/// form of that line, and the kept spans, which take up to 64 MiB.
 const HOSTILE: u64 = 160 << 20;
 
 /// Returns a request with one span, in which something is repeated until the line is almost too long.
@@ -147,13 +147,13 @@ const STUFFED: [[&str; 3]; 10] = [
 #[cfg_attr(not(target_os = "linux"), ignore = "it reads its memory from /proc")]
 fn lines_that_hold_as_much_as_they_can_take_no_more_than_they_may() {
     let output = isolated(|| {
-        // The lines are written twice, which is more than may be kept.
+        // Each line is written twice, so the file has more spans than may be kept.
         let directory = written(STUFFED.into_iter().chain(STUFFED).map(stuffed));
         let found = find_within(HOSTILE, &directory, &[]);
         assert_eq!((found.timelines.len(), found.timelines[0].trace_id()), (1, "ab"));
         let skipped =
             |what: &str| found.skipped.iter().filter(|skipped| skipped.problem.contains(what)).count();
-        assert_eq!((skipped("an id of"), skipped("a list with more than")), (2, 4), "{:?}", found.skipped);
+        assert_eq!((skipped("an id of"), skipped("a list has more than")), (2, 4), "{:?}", found.skipped);
         assert_eq!((found.skipped.len(), found.more_skipped), (6, 0), "{:?}", found.skipped);
         assert!(found.spans_left_out > 0);
     });

@@ -14,7 +14,7 @@ use test_machine::program::{Running, unconfigured};
 /// The time that the longest run may take on a busy machine. It is far shorter than a wait for a reader.
 const RUN: Duration = Duration::from_secs(1);
 
-/// The program after its runs have ended and before it ends itself, and the figures of its runs.
+/// A program that has finished its runs but has not ended yet, and the figures of its runs.
 struct Unread {
     program: Running,
     saw: Value,
@@ -84,7 +84,7 @@ fn a_late_reader_gets_whole_lines_in_order_and_the_number_of_the_others() {
         let runs = unread.saw["runs"].as_u64().unwrap();
         // The run that hangs is also reported, and its line may be lost.
         assert!((runs..=runs + 2).contains(&(numbers.len() as u64 + lost)), "{reason}: of {runs}");
-        let total = format!("{lost} lines in all could not be written here");
+        let total = format!("{lost} lines so far could not be written to this output");
         assert!(lines.iter().any(|line| line.contains(&total)), "{reason}: {total}");
     }
 }

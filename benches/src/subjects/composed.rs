@@ -15,7 +15,7 @@ use super::{Subject, subject};
 use crate::workload::{Refused, pending, work};
 
 pub(crate) static COMPOSED: Subject = subject!(charge, charge_async);
-/// The same stack, with the same fields on its span as on ours.
+/// The same stack, with the fields of our span on its span.
 pub(crate) static COMPOSED_SAME_FIELDS: Subject = subject!(charge_same_fields, charge_same_fields_async);
 
 static DURATION: LazyLock<Histogram<f64>> =

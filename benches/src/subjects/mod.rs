@@ -10,7 +10,7 @@ use crate::workload::Shape;
 
 /// A sync and an async function under the same attribute, which can run in bursts.
 pub(crate) struct Subject {
-    /// Runs the function of this shape this many times, one run after the other.
+    /// Runs the function of a shape the given number of times, one run after the other.
     pub(crate) burst: fn(Shape, u32),
     /// Size in bytes of the future that the async function returns.
     pub(crate) future_bytes: fn() -> usize,

@@ -34,8 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The time between two checks while waiting.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Light traffic. The three constants are the number of requests, the time between two requests, and how many
-/// requests include one login.
+/// Light traffic. The three constants are the number of requests, the time between two requests, and the distance
+/// between two logins in requests.
 const REQUESTS: u64 = 300;
 const EVERY: Duration = Duration::from_millis(20);
 const LOGIN_EVERY: u64 = 5;
@@ -100,7 +100,8 @@ impl Day {
         Ok(())
     }
 
-    /// Sends a request. Records a problem if its answer has another status or its runs are not the expected ones.
+    /// Sends a request. Records a problem if the answer does not have this status, or if other runs than the expected
+    /// ones were counted.
     async fn answered(
         &mut self,
         step: &str,

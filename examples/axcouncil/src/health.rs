@@ -14,8 +14,8 @@ use crate::service::Service;
 /// The user that migration 4 creates for probes.
 const PROBE: User = User { id: 0, company: 0 };
 
-/// Returns the endpoints. They show error texts only to clients that send the token. Without a configured token, they
-/// show them to no one.
+/// Returns the endpoints. The answers contain error texts only for clients that send the token. Without a configured
+/// token, no answer contains error texts.
 pub(crate) fn endpoints(service: Service, token: Option<String>) -> Health {
     Setup::new()
         .with(service)

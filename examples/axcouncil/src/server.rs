@@ -69,7 +69,8 @@ pub enum StartError {
     Client(#[from] reqwest::Error),
 }
 
-/// The running service, with the API and the two providers. When this value is dropped, they stop accepting requests.
+/// The running service, with the API and the two providers. When this value is dropped, the servers that it has
+/// started stop accepting requests.
 #[derive(Debug)]
 pub struct Running {
     api: Server,
@@ -216,7 +217,7 @@ impl Server {
             // The server stops when the sender is dropped. `stopped` then returns an error.
             let _ = stopped.await;
         });
-        // The server ends only when it is stopped.
+        // `axum::serve` never returns an error. It ends only when the server is stopped.
         let task = tokio::spawn(async { serve.await.unwrap_or_default() });
         Ok(Server { address, stop: Some(stop), task })
     }
@@ -227,7 +228,7 @@ impl Server {
 
     async fn stop(mut self) {
         drop(self.stop.take());
-        // If the task takes longer, it is aborted when this value is dropped.
+        // A task that takes longer than `GRACE` is aborted when this value is dropped.
         let _ = tokio::time::timeout(GRACE, &mut self.task).await;
     }
 }

@@ -1,5 +1,6 @@
-//! The types of loom, under the names that `base::sync` of `process-runtime` has for those of std. The environment
-//! variable [`WEAKENED`] can name one ordering in the source of `process-runtime`, which then becomes `Relaxed`.
+//! Provides loom's types under the names that `base::sync` of `process-runtime` gives to the types of std. The
+//! environment variable [`WEAKENED`] can name one ordering in the source of `process-runtime`. This ordering then
+//! becomes `Relaxed`.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -11,8 +12,8 @@ use std::sync::LazyLock;
 pub(crate) use loom::cell::UnsafeCell;
 pub(crate) use loom::sync::atomic::Ordering;
 pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
-// `OnceLock` is that of std. It holds the ring of a sample buffer, which reaches the consumer through the atomic
-// `written`. Therefore nothing depends on how `OnceLock` synchronises.
+// `OnceLock` is the type of std, which loom does not check. It contains the ring of a sample buffer. A consumer reads
+// the ring only after it has loaded the atomic `written`, so nothing depends on how `OnceLock` synchronises.
 pub(crate) use std::sync::OnceLock;
 
 /// The environment variable that names the ordering to weaken, in the form in which [`sites`] lists it.
@@ -49,8 +50,8 @@ fn at(place: &Location<'_>, part: &str, order: Ordering) -> Ordering {
 
 macro_rules! atomics {
     ($($name:ident$(<$parameter:ident>)?: $value:ty,)*) => {$(
-        /// The type of loom with this name, together with an allocation that loom tracks. With the allocation, loom
-        /// reports a value that is leaked or used after its end.
+        /// The type of loom with this name, together with an allocation that loom tracks. Because of the allocation,
+        /// loom reports a value that is leaked, or that is used after it was dropped.
         #[derive(Debug)]
         pub(crate) struct $name$(<$parameter>)? {
             atomic: loom::sync::atomic::$name$(<$parameter>)?,
@@ -185,9 +186,9 @@ macro_rules! locals {
 }
 pub(crate) use locals as thread_local;
 
-/// A key of thread-local values that end as those of std do. A value with a destructor is dropped before its thread
-/// can be joined, and a value without a destructor exists until then. loom's own thread-local values end only after
-/// the join, which is too late for a check that continues after the join.
+/// A key of thread-local values that live as long as those of std. A value with a destructor is dropped before its
+/// thread can be joined, and a value without a destructor exists until the thread is joined. loom's own thread-local
+/// values end only after the join, which is too late for a check that continues after the join.
 #[derive(Debug)]
 pub(crate) struct LocalKey<T: 'static> {
     value: fn() -> T,

@@ -1,5 +1,5 @@
-//! Checks of accounts. An account counts the runs of one process, stage or dependency, in a shard of counters for
-//! each lane.
+//! Checks of accounts. An account counts the runs of one process, stage or dependency. It has a shard, which is a set
+//! of counters, for each lane.
 
 use loom::sync::Arc;
 use process_model::Outcome;
@@ -24,7 +24,7 @@ fn assert_two(account: &Account) {
     assert_eq!(totals.buckets.iter().sum::<u32>(), 2);
 }
 
-/// No count is lost if two threads share a lane and add the first shard of that lane at the same time.
+/// No count is lost if two threads share a lane and create the shard of this lane at the same time.
 pub fn an_account_loses_no_count() {
     explore("an account loses no count", || {
         let account = Arc::new(Account::new(None, &Clock));
@@ -40,8 +40,8 @@ pub fn an_account_loses_no_count() {
     });
 }
 
-/// A reader never sees more ends than starts, while a thread with an owned lane and a thread with a shared lane
-/// count.
+/// While a thread with an owned lane and a thread with a shared lane add to an account, a reader never sees more ends
+/// than starts.
 pub fn an_account_never_shows_more_ends_than_starts() {
     explore("an account never shows more ends than starts", || {
         let account = Arc::new(Account::new(None, &Clock));

@@ -102,8 +102,8 @@ pub fn an_ended_thread_gives_its_lane_back() {
 }
 
 /// A thread that sees an addition to one counter also sees what the same writer added to other counters before. In an
-/// account, a reader therefore never sees more ends than starts. One writer has an owned lane, and the other writer
-/// has a shared lane.
+/// account, a reader therefore never sees more ends than starts. The check has a writer with an owned lane and a
+/// writer with a shared lane.
 pub fn a_reader_sees_what_was_added_before() {
     explore("a reader sees what was added before", || {
         let counters = Arc::new([(); 2].map(|()| std::array::from_fn::<_, LANES, _>(|_| AtomicU64::new(0))));

@@ -1,10 +1,10 @@
-//! The checks. Each check runs three threads that use one structure, under every schedule, and asserts what the
-//! documentation of the structure promises.
+//! The checks. Most checks run three threads that use one structure. Each check runs under every schedule, and
+//! asserts what the documentation of the structure promises.
 //!
 //! loom 0.7 considers only the last access to an atomic when it decides what to reorder. If a thread loads an atomic
 //! and then stores to it, loom therefore does not move the store before an earlier load in another thread. For this
-//! reason, a thread that only loads is started by a thread that stores. loom then runs the loading thread later, and
-//! also tries to move it forward.
+//! reason, a thread that stores starts the threads that only load. loom then runs the loads after the stores, and
+//! also tries to move the loads before the stores.
 
 pub mod accounts;
 pub mod lanes;
@@ -47,8 +47,8 @@ fn explore(name: &str, check: impl Fn() + Send + Sync + 'static) {
     }
 }
 
-/// Uses up both owned lanes, so that all further threads share a lane. This thread gets the first owned lane. The
-/// second one goes to a thread that ends without giving it back.
+/// Uses up both owned lanes, so that all further threads share a lane. This thread gets the first owned lane. A
+/// second thread gets the second owned lane, and ends without giving it back.
 fn share_other_lanes() {
     assert!(Lane::current().is_owned());
     let other = loom::thread::spawn(|| {

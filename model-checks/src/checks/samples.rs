@@ -8,7 +8,8 @@ use crate::base::lock::lock;
 use crate::base::sync::spawn;
 use crate::observe::samples::Samples;
 
-/// The buffer of a lane, and the samples that drains have taken. A drain holds the lock around these samples.
+/// The buffer of a lane, and the samples that drains have taken. A drain holds the lock of the taken samples, so only
+/// one drain runs at a time.
 struct Buffer {
     samples: Samples<u64>,
     drained: Mutex<Vec<u64>>,

@@ -17,7 +17,7 @@ struct Unit(u32);
 
 static UNIT: Unit = Unit(7);
 
-/// A deadline that is past for every scan here.
+/// A deadline that has passed at the time of every scan in these checks.
 const PAST: u64 = 5;
 const NOW: u64 = 10;
 
@@ -26,7 +26,7 @@ const NOW: u64 = 10;
 struct Tracked {
     table: Table<Unit, u32>,
     runs: Vec<UnsafeCell<()>>,
-    /// The number of reports. The counter is not one of loom's, because it is not part of what is checked.
+    /// The number of reports. The counter is std's type and not loom's, because it is not part of what is checked.
     reports: AtomicUsize,
 }
 
@@ -40,7 +40,7 @@ impl Tracked {
     }
 
     /// Enters a run, and accesses the slot's cell. loom fails if another run could be in the slot at the same time,
-    /// or if an access of the slot's last run might not have happened before.
+    /// or if this access is not ordered after every access by the previous run in the slot.
     fn enter(&self, deadline: u64, payload: Option<&Arc<u32>>) -> Ticket {
         let ticket = self.table.enter(Lane::current(), &UNIT, 3, deadline, payload);
         self.touch(ticket);
@@ -89,8 +89,8 @@ impl Tracked {
     }
 }
 
-/// Checks that no slot was lost or handed out twice, by taking each slot once more. A second thread takes the slots
-/// that belong to the lane of an ended thread.
+/// Checks that no slot was lost or handed out twice, by taking each slot once more. A second thread gets the lane of
+/// an ended thread, and takes the slots that belong to this lane.
 fn fill(tracked: &Arc<Tracked>, limit: usize) {
     let mut taken = tracked.fill_from_here();
     let other = Arc::clone(tracked);
@@ -127,7 +127,7 @@ pub fn a_late_run_is_reported_at_most_once() {
 }
 
 /// If one thread lists and another thread scans while a late run leaves, the run is reported at most once. The thread
-/// that removes the run learns whether it was.
+/// that removes the run learns whether it was reported.
 pub fn a_list_hides_no_report_from_the_leaver() {
     explore("a list hides no report from the leaver", || {
         let (tracked, payload) = (Tracked::new(2), Arc::new(9));
@@ -149,7 +149,8 @@ pub fn a_list_hides_no_report_from_the_leaver() {
     });
 }
 
-/// If the thread that removes a run learns that the run was reported, it also sees everything that led to the report.
+/// If the thread that removes a run learns that the run was reported, it also sees what the scanning thread wrote
+/// before the report.
 pub fn a_leaver_sees_what_confirmed_the_report() {
     explore("a leaver sees what confirmed the report", || {
         let tracked = Tracked::new(2);
@@ -230,8 +231,8 @@ pub fn a_slot_is_in_use_by_one_run_at_a_time() {
     });
 }
 
-/// If the table is full, threads compete for the slots that were returned to another lane. Each of these slots is
-/// taken once.
+/// If the table is full, a thread can take slots that were returned to the lanes of other threads. When threads
+/// compete for such slots, each slot is taken once.
 pub fn at_the_limit_a_returned_slot_is_taken_once() {
     explore("at the limit a returned slot is taken once", || {
         let tracked = Tracked::new(2);

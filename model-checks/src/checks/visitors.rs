@@ -1,5 +1,5 @@
-//! Checks of visitors, which are the threads that use the span of a run. The run ends the span without waiting for
-//! its visitors. If there are visitors, the last of them closes the span.
+//! Checks of visitors, which are the threads that use the span of a run. The run can end while visitors use its span,
+//! and does not wait for them. The last visitor then closes the span; if there are no visitors, the run closes it.
 
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
@@ -34,7 +34,8 @@ impl Span {
     }
 }
 
-/// In every schedule of a run and two visitors, exactly one of them closes the span, and no visitor is inside then.
+/// In every schedule of a run and two visitors, exactly one of the three closes the span, and no visitor uses the
+/// span at that time.
 pub fn the_last_to_leave_closes_once() {
     explore("the last to leave closes once", || {
         let span = Arc::new(Span { visitors: Visitors::new(), is_closed: UnsafeCell::new(false) });

@@ -1,4 +1,5 @@
-//! Two buckets in place of the product's 304. Every bucket is an atomic, whose accesses loom must also consider.
+//! Two buckets in place of the product's 304. Each bucket is an atomic, and loom must consider every access to it.
+//! Fewer buckets therefore mean fewer schedules.
 
 pub(crate) const BUCKETS: usize = 2;
 

@@ -1,4 +1,5 @@
-//! Windows without content. The windows of `process-runtime` are behind a lock, so there is nothing to check.
+//! An empty type in place of the windows of 1, 5 and 60 minutes of `process-runtime`. Those are behind a lock, so
+//! there is nothing to check.
 
 #[derive(Debug)]
 pub(crate) struct Windows;

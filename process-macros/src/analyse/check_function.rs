@@ -3,7 +3,7 @@
 
 use process_model::{CheckDeclaration, CheckTarget, Declaration, Freshness, GrammarError, Millis, schedule};
 use quote::ToTokens;
-use syn::{FnArg, LitStr, PatType, Safety, Signature, Type};
+use syn::{FnArg, LitStr, PatType, ReturnType, Safety, Signature, Type};
 
 use super::{accept, id, runtime, text};
 use crate::args::Args;
@@ -49,7 +49,8 @@ fn time(literal: &LitStr, parse: Parse, errors: &Errors) -> Option<Millis> {
     accept(literal, parse(&literal.value()), errors)
 }
 
-/// Reports a function that the runtime cannot call and await from anywhere.
+/// Reports a function that the runtime cannot call and await: one that is `const`, not `async`, `unsafe` or generic,
+/// or that belongs to an `impl`.
 fn report_uncallable(signature: &Signature, kind: AttributeKind, errors: &Errors) {
     let name = &signature.ident;
     let (noun, attribute) = (kind.noun(), kind.attribute());
@@ -58,9 +59,15 @@ fn report_uncallable(signature: &Signature, kind: AttributeKind, errors: &Errors
             .at(keyword, format!("a `const fn` cannot be {noun}: a check must be `async`"))
             .help(format!("write `async fn {name}`"));
     } else if signature.asyncness.is_none() {
-        errors.at(signature.fn_token, format!("`{name}` cannot be {noun}: it is not `async`")).help(format!(
-            "write `async fn {name}`, and move blocking calls into the `spawn_blocking` of your runtime"
-        ));
+        let is_future =
+            matches!(&signature.output, ReturnType::Type(_, ty) if returns::hidden_future(ty).is_some());
+        let rest = match is_future {
+            true => "await the future in its body, and return the output",
+            false => "move blocking calls into the `spawn_blocking` of your runtime",
+        };
+        errors
+            .at(signature.fn_token, format!("`{name}` cannot be {noun}: it is not `async`"))
+            .help(format!("write `async fn {name}`, {}{rest}", if is_future { "" } else { "and " }));
     }
     if let Safety::Unsafe(keyword) = &signature.safety {
         errors
@@ -73,7 +80,7 @@ fn report_uncallable(signature: &Signature, kind: AttributeKind, errors: &Errors
     if !signature.generics.params.is_empty() {
         errors
             .at(&signature.generics.params, format!("`{name}` cannot be {noun}: it is generic"))
-            .help("replace the parameters with the types that the application provides as state");
+            .help("remove the generic parameters, and write the concrete type of each argument");
     }
     if let Some(receiver) = signature.receiver() {
         errors
@@ -101,10 +108,9 @@ fn arguments(signature: &Signature, kind: AttributeKind, errors: &Errors) -> Vec
 /// Reports an argument type for which the application cannot provide a value.
 fn report_ungiven(ty: &Type, kind: AttributeKind, errors: &Errors) {
     if let Type::Reference(reference) = returns::bare(ty) {
-        errors.at(ty, format!("{} cannot take an argument by reference", kind.noun())).help(format!(
-            "write `{}`: each call receives its own clone, which an `Arc` makes cheap",
-            owned(&reference.elem)
-        ));
+        errors
+            .at(ty, format!("{} cannot take an argument by reference", kind.noun()))
+            .help(format!("write {}: each call receives its own clone", owned(&reference.elem)));
     } else if returns::mentions_impl(ty) {
         errors
             .at(ty, format!("{} cannot take an argument of type `impl Trait`", kind.noun()))
@@ -112,14 +118,21 @@ fn report_ungiven(ty: &Type, kind: AttributeKind, errors: &Errors) {
     }
 }
 
-// Input:  str, [u8], (dyn Store + Sync), Database
-// Output: Arc<str>, Arc<[u8]>, Arc<dyn Store + Sync>, Database
+// Input:  str, [u8], (dyn Store + Sync), Arc<Database>
+// Output: `Arc<str>`, `Arc<[u8]>`, `Arc<dyn Store + Sync + Send>`, `Arc<Database>`
+// Input:  Database
+// Output: `Arc<Database>`, or `Database` if it implements `Clone`
 fn owned(ty: &Type) -> String {
     let ty = returns::bare(ty);
     let written = text(ty.to_token_stream());
     match ty {
-        Type::Slice(_) | Type::TraitObject(_) => format!("Arc<{written}>"),
-        _ if written == "str" => "Arc<str>".to_owned(),
-        _ => written,
+        Type::TraitObject(_) => {
+            let missing = ["Send", "Sync"].iter().filter(|bound| words::find(ty, bound).is_none());
+            format!("`Arc<{written}{}>`", missing.map(|bound| format!(" + {bound}")).collect::<String>())
+        }
+        Type::Slice(_) => format!("`Arc<{written}>`"),
+        _ if written == "str" => "`Arc<str>`".to_owned(),
+        _ if written.starts_with("Arc<") => format!("`{written}`"),
+        _ => format!("`Arc<{written}>`, or `{written}` if it implements `Clone`"),
     }
 }

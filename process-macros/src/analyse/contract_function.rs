@@ -2,7 +2,9 @@
 
 use process_model::{Case, ContractDeclaration, Declaration};
 use quote::ToTokens;
-use syn::{LitStr, ReturnType, Signature};
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
+use syn::{LitStr, Path, ReturnType, Signature, Token};
 
 use super::{accept, id, runtime, text};
 use crate::args::Args;
@@ -30,6 +32,13 @@ fn case(words: &WordOf, errors: &Errors) -> Option<Case> {
         return accept(&words.word, Case::new(&name, None), errors);
     };
     let inside = list.stream();
+    let several = Punctuated::<LitStr, Token![,]>::parse_terminated.parse2(inside.clone());
+    if several.is_ok_and(|literals| literals.len() > 1) {
+        errors
+            .at(inside, format!("case `{name}` takes one argument"))
+            .help("write a separate test for each argument");
+        return None;
+    }
     let literal = syn::parse2::<LitStr>(inside.clone()).ok().filter(|literal| literal.suffix().is_empty());
     let case = Case::new(&name, Some(&literal.as_ref().map_or_else(|| text(&inside), LitStr::value)));
     if !Case::words().any(|known| known == name) {
@@ -41,13 +50,21 @@ fn case(words: &WordOf, errors: &Errors) -> Option<Case> {
     if literal.is_none() {
         errors
             .at(place, format!("the argument of case `{name}` must be a string literal"))
-            .help(format!("write it in quotes: `case = {case}`"));
+            .help(match (&case, syn::parse2::<Path>(list.stream())) {
+                // By default, the `error.type` is the name of the error's type.
+                (Case::Error(_), Ok(path)) if path.segments.len() > 1 => {
+                    let of_variant = path.segments.iter().rev().nth(1).map(|segment| segment.ident.to_string());
+                    let example = Case::Error(of_variant.unwrap_or_default());
+                    format!("write the `error.type` in quotes, by default the name of the type: `case = {example}`")
+                }
+                _ => format!("write it in quotes: `case = {case}`"),
+            });
     }
     Some(case)
 }
 
-/// Reports a function that no test runner can call. Also reports a function that is not `async` but returns a future.
-/// The body of such a function only creates the future, so the test would prove nothing.
+/// Reports a `const fn`, a method with `self`, and a function whose return type contains a future. The body of the
+/// last only creates the future, so the test would end before the future has run.
 fn report_no_test(signature: &Signature, errors: &Errors) {
     if let Some(keyword) = &signature.constness {
         wrapper::report_const(keyword, AttributeKind::Contract, errors);

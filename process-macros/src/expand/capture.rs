@@ -1,5 +1,5 @@
-//! The start of a run: the statements that create the run and take the context. The context is taken only if a
-//! destination receives the run.
+//! The start of a run: the statements that create the run and evaluate its context. The context is evaluated only if
+//! a destination receives the run.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
@@ -27,7 +27,7 @@ pub(crate) fn start(model: &Instrumented) -> TokenStream {
     let helpers = helpers(model);
     let puts = model.entries.iter().map(|entry| put(entry, runtime));
     let puts = quote!(#(#puts)*);
-    // A run that is a returned future begins at its first poll; here only its context is taken.
+    // If the run is a returned future, it begins at its first poll. At the call, only its context is evaluated.
     let take = match model.wrapper {
         Wrapper::Async { .. } | Wrapper::Sync { .. } => {
             quote_spanned!(ours()=> #runtime::__private::Run::begin)
@@ -103,7 +103,7 @@ pub(crate) fn value(runtime: &Path, sigil: Sigil, value: &Expr) -> TokenStream {
 //     } }
 fn plain(value: &Expr, runtime: &Path) -> TokenStream {
     let operand = operand(value);
-    // With this span, the compiler reports the error about a type that cannot be recorded at the user's expression.
+    // With this span, an error about a type that cannot be recorded points at the user's expression.
     let captured = all_of(value, quote_spanned!(ours()=> __v));
     let (start, _) = ends(value);
     let capture = quote_spanned!(ours().located_at(start)=> __process_value);
@@ -136,7 +136,8 @@ fn by_trait(value: &Expr, runtime: &Path, function: &str) -> TokenStream {
     }
 }
 
-/// Returns the expression as the operand of `&`, in parentheses if `&` would bind to a part of it.
+/// Returns the expression as an operand of `&`. Adds parentheses if `&` could otherwise apply to only a part of the
+/// expression.
 fn operand(value: &Expr) -> TokenStream {
     match value {
         Expr::Path(_)
@@ -152,8 +153,8 @@ fn operand(value: &Expr) -> TokenStream {
     }
 }
 
-/// Returns a reborrow of the reference `name`, with the spans of `tokens`, so that errors about it are reported
-/// there.
+/// Returns the reborrow `&*name` with the spans of `tokens`, so that errors about the reborrowed value point at
+/// `tokens`.
 pub(crate) fn all_of(tokens: impl ToTokens, name: TokenStream) -> TokenStream {
     let (start, end) = ends(tokens);
     let borrow = quote_spanned!(ours().located_at(start)=> &*);
@@ -164,7 +165,8 @@ pub(crate) fn all_of(tokens: impl ToTokens, name: TokenStream) -> TokenStream {
     quote!(#borrow #(#name)*)
 }
 
-/// Returns the tokens with their hygiene, but at another place in the source.
+/// Returns the tokens with unchanged hygiene, but with the position `place`, at which the compiler then reports
+/// errors.
 pub(crate) fn located(tokens: impl ToTokens, place: Span) -> TokenStream {
     let tokens = tokens.into_token_stream().into_iter().map(|mut token| {
         token.set_span(token.span().located_at(place));

@@ -1,5 +1,5 @@
-//! The item that is emitted beside the function of a check. It contains the record of the check, its registration,
-//! and a function that calls the check.
+//! The item that is emitted after the function of a check. It contains the record of the check, the registration of
+//! this record, and a function that calls the check.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote_spanned};
@@ -30,8 +30,8 @@ pub(super) fn item(function: &Function, check: &Check) -> TokenStream {
     let name = &function.signature.ident;
     let arguments = check.arguments.iter().enumerate();
     let (takes, gives): (Vec<_>, Vec<_>) = arguments.map(|(at, argument)| take(at, argument, check)).unzip();
-    // With these spans, the compiler reports errors about the future at the function's name, and errors about the
-    // return value at the return type.
+    // With these spans, errors about the future point at the function's name, and errors about the return value point
+    // at the return type.
     let place = name.span();
     let checking = located(quote_spanned!(ours()=> #runtime::__private::checking), place);
     let called = quote_spanned!(ours().located_at(place)=> #name(#(#gives),*));

@@ -1,5 +1,5 @@
-//! The body of a test, wrapped in its contract. The contract runs the body, and the type of the returned value
-//! decides whether the test passed.
+//! The body of a test, wrapped in its contract. The contract runs the body. The returned value decides whether the
+//! test passed, by the rules for its type: for example, an `Err` means that the test failed.
 
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
@@ -41,12 +41,12 @@ pub(super) fn body(function: &Function, contract: &Contract) -> TokenStream {
     }
 }
 
-/// Returns the call that runs the body in the contract. It is written as `Contracted::run(…)` and not as a method
-/// call: a user's trait that has a method `run` with `self` for every type would take precedence over a method of
-/// ours with `&self`.
+/// Returns the call that runs the body in the contract. The call is `Contracted::run(…)` and not a method call. In a
+/// method call, the compiler would prefer the method `run(self)` of a user's trait that every type implements to our
+/// method `run(&self)`.
 fn out(function: &Function, contract: &Contract) -> TokenStream {
-    // The compiler reports lifetime errors at the place where the value is passed. With this span, that place is the
-    // body.
+    // The compiler reports lifetime errors of the body at the place where the body is passed as an argument. With
+    // this span, that place is the body itself.
     let place = function.braces.span.join();
     let here = ours().located_at(place);
     let runtime = located(&contract.runtime, place);

@@ -1,6 +1,6 @@
-//! The statements that turn a return value into an outcome. Probes, which are traits of the runtime, decide by the
-//! type; the rules of the attribute decide by the value. A scope that imports the probes must not contain tokens of
-//! the user.
+//! The statements that turn a return value into an outcome. Probes, which are traits of the runtime, choose the
+//! outcome by the type of the value. The rules of the attribute make exceptions for certain values. A scope that
+//! imports the probes must not contain tokens of the user, because the probes would be visible to them.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -143,7 +143,7 @@ impl Judgement<'_> {
     fn is_within(&self, arm: &Arm) -> TokenStream {
         let within = &arm.within;
         let runtime = self.runtime;
-        // With this span, the compiler reports the error about a type that no chain can contain at that type.
+        // With this span, an error about a type that no chain can contain points at that type.
         let here = ours().located_at(within.span());
         let found = quote_spanned! {here=> {
             let __found: ::core::option::Option<&#within> =
@@ -166,8 +166,8 @@ impl Judgement<'_> {
     }
 
     // Output: __ending.error_type(error_type(__e, |__e| { let __fixed: &'static str = path(__e); __fixed }))
-    /// If the user's function returns a text that borrows from the error, the closure makes the compiler report this
-    /// at the path, and only there.
+    /// The user's function may return a text that borrows from the error, which is a mistake. The closure makes the
+    /// compiler report the mistake only once, at the path of the function.
     fn with_error_type(&self, ending: &TokenStream, path: &ExprPath) -> TokenStream {
         let runtime = self.runtime;
         let here = ours().located_at(path.span());
@@ -187,8 +187,8 @@ fn is_any(value: TokenStream, heads: impl Iterator<Item = TokenStream>) -> Token
     quote_spanned!(ours()=> match #value { #arms _ => false })
 }
 
-/// Returns an expression that gives `value`, the result of the function at `path`, its type. The compiler then
-/// reports a wrong result type only at the path.
+/// Returns an expression that assigns `value`, the result of the user's function at `path`, to a variable of type
+/// `ty`. The compiler then reports a wrong result type only once, at the path.
 fn fixed(path: &ExprPath, value: TokenStream, ty: TokenStream) -> TokenStream {
     let place = path.span();
     let ty = located(ty, place);
@@ -198,7 +198,8 @@ fn fixed(path: &ExprPath, value: TokenStream, ty: TokenStream) -> TokenStream {
     }}
 }
 
-/// Returns the call of the user's function. A type mismatch is reported at its path.
+/// Returns the call of the user's function at `path` with the argument `reference`. The compiler reports a mismatch
+/// of types at the path.
 fn call(path: &ExprPath, reference: TokenStream) -> TokenStream {
     let argument = all_of(path, reference);
     quote_spanned!(ours().located_at(path.span())=> #path(#argument))

@@ -1,4 +1,4 @@
-//! Mentions of the arguments in dead code. They fix the order in which the arguments are dropped.
+//! Statements in dead code that mention the arguments. They preserve the order in which the arguments are dropped.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -9,10 +9,10 @@ use crate::words;
 
 // Input:  async fn f(lock: Guard, unused: u8, sender: Sender, _kept: Guard) { sender.send(lock.value()) }
 // Output: let _ = &_kept; let _ = &sender; let _ = &lock;
-/// Mentions the arguments from the last to the first. A function drops its arguments in this order, but a block drops
-/// its captures in the order in which it first mentions them. An argument that the body does not use is not
-/// mentioned, so that the compiler still warns about it. An argument whose name starts with `_` is always mentioned,
-/// because the compiler never warns about such a name.
+/// Mentions the arguments from the last to the first, which is the order in which a function drops its arguments. The
+/// body becomes a closure or an async block, which drops its captures in the order of their first mention. An
+/// argument that the body does not use is mentioned only if its name starts with `_`. The compiler warns about all
+/// other unused arguments, and a mention would suppress the warning.
 pub(crate) fn in_order_of_drop(function: &Function) -> TokenStream {
     let is_named = |Binding { name, .. }: &&Binding| {
         let written = name.to_string();

@@ -1,5 +1,5 @@
-//! The body inside its run, for each [`Wrapper`]. The body is emitted once, between the user's own braces and with
-//! the return type that the user wrote. Therefore type errors point at the user's code.
+//! Wraps the body in its run, in a different way for each [`Wrapper`]. The body is emitted once, between the user's
+//! own braces and with the return type that the user wrote. Therefore type errors point at the user's code.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -16,8 +16,8 @@ use crate::returns::{self, Returns};
 use crate::tail::Tail;
 
 // Output: returns!(Result<T, E>);
-/// Returns a statement with the return type of the run, which tests need to inject an error. Returns nothing if the
-/// type is unit or never, or if it cannot be named. Tests then cannot inject an error.
+/// Returns a statement that registers the return type of the run. Tests need the type to inject an error. Returns
+/// nothing for unit, never and a type that cannot be named; tests then cannot inject an error.
 pub(crate) fn returns(model: &Instrumented) -> TokenStream {
     let ty = match &model.wrapper {
         Wrapper::Async { returns, .. } | Wrapper::Sync { returns, .. } => returns.value(),
@@ -73,11 +73,11 @@ pub(super) fn async_block(
 //     let __run = &mut __run;
 //     <judgement>
 //     __out
-/// `__run` becomes a reference before its methods are called: a user's trait that has a method with `self` for every
-/// type would take precedence over a method of ours with `&mut self`.
+/// `__run` becomes a reference before its methods are called. Otherwise the compiler would prefer a method of the
+/// same name with `self`, of a user's trait that every type implements, to our method with `&mut self`.
 fn in_scope(model: &Instrumented, block: &TokenStream, place: Span, returns: &Returns) -> TokenStream {
-    // The compiler reports lifetime errors at the place where the value is passed. With this span, that place is the
-    // body.
+    // The compiler reports lifetime errors of the body at the place where the body is passed as an argument. With
+    // this span, that place is the body itself.
     let here = ours().located_at(place);
     let runtime = located(&model.runtime, place);
     let run = quote_spanned!(here=> #runtime::__private::Run::scope(&mut __run, #block).await);
@@ -107,13 +107,14 @@ fn in_closure(function: &Function, body: &TokenStream) -> TokenStream {
 // Output: { if false { STATEMENTS } { BODY } }
 fn after_dead_code(dead: &TokenStream, body: &TokenStream, place: Span) -> TokenStream {
     let dead = if dead.is_empty() { TokenStream::new() } else { quote_spanned!(ours()=> if false { #dead }) };
-    // The body keeps its own block, because items at the start of the body must stay at the start of a block.
+    // The body keeps its own block. Otherwise items at the start of the body would come after a statement, which a
+    // lint of clippy reports.
     let body = braced(body.clone(), ours().located_at(place));
     braced(quote!(#dead #body), place).into_token_stream()
 }
 
-/// Returns a block at `place`. The compiler reports errors about the whole block there, and style lints if the place
-/// is user code.
+/// Returns a block with the position `place`. The compiler reports errors about the whole block at this position. If
+/// the position is in user code, style lints are also reported there.
 fn braced(tokens: TokenStream, place: Span) -> Group {
     let mut block = Group::new(Delimiter::Brace, tokens);
     block.set_span(place);
@@ -131,7 +132,7 @@ fn fix_type(returns: &Returns, function: &Function, runtime: &Path) -> TokenStre
         Returns::Never | Returns::Value(_) => {
             let ty = nameable(returns);
             let value = quote_spanned!(ours()=> #runtime::__private::unreachable_value::<#ty>());
-            // When the compiler explains the inference, it points at the type that the user wrote.
+            // With this span, the compiler's explanation of the inferred type points at the type that the user wrote.
             let value = written_at(ty.span(), value);
             quote_spanned!(ours()=> return #value;)
         }
@@ -147,7 +148,8 @@ fn written_at(place: Span, tokens: TokenStream) -> TokenStream {
     tokens.collect()
 }
 
-/// Returns the return type as it can be written in the body. `Infallible` replaces `!`, because neither has a value.
+/// Returns the return type in a form that can be written in the body. `Infallible` replaces `!`, which stable Rust
+/// does not accept there; neither type has a value.
 fn nameable(returns: &Returns) -> TokenStream {
     match returns {
         Returns::Unit => quote_spanned!(ours()=> ()),
@@ -189,10 +191,10 @@ pub(super) fn closure(function: &Function, body: &TokenStream, returns: &Returns
     typed(function, quote_spanned!(ours()=> #head -> #ty #body))
 }
 
-// Input:  the body's closure in a function that returns `impl Fn(&u8) -> u8`
+// Input:  the closure around the body, in a function that returns `impl Fn(&u8) -> u8`
 // Output: { fn __typed<__F: FnOnce() -> __T, __T: Fn(&u8) -> u8>(body: __F) -> __F { body } __typed(CLOSURE) }
-/// Passes the bounds in the signature to the closure that the body returns. The compiler infers the closure's
-/// argument types from them.
+/// Applies the bounds in the signature to the closure that the body returns. From these bounds, the compiler infers
+/// the argument types of the returned closure.
 fn typed(function: &Function, body: TokenStream) -> TokenStream {
     let Some(bounds) = returns::closure_bounds(&function.signature) else {
         return body;
@@ -216,8 +218,7 @@ pub(crate) fn kind(model: &Instrumented) -> TokenStream {
         Judging::Rules(_) => quote_spanned!(ours()=> use #runtime::__private::probe::by_type_alone::*;),
         Judging::Outcome { .. } => TokenStream::new(),
     };
-    // With this span, the compiler reports the error about a future that cannot be measured at the type of that
-    // future.
+    // With this span, an error about a future that cannot be measured points at the type of that future.
     let same = all_of(returns, quote_spanned!(ours()=> __kind));
     quote_spanned! {ours()=>
         let __kind = &#runtime::__private::probe::Kind::<#returns>::NEW;
@@ -240,8 +241,8 @@ fn future(function: &Function, model: &Instrumented, body: &TokenStream, output:
     let judge = judge_closure(model, Some(output), quote_spanned!(ours()=> _));
     let here = ours().located_at(function.braces.span.join());
     let future = quote_spanned!(here=> __once(#closure #body));
-    // For a closure that is called directly, the compiler may infer `Fn`, and an `Fn` closure cannot lend its
-    // captures to the future. The bound `FnOnce` of `__once` prevents this.
+    // If the closure were called directly, the compiler could infer `Fn` for it. An `Fn` closure cannot lend its
+    // captures to the future that it returns. The bound of `__once` makes the compiler infer `FnOnce`.
     quote_spanned! {ours()=>
         fn __once<__F: ::core::ops::FnOnce() -> __T, __T>(body: __F) -> __T { body() }
         #runtime::__private::future::<#ty, _>(__run, #future, #judge)

@@ -1,6 +1,7 @@
-//! The static that an expansion leaves for a definition. It registers the definition in the runtime and contains its
-//! record, which is also in a section of the object file. For a process or stage it is a `Site`, by which the runtime
-//! finds the definition, the span name, the SLA and the statistics of the function.
+//! The static that an expansion emits for a process, stage, contract or check. It registers the definition in the
+//! runtime and refers to the text of the record, which is in a section of the object file. For a process or stage,
+//! the static is a `Site`, by which the runtime finds the definition, the span name, the SLA and the statistics of
+//! the function.
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use process_model::Declaration;
@@ -69,8 +70,8 @@ pub(crate) fn empty_site(runtime: &Path) -> TokenStream {
 pub(crate) fn later_keys(names: &[Ident], runtime: &Path) -> TokenStream {
     let keys = names.iter().map(|name| {
         let key = name.unraw().to_string();
-        // The name keeps its place but gets our hygiene, so that the user sees no lint about names or unused
-        // constants.
+        // The constant's name keeps its position but gets the hygiene of generated code. Otherwise the user would see
+        // lints about the spelling of the name and about an unused constant.
         let mut name = name.clone();
         name.set_span(ours().located_at(name.span()));
         quote_spanned! {ours()=>

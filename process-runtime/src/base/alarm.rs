@@ -1,6 +1,6 @@
-//! The alarm of the watchdog, the thread that reports late runs. The alarm stores the tick at which the thread wakes
-//! by itself, and lets a run wake the thread earlier. The thread itself is in `install`. Deadlines are only ticks
-//! here; the types of runs do not belong here.
+//! The alarm of the watchdog, the thread that reports late runs. The alarm stores a tick, which the thread sets
+//! before it scans and before it sleeps. A run with an earlier deadline wakes the thread. The thread itself is in
+//! `install`. Deadlines are only ticks here; the types of runs do not belong here.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,14 +8,15 @@ use std::thread::Thread;
 
 use super::lock::lock;
 
-/// The tick of the global clock at which the thread wakes by itself; 0 while the thread is not running.
+/// A tick of the global clock. A run with an earlier deadline must wake the thread. 0 while the thread is not
+/// running.
 static WAKES_AT: AtomicU64 = AtomicU64::new(0);
-/// The number of times that a run has woken the thread.
+/// The number of times that a run has tried to wake the thread.
 static WAKES: AtomicU64 = AtomicU64::new(0);
 static THREAD: Mutex<Option<Thread>> = Mutex::new(None);
 
-/// Sets the tick at which the thread wakes by itself. A run with an earlier deadline wakes the thread sooner
-/// ([`expect`]).
+/// Sets the tick that [`expect`] compares with the deadline of each new run. A run with an earlier deadline wakes the
+/// thread.
 pub(crate) fn set(wakes_at: u64) {
     WAKES_AT.store(wakes_at, Ordering::SeqCst);
 }
@@ -35,8 +36,8 @@ pub(crate) fn is_set() -> bool {
     WAKES_AT.load(Ordering::Relaxed) != 0
 }
 
-/// Wakes the thread. Does nothing if the thread is not running. If another call is using the thread's handle, it also
-/// does nothing, because a run must not wait here.
+/// Wakes the thread. Does nothing if the thread is not running. Also does nothing if another call has locked the
+/// thread's handle, because a run must not wait for the lock.
 pub(crate) fn wake() {
     if is_set()
         && let Ok(thread) = THREAD.try_lock()
@@ -55,7 +56,7 @@ pub(crate) fn expect(deadline: u64) {
     }
 }
 
-/// Returns how often a run has woken the thread.
+/// Returns how often a run has tried to wake the thread.
 pub(crate) fn wakes() -> u64 {
     WAKES.load(Ordering::Relaxed)
 }

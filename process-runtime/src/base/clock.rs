@@ -1,16 +1,17 @@
 //! The clock of runs. It counts ticks of the processor's counter if the counter can be trusted, and otherwise
 //! nanoseconds of [`Instant`]. Reading the clock is the largest cost of a run without destinations. The crate
-//! `quanta` has such a clock too, but its first use would calibrate the clock for up to 200 ms on the caller's path.
+//! `quanta` has such a clock too, but its calibration at the first use would delay a run by up to 200 ms.
 //!
-//! The rate of the counter is measured against `Instant` over the time since the first use. A rate that was measured
-//! early is imprecise, but durations are then short. If the rate is measured when a duration ends
-//! ([`Clock::refine`]), the error of the duration is at most the error of one reading.
+//! The rate of the counter is measured against `Instant` over the time since the clock was created. The longer this
+//! time, the more precise the rate. A duration cannot be longer than this time. If the rate is measured at the end of
+//! a duration ([`Clock::refine`]), the error of the duration is therefore at most the error of one reading of
+//! `Instant`.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The time that the first use waits before it measures the rate of the counter for the first time.
+/// The time for which [`Clock::best`] waits before it measures the rate of the counter for the first time.
 const FIRST_LOOK: Duration = Duration::from_micros(200);
 
 /// A source of ticks, with the length of a tick.
@@ -32,8 +33,8 @@ enum Source {
 }
 
 impl Source {
-    /// Returns the nanoseconds since the anchor. This function is not inlined, which keeps the code of the other
-    /// clocks out of runs that read the counter.
+    /// Returns the nanoseconds since the clock was created. This function is not inlined, so that runs, which mostly
+    /// read the counter, do not contain its code.
     #[inline(never)]
     fn elapsed(&self) -> u64 {
         let elapsed = match self {
@@ -79,8 +80,8 @@ impl Clock {
         Clock::of(Source::Instant(Instant::now()), 1.0)
     }
 
-    /// Creates a clock that follows another clock. `elapsed` returns the time of the other clock since this call. A
-    /// tick is a nanosecond.
+    /// Creates a clock that follows another clock. `elapsed` must return the time that has passed on the other clock
+    /// since this call. A tick is a nanosecond.
     #[allow(dead_code, reason = "only domains of health checks and tests follow another clock")]
     pub(crate) fn following(elapsed: impl Fn() -> Duration + Send + Sync + 'static) -> Clock {
         Clock::of(Source::Foreign(Box::new(elapsed)), 1.0)
@@ -106,8 +107,8 @@ impl Clock {
         f64::from_bits(self.nanos_per_tick.load(Ordering::Relaxed))
     }
 
-    /// Measures the rate of the counter against `Instant` over the time since the anchor. Does nothing if a tick is
-    /// always a nanosecond.
+    /// Measures the rate of the counter against `Instant` over the time since the clock was created. Does nothing if
+    /// the clock does not use the counter, because a tick is then always a nanosecond.
     pub(crate) fn refine(&self) {
         match &self.source {
             #[cfg(target_arch = "x86_64")]
@@ -148,8 +149,8 @@ mod counter {
     }
 
     /// Returns whether the counter has a constant rate (Intel SDM volume 3, "Invariant TSC": CPUID 80000007H, EDX bit
-    /// 8). On Linux, the counter must also be the clock source of the kernel. The kernel stops using counters that
-    /// differ between sockets.
+    /// 8). On Linux, the counter must also be the clock source of the kernel, because the kernel rejects a counter
+    /// that differs between sockets.
     pub(super) fn is_trusted() -> bool {
         // Miri cannot execute `cpuid` and `rdtsc`.
         if cfg!(miri) {

@@ -1,6 +1,6 @@
-//! The guard around foreign code: a subscriber, a sink, a Sentry client, a `Display`, or a function that judges a
-//! return value. It catches every panic of that code. The caller decides how to react to the panic. The only reaction
-//! that may go in here is the notice that a destination panicked.
+//! The guard that calls foreign code and catches its panics. Foreign code is, for example, a subscriber, a sink, a
+//! Sentry client, an implementation of `Display`, or a function that judges a return value. This module reports that
+//! a destination panicked. Any other reaction to a panic belongs to the caller.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -20,11 +20,12 @@ thread_local! {
     static REPORTING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls one destination. Returns `false` if `f` panics. The panic reaches neither the application nor the next
-/// destination.
+/// Calls `f`, which calls one destination. Returns `false` if `f` panics. The panic reaches neither the application
+/// nor the next destination.
 ///
-/// A nested call inside `f` calls nothing and returns `true`. Runs inside a destination are therefore counted but not
-/// reported. Otherwise a destination that is itself a process would be called for its own runs without end.
+/// If `f` itself causes a call of `unharmed`, the inner call does nothing and returns `true`. Runs that a destination
+/// starts are therefore counted but not reported. Otherwise a destination that runs a process would be called for
+/// that run, would run the process again, and so on without end.
 pub(crate) fn unharmed(f: impl FnOnce()) -> bool {
     if REPORTING.replace(true) {
         return true;
@@ -34,12 +35,15 @@ pub(crate) fn unharmed(f: impl FnOnce()) -> bool {
     returned
 }
 
-/// Calls one destination, even if this thread is already inside a call to a destination. Returns `false` if `f`
-/// panics. The panic is caught, and a notice reports it.
+/// Calls `f`, which calls one destination, even if this thread is already inside a call to a destination. Returns
+/// `false` if `f` panics. The panic is caught, and a notice reports it.
 pub(crate) fn caught(f: impl FnOnce()) -> bool {
     let returned = attempt(f).is_ok();
     if !returned {
-        notices::once("a subscriber, Sentry client or sink panicked while it received a run");
+        notices::once(
+            "a tracing subscriber, Sentry client or sink panicked while it received a run; its data about the run may be \
+             incomplete",
+        );
     }
     returned
 }

@@ -1,8 +1,8 @@
 //! Lanes keep threads from contending for counters. Each counter has one part for each lane, and a thread writes only
-//! to the part of its own lane. The first threads each get an owned lane. No other thread writes to an owned lane, so
-//! a plain store is enough. When all owned lanes are taken, further threads share a few other lanes, in which every
-//! addition is atomic and costs more. An owned lane becomes free when its thread ends. The counters themselves are in
-//! `stats` and `run` and do not belong here.
+//! to the part of its own lane. Each of the first threads owns a lane. No other thread writes to an owned lane, so a
+//! plain store is enough to add to a counter. When all owned lanes are taken, further threads share a few other
+//! lanes, in which every addition is atomic and costs more. An owned lane becomes free when its thread ends. The
+//! counters themselves do not belong here.
 
 use std::cell::Cell;
 
@@ -10,7 +10,7 @@ use crate::base::lock::lock;
 use crate::base::sizes::{OWNED_LANES, SHARED_LANES};
 use crate::base::sync::{AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering, statics, thread_local};
 
-/// The number of owned lanes, which have a single writer.
+/// The number of owned lanes. Only one thread at a time writes to an owned lane.
 pub(crate) const OWNED: usize = OWNED_LANES;
 /// The number of all lanes. The lanes from [`OWNED`] on are shared.
 pub(crate) const LANES: usize = OWNED + SHARED_LANES;
@@ -27,7 +27,7 @@ statics! {
     static NEXT_SHARED: AtomicUsize = AtomicUsize::new(0);
 }
 
-/// A lane, as its position among all lanes.
+/// A lane, identified by its position among all lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lane(usize);
 
@@ -43,8 +43,8 @@ impl Lane {
 
     #[cold]
     fn assign() -> Lane {
-        // `RELEASE` frees an owned lane when the thread ends. If it is already destroyed, nothing would free the
-        // lane, so the thread gets a shared lane.
+        // `RELEASE` frees an owned lane when the thread ends. If `RELEASE` is already destroyed, nothing would free
+        // the lane, so the thread gets a shared lane.
         let owned = RELEASE.try_with(|_| ()).ok().and_then(|()| {
             let mut free = lock(&FREE);
             let lane = free.iter().position(|&free| free)?;
@@ -66,14 +66,14 @@ impl Lane {
         self.0
     }
 
-    /// Returns whether the lane has a single writer, which is its thread.
+    /// Returns whether the lane is owned, so that only this thread writes to it.
     #[inline]
     pub(crate) fn is_owned(self) -> bool {
         self.0 < OWNED
     }
 
-    /// Adds to a counter of this lane. A thread that then reads the counter (with acquire ordering) also sees
-    /// everything that this thread wrote before.
+    /// Adds to a counter of this lane. A thread that reads the new value with acquire ordering also sees everything
+    /// that this thread wrote before the addition.
     #[inline]
     pub(crate) fn add(self, counter: &AtomicU64, amount: u64) {
         if self.is_owned() {
@@ -103,7 +103,7 @@ impl Lane {
 }
 
 /// Frees the thread's owned lane when the thread ends. Counts that the thread adds after that go to a shared lane.
-/// The mutex in `FREE` orders the last store of this thread before the first load of the lane's next owner.
+/// The mutex `FREE` makes the last store of this thread visible to the next owner of the lane.
 struct Release;
 
 impl Drop for Release {

@@ -12,19 +12,19 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     unpoisoned(mutex.lock())
 }
 
-/// Locks for reading, poisoned or not.
+/// Locks a read-write lock for reading, poisoned or not.
 #[inline]
 pub(crate) fn read<T: ?Sized>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     unpoisoned(lock.read())
 }
 
-/// Locks for writing, poisoned or not.
+/// Locks a read-write lock for writing, poisoned or not.
 #[inline]
 pub(crate) fn write<T: ?Sized>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     unpoisoned(lock.write())
 }
 
-/// Returns the guard or value of a lock, poisoned or not.
+/// Returns the content of a `LockResult`, for example a guard, even if the lock is poisoned.
 #[inline]
 pub(crate) fn unpoisoned<G>(result: LockResult<G>) -> G {
     result.unwrap_or_else(PoisonError::into_inner)

@@ -1,5 +1,5 @@
 //! Notices, in which the toolkit reports its own problems. A notice is a line on standard error. Each text is written
-//! only once, by a thread that runs no process. Reports about runs do not belong here.
+//! only once, by a separate thread, so that no run waits for standard error. Reports about runs do not belong here.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
@@ -17,7 +17,7 @@ fn already_printed() -> MutexGuard<'static, BTreeSet<String>> {
     lock(&PRINTED)
 }
 
-/// Starts writing lines, including those that are already queued.
+/// Starts the thread that writes the queued lines to standard error.
 pub(crate) fn start() {
     if let Err(error) = STANDARD_ERROR.start() {
         once(format!("cannot start the thread that writes to standard error: {error}"));

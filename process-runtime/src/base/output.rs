@@ -1,7 +1,7 @@
 //! Queues of lines for standard error and standard output. The program that reads a stream may be slow or stuck. Each
-//! stream therefore has a thread, which writes the lines of its queue in order. Only a flush waits for this thread,
-//! until a deadline. A queue is bounded. A line that does not fit into it or cannot be written is lost and counted.
-//! The format of lines does not belong here.
+//! stream therefore has a queue, and a thread that writes the queued lines in order. Only [`Output::flush`] waits for
+//! the thread, and only until a deadline. A queue is bounded. A line that does not fit into the queue, or that cannot
+//! be written, is lost and counted. The format of lines does not belong here.
 
 use crate::base::lock::{lock, unpoisoned};
 use std::io::{self, Write as _};
@@ -13,11 +13,12 @@ use std::time::Instant;
 /// The maximum number of bytes in a queue.
 const MOST: usize = 1 << 20;
 
-/// Standard error: notices about the toolkit, and failures without a Sentry client.
+/// Standard error. It receives notices of the toolkit about itself, and failures of processes that no Sentry client
+/// receives.
 pub(crate) static STANDARD_ERROR: Output =
     Output::new("process-lines", |line| io::stderr().lock().write_all(line));
 
-/// Standard output: the log of `telemetry`.
+/// Standard output. It receives the log of `telemetry`.
 #[cfg(feature = "metrics")]
 pub(crate) static STANDARD_OUTPUT: Output = Output::new("process-log", |line| {
     let mut output = io::stdout().lock();
@@ -129,7 +130,8 @@ impl Output {
             let lost = self.lost.load(Ordering::Relaxed);
             if lost != reported {
                 reported = lost;
-                let line = format!("critical_process: {lost} lines in all could not be written here\n");
+                let line =
+                    format!("critical_process: {lost} lines so far could not be written to this output\n");
                 let _ = (self.write)(line.as_bytes());
             }
             self.waiting().is_writing = false;

@@ -2,8 +2,8 @@
 //! that the attribute leaves in a section of the binary, and exists until the program ends.
 //!
 //! Use this module to show or export the processes of a service. [`registry::all`](crate::registry::all) returns each
-//! process with its owner, SLA, runbook and stages. [`registry`](crate::registry) also returns statistics
-//! ([`stats`](crate::stats)) and the runs in flight.
+//! process with its owner, SLA, runbook and stages. Other functions of [`registry`](crate::registry) return
+//! statistics ([`stats`](crate::stats)) and the runs in flight.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ pub struct ProcessDefinition {
     place: Place,
     hash: String,
     returned_future: AtomicBool,
-    /// The stages in order, which the registry computes at the first call of [`ProcessDefinition::stages`].
+    /// The ordered stages. The first call of [`ProcessDefinition::stages`] computes them.
     pub(super) ordered_stages: OnceLock<Vec<&'static StageDefinition>>,
 }
 
@@ -41,7 +41,7 @@ macro_rules! common {
             &self.common().id
         }
 
-        /// Returns the name to show to people; derived from the id if none is declared.
+        /// Returns the name to show to people. If the attribute declares no name, the name is derived from the id.
         pub fn name(&self) -> &str {
             &self.common().name
         }
@@ -51,8 +51,8 @@ macro_rules! common {
             &self.common().description
         }
 
-        /// Returns the path of the function: its module, then the text of `handler = "…"`. If this key is not
-        /// written, the path ends with the name of the function.
+        /// Returns the path of the function: its module, then the text of `handler = "…"`. If the attribute does not
+        /// have this key, the path ends with the name of the function.
         pub fn handler(&self) -> &str {
             &self.place.handler
         }
@@ -131,33 +131,34 @@ impl ProcessDefinition {
         &self.declaration.version
     }
 
-    /// Returns the SLA, which is the longest duration of a run that is not late.
+    /// Returns the SLA, which is the maximum duration of a run that is on time.
     pub fn sla(&self) -> Duration {
         self.declaration.sla.as_duration()
     }
 
-    /// Returns the criticality, which states how much harm a failure does.
+    /// Returns the criticality, which states how much harm a failure of the process does.
     pub fn criticality(&self) -> Criticality {
         self.declaration.criticality
     }
 
-    /// Returns the team that is responsible; `None` if none is declared.
+    /// Returns the team that is responsible for the process; `None` if no owner is declared.
     pub fn owner(&self) -> Option<&str> {
         self.declaration.owner.as_deref()
     }
 
-    /// Returns the path or URL of the runbook; `None` if none is declared.
+    /// Returns the path or URL of the runbook; `None` if no runbook is declared.
     pub fn runbook(&self) -> Option<&str> {
         self.declaration.runbook.as_deref()
     }
 
-    /// Returns the objective: the percentage of runs that must be good.
+    /// Returns the objective: the percentage of runs that must be good. A good run is on time and has the outcome
+    /// success or degraded. Rejected runs do not count.
     pub fn objective(&self) -> Objective {
         self.declaration.objective
     }
 
-    /// Returns whether every cancelled run counts against the objective. Otherwise only a cancelled run that is late
-    /// does.
+    /// Returns whether every cancelled run counts against the objective. If `false`, only late cancelled runs count
+    /// against it.
     pub fn cancelled_is_bad(&self) -> bool {
         self.declaration.cancelled_is_bad
     }
@@ -176,7 +177,7 @@ impl StageDefinition {
         self.declaration.process.as_deref()
     }
 
-    /// Returns the SLA, which is the longest duration of a run that is not late; `None` if none is declared.
+    /// Returns the SLA, which is the maximum duration of a run that is on time; `None` if no SLA is declared.
     pub fn sla(&self) -> Option<Duration> {
         self.declaration.sla.map(|sla| sla.as_duration())
     }
@@ -192,7 +193,8 @@ impl StageDefinition {
     }
 }
 
-/// The definition of a dependency. A dependency has no attribute, so its first call creates the definition.
+/// The definition of a dependency. A dependency has no attribute. The first call to a dependency from each process
+/// creates a definition for the calls of this process.
 #[derive(Debug)]
 pub(crate) struct DependencyDefinition(Common);
 
@@ -260,7 +262,7 @@ impl From<&'static Runnable> for Definition {
 }
 
 impl Definition {
-    /// Creates the definition of a dependency, which exists until the program ends.
+    /// Creates the definition of a dependency. The definition exists until the program ends.
     pub(crate) fn dependency(id: &str) -> Definition {
         let common = Common { id: id.to_owned(), ..Common::default() };
         Definition::Dependency(Box::leak(Box::new(DependencyDefinition(common))))

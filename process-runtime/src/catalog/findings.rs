@@ -1,6 +1,7 @@
-//! The validation of the registry as a whole. It finds duplicates, unknown references, and an impossible order of
-//! stages. A feature that has records of its own validates them, and submits a [`FindingsOfFeature`]. The rules of a
-//! feature do not belong here.
+//! The validation of the registry as a whole. It finds duplicate ids, references to ids that do not exist, cycles in
+//! the order of stages, SLAs of stages that exceed the SLA of their process, and missing processes. A feature that
+//! has records of its own validates these records itself, and submits a [`FindingsOfFeature`]. The rules of a feature
+//! do not belong here.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -32,8 +33,8 @@ where
 
 /// Checks the registry as a whole and returns all errors.
 ///
-/// The `after` keys of the stages must allow an order. Whether stages run in this order is not checked. The ids in
-/// `depends_on` are not checked, because a dependency may be something other than a process.
+/// The `after` keys of the stages must not form a cycle. This function does not check the order in which stages
+/// really run. The ids in `depends_on` are not checked, because a dependency may be something other than a process.
 pub fn validate() -> Vec<Finding> {
     let mut findings = Vec::new();
     let registry = registry();
@@ -140,11 +141,11 @@ pub enum Finding {
         /// `file:line` of the check.
         place: String,
     },
-    /// A stage names a stage in `after` that its process does not have.
+    /// A stage names an id in `after`, but no stage of its process has this id.
     UnknownStage {
         /// The id of the process.
         process: String,
-        /// The stage's id.
+        /// The id of the stage with the `after` key.
         stage: String,
         /// The id in `after` that no stage of the process has.
         after: String,
@@ -160,7 +161,7 @@ pub enum Finding {
         /// `file:line` of each stage.
         places: Vec<String>,
     },
-    /// The SLAs of consecutive stages add up to more than the SLA of their process.
+    /// The SLAs of stages that run one after another add up to more than the SLA of their process.
     StagesExceedSla {
         /// The id of the process.
         process: String,
@@ -189,14 +190,22 @@ impl fmt::Display for Finding {
             None => String::new(),
         };
         match self {
-            Finding::Unreadable { error } => write!(f, "a record cannot be read: {error}"),
+            Finding::Unreadable { error } => write!(f, "a record in this binary cannot be read: {error}"),
             Finding::DuplicateProcess { id, places } => {
-                write!(f, "process `{id}` is defined more than once: at {}", places.join(" and at "))
+                write!(
+                    f,
+                    "process `{id}` is defined more than once; give each definition an id of its own: at {}",
+                    places.join(" and at ")
+                )
             }
             Finding::DuplicateStage { process, stage, places } => {
                 let of =
                     process.as_ref().map(|process| format!(" of process `{process}`")).unwrap_or_default();
-                write!(f, "stage `{stage}`{of} is defined more than once: at {}", places.join(" and at "))
+                write!(
+                    f,
+                    "stage `{stage}`{of} is defined more than once; give each definition an id of its own: at {}",
+                    places.join(" and at ")
+                )
             }
             Finding::UnknownProcess { stage, process, nearest, place } => write!(
                 f,
@@ -246,7 +255,7 @@ impl fmt::Display for Finding {
             ),
             Finding::NotLinked { id, nearest } => write!(
                 f,
-                "process `{id}` is expected, but its crate is not linked; name the crate in the source{}",
+                "process `{id}` is expected but not registered; correct the id, or link its crate with `use the_crate as _;`{}",
                 mean(nearest)
             ),
         }

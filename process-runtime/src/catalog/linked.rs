@@ -1,11 +1,11 @@
 //! The records that expansions leave in the binary, and the definitions decoded from them. Processes, stages,
-//! contracts and checks share this mechanism. It decodes each record at the record's first use, sorts the
-//! definitions, and keeps the errors of records that cannot be decoded. If another macro emits a function several
-//! times, the function is listed once.
+//! contracts and checks share this mechanism. The mechanism decodes each record at the record's first use, sorts the
+//! definitions, and keeps the errors of records that cannot be decoded. If another macro copies an annotated
+//! function, the function is still listed once.
 //!
 //! A registry implements [`Defined`] for its definition `D`, collects `Entry<D>` with [`inventory::collect!`], and
-//! keeps a [`Catalogue<D>`] in a static. An expansion contains a static [`Linked<D>`], and `__linked!` creates its
-//! value and registers it. Nothing that concerns a single kind of definition may go in here.
+//! keeps a [`Catalogue<D>`] in a static. An expansion contains a static [`Linked<D>`]. `__linked!` creates the value
+//! of the static and registers the static. Nothing that concerns a single kind of definition may go in here.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -35,13 +35,14 @@ pub struct Linked<D: Defined> {
     definition: OnceLock<Result<Box<D>, DecodeError>>,
 }
 
-/// An item of `inventory`, which finds all records of a kind through these items.
+/// A reference to a [`Linked`] that is submitted to `inventory`. Through these references, `inventory` finds all
+/// records of a kind.
 #[derive(Debug)]
 pub struct Entry<D: Defined>(pub &'static Linked<D>);
 
-/// Puts a record into a section of the object file, and evaluates to the text of the record. The text is the
-/// declaration, followed by the place of the function, which the compiler inserts. `Record::to_text` of
-/// `process_model` writes the same text.
+/// Puts a record into a section of the object file, and evaluates to the text of the record. The text consists of the
+/// declaration, which the expansion contains, and the place of the function, which the compiler inserts.
+/// `Record::to_text` of `process_model` writes the same text.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __record_text {
@@ -72,8 +73,8 @@ macro_rules! __record_text {
 
 /// Evaluates to the value of a static [`Linked`], registers the static, and puts its record into a section of the
 /// object file. This code is a macro of the runtime, because the compiler expands it many times faster than a
-/// procedural macro. The expansion contains the static itself, so a wrong path to the runtime is reported as a single
-/// error.
+/// procedural macro. The static itself is declared by the expansion and not by this macro, so that a wrong path to
+/// the runtime is reported as a single error.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __linked {
@@ -104,8 +105,8 @@ impl<D: Defined> Linked<D> {
         self.definition.get_or_init(define).as_deref()
     }
 
-    /// Returns every record of this kind. If another macro emits a function several times, as `#[debug_handler]`
-    /// does, its record is returned once.
+    /// Returns every record of this kind. If another macro copies an annotated function, as `#[debug_handler]` does,
+    /// the record of the function is returned once.
     pub(crate) fn all() -> impl Iterator<Item = &'static Linked<D>>
     where
         Entry<D>: inventory::Collect,
@@ -143,7 +144,7 @@ impl<D: Defined> Catalogue<D>
 where
     Entry<D>: inventory::Collect,
 {
-    /// Decodes all records of this kind and sorts them.
+    /// Decodes all records of this kind and sorts the definitions.
     pub(crate) fn collect() -> Catalogue<D> {
         let mut catalogue = Catalogue { definitions: Vec::new(), unreadable: Vec::new() };
         for linked in Linked::<D>::all() {

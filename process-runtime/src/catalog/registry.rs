@@ -85,8 +85,8 @@ pub(super) fn own_stages(process: &ProcessDefinition) -> Stages {
 
 impl ProcessDefinition {
     /// Returns the stages of the process in order, without shared stages. A stage comes after every stage that it
-    /// names in `after`; apart from that, stages are sorted by id. If the `after` keys form a cycle, the stages in
-    /// the cycle and the stages that follow them come last.
+    /// names in `after`. If this rule allows several stages to come next, the one with the smallest id does. If the
+    /// `after` keys form a cycle, the stages in the cycle and the stages that follow them come last.
     pub fn stages(&self) -> &[&'static StageDefinition] {
         self.ordered_stages.get_or_init(|| {
             let (mut ordered, stuck) = order(own_stages(self));

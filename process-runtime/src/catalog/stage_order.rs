@@ -1,5 +1,6 @@
-//! The order of the stages of a process, and their slowest path. Both are computed only from ids, `after` lists and
-//! SLAs. Finding the stages in the registry, and reports about them, do not belong here.
+//! The order of the stages of a process, and the sequence of stages that takes the longest time according to their
+//! SLAs. Both are computed only from ids, `after` lists and SLAs. Looking up stages in the registry, and findings
+//! about stages, do not belong here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,8 +10,9 @@ use super::definition::StageDefinition;
 pub(super) type Stages = Vec<&'static StageDefinition>;
 
 /// Returns the stages in order, and the stages that cannot be ordered. A stage comes after every stage that it names
-/// in `after`. If several stages can come next, the first of them by id does. Stages in a cycle, and stages that
-/// follow them, cannot be ordered and are sorted by id. A name in `after` that no stage has is ignored.
+/// in `after`. If this rule allows several stages to come next, the one with the smallest id does. Stages in a cycle,
+/// and stages that follow them, cannot be ordered and are sorted by id. A name in `after` that no stage has is
+/// ignored.
 pub(super) fn order(mut waiting: Stages) -> (Stages, Stages) {
     waiting.sort_by_key(|stage| stage.id());
     let known: BTreeSet<&str> = waiting.iter().map(|stage| stage.id()).collect();
@@ -28,7 +30,7 @@ pub(super) fn order(mut waiting: Stages) -> (Stages, Stages) {
 }
 
 /// Returns the chain of stages with the largest sum of SLAs. Each stage in the chain names the previous one in
-/// `after`. A stage without an SLA adds nothing to the sum. `ordered` must be in order.
+/// `after`. A stage without an SLA adds nothing to the sum. `ordered` must have the order that [`order`] returns.
 pub(super) fn slowest_path(ordered: &Stages) -> Stages {
     let mut paths: BTreeMap<&str, (Duration, Stages)> = BTreeMap::new();
     for stage in ordered {

@@ -99,7 +99,7 @@ impl<'r> JsonBody<'r> {
     }
 }
 
-/// The body that [draft-inadarei-api-health-check] specifies.
+/// The body that [draft-inadarei-api-health-check] specifies, with the additional field `serving`.
 ///
 /// [draft-inadarei-api-health-check]: https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06
 #[derive(Serialize)]

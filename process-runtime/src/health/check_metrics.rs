@@ -1,5 +1,6 @@
-//! The OpenTelemetry instruments for checks. They measure the status and the age of each check, and count the runs
-//! that checks caused. Instruments for other runs do not belong here (`observe::metrics`).
+//! The OpenTelemetry instruments for checks. Two gauges contain the status of each check and the age of its latest
+//! result. A counter counts the runs of processes that checks caused. Instruments for other runs do not belong here
+//! (`observe::metrics`).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -14,25 +15,25 @@ use super::shared::Shared;
 use crate::base::lock::lock;
 use crate::observe::metrics::InstrumentsOfFeature;
 
-/// The shared state of the endpoints whose checks are measured.
+/// The shared state of each `Health` whose checks are measured.
 static TRACKED: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
-/// Measures the checks of these endpoints until the last clone of their `Health` is dropped.
+/// Adds the checks in `shared` to the two gauges, until the last clone of the `Health` is dropped.
 pub(super) fn track(shared: &Arc<Shared>) {
     let mut tracked = lock(&TRACKED);
     tracked.retain(|known| known.strong_count() > 0);
     tracked.push(Arc::downgrade(shared));
 }
 
-/// The values that the two gauges have for one check.
+/// The values of the two gauges for one process or dependency.
 #[derive(Clone, Copy)]
 struct Measured {
     status: Status,
     age: Duration,
 }
 
-/// Calls `f` for each process or dependency whose check has a status. If several checks have the same target, `f`
-/// receives the worst status and the greatest age.
+/// Calls `f` for each process or dependency whose check has a status. If there are several checks of one process or
+/// dependency, `f` receives the worst status and the greatest age.
 fn each(mut f: impl FnMut(&Measured, &[KeyValue])) {
     let tracked = lock(&TRACKED).clone();
     let tracked: Vec<_> = tracked.iter().filter_map(Weak::upgrade).collect();
@@ -59,7 +60,7 @@ fn observe(meter: &Meter) {
     meter
         .u64_observable_counter("critical_process.synthetic.runs")
         .with_unit("{run}")
-        .with_description("Ended runs of processes that health checks caused, by outcome")
+        .with_description("Process runs that health checks caused and that ended, by outcome")
         .with_callback(|observer| {
             for ((process, outcome), runs) in ended_runs() {
                 let outcome = KeyValue::new("critical_process.outcome", outcome.as_str());

@@ -17,21 +17,23 @@ use tokio::time::Instant;
 use super::check::{CheckRunner, Status};
 use crate::base::lock::lock;
 
-/// The minimum time between two check-ins of one monitor. Sentry accepts at most six per minute.
+/// The minimum time between two check-ins for one monitor. Sentry accepts at most six of them per minute.
 const BETWEEN: Duration = Duration::from_secs(10);
 /// The maximum length of a monitor's name, in bytes. Sentry cuts longer names, so two long names could become equal.
 const LONGEST: usize = 50;
-/// The unit of schedules in Sentry, which is also the shortest interval of a schedule.
+/// The unit of the intervals that are sent to Sentry. It is also the shortest interval that Sentry supports.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Sends the status of a scheduled probe to Sentry. Does nothing for other checks, if no Sentry client is bound, or
-/// if less than [`BETWEEN`] has passed since the last check-in.
+/// Sends the status of a scheduled probe to Sentry. Does nothing for a check that is not a scheduled probe. Does
+/// nothing if no Sentry client is bound, or if the previous check-in for the same monitor is less than [`BETWEEN`]
+/// ago.
 pub(super) fn send(check: &CheckRunner) {
     let (CheckTarget::Process(id), Some(every)) = (check.definition.target(), check.definition.every())
     else {
         return;
     };
-    // A thread that used Sentry before the application bound its client keeps a hub without a client.
+    // If this thread used Sentry before the application bound its client, the hub of the thread has no client. The
+    // client of the main hub is then used.
     let Some(client) = Hub::current().client().or_else(|| Hub::main().client()) else { return };
     let status = match check.reading().status {
         Status::Pass | Status::Warn => MonitorCheckInStatus::Ok,
@@ -49,7 +51,8 @@ pub(super) fn send(check: &CheckRunner) {
         duration: check.took().map(|took| took.as_secs_f64()),
         monitor_config: Some(MonitorConfig {
             schedule: MonitorSchedule::Interval { value: minutes(every), unit: MonitorIntervalUnit::Minute },
-            // The random variation of the schedule, plus the time that the check may take.
+            // A check-in is on time within this margin: the random variation of the schedule, plus the timeout of the
+            // check.
             checkin_margin: Some(minutes(every.mul_f64(0.1) + check.definition.timeout())),
             max_runtime: Some(1),
             timezone: None,
@@ -60,8 +63,8 @@ pub(super) fn send(check: &CheckRunner) {
     client.send_envelope(EnvelopeItem::MonitorCheckIn(check_in).into());
 }
 
-/// Returns whether this monitor may check in now. If it may, the current time is stored as the time of its last
-/// check-in.
+/// Returns whether a check-in may be sent now for the process with this id. If so, stores the current time as the
+/// time of the process's latest check-in.
 fn may_check_in(id: &str) -> bool {
     static LAST: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
     let mut last = lock(&LAST);

@@ -10,7 +10,7 @@ use sha2::Sha256;
 /// database driver includes in its errors.
 #[derive(Clone, Default)]
 pub enum Detail {
-    /// No client may read them. This is the default.
+    /// No client may read the details. This is the default.
     #[default]
     Never,
     /// Every client may read the details.
@@ -49,8 +49,8 @@ impl Detail {
     }
 }
 
-/// Returns whether two tokens are equal. It compares hashes of the tokens, because all hashes have the same length
-/// and a client cannot choose their bytes.
+/// Returns whether two tokens are equal, without revealing by its duration where they differ. To do so, it compares
+/// hashes of the tokens: all hashes have the same length, and a client cannot choose the bytes of a hash.
 fn is_same(token: &str, sent: &str) -> bool {
     let mac = |text: &str| {
         let mut mac = Hmac::<Sha256>::new_from_slice(token.as_bytes()).ok()?;

@@ -1,4 +1,5 @@
-//! The endpoints as methods of one handle. Set-up, schedules and the forms of a response do not belong here.
+//! The handle [`Health`], which has a method for each endpoint. Set-up, schedules and the forms of a response do not
+//! belong here.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -42,7 +43,8 @@ impl Health {
     /// does not accept tower services.
     ///
     /// # Panics
-    /// Panics if it has to wait for a check, and is polled outside a tokio runtime or in a runtime without a timer.
+    /// Panics if it must wait for a check while it is polled outside a tokio runtime, or in a runtime without a
+    /// timer.
     pub async fn respond(&self, request: Request<'_>) -> Response {
         let is_head = request.method == "HEAD";
         let mut response = match request.method {
@@ -102,7 +104,7 @@ impl Health {
     }
 
     /// Reports whether the program can take requests. It can if its start-up is finished, its shutdown has not begun,
-    /// and none of the processes and dependencies that [`Setup::require`](crate::health::Setup::require) names fails.
+    /// and no process or dependency that [`Setup::require`](crate::health::Setup::require) names fails.
     pub async fn readiness(&self) -> Report {
         let (shared, config) = (&self.shared, &self.shared.config);
         let mut parts = self.startup().parts;
@@ -129,8 +131,8 @@ impl Health {
         Report::from_parts(parts)
     }
 
-    /// Reports on the process or dependency with this id or alias. Returns `None` if there is neither a process with
-    /// this name nor a dependency with this name and a check.
+    /// Reports on the process or dependency with this id or alias. Returns `None` if neither a process nor a
+    /// dependency with a check has this id or alias.
     pub async fn report(&self, id: &str) -> Option<Report> {
         let subject = self.shared.by_name(id)?;
         let asked = self.shared.execute(self.shared.checks_of(subject).into_iter()).await;

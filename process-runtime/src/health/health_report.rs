@@ -1,5 +1,5 @@
-//! The report of an endpoint, and how it follows from checks and traffic. The forms in which a response writes a
-//! report do not belong here (`body`).
+//! The report of an endpoint, and how its status follows from checks and traffic. The JSON forms of a report do not
+//! belong here (`body`).
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -13,8 +13,8 @@ use crate::install::live;
 /// The health of the program, or of one process or dependency.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// The status. In the report of a process, a part that warns or fails makes it at least [`Status::Warn`]. In a
-    /// report that consists only of parts, it is the worst status of the parts.
+    /// The status of the whole report. If it is the report of a process and a part warns or fails, the status is at
+    /// least [`Status::Warn`]. If the report consists only of parts, the status is the worst status of the parts.
     pub status: Status,
     /// The process, if this is the report of a process.
     pub process: Option<&'static ProcessDefinition>,
@@ -22,11 +22,11 @@ pub struct Report {
     pub dependency: Option<&'static str>,
     /// The source of the status. `None` if the report consists only of parts.
     pub source: Option<StatusSource>,
-    /// When the last check ended. `None` if there is no check, or if it has not ended yet.
+    /// When the latest execution of the check ended. `None` without a check, or if no execution has ended yet.
     pub checked_at: Option<SystemTime>,
-    /// How long ago the last check ended. `None` if `checked_at` is `None`.
+    /// How long ago the latest execution of the check ended. `None` if `checked_at` is `None`.
     pub age: Option<Duration>,
-    /// How long the last check took. `None` if `checked_at` is `None`.
+    /// How long the latest execution of the check took. `None` if `checked_at` is `None`.
     pub latency: Option<Duration>,
     /// The reason for a status that is not a pass, or a summary of the traffic. It may contain the text of an error,
     /// so a response contains it only for clients that [`Detail`](crate::health::Detail) admits.
@@ -42,7 +42,8 @@ pub struct PartReport {
     pub status: Status,
     /// When the status was determined, if this time is known.
     pub checked_at: Option<SystemTime>,
-    /// How long the part's check or run took. `None` if the status has another source.
+    /// How long the check or run that determined the status took. `None` if the status has another source, such as
+    /// traffic, or if the check has not ended yet.
     pub latency: Option<Duration>,
     /// The reason for a status that is not a pass, or a summary of the traffic.
     pub output: Option<String>,
@@ -53,7 +54,7 @@ pub struct PartReport {
 pub enum StatusSource {
     /// The check of the process or dependency.
     Probe,
-    /// The real runs of a process that has no check.
+    /// The runs of a process that has no check.
     Traffic,
 }
 
@@ -104,9 +105,10 @@ impl Report {
         }
     }
 
-    /// Reports on a process with a probe. The parts are the stages, dependencies and other processes that the probe
-    /// ran, the stages that it did not run, and the declared dependencies. `dependencies` returns the result of a
-    /// dependency's check, which takes precedence over the calls of the probe.
+    /// Reports on a process with a probe. The parts are the stages, calls to dependencies and other processes that
+    /// ran inside the probe, the stages of the process that did not run, and the declared dependencies.
+    /// `dependencies` returns the result of the check of the dependency with the given id. If there is such a result,
+    /// it replaces the status of the probe's calls to this dependency.
     pub(super) fn from_probe(
         process: &'static ProcessDefinition,
         reading: CheckReading,
@@ -119,7 +121,7 @@ impl Report {
                 Some(Part::Stage(part) | Part::Dependency(part)) if run.process == Some(process.id()) => {
                     Some(part)
                 }
-                // A run of another process, which the probed process called.
+                // The run of another process, which the process of the probe called.
                 None if run.process != Some(process.id()) => run.process,
                 _ => None,
             };
@@ -134,7 +136,7 @@ impl Report {
             report
                 .parts
                 .entry(stage.id().to_owned())
-                .or_insert_with(|| PartReport::unseen("the probe did not run this stage"));
+                .or_insert_with(|| PartReport::unseen("the health check did not run this stage"));
         }
         report.add_dependencies(process, dependencies);
         report
@@ -160,9 +162,10 @@ impl Report {
         report
     }
 
-    /// Adds a part for each declared dependency. `checked` returns the result of its check. Without a check, the part
-    /// comes from the calls of the probe, otherwise from traffic. Without traffic it is a warning. Finally, parts
-    /// that warn or fail make the report at least a warning.
+    /// Adds a part for each dependency that the process or one of its stages declares. The part has the result of the
+    /// dependency's check, which `checked` returns. Without a check, the status comes from the calls that the probe
+    /// made, or, if it made none, from traffic. Without traffic, the part is a warning. Finally, if any part warns or
+    /// fails, makes the report at least a warning.
     fn add_dependencies(
         &mut self,
         process: &'static ProcessDefinition,
@@ -178,10 +181,11 @@ impl Report {
         let stages: Vec<_> = stages.map(|stage| stage.id()).collect();
         for id in declared_dependencies(process) {
             let part = checked(id).or_else(|| self.parts.get(id).cloned()).or_else(|| from_calls(id));
-            let part =
-                part.unwrap_or_else(|| PartReport::unseen("it has no check, and no call to it has ended"));
+            let part = part.unwrap_or_else(|| {
+                PartReport::unseen("the dependency has no check, and no call to it has ended")
+            });
             match self.parts.get_mut(id) {
-                // A stage has the same name. The part with the worse status remains.
+                // If a stage has the same name as the dependency, the part with the worse status remains.
                 Some(stage) if stages.contains(&id) && stage.status > part.status => {}
                 _ => drop(self.parts.insert(id.to_owned(), part)),
             }
@@ -190,7 +194,7 @@ impl Report {
         self.status = self.status.max(parts.unwrap_or(Status::Pass));
     }
 
-    /// Converts the report into a part of a larger one.
+    /// Converts the report into a part of a larger report.
     pub(super) fn into_part(self) -> PartReport {
         let Report { status, checked_at, latency, output, .. } = self;
         PartReport { status, checked_at, latency, output }
@@ -207,7 +211,7 @@ pub(super) fn declared_dependencies(
 }
 
 impl PartReport {
-    /// Creates a part whose status is determined at this moment.
+    /// Creates a part whose status was determined just now.
     pub(super) fn new(status: Status, output: Option<String>) -> PartReport {
         let checked_at = Some(SystemTime::now());
         PartReport { status, checked_at, latency: None, output: output.map(bounded) }

@@ -53,7 +53,7 @@
 //! | HTTP status | `status` in the response | meaning |
 //! |---|---|---|
 //! | 200 | `healthy` | everything works |
-//! | 200 | `degraded` | the subject of the report works, but something is degraded, late or out of date |
+//! | 200 | `degraded` | the subject of the report works, but it or a part of it is degraded, late or out of date |
 //! | 503 | `unhealthy` | the subject of the report does not work, or nothing shows that it does |
 //! | 404 | | no process, check or alias has this name |
 //! | 405 | | the method is neither `GET` nor `HEAD` |
@@ -67,27 +67,29 @@
 //! # Checks
 //!
 //! The check of a process is called a *probe*. It really runs the process, with input made for this purpose. A probe
-//! fails if the process did not run, failed, was rejected or was cancelled, even if the check itself returns a
-//! success. If the run was late or degraded, the status is at least a warning. A check also fails if it panics, if it
-//! is cancelled, or if it takes an argument of a type that [`Setup::with`] has not received. While instrumentation is
-//! [disabled](crate::disable), only the value that a probe returns is known, and a pass becomes a warning.
+//! fails if the process did not run, failed, panicked, was rejected or was cancelled, even if the probe itself returns
+//! a success. If the run of the process was late or degraded, the status is at least a warning. Every check also fails
+//! if it panics, if it is cancelled, or if it takes an argument of a type for which no value was passed to
+//! [`Setup::with`]. While instrumentation is [disabled](crate::disable), only the value that a probe returns is known,
+//! and a pass becomes a warning.
 //!
 //! * At most one execution of a check runs at a time, in a task of its own, however many requests arrive. A request
 //!   waits for this execution for at most 25 s ([`RESPONSE_TIMEOUT`]). Common monitors have longer timeouts.
-//! * A result is valid for the time `cached_for`, by default 5 s. The first request after this time executes the
-//!   check again.
-//! * A check with a schedule (`every`) executes by itself at this interval, which varies at random by up to a tenth.
-//!   Its result is valid until the next execution. A request executes such a check only if it has no result, or if
-//!   the schedule is so late that the result would become a warning.
-//! * A result that is not refreshed becomes worse with age. A pass becomes a warning after two validity periods plus
+//! * The validity period of a result is `cached_for`, by default 5 s. The first request after this period executes
+//!   the check again.
+//! * A check with a schedule is executed without requests, at the interval `every`, which varies at random by up to a
+//!   tenth. The validity period is then `every`. A request executes such a check only if the check has no result, or
+//!   if the schedule is so late that age would make the result a warning.
+//! * A result that is not replaced becomes worse with age. A pass becomes a warning after two validity periods plus
 //!   the timeout of the check. Any result becomes a failure after three validity periods plus the timeout, unless the
-//!   next execution is already running. A check that is still running after its timeout fails at once.
+//!   next execution is already running. If an execution is still running after its timeout, the check fails at once.
 //!
-//! The runs that a check causes are called synthetic. They do not count in statistics and objectives. Their spans and
-//! Sentry events carry `critical_process.synthetic`. The metric `critical_process.synthetic.runs` counts them, and no
-//! other metric does. All runs that the check awaits are synthetic. Runs in a task that the check spawns are
-//! synthetic only if the task runs in a [`Carrier`](crate::Carrier). Runs that the check causes by a network request
-//! to this program are not.
+//! The runs that a check causes in this program are called synthetic. They do not count in statistics and objectives.
+//! Their spans and Sentry events carry `critical_process.synthetic`. The only metric that counts the
+//! runs is `critical_process.synthetic.runs`, which counts runs of processes. A run is synthetic if it is part of the
+//! check's own future. A run in a task that the check spawns is synthetic only if the task runs in a
+//! [`Carrier`](crate::Carrier) of the check. If the check sends a network request to this program, the runs that
+//! respond to the request are not synthetic.
 //!
 //! # Processes without a probe
 //!
@@ -96,19 +98,19 @@
 //! Otherwise its status is a warning in each of these cases:
 //!
 //! * More runs failed or were late than the objective allows.
-//! * More than half of all runs were rejected, or more than half of the runs that count were degraded.
+//! * The rejected runs outnumber the runs that count, or more than half of the runs that count were degraded.
 //! * A run is past its SLA now.
-//! * No run succeeded.
+//! * No run was a success or degraded.
 //!
 //! # Metrics and Sentry
 //!
-//! Two gauges describe the last result of each check: `critical_process.check.status` (1 for pass, 0.5 for warn, 0 for
-//! fail) and `critical_process.check.age` (in seconds). Their attribute is `critical_process.id` or
-//! `critical_process.dependency`; feature `prometheus` exports them as well.
+//! Two gauges describe the latest result of each check: `critical_process.check.status` (1 for pass, 0.5 for warn, 0
+//! for fail) and `critical_process.check.age` (in seconds). Their attribute is `critical_process.id` or
+//! `critical_process.dependency`. Feature `prometheus` exports these gauges too.
 //!
-//! A scheduled probe checks in with Sentry Crons, where a monitor with the id of the process shows it. A program
-//! checks in for one process at most once every ten seconds, because Sentry accepts six check-ins per minute from all
-//! replicas together.
+//! Each scheduled probe sends check-ins to Sentry Crons. The name of its monitor there is the id of the process. Sentry
+//! accepts at most six check-ins per minute for one monitor, from all replicas together. A program therefore sends at
+//! most one every ten seconds for each process.
 
 // This file only declares modules and re-exports items. The other files of this folder must not import it.
 

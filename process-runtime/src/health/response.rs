@@ -1,5 +1,5 @@
-//! Requests and responses, independent of any web framework. A response repeats nothing from a request except an id
-//! of limited length and characters. Computing reports does not belong here.
+//! Requests and responses, independent of any web framework. The only text of a request that a response repeats is an
+//! id, which has a limited length and only harmless characters. Computing reports does not belong here.
 
 use std::collections::BTreeMap;
 
@@ -60,12 +60,13 @@ pub(super) enum Endpoint<'r> {
     Named(&'r str),
 }
 
-/// Names that have another meaning in a path. A process, dependency or alias with such a name has no endpoint.
+/// Names that already have a meaning in a path: the other endpoints, and the prefix `/health`. A process, dependency
+/// or alias with such a name has no endpoint of that name.
 pub(super) const RESERVED: [&str; 5] = ["health", "live", "ready", "started", "openapi.json"];
 
 impl<'r> Endpoint<'r> {
-    /// Returns the endpoint that a path names. Returns `None` if the name in the path is too long or has characters
-    /// other than letters, digits, `_` and `-`.
+    /// Returns the endpoint that a path names. Returns `None` if the name in the path is longer than [`LONGEST`], or
+    /// has characters other than ASCII letters, digits, `_` and `-`.
     pub(super) fn parse(path: &'r str) -> Option<Endpoint<'r>> {
         let path = path.split(['?', '#']).next().unwrap_or_default();
         let is_below = |rest: &&str| rest.is_empty() || rest.starts_with('/');
@@ -95,9 +96,9 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// Chooses the form by the header `Accept`. The form is `HealthJson` if the header names
-    /// `application/health+json` with a quality above 0 that is not below the quality of `application/json`.
-    /// Otherwise it is `Json`.
+    /// Chooses the form by the qualities in the header `Accept`; a media type that the header does not name has
+    /// quality 0. The form is `HealthJson` if the quality of `application/health+json` is above 0 and at least the
+    /// quality of `application/json`. Otherwise the form is `Json`.
     pub(super) fn negotiate(accept: Option<&str>) -> Form {
         let quality = |media: &str| {
             let ranges = accept.unwrap_or_default().split(',').filter_map(|range| {
@@ -124,7 +125,7 @@ impl Response {
         Response { status, headers, body }
     }
 
-    /// Writes a report in this form.
+    /// Creates the response that contains this report in this form.
     pub(super) fn from_report(report: &Report, form: Form, with_detail: bool) -> Response {
         let (media, body) = match form {
             Form::Json => (JSON, body::json(report, with_detail)),

@@ -14,7 +14,8 @@ use super::shared::Shared;
 /// The interval at which a schedule tests whether start-up is finished.
 const START_POLL: Duration = Duration::from_millis(100);
 
-/// Executes a check at its interval, from the end of start-up until the last `Health` is dropped or shutdown begins.
+/// Executes a check about every `every`, from the end of start-up until the last `Health` is dropped or shutdown
+/// begins.
 pub(super) async fn run(check: Arc<CheckRunner>, shared: Weak<Shared>, every: Duration) {
     let random = RandomState::new();
     for round in 0_u64.. {
@@ -28,11 +29,12 @@ pub(super) async fn run(check: Arc<CheckRunner>, shared: Weak<Shared>, every: Du
         };
         check.execute(&states, None);
         drop(states);
-        // This is long enough for the execution to report its own timeout.
+        // If the execution times out, this wait is long enough for the execution to record its failure.
         check.wait(Instant::now() + check.definition.timeout() + 2 * GRACE).await;
         #[cfg(feature = "sentry")]
         checkin::send(&check);
-        // The interval is random, so that replicas that started together do not check together.
+        // The interval varies at random, so that replicas that started together do not execute their checks at the
+        // same time.
         let share = random.hash_one(round) as f64 / u64::MAX as f64;
         tokio::time::sleep(every.mul_f64(0.9 + 0.2 * share)).await;
     }

@@ -23,7 +23,7 @@ impl<B> Service<http::Request<B>> for Health {
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let health = self.clone();
-        // The body is dropped before the future is created, so it need not be `Send`.
+        // The body is dropped before the future is created, so the type of the body need not be `Send`.
         let (parts, _) = request.into_parts();
         Box::pin(async move {
             let accept = text(&parts.headers, &ACCEPT);
@@ -39,8 +39,8 @@ impl<B> Service<http::Request<B>> for Health {
     }
 }
 
-/// Returns the value of a header. If a request has the header several times, commas separate the values. Returns
-/// `None` if no value is text.
+/// Returns the value of a header. If a request has the header several times, joins the values with commas. Values
+/// that are not text are omitted. Returns `None` if no value is left.
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let all: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
     (!all.is_empty()).then(|| all.join(","))

@@ -1,5 +1,5 @@
-//! The set-up of the endpoints, and the mistakes in a set-up that only a running program can find. Responding to
-//! requests does not belong here.
+//! The set-up of the endpoints, and the detection of those mistakes in a set-up that appear only at run time.
+//! Responding to requests does not belong here.
 
 use std::sync::Arc;
 
@@ -49,8 +49,8 @@ impl Setup {
         self
     }
 
-    /// Adds these processes and dependencies to the report of readiness. When one of them fails, readiness is degraded,
-    /// and the HTTP status stays 200.
+    /// Adds these processes and dependencies to the report of readiness. If one of them fails, readiness is degraded,
+    /// but does not fail, and the HTTP status stays 200.
     pub fn report_only<T: Into<String>>(mut self, ids: impl IntoIterator<Item = T>) -> Setup {
         self.config.report_only.extend(ids.into_iter().map(Into::into));
         self
@@ -59,8 +59,8 @@ impl Setup {
     /// Makes liveness fail when this check fails. Use such a check for faults that only a restart repairs, such as a
     /// thread that has ended.
     ///
-    /// The check must be a plain function. A dependency check cannot be part of liveness, because a restart does not
-    /// repair a dependency.
+    /// The check must be a function without captured state. A dependency check cannot be part of liveness, because a
+    /// restart does not repair a dependency.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicBool, Ordering};
@@ -87,14 +87,15 @@ impl Setup {
         self
     }
 
-    /// Sets who may read error texts, versions and the details of each part. The default is [`Detail::Never`].
+    /// Sets which clients may read error texts, versions and the details of each part. The default is
+    /// [`Detail::Never`].
     pub fn detail(mut self, detail: Detail) -> Setup {
         self.config.detail = detail;
         self
     }
 
-    /// Keeps start-up unfinished until [`Health::mark_started`] is called. Until then, the schedules wait too. If
-    /// this method is not called, start-up is finished at once.
+    /// Keeps start-up unfinished, and the schedules waiting, until [`Health::mark_started`] is called. Without
+    /// `wait_for_mark_started`, start-up is finished at once.
     pub fn wait_for_mark_started(mut self) -> Setup {
         self.waits = true;
         self
@@ -149,16 +150,22 @@ fn report_mistakes(shared: &Shared) {
     let ids = registry::all().map(|process| process.id()).chain(dependencies);
     for id in ids.filter(|id| RESERVED.contains(id)) {
         notices::once(format!(
-            "`{id}` has no endpoint, because `/health/{id}` has another meaning; give it an alias with \
+            "`{id}` has no endpoint, because `/health/{id}` is a built-in endpoint; give it an alias with \
              `health::Setup::alias`"
         ));
     }
     for name in aliases.keys() {
-        let is_reached = Endpoint::parse(name) == Some(Endpoint::Named(name)) && shared.by_id(name).is_none();
-        if !is_reached {
+        if shared.by_id(name).is_some() {
             notices::once(format!(
-                "alias `{name}` has no effect, because it is an endpoint, an id, or not a valid name; use at most 64 \
-                 letters, digits, `_` and `-`"
+                "alias `{name}` is ignored, because a check or process has this id; use another"
+            ));
+        } else if RESERVED.contains(&name.as_str()) {
+            notices::once(format!(
+                "alias `{name}` is ignored, because it is a built-in endpoint; use another"
+            ));
+        } else if Endpoint::parse(name) != Some(Endpoint::Named(name)) {
+            notices::once(format!(
+                "invalid alias `{name}`: use at most 64 letters, digits, `_` and `-`; the alias is ignored"
             ));
         }
     }

@@ -1,5 +1,5 @@
-//! The state that all clones of one [`Health`](super::endpoints::Health) share. It finds the checks for a name and
-//! creates reports from their results. Requests and responses do not belong here.
+//! The state that all clones of one [`Health`](super::endpoints::Health) share, with methods that find the checks for
+//! a name and create reports from their results. Requests and responses do not belong here.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,8 +36,8 @@ pub(super) struct Config {
 
 pub(super) struct Shared {
     pub(super) checks: Vec<Arc<CheckRunner>>,
-    /// The runtime that executes the checks. `None` if the set-up was started outside a runtime. The runtime of each
-    /// request then executes them.
+    /// The runtime that executes the checks. `None` if the set-up was started outside a runtime; then a check is
+    /// executed in the runtime of the request that needs it.
     pub(super) runtime: Option<Handle>,
     pub(super) states: Arc<States>,
     pub(super) config: Config,
@@ -96,8 +96,9 @@ impl Shared {
         self.is_stopping.load(Ordering::Acquire)
     }
 
-    /// Executes all of these checks that need a new result, at the same time, and waits until they end or
-    /// [`RESPONSE_TIMEOUT`] has passed. Returns the time at which the request came in.
+    /// Starts those of the checks that need a new result, all at the same time. Waits until none of the checks is
+    /// running, but at most for [`RESPONSE_TIMEOUT`]. Returns the time at which this function was called, which
+    /// counts as the arrival of the request.
     pub(super) async fn execute<'c>(&self, checks: impl Iterator<Item = &'c Arc<CheckRunner>>) -> Instant {
         let asked = Instant::now();
         let end = asked + RESPONSE_TIMEOUT;
@@ -161,8 +162,8 @@ impl Shared {
             |id, check: &Arc<CheckRunner>| Report::from_dependency(id, check.reading_for(asked));
         let checked = |id: &str| match self.dependency(id) {
             Some((id, check)) => Some(on_dependency(id, check).into_part()),
-            // The dependency may be another process. The probe of that process, if there is one, then gives the
-            // result.
+            // The id of a dependency may be the id of another process. The result then comes from the probe of that
+            // process, if it has a probe.
             None => {
                 let probe = self.probe(registry::get(id).ok()?)?;
                 Some(Report::from_check(probe.reading_for(asked)).into_part())

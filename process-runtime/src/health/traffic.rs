@@ -1,15 +1,16 @@
-//! The status of a process or dependency without a check, derived from its real runs in the last five minutes.
-//! Results of checks do not belong here.
+//! The status of a process or dependency without a check. It follows from the runs of the last five minutes that
+//! health checks did not cause. Results of checks do not belong here.
 
 use process_model::Outcome;
 
 use super::check::Status;
 use crate::stats::{Outcomes, Stats};
 
-/// The number of counted runs from which the status can be a failure. With fewer runs, it is at most a warning.
+/// The minimum number of runs that must count before the status can be a failure. If fewer runs count, the status is
+/// at most a warning.
 const ENOUGH: u64 = 5;
 
-/// The kind of the target that has no check.
+/// The kind of the subject that has no check.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Unchecked {
     Process,
@@ -17,7 +18,8 @@ pub(super) enum Unchecked {
 }
 
 /// Returns the status that follows from the runs of the last five minutes, and a summary of them. `objective` is the
-/// share of runs that must be good. Runs that were rejected, or cancelled before their SLA, do not count.
+/// minimum share of good runs. A run is good if it ended on time as a success or degraded. Runs that were rejected,
+/// or cancelled within their SLA, do not count.
 pub(super) fn judge(unchecked: Unchecked, stats: &Stats, objective: f64) -> (Status, String) {
     let [_, window, hour] = &stats.windows;
     let ended = &window.ended;
@@ -42,7 +44,7 @@ pub(super) fn judge(unchecked: Unchecked, stats: &Stats, objective: f64) -> (Sta
          degraded; {overdue} overdue now; {last}",
         ended.late()
     );
-    // The small addition keeps a rounding error from turning the last allowed bad run into a warning.
+    // Without `1e-9`, a rounding error could turn a number of bad runs that the objective just allows into a warning.
     let allowed = (1.0 - objective) * counted as f64 + 1e-9;
     let status = match () {
         () if counted >= ENOUGH && 2 * failed >= counted => Status::Fail,

@@ -1,5 +1,5 @@
-//! `Install`, the call at start-up, and `Installation`, which stops what that call started. The watchdog, the
-//! instruments and the event processor, which it starts, do not belong here.
+//! [`Install`], the call at start-up, and [`Installation`], which stops what `Install` started. `Install` starts the
+//! watchdog, the instruments and the event processor, but their code does not belong here.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,8 +27,8 @@ const END: Duration = Duration::from_secs(1);
 ///
 /// The context is added to the events of Sentry's main hub, of the current hub of the thread that calls
 /// [`start`](Install::start), and of hubs that are created from these two later. Events from a thread that used
-/// Sentry before that call, or from a client that is bound after it, have no context. To add the context to these
-/// events too, add `process_runtime::sentry::Integration` to the client's options.
+/// Sentry before the call of `start`, or from a client that is bound after that call, have no context. To add the
+/// context to these events too, add `process_runtime::sentry::Integration` to the client's options.
 ///
 /// A second installation adds to the first. If the second has another meter provider, histograms are recorded in that
 /// provider from then on, and counters and gauges are exported through both providers.
@@ -57,12 +57,12 @@ impl std::fmt::Debug for Install {
     }
 }
 
-/// Whether the application has passed a meter provider. If it has, the global meter provider is ignored.
+/// Whether the application has called [`Install::meter_provider`]. If so, the global meter provider is ignored.
 #[cfg(feature = "metrics")]
 static HAS_OWN_PROVIDER: AtomicBool = AtomicBool::new(false);
 
-/// Attaches the global meter provider if it has changed, unless the application has passed a meter provider of its
-/// own.
+/// Attaches the global meter provider if it has changed. Does nothing if the application has passed its own provider
+/// to [`Install::meter_provider`].
 #[cfg(feature = "metrics")]
 pub(crate) fn follow_global_meter_provider() {
     if !HAS_OWN_PROVIDER.load(Ordering::Acquire) {
@@ -93,7 +93,7 @@ impl Install {
         self
     }
 
-    /// Declares that the environment turns Sentry off, so a missing client is not reported.
+    /// Declares that a missing Sentry client is intended, so it is not reported.
     #[cfg(feature = "telemetry")]
     pub(crate) fn without_sentry(mut self) -> Install {
         self.without_sentry = true;
@@ -159,9 +159,9 @@ impl Installation {
         notices::printed()
     }
 
-    /// Stops the watchdog, unless another installation is running, and waits until the queued lines are written to
-    /// standard error. `stop` waits at most one second, because a sink or the reader of standard error may hang. It
-    /// also records the samples that are still queued. So call `stop` before you shut down the meter provider.
+    /// Stops the watchdog, unless another installation is running. Also records the samples that are still queued, so
+    /// call `stop` before you shut down the meter provider. Then waits until the queued lines are written to standard
+    /// error. `stop` waits at most one second in all, because a sink or the reader of standard error may hang.
     pub fn stop(&self) {
         #[cfg(feature = "metrics")]
         crate::observe::metrics::drain();
@@ -179,8 +179,8 @@ impl Installation {
     }
 }
 
-/// Returns the reason why tracing receives nothing or too little, and the reason why Sentry receives nothing, if
-/// there are any.
+/// Returns up to two reasons: why tracing receives nothing or too little, and why Sentry receives nothing. The second
+/// is omitted if `without_sentry` is true.
 fn unconnected_destinations(without_sentry: bool) -> impl Iterator<Item = String> {
     #[cfg(feature = "tracing")]
     let tracing = crate::observe::span::problem();

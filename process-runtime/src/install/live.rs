@@ -11,12 +11,12 @@ use crate::run::frame::current_domain;
 use crate::run::unit::Unit;
 use crate::stats::Stats;
 
-/// Returns the statistics of a process, in the current domain. Inside an observation of a test or inside a health
-/// check, they cover only the runs of that observation or check. Everywhere else they cover all other runs of the
-/// program.
+/// Returns the statistics of a process in the current domain. Inside an observation of a test or inside a health
+/// check, only the runs of that observation or check count. Everywhere else, all runs count except those of
+/// observations and health checks.
 ///
 /// # Errors
-/// Returns [`UnknownProcess`] with the nearest id if no process has this id.
+/// Returns [`UnknownProcess`], which contains the most similar id, if no process has this id.
 pub fn stats(id: &str) -> Result<Stats, UnknownProcess> {
     let process = get(id)?;
     let is_it = |unit: &&'static Unit| matches!(unit.definition, Definition::Process(found) if std::ptr::eq(found, process));
@@ -24,12 +24,12 @@ pub fn stats(id: &str) -> Result<Stats, UnknownProcess> {
     Ok(current_domain().core().stats(unit.expect("a registered process has a unit")))
 }
 
-/// Returns the statistics of each stage of a process by stage id, in the current domain. If the attribute of a stage
+/// Returns the statistics of each stage of a process in the current domain, by stage id. If the attribute of a stage
 /// names the process, runs of the stage outside the process count too. A shared stage, whose attribute names no
-/// process, is included once it has run in the process.
+/// process, is included once it has run inside the process. Its runs outside the process do not count.
 ///
 /// # Errors
-/// Returns [`UnknownProcess`] with the nearest id if no process has this id.
+/// Returns [`UnknownProcess`], which contains the most similar id, if no process has this id.
 pub fn stage_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, UnknownProcess> {
     let process = get(id)?;
     let domain = current_domain();
@@ -39,11 +39,12 @@ pub fn stage_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, UnknownPro
     Ok(units.map(|unit| (unit.definition.common().id.as_str(), domain.core().stats(unit))).collect())
 }
 
-/// Returns the statistics of each dependency that a process has called with [`dependency`](crate::dependency), by
-/// dependency id, in the current domain.
+/// Returns the statistics in the current domain of each dependency that a process has called with
+/// [`dependency`](crate::dependency), by dependency id. A dependency that the process has called only in another
+/// domain is included without any runs.
 ///
 /// # Errors
-/// Returns [`UnknownProcess`] with the nearest id if no process has this id.
+/// Returns [`UnknownProcess`], which contains the most similar id, if no process has this id.
 pub fn dependency_stats(id: &str) -> Result<BTreeMap<&'static str, Stats>, UnknownProcess> {
     let process = get(id)?;
     let domain = current_domain();

@@ -27,12 +27,12 @@ pub fn scan() -> Duration {
     started.elapsed()
 }
 
-/// Returns the number of times that a run has woken the watchdog.
+/// Returns how often a run has woken the watchdog because its deadline was earlier than the watchdog's next scan.
 pub fn watchdog_wakes() -> u64 {
     crate::base::alarm::wakes()
 }
 
-/// Returns the number of samples that wait to be recorded.
+/// Returns the number of samples that are not yet recorded in the histograms.
 #[cfg(feature = "metrics")]
 pub fn samples_waiting() -> usize {
     crate::observe::metrics::waiting()

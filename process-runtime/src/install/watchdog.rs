@@ -1,8 +1,10 @@
-//! The watchdog, a thread that reports runs that pass their SLA while they are running. It also closes the time
-//! slices of the statistics, and records the samples that wait for the metrics. The watchdog sleeps until the next
-//! deadline. A run with an earlier deadline wakes it, which costs the run a system call. After a wake, the watchdog
-//! therefore scans as often as the shortest SLA requires, until no run has woken it for [`ATTENTIVE`]. The rules for
-//! lateness do not belong here.
+//! The watchdog, a thread that reports a run as late while the run is still running. It also closes the time slices
+//! of the statistics, and records the samples that wait for the metrics.
+//!
+//! The watchdog sleeps until the next deadline. A run with an earlier deadline must wake the watchdog, which costs
+//! the run a system call. To save further runs this cost, the watchdog scans more often after such a wake: as often
+//! as the shortest SLA requires, until no run has woken it for [`ATTENTIVE`]. The rules for lateness do not belong
+//! here.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -22,7 +24,8 @@ use crate::stats::windows::SLICE_SECONDS;
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// The minimum sleep, so that SLAs of a millisecond do not keep the watchdog awake.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
-/// The accepted delay of a report after the deadline. A run wakes the watchdog only to avoid a longer delay.
+/// The intended maximum delay of a report after the deadline of the run. A run wakes the watchdog only if its report
+/// would otherwise come later.
 const SLACK: Duration = Duration::from_millis(10);
 /// The time for which the watchdog scans more often after a run has woken it.
 const ATTENTIVE: Duration = Duration::from_secs(1);
@@ -49,8 +52,8 @@ pub(crate) fn start() {
     }
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
-    // From here on the alarm counts the watchdog as running, so that failures before the first scan are also written
-    // to standard error.
+    // Once the alarm is set, the watchdog counts as running. Failures before the first scan are therefore also
+    // written to standard error.
     alarm::set(u64::MAX);
     let named = thread::Builder::new().name("process-watchdog".into());
     let (ends, ended) = mpsc::channel();
@@ -94,7 +97,8 @@ fn watch(stop: &AtomicBool) {
     let core = Core::global();
     let mut rolled = Instant::now();
     let mut drained = Instant::now();
-    // A run that starts from now on cannot pass its SLA by more than `SLACK` within this time.
+    // If each round takes at most this long, a run that starts after a scan cannot pass its SLA by more than `SLACK`
+    // before the next scan.
     let round = shortest_sla().clamp(SLACK, LONGEST_SLEEP);
     let mut attentive_until = Instant::now();
     let wakes_in = |sleep: Duration| core.clock.now() + core.clock.ticks(sleep.saturating_sub(SLACK));
@@ -137,8 +141,8 @@ fn roll(core: &Core) {
     }
 }
 
-/// Attaches the global meter provider if it has changed, and records the waiting samples if there are many. Returns
-/// the time after which this function must be called again.
+/// Attaches the global meter provider if it has changed, reports if the metrics reach no backend, and records the
+/// waiting samples if there are many. Returns the time after which this function must be called again.
 #[cfg(feature = "metrics")]
 fn tend_metrics(drained: &mut Instant) -> Duration {
     use crate::observe::metrics;

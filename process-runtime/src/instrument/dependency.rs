@@ -1,5 +1,5 @@
-//! Calls to dependencies. Each call is a run, with a span, statistics and an entry in the timeline, and a contract can
-//! inject a fault into it. Health checks of dependencies do not belong here.
+//! Calls to dependencies. Each call is a run, with a span, statistics and an entry in the timeline. A contract can
+//! inject a fault into the run. Health checks of dependencies do not belong here.
 
 use std::future::Future;
 
@@ -39,7 +39,8 @@ where
     result
 }
 
-/// Calls the dependency `id` from code that is not async. Otherwise it is the same as [`dependency`].
+/// Calls the dependency `id` from code that is not async. In all other respects, the call is the same as with
+/// [`dependency`].
 ///
 /// # Errors
 /// Returns the error of the call.

@@ -1,5 +1,5 @@
-//! Takes the values of a run's context, when the run begins and later for `record!`. Storing and inheriting context
-//! do not belong here.
+//! Takes the values of a run's context: those of `context(…)` when the run begins, and those of `record!` later.
+//! Storing and inheriting context do not belong here.
 
 use crate::base::guard::{attempt, unharmed};
 use crate::base::notices;
@@ -27,9 +27,9 @@ impl EntryContext {
         capture.values
     }
 
-    /// Turns `take` into a closure that does nothing after the first call. `take` is `FnOnce`, so it may move a
-    /// value. If the annotated function uses that value later, the compiler reports its usual error about a moved
-    /// value.
+    /// Converts `take` into a closure that does nothing after the first call. Because `take` is `FnOnce`, an
+    /// expression in `context(…)` may move a value out of the annotated function. If the function uses that value
+    /// later, the compiler reports its usual error about a moved value.
     #[inline]
     pub fn once(take: impl FnOnce(&mut EntryContext)) -> impl FnMut(&mut EntryContext) {
         let mut take = Some(take);
@@ -62,7 +62,7 @@ impl LaterKey {
     }
 
     /// Adds the value to the innermost run of the function on this thread. Does not call `value` if there is no such
-    /// run, or if no destination receives it.
+    /// run, or if no destination receives that run.
     pub fn record(self, value: impl FnOnce() -> Option<Value>) {
         let Some(unit) = self.site.unit() else { return };
         let Some(observed) = frame::run_of(unit) else {

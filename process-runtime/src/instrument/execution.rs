@@ -1,6 +1,6 @@
-//! One run, which is counted exactly once. The first of return, error, panic and drop ends it. An expansion holds a
-//! [`Run`], whose drop ends the run at the latest. The expansion awaits a [`Scoped`], which polls the body inside the
-//! run. Destinations do not belong here.
+//! One run, which is counted exactly once. A return, an error, a panic or a drop ends the run, whichever comes first.
+//! An expansion holds a [`Run`]. If the run has not ended by then, dropping the `Run` ends it. If the body is a future,
+//! the expansion awaits a [`Scoped`], which polls the body inside the run. Destinations do not belong here.
 
 use std::any::Any;
 use std::future::Future;
@@ -28,8 +28,8 @@ use crate::run::unit::{Site, Unit};
 
 static ENABLED: AtomicBool = AtomicBool::new(true);
 
-/// Turns off the instrumentation of the whole program. From then on, annotated functions run their bodies and nothing
-/// else. Runs that are already in flight end as usual.
+/// Turns off the instrumentation of the whole program. From then on, a call of an annotated function runs only the
+/// body. Runs that are already in flight end as usual.
 pub fn disable() {
     ENABLED.store(false, Ordering::Relaxed);
 }
@@ -65,14 +65,15 @@ enum Phase {
 }
 
 impl Run {
-    /// Creates a run of the function at `site`. The run has not begun. If instrumentation is off, it never begins.
+    /// Creates a run of the function at `site`, but does not begin it. If instrumentation is off at this time, or the
+    /// record of the function cannot be decoded, the run never begins.
     #[inline(never)]
     pub fn new(site: &'static Site) -> Run {
         let unit = if ENABLED.load(Ordering::Relaxed) { site.unit() } else { None };
         Run::of_unit(unit)
     }
 
-    /// Creates a run of a unit that has no site, such as a call to a dependency. The run has not begun.
+    /// Creates a run of a unit that has no site, such as a call to a dependency, but does not begin the run.
     pub(crate) fn of(unit: &'static Unit) -> Run {
         Run::of_unit(ENABLED.load(Ordering::Relaxed).then_some(unit))
     }
@@ -83,13 +84,15 @@ impl Run {
         Run { unit, observed: None, values: None, started: 0, ticket: Ticket::UNTRACKED, phase }
     }
 
-    /// Begins a run whose body is called next. Takes the context of the run if a destination receives the run.
+    /// Begins the run immediately before its body is called or first polled. Takes the context of the run if a
+    /// destination receives the run.
     #[inline(never)]
     pub fn begin(&mut self, take: &mut dyn FnMut(&mut EntryContext)) {
         self.start(Some(take));
     }
 
-    /// Takes the context of a run that begins later. Does nothing if no destination would receive the run.
+    /// Takes the context at the call of a function whose run begins later. Does nothing if no destination would
+    /// receive the run if it began now.
     pub fn capture(&mut self, take: &mut dyn FnMut(&mut EntryContext)) {
         let Some(unit) = self.unit else { return };
         let now = Core::global().clock.now();
@@ -105,8 +108,8 @@ impl Run {
         }
     }
 
-    /// Begins the run, on the thread that first polls or calls it. Does nothing if the run has already begun or
-    /// instrumentation is off.
+    /// Begins the run on this thread, which calls the body or polls it for the first time. Does nothing if the run
+    /// has already begun, or if instrumentation was off when the run was created.
     #[inline(always)]
     fn start(&mut self, take: Option<&mut dyn FnMut(&mut EntryContext)>) {
         let (Some(unit), Phase::New) = (self.unit, self.phase) else { return };
@@ -147,8 +150,8 @@ impl Run {
         wanted: Wanted,
         take: Option<&mut dyn FnMut(&mut EntryContext)>,
     ) {
-        // The run's own values are taken before the run inherits from the outer run. An expression may record a value
-        // on the outer run, and this run must inherit that value.
+        // The run's own values are taken before the run inherits values from the outer run. An expression in
+        // `context(…)` may record a value on the outer run, and this run must inherit that value too.
         let values = match (self.values.take(), take) {
             (Some(own), _) => observed::inherited(outer).with(*own),
             (None, Some(take)) => {
@@ -185,9 +188,9 @@ impl Run {
         self.observed.as_ref()?.boundary.take()
     }
 
-    /// Begins the run if it has not begun, and does the work inside it. A panic of the work ends the run and is then
-    /// resumed. This function and the functions that it calls are not generic, so all annotated functions share their
-    /// code.
+    /// Begins the run if it has not begun, and does the work inside it. If the work panics, ends the run and then
+    /// resumes the panic. Neither this function nor a function that it calls is generic over the body, so all
+    /// annotated functions share their code.
     fn guard(&mut self, work: &mut dyn Work) {
         self.start(None);
         if let Err(payload) = attempt(|| self.inside(work)) {
@@ -207,8 +210,8 @@ impl Run {
         }
     }
 
-    /// Does the same as `inside`, but is not inlined. The drop of a [`Scoped`] that is not ready is rare, so it need
-    /// not be fast.
+    /// Does the same as `inside`, but is not inlined. It is called only if a [`Scoped`] is dropped before its future
+    /// is ready. This is rare, so the call need not be fast.
     #[inline(never)]
     fn inside_at_drop(&self, work: &mut dyn Work) {
         self.inside(work);
@@ -275,14 +278,15 @@ impl Run {
         }
     }
 
-    /// Ends the run as the attribute's `rules` decide. If a rule panics, the run ends with `by_type`, which follows
-    /// from the type of the return value.
+    /// Ends the run with the ending that the attribute's `rules` return for `by_type`. `by_type` is the ending that
+    /// follows from the type of the return value. If a rule panics, the run ends with `by_type`.
     pub fn judge<'a>(&mut self, by_type: Ending<'a>, rules: &mut dyn FnMut(Ending<'a>) -> Ending<'a>) {
         let mut ending = by_type;
         if attempt(|| ending = rules(by_type)).is_err() {
             let name = self.unit.map_or("", |unit| unit.name);
             crate::base::notices::once(format!(
-                "an outcome rule of `{name}` panicked; the type of the return value decides the outcome instead"
+                "a rule of `{name}` panicked (`rejects`, `fails`, `degraded`, `outcome` or `error_type`); the type of the return \
+                 value decides the outcome instead"
             ));
         }
         self.end(ending);
@@ -307,8 +311,8 @@ impl Drop for Run {
     }
 }
 
-// A panic cannot make the shared state of a run inconsistent. The state is behind locks whose poison is ignored, and
-// a run ends only once.
+// A panic cannot make the shared state of a run inconsistent. A run ends only once, and the locks around its state
+// can still be taken after a panic.
 impl UnwindSafe for Run {}
 impl RefUnwindSafe for Run {}
 impl<F: UnwindSafe> UnwindSafe for Scoped<'_, F> {}
@@ -351,12 +355,13 @@ fn report(
     observe::ended(core, unit, observed, ending, end);
 }
 
-/// A future that is polled and dropped inside its run. It is dropped as soon as it is ready.
+/// Polls and drops a future inside its run. The future is dropped as soon as it is ready.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Scoped<'r, F> {
     run: &'r mut Run,
-    /// Code that drops the future sets `is_alive` to `false` first.
+    /// `poll` sets `is_alive` to `false` and then drops this future. If `is_alive` is still `true`, the drop of
+    /// `Scoped` drops this future.
     future: ManuallyDrop<F>,
     is_alive: bool,
 }
@@ -366,7 +371,7 @@ impl<F: Future> Future for Scoped<'_, F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        // SAFETY: `future` is pinned together with `self`. Nothing moves it, and it is dropped in place.
+        // SAFETY: `future` is pinned together with `self`. No code moves `future`, and `future` is dropped in place.
         let Scoped { run, future, is_alive } = unsafe { self.get_unchecked_mut() };
         let mut poll = OnePoll { future, is_alive, cx, polled: Poll::Pending, injected: run.injected() };
         run.guard(&mut poll);
@@ -386,8 +391,8 @@ impl<F> Drop for Scoped<'_, F> {
     }
 }
 
-/// Work that is done inside a run. Each annotated function creates trait objects of this trait. Their vtables are
-/// smaller than the vtables of `FnMut`, which also contain `call_once`.
+/// Work that is done inside a run. Each annotated function creates trait objects for its work. This trait is used
+/// instead of `FnMut`, because the vtables of `FnMut` also contain `call_once` and are therefore larger.
 trait Work {
     fn work(&mut self);
 }
@@ -431,7 +436,8 @@ impl<F: Future> Work for OnePoll<'_, '_, F> {
             // that contains it is pinned.
             None => unsafe { Pin::new_unchecked(&mut **self.future) }.poll(self.cx),
         };
-        // The old value is `Pending` and needs no drop. With `forget`, the compiler generates no code for a drop.
+        // The old value of `polled` is `Pending`, which need not be dropped. With `forget`, the compiler generates no
+        // code for this drop.
         forget(replace(&mut self.polled, polled));
         if self.polled.is_ready() {
             *self.is_alive = false;
@@ -442,7 +448,7 @@ impl<F: Future> Work for OnePoll<'_, '_, F> {
     }
 }
 
-/// The drop of a future that has not been dropped yet.
+/// Drops a future that has not been dropped yet.
 struct Release<'f, F> {
     future: &'f mut ManuallyDrop<F>,
 }

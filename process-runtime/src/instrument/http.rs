@@ -1,4 +1,4 @@
-//! Maps HTTP statuses to outcomes, for handlers that return a response. 5xx is a failure. 4xx is rejected, because
+//! Maps HTTP statuses to outcomes, for handlers that return a response. 5xx is a failure. 4xx is a rejection, because
 //! the caller made a mistake. Everything else is a success. Serving HTTP does not belong here.
 
 use std::any::type_name;
@@ -44,7 +44,7 @@ tuples! {
     (A, B, C, D, E, F, G, H, I, J, K, L, M, N, O) (A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P)
 }
 
-/// Returns the end of a run that returned a value with this status. `error.type` is the status code, as in
+/// Decides from the HTTP status of a return value how the run ended. `error.type` is the status code, as in
 /// OpenTelemetry's semantic conventions for HTTP.
 pub(crate) fn judge(status: StatusCode) -> Ending<'static> {
     match status.as_u16() {
@@ -54,8 +54,8 @@ pub(crate) fn judge(status: StatusCode) -> Ending<'static> {
     }
 }
 
-/// Returns how a run ended that returned an `Err` with this status. The result is that of [`judge`], except that a
-/// success becomes a failure.
+/// Decides from the HTTP status of a returned `Err` how the run ended. The result is the same as that of [`judge`],
+/// except that a success becomes a failure.
 pub(crate) fn judge_error(status: StatusCode) -> Ending<'static> {
     let ending = judge(status);
     match ending.outcome {

@@ -1,5 +1,5 @@
-//! The kinds of functions, by return type, and how an expansion runs the body of each. The choice of the kind does not
-//! belong here (`probe`).
+//! The kinds of functions that are not async, by return type, and how an expansion runs the body of each kind. The
+//! choice of the kind does not belong here (`probe`).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::pin::Pin;
 use super::entry::EntryContext;
 use super::execution::Run;
 
-/// A function that returns a value.
+/// A function that returns a value other than a boxed future.
 #[derive(Debug)]
 pub struct Plain;
 /// A function that returns a boxed future that is `Send`.
@@ -21,7 +21,7 @@ pub struct BoxedLocal;
 pub struct BoxedSync;
 
 impl Plain {
-    /// Begins the run and takes its context. The run is the call of the function.
+    /// Begins the run and takes its context. The run of such a function begins and ends with the call.
     #[inline]
     pub fn take(&self, run: &mut Run, take: &mut dyn FnMut(&mut EntryContext)) {
         run.begin(take);
@@ -39,14 +39,15 @@ impl Plain {
 macro_rules! boxed {
     ($($kind:ident: $($bound:ident),*;)+) => {$(
         impl $kind {
-            /// Takes the context of the run. The run is the returned future, so it begins later.
+            /// Takes the context of the run. The run does not begin here, but when the returned future is first
+            /// polled.
             #[inline]
             pub fn take(&self, run: &mut Run, take: &mut dyn FnMut(&mut EntryContext)) {
                 run.capture(take);
             }
 
-            /// Returns a future that awaits the body's future inside the run. `judge` receives the output and ends
-            /// the run.
+            /// Returns a future that awaits the body's future inside the run. `judge` receives the output of the
+            /// body's future and ends the run.
             pub fn run<'a, T: 'a>(
                 self,
                 run: Run,
@@ -77,7 +78,8 @@ pub async fn future<T, F: Future<Output = T>>(
     value
 }
 
-/// Has the return type `T`, from which the compiler infers the type of an async function's body. It is never called.
+/// Has the return type `T`, from which the compiler infers the type of an async function's body. This function is
+/// never called.
 pub fn unreachable_value<T>() -> T {
     unreachable!("only the type of this value is used")
 }

@@ -1,8 +1,10 @@
-//! Decisions on types, which the compiler makes in the expansion. Examples are whether a return type is a `Result`,
-//! whether an error implements `Error`, and whether a value can be recorded. Each decision is a ladder of traits for
-//! one wrapper type. Each rung of the ladder implements its trait for the wrapper behind a different number of
-//! references. Method lookup takes the first rung whose bounds hold ("autoref specialization"). So an alias of
-//! `Result` and `anyhow::Result` are treated as `Result`, and a user's own type with the name `Result` is not.
+//! Decisions that depend on types. The compiler makes them in the expansion. Examples are whether a return type is a
+//! `Result`, whether an error implements `Error`, and whether a value can be recorded.
+//!
+//! Each decision is a ladder of traits for one wrapper type. Each rung of the ladder is a trait that is implemented
+//! for the wrapper behind a different number of references. Method lookup starts with the most references and takes
+//! the first rung whose bounds hold ("autoref specialization"). It compares types and not names. An alias of `Result`,
+//! such as `anyhow::Result`, is therefore treated as a `Result`, and a user's own type with the name `Result` is not.
 //! Running a body does not belong here (`kinds`).
 
 use std::error::Error;
@@ -21,10 +23,10 @@ pub struct Return<'a, R: ?Sized>(pub &'a R);
 
 /// The error type of a return value that is not a `Result`.
 #[derive(Debug)]
-pub enum NotAResult {}
+pub enum ReturnTypeIsNotAResult {}
 
 impl<'a, T, E> Return<'a, Result<T, E>> {
-    /// Returns the value or the error.
+    /// Returns `Ok` with a reference to the value, or `Err` with a reference to the error.
     #[inline]
     pub fn __process_split(&self) -> Result<&'a T, &'a E> {
         self.0.as_ref()
@@ -33,25 +35,25 @@ impl<'a, T, E> Return<'a, Result<T, E>> {
 
 /// The rung for every type that is not a `Result`.
 pub trait SplitOther<'a, R: ?Sized> {
-    /// Returns the value.
-    fn __process_split(&self) -> Result<&'a R, &'a NotAResult>;
+    /// Returns `Ok` with a reference to the return value.
+    fn __process_split(&self) -> Result<&'a R, &'a ReturnTypeIsNotAResult>;
 }
 
 impl<'a, R: ?Sized> SplitOther<'a, R> for Return<'a, R> {
     #[inline]
-    fn __process_split(&self) -> Result<&'a R, &'a NotAResult> {
+    fn __process_split(&self) -> Result<&'a R, &'a ReturnTypeIsNotAResult> {
         Ok(self.0)
     }
 }
 
-/// A return value whose type decides the outcome. The decision takes a single method lookup, because the compiler
-/// repeats it in every annotated function.
+/// A return value whose type decides the outcome. The compiler repeats the decision in every annotated function. To
+/// save compile time, the decision takes a single method lookup.
 #[derive(Debug)]
 pub struct Judge<'a, R: ?Sized>(pub &'a R);
 
-/// Decides how a run ended, by the type of a reference to its return value. The macro adds one reference more than
-/// the highest rung has, because the method takes `&self`. It imports a single name instead of a whole module,
-/// because the compiler would resolve each imported name in every annotated function.
+/// Decides how a run ended from the type of its return value, to which `$returned` is a reference. The macro adds one
+/// reference more than the highest rung has, because the method takes `&self`. It imports only one name, because the
+/// compiler would resolve every name of an imported module in every annotated function.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __by_type {
@@ -61,13 +63,13 @@ macro_rules! __by_type {
     }};
 }
 
-/// Decides by the type of a return value how the run ended.
+/// A rung of the ladder that decides from the type of a return value how the run ended.
 pub trait ByType<'a> {
-    /// Returns the end of a run that returned this value.
+    /// Decides from this return value how the run ended.
     fn __process_verdict(&self) -> Ending<'a>;
 }
 
-/// The rung for every other type. The run is a success.
+/// The lowest rung, for every type that no other rung accepts. The run is a success.
 impl<'a, R: ?Sized> ByType<'a> for Judge<'a, R> {
     #[inline]
     fn __process_verdict(&self) -> Ending<'a> {
@@ -91,8 +93,8 @@ macro_rules! results {
         [$($bounds:tt)*] at [$($plain:tt)*], beside a status at [$($status:tt)*]:
             |$error:ident| $ending:expr;
     )+) => {$(
-        // `E` has no bound `'static`. Method lookup ignores lifetimes, so it would take such a rung for a borrowing
-        // error too, and compilation would then fail.
+        // `E` is not bound by `'static`. Method lookup ignores lifetimes, so it would select a rung with this bound
+        // even for an error that borrows, and compilation would then fail.
         $(#[$docs])+
         impl<'a, 'e: 'a, T, E: 'a + $($bounds)*> ByType<'a> for $($plain)* Judge<'a, Result<T, E>> {
             #[inline]
@@ -146,7 +148,7 @@ fn failed<E>(error: ErrorRef<'_>) -> Ending<'_> {
     Ending::error(RunError::of::<E>(error))
 }
 
-/// Returns the `error.type` of an error, which the function in `error_type = path` returns.
+/// Returns the `error.type` of an error, by calling the function that `error_type = path` names.
 pub fn error_type<E: ?Sized>(error: &E, path: impl FnOnce(&E) -> &'static str) -> &'static str {
     path(error)
 }
@@ -206,10 +208,10 @@ impl<'a, E: Error + 'static> SearchError<'a> for Search<'a, E> {
     }
 }
 
-/// The rung for every other type. It fails to compile with the message of [`Chained`], which says what to write
-/// instead.
+/// The lowest rung, for every type that no other rung accepts. A call of its method does not compile, and the message
+/// of [`Chained`] says what to write instead.
 pub trait SearchRefused<'a, E: ?Sized>: Sized {
-    /// Fails to compile.
+    /// Does not compile, because no type implements [`Chained`].
     fn __process_find<T>(self) -> Option<&'a T>
     where
         E: Chained,
@@ -239,39 +241,39 @@ fn find_in_chain<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Op
     None
 }
 
-/// The return type of a plain function.
+/// The return type of an annotated function that is not async.
 #[derive(Debug)]
 pub struct Kind<R>(PhantomData<fn() -> R>);
 
 impl<R> Kind<R> {
-    /// The value for this type.
+    /// The only value of this type.
     pub const NEW: Self = Kind(PhantomData);
 }
 
 impl<'a, T> Kind<Pin<Box<dyn Future<Output = T> + 'a>>> {
-    /// Returns the kind of a boxed future that is not `Send`.
+    /// Returns the kind of a function whose boxed future is not `Send`.
     pub fn __process_kind(&self, _same: &Self) -> BoxedLocal {
         BoxedLocal
     }
 }
 
 impl<'a, T> Kind<Pin<Box<dyn Future<Output = T> + Send + 'a>>> {
-    /// Returns the kind of a boxed future that is `Send`.
+    /// Returns the kind of a function whose boxed future is `Send`.
     pub fn __process_kind(&self, _same: &Self) -> Boxed {
         Boxed
     }
 }
 
 impl<'a, T> Kind<Pin<Box<dyn Future<Output = T> + Send + Sync + 'a>>> {
-    /// Returns the kind of a boxed future that is `Send` and `Sync`.
+    /// Returns the kind of a function whose boxed future is `Send` and `Sync`.
     pub fn __process_kind(&self, _same: &Self) -> BoxedSync {
         BoxedSync
     }
 }
 
-/// The rung for every other type. The run is the call of the function.
+/// The rung for every return type that no other rung accepts. The run begins and ends with the call of the function.
 pub trait KindOther<R> {
-    /// Returns the kind of a function that returns a value.
+    /// Returns the kind of a function that does not return a boxed future.
     fn __process_kind(&self, _same: &Kind<R>) -> Plain;
 }
 
@@ -281,15 +283,15 @@ impl<R> KindOther<R> for &Kind<R> {
     }
 }
 
-/// The rung for futures that are not boxed trait objects. It rejects them, because their runs cannot be measured. An
-/// expansion imports this rung unless the attribute has `outcome = path`.
+/// The rung that rejects futures that are not boxed trait objects, because their runs cannot be measured. An
+/// expansion does not import this rung if the attribute has `outcome = path`, because the call alone is then the run.
 pub mod by_type_alone {
     use super::{Future, Kind, MeasuredFuture, Plain};
 
-    /// The rung for a future of another type. It fails to compile with the message of [`MeasuredFuture`], which says
-    /// what to write instead.
+    /// The rung for a future that is not a boxed trait object. A call of its method does not compile, and the message
+    /// of [`MeasuredFuture`] says what to write instead.
     pub trait KindFuture<R> {
-        /// Fails to compile.
+        /// Does not compile, because no type implements [`MeasuredFuture`].
         fn __process_kind(&self, _same: &Kind<R>) -> Plain
         where
             R: MeasuredFuture;
@@ -335,13 +337,13 @@ impl<T: ?Sized> Clone for CaptureKind<'_, T> {
 
 impl<T: ?Sized> Copy for CaptureKind<'_, T> {}
 
-/// The way to record a [`ContextValue`].
+/// The way to record a value that implements [`ContextValue`].
 #[derive(Debug)]
 pub struct AsIs;
-/// The way to record a value with `Display`.
+/// The way to record a value that implements `Display`.
 #[derive(Debug)]
 pub struct AsText;
-/// The way to record an `Option` of a value with `Display`.
+/// The way to record an `Option` of a value that implements `Display`.
 #[derive(Debug)]
 pub struct AsOptionalText;
 
@@ -375,10 +377,11 @@ pub trait CaptureAsOptionalText {
 
 impl<T: fmt::Display> CaptureAsOptionalText for CaptureKind<'_, Option<T>> {}
 
-/// The rung for every other type. It fails to compile with the message of [`ContextValue`], which says what to write
-/// instead.
+/// The lowest rung, for every type that no other rung accepts. Recording the value does not compile, and the message
+/// of [`ContextValue`] says what to write instead.
 pub trait CaptureRefused: Sized {
-    /// Returns a way to record the value. Recording it in this way fails to compile.
+    /// Returns the way to record a [`ContextValue`]. The value does not implement [`ContextValue`], so recording it
+    /// in this way does not compile.
     fn __process_capture(self) -> AsIs {
         AsIs
     }

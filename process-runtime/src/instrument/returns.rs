@@ -7,8 +7,8 @@ use std::pin::Pin;
 
 use crate::run::inject;
 
-/// Registers how to return an injected error from a function with the return type `$returned`. Does nothing if an
-/// error cannot be injected into this type.
+/// Registers how a function with the return type `$returned` can return an injected error. Does nothing for
+/// types other than a `Result` and a boxed future of a `Result`. The future may be `Send`, but not `Sync`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __returns {
@@ -23,32 +23,32 @@ macro_rules! __returns {
 pub struct Returned<R: ?Sized>(PhantomData<fn() -> Box<R>>);
 
 impl<R: ?Sized> Returned<R> {
-    /// The value for this type.
+    /// The only value of this type.
     pub const NEW: Self = Returned(PhantomData);
 }
 
 impl<T, E> Returned<Result<T, E>> {
-    /// Registers a `Result`.
+    /// Registers how to return an error as this `Result`.
     pub fn __process_returns(&self) {
         inject::learn::<T, E>();
     }
 }
 
 impl<'a, T, E> Returned<Pin<Box<dyn Future<Output = Result<T, E>> + 'a>>> {
-    /// Registers a boxed future of a `Result`.
+    /// Registers how to return an error from a boxed future of this `Result`.
     pub fn __process_returns(&self) {
         inject::learn::<T, E>();
     }
 }
 
 impl<'a, T, E> Returned<Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>> {
-    /// Registers a boxed future of a `Result`.
+    /// Registers how to return an error from a boxed future of this `Result`.
     pub fn __process_returns(&self) {
         inject::learn::<T, E>();
     }
 }
 
-/// The fallback for return types into which an error cannot be injected.
+/// The rung for return types into which an error cannot be injected.
 pub trait ReturnsOther {
     /// Does nothing.
     fn __process_returns(&self) {}

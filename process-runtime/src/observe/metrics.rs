@@ -1,9 +1,9 @@
-//! The OpenTelemetry instruments. Counters and gauges cost a run nothing. When a reader of OpenTelemetry collects the
-//! metrics, they read the accounts, which hold the counts of each process. Histograms need the duration of every run.
-//! A run therefore adds its duration as a sample to a bounded buffer, and the watchdog and each collection record the
-//! samples. If the buffer is full, the sample is dropped and counted as dropped; the statistics in memory still
-//! include the run. An instrument that only one feature has does not belong here. The feature adds it through
-//! [`InstrumentsOfFeature`].
+//! The OpenTelemetry instruments. Counters and gauges cost a run nothing: when a reader of OpenTelemetry collects the
+//! metrics, their callbacks read the accounts, which hold the counts of each process. Histograms need the duration of
+//! every run. Each run therefore adds its duration as a sample to a bounded buffer. The watchdog and each collection
+//! record the samples in the histograms. If the buffer is full, the sample is dropped and counted as dropped; the
+//! statistics in memory still include the run. An instrument that belongs to a single feature is not defined here. The
+//! feature adds it through [`InstrumentsOfFeature`].
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -31,8 +31,8 @@ const REASON: &str = "reason";
 const WORTH_A_DRAIN: usize = SAMPLES / 2;
 /// The minimum time between two drains by the watchdog. It limits the load that drains cause on a busy machine.
 pub(crate) const BETWEEN_DRAINS: Duration = Duration::from_millis(50);
-/// The time that a meter provider has until its first collection. If no reader has collected by then, this is
-/// reported. Readers collect every minute by default.
+/// The maximum time between the attachment of a meter provider and the first collection of its metrics. If no reader
+/// has collected the metrics by then, the missing reader is reported. Readers collect every minute by default.
 const UNCOLLECTED: Duration = Duration::from_secs(150);
 
 /// The default boundaries of the duration histograms in seconds. They range from a fast query to a long batch.
@@ -42,7 +42,8 @@ const BOUNDARIES: [f64; 18] = [
 ];
 /// The maximum number of boundaries of a histogram. Each boundary adds a series for every process and outcome.
 const MOST_BOUNDARIES: usize = 40;
-/// The boundaries for the duration divided by the SLA. The boundary 1 separates late runs from those on time.
+/// The boundaries of the histogram of the duration divided by the SLA. The boundary 1 separates late runs from runs on
+/// time.
 const UTILIZATION: [f64; 11] = [0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 5.0, 10.0];
 
 /// Whether a meter provider is attached. Until then, runs add no samples.
@@ -53,7 +54,7 @@ static BUFFERS: [Samples<Sample>; LANES] = [const { Samples::new() }; LANES];
 /// The meter provider that receives the measurements, and its histograms.
 struct Attached {
     provider: usize,
-    /// Keeps the global provider alive. A new provider could otherwise get its address, which is in `provider`.
+    /// Keeps the global provider alive, so that no new provider gets the address that is in `provider`.
     _global: Option<Arc<dyn MeterProvider + Send + Sync>>,
     since: Instant,
     collected: Arc<AtomicBool>,
@@ -71,8 +72,8 @@ pub(crate) fn attach(provider: &dyn MeterProvider) {
     attach_as(provider, std::ptr::from_ref(provider).addr(), None);
 }
 
-/// Attaches the global provider, unless it is already attached. If the application sets its global provider late, a
-/// later call attaches it. That provider then receives the measurements from that time on.
+/// Attaches the global provider, unless it is already attached. If the application sets its global provider after the
+/// first call, the next call attaches it. The provider then receives the measurements from that time on.
 pub(crate) fn attach_global() {
     let provider = global::meter_provider();
     let id = Arc::as_ptr(&provider).addr();
@@ -84,9 +85,9 @@ pub(crate) fn attach_global() {
 fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<Arc<dyn MeterProvider + Send + Sync>>) {
     let meter = provider.meter("critical_process");
     let collected = Arc::new(AtomicBool::new(false));
-    // Instruments are created before our lock is taken. A provider may hold its own lock while it creates an
-    // instrument, and also while it calls our callback. The callback takes our lock to drain the samples. If our lock
-    // were taken before the instruments are created, two threads could wait for each other for ever.
+    // `ATTACHED` is locked only after the instruments are created. A provider may hold a lock of its own while it
+    // creates an instrument, and also while it calls our callback. The callback locks `ATTACHED` to drain the samples.
+    // If `ATTACHED` were locked before the instruments are created, two threads could wait for each other for ever.
     let new = Attached {
         provider: id,
         _global: global,
@@ -258,9 +259,9 @@ fn processes() -> impl Iterator<Item = (&'static str, &'static Unit)> {
     Unit::all().into_iter().filter(|unit| unit.is_process()).filter_map(own)
 }
 
-/// Calls `f` with the number of runs so far, for each combination of outcome, lateness and `error.type`. Failures,
-/// panics and rejections always have an `error.type`; the other outcomes never have one. A run therefore never moves
-/// from one series to another, and no count decreases.
+/// Calls `f` for each combination of outcome, lateness and `error.type`, with the number of runs that have ended in
+/// this way. A failure, panic or rejection always has an `error.type`, and any other outcome never has one. A run is
+/// therefore counted in one series only, and no count decreases.
 fn each_end(core: &Core, unit: &'static Unit, mut f: impl FnMut(Outcome, bool, Option<&'static str>, u64)) {
     let account = core.account(unit);
     for count in account.errors() {
@@ -285,8 +286,8 @@ struct Sample {
     outcome: Outcome,
 }
 
-/// Adds the duration of a run that has ended to the buffer of this thread's lane. Does nothing for a call to a
-/// dependency, or if no meter provider is attached.
+/// Adds the duration of an ended run as a sample to the buffer of `lane`, which must be the lane of this thread. Does
+/// nothing for a call to a dependency, or if no meter provider is attached.
 #[inline]
 pub(crate) fn sample(lane: Lane, unit: &'static Unit, outcome: Outcome, ticks: u64) {
     if ON.load(Ordering::Relaxed) && unit.dependency().is_none() {

@@ -1,10 +1,10 @@
 //! Sends runs to a destination of your own, in addition to tracing, OpenTelemetry and Sentry. Implement [`Sink`], for
-//! example to write an audit trail. Pass the sink to [`Install::sink`](crate::Install::sink), which sends it every run
-//! of the program. In a test, pass it to the builder of a `testing::Domain`, which sends it the runs of that test.
+//! example to write an audit trail. To receive every run of the program, pass the sink to
+//! [`Install::sink`](crate::Install::sink). To receive only the runs of one test, pass the sink to the builder of a
+//! `testing::Domain`.
 
 // Each destination has its own file. This file decides whether the span, Sentry and the sinks receive a run, and calls
-// these destinations. `instrument` calls the other destinations, metrics and standard error. The format of a report
-// does not belong here.
+// these three. `instrument` calls metrics and standard error. The format of a report does not belong here.
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
 #[cfg(feature = "metrics")]
@@ -35,7 +35,7 @@ use crate::run::hub::HubLink;
 use crate::run::hub::OuterHub;
 use crate::run::unit::Unit;
 
-/// The result of [`wanted`] for a run that at least one destination needs. It contains the data that [`open`] uses.
+/// The result of [`wanted`] for a run that at least one destination receives. It contains the data that [`open`] uses.
 #[derive(Debug)]
 pub(crate) struct Wanted {
     #[cfg(feature = "sentry")]
@@ -52,8 +52,8 @@ impl Wanted {
     }
 }
 
-/// Decides whether a destination needs a run of this unit that starts on this thread. Returns `None` if no destination
-/// needs it. `now` is the start of the run, in ticks of the global clock.
+/// Decides whether any destination receives a run of this unit that starts on this thread. Returns `None` if no
+/// destination receives it. `now` is the start of the run, in ticks of the global clock.
 #[inline(always)]
 pub(crate) fn wanted(unit: &'static Unit, core: &Core, now: u64) -> Option<Wanted> {
     let wanted = Wanted {
@@ -124,8 +124,8 @@ pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: Option<&Arc<Ob
     core.notify(&RunView { unit, observed }, |sink, run| sink.overdue(run, elapsed));
 }
 
-/// Returns whether a run that is on time can end without a report. It can if it has no error and no span, and if
-/// neither Sentry nor a sink needs its end.
+/// Returns whether a run that is on time can end without any report. It can if the run has no span, if it succeeded,
+/// was degraded or was cancelled, and if neither Sentry nor a sink must be notified of its end.
 #[inline]
 pub(crate) fn is_quiet(core: &Core, observed: &Observed, outcome: Outcome) -> bool {
     #[cfg(feature = "tracing")]
@@ -154,8 +154,8 @@ pub(crate) fn ended(
     }
     #[cfg(feature = "tracing")]
     if let Some(span) = &observed.span {
-        // While a destination receives another run on this thread, `unharmed` would skip these calls, and the span
-        // would never be closed.
+        // While this thread is inside a call to a destination, `unharmed` would skip these calls, and the span would
+        // never be closed. `caught` makes the calls in any case.
         guard::caught(|| span::ended(span, unit, observed, ending, end));
         guard::caught(|| span.close());
     }
@@ -163,8 +163,8 @@ pub(crate) fn ended(
     let _ = ending;
 }
 
-/// Reports every run of the domain that has passed its SLA since the last scan. Returns the time until the next
-/// deadline, or `None` if no run in flight has one.
+/// Reports every run of the domain that has passed its SLA since the previous scan. Returns the time until the next
+/// deadline, or `None` if no run in flight has a deadline that is still to come.
 pub(crate) fn scan(core: &Core) -> Option<Duration> {
     core.scan(&|unit, observed, elapsed| overdue(core, unit, observed, elapsed))
 }

@@ -1,16 +1,16 @@
-//! A bounded buffer for the samples of one lane. Every thread has a lane. The first threads each own one, and all
-//! further threads share a few (`base::lane`). Runs add samples to the buffer of their lane, and a drain takes them
-//! out. The meaning of a sample does not belong here.
+//! A bounded buffer for the samples of one lane. A lane belongs to one thread or is shared by several threads (see
+//! `base::lane`). A run adds its sample to the buffer of its thread's lane, and a drain removes all samples from the
+//! buffer. The meaning of a sample does not belong here.
 
 use crate::base::lane::Lane;
 use crate::base::lock::lock;
 use crate::base::sizes::SAMPLES;
 use crate::base::sync::{AtomicU64, AtomicUsize, Mutex, OnceLock, Ordering, UnsafeCell, constructor};
 
-/// The samples of one lane. If a single thread owns the lane, its samples are in a ring buffer with that thread as
-/// producer and with one consumer. The caller of [`Samples::drain`] holds a lock, which excludes a second consumer. If
-/// several threads share the lane, their samples are in a vector behind a lock. The alignment keeps two lanes from
-/// writing to the same cache line, or to two lines that the processor fetches together.
+/// The samples of one lane. If a single thread owns the lane, the samples are in a ring buffer with that thread as
+/// producer and with one consumer. The caller of [`Samples::drain`] must exclude a second consumer, for example with a
+/// lock. If several threads share the lane, the samples are in a vector behind a lock. The alignment keeps the samples
+/// of two lanes out of the same cache line, and out of two lines that the processor fetches together.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Samples<T> {
@@ -25,11 +25,12 @@ pub(crate) struct Samples<T> {
     dropped: AtomicU64,
 }
 
-// SAFETY: the cells from `read` to `written` belong to the consumer. Only the lane's one thread writes a cell, and
-// only while the cell does not belong to the consumer. Only the one consumer reads a cell, and only while the cell
-// belongs to the consumer. Each side stores its own index with release after it has used a cell, and loads the index
-// of the opposite side with acquire before it uses a cell. `T: Send` is required because samples move from the
-// producers to the consumer.
+// SAFETY: the cells from `read` to `written` belong to the consumer. Only the lane's one thread, the producer, writes
+// a cell, and only while the cell does not belong to the consumer. Only the one consumer reads a cell, and only while
+// the cell belongs to the consumer. The producer stores `written` with release after it has written a cell, and loads
+// `read` with acquire before it writes a cell. The consumer stores `read` with release after it has read a cell, and
+// loads `written` with acquire before it reads a cell. `T: Send` is required because samples move from the producers
+// to the consumer.
 unsafe impl<T: Send> Sync for Samples<T> {}
 
 impl<T: Copy> Samples<T> {
@@ -50,7 +51,7 @@ impl<T: Copy> Samples<T> {
     }
 
     /// Adds a sample. Returns the number of waiting samples. If the buffer is full, drops the sample and returns
-    /// `None`. `lane` must be the lane of the current thread, and this must be the buffer of that lane.
+    /// `None`. `lane` must be the lane of the current thread, and `self` must be the buffer of `lane`.
     #[inline]
     pub(crate) fn push(&self, lane: Lane, sample: T) -> Option<usize> {
         let waiting = if lane.is_owned() { self.push_own(sample) } else { self.push_shared(sample) };

@@ -1,8 +1,8 @@
 //! The `tracing` span of a run. `tracing` describes a span by a callsite, which holds the name, level and fields of
 //! the span. The macro `span!` would put the code for a callsite into every annotated function. This module instead
-//! creates the callsite when a process, stage or dependency first runs. A span has the constant fields of the record,
-//! the fields of an end, and a field for every context name of the program, because an outer scope may set any of
-//! these names. Other destinations do not belong here.
+//! creates the callsite when a process, stage or dependency first runs. A span has fields for the constants of its
+//! process, stage or dependency, fields that are recorded when the run ends, and a field for every context name of the
+//! program, because an outer scope may set any of these names. Other destinations do not belong here.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub(crate) const OUTCOME: &str = "critical_process.outcome";
 
 /// The maximum number of fields of a span.
 const FIELDS: usize = 64;
-/// The maximum number of initial values in most spans.
+/// The number of initial values that is sufficient for most spans.
 const FEW: usize = 8;
 
 /// The fields that are recorded when a run ends. The last field, the text of the error, exists only with
@@ -132,9 +132,9 @@ fn constants(unit: &'static Unit) -> Vec<(&'static str, &'static str)> {
     constants
 }
 
-/// Returns the names of the fields in this order: the fixed fields, the names that features set, the unit's own
-/// context, and the other context names of the program. Names for which the span has no room are left out and
-/// reported.
+/// Returns the names of the fields in this order: the fixed fields, the names whose values features of this crate set,
+/// the unit's own context, and the other context names of the program. Names for which the span has no room are left
+/// out and reported.
 fn fields(unit: &'static Unit, fixed: Vec<&'static str>) -> Vec<&'static str> {
     let mut fields = fixed;
     fields.extend(crate::run::context::RESERVED);

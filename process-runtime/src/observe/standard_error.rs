@@ -1,6 +1,6 @@
-//! Reports failed processes on standard error. Each failure that no Sentry client receives is one line. A line may
-//! contain error text, because standard error stays on the machine. Notices about the toolkit itself do not belong
-//! here.
+//! Reports failed processes on standard error. One line is written for each failure that no Sentry client receives. A
+//! line may contain error text, because standard error stays on the machine. Notices about the toolkit itself do not
+//! belong here.
 
 use std::fmt::{Display, Write as _};
 

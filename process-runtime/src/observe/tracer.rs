@@ -56,8 +56,8 @@ impl<T> DescribedTracer<T> {
     }
 }
 
-/// Records that the program uses a [`DescribedTracer`]. A unit whose first run begins later omits the fields that the
-/// tracer adds.
+/// Records that the program uses a [`DescribedTracer`]. If the first run of a unit begins later, the unit's spans omit
+/// the fields that the tracer adds.
 pub(crate) fn announce() {
     IN_USE.store(true, Ordering::Relaxed);
 }
@@ -77,9 +77,9 @@ impl<T: Tracer> Tracer for DescribedTracer<T> {
     }
 }
 
-/// Returns the constant attributes for the span with this name, or `None` if this tracer adds none to it. The bridge
-/// usually builds a span on the thread of its run, while the thread is inside the run. The innermost unit of the
-/// thread then has the attributes, and no lock is needed.
+/// Returns the constant attributes of the spans with this name, or `None` if this tracer adds none to them. The bridge
+/// usually builds a span on the thread of its run, while the thread is inside the run. The attributes are then taken
+/// from the innermost unit of the thread, without a lock.
 fn attributes(name: &'static str) -> Option<Attributes> {
     match frame::innermost_unit() {
         Some(unit) if std::ptr::eq(unit.name, name) => unit.span.get()?.described,
@@ -88,8 +88,8 @@ fn attributes(name: &'static str) -> Option<Attributes> {
 }
 
 /// Registers the constant fields of a unit, so that the tracer adds them to every span with this name. Returns the
-/// registered attributes. Returns `None` if no [`DescribedTracer`] is in use; the span must then have the fields
-/// itself.
+/// registered attributes. Returns `None` if no [`DescribedTracer`] is in use; the unit's spans must then contain the
+/// fields themselves.
 pub(super) fn take_over(
     name: &'static str,
     constants: &[(&'static str, &'static str)],

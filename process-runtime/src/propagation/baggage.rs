@@ -27,8 +27,8 @@ pub(super) fn valid_keys(keys: impl IntoIterator<Item = &'static str>) -> Vec<&'
 }
 
 /// Returns the values of these keys, as text. A key that occurs more than once is ignored, because one of its values
-/// may be forged. A value that is not a text of one line is ignored. If the headers together exceed a limit, they are
-/// all ignored.
+/// may be forged. A value is ignored if it is not valid UTF-8 or contains a control character. If the `baggage`
+/// headers together exceed [`BYTES`] or [`ENTRIES`], all of them are ignored.
 pub(super) fn read(headers: &HeaderMap, keys: &[&'static str]) -> NamedValues {
     let lines = || headers.get_all(HEADER).iter();
     let entries = || lines().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
@@ -49,8 +49,8 @@ pub(super) fn read(headers: &HeaderMap, keys: &[&'static str]) -> NamedValues {
     keys.iter().filter_map(value_of).collect()
 }
 
-/// Returns a header with these values. Values that do not fit within the limits are left out. Returns `None` if no
-/// value is left.
+/// Returns a header with these values. A value that does not fit within [`BYTES`] and [`ENTRIES`] is left out. Returns
+/// `None` if no value remains.
 pub(super) fn write<'v>(values: impl Iterator<Item = (&'static str, &'v Value)>) -> Option<HeaderValue> {
     let mut header = String::new();
     let mut entries = 0;
@@ -70,7 +70,7 @@ pub(super) fn write<'v>(values: impl Iterator<Item = (&'static str, &'v Value)>)
         }
     }
     let mut header = HeaderValue::try_from(header).ok().filter(|header| !header.is_empty())?;
-    // This keeps the value out of logs of headers.
+    // Code that logs headers does not show the value of a sensitive header.
     header.set_sensitive(true);
     Some(header)
 }

@@ -88,7 +88,7 @@ where
     }
 }
 
-/// Replaces the body of a response with a 4xx or 5xx status, unless the body is JSON.
+/// Replaces the body of a response whose status is 4xx or 5xx, unless the body is JSON.
 fn with_body<R: From<String>>(response: Response<R>) -> Response<R> {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) || is_json(response.headers()) {
@@ -96,7 +96,7 @@ fn with_body<R: From<String>>(response: Response<R>) -> Response<R> {
     }
     let mut response = response.map(|_| R::from(body(status)));
     let headers = response.headers_mut();
-    // These headers describe the replaced body.
+    // These headers describe the old body.
     for name in [CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING] {
         headers.remove(name);
     }

@@ -17,8 +17,8 @@
 //! // client.post(url).headers(headers)
 //! ```
 //!
-//! In the trace, the runs of this service are then children of the calling process. In the same way, they are the
-//! parents of runs in the services that this service calls. Every response contains the id of the trace in the header
+//! In the trace, the runs of this service then appear below the run of its caller, and the runs of the services that
+//! it calls appear below its own runs. Every response contains the id of the trace in the header
 //! [`x-trace-id`](TRACE_ID_HEADER). With [`error_bodies`](PropagationLayer::error_bodies), the bodies of errors
 //! contain this id as well.
 //!
@@ -32,8 +32,9 @@
 //!
 //! * [`Outgoing`] sends listed keys to listed hosts. Any other host, such as a payment provider, receives none of
 //!   them.
-//! * [`PropagationLayer::trust`] accepts listed keys from peers that the server has identified. The values of a peer
-//!   never replace values that the service sets itself, so a caller cannot pretend to be another company.
+//! * [`PropagationLayer::trust`] accepts listed keys from peers that the server has identified and the application
+//!   trusts. The values of a peer never replace values that the service sets itself, so a caller cannot pretend to be
+//!   another company.
 
 mod baggage;
 mod errors;
@@ -67,8 +68,8 @@ pub const TRACE_ID_HEADER: HeaderName = HeaderName::from_static("x-trace-id");
 ///
 /// If no span is current, the layer creates one with [`request_span`] for each request. If an outer tracing layer has
 /// created a span, the request runs in that span. The outer layer continues the caller's trace only if it creates its
-/// spans with [`request_span`]. Do not serve requests inside any other span, such as that of a connection, because the
-/// layer would use it as the span of each request.
+/// spans with [`request_span`]. Do not serve requests inside a span that is not the span of one request, such as that
+/// of a connection, because the layer would use that span for every request.
 ///
 /// The layer reads the trace from the headers. It always removes the header `baggage`, and reads values from it only
 /// if [`trust`](PropagationLayer::trust) allows that.
@@ -83,8 +84,8 @@ pub struct PropagationLayer {
 }
 
 impl PropagationLayer {
-    /// Accepts these keys from the baggage of trusted peers. Their values become business context of the runs that the
-    /// request causes.
+    /// Accepts these keys from the baggage of trusted peers. The values of the keys become business context of the
+    /// runs that the request causes.
     ///
     /// `is_trusted` receives a value of type `I` that the *server* put into the extensions of the request. Examples
     /// are axum's `ConnectInfo`, the name in the client's certificate, and the content of a token that an outer layer
@@ -106,15 +107,16 @@ impl PropagationLayer {
     /// # let _ = service;
     /// ```
     ///
-    /// A [`Scope`] or a run of this service may set the same key, inside or outside of this layer. Its value then
-    /// takes precedence over that of the peer. Runs that begin before the service has authenticated the caller carry
-    /// the peer's value, so do not base decisions on it.
+    /// If a [`Scope`] or a run of this service sets one of these keys, inside or outside of this layer, that value
+    /// takes precedence over the value of the peer. Runs that begin before the service has authenticated the caller
+    /// carry the peer's value, so do not base decisions on it.
     ///
-    /// A value that is not a text of one line is ignored. A key that occurs more than once is ignored. The whole
-    /// baggage is ignored if it exceeds the limits of the specification: 64 entries and 8192 bytes.
+    /// A value is ignored if it is not valid UTF-8 or contains a control character. A key that occurs more than once
+    /// is ignored. The whole baggage is ignored if it exceeds the limits of the specification: 64 entries and 8192
+    /// bytes.
     ///
     /// This method [declares](crate::context::declare) the keys. If [`Install`](crate::Install) has started or a
-    /// process has run before that, spans have no fields for these keys. Therefore also name the keys in the
+    /// process has run before this call, spans have no fields for the keys. Therefore also name the keys in the
     /// `context(…)` of a process, for example as `inherit(company_id)`.
     #[must_use]
     pub fn trust<I: Send + Sync + 'static>(

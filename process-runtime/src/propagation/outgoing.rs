@@ -42,7 +42,7 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// Returns a value that sends only the trace.
+    /// Returns an `Outgoing` without listed hosts, which sends only the trace.
     pub fn new() -> Outgoing {
         Outgoing::default()
     }

@@ -79,8 +79,8 @@ impl Extractor for Headers<&HeaderMap> {
 /// [`layer`](super::layer) uses this function for requests without a span. In a service with a `TraceLayer`, pass this
 /// function to the `TraceLayer`: `make_span_with(propagation::request_span)`.
 ///
-/// If a Sentry client is bound, the span also passes the caller's trace to sentry-tracing. The transaction of
-/// sentry-tracing then has the same trace id.
+/// If a Sentry client is bound, the span also passes the caller's trace to sentry-tracing. The transaction that
+/// sentry-tracing starts then has the trace id of the caller.
 pub fn request_span<B>(request: &Request<B>) -> Span {
     let here = TraceContext::current();
     let caller = global::get_text_map_propagator(|propagator| {

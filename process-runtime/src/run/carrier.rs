@@ -14,12 +14,12 @@ use super::unit::Unit;
 /// A handle that carries the current scope into another task or thread, or through a channel. Without a carrier, code
 /// there runs outside the scope.
 ///
-/// The scope consists of the business context, the parent of new spans, the Sentry hub, and the run to which
-/// [`record!`](crate::record) adds values and inner runs report their failures. In a test, the test's domain also
-/// belongs to the scope.
+/// The scope consists of the business context, the parent of new spans, the Sentry hub, and the current run.
+/// [`record!`](crate::record) adds values to this run, and inner runs report their failures to it. In a test, the
+/// test's domain also belongs to the scope.
 ///
-/// A carrier can outlive the run in which it was created. Code in the carrier is then still part of the same trace
-/// and has the same context, but the run's span is closed and stays closed.
+/// A carrier can outlive the run in which it was created. Code that the carrier then runs still belongs to the same
+/// trace and has the same context, but the run's span is closed and stays closed.
 ///
 /// ```
 /// use process_runtime::Carrier;
@@ -35,14 +35,14 @@ use super::unit::Unit;
 #[derive(Clone, Debug, Default)]
 pub struct Carrier {
     observed: Option<Arc<Observed>>,
-    /// The unit of the innermost run, if no destination observes the run. Runs in the carrier then still belong to
-    /// the process of this unit.
+    /// The unit of the innermost run, if `observed` is `None`. Stages and calls to dependencies in the carrier then
+    /// still belong to the process of this unit.
     unit: Option<&'static Unit>,
     trace: Trace,
 }
 
-/// The OpenTelemetry span that was current when the carrier was created. It is the parent of new spans once the
-/// `tracing` span of the run is closed.
+/// The OpenTelemetry span that was current when the carrier was created. It is the parent of new spans if the carried
+/// run has no `tracing` span, or if that span is closed.
 #[derive(Clone, Debug, Default)]
 struct Trace {
     #[cfg(feature = "metrics")]
@@ -140,7 +140,7 @@ impl<F: Future> Future for Carried<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        // SAFETY: `future` is pinned with `self`, because nothing moves it and `drop` drops it in place.
+        // SAFETY: `future` is pinned with `self`, because nothing moves `future`, and `drop` drops it in place.
         let (carrier, future) = unsafe {
             let this = self.get_unchecked_mut();
             (&this.carrier, Pin::new_unchecked(&mut *this.future))

@@ -216,15 +216,15 @@ impl Values {
 
     fn of(values: NamedValues) -> Values {
         let mut spare = SPARE.try_with(Cell::take).ok().flatten().unwrap_or_default();
-        // This always succeeds, because `let_go` keeps memory only if it has no other owner.
+        // `get_mut` always succeeds, because `let_go` keeps memory only if the memory has no other owner.
         if let Some(room) = Arc::get_mut(&mut spare) {
             *room = values;
         }
         Values(Some(spare))
     }
 
-    /// Returns an empty list for new values. It uses the memory that [`Values::let_go`] has kept for this thread, if
-    /// there is any.
+    /// Returns an empty list for new values. If [`Values::let_go`] has kept memory for this thread, the list uses
+    /// this memory.
     pub(crate) fn room() -> NamedValues {
         let Some(mut spare) = SPARE.try_with(Cell::take).ok().flatten() else { return Vec::new() };
         let room = Arc::get_mut(&mut spare).map(std::mem::take).unwrap_or_default();
@@ -251,12 +251,12 @@ thread_local! {
 
 static DECLARED: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
 
-/// Declares names that only an outer scope sets, such as the `request_id` of an HTTP layer. The spans of runs then
-/// have fields for these names.
+/// Declares the names of context values that only an outer scope sets, such as the `request_id` of an HTTP layer. The
+/// spans of runs then have fields for these names.
 ///
-/// Sinks and Sentry receive these values in any case. No declaration is needed for names in a `context(…)` of the
-/// program, including `inherit(…)`. Call this function before [`Install`](crate::Install) starts and before the first
-/// run, because the start and the first run fix the fields of spans.
+/// Sinks and Sentry receive the values even if their names are not declared. Names in a `context(…)` of the program,
+/// including `inherit(…)`, need no declaration. Call this function before [`Install`](crate::Install) starts and
+/// before the first run, because the start and the first run fix the fields of spans.
 pub fn declare(names: impl IntoIterator<Item = &'static str>) {
     let mut declared = lock(&DECLARED);
     for name in names {
@@ -274,7 +274,7 @@ pub(crate) const SYNTHETIC: &str = "critical_process.synthetic";
 #[cfg(feature = "tracing")]
 pub(crate) const RESERVED: &[&str] = if cfg!(feature = "health") { &[SYNTHETIC] } else { &[] };
 
-/// Returns every name that can appear in a context, sorted.
+/// Returns every context name that an attribute or [`declare`] declares or that is in [`RESERVED`], sorted.
 #[cfg(feature = "tracing")]
 pub(crate) fn names() -> Vec<&'static str> {
     let units = crate::catalog::registry::all().map(|process| process.common());

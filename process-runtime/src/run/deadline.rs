@@ -1,5 +1,5 @@
-//! Timeouts. A run that a timeout stops is a failure with the `error.type` `timeout`; with `tokio::time::timeout` it
-//! would be cancelled. An SLA stops no run, so SLAs do not belong here.
+//! Timeouts. A run that a timeout of this module stops is a failure with the `error.type` `timeout`. A run that
+//! `tokio::time::timeout` stops is cancelled instead. An SLA stops no run, so SLAs do not belong here.
 
 use std::cell::Cell;
 
@@ -10,7 +10,8 @@ thread_local! {
     static STOPS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns whether a timeout is dropping its future on this thread. A run that is dropped meanwhile is a failure.
+/// Returns whether a timeout is dropping its future on this thread. A run that is dropped during this time is a
+/// failure.
 pub(crate) fn stops() -> bool {
     STOPS.get()
 }
@@ -28,14 +29,15 @@ mod with_tokio {
     /// Waits for `future` to be ready, but not longer than `duration`.
     ///
     /// When the time is over, `future` is dropped. The runs inside `future` that have not ended are then failures
-    /// with the `error.type` `timeout`; with `tokio::time::timeout` they would be cancellations. Tasks that `future`
-    /// has spawned are not stopped. Needs the feature `tokio`.
+    /// with the `error.type` `timeout`. With `tokio::time::timeout`, they would be cancelled instead. Tasks that
+    /// `future` has spawned are not stopped. Needs the feature `tokio`.
     ///
     /// # Errors
     /// Returns [`TimedOut`] when the time is over.
     ///
     /// # Panics
-    /// Panics outside a tokio runtime with a timer, as `tokio::time::sleep` does.
+    /// Panics, as `tokio::time::sleep` does, if the first poll is not inside a tokio runtime that has its timer
+    /// enabled.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {

@@ -8,10 +8,10 @@ use process_model::{ErrorText, Outcome};
 /// The `error.type` of a panic.
 const PANIC: &str = "panic";
 
-/// The verdict on a return value, which the function named by `outcome = path` returns.
+/// The verdict of the function in `outcome = path` on a return value.
 ///
-/// The function is called for every return value, including values that are a success by default (`ExitCode`,
-/// `Some(Err(_))`).
+/// The function is called for every return value, including values that would be a success without this key
+/// (`ExitCode`, `Some(Err(_))`).
 ///
 /// ```
 /// use process_runtime::Verdict;
@@ -48,14 +48,14 @@ pub(crate) struct RunError<'a> {
     pub(crate) error: ErrorRef<'a>,
 }
 
-/// The known parts of an error.
+/// The parts of an error that are available for reports.
 #[derive(Clone, Copy)]
 pub(crate) enum ErrorRef<'a> {
-    /// Only the type of the error is known.
+    /// Neither the text nor the sources of the error are available.
     Opaque,
-    /// The text of the error is known.
+    /// The text of the error is available.
     Text(&'a dyn fmt::Display),
-    /// The error itself is known, with its chain of sources.
+    /// The error itself is available, with its chain of sources.
     Chain(&'a (dyn Error + 'a)),
 }
 
@@ -74,7 +74,7 @@ impl fmt::Debug for ErrorRef<'_> {
 const SOURCES: usize = 8;
 
 impl ErrorRef<'_> {
-    /// Returns the text of the error without its sources; `None` if only the type of the error is known.
+    /// Returns the text of the error without its sources; `None` if the text is not available.
     pub(crate) fn text(&self) -> Option<String> {
         match self {
             ErrorRef::Opaque => None,
@@ -94,15 +94,15 @@ impl<'a> RunError<'a> {
         RunError::new(std::any::type_name::<E>(), error)
     }
 
-    /// Returns the text of the error without its sources; `None` if `allowed` forbids it, or if only the type of the
-    /// error is known.
+    /// Returns the text of the error without its sources; `None` if `allowed` forbids the text, or if the text is not
+    /// available.
     #[cfg(any(feature = "sentry", feature = "tracing"))]
     pub(crate) fn text(&self, allowed: ErrorText) -> Option<String> {
         if allowed == ErrorText::Never { None } else { self.error.text() }
     }
 
     /// Returns the text of the error with its sources, for example `cannot save: the disk is full`. Returns `None` if
-    /// `allowed` forbids it, or if only the type of the error is known.
+    /// `allowed` forbids the text, or if the text is not available.
     pub(crate) fn whole_text(&self, allowed: ErrorText) -> Option<String> {
         if allowed == ErrorText::Never {
             return None;
@@ -130,13 +130,13 @@ impl<'a> Ending<'a> {
         Ending { outcome, fault: Some(fault) }
     }
 
-    /// Returns the end of a run that returned the promised result.
+    /// Creates the end of a run whose return value is the promised result.
     #[inline]
     pub const fn success() -> Ending<'a> {
         Ending::without_fault(Outcome::Success)
     }
 
-    /// Returns the end of a run that succeeded through its declared fallback.
+    /// Creates the end of a run that succeeded through its declared fallback.
     pub const fn degraded() -> Ending<'a> {
         Ending::without_fault(Outcome::Degraded)
     }
@@ -149,8 +149,8 @@ impl<'a> Ending<'a> {
         Ending::with_fault(Outcome::Panic, RunError::new(PANIC, message))
     }
 
-    /// Returns a failure with the `error.type` `_OTHER` and without an error. A return value that `fails(…)` matches
-    /// ends in this way.
+    /// Creates a failure whose error has the `error.type` `_OTHER` and no text. A run ends in this way if `fails(…)`
+    /// matches its return value.
     pub const fn failure() -> Ending<'a> {
         Ending::with_fault(
             Outcome::Failure,
@@ -158,24 +158,24 @@ impl<'a> Ending<'a> {
         )
     }
 
-    /// Returns a failure with an error.
+    /// Creates a failure with this error.
     pub(crate) const fn error(fault: RunError<'a>) -> Ending<'a> {
         Ending::with_fault(Outcome::Failure, fault)
     }
 
-    /// Returns this end as a rejection, which means that the caller made a mistake. If this end has no error, the
-    /// `error.type` of the rejection is `_OTHER`.
+    /// Turns this end into a rejection, which means that the caller of the function made a mistake. If this end has
+    /// no error, the `error.type` of the rejection is `_OTHER`.
     pub fn rejected(self) -> Ending<'a> {
         let fault = self.fault.or(Ending::failure().fault);
         Ending { outcome: Outcome::Rejected, fault }
     }
 
-    /// Returns this end with another `error.type`. An end without an error is returned unchanged.
+    /// Replaces the `error.type` of this end. An end without an error is returned unchanged.
     pub fn error_type(self, error_type: &'static str) -> Ending<'a> {
         Ending { fault: self.fault.map(|fault| RunError { error_type, ..fault }), ..self }
     }
 
-    /// Returns the end that a user's verdict describes.
+    /// Creates the end that corresponds to a verdict.
     pub fn from_verdict(verdict: Verdict) -> Ending<'a> {
         match verdict {
             Verdict::Success => Ending::success(),

@@ -1,5 +1,6 @@
-//! The runs and scopes that a thread is in. They are a list of frames on the thread's own stack. Each frame exists
-//! for one poll or call, so it cannot leak into another task. State that outlives a poll does not belong here.
+//! The runs and scopes that a thread is in. Each of them has a frame on the thread's own stack, and the frames form a
+//! linked list. A frame exists only during one poll or call, so it cannot leak into another task. State that outlives
+//! a poll does not belong here.
 
 use std::cell::Cell;
 use std::ptr::null;
@@ -37,7 +38,8 @@ pub(crate) fn within<R>(
     f()
 }
 
-/// Makes the outer frame the current one again, also if `f` panics. It borrows the frame, so the frame cannot move.
+/// A guard that makes the outer frame the current frame again when the guard is dropped, also if `f` panics. The
+/// guard borrows the inner frame, so the inner frame cannot move.
 struct Leave<'a>(&'a Frame);
 
 impl Drop for Leave<'_> {
@@ -48,8 +50,8 @@ impl Drop for Leave<'_> {
 }
 
 impl Frame {
-    /// Returns whether the domain of a health check or a test begins at this frame. The frames outside it belong to
-    /// another domain and do not affect the runs inside it.
+    /// Returns whether the domain of a health check or a test begins at this frame. The frames outside this frame
+    /// belong to another domain and do not affect the runs inside this frame.
     fn is_border(&self) -> bool {
         // SAFETY: as in `nearest`.
         own::IS_POSSIBLE && unsafe { self.observed.as_ref() }.is_some_and(|observed| observed.is_border())
@@ -61,7 +63,7 @@ fn frames<'a>() -> impl Iterator<Item = &'a Frame> {
     let mut next = CURRENT.get();
     std::iter::from_fn(move || {
         // SAFETY: `within` keeps the frame on the stack until `Leave` has made the outer frame the current one. The
-        // callers in this file use the frame up before they return to the code inside `within`.
+        // callers in this file use the frame only before they return to the code inside `within`.
         let frame = unsafe { next.as_ref() }?;
         next = if frame.is_border() { null() } else { frame.outer };
         Some(frame)
@@ -77,7 +79,7 @@ pub(crate) fn nearest() -> Option<Arc<Observed>> {
     frames().find_map(|frame| unsafe { frame.observed.as_ref() }).cloned()
 }
 
-/// Returns the domain that the thread is in, which is the global domain outside all runs and scopes.
+/// Returns the domain that the thread is in. Outside all runs and scopes, this is the global domain.
 pub(crate) fn current_domain() -> DomainRef {
     DomainRef::of(nearest().as_deref())
 }
@@ -87,13 +89,13 @@ pub(crate) fn innermost_unit() -> Option<&'static Unit> {
     frames().find_map(|frame| frame.unit)
 }
 
-/// Returns the process of the innermost run; `None` if the thread is in no run, or the run in no process.
+/// Returns the process of the innermost run; `None` if the thread is in no run, or if this run belongs to no process.
 pub(crate) fn enclosing_process() -> Option<&'static ProcessDefinition> {
     innermost_unit()?.process
 }
 
-/// Returns the innermost run of the function that `unit` represents; `None` if the thread is in no such run, or no
-/// destination observes it.
+/// Returns the innermost run of the function that `unit` represents; `None` if the thread is in no such run, or if
+/// this run is not observed.
 pub(crate) fn run_of(unit: &'static Unit) -> Option<Arc<Observed>> {
     let frame = frames().find(|frame| frame.unit.is_some_and(|running| running.is_same_site(unit)))?;
     // SAFETY: as in `nearest`.

@@ -1,6 +1,6 @@
-//! The Sentry data of a run, above all its hub, which holds the Sentry client and scope. The runs inside a run share
-//! its hub. A run makes its hub the thread's current hub for each poll. `observe::sentry` opens the hub; events do
-//! not belong here.
+//! The Sentry data of a run. The most important part is the hub, which holds the Sentry client and scope. The runs
+//! inside a run share the hub of the outer run. A run makes its hub the thread's current hub for each poll.
+//! `observe::sentry` opens the hub. Events do not belong here.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ pub(crate) struct OuterHub {
     pub(crate) traces: bool,
 }
 
-/// The link of a run or scope to Sentry: its hub, and other data that Sentry needs.
+/// The link of a run or scope to Sentry: its hub, and other data that is needed for reports to Sentry.
 #[derive(Debug, Default)]
 pub(crate) struct HubLink {
     /// The hub of the run around this one, or a hub that [`HubLink::of_run`] made. `None` if [`HubLink::open`] makes
@@ -40,9 +40,9 @@ impl HubLink {
     }
 
     /// Creates the link of a run inside `outer`. The run shares the hub of `outer`. If `outer` has no hub, the run
-    /// needs a hub of its own. It is made here if the run has no span. Entering a span can change the current hub, so
-    /// the hub of a run with a span is made by [`HubLink::open`] at the first poll. Without `around`, Sentry accepts
-    /// no events and no hub is made.
+    /// needs a hub of its own. If the run has no span, this function makes the hub. Entering a span can change the
+    /// current hub, so [`HubLink::open`] makes the hub of a run with a span at the first poll. If `around` is `None`,
+    /// no Sentry client accepts events, and no hub is made.
     #[inline(always)]
     pub(crate) fn of_run(outer: Option<&HubLink>, around: Option<OuterHub>, has_span: bool) -> HubLink {
         let mut shared = outer.and_then(HubLink::hub).cloned();
@@ -60,7 +60,8 @@ impl HubLink {
     }
 
     /// Opens the hub at the run's first poll. Returns the hub of the run and the hub that was current when the run
-    /// started; `None` if there is nothing to do. Calls `make` if the run needs a hub of its own.
+    /// started. If the run needs a hub of its own, calls `make` to create it. Returns `None` if the link has no
+    /// [`OuterHub`], because there is then nothing to open.
     pub(crate) fn open(&self, make: impl FnOnce(&OuterHub) -> Arc<Hub>) -> Option<(&Arc<Hub>, &OuterHub)> {
         let outer = self.outer.as_ref()?;
         self.is_open.store(true, Ordering::Relaxed);
@@ -69,7 +70,7 @@ impl HubLink {
     }
 
     /// Makes the run's hub the thread's current hub until the guard is dropped. Returns `None` if the run has no hub,
-    /// or if the thread is ending and can have none.
+    /// or if the thread is ending and can no longer have a current hub.
     #[inline]
     pub(crate) fn enter(&self) -> Option<HubSwitchGuard> {
         let hub = self.hub()?;

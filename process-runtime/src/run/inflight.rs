@@ -1,7 +1,7 @@
-//! The table of runs in flight. It has a bounded number of slots, one for each run. The threads that run processes
-//! write to the slots. One reader at a time scans them: the watchdog, or a thread that lists runs. A run enters by
-//! storing its deadline in a slot, and leaves by swapping [`FREE`] into the slot. Neither waits for a scan. Units and
-//! payloads are opaque to the table.
+//! The table of runs in flight. It has a bounded number of slots, and each run in flight occupies one slot. The
+//! threads that run processes write to the slots. One thread at a time scans the slots: the watchdog, or a thread
+//! that lists runs. A run enters by storing its deadline in a slot, and leaves by swapping [`FREE`] into the slot.
+//! Entering and leaving do not wait for a scan. Units and payloads are opaque to the table.
 //!
 //! The deadline of a slot is also its state, as the diagram shows. To return a slot means to put it on a list of free
 //! slots.
@@ -14,10 +14,10 @@
 //! ```
 //!
 //! While a slot is BUSY, the scanner owns its content. A run that leaves in this time only marks the slot FREE, and
-//! the scanner returns the slot. While a REPORTED slot is scanned, its state is BUSY_REPORTED. A run that leaves in
-//! this time therefore still finds out that it was reported.
+//! the scanner returns the slot. While a thread that lists runs reads a REPORTED slot, the state of the slot is
+//! BUSY_REPORTED. A run that leaves in this time can therefore still see that it was reported.
 //!
-//! The crate `model-checks` compiles this file with loom and tries every schedule of three threads.
+//! The crate `model-checks` compiles this file with loom and tries the schedules of three threads.
 
 use crate::base::lane::{Lane, OWNED};
 use crate::base::lock::lock;
@@ -66,13 +66,13 @@ pub(crate) struct Table<U: 'static, T> {
     scanning: Mutex<()>,
 }
 
-/// A part of the table. Deadlines are separate from slots, because a scan reads only the deadlines of runs that are
-/// on time.
+/// A part of the table. Deadlines have an array of their own, because for a run that is on time, a scan reads the
+/// deadline and nothing else.
 #[derive(Debug)]
 struct Chunk<U: 'static, T> {
     deadlines: [AtomicU64; CHUNK],
     slots: [Slot<U, T>; CHUNK],
-    /// The lane to whose list the slots return, or [`SHARED`] for the list of all shared lanes.
+    /// The lane to whose list the free slots of this chunk return, or [`SHARED`] for the list of all shared lanes.
     lane: usize,
 }
 
@@ -112,7 +112,8 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         }
     }
 
-    /// Enters a run whose deadline is in ticks. If no slot is free, counts the run and returns [`Ticket::UNTRACKED`].
+    /// Enters a run whose deadline is in ticks. If no slot is free, counts the run as untracked and returns
+    /// [`Ticket::UNTRACKED`].
     #[inline(always)]
     pub(crate) fn enter(
         &self,
@@ -137,7 +138,7 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         Ticket(index)
     }
 
-    /// Removes a run. Returns whether the run was reported as late, which an untracked run never is.
+    /// Removes a run. Returns whether a scan has reported the run as late; always `false` for an untracked run.
     #[inline]
     pub(crate) fn leave(&self, lane: Lane, ticket: Ticket) -> bool {
         let Ticket(index) = ticket;
@@ -155,18 +156,19 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         }
     }
 
-    /// Returns the number of runs so far that found no free slot.
+    /// Returns the number of runs that began while the table was full.
     pub(crate) fn untracked(&self) -> u64 {
         self.untracked.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of bytes on the heap.
+    /// Returns the number of bytes that the table uses on the heap.
     pub(crate) fn memory(&self) -> usize {
         *lock(&self.grown) * size_of::<Chunk<U, T>>() + size_of_val(&*self.chunks)
     }
 
-    /// Calls `report` once for each run whose deadline is not after `limit`. Returns the earliest deadline of the
-    /// runs that were never reported; `None` if no such run has an SLA.
+    /// Calls `report` for each run whose deadline is not after `limit`, unless an earlier scan has reported the run.
+    /// Returns the earliest deadline of all runs that are still not reported; `None` if none of these runs has an
+    /// SLA.
     ///
     /// Before each report, `confirm` can return a new deadline for the run. The run is then not reported. This is
     /// needed because the clock may have measured its rate more precisely since the run entered.
@@ -204,8 +206,8 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
             }
         });
         drop(scanning);
-        // `report` calls foreign code, which may list runs. If the lock were still held, that code would wait for it
-        // for ever.
+        // `report` calls foreign code, which may list runs. If this thread still held the lock, that code would wait
+        // for the lock for ever.
         late.into_iter().for_each(&mut report);
         (next < NEVER).then_some(next)
     }
@@ -344,8 +346,8 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
     }
 
     /// Takes a free slot when the table cannot grow. First looks at the slots that were returned to a lane and that
-    /// the thread of the lane has not taken back. It takes one of them, and the others become shared. If no lane has
-    /// such slots, it takes a shared slot; `None` if there are none.
+    /// the thread of the lane has not taken back. Takes one of them, and the others of this lane become shared. If no
+    /// lane has such slots, takes a shared slot. Returns `None` if no shared slot is free either.
     fn steal(&self) -> Option<u32> {
         self.lists
             .iter()
@@ -380,14 +382,15 @@ impl<U: 'static, T> Slot<U, T> {
     fn look(&self, reported: bool) -> Seen<U, T> {
         let payload = self.payload.load(Ordering::Relaxed);
         let payload = (!payload.is_null()).then(|| {
-            // SAFETY: the pointer came from `Arc::into_raw` in `enter`. The slot's own count keeps the payload alive
-            // while the slot is BUSY. The count that is added here belongs to the returned `Arc`.
+            // SAFETY: the pointer came from `Arc::into_raw` in `enter`. The slot's own reference keeps the payload
+            // alive while the slot is BUSY. The reference that is added here belongs to the returned `Arc`.
             unsafe {
                 Arc::increment_strong_count(payload);
                 Arc::from_raw(payload)
             }
         });
-        // SAFETY: `enter` stored a `&'static U` before it stored the deadline that was just exchanged.
+        // SAFETY: `enter` stored a `&'static U` before it stored the deadline that the scanner has exchanged for
+        // BUSY.
         let unit = unsafe { &*self.unit.load(Ordering::Relaxed) };
         Seen { unit, started: self.started.load(Ordering::Relaxed), payload, reported }
     }
@@ -497,7 +500,7 @@ mod tests {
         assert_eq!(Arc::strong_count(&payload), 1);
     }
 
-    // The crate `model-checks` tries every schedule of fewer threads.
+    // This test runs only a few schedules. The crate `model-checks` tries more schedules, with fewer threads.
     #[test]
     fn threads_hand_runs_to_one_another_while_others_scan_and_list() {
         let rounds = if cfg!(miri) { 30 } else { 10_000 };

@@ -11,7 +11,8 @@ use super::context::{ContextValue, Value};
 use super::domain::observed::Observed;
 use super::frame;
 
-/// Values for all runs inside a future or a closure, such as the data that an HTTP layer has about its request.
+/// Values of business context for all runs inside a future or a closure. An HTTP layer can, for example, set data of
+/// the request.
 ///
 /// A span shows a value only if its name is in a `context(…)` of the program or in a call of
 /// [`declare`](crate::context::declare).
@@ -49,13 +50,13 @@ impl Scope {
         self.into_carrier().run(f)
     }
 
-    /// Polls `future` in this scope. The scope inherits the values of the scope that is current at the first poll.
+    /// Polls `future` in this scope. At the first poll, the scope inherits the values of the run or scope around it.
     pub async fn in_scope<F: Future>(self, future: F) -> F::Output {
         self.into_carrier().carry(future).await
     }
 
-    /// Returns a scope with the values that a remote peer sent. A value is left out if an outer scope has set a value
-    /// of the same name.
+    /// Returns a carrier of a scope with the values that a remote peer sent. A value is left out if the run or scope
+    /// around the new scope already has a value of the same name.
     #[cfg(all(feature = "axum", feature = "metrics", feature = "tracing"))]
     pub(crate) fn below(mut values: NamedValues) -> Carrier {
         let outer = frame::nearest();

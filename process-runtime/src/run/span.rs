@@ -1,6 +1,6 @@
-//! The open span of a run, and its callsite, which describes all spans of a unit to `tracing`. A run enters its span,
-//! adds values to it and closes it once. `observe::span` creates spans and callsites and chooses their fields; these
-//! choices do not belong here.
+//! The open span of a run, and the callsite of a unit, which describes all spans of the unit to `tracing`. A run
+//! enters its span, adds values to it and closes it once. `observe::span` creates spans and callsites and chooses
+//! their fields; these choices do not belong here.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -16,7 +16,7 @@ use super::context::Value;
 use crate::base::guard::caught;
 use crate::base::visitors::Visitors;
 
-/// Constant attributes, which live as long as the program.
+/// The names and values of constant attributes. They exist until the program ends.
 #[cfg(feature = "metrics")]
 pub(crate) type Attributes = &'static [(&'static str, &'static str)];
 
@@ -28,9 +28,11 @@ pub(crate) struct SpanSite {
     /// The fields, in this order: the constant fields, which are the same in every span of the unit; the fields that
     /// are recorded at the end of a run; the context fields.
     pub(crate) fields: Vec<Field>,
-    /// The values of the constant fields. Empty if a tracer sets these fields.
+    /// The values of the constant fields. Empty if the toolkit's own tracer (`observe::tracer`) sets them as
+    /// attributes instead.
     pub(crate) constants: Vec<&'static str>,
-    /// The names and values of the constant fields, if a tracer sets them; otherwise `None`.
+    /// The names and values of the constant fields, if the toolkit's own tracer sets them as attributes; otherwise
+    /// `None`.
     #[cfg(feature = "metrics")]
     pub(crate) described: Option<Attributes>,
     /// The index of the first field that is recorded at the end of a run.
@@ -89,8 +91,8 @@ impl SpanSite {
         }
     }
 
-    /// Returns the index of the field for a context name; `None` if the span has no such field. Looks at the index
-    /// `guess` first, which is mostly the right one.
+    /// Returns the index of the field for a context name; `None` if the span has no such field. Looks first at the
+    /// index `guess`, which is mostly right.
     pub(crate) fn place(&self, name: &str, guess: usize) -> Option<usize> {
         if self.fields.get(guess).is_some_and(|known| known.name() == name) {
             return Some(guess);
@@ -112,12 +114,12 @@ pub(crate) fn as_recorded(value: &Value) -> &dyn Recorded {
 }
 
 /// An open span. Code that is not the run itself enters the span as a visitor, for example a carrier on another
-/// thread. Closing does not wait for visitors. The last visitor to leave then closes the span.
+/// thread. Closing does not wait for visitors. If there are visitors, the last visitor to leave closes the span.
 #[derive(Debug)]
 pub(crate) struct SpanHandle {
     dispatch: Dispatch,
     id: Id,
-    /// Counts the visitors inside the span. The run itself is not counted, because it closes the span.
+    /// Counts the visitors inside the span. The run itself is not a visitor.
     visitors: Visitors,
 }
 
@@ -127,15 +129,16 @@ impl SpanHandle {
         SpanHandle { dispatch, id, visitors: Visitors::new() }
     }
 
-    /// Enters the span on behalf of the run itself. The run closes the span, so it is not counted as a visitor.
+    /// Enters the span on behalf of the run itself. The run is not counted as a visitor, because the span cannot be
+    /// closed before the run ends.
     #[inline]
     pub(crate) fn enter(&self) -> Entered<'_> {
         caught(|| self.dispatch.enter(&self.id));
         Entered(self)
     }
 
-    /// Enters the span as a visitor. Returns `None` if the run has already ended. The run may also end during the
-    /// visit.
+    /// Enters the span as a visitor. Returns `None` if the run has already ended. If the run ends during the visit,
+    /// the span stays open at least until the visit ends.
     pub(crate) fn visit(&self) -> Option<Visit<'_>> {
         if !self.visitors.enter() {
             return None;
@@ -144,12 +147,13 @@ impl SpanHandle {
         Some(Visit(self))
     }
 
-    /// Returns the subscriber that has the span, and the id of the span in it.
+    /// Returns the subscriber that created the span, and the span's id in this subscriber.
     pub(crate) fn recorded(&self) -> (&Dispatch, &Id) {
         (&self.dispatch, &self.id)
     }
 
-    /// Closes the span when its run has ended. If visitors are inside, the last of them to leave closes it.
+    /// Closes the span when its run has ended. If there are visitors, the last visitor to leave closes the span
+    /// instead.
     pub(crate) fn close(&self) {
         if self.visitors.end() {
             self.dispatch.try_close(self.id.clone());

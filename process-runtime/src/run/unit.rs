@@ -1,6 +1,6 @@
 //! Units. A unit is a process, a stage, or the calls of one process to one dependency. A [`Unit`] holds the data that
-//! all runs of the unit share, and is created at the latest when the first of them begins. A [`Site`] is the static
-//! that an expansion contains for one annotated function. The state of a single run does not belong here.
+//! all runs of the unit share, and is created at the latest when the first of these runs begins. A [`Site`] is the
+//! static that an expansion contains for one annotated function. The state of a single run does not belong here.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock, RwLock};
@@ -12,7 +12,7 @@ use crate::catalog::linked::Linked;
 use crate::catalog::registry;
 use crate::stats::account::Account;
 
-/// The static of one annotated function.
+/// The static that an expansion contains for one annotated function.
 #[derive(Debug)]
 pub struct Site {
     /// The record, which the registry lists.
@@ -38,8 +38,8 @@ impl Site {
         Site { linked: Linked::new(text, ()), unit: OnceLock::new() }
     }
 
-    /// Returns the unit of the function; `None` if its record cannot be decoded. `registry::validate` reports such a
-    /// record.
+    /// Returns the unit of the function; `None` if the record of the function cannot be decoded. `registry::validate`
+    /// reports such a record.
     #[inline]
     pub(crate) fn unit(&'static self) -> Option<&'static Unit> {
         *self.unit.get_or_init(|| Unit::of_definition(self.linked.first().definition().ok()?.into()))
@@ -49,17 +49,18 @@ impl Site {
 /// The units of processes and stages, by the address of their definitions.
 static UNITS: LazyLock<RwLock<HashMap<usize, &'static Unit>>> = LazyLock::new(RwLock::default);
 
-/// The units of dependencies. There is one for each pair of a dependency and a process that has called it.
+/// The units of dependencies. There is one unit for each pair of a dependency and a process that has called this
+/// dependency, and one for the calls outside any process.
 static DEPENDENCIES: RwLock<Vec<&'static Unit>> = RwLock::new(Vec::new());
 
 /// A process, a stage, or the calls of one process to one dependency.
 #[derive(Debug)]
 pub(crate) struct Unit {
     pub(crate) definition: Definition,
-    /// The process itself, or the process for which the stage or call runs. `None` for a stage or call outside any
-    /// process.
+    /// The process itself, or the process to which the stage or the calls belong. `None` for a stage or calls that
+    /// belong to no process.
     pub(crate) process: Option<&'static ProcessDefinition>,
-    /// The name of the spans of its runs.
+    /// The name of the spans of this unit's runs.
     pub(crate) name: &'static str,
     pub(crate) sla: Option<Duration>,
     /// The account in the global domain. Other domains have accounts of their own.
@@ -105,8 +106,8 @@ impl Unit {
         )
     }
 
-    /// Returns the unit for the calls of this process to this dependency; without a process, for calls outside any
-    /// process.
+    /// Returns the unit for the calls of this process to this dependency. If `process` is `None`, returns the unit
+    /// for the calls outside any process.
     pub(crate) fn of_dependency(id: &str, process: Option<&'static ProcessDefinition>) -> &'static Unit {
         let is_it = |unit: &&&'static Unit| {
             let owner = unit.process.map(std::ptr::from_ref);
@@ -151,8 +152,9 @@ impl Unit {
         std::ptr::eq(self.definition.common(), other.definition.common())
     }
 
-    /// Returns the unit for a run inside the process `enclosing`. A shared stage has a unit of its own for each such
-    /// process. Every other unit is returned unchanged, and so is a shared stage outside any process.
+    /// Returns the unit for a run inside the process `enclosing`. A shared stage has a separate unit for each process
+    /// in which it runs. Every other unit is returned unchanged. A shared stage outside any process is also returned
+    /// unchanged.
     pub(crate) fn within(&'static self, enclosing: Option<&'static ProcessDefinition>) -> &'static Unit {
         let is_shared = self.process.is_none() && self.stage().is_some_and(|stage| stage.process().is_none());
         let Some(process) = enclosing.filter(|_| is_shared) else {
@@ -171,8 +173,8 @@ impl Unit {
         unit
     }
 
-    /// Returns every unit of the program: all processes and stages, the units of shared stages inside processes, and
-    /// the units of dependencies that were called.
+    /// Returns every unit of the program: all processes and stages, the separate units of shared stages inside
+    /// processes, and the units of all dependencies that were called.
     pub(crate) fn all() -> Vec<&'static Unit> {
         let mut all = read(&DEPENDENCIES).clone();
         let definitions = Linked::<Runnable>::all().filter_map(|linked| linked.definition().ok());

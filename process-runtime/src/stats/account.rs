@@ -14,7 +14,8 @@ use crate::base::sync::{AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::stats::histogram::{BUCKETS, bucket};
 use crate::stats::windows::Windows;
 
-/// The number of ways in which a run can end: each outcome on time, then each outcome late.
+/// The number of ways in which a run can end. An array of this length has first each outcome on time, then each
+/// outcome late.
 pub(crate) const ENDS: usize = 2 * Outcome::ALL.len();
 
 /// The number of `error.type` values that an account counts separately. It counts all other values as
@@ -51,7 +52,7 @@ pub(crate) struct Account {
 struct Shard {
     started: AtomicU64,
     ended: [AtomicU64; ENDS],
-    /// The duration of the longest run since the last [`Account::take_longest`], in ticks.
+    /// The duration of the longest run since the previous [`Account::take_longest`], in ticks.
     longest: AtomicU64,
     buckets: [AtomicU32; BUCKETS],
 }
@@ -65,7 +66,7 @@ pub(crate) struct ErrorCount {
     pub(crate) runs: u64,
 }
 
-/// The sum of all shards.
+/// The figures of all shards together.
 #[derive(Clone, Debug)]
 pub(crate) struct Totals {
     pub(crate) started: u64,
@@ -116,8 +117,8 @@ impl Account {
         started.saturating_add(self.limit()).saturating_add(1).min(NEVER)
     }
 
-    /// Returns whether there was no warning yet, or at least `between` ticks have passed since the last one. If so,
-    /// `now` becomes the time of the last warning.
+    /// Returns whether a warning about a late run may be sent: there was none yet, or the previous warning is at
+    /// least `between` ticks old. If so, stores `now` as the time of the previous warning for the next call.
     #[cfg(feature = "sentry")]
     pub(crate) fn may_warn(&self, now: u64, between: u64) -> bool {
         let now = now.max(1);
@@ -166,7 +167,7 @@ impl Account {
         self.overdue.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts the end of a run that [`Account::add_overdue`] counted.
+    /// Stops counting a run that [`Account::add_overdue`] counts, because the run has ended.
     pub(crate) fn remove_overdue(&self) {
         self.overdue.fetch_sub(1, Ordering::Relaxed);
     }
@@ -177,7 +178,7 @@ impl Account {
         (self.overdue.load(Ordering::Relaxed) as i64).max(0) as u64
     }
 
-    /// Returns the number of starts and the number of ends since the account was created, without the histogram.
+    /// Returns the number of starts, and the number of ends by outcome and lateness, since the account was created.
     pub(crate) fn counts(&self) -> (u64, [u64; ENDS]) {
         // Ends are read before starts. A run counts its start before its end. The sum of starts therefore includes
         // the start of every run whose end was read.
@@ -191,7 +192,8 @@ impl Account {
         (started, ended)
     }
 
-    /// Returns the figures since the account was created. Only `longest` is since the last [`Account::take_longest`].
+    /// Returns the figures since the account was created. Only `longest` covers a shorter time: since the previous
+    /// [`Account::take_longest`].
     pub(crate) fn totals(&self) -> Totals {
         let (started, ended) = self.counts();
         let mut totals = Totals { started, ended, ..Totals::default() };
@@ -204,7 +206,8 @@ impl Account {
         totals
     }
 
-    /// Returns the duration of the longest run since the last call, in ticks; 0 if no run has ended since then.
+    /// Returns the duration of the longest run that has ended since the previous call, in ticks; 0 if no run has
+    /// ended since then.
     pub(crate) fn take_longest(&self) -> u64 {
         self.all_shards().map(|shard| shard.longest.swap(0, Ordering::Relaxed)).max().unwrap_or(0)
     }

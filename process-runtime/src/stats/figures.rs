@@ -55,9 +55,9 @@ pub struct Window {
     pub started: u64,
     /// The number of runs that ended, by outcome.
     pub ended: Outcomes,
-    /// The median duration of the runs that ended; `None` if none ended. Percentiles use the nearest-rank definition.
-    /// Their relative error is at most [`PERCENTILE_ERROR`]. A percentile that is close to [`Window::max`] is
-    /// reported as `max`, and its error can then be twice as large.
+    /// The median duration of the runs that ended; `None` if no run ended. All percentiles use the nearest-rank
+    /// definition, and have a relative error of at most [`PERCENTILE_ERROR`]. A percentile that is close to
+    /// [`Window::max`] is reported as `max`, and its error can then be twice as large.
     pub p50: Option<Duration>,
     /// The 75th percentile of durations; `None` if no run ended.
     pub p75: Option<Duration>,
@@ -113,9 +113,9 @@ impl Outcomes {
     }
 }
 
-/// Returns the statistics of an account, and then closes the current slice if the slice is full. Every window
-/// includes the whole current slice. If no slice was closed for a long time, the windows are therefore longer, as
-/// [`Window::covered`] shows.
+/// Returns the statistics of an account, and then closes the current time slice if the slice is full. Every window
+/// includes the whole current slice. If this slice is long, because none was closed for a long time, the windows are
+/// longer too, as [`Window::covered`] shows.
 pub(crate) fn read(account: &Account, clock: &Clock) -> Stats {
     // The totals are read under the lock of the windows. Without the lock, another thread could close the slice with
     // newer totals in between.
@@ -141,7 +141,7 @@ pub(crate) fn read(account: &Account, clock: &Clock) -> Stats {
     }
 }
 
-/// Closes the account's current slice if it is full.
+/// Closes the account's current time slice if the slice is full.
 pub(crate) fn roll(account: &Account, clock: &Clock) {
     let now = clock.now();
     let slice = clock.ticks(Duration::from_secs(SLICE_SECONDS));
@@ -158,7 +158,7 @@ fn window(length: Duration, slice: Slice, clock: &Clock) -> Window {
     let ended = Outcomes(slice.ended);
     let longest = (ended.total() > 0).then(|| clock.duration(slice.longest));
     // The exact duration of the longest run replaces the middle of its bucket. The middle may be shorter than the
-    // run, and the percentile could then suggest that the run kept its SLA.
+    // longest run, and a percentile could then suggest that this run kept its SLA.
     let last = middle(bucket(slice.longest));
     let percentile = |q| {
         let ticks = quantile(&histogram, q)?;

@@ -1,13 +1,13 @@
 //! The histogram of the built-in statistics. Its buckets are log-linear: each octave of ticks has eight buckets of
-//! equal width. A percentile is the middle of a bucket, so its error is at most half a bucket, which is at most
-//! [`ERROR`] of the value. Clocks and threads do not belong here.
+//! equal width. A percentile is the middle of a bucket, so its error is at most half the width of the bucket.
+//! Relative to the value, this is at most [`ERROR`]. Clocks and threads do not belong here.
 
-/// The number of buckets in an octave, as a power of two.
+/// The binary logarithm of the number of buckets in an octave.
 const PRECISION: u32 = 3;
-/// The width of the finest buckets in ticks, as a power of two. 2^7 ticks are about 50 ns at 2.5 GHz.
+/// The binary logarithm of the width of the finest buckets, in ticks. 2^7 ticks are about 50 ns at 2.5 GHz.
 const FLOOR: u32 = 7;
-/// The number of octaves above the finest bucket. They end at 2^47 ticks, which are about 16 hours at 2.5 GHz. The
-/// last bucket also counts all longer durations.
+/// The number of octaves from the width of the finest bucket up to 2^47 ticks, which are about 16 hours at 2.5 GHz.
+/// The last bucket also counts all longer durations.
 const OCTAVES: u32 = 40;
 
 /// The number of buckets.

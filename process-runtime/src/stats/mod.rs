@@ -1,5 +1,5 @@
-//! Statistics of each process, stage and dependency, for which no metrics backend is needed. They contain the
-//! outcomes of all runs since the program started, and outcomes and durations for the last 1, 5 and 60 minutes.
+//! Statistics of each process, stage and dependency. They need no metrics backend. They contain the outcomes of all
+//! runs since the program started, and outcomes and durations for the last 1, 5 and 60 minutes.
 //!
 //! Use this module for a status page, a test or a small service. [`registry::stats`](crate::registry::stats) returns
 //! the statistics of a process. Statistics are always collected, unless [`crate::disable`] was called, and use a

@@ -1,7 +1,7 @@
 //! The figures of the last 1, 5 and 60 minutes. They are differences between snapshots of an account, so a run spends
 //! no time on them. A slice holds the figures of one period. New slices are 5 s long; as they age, they are merged to
-//! slices of 30 s, then of 5 min. A slice keeps only the counts of the buckets between its fastest and its slowest
-//! run, each in as few bytes as possible. All times are in ticks; clocks do not belong here.
+//! slices of 30 s, then of 5 min. A slice keeps only the counts of the histogram buckets from its fastest to its
+//! slowest run, and stores each count in as few bytes as possible. All times are in ticks; clocks do not belong here.
 
 use std::collections::VecDeque;
 
@@ -55,7 +55,7 @@ impl Windows {
     }
 
     /// Closes the current slice, which ends at `now` with these totals of the account. A level that then has too many
-    /// slices passes its oldest slice to the next level.
+    /// slices passes its oldest slice to the next level. The last level drops its oldest slice.
     pub(crate) fn roll(&mut self, now: u64, totals: Totals) {
         let slice = self.current(now, &totals);
         self.rolled_at = now;
@@ -71,8 +71,8 @@ impl Windows {
         }
     }
 
-    /// Returns the figures of the last `length` ticks. They consist of the current slice, and of every slice of which
-    /// at least half is in this period.
+    /// Returns the figures of the last `length` ticks. These are the figures of the current slice, and of every
+    /// closed slice of which at least half is in this period.
     pub(crate) fn last(&self, now: u64, length: u64, totals: &Totals) -> Slice {
         let since = now.saturating_sub(length);
         self.levels
@@ -134,9 +134,9 @@ impl Slice {
     }
 }
 
-/// The counts of adjacent buckets, from the first to the last that is not empty. They are encoded in LEB128. Each
-/// byte contains seven bits of a count, the lowest bits first. The eighth bit is set in every byte of a count except
-/// the last.
+/// The counts of adjacent buckets, from the first bucket that is not empty to the last such bucket. The counts are
+/// encoded in LEB128. Each byte contains seven bits of a count, the lowest bits first. The eighth bit is set in every
+/// byte of a count except the last.
 #[derive(Clone, Debug)]
 struct Packed {
     first: usize,
@@ -159,7 +159,7 @@ impl Packed {
         Packed { first, bytes: bytes.into() }
     }
 
-    /// Returns each bucket with its count.
+    /// Returns the index and the count of each bucket.
     fn iter(&self) -> impl Iterator<Item = (usize, u32)> {
         let counts = self.bytes.split_inclusive(|byte| byte >> 7 == 0).map(|bytes| {
             bytes.iter().rev().fold(0, |count, byte| count << 7 | u32::from(byte & ((1 << 7) - 1)))
@@ -189,7 +189,8 @@ mod tests {
         totals
     }
 
-    /// Returns the windows of the process of [`totals_at`], rolled at each slice until `now`.
+    /// Returns the windows of the process that [`totals_at`] describes. A slice is closed every [`SLICE`] ticks until
+    /// `now`.
     fn windows_until(now: u64) -> Windows {
         let mut windows = Windows::new(0);
         for rolled in (SLICE..=now).step_by(SLICE as usize) {

@@ -1,11 +1,11 @@
 //! Wraps the bridge from `tracing` to OpenTelemetry, so that every span that starts inside a run carries the business
-//! context of the run. The spans of a database driver or an HTTP client can then be found by the keys of the run.
+//! context of the run. A value of the context, such as a user's id, then also finds the spans of a database driver or
+//! an HTTP client. Exporting spans does not belong here.
 //!
-//! A span belongs to the run that its thread is in when the span is created. The bridge builds the OpenTelemetry span
-//! later and also closes it later, possibly inside another run or outside of any run. The context is therefore stored
-//! with the `tracing` span when that span is created. It is added to the OpenTelemetry span when the span ends, within
-//! the bridge's `on_close`. A span that is created through OpenTelemetry's own API receives the context when it
-//! starts.
+//! A span belongs to the run in which it is created. The bridge builds the corresponding OpenTelemetry span later and
+//! closes it later, possibly inside another run or outside of any run. `on_new_span` therefore stores the context with
+//! the `tracing` span, and `on_close` adds the stored context to the OpenTelemetry span. A span that is created
+//! through OpenTelemetry's own API receives the context when it starts.
 
 use std::any::TypeId;
 use std::cell::{Cell, RefCell};
@@ -27,7 +27,7 @@ use crate::run::context::{Value, Values};
 use crate::run::frame;
 
 thread_local! {
-    /// The inherited context of the span that this thread is closing.
+    /// The business context to add to the span that this thread is closing.
     static CLOSING: RefCell<Option<Values>> = const { RefCell::new(None) };
     /// Whether the bridge is building a span on this thread.
     static BRIDGING: Cell<bool> = const { Cell::new(false) };
@@ -41,8 +41,8 @@ impl<T: Tracer> Tracer for BridgeTracer<T> {
     type Span = T::Span;
 
     fn build_with_context(&self, builder: SpanBuilder, parent: &Context) -> T::Span {
-        // If the thread is ending, its thread-local value is gone, and the mark is not set. Such a thread is not in a
-        // run.
+        // If the thread is ending, `BRIDGING` may be gone and cannot be set. `SpanEnricher::on_start` then cannot read
+        // it either, and adds no context.
         let _ = BRIDGING.try_with(|bridging| bridging.set(true));
         let span = self.0.build_with_context(builder, parent);
         let _ = BRIDGING.try_with(|bridging| bridging.set(false));
@@ -53,8 +53,8 @@ impl<T: Tracer> Tracer for BridgeTracer<T> {
 /// The context that a span inherited from the run that it was created in.
 struct Inherited(Values);
 
-/// The layer around the bridge, which stores the inherited context of each span. It also filters events itself,
-/// because a filter of `tracing-subscriber` would make each span a fifth more expensive.
+/// A layer around the bridge. It stores the context that each span inherits. It also filters events itself, because a
+/// filter of `tracing-subscriber` would increase the cost of each span by a fifth.
 pub(super) struct Bridge<L> {
     bridge: L,
 }
@@ -112,7 +112,7 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L>
 
     fn on_close(&self, id: Id, context: LayerContext<'_, S>) {
         let inherited = context.span(&id).and_then(|span| span.extensions_mut().remove());
-        // If the thread is ending, its thread-local value is gone, and the span inherits nothing.
+        // If the thread is ending, `CLOSING` may be gone. The span then inherits nothing.
         let _ = CLOSING.try_with(|closing| closing.replace(inherited.map(|Inherited(values)| values)));
         self.bridge.on_close(id, context);
         let _ = CLOSING.try_with(RefCell::take);
@@ -122,14 +122,15 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L>
         self.bridge.on_id_change(old, new, context);
     }
 
-    // SAFETY: The returned pointer is valid as long as `self`, which owns the bridge that it points into.
+    // SAFETY: The returned pointer points into the bridge. `self` owns the bridge, so the pointer is valid as long as
+    // `self`.
     unsafe fn downcast_raw(&self, id: TypeId) -> Option<*const ()> {
         // SAFETY: The caller upholds the contract of `downcast_raw`, and the bridge has the same contract.
         unsafe { self.bridge.downcast_raw(id) }
     }
 }
 
-/// A span processor that adds inherited context and truncates long texts.
+/// A span processor that adds the inherited context, corrects the status of runs and truncates long texts.
 #[derive(Debug)]
 pub(super) struct SpanEnricher<P> {
     next: P,
@@ -184,14 +185,14 @@ impl<P: SpanProcessor> SpanProcessor for SpanEnricher<P> {
     }
 }
 
-/// Returns whether a span with the status Error keeps it. A run keeps it only if it failed or panicked. A span that is
-/// not a run always keeps it.
+/// Returns whether a span keeps its status Error. The span of a run keeps the status only if the run failed or
+/// panicked. Any other span always keeps the status.
 fn is_error(span: &SpanData) -> bool {
     let outcome = span.attributes.iter().find(|attribute| attribute.key.as_str() == OUTCOME);
     outcome.is_none_or(|outcome| ["failure", "panic"].contains(&&*outcome.value.as_str()))
 }
 
-/// Adds the values to a span that starts, except for keys that the span already has.
+/// Adds the values to a span that starts, except for the values whose keys the span already has.
 fn inherit(span: &mut Span, values: &Values) {
     if values.iter().next().is_none() {
         return;
@@ -204,7 +205,7 @@ fn inherit(span: &mut Span, values: &Values) {
     }
 }
 
-/// Truncates every text of a span to this number of characters.
+/// Truncates every text attribute of a span, its events and its links to at most `longest` characters.
 fn cut(span: &mut SpanData, longest: usize) {
     let events = span.events.events.iter_mut().flat_map(|event| &mut event.attributes);
     let links = span.links.links.iter_mut().flat_map(|link| &mut link.attributes);
@@ -229,7 +230,7 @@ fn attribute(name: &'static str, value: &Value) -> KeyValue {
     match value {
         Value::Bool(value) => KeyValue::new(name, *value),
         Value::I64(value) => KeyValue::new(name, *value),
-        // OpenTelemetry has no unsigned integers; the bridge also exports them as text.
+        // OpenTelemetry has no unsigned integers. They are exported as text, as the bridge also does.
         Value::U64(value) => KeyValue::new(name, value.to_string()),
         Value::F64(value) => KeyValue::new(name, *value),
         Value::Text(value) => KeyValue::new(name, value.to_string()),

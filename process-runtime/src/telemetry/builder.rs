@@ -24,13 +24,13 @@ use crate::base::notices;
 use crate::install::installation::Install;
 use crate::observe::tracer::{DescribedTracer, announce};
 
-/// The longest time that a span waits before it is sent, which is the default of the specification.
+/// The default for the longest time that a span waits before it is sent, as in OpenTelemetry's specification.
 const DELAY: Duration = Duration::from_secs(5);
-/// The longest time that a span waits before it is written to a file. It is short because developers read the files
-/// right after a failure.
+/// The default for the longest time that a span waits before it is written to a file. It is short because developers
+/// read the files right after a failure.
 const FILE_DELAY: Duration = Duration::from_millis(500);
 
-/// Sets up telemetry, with settings that the environment variables do not contain.
+/// Sets up telemetry from the environment variables and from additional settings.
 ///
 /// ```no_run
 /// use process_runtime::Install;
@@ -83,7 +83,8 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sets the [`Install`] to start, for example with sinks and expected processes.
+    /// Sets the [`Install`] that [`init`](TelemetryBuilder::init) starts, for example an `Install` with sinks and
+    /// expected processes.
     pub fn install(mut self, install: Install) -> TelemetryBuilder {
         self.install = install;
         self
@@ -187,7 +188,7 @@ fn is_without_sentry() -> bool {
     !has_client
 }
 
-/// Sets the global subscriber and tracer provider. If another subscriber is already set, sets neither of them and
+/// Sets the global subscriber and the global tracer provider. If another subscriber is already set, sets neither and
 /// returns `false`.
 fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
     let tracer = traces.map(|traces| DescribedTracer::unannounced(traces.tracer("process-runtime")));
@@ -202,9 +203,9 @@ fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
     let subscriber =
         tracing_subscriber::registry().with(bridge.map(bridge::Bridge::new)).with(console::log());
     if let Err(error) = subscriber.try_init() {
-        // There are two possible causes: an existing subscriber, or an existing logger. The error does not name its
-        // cause. Setting a subscriber again fails in both cases, but only an existing subscriber results in the same
-        // error text.
+        // `try_init` fails if a subscriber is already set, or if a logger is already set. Its error does not say
+        // which. Setting a subscriber again fails in both cases, but the text of the second error is the same only if
+        // a subscriber was already set.
         let taken = set_global_default(Dispatch::none()).map_err(|taken| taken.to_string());
         if taken == Err(error.to_string()) {
             notices::once(
@@ -212,8 +213,8 @@ fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
             );
             return false;
         }
-        // The application may enable the feature `tracing-log` of tracing-subscriber. With it, the subscriber should
-        // also become the logger, which has failed here.
+        // If the application enables the feature `tracing-log` of tracing-subscriber, `try_init` also makes the
+        // subscriber the logger. Only this step has failed.
         notices::once(
             "a logger of the `log` crate is already set: `telemetry::init` keeps it, and `log` records go only there",
         );
@@ -227,7 +228,8 @@ fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
 
 /// Returns the resource attributes of this program.
 fn resource(service: Option<&(String, String)>) -> Resource {
-    // These attributes come from the environment variables and take precedence over those of the builder.
+    // The attributes from the environment variables and from OpenTelemetry's SDK. They take precedence over those of
+    // the builder.
     let configured = Resource::builder().build();
     let mut builder = Resource::builder_empty();
     if let Some((name, version)) = service {

@@ -1,5 +1,6 @@
 //! Writes the lines that people read on a terminal. The log, filtered by `RUST_LOG`, is written to standard output. If
-//! traces are written to files, each run is one line on standard error. Exporters do not belong here.
+//! traces are written to files, each run that ends is also written as one line to standard error. Exporters do not
+//! belong here.
 
 use std::fmt::Write as _;
 use std::io;
@@ -21,7 +22,7 @@ use crate::observe::{End, RunView, Sink, standard_error};
 const LOG: &str = "info";
 
 /// Returns the layer that writes the log. This layer is also the filter of the whole subscriber. It enables spans of
-/// level INFO and above, events of level WARN and above, and the events that the log contains. `tracing` caches the
+/// level INFO and above, events of level WARN and above, and the events that `RUST_LOG` selects. `tracing` caches the
 /// decision for each callsite, so the filter costs a run nothing.
 pub(super) fn log<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
     let filter = std::env::var("RUST_LOG").ok().filter(|filter| !filter.trim().is_empty());

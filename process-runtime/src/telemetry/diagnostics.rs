@@ -1,5 +1,6 @@
-//! Reports the warnings and errors that OpenTelemetry and its exporters log about themselves. Each of them becomes a
-//! notice of the toolkit, which is printed once. Events of the application do not belong here.
+//! Reports the warnings and errors that OpenTelemetry and its exporters log about themselves. Each warning or error
+//! becomes a notice of the toolkit. The same notice is printed only once. Events of the application do not belong
+//! here.
 
 use std::fmt::{self, Write as _};
 use std::sync::atomic::Ordering;
@@ -10,22 +11,24 @@ use tracing::{Event, Level, Metadata};
 use crate::base::notices;
 use crate::observe::metrics::LOST_SPANS;
 
-/// The field with the number of spans that a collector rejected, an `i64`. The events `HttpTraceClient.PartialSuccess`
-/// and `TonicTracesClient.PartialSuccess` of opentelemetry-otlp have this field.
+/// The name of the field that contains the number of spans that a collector rejected. The number is an `i64`. The
+/// events `HttpTraceClient.PartialSuccess` and `TonicTracesClient.PartialSuccess` of opentelemetry-otlp have this
+/// field.
 const REJECTED: &str = "rejected_spans";
 
 /// The text of an error whose cause an exporter has already reported. The event that OpenTelemetry logs about such an
 /// error is ignored.
 pub(super) const ALREADY_REPORTED: &str = "the cause is already reported";
 
-/// Returns whether this is an event that OpenTelemetry logs about itself.
+/// Returns whether `metadata` describes an event that OpenTelemetry logs about itself.
 pub(super) fn is_of_opentelemetry(metadata: &Metadata<'_>) -> bool {
     metadata.is_event() && metadata.target().starts_with("opentelemetry")
 }
 
-/// Reports an event if it is a warning or an error.
+/// Reports an event of OpenTelemetry, if it is a warning or an error whose cause is not reported yet. Also counts the
+/// spans that a collector rejected.
 pub(super) fn report(event: &Event<'_>) {
-    // The exporter reports a failed export together with its cause, so OpenTelemetry's event is ignored.
+    // The exporter itself reports why an export failed, so OpenTelemetry's event about the failed export is ignored.
     if *event.metadata().level() > Level::WARN || event.metadata().name().starts_with("Export.Failed.") {
         return;
     }

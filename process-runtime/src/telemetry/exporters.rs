@@ -126,8 +126,8 @@ fn at<B: WithExportConfig>(builder: B, over: &Otlp) -> B {
     builder.with_timeout(over.timeout).with_endpoint(over.endpoint.to_string())
 }
 
-/// Returns the encoding of a protocol over HTTP. It is always set explicitly, because the exporter's default depends
-/// on its crate features.
+/// Returns the encoding for a protocol over HTTP. Without an explicit encoding, the exporter would use a default that
+/// depends on the features of its crate.
 fn encoding(protocol: Protocol) -> Encoding {
     if protocol == Protocol::HttpJson { Encoding::HttpJson } else { Encoding::HttpBinary }
 }
@@ -148,7 +148,7 @@ impl Drop for Exporters {
     }
 }
 
-/// The endpoint of an exporter, as the report of a failed export names it.
+/// The protocol and the address of an exporter's endpoint, for the report of a failed export.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     protocol: Protocol,
@@ -160,14 +160,15 @@ impl Endpoint {
         Endpoint { protocol: over.protocol, place: http_client::place(&over.endpoint) }
     }
 
-    /// Reports why an export failed. If several signals fail for the same reason, it is reported once. The returned
-    /// error says that the cause is already reported.
+    /// Reports why an export failed, unless the HTTP client has already reported the cause. The same cause is reported
+    /// only once, even if several signals fail. The error in the returned result says that its cause is already
+    /// reported.
     fn report_failure(&self, exported: OTelSdkResult) -> OTelSdkResult {
         let Err(OTelSdkError::InternalFailure(error)) = exported else { return exported };
         // Over HTTP, the client has already reported the cause, which the exporter's error does not contain.
         if self.protocol == Protocol::Grpc {
-            // The text before the code names the client of the signal. It is cut off, so that both signals have the
-            // same report.
+            // The text before the code differs between traces and metrics. It is cut off, so that both signals cause
+            // the same report, which is printed once.
             let why = error.split_once("gRPC code: ").map_or(&*error, |(_, why)| why);
             notices::once(format!("cannot send telemetry to {}: {why}", self.place));
         }
@@ -242,7 +243,7 @@ impl PushMetricExporter for Metrics {
     }
 }
 
-/// How long a program that aborts on a panic waits until Sentry has the event of the panic.
+/// The longest time that a program that aborts on a panic waits until the event of the panic is sent to Sentry.
 const PANIC: Duration = Duration::from_secs(2);
 
 /// Starts Sentry.
@@ -255,8 +256,8 @@ pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> sentry::ClientInit
         .dsn(&sentry.dsn)
         .maybe_release(release.or_else(of_service))
         .traces_sample_rate(sentry.traces_sample_rate)
-        // Sentry's panic hook waits for at most this long, and the panicking run waits with it. Waiting is needed only
-        // if the panic aborts the program.
+        // Sentry's panic hook waits at most this long until the event is sent, and the panicking run waits with it.
+        // This wait is needed only if the panic aborts the program.
         .shutdown_timeout(if cfg!(panic = "unwind") { Duration::ZERO } else { PANIC })
         // These are Sentry's default integrations, with one change: `SentryTransport` attaches the stack traces,
         // including those of panics.
@@ -268,8 +269,9 @@ pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> sentry::ClientInit
         .add_integration(transport.clone())
         .transport(transport);
     let guard = sentry::init(options);
-    // New threads copy the main hub, so the main hub needs the client. It belongs to the thread that used Sentry
-    // first, which may be another thread than this one.
+    // A new thread copies its hub from the main hub, so the main hub needs the client too. The main hub is the hub of
+    // the thread that first used Sentry. If that is another thread, `sentry::init` has not bound the client to the
+    // main hub.
     sentry::Hub::main().bind_client(sentry::Hub::current().client());
     guard
 }

@@ -1,8 +1,8 @@
-//! Writes OTLP-JSON files with one request on each line
-//! ([OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/)).
+//! Writes OTLP-JSON files with one request on each line, in the format of OpenTelemetry's
+//! [OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/).
 //!
-//! The directory never contains more than [`MOST`] bytes in [`FILES`] files. If a new file needs room, the files that
-//! were written to longest ago are removed. The content of spans and metrics must not be changed in here.
+//! At most [`FILES`] of these files are kept, with [`MOST`] bytes in total. If a new file needs room, the least
+//! recently written files are removed. The content of spans and metrics must not be changed in here.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -44,7 +44,7 @@ pub(super) struct Directory {
     file: u64,
     most: u64,
     files: usize,
-    /// The name of the file to which this program currently writes each signal.
+    /// For each signal, the name of the file to which this program currently writes the signal.
     in_use: Mutex<BTreeMap<&'static str, OsString>>,
 }
 
@@ -61,9 +61,9 @@ impl Directory {
         &self.path
     }
 
-    /// Creates a new file for a signal, in a directory that has room for at least this line. The name of the file
-    /// starts with the time, so names sort by time. It also contains the id of this operating-system process, so that
-    /// two programs do not share a file.
+    /// Creates a new file for a signal, after making room in the directory for at least this line. The name of the
+    /// file starts with the time of its creation, so that names sort by time. The name also contains the id of this
+    /// operating-system process, so that two programs do not share a file.
     fn begin(&self, signal: &'static str, line: &[u8]) -> io::Result<Current> {
         let mut in_use = lock(&self.in_use);
         in_use.remove(signal);
@@ -77,8 +77,8 @@ impl Directory {
         Ok(Current { file, path, bytes: 0 })
     }
 
-    /// Removes the files that were written to longest ago, until there is room for a new file of `needed` bytes. The
-    /// files that this program writes to are kept. Each of them counts with at least its maximum size, because it may
+    /// Removes the least recently written files, until there is room for a new file of `needed` bytes. The files that
+    /// this program is writing are kept. Each kept file counts as at least the maximum size of a file, because it may
     /// still grow.
     fn make_room(&self, needed: u64, in_use: &BTreeMap<&'static str, OsString>) -> io::Result<()> {
         let is_in_use = |name: &OsString| in_use.values().any(|used| used == name);
@@ -249,7 +249,7 @@ mod tests {
         ours.map(|name| fs::metadata(path.join(name)).expect("there").len()).collect()
     }
 
-    /// Writes lines, slowly enough that the files that they fill have different names.
+    /// Writes lines with a pause after each line. The files that the lines fill then have different names.
     fn fill(exporter: &FileExporter, lines: usize) {
         for _ in 0..lines {
             exporter.write(vec![b'x'; 399]).expect("writable");
@@ -284,7 +284,7 @@ mod tests {
         let directory = Arc::new(Directory::bounded(&path, 1000, 5000, 100));
         let [metrics, traces] = ["metrics", "traces"].map(|signal| FileExporter::new(&directory, signal));
         let is_bounded = || assert!(sizes(&path).iter().sum::<u64>() <= 5000, "{:?}", sizes(&path));
-        // The first file of the metrics is filled up only after several files of traces.
+        // The first file of the metrics still has room while several files of traces are filled.
         metrics.write(vec![b'x'; 99]).expect("writable");
         for _ in 0..8 {
             traces.write(vec![b'x'; 974]).expect("writable");

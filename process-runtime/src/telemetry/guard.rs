@@ -26,15 +26,15 @@ const FLUSH: Duration = Duration::from_secs(5);
 const LINES: Duration = Duration::from_millis(500);
 /// The upper limit for the timeout of a flush. Larger values could overflow an [`Instant`].
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-/// If telemetry stops sooner than this after its start and no process has run, the guard was probably dropped by
-/// mistake.
+/// The time in which a stop is probably a mistake. If telemetry stops sooner than this after its start, and no process
+/// has run, the guard was probably dropped too early.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// The running telemetry, which stops when this guard is dropped.
 ///
 /// The drop sends the remaining telemetry, waits for at most five seconds and stops the watchdog. Bind the guard to a
 /// name such as `_telemetry`, because `let _ =` drops it immediately. `std::process::exit` ends the program without
-/// the drop.
+/// dropping the guard.
 #[must_use = "telemetry stops when this is dropped: keep it until the end of `main`"]
 pub struct Telemetry {
     pub(super) started: Instant,
@@ -95,8 +95,8 @@ impl Telemetry {
     }
 }
 
-/// Returns whether all spans were sent before the deadline. A flush of OpenTelemetry gives up after five seconds, so
-/// the flush is repeated until the deadline.
+/// Sends the waiting spans. Returns whether all of them were sent before the deadline. A flush of OpenTelemetry gives
+/// up after five seconds, so the flush is repeated until the deadline.
 fn flushed(traces: &SdkTracerProvider, deadline: Instant) -> bool {
     loop {
         match traces.force_flush() {
@@ -138,7 +138,7 @@ impl Drop for Telemetry {
     }
 }
 
-/// Returns the number of items that could not be delivered so far.
+/// Returns how many spans, events and transactions have been lost so far.
 fn lost() -> u64 {
     [&LOST_SPANS, &LOST_EVENTS, &LOST_TRANSACTIONS].map(|lost| lost.load(Ordering::Relaxed)).into_iter().sum()
 }
@@ -147,8 +147,8 @@ fn until(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
-/// Runs `f` on a thread of its own and returns the result. Returns `None` if `f` takes longer than `most` or the
-/// thread cannot be started. If `f` takes longer, it keeps running on its thread.
+/// Runs `f` on a thread of its own and returns the result. Returns `None` if `f` panics or takes longer than `most`,
+/// or if the thread cannot be started. If `f` takes longer, it keeps running on its thread.
 fn within<T: Send + 'static>(most: Duration, f: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("telemetry-flush".into());

@@ -21,9 +21,8 @@
 //! files.
 //!
 //! * `OTEL_EXPORTER_OTLP_ENDPOINT` sends both signals to the collector at this URL.
-//! * `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` and `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` each send one signal to the URL
-//!   that they contain. If only one of them is set, the other signal is not exported unless another variable
-//!   configures it.
+//! * `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` and `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` each send one signal to the URL in
+//!   the variable. If only one of them is set, the other signal is not exported unless another variable configures it.
 //! * `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER` choose the exporter of a signal:
 //!
 //!   | exporter | where the signal is sent |
@@ -31,7 +30,7 @@
 //!   | `otlp` | to the configured endpoint, or to a collector on this machine if none is configured |
 //!   | `console` | to the files |
 //!   | `none` | it is not exported |
-//!   | `prometheus` | metrics only, with feature `prometheus`: a server [scrapes them](#prometheus) |
+//!   | `prometheus` | metrics only, with feature `prometheus`: a Prometheus server [scrapes them](#prometheus) |
 //!
 //!   `prometheus` can be combined with another exporter, as in `otlp,prometheus`.
 //!
@@ -39,8 +38,8 @@
 //!
 //! If one signal uses `otlp` or `prometheus`, the other signal is not exported unless a variable configures it.
 //!
-//! The directory of the files contains at most 256 files of 128 MiB in all. If a new file needs room, the files that
-//! were written to longest ago are removed.
+//! The directory contains at most 256 OTLP-JSON files, with 128 MiB in total. If a new file needs room, the least
+//! recently written files are removed.
 //!
 //! # OTLP
 //!
@@ -102,16 +101,16 @@
 //! stages has `critical_process_stage`, and `critical_process_runs_total` has `critical_process_late` and `error_type`.
 //! The bucket `le="1"` of the utilization counts the runs that met their SLA.
 //!
-//! Every series also has the label `otel_scope_name="critical_process"`, so aggregate with `sum by (…)`. The metric
-//! `target_info` carries the service's name and version. Prometheus 3 writes the bucket as `le="1.0"`; `le=~"1(\\.0)?"`
-//! matches both.
+//! Every series also has the label `otel_scope_name="critical_process"`. Aggregate with `sum by (…)` to omit this
+//! label. The metric `target_info` carries the service's name and version. Prometheus 3 writes the bucket `le="1"` as
+//! `le="1.0"`; `le=~"1(\\.0)?"` matches both forms.
 //!
 //! # Problems
 //!
 //! An invalid variable, an unreachable collector and a full disk are each reported once, as a line on standard error
 //! and in [`Installation::report`](crate::Installation::report). The application keeps running, and lost telemetry is
-//! counted. Separate threads write the log and these lines. If a stream is not read, at most 1 MiB of it is kept in
-//! memory, and further lines are lost.
+//! counted. One thread writes the log, and another thread writes these lines. If standard output or standard error is
+//! not read, at most 1 MiB for this stream is kept in memory, and further lines are lost.
 
 mod bridge;
 mod builder;
@@ -136,8 +135,8 @@ pub use self::prometheus::{CollectError, Prometheus};
 /// Sets up telemetry from the environment variables that the [module](self) lists.
 ///
 /// Keep the returned [`Telemetry`] until the end of `main`. Its drop sends the remaining telemetry and waits for at
-/// most five seconds. A signal ends the program without any drop. Therefore handle SIGTERM, which orchestrators send,
-/// and return from `main`.
+/// most five seconds. A signal of the operating system ends the program without any drop. Therefore handle SIGTERM,
+/// which orchestrators send, and return from `main`.
 ///
 /// ```no_run
 /// let _telemetry = process_runtime::telemetry::init();

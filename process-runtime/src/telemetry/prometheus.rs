@@ -1,7 +1,7 @@
 //! Exposes the metrics to Prometheus (feature `prometheus`): as text, and through a small HTTP server.
 //!
-//! The number, duration and header size of connections are limited, and only one collection runs at a time. Defining
-//! instruments does not belong here.
+//! The server limits the number and duration of connections and the size of a request's head, and runs only one
+//! collection at a time. Defining instruments does not belong here.
 
 use std::convert::Infallible;
 use std::net::TcpListener;
@@ -33,7 +33,7 @@ const TIME: Duration = Duration::from_secs(10);
 const HEAD_TIME: Duration = Duration::from_secs(5);
 /// The maximum number of bytes in the head of a request.
 const HEAD: usize = 16 << 10;
-/// The pause after a connection could not be accepted.
+/// The pause after an attempt to accept a connection has failed.
 const REST: Duration = Duration::from_secs(1);
 
 /// The metrics in Prometheus' text format, for a service that serves them on a route of its own.
@@ -171,8 +171,8 @@ async fn answer(stream: TcpStream, prometheus: Prometheus, turn: Arc<Semaphore>)
 /// Collects the metrics and returns the response. Callbacks of instruments may block, so the collection does not run
 /// on the thread that sends telemetry.
 async fn collected(prometheus: Prometheus, turn: Arc<Semaphore>) -> Response<String> {
-    // The collection owns the permit, so it keeps the permit after the request. If the collection hangs and the
-    // request times out, no second collection starts.
+    // The collection owns the permit, and keeps it even if the request times out first. While a collection hangs, no
+    // second one can therefore start.
     let turn = turn.acquire_owned().await;
     let text = tokio::task::spawn_blocking(move || {
         let _turn = turn;

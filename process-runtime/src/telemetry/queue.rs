@@ -23,7 +23,7 @@ pub(super) fn batches<E: SpanExporter + 'static>(
     delay: Duration,
 ) -> impl SpanProcessor + use<E> {
     let room = Arc::new(Room { waiting: AtomicUsize::new(0), most: spans.queue });
-    // `Room` also counts the spans that are being sent, so the inner queue is never full.
+    // `Room` also counts the spans that are being sent, so the queue of `BatchSpanProcessor` is never full.
     let config = BatchConfigBuilder::default()
         .with_max_queue_size(spans.queue)
         .with_max_export_batch_size(spans.batch)

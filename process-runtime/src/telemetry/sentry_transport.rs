@@ -1,8 +1,9 @@
 //! Sends events to Sentry from a thread of its own. The same thread resolves the function names in the stack traces of
-//! the events. The data of runs does not belong here.
+//! the events. Adding the data of runs to events does not belong here.
 //!
-//! Sentry's own transport does not report what it loses. Sentry's option `attach_stacktrace` resolves the names on the
-//! thread of the failed run, which takes milliseconds.
+//! This module replaces two parts of Sentry. Sentry's own transport does not report what it loses. Sentry's option
+//! `attach_stacktrace` resolves the function names on the thread of the failed run, which delays the run by
+//! milliseconds.
 
 use std::collections::VecDeque;
 use std::panic::PanicHookInfo;
@@ -43,7 +44,7 @@ const FILE: usize = 256;
 /// The timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The stack traces of unsent events, as addresses.
+/// The stack traces of unsent events. They contain addresses, whose function names are not resolved yet.
 type Stacks = Mutex<VecDeque<(Uuid, Thread, Backtrace)>>;
 
 /// The transport of one client. It is also an integration, which captures a stack trace for each error event that has
@@ -70,7 +71,8 @@ impl sentry_core::Integration for SentryTransport {
         if event.level >= Level::Error && !has_stack(&event) {
             let stack = (event.event_id, current_thread(false), stack());
             let mut stacks = lock(&self.stacks);
-            // If the list is full, its oldest stack trace belongs to an event that another integration has discarded.
+            // If the list is full, its oldest stack trace belongs to an event that another integration has discarded,
+            // so the stack trace can be removed.
             if stacks.len() == STACKS {
                 stacks.pop_front();
             }
@@ -80,7 +82,7 @@ impl sentry_core::Integration for SentryTransport {
     }
 }
 
-/// Returns the stack trace of this thread, as addresses.
+/// Returns the stack trace of this thread as addresses, without function names.
 #[cfg(unix)]
 fn stack() -> Backtrace {
     let mut frames = Vec::with_capacity(DEPTH);
@@ -94,15 +96,15 @@ fn stack() -> Backtrace {
     Backtrace::from(frames)
 }
 
-/// Returns the stack trace of this thread, as addresses. On these systems, the unwinder needs the lock of the crate
-/// `backtrace`.
+/// Returns the stack trace of this thread as addresses, without function names. On systems other than Unix, the
+/// capture needs the lock of the crate `backtrace`.
 #[cfg(not(unix))]
 fn stack() -> Backtrace {
     Backtrace::new_unresolved()
 }
 
-/// Returns the event of a panic, without a stack trace. The trace is captured afterwards, as for any other event.
-/// Sentry's default would resolve the function names here, on the panicking thread.
+/// Returns the event for a panic, without a stack trace. The stack trace is captured afterwards, as for any other
+/// event. Sentry's default would resolve the function names here, on the panicking thread.
 pub(super) fn panicked(info: &PanicHookInfo<'_>) -> Option<Event<'static>> {
     let exception = Exception {
         ty: "panic".into(),
@@ -113,8 +115,8 @@ pub(super) fn panicked(info: &PanicHookInfo<'_>) -> Option<Event<'static>> {
     Some(Event { exception: vec![exception].into(), level: Level::Fatal, ..Event::default() })
 }
 
-/// Truncates a text to the length that Sentry keeps. Sentry would also truncate it, but would add a remark about this
-/// to the event.
+/// Truncates a text to `most` characters, the length that Sentry keeps. Otherwise Sentry truncates the text and adds a
+/// remark about this to the event.
 fn cut(text: &mut Option<String>, most: usize) {
     if let Some(text) = text
         && let Some((end, _)) = text.char_indices().nth(most)
@@ -195,7 +197,7 @@ impl Waiting {
         next
     }
 
-    /// Removes the stack trace for the event of this envelope and returns it, if there is one.
+    /// Removes the stack trace of the envelope's event from `stacks` and returns it, if there is one.
     fn stack_of(&self, envelope: &Envelope) -> Option<(Thread, Backtrace)> {
         let event = envelope.event()?.event_id;
         let mut stacks = lock(&self.stacks);
@@ -301,7 +303,7 @@ impl Sender {
         stack.resolve();
         let mut stacktrace = backtrace_to_stacktrace(&stack);
         if let Some(stacktrace) = &mut stacktrace {
-            // The frames of the toolkit do not belong to the application.
+            // Stack frames of the toolkit are not marked as frames of the application.
             let options = ClientOptions::new().in_app_exclude(["process_runtime"]);
             process_event_stacktrace(stacktrace, &options);
             for frame in &mut stacktrace.frames {
@@ -310,7 +312,8 @@ impl Sender {
                 cut(&mut frame.package, FILE);
                 cut(&mut frame.filename, FILE);
             }
-            // The innermost frames only show how the stack trace was captured.
+            // The calls that the innermost frame of the application makes only show how the stack trace was captured,
+            // so their frames are removed.
             if let Some(last) = stacktrace.frames.iter().rposition(|frame| frame.in_app == Some(true)) {
                 stacktrace.frames.truncate(last + 1);
             }
@@ -332,8 +335,8 @@ impl Sender {
         whole
     }
 
-    /// Sends an envelope. If the envelope is lost, the error is the reason to record for Sentry, or `None` if Sentry
-    /// already counts the loss itself.
+    /// Sends an envelope. An error means that the envelope is lost. The error is the reason to report to Sentry, or
+    /// `None` if Sentry counts the loss itself.
     fn send(&mut self, envelope: &Envelope) -> Result<(), Option<Reason>> {
         let mut body = Vec::new();
         envelope.to_writer(&mut body).map_err(|_| Some(Reason::InternalError))?;

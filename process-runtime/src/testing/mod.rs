@@ -1,6 +1,6 @@
-//! Contracts are tests that prove how a process behaves, including how it fails. Use this module to test functions
-//! that have the attribute `#[critical_process]`. Enable the feature `testing` only among the dev-dependencies. Code
-//! that a program needs outside of its tests does not belong here.
+//! Tools to test functions that have the attribute `#[critical_process]`. A contract is a test that proves how such a
+//! process behaves, including how it fails. Enable the feature `testing` only among the dev-dependencies. Code that a
+//! program needs outside of its tests does not belong here.
 //!
 //! ```
 //! use process_runtime::testing::{Fault, observe};
@@ -29,8 +29,10 @@
 //! ```
 //!
 //! The page [`contracts`](crate::contracts) is a tutorial. It leads from an empty directory to a first contract and a
-//! gate, and describes each case. A boundary in the following table is a process, a stage, or a call that
-//! [`dependency`](crate::dependency) marks. The parts of this module are:
+//! gate, and describes each case. A gate is a test that fails while a required case of a process is not proven.
+//!
+//! The following table lists the parts of this module. A boundary is a process, a stage, or a call that
+//! [`dependency`](crate::dependency) marks.
 //!
 //! | to do this | use |
 //! |---|---|
@@ -45,10 +47,12 @@
 //! | configure which cases are required, and waive some | [`policy`] |
 //!
 //! Tests share no state through this module, so they can run at the same time on any threads. The statistics and
-//! meters of the application do not count the runs in [`observe`], [`Load`] and [`Domain`], and its Sentry client
-//! does not receive observed failures. (Failures in a [`Load`] or [`Domain`] reach the current Sentry client, if
-//! there is one.) If tokio's clock is paused (`#[tokio::test(start_paused = true)]`), runs use paused time. A test
-//! can then exceed an SLA of two minutes in milliseconds. Observing a run of a process with a stage takes about 50 µs
+//! meters of the application do not count the runs inside [`observe`], [`Load`] and [`Domain`]. The application's
+//! Sentry client does not receive failures inside [`observe`]. Failures inside a [`Load`] or a [`Domain`] reach the
+//! current Sentry client, if there is one.
+//!
+//! If tokio's clock is paused (`#[tokio::test(start_paused = true)]`), runs use paused time. A test can then exceed
+//! an SLA of two minutes in milliseconds. The observation of a run with one stage takes about 50 µs
 //! (`tests/observe/runs.rs`, `what_observing_costs`).
 
 mod breaking;

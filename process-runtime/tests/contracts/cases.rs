@@ -52,7 +52,7 @@ contracts! {
         drop(observe(scope.in_scope(send("north"))).await);
     };
     of_an_unknown_process: "send_leter", happy, async {};
-    // The runs of the contracts from here on almost prove the case of their contract, or only just prove it.
+    // In each contract from here on, the run comes close to proving the case. Only some of these runs prove it.
     happy_of_a_failure: "send_letter", happy, async { drop(observe(send("")).await) };
     error_of_a_panic: "send_letter", error("panic"),
         async { drop(observe(send("north")).fault("stamp", Fault::panic("torn")).await) };
@@ -106,7 +106,7 @@ async fn send_letters() -> Result<(), SendError> {
     send("north").await
 }
 
-/// Fails before it has a number.
+/// Fails before it has recorded a number.
 #[critical_process(id = "number_letter", version = "1.0.0", sla = "30s", context(address, later(number)))]
 async fn number_letter(address: &str) -> Result<(), SendError> {
     if !address.is_empty() {
@@ -164,8 +164,12 @@ fn what_is_nearly_the_case_does_not_prove_it() {
             dependency_a_little_later,
             "reached a fault at `post_office`: success, with delay",
         ),
-        ("load_without_bounds", load_without_bounds, "was a load whose bounds held: it observed none"),
-        ("load_of_another", load_of_another, "was a load whose bounds held: it observed none"),
+        (
+            "load_without_bounds",
+            load_without_bounds,
+            "belonged to a load whose bounds held: it observed none",
+        ),
+        ("load_of_another", load_of_another, "belonged to a load whose bounds held: it observed none"),
     ] {
         let message = message(contract);
         assert!(message.contains(expected), "{name}: {message}");
@@ -237,7 +241,7 @@ fn a_test_that_is_named_for_a_case_and_never_saw_it_fails() {
             late_without_a_delay,
             "was late under an injected delay: success, with no fault",
         ),
-        ("load_without_a_load", load_without_a_load, "was a load whose bounds held: success"),
+        ("load_without_a_load", load_without_a_load, "belonged to a load whose bounds held: success"),
         (
             "context_without_the_tenant",
             context_without_the_tenant,

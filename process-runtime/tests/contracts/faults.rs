@@ -1,4 +1,5 @@
-//! Functions that cannot be stopped and errors that cannot be injected, and what a policy requires for them.
+//! A function that cannot be stopped, the cases that a policy therefore requires of it, and an error that cannot be
+//! injected.
 
 use std::sync::{Arc, Mutex};
 

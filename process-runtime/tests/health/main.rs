@@ -32,13 +32,13 @@ enum Mode {
     DoesNotRun,
 }
 
-/// The state that the checks of one test take.
+/// The application state that the checks of one test receive.
 #[derive(Clone, Debug, Default)]
 struct World {
     council: Arc<Mutex<Mode>>,
     database: Arc<Mutex<Mode>>,
     probed: Arc<AtomicUsize>,
-    /// The number of executions that are running.
+    /// How many executions of checks are running.
     running: Arc<AtomicUsize>,
 }
 

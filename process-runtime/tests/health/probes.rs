@@ -1,4 +1,5 @@
-//! The result of a check: what passes, what fails, and what is judged by its traffic because it has no check.
+//! The result of a check: when it passes and when it fails. Also processes that have no check, which are judged by
+//! their traffic.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -38,7 +39,11 @@ async fn each_way_of_going_wrong_is_named_in_the_answer() {
         (Mode::IsLate, 200, "success, late: took 3.0s, SLA 2s"),
         (Mode::Panics, 503, "the check panicked"),
         (Mode::Hangs, 503, "no answer within 10s"),
-        (Mode::DoesNotRun, 503, "the probe did not run `council_deliberation_3stage`"),
+        (
+            Mode::DoesNotRun,
+            503,
+            "the health check did not run `council_deliberation_3stage`; call the process in the check",
+        ),
     ] {
         let world = World::new(mode, Mode::Works);
         let health = world.health().detail(Detail::Always).start();
@@ -47,7 +52,7 @@ async fn each_way_of_going_wrong_is_named_in_the_answer() {
         assert_eq!(body["error"], text, "{mode:?}: {body}");
         assert_eq!(body.get("serving").is_some(), status == 200, "{body}");
     }
-    // A dependency that is down does not make a process fail that works without it.
+    // If a process works although a dependency is down, the dependency does not make the process fail.
     let world = World::new(Mode::Works, Mode::Fails);
     let health = world.health().detail(Detail::Always).start();
     let (status, body) = get(&health, COUNCIL).await;

@@ -25,7 +25,7 @@ async fn readiness_follows_start_up_shutdown_and_required_dependencies() {
     assert_eq!((status, &body["checks"]["shutdown"]), (503, &"fail".into()));
     assert_eq!(get(&health, "/live").await.0, 200);
 
-    // A dependency in `report_only` does not make the replica unready.
+    // If a dependency in `report_only` fails, the replica stays ready.
     let health = World::new(Mode::Works, Mode::Fails).health().report_only(["supabase_db"]).start();
     let (status, body) = get(&health, "/ready").await;
     assert_eq!(

@@ -206,20 +206,20 @@ fn a_broken_file_is_reported_and_started_anew() {
         ("{\"version\": 1, \"loads\": [], \"more\": 1}", "unknown field `more`"),
         (&good.replace("100000000", "-1"), "the file is not a valid baseline: invalid value"),
         (&percentiles, "the percentiles of a session are not in ascending order"),
-        (&levels, "the level decreases from 1 to 0"),
+        (&levels, "the levels of its sessions are not in ascending order: 1, then 0"),
         (&many, "the file has 25 sessions of a load, and at most 20 are allowed"),
         (&large, "the file has 2097152 bytes, and at most 1048576 are allowed"),
     ] {
         fs::write(sessions.path(), broken).expect("the file is written");
         let (passed, output) = sessions.run(&[(MILLIS, "100")]);
         assert!(passed, "{output}");
-        let start = "critical_process: baseline `checkout_load`: the baseline was started anew: ";
+        let start = "critical_process: baseline `checkout_load`: the earlier baseline was discarded: ";
         let line = output.lines().find(|line| line.starts_with(start));
         let line = line.unwrap_or_else(|| panic!("no line reports {why}: {output}"));
         assert!(line.contains("checkout_load.json") && line.contains(why), "{line}");
         assert_eq!(sessions.kept(), 1);
         let (_, output) = sessions.run(&[(MILLIS, "100")]);
-        assert!(!output.contains("started anew"), "{output}");
+        assert!(!output.contains("was discarded"), "{output}");
     }
 }
 

@@ -100,8 +100,8 @@ fn the_directory_is_in_the_target_directory_or_given() {
 
     let other = printed(&alone(test).env("CARGO_TARGET_DIR", given.path()).output().unwrap());
     assert!(other.contains(&format!("Ok({:?})", given.path().join(end))), "{other}");
-    // A relative directory is ignored. Cargo resolves it in the directory where Cargo was called, and the test runs
-    // in another directory.
+    // A relative `CARGO_TARGET_DIR` is ignored. Cargo resolves it in the directory where Cargo was called, which the
+    // test cannot find out, because it runs in another directory.
     assert!(printed(&alone(test).env("CARGO_TARGET_DIR", "out").output().unwrap()).contains(above));
 
     let relative = printed(&alone(test).env("PROCESS_EVIDENCE_DIR", "here").output().unwrap());
@@ -278,7 +278,8 @@ proptest! {
 fn evidence_of_a_tree_that_was_not_clean_is_read_as_that() {
     let directory = directory();
     let mut evidence = proven("pay_invoice", "happy");
-    // For a revision from git, the text does not show whether the tree was clean, so the evidence contains that too.
+    // The text of a revision from git does not show whether the tree was clean, so the evidence stores that
+    // separately.
     evidence.revision = "r1-dirty".parse::<Revision>().unwrap();
     evidence.write_to(directory.path()).unwrap();
     let [read] = &evidence::read(directory.path()).evidence[..] else { panic!() };

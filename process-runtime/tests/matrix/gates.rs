@@ -40,7 +40,10 @@ fn it_opens_when_everything_is_proven_and_names_what_is_not() {
     fs::remove_file(&files[1]).unwrap();
     let (is_open, text) = at_the_gate(package.path());
     assert!(
-        !is_open && text.contains("1 of 12 cells are open:\n? pay_invoice happy: no contract ran; add "),
+        !is_open
+            && text.contains(
+                "1 of 12 required cases are not proven:\n? pay_invoice happy: no contract ran; add "
+            ),
         "{text}"
     );
 
@@ -72,7 +75,9 @@ fn a_process_in_no_row_keeps_it_closed() {
     let text = printed(&output);
     assert!(
         !output.status.success()
-            && text.contains("process `send_fax` is expected, but its crate is not linked"),
+            && text.contains(
+                "process `send_fax` is expected but not registered; correct the id, or link its crate"
+            ),
         "{text}"
     );
 }

@@ -1,6 +1,6 @@
-//! What counts as proven. The modules test the evidence, which parallel tests write and which may be damaged, the
-//! policy, the matrix that follows from evidence and policy, the reports of the matrix, and the gate. Fixtures that
-//! several modules need are here.
+//! Tests of the matrix of contracts. The modules test the evidence, which parallel tests write and which may be
+//! damaged; the policy; the matrix that follows from evidence and policy; the reports of the matrix; and the gate.
+//! Fixtures that several modules need are here.
 
 #![allow(dead_code, reason = "the processes are registered and never run")]
 

@@ -58,7 +58,7 @@ fn evidence_of_another_definition_or_revision_does_not_count() {
     other.proof = Proof::Failed("then".to_owned());
     let matrix = matrix_of(&[older, other, proven("draw_logo", "happy")]);
     assert_eq!(cell(&matrix, "draw_logo", "happy").state, State::Proven);
-    // Evidence of another revision does not add a cell that is not required.
+    // A case that is not required does not get a cell from evidence of another revision.
     let mut stray = proven("draw_logo", "panic");
     stray.revision = "r0".parse::<Revision>().unwrap();
     assert!(matrix_of(&[stray]).cells().all(|cell| cell.case != Case::Panic));

@@ -56,7 +56,7 @@ process = \"pay_invoice\"
 ";
     let expected = [
         "process.toml:2: invalid case `hapy`; did you mean `happy`?",
-        "process.toml:2: case `edge` cannot be required or waived: the test alone decides what it means",
+        "process.toml:2: case `edge` cannot be required or waived, because the test alone decides what it means; remove it",
         "process.toml:3: invalid criticality `critcal`; did you mean `critical`?",
         "process.toml:4: expected a list of cases",
         "process.toml:5: case `error` requires an argument",
@@ -106,7 +106,7 @@ fn a_waiver_for_what_is_not_there_is_refused() {
             "process.toml:7: case `happy` of process `draw_logo` is already waived in line 1; remove one of the waivers"
         ]
     );
-    // A process of another package is known if `expected` lists its id.
+    // A waiver for a process of another package is valid if `expected` lists the process.
     let other = waiver("archive", "happy", "2026-12-31");
     assert!(problems(&other)[0].ends_with("add it to `expected = [\"archive\"]`"));
     assert!(problems(&format!("expected = [\"archive\"]\n{other}")).is_empty());

@@ -46,7 +46,7 @@ fn a_delay_makes_late_without_any_time() {
     let began = std::time::Instant::now();
     let run = order(Some(("pick", Fault::delay(Duration::from_secs(120)))));
     run.expect().success().late().overdue();
-    // A delay also has this effect without paused time, and in a plain function.
+    // A delay also makes a run late without a real wait if the clock is not paused, and in a plain function.
     let real = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let run = real.block_on(async {
         observe(undelayed()).fault("quick", Fault::delay(Duration::from_secs(3600))).await

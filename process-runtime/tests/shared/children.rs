@@ -1,4 +1,4 @@
-//! Child tests, which only another test of the same binary, their parent, runs. Each child is marked with
+//! Child tests. A child test is started only by another test of the same binary, its parent. It is marked with
 //! `#[ignore = "child of …"]`.
 
 use std::process::Command;

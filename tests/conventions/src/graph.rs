@@ -1,4 +1,4 @@
-//! Finds circles in a graph, and the arrows that must be cut to open a circle.
+//! Finds circles in a directed graph, and the arrows (edges) whose removal opens a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,18 +39,18 @@ fn reachable<N: Copy + Ord>(start: N, neighbours: &BTreeMap<N, Vec<N>>) -> BTree
     reached
 }
 
-/// The largest circle for which every order of its nodes is compared.
+/// The maximum number of nodes in a circle for which [`fewest_cuts`] compares all orders of the nodes.
 const COMPARED: usize = 14;
 
-/// Returns a smallest set of arrows without which no circle remains among the nodes. Returns an empty set for a
-/// circle of more than 14 nodes, because comparing all orders of so many nodes takes too long.
+/// Returns a smallest set of arrows whose removal leaves no circle among the nodes. Returns an empty set for a circle
+/// of more than 14 nodes, because comparing all orders of so many nodes takes too long.
 pub fn fewest_cuts<N: Copy + Ord>(circle: &BTreeSet<N>, arrows: &BTreeSet<(N, N)>) -> BTreeSet<(N, N)> {
     let nodes: Vec<N> = circle.iter().copied().collect();
     if nodes.len() > COMPARED {
         return BTreeSet::new();
     }
-    // Each index is a set of nodes, written as bits. The value is the smallest number of arrows that lead from a node
-    // to a later node, over all orders of the set, and the last node of an order with this number.
+    // Each index is a set of nodes, written as bits. The value describes the order of these nodes in which the fewest
+    // arrows lead from a node to a later node: the number of these arrows, and the last node of the order.
     let mut best = vec![(usize::MAX, 0); 1 << nodes.len()];
     best[0] = (0, 0);
     for first in 0..best.len() {

@@ -45,8 +45,8 @@ pub struct Place {
     pub file: String,
     /// The line; 0 means the file or folder as a whole.
     pub line: usize,
-    /// The path that is written there, and the file to which the path leads if the rule is about imports. The text is
-    /// empty if the rule is not about a path.
+    /// The path in this line, and the file to which the path leads if the rule is about imports. This text is empty
+    /// if the rule is not about a path.
     pub what: String,
 }
 
@@ -101,7 +101,7 @@ impl fmt::Display for Figures {
 }
 
 impl House {
-    /// Resolves all imports of a crate. `placed` maps the paths of files to other paths, so that a layout can be
+    /// Resolves all imports of a crate. `placed` maps the paths of files to new paths, so that a new layout can be
     /// measured before the files are moved.
     pub fn new(sources: &Sources, placed: &BTreeMap<String, String>) -> House {
         let mut tree = Tree::new(sources);
@@ -297,8 +297,8 @@ impl House {
         folders
     }
 
-    /// Returns the circles among the files and rooms that are directly in a folder. Circles without a room are left
-    /// out.
+    /// Returns a violation for each circle among the files and rooms that are directly in a folder. Leaves out a
+    /// circle that contains only files.
     fn circle_of_rooms(&self, folder: &str) -> Vec<Violation> {
         let entries: Vec<Option<Entry>> =
             (0..self.tree.files.len()).map(|file| self.entry(folder, file)).collect();
@@ -318,7 +318,7 @@ impl House {
                 let names: Vec<String> = circle.iter().map(|entry| self.name(entry)).collect();
                 let names = names.join(", ");
                 if folder.is_empty() {
-                    // The order of the outermost folders shows which arrows are wrong.
+                    // The outermost folders have an order, which shows which arrows are wrong.
                     let within =
                         arrows.iter().filter(|((from, to), _)| circle.contains(from) && circle.contains(to));
                     let wrong = within.filter(|(_, arrow)| self.is_against(arrow));
@@ -443,8 +443,8 @@ fn violation(message: &str, places: Vec<Place>) -> Option<Violation> {
     (!places.is_empty()).then(|| Violation { message: message.to_owned(), places })
 }
 
-/// Returns the folder of a file. If a module has files of its own, its main file belongs to their folder: `run.rs`
-/// beside `run/` belongs to `run`.
+/// Returns the folder of a file. The main file of a module with a folder belongs to that folder: `run.rs` beside
+/// `run/` belongs to `run`.
 fn folder_of(path: &str, all: &BTreeSet<&str>) -> String {
     let own = path.trim_end_matches(".rs");
     let is_module = path != "lib.rs" && all.iter().any(|other| other.starts_with(&format!("{own}/")));

@@ -1,8 +1,8 @@
 //! Checks two conventions of the source in this workspace: the order of the folders of `process-runtime` ([`rules`]),
 //! and the words and phrases that no text may use ([`voice`]).
 //!
-//! The tests of this package read the source and build nothing else, so they also run while the product does not
-//! compile:
+//! The tests of this package read the source of the product but do not compile it, so they also run while the product
+//! does not compile:
 //!
 //! ```text
 //! cargo test -p conventions

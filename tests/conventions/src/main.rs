@@ -1,8 +1,8 @@
 //! Prints every violation of the conventions, then the figures.
 //!
 //! The first argument is the root of the checkout to read. The default is the checkout that this program was built
-//! from. The second argument is a file that gives source files other paths before the check, with one line `from to`
-//! for each source file.
+//! from. The second argument is a file with lines `from to`, one for each source file to move. The check treats the
+//! source file `from` as if its path were `to`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

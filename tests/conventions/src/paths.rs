@@ -17,7 +17,7 @@ pub struct Mention {
     pub scope: ScopeId,
     /// The file in which the path is written.
     pub file: FileId,
-    /// The line of the path's first segment, or of its last segment in an import.
+    /// The line of the path's first segment or, if the path is an import, of its last segment.
     pub line: usize,
     /// The segments of the path. The first segment is empty if the path begins with `::`.
     pub segments: Vec<String>,
@@ -91,8 +91,8 @@ impl Collector<'_> {
         }
     }
 
-    /// Collects the paths in tokens that are not parsed. `prefix` has the segments before a group of imports, and is
-    /// empty elsewhere.
+    /// Collects the paths in tokens that are not parsed. For the tokens inside the braces of an import, `prefix` has
+    /// the segments before the braces. For all other tokens it is empty.
     fn tokens(&mut self, tokens: TokenStream, prefix: &[String]) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let mut at = 0;

@@ -7,7 +7,8 @@ use std::collections::{BTreeSet, HashSet};
 use crate::paths::{Form, Mention};
 use crate::tree::{Definition, FileId, ROOT, ScopeId, Tree};
 
-/// The name of the crate in paths that could also be written in another crate.
+/// The name of this crate. A path in this crate can begin with the name instead of `crate`, as a path in another
+/// crate does.
 pub const OWN_NAME: &str = "process_runtime";
 
 /// The module that only the expansions of macros may name.
@@ -45,7 +46,7 @@ enum Found {
     Module(ScopeId),
     Item(FileId),
     Foreign(Vec<String>),
-    /// The module in this file does not have the name.
+    /// The path leads into a module of this file, and the module does not have the next name of the path.
     Lost(FileId),
 }
 
@@ -59,7 +60,7 @@ pub fn resolve(tree: &Tree, mentions: &[Mention]) -> Resolved {
     let expanded = expanded_here(tree, mentions);
     let mut resolved = Resolved::default();
     for mention in mentions {
-        // `lib.rs` and the module of expansions may name everything.
+        // `lib.rs` and `__private` may name every item.
         if mention.file == tree.scopes[ROOT].file || is_private(tree, mention.scope) {
             continue;
         }
@@ -101,8 +102,8 @@ pub fn resolve(tree: &Tree, mentions: &[Mention]) -> Resolved {
     resolved
 }
 
-/// Returns the macros that this crate expands itself. An expansion in the body of an exported macro counts only if
-/// that macro is expanded too.
+/// Returns the macros that this crate expands itself. An invocation in the body of an exported macro counts only if
+/// this crate also expands that exported macro.
 fn expanded_here(tree: &Tree, mentions: &[Mention]) -> HashSet<String> {
     let mut expanded = HashSet::new();
     loop {
@@ -147,8 +148,8 @@ fn written(mention: &Mention) -> String {
     }
 }
 
-/// The scopes and names that have been looked up on the way to one target. A second look-up of the same name would
-/// never end.
+/// The scopes and names that have been looked up on the way to one target. Looking up the same name in the same scope
+/// again would cause an endless loop.
 type Trail = HashSet<(ScopeId, String)>;
 
 struct Resolver<'t> {
@@ -172,8 +173,8 @@ impl Resolver<'_> {
         if mention.segments.len() == 1 && mention.form != Form::Glob {
             return self.single(mention, first);
         }
-        // If the first segment is an item, such as a type, the path leads no further than the item. If this file
-        // imports the item by name, that import already counts.
+        // If the first segment is an item, such as a type, the path leads to the item and not beyond. If this file
+        // imports the item by name, the import itself already counts as an arrow.
         let found = self.in_scope(mention.scope, first, &mut trail);
         if found.iter().any(|found| matches!(found, Found::Module(_))) || found.is_empty() {
             return self.path(mention.scope, &mention.segments, &mut Trail::new());
@@ -270,7 +271,7 @@ impl Resolver<'_> {
         BTreeSet::from([if is_generated { Found::Item(scope.file) } else { Found::Lost(scope.file) }])
     }
 
-    /// Returns what a module has under this name, or nothing if the trail already contains the name.
+    /// Returns what this name refers to in a scope, or nothing if the trail already contains the name.
     fn member(&self, scope: ScopeId, name: &str, trail: &mut Trail) -> BTreeSet<Found> {
         if !trail.insert((scope, name.to_owned())) {
             return BTreeSet::new();

@@ -37,7 +37,7 @@ pub const CRATES_OF_BASE: &[&str] = &[];
 /// in a `cfg`.
 pub const MOST_CFGS: usize = 20;
 
-/// The maximum number of files in a folder whose files may import one another in a circle.
+/// The largest number of files in a folder whose files may import one another in a circle.
 pub const SMALL: usize = 6;
 
 /// The maximum number of files directly in a folder. A folder that becomes larger is divided into rooms, which are
@@ -47,7 +47,8 @@ pub const MOST_FILES: usize = 15;
 /// The maximum number of lines in the files directly in a folder.
 pub const MOST_LINES: usize = 2_500;
 
-/// The circles that are allowed in larger folders because types refer to one another, each with its reason.
+/// The circles that are allowed in folders of more than [`SMALL`] files because types refer to one another, each with
+/// its reason.
 pub const RECURSIONS: &[Recursion] = &[];
 
 /// Files of one folder that may import one another.

@@ -33,9 +33,9 @@ pub struct File {
 pub enum Definition {
     /// A module.
     Module(ScopeId),
-    /// Any other item, in this file.
+    /// Any other item, with the file that defines it.
     Item(FileId),
-    /// An import of this path.
+    /// An import, with the path that it names.
     Import(Vec<String>),
 }
 
@@ -48,9 +48,9 @@ pub struct Scope {
     pub around: Option<ScopeId>,
     /// The nearest module, to which `self` refers.
     pub module: ScopeId,
-    /// The module around that module, to which `super` refers.
+    /// The module around the nearest module, to which `super` refers.
     pub parent: Option<ScopeId>,
-    /// The name of the module.
+    /// The name of the module. It is empty for a block.
     pub name: String,
     /// The names that the scope defines or imports.
     pub names: HashMap<String, Vec<Definition>>,
@@ -67,11 +67,11 @@ pub struct Tree {
     pub files: Vec<File>,
     /// Every module, [`ROOT`] first. The scopes of blocks are added when paths are collected.
     pub scopes: Vec<Scope>,
-    /// The files that define each `macro_rules!`, by its name.
+    /// For the name of each `macro_rules!` macro, the files that define it.
     pub macros: HashMap<String, BTreeSet<FileId>>,
-    /// The modules that are files. A file that several `mod` items name is listed once for each of them.
+    /// The modules that have a file of their own. A file that several `mod` items name is listed once for each item.
     pub loaded: Vec<ScopeId>,
-    /// The files that no `mod` item names. A `mod` item for tests also counts.
+    /// The files that no `mod` item names, not even a `mod` item that only tests compile.
     pub unreached: Vec<String>,
     /// The inline modules, by file, and by the line and column of their name.
     pub inline: HashMap<(FileId, usize, usize), ScopeId>,
@@ -95,7 +95,7 @@ impl Tree {
         module
     }
 
-    /// Adds the names that an item gives to a scope.
+    /// Adds to a scope the names that an item defines or imports.
     pub(crate) fn declare(&mut self, scope: ScopeId, item: &Item) {
         let file = self.scopes[scope].file;
         let name = match item {
@@ -174,7 +174,7 @@ impl Tree {
 struct Loader<'s> {
     sources: &'s Sources,
     tree: Tree,
-    /// The modules that only tests compile, as the path of their file without `.rs`.
+    /// The modules that only tests compile. Each is the path of the module's file without `.rs`.
     for_tests: Vec<String>,
 }
 
@@ -246,12 +246,13 @@ impl Loader<'_> {
 struct Folder<'a> {
     /// The folder to which the paths in `#[path]` are relative.
     beside: &'a str,
-    /// The folder in which `name.rs` or `name/mod.rs` is.
+    /// The folder that contains `name.rs` or `name/mod.rs` for `mod name;`.
     children: &'a str,
 }
 
 impl Folder<'_> {
-    /// Returns each file that the module can be, with the folder of that module's own modules.
+    /// Returns each file that `mod name;` can mean, with the folder that contains the files of that module's
+    /// children.
     fn files_of(&self, sources: &Sources, name: &str, attributes: &[Attribute]) -> Vec<(String, String)> {
         let (named, is_certain) = paths_in(attributes);
         let mut files: Vec<_> = named

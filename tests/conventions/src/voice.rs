@@ -23,7 +23,7 @@ const AFTER_IS_NO: &[&str] = &["longer", "more", "less"];
 /// The maximum number of columns of a line with a comment.
 const COLUMNS: usize = 120;
 
-/// Folders with text that is not ours or is not in the repository.
+/// Folders with text that this project has not written or that is not in the repository.
 const SKIPPED: &[&str] = &[".git", "target", "tests/data"];
 
 /// This file, which has to name the phrases.
@@ -227,7 +227,8 @@ fn is_rust(info: &str) -> bool {
     matches!(first, "" | "rust" | "no_run" | "ignore" | "should_panic" | "compile_fail")
 }
 
-/// Returns the text without what is in backticks. One backtick and all line breaks remain in its place.
+/// Returns the text without its parts in backticks. In place of such a part, one backtick and the line breaks of the
+/// part remain.
 fn without_names(text: &str) -> String {
     let mut rest = text;
     let mut prose = String::with_capacity(text.len());

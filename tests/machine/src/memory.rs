@@ -1,11 +1,11 @@
 //! The memory of programs, as Linux reports it. On other systems, the functions return `None`.
 
-/// Returns the bytes that a program has in memory now, or `None` without `/proc`.
+/// Returns how many bytes of memory a program uses now, or `None` without `/proc`.
 pub fn resident(process: u32) -> Option<u64> {
     read(&process.to_string(), "VmRSS:")
 }
 
-/// Returns the most bytes that this program has had in memory, or `None` without `/proc`.
+/// Returns the largest number of bytes of memory that this program has used so far, or `None` without `/proc`.
 pub fn peak() -> Option<u64> {
     read("self", "VmHWM:")
 }

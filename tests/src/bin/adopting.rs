@@ -120,8 +120,8 @@ fn service() -> Router {
 
 /// The parts that a program has only once. The arguments select them.
 struct Ways {
-    /// `sentry`, `subscriber` and `install` in the order in which they start, or only `whole`, for the set-up in
-    /// [`start`].
+    /// The steps `sentry`, `subscriber` and `install` in the order in which the program takes them, or the single
+    /// step `whole`, which calls [`start`].
     order: Vec<String>,
     /// How sentry-tracing is used: `none`, `layers`, or `legacy` for its older single layer.
     sentry_tracing: String,
@@ -133,13 +133,14 @@ struct Ways {
 /// The parts that differ between the services of one program.
 #[derive(Clone, Copy, Debug)]
 struct Routing {
-    /// How `TraceLayer` is used: `none`, `theirs` with its own spans, or `continuing` with
+    /// How `TraceLayer` is used: `none`, `theirs` with the layer's default spans, or `continuing` with
     /// `propagation::request_span`.
     trace_layer: &'static str,
     propagates: bool,
-    /// What sentry-tower does: `none`, `hub`, `http` or `transaction`. Each adds to the one before.
+    /// What sentry-tower does: `none`, `hub`, `http` or `transaction`. Each value includes what the value before it
+    /// does.
     sentry_tower: &'static str,
-    /// Whether the caller has a trace.
+    /// Whether the request has a `traceparent` header.
     is_called_with_trace: bool,
 }
 

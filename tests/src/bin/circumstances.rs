@@ -14,7 +14,7 @@ use process_runtime::telemetry::{Telemetry, TelemetryBuilder};
 use process_runtime::{Install, critical_process};
 use process_tests::capture::Capture;
 
-/// Logs an error of a first attempt, and parses the text.
+/// Logs an error, as if a first attempt had failed, and then parses the text.
 #[critical_process(id = "parse_order", version = "1.0.0", sla = "1s", context(text))]
 fn parse(text: &str) -> Result<u64, ParseIntError> {
     tracing::error!(target: "parser", "the first attempt failed");
@@ -100,7 +100,7 @@ fn main() {
             thread::spawn(holds).join().expect("it ends well");
         }
         "a thread was first" => {
-            // This thread uses Sentry first, so Sentry's main hub belongs to it.
+            // The spawned thread is the first to use Sentry, so Sentry's main hub belongs to it.
             thread::spawn(|| parse("1")).join().expect("it ends well").expect("a number");
             let _telemetry = init();
             let _ = parse("one");
@@ -108,7 +108,8 @@ fn main() {
         }
         "runs panic" => {
             let telemetry = init();
-            // The thread that sends events first reads the debug information, which is slow. The sleep waits for it.
+            // When the thread that sends events starts, it reads the debug information, which is slow. The sleep
+            // waits for the end of this reading.
             thread::sleep(Duration::from_secs(1));
             let times = (0..5).map(|_| {
                 let started = Instant::now();

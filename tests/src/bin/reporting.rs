@@ -134,7 +134,7 @@ async fn main() {
     tracing::info!("the day is over");
 }
 
-/// A run around a closure.
+/// A run that calls a closure, and then contains another run.
 #[critical_process(id = "around", version = "1.0.0", sla = "1s", context(customer_id))]
 async fn place_order_with(
     customer_id: &str,

@@ -170,7 +170,7 @@ fn durations_are_seconds_and_utilization_is_their_share_of_the_sla() {
             assert!((takes.as_secs_f64() * 0.99..=around * 1.01).contains(&duration), "{duration}");
             let utilization = success("critical_process.sla.utilization");
             assert!((utilization.sum - duration / 0.020).abs() < 1e-6, "{}", utilization.sum);
-            // A value over 1 is a late run.
+            // The utilization of a late run is over 1, so the buckets up to 1 are empty.
             let one = utilization.bounds.iter().position(|&bound| bound == 1.0).unwrap();
             assert_eq!(utilization.buckets[..=one].iter().sum::<u64>(), 0);
             let late = &[(OUTCOME, "success"), (LATE, "true")];

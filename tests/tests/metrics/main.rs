@@ -34,7 +34,7 @@ fn part() {}
 #[critical_process(id = "odd_sla", version = "1.0.0", sla = "1234ms")]
 fn odd_sla() {}
 
-/// Ends runs with each outcome once, and with success twice.
+/// Ends two runs with success, and one run with each other outcome.
 fn every_outcome() {
     for how in [How::Succeed, How::Succeed, How::FallBack, How::Reject, How::Fail] {
         let _ = measured(1, how);

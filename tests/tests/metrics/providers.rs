@@ -1,4 +1,4 @@
-//! Meter providers that are absent, installed late, or replaced, and runs that belong to no meter provider.
+//! Meter providers that are absent, installed late, or replaced, and runs that no meter provider receives.
 
 use opentelemetry::global;
 use process_runtime::testing::Domain;

@@ -21,7 +21,7 @@ use tracing::dispatcher;
 
 use crate::set_propagator;
 
-/// Accepts its company from the caller.
+/// Takes its company from the context that the caller sends.
 #[critical_process(id = "work_for", version = "1.0.0", sla = "1s", context(inherit(company_id, user_id)))]
 async fn work_for() -> StatusCode {
     StatusCode::OK
@@ -50,7 +50,7 @@ async fn authenticate_in_vain() -> StatusCode {
 #[derive(Clone)]
 struct Caller(&'static str);
 
-/// The caller that another kind of server has identified.
+/// An identity that the servers of these tests never attach to a request.
 #[derive(Clone)]
 struct Certificate;
 
@@ -134,7 +134,7 @@ async fn authenticated(request: Request, next: Next) -> Response<Body> {
     Scope::new().set("company_id", "own").in_scope(next.run(request)).await
 }
 
-/// Authentication as a tower layer. It calls the inner service before its own scope begins.
+/// Authentication as a tower layer. It calls the inner service before the scope of the layer begins.
 #[derive(Clone)]
 struct CallsFirst<S>(S);
 
@@ -193,8 +193,8 @@ async fn a_server_that_does_not_name_its_caller_is_reported_once() {
     assert_eq!(report.iter().filter(|line| line.contains("Certificate")).count(), 1, "{report:?}");
 }
 
-/// Returns OpenTelemetry's baggage inside of the service, the header of the request, and the header that an outgoing
-/// request has.
+/// Returns OpenTelemetry's baggage inside of the service, the `baggage` header of the request, and the `baggage`
+/// header that an outgoing request gets.
 async fn seen(headers: HeaderMap) -> String {
     let mut out = HeaderMap::new();
     propagation::inject(&mut out);

@@ -1,4 +1,4 @@
-//! Every error answer has a code, and the id with which its trace is found.
+//! Every error response has a code, and the id of the trace of its request.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -148,6 +148,6 @@ async fn what_panics_whenever_it_can_is_one_error() {
 async fn a_panic_is_still_a_panic_of_its_process() {
     let before = registry::stats("break_down").unwrap().ended.count(Outcome::Panic);
     ask(Method::GET, "/panic", "").await;
-    // The other test of this binary may also let this process panic, so the count may have grown by more than one.
+    // Another test of this binary may also make this process panic, so the count may have grown by more than one.
     assert!(registry::stats("break_down").unwrap().ended.count(Outcome::Panic) > before);
 }

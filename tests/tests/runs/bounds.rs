@@ -33,7 +33,7 @@ async fn at_the_bound_runs_go_untracked_and_are_still_counted() {
     assert_eq!((stats.active, stats.overdue), (0, 0));
     // Runs that are not tracked are reported as late when they end.
     assert_eq!((stats.ended.count_late(Outcome::Cancelled), log.overdue()), (10, 10));
-    // After these runs have ended, there is room again.
+    // After these runs have ended, the table has room for tracked runs again.
     domain.run(any_outcome(How::Succeed)).await.unwrap();
     assert_eq!(domain.untracked(), 7);
 }
@@ -52,7 +52,7 @@ fn a_runs_future_grows_by_no_more_than_stated() {
         tokio::task::yield_now().await;
         Ok(*how)
     }
-    // The arguments are stored twice: in the future of the function, and in the block that is the run.
+    // The arguments are stored twice: in the future of the function, and in the block that contains the body.
     let arguments = size_of::<&How>();
     let grown = size_of_val(&annotated(&How::Hang)) - size_of_val(&bare(&How::Hang)) - arguments;
     assert!(grown <= 64, "{grown} bytes beside the arguments");

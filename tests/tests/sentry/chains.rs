@@ -1,5 +1,5 @@
-//! Errors that pass through several runs. The same error is one event. A different error is another event, which is
-//! linked to the first.
+//! Errors that pass through several runs. An error that a run passes on is sent as one event. If a run returns
+//! another error instead, that error is sent as a second event, which is linked to the first.
 
 use std::error::Error;
 
@@ -22,7 +22,7 @@ async fn an_error_that_is_passed_through_is_one_event_and_the_outcome_of_each() 
     let domain = Domain::new();
     domain.run(passes()).await.unwrap_err();
     let event = inbox.only_event();
-    // The innermost run has the context of all runs around it.
+    // The event of the innermost run also has the context of all runs around it.
     assert_eq!((tag(&event, "process_id"), tag(&event, "level")), (Some("charge"), Some("1")));
     assert_eq!((failures(&domain, "charge"), failures(&domain, "passes")), (1, 1));
 }

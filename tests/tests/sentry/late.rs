@@ -33,7 +33,7 @@ async fn a_late_process_is_one_warning_a_minute_while_it_still_runs() {
     assert_eq!((tag(&event, "process_id"), tag(&event, "number")), (Some("late_once"), Some("1")));
     assert_eq!(in_block(&event, "late"), Some(&true.into()));
     assert!(event.message.unwrap().contains("late_once"));
-    // The second run was late in the same minute. The ends of the two runs send nothing.
+    // The second run was late in the same minute, so it sent no warning. The ends of the late runs send nothing.
     assert!(inbox.events().is_empty());
     assert_eq!(domain.stats("late_once").unwrap().ended.late(), 2);
 }

@@ -1,5 +1,5 @@
-//! The Sentry scope of a run. What a body sets and sends is kept across polls and threads, and is not mixed with
-//! other root runs.
+//! The Sentry scope of a run. What the body of a run sets on the scope is kept across polls and threads, and does not
+//! reach other root runs. Events that the body sends describe the run.
 
 use futures::FutureExt as _;
 use futures::future::join_all;
@@ -39,7 +39,7 @@ async fn what_the_body_sends_carries_tags_block_and_user() {
     // A value that Sentry would cut is in the block, but is not a tag.
     assert_eq!((tag(&event, "note"), in_block(&event, "note")), (None, Some(&long.into())));
     assert_eq!((tag(&event, "lines"), in_block(&event, "lines")), (None, Some(&"one\ntwo".into())));
-    // Outside of runs an event belongs to no process.
+    // Outside of runs, an event belongs to no process.
     sentry::capture_message("outside", Level::Info);
     let event = inbox.only_event();
     assert!(event.tags.is_empty() && !event.contexts.contains_key("process"));
@@ -96,7 +96,7 @@ fn check_visitors(events: &[Event<'_>], visitors: usize) {
     for event in events {
         let number = tag(event, "number").unwrap().to_owned();
         assert_eq!(tag(event, "visitor"), Some(&*number));
-        // The outer run still has the tags that an inner run has set.
+        // A tag that an inner run sets stays on the outer run.
         assert_eq!(tag(event, "inner"), Some(&*number));
         assert_eq!(event.user.as_ref().unwrap().id.as_ref(), Some(&number));
         let mut expected = vec!["before".to_owned()];

@@ -167,7 +167,8 @@ mod synchronous {
     }
 }
 
-/// Returns the names that a future records if it is dropped after this number of polls, or when it ends before that.
+/// Polls a future this number of times, and then drops it. Returns all notes in order: those of the values in the
+/// future, and notes of when the future was made, ready and dropped.
 fn notes_of<F: Future>(polls: usize, make: impl FnOnce(Notes) -> F) -> Vec<&'static str> {
     let notes = Notes::default();
     let mut future = Box::pin(make(notes.clone()));

@@ -1,5 +1,5 @@
-//! The ends that a body does not choose: it is cancelled at each await, is never polled, panics, or is polled
-//! elsewhere.
+//! Runs that are cancelled at each await, or that panic. Also futures that are never polled, or that are polled and
+//! dropped on other threads.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};

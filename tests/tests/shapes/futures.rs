@@ -46,7 +46,7 @@ fn block_of_unit() -> impl Future<Output = ()> + 'static {
 
 #[critical_process(id = "fut_block_in_unsafe", version = "1.0.0", sla = "10s")]
 fn block_in_unsafe() -> impl Future<Output = u8> {
-    // SAFETY: it is not zero.
+    // SAFETY: the number is not zero.
     let _one = unsafe { std::num::NonZeroU8::new_unchecked(1) };
     {
         std::hint::black_box(());

@@ -114,7 +114,7 @@ mod shadowed_types {
     pub(super) trait Into {}
 
     impl Ok<u8> {
-        /// A method with the name of one of our methods.
+        /// A method with the name of a method of the toolkit.
         pub(super) fn split(&self) -> u8 {
             self.0
         }
@@ -369,8 +369,8 @@ mod helpers {
         fn split(&self) {}
     }
 
-    /// Has methods with the names of our inherent methods. They take `self` by value, so the compiler prefers them to
-    /// methods that borrow.
+    /// Has methods with the names of inherent methods of the toolkit. They take `self` by value, so the compiler
+    /// prefers them to methods that borrow.
     pub(super) trait Consumes: Sized {
         fn end(self) {}
         fn scope(self) {}

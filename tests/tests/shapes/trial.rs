@@ -84,7 +84,7 @@ impl Trial {
     }
 }
 
-/// Returns the id of a process or of a shared stage, or `process.stage`.
+/// Returns the name of a run: the id of its process, the id of its shared stage, or `process.stage`.
 fn name(entry: &Entry) -> String {
     [entry.process, entry.stage].into_iter().flatten().collect::<Vec<_>>().join(".")
 }

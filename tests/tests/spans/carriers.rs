@@ -34,8 +34,9 @@ async fn carried(way: &'static str) {
     let _ = way;
 }
 
-/// Creates traces of a run whose context is carried to other threads. A scoped subscriber does not apply to other
-/// threads, so this function sets the global one, and a test that calls it must run in a process of its own.
+/// Executes a run that carries its context to other threads, and returns the traces. A scoped subscriber does not
+/// apply to other threads, so this function sets the global one, and a test that calls it must run in a process of
+/// its own.
 fn carried_over() -> Traces {
     let traces = Traces::new();
     dispatcher::set_global_default(traces.dispatch()).unwrap();

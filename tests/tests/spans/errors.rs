@@ -123,7 +123,7 @@ async fn past_32_error_types_a_process_reports_other() {
         for kind in 0..KINDS.len() {
             let _ = many_kinds(kind);
         }
-        // The first types are still recorded as different types.
+        // The first 32 error types are still reported by their own names.
         let _ = many_kinds(3);
     });
     let spans = capture.named("many_kinds");

@@ -55,7 +55,7 @@ async fn a_run_on_time_has_no_event() {
 #[critical_process(id = "hung", version = "1.0.0", sla = "1ms")]
 fn hung(capture: &Capture) {
     eventually("an event in the span of a hung run", || capture.only("hung").events.len() == 1);
-    // The event is sent once, and not again while the watchdog is running.
+    // While it is running, the run is counted as overdue.
     assert_eq!(registry::stats("hung").unwrap().overdue, 1);
 }
 

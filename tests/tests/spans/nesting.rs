@@ -104,7 +104,7 @@ async fn spans_of_the_body_are_between_a_run_and_the_runs_inside() {
     assert!(is_child(&traces.only("settle_again"), &traces.only("own")));
 }
 
-/// Names are declared before the first run of a program, so this test runs in a process of its own.
+/// Names must be declared before the first run of a program, so this test runs in a process of its own.
 #[test]
 fn a_scope_around_a_run_gives_it_context() {
     isolated(|| {

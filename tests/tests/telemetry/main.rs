@@ -69,7 +69,7 @@ async fn under(circumstance: &str, scratch: &Scratch, variables: &[(&str, &str)]
 
 async fn ended(command: Command, variables: &[(&str, &str)]) -> Output {
     let mut command = tokio::process::Command::from(command);
-    // With a backtrace the panic hook of the standard library is slow.
+    // With a backtrace, the panic hook of the standard library is slow.
     command.kill_on_drop(true).env_remove("SSL_CERT_FILE").env("RUST_BACKTRACE", "0");
     command.envs(variables.iter().copied());
     let started = Instant::now();
@@ -210,8 +210,8 @@ fn lost(requests: &[Value], reason: &str) -> u64 {
     point["asInt"].as_str().map_or_else(|| point["asInt"].as_u64(), |text| text.parse().ok()).unwrap()
 }
 
-/// Starts a server in place of Sentry. It answers after this time, or never if there is none. Returns its DSN and the
-/// envelopes that it receives.
+/// Starts a server in place of Sentry. The server answers after `answers_after`, or never if that is `None`. Returns
+/// the server's DSN and the envelopes that it receives.
 async fn sentry(answers_after: Option<Duration>) -> (String, mpsc::UnboundedReceiver<String>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let ingest = Router::new().route(

@@ -1,4 +1,4 @@
-//! Environment variables, right and wrong.
+//! Environment variables with valid and invalid values.
 
 use super::{Scratch, attributes, judge_spans, of, run, spans_in, text};
 

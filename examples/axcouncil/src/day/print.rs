@@ -127,8 +127,8 @@ pub(super) fn is_traced(telemetry: &Telemetry) -> bool {
 }
 
 /// Prints the trace of the payment that failed, found by the id in the response. Returns a problem if the trace does
-/// not show the failure. If the trace is not in the telemetry files because of the environment, prints the reason or
-/// the id instead.
+/// not show the failure. If the environment keeps the trace out of the telemetry files, prints the id or the reason
+/// instead.
 pub(super) fn timeline(
     telemetry: &Telemetry,
     directory: &Path,

@@ -1,7 +1,7 @@
-//! The switch of a provider, which makes requests slow, fail or hang. A rule is set with
+//! The switch of a provider. It can make answers slow, turn them into errors, or hold them back. A rule is set with
 //! `POST /mode {"mode": "hang", "path": "/v1/answer", "model": "hypnos"}`. A rule without a path applies to every
 //! path, and a rule without a model to every model. If several rules match a request, the latest applies. A request
-//! that hangs continues as soon as its rule changes.
+//! that hangs continues as soon as a later rule no longer makes it hang.
 
 use std::time::Duration;
 
@@ -54,8 +54,8 @@ impl Switch {
         router.with_state(switch).layer(propagation::layer())
     }
 
-    /// Applies the mode for this path and model. Returns when the request can be answered, or returns the error that
-    /// is its answer.
+    /// Applies the rules to a request with this path and model. Returns as soon as the request may be answered. If
+    /// the rules turn the answer into an error, returns that error response.
     pub(super) async fn pass(&self, path: &str, model: Option<&str>) -> Result<(), Response> {
         let mode = |rules: &Vec<Rule>| {
             rules.iter().rev().find(|rule| rule.fits(path, model)).map_or(Mode::Ok, |rule| rule.mode)

@@ -56,7 +56,7 @@ async fn a_thousand_requests_at_once_are_one_deliberation() {
     let began = Instant::now();
     let answers = futures::future::join_all((0..1000).map(|_| service.health("/council"))).await;
     assert!(answers.iter().all(|(status, _)| *status == 200));
-    // The answers share executions of the check. At most one execution begins in five seconds.
+    // The answers share executions of the check, because at most one execution begins in five seconds.
     let checked: std::collections::BTreeSet<_> =
         answers.iter().map(|(_, body)| body["checked_at"].to_string()).collect();
     println!("a thousand answers in {:?}, of {} executions", began.elapsed(), checked.len());

@@ -47,7 +47,8 @@ async fn a_database_that_hangs_is_an_error_of_every_process() {
         let (status, body) = service.send(method, path, &token, body).await;
         assert_eq!((status, code(&body)), (500, "internal"), "{process}");
         assert_eq!(failed(process, "database_timeout"), 1, "{process}");
-        // The council makes its own calls after the context is loaded, so a call of `company_context_load` is stopped.
+        // A deliberation first loads the context of the company, so the call that is stopped belongs to
+        // `company_context_load`.
         let caller = if path == "/deliberations" { "company_context_load" } else { process };
         assert_eq!((failed(caller, "database_timeout"), stopped(caller, "sqlite")), (1, 1), "{process}");
     }

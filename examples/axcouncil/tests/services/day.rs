@@ -1,5 +1,5 @@
-//! What the day prints, in more than one environment. Most of a day is one wait, until a deliberation exceeds its SLA
-//! of two minutes. All days wait at the same time, and do their other work one after another.
+//! What the day prints, in more than one environment. A day spends most of its time waiting until a deliberation
+//! exceeds its SLA of two minutes. All days wait at the same time, and do their other work one after another.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

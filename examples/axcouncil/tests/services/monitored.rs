@@ -29,7 +29,8 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// The configuration of an uptime monitor. It expects status 200, and a text that only answers with status 200 have.
+/// The configuration of an uptime monitor. The monitor expects status 200, and a text that occurs only in answers
+/// with this status.
 const MODULE: &str = r#"
 modules:
   serving:

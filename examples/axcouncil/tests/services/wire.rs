@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::processes::{AXCOUNCIL, Place, User};
 
-// The test waits for the program while the peer must answer, so the peer runs on another thread.
+// The test blocks its thread while it waits for the program, so the peer answers on another thread.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn nothing_leaves_unless_it_is_named() {
     let received = Arc::new(Mutex::new(Vec::new()));

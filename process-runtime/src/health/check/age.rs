@@ -1,4 +1,5 @@
-//! The status that follows from the age of a check's last result. Clocks and executions do not belong here.
+//! How the age of a check's latest result changes the status of the check. Reading a clock and executing checks do
+//! not belong here.
 
 use std::time::Duration;
 
@@ -36,8 +37,9 @@ impl Ageing {
         running.is_some_and(|running| running > self.timeout)
     }
 
-    /// Returns the status of a check, and the reason if there is one. `last` is `None` before the first execution has
-    /// ended. `running` is the time that an execution has run so far, or `None` if no execution is running.
+    /// Returns the status of a check, and the reason if there is one. `last` is the latest result, or `None` if no
+    /// execution has ended yet. `running` is the time that an execution has run so far, or `None` if no execution is
+    /// running.
     pub(super) fn status(
         self,
         last: Option<Aged<'_>>,
@@ -48,7 +50,7 @@ impl Ageing {
             return (Status::Fail, Some(format!("no answer within {timeout:?}; the check is still running")));
         }
         match last {
-            // The running execution may soon refresh this old result, so age does not make it worse than a warning.
+            // The running execution may soon replace this old result, so age turns a pass only into a warning.
             Some(last) if running.is_some() && last.age > self.warns_after() => {
                 let text = format!("{}; the next check is running", ago(last.age));
                 (last.status.max(Status::Warn), Some(text))
@@ -74,7 +76,7 @@ mod tests {
 
     use super::*;
 
-    /// Warns above 22 s and fails above 32 s.
+    /// An example. A pass becomes a warning above an age of 22 s, and a failure above 32 s.
     const AGEING: Ageing = Ageing { cached_for: seconds(10), timeout: seconds(2) };
     const TICK: Duration = Duration::from_nanos(1);
 

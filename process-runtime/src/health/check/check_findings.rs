@@ -1,5 +1,5 @@
-//! Finds mistakes in the checks of a program, which `registry::validate` reports. Findings about processes do not
-//! belong here.
+//! Finds mistakes in the definitions of the program's checks, for `registry::validate`. Findings about processes do
+//! not belong here.
 
 use process_model::{CheckTarget, nearest};
 
@@ -9,8 +9,8 @@ use crate::catalog::registry::{self, UnknownProcess};
 
 inventory::submit! { FindingsOfFeature(findings) }
 
-/// Returns a finding for each record that cannot be read, for each target with several checks, and for each check
-/// whose process or dependency no attribute declares.
+/// Returns a finding for each record of a check that cannot be decoded, for each process or dependency that has
+/// several checks, and for each check of a process or dependency that no attribute declares.
 fn findings() -> Vec<Finding> {
     let unreadable = unreadable().iter().map(|error| Finding::Unreadable { error: error.clone() });
     let checks = Vec::from_iter(checks());

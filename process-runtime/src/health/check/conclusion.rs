@@ -9,8 +9,8 @@ use super::verdict::CheckVerdict;
 use crate::catalog::registry;
 use crate::instrument::execution;
 
-/// The maximum number of bytes that are kept of a check's text. The text is limited, because every response repeats
-/// it.
+/// The maximum length of a text in a report, in bytes, without the `…` at the end of a cut text. Every response
+/// repeats the texts, so they must be short.
 const LONGEST: usize = 1024;
 
 /// Cuts a text that is longer than [`LONGEST`] bytes, and appends `…` to it. Returns any other text unchanged.
@@ -23,8 +23,9 @@ pub(crate) fn bounded(mut text: String) -> String {
     text
 }
 
-/// Returns the status of an execution, and the reason if the status is not a pass. A probe fails if its process did
-/// not run or did not succeed. If instrumentation is disabled, a probe has no runs, and a pass becomes a warning.
+/// Returns the status of an execution, and the reason if the status is not a pass. The status of a probe is the worse
+/// of two: its verdict, and the status of the worst run of its process. If the process did not run, the probe fails.
+/// While instrumentation is disabled, no run is known. The status is then the verdict, but at least a warning.
 pub(super) fn conclude(
     verdict: CheckVerdict,
     target: &CheckTarget,
@@ -42,7 +43,10 @@ pub(super) fn conclude(
     let is_of_process = |run: &&EndedRun| run.process == Some(id.as_str()) && run.part.is_none();
     let Some(run) = runs.iter().find(is_of_process) else {
         return match execution::is_enabled() {
-            true => (Status::Fail, Some(format!("the probe did not run `{id}`"))),
+            true => (
+                Status::Fail,
+                Some(format!("the health check did not run `{id}`; call the process in the check")),
+            ),
             false => {
                 let reason = "instrumentation is disabled, so only the verdict of the check is known";
                 (returned.max(Status::Warn), Some(reason.to_owned()))

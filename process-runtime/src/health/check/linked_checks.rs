@@ -10,7 +10,7 @@ use super::state::{MissingState, States};
 use super::verdict::Checking;
 use crate::catalog::linked::{Catalogue, Defined, Entry, Linked};
 
-/// The definition of a check by `#[health_check]` or `#[dependency_check]`.
+/// A check, as `#[health_check]` or `#[dependency_check]` defines it.
 pub struct CheckDefinition {
     declaration: CheckDeclaration,
     place: Place,
@@ -94,7 +94,7 @@ pub fn checks() -> impl ExactSizeIterator<Item = &'static CheckDefinition> {
     catalogue().definitions.iter().copied()
 }
 
-/// Returns one error for each record that cannot be read.
+/// Returns one error text for each record of a check that cannot be decoded.
 pub(super) fn unreadable() -> &'static [String] {
     &catalogue().unreadable
 }

@@ -1,6 +1,6 @@
-//! Executes one check, at most once at a time, and keeps its last result. A result is valid for a limited time. After
-//! that it ages from pass to warn to fail, so no response relies on a check that has stopped running. The rules of
-//! ageing do not belong here (`age`).
+//! Executes one check, at most once at a time, and keeps the latest result. If a result is not replaced in time, a
+//! pass becomes a warning and later a failure. A response therefore never relies on a check whose executions
+//! have stopped. The rules of ageing do not belong here (`age`).
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -22,11 +22,11 @@ use crate::base::guard::attempt;
 use crate::base::lock::lock;
 use crate::run::deadline;
 
-/// The extra time that a request waits after a check's timeout. The execution reports the timeout itself within this
-/// time.
+/// The time for which a request still waits after a check has passed its timeout. An execution that times out records
+/// its failure within this time.
 pub(crate) const GRACE: Duration = Duration::from_millis(250);
 
-/// A check, with its running execution, if there is one, and its last result.
+/// A check, its latest result, and the start time of its running execution, if there is one.
 #[derive(Debug)]
 pub(crate) struct CheckRunner {
     pub(crate) definition: &'static CheckDefinition,
@@ -80,9 +80,9 @@ impl CheckRunner {
         Ageing { cached_for: self.definition.cached_for(), timeout: self.definition.timeout() }
     }
 
-    /// Starts an execution for a request, unless an execution is running or the last result is recent enough. Without
-    /// a schedule, a result is recent enough while it is valid. With a schedule, it is recent enough until its age
-    /// would make it a warning, because the schedule should refresh it.
+    /// Starts an execution for a request, unless an execution is running or the latest result is recent enough.
+    /// Without a schedule, a result is recent enough as long as it is valid. With a schedule, the schedule should
+    /// replace the result. A request therefore starts an execution only if age would make the result a warning.
     pub(crate) fn refresh(self: &Arc<CheckRunner>, states: &Arc<States>, runtime: Option<&Handle>) {
         let is_scheduled = self.definition.every().is_some();
         let age = if is_scheduled { self.ageing().warns_after() } else { self.definition.cached_for() };
@@ -110,15 +110,17 @@ impl CheckRunner {
         let execution = Execution { check: Arc::clone(self), synthetic: Synthetic::new(), verdict: None };
         let states = Arc::clone(states);
         match runtime.cloned().or_else(|| Handle::try_current().ok()) {
-            // The execution is a task of its own. The request that started it may end earlier, while other requests
-            // wait for the result.
+            // The execution is a separate task, because the request that started it may end early while other
+            // requests still wait for the result.
             Some(runtime) => drop(runtime.spawn(execution.run(states))),
-            None => execution.end(CheckVerdict::Fail("health checks need a tokio runtime".to_owned())),
+            None => execution.end(CheckVerdict::Fail(
+                "the check needs a tokio runtime; call `health::Setup::start` inside one".to_owned(),
+            )),
         }
     }
 
-    /// Waits until the running execution ends, at most until `end`, and at most until [`GRACE`] after its timeout.
-    /// Returns at once if no execution is running.
+    /// Waits until the running execution ends. Stops waiting at `end`, or when the execution has passed its timeout
+    /// by [`GRACE`], whichever is earlier. Returns at once if no execution is running.
     pub(crate) async fn wait(&self, end: Instant) {
         let mut ended = std::pin::pin!(self.ended.notified());
         ended.as_mut().enable();
@@ -137,9 +139,10 @@ impl CheckRunner {
         progress.since.map(|since| since.elapsed()).or_else(|| progress.last.as_ref().map(|last| last.took))
     }
 
-    /// Returns the status of the last execution, or a failure if the running execution is past its timeout. Otherwise
-    /// returns `None` before the first execution has ended. Age makes the status worse only if the check has a
-    /// schedule. Without a schedule, a result may be old because there was no request.
+    /// Returns the status for the metrics: a failure if the running execution is past its timeout, otherwise the
+    /// status of the latest result, or `None` if no execution has ended yet. If the check has a schedule, age
+    /// makes the status worse. Without a schedule it does not, because the result may be old only because no request
+    /// came.
     #[cfg(feature = "metrics")]
     pub(crate) fn last_status(&self) -> Option<Status> {
         let CheckReading { status, last, is_stuck, .. } = self.reading();
@@ -182,7 +185,8 @@ impl CheckRunner {
     }
 }
 
-/// One execution of a check. Dropping it records its result, so a cancelled execution has a result too.
+/// One execution of a check. When this value is dropped, it records the result of the execution. A cancelled
+/// execution therefore has a result too.
 #[derive(Debug)]
 struct Execution {
     check: Arc<CheckRunner>,
@@ -230,13 +234,14 @@ impl Drop for Execution {
 /// The reason for the failure of an execution that was dropped before it ended. This happens when a runtime shuts
 /// down.
 const CANCELLED: &str =
-    "the check was cancelled; has the runtime shut down in which `health::Setup::start` was called?";
+    "the check was cancelled, probably because the runtime that called `health::Setup::start` has shut down";
 
 fn panicked() -> CheckVerdict {
     CheckVerdict::Fail("the check panicked".to_owned())
 }
 
-/// Turns a panic of the check into a verdict. A panic in the drop of the check is ignored.
+/// Awaits the future of a check, and turns a panic of the future into a verdict. Ignores a panic that occurs while
+/// the future is dropped.
 async fn catching(checking: Checking) -> CheckVerdict {
     struct Guarded(Option<Checking>);
     impl Drop for Guarded {

@@ -34,8 +34,8 @@ impl fmt::Debug for States {
     }
 }
 
-/// The error if a check takes an argument of a type that [`Setup::with`](crate::health::Setup::with) has not
-/// received.
+/// The error of a check that takes an argument of a type for which no value was passed to
+/// [`Setup::with`](crate::health::Setup::with).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("missing state of type `{type_name}`; provide it with `health::Setup::with(…)`")]
 pub struct MissingState {

@@ -1,4 +1,5 @@
-//! The three states of a check, and their names on the wire. The effect of age or traffic does not belong here.
+//! The three statuses that a report uses, and their names in responses. How age or traffic determines a status does
+//! not belong here.
 
 use process_model::Outcome;
 
@@ -7,9 +8,9 @@ use process_model::Outcome;
 pub enum Status {
     /// The process, dependency or part works.
     Pass,
-    /// It works, but it is degraded or late, or the last check is old.
+    /// The process, dependency or part works, but it is degraded or late, or its latest check is too old.
     Warn,
-    /// It does not work, or nothing shows that it does.
+    /// The process, dependency or part does not work, or no result shows that it works.
     Fail,
 }
 
@@ -38,19 +39,19 @@ impl Status {
         if self == Status::Fail { 503 } else { 200 }
     }
 
-    /// Returns the status of a part of a process that ended with this outcome.
+    /// Returns the status of a stage or dependency whose run ended with this outcome.
     pub(crate) fn from_part(outcome: Outcome, late: bool) -> Status {
         match outcome {
             Outcome::Success if !late => Status::Pass,
-            // A rejection or cancellation is only a warning, because a process may expect rejections and cancel calls
-            // itself.
+            // A rejection or cancellation is only a warning. The process may expect a rejection, and may have
+            // cancelled the part itself.
             Outcome::Success | Outcome::Degraded | Outcome::Rejected | Outcome::Cancelled => Status::Warn,
             Outcome::Failure | Outcome::Panic => Status::Fail,
         }
     }
 
-    /// Returns the status of a process that a probe ran. A rejection or cancellation is a failure, because the
-    /// process should have succeeded.
+    /// Returns the status of a process whose run inside a check ended with this outcome. A rejection or cancellation
+    /// is a failure, because a check runs the process in order to see it succeed.
     pub(crate) fn from_probed(outcome: Outcome, late: bool) -> Status {
         match outcome {
             Outcome::Rejected | Outcome::Cancelled => Status::Fail,
@@ -58,8 +59,8 @@ impl Status {
         }
     }
 
-    /// Returns this status, or a warning if this is a failure. Use it for something larger, which can still work
-    /// although this part fails.
+    /// Returns this status, but a warning instead of a failure. Use it for the effect of a part on its report,
+    /// because the subject of the report can still work although the part fails.
     pub(crate) fn at_most_warn(self) -> Status {
         self.min(Status::Warn)
     }

@@ -1,7 +1,8 @@
-//! The domain in which one execution of a check runs. A domain has its own clock, statistics, sinks and table of runs
-//! in flight. So its runs do not count in the statistics and objectives of the program. Their spans and events carry
-//! `critical_process.synthetic`, and only the metric `critical_process.synthetic.runs` counts them. The verdict on an
-//! execution does not belong here (`conclusion`).
+//! The domain in which one execution of a check runs. The domain has its own clock, statistics, sinks and table of
+//! runs in flight, so the runs inside it do not count in the statistics and objectives of the program. The spans and
+//! events of these runs carry `critical_process.synthetic`. The only metric that counts these runs is
+//! `critical_process.synthetic.runs`, which counts runs of processes. The verdict on an execution does not belong
+//! here (`conclusion`).
 
 #[cfg(feature = "metrics")]
 use std::collections::BTreeMap;
@@ -29,7 +30,7 @@ pub(super) struct Synthetic {
     runs: Arc<EndedRuns>,
 }
 
-/// The behaviour of a check's domain, which marks its runs as synthetic.
+/// The [`Surroundings`] of a check's domain. They mark the runs in the domain as synthetic.
 #[derive(Debug)]
 struct OfCheck;
 
@@ -53,8 +54,8 @@ pub(crate) struct EndedRun {
 }
 
 impl EndedRun {
-    /// Returns the status that follows from this run. A rejection or cancellation is a failure of a process, but only
-    /// a warning of a part.
+    /// Returns the status that follows from this run. If the run is rejected or cancelled, a process fails, but a
+    /// part only warns.
     pub(crate) fn status(&self) -> Status {
         match self.part {
             None => Status::from_probed(self.outcome, self.late),
@@ -103,7 +104,7 @@ impl Synthetic {
         Synthetic { scope: Carrier::of(Arc::new(scope)), runs }
     }
 
-    /// Returns a future that runs in this domain.
+    /// Returns a future that polls `future` in this domain.
     pub(super) fn carry<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         self.scope.clone().carry(future)
     }

@@ -1,5 +1,5 @@
-//! The verdict of a check, and the other types that a check may return. Timeouts and panics must not be handled in
-//! here (`runner`).
+//! The verdict of a check, and the other types that a check may return. Handling the timeouts and panics of checks
+//! does not belong here (`runner`).
 
 use std::any::Any;
 use std::fmt::{self, Display};
@@ -10,9 +10,9 @@ use std::pin::Pin;
 pub enum CheckVerdict {
     /// The process or dependency works.
     Pass,
-    /// It works, but there is this reason for concern.
+    /// The process or dependency works, but this text names a problem.
     Warn(String),
-    /// It does not work, for this reason.
+    /// The process or dependency does not work, for the reason in this text.
     Fail(String),
 }
 
@@ -24,7 +24,7 @@ pub enum CheckVerdict {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a valid result of a check",
     label = "cannot be converted into a verdict",
-    note = "return `()`, a `health::CheckVerdict`, or a `Result` whose error type implements `Display`"
+    note = "return `()`, a `health::CheckVerdict`, or a `Result` whose error type implements `Display`; await a future in the body"
 )]
 pub trait IntoVerdict {
     /// Converts the value into a verdict.
@@ -75,19 +75,19 @@ impl fmt::Display for CheckVerdict {
 /// The future of one execution of a check.
 pub type Checking = Pin<Box<dyn Future<Output = CheckVerdict> + Send>>;
 
-/// Converts the return value of a check into a verdict. The expansion of the attributes refers to this type by name.
+/// Converts the return value of a check into a verdict. The expansions of the attributes name this type.
 #[derive(Debug)]
 pub struct CheckEnd;
 
 impl CheckEnd {
-    /// Returns the verdict of a check that returned this value.
+    /// Converts the value that a check returned into a verdict.
     pub fn of<T: IntoVerdict>(returned: T) -> CheckVerdict {
         returned.into_verdict()
     }
 }
 
-/// Boxes the future of a check. `judge` turns its output into a verdict. The two are separate arguments, so the
-/// compiler reports a type error in either of them at the right place.
+/// Returns a boxed future that awaits `check` and passes the output to `judge`, which converts it into a verdict.
+/// Because `check` and `judge` are separate arguments, the compiler reports a type error at the one that causes it.
 pub fn checking<F: Future + Send + 'static>(check: F, judge: fn(F::Output) -> CheckVerdict) -> Checking {
     Box::pin(async move { judge(check.await) })
 }

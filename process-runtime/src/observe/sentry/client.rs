@@ -15,7 +15,7 @@ use crate::run::hub::OuterHub;
 /// destinations. If a client is bound or closed, runs notice the change after at most this time.
 const ASK_AGAIN: Duration = Duration::from_millis(1);
 
-/// The known facts about the client of a hub.
+/// Whether the hub has an enabled client, and whether this client accepts transactions.
 #[derive(Clone, Copy)]
 enum Client {
     /// The hub has no client, or the client is disabled.
@@ -25,12 +25,12 @@ enum Client {
     },
 }
 
-/// The cached answer of a thread.
+/// A thread's cached answer to the question whether its hub has an enabled client.
 #[derive(Clone, Copy)]
 enum Known {
     /// The thread has not asked its hub yet.
     Nothing,
-    /// The answer of this hub, and the tick of the global clock until which the answer is valid.
+    /// The hub that was asked, the tick of the global clock until which its answer is valid, and the answer.
     Answered(*const Hub, u64, Client),
     /// The thread is ending, so its hub may already be gone.
     Ending,
@@ -51,8 +51,8 @@ impl Drop for Asked {
     }
 }
 
-/// Returns the hub that is current when a run starts at `now`, in ticks of the global clock. Returns `None` if the hub
-/// has no enabled client, or if the thread is ending and has no hub.
+/// Returns the hub that is current when a run starts. `now` is the start of the run, in ticks of the global clock.
+/// Returns `None` if the hub has no enabled client, or if the thread is ending and no longer has a hub.
 #[inline(always)]
 pub(crate) fn outside(now: u64) -> Option<OuterHub> {
     let Known::Answered(known, until, answer) = KNOWN.get() else {

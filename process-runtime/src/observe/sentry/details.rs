@@ -31,12 +31,12 @@ pub(super) struct Details {
     withheld: Mutex<Vec<Identity>>,
 }
 
-/// The part of a run that failed last. A part is a stage, a call to a dependency, or an inner process.
+/// The last failed part of a run. A part is a stage, a call to a dependency, or an inner process.
 #[derive(Clone, Copy, Debug)]
 struct FailedPart {
     stage: Option<&'static str>,
     error_type: Option<&'static str>,
-    /// `false` once another part has ended without a failure. A cancelled part does not change it.
+    /// `true` until another part ends without a failure. The end of a cancelled part changes nothing.
     is_last: bool,
 }
 
@@ -67,9 +67,9 @@ impl Details {
         withheld.len() == MOST_WITHHELD || withheld.iter().any(|one| one.is_in(error))
     }
 
-    /// Returns the stage that made a run fail, or `None` if no stage did. While the run is in flight, `end` is `None`,
-    /// and the stage is the one that failed last. If another part has ended without a failure since, the stage is
-    /// returned only if the run ends with the stage's error type.
+    /// Returns the last failed part of the run, if this part is a stage and counts as the cause of the run's failure.
+    /// The stage counts as the cause if no other part has ended without a failure since, or if the run ended with the
+    /// error type of the stage. `end` is `None` while the run is in flight.
     pub(super) fn failed_stage(&self, end: Option<&End>) -> Option<&'static str> {
         let part = (*lock(&self.failed_part))?;
         let error_type = end.and_then(|end| end.error_type);

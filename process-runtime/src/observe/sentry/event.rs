@@ -27,8 +27,8 @@ const LONGEST_TAG: usize = 200;
 type Block = BTreeMap<String, Json>;
 
 thread_local! {
-    /// The context block of the event that [`send`] is sending. [`describe`] adds it to the event again, because the
-    /// scope may replace the block in the event.
+    /// The context block of the event that [`send`] is sending. [`describe`] adds it to the event again, because
+    /// Sentry's scope may replace the block in the event.
     static DESCRIBED: Cell<Option<Block>> = const { Cell::new(None) };
 }
 
@@ -80,7 +80,7 @@ pub(super) fn is_withheld(unit: &'static Unit) -> bool {
     unit.definition.common().error_text == ErrorText::Never
 }
 
-/// Removes the texts of exceptions. The message of a panic counts as error text.
+/// Removes the text of every exception in the event of a panic. The message of a panic counts as error text.
 fn withhold_text(event: &mut Event<'static>) {
     for exception in &mut event.exception.values {
         exception.value = None;
@@ -136,8 +136,8 @@ pub(super) fn describe_as(
     }
 }
 
-/// Adds the context block. If the application has added a block with this name, its keys are kept, except for those
-/// that our block also has.
+/// Adds the context block. If the application has added a block of the same name, the two blocks are merged. If both
+/// blocks have a key, the value from `block` is kept.
 fn add_block(event: &mut Event<'static>, mut block: Block) {
     if let Some(Context::Other(theirs)) = event.contexts.remove(BLOCK) {
         for (name, value) in theirs {
@@ -147,8 +147,8 @@ fn add_block(event: &mut Event<'static>, mut block: Block) {
     event.contexts.insert(BLOCK.into(), Context::Other(block));
 }
 
-/// Adds the business context as tags. The value of `user_id` also becomes the id of the user, unless the event has
-/// one.
+/// Adds the business context as tags. The value of `user_id` also becomes the id of the user, unless the event already
+/// has a user id.
 fn describe_values(event: &mut Event<'static>, observed: &Observed) {
     for (name, value) in observed.values_now().iter() {
         if name == "user_id" {

@@ -25,14 +25,15 @@ pub(super) struct Captured {
     pub(super) event: Uuid,
     pub(super) fingerprint: Vec<String>,
     pub(super) identity: Identity,
-    /// `false` once another process with the same parent has ended without a failure. A cancelled process does not
-    /// change it.
+    /// `true` until another process with the same parent ends without a failure. The end of a cancelled process
+    /// changes nothing.
     pub(super) is_last: bool,
 }
 
-/// Returns the failure as it was captured, if an event has already reported it, and otherwise `None`. The event may
-/// come from Sentry's panic hook. It may also come from the inner process that failed last. In that case the inner
-/// error must be in the chain of `fault`, and no other inner process may have ended without a failure since.
+/// Returns the captured failure if an event has already reported it, and otherwise `None`. There are two such cases.
+/// Either Sentry's panic hook has sent an event for the panic of this run. Or the inner process that failed last has
+/// sent an event, its error is in the chain of sources of `fault`, and no other inner process has ended without a
+/// failure since.
 pub(super) fn already_captured(link: &HubLink, fault: &RunError<'_>, end: &End) -> Option<Captured> {
     if let Some(&event) = Details::of(link).and_then(|details| details.panicked.get())
         && end.outcome == Outcome::Panic
@@ -119,8 +120,8 @@ pub(super) fn capture(
         && has_panic_hook(hub)
         && let Some(last) = hub.last_event_id()
     {
-        // Sentry's panic hook has already sent the event, which is therefore the last event of the hub. Without our
-        // integration, the run's details do not contain its id.
+        // Sentry's panic hook has already sent the event, which is therefore the last event of the hub. The run's
+        // details do not contain the id of this event, because our integration is not installed.
         return captured(last, Vec::new(), fault);
     }
     let fingerprint = match &first {

@@ -1,11 +1,12 @@
 //! Reports runs to Sentry (`sentry-core`). A failed process causes an event with its business context. A process that
-//! is past its SLA causes a warning. A degraded process causes a breadcrumb, and so does a failed stage or dependency.
-//! An outermost run creates a hub, which the runs inside it share. If nothing fails and Sentry samples no
-//! transactions, this hub is the only cost.
+//! is past its SLA causes a warning. A degraded process causes a breadcrumb, and so does a failed stage or a failed
+//! call to a dependency. An outermost run creates a hub, which the runs inside it share. If nothing fails and Sentry
+//! samples no transactions, this hub is the only cost.
 //!
-//! These events need only a Sentry client. The body of a run may send events of its own, and Sentry's panic hook sends
-//! events. To add the data of the run to these events as well, add [`Integration`] to the client's options.
-//! [`crate::Install`] does the same for the main hub, the current hub, and the hubs that are created from them later.
+//! To send these events, the toolkit needs only a Sentry client. Other events come from the body of a run and from
+//! Sentry's panic hook. To add the data of the run to those events too, add [`Integration`] to the client's options.
+//! [`crate::Install`] adds this data without the integration, to the events of the main hub, of the current hub, and
+//! of the hubs that are created from these two later.
 
 mod client;
 mod details;
@@ -57,7 +58,7 @@ impl sentry_core::Integration for Integration {
 }
 
 /// Adds the data of the current run to the events of a hub, and of hubs that are created from it later. Does nothing
-/// if the hub has no client, if the client has the [`Integration`], or if the hub was added before.
+/// if the hub has no client, if the client has the [`Integration`], or if an earlier call was for the same hub.
 pub(crate) fn add_to(hub: &Arc<Hub>) {
     static HUBS: Mutex<Vec<Weak<Hub>>> = Mutex::new(Vec::new());
     let mut hubs = lock(&HUBS);
@@ -108,9 +109,9 @@ pub(crate) fn open(unit: &'static Unit, observed: &Observed) {
     }
 }
 
-/// Starts the Sentry span of a run. If a run around it has a Sentry span, the new span is a child of the nearest such
-/// span. Otherwise, if the application has started a transaction, the new span is a child of that. Otherwise it is a
-/// new transaction.
+/// Starts the Sentry span of a run. If a run around it has a Sentry span, the new span becomes a child of the nearest
+/// such span. If none has, but the application has started a transaction, the new span becomes a child of this
+/// transaction. Without any of these, the new span is a new transaction.
 fn start_span(unit: &'static Unit, observed: &Observed, hub: &Hub) -> TransactionOrSpan {
     let op = match unit.definition {
         Definition::Process(_) => "process",
@@ -208,8 +209,8 @@ fn finish_span(observed: &Observed, end: &End) {
     span.clone().finish();
 }
 
-/// Reports the end of a stage or of a call to a dependency. It sends no event. The process either returns the error
-/// and then sends an event itself, or handles the error.
+/// Reports the end of a stage or of a call to a dependency, without an event. If the process returns the error, the
+/// end of the process causes an event. Otherwise the process has handled the error.
 fn part_ended(unit: &'static Unit, observed: &Observed, hub: &Hub, ending: &Ending<'_>, end: &End) {
     let failed = end.outcome.is_error();
     if let Some(fault) = &ending.fault

@@ -1,6 +1,6 @@
 //! Domains. Each run belongs to a domain, which has a clock, a table of runs in flight, accounts and sinks. A program
-//! has one global domain. A test and a health check each have a domain of their own, which all runs inside them
-//! inherit. Destinations of the toolkit do not belong here.
+//! has one global domain. Each test and each health check has a domain of its own, to which all runs inside the test
+//! or check belong. Destinations of the toolkit do not belong here.
 
 pub(crate) mod observed;
 pub(crate) mod own;
@@ -106,7 +106,8 @@ impl Core {
     }
 
     /// Counts the start of a run at `now`, and enters the run in the table. In the global domain, also wakes the
-    /// watchdog if it would sleep past the deadline of the run. In another domain, notifies the surroundings.
+    /// watchdog if it would sleep past the deadline of the run. In any other domain, notifies the domain's
+    /// [`own::Surroundings`].
     #[inline]
     pub(crate) fn enter(&self, unit: &'static Unit, now: u64, observed: Option<&Arc<Observed>>) -> Ticket {
         let account = self.account(unit);
@@ -121,7 +122,7 @@ impl Core {
         ticket
     }
 
-    /// Removes a run from the table. Returns whether the watchdog has reported the run as late.
+    /// Removes a run from the table. Returns whether a scan has already reported the run as late.
     #[inline]
     pub(crate) fn leave(&self, lane: Lane, account: &Account, ticket: Ticket) -> bool {
         let was_overdue = self.table.leave(lane, ticket);
@@ -131,8 +132,9 @@ impl Core {
         was_overdue
     }
 
-    /// Returns whether a run of this length is late. A run that is much shorter than its SLA is on time, even if the
-    /// rate of the clock is imprecise. For every other run, the rate is measured again.
+    /// Returns whether a run of this length is late. A run that is clearly shorter than its SLA is on time, even if
+    /// the rate of the clock is slightly imprecise. For every other run, the rate is measured again before the
+    /// decision.
     #[inline]
     pub(crate) fn is_late(&self, unit: &'static Unit, account: &Account, ticks: u64) -> bool {
         ticks + ticks / 64 >= account.limit() && self.is_just_late(unit, account, ticks)
@@ -145,8 +147,8 @@ impl Core {
         unit.sla.is_some_and(|sla| self.clock.duration(ticks) > sla)
     }
 
-    /// Calls `report` for every run that has passed its SLA since the last scan. Returns the time to the next
-    /// deadline; `None` if there is none.
+    /// Calls `report` for every run that is past its SLA and that no earlier scan has reported. Returns the time to
+    /// the next deadline of a run in flight; `None` if no run has a deadline.
     pub(crate) fn scan(&self, report: Overdue<'_>) -> Option<Duration> {
         self.scan_to(self.clock.now(), report)
     }
@@ -195,7 +197,7 @@ impl Core {
         seen.into_iter().map(one).collect()
     }
 
-    /// Returns the number of runs that found no free slot in the table.
+    /// Returns the number of runs that began while the table was full.
     pub(crate) fn untracked(&self) -> u64 {
         self.table.untracked()
     }
@@ -241,7 +243,8 @@ impl Core {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct InFlight {
-    /// The process that runs, or for which the stage or call runs; `None` outside any process.
+    /// The process to which this run belongs; `None` for a stage or a call to a dependency that belongs to no
+    /// process.
     pub process: Option<&'static ProcessDefinition>,
     /// The stage; `None` if this is not a run of a stage.
     pub stage: Option<&'static StageDefinition>,

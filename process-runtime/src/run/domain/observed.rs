@@ -33,7 +33,7 @@ pub(crate) struct Opened {
 pub(crate) struct Observed {
     /// The id, which is unique in this program; 0 for a scope.
     pub(crate) id: u64,
-    /// The unit that runs; `None` for a scope.
+    /// The unit of the run; `None` for a scope.
     pub(crate) unit: Option<&'static Unit>,
     pub(crate) domain: DomainRef,
     /// The inherited values and the values taken at entry. A value taken at entry replaces an inherited value of the
@@ -53,8 +53,7 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
-    /// Creates the data of a run inside `outer`. The run has exactly these values. The caller must already have added
-    /// the values that the run inherits.
+    /// Creates the data of a run inside `outer`. `values` must already include the values that the run inherits.
     #[inline(always)]
     pub(crate) fn run(
         unit: &'static Unit,
@@ -64,8 +63,8 @@ impl Observed {
         opened: Opened,
     ) -> Arc<Observed> {
         let mut observed = room();
-        // The fields are set one by one, because moving a whole run costs more than making it. `room` has no other
-        // owner, so `get_mut` always succeeds.
+        // The fields are set one by one, because moving a whole `Observed` costs more than filling it. `room` has no
+        // other owner, so `get_mut` always succeeds.
         if let Some(room) = Arc::get_mut(&mut observed) {
             room.id = next_id();
             room.unit = Some(unit);
@@ -127,8 +126,8 @@ impl Observed {
         self.values.clone().with(lock(&self.later).clone())
     }
 
-    /// Records a value while the run is in flight, also in its span if there is one. Replaces an earlier value of the
-    /// same name.
+    /// Records a value that becomes known after the run has begun. Also records the value in the span of the run, if
+    /// there is one. The value replaces an earlier value of the same name.
     pub(crate) fn record(&self, name: &'static str, value: Value) {
         #[cfg(feature = "tracing")]
         if let (Some(span), Some(site)) = (&self.span, self.unit.and_then(|unit| unit.span.get())) {
@@ -146,8 +145,8 @@ impl Observed {
         later.iter().any(|(recorded, _)| *recorded == name)
     }
 
-    /// Returns this run. For a scope, returns the innermost run around it; `None` if there is none, or it no longer
-    /// exists.
+    /// Returns this run. For a scope, returns the innermost observed run around the scope; `None` if no observed run
+    /// is around the scope, or if the data of the outer run no longer exists.
     pub(crate) fn run_around(self: &Arc<Self>) -> Option<Arc<Observed>> {
         let mut run = Arc::clone(self);
         while run.unit.is_none() {
@@ -156,8 +155,7 @@ impl Observed {
         Some(run)
     }
 
-    /// Enters this run's span as a visitor. Returns `None` if the run has no span, or the run has ended and the span
-    /// is closed.
+    /// Enters this run's span as a visitor. Returns `None` if the run has no span or has ended.
     #[cfg(feature = "tracing")]
     pub(crate) fn visit_span(&self) -> Option<crate::run::span::Visit<'_>> {
         self.span.as_ref()?.visit()
@@ -168,7 +166,7 @@ impl Observed {
         None
     }
 
-    /// Returns the id of the OpenTelemetry trace that this run is part of; `None` if there is none.
+    /// Returns the id of the OpenTelemetry trace that this run is part of; `None` if the run is part of no trace.
     #[cfg(feature = "metrics")]
     pub(crate) fn trace_id(&self) -> Option<String> {
         use opentelemetry::trace::TraceContextExt as _;
@@ -178,7 +176,8 @@ impl Observed {
         ids.is_valid().then(|| ids.trace_id().to_string())
     }
 
-    /// Makes the Sentry hub of this run or scope the thread's current hub. Returns `None` if it has no hub.
+    /// Makes the Sentry hub of this run or scope the thread's current hub until the guard is dropped. Returns `None`
+    /// if the run or scope has no hub.
     #[cfg(feature = "sentry")]
     pub(crate) fn visit_hub(&self) -> Option<sentry_core::HubSwitchGuard> {
         self.hub.enter()
@@ -217,7 +216,7 @@ impl Observed {
     }
 }
 
-/// Returns the values that a run or scope inside `outer` inherits; none without `outer`.
+/// Returns the values that a run or scope inside `outer` inherits. If `outer` is `None`, there are no such values.
 pub(crate) fn inherited(outer: Option<&Arc<Observed>>) -> Values {
     outer.map(|outer| outer.values_now()).unwrap_or_default()
 }
@@ -244,7 +243,7 @@ thread_local! {
     static SPARE: Cell<Option<Arc<Observed>>> = const { Cell::new(None) };
 }
 
-/// Returns an empty run with no other owner. It uses the spare memory of the thread, if there is any.
+/// Returns an empty run with no other owner. If the thread has spare memory, the run uses this memory.
 fn room() -> Arc<Observed> {
     let spare = SPARE.try_with(Cell::take).ok().flatten();
     spare.unwrap_or_else(|| Arc::new(Observed::inside(None, DomainRef::Global, Vec::new())))

@@ -1,4 +1,4 @@
-//! The domains of health checks and tests, which exist beside the global domain. The rules of health checks and tests
+//! The domains of health checks and tests. They exist beside the global domain. The rules of health checks and tests
 //! do not belong here; they are in implementations of [`Surroundings`].
 #![allow(dead_code, reason = "health checks and tests each use a part of it")]
 
@@ -25,10 +25,11 @@ pub(crate) trait Surroundings: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Called when a run begins in the domain. The deadline of this run may be the next deadline.
+    /// Called when a run begins in the domain. The run may have the earliest deadline of all runs in the domain, so
+    /// the next scan may have to be earlier than planned.
     fn run_began(&self) {}
 
-    /// Calls `f` once, after preparing the thread for code of the domain.
+    /// Prepares the thread for code that runs in the domain, and then calls `f` once.
     fn within(&self, f: &mut dyn FnMut()) {
         f();
     }
@@ -41,7 +42,7 @@ pub(crate) trait Surroundings: fmt::Debug + Send + Sync {
     }
 }
 
-/// The parts that only the domain of a health check or a test has.
+/// The parts of a domain that the global domain does not have.
 #[derive(Debug)]
 pub(crate) struct Own {
     pub(crate) surroundings: Arc<dyn Surroundings>,
@@ -75,8 +76,8 @@ impl Core {
         self.surroundings().is_some_and(Surroundings::is_synthetic)
     }
 
-    /// Scans all runs, whatever their deadlines in the table. A test calls this after it has added to the duration of
-    /// runs, because the deadlines in the table are then too late.
+    /// Reports every run that is past its SLA, even if its deadline in the table has not passed. A test calls this
+    /// after it has added to the duration of runs, because the deadlines in the table are then too late.
     pub(crate) fn scan_all(&self, report: Overdue<'_>) {
         self.scan_to(NEVER, report);
     }
@@ -98,7 +99,7 @@ pub(crate) fn runtime_clock() -> Clock {
     })
 }
 
-/// Adds ticks to the duration of this run and of every run around it.
+/// Adds ticks to the duration of this run and of every run around this run.
 pub(crate) fn delay(run: &Observed, ticks: u64) {
     run.boundary.delay(ticks);
     if let Some(outer) = run.parent.upgrade() {

@@ -11,19 +11,19 @@ use crate::catalog::definition::{ProcessDefinition, StageDefinition};
 use crate::run::context::Value;
 use crate::run::unit::Unit;
 
-/// A destination of your own, which receives every run of a process, a stage or a dependency.
+/// A destination of your own. It receives every run of a process or a stage, and every call to a dependency.
 ///
-/// The methods are called on the thread of the run, except that `overdue` is mostly called on the thread of the
-/// watchdog. A sink must not block. If a sink panics, the run continues and the sink is not called again. Runs inside
-/// a sink are counted, but not reported to destinations.
+/// The toolkit calls the methods on the thread of the run, but `overdue` mostly on the thread of the watchdog. A sink
+/// must not block. If a sink panics, the run continues and the sink is not called again. Runs that a sink itself
+/// starts are counted, but not reported to destinations.
 pub trait Sink: Send + Sync + fmt::Debug + 'static {
     /// Receives a run that has started.
     fn started(&self, run: &RunView<'_>) {
         let _ = run;
     }
 
-    /// Receives a run that has passed its SLA. It is called once for each such run. Mostly the watchdog calls it
-    /// while the run is in flight. If the watchdog has not reported the run, it is called just before `ended`.
+    /// Receives a run that has passed its SLA. This method is called once for each such run. Mostly the watchdog
+    /// calls it while the run is in flight. If the watchdog did not do so, the method is called just before `ended`.
     fn overdue(&self, run: &RunView<'_>, elapsed: Duration) {
         let _ = (run, elapsed);
     }
@@ -47,7 +47,8 @@ impl RunView<'_> {
         self.observed.id
     }
 
-    /// Returns the id of the run around this one; `None` if there is none, or its data no longer exists.
+    /// Returns the id of the observed run around this run; `None` if this run is the outermost, or if the data of the
+    /// outer run no longer exists.
     pub fn parent_id(&self) -> Option<u64> {
         let mut outer = self.observed.parent.upgrade()?;
         while outer.unit.is_none() {
@@ -56,7 +57,8 @@ impl RunView<'_> {
         Some(outer.id)
     }
 
-    /// Returns the process that runs, or for which the stage or call runs; `None` outside any process.
+    /// Returns the process to which this run belongs; `None` for a stage or a call to a dependency that belongs to no
+    /// process.
     pub fn process(&self) -> Option<&'static ProcessDefinition> {
         self.unit.process
     }
@@ -82,8 +84,8 @@ impl RunView<'_> {
         self.unit.name
     }
 
-    /// Returns the subscriber that has the span of the run, and the id of the span in it; `None` if the run has no
-    /// span.
+    /// Returns the subscriber that created the span of the run, and the span's id in this subscriber; `None` if the
+    /// run has no span.
     #[cfg(all(feature = "testing", feature = "tracing"))]
     pub(crate) fn span(&self) -> Option<(&tracing::Dispatch, &tracing::Id)> {
         Some(self.observed.span.as_ref()?.recorded())
@@ -111,7 +113,7 @@ pub struct End {
     pub late: bool,
     /// The duration of the run.
     pub duration: Duration,
-    /// The `error.type` of a failure, panic or rejection; `None` for other outcomes. Each process, stage and
-    /// dependency has at most 32 different types; every further type is `_OTHER`.
+    /// The `error.type` of a failure, panic or rejection; `None` for other outcomes. At most 32 different types are
+    /// reported for each process, stage and dependency. Every further type is reported as `_OTHER`.
     pub error_type: Option<&'static str>,
 }

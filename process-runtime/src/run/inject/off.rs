@@ -1,5 +1,5 @@
-//! The names of `on` in a program without the feature `testing`. Nothing is injected, and nothing that costs time or
-//! memory may go in here.
+//! The same items as in `on`, for a program without the feature `testing`. Nothing is injected, and nothing that
+//! costs time or memory may go in here.
 
 use std::task::{Context, Poll};
 
@@ -11,12 +11,12 @@ pub(crate) const IS_POSSIBLE: bool = false;
 pub(crate) enum Injected {}
 
 impl Injected {
-    /// Returns the result of a poll that the fault decides.
+    /// Lets the fault decide a poll. Without `testing`, this method is never called.
     pub(crate) fn poll<R>(&mut self, _: &mut Context<'_>) -> Option<Poll<R>> {
         match *self {}
     }
 
-    /// Returns the value of a call that the fault decides.
+    /// Lets the fault decide a call. Without `testing`, this method is never called.
     pub(crate) fn call<R>(&mut self) -> Option<R> {
         match *self {}
     }
@@ -44,5 +44,5 @@ impl Boundary {
     pub(crate) fn clear(&mut self) {}
 }
 
-/// Records that a boundary returns `Result<T, E>`.
+/// Does nothing. With `testing`, records `Result<T, E>` as a type that runs return.
 pub(crate) fn learn<T, E>() {}

@@ -1,6 +1,6 @@
-//! Fault injection in a program with the feature `testing`. A run keeps its fault here between polls, and a fault
-//! uses this module to write the error that replaces a return value. The kinds of faults, and the plan of a test,
-//! do not belong here.
+//! Fault injection in a program with the feature `testing`. This module has the storage that keeps the fault of a run
+//! between polls, and the code that writes the error that a fault returns instead of the body's value. The kinds of
+//! faults, and the plan of a test, do not belong here.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::BTreeMap;
@@ -30,12 +30,12 @@ pub(crate) enum Instead {
     Value,
 }
 
-/// A fault at the boundary of one run.
+/// A fault that decides the polls or the call of the body of one run.
 pub(crate) trait Injection: fmt::Debug + Send {
-    /// Decides one poll of the body. Called before each poll.
+    /// Decides what happens instead of one poll of the body. Called before each poll.
     fn poll(&mut self, value: &mut Slot, cx: &mut Context<'_>) -> Instead;
 
-    /// Decides the call of the body. Called before the call.
+    /// Decides what happens instead of the call of the body. Called before the call.
     fn call(&mut self, value: &mut Slot) -> Instead;
 }
 
@@ -44,7 +44,7 @@ pub(crate) trait Injection: fmt::Debug + Send {
 pub(crate) struct Injected(pub(crate) Box<dyn Injection>);
 
 impl Injected {
-    /// Returns the result of a poll that the fault decides; `None` if the body must be polled.
+    /// Lets the fault decide a poll. Returns the result of the poll; `None` if the body must be polled.
     pub(crate) fn poll<R>(&mut self, cx: &mut Context<'_>) -> Option<Poll<R>> {
         let mut room = MaybeUninit::uninit();
         let mut slot = Slot::of(&mut room);
@@ -58,7 +58,7 @@ impl Injected {
         }
     }
 
-    /// Returns the value of a call that the fault decides; `None` if the body must be called.
+    /// Lets the fault decide a call. Returns the value of the call; `None` if the body must be called.
     pub(crate) fn call<R>(&mut self) -> Option<R> {
         let mut room = MaybeUninit::uninit();
         let mut slot = Slot::of(&mut room);
@@ -104,7 +104,7 @@ impl Boundary {
     }
 }
 
-/// The memory to which a fault writes the value that a boundary returns.
+/// The memory to which a fault writes the value that the run returns instead of the body's value.
 pub(crate) struct Slot {
     returned: TypeId,
     returned_name: &'static str,
@@ -112,7 +112,7 @@ pub(crate) struct Slot {
     is_written: bool,
 }
 
-/// The reason why an error cannot be returned at a boundary.
+/// The reason why a fault cannot return an error from a run.
 pub(crate) enum NotReturned {
     /// The attribute cannot recognise that the function returns a `Result`.
     NoResult,
@@ -120,7 +120,7 @@ pub(crate) enum NotReturned {
     LifetimesUnknown,
     /// The error may hold borrows.
     HoldsBorrows,
-    /// The boundary returns errors of another type.
+    /// The function returns errors of another type.
     OtherType,
 }
 
@@ -134,15 +134,16 @@ impl Slot {
         }
     }
 
-    /// Returns the name of the type that the boundary returns.
+    /// Returns the name of the function's return type.
     pub(crate) fn returned_name(&self) -> &'static str {
         self.returned_name
     }
 
-    /// Writes `Err(make())` as the value that the boundary returns. `make` must return a value of the type `error`.
+    /// Writes `Err(make())` as the value that the run returns. `make` must return a box with a value of the type
+    /// `error`.
     ///
     /// # Errors
-    /// Returns the reason if the boundary cannot return such an error.
+    /// Returns the reason if the function cannot return such an error.
     pub(crate) fn write_error(
         &mut self,
         error: TypeId,
@@ -158,7 +159,7 @@ impl Slot {
         if known.error != error {
             return Err(NotReturned::OtherType);
         }
-        // SAFETY: `room` is memory for the `Result` type for which `learn` kept `write`, and `error` is the error
+        // SAFETY: `room` is memory for the `Result` type for which `learn` stored `write`, and `error` is the error
         // type of this `Result`.
         unsafe { (known.write)(make(), self.room) };
         self.is_written = true;
@@ -166,7 +167,7 @@ impl Slot {
     }
 }
 
-/// The way to write an error into a `Result` type that a boundary returns.
+/// The error type of a `Result` that runs return, and the function that writes such a `Result`.
 ///
 /// Types are compared without their lifetimes, which do not exist at run time. An error that a test makes has a
 /// `'static` type, but the error type of the function may have shorter lifetimes. An error type with lifetimes is
@@ -179,10 +180,11 @@ struct Known {
     write: unsafe fn(Box<dyn Any>, *mut ()),
 }
 
-/// Every `Result` type that a boundary is known to return.
+/// The `Result` types that [`learn`] has recorded, by the id of the type.
 static KNOWN: RwLock<BTreeMap<TypeId, Known>> = RwLock::new(BTreeMap::new());
 
-/// Records that a boundary returns `Result<T, E>`. The entry is looked up by the type, so a run does not store it.
+/// Records `Result<T, E>` as a type that runs return. A fault looks up the entry by the return type, so a run does
+/// not store the entry.
 pub(crate) fn learn<T, E>() {
     let returned = typeid::of::<Result<T, E>>();
     if read(&KNOWN).contains_key(&returned) {
@@ -208,10 +210,11 @@ fn lifetimes_are_named() -> bool {
 /// Writes `Err(error)`.
 ///
 /// # Safety
-/// `error` must hold an `E`, except for lifetimes, and `to` must have room for a `Result<T, E>`.
+/// `error` must hold a value of type `E`, in which only the lifetimes may differ. `to` must have room for a
+/// `Result<T, E>`.
 unsafe fn write_error<T, E>(error: Box<dyn Any>, to: *mut ()) {
-    // SAFETY: `error` holds an `E`, as the caller guarantees. An error type whose lifetimes could become shorter here
-    // was refused.
+    // SAFETY: `error` holds an `E`, as the caller guarantees. `Slot::write_error` has refused every error type whose
+    // lifetimes could differ.
     let error = unsafe { Box::from_raw(Box::into_raw(error).cast::<E>()) };
     // SAFETY: `to` has room for a `Result<T, E>`, as the caller guarantees.
     unsafe { to.cast::<Result<T, E>>().write(Err(*error)) };

@@ -19,7 +19,7 @@ use self::otlp::both;
 pub(super) use self::otlp::{Otlp, Protocol};
 use self::tls::Pem;
 
-/// The place where a signal, traces or metrics, is sent.
+/// The place to which a signal is sent. A signal is traces or metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Destination {
     Otlp,
@@ -34,16 +34,17 @@ pub(super) struct Spans {
     pub(super) queue: usize,
     /// The maximum number of spans in a batch.
     pub(super) batch: usize,
-    /// The maximum time that a span waits, if it is configured.
+    /// The maximum time that a span waits before it is sent. `None` if this time is not configured.
     pub(super) delay: Option<Duration>,
     pub(super) limits: SpanLimits,
-    /// The maximum number of characters of a text attribute, if it is configured. `SpanLimits` of OpenTelemetry has no
-    /// such limit.
+    /// The maximum number of characters of a text attribute. `None` if no maximum is configured. OpenTelemetry's
+    /// `SpanLimits` has no such limit.
     pub(super) longest: Option<usize>,
     pub(super) sampler: Sampler,
 }
 
-/// Whether and where Prometheus scrapes the metrics. [`Destination`] says separately where else the metrics are sent.
+/// Whether and where Prometheus scrapes the metrics. The metrics can also be sent to a [`Destination`], independently
+/// of this.
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(
     not(feature = "prometheus"),
@@ -114,8 +115,8 @@ impl Environment {
                 let exporters = ["otlp", "console", "none", "prometheus"];
                 let (traces, _) = variables.destination("TRACES", &exporters[..3], has_traces);
                 let (metrics, is_scraped) = variables.destination("METRICS", &exporters, has_metrics);
-                // Files are a default for development. If one signal is sent to a collector or to Prometheus, files
-                // are the default for neither signal.
+                // Files are the default during development. If one signal is sent to a collector or to Prometheus, the
+                // other signal is not written to files unless a variable configures this.
                 let is_embedded = !is_scraped && ![traces, metrics].contains(&Some(Destination::Otlp));
                 let default = if is_embedded { Destination::Files } else { Destination::Nowhere };
                 let scraped = if is_scraped { variables.scraped() } else { Scraped::OnRoute };
@@ -149,7 +150,7 @@ const WAITING: u64 = 2048;
 const BATCH: u64 = 512;
 const TIMEOUT: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_secs(60);
-/// The maximum number to which the span queue and a batch can be configured.
+/// The largest number of spans that can be configured for the span queue or for a batch.
 const MOST_WAITING: u64 = 65_536;
 
 /// A variable whose value is not valid UTF-8.
@@ -199,8 +200,8 @@ impl Variables<'_> {
     }
 
     /// Returns where a signal is sent, or `None` if no variable configures this. Also returns whether Prometheus
-    /// scrapes the signal. The variable `OTEL_<signal>_EXPORTER` contains names from `exporters`, separated by commas.
-    /// Without this variable, the signal is sent to the endpoint if one is configured.
+    /// scrapes the signal. The variable `OTEL_<signal>_EXPORTER` decides both. It contains names from `exporters`,
+    /// separated by commas. Without this variable, the signal is sent over OTLP if `has_endpoint` is `true`.
     fn destination(
         &mut self,
         signal: &str,
@@ -246,8 +247,9 @@ impl Variables<'_> {
         number
     }
 
-    /// Returns whether calls propagate the trace as W3C Trace Context, the only supported format. The value `baggage`
-    /// has no effect, because baggage is configured in `propagation`.
+    /// Returns whether outgoing calls carry the trace as W3C Trace Context, the only supported format.
+    /// `OTEL_PROPAGATORS` decides this. Its value `baggage` sends no baggage, because the application configures
+    /// baggage with `propagation`.
     fn propagates(&mut self) -> bool {
         let name = "OTEL_PROPAGATORS";
         let written = self.get(name).unwrap_or_default();

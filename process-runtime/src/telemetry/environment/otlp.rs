@@ -1,4 +1,5 @@
-//! Reads how a signal is sent over OTLP: protocol, endpoint, timeout and TLS. Variables of other exporters do not belong here.
+//! Reads the variables that configure how a signal is sent over OTLP: protocol, endpoint, timeout and TLS. Variables
+//! of other exporters do not belong here.
 
 use std::fs;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::{TIMEOUT, Variables};
 #[derive(Debug)]
 pub(in crate::telemetry) struct Otlp {
     pub(in crate::telemetry) protocol: Protocol,
-    /// The configured endpoint. Without one, the endpoint of a collector on this machine.
+    /// The configured endpoint. If none is configured, the default endpoint, which is on this machine.
     pub(in crate::telemetry) endpoint: Uri,
     pub(in crate::telemetry) timeout: Duration,
     pub(in crate::telemetry) tls: Tls,
@@ -25,15 +26,15 @@ pub(in crate::telemetry) enum Protocol {
     HttpJson,
 }
 
-/// Returns the name of a variable for one signal, and its name for all signals.
+/// Returns two names of a variable: the name that applies only to `signal`, and the name that applies to all signals.
 pub(super) fn both(signal: &str, what: &str) -> [String; 2] {
     [format!("OTEL_EXPORTER_OTLP_{signal}_{what}"), format!("OTEL_EXPORTER_OTLP_{what}")]
 }
 
 impl Variables<'_> {
-    /// Returns how a signal is sent, and whether its endpoint is configured. `most` is the name of the variable with
-    /// the timeout of the processor that calls the exporter. The processor does not enforce that timeout, so it is
-    /// used here as an upper limit for the timeout of the exporter.
+    /// Returns how a signal is sent, and whether its endpoint is configured. `most` is the name of the variable that
+    /// limits the time of one export. The component of the SDK that calls the exporter does not enforce this limit, so
+    /// it is used here as an upper limit for the timeout of the exporter.
     pub(super) fn otlp(&mut self, signal: &str, most: &str) -> (Otlp, bool) {
         const PROTOCOLS: [&str; 3] = ["grpc", "http/protobuf", "http/json"];
         let [own, all] = both(signal, "PROTOCOL");
@@ -71,8 +72,8 @@ impl Variables<'_> {
             let plain = base.trim_end_matches("/v1/traces").trim_end_matches("/v1/metrics");
             if plain != base {
                 self.problem(format!(
-                    "invalid {all}: remove the path of a signal, as in http://collector:4318; the URL is used without \
-                     this path"
+                    "invalid {all}: remove `/v1/traces` or `/v1/metrics` from its end, as in http://collector:4318; the \
+                     URL is used without this path"
                 ));
             }
             format!("{plain}/v1/{path}").parse().ok()
@@ -81,8 +82,8 @@ impl Variables<'_> {
     }
 
     /// Returns the value of a variable that must be a URL with a host. If `scheme` is given, as for gRPC, the value
-    /// may be a host and a port, and gets this scheme. An invalid value is recorded as a problem and ignored. The
-    /// problem does not quote the value, because it may contain a password.
+    /// may also be a host and a port, to which `scheme` is added. An invalid value is recorded as a problem and
+    /// ignored. The problem does not quote the value, because it may contain a password.
     fn url(&mut self, name: &str, scheme: Option<&str>) -> Option<Uri> {
         let written = self.get(name)?;
         let whole = match scheme {
@@ -134,8 +135,9 @@ impl Variables<'_> {
         self.pem(name, "private key", Pem::has_key)
     }
 
-    /// Reads the file that a variable names. The file must contain a `what`, which `has` checks. Otherwise, or if the
-    /// file cannot be read, a problem is recorded and the variable is ignored.
+    /// Reads the PEM file that the variable `name` names. `has` checks whether the file contains the required item,
+    /// and `what` is the name of this item in a problem. If the item is missing or the file cannot be read, a problem
+    /// is recorded and the variable is ignored.
     fn pem(&mut self, name: &str, what: &str, has: fn(&Pem) -> bool) -> Option<Pem> {
         let path = self.get(name)?;
         match fs::read(&path).map(Pem::new) {
@@ -151,7 +153,7 @@ impl Variables<'_> {
     }
 }
 
-/// Returns the specification's default endpoint, which is a collector on this machine.
+/// Returns the specification's default endpoint, which is the address of a collector on this machine.
 fn on_this_machine(signal: &str, protocol: Protocol) -> Uri {
     match (protocol, signal) {
         (Protocol::Grpc, _) => Uri::from_static("http://localhost:4317"),
@@ -180,7 +182,8 @@ mod tests {
         assert_eq!(traces.endpoint, "http://collector:4318/v1/traces");
         assert_eq!(metrics.endpoint, "https://metrics.example/in");
         assert_eq!(metrics.timeout, Duration::from_secs(2));
-        // The metrics do not use the general endpoint. It is still checked for gRPC, and it is valid.
+        // The metrics have an endpoint of their own. The general endpoint is still checked as a gRPC endpoint, and is
+        // valid.
         assert!(environment.problems.is_empty(), "{:?}", environment.problems);
     }
 

@@ -9,8 +9,9 @@ use super::otlp::Span;
 
 /// The spans of one trace.
 ///
-/// `Display` draws the spans. It first names the place where the trace failed. Then it draws one line for each span,
-/// indented by its depth. A `!` marks failed spans, and an arrow marks calls to dependencies.
+/// `Display` draws the spans. It first names the trace and, if something failed, the place of the failure. Then it
+/// draws one line for each span, indented by its depth. A `!` marks failed spans, and an arrow marks calls to
+/// dependencies.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     trace_id: String,
@@ -33,14 +34,14 @@ impl Timeline {
         &self.trace_id
     }
 
-    /// Returns whether the parent of every span was found. If not, the missing spans are not written yet, or they
-    /// belong to a program that writes to another directory.
+    /// Returns whether the parent of every span was found. If not, the missing spans are not written yet, were left
+    /// out because of a limit, or belong to a program that writes to another directory.
     pub fn is_complete(&self) -> bool {
         let known: HashSet<&str> = self.spans.iter().map(|(_, span)| span.id.as_str()).collect();
         self.spans.iter().all(|(_, span)| span.parent.is_empty() || known.contains(span.parent.as_str()))
     }
 
-    /// Returns the time at which the last span ended.
+    /// Returns the latest time at which a span ended.
     pub fn end_time(&self) -> SystemTime {
         let last = self.spans.iter().map(|(_, span)| span.end.0).max().unwrap_or_default();
         UNIX_EPOCH + Duration::from_nanos(last)
@@ -51,15 +52,16 @@ impl Timeline {
     /// empty if the span has none.
     ///
     /// The search starts at the outermost failed span and repeatedly moves to the child that caused the failure. A
-    /// failed child is not the cause if the parent recovered from its failure. The parent recovered if a child that
-    /// started afterwards succeeded and the parent itself failed with another error type.
+    /// failed child is not the cause if its parent recovered from the failure. The parent recovered if another child
+    /// started after the end of the failed child and succeeded, and the parent itself failed with another error type
+    /// than the failed child.
     pub fn failed_at(&self) -> Option<(&str, String)> {
         let (place, _) = self.failure()?;
         Some((&place.name, place.error_type().unwrap_or_default().to_owned()))
     }
 
-    /// Returns the failed process or stage, and the call to a dependency that failed in it, if there is one. Returns
-    /// `None` if nothing failed.
+    /// Returns the span where the trace failed, and the call to a dependency that caused this failure, if there is
+    /// one. Returns `None` if nothing failed.
     fn failure(&self) -> Option<(&Span, Option<&Span>)> {
         let chain = self.failure_chain();
         let is_place = |span: &&Span| span.is_run() && span.dependency().is_none();
@@ -68,13 +70,13 @@ impl Timeline {
         Some((chain[place], call))
     }
 
-    /// Returns the failed spans from the outermost to the innermost. Each span caused the failure of the span before
-    /// it.
+    /// Returns a chain of failed spans, from the outermost to the innermost. Each span in the chain caused the failure
+    /// of the span before it.
     fn failure_chain(&self) -> Vec<&Span> {
         let inside = self.responsible();
         let of = |around: Option<usize>| inside.get(&around).map(Vec::as_slice).unwrap_or_default();
         let failed = |at: &&usize| self.spans[**at].1.is_failed();
-        // The chain starts at the outermost failed span that ended first.
+        // If several outermost spans failed, the chain starts at the one that ended first.
         let mut next = of(None).iter().filter(failed).min_by_key(|at| self.spans[**at].1.end);
         let mut chain = Vec::new();
         while let Some(&at) = next {
@@ -96,9 +98,9 @@ impl Timeline {
         chain
     }
 
-    /// Groups the runs and failed spans. The key of a group is the nearest enclosing run or failed span whose result
-    /// the spans of the group can affect, or `None` if there is none. A span cannot affect an enclosing span that
-    /// ended before it.
+    /// Groups the runs and failed spans by the span that they can affect. The key for a span is the index of the
+    /// nearest enclosing run or failed span whose result the span can affect (see [`is_part`]). The key is `None` if
+    /// no such enclosing span exists.
     fn responsible(&self) -> HashMap<Option<usize>, Vec<usize>> {
         let mut inside: HashMap<_, Vec<_>> = HashMap::new();
         let mut around: Vec<usize> = Vec::new();
@@ -162,7 +164,8 @@ fn label(span: &Span) -> String {
     span.dependency().map_or_else(|| span.name.clone(), |dependency| format!("→ {dependency}"))
 }
 
-/// Replaces control characters, because names come from foreign files and must not control the terminal.
+/// A writer that replaces control characters. Names come from files of other programs and must not control the
+/// terminal.
 struct Plain<'f, 'b>(&'f mut fmt::Formatter<'b>);
 
 impl fmt::Write for Plain<'_, '_> {

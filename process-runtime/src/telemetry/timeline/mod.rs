@@ -22,16 +22,17 @@
 //! ```
 //!
 //! [`find`] reads the files that [`telemetry`](crate::telemetry) writes. It also reads the files of every other
-//! exporter that writes one request on each line
-//! ([OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/)). It accepts names in camel
-//! or snake case, ids in hexadecimal or base64, and enums and integers as numbers or text. A request can also be
-//! indented over several lines, or consist of a single resource.
+//! exporter that writes one request on each line, as OpenTelemetry's
+//! [OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/) does. [`find`] accepts names
+//! in camel or snake case, ids in hexadecimal or base64, and enums and integers as numbers or text. A request can also
+//! be indented over several lines, or contain a single resource instead of a list of resources.
 //!
 //! # Limits
 //!
 //! Each file is read twice, first to find the traces that match, and then to read the spans of these traces. The
-//! memory therefore depends on the number of matches, and the size of the files does not matter. The number of traces
-//! and spans and the length of a line are limited. [`Found`] contains the number of items that exceeded these limits.
+//! memory that a search needs therefore depends on the number of matches, not on the size of the files. The number of
+//! traces and spans and the length of a line are limited. [`Found`] contains the number of items that exceeded these
+//! limits.
 
 mod drawing;
 mod otlp;
@@ -50,7 +51,8 @@ use self::otlp::{Request, Span};
 
 /// The maximum length of a line in bytes. A request with a thousand spans has half a megabyte.
 const LINE: usize = 16 << 20;
-/// The maximum number of matching traces that are kept while the files are searched.
+/// The maximum number of matching traces that are kept while the files are searched. If the caller asks for more than
+/// half of this number, the maximum is twice the number that the caller asks for.
 const TRACES: usize = 100_000;
 /// The maximum number of spans of a trace.
 const SPANS: usize = 10_000;
@@ -97,10 +99,10 @@ pub struct Found {
     /// The number of matching traces that are not in `timelines`. Above 100,000 it is approximate, because a trace may
     /// be counted twice.
     pub left_out: usize,
-    /// The number of spans that are missing in these traces because of the limits. The limits are 10,000 spans for
-    /// each trace, and 64 MiB for all traces together.
+    /// The number of spans that are missing from `timelines` because of two limits: 10,000 spans for each trace, and
+    /// 64 MiB for all traces together.
     pub spans_left_out: usize,
-    /// The lines that are not OTLP requests, at most 100.
+    /// The lines that are longer than 16 MiB or are not OTLP requests, at most 100 of them.
     pub skipped: Vec<SkippedLine>,
     /// The number of skipped lines that are not in `skipped`.
     pub more_skipped: usize,
@@ -117,7 +119,7 @@ impl Found {
     }
 }
 
-/// A line that is not an OTLP request.
+/// A line that was skipped because it is too long or is not an OTLP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SkippedLine {
@@ -129,7 +131,7 @@ pub struct SkippedLine {
     pub problem: String,
 }
 
-/// Finds the matching traces in a directory, and returns the latest of them, at most `most`.
+/// Finds the matching traces in a directory, and returns up to `most` of them, the latest first.
 ///
 /// This reads the regular files whose names end in `.jsonl` or `.json`. It does not read subdirectories.
 ///
@@ -209,7 +211,7 @@ fn the_latest(traces: HashMap<String, u64>, most: usize) -> Vec<(String, u64)> {
     traces
 }
 
-/// Calls `each` for every span of a file, and `skip` for every line that is not an OTLP request.
+/// Calls `each` for every span of a file, and `skip` for every line that is too long or is not an OTLP request.
 fn each_span(
     path: &Path,
     skip: &mut dyn FnMut(usize, &dyn fmt::Display),
@@ -245,8 +247,8 @@ struct Requests {
 }
 
 impl Requests {
-    /// Reads the next request into `bytes`. Returns the number of its first line, and whether it is within the length
-    /// limit. Returns `None` at the end of the file.
+    /// Reads the next request into `bytes`. Returns the number of the request's first line, and whether the request is
+    /// within the length limit. Returns `None` at the end of the file.
     fn next(&mut self, bytes: &mut Vec<u8>) -> io::Result<Option<(usize, bool)>> {
         bytes.clear();
         let Some(mut is_whole) = self.append(bytes)? else { return Ok(None) };

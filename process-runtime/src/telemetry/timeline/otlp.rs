@@ -20,7 +20,8 @@ const MOST: usize = 100_000;
 pub(super) struct Request {
     #[serde(default, rename = "resourceSpans", alias = "resource_spans")]
     resource_spans: Option<List<ResourceSpans>>,
-    /// Present if the line is a single resource, as OpenTelemetry's logging exporters for Java write it.
+    /// The scopes of a line that contains a single resource instead of a list of resources. OpenTelemetry's logging
+    /// exporters for Java write such lines.
     #[serde(default, rename = "scopeSpans", alias = "scope_spans")]
     scope_spans: Option<List<ScopeSpans>>,
     #[serde(default, rename = "resourceMetrics", alias = "resource_metrics", alias = "scopeMetrics")]
@@ -65,7 +66,7 @@ impl<T> Default for List<T> {
     }
 }
 
-/// An entry of a list, which may be empty.
+/// An entry of a [`List`]. The list leaves out empty entries.
 trait Item {
     fn is_empty(&self) -> bool;
 }
@@ -108,7 +109,7 @@ impl<'de, T: Item + Deserialize<'de>> Deserialize<'de> for List<T> {
                 let mut list = Vec::new();
                 while let Some(item) = written.next_element::<T>()? {
                     if list.len() == MOST {
-                        return Err(A::Error::custom(format_args!("a list with more than {MOST} entries")));
+                        return Err(A::Error::custom(format_args!("a list has more than {MOST} entries")));
                     }
                     if !item.is_empty() {
                         list.push(item);
@@ -193,7 +194,7 @@ impl Span {
         self.attributes.0.iter().map(|one| (one.key.as_str(), one.value.0.0.as_str()))
     }
 
-    /// Returns the memory of the span in bytes.
+    /// Returns how much memory the span occupies, in bytes.
     pub(super) fn size(&self) -> usize {
         let texts = [&self.trace_id, &self.id, &self.parent, &self.name, &self.status.code.0];
         let attributes =
@@ -230,8 +231,8 @@ impl Span {
         Duration::from_nanos(self.end.0.saturating_sub(self.start.0))
     }
 
-    /// Returns a text such as `failure, late, PaymentError`. The text is empty for a span that is not a run and has no
-    /// error.
+    /// Returns how the span ended, as a text such as `failure, late, PaymentError`. The text is empty for a span that
+    /// is not a run and has no error.
     pub(super) fn ending(&self) -> String {
         let late = self.attribute("critical_process.late").filter(|late| *late == "true").map(|_| "late");
         let failed = (self.is_failed() && !self.is_run()).then_some("error");

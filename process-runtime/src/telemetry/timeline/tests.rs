@@ -101,11 +101,11 @@ fn a_failure_that_the_run_recovered_from_is_not_the_cause() {
     assert_eq!(failed_at(&[pay("database"), asked("timeout"), inner.clone(), later]), "pay.keep: database");
     let unnamed = kept((30, 40), &failed("Error"));
     assert_eq!(failed_at(&[pay("database"), asked("timeout"), inner.clone(), unnamed]), "pay.keep: Error");
-    // A later stage succeeded, so the process failed by itself.
+    // A later stage succeeded. The process therefore recovered, and then failed for another reason.
     let went_on = [pay("other"), asked("timeout"), inner.clone(), kept((30, 40), &ok)];
     assert_eq!(failed_at(&went_on), "pay: other");
-    // A stage that succeeds at the same time as the failed stage is not a recovery. If the process then fails with the
-    // error of the failed stage, a later stage has only cleaned up.
+    // If the stage that succeeds overlaps with the failed stage, its success does not show a recovery. If the process
+    // fails with the error of the failed stage, a later success does not show one either: that stage only cleaned up.
     let beside = [pay("other"), asked("timeout"), inner.clone(), kept((15, 40), &ok)];
     assert_eq!(failed_at(&beside), "pay.ask.deep: deep");
     let cleared = [pay("timeout"), asked("timeout"), kept((30, 40), &ok)];
@@ -113,7 +113,7 @@ fn a_failure_that_the_run_recovered_from_is_not_the_cause() {
     // A run that succeeds has recovered from every failure inside it.
     let degraded = span("a", "", "pay", (0, 90), &[(OUTCOME, "degraded")]);
     assert_eq!(failed_at(&[degraded.clone(), asked("timeout"), inner]), "nowhere");
-    // It has not recovered from the failure of a run that ended after it.
+    // But the run has not recovered from the failure of an inner run that ended later than the run itself.
     let spawned = span("b", "a", "mail", (10, 200), &failed("Refused"));
     assert_eq!(failed_at(&[degraded, spawned]), "mail: Refused");
 }

@@ -19,28 +19,30 @@ use crate::testing::observing::missing;
 use crate::testing::observing::observation::{Ended, Observation, ObservedRun};
 use crate::testing::observing::witness;
 
-/// The default limit of a trial if the clock is not paused. The battery stops a trial at its limit.
+/// The default time after which the battery stops a trial (one call of the process) if tokio's clock is not paused.
 const HUNG: Duration = Duration::from_secs(10);
-/// The context key under which each run carries the number of its trial. A run with the number of another trial shows
-/// that context has leaked.
+/// The context key under which each run carries the number of its trial. If a run has the number of another trial,
+/// context has leaked between trials.
 const TRIAL: &str = "battery_trial";
 
 /// Injects every kind of fault at every boundary of a process, each in a trial of its own. A trial is one call that
 /// runs the process. The boundaries are the process itself, its stages, and the dependencies and processes that it
-/// calls. At each boundary, the battery injects every given [error](Battery::error) that fits the return type, a
-/// delay past the SLA, a hang, a panic and a cancellation.
+/// calls. At each boundary, the battery injects a delay past the SLA, a hang, a panic, a cancellation, and every
+/// [error](Battery::error) whose type the function returns.
 ///
 /// After each trial, the battery checks that
 ///
-/// * the run and all runs inside it ended exactly once,
+/// * every run in the trial ended exactly once,
 /// * no run has the context of another trial,
 /// * the gauges of active and overdue runs are zero again,
-/// * the outcome is one of [`outcomes`](Battery::outcomes), or the outcome that the fault itself causes: a panic
+/// * the outcome of the process is one of [`outcomes`](Battery::outcomes), or is caused by the fault itself: a panic
 ///   after an injected panic, a cancellation after an injected cancellation or hang,
-/// * the declared context is on every span and event,
+/// * each declared context key that the process has from its start is also on the spans and Sentry events of the
+///   process and of every run inside it,
 /// * and no [canary](Battery::canary) was captured.
 ///
-/// A trial that a fault cancels or that reaches its limit can leave runs in spawned tasks. They may still be running.
+/// If a fault cancels a trial, or the trial reaches its limit, runs in spawned tasks can still be running. The
+/// battery does not report these runs.
 ///
 /// ```
 /// use process_runtime::testing::Battery;
@@ -82,15 +84,15 @@ impl fmt::Debug for Battery {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Trial {
-    /// The boundary and the kind of the fault, for example `stage1` and `hang`; `None` in the first trial, which has
-    /// no fault.
+    /// The boundary and the kind of the fault, for example `fetch_rates.rates_api` and `hang`; `None` in the first
+    /// trial, which has no fault.
     pub fault: Option<(String, &'static str)>,
     /// The outcome of the process's run; `None` if the run did not begin or did not end.
     pub outcome: Option<Outcome>,
     /// Whether the process's run was late.
     pub late: bool,
-    /// Whether the test stopped the trial at its [limit](Battery::limit). If so, nothing else ended the trial, and a
-    /// caller in production could wait for ever.
+    /// Whether the battery stopped the trial at its [limit](Battery::limit). If so, nothing in the process ended the
+    /// wait. In production, the caller of the process could wait for ever.
     pub stopped_by_test: bool,
 }
 
@@ -113,8 +115,8 @@ impl Battery {
         }
     }
 
-    /// Allows runs of the process to end with these outcomes. By default, only an outcome that the fault itself
-    /// causes is allowed.
+    /// Allows runs of the process to end with these outcomes. An outcome that the fault itself causes is always
+    /// allowed. Without a call of this method, no other outcome is allowed, not even a success.
     pub fn outcomes(mut self, outcomes: impl IntoIterator<Item = Outcome>) -> Battery {
         self.outcomes.extend(outcomes.into_iter().map(Outcome::as_str));
         self
@@ -128,23 +130,24 @@ impl Battery {
     }
 
     /// Adds a canary: a text that the call passes to the process and that must not be recorded, for example a
-    /// password. The battery fails if the text occurs in the context, the spans, the Sentry events, the metrics or
-    /// the log. The log has every event at INFO and above, and every event that the program's subscriber enables.
+    /// password. The battery fails if the text occurs in the context, the spans, the log, the Sentry events or the
+    /// metrics. The battery checks spans and log events at level INFO and above, and those at lower levels that the
+    /// program's subscriber enables.
     pub fn canary(mut self, text: &str) -> Battery {
         self.canaries.push(text.to_owned());
         self
     }
 
-    /// Skips a declared stage or dependency. Use this for boundaries that the call does not reach, which otherwise
-    /// fail the battery.
+    /// Skips a declared stage or dependency. The battery injects no fault at it. Use this if the call does not reach
+    /// the stage or dependency; otherwise, the battery fails.
     pub fn skip(mut self, boundary: &str) -> Battery {
         self.skipped.push(boundary.to_owned());
         self
     }
 
-    /// Sets the time after which the test stops a trial. Most trials with a hang run until this limit. The default is
-    /// twice the SLA if tokio's clock is paused, and ten seconds of real time otherwise. A trial with a delay always
-    /// has at least twice the SLA.
+    /// Sets the time after which the battery stops a trial. Most trials with a hang run until this limit. The default
+    /// is twice the SLA if tokio's clock is paused, and ten seconds of real time otherwise. For a trial with an
+    /// injected delay, the limit is at least twice the SLA.
     pub fn limit(mut self, limit: Duration) -> Battery {
         self.limit = Some(limit);
         self
@@ -154,9 +157,10 @@ impl Battery {
     ///
     /// # Panics
     /// * If a check fails. The message lists every failed check with its trial.
-    /// * If the call does not reach a declared boundary that is not [skipped](Battery::skip).
-    /// * If a boundary returns a `Result` and no given [error](Battery::error) has its error type, or if no error is
-    ///   given.
+    /// * If the call does not reach the process, or a declared stage or dependency that is not
+    ///   [skipped](Battery::skip).
+    /// * If a boundary returns a `Result`, and no error of this type was added with [`error`](Battery::error), or if
+    ///   no error was added at all.
     /// * Outside of a tokio runtime with a timer.
     pub async fn run<R>(self, call: impl AsyncFn() -> R) -> Vec<Trial> {
         match self.attempt(call).await {
@@ -187,7 +191,7 @@ impl Battery {
                     _ => String::new(),
                 };
                 under_way.broken.push(format!(
-                    "`{boundary}` returns none of the given errors; add one of its type with `.error(…)`{skip}"
+                    "no error of `.error(…)` has the error type of `{boundary}`; add one that has it{skip}"
                 ));
             }
         }
@@ -197,8 +201,8 @@ impl Battery {
 
     fn faults(&self) -> Vec<Fault> {
         let late = self.process.sla() + Duration::from_millis(1);
-        // One delay already makes the run late. A delay at every call could exceed the limit if the boundary is
-        // called often.
+        // Only the first call is delayed, because one delay already makes the run late. If the boundary is called
+        // often, delays at every call could exceed the limit of the trial.
         let others = [
             Fault::delay(late).nth(1),
             Fault::hang(),
@@ -208,8 +212,8 @@ impl Battery {
         self.errors.iter().cloned().chain(others).collect()
     }
 
-    /// Returns the time after which the test stops a trial. A trial with a delay past the SLA needs enough time to
-    /// end.
+    /// Returns the time after which the battery stops a trial with this fault. A trial with a delay past the SLA
+    /// needs enough time to end after the delay.
     fn limit_under(&self, fault: Option<&Fault>) -> Duration {
         let paused = 2 * self.process.sla();
         let limit = self.limit.unwrap_or_else(|| if is_paused() { paused } else { HUNG });
@@ -225,8 +229,8 @@ struct UnderWay<'b> {
 }
 
 impl UnderWay<'_> {
-    /// Runs one trial and checks its result. Returns an error, and does not count the trial, if the fault cannot
-    /// happen at this boundary.
+    /// Runs one trial and checks its result. If the fault cannot happen at this boundary, returns an error and does
+    /// not add the trial to the results.
     async fn trial<R>(
         &mut self,
         fault: Option<(&str, Fault)>,
@@ -252,7 +256,7 @@ impl UnderWay<'_> {
         let mut broken: Vec<_> = misuses.iter().map(Misuse::to_string).collect();
         broken.extend(self.battery.invariants(&observation, number, kind));
         if !Carrier::current().is_same(&before) {
-            broken.push("the run left its scope on the thread".to_owned());
+            broken.push("after the call, the thread is in another scope than before; leave each scope on the thread that entered it".to_owned());
         }
         let fault = fault.map(|(at, fault)| (at.to_owned(), fault.kind()));
         let run = observation.all().find(|run| self.battery.is_run(run));
@@ -274,7 +278,8 @@ impl UnderWay<'_> {
     fn boundaries<R>(&mut self, clean: Option<&Observation<R>>) -> Vec<String> {
         let battery = self.battery;
         let runs = clean.into_iter().flat_map(Observation::all).filter(|run| battery.is_run(run));
-        // The observation already reports a call to an undeclared dependency, and no fault can be injected there.
+        // Calls to undeclared dependencies are left out, because the observation already reports them, and no fault
+        // can be injected at such a dependency.
         let is_declared = |run: &&ObservedRun| match (run.process(), run.dependency()) {
             (Some(process), Some(dependency)) => process.declares(dependency),
             _ => true,
@@ -316,7 +321,8 @@ impl Battery {
     /// Checks the observation of a trial. Returns a description of each failed check.
     fn invariants<R>(&self, observation: &Observation<R>, trial: u64, fault: Option<&str>) -> Vec<String> {
         let mut broken = Vec::new();
-        // After a test has cancelled or stopped the observed future, a spawned task can still be running.
+        // If the future neither returned nor panicked, a fault cancelled it or the limit stopped it. A spawned task
+        // can then still be running.
         let is_over = matches!(observation.ended, Ended::Returned(_) | Ended::Panicked(_));
         let may_be_running = |run: &ObservedRun| !is_over && run.is_elsewhere;
         for run in observation.all() {
@@ -328,7 +334,7 @@ impl Battery {
                 .iter()
                 .any(|(name, value)| *name == TRIAL && value.to_string() != trial.to_string())
             {
-                broken.push(format!("`{}` has the context of another trial", run.name()));
+                broken.push(format!("`{}` has the context of another call in the battery; carry the scope into spawned tasks with `Carrier`", run.name()));
             }
         }
         for outcome in observation.all().filter(|run| self.is_run(run)).filter_map(ObservedRun::outcome) {
@@ -357,7 +363,9 @@ impl Battery {
             captured.contains(canary.as_str()) || captured.contains(&*canary.escape_debug().to_string())
         };
         let caught = self.canaries.iter().filter(is_in);
-        broken.extend(caught.map(|canary| format!("the canary `{canary}` was captured")));
+        broken.extend(caught.map(|canary| {
+            format!("the canary `{canary}` is in the telemetry or the log; do not record or log this value")
+        }));
         broken
     }
 }

@@ -1,5 +1,5 @@
 //! Runs a battery for the inputs that a `proptest` strategy generates. If a check fails for an input, searches for a
-//! smaller input that also fails (shrinking). The checks themselves do not belong here.
+//! smaller input for which a check also fails (shrinking). The checks themselves do not belong here.
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -7,15 +7,15 @@ use proptest::test_runner::TestRunner;
 use super::battery::Battery;
 
 impl Battery {
-    /// Runs the battery for inputs that a `proptest` strategy generates. The variable `PROPTEST_CASES` sets the
-    /// number of inputs, 256 by default. If a check fails for an input, the input is shrunk, and the smallest input
-    /// that still fails is reported. Requires the feature `proptest`.
+    /// Runs the battery for inputs that a `proptest` strategy generates. The environment variable `PROPTEST_CASES`
+    /// sets the number of inputs, 256 by default. If a check fails for an input, the input is shrunk, and the
+    /// smallest input that still fails is reported. Requires the feature `proptest`.
     ///
-    /// The battery runs on the caller's tokio runtime and uses its time, paused or real.
+    /// The battery runs on the caller's tokio runtime and measures time by the clock of this runtime, paused or real.
     ///
     /// # Panics
-    /// As [`Battery::run`]; the message also has the smallest input that fails. Also if the strategy cannot generate
-    /// an input.
+    /// As [`Battery::run`], with the smallest failing input in the message. Also if the strategy cannot generate an
+    /// input.
     ///
     /// ```
     /// use process_runtime::testing::Battery;
@@ -39,7 +39,7 @@ impl Battery {
         let mut runner = TestRunner::default();
         for _ in 0..runner.config().cases {
             let tree = strategy.new_tree(&mut runner);
-            let mut tree = tree.unwrap_or_else(|refusal| panic!("the strategy makes no input: {refusal}"));
+            let mut tree = tree.unwrap_or_else(|refusal| panic!("the strategy produced no input: {refusal}"));
             if let Err(broken) = self.attempt(async || call(tree.current()).await).await {
                 let (input, broken) = self.smallest(&mut tree, broken, &call).await;
                 panic!("for the input {input:?}: {broken}");
@@ -47,7 +47,8 @@ impl Battery {
         }
     }
 
-    /// Shrinks the failing input of `tree`. Returns the smallest input that still fails, with its report.
+    /// Shrinks the failing input of `tree`. Returns the smallest failing input that it finds, with the report of the
+    /// failed checks.
     async fn smallest<T: ValueTree, R>(
         &self,
         tree: &mut T,

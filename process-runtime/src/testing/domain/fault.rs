@@ -1,14 +1,15 @@
-//! The kinds of faults that a test can inject at a boundary, and the mistakes that make a test fail. A boundary is a
-//! process, a stage or a call to a dependency. The code that makes a fault happen does not belong here; it is in
-//! `plan`.
+//! The kinds of faults that a test can inject at a boundary, and the mistakes in a test or in a process that make the
+//! test fail. A boundary is a process, a stage or a call to a dependency. The code that makes a fault happen does not
+//! belong here; it is in `plan`.
 
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A fault that [`Observing::fault`](crate::testing::Observing::fault) injects at a boundary. It delays, replaces or
-/// cancels the body of the function at the boundary.
+/// A fault that [`Observing::fault`](crate::testing::Observing::fault) injects at a boundary, which is a process, a
+/// stage or a call to a dependency. The fault delays or replaces the body of the function there, or cancels the
+/// observed future.
 ///
 /// By default, the fault happens at every call of the boundary. [`nth`](Fault::nth) selects a single call. If a fault
 /// never happens, the test fails.
@@ -65,37 +66,40 @@ impl Fault {
         Fault { act, nth: None }
     }
 
-    /// Returns this error instead of running the body: `Fault::error(|| CouncilError::NoMembers)`. The function at
-    /// the boundary must return a `Result` with exactly this error type. The type must not contain lifetimes or
-    /// references, except for `&str`. Otherwise, the test fails and reports what the function returns. This requires
-    /// a compiler that prints the lifetimes of types, for example that of Rust 1.95.
+    /// Creates a fault that returns an error instead of running the body, for example
+    /// `Fault::error(|| CouncilError::NoMembers)`. The function at the boundary must return a `Result` with exactly
+    /// this error type. The error type must not contain lifetimes, references or function pointers; only `&str`
+    /// itself is allowed. Otherwise, the test fails and reports what the function returns. To check the type, this
+    /// fault requires a compiler that prints the lifetimes of types, for example that of Rust 1.95.
     pub fn error<E: 'static>(make: impl Fn() -> E + Send + Sync + 'static) -> Fault {
         let make = Arc::new(move || Box::new(make()) as Box<dyn Any>);
         Fault::new(Act::Error { ty: TypeId::of::<E>(), ty_name: std::any::type_name::<E>(), make })
     }
 
-    /// Starts the body after this delay, which takes no real time. If tokio's clock is paused, the boundary sleeps,
-    /// and the time passes for every timer. Otherwise, and in a plain function, the duration is only added to the run
-    /// and to the runs around it, and timers are not affected. If two concurrent runs are delayed in this second way,
-    /// both delays are added to the run around them.
+    /// Creates a fault that starts the body after this delay. The delay takes no real time. In a future, if tokio's
+    /// clock is paused, the run sleeps, so the time passes for every timer. In a plain function, or if the clock is
+    /// not paused, nothing sleeps: the delay is only added to the measured duration of the run and of every run
+    /// around it. If two concurrent runs are delayed without sleeping, the run around them gets the sum of both
+    /// delays.
     pub fn delay(duration: Duration) -> Fault {
         Fault::new(Act::Delay(duration))
     }
 
-    /// Never starts the body and never returns. The code around the boundary must end the wait, for example with a
-    /// timeout; otherwise the test stops at its limit. A spawned task that still hangs when the observation ends then
-    /// panics. A plain function cannot hang, so the test fails.
+    /// Creates a fault that never starts the body and never returns. The code around the boundary must end the wait,
+    /// for example with a timeout; otherwise the test stops the observed future at its limit. If a spawned task still
+    /// hangs when the observation ends, the task panics. For a plain function, this fault cannot happen, and the test
+    /// fails.
     pub fn hang() -> Fault {
         Fault::new(Act::Hang)
     }
 
-    /// Panics with this message instead of running the body.
+    /// Creates a fault that panics with this message instead of running the body.
     pub fn panic(message: impl Into<String>) -> Fault {
         Fault::new(Act::Panic(message.into()))
     }
 
-    /// Drops the whole observed future at this poll of the boundary, as if a client had disconnected. Polls are
-    /// counted from 1. A plain function cannot be cancelled, so the test fails.
+    /// Creates a fault that drops the whole observed future at this poll of the boundary, as if a client had
+    /// disconnected. Polls are counted from 1. For a plain function, this fault cannot happen, and the test fails.
     pub fn cancel_at_poll(poll: usize) -> Fault {
         Fault::new(Act::Cancel { at_poll: poll.max(1) })
     }
@@ -133,9 +137,10 @@ pub(in crate::testing) const CANCEL: &str = "cancel";
 /// A mistake in a test or in the process under test. It fails the test.
 #[derive(Debug)]
 pub(in crate::testing) enum Misuse {
-    /// The fault cannot happen at its boundary.
+    /// A planned fault cannot happen at its boundary, for a reason other than `NoResult`.
     Refused(String),
-    /// The attribute does not recognise the return type of the boundary as a `Result`, so no error can be injected.
+    /// An error cannot be injected, because the attribute does not recognise the return type at the boundary as a
+    /// `Result`.
     NoResult(String),
     /// Any other mistake.
     Wrong(String),

@@ -1,7 +1,7 @@
 //! Isolates the runs of a test in a domain of their own. A domain has a clock, statistics, a table of runs in flight,
 //! sinks and planned faults. All of them are separate from those of the program and of other tests. The clock follows
-//! tokio's clock, so runs use paused time if the test pauses it. Captured data and expectations do not belong here;
-//! they are in `observing`.
+//! tokio's clock, so runs use paused time if the test pauses tokio's clock. Captured data and expectations do not
+//! belong here; they are in `observing`.
 
 pub(in crate::testing) mod fault;
 pub(in crate::testing) mod observe;
@@ -75,14 +75,14 @@ impl DomainBuilder {
         self
     }
 
-    /// Sets how many runs in flight are tracked at most. [`Domain::untracked`] counts the others. The default is the
-    /// limit of the program's domain.
+    /// Sets how many runs in flight are tracked at most. [`Domain::untracked`] counts the runs beyond this limit. The
+    /// default is the limit of the program's domain.
     pub fn in_flight_limit(mut self, runs: usize) -> DomainBuilder {
         self.in_flight = runs;
         self
     }
 
-    /// Also captures runs, spans and Sentry events in the domain.
+    /// Adds a capture of the runs, spans and Sentry events in the domain.
     fn capture(mut self, capture: Arc<Capture>) -> DomainBuilder {
         self.capture = Some(capture);
         self
@@ -116,13 +116,13 @@ impl Domain {
         Domain::builder().build()
     }
 
-    /// Returns a builder, with which sinks and a limit can be set.
+    /// Returns a builder, which can add sinks and limit the number of tracked runs.
     pub fn builder() -> DomainBuilder {
         DomainBuilder { sinks: Vec::new(), in_flight: inflight::LIMIT, capture: None }
     }
 
-    /// Runs a future in this domain. While the future is running, every run of the domain is reported as overdue as
-    /// soon as it exceeds its SLA. This includes runs in other tasks. Time is measured by the runtime's clock.
+    /// Runs a future in this domain. While the future is running, a run of the domain is reported as overdue as soon
+    /// as the run exceeds its SLA, even if the run is in another task. Time is measured by the runtime's clock.
     ///
     /// # Panics
     /// Outside of a tokio runtime with a timer, if the future waits while a run with an SLA is in flight. The domain
@@ -142,7 +142,7 @@ impl Domain {
     }
 
     /// Returns a carrier that carries the domain into another task or thread, without the current run.
-    /// [`Carrier::current`] carries both.
+    /// [`Carrier::current`] carries the domain and the current run.
     pub fn carrier(&self) -> Carrier {
         self.scope.clone()
     }
@@ -155,24 +155,24 @@ impl Domain {
         self.call(|| live::stats(id))
     }
 
-    /// Returns the runs that are running in this domain.
+    /// Returns the tracked runs of this domain that have not ended.
     pub fn in_flight(&self) -> Vec<InFlight> {
         self.core.in_flight()
     }
 
-    /// Returns how many runs of this domain were not tracked because too many were in flight.
+    /// Returns how many runs of this domain were not tracked because the limit of runs in flight was reached.
     pub fn untracked(&self) -> u64 {
         self.core.untracked()
     }
 
-    /// Reports every run as overdue that is past its SLA now and was not reported before. Use this with
-    /// [`Domain::call`]; [`Domain::run`] does it automatically.
+    /// Reports as overdue every run that has exceeded its SLA and was not reported before. Use this with
+    /// [`Domain::call`]; [`Domain::run`] reports overdue runs automatically.
     pub fn report_overdue(&self) {
         scan(&self.core);
     }
 }
 
-/// The parts that only the domain of a test has.
+/// The parts that a test's domain has in addition to those of every domain.
 #[derive(Debug)]
 struct Around {
     plan: Arc<Plan>,

@@ -1,5 +1,5 @@
-//! Runs a future or a call in a domain of its own, and returns an observation of every run inside it. Expectations
-//! and the cases of contracts do not belong here.
+//! Runs a future or a call in a domain of its own, and returns an observation of every run inside the future or call.
+//! Expectations and the cases of contracts do not belong here.
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -22,9 +22,9 @@ use crate::testing::observing::metrics;
 use crate::testing::observing::observation::{Ended, Observation};
 use crate::testing::observing::witness::{self, Witness};
 
-/// The default limit of an observation in paused time.
+/// The default time limit of an observation in paused time, unless twice the longest SLA of all processes is longer.
 const LIMIT: Duration = Duration::from_secs(60 * 60);
-/// The default limit of an observation in real time.
+/// The default time limit of an observation in real time.
 const REAL_LIMIT: Duration = Duration::from_secs(60);
 
 /// Observes a future. Awaiting the result runs the future in a domain of its own and returns an [`Observation`]. The
@@ -32,15 +32,15 @@ const REAL_LIMIT: Duration = Duration::from_secs(60);
 /// `#[contract]`, the observed runs decide whether the case is proven.
 ///
 /// * Spawned tasks are observed only if a [`Carrier`](crate::Carrier) carries the scope into them.
-/// * Observed runs do not reach the program's statistics, the application's Sentry client or its meters. The
-///   application's subscriber still receives all spans and events that it enables.
+/// * Observed runs do not reach the program's statistics, the application's Sentry client or the application's
+///   meters. The application's subscriber still receives all spans and events that it enables.
 /// * Inside the future, the current subscriber is a recorder, which forwards to the application's subscriber. A
 ///   downcast of the current subscriber therefore does not find the application's. For example,
 ///   `OpenTelemetrySpanExt` of `tracing-opentelemetry` has no effect on observed spans.
 ///
 /// If tokio's clock is paused, it advances to the next timer whenever no task is ready. The limit of the observation
-/// and the SLAs of its runs are such timers. A task that waits for a real socket or thread is not ready, so time
-/// advances during the wait. Use real time in such tests.
+/// and the SLAs of its runs are such timers. A task that waits for a real socket or thread is not ready, so the
+/// paused clock can advance to the limit during the wait. Use real time in tests that wait for sockets or threads.
 ///
 /// ```
 /// use process_runtime::critical_process;
@@ -65,7 +65,7 @@ const REAL_LIMIT: Duration = Duration::from_secs(60);
 /// When the result is awaited, if
 ///
 /// * a planned fault does not happen, for example because its boundary does not exist, is not reached, or does not
-///   allow the fault,
+///   support this kind of fault,
 /// * a process calls a dependency that it does not declare,
 /// * or the caller is outside of a tokio runtime with a timer.
 ///
@@ -75,8 +75,8 @@ pub fn observe<F: Future>(future: F) -> Observing<F> {
     Observing { setting: Setting::new(), work: Some(future), running: None }
 }
 
-/// Observes a call of a plain function, as [`observe`] does for a future. [`ObservingCall::run`] makes the call. It
-/// does not need a tokio runtime.
+/// Observes a call of a plain function, as [`observe`] does for a future. [`ObservingCall::run`] makes the call. The
+/// call does not need a tokio runtime.
 ///
 /// ```
 /// use process_runtime::critical_process;
@@ -118,7 +118,8 @@ impl Setting {
 
     fn fault(&mut self, at: &str, fault: Fault) {
         let ids = boundaries();
-        // The part need not belong to this process, because a shared stage can run in any process.
+        // The stage or dependency after the `.` need not belong to this process, because a shared stage can run in
+        // any process.
         let is_known = match at.split_once('.') {
             Some((process, part)) => registry::process(process).is_some() && ids.contains(part),
             None => ids.contains(at),
@@ -193,7 +194,7 @@ fn boundaries() -> BTreeSet<&'static str> {
     processes.chain(stages).collect()
 }
 
-/// Returns a description of each call to a dependency that its process does not declare.
+/// Returns a description of each call to a dependency that the calling process does not declare.
 fn undeclared<T>(observation: &Observation<T>) -> Vec<String> {
     let undeclared = observation.all().filter_map(|run| {
         let (process, dependency) = (run.process()?, run.dependency()?);
@@ -214,7 +215,7 @@ fn undeclared<T>(observation: &Observation<T>) -> Vec<String> {
 pub(in crate::testing) fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&'static str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a payload that is not a text").to_owned()
+    text.unwrap_or("a panic payload that is not a string").to_owned()
 }
 
 /// A future under observation. Awaiting this value runs the future.
@@ -234,8 +235,8 @@ struct Running<F> {
 }
 
 impl<F: Future> Observing<F> {
-    /// Injects a fault at the boundary `at`. This is the id of a process, a stage or a declared dependency. If the id
-    /// is not unique, use `<process>.<stage or dependency>`.
+    /// Injects a fault at the boundary `at`, which is the id of a process, a stage or a declared dependency. To
+    /// select one of several stages or dependencies with the same id, use `<process>.<stage or dependency>`.
     pub fn fault(mut self, at: &str, fault: Fault) -> Self {
         self.setting.fault(at, fault);
         self
@@ -285,14 +286,15 @@ impl<F: Future> Observing<F> {
         let plan = &self.setting.domain.around.plan;
         let ended = match attempt(|| future.as_mut().poll(cx)) {
             Err(payload) => Ended::Panicked(message(&*payload)),
-            // After a cancellation, the result of this poll is ignored. Code inside the future can still have
-            // returned a value.
+            // If a fault has cancelled the future, the result of this poll is ignored. Code around the boundary can
+            // still have returned a value in this poll.
             Ok(_) if plan.is_cancelled() => Ended::Cancelled,
             Ok(Poll::Ready(value)) => Ended::Returned(value),
             Ok(Poll::Pending) if limit.as_mut().poll(cx).is_ready() => Ended::Stopped(*longest),
             Ok(Poll::Pending) => return Poll::Pending,
         };
-        // The future is dropped before the observation is read, so that its runs have ended. The drop can panic.
+        // The future is dropped before the observation is read, so that the runs inside the future have ended. The
+        // drop can panic.
         let gone = attempt(|| self.running = None);
         self.setting.domain.around.plan.end();
         Poll::Ready(gone.map_or_else(|payload| Ended::Panicked(message(&*payload)), |()| ended))

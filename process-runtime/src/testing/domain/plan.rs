@@ -56,9 +56,9 @@ struct Planned {
     calls: usize,
     /// How often the fault happened.
     fired: usize,
-    /// The highest number of polls in one call. Only a cancellation counts polls.
+    /// The highest number of polls in one call, counted only if the fault is a cancellation.
     polls: usize,
-    /// The reason why the fault could not happen at a call; `None` if no call has refused it.
+    /// The reason why the fault could not happen at a call; `None` if the fault could happen at every call so far.
     refused: Option<Refusal>,
 }
 
@@ -78,7 +78,7 @@ impl Plan {
         self.state().faults.push(planned);
     }
 
-    /// Whether a fault has cancelled the observed future.
+    /// Returns whether a fault has cancelled the observed future.
     pub(super) fn is_cancelled(&self) -> bool {
         self.state().is_cancelled
     }
@@ -92,13 +92,13 @@ impl Plan {
         stuck.into_iter().for_each(Waker::wake);
     }
 
-    /// Keeps a task pending at its boundary. After the observation, panics instead, because a task that hangs has no
-    /// other way to end. The panic hook is not called.
+    /// Keeps the current task pending at its boundary. When the observation is over, panics instead, because a task
+    /// that hangs has no other way to end. The panic hook is not called.
     fn stay(&self, cx: &Context<'_>) -> Instead {
         let mut state = self.state();
         if state.is_over {
             drop(state);
-            resume_unwind(Box::new("the observation is over, and nothing ended this injected hang"));
+            resume_unwind(Box::new("the observation ended while this injected hang was still waiting"));
         }
         if !state.stuck.iter().any(|known| known.will_wake(cx.waker())) {
             state.stuck.push(cx.waker().clone());
@@ -144,8 +144,8 @@ impl Plan {
         state.faults.iter().filter_map(misuse).collect()
     }
 
-    /// Returns the fault that is planned for this call of a unit, whose run begins now. Returns `None` if there is
-    /// none. A unit is a process, a stage or a dependency.
+    /// Returns the fault to inject into a run that begins now. Returns `None` if no fault is planned for this call of
+    /// the run's unit, which is a process, a stage or a dependency.
     pub(super) fn injected(
         self: &Arc<Self>,
         unit: &'static Unit,
@@ -157,8 +157,8 @@ impl Plan {
         Some(Injected(Box::new(AtBoundary { core, plan, run, index, act, sleep: None, polls: 0 })))
     }
 
-    /// Counts a call of this unit. Returns the first fault that is planned for this call, with its index. Returns
-    /// `None` if there is none or if the observation is over.
+    /// Counts a call of this unit. Returns the first fault that is planned for this call, with the index of the fault
+    /// in the plan. Returns `None` if no fault is planned for the call, or if the observation is over.
     fn next_for(&self, unit: &Unit) -> Option<(usize, Act)> {
         let mut found = None;
         let mut state = self.state();
@@ -257,12 +257,12 @@ impl Injection for AtBoundary {
                     format!("the error is a `{ty_name}`, and the return type is `{}`", value.returned_name());
                 self.refuse(match why {
                     NotReturned::NoResult => {
-                        Refusal::NoResult(format!("{types}, which the attribute does not recognise as a `Result`"))
+                        Refusal::NoResult(format!("{types}, which the attribute does not recognise as a `Result`; write `Result<…>` in the signature"))
                     }
                     NotReturned::LifetimesUnknown => Refusal::Other(format!(
-                        "{types}, whose error type may borrow; this compiler does not print lifetimes, so use a newer one"
+                        "{types}, whose error type may borrow (this version of rustc does not show it); use a newer version of rustc"
                     )),
-                    NotReturned::HoldsBorrows => Refusal::Other(format!("{types}, whose error type may borrow")),
+                    NotReturned::HoldsBorrows => Refusal::Other(format!("{types}, whose error type may borrow; a fault needs an error type without lifetimes")),
                     NotReturned::OtherType => Refusal::Other(types),
                 });
                 Instead::Body
@@ -276,7 +276,7 @@ impl Injection for AtBoundary {
             Act::Panic(message) => {
                 let message = message.clone();
                 self.fire();
-                // The panic hook is not called, because it would print a panic that the test asked for.
+                // The panic hook is not called, because it would print a panic that the test itself injects.
                 resume_unwind(Box::new(message))
             }
             Act::Hang | Act::Cancel { .. } => {
@@ -301,8 +301,8 @@ impl AtBoundary {
         self.plan.with(self.index, |planned| planned.refused = Some(why));
     }
 
-    /// Adds a duration to the run that the thread is in and to the runs around it. Then reports the runs that are now
-    /// overdue.
+    /// Adds a delay to the measured duration of the run that this thread is in, and of every run around it. Then
+    /// reports the runs that are now overdue.
     fn delay(&self, duration: Duration) {
         if let Some(run) = frame::nearest() {
             delay(&run, self.core.clock.ticks(duration));

@@ -1,5 +1,6 @@
-//! Wakes the task that polls the future of a test's domain. Each poll reports overdue runs and waits for the next
-//! deadline, the time at which a run exceeds its SLA. The reports themselves do not belong here.
+//! Wakes the task that polls the future of a test's domain. In each poll, the task reports overdue runs and sets a
+//! timer for the next deadline, the time at which another run exceeds its SLA. The reports themselves do not belong
+//! here.
 
 use std::sync::Mutex;
 use std::task::Waker;
@@ -16,7 +17,7 @@ impl Waiter {
         *lock(&self.0) = Some(waker.clone());
     }
 
-    /// Wakes the task, for example because a run began whose deadline may be the next.
+    /// Wakes the registered task, for example because a run has begun whose deadline may be before all others.
     pub(super) fn wake(&self) {
         let waker = lock(&self.0).take();
         if let Some(waker) = waker {

@@ -1,6 +1,7 @@
-//! Runs many futures concurrently in the caller's task. Each running future has a seat. When a future ends, the next
-//! future takes its seat. A future is polled only after it was woken, because polling all futures each time would
-//! cost more as their number grows. The measurement of runs does not belong here.
+//! Runs many futures concurrently in the caller's task. Each running future occupies one of a fixed number of seats.
+//! When a future ends, the next future takes its seat. A future is polled only after it was woken. If every wake
+//! polled all futures, a wake would cost more, the more futures there are. The measurement of runs does not belong
+//! here.
 
 use crate::base::guard::attempt;
 use crate::base::lock::lock;
@@ -25,8 +26,8 @@ pub(super) async fn run<F: Future>(
     let (mut made, mut ended) = (seats.len(), 0);
     std::future::poll_fn(|cx| {
         locked(&queue).task = Some(cx.waker().clone());
-        // There are at most as many polls as seats. Otherwise, futures that are always ready would block everything
-        // else in the task.
+        // Makes at most as many polls as there are seats, and then yields. Otherwise, futures that are always ready
+        // would block everything else in the task.
         for _ in 0..seats.len() {
             let Some(at) = locked(&queue).woken.pop_front() else { break };
             let Some(end) = seats[at].poll() else { continue };
@@ -59,7 +60,7 @@ fn locked(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     lock(queue)
 }
 
-/// The place for one future at a time. When the future has ended, the next future takes the place.
+/// The place for one future at a time. When the future has ended, the next future takes this place.
 struct Seat<F> {
     future: Pin<Box<Option<F>>>,
     bell: Arc<Bell>,
@@ -78,8 +79,8 @@ impl<F: Future> Seat<F> {
         self.bell.wake_by_ref();
     }
 
-    /// Polls the future. Returns `None` if the future is pending or the seat is empty, and an error with the payload
-    /// if the future panicked.
+    /// Polls the future. Returns `None` if the future is pending or the seat is empty, and an error with the panic
+    /// payload if the future panicked.
     fn poll(&mut self) -> Option<Result<(), Box<dyn Any + Send>>> {
         self.bell.is_queued.store(false, Ordering::Release);
         let future = self.future.as_mut().as_pin_mut()?;

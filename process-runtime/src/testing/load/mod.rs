@@ -1,6 +1,6 @@
-//! Runs a process many times at once, checks bounds, and compares the session with a baseline of earlier sessions. A
-//! session is one execution of a load. `crowd` runs the concurrent calls. `baseline` keeps earlier sessions and
-//! decides whether the current session is slower. Statistical tests do not belong here.
+//! Runs a process many times, with concurrent calls, checks bounds, and compares the session with a baseline of
+//! earlier sessions. A session is one execution of a load. `crowd` runs the concurrent calls. `baseline` keeps
+//! earlier sessions and decides whether the current session is slower. Statistical tests do not belong here.
 
 pub mod baseline;
 mod crowd;
@@ -24,7 +24,7 @@ use crate::stats::Outcomes;
 use crate::testing::domain::Domain;
 use crate::testing::observing::witness;
 
-/// Calls a process many times and checks that its runs are within the bounds that are set here.
+/// Calls a process many times and checks that its runs are within the bounds that the methods of this type set.
 ///
 /// ```
 /// use std::time::Duration;
@@ -49,8 +49,8 @@ use crate::testing::observing::witness;
 /// # });
 /// ```
 ///
-/// [`Load::baseline`] also compares the durations of the runs with those of earlier sessions. The module
-/// [`baseline`](baseline) explains the statistical test.
+/// [`Load::baseline`] also compares the durations of the runs with those of earlier executions of the load, which are
+/// called sessions. The module [`baseline`](baseline) explains the statistical test.
 #[derive(Clone, Debug)]
 #[must_use = "a load does nothing before `run`"]
 pub struct Load {
@@ -145,7 +145,7 @@ impl Load {
     fn bound(mut self, percentile: Percentile, most: Duration) -> Load {
         assert!(
             !most.is_zero(),
-            "invalid {percentile} 0 for the load of `{}`: every run takes longer",
+            "invalid {percentile} 0 for the load of `{}`: it must be more than zero",
             self.process.id()
         );
         self.bounds.percentiles[percentile as usize] = Some(most);
@@ -153,7 +153,7 @@ impl Load {
     }
 
     /// Requires the error rate, (failure + panic) ÷ (ended − cancelled), to be at most `most`. If every run was
-    /// cancelled, the error rate does not exist and the bound is broken.
+    /// cancelled, the error rate is undefined, and the bound is broken.
     ///
     /// # Panics
     /// If `most` is not between 0 and 1.
@@ -164,9 +164,9 @@ impl Load {
         self
     }
 
-    /// Compares this session with the earlier sessions of this name, and then adds it to them. A slower session is
-    /// added only if it is accepted. The module [`baseline`](baseline) explains the test, how to accept a session,
-    /// and where sessions are stored.
+    /// Compares this execution of the load (a session) with the earlier sessions that are stored under `name`, and
+    /// then stores this session with them. A slower session is stored only if the user accepts it. The module
+    /// [`baseline`](baseline) explains the statistical test, how to accept a session, and where sessions are stored.
     ///
     /// # Panics
     /// If `name` does not have the form of an id. The name becomes the name of a file.
@@ -195,8 +195,8 @@ impl Load {
         self
     }
 
-    /// Calls `load` as often as [`Load::runs`] sets, and awaits all calls in a domain of their own. Every run of the
-    /// process that ends in this domain is measured, with its own outcome and duration. The value that `load` returns
+    /// Calls `load` as often as [`Load::runs`] sets, and awaits all calls in one new domain. Every run of the process
+    /// that ends in this domain is measured, with the outcome and duration of this run. The value that `load` returns
     /// is ignored. Time is measured by tokio's clock, which is real time unless the test pauses it. If the comparison
     /// with the baseline finds a slow-down, the load is measured again, up to [`MEASUREMENTS`] times in total. The
     /// report describes the last measurement.
@@ -210,8 +210,8 @@ impl Load {
     /// * If a bound is broken or the session is slower than the baseline. The message has a table of bounds and
     ///   measurements.
     /// * If no run of the process ended.
-    /// * If `load` panics and the panic is not that of a run of the process. The panic of a run only counts as its
-    ///   outcome.
+    /// * If `load` panics outside the runs of the process. A panic inside a run does not propagate. The run then has
+    ///   the outcome `panic`.
     /// * If the number of runs is smaller than the concurrency.
     /// * Outside of a tokio runtime with a timer.
     #[track_caller]
@@ -265,7 +265,8 @@ impl Load {
         let log = Arc::new(Log { process: self.process.id(), tally: Mutex::default() });
         let domain = Domain::builder().sink(Arc::clone(&log) as Arc<dyn Sink>).build();
         let mut panics = 0;
-        // A panic of the process itself is in the log before it arrives here. Any other panic is passed on.
+        // If a run of the process panics, `log` receives the outcome before the panic arrives here. Any other panic
+        // is passed on.
         let panicked = |panic| {
             panics += 1;
             if panics > lock(&log.tally).ended.count(Outcome::Panic) {
@@ -296,7 +297,7 @@ impl Load {
     }
 }
 
-/// The result of a load. Its `Display` is the table of bounds and measurements.
+/// The result of a load. Its `Display` prints the table of bounds and measurements.
 #[derive(Clone, Debug)]
 pub struct LoadReport {
     process: &'static ProcessDefinition,
@@ -317,8 +318,8 @@ impl LoadReport {
         self.process
     }
 
-    /// Returns how many runs ended with each outcome. There is one run for each call only if each call runs the
-    /// process once.
+    /// Returns how many runs ended with each outcome. The number of runs equals the number of calls only if each call
+    /// runs the process once.
     pub fn ended(&self) -> Outcomes {
         self.ended
     }
@@ -360,7 +361,7 @@ impl LoadReport {
         self.measurements
     }
 
-    /// Returns whether the load has a bound or was compared with a baseline.
+    /// Returns whether the load has a bound or a baseline.
     fn is_bounded(&self) -> bool {
         let Bounds { percentiles, error_rate } = &self.bounds;
         error_rate.is_some() || self.comparison.is_some() || percentiles.iter().any(Option::is_some)
@@ -469,7 +470,7 @@ impl fmt::Display for Unseen<'_> {
         write!(f, "load of `{id}` at {place}: no run of `{id}` ended in {calls} calls; ")?;
         if self.others.is_empty() {
             return f.write_str(
-                "no other process ran either. If the call spawns a task, carry the scope into it with \
+                "no other process ran either; if the call spawns a task, carry the scope into it with \
                  `Carrier::current().carry(…)`",
             );
         }

@@ -57,7 +57,7 @@ pub(in crate::testing) struct Captured {
     /// The runs that are not inside another run, in the order in which they began. Each has the runs inside it as
     /// children.
     pub(in crate::testing) runs: Vec<ObservedRun>,
-    /// The names of runs that ended more than once, which is a defect.
+    /// The names of runs that ended more than once, which is a defect of the toolkit.
     pub(in crate::testing) ended_again: Vec<&'static str>,
     /// The values that were recorded on spans and log events, as text.
     #[cfg(feature = "tracing")]
@@ -79,8 +79,8 @@ impl Capture {
         })
     }
 
-    /// Calls `f`. During the call, this thread's subscriber is the recorder, and its Sentry hub is that of the
-    /// client.
+    /// Calls `f`. During the call, the recorder is this thread's subscriber, and the hub with the capturing client is
+    /// this thread's Sentry hub.
     pub(in crate::testing) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
         #[cfg(feature = "tracing")]
         let _recorder = self.spans.enter();
@@ -148,8 +148,8 @@ impl Capture {
     }
 }
 
-/// Builds the trees of runs by moving each run into its parent. A run begins after the run around it, so the runs are
-/// moved from the last to the first.
+/// Builds the trees of runs by moving each run into its parent, in reverse order of their beginning. A parent begins
+/// before its children, so all children are already in the parent when the parent itself is moved.
 fn nested(mut kept: Vec<Kept>) -> Vec<ObservedRun> {
     let mut roots = Vec::new();
     while let Some(Kept { parent, run, .. }) = kept.pop() {

@@ -56,8 +56,8 @@ impl Inbox {
         Inbox { hub: Arc::new(Hub::new(Some(client), Arc::default())), sent }
     }
 
-    /// Makes the hub this thread's current hub until the guard is dropped. Panics if the thread is ending and has
-    /// already destroyed its own hub.
+    /// Sets the hub of this inbox as the current hub of this thread, until the guard is dropped. Panics if the thread
+    /// is ending and its thread-local Sentry hub is already destroyed.
     pub(in crate::testing) fn enter(&self) -> HubSwitchGuard {
         HubSwitchGuard::new(Arc::clone(&self.hub))
     }

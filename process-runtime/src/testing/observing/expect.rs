@@ -28,6 +28,10 @@ impl<T> Observation<T> {
             Some(process) => self.expect_run(process),
             None => match &self.runs[..] {
                 [run] => self.expectations(run),
+                [] => panic!(
+                    "expected: exactly one run, but no run was observed; call the process in what `observe` or \
+                     `observe_call` receives\nobserved: {self}"
+                ),
                 runs => panic!(
                     "expected: exactly one run, not {}; select one with `expect_run(\"…\")`\nobserved: {self}",
                     runs.len()
@@ -36,7 +40,7 @@ impl<T> Observation<T> {
         }
     }
 
-    /// Selects the only run called `name`, which is the id of a process, stage or dependency, or a whole name such as
+    /// Selects the only run called `name`. A name is the id of a process, stage or dependency, or a full name such as
     /// `checkout.bank`.
     ///
     /// # Panics
@@ -56,7 +60,7 @@ impl<T> Observation<T> {
         }
     }
 
-    /// Returns how many runs are called `name`, which is an id or a whole name as for [`Observation::expect_run`].
+    /// Returns how many runs are called `name`. A name is an id or a full name, as in [`Observation::expect_run`].
     pub fn count(&self, name: &str) -> usize {
         self.all().filter(|run| run.is_called(name)).count()
     }
@@ -105,7 +109,7 @@ impl Expect<'_> {
         self.ended(Outcome::Degraded, None)
     }
 
-    /// Expects the outcome `rejected`, which means that the caller made a mistake, with this `error.type`.
+    /// Expects the outcome `rejected` with this `error.type`. This outcome means that the caller made a mistake.
     #[track_caller]
     pub fn rejected(self, error_type: &str) -> Self {
         self.ended(Outcome::Rejected, Some(error_type))
@@ -162,7 +166,8 @@ impl Expect<'_> {
         )
     }
 
-    /// Expects that exactly these stages ran directly inside the run, in this order. Other runs are ignored.
+    /// Expects that exactly these stages ran directly inside the run, in this order. Runs of processes and calls to
+    /// dependencies are ignored.
     #[track_caller]
     pub fn stages<'s>(self, stages: impl IntoIterator<Item = &'s str>) -> Self {
         let ran = self.run.children().iter().filter_map(|run| run.stage()).map(|stage| stage.id()).collect();
@@ -219,7 +224,8 @@ impl Expect<'_> {
         self.holds(sent == 0, || "no Sentry event".to_owned(), || format!("{sent}"))
     }
 
-    /// Expects that exactly one Sentry event was sent in the run and the runs inside it, and that it has these tags.
+    /// Expects that exactly one Sentry event was sent in the run and the runs inside it, and that this event has
+    /// these tags.
     #[cfg(feature = "sentry")]
     #[track_caller]
     pub fn one_event<'s>(self, tags: impl IntoIterator<Item = (&'s str, &'s str)>) -> Self {

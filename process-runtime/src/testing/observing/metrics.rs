@@ -1,10 +1,10 @@
-//! Reads the counters and gauges of a domain in the way in which a collector would have read them. The instruments
-//! themselves do not belong here; they are in `observe::metrics`.
+//! Reads the counters and gauges of a domain as a metrics collector reads them. The instruments themselves do not
+//! belong here; they are in `observe::metrics`.
 
 use crate::observe::metrics::{self, Reading};
 use crate::run::domain::Core;
 
-/// A time series of a counter or gauge, with its value.
+/// One series of a counter or gauge: a combination of attributes, with its value.
 /// [`Observation::metrics`](crate::testing::Observation::metrics) returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -27,7 +27,7 @@ impl Series {
 /// A function that reads an instrument of a domain. It calls the `Reading` once for each series.
 type Instrument = fn(&Core, Reading<'_>);
 
-/// The counters and gauges, with their names.
+/// The names of the counters and gauges, each with the function that reads it.
 const INSTRUMENTS: [(&str, Instrument); 4] = [
     ("critical_process.started", metrics::started),
     ("critical_process.runs", metrics::runs),

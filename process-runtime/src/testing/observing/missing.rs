@@ -5,14 +5,15 @@ use process_model::ContextSource;
 
 use super::observation::{Observation, ObservedRun};
 
-/// Returns the places at which a key that the process of the run declares is missing. Keys that are declared as
-/// recorded later are not checked.
+/// Returns the places at which a declared context key is missing. The keys are those that the run's process declares.
+/// Keys that are declared as recorded later are not checked.
 pub(in crate::testing) fn declared_keys(run: &ObservedRun) -> Vec<String> {
     places(run, &declared(run))
 }
 
-/// Checks the declared keys that a run of a process has in its own context, except those that are declared as
-/// recorded later. Returns the places at which such a key is missing.
+/// Checks, for each run of a process, the declared keys that are in the context of this run, except keys that are
+/// declared as recorded later. Returns the places in the run and in the runs inside it at which such a key is
+/// missing.
 pub(in crate::testing) fn recorded_keys<T>(observation: &Observation<T>) -> Vec<String> {
     let processes = observation.all().filter(|run| run.is_process());
     let missing = processes.flat_map(|run| {

@@ -120,8 +120,8 @@ impl ObservedRun {
         self.end.and_then(|end| end.error_type)
     }
 
-    /// Returns the business context at the end of the run. It has inherited values, values taken at the start, and
-    /// values recorded since. If the run has not ended, returns the context at its start.
+    /// Returns the business context at the end of the run. It consists of the values that the run inherited, took at
+    /// its start or recorded later. If the run has not ended, returns the context at its start.
     pub fn context(&self) -> &[(&'static str, Value)] {
         &self.context
     }
@@ -143,15 +143,15 @@ impl ObservedRun {
         self.span.as_ref()
     }
 
-    /// Returns the other spans that were opened directly in the run. Spans that were opened in a run inside it are
-    /// not included.
+    /// Returns the spans that were opened directly in the run, without the span of the run itself. Spans that were
+    /// opened in a run inside this run are not included.
     #[cfg(feature = "tracing")]
     pub fn spans(&self) -> &[Span] {
         &self.spans
     }
 
-    /// Returns the Sentry events that were sent directly in the run. Events that were sent in a run inside it are not
-    /// included.
+    /// Returns the Sentry events that were sent directly in the run. Events that were sent in a run inside this run
+    /// are not included.
     #[cfg(feature = "sentry")]
     pub fn events(&self) -> &[sentry_core::protocol::Event<'static>] {
         &self.events
@@ -190,8 +190,8 @@ pub(in crate::testing) enum Ended<T> {
     Stopped(Duration),
 }
 
-/// The result of [`observe`](crate::testing::observe()), with the returned value and every run. Its `Display` prints
-/// the tree of runs, as a failed expectation does.
+/// The result of [`observe`](crate::testing::observe()), with the value that the observed future or closure returned,
+/// and every run inside the future or closure. Its `Display` prints the tree of runs, as a failed expectation does.
 ///
 /// ```
 /// use process_runtime::testing::observe_call;
@@ -237,7 +237,7 @@ impl<T> Observation<T> {
         }
     }
 
-    /// Returns the value that the observed future or closure returned, consuming the observation.
+    /// Consumes the observation and returns the value that the observed future or closure returned.
     ///
     /// # Panics
     /// As [`Observation::value`].
@@ -279,7 +279,8 @@ impl<T> Observation<T> {
         text
     }
 
-    /// Returns the counters and gauges as a collector would have read them at the end. Series at 0 are not included.
+    /// Returns the counters and gauges, as a metrics collector reads them at the end of the observation. Series with
+    /// the value 0 are not included.
     #[cfg(feature = "metrics")]
     pub fn metrics(&self) -> &[Series] {
         &self.metrics

@@ -1,5 +1,6 @@
-//! A tracing subscriber that records the spans of a test. It forwards everything that the previous subscriber enables
-//! to this subscriber, so that the application's log stays complete. Runs and Sentry events do not belong here.
+//! A tracing subscriber that records the spans of a test. The previous subscriber, which was current before the
+//! test's domain, still receives everything that it enables, so that the application's log stays complete. Runs and
+//! Sentry events do not belong here.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -71,9 +72,9 @@ impl fmt::Debug for Recorder {
 impl Recorder {
     /// Creates a recorder that forwards to this thread's current subscriber.
     pub(in crate::testing) fn new() -> Recorder {
-        // If there is only one subscriber, tracing-core decides whether a new callsite is enabled by asking the
-        // subscriber of the thread that registers the callsite. This can overwrite the answer of a second subscriber
-        // that another thread creates at the same time. Two more subscribers prevent this.
+        // If only one subscriber exists, tracing-core asks the current subscriber of the registering thread whether a
+        // new callsite is enabled. The answer can overwrite that of a second subscriber, which another thread creates
+        // at the same time. Two more subscribers, which exist until the program ends, prevent this.
         static OTHERS: LazyLock<[Dispatch; 2]> =
             LazyLock::new(|| [(); 2].map(|()| Dispatch::new(NoSubscriber::default())));
         LazyLock::force(&OTHERS);
@@ -88,7 +89,7 @@ impl Recorder {
         Recorder { dispatch: Dispatch::new(recording), spans, lines }
     }
 
-    /// Makes the recorder this thread's subscriber until the guard is dropped.
+    /// Sets the recorder as the subscriber of this thread, until the guard is dropped.
     pub(in crate::testing) fn enter(&self) -> DefaultGuard {
         dispatcher::set_default(&self.dispatch)
     }
@@ -106,7 +107,8 @@ impl Recorder {
     }
 }
 
-/// Returns the key under which a recorder has a span; `None` if another subscriber opened the span.
+/// Returns the key of a recorded span; `None` if the subscriber of the span is not a recorder, or has not recorded
+/// the span.
 pub(crate) fn key(dispatch: &Dispatch, id: &Id) -> Option<u64> {
     let recording = dispatch.downcast_ref::<Recording>()?;
     let spans = lock(&recording.spans);

@@ -1,5 +1,5 @@
-//! Collects the runs and loads of the contract's process that the body of a contract observes. They are kept until
-//! the case of the contract is judged. The rules of a single case do not belong here.
+//! Collects what the body of a contract observes: the runs and loads of the contract's process. They are kept until
+//! the contract's case is judged. The rules of a single case do not belong here.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ pub(in crate::testing) struct Witness {
     seen: Mutex<Vec<Seen>>,
 }
 
-/// Something that a contract's body observed of its process.
+/// A run or load of the contract's process that the body of the contract observed.
 #[derive(Clone, Debug)]
 pub(in crate::testing) enum Seen {
     /// A run.
@@ -29,7 +29,7 @@ pub(in crate::testing) enum Seen {
     Load(Duration),
 }
 
-/// The facts about a run from which a case is judged.
+/// The facts about a run that decide whether the run proves a case.
 #[derive(Clone, Debug)]
 pub(in crate::testing) struct RunFacts {
     /// The outcome of the run; `None` if the run had not ended.
@@ -62,13 +62,14 @@ pub(in crate::testing) struct InjectedFault {
     /// The id of the boundary.
     pub(in crate::testing) at: &'static str,
     pub(in crate::testing) kind: &'static str,
-    /// Whether the boundary is a dependency of the run's own process, or another process inside the run.
+    /// Whether the boundary is a dependency of the process whose run is judged, or another process that ran inside
+    /// this run.
     pub(in crate::testing) is_at_dependency: bool,
 }
 
 thread_local! {
-    /// The witnesses of the contracts whose bodies this thread is in, the innermost last. There are several if one
-    /// test calls another.
+    /// The witnesses of the contracts whose bodies this thread is in, the innermost last. There are several if the
+    /// test of one contract calls the test of another.
     static CURRENT: RefCell<Vec<Arc<Witness>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -95,7 +96,7 @@ impl Witness {
         returned
     }
 
-    /// Keeps the runs of the contract's process from an observation.
+    /// Keeps the runs in an observation that are runs of the contract's process.
     pub(in crate::testing) fn observed<T>(&self, observation: &Observation<T>) {
         let by_test = match observation.ended {
             Ended::Returned(_) | Ended::Panicked(_) => None,

@@ -1,6 +1,6 @@
 //! Computes a short fingerprint of several parts, for names and comparisons. The fingerprint is the start of a
-//! SHA-256 hash. The hash covers each part with its length before it, so that different lists of parts are different
-//! inputs. The choice of the parts does not belong here.
+//! SHA-256 hash. In the input of the hash, the length of each part precedes the part, so that different lists of
+//! parts give different inputs. The choice of the parts does not belong here.
 
 use sha2::{Digest as _, Sha256};
 

@@ -5,9 +5,9 @@ use std::{env, fs};
 
 use super::place;
 
-/// Returns the build profile of this program. This is the name of its folder in cargo's target directory, for example
-/// `debug`. If the build has an explicit target, the platform comes first. If the folder is unknown, returns `debug`
-/// or `release`, depending on debug assertions.
+/// Returns the build profile of this program. This is the folder of the binary in cargo's target directory, for
+/// example `debug`. If the build has an explicit target, the name of the target precedes the profile. If the folder
+/// is unknown, returns `debug` or `release`, depending on debug assertions.
 pub(in crate::testing) fn profile() -> String {
     let folder = || {
         let program = env::current_exe().ok()?;

@@ -1,6 +1,6 @@
 //! Identifies the origin of a test: its package and target directory, the revision of its code, and the machine that
-//! runs it. Evidence and baselines contain this origin, so that results of different code or machines are not
-//! compared. The comparison itself does not belong here.
+//! runs it. Evidence contains the revision, and a baseline contains the machine, so that results of different code or
+//! of different machines are not compared. The comparison itself does not belong here.
 
 pub(in crate::testing) mod fingerprint;
 pub(in crate::testing) mod machine;

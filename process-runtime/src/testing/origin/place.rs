@@ -17,7 +17,7 @@ pub enum NoDirectory {
     /// directory, so a relative path would be a different directory for each package.
     #[error("invalid {OVERRIDE} `{}`: it must be an absolute path", .0.display())]
     Relative(PathBuf),
-    /// The test was not built by cargo, or was moved.
+    /// The test binary is not inside a target directory of cargo, for example because the binary was moved.
     #[error(
         "cargo's target directory was not found above this test binary; set {OVERRIDE} to an absolute path"
     )]
@@ -38,8 +38,8 @@ pub fn directory() -> Result<PathBuf, NoDirectory> {
 }
 
 /// Returns cargo's target directory. This is `CARGO_TARGET_DIR` if the variable is an absolute path, and otherwise
-/// the nearest directory above the test binary that has cargo's mark. A relative path is not used, because it is
-/// relative to the directory in which cargo was called, which a test does not know. Returns `None` if no such
+/// the nearest directory above the test binary that has cargo's mark. A relative path is not used. It is relative to
+/// the directory in which cargo was called, and a test does not know this directory. Returns `None` if no such
 /// directory is found.
 pub(in crate::testing) fn target() -> Option<PathBuf> {
     let given = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from).filter(|given| given.is_absolute());

@@ -1,6 +1,6 @@
-//! Identifies the code that evidence belongs to by the commit and every change in the working tree. Git is called for
-//! both, once in each test program. Revisions are compared only for equality. An order of revisions does not belong
-//! here.
+//! Identifies the state of the code for which evidence was written: the commit, and every change in the working tree.
+//! Each test program determines both once, by calls to git. Revisions are compared only for equality. An order of
+//! revisions does not belong here.
 
 use std::env;
 use std::fmt;
@@ -22,8 +22,8 @@ const LONGEST: usize = 200;
 /// A file with more bytes than this is identified by its size and the time of its last change.
 const LARGE: u64 = 16 << 20;
 
-/// The git arguments that print the changes to tracked files. The output does not depend on the settings and drivers
-/// of this machine. The revision to compare with is appended.
+/// The git arguments that print the changes to tracked files. They make the output independent of this machine's git
+/// settings and diff drivers. The caller appends the revision to compare with.
 const DIFF: [&str; 8] = [
     "-c",
     "diff.relative=false",
@@ -64,10 +64,11 @@ pub(in crate::testing) enum Tree {
 }
 
 impl Revision {
-    /// Returns the revision of the package under test. Its directory is `CARGO_MANIFEST_DIR` if the variable is set,
-    /// and otherwise the working directory. The revision is computed once in each test program. Set
-    /// `PROCESS_REVISION` to override it, for example in a container without git. A value that ends in `-dirty`, as
-    /// `git describe --always --dirty` prints it, means a tree with uncommitted changes. An invalid value is ignored.
+    /// Returns the revision of the package under test. The package's directory is `CARGO_MANIFEST_DIR` if the
+    /// variable is set, and otherwise the working directory. The revision is computed once in each test program. Set
+    /// the variable `PROCESS_REVISION` to override the revision, for example in a container without git. If its value
+    /// ends in `-dirty`, as in the output of `git describe --always --dirty`, the tree has uncommitted changes. An
+    /// invalid value is ignored.
     pub fn current() -> &'static Revision {
         static CURRENT: OnceLock<Revision> = OnceLock::new();
         CURRENT.get_or_init(|| {
@@ -78,15 +79,16 @@ impl Revision {
 
     /// Detects the revision of the working tree that contains a directory.
     ///
-    /// * The revision is the commit. If the tree has changes, a fingerprint of the changes follows. The fingerprint
-    ///   covers every change to tracked files, and the names and contents of untracked files that are not ignored.
-    ///   Cargo's target directory and the directory of evidence do not count. Add other files that tests write to
-    ///   `.gitignore`; otherwise each of these files changes the revision.
-    /// * Before the first commit, for example after `cargo new`, every file is a change.
+    /// * The revision is the commit. If the tree has changes, a fingerprint of the changes is appended. The
+    ///   fingerprint covers every change to tracked files, and the names and contents of untracked files that are not
+    ///   ignored. Untracked files in cargo's target directory and in the directory of evidence are left out. If tests
+    ///   write other files, list these files in `.gitignore`; otherwise each of them changes the revision.
+    /// * Before the first commit, for example after `cargo new`, every file counts as a change.
     /// * If git gives no answer, the revision is a fingerprint of the names and contents of all files in the
-    ///   directory of the nearest `Cargo.lock`, except hidden files and cargo's output.
-    /// * If these files are too many or cannot be listed, the revision is unknown. Its text gives the reason why git
-    ///   did not answer. Evidence for an unknown revision does not count.
+    ///   workspace, except hidden files and the files that cargo or the tests write. The workspace is the nearest
+    ///   directory with a `Cargo.lock`, from `directory` upwards.
+    /// * If there are too many such files, or if they cannot be listed, the revision is unknown. The text of the
+    ///   revision then gives the reason why git did not answer. Evidence for an unknown revision does not count.
     pub fn detect(directory: &Path) -> Revision {
         match tree_at(directory) {
             Ok((commit, None)) => Revision { text: commit, tree: Tree::Clean },
@@ -108,7 +110,8 @@ impl Revision {
         is_text.then(|| Revision { text: text.to_owned(), tree })
     }
 
-    /// Returns whether the revision identifies the code. It does not if neither git nor the files could be read.
+    /// Returns whether the revision identifies the code. It does not if git gave no answer and the files could not be
+    /// listed.
     pub fn is_known(&self) -> bool {
         !self.text.starts_with(UNKNOWN)
     }
@@ -169,7 +172,7 @@ impl From<io::Error> for NoAnswer {
     }
 }
 
-/// Returns the commit, and the fingerprint of the changes since then; `None` instead of the fingerprint if there are
+/// Returns the commit, and the fingerprint of the changes since this commit. The fingerprint is `None` if there are
 /// no changes.
 fn tree_at(directory: &Path) -> Result<(String, Option<String>), NoAnswer> {
     let top = answer(directory, &["rev-parse", "--show-toplevel"])?;
@@ -202,8 +205,8 @@ fn changes(top: &Path, since: &str) -> Result<Option<String>, NoAnswer> {
     Ok(is_changed.then(|| fingerprint.digits()))
 }
 
-/// Returns the fingerprint of all files that a build can read. Returns `None` if there are no files or too many, or
-/// if a directory cannot be read.
+/// Returns the fingerprint of all files of the workspace, except hidden files and the files that cargo or the tests
+/// write. Returns `None` if there are no files or too many, or if a directory cannot be read.
 fn contents(directory: &Path) -> Option<String> {
     let top = directory.ancestors().find(|above| above.join("Cargo.lock").is_file()).unwrap_or(directory);
     let outputs = outputs();
@@ -264,7 +267,7 @@ fn answer(directory: &Path, arguments: &[&str]) -> Result<String, NoAnswer> {
 /// Runs git and returns its output.
 fn ask(directory: &Path, arguments: &[&str]) -> Result<Vec<u8>, NoAnswer> {
     let mut command = Command::new("git");
-    // In a git hook, these variables are set and refer to another directory.
+    // If the tests run in a git hook, these variables are set and can refer to another directory.
     for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
         command.env_remove(variable);
     }

@@ -1,7 +1,7 @@
-//! The meaning of each case of a contract, in one table. A row defines which run proves the case, which evidence can
-//! be a proof, whether a policy can require the case, and the sentence for the report. The word and the argument of a
-//! case do not belong here; they are in `process-model`, beside [`Case`]. A new case does not compile until it has a
-//! row here.
+//! The meaning of each case of a contract, in one table. A row defines which run or load proves the case, which
+//! outcomes a proof of the case can have, from which processes a policy can require the case, and how messages
+//! describe the case. The name and the argument of a case do not belong here; they are in `process-model`, beside
+//! [`Case`]. If a case has no row here, the crate does not compile.
 
 use process_model::{Case, Outcome, Shape};
 
@@ -18,13 +18,14 @@ struct Meaning {
     admits: fn(Option<Outcome>, bool) -> bool,
     /// The processes from which a policy can require the case.
     required: RequiredOf,
-    /// The details that the report shows of a run that did not prove the case, in addition to the run's outcome.
+    /// The details with which a failed contract describes each run, in addition to the outcome of the run.
     details: &'static [Detail],
 }
 
 /// The kind of observation that proves a case.
 enum ProvenBy {
-    /// A run for which the function returns `true`. The text is the argument of the case, or empty.
+    /// A run for which the function returns `true`. The second parameter of the function is the argument of the case,
+    /// or an empty text.
     Run(fn(&RunFacts, &str) -> bool),
     /// A load whose bounds held.
     Load,
@@ -67,7 +68,8 @@ fn meaning(case: &Case) -> Meaning {
         },
         Case::Timeout => Meaning {
             sentence: "reached an injected hang and was ended by its own timeout".to_owned(),
-            // A cancelled run does not count. Its caller stopped it, and the process itself has no timeout.
+            // A cancelled run does not prove the case, because its caller stopped it. The run shows no timeout of the
+            // process itself.
             proof: ProvenBy::Run(|run, _| {
                 let is_bounded = run.outcome.is_some_and(|outcome| outcome != Outcome::Cancelled);
                 run.has_fault(fault::HANG) && is_bounded && run.by_test.is_none()
@@ -78,7 +80,7 @@ fn meaning(case: &Case) -> Meaning {
         },
         Case::Dependency(id) => Meaning {
             sentence: format!("reached a fault at `{id}`"),
-            // A delay counts only if it makes the run late, because otherwise it has no effect.
+            // A delay proves the case only if the run is late. Otherwise, the delay had no visible effect.
             proof: ProvenBy::Run(|run, id| {
                 let is_there = |fault: &&InjectedFault| fault.is_at_dependency && fault.at == id;
                 run.faults.iter().filter(is_there).any(|fault| fault.kind != fault::DELAY || run.late)
@@ -118,7 +120,7 @@ fn meaning(case: &Case) -> Meaning {
             details: &[Detail::Faults],
         },
         Case::Load => Meaning {
-            sentence: "was a load whose bounds held".to_owned(),
+            sentence: "belonged to a load whose bounds held".to_owned(),
             proof: ProvenBy::Load,
             admits: |_, _| true,
             required: RequiredOf::Every,
@@ -159,7 +161,7 @@ pub(super) fn can_be_required(case: &Case) -> bool {
     !matches!(meaning(case).required, RequiredOf::None)
 }
 
-/// Returns whether a policy that requires the case requires it from a process whose runs have this shape.
+/// Returns whether a process whose runs have this shape must prove the case if a policy requires the case.
 pub(super) fn applies_to(case: &Case, shape: Shape) -> bool {
     match meaning(case).required {
         RequiredOf::Every => true,

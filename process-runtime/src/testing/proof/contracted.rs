@@ -1,6 +1,6 @@
 //! Runs the body of a test with `#[contract]`. The test passes only if its body passes and the body has observed a
-//! run or load that proves the contract's case. Evidence is written in any case. The rules of a single case do not
-//! belong here; they are in `case`.
+//! run or load that proves the contract's case. Evidence is written whether the test passes or fails. The rules of a
+//! single case do not belong here; they are in `case`.
 
 use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
@@ -27,7 +27,8 @@ pub struct Contracted {
 }
 
 impl Contracted {
-    /// Begins a contract, before the body runs. Writes evidence of a failure, which remains if the test does not end.
+    /// Begins a contract, before the body runs. First writes evidence of a failure. This evidence remains if the test
+    /// does not end.
     ///
     /// # Panics
     /// If the record cannot be read, or if the contract's process is not linked. In the second case, the message
@@ -65,7 +66,8 @@ impl Contracted {
     }
 
     /// Judges the case after the body has returned, and writes evidence. `ending` is the outcome of the test, derived
-    /// from the returned value. If this outcome is not a success, the evidence is that of a failure.
+    /// from the returned value. If this outcome is not a success, writes evidence of a failure without judging the
+    /// case.
     ///
     /// # Panics
     /// If the outcome is a success, and nothing that the body observed proves the case.
@@ -89,8 +91,8 @@ impl Contracted {
         panic!("{reason}");
     }
 
-    /// Writes evidence. Panics if a proof cannot be written, because it would then not count. Prints the error if
-    /// evidence of a failure cannot be written.
+    /// Writes evidence. Panics if a proof cannot be written, because the matrix would then not show the proof. Prints
+    /// the error if evidence of a failure cannot be written.
     fn leave(&self, proof: Proof, seen: Option<&Seen>) {
         let is_proven = proof == Proof::Proven;
         let test = path_of_test(self.contract.handler());
@@ -109,8 +111,8 @@ impl Contracted {
     }
 }
 
-/// Returns the full path of the running test. libtest gives this name to the thread of the test, and nextest passes
-/// it as an argument. If neither is found, returns the path of the test function.
+/// Returns the full path of the running test. libtest uses this path as the name of the test's thread, and nextest
+/// passes the path as an argument. If the path is in neither place, returns the path of the test function.
 fn path_of_test(handler: &str) -> String {
     let name = handler.rsplit("::").next().unwrap_or(handler);
     let is_it = |path: &str| path.split("::").any(|part| part == name);

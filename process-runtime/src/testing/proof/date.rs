@@ -1,5 +1,5 @@
-//! Dates of the calendar, for the last day of a waiver. Times of day and time zones do not belong here. Today is the
-//! current day in UTC.
+//! Calendar dates, for the last day of a waiver. Today's date is the date in UTC. Times of day and time zones do not
+//! belong here.
 
 use std::fmt;
 use std::str::FromStr;

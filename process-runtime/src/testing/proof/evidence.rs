@@ -1,11 +1,11 @@
-//! Writes, reads and checks evidence. Evidence is the result of a contract, as one line of JSON in a file. The next
-//! run of the test replaces the file. The decision about which evidence counts does not belong here; it is in
-//! [`matrix`](super::matrix).
+//! Writes, reads and checks evidence. Evidence is the result of one contract, stored as one line of JSON in a file.
+//! The next execution of the test replaces the file. The decision about which evidence counts does not belong here;
+//! it is in [`matrix`](super::matrix).
 //!
 //! Each file is written under a temporary name and then renamed, so that tests in parallel programs never see a
-//! partial line. To merge the shards of a CI run, copy their files into one directory. The directory is
-//! `process/evidence` in cargo's target directory. To use another directory, set `PROCESS_EVIDENCE_DIR` to an
-//! absolute path.
+//! partial line. By default, the files are in `process/evidence` in cargo's target directory. To merge the shards of
+//! a CI run, copy their files into one directory. To use another directory, set `PROCESS_EVIDENCE_DIR` to an absolute
+//! path.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -32,7 +32,7 @@ use crate::testing::origin::text::{at_most, one_line};
 const FORMAT: u64 = 1;
 /// The maximum length of a line, in bytes.
 const LINE: usize = 64 << 10;
-/// The maximum length of a reason, in bytes. In JSON, each byte can take six bytes.
+/// The maximum length of the reason for a failure, in bytes. JSON can escape each of these bytes as six bytes.
 const REASON: usize = 8 << 10;
 /// The maximum length of a test's path, in bytes.
 const TEST: usize = 1 << 10;
@@ -40,7 +40,7 @@ const TEST: usize = 1 << 10;
 const NAME: usize = 80;
 /// The maximum size of a file that is read, in bytes.
 const FILE: u64 = 64 << 20;
-/// The maximum number of lines that are read.
+/// The maximum number of lines that are read from all files of a directory.
 const LINES: usize = 100_000;
 /// The maximum number of problems that are reported individually.
 const PROBLEMS: usize = 100;
@@ -61,20 +61,21 @@ pub struct Evidence {
     pub test: String,
     /// Whether the case was proven.
     pub proof: Proof,
-    /// The outcome of the run. `None` if no run was judged, if the run did not end, and for a load.
+    /// The outcome of the run that proved the case, or else of the last observed run. `None` if no run was judged, if
+    /// the run did not end, and for a load.
     pub outcome: Option<Outcome>,
-    /// Whether the run was late.
+    /// Whether this run was late.
     pub late: bool,
-    /// Whether this test binary knows that the runs of the process are futures.
+    /// Whether the test binary that wrote the evidence knows that the runs of the process are futures.
     pub is_future: bool,
-    /// The duration of the run, by the clock of the run. This clock can be paused.
+    /// The duration of the run or load, by the clock of the domain in which it ran. This clock can be paused.
     pub duration: Duration,
     /// The revision of the code.
     pub revision: Revision,
     /// The time at which the contract ended, in seconds since 1970 (UTC).
     pub at: u64,
-    /// The source file of the test. It separates the files of tests with the same name in a package, and is not
-    /// written into the line.
+    /// The source file of the test. It is part of the fingerprint in the file name, so that two tests with the same
+    /// path have different evidence files. It is not written into the line.
     pub(super) source: String,
 }
 
@@ -172,8 +173,8 @@ impl Evidence {
         }
     }
 
-    /// Writes the evidence to the [`directory`] of this build. Returns the path of the file, which the next run of the
-    /// test replaces.
+    /// Writes the evidence to the [`directory`] of this build. Returns the path of the file. The next execution of
+    /// the test replaces this file.
     ///
     /// # Errors
     /// If the directory is unknown, the evidence is not [valid](Evidence::validate), or the file system reports an
@@ -252,7 +253,8 @@ fn replace(file: &Path, content: &str) -> io::Result<()> {
     static WRITTEN: AtomicU64 = AtomicU64::new(0);
     let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
     let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
-    // The extension differs from that of evidence. The file that a killed program leaves here is then not read.
+    // The extension differs from that of evidence files. If the program is killed and leaves the temporary file, the
+    // file is then never read as evidence.
     let beside = file.with_extension(format!("{}-{since}-{number}.tmp", process::id()));
     let written = fs::write(&beside, content).and_then(|()| fs::rename(&beside, file));
     if written.is_err() {
@@ -270,14 +272,15 @@ pub struct Gathered {
     pub evidence: Vec<Evidence>,
     /// The first hundred problems.
     pub problems: Vec<Problem>,
-    /// How many further problems there were.
+    /// How many problems there were beyond the first hundred.
     pub omitted_problems: usize,
     lines: usize,
 }
 
 /// Reads every file `*.jsonl` in a directory. A directory that does not exist counts as empty. A line is reported as
-/// a problem if it has more than 64 KiB, is truncated, has another format, or is not [valid](Evidence::validate). The
-/// other lines are still read. At most 100 000 lines are read, and only files of at most 64 MiB.
+/// a problem if it has more than 64 KiB, is truncated, has a format that this version does not support, or is not
+/// [valid](Evidence::validate). The other lines are still read. At most 100 000 lines are read, and only files of at
+/// most 64 MiB.
 pub fn read(directory: &Path) -> Gathered {
     let mut gathered = Gathered::default();
     match files(directory) {

@@ -1,5 +1,5 @@
-//! Fails a test while a cell of the matrix is open. The rules for the state of a cell do not belong here; they are
-//! in `matrix`.
+//! Fails a test while a cell of the matrix (a case of a process) is open. The rules for the state of a cell do not
+//! belong here; they are in `matrix`.
 
 use super::matrix::Matrix;
 use super::report;
@@ -7,8 +7,9 @@ use crate::catalog::findings::{self, Finding};
 use crate::testing::origin::text::with_sources;
 
 /// Prints the [matrix](Matrix::current) and panics if a cell is open. A cell is a case of a process. A cell is open
-/// if its case failed, or if the case is required and no contract for it ran with the current code. Call the gate in
-/// a test of its own:
+/// if a contract for its case failed or the waiver of the case has expired. A cell is also open if its case is
+/// required and not waived, and no contract for the case ran with the current code. Call the gate in a test of its
+/// own:
 ///
 /// ```no_run
 /// // tests/zz_gate.rs, which links the service: `use my_service as _;`
@@ -24,8 +25,8 @@ use crate::testing::origin::text::with_sources;
 ///   gate a file of its own whose name comes last. A test in the same file would run at the same time as the gate.
 /// * Cargo stops at the first file that fails, and then does not run a gate in a later file.
 /// * nextest runs the tests of all files at the same time. Run the gate in a second command:
-///   `cargo nextest run -E 'not binary(zz_gate)'`, then `cargo test --test zz_gate`. Both commands need the same code,
-///   because evidence for another revision does not count.
+///   `cargo nextest run -E 'not binary(zz_gate)'`, then `cargo test --test zz_gate`. Do not change the code between
+///   the two commands, because evidence for another revision does not count.
 ///
 /// # Panics
 ///
@@ -44,7 +45,12 @@ pub fn gate() {
     let open: Vec<String> = matrix.open_cells().map(report::note).collect();
     let cells = matrix.cells().count();
     let lines = [missing_processes(&matrix), open.clone()].concat();
-    assert!(lines.is_empty(), "{} of {cells} cells are open:\n{}", open.len(), lines.join("\n"));
+    assert!(
+        lines.is_empty(),
+        "{} of {cells} required cases are not proven:\n{}",
+        open.len(),
+        lines.join("\n")
+    );
 }
 
 /// Describes why processes are missing from the matrix.

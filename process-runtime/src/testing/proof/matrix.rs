@@ -48,12 +48,12 @@ pub struct Cell {
     pub state: State,
     /// The reason for the state, on one line. `None` if the case is proven and has no waiver.
     pub reason: Option<String>,
-    /// Whether the evidence for the cell belongs to a working tree with uncommitted changes, which others do not
-    /// have.
+    /// Whether the evidence for the cell belongs to a working tree with uncommitted changes. The commit alone does
+    /// not reproduce this tree.
     pub dirty: bool,
-    /// The tests that ran for the case, at this definition and revision.
+    /// The tests that ran for the case, with the current definition and revision.
     pub tests: Vec<String>,
-    /// The duration of the longest run in these tests.
+    /// The longest duration in the evidence of `tests`.
     pub duration: Duration,
 }
 
@@ -64,7 +64,7 @@ pub enum State {
     Proven,
     /// A contract failed, or the waiver of an unproven case has expired.
     Failed,
-    /// No contract for the case ran at this definition and revision.
+    /// No contract for the case ran with the current definition and revision.
     Unknown,
     /// The case is not proven, but a valid waiver allows this for now.
     Waived,
@@ -128,7 +128,7 @@ impl Matrix {
         Ok(Matrix { rows, revision: revision.clone(), problems: Vec::new(), omitted_problems: 0 })
     }
 
-    /// Returns a row for each process, in the given order.
+    /// Returns a row for each process, in the order in which [`Matrix::new`] received the processes.
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
@@ -138,12 +138,12 @@ impl Matrix {
         self.rows.iter().flat_map(|row| &row.cells)
     }
 
-    /// Returns the open cells. These are the cells that failed, and the required cells without evidence that counts.
+    /// Returns the open cells. These are the cells with the state [`State::Failed`] or [`State::Unknown`].
     pub fn open_cells(&self) -> impl Iterator<Item = &Cell> {
         self.cells().filter(|cell| matches!(cell.state, State::Failed | State::Unknown))
     }
 
-    /// Returns the revision for which evidence counts.
+    /// Returns the revision of the matrix. Evidence for any other revision does not count.
     pub fn revision(&self) -> &Revision {
         &self.revision
     }
@@ -153,7 +153,7 @@ impl Matrix {
         &self.problems
     }
 
-    /// Returns how many further problems there were.
+    /// Returns how many problems there were beyond the first hundred.
     pub fn omitted_problems(&self) -> usize {
         self.omitted_problems
     }
@@ -181,8 +181,8 @@ fn cells(
         evidence.iter().filter(|one| one.process == process.id()).partition(is_current);
     let shape = if current.iter().any(|one| one.is_future) { Shape::Awaited } else { process.shape() };
     let required = policy.cases_of(process, shape);
-    // A case that is not required and has only old evidence gets no cell. The test for the case may not exist any
-    // more, and then nothing could close the cell.
+    // If a case is not required and has only stale evidence, it gets no cell. The test for the case may no longer
+    // exist, and then no test could close the cell.
     let mut others: Vec<&Case> =
         current.iter().map(|one| &one.case).filter(|case| !required.contains(case)).collect();
     others.sort();
@@ -208,7 +208,8 @@ fn cells(
 
 type StateAndReason = (State, Option<String>);
 
-/// Derives the state of a cell from the evidence that counts. `stale` is the latest evidence that does not count.
+/// Derives the state of a cell from `current`, the evidence that counts. `stale` is the latest evidence for another
+/// definition or revision.
 fn by_evidence(
     current: &[&Evidence],
     stale: Option<&Evidence>,
@@ -228,7 +229,9 @@ fn by_evidence(
 fn staleness(stale: &Evidence, process: &ProcessDefinition, revision: &Revision) -> String {
     let (test, then, now) = (&stale.test, stale.revision.short(), revision.short());
     if !revision.is_known() {
-        format!("the revision that {test} ran at is not known; set PROCESS_REVISION ({revision})")
+        format!(
+            "the revision of this build is not known, so the run of {test} does not count; set PROCESS_REVISION ({revision})"
+        )
     } else if stale.definition == process.hash() {
         format!("{test} last ran at revision {then}, and the code is at {now} now; run it again")
     } else {

@@ -26,8 +26,8 @@
 //! cases are written as in `#[contract]`, for example `'error("card_declined")'`. `edge` cannot be required, because
 //! each test decides for itself what `edge` means.
 //!
-//! The tests of this package do not link a process that is tested in another package. To waive a case of such a
-//! process, list the id of the process in `expected`, a top-level array of ids.
+//! If a process is tested in another package, the tests of the package under test do not link the process. To waive a
+//! case of such a process, also list the id of the process in `expected`, a top-level array of ids.
 
 use std::fs;
 use std::io;
@@ -112,7 +112,7 @@ pub enum PolicyError {
 }
 
 impl Default for Policy {
-    /// Returns the policy that applies without a file. It has the defaults of the [module](self).
+    /// Returns the policy that applies without a file. It has the defaults that the [module](self) documents.
     fn default() -> Self {
         let all = [
             Requirement::Case(Case::Happy),
@@ -175,9 +175,10 @@ impl Policy {
     }
 
     /// Returns the cases that a process must prove, each once. A required `timeout` applies only to a process whose
-    /// runs are futures, because nothing can stop a call before it returns. With [`Shape::ByType`], only a returned
-    /// value shows whether the runs are futures. `timeout` then applies as soon as the function has returned a
-    /// future. A [matrix](super::matrix) can also find this out from evidence.
+    /// runs are futures, because a plain function cannot be stopped before it returns. With [`Shape::ByType`], only a
+    /// returned value shows whether the runs are futures, so `timeout` applies as soon as the function has returned a
+    /// future. A [matrix](super::matrix) also applies `timeout` if evidence of the process shows that its runs are
+    /// futures.
     pub fn cases(&self, process: &ProcessDefinition) -> Vec<Case> {
         self.cases_of(process, process.shape())
     }
@@ -232,7 +233,8 @@ impl Policy {
             );
             return Some(waiver.problem(&format!("unknown process `{}`; {help}", waiver.process)));
         };
-        // If the shape of the runs is not known yet, cases that only a future must prove can also be waived.
+        // If it is not known yet whether the runs are futures, the cases that are required only of futures can also
+        // be waived.
         let shape = match process.shape() {
             Shape::ByType => Shape::Awaited,
             shape => shape,
@@ -254,7 +256,8 @@ impl Policy {
     }
 }
 
-/// Reads one text. It continues after a problem, so that all problems are reported at once.
+/// Reads the text of one policy file. The reader continues after a problem, so that all problems are reported at
+/// once.
 struct Reader<'a> {
     text: &'a str,
     file: &'a Path,
@@ -287,8 +290,8 @@ impl Reader<'_> {
                 "contracts" => self.contracts(value, &mut policy.required),
                 "waiver" => policy.waivers = self.waivers(value),
                 "expected" => policy.expected = ids(value.get_ref()),
-                // The table of another tool is allowed. A name similar to one of these keys is an error, because a
-                // misspelt table would otherwise be ignored silently.
+                // A key of another tool is allowed. A key that is only similar to one of `TABLES` is an error,
+                // because a misspelt key would otherwise be ignored silently.
                 other if !TABLES.contains(&other) => {
                     if let Some(near) = nearest(other, TABLES) {
                         self.refuse(&key.span(), &format!("unknown table `{other}`; did you mean `{near}`?"));
@@ -331,7 +334,9 @@ impl Reader<'_> {
     fn case(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Case> {
         let problem = match value.get_ref().as_str().map(str::parse::<Case>) {
             Some(Ok(case)) if !case::can_be_required(&case) => {
-                format!("case `{case}` cannot be required or waived: the test alone decides what it means")
+                format!(
+                    "case `{case}` cannot be required or waived, because the test alone decides what it means; remove it"
+                )
             }
             Some(Ok(case)) => return Some(case),
             Some(Err(error)) => error.to_string(),

@@ -1,5 +1,5 @@
-//! Describes a problem with a file, and its place. Texts from the file are quoted without control characters, so that
-//! they are safe to print on a terminal. Checks of a file do not belong here.
+//! Describes a problem with a file, and the place of the problem in the file. Texts from the file are quoted without
+//! control characters, so that they are safe to print on a terminal. Checks of a file do not belong here.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -40,7 +40,7 @@ impl ContractDefinition {
         self.place.line
     }
 
-    /// Returns the record, which has a versioned wire form ([`process_model::wire`]).
+    /// Returns this definition as a record. Records have a versioned wire form ([`process_model::wire`]).
     pub fn record(&self) -> Record {
         Declaration::Contract(self.declaration.clone()).at(self.place.clone())
     }
@@ -61,7 +61,7 @@ pub fn contracts() -> impl ExactSizeIterator<Item = &'static ContractDefinition>
     catalogue().definitions.iter().copied()
 }
 
-/// Returns the errors of the records that cannot be read.
+/// Returns the error of each contract record that cannot be read.
 pub(crate) fn unreadable() -> &'static [String] {
     &catalogue().unreadable
 }

@@ -1,5 +1,5 @@
-//! Formats a matrix for a terminal, as Markdown for a page, and as JUnit XML for a CI server. The state of a cell
-//! must not be decided in here.
+//! Formats a matrix for a terminal, as Markdown for a page, and as JUnit XML for a CI server. The decision about the
+//! state of a cell does not belong here.
 
 use std::fmt::Write as _;
 

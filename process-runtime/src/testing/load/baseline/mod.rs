@@ -1,14 +1,15 @@
-//! Compares a load with its earlier sessions. A session is one run of [`Load`](crate::testing::Load), usually one
-//! execution of the test program. The comparison decides whether the p50, p95 and p99 of the current session are
-//! those of a slower program. Code that runs and measures a load does not belong here.
+//! Compares a load with its baseline, which consists of earlier sessions of the load. A session is one call of
+//! [`Load::run`](crate::testing::Load::run), usually one for each execution of the test program. The comparison
+//! decides from the p50, p95 and p99 of the current session whether the program is slower. Code that runs and
+//! measures a load does not belong here.
 //!
 //! # Why not compare the runs of two sessions
 //!
 //! A statistical test could compare the runs of this session with those of an earlier session (rank sum,
 //! Kolmogorov-Smirnov, a bootstrap). Such a test assumes that runs are independent. They are not, because all runs of
 //! a session share the clock frequency, the memory layout and the other programs on the machine. With enough runs,
-//! every difference of this kind becomes significant. The test then reports two sessions of the same program as
-//! different, although no one would call either session slower. Kalibera and Jones ("Rigorous benchmarking in
+//! every difference in these conditions becomes significant. The test then reports two sessions of the same program
+//! as different, although no one would call either session slower. Kalibera and Jones ("Rigorous benchmarking in
 //! reasonable time", ISMM 2013) show that repetition helps only at the level at which the variance arises. Mytkowicz
 //! and others ("Producing wrong data without doing anything obviously wrong!", ASPLOS 2009) show that the size of the
 //! environment or the link order changes results by several percent. Laaber and others ("Performance testing in the
@@ -26,33 +27,36 @@
 //!   *Statistical Intervals*, 1991, section 4.7). A difference within the noise of the earlier sessions is therefore
 //!   not reported.
 //! * The percentile is more than a tolerance ([`TOLERANCE`], [`Load::tolerance`](crate::testing::Load::tolerance))
-//!   above the geometric mean of the earlier sessions. The tolerance is needed because sessions within a few minutes
-//!   resemble one another more than they resemble tomorrow's sessions, and then *s* is too small.
-//! * Both conditions hold again in each new measurement of the load, [`MEASUREMENTS`] measurements in total. Another
-//!   program that is busy for a moment therefore does not cause a report.
+//!   above the geometric mean of the earlier sessions. The tolerance is needed because sessions that run within a few
+//!   minutes resemble one another more than they resemble tomorrow's sessions. If all earlier sessions ran within a
+//!   few minutes, *s* is too small.
+//! * The load is measured again, [`MEASUREMENTS`] times in total, and in each measurement both conditions hold for at
+//!   least one percentile. Another program that is busy for a moment therefore does not cause a report.
 //!
 //! If nothing changed, each of the three percentiles is below the upper end of its interval with a probability of
 //! 99.75 %. All three are below their upper ends with a probability of at least 99.25 % (Bonferroni).
 //!
-//! The comparison starts when there are five earlier sessions, and uses the last [`SESSIONS`]. A percentile is
-//! compared only if at least ten runs are above it, because fewer runs do not determine it well enough. This requires
-//! 1000 runs for p99, 200 for p95 and 20 for p50.
+//! The comparison starts when there are five earlier sessions, and uses the [`SESSIONS`] most recent ones. A
+//! percentile is compared only if at least ten runs are above it, because fewer runs do not determine the percentile
+//! well enough. This requires 1000 runs for p99, 200 for p95 and 20 for p50.
 //!
 //! A session that is reported as slower is not added to the baseline. Further sessions of the same program are also
 //! reported, until the program is repaired or a session runs with `PROCESS_BASELINE=accept`. This setting adds the
 //! session and starts a new **level** with it. From then on, *m* is the mean of the sessions of the new level. *s* is
-//! pooled over all levels, and each level takes one degree of freedom, so that the comparison continues at once. The
-//! setting also starts a new level with a session that is faster by the same conditions. Without the setting, a
-//! faster session is added to the current level, and the report notes it.
+//! pooled over all levels, and each level takes one degree of freedom, so that the comparison does not wait for five
+//! sessions of the new level. The setting also starts a new level if a session is faster, by the first two conditions
+//! in the opposite direction. Without the setting, a faster session is added to the current level, and a note in the
+//! report says so.
 //!
 //! The slowest earlier session is excluded from *m* and *s* if a comparison with the other earlier sessions would
-//! report it. Otherwise, one outlier among the first five sessions would hide slow-downs for a long time.
+//! report this session as slower. Otherwise, one outlier among the first five sessions would hide slow-downs for a
+//! long time.
 //!
 //! # Power and false alarms
 //!
-//! These figures come from a simulation, which `simulation.rs` repeats with a fixed seed. The simulated noise is
-//! log-normal between sessions and independent in all three percentiles. It is the same in every measurement of a
-//! session. This is the worst case, because a new measurement then cannot correct a false alarm.
+//! The figures in this section come from a simulation, which `simulation.rs` repeats with a fixed seed. The simulated
+//! noise is log-normal between sessions and independent in all three percentiles. All measurements of a session have
+//! the same noise. This is the worst case, because a new measurement then cannot correct a false alarm.
 //!
 //! | standard deviation between sessions | 3 % | 5 % | 7 % | 10 % |
 //! |---|---|---|---|---|
@@ -64,22 +68,23 @@
 //! Suppose that one session in twenty is an outlier that takes twice as long. If the cause passes before the load is
 //! measured again, the last row does not change. If the cause lasts for the whole session, the session is nearly
 //! always reported, because it *was* slower and nothing in it shows why. The session is then not added, so it does
-//! not affect the comparison of later sessions. A slow-down of 30 % is still found in 95 % of cases (10 earlier
-//! sessions, noise of 3 %). A suite of ten loads, each with 1 % false alarms, has a false alarm in one of ten
-//! executions.
+//! not affect the comparison of later sessions. With such outliers, a slow-down of 30 % is still found in 95 % of
+//! cases (10 earlier sessions, noise of 3 %).
 //!
-//! A slow-down can creep in by less than the tolerance in each session. It then also raises the mean and is never
-//! reported. Use bounds such as [`Load::p95`](crate::testing::Load::p95) against such slow-downs. Noise can also
-//! drift. With a correlation of 0.8 between consecutive sessions, the false alarms in the last row rise to 2 % at a
-//! noise of 5 %, and to 4 % at 10 %.
+//! A suite of ten loads, each with 1 % false alarms, has a false alarm in about one of ten executions.
+//!
+//! A program can become slower from session to session, each time by less than the tolerance. Each session then also
+//! raises the mean, and the slow-down is never reported. Use bounds such as [`Load::p95`](crate::testing::Load::p95)
+//! against such slow-downs. Noise can also drift. With a correlation of 0.8 between consecutive sessions, the false
+//! alarms in the last row rise to 2 % at a noise of 5 %, and to 4 % at 10 %.
 //!
 //! # Where sessions are stored
 //!
 //! Each baseline name has one JSON file. The file is in the directory `PROCESS_BASELINE_DIR` if the variable is set,
-//! and otherwise in `process/baseline` of the target directory. Sessions are compared only if they have the same
-//! process, concurrency, number of runs, build profile and machine (architecture, system, cores, model). If a file
-//! cannot be read, the problem is reported and the baseline starts anew. If two programs use the same file at the
-//! same time, the session of one program can be lost.
+//! and otherwise in `process/baseline` of the target directory. Sessions are compared only if they agree in process,
+//! concurrency, number of runs, build profile and machine (architecture, system, cores, model). If a file cannot be
+//! read, the problem is reported and the baseline starts anew. If two programs use the same file at the same time,
+//! the session of one program can be lost.
 
 #[cfg(test)]
 mod simulation;
@@ -95,17 +100,17 @@ use process_model::nearest;
 pub(super) use store::LoadKey;
 use store::Store;
 
-/// The default tolerance. A percentile must be further than this above the mean of the earlier sessions to be
-/// reported as slower, however small their noise is.
+/// The default tolerance. A percentile is reported as slower only if it exceeds the mean of the earlier sessions by
+/// more than this fraction of the mean, however small the noise of these sessions is.
 pub const TOLERANCE: f64 = 0.10;
 
-/// The number of earlier sessions that are kept and used. Older sessions are dropped.
+/// The maximum number of earlier sessions that are kept and used. Older sessions are dropped.
 pub const SESSIONS: usize = 20;
 
-/// How often a load is measured before it is reported as slower.
+/// How many measurements in total must be slower before a load is reported as slower.
 pub const MEASUREMENTS: usize = 3;
 
-/// The number of runs that must be above a percentile for the percentile to be compared.
+/// The minimum number of runs above a percentile. A percentile with fewer runs above it is not compared.
 const BEYOND: usize = 10;
 
 const VARIABLE: &str = "PROCESS_BASELINE";
@@ -123,7 +128,7 @@ pub enum Percentile {
 }
 
 impl Percentile {
-    /// All percentiles, in the order of the tables.
+    /// All percentiles, in the order in which reports list them.
     pub const ALL: [Percentile; 3] = [Percentile::P50, Percentile::P95, Percentile::P99];
 
     /// Returns the number in the name: 50, 95 or 99.
@@ -135,7 +140,7 @@ impl Percentile {
         }
     }
 
-    /// Returns the nearest rank of the percentile among this many runs. Ranks start at 1.
+    /// Returns the rank of the percentile among this many sorted runs, by the nearest-rank method. Ranks start at 1.
     pub(super) fn rank(self, runs: usize) -> usize {
         (self.percent() * runs).div_ceil(100)
     }
@@ -161,7 +166,8 @@ pub(super) type Percentiles = [Duration; Percentile::ALL.len()];
 /// An earlier session.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Session {
-    /// The number of the session's level. It increases by one with each new level.
+    /// The number of the level that the session belongs to. Each accepted change starts a new level with the next
+    /// number.
     level: u32,
     percentiles: Percentiles,
 }
@@ -173,7 +179,7 @@ impl Session {
 }
 
 fn log(duration: Duration) -> f64 {
-    // On a paused clock a run can take no time, and 0 has no logarithm.
+    // On a paused clock, the duration of a run can be 0, which has no logarithm.
     (duration.as_nanos().max(1) as f64).ln()
 }
 
@@ -276,7 +282,8 @@ pub(super) struct Baseline {
 }
 
 impl Baseline {
-    /// Reads the baseline of this name and the variable `PROCESS_BASELINE`. Problems become notes.
+    /// Reads the baseline `name`, and the environment variable `PROCESS_BASELINE`. Problems become notes of the
+    /// comparison.
     pub(super) fn open(name: &str, key: LoadKey, tolerance: f64) -> Baseline {
         let (store, broken) = Store::open(name, key);
         let mut notes = Vec::from_iter(broken);
@@ -299,8 +306,8 @@ impl Baseline {
         Baseline { store, tolerance, accepts, notes }
     }
 
-    /// Returns whether `PROCESS_BASELINE=accept` is set. A session that changed then starts a new level, even if it
-    /// is slower.
+    /// Returns whether `PROCESS_BASELINE=accept` is set. If so, a faster or slower session starts a new level, and a
+    /// slower session does not fail the test.
     pub(super) fn accepts(&self) -> bool {
         self.accepts
     }
@@ -317,8 +324,9 @@ impl Baseline {
         }
     }
 
-    /// Adds this session to the earlier sessions. A session that is slower than the earlier ones is added only if the
-    /// user accepts it with the environment variable. Adds a note to the comparison that says what was done.
+    /// Adds this session to the earlier sessions. A slower session is added only if `PROCESS_BASELINE=accept` is set.
+    /// If a session is faster or slower and the variable is not set, or if the file cannot be written, adds a note to
+    /// the comparison.
     pub(super) fn add(&mut self, measured: Percentiles, comparison: &mut Comparison) {
         let (is_slower, is_faster) = (comparison.is_slower(), comparison.has(Change::Faster));
         if is_slower && !self.accepts {
@@ -371,8 +379,8 @@ struct Expected {
 }
 
 impl Expected {
-    /// Predicts the next session from the earlier sessions. Excludes the slowest earlier session if the others would
-    /// have reported it. Returns `None` if there are too few sessions.
+    /// Predicts the next session from the earlier sessions. Excludes the slowest earlier session if a comparison with
+    /// the others reports this session as slower. Returns `None` if there are too few sessions.
     fn from(earlier: &[Observed], tolerance: f64) -> Option<Expected> {
         let level = earlier.last()?.0;
         let all = Expected::at(level, earlier)?;

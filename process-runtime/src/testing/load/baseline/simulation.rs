@@ -1,10 +1,10 @@
 //! Simulates sessions with a fixed seed, and measures the statistical test of a baseline: how often it finds a
-//! slow-down, and how often it raises a false alarm. The documentation of the module `baseline` has the figures that
-//! these tests check.
+//! slow-down, and how often it raises a false alarm. The Rust tests in this file check the figures in the
+//! documentation of the module `baseline`. The statistical test itself does not belong here.
 
 use super::*;
 
-/// The percentiles of a simulated session without noise, in seconds.
+/// The value of every percentile of a simulated session without noise, in seconds.
 const USUAL: f64 = 0.010;
 
 /// The factor of a program that is 30 % slower.
@@ -36,9 +36,9 @@ impl Noise {
 /// A simulated machine with noise.
 struct Machine {
     noise: Noise,
-    /// Standard deviation of a percentile's logarithm between sessions.
+    /// The standard deviation of a percentile's logarithm between sessions.
     between: f64,
-    /// Standard deviation of the same logarithm between the measurements of one session.
+    /// The standard deviation of a percentile's logarithm between the measurements of one session.
     within: f64,
     /// The share of a session's deviation that the next session inherits.
     correlation: f64,
@@ -158,7 +158,7 @@ fn an_outlier_that_passes_is_not_reported_and_one_that_lasts_is() {
         let (passing, lasting) =
             (false_alarms(with(Outliers::Passing)), false_alarms(with(Outliers::Lasting)));
         assert!(passing <= 1.3, "{passing:.2} %");
-        // One session in twenty is an outlier that lasts, and is reported.
+        // One session in twenty is an outlier in all its measurements, and is reported.
         assert!((4.0..=6.3).contains(&lasting), "{lasting:.2} %");
     }
 }

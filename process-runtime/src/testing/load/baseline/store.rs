@@ -16,15 +16,15 @@ use crate::testing::origin::{machine, place};
 const VERSION: u32 = 1;
 const VARIABLE: &str = "PROCESS_BASELINE_DIR";
 
-/// The maximum number of loads in a file. Each load has a key of its own. If there are more, those that ran last are
-/// kept.
+/// The maximum number of loads in a file. Loads with different keys are different loads. If there are more loads,
+/// those that ran most recently are kept.
 const LOADS: usize = 32;
 
 /// The size of the largest file that is read, in bytes. This is several times the size of a file with [`LOADS`] loads
 /// of [`SESSIONS`] sessions.
 const LARGEST: u64 = 1 << 20;
 
-/// The properties of a load. Sessions are compared only if they have the same properties.
+/// The properties of a load. Two sessions are compared only if all these properties of their loads are equal.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::testing::load) struct LoadKey {
@@ -65,10 +65,13 @@ impl Store {
         let path = directory().map(|directory| directory.join(format!("{name}.json")));
         let (loads, note) = match path.as_deref().map(read) {
             Some(Ok(loads)) => (loads, None),
-            Some(Err(problem)) => (Vec::new(), Some(format!("the baseline was started anew: {problem}"))),
+            Some(Err(problem)) => {
+                (Vec::new(), Some(format!("the earlier baseline was discarded: {problem}")))
+            }
             None => {
-                let note =
-                    format!("the baseline is not stored: no target directory was found; set {VARIABLE}");
+                let note = format!(
+                    "the baseline is not stored: no target directory was found; set {VARIABLE} to an absolute path"
+                );
                 (Vec::new(), Some(note))
             }
         };
@@ -86,8 +89,8 @@ impl Store {
         &self.sessions
     }
 
-    /// Adds a session and writes the file. The error is a note for the report. Does not write if the directory is
-    /// unknown.
+    /// Adds a session and writes the file. An error is the text of a note for the report. If the directory is
+    /// unknown, only keeps the session in memory.
     pub(super) fn add(&mut self, session: Session) -> Result<(), String> {
         self.sessions.push(session);
         self.sessions.drain(..self.sessions.len().saturating_sub(SESSIONS));
@@ -164,7 +167,7 @@ enum InvalidBaseline {
     Many { found: usize, items: &'static str, most: usize },
     #[error("the percentiles of a session are not in ascending order: {0:?}")]
     Percentiles([Duration; 3]),
-    #[error("the level decreases from {0} to {1}")]
+    #[error("the levels of its sessions are not in ascending order: {0}, then {1}")]
     Level(u32, u32),
 }
 

@@ -3,11 +3,11 @@
 
 use super::SESSIONS;
 
-/// The fewest degrees of freedom from which noise is estimated. Five sessions of one level have this many.
+/// The minimum number of degrees of freedom for an estimate of the noise. Five sessions of one level have this many.
 const FEWEST: usize = 4;
 
-/// The 99.75 % quantiles for 4 to 19 degrees of freedom. They are the column for 0.0025 of the usual table (for
-/// example in Owen, *Handbook of Statistical Tables*, 1962). The test below computes them again.
+/// The 99.75 % quantiles for 4 to 19 degrees of freedom. Printed tables have them in the column for a tail
+/// probability of 0.0025 (for example Owen, *Handbook of Statistical Tables*, 1962). The test below checks them.
 const QUANTILES: [f64; SESSIONS - FEWEST] = [
     5.598, 4.773, 4.317, 4.029, 3.833, 3.690, 3.581, 3.497, 3.428, 3.372, 3.326, 3.286, 3.252, 3.222, 3.197,
     3.174,
