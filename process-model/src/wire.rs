@@ -53,11 +53,10 @@ impl<const N: usize> SectionFrame<N> {
     /// Creates the frame of `text`, whose length must be `N`.
     ///
     /// # Panics
-    /// Panics if `text` is shorter than `N` bytes. A frame is a constant, so the panic happens at compile time.
+    /// Panics if `text` does not have exactly `N` bytes. A frame is a constant, so the panic happens at compile time.
     pub const fn new(text: &str) -> Self {
-        let Some(text) = text.as_bytes().first_chunk::<N>() else {
-            panic!("the text of a frame has its length")
-        };
+        assert!(text.len() == N, "the text of a frame must have exactly `N` bytes");
+        let Some(text) = text.as_bytes().first_chunk::<N>() else { unreachable!() };
         SectionFrame { magic: MAGIC, version: WIRE_VERSION, length: (N as u32).to_le_bytes(), text: *text }
     }
 
@@ -148,8 +147,8 @@ impl Record {
 }
 
 impl Declaration {
-    /// Returns the text of the declaration and its hash. A macro writes this text as a literal, and the compiler adds
-    /// the place.
+    /// Returns the declaration as text, and after it the hash of this text. A macro writes the result as a literal. The
+    /// compiler adds the file, the line and the module when it compiles the crate of the user.
     pub fn to_text(&self) -> String {
         let mut text = Text(String::new());
         text.declaration(self);

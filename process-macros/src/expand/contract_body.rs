@@ -41,9 +41,9 @@ pub(super) fn body(function: &Function, contract: &Contract) -> TokenStream {
     }
 }
 
-/// Returns the call that runs the body in the contract. The call is `Contracted::run(…)` and not a method call. In a
-/// method call, the compiler would prefer the method `run(self)` of a user's trait that every type implements to our
-/// method `run(&self)`.
+/// Returns the call that runs the body in the contract. The call is `Contracted::run(…)` and not a method call. If a
+/// trait of the user has a method `run(self)` and is implemented for every type, a method call would choose that method
+/// instead of ours.
 fn out(function: &Function, contract: &Contract) -> TokenStream {
     // The compiler reports lifetime errors of the body at the place where the body is passed as an argument. With
     // this span, that place is the body itself.

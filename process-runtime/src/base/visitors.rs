@@ -8,7 +8,8 @@ use crate::base::sync::{AtomicU32, Ordering};
 /// The bit that is set once the owner has ended the resource; the other bits count the visitors.
 const ENDED: u32 = 1 << 31;
 
-/// A counter of visitors, which decides whether the owner or a visitor closes the resource.
+/// Counts the visitors of a resource. If the owner ends the resource while there are visitors, the last visitor closes
+/// the resource. Otherwise, the owner closes it.
 #[derive(Debug)]
 pub(crate) struct Visitors(AtomicU32);
 

@@ -152,7 +152,7 @@ impl ProcessDefinition {
     }
 
     /// Returns the objective: the percentage of runs that must be good. A good run is on time and has the outcome
-    /// success or degraded. Rejected runs do not count.
+    /// success or degraded. The percentage is computed without rejected runs.
     pub fn objective(&self) -> Objective {
         self.declaration.objective
     }

@@ -96,7 +96,7 @@ impl Run {
     pub fn capture(&mut self, take: &mut dyn FnMut(&mut EntryContext)) {
         let Some(unit) = self.unit else { return };
         let now = Core::global().clock.now();
-        if observe::wanted(unit, frame::current_domain().core(), now).is_some() {
+        if wanted(unit, &frame::current_domain(), now).is_some() {
             self.values = Some(Box::new(EntryContext::taken(unit, take)));
         }
     }
@@ -134,8 +134,7 @@ impl Run {
         let core = domain.core();
         self.started = core.clock.now();
         let now = if core.is_global() { self.started } else { Core::global().clock.now() };
-        let wanted = observe::wanted(unit, core, now);
-        if let Some(wanted) = wanted.or_else(|| domain.own().map(|_| observe::Wanted::by_domain())) {
+        if let Some(wanted) = wanted(unit, &domain, now) {
             self.observe(unit, outer.as_ref(), domain.clone(), wanted, take);
         }
         self.enter(unit, core);
@@ -285,8 +284,8 @@ impl Run {
         if attempt(|| ending = rules(by_type)).is_err() {
             let name = self.unit.map_or("", |unit| unit.name);
             crate::base::notices::once(format!(
-                "a rule of `{name}` panicked (`rejects`, `fails`, `degraded`, `outcome` or `error_type`); the type of the return \
-                 value decides the outcome instead"
+                "a rule of `{name}` (`rejects`, `fails`, `degraded`, `outcome` or `error_type`) panicked; the outcome is that of \
+                 the return value without rules"
             ));
         }
         self.end(ending);
@@ -316,6 +315,11 @@ impl Drop for Run {
 impl UnwindSafe for Run {}
 impl RefUnwindSafe for Run {}
 impl<F: UnwindSafe> UnwindSafe for Scoped<'_, F> {}
+
+/// Returns whether the run is observed. Every run in the domain of a test or health check is.
+fn wanted(unit: &'static Unit, domain: &DomainRef, now: u64) -> Option<Wanted> {
+    observe::wanted(unit, domain.core(), now).or_else(|| domain.own().map(|_| Wanted::by_domain()))
+}
 
 #[inline(never)]
 fn inside(observed: &Arc<Observed>, work: &mut dyn Work) {

@@ -208,8 +208,8 @@ impl<'a, E: Error + 'static> SearchError<'a> for Search<'a, E> {
     }
 }
 
-/// The lowest rung, for every type that no other rung accepts. A call of its method does not compile, and the message
-/// of [`Chained`] says what to write instead.
+/// The fallback, which the compiler chooses for a type that no other `Search…` trait accepts. A call of its method does
+/// not compile, and the message of [`Chained`] says what to write instead.
 pub trait SearchRefused<'a, E: ?Sized>: Sized {
     /// Does not compile, because no type implements [`Chained`].
     fn __process_find<T>(self) -> Option<&'a T>

@@ -43,4 +43,7 @@ macro_rules! record {
         $($crate::record!($($rest)*);)?
     }};
     () => {};
+    ($($other:tt)+) => {
+        compile_error!("expected `name = value`, with commas between the values, as in `record!(size = 3, is_new = true)`")
+    };
 }

@@ -246,7 +246,7 @@ pub(crate) fn ended(
     }
 }
 
-/// Adds a warning to the span of a run that has passed its SLA. Does nothing if the span is already closed.
+/// Adds a warning to the span of a run that has taken longer than its SLA. Does nothing if the span is already closed.
 pub(crate) fn overdue(span: &SpanHandle, unit: &'static Unit, elapsed: Duration) {
     let Some(_visit) = span.visit() else { return };
     let sla = unit.definition.sla().unwrap_or_default();

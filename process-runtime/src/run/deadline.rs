@@ -64,7 +64,7 @@ mod with_tokio {
         Err(TimedOut { after: duration })
     }
 
-    /// Sets [`STOPS`] to its previous value, also if dropping the future panics.
+    /// A guard. Its drop restores the previous value of [`STOPS`], even if dropping the future panics.
     struct Stop(bool);
 
     impl Drop for Stop {

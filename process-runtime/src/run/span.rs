@@ -119,7 +119,7 @@ pub(crate) fn as_recorded(value: &Value) -> &dyn Recorded {
 pub(crate) struct SpanHandle {
     dispatch: Dispatch,
     id: Id,
-    /// Counts the visitors inside the span. The run itself is not a visitor.
+    /// Counts the other threads that are inside the span, such as threads of a carrier. The run itself is not counted.
     visitors: Visitors,
 }
 

@@ -67,7 +67,7 @@ pub(crate) struct Unit {
     pub(crate) account: OnceLock<Account>,
     #[cfg(feature = "tracing")]
     pub(crate) span: OnceLock<super::span::SpanSite>,
-    /// The units of a shared stage, one for each process in which the stage has run. Empty for other units.
+    /// If this is the unit of a shared stage: one unit for each process in which the stage has run. Otherwise empty.
     shared: RwLock<Vec<&'static Unit>>,
 }
 

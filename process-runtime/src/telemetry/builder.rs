@@ -216,7 +216,8 @@ fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
         // If the application enables the feature `tracing-log` of tracing-subscriber, `try_init` also makes the
         // subscriber the logger. Only this step has failed.
         notices::once(
-            "a logger of the `log` crate is already set: `telemetry::init` keeps it, and `log` records go only there",
+            "a logger of the `log` crate is already set; `telemetry::init` keeps it, so records of `log` go only to that \
+             logger",
         );
     }
     if let Some(traces) = traces {

@@ -24,7 +24,8 @@ pub enum CheckVerdict {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a valid result of a check",
     label = "cannot be converted into a verdict",
-    note = "return `()`, a `health::CheckVerdict`, or a `Result` whose error type implements `Display`; await a future in the body"
+    note = "return `()`, a `health::CheckVerdict`, or a `Result` whose error type implements `Display`",
+    note = "if the function returns a future, await the future in the body instead"
 )]
 pub trait IntoVerdict {
     /// Converts the value into a verdict.

@@ -199,9 +199,9 @@ impl Variables<'_> {
         known.copied()
     }
 
-    /// Returns where a signal is sent, or `None` if no variable configures this. Also returns whether Prometheus
-    /// scrapes the signal. The variable `OTEL_<signal>_EXPORTER` decides both. It contains names from `exporters`,
-    /// separated by commas. Without this variable, the signal is sent over OTLP if `has_endpoint` is `true`.
+    /// Returns the destination of a signal, and whether Prometheus scrapes the signal. Both depend on the variable
+    /// `OTEL_<signal>_EXPORTER`, a list of names, separated by commas. The valid names are those in `exporters`.
+    /// Without this variable, the destination is OTLP if `has_endpoint` is `true`, and otherwise `None`.
     fn destination(
         &mut self,
         signal: &str,
@@ -248,8 +248,8 @@ impl Variables<'_> {
     }
 
     /// Returns whether outgoing calls carry the trace as W3C Trace Context, the only supported format.
-    /// `OTEL_PROPAGATORS` decides this. Its value `baggage` sends no baggage, because the application configures
-    /// baggage with `propagation`.
+    /// `OTEL_PROPAGATORS` decides this. The name `baggage` in this variable does not make calls carry baggage; only
+    /// the application can, with the module `propagation`.
     fn propagates(&mut self) -> bool {
         let name = "OTEL_PROPAGATORS";
         let written = self.get(name).unwrap_or_default();

@@ -302,7 +302,8 @@ impl UnderWay<'_> {
             let is_reached = reached.iter().any(|name| name.rsplit('.').next() == Some(declared));
             if !is_skipped && !is_reached {
                 self.broken.push(format!(
-                    "`{declared}` is declared but was not reached; change the call so that it is, or `.skip(\"{declared}\")`"
+                    "the call did not reach `{declared}`, which is declared; change the call so that it does, or skip the stage or \
+                     dependency with `.skip(\"{declared}\")`"
                 ));
             }
         }

@@ -253,8 +253,10 @@ impl Injection for AtBoundary {
                     self.fire();
                     return Instead::Value;
                 };
-                let types =
-                    format!("the error is a `{ty_name}`, and the return type is `{}`", value.returned_name());
+                let types = format!(
+                    "the error is a `{ty_name}`, and the function returns `{}`",
+                    value.returned_name()
+                );
                 self.refuse(match why {
                     NotReturned::NoResult => {
                         Refusal::NoResult(format!("{types}, which the attribute does not recognise as a `Result`; write `Result<…>` in the signature"))

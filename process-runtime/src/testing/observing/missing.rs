@@ -11,9 +11,9 @@ pub(in crate::testing) fn declared_keys(run: &ObservedRun) -> Vec<String> {
     places(run, &declared(run))
 }
 
-/// Checks, for each run of a process, the declared keys that are in the context of this run, except keys that are
-/// declared as recorded later. Returns the places in the run and in the runs inside it at which such a key is
-/// missing.
+/// Takes the declared keys for which a run of a process has a value, except keys of `later(…)`. Each of these keys must
+/// also be in the runs inside that run, and on the span and the events of all these runs. Returns the places at which
+/// a key is missing.
 pub(in crate::testing) fn recorded_keys<T>(observation: &Observation<T>) -> Vec<String> {
     let processes = observation.all().filter(|run| run.is_process());
     let missing = processes.flat_map(|run| {

@@ -144,7 +144,7 @@ impl Recording {
         }
     }
 
-    /// Keeps values as text, including those that are later replaced and those outside all runs.
+    /// Keeps recorded values as text, even if they are replaced later or belong to no run.
     fn keep_text(&self, fields: &[(&'static str, Value)]) {
         if !fields.is_empty() {
             lock(&self.lines).push(format!("{fields:?}"));

@@ -13,7 +13,7 @@ use crate::base::guard::attempt;
 use crate::base::lock::lock;
 use crate::catalog::definition::ProcessDefinition;
 
-/// Collects the observed runs and loads of one process for one contract.
+/// Collects what one contract observes of its process: runs, and loads (many runs that are measured together).
 #[derive(Debug)]
 pub(in crate::testing) struct Witness {
     process: &'static ProcessDefinition,
