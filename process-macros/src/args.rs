@@ -173,19 +173,25 @@ fn report_unknown(kind: AttributeKind, slot: &Slot, all: &[Slot], errors: &Error
     let is_written = |key: &Key| all.iter().any(|slot| slot.key == key.name());
     let meant = kind.otherwise_called(&name).filter(|key| !is_written(key));
     let other = kind.other_with_key(&name).filter(|_| meant.is_none());
-    let near = meant.or_else(|| kind.nearest_key(&name).filter(|_| other.is_none()));
-    let mistake = match (other, near) {
-        (Some(other), _) => mistake.help(format!("`{name}` is a key of `{}`", other.attribute())),
-        (None, Some(near)) => {
+    // Fixed words come before similar keys, so that a new key cannot change the advice for them.
+    let fixed = match name.as_str() {
+        "description" | "desc" | "summary" | "doc" => {
+            Some("write the description as the function's doc comment: `/// …`".to_owned())
+        }
+        "later" | "inherit" if kind.key("context").is_some() => {
+            Some(format!("`{name}` is a part of `context`: write `context({name}(…))`"))
+        }
+        _ => None,
+    };
+    let is_open = fixed.is_none() && other.is_none();
+    let near = meant.or_else(|| kind.nearest_key(&name).filter(|_| is_open));
+    let mistake = match (fixed, other, near) {
+        (Some(advice), ..) => mistake.help(advice),
+        (None, Some(other), _) => mistake.help(format!("`{name}` is a key of `{}`", other.attribute())),
+        (None, None, Some(near)) => {
             mistake.help(format!("did you mean `{}`, as in `{}`?", near.name(), kind.example_of(near)))
         }
-        (None, None) if ["description", "desc", "summary", "doc"].contains(&name.as_str()) => {
-            mistake.help("write the description as the function's doc comment: `/// …`")
-        }
-        (None, None) if ["later", "inherit"].contains(&name.as_str()) => {
-            mistake.help(format!("`{name}` is a part of `context`: write `context({name}(…))`"))
-        }
-        (None, None) => mistake,
+        (None, None, None) => mistake,
     };
     mistake.note(format!("valid keys are {}", kind.key_list()));
     near

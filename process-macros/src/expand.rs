@@ -2,20 +2,20 @@
 //! consists of data and of calls into the `__private` module of the runtime. Each part of the expansion has its own
 //! file.
 
-mod capture;
 mod check_item;
 mod contract_body;
 mod judgement;
 mod mentions;
 mod run;
 mod site;
+mod start;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Path;
 use syn::spanned::Spanned;
 
-pub(crate) use self::capture::value;
+pub(crate) use self::start::value;
 
 use crate::function::Function;
 use crate::model::{Instrumented, Model};
@@ -45,14 +45,14 @@ pub(crate) fn expand(function: &Function, model: &Model) -> TokenStream {
 // Output:
 //     <the record and its registration>
 //     let mut __run = …;
-//     <capture of the context>
+//     <evaluation of the context>
 //     <BODY inside the run, then the judgement>
 fn instrumented(function: &Function, model: &Instrumented) -> TokenStream {
     let import = import(model.import.as_ref(), &model.runtime);
     let record = site::of_process(function, model);
     let later = later(function, model);
     let kind = run::kind(model);
-    let start = capture::start(model);
+    let start = start::start(model);
     let returns = run::returns(model);
     let run = run::wrap(function, model);
     quote_spanned!(ours()=> #import #record #later #kind #start #returns #run)

@@ -124,8 +124,8 @@ use crate::keys::AttributeKind;
 ///
 /// # Context
 ///
-/// Context values are evaluated before the body runs, and only if a destination receives the run. The name of a value
-/// has the form of an id.
+/// Context values are evaluated before the body runs, and only if the span, Sentry or a sink receives the run. The name
+/// of a value has the form of an id.
 ///
 /// | entry | recorded value |
 /// |---|---|

@@ -36,8 +36,8 @@ impl Tail {
 }
 
 impl Future {
-    /// Removes an expression that creates a future from the end of `tokens`. Returns `None` if there is no such
-    /// expression.
+    /// Removes an expression that creates a future from the end of `tokens`. Returns `None` if the end of
+    /// `tokens` has no such expression.
     fn take_off(tokens: &mut Vec<TokenTree>) -> Option<Future> {
         let TokenTree::Group(last) = tokens.pop()? else { return None };
         match last.delimiter() {

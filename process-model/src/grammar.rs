@@ -76,7 +76,8 @@ pub fn check_id(id: &str) -> Result<(), GrammarError> {
     Err(GrammarError::new(problem, help))
 }
 
-/// The names that this toolkit or a telemetry convention already uses.
+/// The names that this toolkit or a telemetry convention already uses. Context has the names of Sentry tags, so the names
+/// of all other tags must be here.
 const RESERVED_CONTEXT_KEYS: [&str; 7] =
     ["critical_process", "error", "otel", "code", "process_id", "process_version", "process_outcome"];
 
@@ -277,7 +278,7 @@ words! {
 words! {
     /// The destination of the texts of errors and panics.
     ErrorText, "error-text destination" {
-        /// Sentry, or standard error if there is no Sentry client.
+        /// Sentry, or standard error without a Sentry client.
         #[default]
         Sentry = "sentry",
         /// The same destination as with `Sentry`, and also the span.

@@ -57,9 +57,9 @@ mod base;
 mod catalog;
 /// Business context, the few named values that say for whom a process ran.
 ///
-/// The attribute records the values that `context(…)` names, and no others. If a destination receives the run, the
-/// values are taken when the run begins, or at the call of a function that is not async but returns a future.
-/// [`record!`](crate::record) adds a value to a run that has begun. A run inherits the values of the run around it.
+/// The attribute records the values that `context(…)` names, and no others. If the span, Sentry or a sink receives
+/// the run, the values are taken when the run begins. If a function is not async but returns a future, they are taken
+/// at its call. [`record!`](crate::record) adds a value to a run that has begun. A run inherits the values of the run around it.
 ///
 /// Use [`truncate`](context::truncate), [`mask`](context::mask) and [`hash`](context::hash) to make a value safe to
 /// record. Inside `context(…)` they need no import. Use [`Scope`](context::Scope) to set values that are known
@@ -228,13 +228,13 @@ pub mod __private {
     #[cfg(feature = "health")]
     pub use crate::health::check::{CheckEnd, Checking, LinkedCheck, MissingState, States, checking};
     pub use crate::install::measure;
-    pub use crate::instrument::entry::{EntryContext, LaterKey};
+    pub use crate::instrument::entry_context::{EntryContext, LaterKey};
     pub use crate::instrument::execution::Run;
+    #[cfg(feature = "testing")]
+    pub use crate::instrument::injectable;
     pub use crate::instrument::kinds::{Boxed, BoxedLocal, BoxedSync, Plain, future, unreachable_value};
     pub use crate::instrument::probe;
     pub use crate::instrument::probe::{Judge, debug, display, error_type};
-    #[cfg(feature = "testing")]
-    pub use crate::instrument::returns;
     pub use crate::run::ending::Ending;
     pub use crate::run::unit::Site;
     #[cfg(feature = "testing")]

@@ -6,7 +6,7 @@ use quote::{format_ident, quote_spanned};
 use syn::ReturnType;
 use syn::spanned::Spanned;
 
-use super::capture::located;
+use super::start::located;
 use super::{import, ours, site};
 use crate::function::Function;
 use crate::model::{Argument, Check};

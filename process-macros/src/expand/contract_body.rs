@@ -4,7 +4,7 @@
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
-use super::capture::located;
+use super::start::located;
 use super::{import, ours, run, site};
 use crate::function::Function;
 use crate::model::Contract;

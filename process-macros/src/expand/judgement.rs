@@ -7,8 +7,8 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{ExprPath, Path};
 
-use super::capture::{all_of, located};
 use super::ours;
+use super::start::{all_of, located};
 use crate::model::{Instrumented, Judging, Rules};
 use crate::pattern::Arm;
 use crate::returns::Returns;

@@ -6,10 +6,10 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Path, ReturnType, Type};
 
-use super::capture::{all_of, located};
 use super::judgement::judge;
 use super::mentions;
 use super::ours;
+use super::start::{all_of, located};
 use crate::function::Function;
 use crate::model::{Instrumented, Judging, Wrapper};
 use crate::returns::{self, Returns};
@@ -46,7 +46,7 @@ fn asynchronous(
     returns: &Returns,
 ) -> TokenStream {
     let block = async_block(function, &model.runtime, body, returns);
-    in_scope(model, &block, function.braces.span.join(), returns)
+    in_run(model, &block, function.braces.span.join(), returns)
 }
 
 // Output: async move { if false { <mentions> <fixes the type> } BODY }
@@ -69,18 +69,18 @@ pub(super) fn async_block(
 
 // Input:  an async block
 // Output:
-//     let __out = Run::scope(&mut __run, <block>).await;
+//     let __out = Run::drive(&mut __run, <block>).await;
 //     let __run = &mut __run;
 //     <judgement>
 //     __out
 /// `__run` becomes a reference before its methods are called. Otherwise the compiler would prefer a method of the
 /// same name with `self`, of a user's trait that every type implements, to our method with `&mut self`.
-fn in_scope(model: &Instrumented, block: &TokenStream, place: Span, returns: &Returns) -> TokenStream {
+fn in_run(model: &Instrumented, block: &TokenStream, place: Span, returns: &Returns) -> TokenStream {
     // The compiler reports lifetime errors of the body at the place where the body is passed as an argument. With
     // this span, that place is the body itself.
     let here = ours().located_at(place);
     let runtime = located(&model.runtime, place);
-    let run = quote_spanned!(here=> #runtime::__private::Run::scope(&mut __run, #block).await);
+    let run = quote_spanned!(here=> #runtime::__private::Run::drive(&mut __run, #block).await);
     let judge = judge(model, quote_spanned!(ours()=> &__out), Some(returns));
     match returns {
         Returns::Never => quote_spanned!(here=> match #run {}),
@@ -268,7 +268,7 @@ fn judge_closure(model: &Instrumented, returns: Option<&Returns>, ty: TokenStrea
 //     STATEMENTS
 //     Box::pin(async move {
 //         let mut __run = __run;
-//         let __out = Run::scope(&mut __run, async move { <fixes the type> BODY }).await;
+//         let __out = Run::drive(&mut __run, async move { <fixes the type> BODY }).await;
 //         let __run = &mut __run;
 //         <judgement>
 //         __out
@@ -279,7 +279,7 @@ fn at_tail(function: &Function, model: &Instrumented, tail: &Tail, output: &Retu
     let fixed = fix_type(output, function, &model.runtime);
     let inner = after_dead_code(&fixed, &block.stream(), block.span());
     let inner = quote_spanned!(ours()=> #(#keywords)* #inner);
-    let run = in_scope(model, &inner, block.span(), output);
+    let run = in_run(model, &inner, block.span(), output);
     let outer = quote_spanned! {ours()=>
         async move {
             let mut __run = __run;

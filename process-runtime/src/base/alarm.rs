@@ -32,14 +32,14 @@ pub(crate) fn wakes_thread(thread: Option<Thread>) {
 }
 
 /// Returns whether the thread is running.
-pub(crate) fn is_set() -> bool {
+pub(crate) fn is_watchdog_running() -> bool {
     WAKES_AT.load(Ordering::Relaxed) != 0
 }
 
 /// Wakes the thread. Does nothing if the thread is not running. Also does nothing if another call has locked the
 /// thread's handle, because a run must not wait for the lock.
 pub(crate) fn wake() {
-    if is_set()
+    if is_watchdog_running()
         && let Ok(thread) = THREAD.try_lock()
         && let Some(thread) = &*thread
     {

@@ -1,5 +1,6 @@
-//! Notices, in which the toolkit reports its own problems. A notice is a line on standard error. Each text is written
-//! only once, by a separate thread, so that no run waits for standard error. Reports about runs do not belong here.
+//! Lines on standard error, which a separate thread writes, so that no run waits for standard error. Most lines are
+//! notices: the toolkit reports a problem of its own, and each text only once. [`line`] also writes lines about runs;
+//! the format of these lines does not belong here.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};

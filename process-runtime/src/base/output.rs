@@ -1,7 +1,8 @@
 //! Queues of lines for standard error and standard output. The program that reads a stream may be slow or stuck. Each
 //! stream therefore has a queue, and a thread that writes the queued lines in order. Only [`Output::flush`] waits for
 //! the thread, and only until a deadline. A queue is bounded. A line that does not fit into the queue, or that cannot
-//! be written, is lost and counted. The format of lines does not belong here.
+//! be written, is lost and counted, and a line in the same stream reports the number. Therefore the queue is only for
+//! streams that people read. The format of lines does not belong here.
 
 use crate::base::lock::{lock, unpoisoned};
 use std::io::{self, Write as _};

@@ -34,7 +34,7 @@ where
 {
     let mut run = begin(id);
     inject::learn::<T, E>();
-    let result = run.scope(future).await;
+    let result = run.drive(future).await;
     end(&mut run, &result);
     result
 }

@@ -1,6 +1,8 @@
 //! One run, which is counted exactly once. A return, an error, a panic or a drop ends the run, whichever comes first.
-//! An expansion holds a [`Run`]. If the run has not ended by then, dropping the `Run` ends it. If the body is a future,
-//! the expansion awaits a [`Scoped`], which polls the body inside the run. Destinations do not belong here.
+//! An expansion holds a [`Run`]. Dropping a `Run` that has not ended ends it as cancelled, or as a failure if `timeout`
+//! dropped it. If the body is a future, the expansion awaits a [`Driven`], which polls the body inside the run.
+//! [`Run::end`] counts the run, and then calls metrics, standard error, Sentry, the span and the sinks, in this order.
+//! How a destination reports a run does not belong here.
 
 use std::any::Any;
 use std::future::Future;
@@ -11,16 +13,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use super::entry::EntryContext;
+use super::entry_context::EntryContext;
 use crate::base::guard::attempt;
 use crate::base::guard::unharmed;
 use crate::base::lane::Lane;
 use crate::observe::{self, Wanted, standard_error};
 use crate::run::context::NamedValues;
 use crate::run::domain::observed::{self, Observed};
-use crate::run::domain::sink::End;
 use crate::run::domain::{Core, DomainRef};
-use crate::run::ending::{Ending, ErrorRef};
+use crate::run::ending::{End, Ending, ErrorRef};
 use crate::run::frame;
 use crate::run::inflight::Ticket;
 use crate::run::inject::{self, Injected};
@@ -91,8 +92,8 @@ impl Run {
         self.start(Some(take));
     }
 
-    /// Takes the context at the call of a function whose run begins later. Does nothing if no destination would
-    /// receive the run if it began now.
+    /// Takes the context at the call of a function whose run begins later. Does nothing if the run would not be
+    /// observed if it began now.
     pub fn capture(&mut self, take: &mut dyn FnMut(&mut EntryContext)) {
         let Some(unit) = self.unit else { return };
         let now = Core::global().clock.now();
@@ -209,7 +210,7 @@ impl Run {
         }
     }
 
-    /// Does the same as `inside`, but is not inlined. It is called only if a [`Scoped`] is dropped before its future
+    /// Does the same as `inside`, but is not inlined. It is called only if a [`Driven`] is dropped before its future
     /// is ready. This is rare, so the call need not be fast.
     #[inline(never)]
     fn inside_at_drop(&self, work: &mut dyn Work) {
@@ -218,8 +219,8 @@ impl Run {
 
     /// Returns a future that polls and drops `future` inside the run.
     #[inline]
-    pub fn scope<F: Future>(&mut self, future: F) -> Scoped<'_, F> {
-        Scoped { run: self, future: ManuallyDrop::new(future), is_alive: true }
+    pub fn drive<F: Future>(&mut self, future: F) -> Driven<'_, F> {
+        Driven { run: self, future: ManuallyDrop::new(future), is_alive: true }
     }
 
     /// Calls `body` inside the run, and returns its value.
@@ -263,11 +264,11 @@ impl Run {
         }
         let is_quiet = match &observed {
             Some(observed) => !late && observe::is_quiet(core, observed, ending.outcome),
-            None => ending.fault.is_none(),
+            None => ending.error.is_none(),
         };
         if !is_quiet {
-            let fault = ending.fault.as_ref();
-            let error_type = fault.map(|fault| account.error(ending.outcome, late, fault.error_type));
+            let error = ending.error.as_ref();
+            let error_type = error.map(|error| account.error(ending.outcome, late, error.error_type));
             let duration = core.clock.duration(ticks);
             let end = End { outcome: ending.outcome, late, duration, error_type };
             report(core, unit, observed.as_ref(), &ending, &end, was_overdue);
@@ -314,7 +315,7 @@ impl Drop for Run {
 // can still be taken after a panic.
 impl UnwindSafe for Run {}
 impl RefUnwindSafe for Run {}
-impl<F: UnwindSafe> UnwindSafe for Scoped<'_, F> {}
+impl<F: UnwindSafe> UnwindSafe for Driven<'_, F> {}
 
 /// Returns whether the run is observed. Every run in the domain of a test or health check is.
 fn wanted(unit: &'static Unit, domain: &DomainRef, now: u64) -> Option<Wanted> {
@@ -345,12 +346,12 @@ fn report(
     was_overdue: bool,
 ) {
     let is_sent = observed.is_some_and(|observed| observed.has_hub());
-    if let Some(fault) = &ending.fault
+    if let Some(error) = &ending.error
         && end.outcome.is_error()
         && unit.is_process()
         && !is_sent
     {
-        unharmed(|| standard_error::failed(unit, observed.map(|observed| &**observed), fault, end));
+        unharmed(|| standard_error::failed(unit, observed.map(|observed| &**observed), error, end));
     }
     let Some(observed) = observed else { return };
     if end.late && !was_overdue {
@@ -362,21 +363,21 @@ fn report(
 /// Polls and drops a future inside its run. The future is dropped as soon as it is ready.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
-pub struct Scoped<'r, F> {
+pub struct Driven<'r, F> {
     run: &'r mut Run,
     /// `poll` sets `is_alive` to `false` and then drops this future. If `is_alive` is still `true`, the drop of
-    /// `Scoped` drops this future.
+    /// `Driven` drops this future.
     future: ManuallyDrop<F>,
     is_alive: bool,
 }
 
-impl<F: Future> Future for Scoped<'_, F> {
+impl<F: Future> Future for Driven<'_, F> {
     type Output = F::Output;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         // SAFETY: `future` is pinned together with `self`. No code moves `future`, and `future` is dropped in place.
-        let Scoped { run, future, is_alive } = unsafe { self.get_unchecked_mut() };
+        let Driven { run, future, is_alive } = unsafe { self.get_unchecked_mut() };
         let mut poll = OnePoll { future, is_alive, cx, polled: Poll::Pending, injected: run.injected() };
         run.guard(&mut poll);
         if let (Some(observed), Some(injected)) = (&run.observed, poll.injected) {
@@ -386,7 +387,7 @@ impl<F: Future> Future for Scoped<'_, F> {
     }
 }
 
-impl<F> Drop for Scoped<'_, F> {
+impl<F> Drop for Driven<'_, F> {
     #[inline]
     fn drop(&mut self) {
         if self.is_alive {
@@ -436,7 +437,7 @@ impl<F: Future> Work for OnePoll<'_, '_, F> {
         }
         let polled = match self.injected.as_mut().and_then(|injected| injected.poll(self.cx)) {
             Some(polled) => polled,
-            // SAFETY: the future is alive, because `is_alive` is true. The future is pinned, because the `Scoped`
+            // SAFETY: the future is alive, because `is_alive` is true. The future is pinned, because the `Driven`
             // that contains it is pinned.
             None => unsafe { Pin::new_unchecked(&mut **self.future) }.poll(self.cx),
         };
@@ -459,7 +460,7 @@ struct Release<'f, F> {
 
 impl<F> Work for Release<'_, F> {
     fn work(&mut self) {
-        // SAFETY: only the drop of `Scoped` creates a `Release`. It does so while the future is alive, and calls
+        // SAFETY: only the drop of `Driven` creates a `Release`. It does so while the future is alive, and calls
         // `work` once.
         unsafe { ManuallyDrop::drop(self.future) }
     }

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use super::entry::EntryContext;
+use super::entry_context::EntryContext;
 use super::execution::Run;
 
 /// A function that returns a value other than a boxed future.
@@ -73,7 +73,7 @@ pub async fn future<T, F: Future<Output = T>>(
     future: F,
     judge: impl FnOnce(&mut Run, &T),
 ) -> T {
-    let value = run.scope(future).await;
+    let value = run.drive(future).await;
     judge(&mut run, &value);
     value
 }

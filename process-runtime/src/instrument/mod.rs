@@ -2,12 +2,12 @@
 //! belong here.
 
 pub(crate) mod dependency;
-pub(crate) mod entry;
+pub(crate) mod entry_context;
 pub(crate) mod execution;
 #[cfg(feature = "axum")]
 pub(crate) mod http;
+#[cfg(feature = "testing")]
+pub mod injectable;
 pub(crate) mod kinds;
 pub mod probe;
 mod record;
-#[cfg(feature = "testing")]
-pub mod returns;

@@ -1,11 +1,11 @@
-//! Decisions that depend on types. The compiler makes them in the expansion. Examples are whether a return type is a
-//! `Result`, whether an error implements `Error`, and whether a value can be recorded.
+//! Decisions that depend on types. The compiler makes them in the expansion. The main decision is with which outcome a
+//! return value ends its run. Others are whether an error implements `Error`, and whether a value can be recorded.
 //!
 //! Each decision is a ladder of traits for one wrapper type. Each rung of the ladder is a trait that is implemented
 //! for the wrapper behind a different number of references. Method lookup starts with the most references and takes
 //! the first rung whose bounds hold ("autoref specialization"). It compares types and not names. An alias of `Result`,
 //! such as `anyhow::Result`, is therefore treated as a `Result`, and a user's own type with the name `Result` is not.
-//! Running a body does not belong here (`kinds`).
+//! Running a body does not belong here (`execution`; for functions that are not async, `kinds`).
 
 use std::error::Error;
 use std::fmt;
@@ -404,7 +404,7 @@ impl AsText {
 }
 
 impl AsOptionalText {
-    /// Returns the text to record, or `None` if there is no value.
+    /// Returns the text to record, or `None` without a value.
     pub fn __process_value<T: fmt::Display>(self, value: &Option<T>) -> Option<Value> {
         display(value.as_ref()?)
     }

@@ -1,4 +1,4 @@
-//! `record!`, for context that is known only inside the run. Context at entry does not belong here (`entry`).
+//! `record!`, for context that is known only inside the run. Context at entry does not belong here (`entry_context`).
 
 /// Records the value of a context key that the attribute declares with `later(…)`.
 ///
@@ -8,8 +8,8 @@
 /// [`Carrier`](crate::Carrier) of the run.
 ///
 /// The value is a number, a Boolean, a text or any type with `Display`. A `%` before the value forces `Display`, and
-/// a `?` forces `Debug`. The expression is evaluated only if a destination receives the run. If a key is recorded
-/// again, the last value counts, but a span exporter may send all values.
+/// a `?` forces `Debug`. The expression is evaluated only if the span, Sentry or a sink receives the run. If a key is
+/// recorded again, the last value counts, but a span exporter may send all values.
 ///
 /// ```
 /// use process_runtime::{critical_process, record};

@@ -1,10 +1,12 @@
 //! Sends runs to a destination of your own, in addition to tracing, OpenTelemetry and Sentry. Implement [`Sink`], for
-//! example to write an audit trail. To receive every run of the program, pass the sink to
-//! [`Install::sink`](crate::Install::sink). To receive only the runs of one test, pass the sink to the builder of a
-//! `testing::Domain`.
+//! example to write an audit trail. To receive the runs of the program, pass the sink to
+//! [`Install::sink`](crate::Install::sink). Runs inside health checks and tests do not go to this sink. To receive the
+//! runs of one test, pass a sink to the builder of a `testing::Domain`.
 
-// Each destination has its own file. This file decides whether the span, Sentry and the sinks receive a run, and calls
-// these three. `instrument` calls metrics and standard error. The format of a report does not belong here.
+// This folder also has the toolkit's own destinations, one in each file. This file decides whether a run is observed,
+// which means that Sentry, the span or the sinks receive it, and calls these three in this order. `instrument` calls
+// metrics and standard error, which also receive runs that are not observed. The format of a report does not belong
+// here.
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
 #[cfg(feature = "metrics")]
@@ -26,8 +28,9 @@ use process_model::Outcome;
 use crate::base::guard;
 use crate::run::context::Values;
 use crate::run::domain::observed::{Observed, Opened};
-pub use crate::run::domain::sink::{End, RunView, Sink};
+pub use crate::run::domain::sink::{RunView, Sink};
 use crate::run::domain::{Core, DomainRef};
+pub use crate::run::ending::End;
 use crate::run::ending::Ending;
 #[cfg(feature = "sentry")]
 use crate::run::hub::HubLink;
@@ -52,8 +55,8 @@ impl Wanted {
     }
 }
 
-/// Decides whether any destination receives a run of this unit that starts on this thread. Returns `None` if no
-/// destination receives it. `now` is the start of the run, in ticks of the global clock.
+/// Decides whether a run of this unit that starts on this thread is observed. Returns `None` if neither Sentry, the
+/// span nor a sink receives the run. `now` is the start of the run, in ticks of the global clock.
 #[inline(always)]
 pub(crate) fn wanted(unit: &'static Unit, core: &Core, now: u64) -> Option<Wanted> {
     let wanted = Wanted {

@@ -19,8 +19,7 @@ use tracing::span::Attributes;
 use super::tracer;
 use crate::run::context::Values;
 use crate::run::domain::observed::Observed;
-use crate::run::domain::sink::End;
-use crate::run::ending::Ending;
+use crate::run::ending::{End, Ending};
 use crate::run::span::{RuntimeCallsite, SpanHandle, SpanSite, as_recorded};
 use crate::run::unit::Unit;
 
@@ -220,8 +219,8 @@ pub(crate) fn ended(
     end: &End,
 ) {
     let error_text = unit.definition.common().error_text;
-    let message = ending.fault.filter(|_| error_text == ErrorText::Everywhere);
-    let message = message.and_then(|fault| fault.text(error_text));
+    let message = ending.error.filter(|_| error_text == ErrorText::Everywhere);
+    let message = message.and_then(|error| error.text(error_text));
     let outcome = end.outcome.as_str();
     let site = site(unit);
     for (name, value) in observed.values.iter() {

@@ -1,19 +1,18 @@
-//! Reports failed processes on standard error. One line is written for each failure that no Sentry client receives. A
-//! line may contain error text, because standard error stays on the machine. Notices about the toolkit itself do not
-//! belong here.
+//! Reports failed processes on standard error. One line is written for each failure that no Sentry client receives,
+//! if `Install` has started. A line may contain error text, because standard error stays on the machine. Notices about
+//! the toolkit itself do not belong here.
 
 use std::fmt::{Display, Write as _};
 
 use crate::base::{alarm, notices};
 use crate::run::domain::observed::Observed;
-use crate::run::domain::sink::End;
-use crate::run::ending::RunError;
+use crate::run::ending::{End, RunError};
 use crate::run::unit::Unit;
 
 /// Queues the line for a failed run of a process. Does nothing while the watchdog is not running, for example before
 /// `Install` starts.
-pub(crate) fn failed(unit: &'static Unit, observed: Option<&Observed>, fault: &RunError<'_>, end: &End) {
-    if !alarm::is_set() {
+pub(crate) fn failed(unit: &'static Unit, observed: Option<&Observed>, error: &RunError<'_>, end: &End) {
+    if !alarm::is_watchdog_running() {
         return;
     }
     let values = observed.map(Observed::values_now).unwrap_or_default();
@@ -22,8 +21,8 @@ pub(crate) fn failed(unit: &'static Unit, observed: Option<&Observed>, fault: &R
     if let Some(id) = observed.and_then(Observed::trace_id) {
         let _ = write!(line, ", trace {id}");
     }
-    let _ = write!(line, ", {}", fault.error_type);
-    if let Some(text) = fault.whole_text(unit.definition.common().error_text) {
+    let _ = write!(line, ", {}", error.error_type);
+    if let Some(text) = error.whole_text(unit.definition.common().error_text) {
         let _ = write!(line, ": {text}");
     }
     notices::line(line);

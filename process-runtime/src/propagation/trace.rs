@@ -13,7 +13,7 @@ use tracing::Span;
 use super::baggage;
 use crate::base::notices;
 
-/// Returns the id of the current trace, for example for the body of an error. Returns `None` if there is no current
+/// Returns the id of the current trace, for example for the body of an error. Returns `None` without a current
 /// trace, which is always the case without OpenTelemetry.
 ///
 /// A trace that is not sampled also has an id. The Sentry events of such a trace can be found by this id.
@@ -101,8 +101,8 @@ pub fn request_span<B>(request: &Request<B>) -> Span {
     )
 }
 
-/// Returns the ids of the caller's trace in Sentry's format. Returns `None` if there is no caller's trace or no Sentry
-/// client. The sampling decision is left out, because Sentry makes its own.
+/// Returns the ids of the caller's trace in Sentry's format. Returns `None` without a trace of the caller, and without
+/// a Sentry client. The sampling decision is left out, because Sentry makes its own.
 #[cfg(feature = "sentry")]
 fn sentry_trace(caller: &TraceContext) -> Option<String> {
     let span = caller.span();

@@ -1,6 +1,8 @@
-//! The end of a run: its outcome, its `error.type` and its error. Recording an end does not belong here.
+//! The end of a run. [`Ending`] is what the return value says: the outcome and the error. [`End`] is what was counted,
+//! with lateness and duration. Recording an end does not belong here.
 
 use std::error::Error;
+use std::time::Duration;
 use std::{fmt, iter};
 
 use process_model::{ErrorText, Outcome};
@@ -33,19 +35,34 @@ pub enum Verdict {
     Failure(&'static str),
 }
 
-/// The end of a run.
+/// The outcome of a run and its error, before the run is counted.
 #[derive(Clone, Copy, Debug)]
 pub struct Ending<'a> {
     pub(crate) outcome: Outcome,
     /// The error: `Some` for a failure, a panic and a rejection, `None` for every other outcome.
-    pub(crate) fault: Option<RunError<'a>>,
+    pub(crate) error: Option<RunError<'a>>,
+}
+
+/// How a run ended, as it was counted. Every destination receives this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct End {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Whether the run was past its SLA.
+    pub late: bool,
+    /// The duration of the run.
+    pub duration: Duration,
+    /// The `error.type` of a failure, panic or rejection; `None` for other outcomes. At most 32 different types are
+    /// reported for each process, stage and dependency. Every further type is reported as `_OTHER`.
+    pub error_type: Option<&'static str>,
 }
 
 /// The error of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RunError<'a> {
     pub(crate) error_type: &'static str,
-    pub(crate) error: ErrorRef<'a>,
+    pub(crate) value: ErrorRef<'a>,
 }
 
 /// The parts of an error that are available for reports.
@@ -85,8 +102,8 @@ impl ErrorRef<'_> {
 }
 
 impl<'a> RunError<'a> {
-    pub(crate) const fn new(error_type: &'static str, error: ErrorRef<'a>) -> RunError<'a> {
-        RunError { error_type, error }
+    pub(crate) const fn new(error_type: &'static str, value: ErrorRef<'a>) -> RunError<'a> {
+        RunError { error_type, value }
     }
 
     /// Creates an error whose `error.type` is the name of `E`.
@@ -98,7 +115,7 @@ impl<'a> RunError<'a> {
     /// available.
     #[cfg(any(feature = "sentry", feature = "tracing"))]
     pub(crate) fn text(&self, allowed: ErrorText) -> Option<String> {
-        if allowed == ErrorText::Never { None } else { self.error.text() }
+        if allowed == ErrorText::Never { None } else { self.value.text() }
     }
 
     /// Returns the text of the error with its sources, for example `cannot save: the disk is full`. Returns `None` if
@@ -107,8 +124,8 @@ impl<'a> RunError<'a> {
         if allowed == ErrorText::Never {
             return None;
         }
-        let mut text = self.error.text()?;
-        if let ErrorRef::Chain(error) = self.error {
+        let mut text = self.value.text()?;
+        if let ErrorRef::Chain(error) = self.value {
             for source in iter::successors(error.source(), |&error| error.source()).take(SOURCES) {
                 let source = source.to_string();
                 // Some errors include the text of their source in their own text.
@@ -122,57 +139,57 @@ impl<'a> RunError<'a> {
 }
 
 impl<'a> Ending<'a> {
-    const fn without_fault(outcome: Outcome) -> Ending<'a> {
-        Ending { outcome, fault: None }
+    const fn without_error(outcome: Outcome) -> Ending<'a> {
+        Ending { outcome, error: None }
     }
 
-    const fn with_fault(outcome: Outcome, fault: RunError<'a>) -> Ending<'a> {
-        Ending { outcome, fault: Some(fault) }
+    const fn with_error(outcome: Outcome, error: RunError<'a>) -> Ending<'a> {
+        Ending { outcome, error: Some(error) }
     }
 
     /// Creates the end of a run whose return value is the promised result.
     #[inline]
     pub const fn success() -> Ending<'a> {
-        Ending::without_fault(Outcome::Success)
+        Ending::without_error(Outcome::Success)
     }
 
     /// Creates the end of a run that succeeded through its declared fallback.
     pub const fn degraded() -> Ending<'a> {
-        Ending::without_fault(Outcome::Degraded)
+        Ending::without_error(Outcome::Degraded)
     }
 
     pub(crate) const fn cancelled() -> Ending<'a> {
-        Ending::without_fault(Outcome::Cancelled)
+        Ending::without_error(Outcome::Cancelled)
     }
 
     pub(crate) const fn panic(message: ErrorRef<'a>) -> Ending<'a> {
-        Ending::with_fault(Outcome::Panic, RunError::new(PANIC, message))
+        Ending::with_error(Outcome::Panic, RunError::new(PANIC, message))
     }
 
     /// Creates a failure whose error has the `error.type` `_OTHER` and no text. A run ends in this way if `fails(…)`
     /// matches its return value.
     pub const fn failure() -> Ending<'a> {
-        Ending::with_fault(
+        Ending::with_error(
             Outcome::Failure,
             RunError::new(crate::stats::account::OTHER_ERROR, ErrorRef::Opaque),
         )
     }
 
     /// Creates a failure with this error.
-    pub(crate) const fn error(fault: RunError<'a>) -> Ending<'a> {
-        Ending::with_fault(Outcome::Failure, fault)
+    pub(crate) const fn error(error: RunError<'a>) -> Ending<'a> {
+        Ending::with_error(Outcome::Failure, error)
     }
 
     /// Turns this end into a rejection, which means that the caller of the function made a mistake. If this end has
     /// no error, the `error.type` of the rejection is `_OTHER`.
     pub fn rejected(self) -> Ending<'a> {
-        let fault = self.fault.or(Ending::failure().fault);
-        Ending { outcome: Outcome::Rejected, fault }
+        let error = self.error.or(Ending::failure().error);
+        Ending { outcome: Outcome::Rejected, error }
     }
 
     /// Replaces the `error.type` of this end. An end without an error is returned unchanged.
     pub fn error_type(self, error_type: &'static str) -> Ending<'a> {
-        Ending { fault: self.fault.map(|fault| RunError { error_type, ..fault }), ..self }
+        Ending { error: self.error.map(|error| RunError { error_type, ..error }), ..self }
     }
 
     /// Creates the end that corresponds to a verdict.

@@ -1,5 +1,6 @@
-//! The state of one run, and the run that a thread is in. All features share this code, so the implementation of a
-//! single feature does not belong here. Destinations, and the reports that they receive, belong to `observe`.
+//! The parts of which a run consists, and the run that a thread is in. `instrument::execution` puts the parts together:
+//! its `Run` begins and ends a run. All features share this code, so the implementation of a single feature does not
+//! belong here. Destinations, and the reports that they receive, belong to `observe`.
 
 pub(crate) mod carrier;
 pub(crate) mod context;

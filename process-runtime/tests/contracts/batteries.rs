@@ -83,7 +83,7 @@ fn a_battery_reports_what_does_not_hold() {
         || Battery::new("send_letter").outcomes([Outcome::Rejected]).error(|| SendError::Connection),
         "",
     );
-    assert!(text.contains("`post_office` is declared but was not reached"), "{text}");
+    assert!(text.contains("the call did not reach `post_office`, which is declared"), "{text}");
     let text = broken(|| Battery::new("send_letter").outcomes([Outcome::Success, Outcome::Failure]), "north");
     let advice = |boundary: &str| {
         format!("no error of `.error(…)` has the error type of `{boundary}`; add one that has it")

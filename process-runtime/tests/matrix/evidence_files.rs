@@ -191,7 +191,7 @@ fn every_kind_of_broken_line_is_reported_and_loses_no_other() {
         ),
         (
             with("\"reason\":null", "\"reason\":\"but\""),
-            "the verdict is `proven`, but there is a reason for a failure",
+            "the verdict is `proven`, but a reason for a failure is also given",
         ),
         (with("\"revision\":\"r1\"", "\"revision\":\"\""), "invalid revision ``"),
         (with("\"duration_ns\":1234567891", "\"duration_ns\":-1"), "the line is not valid evidence"),

@@ -104,7 +104,7 @@ fn faults_that_do_not_happen_fail_the_test() {
         (
             "pick",
             Fault::error(|| BankError),
-            "the return type is `core::result::Result<u32, observe::OrderError>`",
+            "the function returns `core::result::Result<u32, observe::OrderError>`",
         ),
         ("bank", Fault::error(|| OrderError::Shelf), "the error is a `observe::OrderError`"),
     ];

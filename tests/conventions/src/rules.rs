@@ -1,33 +1,28 @@
-//! The rules for the folders of `process-runtime/src`: what each folder is for, what it may import, and how large it
-//! may become. [`crate::house`] checks the rules.
+//! The rules for the folders of `process-runtime/src`: what each folder may import, and how large it may become.
+//! [`crate::house`] checks the rules. ARCHITECTURE.md says what each folder is for.
 
-/// A folder of `process-runtime/src`, with its purpose.
+/// A folder of `process-runtime/src`.
 #[derive(Debug)]
 pub struct Folder {
     /// The name of the folder.
     pub name: &'static str,
-    /// What belongs in the folder.
-    pub purpose: &'static str,
     /// Whether the folder is a feature. No feature imports another feature.
     pub is_feature: bool,
 }
 
 /// The folders, from the bottom up. A folder imports only folders before it.
 pub const FOLDERS: &[Folder] = &[
-    layer("base", "std only, nothing about processes: clock, lane, output, notices, guard, alarm, lock"),
-    layer("catalog", "what the binary contains: definitions, linked records, look-ups"),
-    layer("stats", "counting: histogram, totals, windows, accounts"),
-    layer(
-        "run",
-        "one run, and the run that a thread is in: unit, context, frame, in-flight table, ending, sink",
-    ),
-    layer("observe", "destinations: span, Sentry, metrics, tracer, standard error"),
-    layer("instrument", "what an expansion calls: execution, probe, http, dependency, record"),
-    layer("install", "start-up and tending: install, watchdog, live views, findings"),
-    feature("health", "health endpoints"),
-    feature("testing", "contracts, injected faults, batteries, load"),
-    feature("propagation", "trace context and baggage across services"),
-    feature("telemetry", "the whole set-up in one call, and the timeline that reads what it wrote"),
+    layer("base"),
+    layer("catalog"),
+    layer("stats"),
+    layer("run"),
+    layer("observe"),
+    layer("instrument"),
+    layer("install"),
+    feature("health"),
+    feature("testing"),
+    feature("propagation"),
+    feature("telemetry"),
 ];
 
 /// The crates besides std that `base` may name.
@@ -60,10 +55,10 @@ pub struct Recursion {
     pub reason: &'static str,
 }
 
-const fn layer(name: &'static str, purpose: &'static str) -> Folder {
-    Folder { name, purpose, is_feature: false }
+const fn layer(name: &'static str) -> Folder {
+    Folder { name, is_feature: false }
 }
 
-const fn feature(name: &'static str, purpose: &'static str) -> Folder {
-    Folder { name, purpose, is_feature: true }
+const fn feature(name: &'static str) -> Folder {
+    Folder { name, is_feature: true }
 }

@@ -29,6 +29,11 @@ async fn a_failure_is_one_event_with_all_that_is_known() {
     ] {
         assert_eq!(tag(&event, name), Some(value), "{name}");
     }
+    // A context value with the name of another tag would replace that tag.
+    let context = ["company_id", "user_id", "cents", "attempts"];
+    for name in event.tags.keys().filter(|name| !context.contains(&name.as_str())) {
+        assert!(process_model::grammar::check_context_key(name).is_err(), "the tag `{name}` is not reserved");
+    }
     assert_eq!(event.user.as_ref().unwrap().id.as_deref(), Some("42"));
     assert_eq!(event.transaction.as_deref(), Some("charge"));
     let error_type = std::any::type_name::<ChargeError>();

@@ -373,7 +373,7 @@ mod helpers {
     /// prefers them to methods that borrow.
     pub(super) trait Consumes: Sized {
         fn end(self) {}
-        fn scope(self) {}
+        fn drive(self) {}
         fn capture(self) {}
         fn call(self) {}
         fn put(self) {}

@@ -10,8 +10,7 @@ use sentry_core::types::Uuid;
 
 use super::failure::{Captured, Identity};
 use crate::base::lock::lock;
-use crate::run::domain::sink::End;
-use crate::run::ending::RunError;
+use crate::run::ending::{End, RunError};
 use crate::run::hub::HubLink;
 
 /// The maximum number of withheld errors that a run keeps. Once a run has kept this many, it withholds the text of

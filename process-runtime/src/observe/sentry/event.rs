@@ -15,7 +15,7 @@ use super::details::Details;
 use crate::base::guard::attempt;
 use crate::run::context::Value;
 use crate::run::domain::observed::Observed;
-use crate::run::domain::sink::End;
+use crate::run::ending::End;
 use crate::run::frame;
 use crate::run::unit::Unit;
 
@@ -176,7 +176,7 @@ fn json(value: &Value) -> Json {
     }
 }
 
-/// Returns the ids of the current OpenTelemetry span, which link an event to its trace. Returns `None` if there is no
+/// Returns the ids of the current OpenTelemetry span, which link an event to its trace. Returns `None` without a
 /// current span.
 #[cfg(feature = "metrics")]
 pub(super) fn opentelemetry_ids() -> Option<TraceContext> {

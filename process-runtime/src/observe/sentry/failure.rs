@@ -13,8 +13,7 @@ use super::details::Details;
 use super::event::{BLOCK, describe_as, is_withheld, send};
 use super::has_integration;
 use crate::run::domain::observed::Observed;
-use crate::run::domain::sink::End;
-use crate::run::ending::{ErrorRef, RunError};
+use crate::run::ending::{End, ErrorRef, RunError};
 use crate::run::hub::HubLink;
 use crate::run::unit::Unit;
 
@@ -34,13 +33,13 @@ pub(super) struct Captured {
 /// Either Sentry's panic hook has sent an event for the panic of this run. Or the inner process that failed last has
 /// sent an event, its error is in the chain of sources of `fault`, and no other inner process has ended without a
 /// failure since.
-pub(super) fn already_captured(link: &HubLink, fault: &RunError<'_>, end: &End) -> Option<Captured> {
+pub(super) fn already_captured(link: &HubLink, error: &RunError<'_>, end: &End) -> Option<Captured> {
     if let Some(&event) = Details::of(link).and_then(|details| details.panicked.get())
         && end.outcome == Outcome::Panic
     {
-        return Some(captured(event, Vec::new(), fault));
+        return Some(captured(event, Vec::new(), error));
     }
-    Details::of(link)?.failure().filter(|captured| captured.is_last && captured.identity.is_in(fault))
+    Details::of(link)?.failure().filter(|captured| captured.is_last && captured.identity.is_in(error))
 }
 
 /// The properties by which an outer process recognises an error: the type, if it is known, and the text.
@@ -68,12 +67,12 @@ impl Shown {
 }
 
 impl Identity {
-    pub(super) fn of(fault: &RunError<'_>) -> Identity {
-        match fault.error {
+    pub(super) fn of(error: &RunError<'_>) -> Identity {
+        match error.value {
             ErrorRef::Chain(error) => {
                 Identity::Link { error: Shown::of(error), source: error.source().map(Shown::of) }
             }
-            other => Identity::Value { error_type: fault.error_type, text: other.text() },
+            other => Identity::Value { error_type: error.error_type, text: other.text() },
         }
     }
 
@@ -88,10 +87,10 @@ impl Identity {
     }
 
     /// Returns whether `fault` is the error with this identity, or has that error in its chain of sources.
-    pub(super) fn is_in(&self, fault: &RunError<'_>) -> bool {
-        let mut link = match fault.error {
+    pub(super) fn is_in(&self, error: &RunError<'_>) -> bool {
+        let mut link = match error.value {
             ErrorRef::Chain(error) => Some(error),
-            _ => return *self == Identity::of(fault),
+            _ => return *self == Identity::of(error),
         };
         while let Some(error) = link {
             if self.is_link(error) {
@@ -103,8 +102,8 @@ impl Identity {
     }
 }
 
-fn captured(event: Uuid, fingerprint: Vec<String>, fault: &RunError<'_>) -> Captured {
-    Captured { event, fingerprint, identity: Identity::of(fault), is_last: true }
+fn captured(event: Uuid, fingerprint: Vec<String>, error: &RunError<'_>) -> Captured {
+    Captured { event, fingerprint, identity: Identity::of(error), is_last: true }
 }
 
 /// Sends the event for a failure, unless Sentry's panic hook has already sent one. Returns the captured failure.
@@ -112,7 +111,7 @@ pub(super) fn capture(
     unit: &'static Unit,
     observed: &Arc<Observed>,
     hub: &Arc<Hub>,
-    fault: &RunError<'_>,
+    error: &RunError<'_>,
     end: &End,
 ) -> Captured {
     let first = Details::of(&observed.hub).and_then(Details::failure);
@@ -122,7 +121,7 @@ pub(super) fn capture(
     {
         // Sentry's panic hook has already sent the event, which is therefore the last event of the hub. The run's
         // details do not contain the id of this event, because our integration is not installed.
-        return captured(last, Vec::new(), fault);
+        return captured(last, Vec::new(), error);
     }
     let fingerprint = match &first {
         Some(first) if !first.fingerprint.is_empty() => first.fingerprint.clone(),
@@ -136,7 +135,7 @@ pub(super) fn capture(
     let mut event = Event {
         level: if end.outcome == Outcome::Panic { Level::Fatal } else { Level::Error },
         fingerprint: fingerprint.iter().cloned().map(Into::into).collect::<Vec<_>>().into(),
-        ..error_event(unit, observed, fault, end)
+        ..error_event(unit, observed, error, end)
     };
     if let Some(exception) = event.exception.values.last_mut() {
         exception.mechanism = Some(Mechanism {
@@ -150,21 +149,21 @@ pub(super) fn capture(
         block.insert("first_event_id".into(), first.event.simple().to_string().into());
     }
     let event = send(hub, event);
-    captured(first.map_or(event, |first| first.event), fingerprint, fault)
+    captured(first.map_or(event, |first| first.event), fingerprint, error)
 }
 
 /// Creates the event for an error. It has one exception for each error in the chain of sources, the innermost first.
 /// If the chain is unknown, or if its text must not be sent, the event has a single exception with the `error.type`.
-fn error_event(unit: &'static Unit, observed: &Observed, fault: &RunError<'_>, end: &End) -> Event<'static> {
+fn error_event(unit: &'static Unit, observed: &Observed, error: &RunError<'_>, end: &End) -> Event<'static> {
     let is_withheld =
-        is_withheld(unit) || Details::of(&observed.hub).is_some_and(|details| details.is_withheld(fault));
+        is_withheld(unit) || Details::of(&observed.hub).is_some_and(|details| details.is_withheld(error));
     let error_text = if is_withheld { ErrorText::Never } else { unit.definition.common().error_text };
-    match fault.error {
+    match error.value {
         ErrorRef::Chain(error) if error_text != ErrorText::Never => sentry_core::event_from_error(error),
         _ => {
             let exception = Exception {
                 ty: end.error_type.unwrap_or("error").to_owned(),
-                value: fault.text(error_text),
+                value: error.text(error_text),
                 ..Exception::default()
             };
             Event { exception: vec![exception].into(), ..Event::default() }

@@ -28,8 +28,7 @@ use crate::base::lock::lock;
 use crate::catalog::definition::{Definition, StageDefinition};
 use crate::run::domain::Core;
 use crate::run::domain::observed::Observed;
-use crate::run::domain::sink::End;
-use crate::run::ending::Ending;
+use crate::run::ending::{End, Ending};
 use crate::run::frame;
 use crate::run::hub::OuterHub;
 use crate::run::unit::Unit;
@@ -160,14 +159,14 @@ pub(crate) fn ended(unit: &'static Unit, observed: &Arc<Observed>, ending: &Endi
         return part_ended(unit, observed, hub, ending, end);
     }
     let parent = observed.parent_process();
-    if let Some(fault) = ending.fault.as_ref().filter(|_| end.outcome.is_error()) {
-        let captured = match already_captured(link, fault, end) {
+    if let Some(error) = ending.error.as_ref().filter(|_| end.outcome.is_error()) {
+        let captured = match already_captured(link, error, end) {
             Some(captured) => captured,
             // The event contains the ids of the run's span, so it is captured inside that span.
             None => frame::within(Some(unit), Some(observed), || {
                 let _span = observed.visit_span();
                 let _hub = observed.visit_hub();
-                capture(unit, observed, hub, fault, end)
+                capture(unit, observed, hub, error, end)
             }),
         };
         if let Some(parent) = parent {
@@ -213,11 +212,11 @@ fn finish_span(observed: &Observed, end: &End) {
 /// end of the process causes an event. Otherwise the process has handled the error.
 fn part_ended(unit: &'static Unit, observed: &Observed, hub: &Hub, ending: &Ending<'_>, end: &End) {
     let failed = end.outcome.is_error();
-    if let Some(fault) = &ending.fault
+    if let Some(error) = &ending.error
         && is_withheld(unit)
         && let Some(process) = observed.parent_process()
     {
-        Details::kept(&process.hub).withhold(Identity::of(fault));
+        Details::kept(&process.hub).withhold(Identity::of(error));
     }
     if failed {
         let part = if unit.stage().is_some() { "stage" } else { "dependency" };

@@ -1,6 +1,8 @@
 //! Domains. Each run belongs to a domain, which has a clock, a table of runs in flight, accounts and sinks. A program
 //! has one global domain. Each test and each health check has a domain of its own, to which all runs inside the test
-//! or check belong. Destinations of the toolkit do not belong here.
+//! or check belong. A run enters and leaves its domain through [`Core`], which counts the start of the run, puts the
+//! run into the table and wakes the watchdog if necessary. `observed` is in this folder because an observed run refers
+//! to its domain. Destinations of the toolkit do not belong here.
 
 pub(crate) mod observed;
 pub(crate) mod own;

@@ -4,14 +4,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use process_model::Outcome;
-
 use super::observed::Observed;
 use crate::catalog::definition::{ProcessDefinition, StageDefinition};
 use crate::run::context::Value;
+use crate::run::ending::End;
 use crate::run::unit::Unit;
 
-/// A destination of your own. It receives every run of a process or a stage, and every call to a dependency.
+/// A destination of your own. It receives runs of processes and stages, and calls to dependencies: those of the
+/// program, or those of one test. Runs inside a health check go to no sink of the program.
 ///
 /// The toolkit calls the methods on the thread of the run, but `overdue` mostly on the thread of the watchdog. A sink
 /// must not block. If a sink panics, the run continues and the sink is not called again. Runs that a sink itself
@@ -101,19 +101,4 @@ impl RunView<'_> {
     pub fn context(&self) -> Vec<(&'static str, Value)> {
         self.observed.values_now().iter().map(|(name, value)| (name, value.clone())).collect()
     }
-}
-
-/// The end of a run, as a sink sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct End {
-    /// The outcome.
-    pub outcome: Outcome,
-    /// Whether the run was past its SLA.
-    pub late: bool,
-    /// The duration of the run.
-    pub duration: Duration,
-    /// The `error.type` of a failure, panic or rejection; `None` for other outcomes. At most 32 different types are
-    /// reported for each process, stage and dependency. Every further type is reported as `_OTHER`.
-    pub error_type: Option<&'static str>,
 }

@@ -121,7 +121,7 @@ impl Variables<'_> {
         Tls { authorities, identity }
     }
 
-    /// Returns the certificate authorities from the file that `SSL_CERT_FILE` names, or `None` if there is no valid
+    /// Returns the certificate authorities from the file that `SSL_CERT_FILE` names, or `None` without a valid
     /// file. Other programs also read this variable.
     pub(super) fn authorities(&mut self) -> Option<Pem> {
         self.certificates("SSL_CERT_FILE")

@@ -89,7 +89,7 @@ impl DomainBuilder {
     }
 
     /// Creates the domain. Its clock starts now and follows the clock of the current tokio runtime, so call this
-    /// inside the test's runtime. If there is no runtime, or if the runtime's clock is not paused, the domain uses
+    /// inside the test's runtime. Without a runtime, or if the runtime's clock is not paused, the domain uses
     /// real time.
     pub fn build(self) -> Domain {
         let DomainBuilder { mut sinks, in_flight, capture } = self;

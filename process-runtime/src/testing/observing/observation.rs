@@ -227,7 +227,7 @@ impl<T> Observation<T> {
     /// Returns the value that the observed future or closure returned.
     ///
     /// # Panics
-    /// If there is no value, because the future or closure panicked, was cancelled or was stopped by the test. The
+    /// If the value is missing, because the future or closure panicked, was cancelled or was stopped by the test. The
     /// message has the observed runs.
     #[track_caller]
     pub fn value(&self) -> &T {

@@ -135,7 +135,7 @@ impl Default for Policy {
 impl Policy {
     /// Reads the policy of the package under test. The package's directory is `CARGO_MANIFEST_DIR` if the variable is
     /// set, and otherwise the working directory. The file is the first `process.toml` in this directory or above it.
-    /// Returns the default policy if there is no such file.
+    /// Returns the default policy if the directories have no such file.
     ///
     /// # Errors
     /// If the file cannot be read or is invalid.

@@ -61,8 +61,8 @@ impl LaterKey {
         LaterKey { site, name }
     }
 
-    /// Adds the value to the innermost run of the function on this thread. Does not call `value` if there is no such
-    /// run, or if no destination receives that run.
+    /// Adds the value to the innermost run of the function on this thread. Does not call `value` without
+    /// such a run, or if the run is not observed.
     pub fn record(self, value: impl FnOnce() -> Option<Value>) {
         let Some(unit) = self.site.unit() else { return };
         let Some(observed) = frame::run_of(unit) else {

@@ -1,5 +1,5 @@
 //! The start of a run: the statements that create the run and evaluate its context. The context is evaluated only if
-//! a destination receives the run.
+//! the run is observed: if the span, Sentry or a sink receives it.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};

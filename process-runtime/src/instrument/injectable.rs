@@ -13,8 +13,8 @@ use crate::run::inject;
 #[macro_export]
 macro_rules! __returns {
     ($returned:ty) => {{
-        use $crate::__private::returns::ReturnsOther as _;
-        (&$crate::__private::returns::Returned::<$returned>::NEW).__process_returns();
+        use $crate::__private::injectable::ReturnsOther as _;
+        (&$crate::__private::injectable::Returned::<$returned>::NEW).__process_returns();
     }};
 }
 
