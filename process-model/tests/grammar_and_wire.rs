@@ -141,7 +141,8 @@ proptest! {
 
     #[test]
     fn what_is_proposed_for_a_duration_is_valid(text in "[0-9]{1,3}([.][0-9]{1,2})? ?(|ns|us|ms|s|sec|min|h|d|weeks)( [0-9]{1,2}s)?") {
-        let parsers: [fn(&str) -> Result<(), GrammarError>; 4] = [
+        type Parser = fn(&str) -> Result<(), GrammarError>;
+        let parsers: [Parser; 4] = [
             |text| text.parse::<Sla>().map(drop),
             |text| schedule::timeout(text).map(drop),
             |text| schedule::every(text).map(drop),

@@ -88,7 +88,7 @@ fn a_battery_reports_what_does_not_hold() {
     let advice = |boundary: &str| {
         format!("no error of `.error(…)` has the error type of `{boundary}`; add one that has it")
     };
-    let of_stamp = advice("send_letter.stamp") + ", or `.skip(\"stamp\")`\n";
+    let of_stamp = advice("send_letter.stamp") + ", or `.skip(\"stamp\")`";
     assert!(text.contains(&of_stamp), "{text}");
     let of_process = advice("send_letter") + "\n";
     assert!(text.contains(&of_process), "the process itself cannot be skipped: {text}");
