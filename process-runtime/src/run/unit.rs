@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::base::lock::{read, write};
 use crate::catalog::definition::{Definition, ProcessDefinition, Runnable, StageDefinition};
-use crate::catalog::linked::Linked;
+use crate::catalog::linked::{Entry, Linked};
 use crate::catalog::registry;
 use crate::stats::account::Account;
 
@@ -16,7 +16,7 @@ use crate::stats::account::Account;
 #[derive(Debug)]
 pub struct Site {
     /// The record, which the registry lists.
-    pub linked: Linked<Runnable>,
+    linked: Linked<Runnable>,
     unit: OnceLock<Option<&'static Unit>>,
 }
 
@@ -27,7 +27,7 @@ pub struct Site {
 #[macro_export]
 macro_rules! __site {
     ($site:ident, $($parts:tt)*) => {{
-        $crate::__private::inventory::submit! { $crate::__private::Entry(&$site.linked) }
+        $crate::__private::inventory::submit! { $crate::__private::Site::entry(&$site) }
         $crate::__private::Site::new($crate::__private::record_text!($($parts)*))
     }};
 }
@@ -36,6 +36,12 @@ impl Site {
     /// Creates the static's value from the text of the function's record.
     pub const fn new(text: &'static [u8]) -> Site {
         Site { linked: Linked::new(text, ()), unit: OnceLock::new() }
+    }
+
+    /// Returns the reference to submit to `inventory`. An expansion calls this function, because the compiler needs more
+    /// time for the field of a static.
+    pub const fn entry(&'static self) -> Entry<Runnable> {
+        Entry(&self.linked)
     }
 
     /// Returns the unit of the function; `None` if the record of the function cannot be decoded. `registry::validate`
