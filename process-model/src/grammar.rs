@@ -76,8 +76,8 @@ pub fn check_id(id: &str) -> Result<(), GrammarError> {
     Err(GrammarError::new(problem, help))
 }
 
-/// The names that this toolkit or a telemetry convention already uses. Context has the names of Sentry tags, so the names
-/// of all other tags must be here.
+/// The names that this toolkit or a telemetry convention already uses. A context value is also a Sentry tag, so the
+/// names of all other tags must be here.
 const RESERVED_CONTEXT_KEYS: [&str; 7] =
     ["critical_process", "error", "otel", "code", "process_id", "process_version", "process_outcome"];
 

@@ -58,8 +58,9 @@ mod catalog;
 /// Business context, the few named values that say for whom a process ran.
 ///
 /// The attribute records the values that `context(…)` names, and no others. If the span, Sentry or a sink receives
-/// the run, the values are taken when the run begins. If a function is not async but returns a future, they are taken
-/// at its call. [`record!`](crate::record) adds a value to a run that has begun. A run inherits the values of the run around it.
+/// the run, the values are taken when the run begins. If a function is not async but returns a future, they are
+/// taken at its call. [`record!`](crate::record) adds a value to a run that has begun. A run inherits the values of
+/// the run around it.
 ///
 /// Use [`truncate`](context::truncate), [`mask`](context::mask) and [`hash`](context::hash) to make a value safe to
 /// record. Inside `context(…)` they need no import. Use [`Scope`](context::Scope) to set values that are known

@@ -38,8 +38,8 @@ impl Site {
         Site { linked: Linked::new(text, ()), unit: OnceLock::new() }
     }
 
-    /// Returns the reference to submit to `inventory`. An expansion calls this function, because the compiler needs more
-    /// time for the field of a static.
+    /// Returns the reference to submit to `inventory`. An expansion calls this function, because the compiler needs
+    /// more time for the field of a static.
     pub const fn entry(&'static self) -> Entry<Runnable> {
         Entry(&self.linked)
     }
