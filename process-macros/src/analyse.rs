@@ -19,7 +19,7 @@ use syn::spanned::Spanned;
 use syn::{ExprPath, LitStr, Path, ReturnType, parse_quote};
 
 use crate::args::Args;
-use crate::context::{Entry, Source};
+use crate::context::{Entry, Sigil, Source};
 use crate::errors::Errors;
 use crate::function::{Binding, Function};
 use crate::keys::{AttributeKind, Key};
@@ -143,9 +143,12 @@ fn stage(args: &Args, function: &Function, shape: Shape, errors: &Errors) -> Opt
     let sla = args.sla.as_ref().map(|_| sla(args, errors));
     let after = ids(&args.after, errors);
     if let (Some(own), Some(position)) = (&args.id, after.iter().position(|id| args.is_id(id))) {
-        errors
-            .at(&args.after[position], format!("stage `{}` cannot come after itself", own.value()))
-            .help(format!("remove `{}` from `after`", own.value()));
+        errors.at(&args.after[position], format!("stage `{}` cannot come after itself", own.value())).help(
+            match after.len() {
+                1 => "remove `after`, or list the stages that must end before this one starts".to_owned(),
+                _ => format!("remove `{}` from `after`", own.value()),
+            },
+        );
     }
     Some(Declaration::Stage(StageDeclaration {
         common: common?,
@@ -330,7 +333,7 @@ fn context(entries: Vec<Entry>, function: &Function, errors: &Errors) -> (Vec<Pu
             Source::Later => later.push(name),
             Source::Expression(sigil, value) => puts.push(Put { key, value, sigil, cfgs: Vec::new() }),
             Source::Argument(sigil) => {
-                if let Some(binding) = argument(&name, &bindings, errors) {
+                if let Some(binding) = argument(&name, sigil, &bindings, errors) {
                     puts.push(Put { key, value: parse_quote!(#name), sigil, cfgs: binding.cfgs.clone() });
                 }
             }
@@ -344,12 +347,16 @@ fn check_key(name: &Ident, source: &Source, seen: &[String], errors: &Errors) ->
     if seen.contains(&key) {
         errors.at(name, format!("duplicate context key `{key}`")).help(match source {
             Source::Later => "give each value its own name, for example `later(other_name)`",
+            Source::Inherit => "remove one of the two",
             _ => "give each value its own name: `other_name = expression`",
         });
         return None;
     }
-    let is_argument = matches!(source, Source::Argument(_));
-    if is_argument && name == "self" {
+    let sigil = match source {
+        Source::Argument(sigil) => Some(sigil.mark()),
+        _ => None,
+    };
+    if sigil.is_some() && name == "self" {
         errors
             .at(name, "`self` cannot be recorded as a whole")
             .help("record a part of it, for example `id = self.id`");
@@ -359,15 +366,15 @@ fn check_key(name: &Ident, source: &Source, seen: &[String], errors: &Errors) ->
         return Some(());
     };
     let mistake = errors.at(name, refusal.problem());
-    match refusal.example() {
-        Some((form, example)) if is_argument => mistake.help(format!("{form}: `{example} = {name}`")),
+    match (refusal.example(), sigil) {
+        (Some((form, example)), Some(sigil)) => mistake.help(format!("{form}: `{example} = {sigil}{name}`")),
         _ => mistake.help(refusal.help()),
     };
     None
 }
 
 /// Returns the binding with this name, or reports that no argument binds the name.
-fn argument<'b>(name: &Ident, bindings: &'b [Binding], errors: &Errors) -> Option<&'b Binding> {
+fn argument<'b>(name: &Ident, sigil: Sigil, bindings: &'b [Binding], errors: &Errors) -> Option<&'b Binding> {
     let found = bindings.iter().find(|binding| binding.name == *name);
     if found.is_some() {
         return found;
@@ -375,16 +382,16 @@ fn argument<'b>(name: &Ident, bindings: &'b [Binding], errors: &Errors) -> Optio
     let names: Vec<_> = bindings.iter().map(|b| b.name.to_string()).collect();
     let mistake = errors.at(name, format!("no argument named `{name}`"));
     let mistake = match nearest(&name.to_string(), names.iter().map(String::as_str)) {
-        Some(near) if grammar::check_context_key(near).is_ok() => {
+        Some(near) if grammar::check_context_key(near.trim_start_matches("r#")).is_ok() => {
             mistake.help(format!("did you mean `{near}`?"))
         }
-        Some(near) => mistake.help(format!("did you mean `{name} = {near}`?")),
+        Some(near) => mistake.help(format!("did you mean `{name} = {}{near}`?", sigil.mark())),
         None => mistake,
     };
     if names.iter().any(|name| name.starts_with("__arg")) {
         mistake.help(format!(
             "`async_trait` moves the pattern into the future: replace it with a plain name, for example `argument`, and \
-             record `{name} = argument.{name}`"
+             record a part of it, for example `{name} = argument.{name}`"
         ));
         return None;
     }

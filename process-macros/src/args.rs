@@ -184,7 +184,8 @@ fn report_unknown(kind: AttributeKind, slot: &Slot, all: &[Slot], errors: &Error
         _ => None,
     };
     let is_open = fixed.is_none() && other.is_none();
-    let near = meant.or_else(|| kind.nearest_key(&name).filter(|_| is_open));
+    let nearest = kind.nearest_key(&name).filter(|key| is_open && !is_written(key));
+    let near = meant.or(nearest);
     let mistake = match (fixed, other, near) {
         (Some(advice), ..) => mistake.help(advice),
         (None, Some(other), _) => mistake.help(format!("`{name}` is a key of `{}`", other.attribute())),

@@ -135,6 +135,17 @@ fn parse_named_list(input: ParseStream<'_>) -> Result<Vec<Entry>> {
     Ok(names.into_iter().map(entry).collect())
 }
 
+impl Sigil {
+    /// Returns the sigil as the user wrote it.
+    pub(crate) fn mark(self) -> &'static str {
+        match self {
+            Sigil::Plain => "",
+            Sigil::Display => "%",
+            Sigil::Debug => "?",
+        }
+    }
+}
+
 impl Parse for Sigil {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         if input.parse::<Option<Token![%]>>()?.is_some() {
@@ -219,8 +230,10 @@ fn list_of_names(expression: &Expr) -> Option<String> {
     let word = nearest(&written, ["inherit", "later"])?;
     if let ("inherit", Some(value @ (Expr::Field(_) | Expr::MethodCall(_)))) =
         (written.as_str(), call.args.first())
+        && call.args.len() == 1
+        && let Some(name) = proposed_name(value).filter(|name| name != "self")
     {
-        let (name, value) = (proposed_name(value)?, crate::text::written(value.into_token_stream()));
+        let value = crate::text::written(value.into_token_stream());
         return Some(format!(
             "to inherit a value, write its name: `inherit({name})`; to record this one, write `{name} = {value}`"
         ));

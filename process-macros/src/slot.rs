@@ -59,18 +59,18 @@ fn read(part: Part, kind: AttributeKind, errors: &Errors) -> Option<Slot> {
         }
         Some(TokenTree::Group(list)) if list.delimiter() == Delimiter::Parenthesis => Value::List(list),
         Some(other) => {
-            let rest = TokenStream::from_iter(tokens.clone());
+            let rest = Vec::from_iter(tokens.clone());
             match name_with_dashes(&key, &other, tokens) {
                 Some(name) => {
                     drop(errors.at(&other, "unexpected `-` in a key").help(format!("write `{name}`")))
                 }
-                None => report_unexpected(&other, rest, &key, kind, errors),
+                None => report_unexpected(&other, &key, meant(&key, &other, &rest, kind), errors),
             }
             return Some(Slot { key, value: Value::Unreadable });
         }
     };
     if let Some(rest) = tokens.next() {
-        report_unexpected(&rest, TokenStream::from_iter(tokens), &key, kind, errors);
+        report_unexpected(&rest, &key, None, errors);
     }
     Some(Slot { key, value })
 }
@@ -82,33 +82,35 @@ fn report_missing_key(first: &TokenTree, kind: AttributeKind, errors: &Errors) {
         .note(format_args!("valid keys are {}", kind.key_list()));
 }
 
-/// Reports a token after a key that is neither `=` nor a list in parentheses.
-fn report_unexpected(
-    token: &TokenTree,
-    rest: TokenStream,
-    key: &Ident,
-    kind: AttributeKind,
-    errors: &Errors,
-) {
-    let example = kind.key(&key.to_string()).map_or("", |key| kind.example_of(key));
+/// Reports a token after a key. `meant` is the entry that the user probably meant.
+fn report_unexpected(token: &TokenTree, key: &Ident, meant: Option<String>, errors: &Errors) {
+    errors.at(token, format!("unexpected `{token}` after `{key}`")).help(match meant {
+        Some(meant) => format!("write `{meant}`"),
+        None => "write `key = value` or `key(values)`, and a comma after each entry".to_owned(),
+    });
+}
+
+// Input:  context | [name], id | : "greet", checkout | ::owner = "…"
+// Output: context(name), id = "greet", None
+/// Returns the entry that the user probably meant by a key, a token after it and the rest of the entry.
+fn meant(key: &Ident, token: &TokenTree, rest: &[TokenTree], kind: AttributeKind) -> Option<String> {
+    let example = kind.example_of(kind.key(&key.to_string())?);
+    let is_punct =
+        |token: &TokenTree, mark| matches!(token, TokenTree::Punct(punct) if punct.as_char() == mark);
     let is_list = example.contains('(');
-    let is_colon = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ':');
-    let help = match token {
-        TokenTree::Group(list) if is_list => {
-            format!("write `{key}({})`", crate::text::written(list.stream()))
+    match (token, rest) {
+        (TokenTree::Group(list), []) if is_list && !list.stream().is_empty() => {
+            Some(format!("{key}({})", crate::text::written(list.stream())))
         }
-        token if is_colon(token) && rest.clone().into_iter().next().as_ref().is_some_and(is_colon) => {
-            format!("a key is a single name, for example `{}`", kind.example())
+        (colon, [value]) if is_punct(colon, ':') && !is_list => {
+            let is_text = value.to_string().starts_with('"');
+            (is_text == example.contains('"')).then(|| format!("{key} = {value}"))
         }
-        token if is_colon(token) && !rest.is_empty() && !is_list && !example.is_empty() => {
-            format!("write `{key} = {}`", crate::text::written(rest))
+        (colon, [equals, value]) if is_punct(colon, ':') && is_punct(equals, '=') => {
+            meant(key, colon, std::slice::from_ref(value), kind)
         }
-        _ if example.is_empty() => {
-            "write `key = value` or `key(values)`, and a comma after each entry".to_owned()
-        }
-        _ => format!("write an entry as in `{example}`, and a comma after each entry"),
-    };
-    errors.at(token, format!("unexpected `{token}` after `{key}`")).help(help);
+        _ => None,
+    }
 }
 
 // Input:  error - type = …

@@ -4,7 +4,8 @@
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::{Expr, ExprPath, Lit, LitStr, Path, Token};
+use syn::punctuated::Punctuated;
+use syn::{Expr, ExprLit, ExprPath, Lit, LitStr, Path, Token};
 
 use crate::errors::{Errors, Mistake};
 use crate::keys::{AttributeKind, Key};
@@ -136,15 +137,17 @@ impl Field<'_> {
                     let path = crate::text::written(call.func.into_token_stream());
                     drop(mistake.help(format!("remove the parentheses: `{name} = {path}`")));
                 }
-                Ok(Expr::Lit(literal)) if matches!(&literal.lit, Lit::Str(text) if text.parse::<Path>().is_ok()) =>
-                {
-                    let path = written(tokens).replace('"', "");
-                    drop(mistake.help(format!("write it without quotes: `{name} = {path}`")));
+                Ok(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) if self.is_path(&text) => {
+                    drop(mistake.help(format!("write it without quotes: `{name} = {}`", text.value())));
                 }
                 _ => drop(self.with_example(mistake)),
             }
         }
         path.ok()
+    }
+
+    fn is_path(&self, text: &LitStr) -> bool {
+        text.parse::<TokenStream>().is_ok_and(|tokens| self.is_of_its_kind(tokens))
     }
 
     /// Reads `key("text", "text")`. The list must have at least one element.
@@ -198,8 +201,9 @@ impl Field<'_> {
         let (problem, tokens, right) = match &self.slot.value {
             Value::Absent => return self.mistake(&self.slot.key, format!("`{name}` requires a value")),
             Value::Assigned(_, tokens) => {
+                let tokens = without_brackets(tokens.clone());
                 let right = format!("{name}({})", crate::text::written(tokens.clone()));
-                (format!("`{name}` must be followed by a list in parentheses"), tokens.clone(), right)
+                (format!("`{name}` must be followed by a list in parentheses"), tokens, right)
             }
             Value::List(list) => {
                 let right = format!("{name} = {}", crate::text::written(list.stream()));
@@ -215,15 +219,20 @@ impl Field<'_> {
         }
     }
 
-    /// Whether the tokens have the form of a value of this key. Advice can then repeat them in the right notation.
+    /// Whether the tokens are of the kind that the key takes, so that advice can repeat them.
     fn is_of_its_kind(&self, tokens: TokenStream) -> bool {
+        let is_word = |tokens: TokenStream| syn::parse2::<Ident>(tokens).is_ok();
         match self.key {
-            Key::Context | Key::Rejects | Key::Fails => !tokens.is_empty(),
-            Key::Degraded | Key::Outcome | Key::ErrorType | Key::Crate => syn::parse2::<Path>(tokens).is_ok(),
-            Key::Criticality | Key::ErrorText | Key::Cancelled | Key::Case => {
-                syn::parse2::<Ident>(tokens).is_ok()
+            Key::Context | Key::Rejects | Key::Fails => {
+                matches!(tokens.into_iter().next(), Some(TokenTree::Ident(first)) if first != "_")
             }
-            Key::Objective => syn::parse2::<Lit>(tokens).is_ok(),
+            Key::After | Key::DependsOn => Punctuated::<LitStr, Token![,]>::parse_terminated
+                .parse2(tokens)
+                .is_ok_and(|ids| !ids.is_empty()),
+            Key::Degraded | Key::Outcome | Key::ErrorType => syn::parse2::<ExprPath>(tokens).is_ok(),
+            Key::Crate => Path::parse_mod_style.parse2(tokens).is_ok(),
+            Key::Criticality | Key::ErrorText | Key::Cancelled | Key::Case => is_word(tokens),
+            Key::Objective => matches!(syn::parse2(tokens), Ok(Lit::Int(_) | Lit::Float(_))),
             _ => syn::parse2::<LitStr>(tokens).is_ok(),
         }
     }
@@ -289,6 +298,16 @@ impl Field<'_> {
 
     fn name(&self) -> &'static str {
         self.key.name()
+    }
+}
+
+// Input:  [a, b]
+// Output: a, b
+fn without_brackets(tokens: TokenStream) -> TokenStream {
+    let mut all = tokens.clone().into_iter();
+    match (all.next(), all.next()) {
+        (Some(TokenTree::Group(group)), None) if group.delimiter() != Delimiter::Brace => group.stream(),
+        _ => tokens,
     }
 }
 

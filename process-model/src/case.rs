@@ -108,7 +108,9 @@ impl Argument {
         } else if trimmed.is_empty() {
             ("it is blank", self.example.to_owned())
         } else if trimmed != argument {
-            ("it begins or ends with a space", format!("{word}(\"{trimmed}\")"))
+            let example = format!("{word}(\"{trimmed}\")");
+            let is_right = (self.check)(trimmed).is_ok();
+            ("it begins or ends with white space", if is_right { example } else { self.example.to_owned() })
         } else {
             return (self.check)(argument).map(|()| argument.to_owned());
         };

@@ -106,11 +106,8 @@ fn a_new_user_who_follows_the_page_gets_from_cargo_new_to_an_open_gate() {
     fs::write(&file, contracts.replacen(line, "", 1)).unwrap();
     let outcome = Outcome::by(&mut user, "cargo test");
     assert!(outcome.failed, "{}", outcome.text);
-    let text = outcome
-        .text
-        .split("1 of 12 required cases are not proven:\n? council_3stage sla: ")
-        .nth(1)
-        .unwrap_or_default();
+    let text =
+        outcome.text.split("1 of 12 cases need a proof:\n? council_3stage sla: ").nth(1).unwrap_or_default();
     assert!(
         text.lines().next().is_some_and(|first| first.ends_with(&format!("; add {line}"))),
         "{}",

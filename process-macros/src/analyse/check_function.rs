@@ -3,7 +3,7 @@
 
 use process_model::{CheckDeclaration, CheckTarget, Declaration, Freshness, GrammarError, Millis, schedule};
 use quote::ToTokens;
-use syn::{FnArg, LitStr, PatType, ReturnType, Safety, Signature, Type};
+use syn::{FnArg, LitStr, PatType, ReturnType, Safety, Signature, Type, TypePath};
 
 use super::{accept, id, runtime, text};
 use crate::args::Args;
@@ -107,32 +107,32 @@ fn arguments(signature: &Signature, kind: AttributeKind, errors: &Errors) -> Vec
 
 /// Reports an argument type for which the application cannot provide a value.
 fn report_ungiven(ty: &Type, kind: AttributeKind, errors: &Errors) {
-    if let Type::Reference(reference) = returns::bare(ty) {
-        errors
-            .at(ty, format!("{} cannot take an argument by reference", kind.noun()))
-            .help(format!("write {}: each call receives its own clone", owned(&reference.elem)));
-    } else if returns::mentions_impl(ty) {
+    if returns::mentions_impl(ty) {
         errors
             .at(ty, format!("{} cannot take an argument of type `impl Trait`", kind.noun()))
             .help("write the concrete type: the application provides each argument by its type");
+    } else if let Type::Reference(reference) = returns::bare(ty) {
+        errors
+            .at(ty, format!("{} cannot take an argument by reference", kind.noun()))
+            .help(format!("write {}: each call receives its own clone", owned(&reference.elem)));
     }
 }
 
-// Input:  str, [u8], (dyn Store + Sync), Arc<Database>
-// Output: `Arc<str>`, `Arc<[u8]>`, `Arc<dyn Store + Sync + Send>`, `Arc<Database>`
-// Input:  Database
-// Output: `Arc<Database>`, or `Database` if it implements `Clone`
+// Input:  str, [u8], (dyn Store + Sync), Arc<Database>, Database
+// Output: `Arc<str>`, `Arc<[u8]>`, `Arc<dyn Store + Sync + Send>`, `Arc<Database>`, `Arc<Database>`, or `Database` if …
 fn owned(ty: &Type) -> String {
     let ty = returns::bare(ty);
     let written = text(ty.to_token_stream());
+    let is_arc = |path: &TypePath| path.path.segments.last().is_some_and(|last| last.ident == "Arc");
     match ty {
+        Type::Reference(reference) => owned(&reference.elem),
         Type::TraitObject(_) => {
             let missing = ["Send", "Sync"].iter().filter(|bound| words::find(ty, bound).is_none());
             format!("`Arc<{written}{}>`", missing.map(|bound| format!(" + {bound}")).collect::<String>())
         }
         Type::Slice(_) => format!("`Arc<{written}>`"),
+        Type::Path(path) if is_arc(path) => format!("`{written}`"),
         _ if written == "str" => "`Arc<str>`".to_owned(),
-        _ if written.starts_with("Arc<") => format!("`{written}`"),
         _ => format!("`Arc<{written}>`, or `{written}` if it implements `Clone`"),
     }
 }

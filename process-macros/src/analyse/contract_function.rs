@@ -32,8 +32,9 @@ fn case(words: &WordOf, errors: &Errors) -> Option<Case> {
         return accept(&words.word, Case::new(&name, None), errors);
     };
     let inside = list.stream();
+    let takes_one = Case::new(&name, Some("argument")).is_ok();
     let several = Punctuated::<LitStr, Token![,]>::parse_terminated.parse2(inside.clone());
-    if several.is_ok_and(|literals| literals.len() > 1) {
+    if takes_one && several.is_ok_and(|literals| literals.len() > 1) {
         errors
             .at(inside, format!("case `{name}` takes one argument"))
             .help("write a separate test for each argument");
@@ -51,11 +52,15 @@ fn case(words: &WordOf, errors: &Errors) -> Option<Case> {
         errors
             .at(place, format!("the argument of case `{name}` must be a string literal"))
             .help(match (&case, syn::parse2::<Path>(list.stream())) {
-                // By default, the `error.type` is the name of the error's type.
                 (Case::Error(_), Ok(path)) if path.segments.len() > 1 => {
-                    let of_variant = path.segments.iter().rev().nth(1).map(|segment| segment.ident.to_string());
-                    let example = Case::Error(of_variant.unwrap_or_default());
-                    format!("write the `error.type` in quotes, by default the name of the type: `case = {example}`")
+                    // By default, the `error.type` is the path of the error's type, which is not visible here.
+                    let names = path.segments.iter().map(|segment| segment.ident.to_string());
+                    let ty = names.rev().take(2).filter(|name| name.starts_with(char::is_uppercase)).last();
+                    let example = Case::Error(format!("my_crate::{}", ty.as_deref().unwrap_or("OrderError")));
+                    format!(
+                        "write the `error.type` in quotes; by default, this is the full path of the error's type: \
+                         `case = {example}`"
+                    )
                 }
                 _ => format!("write it in quotes: `case = {case}`"),
             });

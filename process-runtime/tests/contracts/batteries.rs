@@ -86,7 +86,7 @@ fn a_battery_reports_what_does_not_hold() {
     assert!(text.contains("the call did not reach `post_office`, which is declared"), "{text}");
     let text = broken(|| Battery::new("send_letter").outcomes([Outcome::Success, Outcome::Failure]), "north");
     let advice = |boundary: &str| {
-        format!("no error of `.error(…)` has the error type of `{boundary}`; add one that has it")
+        format!("`{boundary}` was not tried with an error; add one of its error type with `.error(…)`")
     };
     let of_stamp = advice("send_letter.stamp") + ", or `.skip(\"stamp\")`";
     assert!(text.contains(&of_stamp), "{text}");

@@ -191,7 +191,7 @@ impl Battery {
                     _ => String::new(),
                 };
                 under_way.broken.push(format!(
-                    "no error of `.error(…)` has the error type of `{boundary}`; add one that has it{skip}"
+                    "`{boundary}` was not tried with an error; add one of its error type with `.error(…)`{skip}"
                 ));
             }
         }

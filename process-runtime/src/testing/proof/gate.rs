@@ -45,12 +45,7 @@ pub fn gate() {
     let open: Vec<String> = matrix.open_cells().map(report::note).collect();
     let cells = matrix.cells().count();
     let lines = [missing_processes(&matrix), open.clone()].concat();
-    assert!(
-        lines.is_empty(),
-        "{} of {cells} required cases are not proven:\n{}",
-        open.len(),
-        lines.join("\n")
-    );
+    assert!(lines.is_empty(), "{} of {cells} cases need a proof:\n{}", open.len(), lines.join("\n"));
 }
 
 /// Describes why processes are missing from the matrix.
