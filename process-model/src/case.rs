@@ -96,9 +96,10 @@ const DEPENDENCY: Argument =
 impl Argument {
     fn checked(&self, word: &str, argument: Option<&str>) -> Result<String, GrammarError> {
         let Some(argument) = argument.filter(|argument| !argument.is_empty()) else {
-            return Err(GrammarError::new(
+            return Err(GrammarError::with_example(
                 format!("case `{word}` requires an argument"),
-                format!("write {} in parentheses, for example `{}`", self.noun, self.example),
+                format!("write {} in parentheses", self.noun),
+                self.example,
             ));
         };
         let trimmed = argument.trim();
@@ -114,9 +115,10 @@ impl Argument {
         } else {
             return (self.check)(argument).map(|()| argument.to_owned());
         };
-        Err(GrammarError::new(
+        Err(GrammarError::with_example(
             format!("invalid argument `{argument}` of case `{word}`: {reason}"),
-            format!("write only {}, for example `{example}`", self.noun),
+            format!("write only {}", self.noun),
+            example,
         ))
     }
 }

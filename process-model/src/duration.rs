@@ -88,12 +88,12 @@ impl Millis {
             format!(": unknown unit `{}`", unit.trim())
         };
         let form = "use one whole number and `ms`, `s`, `m` or `h`";
-        let help = match meant(text).and_then(|nanos| Self::nearest(text, nanos, noun)) {
-            Some((proposal, Rounded::No)) => format!("{form}, for example `{proposal}`"),
-            Some((proposal, Rounded::Up)) => format!("the smallest unit is `ms`, for example `{proposal}`"),
-            None => format!("{form}, for example `{}`", noun.example),
+        let (form, example) = match meant(text).and_then(|nanos| Self::nearest(text, nanos, noun)) {
+            Some((proposal, Rounded::No)) => (form, proposal),
+            Some((proposal, Rounded::Up)) => ("the smallest unit is `ms`", proposal),
+            None => (form, noun.example.to_owned()),
         };
-        GrammarError::new(format!("invalid {} `{text}`{reason}", noun.name), help)
+        GrammarError::with_example(format!("invalid {} `{text}`{reason}", noun.name), form, example)
     }
 
     /// Rounds `nanos` up to a duration in whole milliseconds. Returns the text of this duration, and whether it is

@@ -16,11 +16,20 @@ pub const MAX_ID: usize = 64;
 pub struct GrammarError {
     problem: String,
     help: String,
+    /// The expected form and an example of it, if the help consists of these.
+    example: Option<(String, String)>,
 }
 
 impl GrammarError {
     pub(crate) fn new(problem: impl Into<String>, help: impl Into<String>) -> Self {
-        GrammarError { problem: problem.into(), help: help.into() }
+        GrammarError { problem: problem.into(), help: help.into(), example: None }
+    }
+
+    /// Creates an error whose help is the expected form with an example.
+    pub(crate) fn with_example(problem: String, form: impl Into<String>, example: impl Into<String>) -> Self {
+        let (form, example) = (form.into(), example.into());
+        let help = format!("{form}, for example `{example}`");
+        GrammarError { problem, help, example: Some((form, example)) }
     }
 
     /// Returns the problem: the value and what is wrong with it.
@@ -35,8 +44,7 @@ impl GrammarError {
 
     /// Returns the expected form and the example, which are parts of the advice. Returns `None` without an example.
     pub fn example(&self) -> Option<(&str, &str)> {
-        let (form, example) = self.help.split_once(", for example `")?;
-        Some((form, example.split('`').next()?))
+        self.example.as_ref().map(|(form, example)| (form.as_str(), example.as_str()))
     }
 }
 
@@ -54,26 +62,31 @@ impl std::error::Error for GrammarError {}
 /// Returns an error for any other text. Unless the text is too long, the error has an example: a similar valid id if
 /// one can be derived, otherwise `place_order`.
 pub fn check_id(id: &str) -> Result<(), GrammarError> {
+    check_name(id, "id")
+}
+
+/// Accepts a text in the form of an id. Error messages call it `noun`.
+fn check_name(id: &str, noun: &str) -> Result<(), GrammarError> {
     let starts = id.starts_with(|c: char| c.is_ascii_lowercase());
     let continues = id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     if starts && continues && id.len() <= MAX_ID {
         return Ok(());
     }
     let problem = if id.is_empty() {
-        "invalid id: it is empty".to_owned()
+        format!("invalid {noun}: it is empty")
     } else if id.len() > MAX_ID {
-        format!("invalid id: it has {} bytes, and at most {MAX_ID} are allowed", id.len())
+        format!("invalid {noun}: it has {} bytes, and at most {MAX_ID} are allowed", id.len())
     } else {
-        format!("invalid id `{id}`")
+        format!("invalid {noun} `{id}`")
     };
+    if id.len() > MAX_ID {
+        let help = format!("use at most {MAX_ID} lower-case letters, digits and `_`, starting with a letter");
+        return Err(GrammarError::new(problem, help));
+    }
     let proposal = proposed_id(id);
-    let help = if id.len() > MAX_ID {
-        format!("use at most {MAX_ID} lower-case letters, digits and `_`, starting with a letter")
-    } else {
-        let example = if is_proposable(&proposal) { &proposal } else { "place_order" };
-        format!("use lower-case letters, digits and `_`, starting with a letter, for example `{example}`")
-    };
-    Err(GrammarError::new(problem, help))
+    let example = if is_proposable(&proposal) { &proposal } else { "place_order" };
+    let form = "use lower-case letters, digits and `_`, starting with a letter";
+    Err(GrammarError::with_example(problem, form, example))
 }
 
 /// The names that this toolkit or a telemetry convention already uses. A context value is also a Sentry tag, so the
@@ -87,13 +100,12 @@ const RESERVED_CONTEXT_KEYS: [&str; 7] =
 /// # Errors
 /// Returns an error for a text that is not an id, and for a reserved name.
 pub fn check_context_key(key: &str) -> Result<(), GrammarError> {
-    check_id(key).map_err(|error| {
-        GrammarError::new(error.problem.replacen("invalid id", "invalid context key", 1), error.help)
-    })?;
+    check_name(key, "context key")?;
     if RESERVED_CONTEXT_KEYS.contains(&key) {
-        return Err(GrammarError::new(
+        return Err(GrammarError::with_example(
             format!("invalid context key `{key}`: the name is reserved for telemetry"),
-            format!("use a name from the business domain, for example `order_{key}`"),
+            "use a name from the business domain",
+            format!("order_{key}"),
         ));
     }
     Ok(())
@@ -146,9 +158,10 @@ pub fn check_version(version: &str) -> Result<(), GrammarError> {
         .map(|rest| format!("{bare}{rest}"))
         .find(|proposal| semver::Version::parse(proposal).is_ok());
     let example = proposal.as_deref().unwrap_or("1.0.0");
-    Err(GrammarError::new(
+    Err(GrammarError::with_example(
         format!("invalid version `{version}`: {error}"),
-        format!("use a semantic version of major, minor and patch, for example `{example}`"),
+        "use a semantic version of major, minor and patch",
+        example,
     ))
 }
 

@@ -62,9 +62,10 @@ pub fn timeout(text: &str) -> Result<Millis, GrammarError> {
     if timeout < TIMEOUT_BOUND {
         return Ok(timeout);
     }
-    Err(GrammarError::new(
+    Err(GrammarError::with_example(
         format!("invalid timeout `{text}`: it must be less than {TIMEOUT_BOUND}"),
-        "use a shorter time, for example `10s`, because uptime monitors give up after 30 seconds",
+        "uptime monitors give up after 30 seconds; use a shorter time",
+        TIMEOUT.example,
     ))
 }
 

@@ -95,8 +95,8 @@ fn the_directory_is_in_the_target_directory_or_given() {
     assert!(target.join("CACHEDIR.TAG").is_file(), "{in_target}");
 
     let given = directory();
-    let said_given = printed(&alone(test).env("PROCESS_EVIDENCE_DIR", given.path()).output().unwrap());
-    assert!(said_given.contains(&format!("Ok({:?})", given.path())), "{said_given}");
+    let in_given = printed(&alone(test).env("PROCESS_EVIDENCE_DIR", given.path()).output().unwrap());
+    assert!(in_given.contains(&format!("Ok({:?})", given.path())), "{in_given}");
 
     let other = printed(&alone(test).env("CARGO_TARGET_DIR", given.path()).output().unwrap());
     assert!(other.contains(&format!("Ok({:?})", given.path().join(end))), "{other}");
