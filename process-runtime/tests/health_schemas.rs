@@ -7,8 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jsonschema::Validator;
 use process_runtime::health::{CheckVerdict, Detail, Health, Request, Response, Setup, Status};
-use process_runtime::{critical_process, dependency, dependency_check, health_check, stage};
+use process_runtime::{Install, critical_process, dependency, dependency_check, health_check, stage};
 use serde_json::{Value, json};
+
+#[path = "shared/children.rs"]
+mod children;
+
+use children::child;
 
 const JSON: &str = "application/json";
 const HEALTH_JSON: &str = "application/health+json";
@@ -283,4 +288,31 @@ async fn the_description_has_these_schemas_and_one_of_each_refusal() {
     for (name, example) in examples.as_object().expect("they are named") {
         assert_eq!(example, &json!({ "value": name }));
     }
+}
+
+#[test]
+fn each_alias_that_is_ignored_is_reported_with_its_reason() {
+    let output = child("child_has_aliases_that_are_ignored").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+#[ignore = "child of each_alias_that_is_ignored_is_reported_with_its_reason"]
+async fn child_has_aliases_that_are_ignored() {
+    let setup = Setup::new().with(Mode::Works).alias("bread", "bake");
+    drop(setup.alias("oven", "bake").alias("ready", "bake").alias("hot bread", "bake").start());
+    let report = Install::new().start().report();
+    for expected in [
+        "alias `oven` is ignored, because a check or process has this id; use another",
+        "alias `ready` is ignored, because it is a built-in endpoint; use another",
+        "invalid alias `hot bread`: use at most 64 letters, digits, `_` and `-`; the alias is ignored",
+    ] {
+        assert!(report.iter().any(|line| line == expected), "{expected}: {report:#?}");
+    }
+    assert!(!report.iter().any(|line| line.contains("`bread`")), "{report:#?}");
 }
