@@ -3,13 +3,16 @@
 //! watchdog. Nothing here may depend on processes or runs.
 
 pub(crate) mod alarm;
+pub(crate) mod chain;
 pub(crate) mod clock;
 pub(crate) mod guard;
 pub(crate) mod lane;
+pub(crate) mod limits;
 pub(crate) mod lock;
 pub(crate) mod notices;
 pub(crate) mod output;
 pub(crate) mod sizes;
 pub(crate) mod sync;
+pub(crate) mod text;
 #[cfg(feature = "tracing")]
 pub(crate) mod visitors;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::watchdog;
+use crate::base::limits::{self, Limits};
 use crate::base::lock::lock;
 use crate::base::notices;
 use crate::catalog::findings;
@@ -47,6 +48,7 @@ pub struct Install {
     #[cfg(feature = "metrics")]
     meter_provider: Option<Box<dyn opentelemetry::metrics::MeterProvider>>,
     sinks: Vec<Arc<dyn Sink>>,
+    limits: Option<Limits>,
     /// Whether the application intentionally has no Sentry client. If so, the missing client is not reported.
     without_sentry: bool,
 }
@@ -93,6 +95,13 @@ impl Install {
         self
     }
 
+    /// Changes the limits of the texts and queues of the whole program. They are in force from the call of
+    /// [`start`](Install::start) on.
+    pub fn limits(mut self, limits: Limits) -> Install {
+        self.limits = Some(limits);
+        self
+    }
+
     /// Declares that a missing Sentry client is intended, so it is not reported.
     #[cfg(feature = "telemetry")]
     pub(crate) fn without_sentry(mut self) -> Install {
@@ -114,6 +123,7 @@ impl Install {
     /// Starts the installation. Each line of [`Installation::report`] is also written to standard error once. Keep
     /// the returned [`Installation`], and call [`Installation::stop`] at the end of `main`.
     pub fn start(self) -> Installation {
+        self.limits.into_iter().for_each(limits::set);
         self.sinks.into_iter().for_each(|sink| Core::global().add_sink(sink));
         #[cfg(feature = "metrics")]
         match self.meter_provider {

@@ -242,7 +242,7 @@ pub(crate) static LOST_EVENTS: AtomicU64 = AtomicU64::new(0);
 pub(crate) static LOST_TRANSACTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// Returns the number of dropped items since the start, by reason.
-pub(crate) fn dropped() -> [(&'static str, u64); 7] {
+pub(crate) fn dropped() -> [(&'static str, u64); 8] {
     [
         ("span", LOST_SPANS.load(Ordering::Relaxed)),
         ("event", LOST_EVENTS.load(Ordering::Relaxed)),
@@ -251,6 +251,7 @@ pub(crate) fn dropped() -> [(&'static str, u64); 7] {
         ("untracked", Core::global().untracked()),
         ("line", crate::base::output::STANDARD_ERROR.lost()),
         ("log", crate::base::output::STANDARD_OUTPUT.lost()),
+        ("cut", crate::base::text::cuts() + crate::base::chain::cuts()),
     ]
 }
 

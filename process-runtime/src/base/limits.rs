@@ -1,0 +1,100 @@
+//! The limits of what comes from outside, in bytes: [`Limits`], and the limits that are in force. Cutting a text at a
+//! limit belongs to `text`, walking a chain of errors to `chain`.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The most that the toolkit keeps of each text and queue, in bytes unless a field says otherwise.
+///
+/// A longer text is cut at the border of a character. The mark `…[+N bytes]` follows the cut, and
+/// `critical_process.telemetry.dropped` counts it with the reason `cut`. Pass changed limits to
+/// [`Install::limits`](crate::Install::limits).
+///
+/// ```
+/// use process_runtime::{Install, Limits};
+///
+/// let mut limits = Limits::default();
+/// limits.context_value = 256;
+/// Install::new().limits(limits).start().stop();
+/// # Install::new().limits(Limits::default()).start().stop();
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// One value of business context. 1 KiB by default.
+    pub context_value: usize,
+    /// The text of one error. 8 KiB by default.
+    pub error_text: usize,
+    /// The errors of one chain, the outermost error included. A number, not bytes. 32 by default.
+    pub chain_links: usize,
+    /// The texts of one chain of errors together. 16 KiB by default.
+    pub chain_text: usize,
+    /// A text from a header of a request, such as a header's value in an attribute. 256 bytes by default.
+    pub header_text: usize,
+    /// One line on standard error or in a log. 16 KiB by default.
+    pub line: usize,
+    /// One event for Sentry, serialised. 512 KiB by default.
+    pub sentry_event: usize,
+    /// The items that wait in one queue together. 16 MiB by default.
+    pub queue: usize,
+}
+
+impl Limits {
+    const DEFAULT: Limits = Limits {
+        context_value: 1 << 10,
+        error_text: 8 << 10,
+        chain_links: 32,
+        chain_text: 16 << 10,
+        header_text: 256,
+        line: 16 << 10,
+        sentry_event: 512 << 10,
+        queue: 16 << 20,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits::DEFAULT
+    }
+}
+
+macro_rules! in_force {
+    ($($(#[$attribute:meta])* $limit:ident),+ $(,)?) => {
+        #[allow(non_upper_case_globals, reason = "each static has the name of its limit")]
+        mod now {
+            use super::{AtomicUsize, Limits};
+            $(pub(super) static $limit: AtomicUsize = AtomicUsize::new(Limits::DEFAULT.$limit);)+
+        }
+
+        /// Puts these limits in force.
+        pub(crate) fn set(limits: Limits) {
+            $(now::$limit.store(limits.$limit, Ordering::Relaxed);)+
+        }
+
+        $(
+            $(#[$attribute])*
+            #[allow(dead_code, reason = "a program may lack the features that need a limit")]
+            pub(crate) fn $limit() -> usize {
+                now::$limit.load(Ordering::Relaxed)
+            }
+        )+
+    };
+}
+
+in_force! {
+    /// Returns the limit of a value of business context.
+    context_value,
+    /// Returns the limit of the text of an error.
+    error_text,
+    /// Returns the largest number of errors of a chain.
+    chain_links,
+    /// Returns the limit of the texts of a chain.
+    chain_text,
+    /// Returns the limit of a text from a header.
+    header_text,
+    /// Returns the limit of a line.
+    line,
+    /// Returns the limit of a serialised event for Sentry.
+    sentry_event,
+    /// Returns the limit of the items in a queue.
+    queue,
+}
