@@ -1,13 +1,15 @@
 //! A collector that keeps every request as OTLP-JSON. It listens for gRPC, or for HTTP in both encodings.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
 };
@@ -34,15 +36,30 @@ use tonic::{Request, Response, Status};
 pub struct Collector {
     traces: Arc<Mutex<Vec<Value>>>,
     metrics: Arc<Mutex<Vec<Value>>>,
+    logs: Arc<Mutex<Vec<Value>>>,
     rejected: Arc<AtomicI64>,
+    /// The number of requests with log records that were refused.
+    refused: Arc<AtomicU64>,
+    /// The HTTP status with which requests with log records are refused. `None` if they are accepted.
+    refusal: Option<StatusCode>,
 }
 
 impl Collector {
     /// Listens on a free port for OTLP over HTTP.
     pub async fn over_http() -> (Collector, SocketAddr) {
-        let (collector, listener) = Collector::listen().await;
+        Collector::default().listening_over_http().await
+    }
+
+    /// Listens on a free port for OTLP over HTTP, and answers requests with log records with this status.
+    pub async fn over_http_without_logs(refusal: StatusCode) -> (Collector, SocketAddr) {
+        Collector { refusal: Some(refusal), ..Collector::default() }.listening_over_http().await
+    }
+
+    async fn listening_over_http(self) -> (Collector, SocketAddr) {
+        let (collector, listener) = (self, Collector::listen().await);
         let place = listener.local_addr().expect("it listens");
         let (answering, metrics) = (collector.clone(), Arc::clone(&collector.metrics));
+        let logging = collector.clone();
         let router = Router::new()
             .route(
                 "/v1/traces",
@@ -61,6 +78,16 @@ impl Collector {
                 post(async move |headers, body| {
                     keep::<ExportMetricsServiceRequest>(&metrics, &headers, &body)
                 }),
+            )
+            .route(
+                "/v1/logs",
+                post(async move |headers, body| match logging.refusal {
+                    Some(refusal) => {
+                        logging.refused.fetch_add(1, Ordering::Relaxed);
+                        refusal
+                    }
+                    None => keep::<ExportLogsServiceRequest>(&logging.logs, &headers, &body),
+                }),
             );
         tokio::spawn(async { axum::serve(listener, router).await });
         (collector, place)
@@ -68,17 +95,27 @@ impl Collector {
 
     /// Listens on a free port for OTLP over gRPC.
     pub async fn over_grpc() -> (Collector, SocketAddr) {
-        let (collector, listener) = Collector::listen().await;
+        Collector::listening_over_grpc(true).await
+    }
+
+    /// Listens on a free port for OTLP over gRPC, without the service for log records.
+    pub async fn over_grpc_without_logs() -> (Collector, SocketAddr) {
+        Collector::listening_over_grpc(false).await
+    }
+
+    async fn listening_over_grpc(with_logs: bool) -> (Collector, SocketAddr) {
+        let (collector, listener) = (Collector::default(), Collector::listen().await);
         let place = listener.local_addr().expect("it listens");
         let server = Server::builder()
             .add_service(TraceServiceServer::new(collector.clone()))
-            .add_service(MetricsServiceServer::new(collector.clone()));
+            .add_service(MetricsServiceServer::new(collector.clone()))
+            .add_optional_service(with_logs.then(|| LogsServiceServer::new(collector.clone())));
         tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
         (collector, place)
     }
 
-    async fn listen() -> (Collector, TcpListener) {
-        (Collector::default(), TcpListener::bind("127.0.0.1:0").await.expect("a port is free"))
+    async fn listen() -> TcpListener {
+        TcpListener::bind("127.0.0.1:0").await.expect("a port is free")
     }
 
     /// Makes the collector report in each later answer that it rejected this number of spans.
@@ -95,6 +132,16 @@ impl Collector {
     /// Returns the requests with spans.
     pub fn traces(&self) -> Vec<Value> {
         self.traces.lock().expect("no test panics in here").clone()
+    }
+
+    /// Returns the requests with log records.
+    pub fn logs(&self) -> Vec<Value> {
+        self.logs.lock().expect("no test panics in here").clone()
+    }
+
+    /// Returns the number of requests with log records that were refused.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Returns the requests with measurements.
@@ -141,6 +188,17 @@ impl MetricsService for Collector {
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
         push(&self.metrics, request.get_ref());
+        Ok(Response::new(Default::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl LogsService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportLogsServiceRequest>,
+    ) -> Result<Response<ExportLogsServiceResponse>, Status> {
+        push(&self.logs, request.get_ref());
         Ok(Response::new(Default::default()))
     }
 }

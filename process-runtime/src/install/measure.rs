@@ -40,6 +40,6 @@ pub fn samples_waiting() -> usize {
 
 /// Returns the number of telemetry items that were dropped since the start, by reason.
 #[cfg(feature = "metrics")]
-pub fn dropped() -> [(&'static str, u64); 8] {
+pub fn dropped() -> [(&'static str, u64); 9] {
     crate::observe::metrics::dropped()
 }

@@ -236,15 +236,18 @@ fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
 
 /// The number of spans that `telemetry` could not deliver.
 pub(crate) static LOST_SPANS: AtomicU64 = AtomicU64::new(0);
+/// The number of log records that `telemetry` could not deliver.
+pub(crate) static LOST_RECORDS: AtomicU64 = AtomicU64::new(0);
 /// The number of events that `telemetry` could not deliver to Sentry.
 pub(crate) static LOST_EVENTS: AtomicU64 = AtomicU64::new(0);
 /// The number of transactions that `telemetry` could not deliver to Sentry.
 pub(crate) static LOST_TRANSACTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// Returns the number of dropped items since the start, by reason.
-pub(crate) fn dropped() -> [(&'static str, u64); 8] {
+pub(crate) fn dropped() -> [(&'static str, u64); 9] {
     [
         ("span", LOST_SPANS.load(Ordering::Relaxed)),
+        ("log_record", LOST_RECORDS.load(Ordering::Relaxed)),
         ("event", LOST_EVENTS.load(Ordering::Relaxed)),
         ("transaction", LOST_TRANSACTIONS.load(Ordering::Relaxed)),
         ("sample", BUFFERS.iter().map(Samples::dropped).sum()),

@@ -1,6 +1,7 @@
 //! Wraps the bridge from `tracing` to OpenTelemetry, so that every span that starts inside a run carries the business
 //! context of the run. A value of the context, such as a user's id, then also finds the spans of a database driver or
-//! an HTTP client. Exporting spans does not belong here.
+//! an HTTP client. Events become log records if logs are exported, and otherwise events of their spans. Exporting
+//! spans, and the content of log records, do not belong here.
 //!
 //! A span belongs to the run in which it is created. The bridge builds the corresponding OpenTelemetry span later and
 //! closes it later, possibly inside another run or outside of any run. `on_new_span` therefore stores the context with
@@ -22,6 +23,7 @@ use tracing_subscriber::layer::{Context as LayerContext, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::diagnostics;
+use super::logs::{Recorder, is_recorded};
 use crate::observe::span::{OUTCOME, TARGET};
 use crate::run::context::{Value, Values};
 use crate::run::frame;
@@ -53,21 +55,28 @@ impl<T: Tracer> Tracer for BridgeTracer<T> {
 /// The context that a span inherited from the run that it was created in.
 struct Inherited(Values);
 
-/// A layer around the bridge. It stores the context that each span inherits. It also filters events itself, because a
-/// filter of `tracing-subscriber` would increase the cost of each span by a fifth.
+/// A layer around the bridge. It stores the context that each span inherits, and makes a log record or a span event of
+/// each event. It also filters events itself, because a filter of `tracing-subscriber` would increase the cost of each
+/// span by a fifth.
 pub(super) struct Bridge<L> {
-    bridge: L,
+    /// `None` if traces are not exported.
+    bridge: Option<L>,
+    /// `None` if logs are not exported.
+    logs: Option<Recorder>,
 }
 
 impl<L> Bridge<L> {
-    pub(super) fn new(bridge: L) -> Bridge<L> {
-        Bridge { bridge }
+    pub(super) fn new(bridge: Option<L>, logs: Option<Recorder>) -> Bridge<L> {
+        Bridge { bridge, logs }
     }
 }
 
 impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L> {
     fn on_register_dispatch(&self, subscriber: &Dispatch) {
         self.bridge.on_register_dispatch(subscriber);
+        if let Some(logs) = &self.logs {
+            logs.set_subscriber(subscriber);
+        }
     }
 
     fn on_layer(&mut self, subscriber: &mut S) {
@@ -96,9 +105,17 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L>
     }
 
     fn on_event(&self, event: &Event<'_>, context: LayerContext<'_, S>) {
+        let metadata = event.metadata();
+        if diagnostics::is_of_opentelemetry(metadata) {
+            return;
+        }
         // Events below the level WARN appear only in the log.
-        if *event.metadata().level() <= Level::WARN && !diagnostics::is_of_opentelemetry(event.metadata()) {
-            self.bridge.on_event(event, context);
+        match self.logs.as_ref().filter(|logs| logs.is_on()) {
+            Some(logs) if is_recorded(metadata) => {
+                logs.record(event, context.event_span(event).map(|span| span.id()));
+            }
+            None if *metadata.level() <= Level::WARN => self.bridge.on_event(event, context),
+            _ => {}
         }
     }
 
@@ -125,8 +142,9 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L>
     // SAFETY: The returned pointer points into the bridge. `self` owns the bridge, so the pointer is valid as long as
     // `self`.
     unsafe fn downcast_raw(&self, id: TypeId) -> Option<*const ()> {
-        // SAFETY: The caller upholds the contract of `downcast_raw`, and the bridge has the same contract.
-        unsafe { self.bridge.downcast_raw(id) }
+        // SAFETY: The caller upholds the contract of `downcast_raw`, and the bridge has the same contract. Without a
+        // bridge this layer still receives events, so it must not pass for a layer that is `None`.
+        self.bridge.as_ref().and_then(|bridge| unsafe { bridge.downcast_raw(id) })
     }
 }
 

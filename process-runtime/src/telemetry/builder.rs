@@ -17,6 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use super::environment::Scraped;
 use super::environment::{Destination, Environment};
 use super::guard::Telemetry;
+use super::logs::{self, Recorder};
 #[cfg(feature = "prometheus")]
 use super::prometheus::Prometheus;
 use super::{bridge, console, exporters, queue};
@@ -26,8 +27,10 @@ use crate::observe::tracer::{DescribedTracer, announce};
 
 /// The default for the longest time that a span waits before it is sent, as in OpenTelemetry's specification.
 const DELAY: Duration = Duration::from_secs(5);
-/// The default for the longest time that a span waits before it is written to a file. It is short because developers
-/// read the files right after a failure.
+/// The default for the longest time that a log record waits before it is sent, as in OpenTelemetry's specification.
+const LOG_DELAY: Duration = Duration::from_secs(1);
+/// The default for the longest time that a span or a log record waits before it is written to a file. It is short
+/// because developers read the files right after a failure.
 const FILE_DELAY: Duration = Duration::from_millis(500);
 
 /// Sets up telemetry from the environment variables and from additional settings.
@@ -99,7 +102,7 @@ impl TelemetryBuilder {
     }
 
     /// Sets up telemetry. If the application has already set a `tracing` subscriber or a Sentry client, this is
-    /// reported, and the existing one stays in use. With an existing subscriber, `init` exports no traces.
+    /// reported, and the existing one stays in use. With an existing subscriber, `init` exports no traces and no logs.
     pub fn init(self) -> Telemetry {
         let environment = Environment::read();
         environment.problems.iter().for_each(notices::once);
@@ -120,8 +123,17 @@ impl TelemetryBuilder {
                 .with_span_processor(bridge::SpanEnricher::new(batches, environment.spans.longest))
                 .build()
         });
-        let is_ours = subscribe(traces.as_ref());
-        let traces = traces.filter(|_| is_ours);
+        let delay = if environment.logs == Destination::Files { FILE_DELAY } else { LOG_DELAY };
+        let delay = environment.records.delay.unwrap_or(delay);
+        let (logs, recorder) = exporters
+            .logs(environment.logs, &environment.logs_over)
+            .map(|exporter| {
+                destinations.push(format!("logs: {}", exporter.place));
+                logs::start(exporter.exporter, &environment.records, delay, resource.clone())
+            })
+            .unzip();
+        let is_ours = subscribe(traces.as_ref(), recorder);
+        let (traces, logs) = (traces.filter(|_| is_ours), logs.filter(|_| is_ours));
         if !is_ours {
             destinations.clear();
         }
@@ -166,6 +178,7 @@ impl TelemetryBuilder {
             started: Instant::now(),
             installation,
             traces,
+            logs,
             metrics,
             sentry,
             exporters: Some(exporters),
@@ -190,7 +203,7 @@ fn is_without_sentry() -> bool {
 
 /// Sets the global subscriber and the global tracer provider. If another subscriber is already set, sets neither and
 /// returns `false`.
-fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
+fn subscribe(traces: Option<&SdkTracerProvider>, logs: Option<Recorder>) -> bool {
     let tracer = traces.map(|traces| DescribedTracer::unannounced(traces.tracer("process-runtime")));
     let bridge = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
@@ -201,7 +214,7 @@ fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
             .with_tracked_inactivity(false)
     });
     let subscriber =
-        tracing_subscriber::registry().with(bridge.map(bridge::Bridge::new)).with(console::log());
+        tracing_subscriber::registry().with(bridge::Bridge::new(bridge, logs)).with(console::log());
     if let Err(error) = subscriber.try_init() {
         // `try_init` fails if a subscriber is already set, or if a logger is already set. Its error does not say
         // which. Setting a subscriber again fails in both cases, but the text of the second error is the same only if

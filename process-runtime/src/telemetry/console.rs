@@ -13,7 +13,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::diagnostics;
+use super::{diagnostics, logs};
 use crate::base::notices;
 use crate::base::output::STANDARD_OUTPUT;
 use crate::observe::{End, RunView, Sink, standard_error};
@@ -22,7 +22,7 @@ use crate::observe::{End, RunView, Sink, standard_error};
 const LOG: &str = "info";
 
 /// Returns the layer that writes the log. This layer is also the filter of the whole subscriber. It enables spans of
-/// level INFO and above, events of level WARN and above, and the events that `RUST_LOG` selects. `tracing` caches the
+/// level INFO and above, the events that become log records, and the events that `RUST_LOG` selects. `tracing` caches the
 /// decision for each callsite, so the filter costs a run nothing.
 pub(super) fn log<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
     let filter = std::env::var("RUST_LOG").ok().filter(|filter| !filter.trim().is_empty());
@@ -64,8 +64,10 @@ impl<L> Log<L> {
     }
 
     fn is_enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let least = if metadata.is_span() { Level::INFO } else { Level::WARN };
-        *metadata.level() <= least || metadata.is_event() && self.is_written(metadata)
+        match metadata.is_span() {
+            true => *metadata.level() <= Level::INFO,
+            false => logs::is_recorded(metadata) || metadata.is_event() && self.is_written(metadata),
+        }
     }
 }
 

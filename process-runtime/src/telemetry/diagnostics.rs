@@ -9,12 +9,12 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata};
 
 use crate::base::notices;
-use crate::observe::metrics::LOST_SPANS;
+use crate::observe::metrics::{LOST_RECORDS, LOST_SPANS};
 
-/// The name of the field that contains the number of spans that a collector rejected. The number is an `i64`. The
-/// events `HttpTraceClient.PartialSuccess` and `TonicTracesClient.PartialSuccess` of opentelemetry-otlp have this
-/// field.
+/// The names of the fields that contain the number of spans and log records that a collector rejected. The number is
+/// an `i64`. The events `….PartialSuccess` of opentelemetry-otlp have these fields.
 const REJECTED: &str = "rejected_spans";
+const REJECTED_RECORDS: &str = "rejected_log_records";
 
 /// The text of an error whose cause an exporter has already reported. The event that OpenTelemetry logs about such an
 /// error is ignored.
@@ -26,7 +26,7 @@ pub(super) fn is_of_opentelemetry(metadata: &Metadata<'_>) -> bool {
 }
 
 /// Reports an event of OpenTelemetry, if it is a warning or an error whose cause is not reported yet. Also counts the
-/// spans that a collector rejected.
+/// spans and log records that a collector rejected.
 pub(super) fn report(event: &Event<'_>) {
     // The exporter itself reports why an export failed, so OpenTelemetry's event about the failed export is ignored.
     if *event.metadata().level() > Level::WARN || event.metadata().name().starts_with("Export.Failed.") {
@@ -35,6 +35,7 @@ pub(super) fn report(event: &Event<'_>) {
     let mut fields = Fields::default();
     event.record(&mut fields);
     LOST_SPANS.fetch_add(fields.rejected, Ordering::Relaxed);
+    LOST_RECORDS.fetch_add(fields.rejected_records, Ordering::Relaxed);
     if fields.text.contains(ALREADY_REPORTED) {
         return;
     }
@@ -49,6 +50,7 @@ struct Fields {
     /// The number of spans that the collector rejected from a request that it otherwise accepted. The exporter treats
     /// such a request as a success.
     rejected: u64,
+    rejected_records: u64,
 }
 
 impl Visit for Fields {
@@ -65,8 +67,11 @@ impl Visit for Fields {
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        if field.name() == REJECTED {
-            self.rejected = u64::try_from(value).unwrap_or(0);
+        let rejected = u64::try_from(value).unwrap_or(0);
+        match field.name() {
+            REJECTED => self.rejected = rejected,
+            REJECTED_RECORDS => self.rejected_records = rejected,
+            _ => {}
         }
     }
 

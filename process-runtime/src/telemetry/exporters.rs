@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use opentelemetry::Key;
 use opentelemetry_otlp::{
-    MetricExporter, Protocol as Encoding, SpanExporter as OtlpSpanExporter, WithExportConfig,
+    LogExporter, MetricExporter, Protocol as Encoding, SpanExporter as OtlpSpanExporter, WithExportConfig,
     WithHttpConfig as _, WithTonicConfig as _,
 };
 use opentelemetry_sdk::Resource;
@@ -23,8 +23,9 @@ use ureq::http::Uri;
 
 use super::environment::{Destination, Otlp, Protocol, Sentry};
 use super::files::{Directory, FileExporter};
+use super::logs::{Logs, Refusal};
 use super::sentry_transport::SentryTransport;
-use super::{diagnostics, http_client, sentry_transport};
+use super::{diagnostics, http_client, logs, sentry_transport};
 use crate::base::notices;
 
 /// Builds exporters, and owns the directory and the runtime that they share.
@@ -45,9 +46,10 @@ pub(super) struct Placed<E> {
 
 impl Exporters {
     pub(super) fn new(directory: &Path) -> Exporters {
-        let runtime =
-            Builder::new_multi_thread().worker_threads(1).thread_name("telemetry").enable_all().build();
+        let mut runtime = Builder::new_multi_thread();
+        runtime.worker_threads(1).thread_name("telemetry").on_thread_start(logs::exports_only).enable_all();
         let runtime = runtime
+            .build()
             .map_err(|error| notices::once(format!("cannot start the telemetry thread: {error}")))
             .ok();
         Exporters { directory: Arc::new(Directory::new(directory)), runtime }
@@ -92,6 +94,27 @@ impl Exporters {
                 }
             };
             exporter.map(|exporter| Metrics::Otlp(Box::new(exporter), Endpoint::new(over)))
+        })
+    }
+
+    pub(super) fn logs(&self, destination: Destination, over: &Otlp) -> Option<Placed<Logs>> {
+        self.placed(destination, over, "logs", Logs::to_files, || {
+            let refusal = Arc::<Refusal>::default();
+            let exporter = match over.protocol {
+                Protocol::Grpc => at(LogExporter::builder().with_tonic(), over)
+                    .with_tls_config(over.tls.grpc_config())
+                    .build(),
+                protocol => {
+                    let builder = at(LogExporter::builder().with_http(), over);
+                    builder
+                        .with_http_client(
+                            http_client::Client::new(over.timeout, &over.tls).refusable(&refusal),
+                        )
+                        .with_protocol(encoding(protocol))
+                        .build()
+                }
+            };
+            exporter.map(|exporter| Logs::over_otlp(exporter, Endpoint::new(over), refusal))
         })
     }
 
@@ -160,10 +183,19 @@ impl Endpoint {
         Endpoint { protocol: over.protocol, place: http_client::place(&over.endpoint) }
     }
 
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Returns whether an exporter's error says that the collector does not implement the service of the signal.
+    pub(super) fn is_unimplemented(&self, error: &str) -> bool {
+        self.protocol == Protocol::Grpc && error.contains("gRPC code: Unimplemented")
+    }
+
     /// Reports why an export failed, unless the HTTP client has already reported the cause. The same cause is reported
     /// only once, even if several signals fail. The error in the returned result says that its cause is already
     /// reported.
-    fn report_failure(&self, exported: OTelSdkResult) -> OTelSdkResult {
+    pub(super) fn report_failure(&self, exported: OTelSdkResult) -> OTelSdkResult {
         let Err(OTelSdkError::InternalFailure(error)) = exported else { return exported };
         // Over HTTP, the client has already reported the cause, which the exporter's error does not contain.
         if self.protocol == Protocol::Grpc {
@@ -201,7 +233,7 @@ impl SpanExporter for Traces {
     fn set_resource(&mut self, resource: &Resource) {
         match self {
             Traces::Otlp(exporter, _) => exporter.set_resource(resource),
-            Traces::Files(exporter) => exporter.set_resource(resource),
+            Traces::Files(exporter) => SpanExporter::set_resource(exporter, resource),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! [OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/).
 //!
 //! At most [`FILES`] of these files are kept, with [`MOST`] bytes in total. If a new file needs room, the least
-//! recently written files are removed. The content of spans and metrics must not be changed in here.
+//! recently written files are removed. The content of spans, metrics and log records must not be changed in here.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,12 +12,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::logs::tonic::group_logs_by_resource_and_scope;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::logs::{LogBatch, LogExporter};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
@@ -150,6 +153,13 @@ impl FileExporter {
         }
     }
 
+    /// Writes a request as one line.
+    fn write_request(&self, request: &impl serde::Serialize) -> OTelSdkResult {
+        self.write(
+            serde_json::to_vec(request).map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?,
+        )
+    }
+
     /// Writes one line, completely or not at all.
     fn write(&self, mut line: Vec<u8>) -> OTelSdkResult {
         line.push(b'\n');
@@ -192,10 +202,18 @@ impl FileExporter {
 impl SpanExporter for FileExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
-        let request = ExportTraceServiceRequest { resource_spans };
-        self.write(
-            serde_json::to_vec(&request).map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?,
-        )
+        self.write_request(&ExportTraceServiceRequest { resource_spans })
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.resource = resource.into();
+    }
+}
+
+impl LogExporter for FileExporter {
+    async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
+        let resource_logs = group_logs_by_resource_and_scope(&batch, &self.resource);
+        self.write_request(&ExportLogsServiceRequest { resource_logs })
     }
 
     fn set_resource(&mut self, resource: &Resource) {
@@ -205,10 +223,7 @@ impl SpanExporter for FileExporter {
 
 impl PushMetricExporter for FileExporter {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let request = ExportMetricsServiceRequest::from(metrics);
-        self.write(
-            serde_json::to_vec(&request).map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?,
-        )
+        self.write_request(&ExportMetricsServiceRequest::from(metrics))
     }
 
     fn force_flush(&self) -> OTelSdkResult {

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use opentelemetry_sdk::error::OTelSdkError;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
@@ -18,7 +19,7 @@ use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
 use crate::install::installation::Installation;
 use crate::install::live;
-use crate::observe::metrics::{LOST_EVENTS, LOST_SPANS, LOST_TRANSACTIONS, drain};
+use crate::observe::metrics::{LOST_EVENTS, LOST_RECORDS, LOST_SPANS, LOST_TRANSACTIONS, drain};
 
 /// How long the drop of [`Telemetry`] waits until the remaining telemetry is sent.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -40,6 +41,7 @@ pub struct Telemetry {
     pub(super) started: Instant,
     pub(super) installation: Installation,
     pub(super) traces: Option<SdkTracerProvider>,
+    pub(super) logs: Option<SdkLoggerProvider>,
     pub(super) metrics: Option<SdkMeterProvider>,
     pub(super) sentry: Option<sentry::ClientInitGuard>,
     pub(super) exporters: Option<Exporters>,
@@ -55,7 +57,7 @@ impl fmt::Debug for Telemetry {
 }
 
 impl Telemetry {
-    /// Returns where traces, metrics and errors are sent, one line for each destination.
+    /// Returns where traces, logs, metrics and errors are sent, one line for each destination.
     pub fn destinations(&self) -> &[String] {
         &self.destinations
     }
@@ -79,27 +81,28 @@ impl Telemetry {
         drain();
         let most = most.min(LONGEST);
         let deadline = Instant::now() + most;
-        let (traces, metrics) = (self.traces.clone(), self.metrics.clone());
-        // Metrics are sent last, so that they include the losses of traces and events. Each step has a share of the
-        // time.
-        let traces =
-            within(until(deadline) / 2, move || traces.is_none_or(|traces| flushed(&traces, deadline)));
+        let (traces, logs, metrics) = (self.traces.clone(), self.logs.clone(), self.metrics.clone());
+        // Metrics are sent last, so that they include the losses of the other signals. Each step has a share of the
+        // time. Traces and logs share theirs.
+        let traces = start(move || traces.is_none_or(|traces| flushed(|| traces.force_flush(), deadline)));
+        let logs = start(move || logs.is_none_or(|logs| flushed(|| logs.force_flush(), deadline)));
+        let half = deadline - until(deadline) / 2;
+        let (traces, logs) = (traces.within(until(half)), logs.within(until(half)));
         let errors = self
             .sentry
             .as_ref()
             .is_none_or(|sentry| sentry.flush(Some(until(deadline).saturating_sub(most / 4))));
-        let metrics =
-            within(until(deadline), move || metrics.is_none_or(|metrics| metrics.force_flush().is_ok()));
-        let is_sent = traces == Some(true) && metrics == Some(true) && errors;
+        let metrics = start(move || metrics.is_none_or(|metrics| metrics.force_flush().is_ok()));
+        let is_sent = [traces, logs, metrics.within(until(deadline))] == [Some(true); 3] && errors;
         is_sent && lost() == before
     }
 }
 
-/// Sends the waiting spans. Returns whether all of them were sent before the deadline. A flush of OpenTelemetry gives
-/// up after five seconds, so the flush is repeated until the deadline.
-fn flushed(traces: &SdkTracerProvider, deadline: Instant) -> bool {
+/// Sends the waiting items of a signal. Returns whether all of them were sent before the deadline. A flush of
+/// OpenTelemetry gives up after five seconds, so the flush is repeated until the deadline.
+fn flushed(flush: impl Fn() -> OTelSdkResult, deadline: Instant) -> bool {
     loop {
-        match traces.force_flush() {
+        match flush() {
             Err(OTelSdkError::Timeout(_)) if !until(deadline).is_zero() => {}
             flushed => return flushed.is_ok(),
         }
@@ -119,18 +122,20 @@ impl Drop for Telemetry {
             );
         }
         self.installation.stop();
-        let (traces, metrics) = (self.traces.take(), self.metrics.take());
+        let (traces, logs, metrics) = (self.traces.take(), self.logs.take(), self.metrics.take());
         let (half, quarter) = (FLUSH / 2, FLUSH / 4);
-        let traces =
-            within(half, move || traces.is_none_or(|traces| traces.shutdown_with_timeout(half).is_ok()));
+        let middle = Instant::now() + half;
+        let traces = start(move || traces.is_none_or(|traces| traces.shutdown_with_timeout(half).is_ok()));
+        let logs = start(move || logs.is_none_or(|logs| logs.shutdown_with_timeout(half).is_ok()));
+        let (traces, logs) = (traces.within(until(middle)), logs.within(until(middle)));
         let errors = self
             .sentry
             .take()
             .is_none_or(|sentry| sentry.close(Some(until(deadline).saturating_sub(quarter))));
         let rest = until(deadline);
         let metrics =
-            within(rest, move || metrics.is_none_or(|metrics| metrics.shutdown_with_timeout(rest).is_ok()));
-        if traces != Some(true) || metrics != Some(true) || !errors {
+            start(move || metrics.is_none_or(|metrics| metrics.shutdown_with_timeout(rest).is_ok()));
+        if [traces, logs, metrics.within(rest)] != [Some(true); 3] || !errors {
             notices::once("some telemetry was not sent before the program ended");
         }
         drop(self.exporters.take());
@@ -138,20 +143,31 @@ impl Drop for Telemetry {
     }
 }
 
-/// Returns how many spans, events and transactions have been lost so far.
+/// Returns how many spans, log records, events and transactions have been lost so far.
 fn lost() -> u64 {
-    [&LOST_SPANS, &LOST_EVENTS, &LOST_TRANSACTIONS].map(|lost| lost.load(Ordering::Relaxed)).into_iter().sum()
+    let lost = [&LOST_SPANS, &LOST_RECORDS, &LOST_EVENTS, &LOST_TRANSACTIONS];
+    lost.map(|lost| lost.load(Ordering::Relaxed)).into_iter().sum()
 }
 
 fn until(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
-/// Runs `f` on a thread of its own and returns the result. Returns `None` if `f` panics or takes longer than `most`,
-/// or if the thread cannot be started. If `f` takes longer, it keeps running on its thread.
-fn within<T: Send + 'static>(most: Duration, f: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+/// The result of a function that runs on a thread of its own.
+struct Running<T>(mpsc::Receiver<T>);
+
+impl<T> Running<T> {
+    /// Returns the result. Returns `None` if the function panics or takes longer than `most`, or if its thread could
+    /// not be started. If the function takes longer, it keeps running on its thread.
+    fn within(self, most: Duration) -> Option<T> {
+        self.0.recv_timeout(most).ok()
+    }
+}
+
+/// Runs `f` on a thread of its own.
+fn start<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Running<T> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let thread = std::thread::Builder::new().name("telemetry-flush".into());
-    thread.spawn(move || drop(sender.send(f()))).ok()?;
-    receiver.recv_timeout(most).ok()
+    let _ = thread.spawn(move || drop(sender.send(f())));
+    Running(receiver)
 }

@@ -1,6 +1,7 @@
 //! The HTTP client of the exporters and of the Sentry transport, built on ureq. It blocks the calling thread, so use
 //! it only on threads that do nothing except send.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
@@ -8,6 +9,7 @@ use ureq::http::Uri;
 use ureq::tls::TlsConfig;
 
 use super::environment::tls::Tls;
+use super::logs::Refusal;
 use crate::base::notices;
 
 /// The maximum number of bytes that are read from a response.
@@ -30,11 +32,18 @@ pub(super) fn place(url: &Uri) -> String {
 #[derive(Debug)]
 pub(super) struct Client {
     agent: ureq::Agent,
+    /// For log records: what notes that the collector accepts none. `None` for other signals.
+    refusal: Option<Arc<Refusal>>,
 }
 
 impl Client {
     pub(super) fn new(timeout: Duration, tls: &Tls) -> Client {
-        Client { agent: agent(timeout, tls.http_config().build()) }
+        Client { agent: agent(timeout, tls.http_config().build()), refusal: None }
+    }
+
+    /// Returns a client for a signal that the collector may refuse.
+    pub(super) fn refusable(self, refusal: &Arc<Refusal>) -> Client {
+        Client { refusal: Some(Arc::clone(refusal)), ..self }
     }
 }
 
@@ -48,7 +57,8 @@ impl HttpClient for Client {
             |error: &ureq::Error| notices::once(format!("cannot send telemetry to {place}: {error}"));
         let answer = self.agent.run(Request::from_parts(parts, body.to_vec())).inspect_err(failed)?;
         let (parts, mut body) = answer.into_parts();
-        if !parts.status.is_success() {
+        let is_refusal = |refusal: &Arc<Refusal>| refusal.is_meant_by(parts.status, &place);
+        if !parts.status.is_success() && !self.refusal.as_ref().is_some_and(is_refusal) {
             notices::once(format!("cannot send telemetry to {place}{path}: the status is {}", parts.status));
         }
         let body = body.with_config().limit(ANSWER).read_to_vec().inspect_err(failed)?;

@@ -121,6 +121,7 @@ mod exporters;
 mod files;
 mod guard;
 mod http_client;
+mod logs;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod queue;

@@ -269,6 +269,7 @@ struct Sender {
 
 impl Sender {
     fn run(mut self) {
+        super::logs::exports_only();
         // Reading the program's debug information for the first time may take seconds. The thread reads it now, before
         // the first event has to wait for it.
         drop(Backtrace::new());

@@ -5,6 +5,7 @@
 //! exceptions. The SDK reads them, and this module only checks them. Code that opens a connection or imports another
 //! part of `telemetry` does not belong in this folder.
 
+mod logs;
 mod otlp;
 pub(super) mod tls;
 
@@ -15,11 +16,12 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::{Sampler, SpanLimits};
 use sentry::types::Dsn;
 
+pub(super) use self::logs::Records;
 use self::otlp::both;
 pub(super) use self::otlp::{Otlp, Protocol};
 use self::tls::Pem;
 
-/// The place to which a signal is sent. A signal is traces or metrics.
+/// The place to which a signal is sent. A signal is traces, metrics or logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Destination {
     Otlp,
@@ -78,7 +80,10 @@ pub(super) struct Environment {
     pub(super) traces_over: Otlp,
     pub(super) metrics: Destination,
     pub(super) metrics_over: Otlp,
+    pub(super) logs: Destination,
+    pub(super) logs_over: Otlp,
     pub(super) spans: Spans,
+    pub(super) records: Records,
     /// The time between two exports of metrics.
     pub(super) interval: Duration,
     /// Whether outgoing calls carry the trace context.
@@ -109,21 +114,24 @@ impl Environment {
             variables.get("OTEL_SDK_DISABLED").is_some_and(|it| it.eq_ignore_ascii_case("true"));
         let (traces_over, has_traces) = variables.otlp("TRACES", "OTEL_BSP_EXPORT_TIMEOUT");
         let (metrics_over, has_metrics) = variables.otlp("METRICS", "OTEL_METRIC_EXPORT_TIMEOUT");
-        let (traces, metrics, scraped) = match is_disabled {
-            true => (Destination::Nowhere, Destination::Nowhere, Scraped::Never),
+        let (logs_over, has_logs) = variables.otlp("LOGS", "OTEL_BLRP_EXPORT_TIMEOUT");
+        let (traces, metrics, logs, scraped) = match is_disabled {
+            true => (Destination::Nowhere, Destination::Nowhere, Destination::Nowhere, Scraped::Never),
             false => {
                 let exporters = ["otlp", "console", "none", "prometheus"];
                 let (traces, _) = variables.destination("TRACES", &exporters[..3], has_traces);
                 let (metrics, is_scraped) = variables.destination("METRICS", &exporters, has_metrics);
+                let (logs, _) = variables.destination("LOGS", &exporters[..3], has_logs);
                 // Files are the default during development. If one signal is sent to a collector or to Prometheus, the
-                // other signal is not written to files unless a variable configures this.
-                let is_embedded = !is_scraped && ![traces, metrics].contains(&Some(Destination::Otlp));
+                // other signals are not written to files unless a variable configures this.
+                let is_embedded = !is_scraped && ![traces, metrics, logs].contains(&Some(Destination::Otlp));
                 let default = if is_embedded { Destination::Files } else { Destination::Nowhere };
                 let scraped = if is_scraped { variables.scraped() } else { Scraped::OnRoute };
-                (traces.unwrap_or(default), metrics.unwrap_or(default), scraped)
+                (traces.unwrap_or(default), metrics.unwrap_or(default), logs.unwrap_or(default), scraped)
             }
         };
         let spans = variables.spans();
+        let records = variables.records();
         let interval = variables.millis("OTEL_METRIC_EXPORT_INTERVAL").unwrap_or(INTERVAL);
         let propagates = variables.propagates();
         let sentry = variables.sentry();
@@ -133,7 +141,10 @@ impl Environment {
             traces_over,
             metrics,
             metrics_over,
+            logs,
+            logs_over,
             spans,
+            records,
             interval,
             propagates,
             scraped,
@@ -150,7 +161,7 @@ const WAITING: u64 = 2048;
 const BATCH: u64 = 512;
 const TIMEOUT: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_secs(60);
-/// The largest number of spans that can be configured for the span queue or for a batch.
+/// The largest number of spans or log records that can be configured for a queue or for a batch.
 const MOST_WAITING: u64 = 65_536;
 
 /// A variable whose value is not valid UTF-8.
@@ -162,7 +173,7 @@ struct Variables<'v> {
 }
 
 impl Variables<'_> {
-    /// Records a problem with a variable. A problem that both traces and metrics find is recorded once.
+    /// Records a problem with a variable. A problem that several signals find is recorded once.
     fn problem(&mut self, problem: String) {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
@@ -309,10 +320,10 @@ impl Variables<'_> {
 
     /// Checks the variables that the SDK of OpenTelemetry reads itself.
     fn check(&mut self) {
-        for name in ["TRACES", "METRICS"].into_iter().flat_map(|signal| both(signal, "COMPRESSION")) {
+        for name in ["TRACES", "METRICS", "LOGS"].into_iter().flat_map(|signal| both(signal, "COMPRESSION")) {
             self.one_of(&name, &["gzip", "none"]);
         }
-        let headers = ["TRACES", "METRICS"].map(|signal| both(signal, "HEADERS"));
+        let headers = ["TRACES", "METRICS", "LOGS"].map(|signal| both(signal, "HEADERS"));
         let resource = "OTEL_RESOURCE_ATTRIBUTES".to_owned();
         for name in headers.into_iter().flatten().chain([resource]) {
             let value = self.get(&name).unwrap_or_default();

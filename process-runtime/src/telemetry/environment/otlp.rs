@@ -69,10 +69,12 @@ impl Variables<'_> {
         let collector = self.url(&all, None).and_then(|url| {
             let (path, url) = (signal.to_ascii_lowercase(), url.to_string());
             let base = url.trim_end_matches('/');
-            let plain = base.trim_end_matches("/v1/traces").trim_end_matches("/v1/metrics");
+            let plain = ["/v1/traces", "/v1/metrics", "/v1/logs"]
+                .into_iter()
+                .fold(base, |base, path| base.trim_end_matches(path));
             if plain != base {
                 self.problem(format!(
-                    "invalid {all}: remove `/v1/traces` or `/v1/metrics` from its end, as in http://collector:4318; the \
+                    "invalid {all}: remove the path of a signal, as `/v1/traces`, from its end, as in http://collector:4318; the \
                      URL is used without this path"
                 ));
             }
@@ -158,6 +160,7 @@ fn on_this_machine(signal: &str, protocol: Protocol) -> Uri {
     match (protocol, signal) {
         (Protocol::Grpc, _) => Uri::from_static("http://localhost:4317"),
         (_, "TRACES") => Uri::from_static("http://localhost:4318/v1/traces"),
+        (_, "LOGS") => Uri::from_static("http://localhost:4318/v1/logs"),
         _ => Uri::from_static("http://localhost:4318/v1/metrics"),
     }
 }
