@@ -1,32 +1,50 @@
-//! Draws one trace. The first lines name the trace and the place where it failed. Then each span has one line,
-//! indented by its depth. Reading files does not belong here.
+//! Draws one trace. The first lines name the trace and the place where it failed. Then each span and each log record
+//! has one line, indented by its depth. Reading files does not belong here.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::otlp::Span;
+use super::otlp::{Nanos, Span};
+use super::records::Record;
 
-/// The spans of one trace.
+/// The spans and log records of one trace.
 ///
 /// `Display` draws the spans. It first names the trace and, if something failed, the place of the failure. Then it
 /// draws one line for each span, indented by its depth. A `!` marks failed spans, and an arrow marks calls to
-/// dependencies.
+/// dependencies. A log record has a line with its severity and its text, below its span and in the order of time.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     trace_id: String,
     /// Each span with its depth. A span is followed by its children, and the children are in the order in which they
     /// started.
     pub(super) spans: Vec<(usize, Span)>,
+    /// Each log record with its depth, and with the number of spans that are drawn before it.
+    records: Vec<(usize, usize, Record)>,
 }
 
 impl Timeline {
-    pub(super) fn new(trace_id: &str, mut spans: Vec<Span>) -> Timeline {
+    pub(super) fn new(trace_id: &str, mut spans: Vec<Span>, mut records: Vec<Record>) -> Timeline {
         spans.sort_by(|a, b| a.start.cmp(&b.start).then_with(|| b.end.cmp(&a.end)));
-        let ordered = in_order(&spans);
+        records.sort_by_key(Record::time);
+        let ordered = in_order(&spans, &records);
+        let mut timeline = Timeline {
+            trace_id: trace_id.to_owned(),
+            spans: Vec::with_capacity(spans.len()),
+            records: Vec::with_capacity(records.len()),
+        };
         let mut spans: Vec<_> = spans.into_iter().map(Some).collect();
-        let spans = ordered.into_iter().filter_map(|(depth, at)| Some((depth, spans[at].take()?))).collect();
-        Timeline { trace_id: trace_id.to_owned(), spans }
+        let mut records: Vec<_> = records.into_iter().map(Some).collect();
+        for (depth, at) in ordered {
+            match at.checked_sub(spans.len()) {
+                None => timeline.spans.extend(spans[at].take().map(|span| (depth, span))),
+                Some(at) => {
+                    let before = timeline.spans.len();
+                    timeline.records.extend(records[at].take().map(|record| (before, depth, record)));
+                }
+            }
+        }
+        timeline
     }
 
     /// Returns the id of the trace.
@@ -131,32 +149,45 @@ fn counts(span: &Span) -> bool {
     span.is_run() || span.is_failed()
 }
 
-/// Returns the depth and the index of each span, in drawing order. Every span is followed by its children.
-fn in_order(spans: &[Span]) -> Vec<(usize, usize)> {
+/// Returns the depth and the index of each span and log record, in drawing order. The indices of the records follow
+/// those of the spans. Every span is followed by its children and its records, in the order of time.
+fn in_order(spans: &[Span], records: &[Record]) -> Vec<(usize, usize)> {
     let mut children: HashMap<&str, Vec<usize>> = HashMap::new();
     let known: HashSet<&str> = spans.iter().map(|span| span.id.as_str()).collect();
     let mut roots = Vec::new();
-    for (at, span) in spans.iter().enumerate() {
-        match known.contains(span.parent.as_str()) && span.parent != span.id {
-            true => children.entry(&span.parent).or_default().push(at),
+    for (at, id, parent) in by_time(spans, records) {
+        match known.contains(parent) && parent != id {
+            true => children.entry(parent).or_default().push(at),
             false => roots.push(at),
         }
     }
-    let mut ordered = Vec::with_capacity(spans.len());
-    let mut is_taken = vec![false; spans.len()];
+    let all = spans.len() + records.len();
+    let mut ordered = Vec::with_capacity(all);
+    let mut is_taken = vec![false; all];
     // Spans whose parents form a cycle have no root, so the first span of the cycle becomes the root.
-    for root in roots.into_iter().chain(0..spans.len()) {
+    for root in roots.into_iter().chain(0..all) {
         let mut waiting = vec![(0, root)];
         while let Some((depth, at)) = waiting.pop() {
             if std::mem::replace(&mut is_taken[at], true) {
                 continue;
             }
             ordered.push((depth, at));
-            let inner = children.remove(spans[at].id.as_str()).unwrap_or_default();
+            let inner = spans.get(at).and_then(|span| children.remove(span.id.as_str())).unwrap_or_default();
             waiting.extend(inner.into_iter().rev().map(|inner| (depth + 1, inner)));
         }
     }
     ordered
+}
+
+/// Returns the index, the id and the parent of each span and log record, in the order of time. A record has no id.
+fn by_time<'t>(spans: &'t [Span], records: &'t [Record]) -> Vec<(usize, &'t str, &'t str)> {
+    let spans_in_order = spans.iter().map(|span| (span.start, span.id.as_str(), span.parent.as_str()));
+    let of_records = records.iter().map(|record| (record.time(), "", record.span.as_str()));
+    let all = spans_in_order.chain(of_records).enumerate();
+    let mut all: Vec<(usize, (Nanos, &str, &str))> = all.collect();
+    // The sort is stable, so a span comes before a record of the same time.
+    all.sort_by_key(|(_, (time, ..))| *time);
+    all.into_iter().map(|(at, (_, id, parent))| (at, id, parent)).collect()
 }
 
 /// Returns the label of a span. A call to a dependency is drawn as an arrow.
@@ -197,7 +228,11 @@ impl Timeline {
         let indent = |depth: usize| 2 * depth.min(DEPTH);
         let widths = self.spans.iter().map(|(depth, span)| indent(*depth) + label(span).chars().count());
         let width = widths.max().unwrap_or(0).min(WIDTH);
-        for (depth, span) in &self.spans {
+        let mut records = self.records.iter().peekable();
+        for (at, (depth, span)) in self.spans.iter().enumerate() {
+            while let Some((_, depth, record)) = records.next_if(|(before, ..)| *before <= at) {
+                draw_record(f, record, start, indent(*depth))?;
+            }
             let name = format!("{:1$}{2}", "", indent(*depth), label(span));
             let mark = if span.is_failed() { '!' } else { ' ' };
             let since = Duration::from_nanos(span.start.0 - start);
@@ -213,14 +248,24 @@ impl Timeline {
                 .collect();
             writeln!(f, "  {}", details.join("  "))?;
         }
-        Ok(())
+        records.try_for_each(|(_, depth, record)| draw_record(f, record, start, indent(*depth)))
     }
+}
+
+/// Draws the line of a log record. A line feed in its text does not begin another line.
+fn draw_record(f: &mut impl fmt::Write, record: &Record, start: u64, indent: usize) -> fmt::Result {
+    let since = Duration::from_nanos(record.time().0.saturating_sub(start));
+    let text = record.text().replace(char::is_control, "\u{fffd}");
+    let text = text.char_indices().nth(TEXT).map_or(&*text, |(end, _)| &text[..end]);
+    writeln!(f, "  +{since:>9.1?}  {:indent$}{text}", "")
 }
 
 /// The maximum depth of indentation.
 const DEPTH: usize = 32;
 /// The maximum width of the column of names.
 const WIDTH: usize = 120;
+/// The maximum number of characters of a log record that are drawn.
+const TEXT: usize = 200;
 
 /// Returns whether an attribute is business context, whose keys contain no dot.
 fn is_context(key: &str) -> bool {

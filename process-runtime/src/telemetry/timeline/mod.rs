@@ -1,4 +1,4 @@
-//! Finds traces in OTLP-JSON files and draws them (feature `telemetry`).
+//! Finds traces and their log records in OTLP-JSON files and draws them (feature `telemetry`).
 //!
 //! Use this module to answer questions such as "what happened to user 7 at 2:43 PM?". You need one of two things: the
 //! id of a trace, for example from the header `x-trace-id` of a response, or a value of the business context, such as
@@ -29,13 +29,14 @@
 //!
 //! # Limits
 //!
-//! Each file is read twice, first to find the traces that match, and then to read the spans of these traces. The
-//! memory that a search needs therefore depends on the number of matches, not on the size of the files. The number of
-//! traces and spans and the length of a line are limited. [`Found`] contains the number of items that exceeded these
-//! limits.
+//! Each file is read twice, first to find the traces that match, and then to read the spans and log records of these
+//! traces. The memory that a search needs therefore depends on the number of matches, not on the size of the files.
+//! The number of traces, spans and records and the length of a line are limited. [`Found`] contains the number of items
+//! that exceeded these limits.
 
 mod drawing;
 mod otlp;
+mod records;
 #[cfg(test)]
 mod tests;
 
@@ -47,16 +48,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use self::drawing::Timeline;
-use self::otlp::{Request, Span};
+use self::otlp::{Entry, Request, Span};
+use self::records::Record;
 
 /// The maximum length of a line in bytes. A request with a thousand spans has half a megabyte.
 const LINE: usize = 16 << 20;
 /// The maximum number of matching traces that are kept while the files are searched. If the caller asks for more than
 /// half of this number, the maximum is twice the number that the caller asks for.
 const TRACES: usize = 100_000;
-/// The maximum number of spans of a trace.
+/// The maximum number of spans of a trace, and the maximum number of its log records.
 const SPANS: usize = 10_000;
-/// The maximum memory for all spans in bytes.
+/// The maximum memory for all spans and log records in bytes.
 const KEPT: usize = 64 << 20;
 /// The maximum number of skipped lines that are listed.
 const SKIPPED: usize = 100;
@@ -102,6 +104,8 @@ pub struct Found {
     /// The number of spans that are missing from `timelines` because of two limits: 10,000 spans for each trace, and
     /// 64 MiB for all traces together.
     pub spans_left_out: usize,
+    /// The number of log records that are missing from `timelines` because of the same two limits.
+    pub records_left_out: usize,
     /// The lines that are longer than 16 MiB or are not OTLP requests, at most 100 of them.
     pub skipped: Vec<SkippedLine>,
     /// The number of skipped lines that are not in `skipped`.
@@ -155,7 +159,8 @@ pub fn find(directory: &Path, query: &Query, most: usize) -> io::Result<Found> {
     let limit = TRACES.max(2 * most);
     let mut forgotten = 0;
     for file in &files {
-        each_span(file, &mut |line, problem| found.skip(file, line, problem), &mut |span| {
+        each_entry(file, &mut |line, problem| found.skip(file, line, problem), &mut |entry| {
+            let Entry::Span(span) = entry else { return };
             if query.matches(&span) {
                 let start = latest.entry(span.trace_id).or_default();
                 *start = span.start.0.max(*start);
@@ -170,25 +175,41 @@ pub fn find(directory: &Path, query: &Query, most: usize) -> io::Result<Found> {
     found.left_out = forgotten + latest.len().saturating_sub(most);
     let wanted = the_latest(latest, most);
 
-    let mut spans: HashMap<&str, Vec<Span>> =
-        wanted.iter().map(|(id, _)| (id.as_str(), Vec::new())).collect();
+    let mut traces: HashMap<&str, (Vec<Span>, Vec<Record>)> =
+        wanted.iter().map(|(id, _)| (id.as_str(), Default::default())).collect();
     let mut kept = 0;
     for file in files.iter().filter(|_| !wanted.is_empty()) {
-        each_span(file, &mut |_, _| {}, &mut |span| {
-            let Some(spans) = spans.get_mut(span.trace_id.as_str()) else { return };
-            let size = span.size();
-            match spans.len() < SPANS && kept + size <= KEPT {
-                true => {
-                    kept += size;
-                    spans.push(span);
+        each_entry(file, &mut |_, _| {}, &mut |entry| match entry {
+            Entry::Span(span) => {
+                if let Some((spans, _)) = traces.get_mut(span.trace_id.as_str()) {
+                    let size = span.size();
+                    found.spans_left_out += usize::from(!keep(spans, span, size, &mut kept));
                 }
-                false => found.spans_left_out += 1,
+            }
+            Entry::Record(record) => {
+                if let Some((_, records)) = traces.get_mut(record.trace_id.as_str()) {
+                    let size = record.size();
+                    found.records_left_out += usize::from(!keep(records, record, size, &mut kept));
+                }
             }
         })?;
     }
-    found.timelines =
-        wanted.iter().filter_map(|(id, _)| Some(Timeline::new(id, spans.remove(id.as_str())?))).collect();
+    let timeline = |(id, _): &(String, u64)| {
+        let (spans, records) = traces.remove(id.as_str())?;
+        Some(Timeline::new(id, spans, records))
+    };
+    found.timelines = wanted.iter().filter_map(timeline).collect();
     Ok(found)
+}
+
+/// Adds an entry of this size to the entries of its trace, if there is room. Returns whether there is.
+fn keep<T>(entries: &mut Vec<T>, entry: T, size: usize, kept: &mut usize) -> bool {
+    let has_room = entries.len() < SPANS && *kept + size <= KEPT;
+    if has_room {
+        *kept += size;
+        entries.push(entry);
+    }
+    has_room
 }
 
 /// The error for a directory or file that cannot be read.
@@ -211,11 +232,11 @@ fn the_latest(traces: HashMap<String, u64>, most: usize) -> Vec<(String, u64)> {
     traces
 }
 
-/// Calls `each` for every span of a file, and `skip` for every line that is too long or is not an OTLP request.
-fn each_span(
+/// Calls `each` for every span and log record of a file, and `skip` for every line that is too long or is not an OTLP request.
+fn each_entry(
     path: &Path,
     skip: &mut dyn FnMut(usize, &dyn fmt::Display),
-    each: &mut dyn FnMut(Span),
+    each: &mut dyn FnMut(Entry),
 ) -> io::Result<()> {
     let file = match File::open(path) {
         // The exporter may have removed the file since the directory was listed.
@@ -228,8 +249,8 @@ fn each_span(
         if !is_whole {
             skip(line, &format_args!("the line is longer than {} MiB", LINE >> 20));
         } else if !bytes.trim_ascii().is_empty() {
-            match serde_json::from_slice::<Request>(&bytes).map(Request::spans) {
-                Ok(Some(spans)) => spans.for_each(&mut *each),
+            match serde_json::from_slice::<Request>(&bytes).map(Request::entries) {
+                Ok(Some(entries)) => entries.for_each(&mut *each),
                 Ok(None) => skip(line, &"not an OTLP request"),
                 Err(error) => skip(line, &error),
             }

@@ -1,4 +1,4 @@
-//! Parses the spans of an OTLP-JSON request in each of the forms that exporters write. The memory for a parsed line is
+//! Parses an OTLP-JSON request and its spans in each of the forms that exporters write. The memory for a parsed line is
 //! limited to a few times its length. Searching and drawing do not belong here.
 
 use std::fmt;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::records::{Record, ResourceLogs, ScopeLogs};
 use crate::observe::span::OUTCOME;
 
 /// The maximum length of an id. The ids of OTLP have at most 32 digits.
@@ -15,7 +16,7 @@ const ID: usize = 64;
 /// The maximum number of entries in a list.
 const MOST: usize = 100_000;
 
-/// A request. Metrics and logs contain no spans, so only their presence is recorded.
+/// A request. Of metrics, only their presence is recorded.
 #[derive(Deserialize)]
 pub(super) struct Request {
     #[serde(default, rename = "resourceSpans", alias = "resource_spans")]
@@ -26,21 +27,35 @@ pub(super) struct Request {
     scope_spans: Option<List<ScopeSpans>>,
     #[serde(default, rename = "resourceMetrics", alias = "resource_metrics", alias = "scopeMetrics")]
     metrics: Option<IgnoredAny>,
-    #[serde(default, rename = "resourceLogs", alias = "resource_logs", alias = "scopeLogs")]
-    logs: Option<IgnoredAny>,
+    #[serde(default, rename = "resourceLogs", alias = "resource_logs")]
+    resource_logs: Option<List<ResourceLogs>>,
+    #[serde(default, rename = "scopeLogs", alias = "scope_logs")]
+    scope_logs: Option<List<ScopeLogs>>,
+}
+
+/// What belongs to a trace.
+pub(super) enum Entry {
+    Span(Span),
+    Record(Record),
 }
 
 impl Request {
-    /// Returns the spans, or `None` if this is not an OTLP request.
-    pub(super) fn spans(self) -> Option<impl Iterator<Item = Span>> {
+    /// Returns the spans and log records, or `None` if this is not an OTLP request.
+    pub(super) fn entries(self) -> Option<impl Iterator<Item = Entry>> {
         let is_request = self.resource_spans.is_some()
             || self.scope_spans.is_some()
             || self.metrics.is_some()
-            || self.logs.is_some();
+            || self.resource_logs.is_some()
+            || self.scope_logs.is_some();
         let resources = self.resource_spans.unwrap_or_default().0.into_iter();
         let of_resources = resources.flat_map(|resource| resource.scope_spans.0);
         let scopes = of_resources.chain(self.scope_spans.unwrap_or_default().0);
-        is_request.then(|| scopes.flat_map(|scope| scope.spans.0))
+        let spans = scopes.flat_map(|scope| scope.spans.0);
+        let of_resources = self.resource_logs.unwrap_or_default().0.into_iter();
+        let scopes = of_resources.flat_map(|resource| resource.scope_logs.0);
+        let scopes = scopes.chain(self.scope_logs.unwrap_or_default().0);
+        let records = scopes.flat_map(|scope| scope.records.0);
+        is_request.then(|| spans.map(Entry::Span).chain(records.map(Entry::Record)))
     }
 }
 
@@ -58,7 +73,7 @@ struct ScopeSpans {
 
 /// A list without its empty entries.
 #[derive(Clone, Debug)]
-struct List<T>(Vec<T>);
+pub(super) struct List<T>(pub(super) Vec<T>);
 
 impl<T> Default for List<T> {
     fn default() -> List<T> {
@@ -67,7 +82,7 @@ impl<T> Default for List<T> {
 }
 
 /// An entry of a [`List`]. The list leaves out empty entries.
-trait Item {
+pub(super) trait Item {
     fn is_empty(&self) -> bool;
 }
 
@@ -124,7 +139,7 @@ impl<'de, T: Item + Deserialize<'de>> Deserialize<'de> for List<T> {
 }
 
 /// Parses `null` as the default value.
-fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+pub(super) fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
@@ -132,7 +147,7 @@ fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
 
 /// Parses an id into lower-case hexadecimal digits. Protobuf's JSON encodes ids in base64, with 24 digits for a trace
 /// and 12 for a span. An id of such a length is converted.
-fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let written: String = nullable(deserializer)?;
     Ok(match written.len() {
         24 | 12 => from_base64(&written).unwrap_or(written),
@@ -191,7 +206,7 @@ impl Span {
     }
 
     pub(super) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.attributes.0.iter().map(|one| (one.key.as_str(), one.value.0.0.as_str()))
+        self.attributes.0.iter().map(|one| (one.key.as_str(), one.value.as_str()))
     }
 
     /// Returns how much memory the span occupies, in bytes.
@@ -260,7 +275,13 @@ struct Attribute {
 
 /// A value of any type, as text. In JSON it is an object with a single key, which names the type. The type is ignored.
 #[derive(Clone, Debug, Default)]
-struct AnyValue(Text);
+pub(super) struct AnyValue(Text);
+
+impl AnyValue {
+    pub(super) fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
 
 impl<'de> Deserialize<'de> for AnyValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AnyValue, D::Error> {
@@ -284,7 +305,13 @@ impl<'de> Deserialize<'de> for AnyValue {
 
 /// A string, number or Boolean as text. Lists and objects, which the business context never contains, become `…`.
 #[derive(Clone, Debug, Default)]
-struct Text(String);
+pub(super) struct Text(String);
+
+impl Text {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
@@ -396,7 +423,7 @@ mod tests {
             ("{}", ""),
         ] {
             let value: AnyValue = serde_json::from_str(written).expect("it is a value");
-            assert_eq!(value.0.0, text, "{written}");
+            assert_eq!(value.as_str(), text, "{written}");
         }
     }
 }

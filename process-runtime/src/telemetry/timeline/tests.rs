@@ -79,6 +79,65 @@ failed at pay.charge: Refused
     assert_eq!(drawn, expected);
 }
 
+/// A log record of the span `span`.
+fn record(span: &str, at: u64, severity: &str, body: &str) -> serde_json::Value {
+    serde_json::json!({
+        "traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": span, "severityText": severity,
+        "timeUnixNano": (at * 1_000_000).to_string(), "body": { "stringValue": body },
+    })
+}
+
+#[test]
+fn log_records_are_drawn_below_their_span_in_the_order_of_time() {
+    let spans = line(&[
+        span("a", "", "pay", (1_000, 1_240), &[("user_id", "u-1")]),
+        span("b", "a", "pay.charge", (1_020, 1_200), &[]),
+        span("c", "b", "request", (1_030, 1_100), &[]),
+        span("d", "a", "pay.receipt", (1_210, 1_230), &[]),
+    ]);
+    let records = [
+        record("a", 1_205, "WARN", "between\nboth"),
+        record("b", 1_150, "ERROR", "after the request"),
+        record("b", 1_025, "INFO", "before it"),
+        record("a", 1_235, "WARN", &"x".repeat(1000)),
+        record("e", 1_240, "WARN", "of a span that is not written yet"),
+        serde_json::json!({ "body": { "stringValue": "of no trace" } }),
+    ];
+    let logs =
+        serde_json::json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": records }] }] }).to_string();
+    let found = found(format!("{logs}\n{spans}\n"), &by_user("u-1"));
+    assert!(found.skipped.is_empty(), "{:?}", found.skipped);
+    let drawn = found.timelines[0].to_string();
+    let expected = format!(
+        "\
+trace 0af7651916cd43dd8448eb211c80319c, 00:00:01.000 UTC
+  +    0.0ns  pay             240.0ms  user_id=u-1
+  +   20.0ms    pay.charge    180.0ms  
+  +   25.0ms      INFO before it
+  +   30.0ms      request      70.0ms  
+  +  150.0ms      ERROR after the request
+  +  205.0ms    WARN between\u{fffd}both
+  +  210.0ms    pay.receipt    20.0ms  
+  +  235.0ms    WARN {}
+  +  240.0ms  WARN of a span that is not written yet
+",
+        "x".repeat(195)
+    );
+    assert_eq!(drawn, expected);
+    // Records do not change whether a trace is complete.
+    assert!(found.timelines[0].is_complete());
+}
+
+#[test]
+fn the_log_records_of_a_trace_are_limited() {
+    let many: Vec<_> = (0..10_005).map(|at| record("a", at, "WARN", "again")).collect();
+    let logs = serde_json::json!({ "scopeLogs": [{ "logRecords": many }] }).to_string();
+    let spans = line(&[span("a", "", "pay", (0, 90), &[("user_id", "u-1")])]);
+    let found = found(format!("{spans}\n{logs}\n"), &by_user("u-1"));
+    assert_eq!((found.records_left_out, found.spans_left_out, &found.skipped[..]), (5, 0, &[][..]));
+    assert_eq!(found.timelines[0].to_string().matches("WARN again").count(), 10_000);
+}
+
 const CALL: (&str, &str) = ("critical_process.dependency", "orders_db");
 
 /// Returns the place of the failure, which the drawing names in its second line.
