@@ -11,19 +11,21 @@
 //! let _telemetry = TelemetryBuilder::new().service("shop", env!("CARGO_PKG_VERSION")).init();
 //! ```
 //!
-//! The standard environment variables decide where telemetry is sent. If none of them is set, traces and metrics are
-//! written to files in the directory `telemetry`, and [`timeline`] reads the traces from these files. The log is
-//! written to standard output. While traces are written to files, standard error has one line for each run.
+//! The standard environment variables decide where telemetry is sent. If none of them is set, traces, log records and
+//! metrics are written to files in the directory `telemetry`, and [`timeline`] reads the traces and their log records
+//! from these files. The log is written to standard output. While traces are written to files, standard error has one
+//! line for each run.
 //!
 //! # Destinations
 //!
-//! A signal is traces or metrics. If none of the following variables is set, both signals are written to OTLP-JSON
-//! files.
+//! A signal is traces, metrics or logs. If none of the following variables is set, all signals are written to
+//! OTLP-JSON files.
 //!
-//! * `OTEL_EXPORTER_OTLP_ENDPOINT` sends both signals to the collector at this URL.
-//! * `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` and `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` each send one signal to the URL in
-//!   the variable. If only one of them is set, the other signal is not exported unless another variable configures it.
-//! * `OTEL_TRACES_EXPORTER` and `OTEL_METRICS_EXPORTER` choose the exporter of a signal:
+//! * `OTEL_EXPORTER_OTLP_ENDPOINT` sends all signals to the collector at this URL.
+//! * `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` and `OTEL_EXPORTER_OTLP_LOGS_ENDPOINT`
+//!   each send one signal to the URL in the variable. If only some of them are set, the other signals are not exported
+//!   unless another variable configures them.
+//! * `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` and `OTEL_LOGS_EXPORTER` choose the exporter of a signal:
 //!
 //!   | exporter | where the signal is sent |
 //!   |---|---|
@@ -34,9 +36,10 @@
 //!
 //!   `prometheus` can be combined with another exporter, as in `otlp,prometheus`.
 //!
-//! * `OTEL_SDK_DISABLED=true` turns both signals off.
+//! * `OTEL_SDK_DISABLED=true` turns all signals off.
 //!
-//! If one signal uses `otlp` or `prometheus`, the other signal is not exported unless a variable configures it.
+//! If one signal uses `otlp`, the other signals are not exported unless a variable configures them. `prometheus` also
+//! turns the files of traces off, but not those of logs.
 //!
 //! The directory contains at most 256 OTLP-JSON files, with 128 MiB in total. If a new file needs room, the least
 //! recently written files are removed.
@@ -55,11 +58,11 @@
 //! Each variable whose name starts with `OTEL_EXPORTER_OTLP_` also exists for a single signal, as in
 //! `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL`.
 //!
-//! Headers, timeouts, compression, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, the sampler, the span limits, the
-//! batches and the interval of metrics follow the
+//! Headers, timeouts, compression, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, the sampler, the limits of spans and
+//! log records, the batches (`OTEL_BSP_…`, `OTEL_BLRP_…`) and the interval of metrics follow the
 //! [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/). One default
-//! differs. A span waits at most half a second before it is written to a file, instead of five seconds.
-//! `OTEL_BSP_SCHEDULE_DELAY` changes this time.
+//! differs. A span or a log record waits at most half a second before it is written to a file, instead of five seconds
+//! or one second. `OTEL_BSP_SCHEDULE_DELAY` and `OTEL_BLRP_SCHEDULE_DELAY` change this time.
 //!
 //! # Sentry
 //!
@@ -73,10 +76,25 @@
 //!
 //! # Spans and events
 //!
-//! Spans are exported if their level is INFO or above, and events if their level is WARN or above. Details that
-//! libraries log below these levels, such as queries and headers, appear only in the log. Every span that starts
-//! inside a run carries the business context of the run. This includes the spans of libraries that use `tracing` or
-//! OpenTelemetry's API.
+//! Spans are exported if their level is INFO or above, and events if their level is WARN or above. Events with the
+//! target `critical_process` are exported from INFO on. Details that libraries log below these levels, such as queries
+//! and headers, appear only in the log. Every span that starts inside a run carries the business context of the run.
+//! This includes the spans of libraries that use `tracing` or OpenTelemetry's API.
+//!
+//! An exported event is a log record with the ids of its trace and span, or an event of its span, and never both. It is
+//! a record unless logs are not exported, as with `OTEL_LOGS_EXPORTER=none`. A collector that answers the first log
+//! records with the HTTP status 404, 405, 410 or 501, or with the gRPC status `UNIMPLEMENTED`, accepts no log records.
+//! This is reported once, and from then on events are added to spans. An event of level ERROR makes an error of its
+//! span in both cases.
+//!
+//! The message of an event is the body of its record, and the target is the name of the record's scope. The other
+//! fields are attributes. The text of an error that a field contains as `&dyn Error` is in `exception.message`; inside
+//! a run it leaves the program only with `error_text = everywhere`. All texts of a record together have at most 16 KiB,
+//! an attribute has at most 1 KiB, and the text of an error at most 8 KiB ([`Limits`](crate::Limits)). At most 2048
+//! records (`OTEL_BLRP_MAX_QUEUE_SIZE`) and 16 MiB wait. `critical_process.telemetry.dropped` counts every record that
+//! is lost, with the reason `log_record`.
+//!
+//! Events that are made while telemetry is exported are never exported. They would cause further exports without end.
 //!
 //! # Prometheus
 //!

@@ -60,6 +60,10 @@ fn slow() {
     thread::sleep(Duration::from_millis(400));
 }
 
+/// Does nothing.
+#[critical_process(id = "quick", version = "1.0.0", sla = "5s")]
+fn quick() {}
+
 /// A value whose `Debug` makes an event.
 struct Logs;
 
@@ -111,6 +115,7 @@ fn main() {
         }
         "a late run" => slow(),
         "refused" => {
+            quick();
             info_span!("before").in_scope(|| warn!("before"));
             thread::sleep(Duration::from_millis(500));
             info_span!("after").in_scope(|| warn!("after"));

@@ -117,9 +117,12 @@ async fn a_directory_that_cannot_be_written_is_reported_once() {
     let output = run(&Scratch(PathBuf::from("/dev/null/telemetry")), &[]).await;
     let lines = text(&output.stderr);
     let of_telemetry: Vec<_> = lines.lines().filter(|line| line.contains("elemetry")).collect();
-    let [traces, metrics, end] = of_telemetry[..] else { panic!("{lines}") };
-    assert!(traces.contains("cannot write traces to /dev/null/telemetry"), "{traces}");
-    assert!(metrics.contains("cannot write metrics to /dev/null/telemetry"), "{metrics}");
+    let [.., end] = of_telemetry[..] else { panic!("{lines}") };
+    assert_eq!(of_telemetry.len(), 4, "{lines}");
+    for signal in ["traces", "logs", "metrics"] {
+        let report = format!("cannot write {signal} to /dev/null/telemetry");
+        assert_eq!(lines.matches(&report).count(), 1, "{report} in {lines}");
+    }
     assert!(end.contains("some telemetry was not sent"), "{end}");
 }
 

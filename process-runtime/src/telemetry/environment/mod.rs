@@ -122,12 +122,19 @@ impl Environment {
                 let (traces, _) = variables.destination("TRACES", &exporters[..3], has_traces);
                 let (metrics, is_scraped) = variables.destination("METRICS", &exporters, has_metrics);
                 let (logs, _) = variables.destination("LOGS", &exporters[..3], has_logs);
-                // Files are the default during development. If one signal is sent to a collector or to Prometheus, the
-                // other signals are not written to files unless a variable configures this.
-                let is_embedded = !is_scraped && ![traces, metrics, logs].contains(&Some(Destination::Otlp));
-                let default = if is_embedded { Destination::Files } else { Destination::Nowhere };
+                // Files are the default during development. If one signal is sent to a collector, the other signals are
+                // not written to files unless a variable configures this. Traces and metrics are not written to files
+                // either if Prometheus scrapes the metrics.
+                let files = |are_used| if are_used { Destination::Files } else { Destination::Nowhere };
+                let is_embedded = ![traces, metrics, logs].contains(&Some(Destination::Otlp));
+                let (default, default_of_logs) = (files(is_embedded && !is_scraped), files(is_embedded));
                 let scraped = if is_scraped { variables.scraped() } else { Scraped::OnRoute };
-                (traces.unwrap_or(default), metrics.unwrap_or(default), logs.unwrap_or(default), scraped)
+                (
+                    traces.unwrap_or(default),
+                    metrics.unwrap_or(default),
+                    logs.unwrap_or(default_of_logs),
+                    scraped,
+                )
             }
         };
         let spans = variables.spans();

@@ -107,7 +107,7 @@ impl Recorder {
         // Fields of the event come first, because the number of attributes is limited.
         for (key, place) in [(FILE, metadata.file()), (MODULE, metadata.module_path())] {
             if let Some(place) = place {
-                fields.attribute(key, AnyValue::from(place));
+                fields.text(key, limits::context_value(), |most| text::cut(place, most).into_owned());
             }
         }
         if let Some(line) = metadata.line() {
