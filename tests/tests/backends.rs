@@ -53,6 +53,7 @@ impl Rotel {
         let mut command = Command::new(agent);
         command
             .args(["start", "--exporter", "blackhole", "--debug-log", "traces", "--debug-log", "metrics"])
+            .args(["--debug-log", "logs"])
             .args(["--debug-log-verbosity", "detailed"])
             .args(["--otlp-grpc-endpoint", &format!("127.0.0.1:{grpc}")])
             .args(["--otlp-http-endpoint", &format!("127.0.0.1:{http}")])
@@ -107,7 +108,7 @@ fn spans_in(printed: &str) -> Vec<Span<'_>> {
             spans.push(Span::default());
             is_event = false;
         }
-        is_event |= line.starts_with("Events:") || line.starts_with("Resource");
+        is_event |= ["Events:", "Resource", "LogRecord #"].iter().any(|part| line.starts_with(part));
         let Some(span) = spans.last_mut().filter(|_| !is_event) else { continue };
         let Some((key, value)) = line.trim().split_once(':') else { continue };
         match (key.trim(), value.trim()) {
@@ -156,6 +157,17 @@ fn judge(printed: &str) {
         assert_eq!(stage.attributes["critical_process.stage"], "Str(charge)");
     }
     assert_eq!(of("place_order", "Str(c-1)").attributes["total"], "Int(500)");
+
+    // The warning of each query is a log record with the ids of the span around it, and not an event of this span.
+    let records: Vec<_> =
+        printed.split("LogRecord #").filter(|record| record.contains("a slow query")).collect();
+    assert_eq!(records.len(), 6, "{printed}");
+    let stage = of("place_order.charge", "Str(c-1)");
+    let ids = [format!("Trace ID       : {}", stage.trace), format!("Span ID        : {}", stage.id)];
+    let of_stage = records.iter().filter(|record| ids.iter().all(|id| record.contains(id)));
+    assert_eq!(of_stage.count(), 1, "{printed}");
+    assert!(records.iter().all(|record| record.contains("SEVERITY_NUMBER_WARN(13)")), "{printed}");
+    assert!(!printed.contains("Events:"), "{printed}");
 
     let mut lines = printed.lines().map(str::trim);
     let mut units = BTreeMap::new();

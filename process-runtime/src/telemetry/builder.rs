@@ -2,6 +2,7 @@
 //! global. Parsing variables and building exporters do not belong here.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use opentelemetry::trace::TracerProvider as _;
@@ -125,11 +126,12 @@ impl TelemetryBuilder {
         });
         let delay = if environment.logs == Destination::Files { FILE_DELAY } else { LOG_DELAY };
         let delay = environment.records.delay.unwrap_or(delay);
+        let refusal = Arc::default();
         let (logs, recorder) = exporters
-            .logs(environment.logs, &environment.logs_over)
+            .logs(environment.logs, &environment.logs_over, &refusal)
             .map(|exporter| {
                 destinations.push(format!("logs: {}", exporter.place));
-                logs::start(exporter.exporter, &environment.records, delay, resource.clone())
+                logs::start(exporter.exporter, refusal, &environment.records, delay, resource.clone())
             })
             .unzip();
         let is_ours = subscribe(traces.as_ref(), recorder);

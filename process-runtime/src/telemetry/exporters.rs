@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use opentelemetry::Key;
 use opentelemetry_otlp::{
-    LogExporter, MetricExporter, Protocol as Encoding, SpanExporter as OtlpSpanExporter, WithExportConfig,
-    WithHttpConfig as _, WithTonicConfig as _,
+    LogExporter as OtlpLogExporter, MetricExporter, Protocol as Encoding, SpanExporter as OtlpSpanExporter,
+    WithExportConfig, WithHttpConfig as _, WithTonicConfig as _,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::logs::{LogBatch, LogExporter};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
@@ -23,7 +24,7 @@ use ureq::http::Uri;
 
 use super::environment::{Destination, Otlp, Protocol, Sentry};
 use super::files::{Directory, FileExporter};
-use super::logs::{Logs, Refusal};
+use super::logs::Refusal;
 use super::sentry_transport::SentryTransport;
 use super::{diagnostics, http_client, logs, sentry_transport};
 use crate::base::notices;
@@ -97,24 +98,30 @@ impl Exporters {
         })
     }
 
-    pub(super) fn logs(&self, destination: Destination, over: &Otlp) -> Option<Placed<Logs>> {
-        self.placed(destination, over, "logs", Logs::to_files, || {
-            let refusal = Arc::<Refusal>::default();
+    /// Returns the exporter of log records. It gives `refusal` if the collector does not accept them.
+    pub(super) fn logs(
+        &self,
+        destination: Destination,
+        over: &Otlp,
+        refusal: &Arc<Refusal>,
+    ) -> Option<Placed<Logs>> {
+        self.placed(destination, over, "logs", Logs::Files, || {
             let exporter = match over.protocol {
-                Protocol::Grpc => at(LogExporter::builder().with_tonic(), over)
+                Protocol::Grpc => at(OtlpLogExporter::builder().with_tonic(), over)
                     .with_tls_config(over.tls.grpc_config())
                     .build(),
                 protocol => {
-                    let builder = at(LogExporter::builder().with_http(), over);
+                    let builder = at(OtlpLogExporter::builder().with_http(), over);
                     builder
                         .with_http_client(
-                            http_client::Client::new(over.timeout, &over.tls).refusable(&refusal),
+                            http_client::Client::new(over.timeout, &over.tls).refusable(refusal),
                         )
                         .with_protocol(encoding(protocol))
                         .build()
                 }
             };
-            exporter.map(|exporter| Logs::over_otlp(exporter, Endpoint::new(over), refusal))
+            let refusal = Arc::clone(refusal);
+            exporter.map(|exporter| Logs::Otlp(Box::new(exporter), Endpoint::new(over), refusal))
         })
     }
 
@@ -183,19 +190,22 @@ impl Endpoint {
         Endpoint { protocol: over.protocol, place: http_client::place(&over.endpoint) }
     }
 
-    pub(super) fn place(&self) -> &str {
-        &self.place
-    }
-
-    /// Returns whether an exporter's error says that the collector does not implement the service of the signal.
-    pub(super) fn is_unimplemented(&self, error: &str) -> bool {
-        self.protocol == Protocol::Grpc && error.contains("gRPC code: Unimplemented")
+    /// Gives the refusal if an export failed because the collector does not implement the service of the signal. Over
+    /// HTTP, the client gives it.
+    fn find_refusal(&self, exported: &OTelSdkResult, refusal: &Refusal) {
+        const WHY: &str = "gRPC code: Unimplemented";
+        if let Err(OTelSdkError::InternalFailure(error)) = exported
+            && self.protocol == Protocol::Grpc
+            && error.contains(WHY)
+        {
+            refusal.give(&self.place, WHY);
+        }
     }
 
     /// Reports why an export failed, unless the HTTP client has already reported the cause. The same cause is reported
     /// only once, even if several signals fail. The error in the returned result says that its cause is already
     /// reported.
-    pub(super) fn report_failure(&self, exported: OTelSdkResult) -> OTelSdkResult {
+    fn report_failure(&self, exported: OTelSdkResult) -> OTelSdkResult {
         let Err(OTelSdkError::InternalFailure(error)) = exported else { return exported };
         // Over HTTP, the client has already reported the cause, which the exporter's error does not contain.
         if self.protocol == Protocol::Grpc {
@@ -271,6 +281,41 @@ impl PushMetricExporter for Metrics {
         match self {
             Metrics::Otlp(exporter, _) => exporter.temporality(),
             Metrics::Files(exporter) => exporter.temporality(),
+        }
+    }
+}
+
+/// The exporter of log records.
+#[derive(Debug)]
+pub(super) enum Logs {
+    Otlp(Box<OtlpLogExporter>, Endpoint, Arc<Refusal>),
+    Files(FileExporter),
+}
+
+impl LogExporter for Logs {
+    async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
+        match self {
+            Logs::Otlp(exporter, endpoint, refusal) => {
+                let exported = exporter.export(batch).await;
+                endpoint.find_refusal(&exported, refusal);
+                // A refusal is reported by itself.
+                if refusal.is_given() { exported } else { endpoint.report_failure(exported) }
+            }
+            Logs::Files(exporter) => LogExporter::export(exporter, batch).await,
+        }
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        match self {
+            Logs::Otlp(exporter, ..) => exporter.shutdown_with_timeout(timeout),
+            Logs::Files(_) => Ok(()),
+        }
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        match self {
+            Logs::Otlp(exporter, ..) => exporter.set_resource(resource),
+            Logs::Files(exporter) => LogExporter::set_resource(exporter, resource),
         }
     }
 }

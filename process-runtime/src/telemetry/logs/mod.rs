@@ -1,13 +1,14 @@
 //! Log records: the events of `tracing` as a signal of their own. An event becomes a record (`records`), waits in a
-//! bounded queue (`queue`), and is sent in batches (`exporter`). Reading variables does not belong here.
+//! bounded queue (`queue`), and is sent in batches, unless the collector has refused records (`refusal`). Reading
+//! variables and building exporters do not belong here.
 //!
 //! Events that an export makes are never exported. Otherwise each export would cause the next one. Such events come
 //! from threads that only export: those of OpenTelemetry's SDK, which suppresses telemetry on them, and those of this
 //! crate, which call [`exports_only`].
 
-mod exporter;
 mod queue;
 mod records;
+mod refusal;
 
 use std::mem;
 use std::sync::Arc;
@@ -16,21 +17,23 @@ use std::time::Duration;
 use opentelemetry::Context;
 use opentelemetry::logs::LoggerProvider as _;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::logs::{LogExporter, SdkLoggerProvider};
 
-pub(super) use self::exporter::{Logs, Refusal};
 pub(super) use self::records::{Recorder, is_recorded};
+use self::refusal::Refusable;
+pub(super) use self::refusal::Refusal;
 use super::environment::Records;
 
-/// Returns a provider that sends records to `exporter`, and the recorder that makes records of events. A record waits
-/// for at most `delay`.
+/// Returns a provider that sends records to `exporter` until `refusal` is given, and the recorder that makes records of
+/// events. A record waits for at most `delay`.
 pub(super) fn start(
-    exporter: Logs,
+    exporter: impl LogExporter + 'static,
+    refusal: Arc<Refusal>,
     records: &Records,
     delay: Duration,
     resource: Resource,
 ) -> (SdkLoggerProvider, Recorder) {
-    let refusal = Arc::clone(exporter.refusal());
+    let exporter = Refusable { exporter, refusal: Arc::clone(&refusal) };
     let provider = SdkLoggerProvider::builder()
         .with_resource(resource)
         .with_log_processor(queue::batches(exporter, records, delay))
@@ -50,7 +53,7 @@ mod tests {
     use std::thread;
 
     use opentelemetry_sdk::error::OTelSdkResult;
-    use opentelemetry_sdk::logs::{LogBatch, LogExporter};
+    use opentelemetry_sdk::logs::LogBatch;
     use tracing_subscriber::layer::{Identity, SubscriberExt as _};
 
     use super::super::bridge::Bridge;

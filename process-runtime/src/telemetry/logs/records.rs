@@ -20,7 +20,7 @@ use tracing::{Dispatch, Event, Level, Metadata};
 use tracing_opentelemetry::get_otel_context;
 
 use super::super::environment::Records;
-use super::exporter::Refusal;
+use super::refusal::Refusal;
 use crate::base::guard::attempt;
 use crate::base::{chain, limits, text};
 use crate::observe::metrics::LOST_RECORDS;
