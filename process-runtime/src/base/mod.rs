@@ -1,11 +1,10 @@
 //! The foundation of every other layer: the clock, locks, lanes (which keep threads from contending for counters),
-//! the guard around foreign code, output lines, notices of the toolkit about itself, the alarm that wakes the
-//! watchdog, and forks. Nothing here may depend on processes or runs.
+//! the guard around foreign code, output lines, notices of the toolkit about itself, and the alarm that wakes the
+//! watchdog. Nothing here may depend on processes or runs.
 
 pub(crate) mod alarm;
 pub(crate) mod chain;
 pub(crate) mod clock;
-pub(crate) mod fork;
 pub(crate) mod guard;
 pub(crate) mod lane;
 pub(crate) mod limits;

@@ -4,7 +4,7 @@
 //! be written, is lost and counted, and a line in the same stream reports the number. Therefore the queue is only for
 //! streams that people read. The format of lines does not belong here.
 
-use crate::base::fork;
+use crate::base::alarm::fork;
 use crate::base::lock::{lock, unpoisoned};
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::watchdog;
+use crate::base::alarm::{self, fork};
 use crate::base::limits::{self, Limits};
 use crate::base::lock::lock;
 use crate::base::notices;
-use crate::base::{alarm, fork};
 use crate::catalog::findings;
 use crate::observe::Sink;
 use crate::run::domain::Core;

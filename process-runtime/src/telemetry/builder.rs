@@ -22,7 +22,8 @@ use super::guard::{self, Pipelines, Telemetry};
 #[cfg(feature = "prometheus")]
 use super::prometheus::Prometheus;
 use super::{bridge, console, exporters, log_records, queue};
-use crate::base::{fork, notices};
+use crate::base::alarm::fork;
+use crate::base::notices;
 use crate::install::installation::Install;
 use crate::observe::tracer::{DescribedTracer, announce};
 

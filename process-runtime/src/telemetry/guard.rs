@@ -13,8 +13,9 @@ use super::console;
 use super::exporters::Exporters;
 #[cfg(feature = "prometheus")]
 use super::prometheus::Prometheus;
+use crate::base::alarm::fork;
 use crate::base::lock::lock;
-use crate::base::{fork, notices};
+use crate::base::notices;
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
 use crate::install::installation::Installation;

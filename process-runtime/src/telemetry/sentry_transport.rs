@@ -249,7 +249,8 @@ impl Transport for Waiting {
     fn flush(&self, timeout: Duration) -> bool {
         let mut queue = lock(&self.queue);
         // The other half is for sending. An event without names is worth more than no event.
-        queue.names_until = Instant::now().checked_add(timeout / 2);
+        let names = Some(timeout / 2).filter(|names| !names.is_zero());
+        queue.names_until = names.and_then(|names| Instant::now().checked_add(names));
         let is_busy = |queue: &mut Queue| queue.is_sending || !queue.envelopes.is_empty();
         let (mut queue, ended) = unpoisoned(self.changed.wait_timeout_while(queue, timeout, is_busy));
         queue.names_until = None;

@@ -3,11 +3,12 @@
 //! `install`. The alarm also finds that the program was forked. Deadlines are only ticks here; the types of runs do not
 //! belong here.
 
+pub(crate) mod fork;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Thread;
 
-use super::fork;
 use super::lock::lock;
 
 /// A tick of the global clock. A run with an earlier deadline must wake the thread. 0 while the thread is not
