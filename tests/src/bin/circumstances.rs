@@ -135,7 +135,8 @@ fn main() {
             let (sender, receiver) = std::sync::mpsc::channel();
             thread::spawn(move || {
                 // While names are looked up, the crate `backtrace` holds a lock that every look-up needs.
-                backtrace::resolve(main as *mut std::ffi::c_void, |_| {
+                // The look-up takes the address as one to return to, and looks before it.
+                backtrace::resolve((main as fn() as usize + 1) as *mut std::ffi::c_void, |_| {
                     let _ = sender.send(());
                     thread::sleep(Duration::from_secs(60));
                 });

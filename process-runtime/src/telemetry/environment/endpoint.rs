@@ -118,9 +118,11 @@ fn with_path(url: Uri, path: &str) -> Option<Uri> {
 
 /// Returns a URL as it can be part of a line. A user name, a password and a query may be secrets.
 pub(super) fn redacted(url: &str) -> String {
-    let scheme = scheme_of(url).map(|scheme| format!("{scheme}://")).unwrap_or_default();
     if url.contains('@') {
-        return format!("{}…", shown(&scheme));
+        let is_plain =
+            |scheme: &&str| scheme.len() < 8 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let scheme = scheme_of(url).filter(is_plain).map(|scheme| format!("{scheme}://"));
+        return scheme.unwrap_or_default() + "…";
     }
     match url.split_once(['?', '#']) {
         Some((place, _)) => format!("{}?…", shown(place)),

@@ -60,13 +60,14 @@ impl Variables {
         for (number, entry) in entries(&written) {
             match header(entry, protocol) {
                 Ok(Header { name: header, value, has_bad_escape }) => {
+                    let shown = shown(header.as_str());
                     if has_bad_escape {
-                        let problem = format_args!("the value of the header `{header}`: {BAD_ESCAPE}");
+                        let problem = format_args!("the value of the header `{shown}`: {BAD_ESCAPE}");
                         self.invalid_entry(&name, number, problem);
                     }
-                    if headers.insert(header.clone(), value).is_some() {
+                    if headers.insert(header, value).is_some() {
                         let problem =
-                            format_args!("the header `{header}` is repeated; its last value applies");
+                            format_args!("the header `{shown}` is repeated; its last value applies");
                         self.invalid_entry(&name, number, problem);
                     }
                 }
@@ -120,7 +121,7 @@ fn header(entry: &str, protocol: Protocol) -> Result<Header, String> {
     })?;
     value.set_sensitive(true);
     match refusal(&name, &value, protocol) {
-        Some(why) => Err(format!("the header `{name}` cannot be sent: {why}")),
+        Some(why) => Err(format!("the header `{}` cannot be sent: {why}", shown(name.as_str()))),
         None => Ok(Header { name, value, has_bad_escape }),
     }
 }
