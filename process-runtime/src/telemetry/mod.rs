@@ -162,12 +162,10 @@ mod exporters;
 mod files;
 mod guard;
 mod http_client;
-mod log_records;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod queue;
 mod sentry_transport;
-mod symbols;
 pub mod timeline;
 
 pub use self::builder::TelemetryBuilder;

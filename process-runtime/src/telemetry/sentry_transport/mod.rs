@@ -5,6 +5,8 @@
 //! `attach_stacktrace` resolves the function names on the thread of the failed run, which delays the run by
 //! milliseconds.
 
+mod symbols;
+
 use std::collections::VecDeque;
 use std::panic::PanicHookInfo;
 use std::sync::atomic::Ordering;
@@ -25,9 +27,9 @@ use sentry_core::client_report::{Reason, Recorder};
 use ureq::Proxy;
 use ureq::http::{HeaderMap, StatusCode};
 
+use self::symbols::Symbols;
 use super::environment::tls::{Pem, Tls};
 use super::http_client;
-use super::symbols::Symbols;
 use crate::base::lock::{lock, unpoisoned};
 use crate::base::notices;
 use crate::observe::metrics::{LOST_EVENTS, LOST_TRANSACTIONS};
