@@ -4,6 +4,7 @@
 //! be written, is lost and counted, and a line in the same stream reports the number. Therefore the queue is only for
 //! streams that people read. The format of lines does not belong here.
 
+use crate::base::alarm::fork;
 use crate::base::lock::{lock, unpoisoned};
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -82,6 +83,11 @@ impl Output {
 
     /// Queues a line, which must end with a line feed. A line that does not fit is lost and counted.
     pub(crate) fn push(&self, line: &[u8]) {
+        // In the child of a fork, no thread writes the queue, and the lock may never be released.
+        if fork::is_child() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let mut waiting = self.waiting();
         if waiting.lines.len() + line.len() > MOST {
             self.lost.fetch_add(1, Ordering::Relaxed);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::watchdog;
+use crate::base::alarm::{self, fork};
 use crate::base::limits::{self, Limits};
 use crate::base::lock::lock;
 use crate::base::notices;
@@ -122,7 +123,14 @@ impl Install {
 
     /// Starts the installation. Each line of [`Installation::report`] is also written to standard error once. Keep
     /// the returned [`Installation`], and call [`Installation::stop`] at the end of `main`.
+    ///
+    /// In the child of a `fork` without `exec`, whose parent has started an installation, nothing is started, because
+    /// the parent's locks and queues may be in any state. This is reported once.
     pub fn start(self) -> Installation {
+        if fork::report() {
+            return Installation { is_stopped: AtomicBool::new(true) };
+        }
+        alarm::watch_forks();
         self.limits.into_iter().for_each(limits::set);
         self.sinks.into_iter().for_each(|sink| Core::global().add_sink(sink));
         #[cfg(feature = "metrics")]
@@ -173,6 +181,9 @@ impl Installation {
     /// call `stop` before you shut down the meter provider. Then waits until the queued lines are written to standard
     /// error. `stop` waits at most one second in all, because a sink or the reader of standard error may hang.
     pub fn stop(&self) {
+        if fork::is_child() {
+            return;
+        }
         #[cfg(feature = "metrics")]
         crate::observe::metrics::drain();
         let end = Instant::now() + END;

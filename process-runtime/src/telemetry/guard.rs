@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
@@ -14,6 +14,8 @@ use super::console;
 use super::exporters::Exporters;
 #[cfg(feature = "prometheus")]
 use super::prometheus::Prometheus;
+use crate::base::alarm::fork;
+use crate::base::lock::lock;
 use crate::base::notices;
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
@@ -31,6 +33,23 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// has run, the guard was probably dropped too early.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
+/// Where telemetry is sent. The clones share the same queues and connections.
+#[derive(Clone, Default)]
+pub(super) struct Pipelines {
+    pub(super) traces: Option<SdkTracerProvider>,
+    pub(super) logs: Option<SdkLoggerProvider>,
+    pub(super) metrics: Option<SdkMeterProvider>,
+    pub(super) sentry: Option<Arc<sentry::Client>>,
+    #[cfg(feature = "prometheus")]
+    pub(super) prometheus: Option<Prometheus>,
+}
+
+/// Locks and returns the pipelines of the call of `telemetry::init` whose [`Telemetry`] exists.
+pub(super) fn running() -> MutexGuard<'static, Option<Pipelines>> {
+    static RUNNING: Mutex<Option<Pipelines>> = Mutex::new(None);
+    lock(&RUNNING)
+}
+
 /// The running telemetry, which stops when this guard is dropped.
 ///
 /// The drop sends the remaining telemetry, waits for at most five seconds and stops the watchdog. Bind the guard to a
@@ -38,16 +57,13 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 /// dropping the guard.
 #[must_use = "telemetry stops when this is dropped: keep it until the end of `main`"]
 pub struct Telemetry {
-    pub(super) started: Instant,
-    pub(super) installation: Installation,
-    pub(super) traces: Option<SdkTracerProvider>,
-    pub(super) logs: Option<SdkLoggerProvider>,
-    pub(super) metrics: Option<SdkMeterProvider>,
-    pub(super) sentry: Option<sentry::ClientInitGuard>,
-    pub(super) exporters: Option<Exporters>,
-    pub(super) destinations: Vec<String>,
-    #[cfg(feature = "prometheus")]
-    pub(super) prometheus: Option<Prometheus>,
+    started: Instant,
+    installation: Installation,
+    pipelines: Pipelines,
+    /// The threads of the exporters. `None` if the telemetry of an earlier call is in use, which then outlives this
+    /// value.
+    exporters: Option<Exporters>,
+    destinations: Vec<String>,
 }
 
 impl fmt::Debug for Telemetry {
@@ -57,7 +73,25 @@ impl fmt::Debug for Telemetry {
 }
 
 impl Telemetry {
-    /// Returns where traces, logs, metrics and errors are sent, one line for each destination.
+    /// Returns the value that owns `pipelines`.
+    pub(super) fn first(
+        installation: Installation,
+        pipelines: Pipelines,
+        exporters: Exporters,
+        destinations: Vec<String>,
+    ) -> Telemetry {
+        let exporters = Some(exporters);
+        Telemetry { started: Instant::now(), installation, pipelines, exporters, destinations }
+    }
+
+    /// Returns a value that uses the `pipelines` of an earlier call.
+    pub(super) fn further(installation: Installation, pipelines: Pipelines) -> Telemetry {
+        let (exporters, destinations) = (None, Vec::new());
+        Telemetry { started: Instant::now(), installation, pipelines, exporters, destinations }
+    }
+
+    /// Returns where this call sends traces, logs, metrics and errors, one line for each destination. There is none if an
+    /// earlier call sends them.
     pub fn destinations(&self) -> &[String] {
         &self.destinations
     }
@@ -66,7 +100,7 @@ impl Telemetry {
     /// [`TelemetryBuilder::prometheus`](super::TelemetryBuilder::prometheus) enables them.
     #[cfg(feature = "prometheus")]
     pub fn prometheus(&self) -> Option<&Prometheus> {
-        self.prometheus.as_ref()
+        self.pipelines.prometheus.as_ref()
     }
 
     /// Returns the running installation.
@@ -77,21 +111,21 @@ impl Telemetry {
     /// Sends the remaining telemetry, and waits until it is sent, for at most the time `most`. Returns `true` if
     /// everything was sent and no telemetry was lost during the call.
     pub fn flush(&self, most: Duration) -> bool {
+        if fork::report() {
+            return false;
+        }
         let before = lost();
         drain();
         let most = most.min(LONGEST);
         let deadline = Instant::now() + most;
-        let (traces, logs, metrics) = (self.traces.clone(), self.logs.clone(), self.metrics.clone());
+        let Pipelines { traces, logs, metrics, sentry, .. } = self.pipelines.clone();
         // Metrics are sent last, so that they include the losses of the other signals. Each step has a share of the
         // time. Traces and logs share theirs.
         let traces = start(move || traces.is_none_or(|traces| flushed(|| traces.force_flush(), deadline)));
         let logs = start(move || logs.is_none_or(|logs| flushed(|| logs.force_flush(), deadline)));
         let half = deadline - until(deadline) / 2;
         let (traces, logs) = (traces.within(until(half)), logs.within(until(half)));
-        let errors = self
-            .sentry
-            .as_ref()
-            .is_none_or(|sentry| sentry.flush(Some(until(deadline).saturating_sub(most / 4))));
+        let errors = sentry.is_none_or(|sentry| sentry.flush(Some(until(deadline).saturating_sub(most / 4))));
         let metrics = start(move || metrics.is_none_or(|metrics| metrics.force_flush().is_ok()));
         let is_sent = [traces, logs, metrics.within(until(deadline))] == [Some(true); 3] && errors;
         is_sent && lost() == before
@@ -113,6 +147,13 @@ impl Drop for Telemetry {
     fn drop(&mut self) {
         let end = Instant::now() + FLUSH;
         let deadline = end - LINES;
+        let Some(exporters) = self.exporters.take() else {
+            return self.installation.stop();
+        };
+        if fork::is_child() {
+            // The threads to wait for are in the parent process.
+            return std::mem::forget(exporters);
+        }
         let has_run =
             |process: &ProcessDefinition| live::stats(process.id()).is_ok_and(|stats| stats.started > 0);
         if self.started.elapsed() < AT_ONCE && !registry::all().any(has_run) {
@@ -122,23 +163,21 @@ impl Drop for Telemetry {
             );
         }
         self.installation.stop();
-        let (traces, logs, metrics) = (self.traces.take(), self.logs.take(), self.metrics.take());
+        *running() = None;
+        let Pipelines { traces, logs, metrics, sentry, .. } = self.pipelines.clone();
         let (half, quarter) = (FLUSH / 2, FLUSH / 4);
         let middle = Instant::now() + half;
         let traces = start(move || traces.is_none_or(|traces| traces.shutdown_with_timeout(half).is_ok()));
         let logs = start(move || logs.is_none_or(|logs| logs.shutdown_with_timeout(half).is_ok()));
         let (traces, logs) = (traces.within(until(middle)), logs.within(until(middle)));
-        let errors = self
-            .sentry
-            .take()
-            .is_none_or(|sentry| sentry.close(Some(until(deadline).saturating_sub(quarter))));
+        let errors = sentry.is_none_or(|sentry| sentry.close(Some(until(deadline).saturating_sub(quarter))));
         let rest = until(deadline);
         let metrics =
             start(move || metrics.is_none_or(|metrics| metrics.shutdown_with_timeout(rest).is_ok()));
         if [traces, logs, metrics.within(rest)] != [Some(true); 3] || !errors {
             notices::once("some telemetry was not sent before the program ended");
         }
-        drop(self.exporters.take());
+        drop(exporters);
         console::flush(end);
     }
 }

@@ -5,21 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use ureq::http::Uri;
+use ureq::Proxy;
+use ureq::http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
+use ureq::http::{HeaderMap, Uri};
 use ureq::tls::TlsConfig;
 
-use super::environment::tls::Tls;
+use super::environment::Otlp;
 use super::logs::Refusal;
 use crate::base::notices;
 
 /// The maximum number of bytes that are read from a response.
 pub(super) const ANSWER: u64 = 4 << 20;
 
-/// Returns a client whose requests take at most this long. It uses the proxy that the environment configures. It does
-/// not follow redirects, because a redirect would send headers with credentials to another host.
-pub(super) fn agent(timeout: Duration, tls: TlsConfig) -> ureq::Agent {
+/// Returns a client whose requests take at most this long. It does not follow redirects, because a redirect would send
+/// headers with credentials to another host.
+pub(super) fn agent(timeout: Duration, tls: TlsConfig, proxy: Option<Proxy>) -> ureq::Agent {
     let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(timeout));
-    config.max_redirects(0).tls_config(tls).build().into()
+    config.max_redirects(0).tls_config(tls).proxy(proxy).build().into()
 }
 
 /// Returns the host and port of a URL, without the user name and password that it may contain.
@@ -28,29 +30,37 @@ pub(super) fn place(url: &Uri) -> String {
     port.map_or(host.to_owned(), |port| format!("{host}:{port}"))
 }
 
+/// Replaces the headers that the exporter has read from the environment itself. The exporter ignores headers that are
+/// not valid without a report.
+pub(super) fn replace_headers(sent: &mut HeaderMap, configured: &HeaderMap) {
+    let own = [CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT];
+    let own = own.map(|name| sent.remove(&name).map(|value| (name, value)));
+    sent.clear();
+    sent.extend(own.into_iter().flatten());
+    configured.iter().for_each(|(name, value)| drop(sent.insert(name, value.clone())));
+}
+
 /// The client of the OTLP exporters.
 #[derive(Debug)]
 pub(super) struct Client {
     agent: ureq::Agent,
+    headers: HeaderMap,
     /// For log records: what notes that the collector accepts none. `None` for other signals.
     refusal: Option<Arc<Refusal>>,
 }
 
 impl Client {
-    pub(super) fn new(timeout: Duration, tls: &Tls) -> Client {
-        Client { agent: agent(timeout, tls.http_config().build()), refusal: None }
-    }
-
-    /// Returns a client for a signal that the collector may refuse.
-    pub(super) fn refusable(self, refusal: &Arc<Refusal>) -> Client {
-        Client { refusal: Some(Arc::clone(refusal)), ..self }
+    pub(super) fn new(over: &Otlp, refusal: Option<Arc<Refusal>>) -> Client {
+        let agent = agent(over.timeout, over.tls.http_config().build(), over.proxy.clone());
+        Client { agent, headers: over.headers.clone(), refusal }
     }
 }
 
 #[async_trait::async_trait]
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        replace_headers(&mut parts.headers, &self.headers);
         let (place, path) = (place(&parts.uri), parts.uri.path().to_owned());
         // OpenTelemetry reports that an export failed, but it does not report the cause.
         let failed =

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{BATCH, MOST_WAITING, Variables, WAITING};
+use super::variables::Variables;
 
 /// The default for the number of attributes of a record, as in OpenTelemetry's specification.
 const ATTRIBUTES: u32 = 128;
@@ -23,18 +23,18 @@ pub(in crate::telemetry) struct Records {
     pub(in crate::telemetry) longest: Option<usize>,
 }
 
-impl Variables<'_> {
+impl Variables {
     pub(super) fn records(&mut self) -> Records {
-        let queue = self.number("OTEL_BLRP_MAX_QUEUE_SIZE", 1..=MOST_WAITING).unwrap_or(WAITING);
-        let batch = self.number("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", 1..=MOST_WAITING).unwrap_or(BATCH);
-        let delay = self.millis("OTEL_BLRP_SCHEDULE_DELAY");
-        let all = self.limit("OTEL_ATTRIBUTE_COUNT_LIMIT");
-        let attributes = self.limit("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT").or(all).unwrap_or(ATTRIBUTES);
-        let all = self.limit("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT");
-        let longest = self.limit("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT").or(all);
+        let (queue, batch) = self.batches("OTEL_BLRP_MAX_QUEUE_SIZE", "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE");
+        let delay = self.millis("OTEL_BLRP_SCHEDULE_DELAY", "the default");
+        let all = self.limit("OTEL_ATTRIBUTE_COUNT_LIMIT", "128").unwrap_or(ATTRIBUTES);
+        let attributes = self.limit("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", &all.to_string()).unwrap_or(all);
+        let all = self.limit("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "no limit");
+        let instead = all.map_or("no limit".to_owned(), |all| all.to_string());
+        let longest = self.limit("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", &instead).or(all);
         Records {
-            queue: queue as usize,
-            batch: batch as usize,
+            queue,
+            batch,
             delay,
             attributes: attributes as usize,
             longest: longest.map(|longest| longest as usize),

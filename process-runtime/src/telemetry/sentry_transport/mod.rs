@@ -1,16 +1,18 @@
-//! Sends events to Sentry from a thread of its own. The same thread resolves the function names in the stack traces of
-//! the events. Adding the data of runs to events does not belong here.
+//! Sends events to Sentry from a thread of its own, with the function names in their stack traces, which `symbols` looks
+//! up. Adding the data of runs to events does not belong here.
 //!
 //! This module replaces two parts of Sentry. Sentry's own transport does not report what it loses. Sentry's option
 //! `attach_stacktrace` resolves the function names on the thread of the failed run, which delays the run by
 //! milliseconds.
+
+mod symbols;
 
 use std::collections::VecDeque;
 use std::panic::PanicHookInfo;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, Once};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backtrace::Backtrace;
 #[cfg(unix)]
@@ -22,8 +24,10 @@ use sentry::transports::{RateLimiter, RateLimitingCategory};
 use sentry::types::Uuid;
 use sentry::{ClientOptions, Transport, TransportFactory, TransportOptions};
 use sentry_core::client_report::{Reason, Recorder};
+use ureq::Proxy;
 use ureq::http::{HeaderMap, StatusCode};
 
+use self::symbols::Symbols;
 use super::environment::tls::{Pem, Tls};
 use super::http_client;
 use crate::base::lock::{lock, unpoisoned};
@@ -53,12 +57,13 @@ type Stacks = Mutex<VecDeque<(Uuid, Thread, Backtrace)>>;
 pub(super) struct SentryTransport {
     stacks: Arc<Stacks>,
     tls: Tls,
+    proxy: Option<Proxy>,
 }
 
 impl SentryTransport {
     /// Returns a transport that trusts these certificate authorities, or Mozilla's list if `authorities` is `None`.
-    pub(super) fn new(authorities: Option<Pem>) -> SentryTransport {
-        SentryTransport { tls: Tls { authorities, identity: None }, ..SentryTransport::default() }
+    pub(super) fn new(authorities: Option<Pem>, proxy: Option<Proxy>) -> SentryTransport {
+        SentryTransport { tls: Tls { authorities, identity: None }, proxy, ..SentryTransport::default() }
     }
 }
 
@@ -155,8 +160,10 @@ impl TransportFactory for SentryTransport {
             agent: http_client::agent(
                 TIMEOUT,
                 tls.disable_verification(options.accept_invalid_certs).build(),
+                self.proxy.clone(),
             ),
             limits: RateLimiter::new(),
+            symbols: Symbols::start(),
             waiting: Arc::clone(&waiting),
         };
         let builder = thread::Builder::new().name("telemetry-sentry".into());
@@ -172,6 +179,8 @@ struct Queue {
     envelopes: VecDeque<Envelope>,
     is_sending: bool,
     is_closed: bool,
+    /// During a flush, the end of the time for looking up the names of functions.
+    names_until: Option<Instant>,
 }
 
 /// The envelopes that wait to be sent.
@@ -240,9 +249,14 @@ impl Transport for Waiting {
     }
 
     fn flush(&self, timeout: Duration) -> bool {
+        let mut queue = lock(&self.queue);
+        // The other half is for sending. An event without names is worth more than no event.
+        let names = Some(timeout / 2).filter(|names| !names.is_zero());
+        queue.names_until = names.and_then(|names| Instant::now().checked_add(names));
         let is_busy = |queue: &mut Queue| queue.is_sending || !queue.envelopes.is_empty();
-        let ended = self.changed.wait_timeout_while(lock(&self.queue), timeout, is_busy);
-        !unpoisoned(ended).1.timed_out()
+        let (mut queue, ended) = unpoisoned(self.changed.wait_timeout_while(queue, timeout, is_busy));
+        queue.names_until = None;
+        !ended.timed_out()
     }
 
     fn shutdown(&self, timeout: Duration) -> bool {
@@ -264,15 +278,13 @@ struct Sender {
     auth: String,
     agent: ureq::Agent,
     limits: RateLimiter,
+    symbols: Symbols,
     waiting: Arc<Waiting>,
 }
 
 impl Sender {
     fn run(mut self) {
         super::logs::exports_only();
-        // Reading the program's debug information for the first time may take seconds. The thread reads it now, before
-        // the first event has to wait for it.
-        drop(Backtrace::new());
         while let Some(envelope) = self.waiting.next() {
             if self.is_limited(&envelope) {
                 self.waiting.lost(&envelope, Some(Reason::RatelimitBackoff));
@@ -300,8 +312,8 @@ impl Sender {
     /// Adds to an envelope the stack trace of the envelope's event, with function names. An envelope for which no
     /// stack trace was captured stays unchanged.
     fn with_stack(&self, envelope: Envelope) -> Envelope {
-        let Some((mut thread, mut stack)) = self.waiting.stack_of(&envelope) else { return envelope };
-        stack.resolve();
+        let Some((mut thread, stack)) = self.waiting.stack_of(&envelope) else { return envelope };
+        let stack = self.symbols.names(stack, || lock(&self.waiting.queue).names_until);
         let mut stacktrace = backtrace_to_stacktrace(&stack);
         if let Some(stacktrace) = &mut stacktrace {
             // Stack frames of the toolkit are not marked as frames of the application.
