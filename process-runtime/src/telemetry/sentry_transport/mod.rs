@@ -1,5 +1,5 @@
-//! Sends events to Sentry from a thread of its own, with the function names in their stack traces, which `symbols` looks
-//! up. Adding the data of runs to events does not belong here.
+//! Sends events to Sentry from a thread of its own. Another thread looks up the function names in their stack traces,
+//! see `symbols`. Adding the data of runs to events does not belong here.
 //!
 //! This module replaces two parts of Sentry. Sentry's own transport does not report what it loses. Sentry's option
 //! `attach_stacktrace` resolves the function names on the thread of the failed run, which delays the run by
