@@ -54,7 +54,7 @@ async fn a_second_init_reports_what_it_sets_up_and_flushes_what_the_first_set_up
     let scratch = Scratch::new();
     let output = under("init is called twice", &scratch, &[]).await;
     let (printed, lines) = (text(&output.stdout), text(&output.stderr));
-    assert!(printed.contains("2 []") && printed.contains("flushed true"), "{printed}");
+    assert!(printed.contains("3 []") && printed.contains("flushed true"), "{printed}");
     assert_eq!(lines.matches("`telemetry::init` was called before").count(), 1, "{lines}");
     assert_eq!(named(&spans_in(&scratch.lines("traces")), "parse_order").len(), 2, "{lines}");
     // The subscriber of the first call stays, and the rest is set up again.

@@ -70,7 +70,8 @@ async fn the_path_of_a_signal_is_before_the_query_of_an_endpoint() {
     let mut paths: Vec<_> = heads.kept().iter().map(|(uri, _)| uri.to_string()).collect();
     paths.sort();
     paths.dedup();
-    assert_eq!(paths, ["/base/v1/metrics?token=a%2Fb", "/base/v1/traces?token=a%2Fb"], "{lines}");
+    let expected = ["logs", "metrics", "traces"].map(|signal| format!("/base/v1/{signal}?token=a%2Fb"));
+    assert_eq!(paths, expected, "{lines}");
     assert_eq!(lines.matches("invalid OTEL_EXPORTER_OTLP_ENDPOINT").count(), 2, "{lines}");
     assert!(lines.lines().all(|line| !line.contains("OTEL") || !line.contains("canary")), "{lines}");
 }
