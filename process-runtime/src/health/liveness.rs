@@ -54,7 +54,10 @@ impl Liveness {
         let limit = setup.limit.map(|limit| limit.max(SHORTEST));
         let home = Home::with_heartbeat(limit.map_or(INTERVAL, |limit| INTERVAL.min(limit / 4)));
         if home.is_none() && limit.is_some() {
-            notices::once("liveness has no heartbeat; call `health::Setup::start` inside a tokio runtime");
+            notices::once(
+                "liveness has no heartbeat; call `health::Setup::start` inside a tokio runtime, or turn the heartbeat \
+                 off with `health::Setup::heartbeat`",
+            );
         }
         let watched =
             |(name, check)| Arc::new(Watched { name, check, run: Mutex::default(), ended: Condvar::new() });
