@@ -173,8 +173,8 @@ impl Report {
 
     /// Adds a part for each dependency that the process or one of its stages declares. The part has the result of the
     /// dependency's check, which `checked` returns. Without a check, the status comes from the calls that the probe
-    /// made, or, if it made none, from traffic. Without traffic, the part is unknown. Finally, if any part warns or fails,
-    /// makes the report at least a warning.
+    /// made, or, if it made none, from traffic. Without traffic, the part is unknown. Finally, if any part warns or
+    /// fails, makes the report at least a warning.
     fn add_dependencies(
         &mut self,
         process: &'static ProcessDefinition,

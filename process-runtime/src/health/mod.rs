@@ -42,7 +42,7 @@
 //! | path below `/health` | reports on |
 //! |---|---|
 //! | none | every process, and every dependency that has a check |
-//! | `/live` | the program itself: whether its runtime runs tasks, and the checks of [`Setup::liveness`]; never a process or dependency |
+//! | `/live` | whether the runtime runs tasks, and the checks of [`Setup::liveness`]; never a process or dependency |
 //! | `/started` | whether start-up is finished ([`Health::mark_started`]) |
 //! | `/ready` | start-up, shutdown, and everything that [`Setup::require`] and [`Setup::report_only`] name |
 //! | `/<process>` | the process, with the stages and dependencies that its probe ran; without a probe, its traffic |
@@ -62,12 +62,12 @@
 //! What is unknown does not count for the program, for readiness, or for a process that depends on it. A program that
 //! has just started is therefore healthy before its first request.
 //!
-//! Every status except `healthy` has a `reason`, which is one of a closed list ([`Reason`]). The reasons of the parts are
-//! in `reasons`. Every client may read them.
+//! Every status except `healthy` has a `reason`, which is one of a closed list ([`Reason`]). The reasons of the parts
+//! are in `reasons`. Every client may read them.
 //!
 //! | `reason` | meaning |
 //! |---|---|
-//! | `no_traffic` | there is no check, and no run that counts; or the check did not run a stage |
+//! | `no_traffic` | without a check, no run counts; with a check, no run of the stage or process was seen |
 //! | `overdue` | a run is past its SLA now, or the run of a probe was late |
 //! | `error_rate` | more runs failed or were late than the objective allows, or most of them were degraded |
 //! | `check_failed` | the check, or a run inside it, reported a problem, panicked or was cancelled |
@@ -121,8 +121,8 @@
 //! Liveness awaits nothing and waits for no check of a process or dependency. A task on the runtime that called
 //! [`Setup::start`] runs once a second. If it has not run for 30 s ([`Setup::heartbeat`]), or the runtime has shut
 //! down, liveness fails with the reason `runtime_stalled`. If all workers of the runtime that serves `/live` are
-//! blocked, no response is sent at all, which a monitor also counts as a failure. To read the reason in that case, serve
-//! [`Health::liveness`] from another runtime or thread.
+//! blocked, `/live` does not respond at all, which a monitor also counts as a failure. To read the reason in that case,
+//! serve [`Health::liveness`] from another runtime or thread.
 //!
 //! # Processes without a probe
 //!
@@ -140,8 +140,9 @@
 //! # Metrics and Sentry
 //!
 //! Two gauges describe the latest result of each check: `critical_process.check.status` (1 for pass, 0.5 for warn, 0
-//! for fail) and `critical_process.check.age` (in seconds). Without a result, and without a check, there is no sample. Their attribute is `critical_process.id` or
-//! `critical_process.dependency`. Feature `prometheus` exports these gauges too.
+//! for fail) and `critical_process.check.age` (in seconds). A check without a result, and a process without a check,
+//! have no sample. The attribute of the gauges is `critical_process.id` or `critical_process.dependency`. Feature
+//! `prometheus` exports these gauges too.
 //!
 //! Each scheduled probe sends check-ins to Sentry Crons. The name of its monitor there is the id of the process. Sentry
 //! accepts at most six check-ins per minute for one monitor, from all replicas together. A program therefore sends at
