@@ -6,13 +6,14 @@
 //! feature adds it through [`InstrumentsOfFeature`].
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use opentelemetry::metrics::{Histogram, Meter, MeterProvider};
 use opentelemetry::{KeyValue, global};
 use process_model::Outcome;
 
+use crate::base::guard::{Destination, attempt, caught, discard};
 use crate::base::lane::{LANES, Lane};
 use crate::base::lock::lock;
 use crate::base::sizes::SAMPLES;
@@ -48,7 +49,9 @@ const UTILIZATION: [f64; 11] = [0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 
 
 /// Whether a meter provider is attached. Until then, runs add no samples.
 static ON: AtomicBool = AtomicBool::new(false);
-static ATTACHED: Mutex<Option<Attached>> = Mutex::new(None);
+static ATTACHED: Mutex<Option<Arc<Attached>>> = Mutex::new(None);
+/// Locked by the one thread that drains the buffers.
+static DRAINING: Mutex<()> = Mutex::new(());
 static BUFFERS: [Samples<Sample>; LANES] = [const { Samples::new() }; LANES];
 
 /// The meter provider that receives the measurements, and its histograms.
@@ -63,13 +66,15 @@ struct Attached {
     stage_duration: Histogram<f64>,
 }
 
-fn attached() -> MutexGuard<'static, Option<Attached>> {
-    lock(&ATTACHED)
+/// Returns the attached meter provider; `None` if no provider is attached.
+fn attached() -> Option<Arc<Attached>> {
+    lock(&ATTACHED).clone()
 }
 
 /// Sends measurements to this provider from now on. It replaces the provider that was attached before.
 pub(crate) fn attach(provider: &dyn MeterProvider) {
-    attach_as(provider, std::ptr::from_ref(provider).addr(), None);
+    let id = std::ptr::from_ref(provider).addr();
+    caught(Destination::MeterProvider, || attach_as(provider, id, None));
 }
 
 /// Attaches the global provider, unless it is already attached. If the application sets its global provider after the
@@ -78,16 +83,13 @@ pub(crate) fn attach_global() {
     let provider = global::meter_provider();
     let id = Arc::as_ptr(&provider).addr();
     if attached().as_ref().is_none_or(|attached| attached.provider != id) {
-        attach_as(&*provider, id, Some(Arc::clone(&provider)));
+        caught(Destination::MeterProvider, || attach_as(&*provider, id, Some(Arc::clone(&provider))));
     }
 }
 
 fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<Arc<dyn MeterProvider + Send + Sync>>) {
     let meter = provider.meter("critical_process");
     let collected = Arc::new(AtomicBool::new(false));
-    // `ATTACHED` is locked only after the instruments are created. A provider may hold a lock of its own while it
-    // creates an instrument, and also while it calls our callback. The callback locks `ATTACHED` to drain the samples.
-    // If `ATTACHED` were locked before the instruments are created, two threads could wait for each other for ever.
     let new = Attached {
         provider: id,
         _global: global,
@@ -113,7 +115,8 @@ fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<Arc<dyn Met
             .build(),
     };
     drain();
-    *attached() = Some(new);
+    let old = lock(&ATTACHED).replace(Arc::new(new));
+    discard(old);
     ON.store(true, Ordering::Release);
     observe(&meter, &collected);
 }
@@ -304,24 +307,39 @@ fn leave(lane: Lane, sample: Sample) {
 
 /// Records every waiting sample in the histograms. Does nothing if no meter provider is attached.
 pub(crate) fn drain() {
-    let attached = attached();
-    let Some(attached) = &*attached else { return };
-    let clock = &Core::global().clock;
-    for buffer in &BUFFERS {
-        buffer.drain(|Sample { unit, ticks, outcome }| {
-            let seconds = clock.duration(ticks).as_secs_f64();
-            let id = KeyValue::new(ID, unit.process.map_or("", |process| process.id()));
-            let outcome = KeyValue::new(OUTCOME, outcome.as_str());
-            if let Some(stage) = unit.stage() {
-                attached.stage_duration.record(seconds, &[id, KeyValue::new(STAGE, stage.id()), outcome]);
-                return;
-            }
-            let attributes = [id, outcome];
-            attached.duration.record(seconds, &attributes);
-            if let Some(sla) = unit.sla {
-                attached.utilization.record(seconds / sla.as_secs_f64(), &attributes);
-            }
-        });
+    let Some(attached) = attached() else { return };
+    let mut samples = Vec::new();
+    let draining = lock(&DRAINING);
+    BUFFERS.iter().for_each(|buffer| buffer.drain(|sample| samples.push(sample)));
+    drop(draining);
+    // A provider may hold a lock of its own while it records, and also while it calls our callback, which drains. No
+    // lock is held here, so two threads cannot wait for each other.
+    caught(Destination::MeterProvider, || {
+        let results = samples.into_iter().map(|sample| attempt(|| attached.record(sample)));
+        // One sample that makes the provider panic does not cost the others.
+        if let Some(Err(panic)) = results.filter(Result::is_err).last() {
+            panic.resume();
+        }
+    });
+    // This may be the last owner of the provider.
+    discard(attached);
+}
+
+impl Attached {
+    fn record(&self, Sample { unit, ticks, outcome }: Sample) {
+        let clock = &Core::global().clock;
+        let seconds = clock.duration(ticks).as_secs_f64();
+        let id = KeyValue::new(ID, unit.process.map_or("", |process| process.id()));
+        let outcome = KeyValue::new(OUTCOME, outcome.as_str());
+        if let Some(stage) = unit.stage() {
+            self.stage_duration.record(seconds, &[id, KeyValue::new(STAGE, stage.id()), outcome]);
+            return;
+        }
+        let attributes = [id, outcome];
+        self.duration.record(seconds, &attributes);
+        if let Some(sla) = unit.sla {
+            self.utilization.record(seconds / sla.as_secs_f64(), &attributes);
+        }
     }
 }
 
@@ -337,8 +355,7 @@ pub(crate) fn is_drain_due() -> bool {
 
 /// Returns the reason why no backend receives measurements, or `None` if no such reason is known.
 pub(crate) fn problem() -> Option<&'static str> {
-    let attached = attached();
-    let Some(attached) = &*attached else {
+    let Some(attached) = attached() else {
         return Some(
             "no meter provider is attached, so no metrics are exported; call `process_runtime::Install::start`",
         );
