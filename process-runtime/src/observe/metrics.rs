@@ -13,7 +13,7 @@ use opentelemetry::metrics::{Histogram, Meter, MeterProvider};
 use opentelemetry::{KeyValue, global};
 use process_model::Outcome;
 
-use crate::base::guard::{Destination, attempt, caught, discard};
+use crate::base::guard::{Destination, caught, discard};
 use crate::base::lane::{LANES, Lane};
 use crate::base::lock::lock;
 use crate::base::sizes::SAMPLES;
@@ -46,6 +46,11 @@ const MOST_BOUNDARIES: usize = 40;
 /// The boundaries of the histogram of the duration divided by the SLA. The boundary 1 separates late runs from runs on
 /// time.
 const UTILIZATION: [f64; 11] = [0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 5.0, 10.0];
+
+/// The number of panics of the meter provider after which a drain does not call it again.
+const MOST_PANICS: usize = 3;
+/// The number of samples that the meter provider did not record because it panicked.
+static UNRECORDED: AtomicU64 = AtomicU64::new(0);
 
 /// Whether a meter provider is attached. Until then, runs add no samples.
 static ON: AtomicBool = AtomicBool::new(false);
@@ -250,7 +255,7 @@ pub(crate) fn dropped() -> [(&'static str, u64); 8] {
         ("span", LOST_SPANS.load(Ordering::Relaxed)),
         ("event", LOST_EVENTS.load(Ordering::Relaxed)),
         ("transaction", LOST_TRANSACTIONS.load(Ordering::Relaxed)),
-        ("sample", BUFFERS.iter().map(Samples::dropped).sum()),
+        ("sample", BUFFERS.iter().map(Samples::dropped).sum::<u64>() + UNRECORDED.load(Ordering::Relaxed)),
         ("untracked", Core::global().untracked()),
         ("line", crate::base::output::STANDARD_ERROR.lost()),
         ("log", crate::base::output::STANDARD_OUTPUT.lost()),
@@ -314,13 +319,17 @@ pub(crate) fn drain() {
     drop(draining);
     // A provider may hold a lock of its own while it records, and also while it calls our callback, which drains. No
     // lock is held here, so two threads cannot wait for each other.
-    caught(Destination::MeterProvider, || {
-        let results = samples.into_iter().map(|sample| attempt(|| attached.record(sample)));
-        // One sample that makes the provider panic does not cost the others.
-        if let Some(Err(panic)) = results.filter(Result::is_err).last() {
-            panic.resume();
+    let mut panics = 0;
+    for sample in samples {
+        // One sample that makes the provider panic does not cost the others, but a provider that always panics is not
+        // called for each.
+        if panics == MOST_PANICS {
+            UNRECORDED.fetch_add(1, Ordering::Relaxed);
+        } else if !caught(Destination::MeterProvider, || attached.record(sample)) {
+            UNRECORDED.fetch_add(1, Ordering::Relaxed);
+            panics += 1;
         }
-    });
+    }
     // This may be the last owner of the provider.
     discard(attached);
 }

@@ -22,7 +22,7 @@ async fn sentry_receives_the_failure_alone() {
     assert_eq!(event["contexts"]["trace"]["trace_id"], of(&failed, "place_order", "c-4")["traceId"]);
     let lines = text(&output.stderr);
     assert!(!lines.contains("canary-4929"), "with a Sentry client error text stays there: {lines}");
-    assert!(lines.contains("place_order: failure after"), "{lines}");
+    assert!(lines.contains("process=place_order outcome=failure"), "{lines}");
 }
 
 #[tokio::test]
