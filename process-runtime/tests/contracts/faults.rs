@@ -77,7 +77,7 @@ fn keep_in_cell(_: &str) -> Result<(), Arc<Mutex<Box<dyn std::error::Error + '_>
 }
 
 /// Injects an error into a call with a borrowed text, and returns the message of the test's failure.
-fn injected<R, E: Send + 'static>(at: &str, make: fn() -> E, call: impl Fn(&str) -> R) -> String {
+fn injected<R, E: 'static>(at: &str, make: fn() -> E, call: impl Fn(&str) -> R) -> String {
     message(std::panic::AssertUnwindSafe(|| {
         let letter = String::from("a letter");
         drop(observe_call(|| call(&letter)).fault(at, Fault::error(make)).run());
