@@ -11,6 +11,7 @@ pub(crate) mod limits;
 pub(crate) mod lock;
 pub(crate) mod notices;
 pub(crate) mod output;
+pub(crate) mod quote;
 pub(crate) mod sizes;
 pub(crate) mod sync;
 pub(crate) mod text;
