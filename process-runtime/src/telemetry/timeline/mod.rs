@@ -35,6 +35,9 @@
 //! limits.
 
 mod drawing;
+mod failure;
+mod forms;
+mod json;
 mod otlp;
 #[cfg(test)]
 mod tests;
@@ -47,7 +50,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use self::drawing::Timeline;
-use self::otlp::{Request, Span};
+use self::otlp::Span;
 
 /// The maximum length of a line in bytes. A request with a thousand spans has half a megabyte.
 const LINE: usize = 16 << 20;
@@ -60,6 +63,9 @@ const SPANS: usize = 10_000;
 const KEPT: usize = 64 << 20;
 /// The maximum number of skipped lines that are listed.
 const SKIPPED: usize = 100;
+
+/// The mark of UTF-8 at the start of a file.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Selects the traces that contain a span with all of these properties. A property that is empty or `None` does not
 /// restrict the search.
@@ -82,7 +88,7 @@ impl Query {
         let is_around = |(at, tolerance): &(SystemTime, Duration)| {
             let at = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
             let tolerance = tolerance.as_nanos();
-            u128::from(span.start.0) <= at + tolerance && at <= u128::from(span.end.0) + tolerance
+            u128::from(span.start) <= at.saturating_add(tolerance) && at <= u128::from(span.end) + tolerance
         };
         self.trace_id.as_ref().is_none_or(|id| span.trace_id.eq_ignore_ascii_case(id))
             && self.context.iter().all(has)
@@ -158,7 +164,7 @@ pub fn find(directory: &Path, query: &Query, most: usize) -> io::Result<Found> {
         each_span(file, &mut |line, problem| found.skip(file, line, problem), &mut |span| {
             if query.matches(&span) {
                 let start = latest.entry(span.trace_id).or_default();
-                *start = span.start.0.max(*start);
+                *start = span.start.max(*start);
             }
             if latest.len() > limit {
                 let all = std::mem::take(&mut latest);
@@ -228,10 +234,8 @@ fn each_span(
         if !is_whole {
             skip(line, &format_args!("the line is longer than {} MiB", LINE >> 20));
         } else if !bytes.trim_ascii().is_empty() {
-            match serde_json::from_slice::<Request>(&bytes).map(Request::spans) {
-                Ok(Some(spans)) => spans.for_each(&mut *each),
-                Ok(None) => skip(line, &"not an OTLP request"),
-                Err(error) => skip(line, &error),
+            if let Some(problem) = otlp::each_span(&bytes, each) {
+                skip(line, &problem);
             }
         }
     }
@@ -278,11 +282,16 @@ impl Requests {
     /// Appends the next line to `bytes`. Returns whether the line is within the length limit, or `None` at the end of
     /// the file.
     fn append(&mut self, bytes: &mut Vec<u8>) -> io::Result<Option<bool>> {
+        let start = bytes.len();
         let read = (&mut self.file).take(LINE as u64).read_until(b'\n', bytes)?;
         if read == 0 {
             return Ok(None);
         }
         self.line += 1;
+        // Some programs begin a file with a mark of its encoding.
+        if bytes[start..].starts_with(MARK) {
+            bytes.drain(start..start + MARK.len());
+        }
         let fits = read < LINE || bytes.ends_with(b"\n");
         if !fits {
             self.file.skip_until(b'\n')?;
