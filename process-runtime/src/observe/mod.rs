@@ -9,6 +9,8 @@
 // here.
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
+#[cfg(all(feature = "tracing", feature = "metrics"))]
+pub(crate) mod monotonic;
 #[cfg(feature = "metrics")]
 pub(crate) mod samples;
 #[cfg(feature = "sentry")]

@@ -4,6 +4,8 @@
 //! At most [`FILES`] of these files are kept, with [`MOST`] bytes in total. If a new file needs room, the least
 //! recently written files are removed. The content of spans and metrics must not be changed in here.
 
+mod numbers;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -194,7 +196,7 @@ impl SpanExporter for FileExporter {
         let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
         let request = ExportTraceServiceRequest { resource_spans };
         self.write(
-            serde_json::to_vec(&request).map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?,
+            numbers::to_vec(&request).map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?,
         )
     }
 
@@ -207,7 +209,7 @@ impl PushMetricExporter for FileExporter {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let request = ExportMetricsServiceRequest::from(metrics);
         self.write(
-            serde_json::to_vec(&request).map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?,
+            numbers::to_vec(&request).map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?,
         )
     }
 
