@@ -80,6 +80,9 @@ impl Outgoing {
         let Some(scope) = frame::nearest() else { return };
         let values = scope.values_now();
         let allowed = values.iter().filter(|(name, _)| keys.contains(&name));
-        headers.extend(baggage::write(allowed).map(|header| (baggage::HEADER, header)));
+        if let Some(header) = baggage::write(allowed) {
+            // Fails only if the call has more headers than a map can hold.
+            let _ = headers.try_insert(baggage::HEADER, header);
+        }
     }
 }
