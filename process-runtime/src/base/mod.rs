@@ -1,8 +1,9 @@
 //! The foundation of every other layer: the clock, locks, lanes (which keep threads from contending for counters),
-//! the guard around foreign code, output lines, notices of the toolkit about itself, and the alarm that wakes the
-//! watchdog. Nothing here may depend on processes or runs.
+//! the guard around foreign code, output lines, causes of problems and notices of the toolkit about itself, and the
+//! alarm that wakes the watchdog. Nothing here may depend on processes or runs.
 
 pub(crate) mod alarm;
+pub(crate) mod cause;
 pub(crate) mod chain;
 pub(crate) mod clock;
 pub(crate) mod guard;

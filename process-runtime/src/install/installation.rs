@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::watchdog;
+use crate::base::cause;
 use crate::base::limits::{self, Limits};
 use crate::base::lock::lock;
 use crate::base::notices;
@@ -166,7 +167,7 @@ impl Installation {
     /// Returns every problem that was reported so far, at start-up or later. The list also includes problems that
     /// have been solved since. A meter provider that no reader collects from is reported after 150 s.
     pub fn report(&self) -> Vec<String> {
-        notices::printed()
+        notices::printed().into_iter().chain(cause::occurred()).collect()
     }
 
     /// Stops the watchdog, unless another installation is running. Also records the samples that are still queued, so
