@@ -116,14 +116,13 @@ impl Cause {
         if !may_write {
             return None;
         }
-        let lasts = std::mem::replace(&mut state.is_reported, true);
+        state.is_reported = true;
         let times = self.times.load(Ordering::Relaxed);
         let text = format!("critical_process: {} {}", self.what, state.sample);
-        Some(match (lasts, times) {
-            (false, 1) => text,
-            (false, _) => format!("{text} ({})", Times(times, now.saturating_sub(began))),
-            (true, _) => format!("{text} (it lasts: {})", Times(times, now.saturating_sub(began))),
-        })
+        if times == 1 {
+            return Some(text);
+        }
+        Some(format!("{text} ({} so far)", Times(times, now.saturating_sub(began))))
     }
 
     fn ended_at(&self, now: Duration) -> Option<String> {
@@ -136,17 +135,26 @@ impl Cause {
         let is_reported = std::mem::take(&mut state.is_reported) && state.may_write(now, 1);
         is_reported.then(|| {
             let lasted = Times(times, now.saturating_sub(began));
-            format!("critical_process: {} {} (it ended: {lasted})", self.what, state.sample)
+            format!("critical_process: {} {} (ended: {lasted})", self.what, state.sample)
         })
+    }
+
+    /// Returns how often the problem has occurred.
+    #[allow(dead_code, reason = "only some features compare it")]
+    pub(crate) fn times(&self) -> u64 {
+        lock(&self.state).earlier + self.times.load(Ordering::Relaxed)
     }
 
     /// Returns the cause in one line, with the last sample and the number of occurrences.
     fn shown(&self) -> String {
         let state = lock(&self.state);
         let times = state.earlier + self.times.load(Ordering::Relaxed);
-        let end = if state.began.is_some() { "it lasts" } else { "it ended" };
         let plural = if times == 1 { "" } else { "s" };
-        format!("{} {} ({end}: {times} time{plural})", self.what, state.sample)
+        let times = match state.began {
+            Some(_) => format!("{times} time{plural} so far"),
+            None => format!("ended: {times} time{plural}"),
+        };
+        format!("{} {} ({times})", self.what, state.sample)
     }
 }
 
@@ -218,14 +226,14 @@ mod tests {
         let text = "critical_process: cannot send traces to collector:4318: error";
         let expected = [
             format!("{text} 0"),
-            format!("{text} 900 (it lasts: 901 times in 15 min)"),
-            format!("{text} 1800 (it lasts: 1801 times in 30 min)"),
-            format!("{text} 1800 (it ended: 2400 times in 40 min)"),
+            format!("{text} 900 (901 times in 15 min so far)"),
+            format!("{text} 1800 (1801 times in 30 min so far)"),
+            format!("{text} 1800 (ended: 2400 times in 40 min)"),
         ];
         assert_eq!(lines, expected);
         let again = cause.happened_at(50 * MINUTE, &"collector:4318: anew");
         assert_eq!(again.as_deref(), Some("critical_process: cannot send traces to collector:4318: anew"));
-        assert_eq!(cause.shown(), "cannot send traces to collector:4318: anew (it lasts: 2401 times)");
+        assert_eq!(cause.shown(), "cannot send traces to collector:4318: anew (2401 times so far)");
     }
 
     #[test]
@@ -238,8 +246,8 @@ mod tests {
             lines.extend(cause.ended_at(now));
         }
         assert_eq!(lines.len(), 2 * LINES as usize, "{lines:#?}");
-        assert!(lines.chunks(2).all(|pair| pair[1].contains("it ended")), "{lines:#?}");
-        assert_eq!(cause.shown(), "cannot send traces to x (it ended: 1800 times)");
+        assert!(lines.chunks(2).all(|pair| pair[1].contains("(ended: ")), "{lines:#?}");
+        assert_eq!(cause.shown(), "cannot send traces to x (ended: 1800 times)");
     }
 
     #[test]

@@ -35,6 +35,12 @@ pub(crate) fn cut(text: &str, limit: usize) -> std::borrow::Cow<'_, str> {
     if text.len() <= limit { text.into() } else { written(limit, |cut| cut.write_str(text)).into() }
 }
 
+/// Counts that something other than a text was cut.
+#[allow(dead_code, reason = "only some features cut other things")]
+pub(crate) fn count_cut() {
+    CUTS.fetch_add(1, Ordering::Relaxed);
+}
+
 fn written(limit: usize, write: impl FnOnce(&mut Bounded) -> fmt::Result) -> String {
     let mut bounded = Bounded { text: String::new(), limit, omitted: 0 };
     let result = attempt(|| write(&mut bounded));

@@ -124,7 +124,8 @@ mod http_client;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod queue;
-mod sentry_transport;
+mod sentry;
+mod signal;
 pub mod timeline;
 
 pub use self::builder::TelemetryBuilder;
