@@ -121,7 +121,7 @@ impl Install {
         self
     }
 
-    /// Starts the installation. Each line of [`Installation::report`] is also written to standard error once. Keep
+    /// Starts the installation. Each problem in [`Installation::report`] is also written to standard error. Keep
     /// the returned [`Installation`], and call [`Installation::stop`] at the end of `main`.
     pub fn start(self) -> Installation {
         self.limits.into_iter().for_each(limits::set);
@@ -165,7 +165,8 @@ fn started() -> MutexGuard<'static, usize> {
 
 impl Installation {
     /// Returns every problem that was reported so far, at start-up or later. The list also includes problems that
-    /// have been solved since. A meter provider that no reader collects from is reported after 150 s.
+    /// have ended since. A problem that can recur has one line, with the number of its occurrences and whether it has
+    /// ended. A meter provider that no reader collects from is reported after 150 s.
     pub fn report(&self) -> Vec<String> {
         notices::printed().into_iter().chain(cause::occurred()).collect()
     }
