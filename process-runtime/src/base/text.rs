@@ -45,6 +45,12 @@ fn is_marked(text: &str) -> bool {
     count.is_some_and(|count| count.parse::<usize>().is_ok())
 }
 
+/// Counts that something other than a text was cut.
+#[allow(dead_code, reason = "only some features cut other things")]
+pub(crate) fn count_cut() {
+    CUTS.fetch_add(1, Ordering::Relaxed);
+}
+
 fn written(limit: usize, write: impl FnOnce(&mut Bounded) -> fmt::Result) -> String {
     let mut bounded = Bounded { text: String::new(), limit, omitted: 0 };
     let result = attempt(|| write(&mut bounded));

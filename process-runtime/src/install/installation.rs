@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::watchdog;
 #[cfg(feature = "tracing")]
 use crate::base::guard::{Destination, unharmed};
+use crate::base::cause;
 use crate::base::limits::{self, Limits};
 use crate::base::lock::lock;
 use crate::base::notices;
@@ -125,7 +126,7 @@ impl Install {
         self
     }
 
-    /// Starts the installation. Each line of [`Installation::report`] is also written to standard error once. Keep
+    /// Starts the installation. Each problem in [`Installation::report`] is also written to standard error. Keep
     /// the returned [`Installation`], and call [`Installation::stop`] at the end of `main`.
     pub fn start(self) -> Installation {
         self.limits.into_iter().for_each(limits::set);
@@ -169,9 +170,10 @@ fn started() -> MutexGuard<'static, usize> {
 
 impl Installation {
     /// Returns every problem that was reported so far, at start-up or later. The list also includes problems that
-    /// have been solved since. A meter provider that no reader collects from is reported after 150 s.
+    /// have ended since. A problem that can recur has one line, with the number of its occurrences and whether it has
+    /// ended. A meter provider that no reader collects from is reported after 150 s.
     pub fn report(&self) -> Vec<String> {
-        notices::printed()
+        notices::printed().into_iter().chain(cause::occurred()).collect()
     }
 
     /// Stops the watchdog, unless another installation is running. Also records the samples that are still queued, so

@@ -1,7 +1,7 @@
 //! Builds the exporter for each destination, and starts Sentry. Reading environment variables does not belong here.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opentelemetry::Key;
@@ -23,8 +23,10 @@ use ureq::http::Uri;
 
 use super::environment::{Destination, Otlp, Protocol, Sentry};
 use super::files::{Directory, FileExporter};
-use super::sentry_transport::SentryTransport;
-use super::{diagnostics, http_client, sentry_transport};
+use super::sentry::{SentryTransport, panicked};
+use super::signal::{METRICS, Route, Signal, TRACES};
+use super::{diagnostics, http_client};
+use crate::base::lock::lock;
 use crate::base::notices;
 
 /// Builds exporters, and owns the directory and the runtime that they share.
@@ -34,6 +36,8 @@ pub(super) struct Exporters {
     /// The runtime for gRPC and for Prometheus. The application's runtime is not used, because it may be busy or
     /// already stopped when the last spans are sent.
     runtime: Option<Runtime>,
+    /// The routes of the signals that are sent to a collector.
+    routes: Mutex<Vec<Route>>,
 }
 
 /// An exporter and a description of its destination.
@@ -50,7 +54,7 @@ impl Exporters {
         let runtime = runtime
             .map_err(|error| notices::once(format!("cannot start the telemetry thread: {error}")))
             .ok();
-        Exporters { directory: Arc::new(Directory::new(directory)), runtime }
+        Exporters { directory: Arc::new(Directory::new(directory)), runtime, routes: Mutex::default() }
     }
 
     /// Returns the runtime, or `None` if its thread could not be started.
@@ -60,7 +64,7 @@ impl Exporters {
     }
 
     pub(super) fn traces(&self, destination: Destination, over: &Otlp) -> Option<Placed<Traces>> {
-        self.placed(destination, over, "traces", Traces::Files, || {
+        self.placed(destination, over, &TRACES, Traces::Files, |endpoint| {
             let exporter = match over.protocol {
                 Protocol::Grpc => at(OtlpSpanExporter::builder().with_tonic(), over)
                     .with_tls_config(over.tls.grpc_config())
@@ -68,17 +72,17 @@ impl Exporters {
                 protocol => {
                     let builder = at(OtlpSpanExporter::builder().with_http(), over);
                     builder
-                        .with_http_client(http_client::Client::new(over.timeout, &over.tls))
+                        .with_http_client(endpoint.http_client(over))
                         .with_protocol(encoding(protocol))
                         .build()
                 }
             };
-            exporter.map(|exporter| Traces::Otlp(Box::new(exporter), Endpoint::new(over)))
+            exporter.map(|exporter| Traces::Otlp(Box::new(exporter), endpoint))
         })
     }
 
     pub(super) fn metrics(&self, destination: Destination, over: &Otlp) -> Option<Placed<Metrics>> {
-        self.placed(destination, over, "metrics", Metrics::Files, || {
+        self.placed(destination, over, &METRICS, Metrics::Files, |endpoint| {
             let exporter = match over.protocol {
                 Protocol::Grpc => at(MetricExporter::builder().with_tonic(), over)
                     .with_tls_config(over.tls.grpc_config())
@@ -86,12 +90,12 @@ impl Exporters {
                 protocol => {
                     let builder = at(MetricExporter::builder().with_http(), over);
                     builder
-                        .with_http_client(http_client::Client::new(over.timeout, &over.tls))
+                        .with_http_client(endpoint.http_client(over))
                         .with_protocol(encoding(protocol))
                         .build()
                 }
             };
-            exporter.map(|exporter| Metrics::Otlp(Box::new(exporter), Endpoint::new(over)))
+            exporter.map(|exporter| Metrics::Otlp(Box::new(exporter), endpoint))
         })
     }
 
@@ -99,9 +103,9 @@ impl Exporters {
         &self,
         destination: Destination,
         over: &Otlp,
-        signal: &'static str,
+        signal: &'static Signal,
         files: fn(FileExporter) -> E,
-        otlp: impl FnOnce() -> Result<E, opentelemetry_otlp::ExporterBuildError>,
+        otlp: impl FnOnce(Endpoint) -> Result<E, opentelemetry_otlp::ExporterBuildError>,
     ) -> Option<Placed<E>> {
         match destination {
             Destination::Nowhere => None,
@@ -112,12 +116,22 @@ impl Exporters {
             Destination::Otlp => {
                 let _inside = self.runtime.as_ref().map(Runtime::enter);
                 let place = shown(&over.endpoint);
-                let problem = |error| notices::once(format!("cannot send {signal} to {place}: {error}"));
-                let exporter = otlp().map_err(problem).ok()?;
+                let problem =
+                    |error| notices::once(format!("cannot send {} to {place}: {error}", signal.name));
+                let exporter = otlp(self.endpoint(signal, over)).map_err(problem).ok()?;
                 let name = if over.protocol == Protocol::Grpc { "gRPC" } else { "HTTP" };
                 Some(Placed { exporter, place: format!("OTLP over {name} to {place}") })
             }
         }
+    }
+}
+
+impl Exporters {
+    fn endpoint(&self, signal: &'static Signal, over: &Otlp) -> Endpoint {
+        let mut routes = lock(&self.routes);
+        let route = Route::new(signal, http_client::place(&over.endpoint), &routes);
+        routes.push(route.clone());
+        Endpoint { protocol: over.protocol, route }
     }
 }
 
@@ -148,31 +162,51 @@ impl Drop for Exporters {
     }
 }
 
-/// The protocol and the address of an exporter's endpoint, for the report of a failed export.
+/// The protocol and the route of an exporter, for the report of a failed export.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     protocol: Protocol,
-    place: String,
+    route: Route,
 }
 
 impl Endpoint {
-    fn new(over: &Otlp) -> Endpoint {
-        Endpoint { protocol: over.protocol, place: http_client::place(&over.endpoint) }
+    fn http_client(&self, over: &Otlp) -> http_client::Client {
+        http_client::Client::new(over.timeout, &over.tls, self.route.clone())
     }
 
-    /// Reports why an export failed, unless the HTTP client has already reported the cause. The same cause is reported
-    /// only once, even if several signals fail. The error in the returned result says that its cause is already
+    /// Waits for an export, and reports why it failed. The error in the returned result says that its cause is already
     /// reported.
-    fn report_failure(&self, exported: OTelSdkResult) -> OTelSdkResult {
-        let Err(OTelSdkError::InternalFailure(error)) = exported else { return exported };
-        // Over HTTP, the client has already reported the cause, which the exporter's error does not contain.
-        if self.protocol == Protocol::Grpc {
-            // The text before the code differs between traces and metrics. It is cut off, so that both signals cause
-            // the same report, which is printed once.
-            let why = error.split_once("gRPC code: ").map_or(&*error, |(_, why)| why);
-            notices::once(format!("cannot send telemetry to {}: {why}", self.place));
+    async fn report(&self, export: impl Future<Output = OTelSdkResult>) -> OTelSdkResult {
+        let rejections = self.route.rejections();
+        match export.await {
+            Ok(()) => {
+                if self.protocol == Protocol::Grpc {
+                    self.route.accepted();
+                }
+                self.route.rejected_none_since(rejections);
+                Ok(())
+            }
+            Err(OTelSdkError::InternalFailure(error)) => {
+                // Over HTTP, the client has already reported the cause, which the exporter's error does not contain.
+                if self.protocol == Protocol::Grpc {
+                    self.report_grpc(&error);
+                }
+                Err(OTelSdkError::InternalFailure(diagnostics::ALREADY_REPORTED.to_owned()))
+            }
+            other => other,
         }
-        Err(OTelSdkError::InternalFailure(diagnostics::ALREADY_REPORTED.to_owned()))
+    }
+
+    /// Reports the cause of a failed export over gRPC. The error contains the code, and the source of an error of the
+    /// connection.
+    fn report_grpc(&self, error: &str) {
+        let why = error.split_once("gRPC code: ").map_or(error, |(_, why)| why);
+        let code = why.split(':').next().unwrap_or(why);
+        let is_answer = why == code && !["Unavailable", "Cancelled", "DeadlineExceeded"].contains(&code);
+        match is_answer {
+            true => self.route.refused("", format_args!("the status is {code}")),
+            false => self.route.unanswered(why),
+        }
     }
 }
 
@@ -186,7 +220,7 @@ pub(super) enum Traces {
 impl SpanExporter for Traces {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         match self {
-            Traces::Otlp(exporter, endpoint) => endpoint.report_failure(exporter.export(batch).await),
+            Traces::Otlp(exporter, endpoint) => endpoint.report(exporter.export(batch)).await,
             Traces::Files(exporter) => SpanExporter::export(exporter, batch).await,
         }
     }
@@ -216,7 +250,7 @@ pub(super) enum Metrics {
 impl PushMetricExporter for Metrics {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         match self {
-            Metrics::Otlp(exporter, endpoint) => endpoint.report_failure(exporter.export(metrics).await),
+            Metrics::Otlp(exporter, endpoint) => endpoint.report(exporter.export(metrics)).await,
             Metrics::Files(exporter) => PushMetricExporter::export(exporter, metrics).await,
         }
     }
@@ -263,7 +297,7 @@ pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> sentry::ClientInit
         // including those of panics.
         .default_integrations(false)
         .add_integration(ContextIntegration::new())
-        .add_integration(PanicIntegration::new().add_extractor(sentry_transport::panicked))
+        .add_integration(PanicIntegration::new().add_extractor(panicked))
         .add_integration(ProcessStacktraceIntegration::new())
         .add_integration(crate::observe::sentry::Integration)
         .add_integration(transport.clone())

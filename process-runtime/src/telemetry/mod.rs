@@ -107,10 +107,15 @@
 //!
 //! # Problems
 //!
-//! An invalid variable, an unreachable collector and a full disk are each reported once, as a line on standard error
-//! and in [`Installation::report`](crate::Installation::report). The application keeps running, and lost telemetry is
-//! counted. One thread writes the log, and another thread writes these lines. If standard output or standard error is
-//! not read, at most 1 MiB for this stream is kept in memory, and further lines are lost.
+//! An invalid variable is reported once, as a line on standard error. A problem that can last, such as an unreachable
+//! collector or a full disk, has a line when it begins, one every 15 minutes with the number of its occurrences while it
+//! lasts, and one when it ends. A problem that begins and ends all the time has at most 8 lines in 15 minutes.
+//! [`Installation::report`](crate::Installation::report) lists all of them. Text from outside, such as the answer of a
+//! collector, is cut and escaped. The application keeps running, and lost telemetry is counted.
+//!
+//! Each queue is bounded in bytes ([`Limits::queue`](crate::Limits::queue)): spans, events for Sentry, the log, and
+//! lines on standard error. One thread writes the log, and another thread writes these lines. If standard output or
+//! standard error is not read, lines that do not fit into the queue are lost.
 
 mod bridge;
 mod builder;
@@ -124,7 +129,8 @@ mod http_client;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod queue;
-mod sentry_transport;
+mod sentry;
+mod signal;
 pub mod timeline;
 
 pub use self::builder::TelemetryBuilder;
