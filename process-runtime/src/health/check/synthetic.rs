@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use process_model::Outcome;
 
+use super::condition::Condition;
+use super::reason::Reason;
 use super::status::Status;
 use crate::base::lock::lock;
 use crate::observe::{End, RunView, Sink};
@@ -62,6 +64,19 @@ impl EndedRun {
             None => Status::from_probed(self.outcome, self.late),
             Some(_) => Status::from_part(self.outcome, self.late),
         }
+    }
+
+    /// Returns the condition that follows from this run. If the run is late, its text contains `lateness`.
+    pub(crate) fn condition(&self, lateness: &str) -> Condition {
+        let status = self.status();
+        if status == Status::Pass {
+            return Condition::PASS;
+        }
+        let late = if self.late { format!(", late{lateness}") } else { String::new() };
+        let error_type = self.error_type.map(|kind| format!(", {kind}")).unwrap_or_default();
+        let is_only_late = self.outcome == Outcome::Success;
+        let reason = if is_only_late { Reason::Overdue } else { Reason::CheckFailed };
+        Condition::new(status, reason, format!("{}{late}{error_type}", self.outcome))
     }
 }
 
