@@ -133,6 +133,8 @@ impl Install {
             }
             None => follow_global_meter_provider(),
         }
+        #[cfg(feature = "metrics")]
+        crate::observe::metrics::temporality::preferred().into_iter().for_each(notices::once);
         #[cfg(feature = "sentry")]
         {
             crate::observe::sentry::add_to(&sentry_core::Hub::main());
