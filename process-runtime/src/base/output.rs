@@ -6,12 +6,11 @@
 //! here.
 
 use crate::base::lock::{lock, unpoisoned};
-use crate::base::{limits, text};
+use crate::base::{limits, text, threads};
 use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
-use std::thread;
 use std::time::Instant;
 
 /// The size of a buffer that is kept for later lines.
@@ -78,7 +77,7 @@ impl Output {
     pub(crate) fn start(&'static self) -> io::Result<()> {
         let mut waiting = self.waiting();
         if !waiting.has_writer {
-            thread::Builder::new().name(self.thread.into()).spawn(|| self.write_all())?;
+            threads::keep(self.thread, || self.write_all())?;
             waiting.has_writer = true;
         }
         Ok(())
@@ -118,6 +117,8 @@ impl Output {
     }
 
     fn write_all(&self) {
+        // An earlier call may have panicked while it was writing.
+        self.waiting().writing = 0;
         let mut lines = Vec::new();
         let mut reported = 0;
         loop {

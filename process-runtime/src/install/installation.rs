@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::watchdog;
+use crate::base::cause;
 #[cfg(feature = "tracing")]
 use crate::base::guard::{Destination, unharmed};
-use crate::base::cause;
 use crate::base::limits::{self, Limits};
 use crate::base::lock::lock;
 use crate::base::notices;
@@ -139,6 +139,8 @@ impl Install {
             }
             None => follow_global_meter_provider(),
         }
+        #[cfg(feature = "metrics")]
+        crate::observe::metrics::temporality::preferred().into_iter().for_each(notices::once);
         #[cfg(feature = "sentry")]
         {
             crate::observe::sentry::add_to(&sentry_core::Hub::main());

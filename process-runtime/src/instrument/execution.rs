@@ -263,7 +263,7 @@ impl Run {
         };
         if !is_quiet {
             let error = ending.error.as_ref();
-            let error_type = error.map(|error| account.error(ending.outcome, late, error.error_type));
+            let error_type = error.map(|error| account.error(ending.outcome, error.error_type));
             let duration = core.clock.duration(ticks);
             let end = End { outcome: ending.outcome, late, duration, error_type };
             report(core, unit, observed.as_ref(), &ending, &end, was_overdue);

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use process_model::Outcome;
 
-use crate::base::{alarm, notices, quote, timestamp};
+use crate::base::{alarm, limits, notices, quote, text, timestamp};
 use crate::run::domain::observed::Observed;
 use crate::run::ending::{End, RunError};
 use crate::run::unit::Unit;
@@ -19,14 +19,15 @@ pub(crate) fn failed(unit: &'static Unit, observed: Option<&Observed>, error: &R
         return;
     }
     let mut line = RunLine::new(unit.name, end);
-    if let Some(text) = error.whole_text(unit.definition.common().error_text) {
-        line.field("error", &text);
-    }
     #[cfg(feature = "metrics")]
     if let Some(id) = observed.and_then(Observed::trace_id) {
         line.field("trace_id", &id);
     }
     line.context(observed.map(Observed::values_now).unwrap_or_default().iter());
+    // The text is the last field, so that a long text costs no other field.
+    if let Some(text) = error.whole_text(unit.definition.common().error_text) {
+        line.field("error", &text);
+    }
     line.write();
 }
 
@@ -61,9 +62,21 @@ impl RunLine {
         line
     }
 
+    /// Adds a field. A value that does not fit into the line is cut before it is quoted, so that the line stays
+    /// readable for a parser.
     fn field(&mut self, key: &str, value: &str) {
-        let space = if self.0.is_empty() { "" } else { " " };
-        let _ = write!(self.0, "{space}{key}={}", quote::value(value));
+        let room = limits::line().saturating_sub(self.0.len() + key.len() + " =".len());
+        let mut quoted = quote::value(value);
+        let cut;
+        if quoted.len() > room {
+            // The quotes make a character at most six bytes long (`\u202e`), and the mark has at most 32.
+            cut = text::cut(value, room.saturating_sub(34) / 6);
+            quoted = quote::value(&cut);
+        }
+        if quoted.len() <= room {
+            let space = if self.0.is_empty() { "" } else { " " };
+            let _ = write!(self.0, "{space}{key}={quoted}");
+        }
     }
 
     /// Adds the context of the run. A value whose name is that of another field has `context.` before its name.

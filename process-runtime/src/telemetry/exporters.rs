@@ -1,7 +1,9 @@
 //! Builds the exporter for each destination, and starts Sentry. Reading environment variables does not belong here.
 
 use std::path::Path;
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use opentelemetry::Key;
@@ -11,9 +13,9 @@ use opentelemetry_otlp::{
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::{SdkMeterProvider, Temporality};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use sentry::integrations::backtrace::ProcessStacktraceIntegration;
 use sentry::integrations::contexts::ContextIntegration;
@@ -81,8 +83,8 @@ impl Exporters {
         })
     }
 
-    pub(super) fn metrics(&self, destination: Destination, over: &Otlp) -> Option<Placed<Metrics>> {
-        self.placed(destination, over, &METRICS, Metrics::Files, |endpoint| {
+    pub(super) fn metrics(&self, destination: Destination, over: &Otlp) -> Option<Placed<ToMetrics>> {
+        self.placed(destination, over, &METRICS, ToMetrics::Files, |endpoint| {
             let exporter = match over.protocol {
                 Protocol::Grpc => at(MetricExporter::builder().with_tonic(), over)
                     .with_tls_config(over.tls.grpc_config())
@@ -95,7 +97,7 @@ impl Exporters {
                         .build()
                 }
             };
-            exporter.map(|exporter| Metrics::Otlp(Box::new(exporter), endpoint))
+            exporter.map(|exporter| ToMetrics::Otlp(Box::new(exporter), endpoint))
         })
     }
 
@@ -240,40 +242,72 @@ impl SpanExporter for Traces {
     }
 }
 
-/// The exporter of metrics.
+/// The destination of metrics.
 #[derive(Debug)]
-pub(super) enum Metrics {
+pub(super) enum ToMetrics {
     Otlp(Box<MetricExporter>, Endpoint),
     Files(FileExporter),
 }
 
+/// The exporter of metrics.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    to: ToMetrics,
+    /// Receives a message when an export begins, which is after all values were read.
+    begun: SyncSender<()>,
+}
+
+impl Metrics {
+    /// Returns the exporter, and a receiver of a message when the first export begins.
+    pub(super) fn new(to: ToMetrics) -> (Metrics, Receiver<()>) {
+        let (begun, begins) = mpsc::sync_channel(1);
+        (Metrics { to, begun }, begins)
+    }
+}
+
 impl PushMetricExporter for Metrics {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        match self {
-            Metrics::Otlp(exporter, endpoint) => endpoint.report(exporter.export(metrics)).await,
-            Metrics::Files(exporter) => PushMetricExporter::export(exporter, metrics).await,
+        // Nothing receives the message of a later export.
+        let _ = self.begun.try_send(());
+        match &self.to {
+            ToMetrics::Otlp(exporter, endpoint) => endpoint.report(exporter.export(metrics)).await,
+            ToMetrics::Files(exporter) => PushMetricExporter::export(exporter, metrics).await,
         }
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        match self {
-            Metrics::Otlp(exporter, _) => exporter.force_flush(),
-            Metrics::Files(_) => Ok(()),
+        match &self.to {
+            ToMetrics::Otlp(exporter, _) => exporter.force_flush(),
+            ToMetrics::Files(_) => Ok(()),
         }
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        match self {
-            Metrics::Otlp(exporter, _) => exporter.shutdown_with_timeout(timeout),
-            Metrics::Files(_) => Ok(()),
+        match &self.to {
+            ToMetrics::Otlp(exporter, _) => exporter.shutdown_with_timeout(timeout),
+            ToMetrics::Files(_) => Ok(()),
         }
     }
 
     fn temporality(&self) -> Temporality {
-        match self {
-            Metrics::Otlp(exporter, _) => exporter.temporality(),
-            Metrics::Files(exporter) => exporter.temporality(),
+        match &self.to {
+            ToMetrics::Otlp(exporter, _) => exporter.temporality(),
+            ToMetrics::Files(exporter) => exporter.temporality(),
         }
+    }
+}
+
+/// The maximum time for which [`export_once`] waits.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// Exports the metrics of the start-up. Otherwise, the first export of a counter would come up to a minute later, and
+/// a backend would not see the increase until then. Waits until all values are read, but not until they are sent.
+pub(super) fn export_once(metrics: &SdkMeterProvider, begins: &Receiver<()>) {
+    let metrics = metrics.clone();
+    let thread = thread::Builder::new().name("telemetry-start".into());
+    match thread.spawn(move || metrics.force_flush()) {
+        Ok(_) => drop(begins.recv_timeout(FIRST)),
+        Err(error) => notices::once(format!("cannot export the metrics of the start-up: {error}")),
     }
 }
 

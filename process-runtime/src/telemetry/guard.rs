@@ -21,6 +21,7 @@ use crate::install::live;
 use crate::observe::metrics::{LOST_EVENTS, LOST_SPANS, LOST_TRANSACTIONS, drain};
 use crate::observe::{RunView, Sink};
 use crate::run::domain::Core;
+use crate::run::domain::sink::NamedSink;
 
 /// How long the drop of [`Telemetry`] waits until the remaining telemetry is sent.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -118,7 +119,7 @@ impl Drop for Telemetry {
             |process: &ProcessDefinition| live::stats(process.id()).is_ok_and(|stats| stats.started > 0);
         if self.started.elapsed() < AT_ONCE && !registry::all().any(has_run) {
             // A program that ends because of an error at its start also stops at once, but runs no process any more.
-            Core::global().add_sink(Arc::new(StoppedTooEarly(Once::new())));
+            Core::global().add_sink(NamedSink::new(Arc::new(StoppedTooEarly(Once::new()))));
         }
         diagnostics::stopping();
         self.installation.stop();

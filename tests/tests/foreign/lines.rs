@@ -73,6 +73,23 @@ fn a_parser_reads_back_what_a_customer_wrote() {
     assert!(field("time").ends_with('Z') && field("time").starts_with("20"));
 }
 
+#[test]
+fn a_line_that_is_too_long_is_still_read_back() {
+    let lines = isolated(|| {
+        let mut limits = process_runtime::Limits::default();
+        limits.context_value = 1 << 20;
+        let installation = Install::new().limits(limits).sink(Quiet).start();
+        lined(&"\u{202e}".repeat(20_000)).unwrap_err();
+        installation.stop();
+    });
+    let Some(lines) = lines else { return };
+    let line = lines.lines().find(|line| line.contains("process=lined")).expect(&lines);
+    assert!(line.len() <= 16 << 10, "{}", line.len());
+    let fields = parse(line);
+    assert!(fields["note"].starts_with('\u{202e}') && fields["note"].ends_with(" bytes]"));
+    assert_eq!(fields["customer"], "a, user_id=7");
+}
+
 /// A sink, so that the run has its context.
 #[derive(Debug)]
 struct Quiet;
