@@ -8,6 +8,7 @@ use std::time::Duration;
 use sentry_core::{Hub, TracesSamplingStrategy};
 
 use crate::base::ending_thread::sentry::alive;
+use crate::base::guard::attempt;
 use crate::run::domain::Core;
 use crate::run::hub::OuterHub;
 
@@ -78,10 +79,12 @@ fn outside_at_first(now: u64) -> Option<OuterHub> {
 
 #[cold]
 fn ask(hub: &Arc<Hub>, now: u64) -> Client {
-    let answer = match hub.client().filter(|client| client.is_enabled()) {
+    // A client whose transport has panicked may panic here as well.
+    let answer = attempt(|| match hub.client().filter(|client| client.is_enabled()) {
         None => Client::Absent,
         Some(client) => Client::Takes { traces: is_tracing(&client) },
-    };
+    });
+    let answer = answer.unwrap_or(Client::Absent);
     // A thread drops its thread-local values in the reverse order of their first use. `ASKED` is first used after the
     // hub, so it is dropped before the hub.
     let is_kept = ASKED.try_with(|asked| asked.0.replace(Some(Arc::clone(hub)))).is_ok();
