@@ -123,7 +123,9 @@ mod checkin;
 mod detail;
 mod endpoints;
 mod health_report;
+mod liveness;
 mod response;
+mod runtime;
 mod schedule;
 #[cfg(feature = "axum")]
 mod service;
@@ -133,10 +135,11 @@ mod traffic;
 
 pub use process_model::CheckTarget;
 
-pub use self::check::{CheckDefinition, CheckVerdict, IntoVerdict, MissingState, Status, checks};
+pub use self::check::{CheckDefinition, CheckVerdict, IntoVerdict, MissingState, Reason, Status, checks};
 pub use self::detail::Detail;
 pub use self::endpoints::Health;
 pub use self::health_report::{PartReport, Report, StatusSource};
+pub use self::liveness::LivenessCheck;
 pub use self::response::{Request, Response};
 pub use self::setup::Setup;
-pub use self::shared::{LivenessCheck, RESPONSE_TIMEOUT};
+pub use self::shared::RESPONSE_TIMEOUT;

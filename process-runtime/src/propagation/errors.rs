@@ -10,9 +10,8 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::foreign;
 use super::trace::trace_id;
-use crate::base::guard::attempt;
+use crate::base::guard::{attempt, discard};
 
 /// The service of [`ErrorBodiesLayer`](super::ErrorBodiesLayer).
 #[derive(Clone, Debug)]
@@ -38,8 +37,7 @@ where
     type Future = ErrorBodiesFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        attempt(|| self.inner.poll_ready(cx)).unwrap_or_else(|payload| {
-            foreign::discard(payload);
+        attempt(|| self.inner.poll_ready(cx)).unwrap_or_else(|_| {
             self.has_panicked = true;
             Poll::Ready(Ok(()))
         })
@@ -47,10 +45,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> ErrorBodiesFuture<S::Future> {
         if std::mem::take(&mut self.has_panicked) {
-            foreign::discard(request);
+            discard(request);
             return ErrorBodiesFuture { future: None };
         }
-        ErrorBodiesFuture { future: attempt(|| self.inner.call(request)).map_err(foreign::discard).ok() }
+        ErrorBodiesFuture { future: attempt(|| self.inner.call(request)).ok() }
     }
 }
 
@@ -74,13 +72,13 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut future = self.project().future;
         let polled = attempt(|| future.as_mut().as_pin_mut().map(|future| future.poll(cx)));
-        Poll::Ready(match polled.map_err(foreign::discard) {
+        Poll::Ready(match polled {
             Ok(Some(Poll::Pending)) => return Poll::Pending,
             Ok(Some(Poll::Ready(Ok(response)))) => Ok(with_body(response)),
             Ok(Some(Poll::Ready(Err(error)))) => Err(error),
-            Ok(None) | Err(()) => {
+            Ok(None) | Err(_) => {
                 // Dropping the future may also panic.
-                let _ = attempt(|| future.set(None)).map_err(foreign::discard);
+                let _ = attempt(|| future.set(None));
                 Ok(internal())
             }
         })
@@ -93,9 +91,9 @@ fn with_body<R: From<String>>(response: Response<R>) -> Response<R> {
     if !(status.is_client_error() || status.is_server_error()) || is_json(response.headers()) {
         return response;
     }
-    let Ok(body) = attempt(|| R::from(body(status))).map_err(foreign::discard) else { return response };
+    let Ok(body) = attempt(|| R::from(body(status))) else { return response };
     let (mut parts, old) = response.into_parts();
-    foreign::discard(old);
+    discard(old);
     // These headers describe the old body.
     for name in [CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING] {
         parts.headers.remove(name);

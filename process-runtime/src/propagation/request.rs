@@ -12,7 +12,7 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use super::caller::Caller;
-use crate::base::guard::{attempt, caught, unharmed};
+use crate::base::guard::{Destination, attempt, caught, unharmed};
 use crate::base::{limits, text};
 
 /// Where a new span begins.
@@ -38,7 +38,7 @@ pub(super) fn open(method: &Method, caller: &Caller, place: Place) -> Span {
     let _inside = around.attach();
     let (method, original) = known_method(method.as_str());
     let mut span = Span::none();
-    unharmed(|| {
+    unharmed(Destination::Subscriber, || {
         span = tracing::info_span!(
             target: "http",
             "request",
@@ -58,7 +58,7 @@ pub(super) fn open(method: &Method, caller: &Caller, place: Place) -> Span {
                 own.span().add_link(linked.clone(), Vec::new());
             }
         };
-        inside(&span, || unharmed(link));
+        inside(&span, || unharmed(Destination::Subscriber, link));
     }
     span
 }
@@ -66,7 +66,7 @@ pub(super) fn open(method: &Method, caller: &Caller, place: Place) -> Span {
 /// Returns the current span. Returns none if the subscriber panics.
 pub(super) fn current() -> Span {
     let mut span = Span::none();
-    unharmed(|| span = Span::current());
+    unharmed(Destination::Subscriber, || span = Span::current());
     span
 }
 
@@ -75,13 +75,13 @@ pub(super) fn run<R>(span: &Span, f: impl FnOnce() -> R) -> R {
     let returned = inside(span, || attempt(f));
     returned.unwrap_or_else(|payload| {
         record_error(span);
-        std::panic::resume_unwind(payload)
+        payload.resume()
     })
 }
 
 /// Records the status of the response.
 pub(super) fn record_status(span: &Span, status: StatusCode) {
-    unharmed(|| {
+    unharmed(Destination::Subscriber, || {
         span.record("http.response.status_code", i64::from(status.as_u16()));
     });
     if status.is_server_error() {
@@ -90,7 +90,7 @@ pub(super) fn record_status(span: &Span, status: StatusCode) {
 }
 
 fn record_error(span: &Span) {
-    unharmed(|| {
+    unharmed(Destination::Subscriber, || {
         span.record("otel.status_code", "ERROR");
     });
 }
@@ -98,21 +98,21 @@ fn record_error(span: &Span) {
 /// Drops the span, which closes it if nothing else uses it.
 pub(super) fn close(span: Span) {
     let mut span = Some(span);
-    unharmed(|| drop(span.take()));
+    unharmed(Destination::Subscriber, || drop(span.take()));
     // `unharmed` does nothing if a subscriber is the caller.
-    caught(|| drop(span));
+    caught(Destination::Subscriber, || drop(span));
 }
 
 /// Calls `f` inside the span. `f` must not panic.
 fn inside<R>(span: &Span, f: impl FnOnce() -> R) -> R {
     let mut is_inside = false;
-    unharmed(|| {
+    unharmed(Destination::Subscriber, || {
         is_inside = true;
         span.with_subscriber(|(id, subscriber)| subscriber.enter(id));
     });
     let returned = f();
     if is_inside {
-        unharmed(|| {
+        unharmed(Destination::Subscriber, || {
             span.with_subscriber(|(id, subscriber)| subscriber.exit(id));
         });
     }

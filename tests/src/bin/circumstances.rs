@@ -138,6 +138,22 @@ fn main() {
             let _telemetry = Flushing(init());
             panicking().expect("it does not return");
         }
+        "several exports" => {
+            let telemetry = init();
+            for _ in 0..4 {
+                let _ = parse("1");
+                telemetry.flush(Duration::from_secs(5));
+            }
+            telemetry.installation().report().iter().for_each(|line| println!("{line}"));
+        }
+        "an error at the start" => {
+            drop(init());
+            eprintln!("error: the port is taken");
+        }
+        "telemetry is dropped too early" => {
+            drop(init());
+            let _ = parse("1");
+        }
         "many fail at once" => {
             let telemetry = init();
             (0..400).for_each(|_| drop(parse("many")));

@@ -22,7 +22,7 @@ async fn sentry_receives_the_failure_alone() {
     assert_eq!(event["contexts"]["trace"]["trace_id"], of(&failed, "place_order", "c-4")["traceId"]);
     let lines = text(&output.stderr);
     assert!(!lines.contains("canary-4929"), "with a Sentry client error text stays there: {lines}");
-    assert!(lines.contains("place_order: failure after"), "{lines}");
+    assert!(lines.contains("process=place_order outcome=failure"), "{lines}");
 }
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn every_thread_reports_to_sentry_whichever_used_it_first() {
     assert_eq!(events.len(), 2, "{events:#?}");
     assert!(events.iter().all(|event| event["release"] == "shop@2.0.0"), "{events:#?}");
     // Each run that failed has only one line.
-    assert_eq!(text(&output.stderr).matches("parse_order: failure").count(), 2, "{output:?}");
+    assert_eq!(text(&output.stderr).matches("process=parse_order outcome=failure").count(), 2, "{output:?}");
 }
 
 #[tokio::test]

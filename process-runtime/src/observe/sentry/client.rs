@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sentry_core::{Hub, TracesSamplingStrategy};
 
-use crate::base::guard::caught;
+use crate::base::ending_thread::sentry::alive;
 use crate::run::domain::Core;
 use crate::run::hub::OuterHub;
 
@@ -68,13 +68,12 @@ fn outside_at_first(now: u64) -> Option<OuterHub> {
     if matches!(KNOWN.get(), Known::Ending) {
         return None;
     }
-    let mut outside = None;
     // `Hub::current` panics on an ending thread whose hub is gone.
-    caught(|| {
+    alive(|| {
         let hub = Hub::current();
-        outside = outer_hub(ask(&hub, now), hub);
-    });
-    outside
+        outer_hub(ask(&hub, now), hub)
+    })
+    .flatten()
 }
 
 #[cold]
