@@ -39,7 +39,7 @@ use crate::run::context;
 /// member that is beyond 32 members or 512 bytes; an invalid member is left out. Headers of other propagators reach
 /// these propagators unchanged.
 ///
-/// # Panics
+/// # Code that panics
 ///
 /// A panic of a propagator, a subscriber, or a predicate of this layer is caught and reported once, and the request is
 /// served without what it would have provided. A panic of the service itself is recorded in the span and continues; use

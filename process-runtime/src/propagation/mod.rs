@@ -25,6 +25,13 @@
 //! OpenTelemetry's global propagator determines the format of the trace headers. `telemetry::init` sets a propagator
 //! for W3C Trace Context.
 //!
+//! # Trust in a trace
+//!
+//! [`layer`] continues the trace of every caller, which is right inside of a network. A service that anybody on the
+//! internet can call needs [`public`](PropagationLayer::public): each request then starts a new trace, which links to
+//! the trace of its caller. [`trust_trace`](PropagationLayer::trust_trace) names the peers whose traces are continued
+//! all the same. Trust in a trace and trust in business context are independent.
+//!
 //! # Business context across services
 //!
 //! By default, no business context crosses a service boundary. [`layer`] ignores the header `baggage` of a request.

@@ -97,9 +97,7 @@ fn record_error(span: &Span) {
 
 /// Drops the span, which closes it if nothing else uses it.
 pub(super) fn close(span: Span) {
-    let mut span = Some(span);
-    unharmed(Destination::Subscriber, || drop(span.take()));
-    // `unharmed` does nothing if a subscriber is the caller.
+    // Also if a subscriber is the caller, which `unharmed` would ignore.
     caught(Destination::Subscriber, || drop(span));
 }
 
