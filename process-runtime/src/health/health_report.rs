@@ -142,10 +142,9 @@ impl Report {
             }
         }
         for stage in registry::stages().filter(|stage| stage.process() == Some(process.id())) {
-            report
-                .parts
-                .entry(stage.id().to_owned())
-                .or_insert_with(|| PartReport::unseen("the health check did not run this stage"));
+            report.parts.entry(stage.id().to_owned()).or_insert_with(|| {
+                PartReport::unseen(Status::Warn, "the health check did not run this stage")
+            });
         }
         report.add_dependencies(process, dependencies);
         report
@@ -191,7 +190,10 @@ impl Report {
         for id in declared_dependencies(process) {
             let part = checked(id).or_else(|| self.parts.get(id).cloned()).or_else(|| from_calls(id));
             let part = part.unwrap_or_else(|| {
-                PartReport::unseen("the dependency has no check, and no call to it has ended")
+                PartReport::unseen(
+                    Status::Unknown,
+                    "the dependency has no check, and no call to it has ended",
+                )
             });
             match self.parts.get_mut(id) {
                 // If a stage has the same name as the dependency, the part with the worse status remains.
@@ -252,7 +254,7 @@ impl PartReport {
         PartReport { latency: Some(run.took), ..PartReport::from_condition(run.condition("")) }
     }
 
-    fn unseen(text: &str) -> PartReport {
-        PartReport::from_condition(Condition::new(Status::Unknown, Reason::NoTraffic, text))
+    fn unseen(status: Status, text: &str) -> PartReport {
+        PartReport::from_condition(Condition::new(status, Reason::NoTraffic, text))
     }
 }

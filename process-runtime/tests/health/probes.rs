@@ -15,7 +15,7 @@ async fn a_probe_that_passes_shows_its_stages_and_dependencies() {
     let health = world.health().detail(Detail::Always).start();
     let (status, body) = get(&health, COUNCIL).await;
     assert_eq!(status, 200);
-    assert_eq!(body["status"], "healthy", "stage 2 is not reached, so it does not count: {body}");
+    assert_eq!(body["status"], "degraded", "stage 2 is not reached: {body}");
     assert_eq!(body["serving"], true);
     assert_eq!(
         (&body["process_id"], &body["version"]),
@@ -24,7 +24,7 @@ async fn a_probe_that_passes_shows_its_stages_and_dependencies() {
     assert_eq!(body["source"], "probe");
     assert_eq!(
         body["checks"],
-        serde_json::json!({ "stage1": "pass", "stage2": "unknown", "openrouter_api": "pass", "supabase_db": "pass" })
+        serde_json::json!({ "stage1": "pass", "stage2": "warn", "openrouter_api": "pass", "supabase_db": "pass" })
     );
     assert!(
         body["latency_ms"].is_number() && body["timestamp"].is_string() && body["checked_at"].is_string()
@@ -124,7 +124,7 @@ async fn a_process_without_a_check_is_judged_by_its_traffic() {
     let (status, body) = get(&health, "/unprobed").await;
     let degraded = (200, &"degraded".into(), &"error_rate".into());
     assert_eq!((status, &body["status"], &body["reason"]), degraded, "more than a tenth failed: {body}");
-    for _ in 0..1_000 {
+    for _ in 0..50 {
         unprobed(false).await.unwrap_err();
     }
     let (status, body) = get(&health, "/unprobed").await;
