@@ -82,8 +82,8 @@ fn a_late_reader_gets_whole_lines_in_order_and_the_number_of_the_others() {
         println!("{reason}: {} lines, {lost} lost", numbers.len());
         assert!(lost > 0, "{reason}: more lines were written than can wait");
         let runs = unread.saw["runs"].as_u64().unwrap();
-        // The run that hangs is also reported, and its line may be lost.
-        assert!((runs..=runs + 2).contains(&(numbers.len() as u64 + lost)), "{reason}: of {runs}");
+        // The run that hangs and a full queue of spans are also reported, and their lines may be lost.
+        assert!((runs..=runs + 10).contains(&(numbers.len() as u64 + lost)), "{reason}: of {runs}");
         let total = format!("{lost} lines so far could not be written to this output");
         assert!(lines.iter().any(|line| line.contains(&total)), "{reason}: {total}");
     }

@@ -95,6 +95,14 @@ impl Cause {
         }
     }
 
+    /// Ends the problem, unless it has occurred since [`Cause::times`] returned `before`.
+    #[allow(dead_code, reason = "only some features use it")]
+    pub(crate) fn ended_unless_since(&'static self, before: u64) {
+        if self.times() == before {
+            self.ended();
+        }
+    }
+
     fn happened_at(&'static self, now: Duration, sample: &dyn Display) -> Option<String> {
         self.times.fetch_add(1, Ordering::Relaxed);
         let due = self.due.load(Ordering::Relaxed);

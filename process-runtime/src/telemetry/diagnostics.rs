@@ -17,8 +17,8 @@ use crate::observe::metrics::LOST_SPANS;
 /// events `HttpTraceClient.PartialSuccess` and `TonicTracesClient.PartialSuccess` of opentelemetry-otlp have this
 /// field.
 const REJECTED: &str = "rejected_spans";
-/// The maximum number of bytes of the text of one field.
-const FIELD: usize = 256;
+/// The maximum number of bytes of the text of one field. Several fields fit into the sample of a cause.
+const FIELD: usize = 128;
 
 /// The text of an error whose cause an exporter has already reported. The event that OpenTelemetry logs about such an
 /// error is ignored.

@@ -4,7 +4,7 @@
 
 use std::mem::size_of;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use opentelemetry::trace::{Event, Link, SpanContext, Status};
@@ -28,7 +28,8 @@ pub(super) fn batches<E: SpanExporter + 'static>(
     spans: &Spans,
     delay: Duration,
 ) -> impl SpanProcessor + use<E> {
-    let room = Arc::new(Room { spans: AtomicUsize::new(0), bytes: AtomicUsize::new(0), most: spans.queue });
+    let (waiting, bytes, losses) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU64::new(0));
+    let room = Arc::new(Room { spans: waiting, bytes, losses, most: spans.queue });
     // `Room` also counts the spans that are being sent, so the queue of `BatchSpanProcessor` is never full.
     let config = BatchConfigBuilder::default()
         .with_max_queue_size(spans.queue)
@@ -44,6 +45,8 @@ pub(super) fn batches<E: SpanExporter + 'static>(
 struct Room {
     spans: AtomicUsize,
     bytes: AtomicUsize,
+    /// How often the queue had been full when the last export ended.
+    losses: AtomicU64,
     /// The maximum number of spans.
     most: usize,
 }
@@ -76,10 +79,14 @@ impl Room {
         self.spans.fetch_sub(spans, Ordering::Relaxed);
     }
 
-    /// Returns whether the queue is at most half full, so that it does not count as full at once again.
-    fn has_room(&self) -> bool {
-        self.spans.load(Ordering::Relaxed) <= self.most / 2
-            && self.bytes.load(Ordering::Relaxed) <= limits::queue() / 2
+    /// Ends the report of a full queue if the queue is at most half full and was not full since the last export.
+    fn report_room(&self) {
+        let has_room = self.spans.load(Ordering::Relaxed) <= self.most / 2
+            && self.bytes.load(Ordering::Relaxed) <= limits::queue() / 2;
+        let before = self.losses.swap(FULL.times(), Ordering::Relaxed);
+        if has_room {
+            FULL.ended_unless_since(before);
+        }
     }
 }
 
@@ -132,9 +139,7 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
             LOST_SPANS.fetch_add(spans as u64, Ordering::Relaxed);
         }
         self.room.release(spans, bytes);
-        if self.room.has_room() {
-            FULL.ended();
-        }
+        self.room.report_room();
         sent
     }
 

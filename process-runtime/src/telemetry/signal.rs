@@ -97,9 +97,7 @@ impl Route {
     /// Ends the problem that the collector rejects items, unless it has rejected any since it had rejected `before`
     /// times.
     pub(super) fn rejected_none_since(&self, before: u64) {
-        if self.rejections() == before {
-            self.signal.rejected.ended();
-        }
+        self.signal.rejected.ended_unless_since(before);
     }
 
     /// Returns how often a collector has rejected items of this signal.

@@ -79,7 +79,8 @@ fn shortened(mut event: Value, limit: usize) -> Option<Event<'static>> {
 }
 
 /// Cuts each text that is longer than `most` bytes, and removes entries of each list and map that has more than
-/// `entries`: the first ones of a list, because the last ones are the newest, and the largest ones of a map.
+/// `entries`: the first ones of a list, because the last ones are the newest, and the largest ones of a map, except for
+/// those of the toolkit.
 fn shorten(value: &mut Value, most: usize, entries: usize) {
     match value {
         Value::String(text) if text.len() > most => *text = text::cut(text, most).into_owned(),
@@ -91,11 +92,13 @@ fn shorten(value: &mut Value, most: usize, entries: usize) {
         }
         Value::Object(values) => {
             if values.len() > entries {
-                let mut sizes: Vec<_> =
-                    values.iter().map(|(name, value)| (name.len() + size(value), name.clone())).collect();
-                sizes.sort();
-                sizes.drain(..entries);
-                sizes.iter().for_each(|(_, name)| drop(values.remove(name)));
+                let rank = |(name, value): (&String, &Value)| {
+                    (!is_of_toolkit(name), name.len() + size(value), name.clone())
+                };
+                let mut ranks: Vec<_> = values.iter().map(rank).collect();
+                ranks.sort();
+                ranks.drain(..entries);
+                ranks.iter().for_each(|(.., name)| drop(values.remove(name)));
             }
             let long: Vec<_> = values.keys().filter(|name| name.len() > most).cloned().collect();
             for name in long {
@@ -109,6 +112,13 @@ fn shorten(value: &mut Value, most: usize, entries: usize) {
     }
 }
 
+/// Returns whether a tag or a context has a name that the toolkit uses: `process`, `process_id` and the like, and
+/// `trace`.
+fn is_of_toolkit(name: &str) -> bool {
+    name == "trace"
+        || name.strip_prefix("process").is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+}
+
 /// Returns an event with only what identifies the failure.
 fn reduced(event: Event<'static>) -> Event<'static> {
     let cut = |text: &str| text::cut(text, REDUCED).into_owned();
@@ -120,7 +130,7 @@ fn reduced(event: Event<'static>) -> Event<'static> {
         ..Exception::default()
     });
     let mut tags: Vec<_> = event.tags.into_iter().collect();
-    tags.sort_by_key(|(name, value)| name.len() + value.len());
+    tags.sort_by_key(|(name, value)| (!is_of_toolkit(name), name.len() + value.len()));
     let tags = tags.iter().take(REDUCED_ENTRIES).map(|(name, value)| (cut(name), cut(value)));
     let is_trace = |(_, context): &(String, Context)| matches!(context, Context::Trace(_));
     let is_short = |(_, context): &(String, Context)| size(context) <= 4 * REDUCED;
@@ -159,5 +169,64 @@ impl io::Write for Size {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sentry::protocol::{Breadcrumb, Values};
+
+    use super::*;
+
+    fn failure() -> Event<'static> {
+        let exception =
+            Exception { ty: "Refused".into(), value: Some("no card".into()), ..Exception::default() };
+        let tags = [("process_id".to_owned(), "pay".to_owned())];
+        Event { exception: vec![exception].into(), tags: tags.into_iter().collect(), ..Event::default() }
+    }
+
+    fn is_the_failure(event: &Event<'_>) -> bool {
+        event.exception[0].ty == "Refused" && event.tags["process_id"] == "pay"
+    }
+
+    #[test]
+    fn an_event_that_fits_stays_as_it_is() {
+        let event = failure();
+        assert_eq!(cut(event.clone(), 4 << 10), event);
+    }
+
+    #[test]
+    fn whatever_is_large_is_cut_and_the_failure_stays() {
+        const LIMIT: usize = 16 << 10;
+        let text = || "\u{1}é".repeat(100_000);
+        let mut events = vec![failure(); 9];
+        events[0].exception.values[0].value = Some(text());
+        events[1].message = Some(text());
+        events[2].extra.insert(text(), 1.into());
+        events[3].extra.insert("list".into(), vec![1; 200_000].into());
+        events[4].extra.extend((0..50_000).map(|number| (format!("key {number}"), number.into())));
+        events[5].tags.extend((0..50_000).map(|number| (number.to_string(), String::new())));
+        events[6].breadcrumbs = Values::from(vec![Breadcrumb::default(); 5_000]);
+        events[7].contexts.insert("own".into(), Context::Other([("text".into(), text().into())].into()));
+        events[8].fingerprint = (0..50_000).map(|number| number.to_string().into()).collect();
+        for (at, event) in events.into_iter().enumerate() {
+            let id = event.event_id;
+            let cut = cut(event, LIMIT);
+            assert!(size(&cut) <= LIMIT, "{at}: {}", size(&cut));
+            assert!(is_the_failure(&cut) && cut.event_id == id, "{at}: {cut:?}");
+            assert!(cut.extra[MARK].as_str().expect("a text").ends_with("to 16384 bytes"), "{at}: {cut:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_that_cannot_be_cut_enough_is_reduced() {
+        let mut event = failure();
+        let entries = || [("x".repeat(60), "x".repeat(60).into())].into();
+        event.contexts = (0..200).map(|number| (number.to_string(), Context::Other(entries()))).collect();
+        event.extra = (0..200).map(|number| (number.to_string(), "x".repeat(60).into())).collect();
+        event.modules = (0..200).map(|number| (number.to_string(), "x".repeat(60))).collect();
+        let cut = cut(event, 2 << 10);
+        assert!(is_the_failure(&cut) && cut.extra.len() == 1 && cut.modules.is_empty(), "{cut:?}");
+        assert!(size(&cut) <= 2 << 10, "{}", size(&cut));
     }
 }

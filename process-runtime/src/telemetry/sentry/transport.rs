@@ -98,6 +98,8 @@ struct Queue {
     sending: Option<usize>,
     /// The bytes of all envelopes, also of the one that is being sent.
     bytes: usize,
+    /// How often the queue had been full when the last envelope was sent.
+    losses: u64,
     is_closed: bool,
 }
 
@@ -115,10 +117,10 @@ impl Waiting {
     fn next(&self) -> Option<Envelope> {
         let mut queue = lock(&self.queue);
         queue.bytes -= queue.sending.take().unwrap_or(0);
-        let has_room = queue.envelopes.len() <= self.most / 2 && queue.bytes <= limits::queue() / 2;
         self.changed.notify_all();
-        if has_room {
-            FULL.ended();
+        let before = std::mem::replace(&mut queue.losses, FULL.times());
+        if queue.envelopes.len() <= self.most / 2 && queue.bytes <= limits::queue() / 2 {
+            FULL.ended_unless_since(before);
         }
         let idle = |queue: &mut Queue| queue.envelopes.is_empty() && !queue.is_closed;
         let mut queue = unpoisoned(self.changed.wait_while(queue, idle));
