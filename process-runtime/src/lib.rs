@@ -126,6 +126,8 @@ pub use catalog::definition;
 pub use install::installation::{Install, Installation};
 pub use instrument::dependency::{dependency, dependency_call};
 pub use instrument::execution::{disable, enable};
+#[cfg(all(feature = "tracing", feature = "metrics"))]
+pub use observe::monotonic::MonotonicSpan;
 #[cfg(feature = "sentry")]
 #[doc(inline)]
 pub use observe::sentry;

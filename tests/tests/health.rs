@@ -136,7 +136,12 @@ fn gauges_tell_the_last_state_and_age_of_each_check_and_synthetic_runs_are_count
             assert!((0.1..30.0).contains(&age), "{age}");
             let failure = [("critical_process.outcome", "failure")];
             assert_eq!(collected.value("critical_process.synthetic.runs", "ring", &failure), 1);
-            assert_eq!(collected.value("critical_process.started", "ring", &[]), 0);
+            for name in ["started", "sli.valid", "sli.bad"] {
+                assert_eq!(collected.value(&format!("critical_process.{name}"), "ring", &[]), 0, "{name}");
+            }
+            let runs = collected.points("critical_process.runs", "ring");
+            assert!(runs.iter().all(|point| point.value == 0), "{runs:?}");
+            assert!(collected.points("critical_process.errors", "ring").is_empty());
             assert!(
                 collected.points("critical_process.duration", "ring").is_empty(),
                 "no part of any objective"

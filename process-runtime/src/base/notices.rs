@@ -1,6 +1,7 @@
-//! Lines on standard error, which a separate thread writes, so that no run waits for standard error. Most lines are
-//! notices: the toolkit reports a problem of its own, and each text only once. [`line`] also writes lines about runs;
-//! the format of these lines does not belong here.
+//! Lines on standard error, which a separate thread writes, so that no run waits for standard error. A notice is a line
+//! about the program's own code or configuration. Their number is therefore bounded, and each is written only once. A
+//! problem that can recur, or whose text comes from outside, is a `cause`. [`line`] also writes lines about runs; the
+//! format of these lines does not belong here.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
@@ -8,6 +9,7 @@ use std::time::Instant;
 
 use super::lock::lock;
 use super::output::STANDARD_ERROR;
+use super::{limits, text};
 
 /// The maximum number of different notices. Further notices are discarded.
 const MAX_NOTICES: usize = 256;
@@ -25,17 +27,22 @@ pub(crate) fn start() {
     }
 }
 
-/// Queues a line for standard error. Control characters in the text become spaces, so the text cannot start a second
-/// line.
+/// Queues a line for standard error. Characters that could start a second line or change how the line is shown become
+/// spaces: control characters, line separators, and marks for the direction of writing.
 pub(crate) fn line(line: String) {
-    let line = line.replace(char::is_control, " ") + "\n";
+    let is_harmful = |character: char| {
+        character.is_control()
+            || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let line = line.replace(is_harmful, " ") + "\n";
     STANDARD_ERROR.push(line.as_bytes());
 }
 
-/// Queues a notice. Does nothing if the same text was queued before, or if [`MAX_NOTICES`] notices were queued
+/// Queues a notice, cut if it is as long as no error text may be. Does nothing if the same text was queued before, or if [`MAX_NOTICES`] notices were queued
 /// before.
 pub(crate) fn once(text: impl Into<String>) {
     let text = text.into();
+    let text = text::cut(&text, limits::error_text()).into_owned();
     let mut printed = already_printed();
     if printed.len() < MAX_NOTICES && printed.insert(text.clone()) {
         drop(printed);

@@ -1,18 +1,20 @@
 //! Queues of lines for standard error and standard output. The program that reads a stream may be slow or stuck. Each
 //! stream therefore has a queue, and a thread that writes the queued lines in order. Only [`Output::flush`] waits for
-//! the thread, and only until a deadline. A queue is bounded. A line that does not fit into the queue, or that cannot
-//! be written, is lost and counted, and a line in the same stream reports the number. Therefore the queue is only for
-//! streams that people read. The format of lines does not belong here.
+//! the thread, and only until a deadline. Lines and queues are bounded in bytes. A line that is too long is cut. A line
+//! that does not fit into the queue, or that cannot be written, is lost and counted, and a line in the same stream
+//! reports the number. Therefore the queue is only for streams that people read. The format of lines does not belong
+//! here.
 
 use crate::base::lock::{lock, unpoisoned};
+use crate::base::{limits, text, threads};
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
-use std::thread;
 use std::time::Instant;
 
-/// The maximum number of bytes in a queue.
-const MOST: usize = 1 << 20;
+/// The size of a buffer that is kept for later lines.
+const BUFFER: usize = 64 << 10;
 
 /// Standard error. It receives notices of the toolkit about itself, and failures of processes that no Sentry client
 /// receives.
@@ -43,18 +45,19 @@ struct Waiting {
     /// The queued lines, each with its line feed.
     lines: Vec<u8>,
     has_writer: bool,
-    is_writing: bool,
+    /// The number of bytes that the thread is writing.
+    writing: usize,
 }
 
 impl Waiting {
     fn is_written(&self) -> bool {
-        self.lines.is_empty() && !self.is_writing
+        self.lines.is_empty() && self.writing == 0
     }
 }
 
 impl Output {
     const fn new(thread: &'static str, write: fn(&[u8]) -> io::Result<()>) -> Output {
-        let waiting = Waiting { lines: Vec::new(), has_writer: false, is_writing: false };
+        let waiting = Waiting { lines: Vec::new(), has_writer: false, writing: 0 };
         Output {
             thread,
             write,
@@ -74,16 +77,18 @@ impl Output {
     pub(crate) fn start(&'static self) -> io::Result<()> {
         let mut waiting = self.waiting();
         if !waiting.has_writer {
-            thread::Builder::new().name(self.thread.into()).spawn(|| self.write_all())?;
+            threads::keep(self.thread, || self.write_all())?;
             waiting.has_writer = true;
         }
         Ok(())
     }
 
-    /// Queues a line, which must end with a line feed. A line that does not fit is lost and counted.
+    /// Queues a line, which must end with a line feed. A line that is too long is cut. A line that does not fit into
+    /// the queue is lost and counted.
     pub(crate) fn push(&self, line: &[u8]) {
+        let line = &*cut(line, limits::line());
         let mut waiting = self.waiting();
-        if waiting.lines.len() + line.len() > MOST {
+        if waiting.lines.len() + waiting.writing + line.len() > limits::queue() {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -112,6 +117,8 @@ impl Output {
     }
 
     fn write_all(&self) {
+        // An earlier call may have panicked while it was writing.
+        self.waiting().writing = 0;
         let mut lines = Vec::new();
         let mut reported = 0;
         loop {
@@ -119,7 +126,7 @@ impl Output {
             let waiting = self.arrived.wait_while(waiting, |waiting| waiting.lines.is_empty());
             let mut waiting = unpoisoned(waiting);
             std::mem::swap(&mut waiting.lines, &mut lines);
-            waiting.is_writing = true;
+            waiting.writing = lines.len();
             drop(waiting);
             // One write for each line, so that lines of several programs on one stream do not mix.
             for line in lines.split_inclusive(|byte| *byte == b'\n') {
@@ -128,6 +135,7 @@ impl Output {
                 }
             }
             lines.clear();
+            lines.shrink_to(BUFFER);
             let lost = self.lost.load(Ordering::Relaxed);
             if lost != reported {
                 reported = lost;
@@ -135,8 +143,19 @@ impl Output {
                     format!("critical_process: {lost} lines so far could not be written to this output\n");
                 let _ = (self.write)(line.as_bytes());
             }
-            self.waiting().is_writing = false;
+            self.waiting().writing = 0;
             self.written.notify_all();
         }
     }
+}
+
+/// Returns the line, cut if its text is longer than `most` bytes.
+fn cut(line: &[u8], most: usize) -> Cow<'_, [u8]> {
+    if line.len() <= most {
+        return line.into();
+    }
+    let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line));
+    let mut line = text::cut(&text, most).into_owned();
+    line.push('\n');
+    line.into_bytes().into()
 }

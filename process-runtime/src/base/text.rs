@@ -2,6 +2,7 @@
 //! fail, or panic. [`bounded`] takes what it wrote until then. How a text is quoted where it is shown does not belong
 //! here.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,10 +30,25 @@ pub(crate) fn bounded_debug(value: &dyn fmt::Debug, limit: usize) -> String {
     written(limit, |text| write!(text, "{value:?}"))
 }
 
-/// Returns a text, cut at `limit` bytes. A text that fits is only borrowed.
-#[allow(dead_code, reason = "only some features cut a text that exists")]
-pub(crate) fn cut(text: &str, limit: usize) -> std::borrow::Cow<'_, str> {
-    if text.len() <= limit { text.into() } else { written(limit, |cut| cut.write_str(text)).into() }
+/// Returns a text, cut at `limit` bytes. A text that fits is only borrowed, and so is a text that was cut before at
+/// this limit.
+pub(crate) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
+    let fits = text.len() <= limit || (text.len() <= limit + LONGEST_MARK && is_marked(text));
+    if fits { text.into() } else { written(limit, |cut| cut.write_str(text)).into() }
+}
+
+/// The length of the longest mark, `…[+18446744073709551615 bytes]`.
+const LONGEST_MARK: usize = 32;
+
+fn is_marked(text: &str) -> bool {
+    let count = text.strip_suffix(" bytes]").and_then(|text| Some(text.rsplit_once("…[+")?.1));
+    count.is_some_and(|count| count.parse::<usize>().is_ok())
+}
+
+/// Counts that something other than a text was cut.
+#[allow(dead_code, reason = "only some features cut other things")]
+pub(crate) fn count_cut() {
+    CUTS.fetch_add(1, Ordering::Relaxed);
 }
 
 fn written(limit: usize, write: impl FnOnce(&mut Bounded) -> fmt::Result) -> String {
@@ -91,6 +107,7 @@ mod tests {
         assert_eq!(bounded(&"as it is", 8), "as it is");
         assert_eq!(bounded(&"déjà vu", 5), "déj…[+5 bytes]");
         assert_eq!(cut("déjà vu", 0), "…[+9 bytes]");
+        assert_eq!(cut(&cut("déjà vu", 5), 5), "déj…[+5 bytes]");
     }
 
     #[test]

@@ -129,9 +129,12 @@ impl TelemetryBuilder {
             opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
         }
 
-        let metrics = exporters.metrics(environment.metrics, &environment.metrics_over).map(|exporter| {
-            destinations.push(format!("metrics: {}", exporter.place));
-            let reader = PeriodicReader::builder(exporter.exporter).with_interval(environment.interval);
+        let mut begins = None;
+        let metrics = exporters.metrics(environment.metrics, &environment.metrics_over).map(|placed| {
+            destinations.push(format!("metrics: {}", placed.place));
+            let (exporter, first) = exporters::Metrics::new(placed.exporter);
+            begins = Some(first);
+            let reader = PeriodicReader::builder(exporter).with_interval(environment.interval);
             SdkMeterProvider::builder().with_reader(reader.build())
         });
         #[cfg(feature = "prometheus")]
@@ -162,6 +165,9 @@ impl TelemetryBuilder {
             install = install.without_sentry();
         }
         let installation = install.start();
+        if let (Some(metrics), Some(begins)) = (&metrics, begins) {
+            exporters::export_once(metrics, &begins);
+        }
         Telemetry {
             started: Instant::now(),
             installation,

@@ -2,7 +2,6 @@
 //! traces are written to files, each run that ends is also written as one line to standard error. Exporters do not
 //! belong here.
 
-use std::fmt::Write as _;
 use std::io;
 use std::time::Instant;
 
@@ -16,7 +15,8 @@ use tracing_subscriber::registry::LookupSpan;
 use super::diagnostics;
 use crate::base::notices;
 use crate::base::output::STANDARD_OUTPUT;
-use crate::observe::{End, RunView, Sink, standard_error};
+use crate::observe::standard_error::RunLine;
+use crate::observe::{End, RunView, Sink};
 
 /// The default filter of the log.
 const LOG: &str = "info";
@@ -110,10 +110,8 @@ impl Sink for RunLines {
         if end.outcome.is_error() && run.is_of_process() && !run.has_sentry_hub() {
             return;
         }
-        let mut line = standard_error::beginning(run.name(), end, run.context());
-        if let Some(kind) = end.error_type {
-            let _ = write!(line, ", {kind}");
-        }
-        notices::line(line);
+        let mut line = RunLine::new(run.name(), end);
+        line.context(run.context());
+        line.write();
     }
 }

@@ -1,7 +1,9 @@
 //! Builds the exporter for each destination, and starts Sentry. Reading environment variables does not belong here.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use opentelemetry::Key;
@@ -11,9 +13,9 @@ use opentelemetry_otlp::{
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::{SdkMeterProvider, Temporality};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use sentry::integrations::backtrace::ProcessStacktraceIntegration;
 use sentry::integrations::contexts::ContextIntegration;
@@ -23,8 +25,10 @@ use ureq::http::Uri;
 
 use super::environment::{Destination, Otlp, Protocol, Sentry};
 use super::files::{Directory, FileExporter};
-use super::sentry_transport::SentryTransport;
-use super::{diagnostics, http_client, sentry_transport};
+use super::sentry::{SentryTransport, panicked};
+use super::signal::{METRICS, Route, Signal, TRACES};
+use super::{diagnostics, http_client};
+use crate::base::lock::lock;
 use crate::base::notices;
 
 /// Builds exporters, and owns the directory and the runtime that they share.
@@ -34,6 +38,8 @@ pub(super) struct Exporters {
     /// The runtime for gRPC and for Prometheus. The application's runtime is not used, because it may be busy or
     /// already stopped when the last spans are sent.
     runtime: Option<Runtime>,
+    /// The routes of the signals that are sent to a collector.
+    routes: Mutex<Vec<Route>>,
 }
 
 /// An exporter and a description of its destination.
@@ -50,7 +56,7 @@ impl Exporters {
         let runtime = runtime
             .map_err(|error| notices::once(format!("cannot start the telemetry thread: {error}")))
             .ok();
-        Exporters { directory: Arc::new(Directory::new(directory)), runtime }
+        Exporters { directory: Arc::new(Directory::new(directory)), runtime, routes: Mutex::default() }
     }
 
     /// Returns the runtime, or `None` if its thread could not be started.
@@ -60,7 +66,7 @@ impl Exporters {
     }
 
     pub(super) fn traces(&self, destination: Destination, over: &Otlp) -> Option<Placed<Traces>> {
-        self.placed(destination, over, "traces", Traces::Files, || {
+        self.placed(destination, over, &TRACES, Traces::Files, |endpoint| {
             let exporter = match over.protocol {
                 Protocol::Grpc => at(OtlpSpanExporter::builder().with_tonic(), over)
                     .with_tls_config(over.tls.grpc_config())
@@ -68,17 +74,17 @@ impl Exporters {
                 protocol => {
                     let builder = at(OtlpSpanExporter::builder().with_http(), over);
                     builder
-                        .with_http_client(http_client::Client::new(over.timeout, &over.tls))
+                        .with_http_client(endpoint.http_client(over))
                         .with_protocol(encoding(protocol))
                         .build()
                 }
             };
-            exporter.map(|exporter| Traces::Otlp(Box::new(exporter), Endpoint::new(over)))
+            exporter.map(|exporter| Traces::Otlp(Box::new(exporter), endpoint))
         })
     }
 
-    pub(super) fn metrics(&self, destination: Destination, over: &Otlp) -> Option<Placed<Metrics>> {
-        self.placed(destination, over, "metrics", Metrics::Files, || {
+    pub(super) fn metrics(&self, destination: Destination, over: &Otlp) -> Option<Placed<ToMetrics>> {
+        self.placed(destination, over, &METRICS, ToMetrics::Files, |endpoint| {
             let exporter = match over.protocol {
                 Protocol::Grpc => at(MetricExporter::builder().with_tonic(), over)
                     .with_tls_config(over.tls.grpc_config())
@@ -86,12 +92,12 @@ impl Exporters {
                 protocol => {
                     let builder = at(MetricExporter::builder().with_http(), over);
                     builder
-                        .with_http_client(http_client::Client::new(over.timeout, &over.tls))
+                        .with_http_client(endpoint.http_client(over))
                         .with_protocol(encoding(protocol))
                         .build()
                 }
             };
-            exporter.map(|exporter| Metrics::Otlp(Box::new(exporter), Endpoint::new(over)))
+            exporter.map(|exporter| ToMetrics::Otlp(Box::new(exporter), endpoint))
         })
     }
 
@@ -99,9 +105,9 @@ impl Exporters {
         &self,
         destination: Destination,
         over: &Otlp,
-        signal: &'static str,
+        signal: &'static Signal,
         files: fn(FileExporter) -> E,
-        otlp: impl FnOnce() -> Result<E, opentelemetry_otlp::ExporterBuildError>,
+        otlp: impl FnOnce(Endpoint) -> Result<E, opentelemetry_otlp::ExporterBuildError>,
     ) -> Option<Placed<E>> {
         match destination {
             Destination::Nowhere => None,
@@ -112,12 +118,22 @@ impl Exporters {
             Destination::Otlp => {
                 let _inside = self.runtime.as_ref().map(Runtime::enter);
                 let place = shown(&over.endpoint);
-                let problem = |error| notices::once(format!("cannot send {signal} to {place}: {error}"));
-                let exporter = otlp().map_err(problem).ok()?;
+                let problem =
+                    |error| notices::once(format!("cannot send {} to {place}: {error}", signal.name));
+                let exporter = otlp(self.endpoint(signal, over)).map_err(problem).ok()?;
                 let name = if over.protocol == Protocol::Grpc { "gRPC" } else { "HTTP" };
                 Some(Placed { exporter, place: format!("OTLP over {name} to {place}") })
             }
         }
+    }
+}
+
+impl Exporters {
+    fn endpoint(&self, signal: &'static Signal, over: &Otlp) -> Endpoint {
+        let mut routes = lock(&self.routes);
+        let route = Route::new(signal, http_client::place(&over.endpoint), &routes);
+        routes.push(route.clone());
+        Endpoint { protocol: over.protocol, route }
     }
 }
 
@@ -148,31 +164,51 @@ impl Drop for Exporters {
     }
 }
 
-/// The protocol and the address of an exporter's endpoint, for the report of a failed export.
+/// The protocol and the route of an exporter, for the report of a failed export.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     protocol: Protocol,
-    place: String,
+    route: Route,
 }
 
 impl Endpoint {
-    fn new(over: &Otlp) -> Endpoint {
-        Endpoint { protocol: over.protocol, place: http_client::place(&over.endpoint) }
+    fn http_client(&self, over: &Otlp) -> http_client::Client {
+        http_client::Client::new(over.timeout, &over.tls, self.route.clone())
     }
 
-    /// Reports why an export failed, unless the HTTP client has already reported the cause. The same cause is reported
-    /// only once, even if several signals fail. The error in the returned result says that its cause is already
+    /// Waits for an export, and reports why it failed. The error in the returned result says that its cause is already
     /// reported.
-    fn report_failure(&self, exported: OTelSdkResult) -> OTelSdkResult {
-        let Err(OTelSdkError::InternalFailure(error)) = exported else { return exported };
-        // Over HTTP, the client has already reported the cause, which the exporter's error does not contain.
-        if self.protocol == Protocol::Grpc {
-            // The text before the code differs between traces and metrics. It is cut off, so that both signals cause
-            // the same report, which is printed once.
-            let why = error.split_once("gRPC code: ").map_or(&*error, |(_, why)| why);
-            notices::once(format!("cannot send telemetry to {}: {why}", self.place));
+    async fn report(&self, export: impl Future<Output = OTelSdkResult>) -> OTelSdkResult {
+        let rejections = self.route.rejections();
+        match export.await {
+            Ok(()) => {
+                if self.protocol == Protocol::Grpc {
+                    self.route.accepted();
+                }
+                self.route.rejected_none_since(rejections);
+                Ok(())
+            }
+            Err(OTelSdkError::InternalFailure(error)) => {
+                // Over HTTP, the client has already reported the cause, which the exporter's error does not contain.
+                if self.protocol == Protocol::Grpc {
+                    self.report_grpc(&error);
+                }
+                Err(OTelSdkError::InternalFailure(diagnostics::ALREADY_REPORTED.to_owned()))
+            }
+            other => other,
         }
-        Err(OTelSdkError::InternalFailure(diagnostics::ALREADY_REPORTED.to_owned()))
+    }
+
+    /// Reports the cause of a failed export over gRPC. The error contains the code, and the source of an error of the
+    /// connection.
+    fn report_grpc(&self, error: &str) {
+        let why = error.split_once("gRPC code: ").map_or(error, |(_, why)| why);
+        let code = why.split(':').next().unwrap_or(why);
+        let is_answer = why == code && !["Unavailable", "Cancelled", "DeadlineExceeded"].contains(&code);
+        match is_answer {
+            true => self.route.refused("", format_args!("the status is {code}")),
+            false => self.route.unanswered(why),
+        }
     }
 }
 
@@ -186,7 +222,7 @@ pub(super) enum Traces {
 impl SpanExporter for Traces {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         match self {
-            Traces::Otlp(exporter, endpoint) => endpoint.report_failure(exporter.export(batch).await),
+            Traces::Otlp(exporter, endpoint) => endpoint.report(exporter.export(batch)).await,
             Traces::Files(exporter) => SpanExporter::export(exporter, batch).await,
         }
     }
@@ -206,40 +242,72 @@ impl SpanExporter for Traces {
     }
 }
 
-/// The exporter of metrics.
+/// The destination of metrics.
 #[derive(Debug)]
-pub(super) enum Metrics {
+pub(super) enum ToMetrics {
     Otlp(Box<MetricExporter>, Endpoint),
     Files(FileExporter),
 }
 
+/// The exporter of metrics.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    to: ToMetrics,
+    /// Receives a message when an export begins, which is after all values were read.
+    begun: SyncSender<()>,
+}
+
+impl Metrics {
+    /// Returns the exporter, and a receiver of a message when the first export begins.
+    pub(super) fn new(to: ToMetrics) -> (Metrics, Receiver<()>) {
+        let (begun, begins) = mpsc::sync_channel(1);
+        (Metrics { to, begun }, begins)
+    }
+}
+
 impl PushMetricExporter for Metrics {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        match self {
-            Metrics::Otlp(exporter, endpoint) => endpoint.report_failure(exporter.export(metrics).await),
-            Metrics::Files(exporter) => PushMetricExporter::export(exporter, metrics).await,
+        // Nothing receives the message of a later export.
+        let _ = self.begun.try_send(());
+        match &self.to {
+            ToMetrics::Otlp(exporter, endpoint) => endpoint.report(exporter.export(metrics)).await,
+            ToMetrics::Files(exporter) => PushMetricExporter::export(exporter, metrics).await,
         }
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        match self {
-            Metrics::Otlp(exporter, _) => exporter.force_flush(),
-            Metrics::Files(_) => Ok(()),
+        match &self.to {
+            ToMetrics::Otlp(exporter, _) => exporter.force_flush(),
+            ToMetrics::Files(_) => Ok(()),
         }
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        match self {
-            Metrics::Otlp(exporter, _) => exporter.shutdown_with_timeout(timeout),
-            Metrics::Files(_) => Ok(()),
+        match &self.to {
+            ToMetrics::Otlp(exporter, _) => exporter.shutdown_with_timeout(timeout),
+            ToMetrics::Files(_) => Ok(()),
         }
     }
 
     fn temporality(&self) -> Temporality {
-        match self {
-            Metrics::Otlp(exporter, _) => exporter.temporality(),
-            Metrics::Files(exporter) => exporter.temporality(),
+        match &self.to {
+            ToMetrics::Otlp(exporter, _) => exporter.temporality(),
+            ToMetrics::Files(exporter) => exporter.temporality(),
         }
+    }
+}
+
+/// The maximum time for which [`export_once`] waits.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// Exports the metrics of the start-up. Otherwise, the first export of a counter would come up to a minute later, and
+/// a backend would not see the increase until then. Waits until all values are read, but not until they are sent.
+pub(super) fn export_once(metrics: &SdkMeterProvider, begins: &Receiver<()>) {
+    let metrics = metrics.clone();
+    let thread = thread::Builder::new().name("telemetry-start".into());
+    match thread.spawn(move || metrics.force_flush()) {
+        Ok(_) => drop(begins.recv_timeout(FIRST)),
+        Err(error) => notices::once(format!("cannot export the metrics of the start-up: {error}")),
     }
 }
 
@@ -263,7 +331,7 @@ pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> sentry::ClientInit
         // including those of panics.
         .default_integrations(false)
         .add_integration(ContextIntegration::new())
-        .add_integration(PanicIntegration::new().add_extractor(sentry_transport::panicked))
+        .add_integration(PanicIntegration::new().add_extractor(panicked))
         .add_integration(ProcessStacktraceIntegration::new())
         .add_integration(crate::observe::sentry::Integration)
         .add_integration(transport.clone())

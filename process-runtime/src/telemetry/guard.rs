@@ -2,23 +2,26 @@
 
 use std::fmt;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc;
+use std::sync::{Arc, Once, mpsc};
 use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
-use super::console;
 use super::exporters::Exporters;
 #[cfg(feature = "prometheus")]
 use super::prometheus::Prometheus;
+use super::{console, diagnostics};
 use crate::base::notices;
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
 use crate::install::installation::Installation;
 use crate::install::live;
 use crate::observe::metrics::{LOST_EVENTS, LOST_SPANS, LOST_TRANSACTIONS, drain};
+use crate::observe::{RunView, Sink};
+use crate::run::domain::Core;
+use crate::run::domain::sink::NamedSink;
 
 /// How long the drop of [`Telemetry`] waits until the remaining telemetry is sent.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -26,9 +29,11 @@ const FLUSH: Duration = Duration::from_secs(5);
 const LINES: Duration = Duration::from_millis(500);
 /// The upper limit for the timeout of a flush. Larger values could overflow an [`Instant`].
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-/// The time in which a stop is probably a mistake. If telemetry stops sooner than this after its start, and no process
-/// has run, the guard was probably dropped too early.
+/// The time in which a stop may be a mistake. If telemetry stops sooner than this after its start, no process has run
+/// before, and one runs afterwards, the guard was dropped too early.
 const AT_ONCE: Duration = Duration::from_secs(1);
+/// How long the first run after such a stop waits until the mistake is reported. The program may end with this run.
+const REPORT: Duration = Duration::from_millis(50);
 
 /// The running telemetry, which stops when this guard is dropped.
 ///
@@ -113,11 +118,10 @@ impl Drop for Telemetry {
         let has_run =
             |process: &ProcessDefinition| live::stats(process.id()).is_ok_and(|stats| stats.started > 0);
         if self.started.elapsed() < AT_ONCE && !registry::all().any(has_run) {
-            notices::once(
-                "telemetry stopped before any process ran: keep the value that `telemetry::init` returns until the \
-                 end of `main`, as in `let _telemetry = telemetry::init();`",
-            );
+            // A program that ends because of an error at its start also stops at once, but runs no process any more.
+            Core::global().add_sink(NamedSink::new(Arc::new(StoppedTooEarly(Once::new()))));
         }
+        diagnostics::stopping();
         self.installation.stop();
         let (traces, metrics) = (self.traces.take(), self.metrics.take());
         let (half, quarter) = (FLUSH / 2, FLUSH / 4);
@@ -135,6 +139,22 @@ impl Drop for Telemetry {
         }
         drop(self.exporters.take());
         console::flush(end);
+    }
+}
+
+/// A sink that reports a mistake: a process runs after the guard was dropped at once.
+#[derive(Debug)]
+struct StoppedTooEarly(Once);
+
+impl Sink for StoppedTooEarly {
+    fn started(&self, _: &RunView<'_>) {
+        self.0.call_once(|| {
+            notices::once(
+                "telemetry stopped before any process ran: keep the value that `telemetry::init` returns until the \
+                 end of `main`, as in `let _telemetry = telemetry::init();`",
+            );
+            notices::flush(Instant::now() + REPORT);
+        });
     }
 }
 

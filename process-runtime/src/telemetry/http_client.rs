@@ -1,17 +1,18 @@
 //! The HTTP client of the exporters and of the Sentry transport, built on ureq. It blocks the calling thread, so use
 //! it only on threads that do nothing except send.
 
+use std::io::{self, Read as _};
 use std::time::Duration;
 
-use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response, ResponseBodyTooLarge};
 use ureq::http::Uri;
 use ureq::tls::TlsConfig;
 
 use super::environment::tls::Tls;
-use crate::base::notices;
+use super::signal::Route;
 
-/// The maximum number of bytes that are read from a response.
-pub(super) const ANSWER: u64 = 4 << 20;
+/// The maximum number of bytes that are read from a response. An answer in OTLP or of Sentry is much shorter.
+const ANSWER: u64 = 64 << 10;
 
 /// Returns a client whose requests take at most this long. It uses the proxy that the environment configures. It does
 /// not follow redirects, because a redirect would send headers with credentials to another host.
@@ -26,15 +27,26 @@ pub(super) fn place(url: &Uri) -> String {
     port.map_or(host.to_owned(), |port| format!("{host}:{port}"))
 }
 
+/// Reads a response, or `None` if it is longer than [`ANSWER`]. A connection is reused only after its response was
+/// read to the end.
+pub(super) fn answer(body: ureq::Body) -> io::Result<Option<Vec<u8>>> {
+    let mut answer = Vec::new();
+    body.into_reader().take(ANSWER + 1).read_to_end(&mut answer)?;
+    Ok(Some(answer).filter(|answer| answer.len() as u64 <= ANSWER))
+}
+
 /// The client of the OTLP exporters.
 #[derive(Debug)]
 pub(super) struct Client {
     agent: ureq::Agent,
+    route: Route,
 }
 
 impl Client {
-    pub(super) fn new(timeout: Duration, tls: &Tls) -> Client {
-        Client { agent: agent(timeout, tls.http_config().build()) }
+    /// Creates a client that reports which of its requests fail on this route. OpenTelemetry itself reports that an
+    /// export failed, but not why.
+    pub(super) fn new(timeout: Duration, tls: &Tls, route: Route) -> Client {
+        Client { agent: agent(timeout, tls.http_config().build()), route }
     }
 }
 
@@ -42,16 +54,19 @@ impl Client {
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (parts, body) = request.into_parts();
-        let (place, path) = (place(&parts.uri), parts.uri.path().to_owned());
-        // OpenTelemetry reports that an export failed, but it does not report the cause.
-        let failed =
-            |error: &ureq::Error| notices::once(format!("cannot send telemetry to {place}: {error}"));
-        let answer = self.agent.run(Request::from_parts(parts, body.to_vec())).inspect_err(failed)?;
-        let (parts, mut body) = answer.into_parts();
+        let path = parts.uri.path().to_owned();
+        let answered = self.agent.run(Request::from_parts(parts, &body[..]));
+        let (parts, body) = answered.inspect_err(|error| self.route.unanswered(error))?.into_parts();
+        let body = answer(body);
         if !parts.status.is_success() {
-            notices::once(format!("cannot send telemetry to {place}{path}: the status is {}", parts.status));
+            self.route.refused(&path, format_args!("the status is {}", parts.status));
+            return Ok(Response::from_parts(parts, Bytes::new()));
         }
-        let body = body.with_config().limit(ANSWER).read_to_vec().inspect_err(failed)?;
+        let Some(body) = body.inspect_err(|error| self.route.unanswered(error))? else {
+            self.route.refused(&path, "the answer is longer than 64 KiB, so it is not in OTLP");
+            return Err(ResponseBodyTooLarge::new().into());
+        };
+        self.route.accepted();
         Ok(Response::from_parts(parts, body.into()))
     }
 }

@@ -22,8 +22,12 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 use super::environment::Scraped;
+use crate::base::cause::Cause;
 use crate::base::guard::attempt;
 use crate::base::notices;
+
+static UNACCEPTED: Cause = Cause::new("cannot accept a connection from Prometheus:");
+static UNENCODED: Cause = Cause::new("cannot encode the metrics for Prometheus:");
 
 /// The maximum number of open connections. Further connections wait to be accepted.
 const CONNECTIONS: usize = 8;
@@ -115,10 +119,12 @@ impl Prometheus {
         if families.is_empty() {
             return Err(CollectError);
         }
-        TextEncoder::new().encode_to_string(&families).map_err(|error| {
-            notices::once(format!("cannot encode the metrics for Prometheus: {error}"));
+        let text = TextEncoder::new().encode_to_string(&families).map_err(|error| {
+            UNENCODED.happened(error);
             CollectError
-        })
+        })?;
+        UNENCODED.ended();
+        Ok(text)
     }
 }
 
@@ -132,6 +138,7 @@ async fn serve(listener: TcpListener, prometheus: Prometheus) {
     while let Ok(place) = Arc::clone(&room).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
+                UNACCEPTED.ended();
                 let answering = answer(stream, prometheus.clone(), Arc::clone(&turn));
                 tokio::spawn(async move {
                     let _place = place;
@@ -140,7 +147,7 @@ async fn serve(listener: TcpListener, prometheus: Prometheus) {
                 });
             }
             Err(error) => {
-                notices::once(format!("cannot accept a connection from Prometheus: {error}"));
+                UNACCEPTED.happened(error);
                 tokio::time::sleep(REST).await;
             }
         }

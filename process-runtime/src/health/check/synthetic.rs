@@ -21,6 +21,7 @@ use crate::run::carrier::Carrier;
 use crate::run::context::{SYNTHETIC, Value};
 use crate::run::domain::Core;
 use crate::run::domain::own::{Own, Surroundings, outermost, runtime_clock};
+use crate::run::domain::sink::NamedSink;
 
 /// The maximum number of runs in flight that are tracked for one execution of a check.
 const MAX_TRACKED_RUNS: usize = 256;
@@ -112,7 +113,7 @@ impl Sink for EndedRuns {
 impl Synthetic {
     pub(super) fn new() -> Synthetic {
         let runs = Arc::<EndedRuns>::default();
-        let sinks = vec![Arc::clone(&runs) as Arc<dyn Sink>];
+        let sinks = vec![NamedSink::new(Arc::clone(&runs))];
         let own = Own::new(Arc::new(OfCheck));
         let core = Arc::new(Core::new(runtime_clock(), MAX_TRACKED_RUNS, sinks, Some(own)));
         let scope = outermost(core, vec![(SYNTHETIC, Value::Bool(true))]);

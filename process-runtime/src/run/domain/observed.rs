@@ -8,6 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::DomainRef;
+#[cfg(feature = "sentry")]
+use crate::base::guard::discard;
+#[cfg(feature = "tracing")]
+use crate::base::guard::{Destination, unharmed};
 use crate::base::lock::{lock, unpoisoned};
 #[cfg(feature = "sentry")]
 use crate::catalog::definition::{Definition, ProcessDefinition};
@@ -131,7 +135,7 @@ impl Observed {
     pub(crate) fn record(&self, name: &'static str, value: Value) {
         #[cfg(feature = "tracing")]
         if let (Some(span), Some(site)) = (&self.span, self.unit.and_then(|unit| unit.span.get())) {
-            span.record_value(site, name, &value);
+            unharmed(Destination::Subscriber, || span.record_value(site, name, &value));
         }
         let mut later = lock(&self.later);
         later.retain(|(other, _)| *other != name);
@@ -169,11 +173,8 @@ impl Observed {
     /// Returns the id of the OpenTelemetry trace that this run is part of; `None` if the run is part of no trace.
     #[cfg(feature = "metrics")]
     pub(crate) fn trace_id(&self) -> Option<String> {
-        use opentelemetry::trace::TraceContextExt as _;
         let _span = self.visit_span();
-        let context = opentelemetry::Context::current();
-        let ids = context.span().span_context().clone();
-        ids.is_valid().then(|| ids.trace_id().to_string())
+        Some(crate::run::trace::current_span()?.trace_id().to_string())
     }
 
     /// Makes the Sentry hub of this run or scope the thread's current hub until the guard is dropped. Returns `None`
@@ -213,6 +214,14 @@ impl Observed {
             outer = outer.parent.upgrade()?;
         }
         Some(outer)
+    }
+}
+
+#[cfg(feature = "sentry")]
+impl Drop for Observed {
+    fn drop(&mut self) {
+        // This may be the last owner of a hub, and the `Drop` of its client's transport may panic.
+        discard(take(&mut self.hub));
     }
 }
 
@@ -264,7 +273,7 @@ pub(crate) fn let_go(mut observed: Arc<Observed>) {
     }
     #[cfg(feature = "sentry")]
     {
-        room.hub = HubLink::default();
+        discard(take(&mut room.hub));
     }
     room.boundary.clear();
     let _ = SPARE.try_with(|spare| spare.set(Some(observed)));

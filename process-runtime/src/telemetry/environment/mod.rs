@@ -5,6 +5,7 @@
 //! exceptions. The SDK reads them, and this module only checks them. Code that opens a connection or imports another
 //! part of `telemetry` does not belong in this folder.
 
+mod file;
 mod otlp;
 pub(super) mod tls;
 

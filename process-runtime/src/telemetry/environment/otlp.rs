@@ -1,13 +1,12 @@
 //! Reads the variables that configure how a signal is sent over OTLP: protocol, endpoint, timeout and TLS. Variables
 //! of other exporters do not belong here.
 
-use std::fs;
 use std::time::Duration;
 
 use ureq::http::Uri;
 
 use super::tls::{Pem, Tls};
-use super::{TIMEOUT, Variables};
+use super::{TIMEOUT, Variables, file};
 
 /// The configuration of how a signal is sent over OTLP.
 #[derive(Debug)]
@@ -140,7 +139,7 @@ impl Variables<'_> {
     /// is recorded and the variable is ignored.
     fn pem(&mut self, name: &str, what: &str, has: fn(&Pem) -> bool) -> Option<Pem> {
         let path = self.get(name)?;
-        match fs::read(&path).map(Pem::new) {
+        match file::read(&path).map(Pem::new) {
             Ok(pem) if has(&pem) => return Some(pem),
             Ok(_) => self.problem(format!(
                 "invalid {name} `{path}`: the file contains no {what} in PEM format; the variable is ignored"
