@@ -2,6 +2,7 @@
 //! process of its own.
 
 mod births;
+mod exposition;
 mod instruments;
 mod providers;
 mod samples;

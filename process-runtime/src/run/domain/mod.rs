@@ -22,6 +22,7 @@ use crate::base::clock::Clock;
 use crate::base::guard::{Destination, discard, unharmed};
 use crate::base::lane::Lane;
 use crate::base::lock::{read, write};
+use crate::base::notices;
 use crate::catalog::definition::{ProcessDefinition, StageDefinition};
 use crate::stats::account::Account;
 use crate::stats::{self, Stats};
@@ -117,6 +118,9 @@ impl Core {
         account.start(lane);
         let deadline = account.deadline(now);
         let ticket = self.table.enter(lane, unit, now, deadline, observed);
+        if ticket == Ticket::UNTRACKED {
+            report_untracked();
+        }
         match self.surroundings() {
             None => alarm::expect(deadline),
             Some(surroundings) => surroundings.run_began(),
@@ -240,6 +244,19 @@ impl Core {
         }
         // This may be the last owner of a sink that was removed, whose `Drop` may panic.
         discard(sinks);
+    }
+}
+
+/// Reports that a table of runs in flight is full.
+#[cold]
+fn report_untracked() {
+    static IS_REPORTED: AtomicBool = AtomicBool::new(false);
+    if !IS_REPORTED.swap(true, Ordering::Relaxed) {
+        notices::once(format!(
+            "more than {} runs are in flight: while this lasts, a new run is counted and reported at its end, but not \
+             listed and not reported as overdue; limit the number of runs at the same time",
+            inflight::LIMIT
+        ));
     }
 }
 

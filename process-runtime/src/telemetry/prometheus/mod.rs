@@ -3,6 +3,8 @@
 //! The server limits the number and duration of connections and the size of a request's head, and runs only one
 //! collection at a time. Defining instruments does not belong here.
 
+mod exposition;
+
 use std::convert::Infallible;
 use std::net::TcpListener;
 
@@ -16,7 +18,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use opentelemetry_prometheus::PrometheusExporter;
-use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
+use prometheus::{Registry, TEXT_FORMAT};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
@@ -106,6 +108,11 @@ impl Prometheus {
 
     /// Returns the current value of every instrument in Prometheus' text format.
     ///
+    /// Prometheus reads a text as a whole or not at all. A label that it refuses is therefore renamed or left out: `1st`
+    /// becomes `_1st`, `le`, `quantile` and `__name__` become `exported_le` and so on, and a label without a name is
+    /// left out. Of two metrics with the same name, and of two series with the same labels, only the first is served.
+    /// Each of these is reported once.
+    ///
     /// This calls the callbacks of observable instruments, so it takes at least as long as they do.
     ///
     /// # Errors
@@ -119,7 +126,7 @@ impl Prometheus {
         if families.is_empty() {
             return Err(CollectError);
         }
-        let text = TextEncoder::new().encode_to_string(&families).map_err(|error| {
+        let text = exposition::text(families).map_err(|error| {
             UNENCODED.happened(error);
             CollectError
         })?;
