@@ -5,6 +5,7 @@
 //! reports the number. Therefore the queue is only for streams that people read. The format of lines does not belong
 //! here.
 
+use crate::base::alarm::fork;
 use crate::base::lock::{lock, unpoisoned};
 use crate::base::{limits, text, threads};
 use std::borrow::Cow;
@@ -86,6 +87,11 @@ impl Output {
     /// Queues a line, which must end with a line feed. A line that is too long is cut. A line that does not fit into
     /// the queue is lost and counted.
     pub(crate) fn push(&self, line: &[u8]) {
+        // In the child of a fork, no thread writes the queue, and the lock may never be released.
+        if fork::is_child() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let line = &*cut(line, limits::line());
         let mut waiting = self.waiting();
         if waiting.lines.len() + waiting.writing + line.len() > limits::queue() {

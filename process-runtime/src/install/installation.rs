@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::watchdog;
+use crate::base::alarm::{self, fork};
 use crate::base::cause;
 #[cfg(feature = "tracing")]
 use crate::base::guard::{Destination, unharmed};
@@ -128,7 +129,14 @@ impl Install {
 
     /// Starts the installation. Each problem in [`Installation::report`] is also written to standard error. Keep
     /// the returned [`Installation`], and call [`Installation::stop`] at the end of `main`.
+    ///
+    /// In the child of a `fork` without `exec`, whose parent has started an installation, nothing is started, because
+    /// the parent's locks and queues may be in any state. This is reported once.
     pub fn start(self) -> Installation {
+        if fork::report() {
+            return Installation { is_stopped: AtomicBool::new(true) };
+        }
+        alarm::watch_forks();
         self.limits.into_iter().for_each(limits::set);
         self.sinks.into_iter().for_each(|sink| Core::global().add_sink(sink));
         #[cfg(feature = "metrics")]
@@ -182,6 +190,9 @@ impl Installation {
     /// call `stop` before you shut down the meter provider. Then waits until the queued lines are written to standard
     /// error. `stop` waits at most one second in all, because a sink or the reader of standard error may hang.
     pub fn stop(&self) {
+        if fork::is_child() {
+            return;
+        }
         let end = Instant::now() + END;
         // A meter provider may hang, so another thread calls it.
         #[cfg(feature = "metrics")]

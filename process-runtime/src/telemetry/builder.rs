@@ -1,25 +1,28 @@
 //! Sets up telemetry. It reads the environment, builds the providers, and makes the providers and the subscriber
 //! global. Parsing variables and building exporters do not belong here.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::dispatcher::{Dispatch, set_global_default};
+use tracing::dispatcher::set_global_default;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 #[cfg(feature = "prometheus")]
 use super::environment::Scraped;
 use super::environment::{Destination, Environment};
-use super::guard::Telemetry;
+use super::guard::{self, Pipelines, Telemetry};
 #[cfg(feature = "prometheus")]
 use super::prometheus::Prometheus;
-use super::{bridge, console, exporters, queue};
+use super::{bridge, console, exporters, log_records, queue};
+use crate::base::alarm::fork;
 use crate::base::notices;
 use crate::install::installation::Install;
 use crate::observe::tracer::{DescribedTracer, announce};
@@ -100,10 +103,24 @@ impl TelemetryBuilder {
 
     /// Sets up telemetry. If the application has already set a `tracing` subscriber or a Sentry client, this is
     /// reported, and the existing one stays in use. With an existing subscriber, `init` exports no traces.
+    ///
+    /// While the value of an earlier call exists, a further call only starts its [`Install`] and reports this. The
+    /// value that it returns flushes the telemetry of the earlier call.
     pub fn init(self) -> Telemetry {
+        if fork::report() {
+            return Telemetry::further(self.install.start(), Pipelines::default());
+        }
+        let mut running = guard::running();
+        if let Some(pipelines) = &*running {
+            notices::once(
+                "`telemetry::init` was called before, and its value still exists: that call keeps sending traces, metrics \
+                 and errors; this call only adds the sinks, limits and expected processes of its `Install`",
+            );
+            return Telemetry::further(self.install.without_sentry().start(), pipelines.clone());
+        }
         let environment = Environment::read();
         environment.problems.iter().for_each(notices::once);
-        let resource = resource(self.service.as_ref());
+        let resource = resource(self.service.as_ref(), &environment.attributes);
         let sentry = environment.sentry.as_ref().filter(|_| is_without_sentry());
         let mut destinations = Vec::new();
         let exporters = exporters::Exporters::new(&self.directory);
@@ -120,7 +137,7 @@ impl TelemetryBuilder {
                 .with_span_processor(bridge::SpanEnricher::new(batches, environment.spans.longest))
                 .build()
         });
-        let is_ours = subscribe(traces.as_ref());
+        let is_ours = subscribe(traces.as_ref(), environment.log.clone(), environment.has_colours);
         let traces = traces.filter(|_| is_ours);
         if !is_ours {
             destinations.clear();
@@ -130,7 +147,8 @@ impl TelemetryBuilder {
         }
 
         let mut begins = None;
-        let metrics = exporters.metrics(environment.metrics, &environment.metrics_over).map(|placed| {
+        let (to, over) = (environment.metrics, &environment.metrics_over);
+        let metrics = exporters.metrics(to, over, environment.temporality).map(|placed| {
             destinations.push(format!("metrics: {}", placed.place));
             let (exporter, first) = exporters::Metrics::new(placed.exporter);
             begins = Some(first);
@@ -168,24 +186,24 @@ impl TelemetryBuilder {
         if let (Some(metrics), Some(begins)) = (&metrics, begins) {
             exporters::export_once(metrics, &begins);
         }
-        Telemetry {
-            started: Instant::now(),
-            installation,
+        let pipelines = Pipelines {
             traces,
             metrics,
             sentry,
-            exporters: Some(exporters),
-            destinations,
             #[cfg(feature = "prometheus")]
             prometheus,
-        }
+        };
+        *running = Some(pipelines.clone());
+        Telemetry::first(installation, pipelines, exporters, destinations)
     }
 }
 
 /// Returns `true` if the application has not set a Sentry client. Otherwise reports the existing client and returns
 /// `false`.
 fn is_without_sentry() -> bool {
-    let has_client = [sentry::Hub::main(), sentry::Hub::current()].iter().any(|hub| hub.client().is_some());
+    let has_client = [sentry::Hub::main(), sentry::Hub::current()]
+        .iter()
+        .any(|hub| hub.client().is_some_and(|client| client.is_enabled()));
     if has_client {
         notices::once(
             "a Sentry client is already set: `telemetry::init` keeps it, and errors are sent through that client",
@@ -196,7 +214,7 @@ fn is_without_sentry() -> bool {
 
 /// Sets the global subscriber and the global tracer provider. If another subscriber is already set, sets neither and
 /// returns `false`.
-fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
+fn subscribe(traces: Option<&SdkTracerProvider>, filter: Targets, has_colours: bool) -> bool {
     let tracer = traces.map(|traces| DescribedTracer::unannounced(traces.tracer("process-runtime")));
     let bridge = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
@@ -206,21 +224,16 @@ fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
             .with_level(false)
             .with_tracked_inactivity(false)
     });
-    let subscriber =
-        tracing_subscriber::registry().with(bridge.map(bridge::Bridge::new)).with(console::log());
-    if let Err(error) = subscriber.try_init() {
-        // `try_init` fails if a subscriber is already set, or if a logger is already set. Its error does not say
-        // which. Setting a subscriber again fails in both cases, but the text of the second error is the same only if
-        // a subscriber was already set.
-        let taken = set_global_default(Dispatch::none()).map_err(|taken| taken.to_string());
-        if taken == Err(error.to_string()) {
-            notices::once(
-                "a tracing subscriber is already set: `telemetry::init` keeps it and exports no traces of its own",
-            );
-            return false;
-        }
-        // If the application enables the feature `tracing-log` of tracing-subscriber, `try_init` also makes the
-        // subscriber the logger. Only this step has failed.
+    let subscriber = tracing_subscriber::registry()
+        .with(bridge.map(bridge::Bridge::new))
+        .with(console::log(filter, has_colours));
+    if set_global_default(subscriber.into()).is_err() {
+        notices::once(
+            "a tracing subscriber is already set: `telemetry::init` keeps it and exports no traces of its own",
+        );
+        return false;
+    }
+    if log_records::start().is_err() {
         notices::once(
             "a logger of the `log` crate is already set; `telemetry::init` keeps it, so records of `log` go only to that \
              logger",
@@ -233,25 +246,19 @@ fn subscribe(traces: Option<&SdkTracerProvider>) -> bool {
     true
 }
 
-/// Returns the resource attributes of this program.
-fn resource(service: Option<&(String, String)>) -> Resource {
-    // The attributes from the environment variables and from OpenTelemetry's SDK. They take precedence over those of
-    // the builder.
-    let configured = Resource::builder().build();
-    let mut builder = Resource::builder_empty();
+/// Returns the resource attributes of this program. Those of the variables take precedence over those of the builder.
+fn resource(service: Option<&(String, String)>, configured: &[(String, String)]) -> Resource {
+    let mut builder = Resource::builder_empty().with_detector(Box::new(TelemetryResourceDetector));
     if let Some((name, version)) = service {
         builder = builder
             .with_service_name(name.clone())
-            .with_attribute(opentelemetry::KeyValue::new("service.version", version.clone()));
-    } else if let Some(name) = std::env::current_exe().ok().as_deref().and_then(std::path::Path::file_stem) {
-        builder = builder.with_service_name(name.to_string_lossy().into_owned());
+            .with_attribute(KeyValue::new("service.version", version.clone()));
+    } else {
+        let program = std::env::current_exe().ok();
+        let name =
+            program.as_deref().and_then(Path::file_stem).map(|name| name.to_string_lossy().into_owned());
+        builder = builder.with_service_name(name.unwrap_or_else(|| "unknown_service".to_owned()));
     }
-    let is_unknown = |value: &opentelemetry::Value| value.as_str().starts_with("unknown_service");
-    let configured =
-        configured.iter().filter(|(key, value)| key.as_str() != "service.name" || !is_unknown(value));
-    builder
-        .with_attributes(
-            configured.map(|(key, value)| opentelemetry::KeyValue::new(key.clone(), value.clone())),
-        )
-        .build()
+    let configured = configured.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    builder.with_attributes(configured).build()
 }

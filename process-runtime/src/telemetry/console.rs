@@ -2,12 +2,13 @@
 //! traces are written to files, each run that ends is also written as one line to standard error. Exporters do not
 //! belong here.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::time::Instant;
 
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_log::NormalizeEvent as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
@@ -18,24 +19,22 @@ use crate::base::output::STANDARD_OUTPUT;
 use crate::observe::standard_error::RunLine;
 use crate::observe::{End, RunView, Sink};
 
-/// The default filter of the log.
-const LOG: &str = "info";
-
 /// Returns the layer that writes the log. This layer is also the filter of the whole subscriber. It enables spans of
-/// level INFO and above, events of level WARN and above, and the events that `RUST_LOG` selects. `tracing` caches the
-/// decision for each callsite, so the filter costs a run nothing.
-pub(super) fn log<S: Subscriber + for<'s> LookupSpan<'s>>() -> impl Layer<S> {
-    let filter = std::env::var("RUST_LOG").ok().filter(|filter| !filter.trim().is_empty());
-    let filter = filter.as_deref().unwrap_or(LOG).parse::<Targets>().unwrap_or_else(|error| {
-        notices::once(format!(
-            "invalid RUST_LOG ({error}): use targets and levels, as in `info,my_crate=debug`; `{LOG}` is used instead"
-        ));
-        Targets::new().with_default(LevelFilter::INFO)
-    });
+/// level INFO and above, events of level WARN and above, and the events that `filter` selects. `tracing` caches the
+/// decision for each callsite, so the filter costs a run nothing. Without `has_colours`, and unless standard output is
+/// a terminal, the log has no escape sequences.
+pub(super) fn log<S: Subscriber + for<'s> LookupSpan<'s>>(
+    filter: Targets,
+    has_colours: bool,
+) -> impl Layer<S> {
     if let Err(error) = STANDARD_OUTPUT.start() {
         notices::once(format!("cannot start the thread that writes the log: {error}"));
     }
-    Log { writer: tracing_subscriber::fmt::layer().with_writer(|| StandardOutput), filter }
+    let writer = tracing_subscriber::fmt::layer().with_writer(|| StandardOutput);
+    // `with_ansi(true)` requires a feature of `tracing-subscriber`. With this feature, colours are the default.
+    let is_plain = !has_colours || !io::stdout().is_terminal();
+    let writer = if is_plain { writer.with_ansi(false) } else { writer };
+    Log { writer, filter }
 }
 
 /// Passes each line of the log to the thread that writes standard output.
@@ -87,7 +86,7 @@ impl<S: Subscriber, L: Layer<S>> Layer<S> for Log<L> {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         if diagnostics::is_of_opentelemetry(event.metadata()) {
             diagnostics::report(event);
-        } else if self.is_written(event.metadata()) {
+        } else if self.is_written(event.normalized_metadata().as_ref().unwrap_or(event.metadata())) {
             self.writer.on_event(event, context);
         }
     }

@@ -7,9 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use opentelemetry::Key;
+use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
 use opentelemetry_otlp::{
-    MetricExporter, Protocol as Encoding, SpanExporter as OtlpSpanExporter, WithExportConfig,
-    WithHttpConfig as _, WithTonicConfig as _,
+    Compression, MetricExporter, Protocol as Encoding, SpanExporter as OtlpSpanExporter, WithExportConfig,
+    WithHttpConfig, WithTonicConfig,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
@@ -20,16 +21,18 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use sentry::integrations::backtrace::ProcessStacktraceIntegration;
 use sentry::integrations::contexts::ContextIntegration;
 use sentry::integrations::panic::PanicIntegration;
+use sentry::{Client, Hub};
 use tokio::runtime::{Builder, Runtime};
+use tracing::dispatcher::{Dispatch, with_default};
 use ureq::http::Uri;
 
-use super::environment::{Destination, Otlp, Protocol, Sentry};
+use super::environment::{Destination, Otlp, Protocol, Sentry, release_problem};
 use super::files::{Directory, FileExporter};
 use super::sentry::{SentryTransport, panicked};
 use super::signal::{METRICS, Route, Signal, TRACES};
 use super::{diagnostics, http_client};
 use crate::base::lock::lock;
-use crate::base::notices;
+use crate::base::{limits, notices, text};
 
 /// Builds exporters, and owns the directory and the runtime that they share.
 #[derive(Debug)]
@@ -68,34 +71,24 @@ impl Exporters {
     pub(super) fn traces(&self, destination: Destination, over: &Otlp) -> Option<Placed<Traces>> {
         self.placed(destination, over, &TRACES, Traces::Files, |endpoint| {
             let exporter = match over.protocol {
-                Protocol::Grpc => at(OtlpSpanExporter::builder().with_tonic(), over)
-                    .with_tls_config(over.tls.grpc_config())
-                    .build(),
-                protocol => {
-                    let builder = at(OtlpSpanExporter::builder().with_http(), over);
-                    builder
-                        .with_http_client(endpoint.http_client(over))
-                        .with_protocol(encoding(protocol))
-                        .build()
-                }
+                Protocol::Grpc => grpc(at(OtlpSpanExporter::builder().with_tonic(), over), over).build(),
+                _ => http(at(OtlpSpanExporter::builder().with_http(), over), over, &endpoint).build(),
             };
             exporter.map(|exporter| Traces::Otlp(Box::new(exporter), endpoint))
         })
     }
 
-    pub(super) fn metrics(&self, destination: Destination, over: &Otlp) -> Option<Placed<ToMetrics>> {
+    pub(super) fn metrics(
+        &self,
+        destination: Destination,
+        over: &Otlp,
+        temporality: Temporality,
+    ) -> Option<Placed<ToMetrics>> {
         self.placed(destination, over, &METRICS, ToMetrics::Files, |endpoint| {
+            let builder = MetricExporter::builder().with_temporality(temporality);
             let exporter = match over.protocol {
-                Protocol::Grpc => at(MetricExporter::builder().with_tonic(), over)
-                    .with_tls_config(over.tls.grpc_config())
-                    .build(),
-                protocol => {
-                    let builder = at(MetricExporter::builder().with_http(), over);
-                    builder
-                        .with_http_client(endpoint.http_client(over))
-                        .with_protocol(encoding(protocol))
-                        .build()
-                }
+                Protocol::Grpc => grpc(at(builder.with_tonic(), over), over).build(),
+                _ => http(at(builder.with_http(), over), over, &endpoint).build(),
             };
             exporter.map(|exporter| ToMetrics::Otlp(Box::new(exporter), endpoint))
         })
@@ -120,7 +113,9 @@ impl Exporters {
                 let place = shown(&over.endpoint);
                 let problem =
                     |error| notices::once(format!("cannot send {} to {place}: {error}", signal.name));
-                let exporter = otlp(self.endpoint(signal, over)).map_err(problem).ok()?;
+                let endpoint = self.endpoint(signal, over);
+                // The exporter reads the environment too, and logs what it ignores. `environment` has reported that.
+                let exporter = with_default(&Dispatch::none(), || otlp(endpoint)).map_err(problem).ok()?;
                 let name = if over.protocol == Protocol::Grpc { "gRPC" } else { "HTTP" };
                 Some(Placed { exporter, place: format!("OTLP over {name} to {place}") })
             }
@@ -140,6 +135,27 @@ impl Exporters {
 /// Sets the configured endpoint and timeout.
 fn at<B: WithExportConfig>(builder: B, over: &Otlp) -> B {
     builder.with_timeout(over.timeout).with_endpoint(over.endpoint.to_string())
+}
+
+/// Sets what the environment configures for gRPC.
+fn grpc<B: WithTonicConfig>(builder: B, over: &Otlp) -> B {
+    let configured = over.headers.clone();
+    let builder = builder.with_tls_config(over.tls.grpc_config()).with_interceptor(
+        move |mut request: tonic::Request<()>| {
+            let mut headers = std::mem::take(request.metadata_mut()).into_headers();
+            http_client::replace_headers(&mut headers, &configured);
+            *request.metadata_mut() = MetadataMap::from_headers(headers);
+            Ok(request)
+        },
+    );
+    if over.is_compressed { builder.with_compression(Compression::Gzip) } else { builder }
+}
+
+/// Sets what the environment configures for HTTP.
+fn http<B: WithHttpConfig + WithExportConfig>(builder: B, over: &Otlp, endpoint: &Endpoint) -> B {
+    let client = http_client::Client::new(over, endpoint.route.clone());
+    let builder = builder.with_http_client(client).with_protocol(encoding(over.protocol));
+    if over.is_compressed { builder.with_compression(Compression::Gzip) } else { builder }
 }
 
 /// Returns the encoding for a protocol over HTTP. Without an explicit encoding, the exporter would use a default that
@@ -172,10 +188,6 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    fn http_client(&self, over: &Otlp) -> http_client::Client {
-        http_client::Client::new(over.timeout, &over.tls, self.route.clone())
-    }
-
     /// Waits for an export, and reports why it failed. The error in the returned result says that its cause is already
     /// reported.
     async fn report(&self, export: impl Future<Output = OTelSdkResult>) -> OTelSdkResult {
@@ -315,15 +327,17 @@ pub(super) fn export_once(metrics: &SdkMeterProvider, begins: &Receiver<()>) {
 const PANIC: Duration = Duration::from_secs(2);
 
 /// Starts Sentry.
-pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> sentry::ClientInitGuard {
-    let release = std::env::var("SENTRY_RELEASE").ok().filter(|release| !release.is_empty());
-    let of_resource = |key: &'static str| resource.get(&Key::new(key)).map(|value| value.to_string());
-    let of_service = || Some(format!("{}@{}", of_resource("service.name")?, of_resource("service.version")?));
-    let transport = SentryTransport::new(sentry.authorities.clone());
+pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> Arc<Client> {
+    let release = sentry.release.clone().or_else(|| release_of(resource));
+    let default = if cfg!(debug_assertions) { "development" } else { "production" };
+    let environment = sentry.environment.clone().unwrap_or_else(|| default.to_owned());
+    let transport = SentryTransport::new(sentry.authorities.clone(), sentry.proxy.clone());
     let options = sentry::ClientOptions::new()
         .dsn(&sentry.dsn)
-        .maybe_release(release.or_else(of_service))
+        .maybe_release(release)
+        .environment(environment)
         .traces_sample_rate(sentry.traces_sample_rate)
+        .accept_invalid_certs(sentry.accepts_invalid_certificates)
         // Sentry's panic hook waits at most this long until the event is sent, and the panicking run waits with it.
         // This wait is needed only if the panic aborts the program.
         .shutdown_timeout(if cfg!(panic = "unwind") { Duration::ZERO } else { PANIC })
@@ -336,10 +350,26 @@ pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> sentry::ClientInit
         .add_integration(crate::observe::sentry::Integration)
         .add_integration(transport.clone())
         .transport(transport);
-    let guard = sentry::init(options);
+    // `sentry::init` would replace what is not configured by what it reads from the environment itself.
+    let client = Arc::new(Client::with_options(options));
     // A new thread copies its hub from the main hub, so the main hub needs the client too. The main hub is the hub of
-    // the thread that first used Sentry. If that is another thread, `sentry::init` has not bound the client to the
-    // main hub.
-    sentry::Hub::main().bind_client(sentry::Hub::current().client());
-    guard
+    // the thread that first used Sentry, which may be another thread.
+    [Hub::current(), Hub::main()].iter().for_each(|hub| hub.bind_client(Some(Arc::clone(&client))));
+    client
+}
+
+/// Returns the default release, which consists of the service's name and version. Returns `None` without a version,
+/// and for a release that Sentry would discard.
+fn release_of(resource: &Resource) -> Option<String> {
+    let attribute = |key: &'static str| resource.get(&Key::new(key)).map(|value| value.to_string());
+    let release = format!("{}@{}", attribute("service.name")?, attribute("service.version")?);
+    if let Some(problem) = release_problem(&release) {
+        notices::once(format!(
+            "invalid release `{}` from the service's name and version: Sentry accepts names with {problem}; events have \
+             no release; set SENTRY_RELEASE",
+            text::cut(&release, limits::header_text())
+        ));
+        return None;
+    }
+    Some(release)
 }

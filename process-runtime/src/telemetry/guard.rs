@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Once, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, Once, mpsc};
 use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::error::OTelSdkError;
@@ -13,6 +13,8 @@ use super::exporters::Exporters;
 #[cfg(feature = "prometheus")]
 use super::prometheus::Prometheus;
 use super::{console, diagnostics};
+use crate::base::alarm::fork;
+use crate::base::lock::lock;
 use crate::base::notices;
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
@@ -35,6 +37,22 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 /// How long the first run after such a stop waits until the mistake is reported. The program may end with this run.
 const REPORT: Duration = Duration::from_millis(50);
 
+/// Where telemetry is sent. The clones share the same queues and connections.
+#[derive(Clone, Default)]
+pub(super) struct Pipelines {
+    pub(super) traces: Option<SdkTracerProvider>,
+    pub(super) metrics: Option<SdkMeterProvider>,
+    pub(super) sentry: Option<Arc<sentry::Client>>,
+    #[cfg(feature = "prometheus")]
+    pub(super) prometheus: Option<Prometheus>,
+}
+
+/// Locks and returns the pipelines of the call of `telemetry::init` whose [`Telemetry`] exists.
+pub(super) fn running() -> MutexGuard<'static, Option<Pipelines>> {
+    static RUNNING: Mutex<Option<Pipelines>> = Mutex::new(None);
+    lock(&RUNNING)
+}
+
 /// The running telemetry, which stops when this guard is dropped.
 ///
 /// The drop sends the remaining telemetry, waits for at most five seconds and stops the watchdog. Bind the guard to a
@@ -42,15 +60,13 @@ const REPORT: Duration = Duration::from_millis(50);
 /// dropping the guard.
 #[must_use = "telemetry stops when this is dropped: keep it until the end of `main`"]
 pub struct Telemetry {
-    pub(super) started: Instant,
-    pub(super) installation: Installation,
-    pub(super) traces: Option<SdkTracerProvider>,
-    pub(super) metrics: Option<SdkMeterProvider>,
-    pub(super) sentry: Option<sentry::ClientInitGuard>,
-    pub(super) exporters: Option<Exporters>,
-    pub(super) destinations: Vec<String>,
-    #[cfg(feature = "prometheus")]
-    pub(super) prometheus: Option<Prometheus>,
+    started: Instant,
+    installation: Installation,
+    pipelines: Pipelines,
+    /// The threads of the exporters. `None` if the telemetry of an earlier call is in use, which then outlives this
+    /// value.
+    exporters: Option<Exporters>,
+    destinations: Vec<String>,
 }
 
 impl fmt::Debug for Telemetry {
@@ -60,7 +76,25 @@ impl fmt::Debug for Telemetry {
 }
 
 impl Telemetry {
-    /// Returns where traces, metrics and errors are sent, one line for each destination.
+    /// Returns the value that owns `pipelines`.
+    pub(super) fn first(
+        installation: Installation,
+        pipelines: Pipelines,
+        exporters: Exporters,
+        destinations: Vec<String>,
+    ) -> Telemetry {
+        let exporters = Some(exporters);
+        Telemetry { started: Instant::now(), installation, pipelines, exporters, destinations }
+    }
+
+    /// Returns a value that uses the `pipelines` of an earlier call.
+    pub(super) fn further(installation: Installation, pipelines: Pipelines) -> Telemetry {
+        let (exporters, destinations) = (None, Vec::new());
+        Telemetry { started: Instant::now(), installation, pipelines, exporters, destinations }
+    }
+
+    /// Returns where this call sends traces, metrics and errors, one line for each destination. There is none if an
+    /// earlier call sends them.
     pub fn destinations(&self) -> &[String] {
         &self.destinations
     }
@@ -69,7 +103,7 @@ impl Telemetry {
     /// [`TelemetryBuilder::prometheus`](super::TelemetryBuilder::prometheus) enables them.
     #[cfg(feature = "prometheus")]
     pub fn prometheus(&self) -> Option<&Prometheus> {
-        self.prometheus.as_ref()
+        self.pipelines.prometheus.as_ref()
     }
 
     /// Returns the running installation.
@@ -80,19 +114,19 @@ impl Telemetry {
     /// Sends the remaining telemetry, and waits until it is sent, for at most the time `most`. Returns `true` if
     /// everything was sent and no telemetry was lost during the call.
     pub fn flush(&self, most: Duration) -> bool {
+        if fork::report() {
+            return false;
+        }
         let before = lost();
         drain();
         let most = most.min(LONGEST);
         let deadline = Instant::now() + most;
-        let (traces, metrics) = (self.traces.clone(), self.metrics.clone());
+        let Pipelines { traces, metrics, sentry, .. } = self.pipelines.clone();
         // Metrics are sent last, so that they include the losses of traces and events. Each step has a share of the
         // time.
         let traces =
             within(until(deadline) / 2, move || traces.is_none_or(|traces| flushed(&traces, deadline)));
-        let errors = self
-            .sentry
-            .as_ref()
-            .is_none_or(|sentry| sentry.flush(Some(until(deadline).saturating_sub(most / 4))));
+        let errors = sentry.is_none_or(|sentry| sentry.flush(Some(until(deadline).saturating_sub(most / 4))));
         let metrics =
             within(until(deadline), move || metrics.is_none_or(|metrics| metrics.force_flush().is_ok()));
         let is_sent = traces == Some(true) && metrics == Some(true) && errors;
@@ -115,6 +149,13 @@ impl Drop for Telemetry {
     fn drop(&mut self) {
         let end = Instant::now() + FLUSH;
         let deadline = end - LINES;
+        let Some(exporters) = self.exporters.take() else {
+            return self.installation.stop();
+        };
+        if fork::is_child() {
+            // The threads to wait for are in the parent process.
+            return std::mem::forget(exporters);
+        }
         let has_run =
             |process: &ProcessDefinition| live::stats(process.id()).is_ok_and(|stats| stats.started > 0);
         if self.started.elapsed() < AT_ONCE && !registry::all().any(has_run) {
@@ -123,21 +164,19 @@ impl Drop for Telemetry {
         }
         diagnostics::stopping();
         self.installation.stop();
-        let (traces, metrics) = (self.traces.take(), self.metrics.take());
+        *running() = None;
+        let Pipelines { traces, metrics, sentry, .. } = self.pipelines.clone();
         let (half, quarter) = (FLUSH / 2, FLUSH / 4);
         let traces =
             within(half, move || traces.is_none_or(|traces| traces.shutdown_with_timeout(half).is_ok()));
-        let errors = self
-            .sentry
-            .take()
-            .is_none_or(|sentry| sentry.close(Some(until(deadline).saturating_sub(quarter))));
+        let errors = sentry.is_none_or(|sentry| sentry.close(Some(until(deadline).saturating_sub(quarter))));
         let rest = until(deadline);
         let metrics =
             within(rest, move || metrics.is_none_or(|metrics| metrics.shutdown_with_timeout(rest).is_ok()));
         if traces != Some(true) || metrics != Some(true) || !errors {
             notices::once("some telemetry was not sent before the program ended");
         }
-        drop(self.exporters.take());
+        drop(exporters);
         console::flush(end);
     }
 }

@@ -5,20 +5,22 @@ use std::io::{self, Read as _};
 use std::time::Duration;
 
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response, ResponseBodyTooLarge};
-use ureq::http::Uri;
+use ureq::Proxy;
+use ureq::http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
+use ureq::http::{HeaderMap, Uri};
 use ureq::tls::TlsConfig;
 
-use super::environment::tls::Tls;
+use super::environment::Otlp;
 use super::signal::Route;
 
 /// The maximum number of bytes that are read from a response. An answer in OTLP or of Sentry is much shorter.
 const ANSWER: u64 = 64 << 10;
 
-/// Returns a client whose requests take at most this long. It uses the proxy that the environment configures. It does
-/// not follow redirects, because a redirect would send headers with credentials to another host.
-pub(super) fn agent(timeout: Duration, tls: TlsConfig) -> ureq::Agent {
+/// Returns a client whose requests take at most this long. It does not follow redirects, because a redirect would send
+/// headers with credentials to another host.
+pub(super) fn agent(timeout: Duration, tls: TlsConfig, proxy: Option<Proxy>) -> ureq::Agent {
     let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(timeout));
-    config.max_redirects(0).tls_config(tls).build().into()
+    config.max_redirects(0).tls_config(tls).proxy(proxy).build().into()
 }
 
 /// Returns the host and port of a URL, without the user name and password that it may contain.
@@ -35,25 +37,38 @@ pub(super) fn answer(body: ureq::Body) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(answer).filter(|answer| answer.len() as u64 <= ANSWER))
 }
 
+/// Replaces the headers that the exporter has read from the environment itself. The exporter ignores headers that are
+/// not valid without a report.
+pub(super) fn replace_headers(sent: &mut HeaderMap, configured: &HeaderMap) {
+    let own = [CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT];
+    let own = own.map(|name| sent.remove(&name).map(|value| (name, value)));
+    sent.clear();
+    sent.extend(own.into_iter().flatten());
+    configured.iter().for_each(|(name, value)| drop(sent.insert(name, value.clone())));
+}
+
 /// The client of the OTLP exporters.
 #[derive(Debug)]
 pub(super) struct Client {
     agent: ureq::Agent,
+    headers: HeaderMap,
     route: Route,
 }
 
 impl Client {
     /// Creates a client that reports which of its requests fail on this route. OpenTelemetry itself reports that an
     /// export failed, but not why.
-    pub(super) fn new(timeout: Duration, tls: &Tls, route: Route) -> Client {
-        Client { agent: agent(timeout, tls.http_config().build()), route }
+    pub(super) fn new(over: &Otlp, route: Route) -> Client {
+        let agent = agent(over.timeout, over.tls.http_config().build(), over.proxy.clone());
+        Client { agent, headers: over.headers.clone(), route }
     }
 }
 
 #[async_trait::async_trait]
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        replace_headers(&mut parts.headers, &self.headers);
         let path = parts.uri.path().to_owned();
         let answered = self.agent.run(Request::from_parts(parts, &body[..]));
         let (parts, body) = answered.inspect_err(|error| self.route.unanswered(error))?.into_parts();

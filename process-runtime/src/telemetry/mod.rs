@@ -36,7 +36,7 @@
 //!
 //! * `OTEL_SDK_DISABLED=true` turns both signals off.
 //!
-//! If one signal uses `otlp` or `prometheus`, the other signal is not exported unless a variable configures it.
+//! If one signal uses `otlp`, the other signal is not exported unless a variable configures it.
 //!
 //! The directory contains at most 256 OTLP-JSON files, with 128 MiB in total. If a new file needs room, the least
 //! recently written files are removed.
@@ -55,11 +55,45 @@
 //! Each variable whose name starts with `OTEL_EXPORTER_OTLP_` also exists for a single signal, as in
 //! `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL`.
 //!
-//! Headers, timeouts, compression, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, the sampler, the span limits, the
-//! batches and the interval of metrics follow the
-//! [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/). One default
-//! differs. A span waits at most half a second before it is written to a file, instead of five seconds.
-//! `OTEL_BSP_SCHEDULE_DELAY` changes this time.
+//! The path of the signal is added to the path of `OTEL_EXPORTER_OTLP_ENDPOINT`, before its query. A user name and a
+//! password in the URL are not sent; use a header instead.
+//!
+//! A connection over HTTP uses the proxy in `HTTPS_PROXY` or `HTTP_PROXY`, depending on the scheme of the endpoint, or
+//! in `ALL_PROXY`. It is direct for the hosts in `NO_PROXY`, which contains domains, addresses and ranges of addresses,
+//! or `*`. These four names can be in lower case. The proxy must be an HTTP proxy. gRPC uses no proxy.
+//!
+//! # Variables
+//!
+//! The variables follow the
+//! [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/). Spaces around a
+//! value or an entry of a list are ignored, and a variable with an empty value counts as not set. If a value is not
+//! valid, a line names the variable, its value and what applies instead, and the other values stay in force. Values
+//! that may be secrets, such as those of headers, are never in such a line.
+//!
+//! | variable | value |
+//! |---|---|
+//! | `OTEL_SDK_DISABLED` | only `true` turns both signals off; anything else is false |
+//! | `OTEL_SERVICE_NAME` | the name of the service |
+//! | `OTEL_RESOURCE_ATTRIBUTES` | `key=value,…`; keys and values are percent-decoded |
+//! | `OTEL_PROPAGATORS` | `tracecontext` or `none`; only the module `propagation` carries baggage |
+//! | `OTEL_TRACES_SAMPLER` | `always_on`, `always_off` or `traceidratio`, each also with `parentbased_` before it |
+//! | `OTEL_TRACES_SAMPLER_ARG` | the ratio of a sampler with `traceidratio`, from 0 to 1 |
+//! | `OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | a number from 1 to 65536 |
+//! | `OTEL_BSP_SCHEDULE_DELAY` | how long a span waits, in milliseconds; by default 500 for files, and otherwise 5000 |
+//! | `OTEL_BSP_EXPORT_TIMEOUT`, `OTEL_METRIC_EXPORT_TIMEOUT` | an upper limit for `OTEL_EXPORTER_OTLP_TIMEOUT` |
+//! | `OTEL_METRIC_EXPORT_INTERVAL` | milliseconds |
+//! | `OTEL_ATTRIBUTE_…_LIMIT`, `OTEL_SPAN_…_LIMIT` | a number from 1 |
+//! | `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` | a number from 1 |
+//! | `OTEL_EXPORTER_OTLP_HEADERS` | `name=value,…`; names and values are percent-decoded |
+//! | `OTEL_EXPORTER_OTLP_TIMEOUT` | milliseconds; 0 means no limit, which is a day |
+//! | `OTEL_EXPORTER_OTLP_COMPRESSION` | `gzip` or `none` |
+//! | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`, `delta` or `lowmemory` |
+//! | `SENTRY_RELEASE`, `SENTRY_ENVIRONMENT` | names of at most 200 and 64 bytes, without slashes or controls |
+//! | `SSL_VERIFY` | `false` accepts every certificate of a Sentry server |
+//! | `RUST_LOG` | see [The log](#the-log) |
+//! | `NO_COLOR`, `CLICOLOR`, `TERM` | any value, `0` and `dumb` turn colours on a terminal off |
+//!
+//! A line also names each variable that starts with `OTEL_` or `SENTRY_` and has no effect here.
 //!
 //! # Sentry
 //!
@@ -69,7 +103,11 @@
 //! # The log
 //!
 //! `RUST_LOG` filters the log on standard output by targets and levels, as in `info,my_crate=debug`; the default is
-//! `info`. `RUST_LOG` does not affect what is exported.
+//! `info`. A directive that is not valid is reported and ignored, and `info` applies to targets without a directive.
+//! `RUST_LOG` does not affect what is exported.
+//!
+//! Records of the `log` crate are events like those of `tracing`, unless the application has set a logger of its own.
+//! The log contains escape sequences only if standard output is a terminal.
 //!
 //! # Spans and events
 //!
@@ -123,6 +161,9 @@
 //! Each queue is bounded in bytes ([`Limits::queue`](crate::Limits::queue)): spans, events for Sentry, the log, and
 //! lines on standard error. One thread writes the log, and another thread writes these lines. If standard output or
 //! standard error is not read, lines that do not fit into the queue are lost.
+//!
+//! In the child of a `fork` without `exec`, these threads and those that send telemetry are missing. The first run in
+//! the child reports this. Set up telemetry after the fork.
 
 mod bridge;
 mod builder;
@@ -133,6 +174,7 @@ mod exporters;
 mod files;
 mod guard;
 mod http_client;
+mod log_records;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod queue;

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::ops::{Deref, DerefMut};
 use std::process::{Child, Command};
 
-/// Returns a command without the telemetry settings of this environment: `OTEL_*`, `SENTRY_*` and `RUST_LOG`.
+/// Returns a command without the telemetry settings of this environment: `OTEL_*`, `SENTRY_*`, `RUST_LOG` and proxies.
 pub fn unconfigured(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     unconfigure(&mut command);
@@ -16,10 +16,14 @@ pub fn unconfigured(program: impl AsRef<OsStr>) -> Command {
 pub fn unconfigure(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("OTEL_") || text.starts_with("SENTRY_") || text == "RUST_LOG" {
+        if text.starts_with("OTEL_") || text.starts_with("SENTRY_") || text == "RUST_LOG" || is_proxy(&text) {
             command.env_remove(name);
         }
     }
+}
+
+fn is_proxy(name: &str) -> bool {
+    name.to_ascii_uppercase().ends_with("_PROXY")
 }
 
 /// A running program. It is killed when this value is dropped.

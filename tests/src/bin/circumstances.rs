@@ -3,7 +3,11 @@
 
 use std::cell::RefCell;
 use std::num::ParseIntError;
+#[cfg(unix)]
+use std::os::unix::process::CommandExt as _;
 use std::panic::catch_unwind;
+#[cfg(unix)]
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -76,6 +80,70 @@ fn main() {
             let telemetry = init();
             let _ = parse("1");
             println!("{:?}", telemetry.destinations());
+        }
+        "records are logged" => {
+            let _telemetry = init();
+            log::error!("a record that is an error");
+            log::info!(target: "quiet::module", "a record that the filter leaves out");
+            log::debug!(target: "my_crate::module", "a record for debugging");
+        }
+        "init is called twice" => {
+            let first = init();
+            let second = TelemetryBuilder::new().init();
+            println!("{} {:?}", first.destinations().len(), second.destinations());
+            let _ = parse("1");
+            println!("flushed {}", second.flush(Duration::from_secs(5)));
+            drop(second);
+            let _ = parse("2");
+            drop(first);
+            let third = TelemetryBuilder::new().service("later", "1.0.0").init();
+            println!("third {:?}", third.destinations());
+        }
+        #[cfg(unix)]
+        "it forks" => {
+            let _telemetry = init();
+            let _ = parse("1");
+            in_child(|| {
+                let _ = (parse("2"), parse("two"), parse("3"));
+                Install::new().start().stop();
+                // A child of the child reports too.
+                in_child(|| drop(parse("4")));
+            });
+            in_child(|| drop(Install::new().start()));
+            in_child(|| drop(TelemetryBuilder::new().init()));
+            let _ = parse("5");
+        }
+        #[cfg(unix)]
+        "it starts programs" => {
+            let _telemetry = init();
+            let _ = parse("1");
+            // With a function to call first, the standard library forks; without one, it does not have to.
+            let mut forking = Command::new("true");
+            // SAFETY: The function does nothing.
+            unsafe { forking.pre_exec(|| Ok(())) };
+            for command in [&mut forking, &mut Command::new("true")] {
+                assert!(command.status().expect("it starts").success());
+            }
+            let _ = parse("2");
+        }
+        #[cfg(unix)]
+        "it forks before init" => in_child(|| {
+            let _telemetry = init();
+            let _ = parse("1");
+        }),
+        "no name of a function can be looked up" => {
+            let (sender, receiver) = std::sync::mpsc::channel();
+            thread::spawn(move || {
+                // While names are looked up, the crate `backtrace` holds a lock that every look-up needs.
+                // The look-up takes the address as one to return to, and looks before it.
+                backtrace::resolve((main as fn() as usize + 1) as *mut std::ffi::c_void, |_| {
+                    let _ = sender.send(());
+                    thread::sleep(Duration::from_secs(60));
+                });
+            });
+            receiver.recv().expect("the name of `main` is looked up");
+            let _telemetry = init();
+            let _ = parse("one");
         }
         "spans are made without tracing" => {
             let _telemetry = init();
@@ -180,6 +248,27 @@ fn main() {
         }
         other => panic!("no circumstance {other}"),
     }
+}
+
+#[cfg(unix)]
+unsafe extern "C" {
+    fn fork() -> i32;
+    fn waitpid(process: i32, status: *mut i32, options: i32) -> i32;
+}
+
+/// Calls a function in a child process that is made by `fork` without `exec`, and waits for its end.
+#[cfg(unix)]
+fn in_child(body: impl FnOnce()) {
+    // SAFETY: The child calls the function and ends. Only tests do this in a program with several threads.
+    let child = unsafe { fork() };
+    if child == 0 {
+        body();
+        std::process::exit(0);
+    }
+    let mut status = 0;
+    // SAFETY: `child` is a child of this process, and `status` is valid for the call.
+    let ended = unsafe { waitpid(child, &raw mut status, 0) };
+    assert_eq!((ended, status), (child, 0), "the child ends well");
 }
 
 /// Ends the program without sending the remaining telemetry, so that a Sentry that never answers delays nothing.

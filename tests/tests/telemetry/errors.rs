@@ -57,6 +57,32 @@ async fn every_thread_reports_to_sentry_whichever_used_it_first() {
 }
 
 #[tokio::test]
+async fn a_failure_at_the_end_of_a_program_arrives_without_the_names_of_its_functions() {
+    let (dsn, receiver) = sentry(Some(Duration::ZERO)).await;
+    let circumstance = "no name of a function can be looked up";
+    under(circumstance, &Scratch::new(), &[("SENTRY_DSN", &dsn)]).await;
+    let events = events_in(receiver).await;
+    assert_eq!(events.len(), 1, "{events:#?}");
+    let frames = &events[0]["threads"]["values"][0]["stacktrace"]["frames"];
+    assert!(frames[0]["instruction_addr"].is_string(), "{frames}");
+}
+
+#[tokio::test]
+async fn a_name_that_sentry_discards_is_reported_and_does_not_reach_it() {
+    let (dsn, receiver) = sentry(Some(Duration::ZERO)).await;
+    let names = [("SENTRY_DSN", &*dsn), ("SENTRY_ENVIRONMENT", "a/b"), ("SENTRY_RELEASE", "feature/login")];
+    let lines = text(&run(&Scratch::new(), &names).await.stderr);
+    for name in ["invalid SENTRY_ENVIRONMENT `a/b`", "invalid SENTRY_RELEASE `feature/login`"] {
+        assert_eq!(lines.matches(name).count(), 1, "{lines}");
+    }
+    let events = events_in(receiver).await;
+    assert_eq!(
+        (&events[0]["environment"], &events[0]["release"]),
+        (&"development".into(), &"reporting@1.2.3".into())
+    );
+}
+
+#[tokio::test]
 async fn a_panic_waits_for_no_sentry() {
     let (dsn, _receiver) = sentry(None).await;
     let output = under("runs panic", &Scratch::new(), &[("SENTRY_DSN", &dsn)]).await;

@@ -40,6 +40,29 @@ async fn a_logger_of_the_application_s_own_stays_and_traces_go_where_they_should
 }
 
 #[tokio::test]
+async fn records_of_log_are_events_with_their_own_target_and_level() {
+    let filter = ("RUST_LOG", "warn,my_crate=debug");
+    let output = under("records are logged", &Scratch::new(), &[filter]).await;
+    let printed = text(&output.stdout);
+    assert!(printed.contains("ERROR circumstances: a record that is an error"), "{printed}");
+    assert!(printed.contains("DEBUG my_crate::module: a record for debugging"), "{printed}");
+    assert!(!printed.contains("the filter leaves out"), "{printed}");
+}
+
+#[tokio::test]
+async fn a_second_init_reports_what_it_sets_up_and_flushes_what_the_first_set_up() {
+    let scratch = Scratch::new();
+    let output = under("init is called twice", &scratch, &[]).await;
+    let (printed, lines) = (text(&output.stdout), text(&output.stderr));
+    assert!(printed.contains("2 []") && printed.contains("flushed true"), "{printed}");
+    assert_eq!(lines.matches("`telemetry::init` was called before").count(), 1, "{lines}");
+    assert_eq!(named(&spans_in(&scratch.lines("traces")), "parse_order").len(), 2, "{lines}");
+    // The subscriber of the first call stays, and the rest is set up again.
+    assert!(printed.contains("third [\"metrics: "), "{printed}");
+    assert_eq!(lines.matches("a tracing subscriber is already set").count(), 1, "{lines}");
+}
+
+#[tokio::test]
 async fn spans_that_are_made_without_tracing_inherit_as_well() {
     let scratch = Scratch::new();
     under("spans are made without tracing", &scratch, &[]).await;

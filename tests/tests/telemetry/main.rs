@@ -5,6 +5,8 @@
 mod arrival;
 mod errors;
 mod existing;
+#[cfg(unix)]
+mod forks;
 mod secure;
 mod unreachable;
 mod variables;

@@ -1,6 +1,160 @@
 //! Environment variables with valid and invalid values.
 
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::http::{HeaderMap, Uri};
+use process_tests::collector::Collector;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpListener;
+
 use super::{Scratch, attributes, judge_spans, of, run, spans_in, text};
+
+/// A server that accepts every request, and keeps where it was sent and its headers.
+#[derive(Clone, Default)]
+struct Heads(Arc<Mutex<Vec<(Uri, HeaderMap)>>>);
+
+impl Heads {
+    async fn start() -> (Heads, SocketAddr) {
+        let (heads, listener) = (Heads::default(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let (place, kept) = (listener.local_addr().unwrap(), heads.clone());
+        let keep = async move |uri: Uri, headers: HeaderMap| kept.0.lock().unwrap().push((uri, headers));
+        tokio::spawn(async { axum::serve(listener, Router::new().fallback(keep)).await });
+        (heads, place)
+    }
+
+    fn kept(&self) -> Vec<(Uri, HeaderMap)> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn headers_that_can_be_sent_are_sent_and_the_others_are_reported() {
+    for protocol in ["http/protobuf", "grpc"] {
+        let (heads, place) = Heads::start().await;
+        let (endpoint, scratch) = (format!("http://{place}"), Scratch::new());
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            (
+                "OTEL_EXPORTER_OTLP_HEADERS",
+                "api-key=Basic%20canary,bad name=canary,b=canary%0A,te=canary,%78-last= z ",
+            ),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "GZIP"),
+        ];
+        let lines = text(&run(&scratch, &variables).await.stderr);
+        let kept = heads.kept();
+        assert!(!kept.is_empty(), "{protocol}: {lines}");
+        for (_, headers) in &kept {
+            assert_eq!(headers["api-key"], "Basic canary", "{protocol}");
+            assert_eq!(headers["x-last"], "z", "{protocol}");
+            assert!(!headers.contains_key("b"), "{protocol}: {headers:?}");
+            assert_ne!(headers.get("te").map(|te| te.as_bytes()), Some(&b"canary"[..]), "{protocol}");
+            let compression = ["content-encoding", "grpc-encoding"].map(|name| headers.contains_key(name));
+            assert!(compression.contains(&true), "{protocol}: {headers:?}");
+        }
+        for entry in 2..=4 {
+            let report = format!("invalid OTEL_EXPORTER_OTLP_HEADERS, entry {entry}: ");
+            assert_eq!(lines.matches(&report).count(), 1, "{protocol}: {lines}");
+        }
+        assert!(lines.lines().all(|line| !line.contains("OTEL") || !line.contains("canary")), "{lines}");
+    }
+}
+
+#[tokio::test]
+async fn the_path_of_a_signal_is_before_the_query_of_an_endpoint() {
+    let (heads, place) = Heads::start().await;
+    let endpoint = format!("http://user:canary@{place}/base/?token=a%2Fb#part");
+    let lines = text(&run(&Scratch::new(), &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]).await.stderr);
+    let mut paths: Vec<_> = heads.kept().iter().map(|(uri, _)| uri.to_string()).collect();
+    paths.sort();
+    paths.dedup();
+    assert_eq!(paths, ["/base/v1/metrics?token=a%2Fb", "/base/v1/traces?token=a%2Fb"], "{lines}");
+    assert_eq!(lines.matches("invalid OTEL_EXPORTER_OTLP_ENDPOINT").count(), 2, "{lines}");
+    assert!(lines.lines().all(|line| !line.contains("OTEL") || !line.contains("canary")), "{lines}");
+}
+
+#[tokio::test]
+async fn a_proxy_is_used_and_an_invalid_one_is_reported() {
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://user:canary@{}", proxy.local_addr().unwrap());
+    let asked = tokio::spawn(async move {
+        let (stream, _) = proxy.accept().await.unwrap();
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).await.unwrap();
+        line
+    });
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.invalid:4318");
+    run(&Scratch::new(), &[endpoint, ("HTTP_PROXY", &address), ("OTEL_METRICS_EXPORTER", "none")]).await;
+    let line = asked.await.unwrap();
+    assert!(line.starts_with("CONNECT collector.invalid:4318 "), "{line}");
+
+    let (collector, place) = Collector::over_http().await;
+    let endpoint = format!("http://{place}");
+    let variables =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("HTTP_PROXY", "socks5://user:canary@proxy")];
+    let lines = text(&run(&Scratch::new(), &variables).await.stderr);
+    assert_eq!(lines.matches("invalid HTTP_PROXY `socks5://…`").count(), 1, "{lines}");
+    judge_spans(&spans_in(&collector.traces()));
+}
+
+#[tokio::test]
+async fn resource_attributes_are_decoded_and_an_invalid_one_costs_itself() {
+    let scratch = Scratch::new();
+    let list = "team%2Ename = a%2Cb%20c ,nothing,=x,share=100%,,service.namespace=shop";
+    let lines = text(&run(&scratch, &[("OTEL_RESOURCE_ATTRIBUTES", list)]).await.stderr);
+    let resource = attributes(&scratch.lines("traces")[0]["resourceSpans"][0]["resource"]);
+    for (key, value) in [
+        ("team.name", "a,b c"),
+        ("share", "100%"),
+        ("service.namespace", "shop"),
+        ("service.name", "reporting"),
+        ("telemetry.sdk.language", "rust"),
+    ] {
+        assert_eq!(resource.get(key).map(String::as_str), Some(value), "{resource:?}");
+    }
+    for entry in 2..=4 {
+        let report = format!("invalid OTEL_RESOURCE_ATTRIBUTES, entry {entry}: ");
+        assert_eq!(lines.matches(&report).count(), 1, "{lines}");
+    }
+}
+
+#[tokio::test]
+async fn a_variable_without_the_effect_that_its_value_has_elsewhere_is_named() {
+    let scratch = Scratch::new();
+    let variables = [
+        ("OTEL_SDK_DISABLED", "1"),
+        ("OTEL_LOG_LEVEL", "debug"),
+        ("OTEL_EXPORTER_OLTP_HEADERS", "api-key=canary"),
+        ("OTEL_PROPAGATORS", "tracecontext,b3"),
+        ("OTEL_METRICS_EXPORTER", "prometheus"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "0"),
+        ("RUST_LOG", "infoo"),
+        ("OTEL_PYTHON_LOG_LEVEL", "debug"),
+    ];
+    let output = run(&scratch, &variables).await;
+    let (log, lines) = (text(&output.stdout), text(&output.stderr));
+    for report in [
+        "invalid OTEL_SDK_DISABLED `1`: use `true` or `false`; this value is ignored, and `false` applies",
+        "unknown variable OTEL_LOG_LEVEL `debug`: ",
+        "unknown variable OTEL_EXPORTER_OLTP_HEADERS: ",
+        "invalid OTEL_PROPAGATORS, entry 2: `b3` is unknown",
+        "invalid RUST_LOG, entry 1: `infoo`: it is not a level",
+    ] {
+        assert_eq!(lines.matches(report).count(), 1, "{report} in {lines}");
+    }
+    assert!(!lines.contains("OTEL_PYTHON"), "it is for another language: {lines}");
+    assert!(log.contains("the day is over"), "`info` applies: {log}");
+    judge_spans(&spans_in(&scratch.lines("traces")));
+}
+
+#[tokio::test]
+async fn the_log_has_escape_sequences_only_on_a_terminal() {
+    let output = run(&Scratch::new(), &[("RUST_LOG", "debug"), ("TERM", "xterm")]).await;
+    assert!(text(&output.stdout).contains("the day is over"));
+    assert!(![&output.stdout, &output.stderr].iter().any(|bytes| bytes.contains(&0x1b)), "{output:?}");
+}
 
 #[tokio::test]
 async fn a_wrong_variable_is_reported_and_the_rest_works() {

@@ -1,12 +1,17 @@
-//! Reads the variables that configure how a signal is sent over OTLP: protocol, endpoint, timeout and TLS. Variables
-//! of other exporters do not belong here.
+//! Reads the variables that configure how a signal is sent over OTLP: protocol, timeout, compression and TLS. What a
+//! URL or a list of headers may contain does not belong here.
 
 use std::time::Duration;
 
-use ureq::http::Uri;
+use ureq::Proxy;
+use ureq::http::{HeaderMap, Uri};
 
+use super::file;
 use super::tls::{Pem, Tls};
-use super::{TIMEOUT, Variables, file};
+use super::variables::Variables;
+
+/// The specification's default for the timeout of an export.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The configuration of how a signal is sent over OTLP.
 #[derive(Debug)]
@@ -16,6 +21,10 @@ pub(in crate::telemetry) struct Otlp {
     pub(in crate::telemetry) endpoint: Uri,
     pub(in crate::telemetry) timeout: Duration,
     pub(in crate::telemetry) tls: Tls,
+    pub(in crate::telemetry) headers: HeaderMap,
+    pub(in crate::telemetry) is_compressed: bool,
+    /// The proxy of the connection, or `None` for a direct connection.
+    pub(in crate::telemetry) proxy: Option<Proxy>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,15 +39,13 @@ pub(super) fn both(signal: &str, what: &str) -> [String; 2] {
     [format!("OTEL_EXPORTER_OTLP_{signal}_{what}"), format!("OTEL_EXPORTER_OTLP_{what}")]
 }
 
-impl Variables<'_> {
+impl Variables {
     /// Returns how a signal is sent, and whether its endpoint is configured. `most` is the name of the variable that
     /// limits the time of one export. The component of the SDK that calls the exporter does not enforce this limit, so
     /// it is used here as an upper limit for the timeout of the exporter.
     pub(super) fn otlp(&mut self, signal: &str, most: &str) -> (Otlp, bool) {
         const PROTOCOLS: [&str; 3] = ["grpc", "http/protobuf", "http/json"];
-        let [own, all] = both(signal, "PROTOCOL");
-        let all = self.one_of(&all, &PROTOCOLS);
-        let protocol = match self.one_of(&own, &PROTOCOLS).or(all) {
+        let protocol = match self.of_signal(signal, "PROTOCOL", &PROTOCOLS, "http/protobuf") {
             Some("grpc") => Protocol::Grpc,
             Some("http/json") => Protocol::HttpJson,
             _ => Protocol::HttpProtobuf,
@@ -47,55 +54,31 @@ impl Variables<'_> {
         let has_endpoint = configured.is_some();
         let endpoint = configured.unwrap_or_else(|| on_this_machine(signal, protocol));
         let [own, all] = both(signal, "TIMEOUT");
-        let all = self.millis(&all);
-        let timeout = self.millis(&own).or(all).unwrap_or(TIMEOUT);
-        let timeout = self.millis(most).map_or(timeout, |most| most.min(timeout));
+        let general = self.timeout(&all, TIMEOUT.as_millis());
+        let timeout = self.timeout(&own, &all).or(general).unwrap_or(TIMEOUT);
+        let timeout = self.timeout(most, "no limit").map_or(timeout, |most| most.min(timeout));
+        for file in ["CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY"] {
+            both(signal, file).iter().for_each(|name| self.knows(name));
+        }
         let is_secure = endpoint.scheme_str() == Some("https");
         let tls = if is_secure { self.tls(signal) } else { Tls::default() };
-        (Otlp { protocol, endpoint, timeout, tls }, has_endpoint)
+        let headers = self.headers(signal, protocol);
+        let is_compressed = self.of_signal(signal, "COMPRESSION", &["gzip", "none"], "none") == Some("gzip");
+        (Otlp { protocol, endpoint, timeout, tls, headers, is_compressed, proxy: None }, has_endpoint)
     }
 
-    fn endpoint(&mut self, signal: &str, protocol: Protocol) -> Option<Uri> {
-        let [own, all] = both(signal, "ENDPOINT");
-        if protocol == Protocol::Grpc {
-            let [own_scheme, scheme] = both(signal, "INSECURE");
-            let scheme = self.one_of(&scheme, &["true", "false"]);
-            let is_insecure = self.one_of(&own_scheme, &["true", "false"]).or(scheme) == Some("true");
-            let scheme = if is_insecure { "http" } else { "https" };
-            let all = self.url(&all, Some(scheme));
-            return self.url(&own, Some(scheme)).or(all);
-        }
-        let collector = self.url(&all, None).and_then(|url| {
-            let (path, url) = (signal.to_ascii_lowercase(), url.to_string());
-            let base = url.trim_end_matches('/');
-            let plain = base.trim_end_matches("/v1/traces").trim_end_matches("/v1/metrics");
-            if plain != base {
-                self.problem(format!(
-                    "invalid {all}: remove `/v1/traces` or `/v1/metrics` from its end, as in http://collector:4318; the \
-                     URL is used without this path"
-                ));
-            }
-            format!("{plain}/v1/{path}").parse().ok()
-        });
-        self.url(&own, None).or(collector)
-    }
-
-    /// Returns the value of a variable that must be a URL with a host. If `scheme` is given, as for gRPC, the value
-    /// may also be a host and a port, to which `scheme` is added. An invalid value is recorded as a problem and
-    /// ignored. The problem does not quote the value, because it may contain a password.
-    fn url(&mut self, name: &str, scheme: Option<&str>) -> Option<Uri> {
-        let written = self.get(name)?;
-        let whole = match scheme {
-            Some(scheme) if !written.contains("://") => format!("{scheme}://{written}"),
-            _ => written,
-        };
-        let is_known = |url: &Uri| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some();
-        let url = whole.parse().ok().filter(is_known);
-        if url.is_none() {
-            let example = if scheme.is_some() { "http://collector:4317" } else { "http://collector:4318" };
-            self.problem(format!("invalid {name}: use a URL such as {example}; the variable is ignored"));
-        }
-        url
+    /// Returns the value of a variable for a signal, or of the variable for all signals, both of which must have one
+    /// of these values.
+    fn of_signal(
+        &mut self,
+        signal: &str,
+        what: &str,
+        values: &[&'static str],
+        default: &str,
+    ) -> Option<&'static str> {
+        let [own, all] = both(signal, what);
+        let general = self.one_of(&all, values, default);
+        self.one_of(&own, values, &all).or(general)
     }
 
     fn tls(&mut self, signal: &str) -> Tls {
@@ -157,6 +140,7 @@ fn on_this_machine(signal: &str, protocol: Protocol) -> Uri {
     match (protocol, signal) {
         (Protocol::Grpc, _) => Uri::from_static("http://localhost:4317"),
         (_, "TRACES") => Uri::from_static("http://localhost:4318/v1/traces"),
+        (_, "LOGS") => Uri::from_static("http://localhost:4318/v1/logs"),
         _ => Uri::from_static("http://localhost:4318/v1/metrics"),
     }
 }
@@ -171,7 +155,7 @@ mod tests {
     fn a_variable_for_one_signal_takes_precedence_over_the_general_one() {
         let environment = read(&[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/ "),
-            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://metrics.example/in"),
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://metrics.example"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
             ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", " GRPC"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "2000"),
@@ -179,18 +163,11 @@ mod tests {
         let (traces, metrics) = (environment.traces_over, environment.metrics_over);
         assert_eq!((traces.protocol, metrics.protocol), (Protocol::HttpJson, Protocol::Grpc));
         assert_eq!(traces.endpoint, "http://collector:4318/v1/traces");
-        assert_eq!(metrics.endpoint, "https://metrics.example/in");
+        assert_eq!(metrics.endpoint, "https://metrics.example/");
         assert_eq!(metrics.timeout, Duration::from_secs(2));
         // The metrics have an endpoint of their own. The general endpoint is still checked as a gRPC endpoint, and is
         // valid.
         assert!(environment.problems.is_empty(), "{:?}", environment.problems);
-    }
-
-    #[test]
-    fn a_signal_path_in_the_general_endpoint_is_removed_and_reported() {
-        let environment = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/v1/traces/")]);
-        assert_eq!(environment.metrics_over.endpoint, "http://collector:4318/v1/metrics");
-        assert_eq!(environment.problems.len(), 1, "{:?}", environment.problems);
     }
 
     #[test]
@@ -207,22 +184,6 @@ mod tests {
         assert_eq!(grpc(&[("OTEL_EXPORTER_OTLP_INSECURE", "True")]), ["http://collector:4317/"; 2]);
         let own = ("OTEL_EXPORTER_OTLP_METRICS_INSECURE", "true");
         assert_eq!(grpc(&[own]), ["https://collector:4317/", "http://collector:4317/"]);
-    }
-
-    #[test]
-    fn an_invalid_endpoint_is_ignored() {
-        for (protocol, wrong, endpoint) in [
-            ("http/protobuf", "collector:4318/v1/traces", "http://localhost:4318/v1/traces"),
-            ("http/json", "ftp://collector", "http://localhost:4318/v1/traces"),
-            ("grpc", "unix:///run/collector", "http://localhost:4317"),
-        ] {
-            let variables =
-                [("OTEL_EXPORTER_OTLP_PROTOCOL", protocol), ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", wrong)];
-            let environment = read(&variables);
-            assert_eq!(environment.traces, Destination::Files, "{wrong}");
-            assert_eq!(environment.traces_over.endpoint, endpoint, "{wrong}");
-            assert_eq!(environment.problems.len(), 1, "{:?}", environment.problems);
-        }
     }
 
     #[test]

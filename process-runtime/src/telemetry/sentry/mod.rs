@@ -4,6 +4,7 @@
 
 mod fit;
 mod stacks;
+mod symbols;
 mod transport;
 
 pub(super) use self::stacks::panicked;

@@ -63,10 +63,10 @@ impl Stacks {
 }
 
 impl Captured {
-    /// Adds the stack trace to the event of an envelope, with function names.
-    pub(super) fn added_to(self, envelope: Envelope) -> Envelope {
-        let Captured { mut thread, mut addresses } = self;
-        addresses.resolve();
+    /// Adds the stack trace to the event of an envelope, with the function names that `name` finds.
+    pub(super) fn added_to(self, envelope: Envelope, name: impl FnOnce(Backtrace) -> Backtrace) -> Envelope {
+        let Captured { mut thread, addresses } = self;
+        let addresses = name(addresses);
         let mut stacktrace = backtrace_to_stacktrace(&addresses);
         if let Some(stacktrace) = &mut stacktrace {
             shorten(stacktrace);

@@ -4,17 +4,18 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use backtrace::Backtrace;
 use sentry::protocol::{Envelope, EnvelopeItem, Event};
 use sentry::transports::{RateLimiter, RateLimitingCategory};
 use sentry::{ClientOptions, Transport, TransportFactory, TransportOptions};
 use sentry_core::client_report::{Reason, Recorder};
+use ureq::Proxy;
 use ureq::http::{HeaderMap, StatusCode};
 
 use super::fit;
 use super::stacks::Stacks;
+use super::symbols::Symbols;
 use crate::base::cause::Cause;
 use crate::base::lock::{lock, unpoisoned};
 use crate::base::{limits, notices};
@@ -39,12 +40,13 @@ static LIMITED: Cause = Cause::new("cannot send to Sentry at");
 pub(in crate::telemetry) struct SentryTransport {
     stacks: Arc<Stacks>,
     tls: Tls,
+    proxy: Option<Proxy>,
 }
 
 impl SentryTransport {
     /// Returns a transport that trusts these certificate authorities, or Mozilla's list if `authorities` is `None`.
-    pub(in crate::telemetry) fn new(authorities: Option<Pem>) -> SentryTransport {
-        SentryTransport { tls: Tls { authorities, identity: None }, ..SentryTransport::default() }
+    pub(in crate::telemetry) fn new(authorities: Option<Pem>, proxy: Option<Proxy>) -> SentryTransport {
+        SentryTransport { tls: Tls { authorities, identity: None }, proxy, ..SentryTransport::default() }
     }
 }
 
@@ -78,8 +80,10 @@ impl TransportFactory for SentryTransport {
             agent: http_client::agent(
                 TIMEOUT,
                 tls.disable_verification(options.accept_invalid_certs).build(),
+                self.proxy.clone(),
             ),
             limits: RateLimiter::new(),
+            symbols: Symbols::start(),
             waiting: Arc::clone(&waiting),
         };
         let builder = thread::Builder::new().name("telemetry-sentry".into());
@@ -101,6 +105,8 @@ struct Queue {
     /// How often the queue had been full when the last envelope was sent.
     losses: u64,
     is_closed: bool,
+    /// During a flush, the end of the time for looking up the names of functions.
+    names_until: Option<Instant>,
 }
 
 /// The envelopes that wait to be sent.
@@ -183,9 +189,14 @@ impl Transport for Waiting {
     }
 
     fn flush(&self, timeout: Duration) -> bool {
+        let mut queue = lock(&self.queue);
+        // The other half is for sending. An event without names is worth more than no event.
+        let names = Some(timeout / 2).filter(|names| !names.is_zero());
+        queue.names_until = names.and_then(|names| Instant::now().checked_add(names));
         let is_busy = |queue: &mut Queue| queue.sending.is_some() || !queue.envelopes.is_empty();
-        let ended = self.changed.wait_timeout_while(lock(&self.queue), timeout, is_busy);
-        !unpoisoned(ended).1.timed_out()
+        let (mut queue, ended) = unpoisoned(self.changed.wait_timeout_while(queue, timeout, is_busy));
+        queue.names_until = None;
+        !ended.timed_out()
     }
 
     fn shutdown(&self, timeout: Duration) -> bool {
@@ -208,14 +219,12 @@ struct Sender {
     auth: String,
     agent: ureq::Agent,
     limits: RateLimiter,
+    symbols: Symbols,
     waiting: Arc<Waiting>,
 }
 
 impl Sender {
     fn run(mut self) {
-        // Reading the program's debug information for the first time may take seconds. The thread reads it now, before
-        // the first event has to wait for it.
-        drop(Backtrace::new());
         while let Some(envelope) = self.waiting.next() {
             if self.is_limited(&envelope) {
                 self.waiting.lost(&envelope, Some(Reason::RatelimitBackoff));
@@ -223,7 +232,10 @@ impl Sender {
                 continue;
             }
             let envelope = match self.waiting.stacks.take(&envelope) {
-                Some(stack) => stack.added_to(envelope),
+                Some(stack) => {
+                    let until = || lock(&self.waiting.queue).names_until;
+                    stack.added_to(envelope, |addresses| self.symbols.names(addresses, until))
+                }
                 None => envelope,
             };
             let envelope = if fit::is_too_large(&envelope) { fit::fitted(envelope) } else { envelope };

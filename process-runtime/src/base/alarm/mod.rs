@@ -1,6 +1,9 @@
 //! The alarm of the watchdog, the thread that reports late runs. The alarm stores a tick, which the thread sets
 //! before it scans and before it sleeps. A run with an earlier deadline wakes the thread. The thread itself is in
-//! `install`. Deadlines are only ticks here; the types of runs do not belong here.
+//! `install`. The alarm also finds that the program was forked. Deadlines are only ticks here; the types of runs do not
+//! belong here.
+
+pub(crate) mod fork;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +27,11 @@ pub(crate) fn set(wakes_at: u64) {
 /// Records that the thread is not running.
 pub(crate) fn clear() {
     set(0);
+}
+
+/// Watches for forks. In the child of a fork, the first run finds an alarm that is set, and reports the fork.
+pub(crate) fn watch_forks() {
+    fork::watch(&WAKES_AT);
 }
 
 /// Sets the thread that [`wake`] wakes; with `None`, [`wake`] does nothing.
@@ -59,6 +67,10 @@ pub(crate) fn wake_surely() {
 pub(crate) fn expect(deadline: u64) {
     if deadline < WAKES_AT.load(Ordering::Relaxed) {
         WAKES.fetch_add(1, Ordering::Relaxed);
+        if fork::report() {
+            // The child has no watchdog.
+            return clear();
+        }
         wake();
     }
 }
