@@ -121,7 +121,7 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use base::limits::Limits;
+pub use base::foreign::limits::Limits;
 pub use catalog::definition;
 pub use install::installation::{Install, Installation};
 pub use instrument::dependency::{dependency, dependency_call};

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::foreign::text;
 use super::lock::lock;
-use super::{notices, text};
+use super::notices;
 
 /// The time between two lines about a problem that lasts.
 const PERIOD: Duration = Duration::from_secs(15 * 60);

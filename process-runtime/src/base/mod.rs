@@ -3,22 +3,15 @@
 //! alarm that wakes the watchdog. Nothing here may depend on processes or runs.
 
 pub(crate) mod alarm;
-pub(crate) mod calls;
 pub(crate) mod cause;
-pub(crate) mod chain;
 pub(crate) mod clock;
-#[cfg(any(feature = "metrics", feature = "sentry"))]
-pub(crate) mod ending_thread;
-pub(crate) mod guard;
+pub(crate) mod foreign;
 pub(crate) mod lane;
-pub(crate) mod limits;
 pub(crate) mod lock;
 pub(crate) mod notices;
 pub(crate) mod output;
-pub(crate) mod quote;
 pub(crate) mod sizes;
 pub(crate) mod sync;
-pub(crate) mod text;
 pub(crate) mod threads;
 pub(crate) mod timestamp;
 #[cfg(feature = "tracing")]

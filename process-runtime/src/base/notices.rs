@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
+use super::foreign::{limits, text};
 use super::lock::lock;
 use super::output::STANDARD_ERROR;
-use super::{limits, text};
 
 /// The maximum number of different notices. Further notices are discarded.
 const MAX_NOTICES: usize = 256;

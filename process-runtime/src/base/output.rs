@@ -6,8 +6,9 @@
 //! here.
 
 use crate::base::alarm::fork;
+use crate::base::foreign::{limits, text};
 use crate::base::lock::{lock, unpoisoned};
-use crate::base::{limits, text, threads};
+use crate::base::threads;
 use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};

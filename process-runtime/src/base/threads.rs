@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use super::guard::attempt;
+use super::foreign::guard::attempt;
 use super::notices;
 
 /// The time between a panic of a thread and its next start.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::check::{Condition, Reason, Status, within_limit};
 use super::health_report::{PartReport, Report, add_worse};
 use super::runtime::Home;
-use crate::base::guard::attempt;
+use crate::base::foreign::guard::attempt;
 use crate::base::lock::{lock, unpoisoned};
 use crate::base::notices;
 

@@ -16,7 +16,7 @@ use super::liveness::{LivenessCheck, LivenessSetup};
 use super::response::{Endpoint, RESERVED};
 use super::schedule;
 use super::shared::{Config, Shared};
-use crate::base::guard::attempt;
+use crate::base::foreign::guard::attempt;
 use crate::base::lock::lock;
 use crate::base::notices;
 use crate::catalog::findings::{Finding, FindingsOfFeature, place};

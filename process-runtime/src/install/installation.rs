@@ -9,8 +9,8 @@ use super::watchdog;
 use crate::base::alarm::{self, fork};
 use crate::base::cause;
 #[cfg(feature = "tracing")]
-use crate::base::guard::{Destination, unharmed};
-use crate::base::limits::{self, Limits};
+use crate::base::foreign::guard::{Destination, unharmed};
+use crate::base::foreign::limits::{self, Limits};
 use crate::base::lock::lock;
 use crate::base::notices;
 #[cfg(feature = "metrics")]

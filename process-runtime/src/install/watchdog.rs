@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::base::calls::{self, Post};
+use crate::base::foreign::calls::{self, Post};
 use crate::base::lock::lock;
 use crate::base::threads::{self, Started};
 use crate::base::{alarm, notices};

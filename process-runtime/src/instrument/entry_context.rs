@@ -1,7 +1,7 @@
 //! Takes the values of a run's context: those of `context(…)` when the run begins, and those of `record!` later.
 //! Storing and inheriting context do not belong here.
 
-use crate::base::guard::attempt;
+use crate::base::foreign::guard::attempt;
 use crate::base::notices;
 use crate::run::context::{NamedValues, Value, Values};
 use crate::run::frame;

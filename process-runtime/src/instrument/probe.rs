@@ -13,8 +13,8 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 
-use crate::base::chain::sources;
-use crate::base::guard::attempt;
+use crate::base::foreign::chain::sources;
+use crate::base::foreign::guard::attempt;
 use crate::instrument::kinds::{Boxed, BoxedLocal, BoxedSync, Plain};
 use crate::run::context::{ContextValue, Value};
 use crate::run::ending::{Ending, ErrorRef, RunError};

@@ -27,7 +27,7 @@ use std::time::Duration;
 use process_model::Outcome;
 
 #[cfg(any(feature = "tracing", feature = "sentry"))]
-use crate::base::guard::{Destination, unharmed};
+use crate::base::foreign::guard::{Destination, unharmed};
 use crate::run::context::Values;
 use crate::run::domain::observed::{Observed, Opened};
 pub use crate::run::domain::sink::{RunView, Sink};

@@ -7,7 +7,8 @@ use std::time::SystemTime;
 
 use process_model::Outcome;
 
-use crate::base::{alarm, limits, notices, quote, text, timestamp};
+use crate::base::foreign::{limits, quote, text};
+use crate::base::{alarm, notices, timestamp};
 use crate::run::domain::observed::Observed;
 use crate::run::ending::{End, RunError};
 use crate::run::unit::Unit;

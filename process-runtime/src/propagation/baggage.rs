@@ -5,7 +5,8 @@
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 
 use super::peers::Peers;
-use crate::base::{limits, notices, text};
+use crate::base::foreign::{limits, text};
+use crate::base::notices;
 use crate::run::context::{NamedValues, Value};
 
 pub(super) const HEADER: HeaderName = HeaderName::from_static("baggage");

@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::trace::trace_id;
-use crate::base::guard::{attempt, discard};
+use crate::base::foreign::guard::{attempt, discard};
 
 /// The service of [`ErrorBodiesLayer`](super::ErrorBodiesLayer).
 #[derive(Clone, Debug)]

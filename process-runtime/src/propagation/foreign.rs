@@ -2,7 +2,7 @@
 //! of such code never changes the response, except for a panic of the handler. Calls of a subscriber belong to
 //! `request`, because they go through the guard that also stops re-entrance.
 
-use crate::base::guard::attempt;
+use crate::base::foreign::guard::attempt;
 use crate::base::notices;
 
 /// Calls `f`. If it panics, reports once that `name` panicked and what is done instead, and returns `None`.

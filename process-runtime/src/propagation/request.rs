@@ -12,8 +12,8 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use super::caller::Caller;
-use crate::base::guard::{Destination, attempt, caught, unharmed};
-use crate::base::{limits, text};
+use crate::base::foreign::guard::{Destination, attempt, caught, unharmed};
+use crate::base::foreign::{limits, text};
 
 /// Where a new span begins.
 #[derive(Clone, Copy)]

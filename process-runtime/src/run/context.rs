@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::base::limits;
+use crate::base::foreign::limits;
+use crate::base::foreign::text::{bounded, cut};
 use crate::base::lock::lock;
-use crate::base::text::{bounded, cut};
 
 /// A value of business context, as it is recorded.
 #[derive(Clone, Debug, PartialEq)]

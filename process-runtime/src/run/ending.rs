@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use process_model::{ErrorText, Outcome};
 
-use crate::base::text::{bounded, cut};
-use crate::base::{chain, limits};
+use crate::base::foreign::text::{bounded, cut};
+use crate::base::foreign::{chain, limits};
 
 /// The `error.type` of a panic.
 const PANIC: &str = "panic";

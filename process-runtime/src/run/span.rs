@@ -14,7 +14,7 @@ use tracing::span::{Id, Record};
 use tracing::subscriber::Interest;
 
 use super::context::Value;
-use crate::base::guard::{Destination, caught, discard};
+use crate::base::foreign::guard::{Destination, caught, discard};
 use crate::base::visitors::Visitors;
 
 /// The names and values of constant attributes. They exist until the program ends.

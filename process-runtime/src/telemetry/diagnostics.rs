@@ -10,7 +10,7 @@ use tracing::{Event, Level, Metadata};
 
 use super::signal;
 use crate::base::cause::Cause;
-use crate::base::text;
+use crate::base::foreign::text;
 use crate::observe::metrics::LOST_SPANS;
 
 /// The name of the field that contains the number of spans that a collector rejected. The number is an `i64`. The

@@ -31,8 +31,9 @@ use super::files::{Directory, FileExporter};
 use super::sentry::{SentryTransport, panicked};
 use super::signal::{METRICS, Route, Signal, TRACES};
 use super::{diagnostics, http_client};
+use crate::base::foreign::{limits, text};
 use crate::base::lock::lock;
-use crate::base::{limits, notices, text};
+use crate::base::notices;
 
 /// Builds exporters, and owns the directory and the runtime that they share.
 #[derive(Debug)]

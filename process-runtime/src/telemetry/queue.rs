@@ -17,7 +17,7 @@ use opentelemetry_sdk::trace::{
 
 use super::environment::Spans;
 use crate::base::cause::Cause;
-use crate::base::limits;
+use crate::base::foreign::limits;
 use crate::observe::metrics::LOST_SPANS;
 
 static FULL: Cause = Cause::new("the span queue is full with");

@@ -21,7 +21,7 @@ use super::state::States;
 use super::status::Status;
 use super::synthetic::{EndedRun, Synthetic};
 use super::verdict::{CheckVerdict, Checking};
-use crate::base::guard::attempt;
+use crate::base::foreign::guard::attempt;
 use crate::base::lock::lock;
 use crate::base::notices;
 use crate::health::runtime::{Home, Timer};

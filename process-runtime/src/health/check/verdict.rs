@@ -5,8 +5,8 @@ use std::any::Any;
 use std::fmt::{self, Display};
 use std::pin::Pin;
 
-use crate::base::limits;
-use crate::base::text::{bounded, cut};
+use crate::base::foreign::limits;
+use crate::base::foreign::text::{bounded, cut};
 
 /// The verdict of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use super::clock::is_virtual;
 use super::heartbeat::Heartbeat;
 use super::inherited::Inherited;
 use super::polling::{SleepUntil, poll};
-use crate::base::guard::attempt;
+use crate::base::foreign::guard::attempt;
 
 /// A runtime of the application.
 #[derive(Clone, Debug)]

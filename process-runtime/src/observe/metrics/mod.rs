@@ -16,7 +16,7 @@ use opentelemetry::{KeyValue, global};
 use process_model::Outcome;
 
 use self::temporality::Witnesses;
-use crate::base::guard::{Destination, caught, discard};
+use crate::base::foreign::guard::{Destination, caught, discard};
 use crate::base::lane::{LANES, Lane};
 use crate::base::lock::lock;
 use crate::base::sizes::SAMPLES;
@@ -171,7 +171,7 @@ pub(crate) fn dropped() -> [(&'static str, u64); 8] {
         ("untracked", Core::global().untracked()),
         ("line", crate::base::output::STANDARD_ERROR.lost()),
         ("log", crate::base::output::STANDARD_OUTPUT.lost()),
-        ("cut", crate::base::text::cuts() + crate::base::chain::cuts()),
+        ("cut", crate::base::foreign::text::cuts() + crate::base::foreign::chain::cuts()),
     ]
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use sentry_core::{Hub, TracesSamplingStrategy};
 
-use crate::base::ending_thread::sentry::alive;
-use crate::base::guard::attempt;
+use crate::base::foreign::ending_thread::sentry::alive;
+use crate::base::foreign::guard::attempt;
 use crate::run::domain::Core;
 use crate::run::hub::OuterHub;
 

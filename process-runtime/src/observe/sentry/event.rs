@@ -11,7 +11,7 @@ use sentry_core::protocol::{Context, Event, Exception, TraceContext, User, Value
 use sentry_core::types::Uuid;
 
 use super::details::Details;
-use crate::base::guard::attempt;
+use crate::base::foreign::guard::attempt;
 use crate::run::context::Value;
 use crate::run::domain::observed::Observed;
 use crate::run::ending::End;

@@ -19,7 +19,7 @@ use super::inflight::{self, Seen, Table, Ticket};
 use super::unit::Unit;
 use crate::base::alarm;
 use crate::base::clock::Clock;
-use crate::base::guard::{Destination, discard, unharmed};
+use crate::base::foreign::guard::{Destination, discard, unharmed};
 use crate::base::lane::Lane;
 use crate::base::lock::{read, write};
 use crate::base::notices;

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, Weak};
 
 use super::DomainRef;
 #[cfg(feature = "sentry")]
-use crate::base::guard::discard;
+use crate::base::foreign::guard::discard;
 #[cfg(feature = "tracing")]
-use crate::base::guard::{Destination, unharmed};
+use crate::base::foreign::guard::{Destination, unharmed};
 use crate::base::lock::{lock, unpoisoned};
 #[cfg(feature = "sentry")]
 use crate::catalog::definition::{Definition, ProcessDefinition};

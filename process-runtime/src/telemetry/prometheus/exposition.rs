@@ -8,9 +8,9 @@ use std::sync::Mutex;
 use prometheus::TextEncoder;
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
+use crate::base::foreign::text::cut;
 use crate::base::lock::lock;
 use crate::base::notices;
-use crate::base::text::cut;
 
 /// The maximum number of names that are reported.
 const MOST_REPORTED: usize = 32;

@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 
 use super::environment::Scraped;
 use crate::base::cause::Cause;
-use crate::base::guard::attempt;
+use crate::base::foreign::guard::attempt;
 use crate::base::notices;
 
 static UNACCEPTED: Cause = Cause::new("cannot accept a connection from Prometheus:");

@@ -8,7 +8,7 @@ use sentry::protocol::{Context, Envelope, EnvelopeItem, Event, Exception, Map};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::base::{limits, text};
+use crate::base::foreign::{limits, text};
 
 /// The key in `extra` that marks an event that was cut.
 const MARK: &str = "critical_process.cut";

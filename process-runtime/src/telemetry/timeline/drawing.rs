@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::failure;
 use super::otlp::Span;
-use crate::base::quote;
+use crate::base::foreign::quote;
 use crate::observe::span::OUTCOME;
 
 /// The spans of one trace.

@@ -13,7 +13,7 @@ use process_model::nearest;
 
 use super::fault::{Fault, Misuse, is_paused};
 use super::{Domain, InDomain};
-use crate::base::guard::{Payload, attempt};
+use crate::base::foreign::guard::{Payload, attempt};
 use crate::catalog::registry;
 use crate::testing::observing::capture::Capture;
 #[cfg(feature = "metrics")]

@@ -3,7 +3,7 @@
 //! polled all futures, a wake would cost more, the more futures there are. The measurement of runs does not belong
 //! here.
 
-use crate::base::guard::{Payload, attempt};
+use crate::base::foreign::guard::{Payload, attempt};
 use crate::base::lock::lock;
 use std::collections::VecDeque;
 

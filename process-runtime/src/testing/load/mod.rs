@@ -16,7 +16,7 @@ use process_model::grammar::check_id;
 use tokio::time::Instant;
 
 use self::baseline::{Baseline, Comparison, LoadKey, MEASUREMENTS, Percentile, TOLERANCE};
-use crate::base::guard::Payload;
+use crate::base::foreign::guard::Payload;
 use crate::base::lock::lock;
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;

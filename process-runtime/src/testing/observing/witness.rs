@@ -9,7 +9,7 @@ use process_model::Outcome;
 
 use super::missing;
 use super::observation::{Ended, Observation, ObservedRun};
-use crate::base::guard::{Payload, attempt};
+use crate::base::foreign::guard::{Payload, attempt};
 use crate::base::lock::lock;
 use crate::catalog::definition::ProcessDefinition;
 

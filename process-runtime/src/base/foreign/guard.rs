@@ -10,7 +10,7 @@ use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::calls;
-use super::notices;
+use crate::base::notices;
 
 /// The payload of a panic. Dropping it cannot panic.
 pub(crate) struct Payload(Option<Box<dyn Any + Send>>);

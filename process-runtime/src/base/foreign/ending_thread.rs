@@ -9,7 +9,7 @@ macro_rules! library {
         pub(crate) mod $library {
             use std::cell::Cell;
 
-            use crate::base::guard::attempt;
+            use crate::base::foreign::guard::attempt;
 
             thread_local! {
                 static IS_GONE: Cell<bool> = const { Cell::new(false) };

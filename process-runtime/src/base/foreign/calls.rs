@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::guard::Destination;
-use super::lock::lock;
-use super::notices;
+use crate::base::lock::lock;
+use crate::base::notices;
 
 /// The time after which a call counts as hung.
 pub(crate) const HUNG: Duration = Duration::from_secs(10);
