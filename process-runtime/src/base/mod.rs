@@ -5,6 +5,7 @@
 pub(crate) mod alarm;
 pub(crate) mod cause;
 pub(crate) mod clock;
+pub(crate) mod destination;
 pub(crate) mod foreign;
 pub(crate) mod lane;
 pub(crate) mod lock;

@@ -79,7 +79,8 @@ impl Output {
     pub(crate) fn start(&'static self) -> io::Result<()> {
         let mut waiting = self.waiting();
         if !waiting.has_writer {
-            threads::keep(self.thread, || self.write_all())?;
+            let report = |text| self.push(format!("critical_process: {text}\n").as_bytes());
+            threads::keep(self.thread, || self.write_all(), report)?;
             waiting.has_writer = true;
         }
         Ok(())

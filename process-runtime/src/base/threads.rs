@@ -6,7 +6,6 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::foreign::guard::attempt;
-use super::notices;
 
 /// The time between a panic of a thread and its next start.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -46,23 +45,28 @@ pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> io::Res
     Ok(Started { thread: handle.thread().clone(), ended })
 }
 
-/// Starts a thread that calls `work`. If `work` panics, this is reported, and the thread calls it again.
+/// Starts a thread that calls `work`. If `work` panics, the thread passes the report to `report`, and calls `work`
+/// again.
 ///
 /// # Errors
 /// As [`start`].
-pub(crate) fn keep(name: &'static str, work: impl Fn() + Send + 'static) -> io::Result<Started> {
+pub(crate) fn keep(
+    name: &'static str,
+    work: impl Fn() + Send + 'static,
+    report: impl Fn(String) + Send + 'static,
+) -> io::Result<Started> {
     start(name, move || {
         while let Err(panic) = attempt(&work) {
             drop(panic);
-            restarted(name);
+            report(restarted(name));
             thread::sleep(PAUSE);
         }
     })
 }
 
-/// Reports that a thread panicked and is started again.
-pub(crate) fn restarted(name: &str) {
-    notices::once(format!(
+/// Returns the report that a thread panicked and is started again.
+pub(crate) fn restarted(name: &str) -> String {
+    format!(
         "the thread `{name}` of the toolkit panicked and is started again; please report this error of the toolkit"
-    ));
+    )
 }

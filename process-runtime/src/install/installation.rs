@@ -9,7 +9,9 @@ use super::watchdog;
 use crate::base::alarm::{self, fork};
 use crate::base::cause;
 #[cfg(feature = "tracing")]
-use crate::base::foreign::guard::{Destination, unharmed};
+use crate::base::destination::calls::Destination;
+#[cfg(feature = "tracing")]
+use crate::base::destination::unharmed;
 use crate::base::foreign::limits::{self, Limits};
 use crate::base::lock::lock;
 use crate::base::notices;

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::base::foreign::calls::{self, Post};
+use crate::base::destination::calls::{self, Post};
 use crate::base::lock::lock;
 use crate::base::threads::{self, Started};
 use crate::base::{alarm, notices};
@@ -110,7 +110,7 @@ fn supervise(stop: &Arc<AtomicBool>) {
             }
         }
         if !stop.load(Ordering::Acquire) && !post.is_abandoned() {
-            threads::restarted("process-watchdog");
+            notices::once(threads::restarted("process-watchdog"));
             thread::sleep(BETWEEN_LOOKS);
         }
     }

@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use super::entry_context::EntryContext;
-use crate::base::foreign::guard::{Destination, Payload, attempt, unharmed};
+use crate::base::destination::calls::Destination;
+use crate::base::destination::unharmed;
+use crate::base::foreign::guard::{Payload, attempt};
 use crate::base::lane::Lane;
 use crate::observe::{self, Wanted, standard_error};
 use crate::run::context::NamedValues;

@@ -27,7 +27,9 @@ use std::time::Duration;
 use process_model::Outcome;
 
 #[cfg(any(feature = "tracing", feature = "sentry"))]
-use crate::base::foreign::guard::{Destination, unharmed};
+use crate::base::destination::calls::Destination;
+#[cfg(any(feature = "tracing", feature = "sentry"))]
+use crate::base::destination::unharmed;
 use crate::run::context::Values;
 use crate::run::domain::observed::{Observed, Opened};
 pub use crate::run::domain::sink::{RunView, Sink};

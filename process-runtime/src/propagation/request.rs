@@ -12,7 +12,9 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use super::caller::Caller;
-use crate::base::foreign::guard::{Destination, attempt, caught, unharmed};
+use crate::base::destination::calls::Destination;
+use crate::base::destination::{caught, unharmed};
+use crate::base::foreign::guard::attempt;
 use crate::base::foreign::{limits, text};
 
 /// Where a new span begins.

@@ -14,7 +14,9 @@ use tracing::span::{Id, Record};
 use tracing::subscriber::Interest;
 
 use super::context::Value;
-use crate::base::foreign::guard::{Destination, caught, discard};
+use crate::base::destination::calls::Destination;
+use crate::base::destination::caught;
+use crate::base::foreign::guard::discard;
 use crate::base::visitors::Visitors;
 
 /// The names and values of constant attributes. They exist until the program ends.

@@ -16,7 +16,9 @@ use opentelemetry::{KeyValue, global};
 use process_model::Outcome;
 
 use self::temporality::Witnesses;
-use crate::base::foreign::guard::{Destination, caught, discard};
+use crate::base::destination::calls::Destination;
+use crate::base::destination::caught;
+use crate::base::foreign::guard::discard;
 use crate::base::lane::{LANES, Lane};
 use crate::base::lock::lock;
 use crate::base::sizes::SAMPLES;

@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::DomainRef;
+#[cfg(feature = "tracing")]
+use crate::base::destination::calls::Destination;
+#[cfg(feature = "tracing")]
+use crate::base::destination::unharmed;
 #[cfg(feature = "sentry")]
 use crate::base::foreign::guard::discard;
-#[cfg(feature = "tracing")]
-use crate::base::foreign::guard::{Destination, unharmed};
 use crate::base::lock::{lock, unpoisoned};
 #[cfg(feature = "sentry")]
 use crate::catalog::definition::{Definition, ProcessDefinition};

@@ -4,12 +4,38 @@
 //! until the call returns. Starting threads does not belong here.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::guard::Destination;
 use crate::base::lock::lock;
 use crate::base::notices;
+
+/// A destination, as notices name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    #[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "only spans go to a subscriber"))]
+    Subscriber,
+    #[cfg_attr(not(feature = "sentry"), allow(dead_code, reason = "only events go to Sentry"))]
+    Sentry,
+    /// A sink, with the name of its type.
+    Sink(&'static str),
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "only metrics go to a meter provider"))]
+    MeterProvider,
+    StandardError,
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Destination::Subscriber => f.write_str("the tracing subscriber or one of its layers"),
+            Destination::Sentry => f.write_str("the Sentry client"),
+            Destination::Sink(name) => write!(f, "the sink `{name}`"),
+            Destination::MeterProvider => f.write_str("the OpenTelemetry meter provider"),
+            Destination::StandardError => f.write_str("the report on standard error"),
+        }
+    }
+}
 
 /// The time after which a call counts as hung.
 pub(crate) const HUNG: Duration = Duration::from_secs(10);
