@@ -309,7 +309,8 @@ fn invalid_hosts_and_keys_are_reported() {
         assert_eq!(headers_to(&outgoing, "b.internal")["baggage"], "company_id=7");
     });
     let report = Install::new().start().report();
-    for invalid in ["`*.internal`", "`https://council.internal/`", "`company id`"] {
+    // One line reports all invalid hosts, with the first as a sample.
+    for invalid in ["*.internal", "invalid host", "`company id`"] {
         assert_eq!(report.iter().filter(|line| line.contains(invalid)).count(), 1, "{invalid} in {report:?}");
     }
 }

@@ -139,10 +139,15 @@ struct In<F>(&'static str, F);
 
 impl<F: Fn()> In<F> {
     fn reach(&self, callback: &str) {
-        if self.0 == callback {
+        if self.0 == callback && ARMED.get() {
             (self.1)();
         }
     }
+}
+
+thread_local! {
+    /// Whether the layers of this thread do anything. `Dispatch::new` also calls a layer, outside of the toolkit.
+    static ARMED: Cell<bool> = const { Cell::new(false) };
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>, F: Fn() + 'static> Layer<S> for In<F> {
@@ -175,7 +180,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>, F: Fn() + 'static> Layer<S> for In<
 const CALLBACKS: [&str; 6] = ["enabled", "new", "enter", "exit", "record", "close"];
 
 fn with_layer<R>(layer: In<impl Fn() + Send + Sync + 'static>, f: impl FnOnce() -> R) -> R {
-    dispatcher::with_default(&Dispatch::new(Registry::default().with(layer)), f)
+    let dispatch = Dispatch::new(Registry::default().with(layer));
+    ARMED.set(true);
+    let returned = dispatcher::with_default(&dispatch, f);
+    ARMED.set(false);
+    returned
 }
 
 #[test]

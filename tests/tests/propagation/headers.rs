@@ -329,21 +329,24 @@ fn a_hundred_thousand_hostile_headers_are_bounded_and_cost_only_themselves() {
             .is_some_and(|baggage| baggage.split(|byte| *byte == b',').any(|entry| entry == good.as_bytes()));
         assert_eq!(is_kept, is_within_limits && is_alone, "{}", context());
 
-        let next = received.iter().filter(|(name, _)| *name != "x-trace-id");
-        let is_cut = baggage.is_some_and(|baggage| String::from_utf8_lossy(baggage).contains("%20bytes"));
-        let next: Headers = next
-            .map(|(name, value)| {
-                let name = ["traceparent", "tracestate", "baggage"]
-                    .into_iter()
-                    .find(|known| name.as_str() == *known)
-                    .expect("a known header");
-                (name, value.as_bytes().to_vec())
-            })
-            .collect();
-        let received_next = relay.relayed(&next);
-        assert_eq!(trace_in(&received_next), trace_in(&received), "{}", context());
-        assert_eq!(received_next.get("tracestate"), received.get("tracestate"), "{}", context());
-        assert!(is_cut || received_next.get("baggage") == received.get("baggage"), "{}", context());
+        // The next service reads what this one has sent.
+        if round % 4 == 0 {
+            let next = received.iter().filter(|(name, _)| *name != "x-trace-id");
+            let is_cut = baggage.is_some_and(|baggage| String::from_utf8_lossy(baggage).contains("%20bytes"));
+            let next: Headers = next
+                .map(|(name, value)| {
+                    let name = ["traceparent", "tracestate", "baggage"]
+                        .into_iter()
+                        .find(|known| name.as_str() == *known)
+                        .expect("a known header");
+                    (name, value.as_bytes().to_vec())
+                })
+                .collect();
+            let received_next = relay.relayed(&next);
+            assert_eq!(trace_in(&received_next), trace_in(&received), "{}", context());
+            assert_eq!(received_next.get("tracestate"), received.get("tracestate"), "{}", context());
+            assert!(is_cut || received_next.get("baggage") == received.get("baggage"), "{}", context());
+        }
     }
     assert!((10_000..90_000).contains(&continued), "{continued} traces were continued");
 }
