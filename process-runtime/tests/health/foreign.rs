@@ -24,7 +24,9 @@ struct Bomb;
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        panic!("in drop");
+        if !std::thread::panicking() {
+            std::panic::panic_any(Bomb);
+        }
     }
 }
 
@@ -76,12 +78,17 @@ async fn a_panic_of_a_check_is_a_failed_check() {
             let _bomb = Bomb;
             Ok(())
         },
-    ] as [fn() -> Result<(), Broken>; 2]
+        // The drop of the payload panics, again with such a payload.
+        || std::panic::panic_any(Bomb),
+    ] as [fn() -> Result<(), Broken>; 3]
     {
         let (status, body) = answer(check).await;
         let failed = (503, &"check_failed".into(), &"the check panicked".into());
         assert_eq!((status, &body["reason"], &body["error"]), failed, "{body}");
     }
+    let health = Setup::new().liveness("bomb", || std::panic::panic_any(Bomb)).detail(Detail::Always).start();
+    let (status, body) = get(&health, "/live").await;
+    assert_eq!((status, &body["details"]["bomb"]["output"]), (503, &"the check panicked".into()), "{body}");
     // The text of an error is foreign code too.
     let (_, body) = answer(|| Err(Broken(|_| panic!("in Display")))).await;
     assert_eq!(body["error"], "[its `Display` panicked]");
