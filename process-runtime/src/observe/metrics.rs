@@ -251,7 +251,7 @@ pub(crate) fn dropped() -> [(&'static str, u64); 8] {
         ("untracked", Core::global().untracked()),
         ("line", crate::base::output::STANDARD_ERROR.lost()),
         ("log", crate::base::output::STANDARD_OUTPUT.lost()),
-        ("cut", crate::base::text::cuts() + crate::base::chain::cuts()),
+        ("cut", crate::base::text::cuts() + crate::base::chain::cuts() + crate::base::output::cuts()),
     ]
 }
 
