@@ -38,11 +38,10 @@ pub(crate) fn line(line: String) {
     STANDARD_ERROR.push(line.as_bytes());
 }
 
-/// Queues a notice, cut if it is as long as no error text may be. Does nothing if the same text was queued before, or if [`MAX_NOTICES`] notices were queued
+/// Queues a notice. Does nothing if the same text was queued before, or if [`MAX_NOTICES`] notices were queued
 /// before.
 pub(crate) fn once(text: impl Into<String>) {
     let text = text.into();
-    let text = text::cut(&text, limits::error_text()).into_owned();
     let mut printed = already_printed();
     if printed.len() < MAX_NOTICES && printed.insert(text.clone()) {
         drop(printed);

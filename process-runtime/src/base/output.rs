@@ -6,7 +6,7 @@
 //! here.
 
 use crate::base::alarm::fork;
-use crate::base::foreign::{limits, text};
+use crate::base::foreign::limits;
 use crate::base::lock::{lock, unpoisoned};
 use crate::base::threads;
 use std::borrow::Cow;
@@ -14,6 +14,15 @@ use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Instant;
+
+/// The number of lines that were cut since the start.
+static CUTS: AtomicU64 = AtomicU64::new(0);
+
+/// Returns the number of lines that were cut since the start.
+#[cfg(feature = "metrics")]
+pub(crate) fn cuts() -> u64 {
+    CUTS.load(Ordering::Relaxed)
+}
 
 /// The size of a buffer that is kept for later lines.
 const BUFFER: usize = 64 << 10;
@@ -157,13 +166,43 @@ impl Output {
     }
 }
 
-/// Returns the line, cut if its text is longer than `most` bytes.
+/// Returns the line, cut at the border of a character if its text is longer than `most` bytes. The module `text` has
+/// the same form of a cut, but calls foreign code, whose panics are reported in lines.
 fn cut(line: &[u8], most: usize) -> Cow<'_, [u8]> {
-    if line.len() <= most {
+    let text = line.strip_suffix(b"\n").unwrap_or(line);
+    if text.len() <= most {
         return line.into();
     }
-    let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line));
-    let mut line = text::cut(&text, most).into_owned();
-    line.push('\n');
-    line.into_bytes().into()
+    CUTS.fetch_add(1, Ordering::Relaxed);
+    let is_continued = |at: &usize| text[*at] & 0b1100_0000 == 0b1000_0000;
+    let end = (most.saturating_sub(3)..=most).rev().find(|at| !is_continued(at)).unwrap_or(most);
+    let mark = format!("…[+{} bytes]\n", text.len() - end);
+    [&text[..end], mark.as_bytes()].concat().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_cut_at_a_character_and_keeps_its_end() {
+        let text =
+            |most| String::from_utf8(cut("a déjà vu\n".as_bytes(), most).into_owned()).expect("it is text");
+        assert_eq!(text(11), "a déjà vu\n");
+        assert_eq!(text(6), "a déj…[+5 bytes]\n");
+        assert_eq!(text(7), "a déj…[+5 bytes]\n");
+        assert_eq!(text(0), "…[+11 bytes]\n");
+        assert_eq!(&*cut(&[0x80; 9], 5), [&[0x80; 5][..], "…[+4 bytes]\n".as_bytes()].concat());
+    }
+
+    #[test]
+    fn a_queue_is_bounded_in_bytes() {
+        static OUTPUT: Output = Output::new("never started", |_| Ok(()));
+        let line = [&[b'x'; 1 << 20][..], b"\n"].concat();
+        for _ in 0..100_000 {
+            OUTPUT.push(&line);
+        }
+        let bytes = OUTPUT.waiting().lines.len();
+        assert!((15 << 20..=16 << 20).contains(&bytes), "{bytes}");
+    }
 }

@@ -31,7 +31,7 @@ macro_rules! events {
 }
 
 /// The events that the crates of OpenTelemetry 0.33 log, without those that are reported elsewhere.
-static EVENTS: [(&str, Cause); 32] = events![
+static EVENTS: [(&str, Cause); 33] = events![
     "BaggagePropagator.Extract.HeaderTooLarge",
     "BaggagePropagator.Extract.InvalidFormat",
     "BaggagePropagator.Extract.InvalidKeyValueFormat",
@@ -48,6 +48,7 @@ static EVENTS: [(&str, Cause); 32] = events![
     "Context.AttachFailed",
     "Context.OutOfOrderDrop",
     "Context.PopOutOfBounds",
+    "Exporter.Config.InvalidEnvironmentVariable",
     "InstrumentCreationFailed",
     "MeterProvider.Drop.ShutdownFailed",
     "MeterProvider.GlobalGetFailed",
@@ -65,6 +66,11 @@ static EVENTS: [(&str, Cause); 32] = events![
     "TracerProvider.GlobalSetFailed",
     "ViewAggregationIncompatible",
 ];
+/// OpenTelemetry ignores an invalid variable.
+const VARIABLE: &str = "Exporter.Config.InvalidEnvironmentVariable";
+/// The ends of the names of those variables that `environment` checks and reports.
+const CHECKED: [&str; 3] = ["_COMPRESSION", "_INSECURE", "_PROTOCOL"];
+
 /// All other events.
 static OTHER: Cause = Cause::new("OpenTelemetry:");
 
@@ -81,11 +87,12 @@ pub(super) fn is_of_opentelemetry(metadata: &Metadata<'_>) -> bool {
     metadata.is_event() && metadata.target().starts_with("opentelemetry")
 }
 
-/// Returns whether another part of the toolkit reports what this event is about.
-fn is_reported_elsewhere(name: &str) -> bool {
-    // The exporter itself reports why an export failed, and `environment` reports an invalid variable.
+/// Returns whether another part of the toolkit reports what an event with this name and these fields is about.
+fn is_reported_elsewhere(name: &str, fields: &str) -> bool {
+    // The exporter itself reports why an export failed.
     name.starts_with("Export.Failed.")
-        || name == "Exporter.Config.InvalidEnvironmentVariable"
+        || fields.contains(ALREADY_REPORTED)
+        || name == VARIABLE && CHECKED.iter().any(|checked| fields.contains(checked))
         || name.contains(".Shutdown") && IS_STOPPING.load(Ordering::Relaxed)
 }
 
@@ -93,13 +100,13 @@ fn is_reported_elsewhere(name: &str) -> bool {
 /// spans that a collector rejected.
 pub(super) fn report(event: &Event<'_>) {
     let name = event.metadata().name();
-    if *event.metadata().level() > Level::WARN || is_reported_elsewhere(name) {
+    if *event.metadata().level() > Level::WARN {
         return;
     }
     let mut fields = Fields::default();
     event.record(&mut fields);
     LOST_SPANS.fetch_add(fields.rejected, Ordering::Relaxed);
-    if fields.text.contains(ALREADY_REPORTED) {
+    if is_reported_elsewhere(name, &fields.text) {
         return;
     }
     match name {

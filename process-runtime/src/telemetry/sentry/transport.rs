@@ -137,19 +137,19 @@ impl Waiting {
     }
 
     /// Queues an envelope, or returns it if the queue has no room for it.
-    fn push(&self, envelope: Envelope) -> Result<(), Envelope> {
+    fn push(&self, envelope: Envelope) -> Option<Envelope> {
         let bytes = size(&envelope);
         let mut queue = lock(&self.queue);
         let (envelopes, waiting, limit) = (queue.envelopes.len(), queue.bytes, limits::queue());
         if queue.is_closed {
-            return Err(envelope);
+            return Some(envelope);
         }
         if envelopes < self.most && waiting.saturating_add(bytes) <= limit {
             queue.envelopes.push_back((envelope, bytes));
             queue.bytes += bytes;
             drop(queue);
             self.changed.notify_all();
-            return Ok(());
+            return None;
         }
         drop(queue);
         let until = "further ones are lost until there is room";
@@ -157,7 +157,7 @@ impl Waiting {
             false => FULL.happened(format_args!("{envelopes} events and traces; {until}")),
             true => FULL.happened(format_args!("{waiting} of {limit} bytes (`Limits::queue`); {until}")),
         }
-        Err(envelope)
+        Some(envelope)
     }
 
     fn lost(&self, envelope: &Envelope, reason: Option<Reason>) {
@@ -179,12 +179,12 @@ impl Transport for Waiting {
     fn send_envelope(&self, envelope: Envelope) {
         // An event that is too large for its limit is usually cut on the thread that sends. It is cut here only if the
         // queue has no room for the whole event.
-        let Err(envelope) = self.push(envelope) else { return };
+        let Some(envelope) = self.push(envelope) else { return };
         let rest = match fit::is_too_large(&envelope) {
             true => self.push(fit::fitted(envelope)),
-            false => Err(envelope),
+            false => Some(envelope),
         };
-        if let Err(lost) = rest {
+        if let Some(lost) = rest {
             self.lost(&lost, Some(Reason::QueueOverflow));
         }
     }
