@@ -6,7 +6,7 @@
 //! here.
 
 use crate::base::alarm::fork;
-use crate::base::foreign::limits;
+use crate::base::foreign::{limits, text};
 use crate::base::lock::{lock, unpoisoned};
 use crate::base::threads;
 use std::borrow::Cow;
@@ -14,15 +14,6 @@ use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Instant;
-
-/// The number of lines that were cut since the start.
-static CUTS: AtomicU64 = AtomicU64::new(0);
-
-/// Returns the number of lines that were cut since the start.
-#[cfg(feature = "metrics")]
-pub(crate) fn cuts() -> u64 {
-    CUTS.load(Ordering::Relaxed)
-}
 
 /// The size of a buffer that is kept for later lines.
 const BUFFER: usize = 64 << 10;
@@ -166,18 +157,15 @@ impl Output {
     }
 }
 
-/// Returns the line, cut at the border of a character if its text is longer than `most` bytes. The module `text` has
-/// the same form of a cut, but calls foreign code, whose panics are reported in lines.
+/// Returns the line, cut if its text is longer than `most` bytes.
 fn cut(line: &[u8], most: usize) -> Cow<'_, [u8]> {
     let text = line.strip_suffix(b"\n").unwrap_or(line);
     if text.len() <= most {
         return line.into();
     }
-    CUTS.fetch_add(1, Ordering::Relaxed);
-    let is_continued = |at: &usize| text[*at] & 0b1100_0000 == 0b1000_0000;
-    let end = (most.saturating_sub(3)..=most).rev().find(|at| !is_continued(at)).unwrap_or(most);
-    let mark = format!("…[+{} bytes]\n", text.len() - end);
-    [&text[..end], mark.as_bytes()].concat().into()
+    let mut cut = text::cut(&String::from_utf8_lossy(text), most).into_owned();
+    cut.push('\n');
+    cut.into_bytes().into()
 }
 
 #[cfg(test)]
@@ -192,7 +180,6 @@ mod tests {
         assert_eq!(text(6), "a déj…[+5 bytes]\n");
         assert_eq!(text(7), "a déj…[+5 bytes]\n");
         assert_eq!(text(0), "…[+11 bytes]\n");
-        assert_eq!(&*cut(&[0x80; 9], 5), [&[0x80; 5][..], "…[+4 bytes]\n".as_bytes()].concat());
     }
 
     #[test]

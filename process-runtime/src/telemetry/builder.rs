@@ -21,7 +21,7 @@ use super::environment::{Destination, Environment};
 use super::guard::{self, Pipelines, Telemetry};
 #[cfg(feature = "prometheus")]
 use super::prometheus::Prometheus;
-use super::{bridge, console, exporters, log_records, queue};
+use super::{bridge, console, exporters, queue};
 use crate::base::alarm::fork;
 use crate::base::notices;
 use crate::install::installation::Install;
@@ -233,7 +233,7 @@ fn subscribe(traces: Option<&SdkTracerProvider>, filter: Targets, has_colours: b
         );
         return false;
     }
-    if log_records::start().is_err() {
+    if console::log_records::start().is_err() {
         notices::once(
             "a logger of the `log` crate is already set; `telemetry::init` keeps it, so records of `log` go only to that \
              logger",

@@ -174,7 +174,6 @@ mod exporters;
 mod files;
 mod guard;
 mod http_client;
-mod log_records;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod queue;

@@ -173,10 +173,7 @@ pub(crate) fn dropped() -> [(&'static str, u64); 8] {
         ("untracked", Core::global().untracked()),
         ("line", crate::base::output::STANDARD_ERROR.lost()),
         ("log", crate::base::output::STANDARD_OUTPUT.lost()),
-        ("cut", {
-            use crate::base::foreign::{chain, text};
-            text::cuts() + chain::cuts() + crate::base::output::cuts()
-        }),
+        ("cut", crate::base::foreign::text::cuts() + crate::base::foreign::chain::cuts()),
     ]
 }
 

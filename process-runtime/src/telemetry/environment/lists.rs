@@ -115,6 +115,7 @@ fn header(entry: &str, protocol: Protocol) -> Result<Header, String> {
     let has_bad_escape = decoded.is_none();
     let decoded = decoded.unwrap_or_else(|| value.as_bytes().to_vec());
     let mut value = HeaderValue::from_bytes(&decoded).map_err(|_| {
+        let name = shown(name.as_str());
         format!(
             "the value of the header `{name}` has a character that no header can have, such as a line feed"
         )

@@ -243,6 +243,100 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_that_is_not_utf8_is_reported_and_the_others_apply() {
+        let variables = [
+            ("OTEL_SERVICE_NAME", None),
+            ("RUST_LOG", None),
+            ("OTEL_UNKNOWN", None),
+            ("OTEL_TRACES_EXPORTER", Some("none")),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.map(str::to_owned)));
+        let environment = Environment::from_variables(Variables::new(variables));
+        assert_eq!(environment.traces, Destination::Nowhere);
+        let is_named =
+            |name: &str| environment.problems.iter().filter(|line| line.contains(name)).count() == 1;
+        assert!(
+            ["OTEL_SERVICE_NAME", "RUST_LOG", "OTEL_UNKNOWN"].into_iter().all(is_named),
+            "{environment:?}"
+        );
+    }
+
+    #[test]
+    fn a_variable_of_another_program_is_not_reported() {
+        let others = [
+            ("OTEL_PYTHON_LOG_LEVEL", "debug"),
+            ("OTEL_RESOURCE_ATTRIBUTES_POD_NAME", "a"),
+            ("SENTRY_AUTH_TOKEN", "secret"),
+            ("SENTRY_ORG", "a"),
+            ("PATH", "/bin"),
+        ];
+        assert!(read(&others).problems.is_empty());
+        let unknown: Vec<_> = (0..100).map(|number| format!("OTEL_UNKNOWN_{number}")).collect();
+        let unknown: Vec<_> = unknown.iter().map(|name| (&**name, "a")).collect();
+        assert_eq!(read(&unknown).problems.len(), 17);
+        let secret = read(&[("OTEL_EXPORTER_OLTP_HEADERS", "a=secret"), ("SENTRY_DSN_OTHER", "secret")]);
+        assert_eq!(secret.problems.len(), 2);
+        assert!(secret.problems.iter().all(|line| !line.contains("secret")), "{secret:?}");
+    }
+
+    #[test]
+    fn lists_have_empty_repeated_and_unknown_entries() {
+        let ways = |list: &str| {
+            let environment = read(&[("OTEL_TRACES_EXPORTER", list)]);
+            (environment.traces, environment.problems.len())
+        };
+        assert_eq!(ways(" , OTLP ,,otlp, "), (Destination::Otlp, 0));
+        assert_eq!(ways(","), (Destination::Files, 0));
+        assert_eq!(ways("zipkin,otlp"), (Destination::Otlp, 1));
+        assert_eq!(ways("none,otlp"), (Destination::Nowhere, 1));
+        let propagates = |list: &str| {
+            let environment = read(&[("OTEL_PROPAGATORS", list)]);
+            (environment.propagates, environment.problems.len())
+        };
+        assert_eq!(propagates("tracecontext,tracecontext,"), (true, 0));
+        assert_eq!(propagates("b3,xray"), (true, 2));
+        assert_eq!(propagates("none"), (false, 0));
+        assert_eq!(propagates("none,tracecontext"), (true, 1));
+        // Baggage is known, and this variable does not turn it on.
+        assert_eq!(propagates("baggage"), (false, 1));
+        assert_eq!(propagates("tracecontext,baggage"), (true, 1));
+    }
+
+    #[test]
+    fn durations_and_counts_are_whole_numbers_in_a_range() {
+        let interval = |value: &str| {
+            let environment = read(&[("OTEL_METRIC_EXPORT_INTERVAL", value)]);
+            (environment.interval.as_millis(), environment.problems.len())
+        };
+        assert_eq!(
+            (interval(" 1000 "), interval("+1000"), interval("")),
+            ((1000, 0), (1000, 0), (60_000, 0))
+        );
+        for wrong in
+            ["0", "-1", "1s", "1.5", "1e3", "1_000", "0x10", "86400001", "18446744073709551616", "one"]
+        {
+            assert_eq!(interval(wrong), (60_000, 1), "{wrong}");
+        }
+        // The specification takes 0 as no limit, but only for timeouts.
+        let timeout = read(&[("OTEL_EXPORTER_OTLP_TIMEOUT", "0"), ("OTEL_BSP_EXPORT_TIMEOUT", "0")]);
+        assert_eq!((timeout.traces_over.timeout.as_secs(), timeout.problems.len()), (24 * 60 * 60, 0));
+    }
+
+    #[test]
+    fn colours_are_off_if_a_variable_says_so() {
+        for (name, value, has_colours) in [
+            ("NO_COLOR", "", true),
+            ("NO_COLOR", "0", false),
+            ("CLICOLOR", "0", false),
+            ("CLICOLOR", "1", true),
+            ("TERM", "dumb", false),
+            ("TERM", "xterm", true),
+        ] {
+            assert_eq!(read(&[(name, value)]).has_colours, has_colours, "{name}={value}");
+        }
+    }
+
+    #[test]
     fn an_endpoint_applies_to_all_signals_or_to_one() {
         let all = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")]);
         assert_eq!((all.traces, all.metrics), (Destination::Otlp, Destination::Otlp));

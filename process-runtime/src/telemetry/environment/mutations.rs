@@ -114,7 +114,7 @@ impl Random {
 
     /// Returns a border of characters.
     fn place(&mut self, text: &str) -> usize {
-        text.floor_char_boundary(self.below(text.len() + 1))
+        border(text, self.below(text.len() + 1))
     }
 
     fn mutated(&mut self, value: &str) -> String {
@@ -130,10 +130,15 @@ impl Random {
                 3 => value.insert_str(start, &piece.repeat(1 + self.below(200))),
                 _ => value.insert_str(start, piece),
             }
-            value.truncate(value.floor_char_boundary(20_000));
+            value.truncate(border(&value, 20_000));
         }
         value
     }
+}
+
+/// Returns the last border of characters that is not after `place`.
+fn border(text: &str, place: usize) -> usize {
+    (0..=place.min(text.len())).rev().find(|place| text.is_char_boundary(*place)).unwrap_or(0)
 }
 
 fn fields(environment: &Environment) -> Vec<(&'static str, String)> {

@@ -123,7 +123,7 @@ impl Variables {
                     // A variable with one entry is usually not meant as a list.
                     if number == 1 && entries(&written).count() == 1 {
                         self.problem(format!(
-                            "invalid {name} `{entry}`: use one of {values}; this value is ignored"
+                            "invalid {name} `{entry}`: use one of {values}; this value is ignored, and the default applies"
                         ));
                     } else {
                         let problem =

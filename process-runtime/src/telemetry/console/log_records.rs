@@ -13,7 +13,7 @@ use tracing_log::{AsLog as _, LogTracer};
 /// # Errors
 ///
 /// Returns an error if a logger is already set, which then stays in use.
-pub(super) fn start() -> Result<(), SetLoggerError> {
+pub(in crate::telemetry) fn start() -> Result<(), SetLoggerError> {
     log::set_boxed_logger(Box::new(Logger(LogTracer::new())))?;
     log::set_max_level(LevelFilter::current().as_log());
     Ok(())

@@ -2,6 +2,8 @@
 //! traces are written to files, each run that ends is also written as one line to standard error. Exporters do not
 //! belong here.
 
+pub(super) mod log_records;
+
 use std::io::{self, IsTerminal as _};
 use std::time::Instant;
 
