@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
-use super::foreign::{limits, text};
 use super::lock::lock;
 use super::output::STANDARD_ERROR;
 

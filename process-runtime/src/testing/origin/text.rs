@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::iter;
 
-use crate::base::quote;
+use crate::base::foreign::quote;
 
 /// The maximum number of characters that are shown on one line.
 const SHOWN: usize = 400;

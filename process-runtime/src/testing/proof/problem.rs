@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::base::quote;
+use crate::base::foreign::quote;
 use crate::testing::origin::text::one_line;
 
 /// The maximum number of problems that are reported individually.

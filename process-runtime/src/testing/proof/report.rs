@@ -8,7 +8,7 @@ use process_model::Case;
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::matrix::{Cell, Matrix, Row, State};
-use crate::base::quote;
+use crate::base::foreign::quote;
 
 /// The marks of cells, with their meanings in the legend.
 const MARKS: [(&str, &str); 5] = [
