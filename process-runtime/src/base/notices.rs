@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
+use super::foreign::quote;
 use super::lock::lock;
 use super::output::STANDARD_ERROR;
 
@@ -26,14 +27,10 @@ pub(crate) fn start() {
     }
 }
 
-/// Queues a line for standard error. Characters that could start a second line or change how the line is shown become
-/// spaces: control characters, line separators, and marks for the direction of writing.
+/// Queues a line for standard error. Hidden characters, which could start a second line or change how the line is
+/// shown, become spaces.
 pub(crate) fn line(line: String) {
-    let is_harmful = |character: char| {
-        character.is_control()
-            || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let line = line.replace(is_harmful, " ") + "\n";
+    let line = line.replace(quote::is_hidden, " ") + "\n";
     STANDARD_ERROR.push(line.as_bytes());
 }
 
