@@ -26,8 +26,10 @@ pub(crate) struct Frame {
     outer: *const Frame,
     /// The innermost run around this frame in its domain.
     run_around: *const Frame,
-    /// The innermost scope or observed run around this frame in its domain.
-    observed_around: *const Frame,
+    /// The innermost observed run around this frame in its domain.
+    observed_run_around: *const Frame,
+    /// The innermost scope or observed run of this domain: that of this frame, or of a frame around it.
+    nearest: *const Arc<Observed>,
 }
 
 /// Calls `f` inside a run or scope.
@@ -38,13 +40,9 @@ pub(crate) fn within<R>(
     f: impl FnOnce() -> R,
 ) -> R {
     let outer = CURRENT.get();
-    let mut frame = Frame {
-        unit,
-        observed: observed.map_or(null(), std::ptr::from_ref),
-        outer,
-        run_around: null(),
-        observed_around: null(),
-    };
+    let own = observed.map_or(null(), std::ptr::from_ref);
+    let mut frame =
+        Frame { unit, observed: own, outer, run_around: null(), observed_run_around: null(), nearest: own };
     // At a border, the domain of a health check or a test begins. The frames outside of it belong to another domain and
     // do not affect the runs inside of it. A border is a scope.
     let is_border = || own::IS_POSSIBLE && unit.is_none() && observed.is_some_and(|scope| scope.is_border());
@@ -53,7 +51,10 @@ pub(crate) fn within<R>(
         && !is_border()
     {
         frame.run_around = around.run();
-        frame.observed_around = around.observed();
+        frame.observed_run_around = around.observed_run();
+        if own.is_null() {
+            frame.nearest = around.nearest;
+        }
     }
     CURRENT.set(&raw const frame);
     let _leave = Leave(&frame);
@@ -77,9 +78,9 @@ impl Frame {
         if self.unit.is_some() { self } else { self.run_around }
     }
 
-    /// Returns the innermost scope or observed run in the domain of this frame: the frame itself, or a frame around it.
-    fn observed(&self) -> *const Frame {
-        if self.observed.is_null() { self.observed_around } else { self }
+    /// Returns the innermost observed run in the domain of this frame: the frame itself, or a frame around it.
+    fn observed_run(&self) -> *const Frame {
+        if self.unit.is_some() && !self.observed.is_null() { self } else { self.observed_run_around }
     }
 }
 
@@ -100,13 +101,6 @@ fn chain<'a>(
     std::iter::successors(first, move |frame| unsafe { around(frame).as_ref() })
 }
 
-/// Returns the scopes and observed runs of this thread in its current domain, the innermost first.
-fn all_observed<'a>() -> impl Iterator<Item = &'a Arc<Observed>> {
-    // SAFETY: the pointer is null, or `within` made it from a reference that outlives the frame.
-    chain(Frame::observed, |frame| frame.observed_around)
-        .filter_map(|frame| unsafe { frame.observed.as_ref() })
-}
-
 /// Returns the runs of this thread in its current domain, the innermost first.
 fn all_runs<'a>() -> impl Iterator<Item = &'a Frame> {
     chain(Frame::run, |frame| frame.run_around)
@@ -114,7 +108,8 @@ fn all_runs<'a>() -> impl Iterator<Item = &'a Frame> {
 
 /// Returns the innermost scope or observed run of this thread in its current domain; `None` if there is none.
 pub(crate) fn nearest() -> Option<Arc<Observed>> {
-    all_observed().next().cloned()
+    // SAFETY: the pointer is null, or `within` made it from a reference that outlives the frame.
+    current().and_then(|frame| unsafe { frame.nearest.as_ref() }).cloned()
 }
 
 /// Returns the domain that the thread is in. Outside all runs and scopes, this is the global domain.
@@ -136,13 +131,16 @@ pub(crate) fn enclosing_process() -> Option<&'static ProcessDefinition> {
 /// this run is not observed.
 pub(crate) fn run_of(unit: &'static Unit) -> Option<Arc<Observed>> {
     let frame = all_runs().find(|frame| frame.unit.is_some_and(|running| running.is_same_site(unit)))?;
-    // SAFETY: as in `all_observed`.
+    // SAFETY: as in `nearest`.
     unsafe { frame.observed.as_ref() }.cloned()
 }
 
 /// Returns whether the thread is inside this run.
 pub(crate) fn is_inside(run: &Arc<Observed>) -> bool {
-    all_observed().any(|observed| Arc::ptr_eq(observed, run))
+    // SAFETY: as in `nearest`.
+    let mut all = chain(Frame::observed_run, |frame| frame.observed_run_around)
+        .filter_map(|frame| unsafe { frame.observed.as_ref() });
+    all.any(|observed| Arc::ptr_eq(observed, run))
 }
 
 /// Returns whether the thread is outside all runs and scopes.

@@ -121,13 +121,26 @@ impl Core {
         let deadline = account.deadline(now);
         let ticket = self.table.enter(lane, unit, now, deadline, observed);
         if ticket == Ticket::UNTRACKED {
-            report_untracked();
+            self.report_untracked();
         }
         match self.surroundings() {
             None => alarm::expect(deadline),
             Some(surroundings) => surroundings.run_began(),
         }
         ticket
+    }
+
+    /// Reports once that the global table of runs in flight is full.
+    #[cold]
+    fn report_untracked(&self) {
+        static IS_REPORTED: AtomicBool = AtomicBool::new(false);
+        if self.is_global() && !IS_REPORTED.swap(true, Ordering::Relaxed) {
+            notices::once(format!(
+                "more than {} runs are in flight: while this lasts, a new run is counted and reported at its end, but \
+                 not listed and not reported as overdue; limit the number of runs at the same time",
+                inflight::LIMIT
+            ));
+        }
     }
 
     /// Removes a run from the table. Returns whether a scan has already reported the run as late.
@@ -246,19 +259,6 @@ impl Core {
         }
         // This may be the last owner of a sink that was removed, whose `Drop` may panic.
         discard(sinks);
-    }
-}
-
-/// Reports that a table of runs in flight is full.
-#[cold]
-fn report_untracked() {
-    static IS_REPORTED: AtomicBool = AtomicBool::new(false);
-    if !IS_REPORTED.swap(true, Ordering::Relaxed) {
-        notices::once(format!(
-            "more than {} runs are in flight: while this lasts, a new run is counted and reported at its end, but not \
-             listed and not reported as overdue; limit the number of runs at the same time",
-            inflight::LIMIT
-        ));
     }
 }
 

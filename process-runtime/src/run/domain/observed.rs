@@ -50,6 +50,8 @@ pub(crate) struct Observed {
     /// The run or scope around this one. The reference is weak, because a chain of tasks that each spawn the next
     /// would otherwise keep all earlier runs in memory.
     pub(crate) parent: Weak<Observed>,
+    /// The innermost observed run around a scope; empty for a run.
+    run_around: Weak<Observed>,
     #[cfg(feature = "tracing")]
     pub(crate) span: Option<SpanHandle>,
     #[cfg(feature = "sentry")]
@@ -109,6 +111,7 @@ impl Observed {
             values: inherited(outer).with(own),
             later: Mutex::default(),
             parent: outer.map(Arc::downgrade).unwrap_or_default(),
+            run_around: outer.map(Observed::weak_run).unwrap_or_default(),
             #[cfg(feature = "tracing")]
             span: None,
             #[cfg(feature = "sentry")]
@@ -154,11 +157,12 @@ impl Observed {
     /// Returns this run. For a scope, returns the innermost observed run around the scope; `None` if no observed run
     /// is around the scope, or if the data of the outer run no longer exists.
     pub(crate) fn run_around(self: &Arc<Self>) -> Option<Arc<Observed>> {
-        let mut run = Arc::clone(self);
-        while run.unit.is_none() {
-            run = run.parent.upgrade()?;
-        }
-        Some(run)
+        if self.unit.is_some() { Some(Arc::clone(self)) } else { self.run_around.upgrade() }
+    }
+
+    /// Returns a reference to this run, or for a scope to the innermost observed run around the scope.
+    fn weak_run(self: &Arc<Self>) -> Weak<Observed> {
+        if self.unit.is_some() { Arc::downgrade(self) } else { Weak::clone(&self.run_around) }
     }
 
     /// Enters this run's span as a visitor. Returns `None` if the run has no span or has ended.
