@@ -9,7 +9,7 @@ const ID: usize = 64;
 const ID_BYTES: usize = 16;
 
 /// Reads an id as lower-case hexadecimal digits. It can be written in hexadecimal, as a UUID, in base64, as a number,
-/// or as a list of bytes. An id of zeros is empty, as in OTLP.
+/// or as a list of bytes. It is empty if it is not set.
 ///
 /// # Errors
 /// If the id is too long. Its first digits could be the id of another span.
@@ -35,9 +35,7 @@ pub(super) fn id_of(text: &str) -> Result<String, String> {
         36 => digits.replace('-', ""),
         _ => digits.to_owned(),
     };
-    let digits = from_base64(&digits).unwrap_or_else(|| digits.to_ascii_lowercase());
-    let is_zero = digits.len() >= 16 && digits.bytes().all(|digit| digit == b'0');
-    Ok(if is_zero { String::new() } else { digits })
+    Ok(from_base64(&digits).unwrap_or_else(|| digits.to_ascii_lowercase()))
 }
 
 /// Reads an id that is written as a list of bytes, signed or not. JavaScript writes such a list also as an object of
@@ -328,7 +326,7 @@ mod tests {
         for written in forms {
             assert_eq!(read(written, id).as_deref(), Ok(span), "{written}");
         }
-        for written in ["null", r#""""#, r#""0000000000000000""#, "[0,0,0,0,0,0,0,0]", "{}", "[]", "@"] {
+        for written in ["null", r#""""#, "{}", "[]", "@"] {
             assert_eq!(read(written, id).as_deref(), Ok(""), "{written}");
         }
         assert_eq!(read("17", id).as_deref(), Ok("17"));

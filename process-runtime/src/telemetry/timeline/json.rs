@@ -1,6 +1,6 @@
 //! Reads JSON that other programs wrote, and that may be damaged. A part that is not JSON costs itself: the reader
 //! reports it and continues behind it. The reader calls itself only for the parts that its caller asks for, so nesting
-//! of any depth is skipped in constant memory. The meaning of the parts does not belong here.
+//! of any depth is skipped. The meaning of the parts does not belong here.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -76,7 +76,8 @@ impl<'a> Json<'a> {
         self.container(b'[', b']', |json| json.one(&mut each))
     }
 
-    /// Returns the next value, if it is not a list or an object. Skips the value in each case.
+    /// Returns the next value, if it is not a list or an object. Skips the value in each case. What is not JSON is
+    /// reported and counts as `null`.
     pub(super) fn scalar(&mut self) -> Option<Scalar<'a>> {
         match self.peek()? {
             b'"' => Some(Scalar::Text(self.string())),
@@ -86,14 +87,13 @@ impl<'a> Json<'a> {
             }
             _ => {
                 let word = self.word();
-                let is_word = matches!(word, "true" | "false") || word.parse::<f64>().is_ok();
-                if word == "null" {
-                    return Some(Scalar::Null);
+                if matches!(word, "true" | "false") || word.parse::<f64>().is_ok() {
+                    return Some(Scalar::Word(word));
                 }
-                if !is_word {
+                if word != "null" {
                     self.damaged();
                 }
-                is_word.then_some(Scalar::Word(word))
+                Some(Scalar::Null)
             }
         }
     }
@@ -102,29 +102,35 @@ impl<'a> Json<'a> {
     pub(super) fn skip(&mut self) {
         match self.peek() {
             Some(b'"') => drop(self.raw_string()),
-            Some(b'{' | b'[') => {
-                let mut depth = 0_usize;
-                while let Some(&byte) = self.bytes.get(self.at) {
-                    match byte {
-                        b'"' => {
-                            self.raw_string();
-                            continue;
-                        }
-                        b'{' | b'[' => depth += 1,
-                        b'}' | b']' => depth -= 1,
-                        _ => {}
-                    }
-                    self.at += 1;
-                    if depth == 0 {
-                        return;
-                    }
+            Some(b'{' | b'[') => self.skip_container(true),
+            _ => drop(self.word()),
+        }
+    }
+
+    /// Skips a list or an object. Where a bracket is missing, it ends with a container around it. Without `has_texts`,
+    /// quotes mean nothing.
+    fn skip_container(&mut self, has_texts: bool) {
+        let mut open = Vec::new();
+        while let Some(&byte) = self.bytes.get(self.at) {
+            match byte {
+                b'"' if has_texts => {
+                    self.raw_string();
+                    continue;
                 }
-                self.ended();
+                b'{' => open.push(b'}'),
+                b'[' => open.push(b']'),
+                b'}' | b']' => match open.iter().rposition(|close| *close == byte) {
+                    Some(place) => open.truncate(place),
+                    None => return,
+                },
+                _ => {}
             }
-            _ => {
-                self.word();
+            self.at += 1;
+            if open.is_empty() {
+                return;
             }
         }
+        self.ended();
     }
 
     /// Reads the entries of a list or an object. An entry that reads nothing is skipped, so that the loop ends.
@@ -172,16 +178,12 @@ impl<'a> Json<'a> {
     /// in it mean nothing, because a quote without its partner is a usual damage.
     fn damaged(&mut self) {
         self.invalid();
-        let mut depth = 0_usize;
         while let Some(byte) = self.bytes.get(self.at) {
             match byte {
-                b',' if depth == 0 => return,
-                b'}' | b']' if depth == 0 => return,
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth -= 1,
-                _ => {}
+                b',' | b'}' | b']' => return,
+                b'{' | b'[' => self.skip_container(false),
+                _ => self.at += 1,
             }
-            self.at += 1;
         }
     }
 

@@ -148,6 +148,10 @@ impl Span {
                 _ => {}
             }
         });
+        // Some exporters write zeros for the parent of a root.
+        if span.parent.len() >= 16 && span.parent.bytes().all(|digit| digit == b'0') {
+            span.parent.clear();
+        }
         span.start = start.or(end).unwrap_or_default();
         span.end = end.unwrap_or_default().max(span.start);
         span.attributes.shrink_to_fit();
