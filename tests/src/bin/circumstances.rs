@@ -61,6 +61,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let mut next = || arguments.next().expect("a directory, and a circumstance");
     let (directory, circumstance) = (next(), next());
+    let other = directory.clone();
     let init = || TelemetryBuilder::new().service("shop", "2.0.0").directory(directory).init();
     match circumstance.as_str() {
         "an error is logged" => {
@@ -96,7 +97,7 @@ fn main() {
             drop(second);
             let _ = parse("2");
             drop(first);
-            let third = TelemetryBuilder::new().service("later", "1.0.0").init();
+            let third = TelemetryBuilder::new().service("later", "1.0.0").directory(other).init();
             println!("third {:?}", third.destinations());
         }
         #[cfg(unix)]
@@ -109,7 +110,7 @@ fn main() {
                 // A child of the child reports too.
                 in_child(|| drop(parse("4")));
             });
-            in_child(|| drop(Install::new().start()));
+            in_child(|| Install::new().start().stop());
             in_child(|| drop(TelemetryBuilder::new().init()));
             let _ = parse("5");
         }
