@@ -3,9 +3,11 @@
 //! alarm that wakes the watchdog. Nothing here may depend on processes or runs.
 
 pub(crate) mod alarm;
+#[allow(dead_code, reason = "only some features report causes")]
 pub(crate) mod cause;
 pub(crate) mod clock;
 pub(crate) mod destination;
+#[allow(dead_code, reason = "a program may lack the features that need a part of it")]
 pub(crate) mod foreign;
 pub(crate) mod lane;
 pub(crate) mod lock;

@@ -18,7 +18,6 @@ impl Payload {
     }
 
     /// Returns the payload itself.
-    #[allow(dead_code, reason = "only tests pass a payload on")]
     pub(crate) fn into_inner(mut self) -> Box<dyn Any + Send> {
         self.0.take().unwrap_or_else(|| Box::new(()))
     }

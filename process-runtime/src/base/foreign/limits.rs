@@ -76,7 +76,6 @@ macro_rules! in_force {
 
         $(
             $(#[$attribute])*
-            #[allow(dead_code, reason = "a program may lack the features that need a limit")]
             pub(crate) fn $limit() -> usize {
                 IN_FORCE.$limit.load(Ordering::Relaxed)
             }

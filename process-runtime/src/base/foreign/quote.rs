@@ -8,14 +8,12 @@ use std::fmt::Write as _;
 /// Returns a value for a line of `key=value` fields (logfmt). A value of safe characters is only borrowed. Any other
 /// value, also the empty one, is in double quotes with the escapes of JSON: `\"`, `\\`, `\n`, `\r`, `\t` and `\u202e`.
 /// A parser of logfmt or JSON therefore reads the value back.
-#[allow(dead_code, reason = "a program may lack the features that write values")]
 pub(crate) fn value(text: &str) -> Cow<'_, str> {
     if is_bare(text) { text.into() } else { quoted(text).into() }
 }
 
 /// Does the same as [`value`], but words with one space between them also stay as they are. Use it for a name or a
 /// type that more than one space, or a comma, separates from the next.
-#[allow(dead_code, reason = "only the timeline draws names")]
 pub(crate) fn words(text: &str) -> Cow<'_, str> {
     if text.split(' ').all(is_bare) { text.into() } else { quoted(text).into() }
 }
@@ -23,7 +21,6 @@ pub(crate) fn words(text: &str) -> Cow<'_, str> {
 /// Returns a text without line breaks and control sequences, for a place where it is the rest of a line. Each
 /// character that is [hidden](is_hidden) is escaped as in [`value`]. Quotes and backslashes stay as they are, so the
 /// text is for people and cannot be read back.
-#[allow(dead_code, reason = "a program may lack the features that write lines")]
 pub(crate) fn line(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {
         return text.into();

@@ -12,7 +12,6 @@ use super::guard::attempt;
 static CUTS: AtomicU64 = AtomicU64::new(0);
 
 /// Returns the number of texts that were cut since the start.
-#[allow(dead_code, reason = "only metrics report it")]
 pub(crate) fn cuts() -> u64 {
     CUTS.load(Ordering::Relaxed)
 }
@@ -25,7 +24,6 @@ pub(crate) fn bounded(value: &dyn fmt::Display, limit: usize) -> String {
 }
 
 /// Does the same as [`bounded`] for a value's `Debug` form.
-#[allow(dead_code, reason = "only contexts with `?` need it")]
 pub(crate) fn bounded_debug(value: &dyn fmt::Debug, limit: usize) -> String {
     written(limit, |text| write!(text, "{value:?}"))
 }
@@ -46,7 +44,6 @@ fn is_marked(text: &str) -> bool {
 }
 
 /// Counts that something other than a text was cut.
-#[allow(dead_code, reason = "only some features cut other things")]
 pub(crate) fn count_cut() {
     CUTS.fetch_add(1, Ordering::Relaxed);
 }
@@ -83,7 +80,7 @@ impl Write for Bounded {
             self.text.push_str(more);
             return Ok(());
         }
-        let taken = more.floor_char_boundary(room);
+        let taken = (0..=room).rev().find(|at| more.is_char_boundary(*at)).unwrap_or(0);
         self.text.push_str(&more[..taken]);
         self.omitted += more.len() - taken;
         Err(fmt::Error)
