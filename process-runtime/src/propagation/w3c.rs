@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(state(&["a=1, b=2", "", "c=3\t,,d=4 "]).as_deref(), Some("a=1,b=2,c=3,d=4"));
         assert_eq!(state(&["", " , ,"]), None);
         // An invalid member costs only itself.
-        assert_eq!(state(&["A=1,a=1,=2,b=,c,d=1=2,e@=1,f=\tg,h=2"]).as_deref(), Some("a=1,h=2"));
+        assert_eq!(state(&["A=1,a=1,=2,b=,c,d=1=2,@e=1,f=\tg,h=2"]).as_deref(), Some("a=1,h=2"));
         let many: Vec<_> = (0..40).map(|at| format!("k{at}=v")).collect();
         assert_eq!(state(&[&many[..20].join(","), &many[20..].join(",")]), Some(many[..32].join(",")));
         let long = format!("a={}", "v".repeat(254));
