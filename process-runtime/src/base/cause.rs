@@ -96,7 +96,6 @@ impl Cause {
     }
 
     /// Ends the problem, unless it has occurred since [`Cause::times`] returned `before`.
-    #[allow(dead_code, reason = "only some features use it")]
     pub(crate) fn ended_unless_since(&'static self, before: u64) {
         if self.times() == before {
             self.ended();
@@ -148,7 +147,6 @@ impl Cause {
     }
 
     /// Returns how often the problem has occurred.
-    #[allow(dead_code, reason = "only some features compare it")]
     pub(crate) fn times(&self) -> u64 {
         lock(&self.state).earlier + self.times.load(Ordering::Relaxed)
     }
