@@ -3,7 +3,7 @@
 //! alarm that wakes the watchdog. Nothing here may depend on processes or runs.
 
 pub(crate) mod alarm;
-#[allow(dead_code, reason = "only some features report causes")]
+#[allow(dead_code, reason = "only some features have problems that can recur")]
 pub(crate) mod cause;
 pub(crate) mod clock;
 pub(crate) mod destination;

@@ -153,8 +153,8 @@
 //! # Problems
 //!
 //! An invalid variable is reported once, as a line on standard error. A problem that can last, such as an unreachable
-//! collector or a full disk, has a line when it begins, one every 15 minutes with the number of its occurrences while it
-//! lasts, and one when it ends. A problem that begins and ends all the time has at most 8 lines in 15 minutes.
+//! collector or a full disk, has a line when it begins, one every 15 minutes with the number of its occurrences while
+//! it lasts, and one when it ends. A problem that begins and ends all the time has at most 8 lines in 15 minutes.
 //! [`Installation::report`](crate::Installation::report) lists all of them. Text from outside, such as the answer of a
 //! collector, is cut and escaped. The application keeps running, and lost telemetry is counted.
 //!

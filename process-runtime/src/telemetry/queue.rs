@@ -52,7 +52,7 @@ struct Room {
 }
 
 impl Room {
-    /// Takes the place of a span. Returns `false` if there is no room for it.
+    /// Takes the place of a span. Returns `false` if the span does not fit.
     fn take(&self, bytes: usize) -> bool {
         let spans = self.spans.fetch_add(1, Ordering::Relaxed);
         let waiting = self.bytes.fetch_add(bytes, Ordering::Relaxed);

@@ -1,6 +1,6 @@
-//! Reads a file that a variable names. The path may lead to anything: a pipe, a device without an end, or a network file
-//! system that does not answer. Reading therefore ends after a stated time and a stated number of bytes. What a file
-//! contains does not belong here.
+//! Reads a file that a variable names. The path may lead to anything: a pipe, a device without an end, or a network
+//! file system that does not answer. Reading therefore ends after a stated time and a stated number of bytes. What a
+//! file contains does not belong here.
 
 use std::fs::{self, File, FileType};
 use std::io::{self, Read as _};
