@@ -121,11 +121,13 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use base::limits::Limits;
+pub use base::foreign::limits::Limits;
 pub use catalog::definition;
 pub use install::installation::{Install, Installation};
 pub use instrument::dependency::{dependency, dependency_call};
 pub use instrument::execution::{disable, enable};
+#[cfg(all(feature = "tracing", feature = "metrics"))]
+pub use observe::monotonic::MonotonicSpan;
 #[cfg(feature = "sentry")]
 #[doc(inline)]
 pub use observe::sentry;

@@ -42,6 +42,8 @@ pub struct Collector {
     refused: Arc<AtomicU64>,
     /// The HTTP status with which requests with log records are refused. `None` if they are accepted.
     refusal: Option<StatusCode>,
+    refusals: Arc<AtomicI64>,
+    acceptances: Arc<AtomicI64>,
 }
 
 impl Collector {
@@ -64,6 +66,9 @@ impl Collector {
             .route(
                 "/v1/traces",
                 post(async move |headers: HeaderMap, body: Bytes| {
+                    if let Some(text) = answering.refusal() {
+                        return (StatusCode::BAD_REQUEST, text.into_bytes());
+                    }
                     let status = keep::<ExportTraceServiceRequest>(&answering.traces, &headers, &body);
                     let answer = answering.answer();
                     let is_json = is_json(&headers);
@@ -121,10 +126,27 @@ impl Collector {
     /// Makes the collector report in each later answer that it rejected this number of spans.
     pub fn reject(&self, spans: i64) {
         self.rejected.store(spans, Ordering::Relaxed);
+        self.reject_only(i64::MAX);
+    }
+
+    /// Makes the collector accept whole requests again after this number of later requests.
+    pub fn reject_only(&self, requests: i64) {
+        self.acceptances.store(-requests, Ordering::Relaxed);
+    }
+
+    /// Makes the collector refuse this number of requests with spans, each with a text of its own.
+    pub fn refuse(&self, requests: i64) {
+        self.refusals.store(requests, Ordering::Relaxed);
+    }
+
+    fn refusal(&self) -> Option<String> {
+        let left = self.refusals.fetch_sub(1, Ordering::Relaxed);
+        (left > 0).then(|| format!("refusal {left}\n{}", "x".repeat(8 << 10)))
     }
 
     fn answer(&self) -> ExportTraceServiceResponse {
-        let rejected_spans = self.rejected.load(Ordering::Relaxed);
+        let accepts = self.acceptances.fetch_add(1, Ordering::Relaxed) >= 0;
+        let rejected_spans = if accepts { 0 } else { self.rejected.load(Ordering::Relaxed) };
         let partial = ExportTracePartialSuccess { rejected_spans, error_message: "too old".into() };
         ExportTraceServiceResponse { partial_success: (rejected_spans > 0).then_some(partial) }
     }
@@ -176,6 +198,9 @@ impl TraceService for Collector {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        if let Some(text) = self.refusal() {
+            return Err(Status::invalid_argument(text));
+        }
         push(&self.traces, request.get_ref());
         Ok(Response::new(self.answer()))
     }

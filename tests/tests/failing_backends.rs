@@ -1,5 +1,6 @@
-//! A collector that dies or hangs, a disk that fills, and a Sentry that refuses events. The service stays as fast as
-//! before, every lost span is counted, and memory does not grow.
+//! A collector that dies or hangs or answers with ever new texts, a disk that fills, and a Sentry that refuses events.
+//! The service stays as fast as before, every lost span is counted, and memory does not grow, however large the values
+//! and the answers are.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -24,7 +25,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
@@ -48,14 +49,18 @@ fn alone() -> MutexGuard<'static, ()> {
 /// What a peer has received, and how it answers.
 #[derive(Debug, Default)]
 struct Seen {
-    /// The status of every answer, or 0 if the peer does not answer.
+    /// The status of every answer, or 0 if the peer does not answer. With [`PARTIAL`], the peer accepts requests with
+    /// spans in part.
     answer: AtomicU16,
+    /// The number of texts so far.
+    texts: AtomicU64,
     spans: AtomicU64,
     events: AtomicU64,
     lost: [AtomicU64; 2],
 }
 
 const REASONS: [&str; 2] = ["span", "event"];
+const PARTIAL: u16 = 206;
 
 /// A peer that is both a collector and a Sentry. It can stop, and start again at the same address.
 struct Peer {
@@ -128,6 +133,20 @@ impl Seen {
         self.spans.fetch_add(scopes.map(|scope| scope.spans.len() as u64).sum(), Ordering::SeqCst);
     }
 
+    /// Returns a text of this length that the peer has not sent before.
+    fn new_text(&self, length: usize) -> String {
+        let number = self.texts.fetch_add(1, Ordering::SeqCst);
+        format!("reason {number}: {}", "x".repeat(length))
+    }
+
+    /// Returns the answer to a request with spans that are accepted, as a whole or in part.
+    fn acceptance(&self, length: usize) -> ExportTraceServiceResponse {
+        let is_partial = self.answer.load(Ordering::SeqCst) == PARTIAL;
+        let partial =
+            || ExportTracePartialSuccess { rejected_spans: 1, error_message: self.new_text(length) };
+        ExportTraceServiceResponse { partial_success: is_partial.then(partial) }
+    }
+
     fn take_losses(&self, request: ExportMetricsServiceRequest) {
         for (reason, lost) in lost_in(request) {
             let place = REASONS.iter().position(|known| *known == reason).unwrap();
@@ -136,8 +155,12 @@ impl Seen {
     }
 }
 
-async fn traces(State(seen): State<Arc<Seen>>, body: Bytes) {
+async fn traces(State(seen): State<Arc<Seen>>, body: Bytes) -> Response {
+    if seen.answer.load(Ordering::SeqCst) == 400 {
+        return (StatusCode::BAD_REQUEST, seen.new_text(1 << 20)).into_response();
+    }
     seen.take_spans(&ExportTraceServiceRequest::decode(body).unwrap()).await;
+    seen.acceptance(32 << 10).encode_to_vec().into_response()
 }
 
 async fn metrics(State(seen): State<Arc<Seen>>, body: Bytes) {
@@ -153,8 +176,11 @@ impl TraceService for Grpc {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<tonic::Response<ExportTraceServiceResponse>, Status> {
+        if self.0.answer.load(Ordering::SeqCst) == 400 {
+            return Err(Status::invalid_argument(self.0.new_text(4 << 10)));
+        }
         self.0.take_spans(request.get_ref()).await;
-        Ok(tonic::Response::new(Default::default()))
+        Ok(tonic::Response::new(self.0.acceptance(1 << 20)))
     }
 }
 
@@ -371,6 +397,75 @@ fn a_collector_that_hangs() {
     let mut service = Loaded::start(binary(), directory.path(), 0, &variables);
     paired(&mut service, |good| peer.answer(if good { 200 } else { 0 }));
     judge_spans(&mut service, || peer.spans());
+}
+
+/// The number of rounds with new texts. Each sends dozens of requests.
+const ROUNDS: usize = 4;
+
+#[test]
+fn a_collector_that_answers_with_a_new_text_each_time() {
+    let _alone = alone();
+    for (protocol, answer) in
+        [("http/protobuf", 400), ("http/protobuf", PARTIAL), ("grpc", 400), ("grpc", PARTIAL)]
+    {
+        let peer = Peer::new();
+        let directory = scratch();
+        let endpoint = format!("http://{}", peer.address);
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("OTEL_BSP_SCHEDULE_DELAY", "5"),
+        ];
+        let mut service = Loaded::start(binary(), directory.path(), 0, &variables);
+        peer.answer(answer);
+        service.run();
+        let before = service.ask("figures")["bytes"].as_u64();
+        (0..ROUNDS).for_each(|_| drop(service.run()));
+        let figures = service.ask("figures");
+        let (after, texts) = (figures["bytes"].as_u64(), peer.seen.texts.load(Ordering::SeqCst));
+        println!("{protocol} {answer}: {texts} texts, bytes: {before:?}, {after:?}, {}", figures["report"]);
+        assert!(texts > 100, "{protocol} {answer}: {texts}");
+        if let (Some(before), Some(after)) = (before, after) {
+            assert!(after <= before + GROWTH, "{protocol} {answer}: {before} bytes grew to {after}");
+        }
+        peer.answer(200);
+        service.run();
+        service.ask("figures");
+        let report: Vec<String> = serde_json::from_value(service.ask("figures")["report"].take()).unwrap();
+        let [line] = &report[..] else { panic!("{protocol} {answer}: {report:#?}") };
+        assert!(line.len() < 512 && line.contains("(ended: "), "{protocol} {answer}: {line}");
+    }
+}
+
+/// The memory that a service may use for values of a megabyte: two queues of 16 MiB, and the batch and the event that
+/// are being sent in the forms that a request goes through.
+const FLOOD: u64 = 160 << 20;
+
+#[test]
+fn values_of_a_megabyte_while_the_collector_and_sentry_are_dead() {
+    let _alone = alone();
+    let mut peer = Peer::new();
+    peer.die();
+    let directory = scratch();
+    let endpoint = format!("http://{}", peer.address);
+    let dsn = format!("http://key@{}/1", peer.address);
+    for protocol in ["http/protobuf", "grpc"] {
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("SENTRY_DSN", &dsn),
+        ];
+        let mut service = Loaded::start(binary(), directory.path(), 0, &variables);
+        service.run();
+        let before = service.ask("figures")["bytes"].as_u64();
+        let peak = service.ask("flood 600")["peak"].as_u64();
+        println!("{protocol}: bytes: {before:?}, peak: {peak:?}");
+        if let (Some(before), Some(peak)) = (before, peak) {
+            assert!(peak <= before + FLOOD, "{protocol}: {before} bytes grew to {peak}");
+        }
+        let report = service.ask("figures")["report"].to_string();
+        assert!(report.contains("the span queue is full with"), "{report}");
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use sentry::protocol::{
 };
 use sentry::test::TestTransport;
 use sentry::{Client, ClientOptions, Hub, HubSwitchGuard};
+use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 /// Whether the checked parts are broken.
@@ -53,12 +54,23 @@ async fn it_strikes(broken: Broken) -> Result<(), NoBell> {
     strike(broken.0.load(Ordering::SeqCst)).await
 }
 
+/// A process without a check.
+#[critical_process(id = "unlock", version = "1.0.0", sla = "5s", depends_on("keys"))]
+async fn unlock(right: bool) -> Result<(), NoBell> {
+    if right { Ok(()) } else { Err(NoBell) }
+}
+
 fn health(broken: bool) -> Health {
     Setup::new().with(Broken(Arc::new(AtomicBool::new(broken)))).start()
 }
 
+async fn answer(health: &Health, path: &str) -> (u16, Value) {
+    let answer = health.respond(Request { method: "GET", path, ..Request::default() }).await;
+    (answer.status, serde_json::from_str(&answer.body).expect("it is JSON"))
+}
+
 async fn status(health: &Health, path: &str) -> u16 {
-    health.respond(Request { method: "GET", path, ..Request::default() }).await.status
+    answer(health, path).await.0
 }
 
 fn runtime() -> Runtime {
@@ -124,11 +136,50 @@ fn gauges_tell_the_last_state_and_age_of_each_check_and_synthetic_runs_are_count
             assert!((0.1..30.0).contains(&age), "{age}");
             let failure = [("critical_process.outcome", "failure")];
             assert_eq!(collected.value("critical_process.synthetic.runs", "ring", &failure), 1);
-            assert_eq!(collected.value("critical_process.started", "ring", &[]), 0);
+            for name in ["started", "sli.valid", "sli.bad"] {
+                assert_eq!(collected.value(&format!("critical_process.{name}"), "ring", &[]), 0, "{name}");
+            }
+            let runs = collected.points("critical_process.runs", "ring");
+            assert!(runs.iter().all(|point| point.value == 0), "{runs:?}");
+            assert!(collected.points("critical_process.errors", "ring").is_empty());
             assert!(
                 collected.points("critical_process.duration", "ring").is_empty(),
                 "no part of any objective"
             );
+        });
+        installation.stop();
+    });
+}
+
+#[test]
+fn a_fresh_service_is_green_and_failures_of_real_runs_leave_it_green() {
+    isolated(|| {
+        let readings = Readings::new();
+        let installation = Install::new().meter_provider(readings.provider()).start();
+        runtime().block_on(async {
+            let health = health(false);
+            let (code, body) = answer(&health, "").await;
+            assert_eq!(
+                (code, &body["status"], &body["checks"]["unlock"]),
+                (200, &"healthy".into(), &"unknown".into()),
+                "{body}"
+            );
+            let (code, body) = answer(&health, "/unlock").await;
+            assert_eq!(
+                (code, &body["status"], &body["reason"]),
+                (200, &"unknown".into(), &"no_traffic".into()),
+                "{body}"
+            );
+            for _ in 0..6 {
+                unlock(false).await.unwrap_err();
+            }
+            for path in ["", "/unlock"] {
+                let (code, body) = answer(&health, path).await;
+                assert_eq!((code, &body["status"]), (200, &"degraded".into()), "{body}");
+            }
+            let collected = readings.collect();
+            assert_eq!(gauge(&collected, STATUS, ID, "strike"), Some(1.0));
+            assert_eq!(gauge(&collected, STATUS, ID, "unlock"), None, "it has no check");
         });
         installation.stop();
     });

@@ -308,7 +308,11 @@ fn error_text_with_never_is_not_on_the_console() {
     let run = |service: &Service, how| poll_once(service.silent(NAMED, ARGUMENT.to_owned(), secret(), how));
     let stderr = isolated(|| on_the_console(run));
     if let Some(stderr) = stderr {
-        assert!(stderr.contains("silent: failure") && stderr.contains("silent: panic"), "{stderr}");
+        assert!(
+            stderr.contains("process=silent outcome=failure")
+                && stderr.contains("process=silent outcome=panic"),
+            "{stderr}"
+        );
         for word in UNNAMED.iter().chain(&TEXTS) {
             assert!(!stderr.contains(word), "{word} is in:\n{stderr}");
         }

@@ -165,7 +165,7 @@ fn a_broken_sink_of_install_is_reported_once() {
     isolated(|| {
         let installation = Install::new().sink(Broken { when: "started", ..Broken::default() }).start();
         (0..3).for_each(|_| inner());
-        let reports = installation.report().into_iter().filter(|line| line.contains("sink panicked"));
+        let reports = installation.report().into_iter().filter(|line| line.contains("Broken` panicked"));
         assert_eq!(reports.count(), 1);
         assert_eq!(registry::stats("inner").unwrap().ended.total(), 3);
         installation.stop();

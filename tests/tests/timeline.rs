@@ -1,12 +1,14 @@
-//! `timeline::find` on files of other exporters, and on files that are larger than the permitted memory.
+//! `timeline::find` on files of other exporters, on damaged files, and on files that are larger than the permitted
+//! memory; and how a trace with foreign text is drawn.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use process_runtime::timeline::{self, Found, Query};
+use process_runtime::timeline::{self, Found, Query, Timeline};
 use process_tests::isolated::isolated;
+use proptest::prelude::*;
 use tempfile::TempDir;
 use test_machine::memory;
 
@@ -158,4 +160,351 @@ fn lines_that_hold_as_much_as_they_can_take_no_more_than_they_may() {
         assert!(found.spans_left_out > 0);
     });
     eprint!("{}", output.unwrap_or_default());
+}
+
+/// The start of the spans of the following tests, in nanoseconds since 1970.
+const START: u64 = 1_795_878_182_120_000_000;
+
+/// Returns a span as other programs write it, with the time at which it starts as text. Later keys replace earlier ones.
+fn span(id: usize, more: &str) -> String {
+    format!(
+        r#"{{"traceId":"{:032x}","spanId":"{id:016x}","name":"pay","startTimeUnixNano":"{START}","endTimeUnixNano":"{}","attributes":[{{"key":"user_id","value":{{"stringValue":"u-{id}"}}}}],"status":{{}}{more}}}"#,
+        7,
+        START + 1_000_000
+    )
+}
+
+fn line_of(spans: &[String]) -> String {
+    format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{}]}}]}}]}}"#, spans.join(","))
+}
+
+/// Returns the spans that a drawing shows.
+fn drawn(found: &Found) -> usize {
+    let lines = |timeline: &Timeline| timeline.to_string().lines().filter(|line| line.contains(" +")).count();
+    found.timelines.iter().map(lines).sum()
+}
+
+/// Values in place of the usual ones, with the number of spans and of problems that they cost.
+const ODD: [(&str, usize, usize); 44] = [
+    // Texts.
+    (r#""name":"\ud800""#, 0, 0),
+    (r#""name":"\udc00\ud83d!""#, 0, 0),
+    (r#""name":5"#, 0, 0),
+    (r#""name":null"#, 0, 0),
+    (r#""name":true"#, 0, 0),
+    (r#""name":["pay"]"#, 0, 1),
+    (r#""name":{"text":"pay"}"#, 0, 1),
+    (r#""name":nothing"#, 0, 1),
+    (r#""name":"say "pay"""#, 0, 1),
+    (r#""name":"#, 0, 1),
+    // Times.
+    (r#""startTimeUnixNano":"""#, 0, 0),
+    (r#""startTimeUnixNano":" ""#, 0, 0),
+    (r#""endTimeUnixNano":null"#, 0, 0),
+    (r#""endTimeUnixNano":NaN"#, 0, 1),
+    (r#""startTimeUnixNano":1.79587818212e18"#, 0, 0),
+    (r#""startTimeUnixNano":"2026-11-28T15:03:02.120Z""#, 0, 0),
+    (r#""startTimeUnixNano":{"low":287508992,"high":418135473}"#, 0, 0),
+    (r#""startTimeUnixNano":[1795878182,120000000]"#, 0, 0),
+    (r#""startTimeUnixNano":"yesterday""#, 0, 1),
+    (r#""startTimeUnixNano":{"no":"time"}"#, 0, 1),
+    (r#""startTimeUnixNano":-1"#, 0, 0),
+    (r#""start_time_unix_nano":1795878182120"#, 0, 0),
+    // Ids.
+    (r#""traceId":"AAAAAAAAAAAAAAAAAAAABw==""#, 0, 0),
+    (r#""traceId":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,7]"#, 0, 0),
+    (r#""trace_id":"00000000-0000-0000-0000-000000000007""#, 0, 0),
+    (r#""spanId":[1,2,3,4,5,6,7,-8]"#, 0, 0),
+    (r#""spanId":17"#, 0, 0),
+    (r#""spanId":{}"#, 0, 0),
+    (r#""parentSpanId":"0000000000000000""#, 0, 0),
+    (r#""traceId":null"#, 1, 0),
+    (r#""traceId":{"id":"7"}"#, 1, 0),
+    // Attributes and the status.
+    (r#""attributes":"none""#, 0, 1),
+    (r#""attributes":{"user_id":"u-1","items":3}"#, 0, 0),
+    (r#""attributes":[null,{},5,{"key":5,"value":"a"},{"key":"a","value":{"doubleValue":NaN}}]"#, 0, 1),
+    (
+        r#""attributes":[{"key":"a","value":{"intValue":1e999}},{"key":"b","value":{"doubleValue":"-Infinity"}}]"#,
+        0,
+        0,
+    ),
+    (r#""attributes":[{"key":"a","value":{"stringValue":"\ud800"}},{"key":"\udfff","value":{}}]"#, 0, 0),
+    (r#""status":"STATUS_CODE_ERROR""#, 0, 0),
+    (r#""status":{"code":{}}"#, 0, 0),
+    // Unknown and repeated keys, also with what is not JSON.
+    (r#""name":"a","name":"b","spanId":"1","spanId":"2""#, 0, 0),
+    (r#""dropped":{"a":[{"b":[1,2,{"c":"}]"}]}]}"#, 0, 0),
+    (r#""new":@@?"#, 0, 0),
+    (r#"'new':1"#, 0, 1),
+    (r#"17"#, 0, 1),
+    (r#",,,"#, 0, 0),
+];
+
+#[test]
+fn a_value_that_cannot_be_read_costs_itself_and_not_the_batch() {
+    for (odd, lost, problems) in ODD {
+        let spans: Vec<String> = (1..=512)
+            .map(|id| span(id, &if id == 256 { format!(",{odd}") } else { String::new() }))
+            .collect();
+        let found = find(written([line_of(&spans)].into_iter()).path(), &[], None);
+        assert_eq!((found.timelines.len(), drawn(&found)), (1, 512 - lost), "{odd}");
+        let problem = found.skipped.first().map(|skipped| skipped.problem.clone()).unwrap_or_default();
+        let counted = match problem.rsplit_once(", and ").and_then(|(_, more)| more.split_once(' ')) {
+            Some((more, _)) => 1 + more.parse::<usize>().unwrap(),
+            None => found.skipped.len(),
+        };
+        assert_eq!(counted, problems, "{odd}: {problem}");
+        // The time of the trace is that of its spans, also if one of them has none.
+        assert!(found.timelines[0].to_string().contains("15:03:02.1"), "{odd}: {}", found.timelines[0]);
+    }
+}
+
+#[test]
+fn files_that_editors_and_crashes_have_changed_are_read() {
+    let spans: Vec<String> = (1..=10).map(|id| span(id, "")).collect();
+    let line = line_of(&spans);
+    let count = |bytes: &[u8]| {
+        let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        fs::write(directory.path().join("a.jsonl"), bytes).unwrap();
+        let found = find(directory.path(), &[], None);
+        (drawn(&found), found.skipped.len())
+    };
+    let pretty =
+        serde_json::to_string_pretty(&serde_json::from_str::<serde_json::Value>(&line).unwrap()).unwrap();
+    let (first_half, second_half) = line.split_at(
+        line.find(r#",{"traceId":"00000000000000000000000000000007","spanId":"0000000000000006""#).unwrap(),
+    );
+    for (what, text, expected) in [
+        ("a mark of the encoding", format!("\u{feff}{line}\n\u{feff}{line}"), (20, 0)),
+        ("the line ends of Windows", format!("{line}\r\n\r\n{line}\r\n"), (20, 0)),
+        (
+            "indented with the line ends of Windows",
+            format!("\u{feff}{}\r\n", pretty.replace('\n', "\r\n")),
+            (10, 0),
+        ),
+        ("no line end between two requests", format!("{line}{line} {line}"), (30, 0)),
+        ("a list of requests", format!("[{line},{line}]"), (20, 0)),
+        (
+            "a single object in place of each list",
+            line.replace("[{\"s", "{\"s").replace("]}]}]}", "]}}}"),
+            (10, 0),
+        ),
+        ("the end is missing", format!("{line}\n{first_half},{{\"traceId\":\"0"), (15, 1)),
+        ("the end of a text is missing", line[..line.len() - 40].to_owned(), (9, 1)),
+        ("the start is missing", format!("{second_half}\n{line}"), (10, 1)),
+        ("brackets at the end are missing", line[..line.len() - 6].to_owned(), (10, 1)),
+        ("too many brackets", format!("{line}]}}\n{line}"), (20, 1)),
+        (
+            "nesting without end",
+            line.replacen("{", &format!("{{\"deep\":{},", "[".repeat(99_999) + &"]".repeat(99_999)), 1),
+            (10, 0),
+        ),
+        ("nesting without end in an attribute", span_with_deep_value(&line), (10, 0)),
+    ] {
+        assert_eq!(count(text.as_bytes()), expected, "{what}");
+    }
+    let mut bytes = line.clone().into_bytes();
+    let at = line.find("pay").unwrap();
+    bytes[at] = 0xff;
+    assert_eq!(count(&bytes), (10, 0), "bytes that are not UTF-8");
+    bytes[at] = b'\t';
+    assert_eq!(count(&bytes), (10, 0), "a control character");
+}
+
+fn span_with_deep_value(line: &str) -> String {
+    let deep = format!(r#"{{"kvlistValue":{}1{}}}"#, r#"{"a":"#.repeat(50_000), "}".repeat(50_000));
+    line.replacen(r#"{"stringValue":"u-3"}"#, &deep, 1)
+}
+
+#[test]
+fn a_span_that_ends_before_its_start_is_found_by_its_start() {
+    let back = format!(r#","endTimeUnixNano":"{}""#, START - 3_600_000_000_000);
+    let directory = written([line_of(&[span(1, &back)])].into_iter());
+    let at = |nanos: u64, tolerance| {
+        let around = Some((UNIX_EPOCH + Duration::from_nanos(nanos), Duration::from_millis(tolerance)));
+        timeline::find(directory.path(), &Query { around, ..Query::default() }, 10).unwrap().timelines
+    };
+    let found = at(START, 0);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].end_time(), UNIX_EPOCH + Duration::from_nanos(START));
+    assert!(found[0].to_string().contains(" 0.0ns  user_id=u-1"), "{}", found[0]);
+    assert_eq!(at(START + 2_000_000, 1).len(), 0);
+    // A span without a start is placed at its end.
+    let without = span(1, "").replace(&format!(r#""startTimeUnixNano":"{START}","#), "");
+    let directory = written([line_of(&[without])].into_iter());
+    let around = Some((UNIX_EPOCH + Duration::from_nanos(START + 1_000_000), Duration::ZERO));
+    let found = timeline::find(directory.path(), &Query { around, ..Query::default() }, 10).unwrap();
+    assert_eq!(found.timelines.len(), 1);
+}
+
+/// Reads the fields of a line as a parser of logfmt does: `key=value`, with a quoted value as in JSON.
+fn fields(line: &str) -> Vec<(String, String)> {
+    let mut fields = Vec::new();
+    let mut rest = line;
+    while let Some((token, after)) = token(rest.trim_start_matches(' ')) {
+        rest = after;
+        if let Some(value) = rest.strip_prefix('=') {
+            let (value, after) = crate::token(value).expect("a value");
+            fields.push((token, value));
+            rest = after;
+        }
+    }
+    fields
+}
+
+fn token(text: &str) -> Option<(String, &str)> {
+    if text.starts_with('"') {
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<String>();
+        let value = values.next()?.unwrap();
+        return Some((value, &text[values.byte_offset()..]));
+    }
+    let end = text.find([' ', '=', '"']).unwrap_or(text.len());
+    (end > 0).then(|| (text[..end].to_owned(), &text[end..]))
+}
+
+/// Texts that imitate a part of a drawing or of a line of logfmt, or that a terminal interprets.
+fn hostile() -> impl Strategy<Value = String> {
+    let parts = prop::sample::select(vec![
+        "a",
+        " ",
+        "  ",
+        "=",
+        ",",
+        "\"",
+        "\\",
+        "\n",
+        "\r",
+        "\t",
+        "user_id=7",
+        "! +",
+        "\nfailed at pay: x\n",
+        "\u{1b}[2J",
+        "\u{9b}31m",
+        "\u{202e}",
+        "\u{2066}",
+        "\u{2028}",
+        "\u{2029}",
+        "\u{85}",
+        "\u{200b}",
+        "\u{200d}",
+        "\u{feff}",
+        "\0",
+        "\u{7f}",
+        "\u{fffe}",
+        "\u{e0041}",
+        "é",
+        "日本",
+        "🦀",
+        "'",
+        "`",
+        "→ ",
+        "…",
+        "{}",
+        "\u{a0}",
+    ]);
+    prop::collection::vec(
+        prop_oneof![4 => parts.prop_map(str::to_owned), 1 => any::<char>().prop_map(String::from)],
+        0..8,
+    )
+    .prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_foreign_text_adds_no_line_and_no_field(
+        values in prop::collection::vec(hostile(), 3),
+        name in hostile(),
+        kind in hostile(),
+        key in hostile(),
+        dependency in hostile(),
+    ) {
+        let attribute = |key: &str, value: &str| serde_json::json!({ "key": key, "value": { "stringValue": value } });
+        let failed = [attribute("critical_process.outcome", "failure"), attribute("error.type", &kind)];
+        let key = format!("k{}", key.replace('.', ""));
+        let context = [("user_id", &values[0]), (&key, &values[1]), ("company_id", &values[2])];
+        let own = context.iter().map(|(key, value)| attribute(key, value));
+        let call = [attribute("critical_process.dependency", &dependency)];
+        let outer = serde_json::json!({
+            "traceId": "7", "spanId": "1", "name": name, "startTimeUnixNano": START,
+            "attributes": failed.iter().cloned().chain(own).collect::<Vec<_>>(),
+        });
+        let inner = serde_json::json!({
+            "traceId": "7", "spanId": "2", "parentSpanId": "1", "startTimeUnixNano": START,
+            "attributes": failed.iter().cloned().chain(call).collect::<Vec<_>>(),
+        });
+        let request = serde_json::json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [outer, inner] }] }] });
+        let directory = written([request.to_string()].into_iter());
+        let found = find(directory.path(), &[("user_id", &values[0])], None);
+        let drawn = found.timelines[0].to_string();
+        let lines: Vec<&str> = drawn.lines().collect();
+        prop_assert_eq!(lines.len(), 4, "{}", drawn);
+        let hidden = drawn.chars().find(|character| *character != '\n' && character.is_control()
+            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'));
+        prop_assert_eq!(hidden, None);
+        let expected: Vec<_> = context.iter().map(|(key, value)| ((*key).to_owned(), (*value).clone())).collect();
+        let read = fields(lines[2]);
+        prop_assert_eq!(read, expected, "{}", drawn);
+    }
+}
+
+/// Returns how long the fastest of three calls takes.
+fn fastest(mut f: impl FnMut()) -> Duration {
+    let took = |_| {
+        let started = Instant::now();
+        f();
+        started.elapsed()
+    };
+    (0..3).map(took).min().unwrap()
+}
+
+/// A trace in which each span is inside the span before it, and ends after it.
+fn deep(spans: usize) -> String {
+    let spans: Vec<String> = (1..=spans)
+        .map(|id| {
+            let end = START + id as u64;
+            let failed = r#"[{"key":"critical_process.outcome","value":{"stringValue":"failure"}}]"#;
+            span(
+                id,
+                &format!(
+                    r#","parentSpanId":"{:016x}","endTimeUnixNano":{end},"attributes":{failed}"#,
+                    id - 1
+                ),
+            )
+        })
+        .collect();
+    line_of(&spans)
+}
+
+#[test]
+fn twice_the_spans_take_about_twice_the_time() {
+    let time = |text: String| {
+        let directory = written([text].into_iter());
+        fastest(|| {
+            let found = find(directory.path(), &[], None);
+            assert_eq!(found.spans_left_out, 0);
+            assert!(found.timelines[0].failed_at().is_some() && found.timelines[0].to_string().len() > 100);
+        })
+    };
+    for (what, make) in [
+        ("a deep trace", deep as fn(usize) -> String),
+        ("attributes", |count| {
+            let one = r#"{"key":"a","value":{"intValue":7}}"#;
+            let failed = r#"{"key":"critical_process.outcome","value":{"stringValue":"failure"}}"#;
+            let many = format!(r#","attributes":[{},{failed}]"#, [one].repeat(count).join(","));
+            line_of(&[span(1, &many), span(2, ""), span(3, "")])
+        }),
+        ("damage", |count| {
+            let failed = r#"{"key":"critical_process.outcome","value":{"stringValue":"failure"}}"#;
+            line_of(&[
+                span(1, &format!(r#",{}"attributes":[{failed}]"#, "@[{\"}],".repeat(count))),
+                span(2, ""),
+            ])
+        }),
+    ] {
+        let [half, whole] = [5_000, 10_000].map(|count| time(make(count)));
+        assert!(whole < 3 * half + Duration::from_millis(5), "{what}: {half:?}, then {whole:?}");
+    }
 }

@@ -73,7 +73,7 @@ fn a_late_reader_gets_whole_lines_in_order_and_the_number_of_the_others() {
         let lines = lines.join().unwrap();
         let number = |line: &String| {
             let rest = &line[line.find(key)? + key.len()..];
-            assert!(line.ends_with("....."), "half a line: {line}");
+            assert!(line.contains("....."), "half a line: {line}");
             rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
         };
         let numbers: Vec<u64> = lines.iter().filter_map(number).collect();
@@ -82,8 +82,8 @@ fn a_late_reader_gets_whole_lines_in_order_and_the_number_of_the_others() {
         println!("{reason}: {} lines, {lost} lost", numbers.len());
         assert!(lost > 0, "{reason}: more lines were written than can wait");
         let runs = unread.saw["runs"].as_u64().unwrap();
-        // The run that hangs is also reported, and its line may be lost.
-        assert!((runs..=runs + 2).contains(&(numbers.len() as u64 + lost)), "{reason}: of {runs}");
+        // The run that hangs and a full queue of spans are also reported, and their lines may be lost.
+        assert!((runs..=runs + 10).contains(&(numbers.len() as u64 + lost)), "{reason}: of {runs}");
         let total = format!("{lost} lines so far could not be written to this output");
         assert!(lines.iter().any(|line| line.contains(&total)), "{reason}: {total}");
     }

@@ -32,7 +32,8 @@ pub(crate) fn router(service: Service, health: Health) -> Router {
         .route("/status", get(status::show))
         .with_state(service)
         .layer(middleware::from_fn(timed))
-        .layer(propagation::layer().error_bodies());
+        // Customers call this service, so their traces are not continued.
+        .layer(propagation::layer().public().error_bodies());
     // The health routes are outside of the layers above, so requests to them create no traces.
     router.nest_service("/health", health)
 }

@@ -1,6 +1,6 @@
 //! The checks behind the endpoints under `/health`. A probe is a check that runs a process for real, as a company
 //! that exists for this purpose, and deletes what the run creates. Payments, writes and logins have no probe. The
-//! runs of real users decide their state.
+//! runs of real users decide their state, which is never a failure, because any client can make a run fail.
 
 use process_runtime::health::{Detail, Health, Setup};
 use process_runtime::{dependency_check, health_check};
@@ -26,6 +26,7 @@ pub(crate) fn endpoints(service: Service, token: Option<String>) -> Health {
         .alias("council", "council_deliberation_3stage")
         .alias("db", "sqlite")
         .alias("api", "model_provider")
+        .alias("login", "user_authentication")
         .detail(token.map_or(Detail::Never, Detail::Bearer))
         .start()
 }

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod day;
+mod shown;
 mod trace;
 
 use std::error::Error;
@@ -16,6 +17,7 @@ use process_runtime::telemetry::{Telemetry, TelemetryBuilder};
 use reqwest::Url;
 
 use self::arguments::Arguments;
+use self::shown::shown;
 
 /// The directory of the database and the telemetry files.
 const DIRECTORY: &str = "target/axcouncil";
@@ -35,8 +37,9 @@ async fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             eprintln!(
-                "axcouncil: {error}; usage: axcouncil [--serve [--port N] [--models URL] | trace [--id ID] \
-                 [--context KEY=VALUE] [--around HH:MM]]"
+                "axcouncil: {}; usage: axcouncil [--serve [--port N] [--models URL] | trace [--id ID] \
+                 [--context KEY=VALUE] [--around HH:MM]]",
+                shown(&error)
             );
             return ExitCode::from(2);
         }
@@ -68,7 +71,7 @@ fn failed(error: impl Into<Box<dyn Error + Send + Sync>>) -> ExitCode {
     let error = error.into();
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
     let causes: String = causes.map(|cause| format!(": {cause}")).collect();
-    eprintln!("axcouncil: {error}{causes}");
+    eprintln!("axcouncil: {}", shown(&format!("{error}{causes}")));
     ExitCode::FAILURE
 }
 

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use process_runtime::timeline::{self, Found, Query};
 
+use crate::shown::shown;
+
 /// The longest time between a span and the requested time.
 const AROUND: Duration = Duration::from_secs(60);
 /// The maximum number of traces that are drawn.
@@ -84,10 +86,11 @@ fn find(directory: &Path, query: &Query) -> io::Result<Found> {
 pub(crate) fn draw(directory: &Path, query: &Query) -> io::Result<bool> {
     let found = find(directory, query)?;
     for skipped in &found.skipped {
-        eprintln!("axcouncil: {}:{}: {}", skipped.file.display(), skipped.line, skipped.problem);
+        let file = shown(&skipped.file.display().to_string());
+        eprintln!("axcouncil: {file}:{}: {}", skipped.line, skipped.problem);
     }
     if found.more_skipped > 0 {
-        eprintln!("axcouncil: {} more lines are not OTLP requests", found.more_skipped);
+        eprintln!("axcouncil: {} more lines could not be read completely", found.more_skipped);
     }
     found.timelines.iter().for_each(|timeline| println!("{timeline}"));
     if found.spans_left_out > 0 {

@@ -1,11 +1,13 @@
-//! Lines on standard error, which a separate thread writes, so that no run waits for standard error. Most lines are
-//! notices: the toolkit reports a problem of its own, and each text only once. [`line`] also writes lines about runs;
-//! the format of these lines does not belong here.
+//! Lines on standard error, which a separate thread writes, so that no run waits for standard error. A notice is a line
+//! about the program's own code or configuration. Their number is therefore bounded, and each is written only once. A
+//! problem that can recur, or whose text comes from outside, is a `cause`. [`line`] also writes lines about runs; the
+//! format of these lines does not belong here.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
+use super::foreign::quote;
 use super::lock::lock;
 use super::output::STANDARD_ERROR;
 
@@ -25,10 +27,10 @@ pub(crate) fn start() {
     }
 }
 
-/// Queues a line for standard error. Control characters in the text become spaces, so the text cannot start a second
-/// line.
+/// Queues a line for standard error. Hidden characters, which could start a second line or change how the line is
+/// shown, become spaces.
 pub(crate) fn line(line: String) {
-    let line = line.replace(char::is_control, " ") + "\n";
+    let line = line.replace(quote::is_hidden, " ") + "\n";
     STANDARD_ERROR.push(line.as_bytes());
 }
 

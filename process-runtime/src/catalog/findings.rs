@@ -141,6 +141,14 @@ pub enum Finding {
         /// `file:line` of the check.
         place: String,
     },
+    /// Readiness requires a process that has no health check. The runs of clients never make readiness fail, so
+    /// nothing does.
+    RequiredWithoutCheck {
+        /// The id of the process.
+        process: String,
+        /// `file:line` of the process.
+        place: String,
+    },
     /// A stage names an id in `after`, but no stage of its process has this id.
     UnknownStage {
         /// The id of the process.
@@ -234,6 +242,11 @@ impl fmt::Display for Finding {
                 "the dependency check at {place} belongs to `{dependency}`, which no process or stage declares with \
                  `depends_on`{}",
                 mean(nearest)
+            ),
+            Finding::RequiredWithoutCheck { process, place } => write!(
+                f,
+                "readiness requires process `{process}` at {place}, which has no health check, so it can never make \
+                 readiness fail; write a `#[health_check]` for it, or remove it from `health::Setup::require`"
             ),
             Finding::UnknownStage { process, stage, after, place } => write!(
                 f,

@@ -73,7 +73,11 @@ fn observe(meter: &Meter) {
         .with_unit("1")
         .with_description("Status of a health check: 1 for pass, 0.5 for warn, 0 for fail")
         .with_callback(|observer| {
-            each(|measured, attributes| observer.observe(as_number(measured.status), attributes));
+            each(|measured, attributes| {
+                if let Some(status) = as_number(measured.status) {
+                    observer.observe(status, attributes);
+                }
+            });
         })
         .build();
     meter
@@ -86,10 +90,12 @@ fn observe(meter: &Meter) {
         .build();
 }
 
-fn as_number(status: Status) -> f64 {
+/// Returns the value of the gauge. An unknown status has none.
+fn as_number(status: Status) -> Option<f64> {
     match status {
-        Status::Pass => 1.0,
-        Status::Warn => 0.5,
-        Status::Fail => 0.0,
+        Status::Unknown => None,
+        Status::Pass => Some(1.0),
+        Status::Warn => Some(0.5),
+        Status::Fail => Some(0.0),
     }
 }

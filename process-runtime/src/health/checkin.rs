@@ -35,8 +35,8 @@ pub(super) fn send(check: &CheckRunner) {
     // If this thread used Sentry before the application bound its client, the hub of the thread has no client. The
     // client of the main hub is then used.
     let Some(client) = Hub::current().client().or_else(|| Hub::main().client()) else { return };
-    let status = match check.reading().status {
-        Status::Pass | Status::Warn => MonitorCheckInStatus::Ok,
+    let status = match check.reading().condition.status {
+        Status::Unknown | Status::Pass | Status::Warn => MonitorCheckInStatus::Ok,
         Status::Fail => MonitorCheckInStatus::Error,
     };
     if !may_check_in(id) {

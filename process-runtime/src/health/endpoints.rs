@@ -2,14 +2,12 @@
 //! belong here.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use super::check::Status;
-use super::health_report::{PartReport, Report};
+use super::check::{Condition, Reason, Status};
+use super::health_report::{PartReport, Report, add_worse};
 use super::response::{Endpoint, Form, Request, Response};
 use super::shared::{Shared, Subject};
-use crate::base::guard::attempt;
 use crate::catalog::registry;
 
 /// The health endpoints of a program.
@@ -85,22 +83,23 @@ impl Health {
         Report::from_parts(parts)
     }
 
-    /// Reports whether the program itself works. It does if all checks that
+    /// Reports whether the program itself works. It does if the runtime that called
+    /// [`Setup::start`](crate::health::Setup::start) runs tasks, and all checks that
     /// [`Setup::liveness`](crate::health::Setup::liveness) added succeed.
+    ///
+    /// A check that blocks delays the report by at most 50 ms. Until the check returns, its previous result counts. It
+    /// fails if it does not return within the limit of [`Setup::heartbeat`](crate::health::Setup::heartbeat).
     pub fn liveness(&self) -> Report {
-        let parts = self.shared.config.liveness.iter().map(|(name, check)| {
-            let result = attempt(check).unwrap_or_else(|_| Err("the check panicked".to_owned()));
-            let status = if result.is_ok() { Status::Pass } else { Status::Fail };
-            ((*name).to_owned(), PartReport::new(status, result.err()))
-        });
-        Report::from_parts(parts.collect())
+        self.shared.liveness.report()
     }
 
     /// Reports whether start-up is finished.
     pub fn startup(&self) -> Report {
-        let status = if self.shared.has_started() { Status::Pass } else { Status::Fail };
-        let output = (status == Status::Fail).then(|| "start-up is not finished".to_owned());
-        Report::from_parts(BTreeMap::from([("startup".to_owned(), PartReport::new(status, output))]))
+        let condition = match self.shared.has_started() {
+            true => Condition::PASS,
+            false => Condition::new(Status::Fail, Reason::Starting, "start-up is not finished"),
+        };
+        Report::from_parts(BTreeMap::from([("startup".to_owned(), PartReport::new(condition))]))
     }
 
     /// Reports whether the program can take requests. It can if its start-up is finished, its shutdown has not begun,
@@ -109,8 +108,8 @@ impl Health {
         let (shared, config) = (&self.shared, &self.shared.config);
         let mut parts = self.startup().parts;
         if shared.is_stopping() {
-            let part = PartReport::new(Status::Fail, Some("the program is shutting down".to_owned()));
-            parts.insert("shutdown".to_owned(), part);
+            let stopping = Condition::new(Status::Fail, Reason::Stopping, "the program is shutting down");
+            parts.insert("shutdown".to_owned(), PartReport::new(stopping));
         }
         // If start-up or shutdown already makes readiness fail, the checks are not executed.
         if parts.values().all(|part| part.status != Status::Fail) {
@@ -120,7 +119,10 @@ impl Health {
             let asked = shared.execute(checks.into_iter()).await;
             let report = |id: &String| match shared.by_id(id) {
                 Some(subject) => shared.report(subject, asked).into_part(),
-                None => PartReport::new(Status::Fail, Some("no process or check has this id".to_owned())),
+                None => {
+                    let text = "no process or check has this id";
+                    PartReport::new(Condition::new(Status::Fail, Reason::CheckFailed, text))
+                }
             };
             config.required.iter().for_each(|id| add_worse(&mut parts, id, report(id)));
             for id in &config.report_only {
@@ -137,14 +139,5 @@ impl Health {
         let subject = self.shared.by_name(id)?;
         let asked = self.shared.execute(self.shared.checks_of(subject).into_iter()).await;
         Some(self.shared.report(subject, asked))
-    }
-}
-
-/// Adds a part. If a part with this name already exists, the part with the worse status remains.
-fn add_worse(parts: &mut BTreeMap<String, PartReport>, name: &str, part: PartReport) {
-    match parts.entry(name.to_owned()) {
-        Entry::Vacant(entry) => drop(entry.insert(part)),
-        Entry::Occupied(mut entry) if entry.get().status < part.status => drop(entry.insert(part)),
-        Entry::Occupied(_) => {}
     }
 }

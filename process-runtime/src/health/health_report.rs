@@ -2,9 +2,10 @@
 //! belong here (`body`).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::{Duration, SystemTime};
 
-use super::check::{CheckReading, EndedRun, Part, Status, bounded};
+use super::check::{CheckReading, Condition, EndedRun, Part, Reason, Status};
 use super::traffic::{Unchecked, judge};
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
@@ -14,8 +15,12 @@ use crate::install::live;
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The status of the whole report. If it is the report of a process and a part warns or fails, the status is at
-    /// least [`Status::Warn`]. If the report consists only of parts, the status is the worst status of the parts.
+    /// least [`Status::Warn`]. If the report consists only of parts, the status is the worst status of the parts, and
+    /// unknown parts do not count.
     pub status: Status,
+    /// Why the status is not a pass; `None` for a pass. If a part determines the status, this is the reason of the
+    /// part.
+    pub reason: Option<Reason>,
     /// The process, if this is the report of a process.
     pub process: Option<&'static ProcessDefinition>,
     /// The id of the dependency, if this is the report of a dependency.
@@ -28,7 +33,7 @@ pub struct Report {
     pub age: Option<Duration>,
     /// How long the latest execution of the check took. `None` if `checked_at` is `None`.
     pub latency: Option<Duration>,
-    /// The reason for a status that is not a pass, or a summary of the traffic. It may contain the text of an error,
+    /// An explanation of a status that is not a pass, or a summary of the traffic. It may contain the text of an error,
     /// so a response contains it only for clients that [`Detail`](crate::health::Detail) admits.
     pub output: Option<String>,
     /// The parts, by name.
@@ -40,12 +45,14 @@ pub struct Report {
 pub struct PartReport {
     /// The status.
     pub status: Status,
+    /// Why the status is not a pass; `None` for a pass.
+    pub reason: Option<Reason>,
     /// When the status was determined, if this time is known.
     pub checked_at: Option<SystemTime>,
     /// How long the check or run that determined the status took. `None` if the status has another source, such as
     /// traffic, or if the check has not ended yet.
     pub latency: Option<Duration>,
-    /// The reason for a status that is not a pass, or a summary of the traffic.
+    /// An explanation of a status that is not a pass, or a summary of the traffic.
     pub output: Option<String>,
 }
 
@@ -70,11 +77,12 @@ impl StatusSource {
 
 impl Report {
     /// Creates a report that consists only of these parts. Its status is the worst status of the parts, or a pass if
-    /// there are none.
+    /// nothing is known about them.
     pub(super) fn from_parts(parts: BTreeMap<String, PartReport>) -> Report {
-        let status = parts.values().map(|part| part.status).max().unwrap_or(Status::Pass);
+        let (status, reason) = worst(&parts).unwrap_or((Status::Pass, None));
         Report {
             status,
+            reason,
             process: None,
             dependency: None,
             source: None,
@@ -93,9 +101,10 @@ impl Report {
 
     /// Reports on a check, without any parts.
     pub(super) fn from_check(reading: CheckReading) -> Report {
-        let CheckReading { status, output, last, age, .. } = reading;
+        let CheckReading { condition: Condition { status, reason, output }, last, age, .. } = reading;
         Report {
             status,
+            reason,
             source: Some(StatusSource::Probe),
             checked_at: last.as_ref().map(|last| last.checked_at),
             age,
@@ -133,10 +142,9 @@ impl Report {
             }
         }
         for stage in registry::stages().filter(|stage| stage.process() == Some(process.id())) {
-            report
-                .parts
-                .entry(stage.id().to_owned())
-                .or_insert_with(|| PartReport::unseen("the health check did not run this stage"));
+            report.parts.entry(stage.id().to_owned()).or_insert_with(|| {
+                PartReport::unseen(Status::Warn, "the health check did not run this stage")
+            });
         }
         report.add_dependencies(process, dependencies);
         report
@@ -147,15 +155,16 @@ impl Report {
         process: &'static ProcessDefinition,
         dependencies: impl Fn(&str) -> Option<PartReport>,
     ) -> Report {
-        let (status, output) = match live::stats(process.id()) {
+        let Condition { status, reason, output } = match live::stats(process.id()) {
             Ok(stats) => judge(Unchecked::Process, &stats, process.objective().as_ratio()),
-            Err(error) => (Status::Warn, error.to_string()),
+            Err(error) => Condition::new(Status::Unknown, Reason::NoTraffic, error.to_string()),
         };
         let mut report = Report {
             status,
+            reason,
             process: Some(process),
             source: Some(StatusSource::Traffic),
-            output: Some(output),
+            output,
             ..Report::from_parts(BTreeMap::new())
         };
         report.add_dependencies(process, dependencies);
@@ -164,7 +173,7 @@ impl Report {
 
     /// Adds a part for each dependency that the process or one of its stages declares. The part has the result of the
     /// dependency's check, which `checked` returns. Without a check, the status comes from the calls that the probe
-    /// made, or, if it made none, from traffic. Without traffic, the part is a warning. Finally, if any part warns or
+    /// made, or, if it made none, from traffic. Without traffic, the part is unknown. Finally, if any part warns or
     /// fails, makes the report at least a warning.
     fn add_dependencies(
         &mut self,
@@ -174,15 +183,17 @@ impl Report {
         let called = live::dependency_stats(process.id()).unwrap_or_default();
         let from_calls = |id: &str| {
             let objective = process.objective().as_ratio();
-            let (status, output) = judge(Unchecked::Dependency, called.get(id)?, objective);
-            Some(PartReport::new(status, Some(output)))
+            Some(PartReport::new(judge(Unchecked::Dependency, called.get(id)?, objective)))
         };
         let stages = registry::stages().filter(|stage| stage.process() == Some(process.id()));
         let stages: Vec<_> = stages.map(|stage| stage.id()).collect();
         for id in declared_dependencies(process) {
             let part = checked(id).or_else(|| self.parts.get(id).cloned()).or_else(|| from_calls(id));
             let part = part.unwrap_or_else(|| {
-                PartReport::unseen("the dependency has no check, and no call to it has ended")
+                PartReport::unseen(
+                    Status::Unknown,
+                    "the dependency has no check, and no call to it has ended",
+                )
             });
             match self.parts.get_mut(id) {
                 // If a stage has the same name as the dependency, the part with the worse status remains.
@@ -190,15 +201,34 @@ impl Report {
                 _ => drop(self.parts.insert(id.to_owned(), part)),
             }
         }
-        let parts = self.parts.values().map(|part| part.status.at_most_warn()).max();
-        self.status = self.status.max(parts.unwrap_or(Status::Pass));
+        if let Some((part, reason)) = worst(&self.parts)
+            && self.status < part.at_most_warn()
+        {
+            (self.status, self.reason) = (part.at_most_warn(), reason);
+        }
     }
 
     /// Converts the report into a part of a larger report.
     pub(super) fn into_part(self) -> PartReport {
-        let Report { status, checked_at, latency, output, .. } = self;
-        PartReport { status, checked_at, latency, output }
+        let Report { status, reason, checked_at, latency, output, .. } = self;
+        PartReport { status, reason, checked_at, latency, output }
     }
+}
+
+/// Adds a part. If a part with this name already exists, the part with the worse status remains.
+pub(super) fn add_worse(parts: &mut BTreeMap<String, PartReport>, name: &str, part: PartReport) {
+    match parts.entry(name.to_owned()) {
+        Entry::Vacant(entry) => drop(entry.insert(part)),
+        Entry::Occupied(mut entry) if entry.get().status < part.status => drop(entry.insert(part)),
+        Entry::Occupied(_) => {}
+    }
+}
+
+/// Returns the worst status of the parts, with its reason. Returns `None` if no part warns or fails.
+fn worst(parts: &BTreeMap<String, PartReport>) -> Option<(Status, Option<Reason>)> {
+    // `max_by_key` returns the last of several parts with the same status, so the first one by name comes last.
+    let worst = parts.values().rev().max_by_key(|part| part.status)?;
+    (worst.status >= Status::Warn).then_some((worst.status, worst.reason))
 }
 
 /// Returns the dependencies that a process and its stages declare.
@@ -211,21 +241,20 @@ pub(super) fn declared_dependencies(
 }
 
 impl PartReport {
-    /// Creates a part whose status was determined just now.
-    pub(super) fn new(status: Status, output: Option<String>) -> PartReport {
-        let checked_at = Some(SystemTime::now());
-        PartReport { status, checked_at, latency: None, output: output.map(bounded) }
+    /// Creates a part whose condition was determined just now.
+    pub(super) fn new(condition: Condition) -> PartReport {
+        PartReport { checked_at: Some(SystemTime::now()), ..PartReport::from_condition(condition) }
+    }
+
+    fn from_condition(Condition { status, reason, output }: Condition) -> PartReport {
+        PartReport { status, reason, checked_at: None, latency: None, output }
     }
 
     fn from_run(run: &EndedRun) -> PartReport {
-        let status = run.status();
-        let late = if run.late { ", late" } else { "" };
-        let error_type = run.error_type.map(|kind| format!(", {kind}")).unwrap_or_default();
-        let output = (status != Status::Pass).then(|| format!("{}{late}{error_type}", run.outcome));
-        PartReport { status, checked_at: None, latency: Some(run.took), output }
+        PartReport { latency: Some(run.took), ..PartReport::from_condition(run.condition("")) }
     }
 
-    fn unseen(reason: &str) -> PartReport {
-        PartReport { status: Status::Warn, checked_at: None, latency: None, output: Some(reason.to_owned()) }
+    fn unseen(status: Status, text: &str) -> PartReport {
+        PartReport::from_condition(Condition::new(status, Reason::NoTraffic, text))
     }
 }

@@ -42,7 +42,7 @@
 //! | path below `/health` | reports on |
 //! |---|---|
 //! | none | every process, and every dependency that has a check |
-//! | `/live` | the program itself, by the checks of [`Setup::liveness`]; never a process or dependency |
+//! | `/live` | whether the runtime runs tasks, and the checks of [`Setup::liveness`]; never a process or dependency |
 //! | `/started` | whether start-up is finished ([`Health::mark_started`]) |
 //! | `/ready` | start-up, shutdown, and everything that [`Setup::require`] and [`Setup::report_only`] name |
 //! | `/<process>` | the process, with the stages and dependencies that its probe ran; without a probe, its traffic |
@@ -52,16 +52,36 @@
 //!
 //! | HTTP status | `status` in the response | meaning |
 //! |---|---|---|
-//! | 200 | `healthy` | everything works |
+//! | 200 | `healthy` | everything that is known works |
+//! | 200 | `unknown` | nothing shows whether the subject of the report works; it has no check and no recent traffic |
 //! | 200 | `degraded` | the subject of the report works, but it or a part of it is degraded, late or out of date |
-//! | 503 | `unhealthy` | the subject of the report does not work, or nothing shows that it does |
+//! | 503 | `unhealthy` | the subject of the report does not work, or its check shows nothing |
 //! | 404 | | no process, check or alias has this name |
 //! | 405 | | the method is neither `GET` nor `HEAD` |
+//!
+//! What is unknown does not count for the program, for readiness, or for a process that depends on it. A program that
+//! has just started is therefore healthy before its first request.
+//!
+//! Every status except `healthy` has a `reason`, which is one of a closed list ([`Reason`]). The reasons of the parts
+//! are in `reasons`. Every client may read them.
+//!
+//! | `reason` | meaning |
+//! |---|---|
+//! | `no_traffic` | without a check, no run counts; with a check, no run of the stage or process was seen |
+//! | `overdue` | a run is past its SLA now, or the run of a probe was late |
+//! | `error_rate` | more runs failed or were late than the objective allows, or most of them were degraded |
+//! | `check_failed` | the check, or a run inside it, reported a problem, panicked or was cancelled |
+//! | `check_timed_out` | the check did not end within its timeout |
+//! | `stale` | the latest result of the check is too old |
+//! | `starting` | start-up is not finished, or the first execution of the check has not ended |
+//! | `stopping` | the program is shutting down |
+//! | `runtime_stalled` | the runtime of the program runs no tasks, or has shut down |
 //!
 //! A monitor that searches the body for a text should search for `"serving":true`, which only a response with status
 //! 200 contains. The text `healthy` is unsuitable, because `unhealthy` contains it. A request whose header `Accept`
 //! names `application/health+json` receives the form of
-//! [draft-inadarei-api-health-check](https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06). Only
+//! [draft-inadarei-api-health-check](https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06). The
+//! draft has no unknown status: there, it is a `pass` with the `output` `unknown: no_traffic`. Only
 //! clients that [`Setup::detail`] admits receive error texts, versions and the details of each part.
 //!
 //! # Checks
@@ -73,8 +93,13 @@
 //! [`Setup::with`]. While instrumentation is [disabled](crate::disable), only the value that a probe returns is known,
 //! and a pass becomes a warning.
 //!
-//! * At most one execution of a check runs at a time, in a task of its own, however many requests arrive. A request
-//!   waits for this execution for at most 25 s ([`RESPONSE_TIMEOUT`]). Common monitors have longer timeouts.
+//! * At most one execution of a check runs at a time, however many requests arrive. A request waits for this execution
+//!   for at most 25 s ([`RESPONSE_TIMEOUT`]). Common monitors have longer timeouts.
+//! * An execution runs on a thread of its own, inside the runtime that called [`Setup::start`]. A check that blocks
+//!   its thread therefore delays no endpoint. Nothing can stop it, so its thread is in use until it returns, and the
+//!   check is not executed again before that. Its result and a notice on standard error name it. While a test has
+//!   paused the clock of the runtime, an execution is a task of the runtime.
+//! * A check that ends after its timeout has failed, whatever it returns.
 //! * The validity period of a result is `cached_for`, by default 5 s. The first request after this period executes
 //!   the check again.
 //! * A check with a schedule is executed without requests, at the interval `every`, which varies at random by up to a
@@ -91,22 +116,33 @@
 //! [`Carrier`](crate::Carrier) of the check. If the check sends a network request to this program, the runs that
 //! respond to the request are not synthetic.
 //!
+//! # Liveness
+//!
+//! Liveness awaits nothing and waits for no check of a process or dependency. A task on the runtime that called
+//! [`Setup::start`] runs once a second. If it has not run for 30 s ([`Setup::heartbeat`]), or the runtime has shut
+//! down, liveness fails with the reason `runtime_stalled`. If all workers of the runtime that serves `/live` are
+//! blocked, `/live` does not respond at all, which a monitor also counts as a failure. To read the reason in that case,
+//! serve [`Health::liveness`] from another runtime or thread.
+//!
 //! # Processes without a probe
 //!
 //! The status of such a process follows from its runs in the last five minutes. Runs that were rejected, or cancelled
-//! within their SLA, do not count. The process fails if at least five runs count and at least half of them failed.
-//! Otherwise its status is a warning in each of these cases:
+//! within their SLA, do not count. Any client can cause runs that fail, so such a process never fails. Its status is a
+//! warning in each of these cases:
 //!
-//! * More runs failed or were late than the objective allows.
-//! * The rejected runs outnumber the runs that count, or more than half of the runs that count were degraded.
 //! * A run is past its SLA now.
-//! * No run was a success or degraded.
+//! * More runs failed or were late than the objective allows.
+//! * More than half of the runs that count were degraded.
+//!
+//! If no run counts, the status is unknown. Readiness can never fail for such a process, so `registry::validate`
+//! reports it if [`Setup::require`] names it. The same rules apply to the calls to a dependency without a check.
 //!
 //! # Metrics and Sentry
 //!
 //! Two gauges describe the latest result of each check: `critical_process.check.status` (1 for pass, 0.5 for warn, 0
-//! for fail) and `critical_process.check.age` (in seconds). Their attribute is `critical_process.id` or
-//! `critical_process.dependency`. Feature `prometheus` exports these gauges too.
+//! for fail) and `critical_process.check.age` (in seconds). A check without a result, and a process without a check,
+//! have no sample. The attribute of the gauges is `critical_process.id` or `critical_process.dependency`. Feature
+//! `prometheus` exports these gauges too.
 //!
 //! Each scheduled probe sends check-ins to Sentry Crons. The name of its monitor there is the id of the process. Sentry
 //! accepts at most six check-ins per minute for one monitor, from all replicas together. A program therefore sends at
@@ -123,7 +159,9 @@ mod checkin;
 mod detail;
 mod endpoints;
 mod health_report;
+mod liveness;
 mod response;
+mod runtime;
 mod schedule;
 #[cfg(feature = "axum")]
 mod service;
@@ -133,10 +171,11 @@ mod traffic;
 
 pub use process_model::CheckTarget;
 
-pub use self::check::{CheckDefinition, CheckVerdict, IntoVerdict, MissingState, Status, checks};
+pub use self::check::{CheckDefinition, CheckVerdict, IntoVerdict, MissingState, Reason, Status, checks};
 pub use self::detail::Detail;
 pub use self::endpoints::Health;
 pub use self::health_report::{PartReport, Report, StatusSource};
+pub use self::liveness::LivenessCheck;
 pub use self::response::{Request, Response};
 pub use self::setup::Setup;
-pub use self::shared::{LivenessCheck, RESPONSE_TIMEOUT};
+pub use self::shared::RESPONSE_TIMEOUT;

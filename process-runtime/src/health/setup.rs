@@ -1,7 +1,9 @@
 //! The set-up of the endpoints, and the detection of those mistakes in a set-up that appear only at run time.
 //! Responding to requests does not belong here.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use process_model::nearest;
 
@@ -10,11 +12,14 @@ use super::check::{CheckRunner, MissingState, States};
 use super::check_metrics;
 use super::detail::Detail;
 use super::endpoints::Health;
+use super::liveness::{LivenessCheck, LivenessSetup};
 use super::response::{Endpoint, RESERVED};
 use super::schedule;
-use super::shared::{Config, LivenessCheck, Shared};
-use crate::base::guard::attempt;
+use super::shared::{Config, Shared};
+use crate::base::foreign::guard::attempt;
+use crate::base::lock::lock;
 use crate::base::notices;
+use crate::catalog::findings::{Finding, FindingsOfFeature, place};
 use crate::catalog::registry;
 
 /// The set-up of the health endpoints. [`Setup::start`] completes it.
@@ -23,6 +28,7 @@ use crate::catalog::registry;
 pub struct Setup {
     states: States,
     config: Config,
+    liveness: LivenessSetup,
     waits: bool,
 }
 
@@ -39,7 +45,8 @@ impl Setup {
         self
     }
 
-    /// Makes readiness fail when one of these processes or dependencies fails.
+    /// Makes readiness fail when one of these processes or dependencies fails. A process without a health check never
+    /// fails, so `registry::validate` reports it.
     ///
     /// If all replicas share a required dependency, a failure of the dependency takes all replicas out of service at
     /// once. Require such a dependency only if nothing works without it. Otherwise use
@@ -53,6 +60,16 @@ impl Setup {
     /// but does not fail, and the HTTP status stays 200.
     pub fn report_only<T: Into<String>>(mut self, ids: impl IntoIterator<Item = T>) -> Setup {
         self.config.report_only.extend(ids.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets how long the runtime that calls [`Setup::start`] may run no task before liveness fails with the reason
+    /// `runtime_stalled`. The default is 30 s, and the shortest time is 100 ms. `None` turns the heartbeat off.
+    ///
+    /// A runtime runs no task while all of its workers are blocked, or after it has shut down. While the clock of the
+    /// runtime is paused, the heartbeat is off.
+    pub fn heartbeat(mut self, limit: impl Into<Option<Duration>>) -> Setup {
+        self.liveness.limit = limit.into();
         self
     }
 
@@ -77,7 +94,7 @@ impl Setup {
     /// assert!(health.liveness().parts.contains_key("writer"));
     /// ```
     pub fn liveness(mut self, name: &'static str, check: LivenessCheck) -> Setup {
-        self.config.liveness.push((name, check));
+        self.liveness.checks.push((name, check));
         self
     }
 
@@ -107,14 +124,14 @@ impl Setup {
     /// A mistake in the set-up, such as an id that neither a process nor a check has, is reported once to standard
     /// error.
     pub fn start(self) -> Health {
-        let shared = Arc::new(Shared::new(self.states, self.config, !self.waits));
+        let shared = Arc::new(Shared::new(self.states, self.config, self.liveness, !self.waits));
         report_mistakes(&shared);
         #[cfg(feature = "metrics")]
         check_metrics::track(&shared);
         for check in &shared.checks {
-            match (check.definition.every(), &shared.runtime) {
-                (Some(every), Some(runtime)) => {
-                    runtime.spawn(schedule::run(Arc::clone(check), Arc::downgrade(&shared), every));
+            match (check.definition.every(), shared.home()) {
+                (Some(every), Some(home)) => {
+                    home.spawn(schedule::run(Arc::clone(check), Arc::downgrade(&shared), every));
                 }
                 (Some(_), None) => notices::once(
                     "health checks are not scheduled; call `health::Setup::start` inside a tokio runtime",
@@ -124,6 +141,23 @@ impl Setup {
         }
         Health::new(shared)
     }
+}
+
+/// The ids of the processes without a check that a set-up requires.
+static REQUIRED: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+
+inventory::submit! { FindingsOfFeature(findings) }
+
+/// Returns a finding for each process without a check that a set-up requires.
+fn findings() -> Vec<Finding> {
+    let required = lock(&REQUIRED).clone();
+    required.into_iter().filter_map(required_without_check).collect()
+}
+
+fn required_without_check(id: &str) -> Option<Finding> {
+    let process = registry::get(id).ok()?;
+    let place = place(process.file(), process.line());
+    Some(Finding::RequiredWithoutCheck { process: id.to_owned(), place })
 }
 
 /// Reports the mistakes in a set-up.
@@ -139,6 +173,15 @@ fn report_mistakes(shared: &Shared) {
         notices::once(format!(
             "unknown id `{id}` in `health::Setup::{method}`: neither a process nor a check has this id{near}"
         ));
+    }
+    for subject in shared.config.required.iter().filter_map(|id| shared.by_id(id)) {
+        if shared.has_check(subject) {
+            continue;
+        }
+        lock(&REQUIRED).insert(subject.id());
+        if let Some(finding) = required_without_check(subject.id()) {
+            notices::once(finding.to_string());
+        }
     }
     for check in &shared.checks {
         if let Some(missing) = missing_state(check, &shared.states) {

@@ -8,37 +8,32 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use process_model::CheckTarget;
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::check::{CheckRunner, States, checks};
 use super::detail::Detail;
 use super::health_report::{Report, declared_dependencies};
+use super::liveness::{Liveness, LivenessSetup};
 use super::response::RESERVED;
+use super::runtime::Home;
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
 
 /// The maximum time for which a response waits for checks.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// A check of the program itself. It is a plain function, so it holds no state and cannot await. It must not block.
-pub type LivenessCheck = fn() -> Result<(), String>;
-
 /// The configuration of the endpoints.
 #[derive(Debug, Default)]
 pub(super) struct Config {
     pub(super) required: Vec<String>,
     pub(super) report_only: Vec<String>,
-    pub(super) liveness: Vec<(&'static str, LivenessCheck)>,
     pub(super) aliases: BTreeMap<String, String>,
     pub(super) detail: Detail,
 }
 
 pub(super) struct Shared {
     pub(super) checks: Vec<Arc<CheckRunner>>,
-    /// The runtime that executes the checks. `None` if the set-up was started outside a runtime; then a check is
-    /// executed in the runtime of the request that needs it.
-    pub(super) runtime: Option<Handle>,
+    pub(super) liveness: Liveness,
     pub(super) states: Arc<States>,
     pub(super) config: Config,
     has_started: AtomicBool,
@@ -69,15 +64,21 @@ impl Subject<'_> {
 }
 
 impl Shared {
-    pub(super) fn new(states: States, config: Config, has_started: bool) -> Shared {
+    pub(super) fn new(states: States, config: Config, liveness: LivenessSetup, has_started: bool) -> Shared {
         Shared {
             checks: checks().map(CheckRunner::new).collect(),
-            runtime: Handle::try_current().ok(),
+            liveness: Liveness::start(liveness),
             states: Arc::new(states),
             config,
             has_started: AtomicBool::new(has_started),
             is_stopping: AtomicBool::new(false),
         }
+    }
+
+    /// Returns the runtime that executes the checks. Returns `None` if the set-up was started outside a runtime; then a
+    /// check is executed in the runtime of the request that needs it.
+    pub(super) fn home(&self) -> Option<&Home> {
+        self.liveness.home()
     }
 
     pub(super) fn mark_started(&self) {
@@ -103,7 +104,7 @@ impl Shared {
         let asked = Instant::now();
         let end = asked + RESPONSE_TIMEOUT;
         let checks: Vec<_> = checks.collect();
-        checks.iter().for_each(|check| check.refresh(&self.states, self.runtime.as_ref()));
+        checks.iter().for_each(|check| check.refresh(&self.states, self.home()));
         for check in checks {
             check.wait(end).await;
         }
@@ -139,6 +140,14 @@ impl Shared {
         let is_probe =
             |target: &CheckTarget| matches!(target, CheckTarget::Process(id) if id == process.id());
         self.checks.iter().find(|check| is_probe(check.definition.target()))
+    }
+
+    /// Returns whether the subject has a check of its own.
+    pub(super) fn has_check(&self, subject: Subject<'_>) -> bool {
+        match subject {
+            Subject::Process(process) => self.probe(process).is_some(),
+            Subject::Dependency(..) => true,
+        }
     }
 
     /// Returns the checks that a report on this subject needs.

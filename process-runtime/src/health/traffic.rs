@@ -1,14 +1,11 @@
-//! The status of a process or dependency without a check. It follows from the runs of the last five minutes that
-//! health checks did not cause. Results of checks do not belong here.
+//! The condition of a process or dependency without a check. It follows from the runs of the last five minutes that
+//! health checks did not cause. It is never a failure, because any client can cause runs that fail, and must not be
+//! able to take a service out of use. Results of checks do not belong here.
 
 use process_model::Outcome;
 
-use super::check::Status;
+use super::check::{Condition, Reason, Status};
 use crate::stats::{Outcomes, Stats};
-
-/// The minimum number of runs that must count before the status can be a failure. If fewer runs count, the status is
-/// at most a warning.
-const ENOUGH: u64 = 5;
 
 /// The kind of the subject that has no check.
 #[derive(Clone, Copy, Debug)]
@@ -17,10 +14,10 @@ pub(super) enum Unchecked {
     Dependency,
 }
 
-/// Returns the status that follows from the runs of the last five minutes, and a summary of them. `objective` is the
-/// minimum share of good runs. A run is good if it ended on time as a success or degraded. Runs that were rejected,
-/// or cancelled within their SLA, do not count.
-pub(super) fn judge(unchecked: Unchecked, stats: &Stats, objective: f64) -> (Status, String) {
+/// Returns the condition that follows from the runs of the last five minutes, with a summary of them. `objective` is
+/// the minimum share of good runs. A run is good if it ended on time as a success or degraded. Runs that were
+/// rejected, or cancelled within their SLA, do not count.
+pub(super) fn judge(unchecked: Unchecked, stats: &Stats, objective: f64) -> Condition {
     let [_, window, hour] = &stats.windows;
     let ended = &window.ended;
     let succeeded = |ended: &Outcomes| ended.count(Outcome::Success) + ended.count(Outcome::Degraded) > 0;
@@ -46,11 +43,11 @@ pub(super) fn judge(unchecked: Unchecked, stats: &Stats, objective: f64) -> (Sta
     );
     // Without `1e-9`, a rounding error could turn a number of bad runs that the objective just allows into a warning.
     let allowed = (1.0 - objective) * counted as f64 + 1e-9;
-    let status = match () {
-        () if counted >= ENOUGH && 2 * failed >= counted => Status::Fail,
-        () if !succeeded(ended) || overdue > 0 || bad as f64 > allowed => Status::Warn,
-        () if 2 * rejected > all || 2 * degraded > counted => Status::Warn,
-        () => Status::Pass,
+    let (status, reason) = match () {
+        () if overdue > 0 => (Status::Warn, Some(Reason::Overdue)),
+        () if counted == 0 => (Status::Unknown, Some(Reason::NoTraffic)),
+        () if bad as f64 > allowed || 2 * degraded > counted => (Status::Warn, Some(Reason::ErrorRate)),
+        () => (Status::Pass, None),
     };
-    (status, output)
+    Condition { status, reason, output: Some(output) }
 }

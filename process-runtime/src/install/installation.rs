@@ -7,12 +7,20 @@ use std::time::{Duration, Instant};
 
 use super::watchdog;
 use crate::base::alarm::{self, fork};
-use crate::base::limits::{self, Limits};
+use crate::base::cause;
+#[cfg(feature = "tracing")]
+use crate::base::destination::calls::Destination;
+#[cfg(feature = "tracing")]
+use crate::base::destination::unharmed;
+use crate::base::foreign::limits::{self, Limits};
 use crate::base::lock::lock;
 use crate::base::notices;
+#[cfg(feature = "metrics")]
+use crate::base::threads;
 use crate::catalog::findings;
 use crate::observe::Sink;
 use crate::run::domain::Core;
+use crate::run::domain::sink::NamedSink;
 
 /// The maximum time for which [`Installation::stop`] waits.
 const END: Duration = Duration::from_secs(1);
@@ -48,7 +56,7 @@ const END: Duration = Duration::from_secs(1);
 pub struct Install {
     #[cfg(feature = "metrics")]
     meter_provider: Option<Box<dyn opentelemetry::metrics::MeterProvider>>,
-    sinks: Vec<Arc<dyn Sink>>,
+    sinks: Vec<NamedSink>,
     limits: Option<Limits>,
     /// Whether the application intentionally has no Sentry client. If so, the missing client is not reported.
     without_sentry: bool,
@@ -92,7 +100,7 @@ impl Install {
 
     /// Reports every run to this sink.
     pub fn sink(mut self, sink: impl Sink) -> Install {
-        self.sinks.push(Arc::new(sink));
+        self.sinks.push(NamedSink::new(Arc::new(sink)));
         self
     }
 
@@ -121,7 +129,7 @@ impl Install {
         self
     }
 
-    /// Starts the installation. Each line of [`Installation::report`] is also written to standard error once. Keep
+    /// Starts the installation. Each problem in [`Installation::report`] is also written to standard error. Keep
     /// the returned [`Installation`], and call [`Installation::stop`] at the end of `main`.
     ///
     /// In the child of a `fork` without `exec`, whose parent has started an installation, nothing is started, because
@@ -141,6 +149,8 @@ impl Install {
             }
             None => follow_global_meter_provider(),
         }
+        #[cfg(feature = "metrics")]
+        crate::observe::metrics::temporality::preferred().into_iter().for_each(notices::once);
         #[cfg(feature = "sentry")]
         {
             crate::observe::sentry::add_to(&sentry_core::Hub::main());
@@ -172,9 +182,10 @@ fn started() -> MutexGuard<'static, usize> {
 
 impl Installation {
     /// Returns every problem that was reported so far, at start-up or later. The list also includes problems that
-    /// have been solved since. A meter provider that no reader collects from is reported after 150 s.
+    /// have ended since. A problem that can recur has one line, with the number of its occurrences and whether it has
+    /// ended. A meter provider that no reader collects from is reported after 150 s.
     pub fn report(&self) -> Vec<String> {
-        notices::printed()
+        notices::printed().into_iter().chain(cause::occurred()).collect()
     }
 
     /// Stops the watchdog, unless another installation is running. Also records the samples that are still queued, so
@@ -184,9 +195,12 @@ impl Installation {
         if fork::is_child() {
             return;
         }
-        #[cfg(feature = "metrics")]
-        crate::observe::metrics::drain();
         let end = Instant::now() + END;
+        // A meter provider may hang, so another thread calls it.
+        #[cfg(feature = "metrics")]
+        if let Ok(draining) = threads::start("process-drain", crate::observe::metrics::drain) {
+            draining.wait(end);
+        }
         let mut started = started();
         if !self.is_stopped.swap(true, Ordering::AcqRel) {
             *started -= 1;
@@ -204,7 +218,11 @@ impl Installation {
 /// is omitted if `without_sentry` is true.
 fn unconnected_destinations(without_sentry: bool) -> impl Iterator<Item = String> {
     #[cfg(feature = "tracing")]
-    let tracing = crate::observe::span::problem();
+    let tracing = {
+        let mut problem = None;
+        unharmed(Destination::Subscriber, || problem = crate::observe::span::problem());
+        problem
+    };
     #[cfg(not(feature = "tracing"))]
     let tracing = None;
     #[cfg(feature = "sentry")]

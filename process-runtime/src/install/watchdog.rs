@@ -1,22 +1,27 @@
 //! The watchdog, a thread that reports a run as late while the run is still running. It also closes the time slices
-//! of the statistics, and records the samples that wait for the metrics.
+//! of the statistics, and records the samples that wait for the metrics. A supervisor, a second thread, starts the
+//! watchdog again if it ends, and starts another watchdog if a destination hangs in a call of the watchdog.
 //!
 //! The watchdog sleeps until the next deadline. A run with an earlier deadline must wake the watchdog, which costs
 //! the run a system call. To save further runs this cost, the watchdog scans more often after such a wake: as often
 //! as the shortest SLA requires, until no run has woken it for [`ATTENTIVE`]. The rules for lateness do not belong
 //! here.
 
+use std::collections::VecDeque;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::base::alarm;
+use crate::base::destination::calls::{self, Post};
 use crate::base::lock::lock;
+use crate::base::threads::{self, Started};
+use crate::base::{alarm, notices};
 use crate::catalog::registry;
 use crate::observe;
 use crate::run::domain::Core;
+use crate::run::domain::observed::Observed;
 use crate::run::unit::Unit;
 use crate::stats::windows::SLICE_SECONDS;
 
@@ -30,24 +35,25 @@ const SLACK: Duration = Duration::from_millis(10);
 /// The time for which the watchdog scans more often after a run has woken it.
 const ATTENTIVE: Duration = Duration::from_secs(1);
 
+/// The time between two looks of the supervisor at the watchdog.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
 static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
 
 #[derive(Debug)]
 struct Running {
-    handle: JoinHandle<()>,
     stop: Arc<AtomicBool>,
-    /// Disconnects when the thread ends, because the thread holds the sender. Nothing is sent.
-    ended: Receiver<()>,
+    supervisor: Started,
 }
 
 fn running() -> MutexGuard<'static, Option<Running>> {
     lock(&RUNNING)
 }
 
-/// Starts the thread, unless it is already running.
+/// Starts the threads, unless they are already running.
 pub(crate) fn start() {
     let mut running = running();
-    if running.as_ref().is_some_and(|running| !running.handle.is_finished()) {
+    if running.as_ref().is_some_and(|running| !running.supervisor.has_ended()) {
         return;
     }
     let stop = Arc::new(AtomicBool::new(false));
@@ -55,45 +61,65 @@ pub(crate) fn start() {
     // Once the alarm is set, the watchdog counts as running. Failures before the first scan are therefore also
     // written to standard error.
     alarm::set(u64::MAX);
-    let named = thread::Builder::new().name("process-watchdog".into());
-    let (ends, ended) = mpsc::channel();
-    let body = move || {
-        let _ends: Sender<()> = ends;
-        watch(&stopped);
-    };
-    match named.spawn(body) {
-        Ok(handle) => {
-            alarm::wakes_thread(Some(handle.thread().clone()));
-            *running = Some(Running { handle, stop, ended });
-        }
+    match threads::start("process-supervisor", move || supervise(&stopped)) {
+        Ok(supervisor) => *running = Some(Running { stop, supervisor }),
         Err(error) => {
-            alarm::clear();
             drop(running);
-            crate::base::notices::once(format!(
-                "cannot start the watchdog thread, so a late run is reported only at its end: {error}"
-            ));
+            cannot_start(&error);
         }
     }
 }
 
-/// Stops the thread and waits for its end. It waits at most until `end`, because a destination that the thread calls
-/// may hang. If a sink calls this function on the watchdog's own thread, the function does not wait.
+fn cannot_start(error: &io::Error) {
+    alarm::clear();
+    notices::once(format!(
+        "cannot start the watchdog thread, so a late run is reported only at its end: {error}"
+    ));
+}
+
+/// Stops the threads and waits for their end. It waits at most until `end`, because a destination that the watchdog
+/// calls may hang. If a sink calls this function on the watchdog's own thread, the function does not wait.
 pub(crate) fn stop(end: Instant) {
-    let Some(Running { handle, stop, ended }) = running().take() else {
+    let Some(Running { stop, supervisor }) = running().take() else {
         return;
     };
     stop.store(true, Ordering::Release);
-    handle.thread().unpark();
-    let rest = end.saturating_duration_since(Instant::now());
-    if handle.thread().id() != thread::current().id()
-        && ended.recv_timeout(rest) == Err(RecvTimeoutError::Disconnected)
-    {
-        // A panic of the thread is ignored here, because the panic hook has already written its message.
-        let _ = handle.join();
+    alarm::wake_surely();
+    if !calls::is_watched() {
+        supervisor.wait(end);
     }
 }
 
-fn watch(stop: &AtomicBool) {
+/// Runs one watchdog after another until `stop` is set. There is another watchdog if the last one has panicked, or if
+/// it hangs in a call of a destination.
+fn supervise(stop: &Arc<AtomicBool>) {
+    while !stop.load(Ordering::Acquire) {
+        let post = Arc::new(Post::default());
+        let (stopped, own) = (Arc::clone(stop), Arc::clone(&post));
+        let watchdog = match threads::start("process-watchdog", move || watch(&stopped, own)) {
+            Ok(watchdog) => watchdog,
+            Err(error) => return cannot_start(&error),
+        };
+        alarm::wakes_thread(Some(watchdog.thread.clone()));
+        if stop.load(Ordering::Acquire) {
+            watchdog.thread.unpark();
+        }
+        while !watchdog.wait(Instant::now() + BETWEEN_LOOKS) {
+            if post.abandon_if_hung(Instant::now()) {
+                break;
+            }
+        }
+        if !stop.load(Ordering::Acquire) && !post.is_abandoned() {
+            notices::once(threads::restarted("process-watchdog"));
+            thread::sleep(BETWEEN_LOOKS);
+        }
+    }
+    alarm::wakes_thread(None);
+    alarm::clear();
+}
+
+fn watch(stop: &AtomicBool, post: Arc<Post>) {
+    Arc::clone(&post).take();
     let core = Core::global();
     let mut rolled = Instant::now();
     let mut drained = Instant::now();
@@ -102,12 +128,12 @@ fn watch(stop: &AtomicBool) {
     let round = shortest_sla().clamp(SLACK, LONGEST_SLEEP);
     let mut attentive_until = Instant::now();
     let wakes_in = |sleep: Duration| core.clock.now() + core.clock.ticks(sleep.saturating_sub(SLACK));
-    while !stop.load(Ordering::Acquire) {
+    while !stop.load(Ordering::Acquire) && !post.is_abandoned() {
         let is_attentive = Instant::now() < attentive_until;
         // A run that starts during the scan is not missed. Either the next scan is early enough for its deadline, or
         // the run wakes the watchdog.
         alarm::set(if is_attentive { wakes_in(round) } else { u64::MAX });
-        let mut sleep = observe::scan(core).unwrap_or(LONGEST_SLEEP);
+        let mut sleep = scan(core).unwrap_or(LONGEST_SLEEP);
         if rolled.elapsed() >= Duration::from_secs(SLICE_SECONDS) {
             rolled = Instant::now();
             core.clock.refine();
@@ -122,7 +148,28 @@ fn watch(stop: &AtomicBool) {
             attentive_until = Instant::now() + ATTENTIVE;
         }
     }
-    alarm::clear();
+}
+
+/// A late run that is not reported yet.
+struct Late {
+    unit: &'static Unit,
+    observed: Option<Arc<Observed>>,
+    elapsed: Duration,
+}
+
+/// The late runs that a scan has found. If a watchdog hangs in one report, the next watchdog makes the others.
+static LATE: Mutex<VecDeque<Late>> = Mutex::new(VecDeque::new());
+
+/// Reports every late run. Returns the time until the next deadline, or `None` if there is none.
+fn scan(core: &Core) -> Option<Duration> {
+    let next = core.scan(&|unit, observed, elapsed| {
+        lock(&LATE).push_back(Late { unit, observed: observed.cloned(), elapsed });
+    });
+    let pop = || lock(&LATE).pop_front();
+    while let Some(Late { unit, observed, elapsed }) = pop() {
+        observe::overdue(core, unit, observed.as_ref(), elapsed);
+    }
+    next
 }
 
 /// Returns the shortest SLA of all processes and stages in the program, or [`LONGEST_SLEEP`] if there are none.
@@ -148,7 +195,7 @@ fn tend_metrics(drained: &mut Instant) -> Duration {
     use crate::observe::metrics;
     crate::install::installation::follow_global_meter_provider();
     if let Some(problem) = metrics::problem() {
-        crate::base::notices::once(problem);
+        notices::once(problem);
     }
     if metrics::is_drain_due() {
         let since = drained.elapsed();

@@ -1,7 +1,7 @@
 //! Takes the values of a run's context: those of `context(…)` when the run begins, and those of `record!` later.
 //! Storing and inheriting context do not belong here.
 
-use crate::base::guard::{attempt, unharmed};
+use crate::base::foreign::guard::attempt;
 use crate::base::notices;
 use crate::run::context::{NamedValues, Value, Values};
 use crate::run::frame;
@@ -43,7 +43,7 @@ impl EntryContext {
     /// Adds the value if it is `Some`.
     pub fn put(&mut self, name: &'static str, value: Option<Value>) {
         if let Some(value) = value {
-            self.values.push((name, value));
+            self.values.push((name, value.bounded()));
         }
     }
 }
@@ -69,15 +69,14 @@ impl LaterKey {
             return;
         };
         let mut recorded = None;
-        if let Err(payload) = attempt(|| recorded = value()) {
-            drop(payload);
+        if attempt(|| recorded = value()).is_err() {
             notices::once(format!(
                 "evaluating the value of `record!({} = …)` in `{}` panicked; the value is not recorded",
                 self.name, unit.name
             ));
         }
         if let Some(value) = recorded {
-            unharmed(|| observed.record(self.name, value));
+            observed.record(self.name, value.bounded());
         }
     }
 }

@@ -4,18 +4,18 @@
 //! [`Run::end`] counts the run, and then calls metrics, standard error, Sentry, the span and the sinks, in this order.
 //! How a destination reports a run does not belong here.
 
-use std::any::Any;
 use std::future::Future;
 use std::mem::{ManuallyDrop, forget, replace};
-use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use super::entry_context::EntryContext;
-use crate::base::guard::attempt;
-use crate::base::guard::unharmed;
+use crate::base::destination::calls::Destination;
+use crate::base::destination::unharmed;
+use crate::base::foreign::guard::{Payload, attempt};
 use crate::base::lane::Lane;
 use crate::observe::{self, Wanted, standard_error};
 use crate::run::context::NamedValues;
@@ -232,14 +232,11 @@ impl Run {
     }
 
     #[cold]
-    fn panicked(&mut self, payload: Box<dyn Any + Send>) -> ! {
-        let message = match payload.downcast_ref::<&'static str>() {
-            Some(message) => Some(*message),
-            None => payload.downcast_ref::<String>().map(String::as_str),
-        };
+    fn panicked(&mut self, payload: Payload) -> ! {
+        let message = payload.message();
         let message = message.as_ref().map_or(ErrorRef::Opaque, |message| ErrorRef::Text(message));
         self.end(Ending::panic(message));
-        resume_unwind(payload)
+        payload.resume()
     }
 
     /// Ends the run. Counts the run first, then reports it to the destinations. Does nothing if the run has not begun
@@ -268,7 +265,7 @@ impl Run {
         };
         if !is_quiet {
             let error = ending.error.as_ref();
-            let error_type = error.map(|error| account.error(ending.outcome, late, error.error_type));
+            let error_type = error.map(|error| account.error(ending.outcome, error.error_type));
             let duration = core.clock.duration(ticks);
             let end = End { outcome: ending.outcome, late, duration, error_type };
             report(core, unit, observed.as_ref(), &ending, &end, was_overdue);
@@ -328,7 +325,7 @@ fn inside(observed: &Arc<Observed>, work: &mut dyn Work) {
     let _span = observed.span.as_ref().map(|span| span.enter());
     #[cfg(feature = "sentry")]
     if let (true, Some(unit)) = (observed.hub.is_to_open(), observed.unit) {
-        unharmed(|| observe::sentry::open(unit, observed));
+        unharmed(Destination::Sentry, || observe::sentry::open(unit, observed));
     }
     #[cfg(feature = "sentry")]
     let _hub = observed.hub.enter();
@@ -351,7 +348,8 @@ fn report(
         && unit.is_process()
         && !is_sent
     {
-        unharmed(|| standard_error::failed(unit, observed.map(|observed| &**observed), error, end));
+        let observed = observed.map(|observed| &**observed);
+        unharmed(Destination::StandardError, || standard_error::failed(unit, observed, error, end));
     }
     let Some(observed) = observed else { return };
     if end.late && !was_overdue {

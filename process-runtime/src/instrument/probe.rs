@@ -13,6 +13,8 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 
+use crate::base::foreign::chain::sources;
+use crate::base::foreign::guard::attempt;
 use crate::instrument::kinds::{Boxed, BoxedLocal, BoxedSync, Plain};
 use crate::run::context::{ContextValue, Value};
 use crate::run::ending::{Ending, ErrorRef, RunError};
@@ -125,13 +127,13 @@ results! {
         |error| failed::<E>(ErrorRef::Chain(error));
     /// A box or report around an error that is `Send` and `Sync` (`anyhow::Error`, `Box<dyn Error + Send + Sync>`).
     [AsRef<dyn Error + Send + Sync + 'e>] at [&&&&&&&], beside a status at [&&&&&&&&&&&&&&]:
-        |error| failed::<E>(ErrorRef::Chain(error.as_ref()));
+        |error| failed::<E>(report(|| error.as_ref()));
     /// A box around an error that is `Send` but not `Sync`.
     [AsRef<dyn Error + Send + 'e>] at [&&&&&&], beside a status at [&&&&&&&&&&&&&]:
-        |error| failed::<E>(ErrorRef::Chain(error.as_ref()));
+        |error| failed::<E>(report(|| error.as_ref()));
     /// A box around an error that is not `Send`.
     [AsRef<dyn Error + 'e>] at [&&&&&], beside a status at [&&&&&&&&&&&&]:
-        |error| failed::<E>(ErrorRef::Chain(error.as_ref()));
+        |error| failed::<E>(report(|| error.as_ref()));
     /// An error with an HTTP status.
     #[cfg(feature = "axum")]
     [crate::instrument::http::HasStatus] at [&&&&], beside a status at [&&&&&&&&&&&]:
@@ -146,6 +148,11 @@ results! {
 
 fn failed<E>(error: ErrorRef<'_>) -> Ending<'_> {
     Ending::error(RunError::of::<E>(error))
+}
+
+/// Returns the error inside a box or report. `inside` is foreign code, and may panic.
+fn report<'a>(inside: impl FnOnce() -> &'a (dyn Error + 'a)) -> ErrorRef<'a> {
+    attempt(inside).map_or(ErrorRef::Opaque, ErrorRef::Chain)
 }
 
 /// Returns the `error.type` of an error, by calling the function that `error_type = path` names.
@@ -231,14 +238,7 @@ impl<'a, E: ?Sized> SearchRefused<'a, E> for Search<'a, E> {}
 pub trait Chained {}
 
 fn find_in_chain<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
+    std::iter::once(error).chain(sources(error)).find_map(|link| link.downcast_ref())
 }
 
 /// The return type of an annotated function that is not async.
@@ -412,10 +412,10 @@ impl AsOptionalText {
 
 /// Returns the text that `%value` records.
 pub fn display<T: fmt::Display + ?Sized>(value: &T) -> Option<Value> {
-    Some(Value::Text(value.to_string().into()))
+    Some(Value::text(&format_args!("{value}")))
 }
 
 /// Returns the text that `?value` records.
 pub fn debug<T: fmt::Debug + ?Sized>(value: &T) -> Option<Value> {
-    Some(Value::Text(format!("{value:?}").into()))
+    Some(Value::text(&format_args!("{value:?}")))
 }

@@ -9,6 +9,8 @@
 // here.
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
+#[cfg(all(feature = "tracing", feature = "metrics"))]
+pub(crate) mod monotonic;
 #[cfg(feature = "metrics")]
 pub(crate) mod samples;
 #[cfg(feature = "sentry")]
@@ -25,7 +27,9 @@ use std::time::Duration;
 use process_model::Outcome;
 
 #[cfg(any(feature = "tracing", feature = "sentry"))]
-use crate::base::guard;
+use crate::base::destination::calls::Destination;
+#[cfg(any(feature = "tracing", feature = "sentry"))]
+use crate::base::destination::unharmed;
 use crate::run::context::Values;
 use crate::run::domain::observed::{Observed, Opened};
 pub use crate::run::domain::sink::{RunView, Sink};
@@ -70,7 +74,7 @@ pub(crate) fn wanted(unit: &'static Unit, core: &Core, now: u64) -> Option<Wante
     #[cfg(feature = "tracing")]
     if span::may_be_wanted() {
         let mut is_wanted = false;
-        guard::unharmed(|| is_wanted = span::is_wanted(unit));
+        unharmed(Destination::Subscriber, || is_wanted = span::is_wanted(unit));
         if is_wanted {
             return Some(wanted);
         }
@@ -92,7 +96,7 @@ pub(crate) fn open(
     let mut span = None;
     #[cfg(feature = "tracing")]
     if span::may_be_wanted() {
-        guard::unharmed(|| span = span::open(unit, &values));
+        unharmed(Destination::Subscriber, || span = span::open(unit, &values));
     }
     #[cfg(not(feature = "tracing"))]
     let span = None::<()>;
@@ -120,10 +124,10 @@ pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: Option<&Arc<Ob
     let Some(observed) = observed else { return };
     #[cfg(feature = "tracing")]
     if let Some(span) = &observed.span {
-        guard::unharmed(|| span::overdue(span, unit, elapsed));
+        unharmed(Destination::Subscriber, || span::overdue(span, unit, elapsed));
     }
     #[cfg(feature = "sentry")]
-    guard::unharmed(|| sentry::overdue(core, unit, observed, elapsed));
+    unharmed(Destination::Sentry, || sentry::overdue(core, unit, observed, elapsed));
     core.notify(&RunView { unit, observed }, |sink, run| sink.overdue(run, elapsed));
 }
 
@@ -153,14 +157,12 @@ pub(crate) fn ended(
 ) {
     #[cfg(feature = "sentry")]
     if sentry::is_reported(observed, end.outcome) {
-        guard::unharmed(|| sentry::ended(unit, observed, ending, end));
+        unharmed(Destination::Sentry, || sentry::ended(unit, observed, ending, end));
     }
     #[cfg(feature = "tracing")]
     if let Some(span) = &observed.span {
-        // While this thread is inside a call to a destination, `unharmed` would skip these calls, and the span would
-        // never be closed. `caught` makes the calls in any case.
-        guard::caught(|| span::ended(span, unit, observed, ending, end));
-        guard::caught(|| span.close());
+        span::ended(span, unit, observed, ending, end);
+        span.close();
     }
     core.notify(&RunView { unit, observed }, |sink, run| sink.ended(run, end));
     let _ = ending;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use process_model::{ContextSource, ErrorText};
 use tracing::Level;
-use tracing::callsite::{self, Identifier};
+use tracing::callsite::Identifier;
 use tracing::dispatcher;
 use tracing::field::{Field, FieldSet, Value as Recorded, ValueSet};
 use tracing::level_filters::LevelFilter;
@@ -38,7 +38,7 @@ const FEW: usize = 8;
 const ENDS: [&str; 5] =
     [OUTCOME, "critical_process.late", "error.type", "otel.status_code", "exception.message"];
 
-/// Creates the callsite for the spans of a unit. The callsite is never freed.
+/// Creates the callsite for the spans of a unit. The callsite is not registered yet, and is never freed.
 fn make(unit: &'static Unit) -> SpanSite {
     let callsite: &'static RuntimeCallsite = Box::leak(Box::new(RuntimeCallsite::new()));
     let common = unit.definition.common();
@@ -62,7 +62,6 @@ fn make(unit: &'static Unit) -> SpanSite {
             Kind::SPAN,
         )
     });
-    callsite::register(callsite);
     let later = common.context.iter().filter(|key| key.source == ContextSource::Later);
     #[cfg(feature = "metrics")]
     let described = tracer::take_over(unit.name, &constants);
@@ -157,7 +156,16 @@ fn fields(unit: &'static Unit, fixed: Vec<&'static str>) -> Vec<&'static str> {
 }
 
 fn site(unit: &'static Unit) -> &'static SpanSite {
-    unit.span.get_or_init(|| make(unit))
+    unit.span.get().unwrap_or_else(|| first_site(unit))
+}
+
+#[cold]
+fn first_site(unit: &'static Unit) -> &'static SpanSite {
+    let site = unit.span.get_or_init(|| make(unit));
+    // Registration calls the subscribers. They may run this unit, so no lock is held. Until the registration is
+    // complete, other threads ask the subscriber for each run.
+    site.callsite.register();
+    site
 }
 
 /// Returns whether a subscriber may receive spans of the level INFO, which is the level of all runs.

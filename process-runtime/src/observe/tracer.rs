@@ -1,5 +1,6 @@
 //! A tracer for the bridge from `tracing` to OpenTelemetry. The bridge copies each text in the fields of a span to the
-//! heap. This tracer adds the constant attributes of a run without a copy. Attributes that differ between runs do
+//! heap. This tracer adds the constant attributes of a run without a copy, and lets the monotonic clock measure the
+//! durations of spans. Attributes that differ between runs do
 //! not belong here.
 
 use std::borrow::Cow;
@@ -10,6 +11,7 @@ use std::sync::{LazyLock, RwLock};
 use opentelemetry::trace::{SpanBuilder, Tracer};
 use opentelemetry::{Context, KeyValue};
 
+use super::monotonic::MonotonicSpan;
 use crate::base::lock::{read, write};
 use crate::run::frame;
 use crate::run::span::Attributes;
@@ -20,7 +22,10 @@ use crate::run::span::Attributes;
 /// Without this tracer, spans carry these attributes as `tracing` fields. The bridge copies each field in every run,
 /// and each copy takes 0.1 µs. With this tracer, spans of a process omit the fields if the process first runs after
 /// the call of [`DescribedTracer::new`]. Other layers of the subscriber then do not receive the fields. Spans that do
-/// not belong to a run pass unchanged.
+/// not belong to a run get no attributes.
+///
+/// The end of each span is its start plus its duration by the monotonic clock. The wall clock can therefore be set while
+/// a span is open, and the span still lasts as long as its run.
 ///
 /// ```
 /// use opentelemetry::trace::TracerProvider as _;
@@ -63,17 +68,20 @@ pub(crate) fn announce() {
 }
 
 impl<T: Tracer> Tracer for DescribedTracer<T> {
-    type Span = T::Span;
+    type Span = MonotonicSpan<T::Span>;
 
-    fn build_with_context(&self, mut builder: SpanBuilder, parent: &Context) -> T::Span {
-        if let Cow::Borrowed(name) = builder.name
-            && let Some(known) = attributes(name)
-        {
+    fn build_with_context(&self, mut builder: SpanBuilder, parent: &Context) -> MonotonicSpan<T::Span> {
+        let known = match builder.name {
+            Cow::Borrowed(name) => attributes(name),
+            Cow::Owned(_) => None,
+        };
+        if let Some(known) = known {
             // Creating an attribute from a static text is cheaper than cloning an attribute.
             let known = known.iter().map(|&(key, value)| KeyValue::new(key, value));
             builder.attributes.get_or_insert_default().extend(known);
         }
-        self.inner.build_with_context(builder, parent)
+        let build = |builder| self.inner.build_with_context(builder, parent);
+        MonotonicSpan::build(builder, known.is_some(), build)
     }
 }
 

@@ -2,8 +2,10 @@
 //! `peers` decides whose keys are accepted, and `outgoing` decides which keys are sent to which host. Such decisions
 //! do not belong here.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 
+use super::peers::Peers;
+use crate::base::foreign::{limits, text};
 use crate::base::notices;
 use crate::run::context::{NamedValues, Value};
 
@@ -26,25 +28,41 @@ pub(super) fn valid_keys(keys: impl IntoIterator<Item = &'static str>) -> Vec<&'
     tokens
 }
 
+/// Removes the header from a request, and returns its values for the keys that the peer of the request may set.
+pub(super) fn take(
+    peers: &Peers<Vec<&'static str>>,
+    extensions: &Extensions,
+    headers: &mut HeaderMap,
+) -> NamedValues {
+    if !headers.contains_key(HEADER) {
+        return NamedValues::new();
+    }
+    let keys: Vec<_> = peers.of(extensions).flatten().copied().collect();
+    let taken = read(headers, &keys);
+    headers.remove(HEADER);
+    taken
+}
+
 /// Returns the values of these keys, as text. A key that occurs more than once is ignored, because one of its values
-/// may be forged. A value is ignored if it is not valid UTF-8 or contains a control character. If the `baggage`
-/// headers together exceed [`BYTES`] or [`ENTRIES`], all of them are ignored.
-pub(super) fn read(headers: &HeaderMap, keys: &[&'static str]) -> NamedValues {
+/// may be forged. A value is ignored if it is not valid UTF-8 or contains a control character, and is cut at the limit
+/// of a text from a header. If the `baggage` headers together exceed [`BYTES`] or [`ENTRIES`], all of them are ignored.
+fn read(headers: &HeaderMap, keys: &[&'static str]) -> NamedValues {
     let lines = || headers.get_all(HEADER).iter();
-    let entries = || lines().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+    // An entry is split off before it is read, so that one that is not text costs only itself.
+    let entries = || lines().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     if lines().map(HeaderValue::len).sum::<usize>() > BYTES || entries().count() > ENTRIES {
         return NamedValues::new();
     }
     let value_of = |key: &&'static str| {
         let mut values = entries().filter_map(|entry| {
-            let (name, rest) = entry.split_once('=')?;
-            // Properties follow after a semicolon and are ignored.
-            let value = rest.split_once(';').map_or(rest, |(value, _)| value);
-            (name.trim() == *key).then(|| value.trim())
+            let end = entry.iter().position(|byte| *byte == b'=')?;
+            (entry[..end].trim_ascii() == key.as_bytes()).then_some(&entry[end + 1..])
         });
         let only = values.next().filter(|_| values.next().is_none())?;
-        let text = decoded(only).filter(|text| !text.contains(char::is_control))?;
-        Some((*key, Value::Text(text.into())))
+        // Properties follow after a semicolon and are ignored.
+        let value = only.split(|byte| *byte == b';').next().filter(|value| value.is_ascii())?;
+        let value = decoded(value.trim_ascii()).filter(|text| !text.contains(char::is_control))?;
+        Some((*key, Value::Text(text::cut(&value, limits::header_text()).into())))
     };
     keys.iter().filter_map(value_of).collect()
 }
@@ -91,10 +109,10 @@ fn encoded(text: &str) -> String {
 
 /// Decodes a value. Returns `None` if the result is not valid UTF-8. A `%` without two hexadecimal digits after it is
 /// kept as it is, as the specification requires.
-fn decoded(text: &str) -> Option<String> {
+fn decoded(text: &[u8]) -> Option<String> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
+    let mut rest = text;
     while let [first, after @ ..] = rest {
         let escaped = match after {
             [high, low, ..] if *first == b'%' => digit(*high).zip(digit(*low)),

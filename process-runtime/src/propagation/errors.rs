@@ -2,39 +2,29 @@
 //! stable code, a message that is safe to show, and the id of the trace. The text of an error must not go into it.
 
 use std::future::Future;
-
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
-use tower_layer::Layer;
 use tower_service::Service;
 
 use super::trace::trace_id;
-use super::{Propagation, PropagationLayer};
+use crate::base::foreign::guard::{attempt, discard};
 
-use crate::base::guard::attempt;
-
-/// The layer that [`PropagationLayer::error_bodies`] returns.
-#[derive(Clone, Debug)]
-pub struct ErrorBodiesLayer {
-    pub(super) around: PropagationLayer,
-}
-
-impl<S> Layer<S> for ErrorBodiesLayer {
-    type Service = Propagation<ErrorBodies<S>>;
-
-    fn layer(&self, inner: S) -> Propagation<ErrorBodies<S>> {
-        self.around.layer(ErrorBodies { inner })
-    }
-}
-
-/// The service of [`ErrorBodiesLayer`].
+/// The service of [`ErrorBodiesLayer`](super::ErrorBodiesLayer).
 #[derive(Clone, Debug)]
 pub struct ErrorBodies<S> {
     inner: S,
+    /// Whether the service has panicked in `poll_ready`. The next request then receives the error.
+    has_panicked: bool,
+}
+
+impl<S> ErrorBodies<S> {
+    pub(super) fn new(inner: S) -> ErrorBodies<S> {
+        ErrorBodies { inner, has_panicked: false }
+    }
 }
 
 impl<S, B, R> Service<Request<B>> for ErrorBodies<S>
@@ -47,10 +37,17 @@ where
     type Future = ErrorBodiesFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
+        attempt(|| self.inner.poll_ready(cx)).unwrap_or_else(|_| {
+            self.has_panicked = true;
+            Poll::Ready(Ok(()))
+        })
     }
 
     fn call(&mut self, request: Request<B>) -> ErrorBodiesFuture<S::Future> {
+        if std::mem::take(&mut self.has_panicked) {
+            discard(request);
+            return ErrorBodiesFuture { future: None };
+        }
         ErrorBodiesFuture { future: attempt(|| self.inner.call(request)).ok() }
     }
 }
@@ -88,27 +85,30 @@ where
     }
 }
 
-/// Replaces the body of a response whose status is 4xx or 5xx, unless the body is JSON.
+/// Replaces the body of a response whose status is 4xx or 5xx, unless the body is JSON. The old body is not read.
 fn with_body<R: From<String>>(response: Response<R>) -> Response<R> {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) || is_json(response.headers()) {
         return response;
     }
-    let mut response = response.map(|_| R::from(body(status)));
-    let headers = response.headers_mut();
+    let Ok(body) = attempt(|| R::from(body(status))) else { return response };
+    let (mut parts, old) = response.into_parts();
+    discard(old);
     // These headers describe the old body.
     for name in [CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING] {
-        headers.remove(name);
+        parts.headers.remove(name);
     }
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    // Fails only if the response has more headers than a map can hold.
+    let _ = parts.headers.try_insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Response::from_parts(parts, body)
 }
 
 /// Returns the response for a panic.
 fn internal<R: From<String>>() -> Response<R> {
-    let mut response = Response::new(R::from(String::new()));
+    let mut response = Response::new(R::from(body(StatusCode::INTERNAL_SERVER_ERROR)));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    with_body(response)
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -6,8 +6,13 @@ use http::uri::Authority;
 
 use super::baggage;
 use super::trace::inject;
-use crate::base::notices;
+use crate::base::cause::Cause;
 use crate::run::frame;
+
+static INVALID_HOST: Cause = Cause::new(
+    "invalid host in `Outgoing::allow`: use the host and port of the URL, as in `models.internal:8443`; no context is \
+     sent to",
+);
 
 /// Sends the trace to every host, and listed keys of the business context to listed hosts.
 ///
@@ -56,10 +61,8 @@ impl Outgoing {
             Ok(_) if !host.contains(['@', '*']) => {
                 self.hosts.push((host.to_owned(), baggage::valid_keys(keys)));
             }
-            _ => notices::once(format!(
-                "invalid host `{host}`: use the host and port of the URL, as in `models.internal:8443`; no context is \
-                 sent to it"
-            )),
+            // The host may come from a request, so it is only a sample.
+            _ => INVALID_HOST.happened(host),
         }
         self
     }
@@ -80,6 +83,9 @@ impl Outgoing {
         let Some(scope) = frame::nearest() else { return };
         let values = scope.values_now();
         let allowed = values.iter().filter(|(name, _)| keys.contains(&name));
-        headers.extend(baggage::write(allowed).map(|header| (baggage::HEADER, header)));
+        if let Some(header) = baggage::write(allowed) {
+            // Fails only if the call has more headers than a map can hold.
+            let _ = headers.try_insert(baggage::HEADER, header);
+        }
     }
 }

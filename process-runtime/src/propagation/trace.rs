@@ -1,17 +1,18 @@
-//! Reads the trace context from the headers of a request, and writes it into the headers of a call. Business context
-//! does not belong here.
+//! Reads the trace context from the headers of a request, and writes it into the headers of a call, through the
+//! application's propagator. Whether a request continues the trace that it carries does not belong here.
 
 use std::sync::Once;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::baggage::BaggageExt as _;
-use opentelemetry::propagation::{Extractor, Injector};
-use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use opentelemetry::{Context as TraceContext, global};
-use tracing::Span;
 
-use super::baggage;
+use super::{baggage, foreign, w3c};
 use crate::base::notices;
+
+const PROPAGATOR: &str = "the OpenTelemetry propagator";
 
 /// Returns the id of the current trace, for example for the body of an error. Returns `None` without a current
 /// trace, which is always the case without OpenTelemetry.
@@ -24,10 +25,19 @@ pub fn trace_id() -> Option<String> {
     context.is_valid().then(|| context.trace_id().to_string())
 }
 
+/// Returns whether the current trace is this one.
+pub(super) fn is_current(trace: &SpanContext) -> bool {
+    TraceContext::current().span().span_context().trace_id() == trace.trace_id()
+}
+
 /// Adds the current trace context to the headers of a call to another service.
 ///
 /// It sends no business context and removes any existing header `baggage`. Use [`Outgoing`](super::Outgoing) to send
-/// business context. If OpenTelemetry has no global propagator, it adds nothing, and reports this once.
+/// business context. If OpenTelemetry has no global propagator, it adds nothing, and reports this once. If the
+/// propagator panics, the trace may be missing from the headers, and the panic is reported once.
+///
+/// A header that the propagator leaves empty is not sent. A `tracestate` is cut at the first member that is beyond 32
+/// members or 512 bytes.
 ///
 /// ```
 /// let mut headers = http::HeaderMap::new();
@@ -37,7 +47,7 @@ pub fn trace_id() -> Option<String> {
 pub fn inject(headers: &mut HeaderMap) {
     headers.remove(baggage::HEADER);
     let context = TraceContext::current().with_cleared_baggage();
-    global::get_text_map_propagator(|propagator| {
+    let inject = |propagator: &dyn TextMapPropagator| {
         if context.has_active_span() && propagator.fields().next().is_none() {
             static REPORTED: Once = Once::new();
             REPORTED.call_once(|| {
@@ -47,71 +57,111 @@ pub fn inject(headers: &mut HeaderMap) {
                 );
             });
         }
-        propagator.inject_context(&context, &mut Headers(&mut *headers));
+        let is_w3c = is_w3c(propagator);
+        propagator.inject_context(&context, &mut Sent { headers, is_w3c });
+    };
+    foreign::call(PROPAGATOR, "a call continues no trace", || global::get_text_map_propagator(inject));
+}
+
+/// Returns the trace that the caller of a request has sent. It is invalid without one.
+pub(super) fn extract(headers: &HeaderMap) -> SpanContext {
+    let extract = |propagator: &dyn TextMapPropagator| {
+        let w3c = is_w3c(propagator).then(|| TraceHeaders::of(headers));
+        // A propagator may also extract baggage, so only the span context is kept.
+        let caller = propagator.extract_with_context(&TraceContext::new(), &Received { headers, w3c });
+        caller.span().span_context().clone()
+    };
+    let extract = || global::get_text_map_propagator(extract);
+    let sent = foreign::call(PROPAGATOR, "a request continues no trace", extract);
+    let sent = sent.unwrap_or(SpanContext::NONE);
+    // Every span below has this state, so its size is limited whatever the propagator reads.
+    let state = w3c::bounded(sent.trace_state());
+    SpanContext::new(sent.trace_id(), sent.span_id(), sent.trace_flags(), true, state)
+}
+
+/// Removes the headers with the trace of the caller.
+pub(super) fn remove(headers: &mut HeaderMap) {
+    foreign::call(PROPAGATOR, "the headers of a request stay as they are", || {
+        global::get_text_map_propagator(|propagator| {
+            for name in propagator.fields() {
+                headers.remove(name);
+            }
+        });
     });
 }
 
-struct Headers<H>(H);
+/// Returns whether the rules of W3C Trace Context apply to the headers of this propagator.
+fn is_w3c(propagator: &dyn TextMapPropagator) -> bool {
+    propagator.fields().any(|field| field.eq_ignore_ascii_case(w3c::TRACEPARENT))
+}
 
-impl Injector for Headers<&mut HeaderMap> {
+/// The headers of a call.
+struct Sent<'h> {
+    headers: &'h mut HeaderMap,
+    is_w3c: bool,
+}
+
+impl Injector for Sent<'_> {
     fn set(&mut self, key: &str, value: String) {
-        // An invalid header is not sent.
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(key.as_bytes()), HeaderValue::from_str(&value))
+        let is_state = self.is_w3c && key.eq_ignore_ascii_case(w3c::TRACESTATE);
+        let value = if is_state { w3c::sendable(&value).unwrap_or_default() } else { value };
+        // An invalid header is not sent. An existing header belongs to another trace.
+        let Ok(name) = HeaderName::from_bytes(key.as_bytes()) else { return };
+        self.headers.remove(&name);
+        if let Ok(value) = HeaderValue::from_str(&value)
+            && !value.is_empty()
         {
-            self.0.insert(name, value);
+            // Fails only if the call has more headers than a map can hold.
+            let _ = self.headers.try_insert(name, value);
         }
     }
 }
 
-impl Extractor for Headers<&HeaderMap> {
+/// The headers of a request, as the propagator receives them. Baggage is not for the propagator.
+struct Received<'h> {
+    headers: &'h HeaderMap,
+    w3c: Option<TraceHeaders>,
+}
+
+/// The headers of W3C Trace Context, where the propagator reads them. There is no state without a parent.
+struct TraceHeaders {
+    parent: Option<String>,
+    state: Option<String>,
+}
+
+impl TraceHeaders {
+    fn of(headers: &HeaderMap) -> TraceHeaders {
+        let parent = w3c::traceparent(headers);
+        let state = parent.is_some().then(|| w3c::tracestate(headers)).flatten();
+        TraceHeaders { parent, state }
+    }
+}
+
+impl Received<'_> {
+    /// Returns the values of a header in their order.
+    fn values(&self, key: &str) -> impl Iterator<Item = &str> {
+        let is = |name: &str| key.eq_ignore_ascii_case(name);
+        let (checked, others) = match &self.w3c {
+            Some(w3c) if is(w3c::TRACEPARENT) => (w3c.parent.as_deref(), None),
+            Some(w3c) if is(w3c::TRACESTATE) => (w3c.state.as_deref(), None),
+            _ if is(baggage::HEADER.as_str()) => (None, None),
+            _ => (None, Some(self.headers.get_all(key))),
+        };
+        let others = others.into_iter().flatten().filter_map(|value| value.to_str().ok());
+        checked.into_iter().chain(others)
+    }
+}
+
+impl Extractor for Received<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
+        self.values(key).next()
+    }
+
+    fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+        Some(self.values(key).collect()).filter(|values: &Vec<_>| !values.is_empty())
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(HeaderName::as_str).collect()
+        self.headers.keys().map(HeaderName::as_str).filter(|key| self.get(key).is_some()).collect()
     }
-}
-
-/// Creates the span of a request as a child of the caller's span. The name of the span is `request`, and its target is
-/// `http`.
-///
-/// [`layer`](super::layer) uses this function for requests without a span. In a service with a `TraceLayer`, pass this
-/// function to the `TraceLayer`: `make_span_with(propagation::request_span)`.
-///
-/// If a Sentry client is bound, the span also passes the caller's trace to sentry-tracing. The transaction that
-/// sentry-tracing starts then has the trace id of the caller.
-pub fn request_span<B>(request: &Request<B>) -> Span {
-    let here = TraceContext::current();
-    let caller = global::get_text_map_propagator(|propagator| {
-        propagator.extract_with_context(&here, &Headers(request.headers()))
-    });
-    let sentry_trace = sentry_trace(&caller);
-    // A propagator may also have extracted baggage, so only the span context is kept.
-    let caller = caller.span().span_context().clone();
-    let _inside = caller.is_valid().then(|| here.with_remote_span_context(caller).attach());
-    tracing::info_span!(
-        target: "http",
-        "request",
-        otel.kind = "server",
-        http.request.method = request.method().as_str(),
-        http.response.status_code = tracing::field::Empty,
-        otel.status_code = tracing::field::Empty,
-        sentry.trace = sentry_trace,
-    )
-}
-
-/// Returns the ids of the caller's trace in Sentry's format. Returns `None` without a trace of the caller, and without
-/// a Sentry client. The sampling decision is left out, because Sentry makes its own.
-#[cfg(feature = "sentry")]
-fn sentry_trace(caller: &TraceContext) -> Option<String> {
-    let span = caller.span();
-    let ids = span.span_context();
-    let is_continued = ids.is_remote() && crate::observe::sentry::is_active();
-    is_continued.then(|| format!("{}-{}", ids.trace_id(), ids.span_id()))
-}
-
-#[cfg(not(feature = "sentry"))]
-fn sentry_trace(_: &TraceContext) -> Option<String> {
-    None
 }

@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 
 use super::domain::observed::Observed;
 use super::frame;
+#[cfg(feature = "metrics")]
+use super::trace;
 use super::unit::Unit;
 
 /// A handle that carries the current scope into another task or thread, or through a channel. Without a carrier, code
@@ -104,16 +106,11 @@ impl Carrier {
 #[cfg(feature = "metrics")]
 impl Trace {
     fn current() -> Trace {
-        use opentelemetry::trace::TraceContextExt;
-        let context = opentelemetry::Context::current();
-        let span = context.span().span_context().clone();
-        Trace { span: span.is_valid().then_some(span) }
+        Trace { span: trace::current_span() }
     }
 
-    fn attach(&self) -> Option<opentelemetry::ContextGuard> {
-        use opentelemetry::trace::TraceContextExt;
-        let span = self.span.clone()?;
-        Some(opentelemetry::Context::current().with_remote_span_context(span).attach())
+    fn attach(&self) -> Option<trace::Attached> {
+        trace::attach(self.span.clone()?)
     }
 }
 

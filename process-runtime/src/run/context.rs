@@ -3,13 +3,15 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::base::foreign::limits;
+use crate::base::foreign::text::{bounded, cut};
 use crate::base::lock::lock;
 
 /// A value of business context, as it is recorded.
@@ -26,6 +28,24 @@ pub enum Value {
     F64(f64),
     /// The text of any other value.
     Text(Box<str>),
+}
+
+impl Value {
+    /// Returns the text of a value, cut at the limit for context. The value is stopped at the limit, so it costs the
+    /// limit and not its size.
+    pub(crate) fn text(value: &dyn fmt::Display) -> Value {
+        Value::Text(bounded(value, limits::context_value()).into())
+    }
+
+    /// Returns the value, cut at the limit for context if it is a longer text.
+    pub(crate) fn bounded(self) -> Value {
+        match self {
+            Value::Text(text) if text.len() > limits::context_value() => {
+                Value::Text(cut(&text, limits::context_value()).into())
+            }
+            other => other,
+        }
+    }
 }
 
 impl fmt::Display for Value {
@@ -90,7 +110,7 @@ impl ContextValue for usize {
 
 impl ContextValue for str {
     fn to_value(&self) -> Option<Value> {
-        Some(Value::Text(self.into()))
+        Some(Value::Text(cut(self, limits::context_value()).into()))
     }
 }
 
@@ -138,12 +158,27 @@ impl<T: ContextValue + ToOwned + ?Sized> ContextValue for Cow<'_, T> {
 /// assert_eq!(truncate("short", 100), "short");
 /// ```
 pub fn truncate(value: impl fmt::Display, most: usize) -> String {
-    let mut text = value.to_string();
-    if let Some((end, _)) = text.char_indices().nth(most) {
-        text.truncate(end);
-        text.push('…');
+    let mut kept = First { text: String::new(), room: most };
+    // The writer fails as soon as a character does not fit, so a long value is not formatted further.
+    if write!(kept, "{value}").is_err() {
+        kept.text.push('…');
     }
-    text
+    kept.text
+}
+
+/// Keeps the first characters that are written, and fails at the next one.
+struct First {
+    text: String,
+    room: usize,
+}
+
+impl fmt::Write for First {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        let end = more.char_indices().nth(self.room).map_or(more.len(), |(end, _)| end);
+        self.text.push_str(&more[..end]);
+        self.room -= more[..end].chars().count();
+        if end < more.len() { Err(fmt::Error) } else { Ok(()) }
+    }
 }
 
 /// Returns `****` and the last four characters of a value. If the value has fewer than twelve characters, returns
@@ -155,12 +190,28 @@ pub fn truncate(value: impl fmt::Display, most: usize) -> String {
 /// assert_eq!(mask("secret"), "****");
 /// ```
 pub fn mask(value: impl fmt::Display) -> String {
-    let text = value.to_string();
-    let shown = match text.chars().count() {
-        12.. => text.char_indices().rev().nth(3).map_or("", |(start, _)| &text[start..]),
-        _ => "",
-    };
+    let mut kept = Last::default();
+    let is_whole = write!(kept, "{value}").is_ok();
+    let shown = if is_whole && kept.count >= 12 { kept.last.iter().collect() } else { String::new() };
     format!("****{shown}")
+}
+
+/// Keeps the last four characters that are written, and counts all.
+#[derive(Default)]
+struct Last {
+    last: [char; 4],
+    count: u64,
+}
+
+impl fmt::Write for Last {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        for letter in more.chars() {
+            self.last.rotate_left(1);
+            self.last[3] = letter;
+            self.count += 1;
+        }
+        Ok(())
+    }
 }
 
 /// The environment variable that holds the key of [`hash`].
@@ -176,15 +227,25 @@ pub fn hash(value: impl fmt::Display) -> String {
     static KEY: OnceLock<Option<String>> = OnceLock::new();
     let key = KEY.get_or_init(|| std::env::var(HASH_KEY_VARIABLE).ok().filter(|key| !key.is_empty()));
     match key {
-        Some(key) => keyed_hash(key, &value.to_string()),
+        Some(key) => keyed_hash(key, &value),
         None => "[unkeyed]".to_owned(),
     }
 }
 
-fn keyed_hash(key: &str, value: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC accepts a key of any length");
-    mac.update(value.as_bytes());
-    let bytes = mac.finalize().into_bytes();
+fn keyed_hash(key: &str, value: &dyn fmt::Display) -> String {
+    struct Hashed(Hmac<Sha256>);
+    impl fmt::Write for Hashed {
+        fn write_str(&mut self, more: &str) -> fmt::Result {
+            self.0.update(more.as_bytes());
+            Ok(())
+        }
+    }
+    let Ok(mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else { return "[unkeyed]".to_owned() };
+    let mut hashed = Hashed(mac);
+    if write!(hashed, "{value}").is_err() {
+        return "[its `Display` failed]".to_owned();
+    }
+    let bytes = hashed.0.finalize().into_bytes();
     bytes[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -295,6 +356,6 @@ mod tests {
     #[test]
     fn a_hash_is_hmac_sha_256_of_rfc_4231() {
         // Test case 2 of RFC 4231.
-        assert_eq!(keyed_hash("Jefe", "what do ya want for nothing?"), "5bdcc146bf60754e6a042426089575c7");
+        assert_eq!(keyed_hash("Jefe", &"what do ya want for nothing?"), "5bdcc146bf60754e6a042426089575c7");
     }
 }

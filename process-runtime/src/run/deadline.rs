@@ -48,20 +48,26 @@ mod with_tokio {
     /// # });
     /// ```
     pub async fn timeout<F: Future>(duration: Duration, future: F) -> Result<F::Output, TimedOut> {
-        let mut future = pin!(Some(future));
-        let mut sleep = pin!(tokio::time::sleep(duration));
+        let end = tokio::time::sleep(duration);
+        stop_after(end, future).await.ok_or(TimedOut { after: duration })
+    }
+
+    /// Waits for `future` to be ready, but not longer than for `end`. Drops `future` as [`timeout`] does, and returns
+    /// `None`, if `end` is ready first.
+    pub(crate) async fn stop_after<F: Future>(end: impl Future<Output = ()>, future: F) -> Option<F::Output> {
+        let (mut future, mut end) = (pin!(Some(future)), pin!(end));
         let ready = std::future::poll_fn(|cx| {
             if let Some(Poll::Ready(value)) = future.as_mut().as_pin_mut().map(|future| future.poll(cx)) {
                 return Poll::Ready(Some(value));
             }
-            sleep.as_mut().poll(cx).map(|()| None)
+            end.as_mut().poll(cx).map(|()| None)
         });
         if let Some(value) = ready.await {
-            return Ok(value);
+            return Some(value);
         }
         let _stop = Stop(STOPS.replace(true));
         future.set(None);
-        Err(TimedOut { after: duration })
+        None
     }
 
     /// A guard. Its drop restores the previous value of [`STOPS`], even if dropping the future panics.
@@ -90,5 +96,7 @@ mod with_tokio {
     impl std::error::Error for TimedOut {}
 }
 
+#[cfg(feature = "health")]
+pub(crate) use with_tokio::stop_after;
 #[cfg(feature = "tokio")]
 pub use with_tokio::{TimedOut, timeout};

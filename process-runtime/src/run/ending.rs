@@ -2,10 +2,13 @@
 //! with lateness and duration. Recording an end does not belong here.
 
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
-use std::{fmt, iter};
 
 use process_model::{ErrorText, Outcome};
+
+use crate::base::foreign::text::{bounded, cut};
+use crate::base::foreign::{chain, limits};
 
 /// The `error.type` of a panic.
 const PANIC: &str = "panic";
@@ -87,16 +90,13 @@ impl fmt::Debug for ErrorRef<'_> {
     }
 }
 
-/// The maximum number of sources whose texts [`RunError::whole_text`] adds.
-const SOURCES: usize = 8;
-
 impl ErrorRef<'_> {
-    /// Returns the text of the error without its sources; `None` if the text is not available.
+    /// Returns the text of the error without its sources, cut at its limit; `None` if the text is not available.
     pub(crate) fn text(&self) -> Option<String> {
         match self {
             ErrorRef::Opaque => None,
-            ErrorRef::Text(text) => Some(text.to_string()),
-            ErrorRef::Chain(error) => Some(error.to_string()),
+            ErrorRef::Text(text) => Some(bounded(text, limits::error_text())),
+            ErrorRef::Chain(error) => Some(bounded(error, limits::error_text())),
         }
     }
 }
@@ -118,21 +118,27 @@ impl<'a> RunError<'a> {
         if allowed == ErrorText::Never { None } else { self.value.text() }
     }
 
-    /// Returns the text of the error with its sources, for example `cannot save: the disk is full`. Returns `None` if
-    /// `allowed` forbids the text, or if the text is not available.
+    /// Returns the text of the error with its sources, for example `cannot save: the disk is full`. The text is cut at
+    /// the limit for a chain. Returns `None` if `allowed` forbids the text, or if the text is not available.
     pub(crate) fn whole_text(&self, allowed: ErrorText) -> Option<String> {
         if allowed == ErrorText::Never {
             return None;
         }
         let mut text = self.value.text()?;
         if let ErrorRef::Chain(error) = self.value {
-            for source in iter::successors(error.source(), |&error| error.source()).take(SOURCES) {
-                let source = source.to_string();
+            let limit = limits::chain_text();
+            let mut sources = chain::sources(error);
+            while text.len() < limit
+                && let Some(source) = sources.next()
+            {
+                let source = bounded(&source, limits::error_text());
                 // Some errors include the text of their source in their own text.
                 if !text.contains(&source) {
-                    text = format!("{text}: {source}");
+                    text.push_str(": ");
+                    text.push_str(&source);
                 }
             }
+            return Some(cut(&text, limit).into_owned());
         }
         Some(text)
     }

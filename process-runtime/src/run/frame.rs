@@ -16,12 +16,20 @@ thread_local! {
     static CURRENT: Cell<*const Frame> = const { Cell::new(null()) };
 }
 
-/// One run or scope that the thread is in.
+/// One run or scope that the thread is in. Each frame knows the next frames outwards that look-ups need, because a
+/// recursion may have any number of frames.
 #[derive(Debug)]
 pub(crate) struct Frame {
+    /// The unit of the run; `None` for a scope.
     unit: Option<&'static Unit>,
     observed: *const Arc<Observed>,
     outer: *const Frame,
+    /// The innermost run around this frame in its domain.
+    run_around: *const Frame,
+    /// The innermost observed run around this frame in its domain.
+    observed_run_around: *const Frame,
+    /// The innermost scope or observed run of this domain: that of this frame, or of a frame around it.
+    nearest: *const Arc<Observed>,
 }
 
 /// Calls `f` inside a run or scope.
@@ -31,8 +39,23 @@ pub(crate) fn within<R>(
     observed: Option<&Arc<Observed>>,
     f: impl FnOnce() -> R,
 ) -> R {
-    let observed = observed.map_or(null(), std::ptr::from_ref);
-    let frame = Frame { unit, observed, outer: CURRENT.get() };
+    let outer = CURRENT.get();
+    let own = observed.map_or(null(), std::ptr::from_ref);
+    let mut frame =
+        Frame { unit, observed: own, outer, run_around: null(), observed_run_around: null(), nearest: own };
+    // At a border, the domain of a health check or a test begins. The frames outside of it belong to another domain and
+    // do not affect the runs inside of it. A border is a scope.
+    let is_border = || own::IS_POSSIBLE && unit.is_none() && observed.is_some_and(|scope| scope.is_border());
+    // SAFETY: as in `current`.
+    if let Some(around) = unsafe { outer.as_ref() }
+        && !is_border()
+    {
+        frame.run_around = around.run();
+        frame.observed_run_around = around.observed_run();
+        if own.is_null() {
+            frame.nearest = around.nearest;
+        }
+    }
     CURRENT.set(&raw const frame);
     let _leave = Leave(&frame);
     f()
@@ -50,33 +73,43 @@ impl Drop for Leave<'_> {
 }
 
 impl Frame {
-    /// Returns whether the domain of a health check or a test begins at this frame. The frames outside this frame
-    /// belong to another domain and do not affect the runs inside this frame.
-    fn is_border(&self) -> bool {
-        // SAFETY: as in `nearest`.
-        own::IS_POSSIBLE && unsafe { self.observed.as_ref() }.is_some_and(|observed| observed.is_border())
+    /// Returns the innermost run in the domain of this frame: the frame itself, or a frame around it.
+    fn run(&self) -> *const Frame {
+        if self.unit.is_some() { self } else { self.run_around }
+    }
+
+    /// Returns the innermost observed run in the domain of this frame: the frame itself, or a frame around it.
+    fn observed_run(&self) -> *const Frame {
+        if self.unit.is_some() && !self.observed.is_null() { self } else { self.observed_run_around }
     }
 }
 
-/// Returns the frames of this thread in its current domain, the innermost first.
-fn frames<'a>() -> impl Iterator<Item = &'a Frame> {
-    let mut next = CURRENT.get();
-    std::iter::from_fn(move || {
-        // SAFETY: `within` keeps the frame on the stack until `Leave` has made the outer frame the current one. The
-        // callers in this file use the frame only before they return to the code inside `within`.
-        let frame = unsafe { next.as_ref() }?;
-        next = if frame.is_border() { null() } else { frame.outer };
-        Some(frame)
-    })
+/// Returns the innermost frame of this thread.
+fn current<'a>() -> Option<&'a Frame> {
+    // SAFETY: `within` keeps the frame on the stack until `Leave` has made the outer frame the current one. The callers
+    // in this file use the frame only before they return to the code inside `within`.
+    unsafe { CURRENT.get().as_ref() }
+}
+
+/// Returns the frames that `next` leads to, the first one and then those around it.
+fn chain<'a>(
+    next: fn(&Frame) -> *const Frame,
+    around: fn(&Frame) -> *const Frame,
+) -> impl Iterator<Item = &'a Frame> {
+    // SAFETY: a frame around a frame on the stack is on the stack too, so this is as in `current`.
+    let first = current().and_then(|frame| unsafe { next(frame).as_ref() });
+    std::iter::successors(first, move |frame| unsafe { around(frame).as_ref() })
+}
+
+/// Returns the runs of this thread in its current domain, the innermost first.
+fn all_runs<'a>() -> impl Iterator<Item = &'a Frame> {
+    chain(Frame::run, |frame| frame.run_around)
 }
 
 /// Returns the innermost scope or observed run of this thread in its current domain; `None` if there is none.
 pub(crate) fn nearest() -> Option<Arc<Observed>> {
-    if CURRENT.get().is_null() {
-        return None;
-    }
     // SAFETY: the pointer is null, or `within` made it from a reference that outlives the frame.
-    frames().find_map(|frame| unsafe { frame.observed.as_ref() }).cloned()
+    current().and_then(|frame| unsafe { frame.nearest.as_ref() }).cloned()
 }
 
 /// Returns the domain that the thread is in. Outside all runs and scopes, this is the global domain.
@@ -86,7 +119,7 @@ pub(crate) fn current_domain() -> DomainRef {
 
 /// Returns the unit of the innermost run; `None` outside all runs.
 pub(crate) fn innermost_unit() -> Option<&'static Unit> {
-    frames().find_map(|frame| frame.unit)
+    all_runs().next()?.unit
 }
 
 /// Returns the process of the innermost run; `None` if the thread is in no run, or if this run belongs to no process.
@@ -97,7 +130,7 @@ pub(crate) fn enclosing_process() -> Option<&'static ProcessDefinition> {
 /// Returns the innermost run of the function that `unit` represents; `None` if the thread is in no such run, or if
 /// this run is not observed.
 pub(crate) fn run_of(unit: &'static Unit) -> Option<Arc<Observed>> {
-    let frame = frames().find(|frame| frame.unit.is_some_and(|running| running.is_same_site(unit)))?;
+    let frame = all_runs().find(|frame| frame.unit.is_some_and(|running| running.is_same_site(unit)))?;
     // SAFETY: as in `nearest`.
     unsafe { frame.observed.as_ref() }.cloned()
 }
@@ -105,7 +138,8 @@ pub(crate) fn run_of(unit: &'static Unit) -> Option<Arc<Observed>> {
 /// Returns whether the thread is inside this run.
 pub(crate) fn is_inside(run: &Arc<Observed>) -> bool {
     // SAFETY: as in `nearest`.
-    let mut all = frames().filter_map(|frame| unsafe { frame.observed.as_ref() });
+    let mut all = chain(Frame::observed_run, |frame| frame.observed_run_around)
+        .filter_map(|frame| unsafe { frame.observed.as_ref() });
     all.any(|observed| Arc::ptr_eq(observed, run))
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use sentry_core::{Hub, HubSwitchGuard};
 
-use crate::base::guard::caught;
+use crate::base::foreign::ending_thread::sentry::alive;
 
 /// The hub that is current when a run starts.
 #[derive(Debug)]
@@ -74,9 +74,7 @@ impl HubLink {
     #[inline]
     pub(crate) fn enter(&self) -> Option<HubSwitchGuard> {
         let hub = self.hub()?;
-        let mut guard = None;
-        caught(|| guard = Some(HubSwitchGuard::new(Arc::clone(hub))));
-        guard
+        alive(|| HubSwitchGuard::new(Arc::clone(hub)))
     }
 
     #[inline]

@@ -4,7 +4,9 @@
 //! Entering and leaving do not wait for a scan. Units and payloads are opaque to the table.
 //!
 //! The deadline of a slot is also its state, as the diagram shows. To return a slot means to put it on a list of free
-//! slots.
+//! slots. A slot belongs to a lane, whose thread then takes and returns it without a lock, or it is common to all
+//! lanes. At most [`Table::quota`] slots belong to one lane. However many runs one thread has had, most of the slots
+//! that it returns are therefore free for the runs of every thread.
 //!
 //! ```text
 //! FREE ──enter──▶ deadline ──scan: past──▶ BUSY ──▶ REPORTED    (the run is late, and was reported once)
@@ -31,7 +33,8 @@ const BUSY_REPORTED: u64 = u64::MAX - 1;
 const REPORTED: u64 = u64::MAX - 2;
 
 const NONE: u32 = u32::MAX;
-const SHARED: usize = usize::MAX;
+/// The owner of a slot that is common to all lanes.
+const COMMON: u32 = u32::MAX;
 
 /// The maximum number of runs that the global table tracks.
 pub(crate) const LIMIT: usize = 1 << 17;
@@ -59,11 +62,21 @@ pub(crate) struct Seen<U: 'static, T> {
 pub(crate) struct Table<U: 'static, T> {
     chunks: Box<[AtomicPtr<Chunk<U, T>>]>,
     limit: usize,
-    grown: Mutex<usize>,
     lists: [List; OWNED],
-    shared: Mutex<Vec<u32>>,
+    common: Mutex<Common>,
     untracked: AtomicU64,
     scanning: Mutex<()>,
+}
+
+/// What all lanes have in common.
+#[derive(Debug)]
+struct Common {
+    /// The number of chunks so far.
+    chunks: usize,
+    /// The free slots that are common to all lanes.
+    free: Vec<u32>,
+    /// The number of slots that belong to each lane.
+    owned: [usize; OWNED],
 }
 
 /// A part of the table. Deadlines have an array of their own, because for a run that is on time, a scan reads the
@@ -72,8 +85,6 @@ pub(crate) struct Table<U: 'static, T> {
 struct Chunk<U: 'static, T> {
     deadlines: [AtomicU64; CHUNK],
     slots: [Slot<U, T>; CHUNK],
-    /// The lane to whose list the free slots of this chunk return, or [`SHARED`] for the list of all shared lanes.
-    lane: usize,
 }
 
 #[derive(Debug)]
@@ -82,6 +93,9 @@ struct Slot<U: 'static, T> {
     unit: AtomicPtr<U>,
     payload: AtomicPtr<T>,
     next: AtomicU32,
+    /// The lane to whose list the slot returns, or [`COMMON`]. A thread that has the slot, or that holds the lock of
+    /// what is common, changes it.
+    owner: AtomicU32,
 }
 
 /// The free slots of one lane: a stack that only the lane's thread uses, and a stack to which other threads return
@@ -101,12 +115,11 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         Table {
             chunks: (0..limit.div_ceil(CHUNK)).map(|_| empty()).collect(),
             limit,
-            grown: Mutex::new(0),
             lists: std::array::from_fn(|_| List {
                 own: AtomicU32::new(NONE),
                 returned: AtomicU32::new(NONE),
             }),
-            shared: Mutex::new(Vec::new()),
+            common: Mutex::new(Common { chunks: 0, free: Vec::new(), owned: [0; OWNED] }),
             untracked: AtomicU64::new(0),
             scanning: Mutex::new(()),
         }
@@ -163,7 +176,10 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
 
     /// Returns the number of bytes that the table uses on the heap.
     pub(crate) fn memory(&self) -> usize {
-        *lock(&self.grown) * size_of::<Chunk<U, T>>() + size_of_val(&*self.chunks)
+        let common = lock(&self.common);
+        common.chunks * size_of::<Chunk<U, T>>()
+            + size_of_val(&*self.chunks)
+            + common.free.capacity() * size_of::<u32>()
     }
 
     /// Calls `report` for each run whose deadline is not after `limit`, unless an earlier scan has reported the run.
@@ -265,15 +281,14 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
     #[inline]
     fn take(&self, lane: Lane) -> Option<u32> {
         if !lane.is_owned() {
-            let free = lock(&self.shared).pop();
-            return free.or_else(|| self.grow(SHARED));
+            return self.refill(lane);
         }
         let list = &self.lists[lane.index()];
         let mut head = list.own.load(Ordering::Relaxed);
         if head == NONE {
             head = list.returned.swap(NONE, Ordering::Acquire);
             if head == NONE {
-                return self.grow(lane.index());
+                return self.refill(lane);
             }
         }
         list.own.store(self.next(head).load(Ordering::Relaxed), Ordering::Relaxed);
@@ -294,15 +309,16 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
             // exchange (a scan).
             drop(unsafe { Arc::from_raw(payload) });
         }
-        if chunk.lane == SHARED {
-            lock(&self.shared).push(index);
-        } else if lane.is_owned() && chunk.lane == lane.index() {
-            let own = &self.lists[chunk.lane].own;
+        let owner = slot.owner.load(Ordering::Relaxed);
+        if owner == COMMON {
+            lock(&self.common).free.push(index);
+        } else if lane.is_owned() && owner == lane.index() as u32 {
+            let own = &self.lists[lane.index()].own;
             slot.next.store(own.load(Ordering::Relaxed), Ordering::Relaxed);
             own.store(index, Ordering::Relaxed);
         } else {
             // Threads push one slot or take the whole list, so an unchanged head means an unchanged list.
-            let returned = &self.lists[chunk.lane].returned;
+            let returned = &self.lists[owner as usize].returned;
             let mut head = returned.load(Ordering::Relaxed);
             loop {
                 slot.next.store(head, Ordering::Relaxed);
@@ -314,57 +330,82 @@ impl<U: Sync + 'static, T: Send + Sync> Table<U, T> {
         }
     }
 
-    /// Adds a chunk whose slots return to `lane`, and takes the first slot of the chunk. If the table cannot grow,
-    /// takes a free slot from another list instead ([`Table::steal`]).
-    #[cold]
-    fn grow(&self, lane: usize) -> Option<u32> {
-        let mut grown = lock(&self.grown);
-        let first = *grown * CHUNK;
-        let slots = CHUNK.min(self.limit.saturating_sub(first));
-        if slots == 0 {
-            return self.steal();
-        }
-        let chunk = Box::new(Chunk {
-            deadlines: std::array::from_fn(|_| AtomicU64::new(FREE)),
-            slots: std::array::from_fn(|_| Slot::empty()),
-            lane,
-        });
-        for at in 1..slots {
-            let next = if at + 1 < slots { (first + at + 1) as u32 } else { NONE };
-            chunk.slots[at].next.store(next, Ordering::Relaxed);
-        }
-        self.chunks[*grown].store(Box::into_raw(chunk), Ordering::Release);
-        *grown += 1;
-        drop(grown);
-        if lane == SHARED {
-            lock(&self.shared).extend((first + 1..first + slots).map(|index| index as u32));
-        } else {
-            let rest = if slots > 1 { (first + 1) as u32 } else { NONE };
-            self.lists[lane].own.store(rest, Ordering::Relaxed);
-        }
-        Some(first as u32)
+    /// The maximum number of slots that belong to one lane.
+    fn quota(&self) -> usize {
+        (self.limit / (4 * OWNED)).max(CHUNK)
     }
 
-    /// Takes a free slot when the table cannot grow. First looks at the slots that were returned to a lane and that
-    /// the thread of the lane has not taken back. Takes one of them, and the others of this lane become shared. If no
-    /// lane has such slots, takes a shared slot. Returns `None` if no shared slot is free either.
-    fn steal(&self) -> Option<u32> {
-        self.lists
-            .iter()
-            .find_map(|list| {
-                let head = list.returned.swap(NONE, Ordering::Acquire);
-                if head == NONE {
-                    return None;
-                }
-                let mut rest = self.next(head).load(Ordering::Relaxed);
-                while rest != NONE {
-                    let after = self.next(rest).load(Ordering::Relaxed);
-                    lock(&self.shared).push(rest);
-                    rest = after;
-                }
-                Some(head)
-            })
-            .or_else(|| lock(&self.shared).pop())
+    /// Takes a free slot that is common to all lanes; `None` if the table is full. If fewer slots than its quota belong
+    /// to the lane, also makes some slots the lane's own.
+    #[cold]
+    fn refill(&self, lane: Lane) -> Option<u32> {
+        let mut common = lock(&self.common);
+        let may_own = lane.is_owned() && common.owned[lane.index()] < self.quota();
+        let added = if may_own || common.free.is_empty() { self.grow(&mut common) } else { 0 };
+        if common.free.is_empty() {
+            self.reclaim(&mut common);
+        }
+        // If few slots are free, they remain common.
+        let own = match (may_own, added) {
+            (false, _) => 0,
+            (true, 0) => CHUNK.min(common.free.len() / (2 * OWNED)),
+            (true, added) => added,
+        };
+        if own == 0 {
+            return common.free.pop();
+        }
+        common.owned[lane.index()] += own;
+        let first = common.free.len() - own;
+        let mut next = NONE;
+        for index in common.free.drain(first..) {
+            let (chunk, at) = self.chunk(index);
+            chunk.slots[at].owner.store(lane.index() as u32, Ordering::Relaxed);
+            chunk.slots[at].next.store(next, Ordering::Relaxed);
+            next = index;
+        }
+        self.lists[lane.index()].own.store(self.next(next).load(Ordering::Relaxed), Ordering::Relaxed);
+        Some(next)
+    }
+
+    /// Adds a chunk, and returns the number of its slots; 0 if the table cannot grow.
+    fn grow(&self, common: &mut Common) -> usize {
+        let first = common.chunks * CHUNK;
+        let slots = CHUNK.min(self.limit.saturating_sub(first));
+        if slots > 0 {
+            let chunk = Box::new(Chunk {
+                deadlines: std::array::from_fn(|_| AtomicU64::new(FREE)),
+                slots: std::array::from_fn(|_| Slot::empty()),
+            });
+            self.chunks[common.chunks].store(Box::into_raw(chunk), Ordering::Release);
+            common.chunks += 1;
+            common.free.extend((first..first + slots).rev().map(|index| index as u32));
+        }
+        slots
+    }
+
+    /// Makes slots of other lanes common when no slot is free and the table cannot grow. First looks at the slots that
+    /// were returned to a lane and that the thread of the lane has not taken back. If there are none, every slot in use
+    /// becomes common, so that it is free for every lane as soon as its run leaves.
+    fn reclaim(&self, common: &mut Common) {
+        for (list, owned) in self.lists.iter().zip(&mut common.owned) {
+            let mut returned = list.returned.swap(NONE, Ordering::Acquire);
+            while returned != NONE {
+                let (chunk, at) = self.chunk(returned);
+                chunk.slots[at].owner.store(COMMON, Ordering::Relaxed);
+                *owned = owned.saturating_sub(1);
+                common.free.push(returned);
+                returned = chunk.slots[at].next.load(Ordering::Relaxed);
+            }
+            if !common.free.is_empty() {
+                return;
+            }
+        }
+        if common.owned != [0; OWNED] {
+            common.owned = [0; OWNED];
+            self.each_chunk(|chunk, _| {
+                chunk.slots.iter().for_each(|slot| slot.owner.store(COMMON, Ordering::Relaxed));
+            });
+        }
     }
 }
 
@@ -375,6 +416,7 @@ impl<U: 'static, T> Slot<U, T> {
             unit: AtomicPtr::new(std::ptr::null_mut()),
             payload: AtomicPtr::new(std::ptr::null_mut()),
             next: AtomicU32::new(NONE),
+            owner: AtomicU32::new(COMMON),
         }
     }
 
@@ -449,8 +491,9 @@ mod tests {
             assert!(tickets.into_iter().all(|ticket| !table.leave(Lane::current(), ticket)));
             assert_eq!((table.list().len(), Arc::strong_count(&payload)), (0, 1));
         }
-        let chunks = 3 * size_of::<Chunk<&'static str, u64>>();
-        assert_eq!(table.memory(), chunks + size_of_val(&*table.chunks), "slots are reused");
+        let (chunks, free) =
+            (3 * size_of::<Chunk<&'static str, u64>>(), lock(&table.common).free.capacity() * 4);
+        assert_eq!(table.memory(), chunks + size_of_val(&*table.chunks) + free, "slots are reused");
     }
 
     #[test]
@@ -461,6 +504,50 @@ mod tests {
         assert!(!table.leave(Lane::current(), tickets[2]));
         table.leave(Lane::current(), tickets[0]);
         assert_ne!(enter(&table, NEVER), Ticket::UNTRACKED);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "takes minutes")]
+    fn slots_that_one_thread_has_used_are_free_for_every_thread() {
+        let table = table(LIMIT);
+        let elsewhere = |f: &(dyn Fn() + Sync)| scope(|threads| threads.spawn(f).join().unwrap());
+        let tickets: Vec<_> = (0..LIMIT).map(|_| enter(&table, NEVER)).collect();
+        assert_eq!(table.untracked(), 0, "one thread can use the whole table");
+        elsewhere(&|| assert_eq!(enter(&table, NEVER), Ticket::UNTRACKED));
+        // Each slot that becomes free is free for every thread, whichever it is.
+        for ticket in &tickets[..10] {
+            table.leave(Lane::current(), *ticket);
+            elsewhere(&|| {
+                let ticket = enter(&table, NEVER);
+                assert_ne!(ticket, Ticket::UNTRACKED);
+                table.leave(Lane::current(), ticket);
+            });
+        }
+        for ticket in &tickets[10..] {
+            table.leave(Lane::current(), *ticket);
+        }
+        // The thread that used the table does nothing from now on.
+        let most = LIMIT - table.quota();
+        elsewhere(&|| {
+            let tickets: Vec<_> = (0..most).map(|_| enter(&table, NEVER)).collect();
+            assert!(tickets.iter().all(|ticket| *ticket != Ticket::UNTRACKED));
+            tickets.into_iter().for_each(|ticket| _ = table.leave(Lane::current(), ticket));
+        });
+        assert_eq!((table.untracked(), table.list().len()), (1, 0));
+    }
+
+    #[test]
+    fn at_most_a_quota_of_free_slots_is_kept_by_each_thread() {
+        let table = table(LIMIT);
+        let used = |runs: usize| {
+            let tickets: Vec<_> = (0..runs).map(|_| enter(&table, NEVER)).collect();
+            tickets.into_iter().for_each(|ticket| _ = table.leave(Lane::current(), ticket));
+        };
+        used(3 * table.quota());
+        used(3 * table.quota());
+        let common = lock(&table.common);
+        assert_eq!(common.owned[Lane::current().index()], table.quota());
+        assert_eq!(common.free.len(), 2 * table.quota());
     }
 
     #[test]

@@ -15,4 +15,6 @@ pub(crate) mod inject;
 pub(crate) mod scope;
 #[cfg(feature = "tracing")]
 pub(crate) mod span;
+#[cfg(feature = "metrics")]
+pub(crate) mod trace;
 pub(crate) mod unit;

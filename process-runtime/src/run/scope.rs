@@ -40,7 +40,7 @@ impl Scope {
     pub fn set(mut self, name: &'static str, value: impl ContextValue) -> Scope {
         if let Some(value) = value.to_value() {
             self.values.retain(|(other, _)| *other != name);
-            self.values.push((name, value));
+            self.values.push((name, value.bounded()));
         }
         self
     }

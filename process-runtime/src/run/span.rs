@@ -2,10 +2,11 @@
 //! enters its span, adds values to it and closes it once. `observe::span` creates spans and callsites and chooses
 //! their fields; these choices do not belong here.
 
+use std::mem::ManuallyDrop;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use tracing::callsite::Callsite;
+use tracing::callsite::{self, Callsite};
 use tracing::dispatcher::{self, Dispatch};
 use tracing::field::{Field, Value as Recorded};
 use tracing::metadata::Metadata;
@@ -13,7 +14,9 @@ use tracing::span::{Id, Record};
 use tracing::subscriber::Interest;
 
 use super::context::Value;
-use crate::base::guard::caught;
+use crate::base::destination::calls::Destination;
+use crate::base::destination::caught;
+use crate::base::foreign::guard::discard;
 use crate::base::visitors::Visitors;
 
 /// The names and values of constant attributes. They exist until the program ends.
@@ -47,6 +50,7 @@ pub(crate) struct SpanSite {
 pub(crate) struct RuntimeCallsite {
     pub(crate) metadata: OnceLock<Metadata<'static>>,
     pub(crate) interest: AtomicU8,
+    is_registered: AtomicBool,
 }
 
 impl std::fmt::Debug for RuntimeCallsite {
@@ -77,7 +81,18 @@ impl Callsite for RuntimeCallsite {
 impl RuntimeCallsite {
     /// Creates a callsite that is not registered yet.
     pub(crate) fn new() -> RuntimeCallsite {
-        RuntimeCallsite { metadata: OnceLock::new(), interest: AtomicU8::new(SOMETIMES) }
+        RuntimeCallsite {
+            metadata: OnceLock::new(),
+            interest: AtomicU8::new(SOMETIMES),
+            is_registered: AtomicBool::new(false),
+        }
+    }
+
+    /// Registers the callsite with `tracing` at the first call.
+    pub(crate) fn register(&'static self) {
+        if !self.is_registered.swap(true, Ordering::Relaxed) {
+            callsite::register(self);
+        }
     }
 }
 
@@ -117,7 +132,8 @@ pub(crate) fn as_recorded(value: &Value) -> &dyn Recorded {
 /// thread. Closing does not wait for visitors. If there are visitors, the last visitor to leave closes the span.
 #[derive(Debug)]
 pub(crate) struct SpanHandle {
-    dispatch: Dispatch,
+    /// Dropped by `drop`, because the last owner of a subscriber drops it, and its `Drop` may panic.
+    dispatch: ManuallyDrop<Dispatch>,
     id: Id,
     /// Counts the other threads that are inside the span, such as threads of a carrier. The run itself is not counted.
     visitors: Visitors,
@@ -126,14 +142,20 @@ pub(crate) struct SpanHandle {
 impl SpanHandle {
     /// Creates the handle of a span that is open.
     pub(crate) fn new(dispatch: Dispatch, id: Id) -> SpanHandle {
-        SpanHandle { dispatch, id, visitors: Visitors::new() }
+        SpanHandle { dispatch: ManuallyDrop::new(dispatch), id, visitors: Visitors::new() }
+    }
+
+    /// Calls the subscriber. A run that the subscriber starts during the call is not reported.
+    #[inline]
+    fn call(&self, f: impl FnOnce(&Dispatch, &Id)) {
+        caught(Destination::Subscriber, || f(&self.dispatch, &self.id));
     }
 
     /// Enters the span on behalf of the run itself. The run is not counted as a visitor, because the span cannot be
     /// closed before the run ends.
     #[inline]
     pub(crate) fn enter(&self) -> Entered<'_> {
-        caught(|| self.dispatch.enter(&self.id));
+        self.call(Dispatch::enter);
         Entered(self)
     }
 
@@ -143,7 +165,7 @@ impl SpanHandle {
         if !self.visitors.enter() {
             return None;
         }
-        caught(|| self.dispatch.enter(&self.id));
+        self.call(Dispatch::enter);
         Some(Visit(self))
     }
 
@@ -156,8 +178,14 @@ impl SpanHandle {
     /// instead.
     pub(crate) fn close(&self) {
         if self.visitors.end() {
-            self.dispatch.try_close(self.id.clone());
+            self.try_close();
         }
+    }
+
+    fn try_close(&self) {
+        self.call(|dispatch, id| {
+            dispatch.try_close(id.clone());
+        });
     }
 
     /// Records a context value in the span. Does nothing if the span has no field for the name.
@@ -173,7 +201,15 @@ impl SpanHandle {
         site: &SpanSite,
         values: [(&Field, Option<&dyn Recorded>); N],
     ) {
-        self.dispatch.record(&self.id, &Record::new(&site.metadata.fields().value_set(&values)));
+        let values = site.metadata.fields().value_set(&values);
+        self.call(|dispatch, id| dispatch.record(id, &Record::new(&values)));
+    }
+}
+
+impl Drop for SpanHandle {
+    fn drop(&mut self) {
+        // SAFETY: `dispatch` is not used afterwards.
+        discard(unsafe { ManuallyDrop::take(&mut self.dispatch) });
     }
 }
 
@@ -184,7 +220,7 @@ pub(crate) struct Entered<'a>(&'a SpanHandle);
 impl Drop for Entered<'_> {
     #[inline]
     fn drop(&mut self) {
-        caught(|| self.0.dispatch.exit(&self.0.id));
+        self.0.call(Dispatch::exit);
     }
 }
 
@@ -194,9 +230,9 @@ pub(crate) struct Visit<'a>(&'a SpanHandle);
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        caught(|| self.0.dispatch.exit(&self.0.id));
+        self.0.call(Dispatch::exit);
         if self.0.visitors.leave() {
-            self.0.dispatch.try_close(self.0.id.clone());
+            self.0.try_close();
         }
     }
 }

@@ -57,13 +57,13 @@ struct Shard {
     buckets: [AtomicU32; BUCKETS],
 }
 
-/// The number of runs that ended with the same `error.type`, outcome and lateness.
+/// The number of runs that ended with the same `error.type`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ErrorCount {
     pub(crate) error_type: &'static str,
-    pub(crate) outcome: Outcome,
-    pub(crate) late: bool,
     pub(crate) runs: u64,
+    /// The runs that failed or panicked. The others were rejected.
+    pub(crate) failed: u64,
 }
 
 /// The figures of all shards together.
@@ -143,17 +143,23 @@ impl Account {
 
     /// Counts the end of a run under its `error.type`, and returns the type under which the run is counted. This is
     /// [`OTHER_ERROR`] if the type is new and [`ERROR_TYPES`] types are already counted.
-    pub(crate) fn error(&self, outcome: Outcome, late: bool, error_type: &'static str) -> &'static str {
+    pub(crate) fn error(&self, outcome: Outcome, error_type: &'static str) -> &'static str {
         let mut errors = lock(&self.errors);
-        let known = errors.iter().any(|count| count.error_type == error_type);
-        let error_type = if known || distinct(&errors) < ERROR_TYPES { error_type } else { OTHER_ERROR };
-        let same = |count: &&mut ErrorCount| {
-            (count.error_type, count.outcome, count.late) == (error_type, outcome, late)
+        let find = |errors: &[ErrorCount], error_type| {
+            errors.iter().position(|count| count.error_type == error_type)
         };
-        match errors.iter_mut().find(same) {
-            Some(count) => count.runs += 1,
-            None => errors.push(ErrorCount { error_type, outcome, late, runs: 1 }),
-        }
+        // `OTHER_ERROR` does not count as one of the `ERROR_TYPES`.
+        let types = errors.len() - usize::from(find(&errors, OTHER_ERROR).is_some());
+        let error_type = match find(&errors, error_type) {
+            None if types >= ERROR_TYPES => OTHER_ERROR,
+            _ => error_type,
+        };
+        let at = find(&errors, error_type).unwrap_or_else(|| {
+            errors.push(ErrorCount { error_type, runs: 0, failed: 0 });
+            errors.len() - 1
+        });
+        errors[at].runs += 1;
+        errors[at].failed += u64::from(outcome.is_error());
         error_type
     }
 
@@ -285,13 +291,6 @@ impl Shard {
     }
 }
 
-fn distinct(errors: &[ErrorCount]) -> usize {
-    let mut types: Vec<_> = errors.iter().map(|count| count.error_type).collect();
-    types.sort_unstable();
-    types.dedup();
-    types.len()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -316,11 +315,11 @@ mod tests {
     fn error_types_past_the_bound_are_counted_as_other() {
         let (account, _) = account(None);
         let types: Vec<_> = (0..ERROR_TYPES + 3).map(error_type).collect();
-        let counted = types.iter().map(|kind| account.error(Outcome::Failure, false, kind));
+        let counted = types.iter().map(|kind| account.error(Outcome::Failure, kind));
         let (own, other) = types.split_at(ERROR_TYPES);
         assert_eq!(counted.collect::<Vec<_>>(), [own, &vec![OTHER_ERROR; other.len()]].concat());
-        assert_eq!(account.error(Outcome::Failure, false, own[0]), own[0], "a known type stays itself");
-        assert_eq!(account.error(Outcome::Failure, false, other[0]), OTHER_ERROR, "an unknown one does not");
+        assert_eq!(account.error(Outcome::Failure, own[0]), own[0], "a known type stays itself");
+        assert_eq!(account.error(Outcome::Failure, other[0]), OTHER_ERROR, "an unknown one does not");
         let errors = account.errors();
         let runs = |kind| errors.iter().find(|count| count.error_type == kind).map(|count| count.runs);
         assert_eq!(errors.len(), ERROR_TYPES + 1);
@@ -333,25 +332,24 @@ mod tests {
         let (account, _) = account(None);
         for number in 0..2 * ERROR_TYPES {
             for outcome in [Outcome::Failure, Outcome::Rejected, Outcome::Panic] {
-                account.error(outcome, false, error_type(number));
-                account.error(outcome, true, error_type(number));
+                account.error(outcome, error_type(number));
             }
         }
         let errors = account.errors();
         let types: BTreeSet<_> = errors.iter().map(|count| count.error_type).collect();
         assert_eq!((types.len(), types.contains(OTHER_ERROR)), (ERROR_TYPES + 1, true));
-        assert_eq!(errors.len(), 6 * (ERROR_TYPES + 1));
-        assert_eq!(errors.iter().map(|count| count.runs).sum::<u64>(), 6 * 2 * ERROR_TYPES as u64);
+        assert_eq!(errors.len(), types.len());
+        assert_eq!(errors.iter().map(|count| count.runs).sum::<u64>(), 3 * 2 * ERROR_TYPES as u64);
+        assert!(errors.iter().all(|count| count.failed * 3 == count.runs * 2), "rejected runs did not fail");
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "takes minutes, and has no unsafe code")]
     fn other_is_never_a_type_more() {
         let (account, _) = account(None);
-        account.error(Outcome::Failure, false, OTHER_ERROR);
-        let counted: BTreeSet<_> = (0..2 * ERROR_TYPES)
-            .map(|number| account.error(Outcome::Failure, false, error_type(number)))
-            .collect();
+        account.error(Outcome::Failure, OTHER_ERROR);
+        let counted: BTreeSet<_> =
+            (0..2 * ERROR_TYPES).map(|number| account.error(Outcome::Failure, error_type(number))).collect();
         assert!(counted.contains(OTHER_ERROR) && counted.len() <= ERROR_TYPES + 1, "{counted:?}");
     }
 

@@ -160,10 +160,13 @@ impl TelemetryBuilder {
             opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
         }
 
+        let mut begins = None;
         let (to, over) = (environment.metrics, &environment.metrics_over);
-        let metrics = exporters.metrics(to, over, environment.temporality).map(|exporter| {
-            destinations.push(format!("metrics: {}", exporter.place));
-            let reader = PeriodicReader::builder(exporter.exporter).with_interval(environment.interval);
+        let metrics = exporters.metrics(to, over, environment.temporality).map(|placed| {
+            destinations.push(format!("metrics: {}", placed.place));
+            let (exporter, first) = exporters::Metrics::new(placed.exporter);
+            begins = Some(first);
+            let reader = PeriodicReader::builder(exporter).with_interval(environment.interval);
             SdkMeterProvider::builder().with_reader(reader.build())
         });
         #[cfg(feature = "prometheus")]
@@ -193,6 +196,10 @@ impl TelemetryBuilder {
         if environment.sentry.is_none() {
             install = install.without_sentry();
         }
+        let installation = install.start();
+        if let (Some(metrics), Some(begins)) = (&metrics, begins) {
+            exporters::export_once(metrics, &begins);
+        }
         let pipelines = Pipelines {
             traces,
             logs,
@@ -202,7 +209,7 @@ impl TelemetryBuilder {
             prometheus,
         };
         *running = Some(pipelines.clone());
-        Telemetry::first(install.start(), pipelines, exporters, destinations)
+        Telemetry::first(installation, pipelines, exporters, destinations)
     }
 }
 

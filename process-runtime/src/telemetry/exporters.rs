@@ -1,7 +1,10 @@
 //! Builds the exporter for each destination, and starts Sentry. Reading environment variables does not belong here.
 
+use std::future::ready;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use opentelemetry::Key;
@@ -13,9 +16,9 @@ use opentelemetry_otlp::{
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{LogBatch, LogExporter};
-use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::{SdkMeterProvider, Temporality};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use sentry::integrations::backtrace::ProcessStacktraceIntegration;
 use sentry::integrations::contexts::ContextIntegration;
@@ -28,9 +31,12 @@ use ureq::http::Uri;
 use super::environment::{Destination, Otlp, Protocol, Sentry, release_problem};
 use super::files::{Directory, FileExporter};
 use super::logs::Refusal;
-use super::sentry_transport::SentryTransport;
-use super::{diagnostics, http_client, logs, sentry_transport};
-use crate::base::{limits, notices, text};
+use super::sentry::{SentryTransport, panicked};
+use super::signal::{LOGS, METRICS, Route, Signal, TRACES};
+use super::{diagnostics, http_client, logs};
+use crate::base::foreign::{limits, text};
+use crate::base::lock::lock;
+use crate::base::notices;
 
 /// Builds exporters, and owns the directory and the runtime that they share.
 #[derive(Debug)]
@@ -39,6 +45,8 @@ pub(super) struct Exporters {
     /// The runtime for gRPC and for Prometheus. The application's runtime is not used, because it may be busy or
     /// already stopped when the last spans are sent.
     runtime: Option<Runtime>,
+    /// The routes of the signals that are sent to a collector.
+    routes: Mutex<Vec<Route>>,
 }
 
 /// An exporter and a description of its destination.
@@ -56,7 +64,7 @@ impl Exporters {
             .build()
             .map_err(|error| notices::once(format!("cannot start the telemetry thread: {error}")))
             .ok();
-        Exporters { directory: Arc::new(Directory::new(directory)), runtime }
+        Exporters { directory: Arc::new(Directory::new(directory)), runtime, routes: Mutex::default() }
     }
 
     /// Returns the runtime, or `None` if its thread could not be started.
@@ -66,12 +74,12 @@ impl Exporters {
     }
 
     pub(super) fn traces(&self, destination: Destination, over: &Otlp) -> Option<Placed<Traces>> {
-        self.placed(destination, over, "traces", Traces::Files, || {
+        self.placed(destination, over, &TRACES, Traces::Files, |endpoint| {
             let exporter = match over.protocol {
                 Protocol::Grpc => grpc(at(OtlpSpanExporter::builder().with_tonic(), over), over).build(),
-                _ => http(at(OtlpSpanExporter::builder().with_http(), over), over, None).build(),
+                _ => http(at(OtlpSpanExporter::builder().with_http(), over), over, &endpoint, None).build(),
             };
-            exporter.map(|exporter| Traces::Otlp(Box::new(exporter), Endpoint::new(over)))
+            exporter.map(|exporter| Traces::Otlp(Box::new(exporter), endpoint))
         })
     }
 
@@ -80,14 +88,14 @@ impl Exporters {
         destination: Destination,
         over: &Otlp,
         temporality: Temporality,
-    ) -> Option<Placed<Metrics>> {
-        self.placed(destination, over, "metrics", Metrics::Files, || {
+    ) -> Option<Placed<ToMetrics>> {
+        self.placed(destination, over, &METRICS, ToMetrics::Files, |endpoint| {
             let builder = MetricExporter::builder().with_temporality(temporality);
             let exporter = match over.protocol {
                 Protocol::Grpc => grpc(at(builder.with_tonic(), over), over).build(),
-                _ => http(at(builder.with_http(), over), over, None).build(),
+                _ => http(at(builder.with_http(), over), over, &endpoint, None).build(),
             };
-            exporter.map(|exporter| Metrics::Otlp(Box::new(exporter), Endpoint::new(over)))
+            exporter.map(|exporter| ToMetrics::Otlp(Box::new(exporter), endpoint))
         })
     }
 
@@ -98,13 +106,13 @@ impl Exporters {
         over: &Otlp,
         refusal: &Arc<Refusal>,
     ) -> Option<Placed<Logs>> {
-        self.placed(destination, over, "logs", Logs::Files, || {
+        self.placed(destination, over, &LOGS, Logs::Files, |endpoint| {
             let (builder, refusal) = (OtlpLogExporter::builder(), Arc::clone(refusal));
             let exporter = match over.protocol {
                 Protocol::Grpc => grpc(at(builder.with_tonic(), over), over).build(),
-                _ => http(at(builder.with_http(), over), over, Some(Arc::clone(&refusal))).build(),
+                _ => http(at(builder.with_http(), over), over, &endpoint, Some(Arc::clone(&refusal))).build(),
             };
-            exporter.map(|exporter| Logs::Otlp(Box::new(exporter), Endpoint::new(over), refusal))
+            exporter.map(|exporter| Logs::Otlp(Box::new(exporter), endpoint, refusal))
         })
     }
 
@@ -112,9 +120,9 @@ impl Exporters {
         &self,
         destination: Destination,
         over: &Otlp,
-        signal: &'static str,
+        signal: &'static Signal,
         files: fn(FileExporter) -> E,
-        otlp: impl FnOnce() -> Result<E, opentelemetry_otlp::ExporterBuildError>,
+        otlp: impl FnOnce(Endpoint) -> Result<E, opentelemetry_otlp::ExporterBuildError>,
     ) -> Option<Placed<E>> {
         match destination {
             Destination::Nowhere => None,
@@ -125,13 +133,24 @@ impl Exporters {
             Destination::Otlp => {
                 let _inside = self.runtime.as_ref().map(Runtime::enter);
                 let place = shown(&over.endpoint);
-                let problem = |error| notices::once(format!("cannot send {signal} to {place}: {error}"));
+                let problem =
+                    |error| notices::once(format!("cannot send {} to {place}: {error}", signal.name));
+                let endpoint = self.endpoint(signal, over);
                 // The exporter reads the environment too, and logs what it ignores. `environment` has reported that.
-                let exporter = with_default(&Dispatch::none(), otlp).map_err(problem).ok()?;
+                let exporter = with_default(&Dispatch::none(), || otlp(endpoint)).map_err(problem).ok()?;
                 let name = if over.protocol == Protocol::Grpc { "gRPC" } else { "HTTP" };
                 Some(Placed { exporter, place: format!("OTLP over {name} to {place}") })
             }
         }
+    }
+}
+
+impl Exporters {
+    fn endpoint(&self, signal: &'static Signal, over: &Otlp) -> Endpoint {
+        let mut routes = lock(&self.routes);
+        let route = Route::new(signal, http_client::place(&over.endpoint), &routes);
+        routes.push(route.clone());
+        Endpoint { protocol: over.protocol, route }
     }
 }
 
@@ -156,8 +175,13 @@ fn grpc<B: WithTonicConfig>(builder: B, over: &Otlp) -> B {
 
 /// Sets what the environment configures for HTTP. The client gives `refusal` if the collector does not accept the
 /// signal.
-fn http<B: WithHttpConfig + WithExportConfig>(builder: B, over: &Otlp, refusal: Option<Arc<Refusal>>) -> B {
-    let client = http_client::Client::new(over, refusal);
+fn http<B: WithHttpConfig + WithExportConfig>(
+    builder: B,
+    over: &Otlp,
+    endpoint: &Endpoint,
+    refusal: Option<Arc<Refusal>>,
+) -> B {
+    let client = http_client::Client::new(over, endpoint.route.clone(), refusal);
     let builder = builder.with_http_client(client).with_protocol(encoding(over.protocol));
     if over.is_compressed { builder.with_compression(Compression::Gzip) } else { builder }
 }
@@ -184,16 +208,35 @@ impl Drop for Exporters {
     }
 }
 
-/// The protocol and the address of an exporter's endpoint, for the report of a failed export.
+/// The protocol and the route of an exporter, for the report of a failed export.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     protocol: Protocol,
-    place: String,
+    route: Route,
 }
 
 impl Endpoint {
-    fn new(over: &Otlp) -> Endpoint {
-        Endpoint { protocol: over.protocol, place: http_client::place(&over.endpoint) }
+    /// Waits for an export, and reports why it failed. The error in the returned result says that its cause is already
+    /// reported.
+    async fn report(&self, export: impl Future<Output = OTelSdkResult>) -> OTelSdkResult {
+        let rejections = self.route.rejections();
+        match export.await {
+            Ok(()) => {
+                if self.protocol == Protocol::Grpc {
+                    self.route.accepted();
+                }
+                self.route.rejected_none_since(rejections);
+                Ok(())
+            }
+            Err(OTelSdkError::InternalFailure(error)) => {
+                // Over HTTP, the client has already reported the cause, which the exporter's error does not contain.
+                if self.protocol == Protocol::Grpc {
+                    self.report_grpc(&error);
+                }
+                Err(OTelSdkError::InternalFailure(diagnostics::ALREADY_REPORTED.to_owned()))
+            }
+            other => other,
+        }
     }
 
     /// Gives the refusal if an export failed because the collector does not implement the service of the signal. Over
@@ -204,23 +247,20 @@ impl Endpoint {
             && self.protocol == Protocol::Grpc
             && error.contains(WHY)
         {
-            refusal.give(&self.place, WHY);
+            refusal.give(self.route.place(), WHY);
         }
     }
 
-    /// Reports why an export failed, unless the HTTP client has already reported the cause. The same cause is reported
-    /// only once, even if several signals fail. The error in the returned result says that its cause is already
-    /// reported.
-    fn report_failure(&self, exported: OTelSdkResult) -> OTelSdkResult {
-        let Err(OTelSdkError::InternalFailure(error)) = exported else { return exported };
-        // Over HTTP, the client has already reported the cause, which the exporter's error does not contain.
-        if self.protocol == Protocol::Grpc {
-            // The text before the code differs between traces and metrics. It is cut off, so that both signals cause
-            // the same report, which is printed once.
-            let why = error.split_once("gRPC code: ").map_or(&*error, |(_, why)| why);
-            notices::once(format!("cannot send telemetry to {}: {why}", self.place));
+    /// Reports the cause of a failed export over gRPC. The error contains the code, and the source of an error of the
+    /// connection.
+    fn report_grpc(&self, error: &str) {
+        let why = error.split_once("gRPC code: ").map_or(error, |(_, why)| why);
+        let code = why.split(':').next().unwrap_or(why);
+        let is_answer = why == code && !["Unavailable", "Cancelled", "DeadlineExceeded"].contains(&code);
+        match is_answer {
+            true => self.route.refused("", format_args!("the status is {code}")),
+            false => self.route.unanswered(why),
         }
-        Err(OTelSdkError::InternalFailure(diagnostics::ALREADY_REPORTED.to_owned()))
     }
 }
 
@@ -234,7 +274,7 @@ pub(super) enum Traces {
 impl SpanExporter for Traces {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         match self {
-            Traces::Otlp(exporter, endpoint) => endpoint.report_failure(exporter.export(batch).await),
+            Traces::Otlp(exporter, endpoint) => endpoint.report(exporter.export(batch)).await,
             Traces::Files(exporter) => SpanExporter::export(exporter, batch).await,
         }
     }
@@ -254,40 +294,72 @@ impl SpanExporter for Traces {
     }
 }
 
-/// The exporter of metrics.
+/// The destination of metrics.
 #[derive(Debug)]
-pub(super) enum Metrics {
+pub(super) enum ToMetrics {
     Otlp(Box<MetricExporter>, Endpoint),
     Files(FileExporter),
 }
 
+/// The exporter of metrics.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    to: ToMetrics,
+    /// Receives a message when an export begins, which is after all values were read.
+    begun: SyncSender<()>,
+}
+
+impl Metrics {
+    /// Returns the exporter, and a receiver of a message when the first export begins.
+    pub(super) fn new(to: ToMetrics) -> (Metrics, Receiver<()>) {
+        let (begun, begins) = mpsc::sync_channel(1);
+        (Metrics { to, begun }, begins)
+    }
+}
+
 impl PushMetricExporter for Metrics {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        match self {
-            Metrics::Otlp(exporter, endpoint) => endpoint.report_failure(exporter.export(metrics).await),
-            Metrics::Files(exporter) => PushMetricExporter::export(exporter, metrics).await,
+        // Nothing receives the message of a later export.
+        let _ = self.begun.try_send(());
+        match &self.to {
+            ToMetrics::Otlp(exporter, endpoint) => endpoint.report(exporter.export(metrics)).await,
+            ToMetrics::Files(exporter) => PushMetricExporter::export(exporter, metrics).await,
         }
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        match self {
-            Metrics::Otlp(exporter, _) => exporter.force_flush(),
-            Metrics::Files(_) => Ok(()),
+        match &self.to {
+            ToMetrics::Otlp(exporter, _) => exporter.force_flush(),
+            ToMetrics::Files(_) => Ok(()),
         }
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        match self {
-            Metrics::Otlp(exporter, _) => exporter.shutdown_with_timeout(timeout),
-            Metrics::Files(_) => Ok(()),
+        match &self.to {
+            ToMetrics::Otlp(exporter, _) => exporter.shutdown_with_timeout(timeout),
+            ToMetrics::Files(_) => Ok(()),
         }
     }
 
     fn temporality(&self) -> Temporality {
-        match self {
-            Metrics::Otlp(exporter, _) => exporter.temporality(),
-            Metrics::Files(exporter) => exporter.temporality(),
+        match &self.to {
+            ToMetrics::Otlp(exporter, _) => exporter.temporality(),
+            ToMetrics::Files(exporter) => exporter.temporality(),
         }
+    }
+}
+
+/// The maximum time for which [`export_once`] waits.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// Exports the metrics of the start-up. Otherwise, the first export of a counter would come up to a minute later, and
+/// a backend would not see the increase until then. Waits until all values are read, but not until they are sent.
+pub(super) fn export_once(metrics: &SdkMeterProvider, begins: &Receiver<()>) {
+    let metrics = metrics.clone();
+    let thread = thread::Builder::new().name("telemetry-start".into());
+    match thread.spawn(move || metrics.force_flush()) {
+        Ok(_) => drop(begins.recv_timeout(FIRST)),
+        Err(error) => notices::once(format!("cannot export the metrics of the start-up: {error}")),
     }
 }
 
@@ -305,7 +377,7 @@ impl LogExporter for Logs {
                 let exported = exporter.export(batch).await;
                 endpoint.find_refusal(&exported, refusal);
                 // A refusal is reported by itself.
-                if refusal.is_given() { exported } else { endpoint.report_failure(exported) }
+                if refusal.is_given() { exported } else { endpoint.report(ready(exported)).await }
             }
             Logs::Files(exporter) => LogExporter::export(exporter, batch).await,
         }
@@ -348,7 +420,7 @@ pub(super) fn sentry(sentry: &Sentry, resource: &Resource) -> Arc<Client> {
         // including those of panics.
         .default_integrations(false)
         .add_integration(ContextIntegration::new())
-        .add_integration(PanicIntegration::new().add_extractor(sentry_transport::panicked))
+        .add_integration(PanicIntegration::new().add_extractor(panicked))
         .add_integration(ProcessStacktraceIntegration::new())
         .add_integration(crate::observe::sentry::Integration)
         .add_integration(transport.clone())

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, Once, mpsc};
 use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
@@ -10,10 +10,10 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
-use super::console;
 use super::exporters::Exporters;
 #[cfg(feature = "prometheus")]
 use super::prometheus::Prometheus;
+use super::{console, diagnostics};
 use crate::base::alarm::fork;
 use crate::base::lock::lock;
 use crate::base::notices;
@@ -22,6 +22,9 @@ use crate::catalog::registry;
 use crate::install::installation::Installation;
 use crate::install::live;
 use crate::observe::metrics::{LOST_EVENTS, LOST_RECORDS, LOST_SPANS, LOST_TRANSACTIONS, drain};
+use crate::observe::{RunView, Sink};
+use crate::run::domain::Core;
+use crate::run::domain::sink::NamedSink;
 
 /// How long the drop of [`Telemetry`] waits until the remaining telemetry is sent.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -29,9 +32,11 @@ const FLUSH: Duration = Duration::from_secs(5);
 const LINES: Duration = Duration::from_millis(500);
 /// The upper limit for the timeout of a flush. Larger values could overflow an [`Instant`].
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-/// The time in which a stop is probably a mistake. If telemetry stops sooner than this after its start, and no process
-/// has run, the guard was probably dropped too early.
+/// The time in which a stop may be a mistake. If telemetry stops sooner than this after its start, no process has run
+/// before, and one runs afterwards, the guard was dropped too early.
 const AT_ONCE: Duration = Duration::from_secs(1);
+/// How long the first run after such a stop waits until the mistake is reported. The program may end with this run.
+const REPORT: Duration = Duration::from_millis(50);
 
 /// Where telemetry is sent. The clones share the same queues and connections.
 #[derive(Clone, Default)]
@@ -157,11 +162,10 @@ impl Drop for Telemetry {
         let has_run =
             |process: &ProcessDefinition| live::stats(process.id()).is_ok_and(|stats| stats.started > 0);
         if self.started.elapsed() < AT_ONCE && !registry::all().any(has_run) {
-            notices::once(
-                "telemetry stopped before any process ran: keep the value that `telemetry::init` returns until the \
-                 end of `main`, as in `let _telemetry = telemetry::init();`",
-            );
+            // A program that ends because of an error at its start also stops at once, but runs no process any more.
+            Core::global().add_sink(NamedSink::new(Arc::new(StoppedTooEarly(Once::new()))));
         }
+        diagnostics::stopping();
         self.installation.stop();
         *running() = None;
         let Pipelines { traces, logs, metrics, sentry, .. } = self.pipelines.clone();
@@ -179,6 +183,22 @@ impl Drop for Telemetry {
         }
         drop(exporters);
         console::flush(end);
+    }
+}
+
+/// A sink that reports a mistake: a process runs after the guard was dropped at once.
+#[derive(Debug)]
+struct StoppedTooEarly(Once);
+
+impl Sink for StoppedTooEarly {
+    fn started(&self, _: &RunView<'_>) {
+        self.0.call_once(|| {
+            notices::once(
+                "telemetry stopped before any process ran: keep the value that `telemetry::init` returns until the \
+                 end of `main`, as in `let _telemetry = telemetry::init();`",
+            );
+            notices::flush(Instant::now() + REPORT);
+        });
     }
 }
 

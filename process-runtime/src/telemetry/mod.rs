@@ -150,25 +150,37 @@
 //! | `critical_process.stage.duration` | histogram `critical_process_stage_duration_seconds` |
 //! | `critical_process.started` | counter `critical_process_started_total` |
 //! | `critical_process.runs` | counter `critical_process_runs_total` |
+//! | `critical_process.errors` | counter `critical_process_errors_total` |
+//! | `critical_process.sli.valid` | counter `critical_process_sli_valid_total` |
+//! | `critical_process.sli.bad` | counter `critical_process_sli_bad_total` |
 //! | `critical_process.active` | gauge `critical_process_active` |
 //! | `critical_process.overdue` | gauge `critical_process_overdue` |
 //! | `critical_process.telemetry.dropped` | counter `critical_process_telemetry_dropped_total` |
 //!
 //! All of them have the label `critical_process_id`, except for `critical_process_telemetry_dropped_total`, which has
 //! `reason`. The histograms and `critical_process_runs_total` also have `critical_process_outcome`. The histogram of
-//! stages has `critical_process_stage`, and `critical_process_runs_total` has `critical_process_late` and `error_type`.
-//! The bucket `le="1"` of the utilization counts the runs that met their SLA.
+//! stages has `critical_process_stage`, `critical_process_runs_total` has `critical_process_late`, and
+//! `critical_process_errors_total` has `error_type`.
 //!
 //! Every series also has the label `otel_scope_name="critical_process"`. Aggregate with `sum by (…)` to omit this
-//! label. The metric `target_info` carries the service's name and version. Prometheus 3 writes the bucket `le="1"` as
-//! `le="1.0"`; `le=~"1(\\.0)?"` matches both forms.
+//! label. The metric `target_info` carries the service's name and version.
+//!
+//! The counters of runs and of the objective exist from the start with the value 0, so that `increase()` sees the first
+//! failure. For the same reason, `init` exports the metrics once. It waits until their values are read, for at most
+//! one second, and not until they are sent. Runs that end before the first scrape of Prometheus are not part of any
+//! `increase()`.
 //!
 //! # Problems
 //!
-//! An invalid variable, an unreachable collector and a full disk are each reported once, as a line on standard error
-//! and in [`Installation::report`](crate::Installation::report). The application keeps running, and lost telemetry is
-//! counted. One thread writes the log, and another thread writes these lines. If standard output or standard error is
-//! not read, at most 1 MiB for this stream is kept in memory, and further lines are lost.
+//! An invalid variable is reported once, as a line on standard error. A problem that can last, such as an unreachable
+//! collector or a full disk, has a line when it begins, one every 15 minutes with the number of its occurrences while
+//! it lasts, and one when it ends. A problem that begins and ends all the time has at most 8 lines in 15 minutes.
+//! [`Installation::report`](crate::Installation::report) lists all of them. Text from outside, such as the answer of a
+//! collector, is cut and escaped. The application keeps running, and lost telemetry is counted.
+//!
+//! Each queue is bounded in bytes ([`Limits::queue`](crate::Limits::queue)): spans, events for Sentry, the log, and
+//! lines on standard error. One thread writes the log, and another thread writes these lines. If standard output or
+//! standard error is not read, lines that do not fit into the queue are lost.
 //!
 //! In the child of a `fork` without `exec`, these threads and those that send telemetry are missing. The first run in
 //! the child reports this. Set up telemetry after the fork.
@@ -186,7 +198,8 @@ mod logs;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod queue;
-mod sentry_transport;
+mod sentry;
+mod signal;
 pub mod timeline;
 
 pub use self::builder::TelemetryBuilder;

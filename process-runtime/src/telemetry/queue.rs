@@ -1,11 +1,14 @@
-//! Limits the number of spans that wait for an exporter, and counts the spans that are lost. OpenTelemetry's own queue
-//! reports its losses only at shutdown. The content of spans must not be changed in here.
+//! Limits the number and the bytes of the spans that wait for an exporter, and counts the spans that are lost.
+//! OpenTelemetry's own queue has no limit in bytes, and reports its losses only at shutdown. The content of spans must
+//! not be changed in here.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Once};
+use std::mem::size_of;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use opentelemetry::Context;
+use opentelemetry::trace::{Event, Link, SpanContext, Status};
+use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
@@ -13,8 +16,11 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::environment::Spans;
-use crate::base::notices;
+use crate::base::cause::Cause;
+use crate::base::foreign::limits;
 use crate::observe::metrics::LOST_SPANS;
+
+static FULL: Cause = Cause::new("the span queue is full with");
 
 /// Returns a processor that sends spans in batches from a thread of its own. A span waits for at most `delay`.
 pub(super) fn batches<E: SpanExporter + 'static>(
@@ -22,7 +28,8 @@ pub(super) fn batches<E: SpanExporter + 'static>(
     spans: &Spans,
     delay: Duration,
 ) -> impl SpanProcessor + use<E> {
-    let room = Arc::new(Room { waiting: AtomicUsize::new(0), most: spans.queue });
+    let (waiting, bytes, losses) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU64::new(0));
+    let room = Arc::new(Room { spans: waiting, bytes, losses, most: spans.queue });
     // `Room` also counts the spans that are being sent, so the queue of `BatchSpanProcessor` is never full.
     let config = BatchConfigBuilder::default()
         .with_max_queue_size(spans.queue)
@@ -30,20 +37,63 @@ pub(super) fn batches<E: SpanExporter + 'static>(
         .with_scheduled_delay(delay)
         .build();
     let exporter = Counted { exporter, room: Arc::clone(&room) };
-    Bounded { next: BatchSpanProcessor::new(exporter, config), room, overflow: Once::new() }
+    Bounded { next: BatchSpanProcessor::new(exporter, config), room }
 }
 
+/// The spans that wait or are being sent.
 #[derive(Debug)]
 struct Room {
-    waiting: AtomicUsize,
+    spans: AtomicUsize,
+    bytes: AtomicUsize,
+    /// How often the queue had been full when the last export ended.
+    losses: AtomicU64,
+    /// The maximum number of spans.
     most: usize,
+}
+
+impl Room {
+    /// Takes the place of a span. Returns `false` if the span does not fit.
+    fn take(&self, bytes: usize) -> bool {
+        let spans = self.spans.fetch_add(1, Ordering::Relaxed);
+        let waiting = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let limit = limits::queue();
+        if spans < self.most && waiting.saturating_add(bytes) <= limit {
+            return true;
+        }
+        self.release(1, bytes);
+        match spans < self.most {
+            false => FULL.happened(format_args!(
+                "{spans} spans (OTEL_BSP_MAX_QUEUE_SIZE): further spans are lost until there is room"
+            )),
+            true => FULL.happened(format_args!(
+                "{waiting} of {limit} bytes (`Limits::queue`): a span of {bytes} bytes is lost, and further spans are lost \
+                 until there is room"
+            )),
+        }
+        false
+    }
+
+    /// Gives back the places of sent or lost spans.
+    fn release(&self, spans: usize, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.spans.fetch_sub(spans, Ordering::Relaxed);
+    }
+
+    /// Ends the report of a full queue if the queue is at most half full and was not full since the last export.
+    fn report_room(&self) {
+        let has_room = self.spans.load(Ordering::Relaxed) <= self.most / 2
+            && self.bytes.load(Ordering::Relaxed) <= limits::queue() / 2;
+        let before = self.losses.swap(FULL.times(), Ordering::Relaxed);
+        if has_room {
+            FULL.ended_unless_since(before);
+        }
+    }
 }
 
 #[derive(Debug)]
 struct Bounded<P> {
     next: P,
     room: Arc<Room>,
-    overflow: Once,
 }
 
 impl<P: SpanProcessor> SpanProcessor for Bounded<P> {
@@ -55,18 +105,10 @@ impl<P: SpanProcessor> SpanProcessor for Bounded<P> {
         if !span.span_context.is_sampled() {
             return;
         }
-        if self.room.waiting.fetch_add(1, Ordering::Relaxed) < self.room.most {
-            return self.next.on_end(span);
+        match self.room.take(size(&span)) {
+            true => self.next.on_end(span),
+            false => drop(LOST_SPANS.fetch_add(1, Ordering::Relaxed)),
         }
-        self.room.waiting.fetch_sub(1, Ordering::Relaxed);
-        LOST_SPANS.fetch_add(1, Ordering::Relaxed);
-        self.overflow.call_once(|| {
-            let most = self.room.most;
-            notices::once(format!(
-                "the span queue is full with {most} spans (OTEL_BSP_MAX_QUEUE_SIZE): further spans are \
-                 lost until there is room"
-            ));
-        });
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -91,11 +133,13 @@ struct Counted<E> {
 impl<E: SpanExporter> SpanExporter for Counted<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
+        let bytes = batch.iter().map(size).sum();
         let sent = self.exporter.export(batch).await;
         if sent.is_err() {
             LOST_SPANS.fetch_add(spans as u64, Ordering::Relaxed);
         }
-        self.room.waiting.fetch_sub(spans, Ordering::Relaxed);
+        self.room.release(spans, bytes);
+        self.room.report_room();
         sent
     }
 
@@ -105,5 +149,91 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.exporter.set_resource(resource);
+    }
+}
+
+/// Returns how many bytes of memory a span uses.
+fn size(span: &SpanData) -> usize {
+    let event = |event: &Event| size_of::<Event>() + event.name.len() + sizes(&event.attributes);
+    let link = |link: &Link| size_of::<Link>() + trace_state(&link.span_context) + sizes(&link.attributes);
+    let status = if let Status::Error { description } = &span.status { description.len() } else { 0 };
+    size_of::<SpanData>()
+        + span.name.len()
+        + status
+        + trace_state(&span.span_context)
+        + sizes(&span.attributes)
+        + span.events.iter().map(event).sum::<usize>()
+        + span.links.iter().map(link).sum::<usize>()
+        + span.instrumentation_scope.attributes().map(pair).sum::<usize>()
+}
+
+fn trace_state(context: &SpanContext) -> usize {
+    context.trace_state().header().len()
+}
+
+fn sizes(attributes: &[KeyValue]) -> usize {
+    attributes.iter().map(pair).sum()
+}
+
+fn pair(attribute: &KeyValue) -> usize {
+    let text = |text: &StringValue| size_of::<StringValue>() + text.as_str().len();
+    let value = match &attribute.value {
+        Value::String(text) => text.as_str().len(),
+        Value::Array(Array::String(texts)) => texts.iter().map(text).sum(),
+        Value::Array(Array::Bool(values)) => values.len(),
+        Value::Array(Array::I64(values)) => size_of_val(&**values),
+        Value::Array(Array::F64(values)) => size_of_val(&**values),
+        _ => 0,
+    };
+    size_of::<KeyValue>() + attribute.key.as_str().len() + value
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::InstrumentationScope;
+    use opentelemetry::trace::{SpanId, SpanKind, TraceFlags, TraceId, TraceState};
+    use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
+
+    use super::*;
+
+    fn span() -> SpanData {
+        let context =
+            SpanContext::new(TraceId::from(1), SpanId::from(1), TraceFlags::SAMPLED, false, TraceState::NONE);
+        SpanData {
+            span_context: context,
+            parent_span_id: SpanId::INVALID,
+            parent_span_is_remote: false,
+            span_kind: SpanKind::Internal,
+            name: "".into(),
+            start_time: std::time::UNIX_EPOCH,
+            end_time: std::time::UNIX_EPOCH,
+            attributes: Vec::new(),
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links: SpanLinks::default(),
+            status: Status::Unset,
+            instrumentation_scope: InstrumentationScope::default(),
+        }
+    }
+
+    #[test]
+    fn the_size_of_a_span_includes_each_of_its_texts() {
+        const LONG: usize = 1 << 20;
+        let text = || "x".repeat(LONG);
+        let list = |value: Value| vec![KeyValue::new("key", value)];
+        let mut spans = vec![span(); 9];
+        spans[0].name = text().into();
+        spans[1].attributes = list(text().into());
+        spans[2].attributes = list(Value::Array(vec![StringValue::from(text())].into()));
+        spans[3].attributes = list(Value::Array(vec![1_i64; LONG / 8].into()));
+        spans[4].attributes = vec![KeyValue::new(text(), 1)];
+        spans[5].events.events.push(Event::new(text(), std::time::UNIX_EPOCH, Vec::new(), 0));
+        spans[6].events.events.push(Event::new("", std::time::UNIX_EPOCH, list(text().into()), 0));
+        spans[7].links.links.push(Link::new(span().span_context, list(text().into()), 0));
+        spans[8].status = Status::error(text());
+        for (at, span) in spans.iter().enumerate() {
+            let size = size(span);
+            assert!((LONG..LONG + 2048).contains(&size), "{at}: {size}");
+        }
     }
 }

@@ -42,3 +42,69 @@ fn an_error_that_may_hold_borrows_is_not_injected() {
     assert!(message.contains("whose error type may borrow"), "{message}");
     assert!(kept.0.lock().unwrap().is_empty());
 }
+
+/// A trait whose objects may accept borrows.
+trait Keeps<'a> {}
+
+#[critical_process(id = "keep_in_object", version = "1.0.0", sla = "1s")]
+fn keep_in_object<'a>(_: &'a str) -> Result<(), Box<dyn Keeps<'a> + 'a>> {
+    Ok(())
+}
+
+#[critical_process(id = "keep_in_closure", version = "1.0.0", sla = "1s")]
+fn keep_in_closure<'a, F: Fn(&'a str)>(_: &'a str, _: Option<F>) -> Result<(), Wrapped<F>> {
+    Ok(())
+}
+
+/// An error with a hidden type inside.
+struct Wrapped<T: ?Sized>(T);
+
+#[critical_process(id = "keep_in_cell", version = "1.0.0", sla = "1s")]
+fn keep_in_cell(_: &str) -> Result<(), Arc<Mutex<Box<dyn std::error::Error + '_>>>> {
+    Ok(())
+}
+
+/// Injects an error into a call with a borrowed text, and returns the message of the test's failure.
+fn injected<R, E: 'static>(at: &str, make: fn() -> E, call: impl Fn(&str) -> R) -> String {
+    message(std::panic::AssertUnwindSafe(|| {
+        let letter = String::from("a letter");
+        drop(observe_call(|| call(&letter)).fault(at, Fault::error(make)).run());
+    }))
+}
+
+#[test]
+fn an_error_that_hides_its_lifetime_is_not_injected() {
+    fn closure<'a>() -> impl Fn(&'a str) + Copy {
+        |_| {}
+    }
+    fn wrapped<F: Fn(&'static str) + Copy + 'static>(_: F) -> fn() -> Wrapped<F> {
+        || unreachable!("the error is not made")
+    }
+    let object = || -> Box<dyn Keeps<'static>> { unreachable!("the error is not made") };
+    let cell = || -> Arc<Mutex<Box<dyn std::error::Error>>> { Arc::new(Mutex::new("empty".into())) };
+    let messages = [
+        injected("keep_in_object", object, |letter| keep_in_object(letter).is_ok()),
+        injected("keep_in_cell", cell, |letter| keep_in_cell(letter).is_ok()),
+        injected("keep_in_closure", wrapped(closure()), |letter| {
+            keep_in_closure(letter, Some(closure())).is_ok()
+        }),
+    ];
+    for message in messages {
+        assert!(message.contains("whose error type may borrow"), "{message}");
+    }
+}
+
+#[critical_process(id = "fail_boxed", version = "1.0.0", sla = "1s")]
+fn fail_boxed(_: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync + '_>> {
+    Ok(())
+}
+
+#[test]
+fn a_boxed_error_and_a_text_are_injected() {
+    let letter = String::from("a letter");
+    let make = || -> Box<dyn std::error::Error + Send + Sync> { "injected".into() };
+    let run = observe_call(|| fail_boxed(&letter).map_err(|error| error.to_string()))
+        .fault("fail_boxed", Fault::error(make))
+        .run();
+    assert_eq!(run.into_value(), Err("injected".to_owned()));
+}

@@ -95,7 +95,12 @@ fn a_check_that_blocks_its_thread_fails_and_is_not_started_again() {
             std::thread::sleep(Duration::from_millis(1));
         }
         let (status, body) = get(&health, COUNCIL).await;
-        assert_eq!(status, 503, "{body}");
+        assert_eq!((status, &body["reason"]), (503, &"check_timed_out".into()), "{body}");
+        let error = body["error"].as_str().unwrap();
+        assert!(
+            error.contains("`health::the_council_deliberates` at ") && error.ends_with("blocks its thread"),
+            "{error}"
+        );
         for _ in 0..10 {
             get(&health, COUNCIL).await;
         }

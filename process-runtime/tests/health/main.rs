@@ -5,8 +5,12 @@ mod answers;
 #[path = "../shared/asking.rs"]
 mod asking;
 mod executions;
+mod foreign;
+mod liveness;
 mod probes;
 mod readiness;
+mod reasons;
+mod traffic;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -124,6 +128,10 @@ async fn the_database_answers(world: World) -> CheckVerdict {
     match mode {
         Mode::Works => CheckVerdict::Pass,
         Mode::Hangs => std::future::pending().await,
+        Mode::Blocks => {
+            std::thread::sleep(Duration::from_secs(3600));
+            CheckVerdict::Pass
+        }
         _ => CheckVerdict::Fail("host db-7 refuses".to_owned()),
     }
 }
@@ -149,6 +157,29 @@ async fn the_schedule_works(clockwork: Clockwork) -> Result<(), std::fmt::Error>
     }
     let _ = scheduled(mode).await;
     Ok(())
+}
+
+/// The behaviour of a check whose timeout is longer than a response waits.
+#[derive(Clone, Debug, Default)]
+struct Kiln(Arc<Mutex<Mode>>);
+
+#[dependency_check(id = "kiln", timeout = "29s", cached_for = "5s")]
+async fn the_kiln_heats(kiln: Kiln) {
+    let mode = *kiln.0.lock().unwrap();
+    match mode {
+        Mode::Hangs => std::future::pending().await,
+        Mode::Blocks => std::thread::sleep(Duration::from_secs(3600)),
+        _ => {}
+    }
+}
+
+/// The behaviour of a check with a short timeout.
+#[derive(Clone, Debug)]
+struct Lathe(fn() -> Result<(), foreign::Broken>);
+
+#[dependency_check(id = "lathe", timeout = "200ms")]
+async fn the_lathe_turns(lathe: Lathe) -> Result<(), foreign::Broken> {
+    (lathe.0)()
 }
 
 /// A process without a check.

@@ -108,23 +108,25 @@ async fn a_process_without_a_check_is_judged_by_its_traffic() {
     let health = Setup::new().detail(Detail::Always).start();
     let (status, body) = get(&health, "/unprobed").await;
     assert_eq!(
-        (status, &body["status"], &body["source"]),
-        (200, &"degraded".into(), &"traffic".into()),
+        (status, &body["status"], &body["source"], &body["reason"]),
+        (200, &"unknown".into(), &"traffic".into(), &"no_traffic".into()),
         "{body}"
     );
     assert!(body["error"].as_str().unwrap().contains("no success since the start"), "{body}");
     for _ in 0..19 {
         unprobed(true).await.unwrap();
     }
-    assert_eq!(get(&health, "/unprobed").await.1["status"], "healthy");
+    let (_, body) = get(&health, "/unprobed").await;
+    assert_eq!((&body["status"], body.get("reason")), (&"healthy".into(), None), "{body}");
     for _ in 0..4 {
         unprobed(false).await.unwrap_err();
     }
     let (status, body) = get(&health, "/unprobed").await;
-    assert_eq!((status, &body["status"]), (200, &"degraded".into()), "more than a tenth failed: {body}");
-    for _ in 0..15 {
+    let degraded = (200, &"degraded".into(), &"error_rate".into());
+    assert_eq!((status, &body["status"], &body["reason"]), degraded, "more than a tenth failed: {body}");
+    for _ in 0..50 {
         unprobed(false).await.unwrap_err();
     }
     let (status, body) = get(&health, "/unprobed").await;
-    assert_eq!((status, &body["status"]), (503, &"unhealthy".into()), "{body}");
+    assert_eq!((status, &body["status"], &body["reason"]), degraded, "traffic is never a failure: {body}");
 }

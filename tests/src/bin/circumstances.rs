@@ -207,6 +207,41 @@ fn main() {
             let _telemetry = Flushing(init());
             panicking().expect("it does not return");
         }
+        "a failure with large values" => {
+            let _telemetry = init();
+            let large = "x".repeat(1 << 20);
+            for number in 0..3 {
+                sentry::configure_scope(|scope| {
+                    scope.set_extra(&format!("large {number}"), (&*large).into())
+                });
+            }
+            for number in 0..20 {
+                let message = Some(format!("{number} {}", &large[..100 << 10]));
+                sentry::add_breadcrumb(sentry::Breadcrumb { message, ..Default::default() });
+            }
+            sentry::configure_scope(|scope| {
+                for number in 0..20_000 {
+                    scope.set_tag(&format!("tag {number}"), "value");
+                }
+            });
+            let _ = parse("one");
+        }
+        "several exports" => {
+            let telemetry = init();
+            for _ in 0..4 {
+                let _ = parse("1");
+                telemetry.flush(Duration::from_secs(5));
+            }
+            telemetry.installation().report().iter().for_each(|line| println!("{line}"));
+        }
+        "an error at the start" => {
+            drop(init());
+            eprintln!("error: the port is taken");
+        }
+        "telemetry is dropped too early" => {
+            drop(init());
+            let _ = parse("1");
+        }
         "many fail at once" => {
             let telemetry = init();
             (0..400).for_each(|_| drop(parse("many")));

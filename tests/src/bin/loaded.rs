@@ -1,7 +1,7 @@
 //! A service under load for `tests/failing_backends.rs`. Each line of its standard input is a command, and the
 //! service answers with one line of JSON. `run <ms>` executes runs for this time and answers with the median latency
-//! in nanoseconds, `figures` answers with the figures so far, and `work <percent>` changes how much work each later
-//! run does.
+//! in nanoseconds, `flood <runs>` executes runs with large values and answers with the peak of the memory, `figures`
+//! answers with the figures so far, and `work <percent>` changes how much work each later run does.
 
 use std::fmt;
 use std::hint::black_box;
@@ -45,6 +45,18 @@ fn price(order: u64) -> u64 {
     (0..40 * WORK.load(Ordering::Relaxed)).fold(order, |price, step| black_box(price.rotate_left(5) ^ step))
 }
 
+/// The size of each large value.
+const LARGE: usize = 1 << 20;
+
+/// Fails after it has put a large value into its context, into the span of a driver, and onto the scope of Sentry.
+#[critical_process(id = "flooded", version = "1.0.0", sla = "2s", context(value))]
+fn flooded(value: &str) -> Result<(), Declined> {
+    let _query = tracing::info_span!(target: "driver", "query", statement = value).entered();
+    sentry::add_breadcrumb(sentry::Breadcrumb { message: Some(value.into()), ..Default::default() });
+    sentry::configure_scope(|scope| scope.set_extra("value", value.into()));
+    Err(Declined)
+}
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let directory = arguments.next().expect("the directory of the files");
@@ -70,6 +82,14 @@ fn main() {
                 }
                 failures += failed.len() as u64;
                 println!("{}", json!({ "good": median(good), "failed": median(failed) }));
+            }
+            Some(("flood", runs)) => {
+                for run in 0..runs.parse().expect("a number") {
+                    let value = format!("{run} {}", "x".repeat(LARGE));
+                    let _ = flooded(&value);
+                    thread::sleep(PERIOD);
+                }
+                println!("{}", json!({ "peak": test_machine::memory::peak() }));
             }
             Some(("work", percent)) => {
                 WORK.store(percent.parse().expect("a number"), Ordering::Relaxed);

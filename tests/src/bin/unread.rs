@@ -9,11 +9,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use process_runtime::observe::{RunView, Sink};
-use process_runtime::{Install, critical_process, telemetry};
+use process_runtime::{Install, Limits, critical_process, telemetry};
 use serde_json::json;
 
 /// The number of runs. Each writes a line to the log and then fails, which writes a line to standard error.
 const RUNS: u64 = 20_000;
+/// The limit of each queue in bytes. The lines of all runs together have more.
+const QUEUE: usize = 1 << 20;
 /// The longest time that a run waits until it is reported as late.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -57,7 +59,9 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [how, directory, figures] = &arguments[..] else { panic!("three arguments") };
     let seen = Arc::new(AtomicBool::new(false));
-    let install = Install::new().sink(Seen(Arc::clone(&seen)));
+    let mut limits = Limits::default();
+    limits.queue = QUEUE;
+    let install = Install::new().sink(Seen(Arc::clone(&seen))).limits(limits);
     let end: Box<dyn FnOnce()> = match &**how {
         "init" => {
             let telemetry = telemetry::TelemetryBuilder::new().directory(directory).install(install).init();

@@ -31,9 +31,12 @@ fn the_instruments_are_those_of_the_design_with_their_kinds_and_units() {
                 [
                     ("critical_process.active", Kind::UpDownCounter, "{run}"),
                     ("critical_process.duration", Kind::Histogram, "s"),
+                    ("critical_process.errors", Kind::Counter, "{run}"),
                     ("critical_process.overdue", Kind::Gauge, "{run}"),
                     ("critical_process.runs", Kind::Counter, "{run}"),
                     ("critical_process.sla.utilization", Kind::Histogram, "1"),
+                    ("critical_process.sli.bad", Kind::Counter, "{run}"),
+                    ("critical_process.sli.valid", Kind::Counter, "{run}"),
                     ("critical_process.stage.duration", Kind::Histogram, "s"),
                     ("critical_process.started", Kind::Counter, "{run}"),
                     ("critical_process.telemetry.dropped", Kind::Counter, "{item}"),
@@ -57,20 +60,18 @@ fn attributes_are_exactly_those_of_the_design_and_never_business_context() {
             let id = "critical_process.id";
             for (name, attributes) in [
                 ("critical_process.started", &[id][..]),
+                ("critical_process.sli.valid", &[id]),
+                ("critical_process.sli.bad", &[id]),
                 ("critical_process.active", &[id]),
                 ("critical_process.overdue", &[id]),
                 ("critical_process.duration", &[id, OUTCOME]),
                 ("critical_process.sla.utilization", &[id, OUTCOME]),
                 ("critical_process.stage.duration", &[id, OUTCOME, "critical_process.stage"]),
-                ("critical_process.runs", &[id, LATE, OUTCOME, "error.type"]),
+                ("critical_process.runs", &[id, LATE, OUTCOME]),
+                ("critical_process.errors", &[id, "error.type"]),
             ] {
                 let expected: BTreeSet<String> = attributes.iter().map(ToString::to_string).collect();
                 assert_eq!(attribute_names(&collected, name), expected, "{name}");
-            }
-            // After a success, the attribute is absent. It is not an empty text.
-            for point in collected.points("critical_process.runs", "measured") {
-                let is_error = ["failure", "panic", "rejected"].contains(&&*point.attributes[OUTCOME]);
-                assert_eq!(point.attributes.contains_key("error.type"), is_error, "{point:?}");
             }
             assert!(!collected.text.contains("1.0.0") && !collected.text.contains("order"));
         });
@@ -78,22 +79,26 @@ fn attributes_are_exactly_those_of_the_design_and_never_business_context() {
 }
 
 #[test]
-fn runs_are_counted_by_outcome_lateness_and_error_type_as_the_statistics_have_them() {
+fn runs_are_counted_by_outcome_and_lateness_and_errors_by_type_as_the_statistics_have_them() {
     isolated(|| {
         measured_by(|readings| {
             every_outcome();
             let collected = readings.collect();
             let stats = registry::stats("measured").unwrap();
             let runs = "critical_process.runs";
+            let errors = "critical_process.errors";
             for (outcome, error_type, expected) in [
                 ("success", None, 2),
                 ("degraded", None, 1),
-                ("rejected", Some("yours"), 1),
+                ("rejected", None, 1),
                 ("failure", Some("ours"), 1),
                 ("panic", Some("panic"), 1),
             ] {
-                let mut attributes = vec![(OUTCOME, outcome), (LATE, "false")];
-                attributes.extend(error_type.map(|kind| ("error.type", kind)));
+                if let Some(error_type) = error_type {
+                    let attributes = [("error.type", error_type)];
+                    assert_eq!(collected.value(errors, "measured", &attributes), expected, "{outcome}");
+                }
+                let attributes = vec![(OUTCOME, outcome), (LATE, "false")];
                 assert_eq!(collected.value(runs, "measured", &attributes), expected, "{outcome}");
                 let counted = *Outcome::ALL.iter().find(|known| known.as_str() == outcome).unwrap();
                 assert_eq!(stats.ended.count(counted), expected as u64);
@@ -104,6 +109,7 @@ fn runs_are_counted_by_outcome_lateness_and_error_type_as_the_statistics_have_th
             }
             let total: i64 = collected.points(runs, "measured").iter().map(|point| point.value).sum();
             assert_eq!(total as u64, stats.ended.total());
+            assert_eq!(collected.points(errors, "measured").len(), 2, "rejected runs have no error");
             assert_eq!(collected.value("critical_process.started", "measured", &[]) as u64, stats.started);
             assert_eq!(collected.value("critical_process.active", "measured", &[]), 0);
             let attributes = &[(OUTCOME, "cancelled"), (LATE, "false")];

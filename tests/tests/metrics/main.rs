@@ -1,6 +1,8 @@
 //! The measurements of runs in OpenTelemetry's meters. A process has one meter provider, so each test runs in a
 //! process of its own.
 
+mod births;
+mod exposition;
 mod instruments;
 mod providers;
 mod samples;

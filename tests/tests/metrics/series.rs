@@ -1,7 +1,5 @@
 //! How many series a program has at most.
 
-use std::collections::BTreeMap;
-
 use process_runtime::critical_process;
 use process_tests::isolated::isolated;
 use process_tests::readings::Collected;
@@ -84,10 +82,19 @@ fn series(collected: &Collected, process: &str) -> usize {
     collected.instruments.keys().map(of).sum()
 }
 
+/// The numbers that `names-on-the-wire.md` states.
+const AT_INSTALL: usize = 17;
+const AFTER_BOTH_OUTCOMES: usize = 88;
+
 #[test]
 fn fifty_processes_with_a_thousand_users_are_a_bounded_number_of_series() {
     isolated(|| {
         measured_by(|readings| {
+            let collected = readings.collect();
+            for (id, _) in MANY {
+                // started, sli.valid, sli.bad, active and overdue; and `runs` for 6 outcomes, on time and late.
+                assert_eq!(series(&collected, id), AT_INSTALL, "{id}");
+            }
             for (_, run) in MANY {
                 for user in 0..1000 {
                     let _ = run(user, user % 10 == 0);
@@ -96,19 +103,22 @@ fn fifty_processes_with_a_thousand_users_are_a_bounded_number_of_series() {
                 readings.collect();
             }
             let collected = readings.collect();
-            let mut counts = BTreeMap::new();
+            // One SLA of the tests is no default boundary, so both histograms have 19 and 11 boundaries.
+            let bounds = collected.points("critical_process.duration", "m00")[0].bounds.len();
             for (id, _) in MANY {
-                // There are points for started, active and overdue, for the outcomes success and failure in `runs`,
-                // and for both outcomes in both histograms.
-                let points: usize =
-                    collected.instruments.keys().map(|name| collected.points(name, id).len()).sum();
-                assert_eq!(points, 3 + 2 + 2 * 2, "{id}");
-                counts.insert(*id, series(&collected, id));
+                // One `error.type`, and the outcomes success and failure in both histograms.
+                let histograms = 2 * (bounds + 3) + 2 * (11 + 3);
+                assert_eq!(series(&collected, id), AT_INSTALL + 1 + histograms, "{id}");
             }
-            let all: usize = counts.values().sum();
-            assert!(all <= 50 * (5 + 2 * (40 + 3) + 2 * (11 + 3)), "{all}");
+            let added = 2 * (bounds - 18);
+            let all: usize = MANY.iter().map(|(id, _)| series(&collected, id) - added).sum();
+            assert_eq!((50 * AT_INSTALL, all), (850, 50 * AFTER_BOTH_OUTCOMES));
             // This is the limit of Grafana's free tier.
-            assert!(all < 10_000, "{all}");
+            assert!(all + 50 * added < 10_000, "{all}");
+            let page = include_str!("../../../process-runtime/docs/names-on-the-wire.md");
+            for number in ["850", "4,400", "150", "3,750"] {
+                assert!(page.contains(number), "{number}");
+            }
         });
     });
 }
@@ -120,8 +130,10 @@ fn error_types_are_a_bounded_number_of_series() {
             for kind in 0..100 {
                 let _ = kinds(kind);
             }
-            let points = readings.collect().points("critical_process.runs", "kinds");
+            let collected = readings.collect();
+            let points = collected.points("critical_process.errors", "kinds");
             assert_eq!(points.len(), 33);
+            assert_eq!(collected.points("critical_process.runs", "kinds").len(), 12);
             let other = points.iter().find(|point| point.attributes["error.type"] == "_OTHER").unwrap();
             assert_eq!(other.value, 100 - 32);
         });

@@ -19,7 +19,7 @@ use process_tests::traces::{Traces, attribute};
 use tower::{Layer as _, Service, ServiceExt as _};
 use tracing::dispatcher;
 
-use crate::set_propagator;
+use crate::{Caller, set_propagator};
 
 /// Takes its company from the context that the caller sends.
 #[critical_process(id = "work_for", version = "1.0.0", sla = "1s", context(inherit(company_id, user_id)))]
@@ -45,10 +45,6 @@ async fn authenticate() -> StatusCode {
 async fn authenticate_in_vain() -> StatusCode {
     StatusCode::UNAUTHORIZED
 }
-
-/// The caller that the server has identified.
-#[derive(Clone)]
-struct Caller(&'static str);
 
 /// An identity that the servers of these tests never attach to a request.
 #[derive(Clone)]
@@ -116,6 +112,23 @@ async fn baggage_of_a_trusted_peer_is_context_of_the_runs() {
     let (received, exported) = received(routes().layer(layer()), request).await;
     assert_eq!(received, company("acme inc"));
     assert!(!exported.contains("victim"), "a key that is not listed: {exported}");
+}
+
+#[tokio::test]
+async fn an_entry_that_is_not_text_costs_only_itself() {
+    let mut request = request("/", Some(Caller("council")), "");
+    let line = HeaderValue::from_bytes(b"x=\xff,company_id=acme,\xffuser_id=1").unwrap();
+    request.headers_mut().insert("baggage", line);
+    assert_eq!(received(routes().layer(layer()), request).await.0, company("acme"));
+}
+
+#[tokio::test]
+async fn a_value_is_cut_at_the_limit_of_a_text_from_a_header() {
+    // The 256th byte is inside of a character.
+    let value = format!("a{}", "%C3%A9".repeat(200));
+    let request = request("/", Some(Caller("council")), &format!("company_id={value}"));
+    let cut = format!("a{}…[+146 bytes]", "é".repeat(127));
+    assert_eq!(received(routes().layer(layer()), request).await.0, company(&cut));
 }
 
 #[tokio::test]
@@ -296,7 +309,8 @@ fn invalid_hosts_and_keys_are_reported() {
         assert_eq!(headers_to(&outgoing, "b.internal")["baggage"], "company_id=7");
     });
     let report = Install::new().start().report();
-    for invalid in ["`*.internal`", "`https://council.internal/`", "`company id`"] {
+    // One line reports all invalid hosts, with the first as a sample.
+    for invalid in ["*.internal", "invalid host", "`company id`"] {
         assert_eq!(report.iter().filter(|line| line.contains(invalid)).count(), 1, "{invalid} in {report:?}");
     }
 }

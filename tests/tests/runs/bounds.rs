@@ -2,12 +2,14 @@
 //! of the watchdog.
 
 use std::future::pending;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use process_runtime::context::Scope;
 use process_runtime::testing::Domain;
-use process_runtime::{Install, Outcome, critical_process, registry};
+use process_runtime::{Carrier, Install, Outcome, critical_process, registry, stage};
 use process_tests::isolated::isolated;
 
 use super::{How, Log, Trouble, any_outcome};
@@ -36,6 +38,117 @@ async fn at_the_bound_runs_go_untracked_and_are_still_counted() {
     // After these runs have ended, the table has room for tracked runs again.
     domain.run(any_outcome(How::Succeed)).await.unwrap();
     assert_eq!(domain.untracked(), 7);
+}
+
+/// Polls a run of `any_outcome_pending` once on this thread.
+fn begun() -> Pin<Box<impl Future<Output = ()>>> {
+    let mut run = Box::pin(any_outcome_pending());
+    assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    run
+}
+
+fn untracked() -> u64 {
+    let dropped = process_runtime::__private::measure::dropped();
+    dropped.iter().find(|(reason, _)| *reason == "untracked").expect("it is counted").1
+}
+
+#[test]
+fn after_one_thread_has_filled_the_table_the_runs_of_other_threads_are_tracked_again() {
+    const LIMIT: usize = 1 << 17;
+    let printed = isolated(|| {
+        let installation = Install::new().start();
+        // Tasks of one thread, which stays alive.
+        let mut runs: Vec<_> = (0..LIMIT).map(|_| begun()).collect();
+        assert_eq!((untracked(), registry::in_flight().len()), (0, LIMIT));
+        let elsewhere = |times| {
+            let work = move || (0..times).map(|_| begun()).collect::<Vec<_>>().len();
+            std::thread::spawn(work).join().unwrap()
+        };
+        // The table is full.
+        elsewhere(3);
+        assert_eq!(untracked(), 3);
+        // As soon as a single run of the first thread has ended, there is room for one run of another thread.
+        drop(runs.remove(0));
+        elsewhere(1);
+        assert_eq!(untracked(), 3);
+        drop(runs);
+        assert_eq!(registry::in_flight().len(), 0);
+        for _ in 0..20 {
+            elsewhere(1000);
+        }
+        assert_eq!(untracked(), 3, "all of these are tracked");
+        let report = installation.report();
+        let lines = report.iter().filter(|line| line.contains("runs are in flight")).count();
+        assert_eq!(lines, 1, "{report:?}");
+        installation.stop();
+    });
+    if let Some(printed) = printed {
+        assert_eq!(printed.matches("more than 131072 runs are in flight").count(), 1, "{printed}");
+    }
+}
+
+#[critical_process(id = "deep", version = "1.0.0", sla = "100s")]
+fn deep(depth: u32) -> u32 {
+    if depth == 0 { 0 } else { deep(depth - 1) + 1 }
+}
+
+#[stage(id = "deep_part")]
+fn deep_stage(depth: u32) -> u32 {
+    if depth == 0 { 0 } else { deep_stage(depth - 1) + 1 }
+}
+
+#[critical_process(id = "deep_with_stages", version = "1.0.0", sla = "100s")]
+fn deep_stages(depth: u32) -> u32 {
+    deep_stage(depth)
+}
+
+/// Carries the current run into each level, as a function that spawns a task does.
+#[critical_process(id = "deep_carried", version = "1.0.0", sla = "100s")]
+fn deep_carried(depth: u32) -> u32 {
+    if depth == 0 { 0 } else { Carrier::current().run(|| deep_carried(depth - 1)) + 1 }
+}
+
+/// Scopes around scopes inside of a run, and a run inside of each of them.
+#[critical_process(id = "deep_scoped", version = "1.0.0", sla = "100s")]
+fn deep_scoped(depth: u32) -> u32 {
+    fn scoped(depth: u32) -> u32 {
+        switched();
+        if depth == 0 { 0 } else { Scope::new().run(|| scoped(depth - 1)) + 1 }
+    }
+    scoped(depth)
+}
+
+#[test]
+fn a_run_costs_the_same_at_any_depth() {
+    isolated(|| {
+        let measured = || {
+            for (name, recursion) in [
+                ("runs", deep as fn(u32) -> u32),
+                ("stages", deep_stages),
+                ("carriers", deep_carried),
+                ("scopes", deep_scoped),
+            ] {
+                // The minimum of several measurements, because other tests run at the same time.
+                let least = |depth| {
+                    let once = |_| {
+                        let start = Instant::now();
+                        assert_eq!(recursion(depth), depth);
+                        start.elapsed()
+                    };
+                    (0..4).map(once).min().unwrap()
+                };
+                // Below a depth of 20,000, the frames are in the cache of the processor, and a level costs less.
+                let [once, twice, four_times] = [20_000, 40_000, 80_000].map(least);
+                println!(
+                    "{name}: {once:?} for a depth of 20,000, {twice:?} for 40,000, {four_times:?} for 80,000"
+                );
+                // If a level cost more with its depth, this would be 16 times as much.
+                assert!(four_times < once * 12, "{name}: {once:?}, {twice:?}, {four_times:?}");
+            }
+        };
+        let thread = std::thread::Builder::new().stack_size(1 << 30);
+        thread.spawn(measured).unwrap().join().unwrap();
+    });
 }
 
 #[critical_process(id = "switched", version = "1.0.0", sla = "10s")]

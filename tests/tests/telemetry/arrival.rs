@@ -26,10 +26,13 @@ async fn with_nothing_configured_there_are_files_and_lines() {
 
     let (log, lines) = (text(&output.stdout), text(&output.stderr));
     assert!(log.contains("traces: OTLP-JSON files in") && log.contains("the day is over"), "{log}");
-    assert!(lines.contains("place_order.charge: success"), "{lines}");
-    assert!(lines.contains("place_order: rejected after") && lines.contains("customer_id=c-3"), "{lines}");
+    assert!(lines.contains("process=place_order.charge outcome=success"), "{lines}");
+    assert!(
+        lines.contains("process=place_order outcome=rejected") && lines.contains("customer_id=c-3"),
+        "{lines}"
+    );
     assert!(lines.contains("unknown card canary-4929"), "error text goes to the local console: {lines}");
-    let failed = lines.lines().find(|line| line.contains("place_order: failure after"));
+    let failed = lines.lines().find(|line| line.contains("process=place_order outcome=failure"));
     let failed = failed.unwrap_or_else(|| panic!("{lines}"));
     let spans = spans_in(&traces);
     let trace = of(&spans, "place_order", "c-4")["traceId"].as_str().unwrap();

@@ -22,7 +22,27 @@ async fn sentry_receives_the_failure_alone() {
     assert_eq!(event["contexts"]["trace"]["trace_id"], of(&failed, "place_order", "c-4")["traceId"]);
     let lines = text(&output.stderr);
     assert!(!lines.contains("canary-4929"), "with a Sentry client error text stays there: {lines}");
-    assert!(lines.contains("place_order: failure after"), "{lines}");
+    assert!(lines.contains("process=place_order outcome=failure"), "{lines}");
+}
+
+#[tokio::test]
+async fn a_failure_with_large_values_arrives_cut() {
+    let (dsn, receiver) = sentry(Some(Duration::ZERO)).await;
+    let scratch = Scratch::new();
+    under("a failure with large values", &scratch, &[("SENTRY_DSN", &dsn)]).await;
+    let events = events_in(receiver).await;
+    let [event] = &events[..] else { panic!("{} events", events.len()) };
+    let bytes = event.to_string().len();
+    println!("{bytes} bytes, {}", event["extra"]["critical_process.cut"]);
+    assert!((256 << 10..=512 << 10).contains(&bytes), "{bytes}");
+    assert_eq!(event["tags"]["process_id"], "parse_order");
+    assert_eq!(event["exception"]["values"][0]["value"], "invalid digit found in string");
+    assert!(event["extra"]["large 0"].as_str().unwrap().ends_with(" bytes]"), "{}", event["extra"]);
+    let mark = event["extra"]["critical_process.cut"].as_str().unwrap();
+    assert!(mark.contains(" to 524288 bytes"), "{mark}");
+    assert!(event["breadcrumbs"]["values"].as_array().unwrap().len() == 20, "{}", event["breadcrumbs"]);
+    assert!(lost(&scratch.lines("metrics"), "cut") > 3);
+    assert_eq!(lost(&scratch.lines("metrics"), "event"), 0);
 }
 
 #[tokio::test]
@@ -33,7 +53,7 @@ async fn every_thread_reports_to_sentry_whichever_used_it_first() {
     assert_eq!(events.len(), 2, "{events:#?}");
     assert!(events.iter().all(|event| event["release"] == "shop@2.0.0"), "{events:#?}");
     // Each run that failed has only one line.
-    assert_eq!(text(&output.stderr).matches("parse_order: failure").count(), 2, "{output:?}");
+    assert_eq!(text(&output.stderr).matches("process=parse_order outcome=failure").count(), 2, "{output:?}");
 }
 
 #[tokio::test]
@@ -76,7 +96,9 @@ async fn an_event_that_finds_no_room_takes_no_other_s_stack() {
     let scratch = Scratch::new();
     let output = under("many fail at once", &scratch, &[("SENTRY_DSN", &dsn), ("RUST_LOG", "off")]).await;
     let events = events_in(receiver).await;
-    assert_eq!(text(&output.stderr).matches("the Sentry queue is full").count(), 1);
+    let lines = text(&output.stderr);
+    let is_begin = |line: &&str| line.contains("the Sentry queue is full") && !line.contains("(ended: ");
+    assert_eq!(lines.lines().filter(is_begin).count(), 1, "{lines}");
     // The last measurements count all lost events. The event that is being sent when the program ends may be neither
     // received nor counted.
     let known = events.len() as u64 + lost(&scratch.lines("metrics"), "event");

@@ -95,3 +95,12 @@ async fn a_thread_that_ends_with_a_span_in_its_hands_ends_well() {
     under("a thread ends with a span", &scratch, &[]).await;
     assert_eq!(named(&spans_in(&scratch.lines("traces")), "held").len(), 1);
 }
+
+#[tokio::test]
+async fn an_error_at_the_start_is_not_taken_for_a_guard_that_was_dropped_too_early() {
+    let hint = |output: &std::process::Output| text(&output.stderr).matches("keep the value").count();
+    let output = under("an error at the start", &Scratch::new(), &[]).await;
+    assert_eq!(text(&output.stderr), "error: the port is taken\n");
+    let output = under("telemetry is dropped too early", &Scratch::new(), &[]).await;
+    assert_eq!(hint(&output), 1, "{output:?}");
+}

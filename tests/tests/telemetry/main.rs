@@ -180,6 +180,8 @@ fn judge_metrics(requests: &[Value]) {
         ("critical_process.stage.duration", "s"),
         ("critical_process.started", "{run}"),
         ("critical_process.runs", "{run}"),
+        ("critical_process.sli.valid", "{run}"),
+        ("critical_process.sli.bad", "{run}"),
         ("critical_process.active", "{run}"),
         ("critical_process.overdue", "{run}"),
     ];

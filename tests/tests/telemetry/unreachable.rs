@@ -23,7 +23,7 @@ async fn a_collector_that_cannot_be_reached_is_reported_once() {
         )
         .await;
         let lines = text(&output.stderr);
-        let of_telemetry: Vec<_> = lines.lines().filter(|line| !line.contains(": failure after ")).collect();
+        let of_telemetry: Vec<_> = lines.lines().filter(|line| !line.contains("outcome=failure")).collect();
         let [why, end] = of_telemetry[..] else { panic!("{protocol}: {lines}") };
         let peer = format!("cannot send telemetry to 127.0.0.1:{port}: ");
         assert!(why.contains(&peer) && why.contains("Connection refused"), "{protocol}: {why}");
@@ -93,6 +93,52 @@ async fn spans_that_a_collector_rejects_are_counted() {
         let rejected = 3 * collector.traces().len() as u64;
         assert_eq!(lost(&collector.metrics(), "span"), rejected, "{protocol}");
     }
+}
+
+#[tokio::test]
+async fn a_refusal_is_reported_when_it_begins_and_when_it_ends() {
+    for protocol in ["http/protobuf", "grpc"] {
+        let (collector, place) = match protocol {
+            "grpc" => Collector::over_grpc().await,
+            _ => Collector::over_http().await,
+        };
+        collector.refuse(3);
+        let endpoint = format!("http://{place}");
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ("OTEL_BSP_SCHEDULE_DELAY", "60000"),
+            ("RUST_LOG", "off"),
+        ];
+        let output = under("several exports", &Scratch::new(), &variables).await;
+        let lines = text(&output.stderr);
+        let lines: Vec<_> = lines.lines().filter(|line| line.contains("cannot send traces")).collect();
+        let [begin, end] = lines[..] else { panic!("{protocol}: {lines:#?}") };
+        let why = format!("critical_process: cannot send traces to {place}");
+        assert!(begin.starts_with(&why) && begin.contains(": the status is "), "{protocol}: {begin}");
+        assert!(end.starts_with(&why) && end.ends_with("(ended: 3 times in 0 s)"), "{protocol}: {end}");
+        let report = text(&output.stdout);
+        assert_eq!(report.matches("cannot send traces").count(), 1, "{protocol}: {report}");
+        assert!(report.contains("(ended: 3 times)"), "{protocol}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn spans_that_are_no_longer_rejected_end_the_report_of_it() {
+    let (collector, place) = Collector::over_grpc().await;
+    collector.reject(1);
+    collector.reject_only(2);
+    let endpoint = format!("http://{place}");
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "60000"),
+        ("RUST_LOG", "off"),
+    ];
+    let output = under("several exports", &Scratch::new(), &variables).await;
+    let lines = text(&output.stderr);
+    assert_eq!(lines.matches("the collector rejects a part of the traces").count(), 2, "{lines}");
+    assert!(lines.contains("too old (ended: 2 times in "), "{lines}");
 }
 
 #[tokio::test]

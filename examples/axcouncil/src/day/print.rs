@@ -11,6 +11,7 @@ use process_runtime::telemetry::Telemetry;
 use process_runtime::timeline::{self, Query, Timeline};
 
 use super::counts::Counts;
+use crate::shown::shown;
 
 /// How long the end of the day waits until telemetry is written.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -36,7 +37,7 @@ pub(super) fn registry() {
 /// Prints a step, its answer, and the runs that were counted for it.
 pub(super) fn step(name: &str, answer: &str, counted: &Counts, expected: &Counts) {
     let mark = if counted == expected { "ok" } else { "NO" };
-    println!("{mark}  {name:<52}{answer}");
+    println!("{mark}  {name:<52}{}", shown(answer));
     counted.lines().iter().for_each(|line| println!("      {line}"));
     if counted != expected {
         println!("    expected");
@@ -67,7 +68,7 @@ pub(super) fn overdue() {
         println!("  owner   {}", process.owner().unwrap_or("none"));
         println!("  runbook {}", process.runbook().unwrap_or("none"));
         for (name, value) in run.context {
-            println!("  {name} = {value}");
+            println!("  {name} = {}", shown(&value.to_string()));
         }
     }
 }
@@ -89,7 +90,7 @@ pub(super) fn outcomes() {
     println!();
     for (id, stats) in figures() {
         for (kind, runs) in &stats.error_types {
-            println!("{id:<29}{kind} × {runs}");
+            println!("{id:<29}{} × {runs}", shown(kind));
         }
     }
 }
@@ -140,14 +141,14 @@ pub(super) fn timeline(
         return Ok(None);
     };
     if !telemetry.destinations().iter().any(|place| place.starts_with("traces: OTLP-JSON files")) {
-        println!("trace {id}: open it in the trace store that receives the traces");
+        println!("trace {}: open it in the trace store that receives the traces", shown(id));
         return Ok(None);
     }
     telemetry.flush(FLUSH);
     let found = timeline::find(directory, &Query { trace_id: Some(id.to_owned()), ..Query::default() }, 1)?;
     found.timelines.iter().for_each(|timeline| print!("{timeline}"));
     if found.timelines.is_empty() && std::env::var_os("OTEL_TRACES_SAMPLER").is_some() {
-        println!("trace {id} was not sampled");
+        println!("trace {} was not sampled", shown(id));
         return Ok(None);
     }
     let failed_at = found.timelines.first().and_then(Timeline::failed_at);
@@ -159,7 +160,7 @@ pub(super) fn timeline(
 /// Prints the destinations of telemetry.
 pub(super) fn telemetry(telemetry: &Telemetry) {
     heading("Telemetry");
-    telemetry.destinations().iter().for_each(|destination| println!("{destination}"));
+    telemetry.destinations().iter().for_each(|destination| println!("{}", shown(destination)));
     for line in telemetry.installation().report() {
         wrapped(&format!("report: {line}"));
     }
@@ -189,7 +190,7 @@ fn wrapped(text: &str) {
         if !line.is_empty() {
             line.push(' ');
         }
-        line.push_str(word);
+        line.push_str(&shown(word));
     }
     println!("{line}");
 }

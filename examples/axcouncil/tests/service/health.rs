@@ -37,17 +37,39 @@ async fn a_service_that_works_is_healthy_in_every_answer() {
     let parts = ["company_context_load", "model_provider", "sqlite", "stage1", "stage2", "stage3"];
     assert_eq!(council["checks"], Value::from_iter(parts.map(|part| (part, "pass"))));
     let (status, all) = service.health("").await;
-    // No payment and no login have run yet, so the service as a whole is degraded.
+    // No payment and no login have run yet. What is unknown does not count.
     assert_eq!(
         (status, &all["status"], all["serving"].as_bool()),
-        (200, &"degraded".into(), Some(true)),
+        (200, &"healthy".into(), Some(true)),
         "{all}"
     );
+    for process in ["payment_subscription", "user_authentication"] {
+        assert_eq!(
+            (&all["checks"][process], &all["reasons"][process]),
+            (&"unknown".into(), &"no_traffic".into())
+        );
+    }
     for (path, source) in [("/db", "probe"), ("/api", "probe"), ("/payment_subscription", "traffic")] {
         let (status, body) = service.health(path).await;
         assert_eq!((status, &body["source"]), (200, &source.into()), "{path}: {body}");
     }
     assert_eq!(service.number("SELECT count(*) FROM deliberations").await, 0, "it leaves nothing behind");
+}
+
+#[tokio::test]
+async fn wrong_passwords_of_an_anonymous_client_leave_the_health_green() {
+    let service = Service::start().await;
+    let guess = json!({ "email": axcouncil::ACME_USER, "password": "a guess" });
+    for _ in 0..6 {
+        assert_eq!(service.send(Method::POST, "/login", "", &guess).await.0, 401);
+    }
+    let (status, login) = service.health("/login").await;
+    assert_eq!(
+        (status, &login["process_id"], &login["status"]),
+        (200, &"user_authentication".into(), &"unknown".into())
+    );
+    let (status, all) = service.health("").await;
+    assert_eq!((status, &all["status"]), (200, &"healthy".into()), "{all}");
 }
 
 #[tokio::test]

@@ -55,6 +55,13 @@ pub(crate) fn wake() {
     }
 }
 
+/// Wakes the thread, as [`wake`], but also waits for the lock of the thread's handle.
+pub(crate) fn wake_surely() {
+    if let Some(thread) = &*lock(&THREAD) {
+        thread.unpark();
+    }
+}
+
 /// Wakes the thread if it would sleep past this deadline.
 #[inline]
 pub(crate) fn expect(deadline: u64) {

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::condition::Condition;
+use super::reason::Reason;
 use super::status::Status;
 
 /// The two times that determine how a check's result becomes worse with age.
@@ -10,14 +12,6 @@ use super::status::Status;
 pub(super) struct Ageing {
     pub(super) cached_for: Duration,
     pub(super) timeout: Duration,
-}
-
-/// The age of a result, and the parts of the result that age can change.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Aged<'a> {
-    pub(super) status: Status,
-    pub(super) output: Option<&'a str>,
-    pub(super) age: Duration,
 }
 
 impl Ageing {
@@ -37,32 +31,28 @@ impl Ageing {
         running.is_some_and(|running| running > self.timeout)
     }
 
-    /// Returns the status of a check, and the reason if there is one. `last` is the latest result, or `None` if no
-    /// execution has ended yet. `running` is the time that an execution has run so far, or `None` if no execution is
-    /// running.
-    pub(super) fn status(
+    /// Returns the condition of a check. `last` is the latest result and its age, or `None` if no execution has ended
+    /// yet. `running` is the time that an execution within its timeout has run so far, or `None` if none is running.
+    pub(super) fn condition(
         self,
-        last: Option<Aged<'_>>,
+        last: Option<(&Condition, Duration)>,
         running: Option<Duration>,
-    ) -> (Status, Option<String>) {
-        if self.is_stuck(running) {
-            let timeout = self.timeout;
-            return (Status::Fail, Some(format!("no answer within {timeout:?}; the check is still running")));
-        }
-        match last {
+    ) -> Condition {
+        let Some((last, age)) = last else {
+            let is_running = running.is_some();
+            let text = if is_running { "the first check is running" } else { "not checked yet" };
+            return Condition::new(Status::Fail, Reason::Starting, text);
+        };
+        let (status, text) = match () {
             // The running execution may soon replace this old result, so age turns a pass only into a warning.
-            Some(last) if running.is_some() && last.age > self.warns_after() => {
-                let text = format!("{}; the next check is running", ago(last.age));
-                (last.status.max(Status::Warn), Some(text))
+            () if running.is_some() && age > self.warns_after() => {
+                (last.status.max(Status::Warn), format!("{}; the next check is running", ago(age)))
             }
-            Some(last) if last.age > self.fails_after() => (Status::Fail, Some(ago(last.age))),
-            Some(last) if last.age > self.warns_after() && last.status == Status::Pass => {
-                (Status::Warn, Some(ago(last.age)))
-            }
-            Some(last) => (last.status, last.output.map(str::to_owned)),
-            None if running.is_some() => (Status::Fail, Some("the first check is running".to_owned())),
-            None => (Status::Fail, Some("not checked yet".to_owned())),
-        }
+            () if age > self.fails_after() => (Status::Fail, ago(age)),
+            () if age > self.warns_after() && last.status == Status::Pass => (Status::Warn, ago(age)),
+            () => return last.clone(),
+        };
+        Condition::new(status, Reason::Stale, text)
     }
 }
 
@@ -84,8 +74,16 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn status_of(status: Status, age: Duration, running: Option<Duration>) -> (Status, Option<String>) {
-        AGEING.status(Some(Aged { status, output: Some("its own text"), age }), running)
+    fn own(status: Status) -> Condition {
+        Condition::new(status, Reason::CheckFailed, "its own text")
+    }
+
+    fn aged(status: Status, age: Duration, running: Option<Duration>) -> Condition {
+        AGEING.condition(Some((&own(status), age)), running)
+    }
+
+    fn stale(status: Status, text: &str) -> Condition {
+        Condition::new(status, Reason::Stale, text)
     }
 
     #[rstest]
@@ -96,28 +94,22 @@ mod tests {
     #[case::at_the_failure(seconds(32), Status::Warn)]
     #[case::past_the_failure(seconds(32) + TICK, Status::Fail)]
     fn a_pass_ages_to_a_warning_and_then_to_a_failure(#[case] age: Duration, #[case] status: Status) {
-        let (aged, output) = status_of(Status::Pass, age, None);
-        assert_eq!(aged, status);
-        let own = status == Status::Pass;
-        assert_eq!(output.as_deref() == Some("its own text"), own, "{output:?}");
+        let aged = aged(Status::Pass, age, None);
+        assert_eq!(aged.status, status);
+        assert_eq!(aged == own(Status::Pass), status == Status::Pass, "{aged:?}");
+        assert_eq!(aged.reason == Some(Reason::Stale), status != Status::Pass, "{aged:?}");
     }
 
     #[test]
     fn a_warning_keeps_its_text_until_it_is_a_failure() {
-        let own = Some("its own text".to_owned());
-        assert_eq!(status_of(Status::Warn, seconds(32), None), (Status::Warn, own));
-        let (status, output) = status_of(Status::Warn, seconds(33), None);
-        assert_eq!((status, output.as_deref()), (Status::Fail, Some("the last check was 33s ago")));
+        assert_eq!(aged(Status::Warn, seconds(32), None), own(Status::Warn));
+        assert_eq!(aged(Status::Warn, seconds(33), None), stale(Status::Fail, "the last check was 33s ago"));
     }
 
     #[test]
     fn a_failure_keeps_its_text_until_it_is_too_old_to_say_why() {
-        let own = Some("its own text".to_owned());
-        assert_eq!(status_of(Status::Fail, seconds(32), None), (Status::Fail, own));
-        assert_eq!(
-            status_of(Status::Fail, seconds(40), None).1.as_deref(),
-            Some("the last check was 40s ago")
-        );
+        assert_eq!(aged(Status::Fail, seconds(32), None), own(Status::Fail));
+        assert_eq!(aged(Status::Fail, seconds(40), None), stale(Status::Fail, "the last check was 40s ago"));
     }
 
     #[rstest]
@@ -128,29 +120,19 @@ mod tests {
         #[case] last: Status,
         #[case] now: Status,
     ) {
-        let (status, output) = status_of(last, seconds(1000), Some(seconds(1)));
-        assert_eq!(status, now);
-        assert_eq!(output.as_deref(), Some("the last check was 1000s ago; the next check is running"));
+        let aged = aged(last, seconds(1000), Some(seconds(1)));
+        assert_eq!(aged, stale(now, "the last check was 1000s ago; the next check is running"));
     }
 
     #[test]
     fn a_young_result_is_valid_while_the_next_check_runs() {
-        assert_eq!(status_of(Status::Pass, seconds(22), Some(seconds(2))).0, Status::Pass);
-    }
-
-    #[test]
-    fn a_check_past_its_timeout_fails_whatever_its_last_result() {
-        let (status, output) = status_of(Status::Pass, Duration::ZERO, Some(seconds(2) + TICK));
-        assert_eq!(status, Status::Fail);
-        assert_eq!(output.as_deref(), Some("no answer within 2s; the check is still running"));
-        assert_eq!(AGEING.status(None, Some(seconds(3))).1, output);
+        assert_eq!(aged(Status::Pass, seconds(22), Some(seconds(2))).status, Status::Pass);
     }
 
     #[test]
     fn a_check_without_a_result_fails_and_says_whether_it_is_running() {
-        let (status, output) = AGEING.status(None, None);
-        assert_eq!((status, output.as_deref()), (Status::Fail, Some("not checked yet")));
-        let (status, output) = AGEING.status(None, Some(Duration::ZERO));
-        assert_eq!((status, output.as_deref()), (Status::Fail, Some("the first check is running")));
+        let starting = |text| Condition::new(Status::Fail, Reason::Starting, text);
+        assert_eq!(AGEING.condition(None, None), starting("not checked yet"));
+        assert_eq!(AGEING.condition(None, Some(Duration::ZERO)), starting("the first check is running"));
     }
 }

@@ -3,62 +3,41 @@
 
 use process_model::CheckTarget;
 
+use super::condition::Condition;
+use super::reason::Reason;
 use super::status::Status;
 use super::synthetic::EndedRun;
 use super::verdict::CheckVerdict;
 use crate::catalog::registry;
 use crate::instrument::execution;
 
-/// The maximum length of a text in a report, in bytes, without the `…` at the end of a cut text. Every response
-/// repeats the texts, so they must be short.
-const LONGEST: usize = 1024;
-
-/// Cuts a text that is longer than [`LONGEST`] bytes, and appends `…` to it. Returns any other text unchanged.
-pub(crate) fn bounded(mut text: String) -> String {
-    if text.len() > LONGEST {
-        let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
-        text.truncate(end);
-        text.push('…');
-    }
-    text
-}
-
-/// Returns the status of an execution, and the reason if the status is not a pass. The status of a probe is the worse
-/// of two: its verdict, and the status of the worst run of its process. If the process did not run, the probe fails.
-/// While instrumentation is disabled, no run is known. The status is then the verdict, but at least a warning.
-pub(super) fn conclude(
-    verdict: CheckVerdict,
-    target: &CheckTarget,
-    runs: &[EndedRun],
-) -> (Status, Option<String>) {
-    let (returned, reason) = match verdict {
-        CheckVerdict::Pass => (Status::Pass, None),
-        CheckVerdict::Warn(reason) => (Status::Warn, Some(reason)),
-        CheckVerdict::Fail(reason) => (Status::Fail, Some(reason)),
+/// Returns the condition that follows from an execution. The status of a probe is the worse of two: its verdict, and
+/// the status of the worst run of its process. If the process did not run, the probe fails. While instrumentation is
+/// disabled, no run is known. The status is then the verdict, but at least a warning.
+pub(super) fn conclude(verdict: CheckVerdict, target: &CheckTarget, runs: &[EndedRun]) -> Condition {
+    let returned = match verdict {
+        CheckVerdict::Pass => Condition::PASS,
+        CheckVerdict::Warn(text) => Condition::new(Status::Warn, Reason::CheckFailed, text),
+        CheckVerdict::Fail(text) => Condition::new(Status::Fail, Reason::CheckFailed, text),
     };
-    let CheckTarget::Process(id) = target else { return (returned, reason) };
-    if returned == Status::Fail {
-        return (returned, reason);
+    let CheckTarget::Process(id) = target else { return returned };
+    if returned.status == Status::Fail {
+        return returned;
     }
     let is_of_process = |run: &&EndedRun| run.process == Some(id.as_str()) && run.part.is_none();
     let Some(run) = runs.iter().find(is_of_process) else {
-        return match execution::is_enabled() {
-            true => (
-                Status::Fail,
-                Some(format!("the health check did not run `{id}`; call the process in the check")),
-            ),
-            false => {
-                let reason = "instrumentation is disabled, so only the verdict of the check is known";
-                (returned.max(Status::Warn), Some(reason.to_owned()))
-            }
-        };
+        if execution::is_enabled() {
+            let text = format!("the health check did not run `{id}`; call the process in the check");
+            return Condition::new(Status::Fail, Reason::CheckFailed, text);
+        }
+        let text = "instrumentation is disabled, so only the verdict of the check is known";
+        let reason = returned.reason.unwrap_or(Reason::NoTraffic);
+        return Condition::new(returned.status.max(Status::Warn), reason, text);
     };
-    let ran = run.status();
-    if ran <= returned {
-        return (returned, reason);
+    if run.status() <= returned.status {
+        return returned;
     }
     let sla = registry::get(id).map(|process| process.sla()).unwrap_or_default();
-    let late = if run.late { format!(", late: took {:.1?}, SLA {sla:?}", run.took) } else { String::new() };
-    let error_type = run.error_type.map(|kind| format!(", {kind}")).unwrap_or_default();
-    (ran, Some(format!("{}{late}{error_type}", run.outcome)))
+    let late = if run.late { format!(": took {:.1?}, SLA {sla:?}", run.took) } else { String::new() };
+    run.condition(&late)
 }

@@ -1,36 +1,49 @@
 //! Executes one check, at most once at a time, and keeps the latest result. If a result is not replaced in time, a
 //! pass becomes a warning and later a failure. A response therefore never relies on a check whose executions
-//! have stopped. The rules of ageing do not belong here (`age`).
+//! have stopped. An execution may block its thread, which belongs to it alone. The rules of ageing do not belong here
+//! (`age`), and neither do threads (`runtime`).
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
-use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-use super::age::{Aged, Ageing};
-use super::conclusion::{bounded, conclude};
+use super::age::Ageing;
+use super::conclusion::conclude;
+use super::condition::Condition;
 use super::linked_checks::CheckDefinition;
+use super::reason::Reason;
 use super::state::States;
 use super::status::Status;
 use super::synthetic::{EndedRun, Synthetic};
 use super::verdict::{CheckVerdict, Checking};
-use crate::base::guard::attempt;
+use crate::base::foreign::guard::attempt;
 use crate::base::lock::lock;
+use crate::base::notices;
+use crate::health::runtime::{Home, Timer};
 use crate::run::deadline;
 
 /// The time for which a request still waits after a check has passed its timeout. An execution that times out records
 /// its failure within this time.
 pub(crate) const GRACE: Duration = Duration::from_millis(250);
 
+/// The duration of a call to the code of a check above which the check blocks its thread. A check whose timeout is
+/// shorter blocks its thread above its timeout.
+const BLOCKING: Duration = Duration::from_secs(1);
+
 /// A check, its latest result, and the start time of its running execution, if there is one.
 #[derive(Debug)]
 pub(crate) struct CheckRunner {
     pub(crate) definition: &'static CheckDefinition,
     progress: Mutex<Progress>,
+    /// Whether a thread is in the code of the check.
+    is_called: AtomicBool,
+    /// Whether the code of the check has blocked its thread during the latest execution.
+    has_blocked: AtomicBool,
     ended: Notify,
 }
 
@@ -44,9 +57,7 @@ struct Progress {
 /// An execution that has ended.
 #[derive(Debug)]
 pub(crate) struct Completed {
-    pub(crate) status: Status,
-    /// The reason if the status is not a pass.
-    pub(crate) output: Option<String>,
+    pub(crate) condition: Condition,
     /// The runs that ended during the execution.
     pub(crate) runs: Vec<EndedRun>,
     pub(crate) took: Duration,
@@ -58,8 +69,7 @@ pub(crate) struct Completed {
 /// The state of a check at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckReading {
-    pub(crate) status: Status,
-    pub(crate) output: Option<String>,
+    pub(crate) condition: Condition,
     pub(crate) last: Option<Arc<Completed>>,
     pub(crate) age: Option<Duration>,
     /// Whether an execution is still running after its timeout.
@@ -69,7 +79,13 @@ pub(crate) struct CheckReading {
 
 impl CheckRunner {
     pub(crate) fn new(definition: &'static CheckDefinition) -> Arc<CheckRunner> {
-        Arc::new(CheckRunner { definition, progress: Mutex::default(), ended: Notify::new() })
+        Arc::new(CheckRunner {
+            definition,
+            progress: Mutex::default(),
+            is_called: AtomicBool::new(false),
+            has_blocked: AtomicBool::new(false),
+            ended: Notify::new(),
+        })
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -83,39 +99,45 @@ impl CheckRunner {
     /// Starts an execution for a request, unless an execution is running or the latest result is recent enough.
     /// Without a schedule, a result is recent enough as long as it is valid. With a schedule, the schedule should
     /// replace the result. A request therefore starts an execution only if age would make the result a warning.
-    pub(crate) fn refresh(self: &Arc<CheckRunner>, states: &Arc<States>, runtime: Option<&Handle>) {
+    pub(crate) fn refresh(self: &Arc<CheckRunner>, states: &Arc<States>, home: Option<&Home>) {
         let is_scheduled = self.definition.every().is_some();
         let age = if is_scheduled { self.ageing().warns_after() } else { self.definition.cached_for() };
-        self.execute_unless_younger(age, states, runtime);
+        self.execute_unless_younger(age, states, home);
     }
 
     /// Starts an execution, unless an execution is running.
-    pub(crate) fn execute(self: &Arc<CheckRunner>, states: &Arc<States>, runtime: Option<&Handle>) {
-        self.execute_unless_younger(Duration::ZERO, states, runtime);
+    pub(crate) fn execute(self: &Arc<CheckRunner>, states: &Arc<States>, home: Option<&Home>) {
+        self.execute_unless_younger(Duration::ZERO, states, home);
     }
 
     fn execute_unless_younger(
         self: &Arc<CheckRunner>,
         age: Duration,
         states: &Arc<States>,
-        runtime: Option<&Handle>,
+        home: Option<&Home>,
     ) {
         let mut progress = self.progress();
         let is_young = progress.last.as_ref().is_some_and(|last| last.at.elapsed() < age);
         if progress.since.is_some() || is_young {
             return;
         }
-        progress.since = Some(Instant::now());
+        let Some(home) = home.cloned().or_else(Home::current) else {
+            drop(progress);
+            let mut execution = Execution::new(self, Instant::now());
+            execution.ended = Some(Ok(CheckVerdict::Fail(NO_RUNTIME.to_owned())));
+            return;
+        };
+        let began = home.within(Instant::now);
+        progress.since = Some(began);
         drop(progress);
-        let execution = Execution { check: Arc::clone(self), synthetic: Synthetic::new(), verdict: None };
-        let states = Arc::clone(states);
-        match runtime.cloned().or_else(|| Handle::try_current().ok()) {
-            // The execution is a separate task, because the request that started it may end early while other
-            // requests still wait for the result.
-            Some(runtime) => drop(runtime.spawn(execution.run(states))),
-            None => execution.end(CheckVerdict::Fail(
-                "the check needs a tokio runtime; call `health::Setup::start` inside one".to_owned(),
-            )),
+        self.has_blocked.store(false, Ordering::Relaxed);
+        let (check, states) = (Arc::clone(self), Arc::clone(states));
+        let name = format!("check {}", self.definition.target().id());
+        // The execution does not run inside the request that started it, because the request may end early while other
+        // requests still wait for the result.
+        let begin = |timer| Execution::new(&check, began).run(states, timer);
+        if let Err(error) = home.run(name, self.definition.timeout(), begin) {
+            notices::once(format!("cannot start a thread for the check {}: {error}", self.place()));
         }
     }
 
@@ -127,8 +149,51 @@ impl CheckRunner {
         let since = self.progress().since;
         if let Some(since) = since {
             let end = end.min(since + self.definition.timeout() + GRACE);
-            let _ = timeout_at(end, ended).await;
+            let waited = timeout_at(end, ended).await;
+            if waited.is_err() && self.is_stuck_in_a_call() {
+                self.report_blocking();
+            }
         }
+    }
+
+    /// Calls the code of the check. Returns `None` if it panics. Reports the check if the call has blocked its thread.
+    fn call<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
+        let began = std::time::Instant::now();
+        self.is_called.store(true, Ordering::Relaxed);
+        let returned = attempt(f).ok();
+        self.is_called.store(false, Ordering::Relaxed);
+        if began.elapsed() > BLOCKING.min(self.definition.timeout()) {
+            self.has_blocked.store(true, Ordering::Relaxed);
+            self.report_blocking();
+        }
+        returned
+    }
+
+    /// Returns whether the running execution is past its timeout, and its thread is still in the code of the check.
+    fn is_stuck_in_a_call(&self) -> bool {
+        let running = self.progress().since.map(|since| since.elapsed());
+        self.ageing().is_stuck(running) && self.is_called.load(Ordering::Relaxed)
+    }
+
+    fn report_blocking(&self) {
+        let place = self.place();
+        notices::once(format!(
+            "the check {place} blocks its thread, so its timeout cannot stop it; await in it instead, or use \
+             `tokio::task::spawn_blocking`"
+        ));
+    }
+
+    fn place(&self) -> String {
+        let definition = self.definition;
+        format!("`{}` at {}:{}", definition.handler(), definition.file(), definition.line())
+    }
+
+    /// Returns the condition of an execution that is past its timeout. It names a check that blocks its thread.
+    fn timed_out(&self) -> Condition {
+        let blocks = self.has_blocked.load(Ordering::Relaxed) || self.is_called.load(Ordering::Relaxed);
+        let blocks = if blocks { format!("; {} blocks its thread", self.place()) } else { String::new() };
+        let text = format!("no answer within {:?}{blocks}", self.definition.timeout());
+        Condition::new(Status::Fail, Reason::CheckTimedOut, text)
     }
 
     /// Returns how long the running execution has taken so far. If no execution is running, returns how long the last
@@ -145,12 +210,12 @@ impl CheckRunner {
     /// came.
     #[cfg(feature = "metrics")]
     pub(crate) fn last_status(&self) -> Option<Status> {
-        let CheckReading { status, last, is_stuck, .. } = self.reading();
+        let CheckReading { condition, last, is_stuck, .. } = self.reading();
         if is_stuck {
-            return Some(status);
+            return Some(condition.status);
         }
         let is_scheduled = self.definition.every().is_some();
-        last.map(|last| if is_scheduled { status } else { last.status })
+        last.map(|last| if is_scheduled { condition.status } else { last.condition.status })
     }
 
     /// Returns the state of the check now.
@@ -168,19 +233,18 @@ impl CheckRunner {
         let age = last.as_ref().map(|last| asked.saturating_duration_since(last.at));
         let ageing = self.ageing();
         let running = since.map(|since| since.elapsed());
-        let aged = last.as_ref().zip(age).map(|(last, age)| Aged {
-            status: last.status,
-            output: last.output.as_deref(),
-            age,
-        });
-        let (status, output) = ageing.status(aged, running);
+        let is_stuck = ageing.is_stuck(running);
+        let condition = match last.as_ref().zip(age) {
+            _ if is_stuck => self.timed_out(),
+            Some((last, age)) => ageing.condition(Some((&last.condition, age)), running),
+            None => ageing.condition(None, running),
+        };
         CheckReading {
-            status,
-            output,
+            condition,
             last,
             age,
             #[cfg(feature = "metrics")]
-            is_stuck: ageing.is_stuck(running),
+            is_stuck,
         }
     }
 }
@@ -190,46 +254,67 @@ impl CheckRunner {
 #[derive(Debug)]
 struct Execution {
     check: Arc<CheckRunner>,
+    began: Instant,
     synthetic: Synthetic,
-    verdict: Option<CheckVerdict>,
+    /// The verdict of the check, or a condition that has another source. `None` while the check runs.
+    ended: Option<Result<CheckVerdict, Condition>>,
 }
 
 impl Execution {
-    async fn run(self, states: Arc<States>) {
-        let timeout = self.check.definition.timeout();
-        let begun = attempt(|| self.check.definition.begin(&states));
-        let verdict = match begun {
-            Err(_) => panicked(),
-            Ok(Err(missing)) => CheckVerdict::Fail(missing.to_string()),
-            Ok(Ok(checking)) => {
-                let checking = self.synthetic.carry(catching(checking));
-                let within = deadline::timeout(timeout, checking).await;
-                within.unwrap_or_else(|_| CheckVerdict::Fail(format!("no answer within {timeout:?}")))
-            }
-        };
-        self.end(verdict);
+    fn new(check: &Arc<CheckRunner>, began: Instant) -> Execution {
+        Execution {
+            check: Arc::clone(check),
+            began,
+            synthetic: Synthetic::new(),
+            ended: Some(Ok(CheckVerdict::Fail(NOT_STARTED.to_owned()))),
+        }
     }
 
-    fn end(mut self, verdict: CheckVerdict) {
-        self.verdict = Some(verdict);
+    /// Runs the check until it ends, but not longer than `timer`. A check that ends after its timeout has failed.
+    async fn run(mut self, states: Arc<States>, timer: Timer) {
+        self.ended = None;
+        let ended = self.execute(&states, timer).await;
+        let is_late = self.began.elapsed() > self.check.definition.timeout();
+        let in_time = ended.filter(|_| !is_late);
+        self.ended = Some(in_time.ok_or_else(|| self.check.timed_out()));
+    }
+
+    /// Returns the verdict, or `None` if the check is still running when the timer ends.
+    async fn execute(&self, states: &States, timer: Timer) -> Option<CheckVerdict> {
+        match self.check.call(|| self.check.definition.begin(states)) {
+            None => Some(panicked()),
+            Some(Err(missing)) => Some(CheckVerdict::Fail(missing.to_string())),
+            Some(Ok(checking)) => {
+                let checking = self.synthetic.carry(catching(Arc::clone(&self.check), checking));
+                deadline::stop_after(timer, checking).await
+            }
+        }
     }
 }
 
 impl Drop for Execution {
     fn drop(&mut self) {
-        let verdict = self.verdict.take();
-        let verdict = verdict.unwrap_or_else(|| CheckVerdict::Fail(CANCELLED.to_owned()));
+        let ended = self.ended.take().unwrap_or_else(|| Ok(CheckVerdict::Fail(CANCELLED.to_owned())));
         let runs = self.synthetic.take();
-        let (status, output) = conclude(verdict, self.check.definition.target(), &runs);
-        let output = output.map(bounded);
+        let condition = match ended {
+            Ok(verdict) => conclude(verdict, self.check.definition.target(), &runs),
+            Err(condition) => condition,
+        };
+        let took = self.began.elapsed();
         let mut progress = self.check.progress();
-        let took = progress.since.take().map(|since| since.elapsed()).unwrap_or_default();
+        progress.since = None;
         let (at, checked_at) = (Instant::now(), SystemTime::now());
-        progress.last = Some(Arc::new(Completed { status, output, runs, took, at, checked_at }));
+        progress.last = Some(Arc::new(Completed { condition, runs, took, at, checked_at }));
         drop(progress);
         self.check.ended.notify_waiters();
     }
 }
+
+/// The reason for the failure of an execution that no runtime can run.
+const NO_RUNTIME: &str = "the check needs a tokio runtime; call `health::Setup::start` inside one";
+
+/// The reason for the failure of an execution whose thread or task has not started.
+const NOT_STARTED: &str = "the check could not be started";
 
 /// The reason for the failure of an execution that was dropped before it ended. This happens when a runtime shuts
 /// down.
@@ -242,18 +327,21 @@ fn panicked() -> CheckVerdict {
 
 /// Awaits the future of a check, and turns a panic of the future into a verdict. Ignores a panic that occurs while
 /// the future is dropped.
-async fn catching(checking: Checking) -> CheckVerdict {
-    struct Guarded(Option<Checking>);
+async fn catching(check: Arc<CheckRunner>, checking: Checking) -> CheckVerdict {
+    struct Guarded(Arc<CheckRunner>, Option<Checking>);
     impl Drop for Guarded {
         fn drop(&mut self) {
-            let _ = attempt(|| drop(self.0.take()));
+            let Guarded(check, checking) = self;
+            if let Some(checking) = checking.take() {
+                check.call(|| drop(checking));
+            }
         }
     }
-    let mut guarded = Guarded(Some(checking));
+    let mut guarded = Guarded(check, Some(checking));
     std::future::poll_fn(|cx| {
-        let Some(checking) = &mut guarded.0 else { return Poll::Ready(panicked()) };
-        let polled = attempt(|| Pin::new(checking).poll(cx));
-        polled.unwrap_or_else(|_| Poll::Ready(panicked()))
+        let Guarded(check, Some(checking)) = &mut guarded else { return Poll::Ready(panicked()) };
+        let polled = check.call(|| Pin::new(checking).poll(cx));
+        polled.unwrap_or_else(|| Poll::Ready(panicked()))
     })
     .await
 }

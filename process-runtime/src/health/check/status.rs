@@ -1,11 +1,15 @@
-//! The three statuses that a report uses, and their names in responses. How age or traffic determines a status does
+//! The four statuses that a report uses, and their names in responses. How age or traffic determines a status does
 //! not belong here.
 
 use process_model::Outcome;
 
-/// The status of a process, a dependency, or a part of a process. A greater status is worse.
+/// The status of a process, a dependency, or a part of a process. A greater status is worse. [`Status::Unknown`] is the
+/// smallest, so the worst of several statuses is unknown only if nothing is known about any of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
+    /// Nothing shows whether the process, dependency or part works, and nothing is wrong. It has no check, and no run
+    /// of it has ended lately. It does not count in the status of the program, of readiness, or of a process.
+    Unknown,
     /// The process, dependency or part works.
     Pass,
     /// The process, dependency or part works, but it is degraded or late, or its latest check is too old.
@@ -15,19 +19,21 @@ pub enum Status {
 }
 
 impl Status {
-    /// Returns `pass`, `warn` or `fail`.
+    /// Returns `unknown`, `pass`, `warn` or `fail`.
     pub fn as_str(self) -> &'static str {
         match self {
+            Status::Unknown => "unknown",
             Status::Pass => "pass",
             Status::Warn => "warn",
             Status::Fail => "fail",
         }
     }
 
-    /// Returns the name of this status in the field `status` of an `application/json` response: `healthy`, `degraded`
-    /// or `unhealthy`.
+    /// Returns the name of this status in the field `status` of an `application/json` response: `unknown`, `healthy`,
+    /// `degraded` or `unhealthy`.
     pub fn as_overall_str(self) -> &'static str {
         match self {
+            Status::Unknown => "unknown",
             Status::Pass => "healthy",
             Status::Warn => "degraded",
             Status::Fail => "unhealthy",

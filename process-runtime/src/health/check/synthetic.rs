@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use process_model::Outcome;
 
+use super::condition::Condition;
+use super::reason::Reason;
 use super::status::Status;
 use crate::base::lock::lock;
 use crate::observe::{End, RunView, Sink};
@@ -19,6 +21,7 @@ use crate::run::carrier::Carrier;
 use crate::run::context::{SYNTHETIC, Value};
 use crate::run::domain::Core;
 use crate::run::domain::own::{Own, Surroundings, outermost, runtime_clock};
+use crate::run::domain::sink::NamedSink;
 
 /// The maximum number of runs in flight that are tracked for one execution of a check.
 const MAX_TRACKED_RUNS: usize = 256;
@@ -62,6 +65,19 @@ impl EndedRun {
             Some(_) => Status::from_part(self.outcome, self.late),
         }
     }
+
+    /// Returns the condition that follows from this run. If the run is late, its text contains `lateness`.
+    pub(crate) fn condition(&self, lateness: &str) -> Condition {
+        let status = self.status();
+        if status == Status::Pass {
+            return Condition::PASS;
+        }
+        let late = if self.late { format!(", late{lateness}") } else { String::new() };
+        let error_type = self.error_type.map(|kind| format!(", {kind}")).unwrap_or_default();
+        let is_only_late = self.outcome == Outcome::Success;
+        let reason = if is_only_late { Reason::Overdue } else { Reason::CheckFailed };
+        Condition::new(status, reason, format!("{}{late}{error_type}", self.outcome))
+    }
 }
 
 /// A part of a process.
@@ -97,7 +113,7 @@ impl Sink for EndedRuns {
 impl Synthetic {
     pub(super) fn new() -> Synthetic {
         let runs = Arc::<EndedRuns>::default();
-        let sinks = vec![Arc::clone(&runs) as Arc<dyn Sink>];
+        let sinks = vec![NamedSink::new(Arc::clone(&runs))];
         let own = Own::new(Arc::new(OfCheck));
         let core = Arc::new(Core::new(runtime_clock(), MAX_TRACKED_RUNS, sinks, Some(own)));
         let scope = outermost(core, vec![(SYNTHETIC, Value::Bool(true))]);

@@ -5,6 +5,9 @@ use std::any::Any;
 use std::fmt::{self, Display};
 use std::pin::Pin;
 
+use crate::base::foreign::limits;
+use crate::base::foreign::text::{bounded, cut};
+
 /// The verdict of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckVerdict {
@@ -58,7 +61,7 @@ impl<T: 'static, E: Display> IntoVerdict for Result<T, E> {
             ),
             // A verdict inside `Ok` may be a failure, so the verdict is kept.
             Ok(value) => (&value as &dyn Any).downcast_ref().cloned().unwrap_or(CheckVerdict::Pass),
-            Err(error) => CheckVerdict::Fail(error.to_string()),
+            Err(error) => CheckVerdict::Fail(bounded(&error, limits::error_text())),
         }
     }
 }
@@ -81,10 +84,24 @@ pub type Checking = Pin<Box<dyn Future<Output = CheckVerdict> + Send>>;
 pub struct CheckEnd;
 
 impl CheckEnd {
-    /// Converts the value that a check returned into a verdict.
+    /// Converts the value that a check returned into a verdict, whose text is at most as long as the text of an error.
     pub fn of<T: IntoVerdict>(returned: T) -> CheckVerdict {
-        returned.into_verdict()
+        let verdict = returned.into_verdict();
+        match verdict {
+            CheckVerdict::Pass => CheckVerdict::Pass,
+            CheckVerdict::Warn(text) => CheckVerdict::Warn(within_limit(text)),
+            CheckVerdict::Fail(text) => CheckVerdict::Fail(within_limit(text)),
+        }
     }
+}
+
+/// The maximum length of the mark at the end of a text that is already cut, in bytes.
+const MARK: usize = 64;
+
+/// Cuts a text at the limit, unless only the mark of an earlier cut makes the text longer than the limit.
+pub(crate) fn within_limit(text: String) -> String {
+    let limit = limits::error_text();
+    if text.len() <= limit + MARK { text } else { cut(&text, limit).into_owned() }
 }
 
 /// Returns a boxed future that awaits `check` and passes the output to `judge`, which converts it into a verdict.

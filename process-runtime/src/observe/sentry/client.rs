@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use sentry_core::{Hub, TracesSamplingStrategy};
 
-use crate::base::guard::caught;
+use crate::base::foreign::ending_thread::sentry::alive;
+use crate::base::foreign::guard::attempt;
 use crate::run::domain::Core;
 use crate::run::hub::OuterHub;
 
@@ -68,21 +69,22 @@ fn outside_at_first(now: u64) -> Option<OuterHub> {
     if matches!(KNOWN.get(), Known::Ending) {
         return None;
     }
-    let mut outside = None;
     // `Hub::current` panics on an ending thread whose hub is gone.
-    caught(|| {
+    alive(|| {
         let hub = Hub::current();
-        outside = outer_hub(ask(&hub, now), hub);
-    });
-    outside
+        outer_hub(ask(&hub, now), hub)
+    })
+    .flatten()
 }
 
 #[cold]
 fn ask(hub: &Arc<Hub>, now: u64) -> Client {
-    let answer = match hub.client().filter(|client| client.is_enabled()) {
+    // A client whose transport has panicked may panic here as well.
+    let answer = attempt(|| match hub.client().filter(|client| client.is_enabled()) {
         None => Client::Absent,
         Some(client) => Client::Takes { traces: is_tracing(&client) },
-    };
+    });
+    let answer = answer.unwrap_or(Client::Absent);
     // A thread drops its thread-local values in the reverse order of their first use. `ASKED` is first used after the
     // hub, so it is dropped before the hub.
     let is_kept = ASKED.try_with(|asked| asked.0.replace(Some(Arc::clone(hub)))).is_ok();

@@ -62,7 +62,8 @@ impl Details {
     }
 
     pub(super) fn is_withheld(&self, error: &RunError<'_>) -> bool {
-        let withheld = lock(&self.withheld);
+        // Comparing errors calls foreign code, so the lock is released first.
+        let withheld = lock(&self.withheld).clone();
         withheld.len() == MOST_WITHHELD || withheld.iter().any(|one| one.is_in(error))
     }
 

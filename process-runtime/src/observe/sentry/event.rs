@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use process_model::ErrorText;
@@ -12,7 +11,7 @@ use sentry_core::protocol::{Context, Event, Exception, TraceContext, User, Value
 use sentry_core::types::Uuid;
 
 use super::details::Details;
-use crate::base::guard::attempt;
+use crate::base::foreign::guard::attempt;
 use crate::run::context::Value;
 use crate::run::domain::observed::Observed;
 use crate::run::ending::End;
@@ -39,7 +38,7 @@ pub(super) fn send(hub: &Hub, event: Event<'static>) -> Uuid {
     }
     let sent = attempt(|| hub.capture_event(event));
     DESCRIBED.set(None);
-    sent.unwrap_or_else(|payload| resume_unwind(payload))
+    sent.unwrap_or_else(|payload| payload.resume())
 }
 
 /// Adds the data of the current run to an event that other code sends. An event from [`send`] already has the data of
@@ -180,11 +179,8 @@ fn json(value: &Value) -> Json {
 /// current span.
 #[cfg(feature = "metrics")]
 pub(super) fn opentelemetry_ids() -> Option<TraceContext> {
-    use opentelemetry::trace::TraceContextExt;
-    let context = opentelemetry::Context::current();
-    let span = context.span();
-    let ids = span.span_context();
-    ids.is_valid().then(|| TraceContext {
+    let ids = crate::run::trace::current_span()?;
+    Some(TraceContext {
         trace_id: ids.trace_id().to_bytes().into(),
         span_id: ids.span_id().to_bytes().into(),
         ..TraceContext::default()

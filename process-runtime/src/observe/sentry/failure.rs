@@ -12,6 +12,9 @@ use sentry_core::types::Uuid;
 use super::details::Details;
 use super::event::{BLOCK, describe_as, is_withheld, send};
 use super::has_integration;
+use crate::base::foreign::chain::{links, sources};
+use crate::base::foreign::limits;
+use crate::base::foreign::text::{bounded, cut};
 use crate::run::domain::observed::Observed;
 use crate::run::ending::{End, ErrorRef, RunError};
 use crate::run::hub::HubLink;
@@ -58,20 +61,29 @@ pub(super) struct Shown {
     text: String,
 }
 
+/// The maximum number of bytes of the type of an exception.
+const LONGEST_TYPE: usize = 256;
+
 impl Shown {
     fn of(error: &dyn Error) -> Shown {
-        let debug = format!("{error:?}");
-        let shown_type = sentry_core::parse_type_from_debug(&debug).to_owned();
-        Shown { shown_type, text: error.to_string() }
+        let text = bounded(&error, limits::error_text());
+        // A type is the first word of a `Debug` form. The form of an error that is only a text is the quoted text.
+        let debug = bounded(&format_args!("{error:?}"), limits::error_text());
+        let shown_type = match debug.starts_with('"') {
+            true => "Error".to_owned(),
+            false => cut(sentry_core::parse_type_from_debug(&debug), LONGEST_TYPE).into_owned(),
+        };
+        Shown { shown_type, text }
     }
 }
 
 impl Identity {
     pub(super) fn of(error: &RunError<'_>) -> Identity {
         match error.value {
-            ErrorRef::Chain(error) => {
-                Identity::Link { error: Shown::of(error), source: error.source().map(Shown::of) }
-            }
+            ErrorRef::Chain(error) => Identity::Link {
+                error: Shown::of(error),
+                source: sources(error).next().map(|link| Shown::of(link)),
+            },
             other => Identity::Value { error_type: error.error_type, text: other.text() },
         }
     }
@@ -83,22 +95,17 @@ impl Identity {
         let Identity::Link { error, source } = self else { return false };
         let shown = Shown::of(link);
         shown == *error
-            || (source.is_some() && shown.text == error.text && link.source().map(Shown::of) == *source)
+            || (source.is_some()
+                && shown.text == error.text
+                && sources(link).next().map(|link| Shown::of(link)) == *source)
     }
 
     /// Returns whether `fault` is the error with this identity, or has that error in its chain of sources.
     pub(super) fn is_in(&self, error: &RunError<'_>) -> bool {
-        let mut link = match error.value {
-            ErrorRef::Chain(error) => Some(error),
-            _ => return *self == Identity::of(error),
-        };
-        while let Some(error) = link {
-            if self.is_link(error) {
-                return true;
-            }
-            link = error.source().map(|source| source as &dyn Error);
+        match error.value {
+            ErrorRef::Chain(error) => links(error).any(|link| self.is_link(link)),
+            _ => *self == Identity::of(error),
         }
-        false
     }
 }
 
@@ -159,7 +166,7 @@ fn error_event(unit: &'static Unit, observed: &Observed, error: &RunError<'_>, e
         is_withheld(unit) || Details::of(&observed.hub).is_some_and(|details| details.is_withheld(error));
     let error_text = if is_withheld { ErrorText::Never } else { unit.definition.common().error_text };
     match error.value {
-        ErrorRef::Chain(error) if error_text != ErrorText::Never => sentry_core::event_from_error(error),
+        ErrorRef::Chain(error) if error_text != ErrorText::Never => chain_event(error),
         _ => {
             let exception = Exception {
                 ty: end.error_type.unwrap_or("error").to_owned(),
@@ -169,6 +176,24 @@ fn error_event(unit: &'static Unit, observed: &Observed, error: &RunError<'_>, e
             Event { exception: vec![exception].into(), ..Event::default() }
         }
     }
+}
+
+/// Creates an event with an exception for each error of a chain. `sentry_core::event_from_error` would do the same
+/// without a limit.
+fn chain_event(error: &dyn Error) -> Event<'static> {
+    let mut room = limits::chain_text();
+    let mut exceptions = Vec::new();
+    for link in links(error) {
+        let Shown { shown_type, text } = Shown::of(link);
+        let text = cut(&text, room);
+        room = room.saturating_sub(text.len());
+        exceptions.push(Exception { ty: shown_type, value: Some(text.into_owned()), ..Exception::default() });
+        if room == 0 {
+            break;
+        }
+    }
+    exceptions.reverse();
+    Event { exception: exceptions.into(), ..Event::default() }
 }
 
 /// Returns whether Sentry's panic integration is installed but ours is not. Our integration would have recorded the

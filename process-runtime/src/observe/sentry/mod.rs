@@ -63,10 +63,12 @@ pub(crate) fn add_to(hub: &Arc<Hub>) {
     let mut hubs = lock(&HUBS);
     hubs.retain(|known| known.strong_count() > 0);
     let is_known = hubs.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(hub)));
-    if hub.client().is_some() && !has_integration(hub) && !is_known {
-        hubs.push(Arc::downgrade(hub));
-        hub.configure_scope(|scope| scope.add_event_processor(|event| Some(describe(event))));
+    if is_known || hub.client().is_none() || has_integration(hub) {
+        return;
     }
+    hubs.push(Arc::downgrade(hub));
+    drop(hubs);
+    hub.configure_scope(|scope| scope.add_event_processor(|event| Some(describe(event))));
 }
 
 fn has_integration(hub: &Hub) -> bool {

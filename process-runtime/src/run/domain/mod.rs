@@ -14,14 +14,17 @@ use std::time::Duration;
 
 use self::observed::Observed;
 use self::own::Own;
-use self::sink::{RunView, Sink};
+use self::sink::{NamedSink, RunView, Sink};
 use super::inflight::{self, Seen, Table, Ticket};
 use super::unit::Unit;
 use crate::base::alarm;
 use crate::base::clock::Clock;
-use crate::base::guard::unharmed;
+use crate::base::destination::calls::Destination;
+use crate::base::destination::unharmed;
+use crate::base::foreign::guard::discard;
 use crate::base::lane::Lane;
 use crate::base::lock::{read, write};
+use crate::base::notices;
 use crate::catalog::definition::{ProcessDefinition, StageDefinition};
 use crate::stats::account::Account;
 use crate::stats::{self, Stats};
@@ -65,7 +68,7 @@ pub(crate) type Overdue<'a> = &'a dyn Fn(&'static Unit, Option<&Arc<Observed>>, 
 pub(crate) struct Core {
     pub(crate) clock: Clock,
     table: Table<Unit, Observed>,
-    sinks: RwLock<Arc<[Arc<dyn Sink>]>>,
+    sinks: RwLock<Arc<[NamedSink]>>,
     has_sinks: AtomicBool,
     /// `None` in the global domain, whose accounts are in the units.
     own: Option<Own>,
@@ -77,7 +80,7 @@ impl Core {
         GLOBAL.get_or_init(|| Core::new(Clock::best(), inflight::LIMIT, Vec::new(), None))
     }
 
-    pub(crate) fn new(clock: Clock, limit: usize, sinks: Vec<Arc<dyn Sink>>, own: Option<Own>) -> Core {
+    pub(crate) fn new(clock: Clock, limit: usize, sinks: Vec<NamedSink>, own: Option<Own>) -> Core {
         Core {
             clock,
             table: Table::new(limit),
@@ -117,11 +120,27 @@ impl Core {
         account.start(lane);
         let deadline = account.deadline(now);
         let ticket = self.table.enter(lane, unit, now, deadline, observed);
+        if ticket == Ticket::UNTRACKED {
+            self.report_untracked();
+        }
         match self.surroundings() {
             None => alarm::expect(deadline),
             Some(surroundings) => surroundings.run_began(),
         }
         ticket
+    }
+
+    /// Reports once that the global table of runs in flight is full.
+    #[cold]
+    fn report_untracked(&self) {
+        static IS_REPORTED: AtomicBool = AtomicBool::new(false);
+        if self.is_global() && !IS_REPORTED.swap(true, Ordering::Relaxed) {
+            notices::once(format!(
+                "more than {} runs are in flight: while this lasts, a new run is counted and reported at its end, but \
+                 not listed and not reported as overdue; limit the number of runs at the same time",
+                inflight::LIMIT
+            ));
+        }
     }
 
     /// Removes a run from the table. Returns whether a scan has already reported the run as late.
@@ -209,7 +228,7 @@ impl Core {
         self.table.memory()
     }
 
-    pub(crate) fn add_sink(&self, sink: Arc<dyn Sink>) {
+    pub(crate) fn add_sink(&self, sink: NamedSink) {
         let mut sinks = write(&self.sinks);
         *sinks = sinks.iter().cloned().chain([sink]).collect();
         self.has_sinks.store(true, Ordering::Release);
@@ -232,12 +251,14 @@ impl Core {
     #[cold]
     fn notify_all(&self, run: &RunView<'_>, notify: &dyn Fn(&dyn Sink, &RunView<'_>)) {
         let sinks = Arc::clone(&read(&self.sinks));
-        for sink in sinks.iter() {
-            if !unharmed(|| notify(&**sink, run)) {
+        for NamedSink { sink, name } in sinks.iter() {
+            if !unharmed(Destination::Sink(name), || notify(&**sink, run)) {
                 let mut sinks = write(&self.sinks);
-                *sinks = sinks.iter().filter(|other| !Arc::ptr_eq(other, sink)).cloned().collect();
+                *sinks = sinks.iter().filter(|other| !Arc::ptr_eq(&other.sink, sink)).cloned().collect();
             }
         }
+        // This may be the last owner of a sink that was removed, whose `Drop` may panic.
+        discard(sinks);
     }
 }
 

@@ -8,6 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::DomainRef;
+#[cfg(feature = "tracing")]
+use crate::base::destination::calls::Destination;
+#[cfg(feature = "tracing")]
+use crate::base::destination::unharmed;
+#[cfg(feature = "sentry")]
+use crate::base::foreign::guard::discard;
 use crate::base::lock::{lock, unpoisoned};
 #[cfg(feature = "sentry")]
 use crate::catalog::definition::{Definition, ProcessDefinition};
@@ -44,6 +50,8 @@ pub(crate) struct Observed {
     /// The run or scope around this one. The reference is weak, because a chain of tasks that each spawn the next
     /// would otherwise keep all earlier runs in memory.
     pub(crate) parent: Weak<Observed>,
+    /// The innermost observed run around a scope; empty for a run.
+    run_around: Weak<Observed>,
     #[cfg(feature = "tracing")]
     pub(crate) span: Option<SpanHandle>,
     #[cfg(feature = "sentry")]
@@ -103,6 +111,7 @@ impl Observed {
             values: inherited(outer).with(own),
             later: Mutex::default(),
             parent: outer.map(Arc::downgrade).unwrap_or_default(),
+            run_around: outer.map(Observed::weak_run).unwrap_or_default(),
             #[cfg(feature = "tracing")]
             span: None,
             #[cfg(feature = "sentry")]
@@ -131,7 +140,7 @@ impl Observed {
     pub(crate) fn record(&self, name: &'static str, value: Value) {
         #[cfg(feature = "tracing")]
         if let (Some(span), Some(site)) = (&self.span, self.unit.and_then(|unit| unit.span.get())) {
-            span.record_value(site, name, &value);
+            unharmed(Destination::Subscriber, || span.record_value(site, name, &value));
         }
         let mut later = lock(&self.later);
         later.retain(|(other, _)| *other != name);
@@ -148,11 +157,12 @@ impl Observed {
     /// Returns this run. For a scope, returns the innermost observed run around the scope; `None` if no observed run
     /// is around the scope, or if the data of the outer run no longer exists.
     pub(crate) fn run_around(self: &Arc<Self>) -> Option<Arc<Observed>> {
-        let mut run = Arc::clone(self);
-        while run.unit.is_none() {
-            run = run.parent.upgrade()?;
-        }
-        Some(run)
+        if self.unit.is_some() { Some(Arc::clone(self)) } else { self.run_around.upgrade() }
+    }
+
+    /// Returns a reference to this run, or for a scope to the innermost observed run around the scope.
+    fn weak_run(self: &Arc<Self>) -> Weak<Observed> {
+        if self.unit.is_some() { Arc::downgrade(self) } else { Weak::clone(&self.run_around) }
     }
 
     /// Enters this run's span as a visitor. Returns `None` if the run has no span or has ended.
@@ -169,11 +179,8 @@ impl Observed {
     /// Returns the id of the OpenTelemetry trace that this run is part of; `None` if the run is part of no trace.
     #[cfg(feature = "metrics")]
     pub(crate) fn trace_id(&self) -> Option<String> {
-        use opentelemetry::trace::TraceContextExt as _;
         let _span = self.visit_span();
-        let context = opentelemetry::Context::current();
-        let ids = context.span().span_context().clone();
-        ids.is_valid().then(|| ids.trace_id().to_string())
+        Some(crate::run::trace::current_span()?.trace_id().to_string())
     }
 
     /// Makes the Sentry hub of this run or scope the thread's current hub until the guard is dropped. Returns `None`
@@ -213,6 +220,14 @@ impl Observed {
             outer = outer.parent.upgrade()?;
         }
         Some(outer)
+    }
+}
+
+#[cfg(feature = "sentry")]
+impl Drop for Observed {
+    fn drop(&mut self) {
+        // This may be the last owner of a hub, and the `Drop` of its client's transport may panic.
+        discard(take(&mut self.hub));
     }
 }
 
@@ -264,7 +279,7 @@ pub(crate) fn let_go(mut observed: Arc<Observed>) {
     }
     #[cfg(feature = "sentry")]
     {
-        room.hub = HubLink::default();
+        discard(take(&mut room.hub));
     }
     room.boundary.clear();
     let _ = SPARE.try_with(|spare| spare.set(Some(observed)));

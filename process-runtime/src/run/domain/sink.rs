@@ -2,6 +2,7 @@
 //! The toolkit's own destinations do not belong here.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::observed::Observed;
@@ -31,6 +32,25 @@ pub trait Sink: Send + Sync + fmt::Debug + 'static {
     /// Receives a run that has ended.
     fn ended(&self, run: &RunView<'_>, end: &End) {
         let _ = (run, end);
+    }
+}
+
+/// A sink with the name of its type, which notices use.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedSink {
+    pub(super) sink: Arc<dyn Sink>,
+    pub(super) name: &'static str,
+}
+
+impl NamedSink {
+    pub(crate) fn new<S: Sink>(sink: Arc<S>) -> NamedSink {
+        NamedSink { sink, name: std::any::type_name::<S>() }
+    }
+
+    /// Creates the entry of a sink that a test passes as a trait object, which has no name.
+    #[cfg(feature = "testing")]
+    pub(crate) fn of_test(sink: Arc<dyn Sink>) -> NamedSink {
+        NamedSink { sink, name: "dyn Sink" }
     }
 }
 

@@ -4,11 +4,13 @@
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::task::{Context, Poll};
 
 use crate::base::lock::{lock, read, write};
@@ -153,7 +155,7 @@ impl Slot {
         if !lifetimes_are_named() {
             return Err(NotReturned::LifetimesUnknown);
         }
-        if holds_lifetimes(known.error_name) {
+        if may_hold_lifetimes(known.error, known.error_name) {
             return Err(NotReturned::HoldsBorrows);
         }
         if known.error != error {
@@ -171,7 +173,7 @@ impl Slot {
 ///
 /// Types are compared without their lifetimes, which do not exist at run time. An error that a test makes has a
 /// `'static` type, but the error type of the function may have shorter lifetimes. An error type with lifetimes is
-/// therefore refused (`holds_lifetimes`). If the compiler does not print lifetimes, every error type is refused
+/// therefore refused (`may_hold_lifetimes`). If the compiler does not print lifetimes, every error type is refused
 /// (`lifetimes_are_named`).
 #[derive(Clone, Copy)]
 struct Known {
@@ -194,11 +196,24 @@ pub(crate) fn learn<T, E>() {
     write(&KNOWN).insert(returned, known);
 }
 
-/// Returns whether a type may hold or accept borrows with a lifetime, judged by its name. The compiler prints
-/// lifetimes as `'_`, references with `&`, and functions as `fn(`. The type `&str` is allowed, because a test writes
-/// a `&'static str`, which is valid for any lifetime.
-fn holds_lifetimes(name: &str) -> bool {
-    name != "&str" && (name.contains(['\'', '&']) || name.contains("fn("))
+/// Returns whether a type may hold or accept borrows with a lifetime, judged by its name. The compiler prints the
+/// lifetimes of a struct, a trait or a function as `'_`. It prints no lifetime of a reference (`&`), no bound of a
+/// trait object (`dyn `), and no lifetime of a closure or async block (`{{closure}}`). Function pointers (`fn(`) may
+/// accept borrows.
+///
+/// `&str` and the usual boxed errors are allowed. A test writes a `&'static str` or a box without borrows, and both
+/// are valid for any lifetime, because these types are covariant.
+fn may_hold_lifetimes(error: TypeId, name: &str) -> bool {
+    let covariant = [
+        typeid::of::<&str>(),
+        typeid::of::<Box<dyn Error>>(),
+        typeid::of::<Box<dyn Error + Send>>(),
+        typeid::of::<Box<dyn Error + Send + Sync>>(),
+        typeid::of::<Rc<dyn Error>>(),
+        typeid::of::<Arc<dyn Error>>(),
+        typeid::of::<Arc<dyn Error + Send + Sync>>(),
+    ];
+    !covariant.contains(&error) && ["'", "&", "fn(", "dyn ", "{"].iter().any(|mark| name.contains(mark))
 }
 
 /// Returns whether this compiler prints the lifetimes in the names of types. The compiler of Rust 1.89 does not.

@@ -4,7 +4,6 @@
 
 pub(super) mod log_records;
 
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::time::Instant;
 
@@ -19,7 +18,8 @@ use tracing_subscriber::registry::LookupSpan;
 use super::{diagnostics, logs};
 use crate::base::notices;
 use crate::base::output::STANDARD_OUTPUT;
-use crate::observe::{End, RunView, Sink, standard_error};
+use crate::observe::standard_error::RunLine;
+use crate::observe::{End, RunView, Sink};
 
 /// Returns the layer that writes the log. This layer is also the filter of the whole subscriber. It enables spans of
 /// level INFO and above, the events that become log records, and the events that `filter` selects. `tracing` caches the
@@ -113,10 +113,8 @@ impl Sink for RunLines {
         if end.outcome.is_error() && run.is_of_process() && !run.has_sentry_hub() {
             return;
         }
-        let mut line = standard_error::beginning(run.name(), end, run.context());
-        if let Some(kind) = end.error_type {
-            let _ = write!(line, ", {kind}");
-        }
-        notices::line(line);
+        let mut line = RunLine::new(run.name(), end);
+        line.context(run.context());
+        line.write();
     }
 }

@@ -1,12 +1,12 @@
 //! Reads the variables that configure how a signal is sent over OTLP: protocol, timeout, compression and TLS. What a
 //! URL or a list of headers may contain does not belong here.
 
-use std::fs;
 use std::time::Duration;
 
 use ureq::Proxy;
 use ureq::http::{HeaderMap, Uri};
 
+use super::file;
 use super::tls::{Pem, Tls};
 use super::variables::Variables;
 
@@ -122,7 +122,7 @@ impl Variables {
     /// is recorded and the variable is ignored.
     fn pem(&mut self, name: &str, what: &str, has: fn(&Pem) -> bool) -> Option<Pem> {
         let path = self.get(name)?;
-        match fs::read(&path).map(Pem::new) {
+        match file::read(&path).map(Pem::new) {
             Ok(pem) if has(&pem) => return Some(pem),
             Ok(_) => self.problem(format!(
                 "invalid {name} `{path}`: the file contains no {what} in PEM format; the variable is ignored"

@@ -8,7 +8,7 @@ use std::fmt::{Display, Write as _};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::base::{limits, text};
+use crate::base::foreign::{limits, text};
 
 /// The maximum number of invalid entries of one variable that are reported one by one.
 const MOST_ENTRIES: usize = 8;

@@ -15,7 +15,8 @@ use opentelemetry_sdk::logs::{
 };
 
 use super::super::environment::Records;
-use crate::base::{limits, notices};
+use crate::base::foreign::limits;
+use crate::base::notices;
 use crate::observe::metrics::LOST_RECORDS;
 
 /// Returns a processor that sends records in batches from a thread of its own. A record waits for at most `delay`.

@@ -21,8 +21,8 @@ use tracing_opentelemetry::get_otel_context;
 
 use super::super::environment::Records;
 use super::refusal::Refusal;
-use crate::base::guard::attempt;
-use crate::base::{chain, limits, text};
+use crate::base::foreign::guard::attempt;
+use crate::base::foreign::{chain, limits, text};
 use crate::observe::metrics::LOST_RECORDS;
 use crate::observe::span::TARGET;
 use crate::run::frame;

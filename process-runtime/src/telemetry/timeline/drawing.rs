@@ -1,18 +1,24 @@
-//! Draws one trace. The first lines name the trace and the place where it failed. Then each span and each log record
-//! has one line, indented by its depth. Reading files does not belong here.
+//! Draws one trace. The first lines name the trace and the place where it failed. Then each span and each
+//! log record has one line, indented by its depth. All texts come from files of other programs, or from their users, and are quoted. Reading
+//! files and finding the failure do not belong here.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::otlp::{Nanos, Span};
+use super::failure;
+use super::otlp::Span;
 use super::records::Record;
+use crate::base::foreign::quote;
+use crate::observe::span::OUTCOME;
 
 /// The spans and log records of one trace.
 ///
 /// `Display` draws the spans. It first names the trace and, if something failed, the place of the failure. Then it
 /// draws one line for each span, indented by its depth. A `!` marks failed spans, and an arrow marks calls to
-/// dependencies. A log record has a line with its severity and its text, below its span and in the order of time.
+/// dependencies. A log record has a line with its severity and its text, below its span and in the order of time. A text that is not made of plain words is in double quotes, with the escapes of JSON, so that no value
+/// looks like another value, another line, or a command to the terminal.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     trace_id: String,
@@ -26,7 +32,7 @@ pub struct Timeline {
 impl Timeline {
     pub(super) fn new(trace_id: &str, mut spans: Vec<Span>, mut records: Vec<Record>) -> Timeline {
         spans.sort_by(|a, b| a.start.cmp(&b.start).then_with(|| b.end.cmp(&a.end)));
-        records.sort_by_key(Record::time);
+        records.sort_by_key(|record: &Record| record.time);
         let ordered = in_order(&spans, &records);
         let mut timeline = Timeline {
             trace_id: trace_id.to_owned(),
@@ -61,7 +67,7 @@ impl Timeline {
 
     /// Returns the latest time at which a span ended.
     pub fn end_time(&self) -> SystemTime {
-        let last = self.spans.iter().map(|(_, span)| span.end.0).max().unwrap_or_default();
+        let last = self.spans.iter().map(|(_, span)| span.end).max().unwrap_or_default();
         UNIX_EPOCH + Duration::from_nanos(last)
     }
 
@@ -74,79 +80,9 @@ impl Timeline {
     /// started after the end of the failed child and succeeded, and the parent itself failed with another error type
     /// than the failed child.
     pub fn failed_at(&self) -> Option<(&str, String)> {
-        let (place, _) = self.failure()?;
+        let (place, _) = failure::of(&self.spans)?;
         Some((&place.name, place.error_type().unwrap_or_default().to_owned()))
     }
-
-    /// Returns the span where the trace failed, and the call to a dependency that caused this failure, if there is
-    /// one. Returns `None` if nothing failed.
-    fn failure(&self) -> Option<(&Span, Option<&Span>)> {
-        let chain = self.failure_chain();
-        let is_place = |span: &&Span| span.is_run() && span.dependency().is_none();
-        let place = chain.iter().rposition(is_place).or(chain.len().checked_sub(1))?;
-        let call = chain.get(place + 1).copied().filter(|span| span.dependency().is_some());
-        Some((chain[place], call))
-    }
-
-    /// Returns a chain of failed spans, from the outermost to the innermost. Each span in the chain caused the failure
-    /// of the span before it.
-    fn failure_chain(&self) -> Vec<&Span> {
-        let inside = self.responsible();
-        let of = |around: Option<usize>| inside.get(&around).map(Vec::as_slice).unwrap_or_default();
-        let failed = |at: &&usize| self.spans[**at].1.is_failed();
-        // If several outermost spans failed, the chain starts at the one that ended first.
-        let mut next = of(None).iter().filter(failed).min_by_key(|at| self.spans[**at].1.end);
-        let mut chain = Vec::new();
-        while let Some(&at) = next {
-            let around = &self.spans[at].1;
-            chain.push(around);
-            let parts = of(Some(at));
-            let went_on = parts.iter().map(|part| &self.spans[*part].1).filter(|part| part.has_succeeded());
-            let went_on = went_on.map(|part| part.start).max();
-            let rank = |at: &&usize| {
-                let part = &self.spans[**at].1;
-                (part.error_type().is_some() && part.error_type() == around.error_type(), part.end)
-            };
-            let is_culprit = |at: &&usize| {
-                let (is_same, end) = rank(at);
-                is_same || went_on.is_none_or(|start| start < end)
-            };
-            next = parts.iter().filter(failed).filter(is_culprit).max_by_key(rank);
-        }
-        chain
-    }
-
-    /// Groups the runs and failed spans by the span that they can affect. The key for a span is the index of the
-    /// nearest enclosing run or failed span whose result the span can affect (see [`is_part`]). The key is `None` if
-    /// no such enclosing span exists.
-    fn responsible(&self) -> HashMap<Option<usize>, Vec<usize>> {
-        let mut inside: HashMap<_, Vec<_>> = HashMap::new();
-        let mut around: Vec<usize> = Vec::new();
-        for (at, (depth, span)) in self.spans.iter().enumerate() {
-            around.truncate(*depth);
-            if counts(span) {
-                let answers_to = |outer: &&usize| {
-                    let outer = &self.spans[**outer].1;
-                    counts(outer) && is_part(span, outer)
-                };
-                inside.entry(around.iter().rev().find(answers_to).copied()).or_default().push(at);
-            }
-            around.push(at);
-        }
-        inside
-    }
-}
-
-/// Returns whether the inner span can affect the result of the outer span. A call to a dependency can do so if it
-/// started before the outer span ended. Its end does not matter, because a driver may close the span on another thread,
-/// after the enclosing spans have ended. Any other span must have ended before the outer span.
-fn is_part(inner: &Span, outer: &Span) -> bool {
-    let end = if inner.dependency().is_some() { inner.start } else { inner.end };
-    end <= outer.end
-}
-
-fn counts(span: &Span) -> bool {
-    span.is_run() || span.is_failed()
 }
 
 /// Returns the depth and the index of each span and log record, in drawing order. The indices of the records follow
@@ -182,48 +118,36 @@ fn in_order(spans: &[Span], records: &[Record]) -> Vec<(usize, usize)> {
 /// Returns the index, the id and the parent of each span and log record, in the order of time. A record has no id.
 fn by_time<'t>(spans: &'t [Span], records: &'t [Record]) -> Vec<(usize, &'t str, &'t str)> {
     let spans_in_order = spans.iter().map(|span| (span.start, span.id.as_str(), span.parent.as_str()));
-    let of_records = records.iter().map(|record| (record.time(), "", record.span.as_str()));
+    let of_records = records.iter().map(|record| (record.time, "", record.span.as_str()));
     let all = spans_in_order.chain(of_records).enumerate();
-    let mut all: Vec<(usize, (Nanos, &str, &str))> = all.collect();
+    let mut all: Vec<(usize, (u64, &str, &str))> = all.collect();
     // The sort is stable, so a span comes before a record of the same time.
     all.sort_by_key(|(_, (time, ..))| *time);
     all.into_iter().map(|(at, (_, id, parent))| (at, id, parent)).collect()
 }
 
 /// Returns the label of a span. A call to a dependency is drawn as an arrow.
-fn label(span: &Span) -> String {
-    span.dependency().map_or_else(|| span.name.clone(), |dependency| format!("→ {dependency}"))
-}
-
-/// A writer that replaces control characters. Names come from files of other programs and must not control the
-/// terminal.
-struct Plain<'f, 'b>(&'f mut fmt::Formatter<'b>);
-
-impl fmt::Write for Plain<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let is_control = |character: char| character.is_control() && character != '\n';
-        text.split_inclusive(is_control).try_for_each(|part| match part.strip_suffix(is_control) {
-            Some(part) => self.0.write_str(part).and_then(|()| self.0.write_char('\u{fffd}')),
-            None => self.0.write_str(part),
-        })
-    }
+fn label(span: &Span) -> Cow<'_, str> {
+    span.dependency().map_or_else(
+        || quote::words(&span.name),
+        |dependency| format!("→ {}", quote::words(dependency)).into(),
+    )
 }
 
 impl fmt::Display for Timeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.draw(&mut Plain(f))
-    }
-}
-
-impl Timeline {
-    fn draw(&self, f: &mut impl fmt::Write) -> fmt::Result {
-        let start = self.spans.iter().map(|(_, span)| span.start.0).min().unwrap_or_default();
-        writeln!(f, "trace {}, {} UTC", self.trace_id, time_of_day(start))?;
-        if let Some((place, call)) = self.failure() {
-            let kind = place.error_type().map(|kind| format!(": {kind}")).unwrap_or_default();
-            let call =
-                call.and_then(Span::dependency).map(|id| format!(", calling {id}")).unwrap_or_default();
-            writeln!(f, "failed at {}{kind}{call}", place.name)?;
+        let start = self.spans.iter().map(|(_, span)| span.start).filter(|start| *start > 0).min();
+        let start = start.unwrap_or_default();
+        writeln!(f, "trace {}, {} UTC", quote::value(&self.trace_id), time_of_day(start))?;
+        if let Some((place, call)) = failure::of(&self.spans) {
+            write!(f, "failed at {}", quote::words(&place.name))?;
+            if let Some(kind) = place.error_type() {
+                write!(f, ": {}", quote::words(kind))?;
+            }
+            if let Some(dependency) = call.and_then(Span::dependency) {
+                write!(f, ", calling {}", quote::words(dependency))?;
+            }
+            writeln!(f)?;
         }
         let indent = |depth: usize| 2 * depth.min(DEPTH);
         let widths = self.spans.iter().map(|(depth, span)| indent(*depth) + label(span).chars().count());
@@ -235,29 +159,36 @@ impl Timeline {
             }
             let name = format!("{:1$}{2}", "", indent(*depth), label(span));
             let mark = if span.is_failed() { '!' } else { ' ' };
-            let since = Duration::from_nanos(span.start.0 - start);
-            write!(f, "{mark} +{:>9.1?}  {name:<width$} {:>9.1?}", since, span.took())?;
-            let context = span.attributes().filter(|(key, _)| is_context(key));
-            let context = context.map(|(key, value)| format!("{key}={value}"));
+            // The start of a span is zero if it is not known.
+            let since = Duration::from_nanos(span.start.saturating_sub(start));
+            write!(f, "{mark} +{since:>9.1?}  {name:<width$} {:>9.1?}  ", span.took())?;
             let request = ["http.request.method", "http.response.status_code"].map(|key| span.attribute(key));
-            let request = request.into_iter().flatten().collect::<Vec<_>>().join(" ");
-            let details: Vec<_> = [request, span.ending()]
-                .into_iter()
-                .filter(|ending| !ending.is_empty())
-                .chain(context)
-                .collect();
-            writeln!(f, "  {}", details.join("  "))?;
+            let request = request.into_iter().flatten().map(quote::value).collect::<Vec<_>>().join(" ");
+            let context = span.attributes().filter(|(key, _)| is_context(key));
+            let context =
+                context.map(|(key, value)| format!("{}={}", quote::value(key), quote::value(value)));
+            let details = [request, ending(span)].into_iter().filter(|detail| !detail.is_empty());
+            writeln!(f, "{}", details.chain(context).collect::<Vec<_>>().join("  "))?;
         }
         records.try_for_each(|(_, depth, record)| draw_record(f, record, start, indent(*depth)))
     }
 }
 
-/// Draws the line of a log record. A line feed in its text does not begin another line.
-fn draw_record(f: &mut impl fmt::Write, record: &Record, start: u64, indent: usize) -> fmt::Result {
-    let since = Duration::from_nanos(record.time().0.saturating_sub(start));
-    let text = record.text().replace(char::is_control, "\u{fffd}");
+/// Draws the line of a log record.
+fn draw_record(f: &mut fmt::Formatter<'_>, record: &Record, start: u64, indent: usize) -> fmt::Result {
+    let since = Duration::from_nanos(record.time.saturating_sub(start));
+    let text = record.text();
     let text = text.char_indices().nth(TEXT).map_or(&*text, |(end, _)| &text[..end]);
-    writeln!(f, "  +{since:>9.1?}  {:indent$}{text}", "")
+    writeln!(f, "  +{since:>9.1?}  {:indent$}{}", "", quote::words(text))
+}
+
+/// Returns how the span ended, as a text such as `failure, late, PaymentError`. The text is empty for a span that is
+/// not a run and has no error.
+fn ending(span: &Span) -> String {
+    let late = span.attribute("critical_process.late").filter(|late| *late == "true").map(|_| "late");
+    let failed = (span.is_failed() && !span.is_run()).then_some("error");
+    let parts = [span.attribute(OUTCOME), failed, late, span.error_type()];
+    parts.into_iter().flatten().map(quote::words).collect::<Vec<_>>().join(", ")
 }
 
 /// The maximum depth of indentation.

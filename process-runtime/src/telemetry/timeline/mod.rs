@@ -1,4 +1,4 @@
-//! Finds traces and their log records in OTLP-JSON files and draws them (feature `telemetry`).
+//! Finds traces in OTLP-JSON files and draws them (feature `telemetry`).
 //!
 //! Use this module to answer questions such as "what happened to user 7 at 2:43 PM?". You need one of two things: the
 //! id of a trace, for example from the header `x-trace-id` of a response, or a value of the business context, such as
@@ -23,18 +23,34 @@
 //!
 //! [`find`] reads the files that [`telemetry`](crate::telemetry) writes. It also reads the files of every other
 //! exporter that writes one request on each line, as OpenTelemetry's
-//! [OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/) does. [`find`] accepts names
-//! in camel or snake case, ids in hexadecimal or base64, and enums and integers as numbers or text. A request can also
-//! be indented over several lines, or contain a single resource instead of a list of resources.
+//! [OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/) does. A request can also be
+//! indented over several lines, be an entry of a list, or contain a single resource instead of a list of resources.
+//! The forms of its parts are:
+//!
+//! | part | forms |
+//! |---|---|
+//! | names | camel case or snake case. Unknown names are ignored, and `null` is a value that is not set |
+//! | ids | hexadecimal digits, base64, a UUID, a number, or a list of bytes |
+//! | times | nanoseconds as a number or text, milli- or microseconds of this century, RFC 3339, or the two halves of a number |
+//! | numbers and Booleans | themselves or text; `NaN`, `Infinity` and `-Infinity` as text, or bare |
+//! | attributes | a list of keys with their values, or an object |
+//!
+//! A value that cannot be read costs itself, and the rest of its line is read. A text with half of a surrogate pair or
+//! with bytes that are not UTF-8 has U+FFFD in their place. A span without a start is placed at its end. A span that
+//! ends before its start, because the clock was set back, is placed at its start. A span is lost if it is not complete,
+//! or if an id of it is too long. [`Found::skipped`] lists the lines that have lost something.
 //!
 //! # Limits
 //!
-//! Each file is read twice, first to find the traces that match, and then to read the spans and log records of these
-//! traces. The memory that a search needs therefore depends on the number of matches, not on the size of the files.
-//! The number of traces, spans and records and the length of a line are limited. [`Found`] contains the number of items
-//! that exceeded these limits.
+//! Each file is read twice, first to find the traces that match, and then to read the spans and log records of
+//! these traces. The time grows with the size of the files. The memory depends on the number of matches, and not on the
+//! size of the files: it is at most 160 MiB, of which the spans and records of the matching traces take 64 MiB, and a
+//! line 16 MiB. [`Found`] contains the number of items that exceeded the limits.
 
 mod drawing;
+mod failure;
+mod forms;
+mod json;
 mod otlp;
 mod records;
 #[cfg(test)]
@@ -48,7 +64,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use self::drawing::Timeline;
-use self::otlp::{Entry, Request, Span};
+use self::otlp::{Entry, Span};
 use self::records::Record;
 
 /// The maximum length of a line in bytes. A request with a thousand spans has half a megabyte.
@@ -56,12 +72,15 @@ const LINE: usize = 16 << 20;
 /// The maximum number of matching traces that are kept while the files are searched. If the caller asks for more than
 /// half of this number, the maximum is twice the number that the caller asks for.
 const TRACES: usize = 100_000;
-/// The maximum number of spans of a trace, and the maximum number of its log records.
+/// The maximum number of spans of a trace.
 const SPANS: usize = 10_000;
-/// The maximum memory for all spans and log records in bytes.
+/// The maximum memory for all spans in bytes.
 const KEPT: usize = 64 << 20;
 /// The maximum number of skipped lines that are listed.
 const SKIPPED: usize = 100;
+
+/// The mark of UTF-8 at the start of a file.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Selects the traces that contain a span with all of these properties. A property that is empty or `None` does not
 /// restrict the search.
@@ -70,7 +89,8 @@ pub struct Query {
     /// Attributes that the span must have, such as keys of the business context. Each entry is a key and its value as
     /// text.
     pub context: Vec<(String, String)>,
-    /// The id of the trace: 32 hexadecimal digits, as in the header `x-trace-id` of a response.
+    /// The id of the trace: 32 hexadecimal digits, as in the header `x-trace-id` of a response, or the same id in
+    /// another form in which ids are written.
     pub trace_id: Option<String>,
     /// A time at which the span was running, and a tolerance.
     pub around: Option<(SystemTime, Duration)>,
@@ -84,9 +104,9 @@ impl Query {
         let is_around = |(at, tolerance): &(SystemTime, Duration)| {
             let at = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
             let tolerance = tolerance.as_nanos();
-            u128::from(span.start.0) <= at + tolerance && at <= u128::from(span.end.0) + tolerance
+            u128::from(span.start) <= at.saturating_add(tolerance) && at <= u128::from(span.end) + tolerance
         };
-        self.trace_id.as_ref().is_none_or(|id| span.trace_id.eq_ignore_ascii_case(id))
+        self.trace_id.as_ref().is_none_or(|id| span.trace_id == *id)
             && self.context.iter().all(has)
             && self.around.as_ref().is_none_or(is_around)
     }
@@ -106,7 +126,8 @@ pub struct Found {
     pub spans_left_out: usize,
     /// The number of log records that are missing from `timelines` because of the same two limits.
     pub records_left_out: usize,
-    /// The lines that are longer than 16 MiB or are not OTLP requests, at most 100 of them.
+    /// The lines that are longer than 16 MiB, are not OTLP requests, or have a value that could not be read. At most 100
+    /// of them.
     pub skipped: Vec<SkippedLine>,
     /// The number of skipped lines that are not in `skipped`.
     pub more_skipped: usize,
@@ -123,7 +144,7 @@ impl Found {
     }
 }
 
-/// A line that was skipped because it is too long or is not an OTLP request.
+/// A line that was skipped because it is too long or is not an OTLP request, or in which a value was skipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SkippedLine {
@@ -131,7 +152,7 @@ pub struct SkippedLine {
     pub file: PathBuf,
     /// The number of the line, starting at 1. For a request over several lines, this is the number of the first line.
     pub line: usize,
-    /// The reason why the line was skipped.
+    /// The reason, on one line.
     pub problem: String,
 }
 
@@ -144,6 +165,8 @@ pub struct SkippedLine {
 /// Returns an error if the directory or a file cannot be read. The error names the directory or file, and its source
 /// is the cause.
 pub fn find(directory: &Path, query: &Query, most: usize) -> io::Result<Found> {
+    let mut query = query.clone();
+    query.trace_id = query.trace_id.map(|id| forms::id_of(&id).unwrap_or(id));
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(|error| read_error(directory, error))? {
         let path = entry.map_err(|error| read_error(directory, error))?.path();
@@ -163,7 +186,7 @@ pub fn find(directory: &Path, query: &Query, most: usize) -> io::Result<Found> {
             let Entry::Span(span) = entry else { return };
             if query.matches(&span) {
                 let start = latest.entry(span.trace_id).or_default();
-                *start = span.start.0.max(*start);
+                *start = span.start.max(*start);
             }
             if latest.len() > limit {
                 let all = std::mem::take(&mut latest);
@@ -232,7 +255,7 @@ fn the_latest(traces: HashMap<String, u64>, most: usize) -> Vec<(String, u64)> {
     traces
 }
 
-/// Calls `each` for every span and log record of a file, and `skip` for every line that is too long or is not an OTLP request.
+/// Calls `each` for every span and log record of a file, and `skip` for every line that could not be read completely.
 fn each_entry(
     path: &Path,
     skip: &mut dyn FnMut(usize, &dyn fmt::Display),
@@ -249,10 +272,8 @@ fn each_entry(
         if !is_whole {
             skip(line, &format_args!("the line is longer than {} MiB", LINE >> 20));
         } else if !bytes.trim_ascii().is_empty() {
-            match serde_json::from_slice::<Request>(&bytes).map(Request::entries) {
-                Ok(Some(entries)) => entries.for_each(&mut *each),
-                Ok(None) => skip(line, &"not an OTLP request"),
-                Err(error) => skip(line, &error),
+            if let Some(problem) = otlp::each_entry(&bytes, each) {
+                skip(line, &problem);
             }
         }
     }
@@ -299,11 +320,16 @@ impl Requests {
     /// Appends the next line to `bytes`. Returns whether the line is within the length limit, or `None` at the end of
     /// the file.
     fn append(&mut self, bytes: &mut Vec<u8>) -> io::Result<Option<bool>> {
+        let start = bytes.len();
         let read = (&mut self.file).take(LINE as u64).read_until(b'\n', bytes)?;
         if read == 0 {
             return Ok(None);
         }
         self.line += 1;
+        // Some programs begin a file with a mark of its encoding.
+        if bytes[start..].starts_with(MARK) {
+            bytes.drain(start..start + MARK.len());
+        }
         let fits = read < LINE || bytes.ends_with(b"\n");
         if !fits {
             self.file.skip_until(b'\n')?;

@@ -1,60 +1,46 @@
-//! Parses the log records of an OTLP-JSON request. Spans, and the parts that both have in common, belong to `otlp`.
+//! Reads the log records of an OTLP-JSON request that belong to a trace. The lists around them belong to `otlp`, the
+//! forms of single values to `forms`.
 
-use serde::Deserialize;
-
-use super::otlp::{AnyValue, Item, List, Nanos, Text, id, nullable};
-
-#[derive(Deserialize)]
-pub(super) struct ResourceLogs {
-    #[serde(default, rename = "scopeLogs", alias = "scope_logs", deserialize_with = "nullable")]
-    pub(super) scope_logs: List<ScopeLogs>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct ScopeLogs {
-    #[serde(default, rename = "logRecords", alias = "log_records", deserialize_with = "nullable")]
-    pub(super) records: List<Record>,
-}
+use super::forms::{id, plain, text, time, value};
+use super::json::Json;
 
 /// A log record that belongs to a trace.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Record {
-    #[serde(default, rename = "traceId", alias = "trace_id", deserialize_with = "id")]
     pub(super) trace_id: String,
-    #[serde(default, rename = "spanId", alias = "span_id", deserialize_with = "id")]
     pub(super) span: String,
-    #[serde(default, rename = "timeUnixNano", alias = "time_unix_nano")]
-    time: Nanos,
-    #[serde(default, rename = "observedTimeUnixNano", alias = "observed_time_unix_nano")]
-    observed: Nanos,
-    #[serde(default, rename = "severityText", alias = "severity_text")]
-    severity: Text,
-    #[serde(default, deserialize_with = "nullable")]
-    body: AnyValue,
-}
-
-impl Item for ResourceLogs {
-    fn is_empty(&self) -> bool {
-        self.scope_logs.0.is_empty()
-    }
-}
-
-impl Item for ScopeLogs {
-    fn is_empty(&self) -> bool {
-        self.records.0.is_empty()
-    }
-}
-
-impl Item for Record {
-    fn is_empty(&self) -> bool {
-        self.trace_id.is_empty()
-    }
+    /// When the record was made, in nanoseconds since 1970. If this is not known, when the record was received.
+    pub(super) time: u64,
+    severity: String,
+    body: String,
 }
 
 impl Record {
-    /// Returns when the record was made. A record without this time has the time at which it was received.
-    pub(super) fn time(&self) -> Nanos {
-        if self.time == Nanos(0) { self.observed } else { self.time }
+    /// Reads a record. Returns `None` for a record that is not complete, or that does not have the id of a trace.
+    pub(super) fn read(json: &mut Json<'_>) -> Option<Record> {
+        let mut record = Record::default();
+        let [mut made, mut observed] = [None; 2];
+        let mut has_ids = true;
+        let is_whole = json.object(|json, key| {
+            let mut id = |json: &mut Json<'_>| {
+                id(json).unwrap_or_else(|problem| {
+                    json.report(problem);
+                    has_ids = false;
+                    String::new()
+                })
+            };
+            match plain(key).as_str() {
+                "traceid" => record.trace_id = id(json),
+                "spanid" => record.span = id(json),
+                "timeunixnano" | "time" => made = time(json).or(made),
+                "observedtimeunixnano" | "observedtime" => observed = time(json).or(observed),
+                "severitytext" => record.severity = text(json).unwrap_or_default(),
+                "body" => record.body = value(json),
+                _ => {}
+            }
+        });
+        record.time = made.filter(|made| *made > 0).or(observed).unwrap_or_default();
+        (is_whole && has_ids && !record.trace_id.is_empty()).then_some(record)
     }
 
     /// Returns the severity and the body, as in `WARN past its SLA`.
@@ -64,7 +50,7 @@ impl Record {
 
     /// Returns how much memory the record occupies, in bytes.
     pub(super) fn size(&self) -> usize {
-        let texts = [&self.trace_id, &self.span, self.severity.as_str(), self.body.as_str()];
-        size_of::<Record>() + texts.map(str::len).iter().sum::<usize>()
+        let texts = [&self.trace_id, &self.span, &self.severity, &self.body];
+        size_of::<Record>() + texts.map(String::len).iter().sum::<usize>()
     }
 }

@@ -22,6 +22,7 @@ use crate::install::live;
 use crate::observe::{Sink, scan};
 use crate::run::carrier::{Carried, Carrier};
 use crate::run::domain::own::{Own, Surroundings, outermost, runtime_clock};
+use crate::run::domain::sink::NamedSink;
 use crate::run::domain::{Core, InFlight};
 use crate::run::inflight;
 use crate::run::inject::Injected;
@@ -63,7 +64,7 @@ pub struct Domain {
 #[derive(Debug)]
 #[must_use = "a builder does nothing before `build`"]
 pub struct DomainBuilder {
-    sinks: Vec<Arc<dyn Sink>>,
+    sinks: Vec<NamedSink>,
     in_flight: usize,
     capture: Option<Arc<Capture>>,
 }
@@ -71,7 +72,7 @@ pub struct DomainBuilder {
 impl DomainBuilder {
     /// Adds a sink that receives every run in the domain.
     pub fn sink(mut self, sink: Arc<dyn Sink>) -> DomainBuilder {
-        self.sinks.push(sink);
+        self.sinks.push(NamedSink::of_test(sink));
         self
     }
 
@@ -93,7 +94,7 @@ impl DomainBuilder {
     /// real time.
     pub fn build(self) -> Domain {
         let DomainBuilder { mut sinks, in_flight, capture } = self;
-        sinks.extend(capture.clone().map(|capture| capture as Arc<dyn Sink>));
+        sinks.extend(capture.clone().map(NamedSink::new));
         let waiter = Arc::new(Waiter::default());
         let plan = Arc::new(Plan::new(Arc::clone(&waiter), capture.clone()));
         let around = Arc::new(Around { plan, waiter, capture });

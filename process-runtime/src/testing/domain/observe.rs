@@ -1,7 +1,6 @@
 //! Runs a future or a call in a domain of its own, and returns an observation of every run inside the future or call.
 //! Expectations and the cases of contracts do not belong here.
 
-use std::any::Any;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::panic::Location;
@@ -14,7 +13,7 @@ use process_model::nearest;
 
 use super::fault::{Fault, Misuse, is_paused};
 use super::{Domain, InDomain};
-use crate::base::guard::attempt;
+use crate::base::foreign::guard::{Payload, attempt};
 use crate::catalog::registry;
 use crate::testing::observing::capture::Capture;
 #[cfg(feature = "metrics")]
@@ -212,10 +211,8 @@ fn undeclared<T>(observation: &Observation<T>) -> Vec<String> {
 }
 
 /// Returns the message of a panic, or a substitute if the payload is not a text.
-pub(in crate::testing) fn message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&'static str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a panic payload that is not a string").to_owned()
+pub(in crate::testing) fn message(payload: &Payload) -> String {
+    payload.message().unwrap_or("a panic payload that is not a string").to_owned()
 }
 
 /// A future under observation. Awaiting this value runs the future.
@@ -285,7 +282,7 @@ impl<F: Future> Observing<F> {
         };
         let plan = &self.setting.domain.around.plan;
         let ended = match attempt(|| future.as_mut().poll(cx)) {
-            Err(payload) => Ended::Panicked(message(&*payload)),
+            Err(payload) => Ended::Panicked(message(&payload)),
             // If a fault has cancelled the future, the result of this poll is ignored. Code around the boundary can
             // still have returned a value in this poll.
             Ok(_) if plan.is_cancelled() => Ended::Cancelled,
@@ -297,7 +294,7 @@ impl<F: Future> Observing<F> {
         // drop can panic.
         let gone = attempt(|| self.running = None);
         self.setting.domain.around.plan.end();
-        Poll::Ready(gone.map_or_else(|payload| Ended::Panicked(message(&*payload)), |()| ended))
+        Poll::Ready(gone.map_or_else(|payload| Ended::Panicked(message(&payload)), |()| ended))
     }
 }
 
@@ -328,7 +325,7 @@ impl<F> ObservingCall<F> {
         let called = attempt(|| self.setting.domain.call(self.call));
         self.setting.end(match called {
             Ok(value) => Ended::Returned(value),
-            Err(payload) => Ended::Panicked(message(&*payload)),
+            Err(payload) => Ended::Panicked(message(&payload)),
         })
     }
 }

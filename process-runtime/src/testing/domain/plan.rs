@@ -264,7 +264,7 @@ impl Injection for AtBoundary {
                     NotReturned::LifetimesUnknown => Refusal::Other(format!(
                         "{types}, whose error type may borrow (this version of rustc does not show it); use a newer version of rustc"
                     )),
-                    NotReturned::HoldsBorrows => Refusal::Other(format!("{types}, whose error type may borrow; a fault needs an error type without lifetimes")),
+                    NotReturned::HoldsBorrows => Refusal::Other(format!("{types}, whose error type may borrow; a fault needs an error type without lifetimes, references, function pointers, closures and trait objects")),
                     NotReturned::OtherType => Refusal::Other(types),
                 });
                 Instead::Body

@@ -3,9 +3,8 @@
 //! polled all futures, a wake would cost more, the more futures there are. The measurement of runs does not belong
 //! here.
 
-use crate::base::guard::attempt;
+use crate::base::foreign::guard::{Payload, attempt};
 use crate::base::lock::lock;
-use std::any::Any;
 use std::collections::VecDeque;
 
 use std::pin::Pin;
@@ -19,7 +18,7 @@ pub(super) async fn run<F: Future>(
     seats: usize,
     calls: usize,
     make: impl Fn() -> F,
-    mut panicked: impl FnMut(Box<dyn Any + Send>),
+    mut panicked: impl FnMut(Payload),
 ) {
     let queue = Arc::new(Mutex::new(Queue::default()));
     let mut seats: Vec<Seat<F>> = (0..seats.min(calls)).map(|at| Seat::new(at, &queue, make())).collect();
@@ -81,7 +80,7 @@ impl<F: Future> Seat<F> {
 
     /// Polls the future. Returns `None` if the future is pending or the seat is empty, and an error with the panic
     /// payload if the future panicked.
-    fn poll(&mut self) -> Option<Result<(), Box<dyn Any + Send>>> {
+    fn poll(&mut self) -> Option<Result<(), Payload>> {
         self.bell.is_queued.store(false, Ordering::Release);
         let future = self.future.as_mut().as_pin_mut()?;
         let mut cx = Context::from_waker(&self.waker);

@@ -7,7 +7,7 @@ mod crowd;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::panic::{Location, resume_unwind};
+use std::panic::Location;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use process_model::grammar::check_id;
 use tokio::time::Instant;
 
 use self::baseline::{Baseline, Comparison, LoadKey, MEASUREMENTS, Percentile, TOLERANCE};
+use crate::base::foreign::guard::Payload;
 use crate::base::lock::lock;
 use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
@@ -267,10 +268,10 @@ impl Load {
         let mut panics = 0;
         // If a run of the process panics, `log` receives the outcome before the panic arrives here. Any other panic
         // is passed on.
-        let panicked = |panic| {
+        let panicked = |panic: Payload| {
             panics += 1;
             if panics > lock(&log.tally).ended.count(Outcome::Panic) {
-                resume_unwind(panic);
+                panic.resume();
             }
         };
         let call = || async {

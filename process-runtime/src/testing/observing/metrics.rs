@@ -1,7 +1,7 @@
 //! Reads the counters and gauges of a domain as a metrics collector reads them. The instruments themselves do not
-//! belong here; they are in `observe::metrics`.
+//! belong here; they are in `observe::metrics::counters`.
 
-use crate::observe::metrics::{self, Reading};
+use crate::observe::metrics::counters::{self, Reading};
 use crate::run::domain::Core;
 
 /// One series of a counter or gauge: a combination of attributes, with its value.
@@ -28,11 +28,14 @@ impl Series {
 type Instrument = fn(&Core, Reading<'_>);
 
 /// The names of the counters and gauges, each with the function that reads it.
-const INSTRUMENTS: [(&str, Instrument); 4] = [
-    ("critical_process.started", metrics::started),
-    ("critical_process.runs", metrics::runs),
-    ("critical_process.active", metrics::active),
-    ("critical_process.overdue", metrics::overdue),
+const INSTRUMENTS: [(&str, Instrument); 7] = [
+    ("critical_process.started", counters::started),
+    ("critical_process.runs", counters::runs),
+    ("critical_process.errors", counters::errors),
+    ("critical_process.sli.valid", counters::valid),
+    ("critical_process.sli.bad", counters::bad),
+    ("critical_process.active", counters::active),
+    ("critical_process.overdue", counters::overdue),
 ];
 
 /// Returns every series whose value is not 0.

@@ -9,7 +9,7 @@ use process_model::Outcome;
 
 use super::missing;
 use super::observation::{Ended, Observation, ObservedRun};
-use crate::base::guard::attempt;
+use crate::base::foreign::guard::{Payload, attempt};
 use crate::base::lock::lock;
 use crate::catalog::definition::ProcessDefinition;
 
@@ -89,7 +89,7 @@ impl Witness {
     }
 
     /// Calls `f` with this witness as the thread's witness. Returns the payload if `f` panics.
-    pub(in crate::testing) fn within<R>(self: &Arc<Self>, f: impl FnOnce() -> R) -> std::thread::Result<R> {
+    pub(in crate::testing) fn within<R>(self: &Arc<Self>, f: impl FnOnce() -> R) -> Result<R, Payload> {
         CURRENT.with_borrow_mut(|current| current.push(Arc::clone(self)));
         let returned = attempt(f);
         CURRENT.with_borrow_mut(|current| current.pop());

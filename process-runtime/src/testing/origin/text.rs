@@ -4,15 +4,17 @@
 use std::error::Error;
 use std::iter;
 
+use crate::base::foreign::quote;
+
 /// The maximum number of characters that are shown on one line.
 const SHOWN: usize = 400;
 
-/// Joins a text into one line without control characters, which a terminal could interpret. A long text is cut off at
-/// [`SHOWN`] characters.
+/// Joins a text into one line without control characters, which a terminal could interpret. Other characters that have
+/// no glyph, or that change the direction of a text, are escaped. A long text is cut off at [`SHOWN`] characters.
 pub(in crate::testing) fn one_line(text: &str) -> String {
-    let parts: Vec<&str> =
-        text.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect();
-    let mut line = parts.join(" ");
+    let is_break = |letter: char| letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}');
+    let parts = text.split(is_break).map(str::trim).filter(|part| !part.is_empty());
+    let mut line = Vec::from_iter(parts.map(quote::line)).join(" ");
     if let Some((end, _)) = line.char_indices().nth(SHOWN) {
         line.truncate(end);
         line.push('…');

@@ -3,7 +3,6 @@
 //! single case do not belong here; they are in `case`.
 
 use std::future::{Future, poll_fn};
-use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,8 +59,8 @@ impl Contracted {
 
     fn within<R>(&self, f: impl FnOnce() -> R) -> R {
         self.witness.within(f).unwrap_or_else(|payload| {
-            self.leave(Proof::Failed(format!("the test panicked: {}", message(&*payload))), None);
-            resume_unwind(payload)
+            self.leave(Proof::Failed(format!("the test panicked: {}", message(&payload))), None);
+            payload.resume()
         })
     }
 

@@ -21,7 +21,7 @@ use process_model::{Case, Outcome, Shape, nearest};
 use serde::{Deserialize, Serialize};
 
 use super::case;
-use super::problem::Problem;
+use super::problem::{self, Problem, Problems};
 use crate::catalog::definition::ProcessDefinition;
 use crate::testing::origin::fingerprint::Fingerprint;
 pub use crate::testing::origin::place::{NoDirectory, directory};
@@ -42,8 +42,8 @@ const NAME: usize = 80;
 const FILE: u64 = 64 << 20;
 /// The maximum number of lines that are read from all files of a directory.
 const LINES: usize = 100_000;
-/// The maximum number of problems that are reported individually.
-const PROBLEMS: usize = 100;
+/// The maximum size of the lines that are read from all files of a directory, in bytes.
+const BYTES: usize = 64 << 20;
 
 /// The result of one contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ pub enum WriteError {
         source: InvalidEvidence,
     },
     /// The file system reported an error.
-    #[error("cannot write evidence to {}", .file.display())]
+    #[error("cannot write evidence to {}", problem::path(.file))]
     Io {
         /// The file.
         file: PathBuf,
@@ -274,21 +274,23 @@ pub struct Gathered {
     pub problems: Vec<Problem>,
     /// How many problems there were beyond the first hundred.
     pub omitted_problems: usize,
-    lines: usize,
 }
 
 /// Reads every file `*.jsonl` in a directory. A directory that does not exist counts as empty. A line is reported as
 /// a problem if it has more than 64 KiB, is truncated, has a format that this version does not support, or is not
-/// [valid](Evidence::validate). The other lines are still read. At most 100 000 lines are read, and only files of at
-/// most 64 MiB.
+/// [valid](Evidence::validate). The other lines are still read. At most 100 000 lines with together 64 MiB are read, and
+/// only files of at most 64 MiB.
+///
+/// The time grows with the size of the files. The memory is at most 256 MiB, in addition to the names of the files.
 pub fn read(directory: &Path) -> Gathered {
-    let mut gathered = Gathered::default();
+    let mut reader = Reader::default();
     match files(directory) {
-        Ok(files) => files.iter().for_each(|file| gathered.take_file(file)),
+        Ok(files) => files.iter().for_each(|file| reader.take_file(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => gathered.problem(directory, None, &error),
+        Err(error) => reader.problems.add(directory, None, &error),
     }
-    gathered
+    let Reader { evidence, problems: Problems { first, omitted }, .. } = reader;
+    Gathered { evidence, problems: first, omitted_problems: omitted }
 }
 
 fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
@@ -303,20 +305,23 @@ fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-impl Gathered {
-    fn problem(&mut self, file: &Path, line: Option<usize>, problem: &dyn std::fmt::Display) {
-        match self.problems.len() < PROBLEMS {
-            true => self.problems.push(Problem::new(file, line, problem)),
-            false => self.omitted_problems += 1,
-        }
-    }
+/// Reads the files of a directory, one after the other.
+#[derive(Default)]
+struct Reader {
+    evidence: Vec<Evidence>,
+    problems: Problems,
+    lines: usize,
+    bytes: usize,
+    is_full: bool,
+}
 
+impl Reader {
     fn take_file(&mut self, path: &Path) {
-        if self.lines > LINES {
+        if self.is_full {
             return;
         }
         if let Err(error) = self.lines_of(path) {
-            self.problem(path, None, &error);
+            self.problems.add(path, None, &error);
         }
     }
 
@@ -324,7 +329,8 @@ impl Gathered {
         let metadata = fs::metadata(path)?;
         // A pipe must not be opened, because that would wait for a writer.
         if !metadata.is_file() || metadata.len() > FILE {
-            self.problem(path, None, &format_args!("not a regular file, or larger than {} MiB", FILE >> 20));
+            let problem = format_args!("not a regular file, or larger than {} MiB", FILE >> 20);
+            self.problems.add(path, None, &problem);
             return Ok(());
         }
         let mut file = BufReader::new(File::open(path)?.take(FILE));
@@ -335,23 +341,30 @@ impl Gathered {
                 break;
             }
             self.lines += 1;
-            if self.lines > LINES {
-                self.problem(
-                    path,
-                    Some(line),
-                    &format_args!("only the first {LINES} lines of evidence are read"),
+            self.bytes += bytes.len();
+            self.is_full = self.lines > LINES || self.bytes > BYTES;
+            if self.is_full {
+                let problem = format_args!(
+                    "only the first {LINES} lines of evidence, with together {} MiB, are read",
+                    BYTES >> 20
                 );
+                self.problems.add(path, Some(line), &problem);
                 break;
             }
             if bytes.len() > LINE {
-                self.problem(path, Some(line), &format_args!("the line has more than {} KiB", LINE >> 10));
+                let problem = format_args!("the line has more than {} KiB", LINE >> 10);
+                self.problems.add(path, Some(line), &problem);
                 if !bytes.ends_with(b"\n") {
                     file.skip_until(b'\n')?;
                 }
-            } else if !bytes.trim_ascii().is_empty() {
-                match decode(bytes.trim_ascii_end()) {
+                continue;
+            }
+            // Some programs begin a file with a mark of its encoding.
+            let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes).trim_ascii();
+            if !text.is_empty() {
+                match decode(text) {
                     Ok(evidence) => self.evidence.push(evidence),
-                    Err(problem) => self.problem(path, Some(line), &problem),
+                    Err(problem) => self.problems.add(path, Some(line), &problem),
                 }
             }
         }

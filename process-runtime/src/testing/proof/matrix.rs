@@ -2,6 +2,7 @@
 //! evidence for the current definition and revision counts. If a cell has several pieces of evidence, one failure
 //! outweighs every proof. Printing a matrix does not belong here.
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use process_model::{Case, Shape};
@@ -123,7 +124,17 @@ impl Matrix {
     ) -> Result<Matrix, PolicyError> {
         let processes = Vec::from_iter(processes);
         policy.check(&processes)?;
-        let row = |process| Row { process, cells: cells(process, policy, evidence, revision, today) };
+        let mut by_process: HashMap<&str, Vec<&Evidence>> = HashMap::new();
+        for one in evidence {
+            by_process.entry(&one.process).or_default().push(one);
+        }
+        let waivers = policy.waivers_by_process();
+        let (no_evidence, no_waivers) = (Vec::new(), BTreeMap::new());
+        let row = |process: &'static ProcessDefinition| {
+            let evidence = by_process.get(process.id()).unwrap_or(&no_evidence);
+            let waivers = waivers.get(process.id()).unwrap_or(&no_waivers);
+            Row { process, cells: cells(process, policy, evidence, waivers, revision, today) }
+        };
         let rows = processes.into_iter().map(row).collect();
         Ok(Matrix { rows, revision: revision.clone(), problems: Vec::new(), omitted_problems: 0 })
     }
@@ -170,32 +181,25 @@ impl Cell {
 fn cells(
     process: &'static ProcessDefinition,
     policy: &Policy,
-    evidence: &[Evidence],
+    evidence: &[&Evidence],
+    waivers: &BTreeMap<&Case, &Waiver>,
     revision: &Revision,
     today: Date,
 ) -> Vec<Cell> {
     let is_current = |one: &&Evidence| {
         revision.is_known() && one.definition == process.hash() && one.revision == *revision
     };
-    let (current, stale): (Vec<&Evidence>, Vec<&Evidence>) =
-        evidence.iter().filter(|one| one.process == process.id()).partition(is_current);
+    let (current, stale): (Vec<&Evidence>, Vec<&Evidence>) = evidence.iter().copied().partition(is_current);
     let shape = if current.iter().any(|one| one.is_future) { Shape::Awaited } else { process.shape() };
-    let required = policy.cases_of(process, shape);
-    // If a case is not required and has only stale evidence, it gets no cell. The test for the case may no longer
-    // exist, and then no test could close the cell.
-    let mut others: Vec<&Case> =
-        current.iter().map(|one| &one.case).filter(|case| !required.contains(case)).collect();
-    others.sort();
-    others.dedup();
-    let cell = |case: &Case| {
-        let current: Vec<&Evidence> = current.iter().copied().filter(|one| one.case == *case).collect();
-        let stale = stale.iter().copied().filter(|one| one.case == *case).max_by_key(|one| one.at);
-        let waiver = policy.waiver(process.id(), case);
+    let [mut current, stale] = [current, stale].map(by_case);
+    let cell = |case: Case, required: bool, current: Vec<&Evidence>| {
+        let stale = stale.get(&case).into_iter().flatten().copied().max_by_key(|one| one.at);
+        let waiver = waivers.get(&case).copied();
         let (state, reason) = with_waiver(waiver, today, by_evidence(&current, stale, process, revision));
         Cell {
             process: process.id(),
-            case: case.clone(),
-            required: required.contains(case),
+            case,
+            required,
             state,
             reason: reason.map(|reason| one_line(&reason)),
             dirty: !current.is_empty() && !revision.is_clean(),
@@ -203,7 +207,24 @@ fn cells(
             duration: current.iter().map(|one| one.duration).max().unwrap_or_default(),
         }
     };
-    required.iter().chain(others).map(cell).collect()
+    let required = policy.cases_of(process, shape).into_iter().map(|case| {
+        let current = current.remove(&case).unwrap_or_default();
+        cell(case, true, current)
+    });
+    let mut cells = Vec::from_iter(required);
+    // If a case is not required and has only stale evidence, it gets no cell. The test for the case may no longer
+    // exist, and then no test could close the cell.
+    cells.extend(current.into_iter().map(|(case, current)| cell(case.clone(), false, current)));
+    cells
+}
+
+/// Groups evidence by its case. The groups are in the order of the cases.
+fn by_case(evidence: Vec<&Evidence>) -> BTreeMap<&Case, Vec<&Evidence>> {
+    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for one in evidence {
+        groups.entry(&one.case).or_default().push(one);
+    }
+    groups
 }
 
 type StateAndReason = (State, Option<String>);

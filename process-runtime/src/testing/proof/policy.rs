@@ -28,11 +28,17 @@
 //!
 //! If a process is tested in another package, the tests of the package under test do not link the process. To waive a
 //! case of such a process, also list the id of the process in `expected`, a top-level array of ids.
+//!
+//! The file has at most 16 MiB. The time to read it grows with its size, and the memory is at most 40 times its size.
+//! Each value that cannot be read is reported with its line.
 
-use std::fs;
-use std::io;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use process_model::{Case, Criticality, Shape, nearest};
 use toml::Spanned;
@@ -40,11 +46,13 @@ use toml::de::{DeTable, DeValue};
 
 use super::case;
 use super::date::Date;
-use super::problem::Problem;
+use super::problem::{self, Problem, Problems};
 use crate::catalog::definition::ProcessDefinition;
 use crate::testing::origin::place;
 
 const FILE: &str = "process.toml";
+/// The maximum size of the file, in bytes.
+const BYTES: usize = 16 << 20;
 
 /// The top-level keys that have a meaning, here or for another tool.
 const TABLES: [&str; 4] = ["attestation", "contracts", "expected", "waiver"];
@@ -57,7 +65,7 @@ pub struct Policy {
     required: [Vec<Requirement>; 4],
     waivers: Vec<Waiver>,
     /// The ids of processes that exist but need not be linked.
-    expected: Vec<String>,
+    expected: BTreeSet<String>,
 }
 
 /// A requirement for every process of a criticality.
@@ -83,15 +91,8 @@ pub struct Waiver {
     pub reason: String,
     /// The last day on which the waiver is valid.
     pub expires: Date,
-    file: PathBuf,
+    file: Arc<Path>,
     line: usize,
-}
-
-impl Waiver {
-    /// Creates a problem at the place of the waiver.
-    fn problem(&self, message: &str) -> Problem {
-        Problem::new(&self.file, Some(self.line), &message)
-    }
 }
 
 /// `process.toml` cannot be read or is invalid.
@@ -99,14 +100,14 @@ impl Waiver {
 #[non_exhaustive]
 pub enum PolicyError {
     /// The file cannot be read.
-    #[error("cannot read {}", .file.display())]
+    #[error("cannot read {}", problem::path(.file))]
     Unreadable {
         /// The file.
         file: PathBuf,
         /// The error.
         source: io::Error,
     },
-    /// The file is invalid; the list has every problem.
+    /// The file is invalid. The list has the first hundred problems, and one with the number of the others.
     #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
     Invalid(Vec<Problem>),
 }
@@ -128,7 +129,7 @@ impl Default for Policy {
             vec![happy.clone(), dependency],
             vec![happy],
         ];
-        Policy { required, waivers: Vec::new(), expected: Vec::new() }
+        Policy { required, waivers: Vec::new(), expected: BTreeSet::new() }
     }
 }
 
@@ -149,9 +150,17 @@ impl Policy {
     /// # Errors
     /// As [`Policy::find`].
     pub fn read(file: &Path) -> Result<Policy, PolicyError> {
-        let text = fs::read_to_string(file)
-            .map_err(|source| PolicyError::Unreadable { file: file.to_owned(), source })?;
-        Policy::parse(&text, file)
+        let bytes =
+            content(file).map_err(|source| PolicyError::Unreadable { file: file.to_owned(), source })?;
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Policy::parse(text, file),
+            Err(error) => {
+                let before = &bytes[..error.valid_up_to()];
+                let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+                let problem = Problem::new(file, Some(line), &"the text is not UTF-8");
+                Err(PolicyError::Invalid(vec![problem]))
+            }
+        }
     }
 
     /// Parses a policy. Errors name `file` as the source of the text.
@@ -159,9 +168,10 @@ impl Policy {
     /// # Errors
     /// If the text is invalid. The error has every problem with its line.
     pub fn parse(text: &str, file: &Path) -> Result<Policy, PolicyError> {
-        let mut reader = Reader { text, file, problems: Vec::new() };
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(end, _)| end).collect();
+        let mut reader = Reader { text, file: file.into(), ends, problems: Problems::default() };
         let policy = reader.policy();
-        if reader.problems.is_empty() { Ok(policy) } else { Err(PolicyError::Invalid(reader.problems)) }
+        none(reader.problems, file).map(|()| policy)
     }
 
     /// Returns the requirements for processes of a criticality.
@@ -197,62 +207,97 @@ impl Policy {
                 }
             }
         }
-        let mut before = Vec::new();
-        cases.retain(|case| {
-            !before.contains(case) && {
-                before.push(case.clone());
-                true
-            }
-        });
+        let mut before = BTreeSet::new();
+        cases.retain(|case| before.insert(case.clone()));
         cases
     }
 
-    pub(super) fn waiver(&self, process: &str, case: &Case) -> Option<&Waiver> {
-        self.waivers.iter().find(|waiver| waiver.process == process && waiver.case == *case)
+    /// Returns the waivers of each process, by their cases.
+    pub(super) fn waivers_by_process(&self) -> HashMap<&str, BTreeMap<&Case, &Waiver>> {
+        let mut waivers: HashMap<&str, BTreeMap<&Case, &Waiver>> = HashMap::new();
+        for waiver in &self.waivers {
+            waivers.entry(&waiver.process).or_default().entry(&waiver.case).or_insert(waiver);
+        }
+        waivers
     }
 
     /// Checks that each waiver is for a case that one of the processes must prove, or for a process in `expected`.
     pub(super) fn check(&self, processes: &[&ProcessDefinition]) -> Result<(), PolicyError> {
-        let problems: Vec<Problem> =
-            self.waivers.iter().filter_map(|waiver| self.misplaced(waiver, processes)).collect();
-        if problems.is_empty() { Ok(()) } else { Err(PolicyError::Invalid(problems)) }
+        let mut known: HashMap<&str, (&ProcessDefinition, Option<BTreeSet<Case>>)> = HashMap::new();
+        for process in processes {
+            known.entry(process.id()).or_insert((process, None));
+        }
+        let mut problems = Problems::default();
+        for waiver in &self.waivers {
+            let Some((process, cases)) = known.get_mut(&*waiver.process) else {
+                if !self.expected.contains(&waiver.process) {
+                    let problem = || self.unknown_process(&waiver.process, processes);
+                    problems.add_with(&waiver.file, Some(waiver.line), problem);
+                }
+                continue;
+            };
+            let cases = cases.get_or_insert_with(|| self.waivable_cases(process).into_iter().collect());
+            if !cases.contains(&waiver.case) {
+                let problem = || not_required(waiver, &self.waivable_cases(process));
+                problems.add_with(&waiver.file, Some(waiver.line), problem);
+            }
+        }
+        let file = self.waivers.first().map_or(Path::new(FILE), |waiver| &waiver.file);
+        none(problems, file)
     }
 
-    /// Returns the problem with a waiver for an unknown process or for a case that is not required; `None` if the
-    /// waiver is valid.
-    fn misplaced(&self, waiver: &Waiver, processes: &[&ProcessDefinition]) -> Option<Problem> {
-        let Some(process) = processes.iter().find(|process| process.id() == waiver.process) else {
-            if self.expected.contains(&waiver.process) {
-                return None;
-            }
-            let ids =
-                processes.iter().map(|process| process.id()).chain(self.expected.iter().map(String::as_str));
-            let help = nearest(&waiver.process, ids).map_or_else(
-                || format!("if it is in another package, add it to `expected = [\"{}\"]`", waiver.process),
-                |near| format!("did you mean `{near}`?"),
-            );
-            return Some(waiver.problem(&format!("unknown process `{}`; {help}", waiver.process)));
-        };
-        // If it is not known yet whether the runs are futures, the cases that are required only of futures can also
-        // be waived.
+    /// Returns the cases of a process that can be waived. If it is not known yet whether the runs are futures, these
+    /// are also the cases that are required only of futures.
+    fn waivable_cases(&self, process: &ProcessDefinition) -> Vec<Case> {
         let shape = match process.shape() {
             Shape::ByType => Shape::Awaited,
             shape => shape,
         };
-        let cases: Vec<String> = self.cases_of(process, shape).iter().map(Case::to_string).collect();
-        let case = waiver.case.to_string();
-        if cases.contains(&case) {
-            return None;
-        }
-        let help = match nearest(&case, cases.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if cases.is_empty() => "remove the waiver, because no case is required".to_owned(),
-            None => format!("the required cases are `{}`", cases.join("`, `")),
-        };
-        Some(waiver.problem(&format!(
-            "case `{case}` is not required of process `{}` and cannot be waived; {help}",
-            process.id()
-        )))
+        self.cases_of(process, shape)
+    }
+
+    /// Describes a waiver for an unknown process.
+    fn unknown_process(&self, process: &str, processes: &[&ProcessDefinition]) -> String {
+        let linked = processes.iter().map(|process| process.id());
+        let help = nearest(process, linked.chain(self.expected.iter().map(String::as_str))).map_or_else(
+            || format!("if it is in another package, add it to `expected = [\"{process}\"]`"),
+            |near| format!("did you mean `{near}`?"),
+        );
+        format!("unknown process `{process}`; {help}")
+    }
+}
+
+/// Describes a waiver for a case that is not required.
+fn not_required(waiver: &Waiver, required: &[Case]) -> String {
+    let required: Vec<String> = required.iter().map(Case::to_string).collect();
+    let (case, process) = (waiver.case.to_string(), &waiver.process);
+    let help = match nearest(&case, required.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if required.is_empty() => "remove the waiver, because no case is required".to_owned(),
+        None => format!("the required cases are `{}`", required.join("`, `")),
+    };
+    format!("case `{case}` is not required of process `{process}` and cannot be waived; {help}")
+}
+
+/// Returns an error with the problems, if there are any.
+fn none(Problems { mut first, omitted }: Problems, file: &Path) -> Result<(), PolicyError> {
+    if omitted > 0 {
+        first.push(Problem::new(file, None, &format_args!("{omitted} more problems")));
+    }
+    if first.is_empty() { Ok(()) } else { Err(PolicyError::Invalid(first)) }
+}
+
+/// Reads the file, if it is a regular file within the limit.
+fn content(file: &Path) -> io::Result<Vec<u8>> {
+    // A pipe must not be opened, because that would wait for a writer.
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(file)?.take(BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    match bytes.len() > BYTES {
+        true => Err(io::Error::other(format!("larger than {} MiB", BYTES >> 20))),
+        false => Ok(bytes),
     }
 }
 
@@ -260,31 +305,33 @@ impl Policy {
 /// once.
 struct Reader<'a> {
     text: &'a str,
-    file: &'a Path,
-    problems: Vec<Problem>,
+    file: Arc<Path>,
+    /// The places of the line feeds.
+    ends: Vec<usize>,
+    problems: Problems,
 }
 
 impl Reader<'_> {
     fn line(&self, span: &Range<usize>) -> usize {
-        let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        1 + self.ends.partition_point(|end| *end < span.start)
     }
 
     fn refuse(&mut self, span: &Range<usize>, problem: &str) {
         let line = self.line(span);
-        self.problems.push(Problem::new(self.file, Some(line), &problem));
+        self.problems.add(&self.file, Some(line), &problem);
     }
 
     fn policy(&mut self) -> Policy {
         let mut policy = Policy::default();
-        let root = match DeTable::parse(self.text) {
-            Ok(root) => root,
-            Err(error) => {
+        let (root, errors) = DeTable::parse_recoverable(self.text);
+        if !errors.is_empty() {
+            // What was read in spite of the errors may be in the wrong table, so it is not checked.
+            for error in errors {
                 let line = error.span().map(|span| self.line(&span));
-                self.problems.push(Problem::new(self.file, line, &error.message()));
-                return policy;
+                self.problems.add(&self.file, line, &error.message());
             }
-        };
+            return policy;
+        }
         for (key, value) in root.get_ref() {
             match &**key.get_ref() {
                 "contracts" => self.contracts(value, &mut policy.required),
@@ -352,18 +399,22 @@ impl Reader<'_> {
             return Vec::new();
         };
         let mut waivers: Vec<Waiver> = Vec::new();
+        let mut lines: HashMap<(String, Case), usize> = HashMap::new();
         for value in list {
             let Some(waiver) = self.waiver(value) else { continue };
-            let is_same = |other: &&Waiver| other.process == waiver.process && other.case == waiver.case;
-            match waivers.iter().find(is_same) {
-                Some(first) => {
+            match lines.entry((waiver.process.clone(), waiver.case.clone())) {
+                Entry::Occupied(first) => {
+                    let (process, case) = first.key();
                     let problem = format!(
-                        "case `{}` of process `{}` is already waived in line {}; remove one of the waivers",
-                        waiver.case, waiver.process, first.line
+                        "case `{case}` of process `{process}` is already waived in line {}; remove one of the waivers",
+                        first.get()
                     );
                     self.refuse(&value.span(), &problem);
                 }
-                None => waivers.push(waiver),
+                Entry::Vacant(place) => {
+                    place.insert(waiver.line);
+                    waivers.push(waiver);
+                }
             }
         }
         waivers
@@ -393,7 +444,7 @@ impl Reader<'_> {
             owner: owner?,
             reason: reason?,
             expires: expires?,
-            file: self.file.to_owned(),
+            file: Arc::clone(&self.file),
             line: self.line(&place),
         })
     }
@@ -438,7 +489,7 @@ impl Reader<'_> {
 }
 
 /// Reads the ids in `expected`. Ignores values that are not strings, because another tool checks them.
-fn ids(value: &DeValue<'_>) -> Vec<String> {
+fn ids(value: &DeValue<'_>) -> BTreeSet<String> {
     let list = value.as_array().map(|list| list.iter()).into_iter().flatten();
     list.filter_map(|id| id.get_ref().as_str().map(str::to_owned)).collect()
 }

@@ -1,5 +1,6 @@
-//! Formats a matrix for a terminal, as Markdown for a page, and as JUnit XML for a CI server. The decision about the
-//! state of a cell does not belong here.
+//! Formats a matrix for a terminal, as Markdown for a page, and as JUnit XML for a CI server. A text from a test or a
+//! file, such as the text of a panic, can have any character, and each format shows it on one line. The decision about
+//! the state of a cell does not belong here.
 
 use std::fmt::Write as _;
 
@@ -7,6 +8,7 @@ use process_model::Case;
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::matrix::{Cell, Matrix, Row, State};
+use crate::base::foreign::quote;
 
 /// The marks of cells, with their meanings in the legend.
 const MARKS: [(&str, &str); 5] = [
@@ -40,7 +42,7 @@ fn mark(cell: &Cell) -> &'static str {
 /// ```
 pub fn terminal(matrix: &Matrix) -> String {
     let table = table(matrix);
-    let mut text = format!("contracts at {}\n", matrix.revision().short());
+    let mut text = format!("contracts at {}\n", quote::line(&matrix.revision().short()));
     let columns = table.first().map_or(0, Vec::len);
     let width =
         |column: usize| table.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
@@ -59,7 +61,7 @@ pub fn terminal(matrix: &Matrix) -> String {
 /// Formats a matrix as Markdown, for example for a comment on a pull request.
 pub fn markdown(matrix: &Matrix) -> String {
     let table = table(matrix);
-    let mut text = format!("### Contracts at `{}`\n\n", escaped(&matrix.revision().short()));
+    let mut text = format!("### Contracts at {}\n\n", code(&matrix.revision().short()));
     for (place, line) in table.iter().enumerate() {
         let _ = writeln!(text, "| {} |", Vec::from_iter(line.iter().map(|cell| escaped(cell))).join(" | "));
         if place == 0 {
@@ -102,8 +104,8 @@ pub fn junit(matrix: &Matrix) -> String {
 
 fn suite(row: &Row, matrix: &Matrix) -> TestSuite {
     let mut suite = TestSuite::new(row.process.id());
-    suite.add_property(Property::new("version", row.process.version()));
-    suite.add_property(Property::new("revision", matrix.revision().as_str()));
+    suite.add_property(Property::new("version", &*quote::line(row.process.version())));
+    suite.add_property(Property::new("revision", &*quote::line(matrix.revision().as_str())));
     for cell in &row.cells {
         let mut status = match cell.state {
             State::Proven => TestCaseStatus::success(),
@@ -115,9 +117,9 @@ fn suite(row: &Row, matrix: &Matrix) -> TestSuite {
             status.set_message(cell.reason.as_deref().unwrap_or_default());
         }
         if let Some(line) = addition(cell) {
-            status.set_description(line);
+            status.set_description(&*quote::line(&line));
         }
-        let mut case = TestCase::new(cell.case.to_string(), status);
+        let mut case = TestCase::new(&*quote::line(&cell.case.to_string()), status);
         case.set_classname(cell.process).set_time(cell.duration);
         if cell.dirty {
             case.set_system_out("proven with uncommitted changes");
@@ -171,7 +173,7 @@ pub(super) fn note(cell: &Cell) -> String {
     if let Some(addition) = addition(cell) {
         let _ = write!(line, "; add {addition}");
     }
-    line
+    quote::line(&line).into_owned()
 }
 
 /// Returns the attribute to add if the cell is open and no test ran for it; `None` otherwise.
@@ -180,14 +182,24 @@ fn addition(cell: &Cell) -> Option<String> {
     (is_open && cell.tests.is_empty()).then(|| cell.attribute())
 }
 
-/// Escapes a text so that Markdown shows it unchanged, including in a table.
+/// Escapes a text so that Markdown shows it on one line and unchanged, including in a table.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if matches!(letter, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '#' | '&') {
+    for letter in quote::line(text).chars() {
+        if matches!(letter, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '~' | '#' | '&' | '$') {
             escaped.push('\\');
         }
         escaped.push(letter);
     }
     escaped
+}
+
+/// Formats a text as a code span, in which Markdown escapes nothing. The fence has more backticks than the text has
+/// anywhere in a row.
+fn code(text: &str) -> String {
+    let text = quote::line(text);
+    let fence = "`".repeat(1 + text.split(|letter| letter != '`').map(str::len).max().unwrap_or_default());
+    let is_padded = text.starts_with(['`', ' ']) || text.ends_with(['`', ' ']);
+    let padding = if is_padded { " " } else { "" };
+    format!("{fence}{padding}{text}{padding}{fence}")
 }

@@ -59,25 +59,33 @@ impl Default for Limits {
 
 macro_rules! in_force {
     ($($(#[$attribute:meta])* $limit:ident),+ $(,)?) => {
-        #[allow(non_upper_case_globals, reason = "each static has the name of its limit")]
-        mod now {
-            use super::{AtomicUsize, Limits};
-            $(pub(super) static $limit: AtomicUsize = AtomicUsize::new(Limits::DEFAULT.$limit);)+
+        /// The limits that are in force.
+        struct InForce {
+            $($limit: AtomicUsize,)+
         }
 
-        /// Puts these limits in force.
-        pub(crate) fn set(limits: Limits) {
-            $(now::$limit.store(limits.$limit, Ordering::Relaxed);)+
+        static IN_FORCE: InForce = InForce {
+            $($limit: AtomicUsize::new(Limits::DEFAULT.$limit),)+
+        };
+
+        impl InForce {
+            fn set(&self, limits: Limits) {
+                $(self.$limit.store(limits.$limit, Ordering::Relaxed);)+
+            }
         }
 
         $(
             $(#[$attribute])*
-            #[allow(dead_code, reason = "a program may lack the features that need a limit")]
             pub(crate) fn $limit() -> usize {
-                now::$limit.load(Ordering::Relaxed)
+                IN_FORCE.$limit.load(Ordering::Relaxed)
             }
         )+
     };
+}
+
+/// Puts these limits in force.
+pub(crate) fn set(limits: Limits) {
+    IN_FORCE.set(limits);
 }
 
 in_force! {

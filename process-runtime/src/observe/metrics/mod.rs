@@ -1,18 +1,24 @@
-//! The OpenTelemetry instruments. Counters and gauges cost a run nothing: when a reader of OpenTelemetry collects the
-//! metrics, their callbacks read the accounts, which hold the counts of each process. Histograms need the duration of
+//! The OpenTelemetry instruments: the attached meter provider, and the histograms. Histograms need the duration of
 //! every run. Each run therefore adds its duration as a sample to a bounded buffer. The watchdog and each collection
 //! record the samples in the histograms. If the buffer is full, the sample is dropped and counted as dropped; the
-//! statistics in memory still include the run. An instrument that belongs to a single feature is not defined here. The
-//! feature adds it through [`InstrumentsOfFeature`].
+//! statistics in memory still include the run. Counters and gauges are in [`counters`]. An instrument that belongs to a
+//! single feature is not defined here. The feature adds it through [`InstrumentsOfFeature`].
+
+pub(crate) mod counters;
+pub(crate) mod temporality;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use opentelemetry::metrics::{Histogram, Meter, MeterProvider};
 use opentelemetry::{KeyValue, global};
 use process_model::Outcome;
 
+use self::temporality::Witnesses;
+use crate::base::destination::calls::Destination;
+use crate::base::destination::caught;
+use crate::base::foreign::guard::discard;
 use crate::base::lane::{LANES, Lane};
 use crate::base::lock::lock;
 use crate::base::sizes::SAMPLES;
@@ -23,9 +29,6 @@ use crate::run::unit::Unit;
 const ID: &str = "critical_process.id";
 const STAGE: &str = "critical_process.stage";
 const OUTCOME: &str = "critical_process.outcome";
-const LATE: &str = "critical_process.late";
-const ERROR_TYPE: &str = "error.type";
-const REASON: &str = "reason";
 
 /// The number of waiting samples at which a run wakes the watchdog to drain the buffer.
 const WORTH_A_DRAIN: usize = SAMPLES / 2;
@@ -46,9 +49,16 @@ const MOST_BOUNDARIES: usize = 40;
 /// time.
 const UTILIZATION: [f64; 11] = [0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 5.0, 10.0];
 
+/// The number of panics of the meter provider after which a drain does not call it again.
+const MOST_PANICS: usize = 3;
+/// The number of samples that the meter provider did not record because it panicked.
+static UNRECORDED: AtomicU64 = AtomicU64::new(0);
+
 /// Whether a meter provider is attached. Until then, runs add no samples.
 static ON: AtomicBool = AtomicBool::new(false);
-static ATTACHED: Mutex<Option<Attached>> = Mutex::new(None);
+static ATTACHED: Mutex<Option<Arc<Attached>>> = Mutex::new(None);
+/// Locked by the one thread that drains the buffers.
+static DRAINING: Mutex<()> = Mutex::new(());
 static BUFFERS: [Samples<Sample>; LANES] = [const { Samples::new() }; LANES];
 
 /// The meter provider that receives the measurements, and its histograms.
@@ -61,15 +71,18 @@ struct Attached {
     duration: Histogram<f64>,
     utilization: Histogram<f64>,
     stage_duration: Histogram<f64>,
+    witnesses: Mutex<Witnesses>,
 }
 
-fn attached() -> MutexGuard<'static, Option<Attached>> {
-    lock(&ATTACHED)
+/// Returns the attached meter provider; `None` if no provider is attached.
+fn attached() -> Option<Arc<Attached>> {
+    lock(&ATTACHED).clone()
 }
 
 /// Sends measurements to this provider from now on. It replaces the provider that was attached before.
 pub(crate) fn attach(provider: &dyn MeterProvider) {
-    attach_as(provider, std::ptr::from_ref(provider).addr(), None);
+    let id = std::ptr::from_ref(provider).addr();
+    caught(Destination::MeterProvider, || attach_as(provider, id, None));
 }
 
 /// Attaches the global provider, unless it is already attached. If the application sets its global provider after the
@@ -78,16 +91,13 @@ pub(crate) fn attach_global() {
     let provider = global::meter_provider();
     let id = Arc::as_ptr(&provider).addr();
     if attached().as_ref().is_none_or(|attached| attached.provider != id) {
-        attach_as(&*provider, id, Some(Arc::clone(&provider)));
+        caught(Destination::MeterProvider, || attach_as(&*provider, id, Some(Arc::clone(&provider))));
     }
 }
 
 fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<Arc<dyn MeterProvider + Send + Sync>>) {
     let meter = provider.meter("critical_process");
     let collected = Arc::new(AtomicBool::new(false));
-    // `ATTACHED` is locked only after the instruments are created. A provider may hold a lock of its own while it
-    // creates an instrument, and also while it calls our callback. The callback locks `ATTACHED` to drain the samples.
-    // If `ATTACHED` were locked before the instruments are created, two threads could wait for each other for ever.
     let new = Attached {
         provider: id,
         _global: global,
@@ -111,11 +121,13 @@ fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<Arc<dyn Met
             .with_description("Duration of stage runs")
             .with_boundaries(boundaries(crate::catalog::registry::stages().filter_map(|stage| stage.sla())))
             .build(),
+        witnesses: Mutex::default(),
     };
     drain();
-    *attached() = Some(new);
+    let old = lock(&ATTACHED).replace(Arc::new(new));
+    discard(old);
     ON.store(true, Ordering::Release);
-    observe(&meter, &collected);
+    counters::observe(&meter, &collected);
 }
 
 /// Returns a boundary for every SLA, and adds as many of [`BOUNDARIES`] as fit. If there are more than
@@ -144,96 +156,6 @@ pub(crate) struct InstrumentsOfFeature(pub(crate) fn(&Meter));
 
 inventory::collect!(InstrumentsOfFeature);
 
-/// A callback that receives the readings of an instrument. Each reading is a value and its attributes.
-pub(crate) type Reading<'a> = &'a mut dyn FnMut(u64, &[KeyValue]);
-
-/// Reads `critical_process.started`.
-pub(crate) fn started(core: &Core, read: Reading<'_>) {
-    for (process, unit) in processes() {
-        read(core.account(unit).counts().0, &[KeyValue::new(ID, process)]);
-    }
-}
-
-/// Reads `critical_process.runs`.
-pub(crate) fn runs(core: &Core, read: Reading<'_>) {
-    for (process, unit) in processes() {
-        each_end(core, unit, |outcome, late, error_type, runs| {
-            let mut attributes = vec![
-                KeyValue::new(ID, process),
-                KeyValue::new(OUTCOME, outcome.as_str()),
-                KeyValue::new(LATE, late),
-            ];
-            attributes.extend(error_type.map(|kind| KeyValue::new(ERROR_TYPE, kind)));
-            read(runs, &attributes);
-        });
-    }
-}
-
-/// Reads `critical_process.active`.
-pub(crate) fn active(core: &Core, read: Reading<'_>) {
-    for (process, unit) in processes() {
-        let (started, ended) = core.account(unit).counts();
-        read(started.saturating_sub(ended.iter().sum()), &[KeyValue::new(ID, process)]);
-    }
-}
-
-/// Reads `critical_process.overdue`.
-pub(crate) fn overdue(core: &Core, read: Reading<'_>) {
-    for (process, unit) in processes() {
-        read(core.account(unit).overdue(), &[KeyValue::new(ID, process)]);
-    }
-}
-
-/// Registers the counters and gauges. Their callbacks must not panic, because a panic would end the reader's thread.
-fn observe(meter: &Meter, collected: &Arc<AtomicBool>) {
-    let collected = Arc::clone(collected);
-    meter
-        .u64_observable_counter("critical_process.started")
-        .with_unit("{run}")
-        .with_description("Process runs that started")
-        .with_callback(move |observer| {
-            collected.store(true, Ordering::Relaxed);
-            drain();
-            started(Core::global(), &mut |runs, attributes| observer.observe(runs, attributes));
-        })
-        .build();
-    meter
-        .u64_observable_counter("critical_process.runs")
-        .with_unit("{run}")
-        .with_description("Process runs that ended, by outcome")
-        .with_callback(|observer| {
-            runs(Core::global(), &mut |runs, attributes| observer.observe(runs, attributes));
-        })
-        .build();
-    meter
-        .i64_observable_up_down_counter("critical_process.active")
-        .with_unit("{run}")
-        .with_description("Process runs in flight")
-        .with_callback(|observer| {
-            active(Core::global(), &mut |runs, attributes| observer.observe(runs as i64, attributes));
-        })
-        .build();
-    meter
-        .u64_observable_gauge("critical_process.overdue")
-        .with_unit("{run}")
-        .with_description("Process runs in flight that are past their SLA")
-        .with_callback(|observer| {
-            overdue(Core::global(), &mut |runs, attributes| observer.observe(runs, attributes));
-        })
-        .build();
-    meter
-        .u64_observable_counter("critical_process.telemetry.dropped")
-        .with_unit("{item}")
-        .with_description("Telemetry items that were dropped, by reason")
-        .with_callback(|observer| {
-            for (reason, dropped) in dropped() {
-                observer.observe(dropped, &[KeyValue::new(REASON, reason)]);
-            }
-        })
-        .build();
-    inventory::iter::<InstrumentsOfFeature>.into_iter().for_each(|feature| (feature.0)(meter));
-}
-
 /// The number of spans that `telemetry` could not deliver.
 pub(crate) static LOST_SPANS: AtomicU64 = AtomicU64::new(0);
 /// The number of log records that `telemetry` could not deliver.
@@ -250,36 +172,12 @@ pub(crate) fn dropped() -> [(&'static str, u64); 9] {
         ("log_record", LOST_RECORDS.load(Ordering::Relaxed)),
         ("event", LOST_EVENTS.load(Ordering::Relaxed)),
         ("transaction", LOST_TRANSACTIONS.load(Ordering::Relaxed)),
-        ("sample", BUFFERS.iter().map(Samples::dropped).sum()),
+        ("sample", BUFFERS.iter().map(Samples::dropped).sum::<u64>() + UNRECORDED.load(Ordering::Relaxed)),
         ("untracked", Core::global().untracked()),
         ("line", crate::base::output::STANDARD_ERROR.lost()),
         ("log", crate::base::output::STANDARD_OUTPUT.lost()),
-        ("cut", crate::base::text::cuts() + crate::base::chain::cuts()),
+        ("cut", crate::base::foreign::text::cuts() + crate::base::foreign::chain::cuts()),
     ]
-}
-
-fn processes() -> impl Iterator<Item = (&'static str, &'static Unit)> {
-    let own = |unit: &'static Unit| Some((unit.process?.id(), unit));
-    Unit::all().into_iter().filter(|unit| unit.is_process()).filter_map(own)
-}
-
-/// Calls `f` for each combination of outcome, lateness and `error.type`, with the number of runs that have ended in
-/// this way. A failure, panic or rejection always has an `error.type`, and any other outcome never has one. A run is
-/// therefore counted in one series only, and no count decreases.
-fn each_end(core: &Core, unit: &'static Unit, mut f: impl FnMut(Outcome, bool, Option<&'static str>, u64)) {
-    let account = core.account(unit);
-    for count in account.errors() {
-        f(count.outcome, count.late, Some(count.error_type), count.runs);
-    }
-    let (_, ended) = account.counts();
-    for outcome in [Outcome::Success, Outcome::Degraded, Outcome::Cancelled] {
-        for late in [false, true] {
-            let runs = ended[crate::stats::account::end_index(outcome, late)];
-            if runs > 0 {
-                f(outcome, late, None, runs);
-            }
-        }
-    }
 }
 
 /// The end of one run, for the histograms.
@@ -307,24 +205,60 @@ fn leave(lane: Lane, sample: Sample) {
 
 /// Records every waiting sample in the histograms. Does nothing if no meter provider is attached.
 pub(crate) fn drain() {
-    let attached = attached();
-    let Some(attached) = &*attached else { return };
-    let clock = &Core::global().clock;
-    for buffer in &BUFFERS {
-        buffer.drain(|Sample { unit, ticks, outcome }| {
-            let seconds = clock.duration(ticks).as_secs_f64();
-            let id = KeyValue::new(ID, unit.process.map_or("", |process| process.id()));
-            let outcome = KeyValue::new(OUTCOME, outcome.as_str());
-            if let Some(stage) = unit.stage() {
-                attached.stage_duration.record(seconds, &[id, KeyValue::new(STAGE, stage.id()), outcome]);
-                return;
-            }
-            let attributes = [id, outcome];
-            attached.duration.record(seconds, &attributes);
+    if let Some(attached) = attached() {
+        record_waiting(attached);
+    }
+}
+
+/// Records every waiting sample, at the beginning of a collection.
+fn collect() {
+    let Some(attached) = attached() else { return };
+    record_waiting(Arc::clone(&attached));
+    let is_delta = lock(&attached.witnesses).collected();
+    discard(attached);
+    if is_delta {
+        crate::base::notices::once(temporality::DELTA);
+    }
+}
+
+fn record_waiting(attached: Arc<Attached>) {
+    let mut samples = Vec::new();
+    let draining = lock(&DRAINING);
+    BUFFERS.iter().for_each(|buffer| buffer.drain(|sample| samples.push(sample)));
+    drop(draining);
+    // A provider may hold a lock of its own while it records, and also while it calls our callback, which drains. No
+    // lock is held here, so two threads cannot wait for each other.
+    let mut panics = 0;
+    for sample in samples {
+        // One sample that makes the provider panic does not cost the others, but a provider that always panics is not
+        // called for each.
+        if panics == MOST_PANICS {
+            UNRECORDED.fetch_add(1, Ordering::Relaxed);
+        } else if !caught(Destination::MeterProvider, || attached.record(sample)) {
+            UNRECORDED.fetch_add(1, Ordering::Relaxed);
+            panics += 1;
+        }
+    }
+    // This may be the last owner of the provider.
+    discard(attached);
+}
+
+impl Attached {
+    fn record(&self, Sample { unit, ticks, outcome }: Sample) {
+        let seconds = Core::global().clock.duration(ticks).as_secs_f64();
+        let id = lock(&self.witnesses).id(unit, outcome);
+        let attributes = [id, KeyValue::new(OUTCOME, outcome.as_str())];
+        if let Some(stage) = unit.stage() {
+            let [id, outcome] = attributes;
+            self.stage_duration.record(seconds, &[id, KeyValue::new(STAGE, stage.id()), outcome]);
+        } else {
+            self.duration.record(seconds, &attributes);
             if let Some(sla) = unit.sla {
-                attached.utilization.record(seconds / sla.as_secs_f64(), &attributes);
+                self.utilization.record(seconds / sla.as_secs_f64(), &attributes);
             }
-        });
+            drop(attributes);
+        }
+        lock(&self.witnesses).recorded(unit, outcome);
     }
 }
 
@@ -340,8 +274,7 @@ pub(crate) fn is_drain_due() -> bool {
 
 /// Returns the reason why no backend receives measurements, or `None` if no such reason is known.
 pub(crate) fn problem() -> Option<&'static str> {
-    let attached = attached();
-    let Some(attached) = &*attached else {
+    let Some(attached) = attached() else {
         return Some(
             "no meter provider is attached, so no metrics are exported; call `process_runtime::Install::start`",
         );

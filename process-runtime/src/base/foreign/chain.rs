@@ -12,7 +12,6 @@ use super::limits;
 static CUTS: AtomicU64 = AtomicU64::new(0);
 
 /// Returns the number of chains that were cut since the start.
-#[allow(dead_code, reason = "only metrics report it")]
 pub(crate) fn cuts() -> u64 {
     CUTS.load(Ordering::Relaxed)
 }

@@ -4,6 +4,8 @@
 //! At most [`FILES`] of these files are kept, with [`MOST`] bytes in total. If a new file needs room, the least
 //! recently written files are removed. The content of spans, metrics and log records must not be changed in here.
 
+mod numbers;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -27,8 +29,8 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use super::diagnostics::ALREADY_REPORTED;
+use super::signal::Signal;
 use crate::base::lock::lock;
-use crate::base::notices;
 
 /// The maximum size of a file in bytes. A file with a single line may be larger.
 const FILE: u64 = 16 << 20;
@@ -73,11 +75,20 @@ impl Directory {
         fs::create_dir_all(&self.path)?;
         self.make_room(self.file.max(line.len() as u64), &in_use)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let name = format!("{:015}-{}-{signal}{ENDING}", now.as_micros() / 100, std::process::id());
-        let path = self.path.join(&name);
-        let file = OpenOptions::new().create(true).append(true).open(&path)?;
-        in_use.insert(signal, name.into());
-        Ok(Current { file, path, bytes: 0 })
+        let mut time = now.as_micros() / 100;
+        loop {
+            let name = format!("{time:015}-{}-{signal}{ENDING}", std::process::id());
+            let path = self.path.join(&name);
+            // Only a new file is certain to be a file. Opening a pipe waits for a reader.
+            match OpenOptions::new().create_new(true).append(true).open(&path) {
+                Ok(file) => {
+                    in_use.insert(signal, name.into());
+                    return Ok(Current { file, path, bytes: 0 });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => time += 1,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Removes the least recently written files, until there is room for a new file of `needed` bytes. The files that
@@ -90,6 +101,7 @@ impl Directory {
             let entry = entry?;
             if entry.file_name().to_string_lossy().ends_with(ENDING)
                 && let Ok(metadata) = entry.metadata()
+                && metadata.is_file()
             {
                 let written = metadata.modified().unwrap_or(UNIX_EPOCH);
                 let (name, bytes) = (entry.file_name(), metadata.len());
@@ -138,13 +150,13 @@ impl Current {
 #[derive(Debug)]
 pub(super) struct FileExporter {
     directory: Arc<Directory>,
-    signal: &'static str,
+    signal: &'static Signal,
     current: Mutex<Option<Current>>,
     resource: ResourceAttributesWithSchema,
 }
 
 impl FileExporter {
-    pub(super) fn new(directory: &Arc<Directory>, signal: &'static str) -> FileExporter {
+    pub(super) fn new(directory: &Arc<Directory>, signal: &'static Signal) -> FileExporter {
         FileExporter {
             directory: Arc::clone(directory),
             signal,
@@ -156,7 +168,7 @@ impl FileExporter {
     /// Writes a request as one line.
     fn write_request(&self, request: &impl serde::Serialize) -> OTelSdkResult {
         self.write(
-            serde_json::to_vec(request).map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?,
+            numbers::to_vec(request).map_err(|error| OTelSdkError::InternalFailure(error.to_string()))?,
         )
     }
 
@@ -171,20 +183,25 @@ impl FileExporter {
             *current = None;
             written = self.append(&mut current, &line);
         }
-        written.map_err(|error| {
-            let directory = self.directory.path.display();
-            notices::once(format!(
-                "cannot write {} to {directory}, so they are lost until this works: {error}",
+        match written {
+            Ok(()) => {
+                self.signal.unwritten.ended();
+                Ok(())
+            }
+            Err(error) => {
+                let directory = self.directory.path.display();
                 self.signal
-            ));
-            OTelSdkError::InternalFailure(ALREADY_REPORTED.to_owned())
-        })
+                    .unwritten
+                    .happened(format_args!("{directory}, so they are lost until this works: {error}"));
+                Err(OTelSdkError::InternalFailure(ALREADY_REPORTED.to_owned()))
+            }
+        }
     }
 
     fn append(&self, current: &mut Option<Current>, line: &[u8]) -> io::Result<()> {
         let open = match &mut *current {
             Some(open) if open.bytes + line.len() as u64 <= self.directory.file => open,
-            full => full.insert(self.directory.begin(self.signal, line)?),
+            full => full.insert(self.directory.begin(self.signal.name, line)?),
         };
         if let Err(error) = open.file.write_all(line) {
             // If the disk is full, a part of the line may be in the file. If that part cannot be removed, the next
@@ -241,6 +258,7 @@ impl PushMetricExporter for FileExporter {
 
 #[cfg(test)]
 mod tests {
+    use super::super::signal::{METRICS, TRACES};
     use super::*;
 
     fn names(path: &Path) -> Vec<String> {
@@ -281,7 +299,7 @@ mod tests {
     fn files_are_rotated_and_the_directory_is_bounded() {
         let path = scratch("files");
         let directory = Arc::new(Directory::bounded(&path, 1000, 5000, 100));
-        let exporter = FileExporter::new(&directory, "traces");
+        let exporter = FileExporter::new(&directory, &TRACES);
         fs::create_dir_all(&path).expect("the directory of temporary files is writable");
         fs::write(path.join("notes.txt"), vec![b'x'; 9000]).expect("writable");
         fill(&exporter, 200);
@@ -297,7 +315,7 @@ mod tests {
     fn the_directory_is_bounded_in_whichever_order_the_signals_grow() {
         let path = scratch("signals");
         let directory = Arc::new(Directory::bounded(&path, 1000, 5000, 100));
-        let [metrics, traces] = ["metrics", "traces"].map(|signal| FileExporter::new(&directory, signal));
+        let [metrics, traces] = [&METRICS, &TRACES].map(|signal| FileExporter::new(&directory, signal));
         let is_bounded = || assert!(sizes(&path).iter().sum::<u64>() <= 5000, "{:?}", sizes(&path));
         // The first file of the metrics still has room while several files of traces are filled.
         metrics.write(vec![b'x'; 99]).expect("writable");
@@ -319,7 +337,7 @@ mod tests {
         let path = scratch("in-use");
         let directory = Arc::new(Directory::bounded(&path, 1000, 5000, 100));
         let (metrics, traces) =
-            (FileExporter::new(&directory, "metrics"), FileExporter::new(&directory, "traces"));
+            (FileExporter::new(&directory, &METRICS), FileExporter::new(&directory, &TRACES));
         metrics.write(b"first".to_vec()).expect("writable");
         fill(&traces, 40);
         metrics.write(b"second".to_vec()).expect("writable");
@@ -331,7 +349,7 @@ mod tests {
     fn lines_are_kept_after_another_process_removed_the_file() {
         let path = scratch("removed");
         let directory = Arc::new(Directory::bounded(&path, 1000, 5000, 100));
-        let metrics = FileExporter::new(&directory, "metrics");
+        let metrics = FileExporter::new(&directory, &METRICS);
         metrics.write(b"first".to_vec()).expect("writable");
         names(&path).into_iter().for_each(|name| fs::remove_file(path.join(name)).expect("removable"));
         for line in ["second", "third"] {
@@ -346,7 +364,7 @@ mod tests {
         let path = scratch("starts");
         for _ in 0..60 {
             let directory = Arc::new(Directory::bounded(&path, 1000, 1 << 20, 10));
-            for signal in ["traces", "metrics"] {
+            for signal in [&TRACES, &METRICS] {
                 FileExporter::new(&directory, signal).write(b"{}".to_vec()).expect("writable");
             }
             std::thread::sleep(Duration::from_micros(200));
@@ -358,8 +376,8 @@ mod tests {
     #[test]
     fn a_directory_that_cannot_be_created_is_an_error_and_not_a_panic() {
         let directory = Arc::new(Directory::new(Path::new("/dev/null/telemetry")));
-        let exporter = FileExporter::new(&directory, "traces");
+        let exporter = FileExporter::new(&directory, &TRACES);
         assert!(exporter.write(b"{}".to_vec()).is_err());
-        assert!(notices::printed().iter().any(|line| line.contains("/dev/null/telemetry")));
+        assert!(crate::base::cause::occurred().iter().any(|line| line.contains("/dev/null/telemetry")));
     }
 }

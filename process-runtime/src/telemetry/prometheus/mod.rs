@@ -3,6 +3,8 @@
 //! The server limits the number and duration of connections and the size of a request's head, and runs only one
 //! collection at a time. Defining instruments does not belong here.
 
+mod exposition;
+
 use std::convert::Infallible;
 use std::net::TcpListener;
 
@@ -16,14 +18,18 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use opentelemetry_prometheus::PrometheusExporter;
-use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
+use prometheus::{Registry, TEXT_FORMAT};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 use super::environment::Scraped;
-use crate::base::guard::attempt;
+use crate::base::cause::Cause;
+use crate::base::foreign::guard::attempt;
 use crate::base::notices;
+
+static UNACCEPTED: Cause = Cause::new("cannot accept a connection from Prometheus:");
+static UNENCODED: Cause = Cause::new("cannot encode the metrics for Prometheus:");
 
 /// The maximum number of open connections. Further connections wait to be accepted.
 const CONNECTIONS: usize = 8;
@@ -102,6 +108,11 @@ impl Prometheus {
 
     /// Returns the current value of every instrument in Prometheus' text format.
     ///
+    /// Prometheus reads a text as a whole or not at all. A label that it refuses is therefore renamed or left out: `1st`
+    /// becomes `_1st`, `le`, `quantile` and `__name__` become `exported_le` and so on, and a label without a name is
+    /// left out. Of two metrics with the same name, and of two series with the same labels, only the first is served.
+    /// Each of these is reported once.
+    ///
     /// This calls the callbacks of observable instruments, so it takes at least as long as they do.
     ///
     /// # Errors
@@ -115,10 +126,12 @@ impl Prometheus {
         if families.is_empty() {
             return Err(CollectError);
         }
-        TextEncoder::new().encode_to_string(&families).map_err(|error| {
-            notices::once(format!("cannot encode the metrics for Prometheus: {error}"));
+        let text = exposition::text(families).map_err(|error| {
+            UNENCODED.happened(error);
             CollectError
-        })
+        })?;
+        UNENCODED.ended();
+        Ok(text)
     }
 }
 
@@ -132,6 +145,7 @@ async fn serve(listener: TcpListener, prometheus: Prometheus) {
     while let Ok(place) = Arc::clone(&room).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
+                UNACCEPTED.ended();
                 let answering = answer(stream, prometheus.clone(), Arc::clone(&turn));
                 tokio::spawn(async move {
                     let _place = place;
@@ -140,7 +154,7 @@ async fn serve(listener: TcpListener, prometheus: Prometheus) {
                 });
             }
             Err(error) => {
-                notices::once(format!("cannot accept a connection from Prometheus: {error}"));
+                UNACCEPTED.happened(error);
                 tokio::time::sleep(REST).await;
             }
         }

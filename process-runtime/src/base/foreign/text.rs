@@ -2,6 +2,7 @@
 //! fail, or panic. [`bounded`] takes what it wrote until then. How a text is quoted where it is shown does not belong
 //! here.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +12,6 @@ use super::guard::attempt;
 static CUTS: AtomicU64 = AtomicU64::new(0);
 
 /// Returns the number of texts that were cut since the start.
-#[allow(dead_code, reason = "only metrics report it")]
 pub(crate) fn cuts() -> u64 {
     CUTS.load(Ordering::Relaxed)
 }
@@ -24,15 +24,28 @@ pub(crate) fn bounded(value: &dyn fmt::Display, limit: usize) -> String {
 }
 
 /// Does the same as [`bounded`] for a value's `Debug` form.
-#[allow(dead_code, reason = "only contexts with `?` need it")]
 pub(crate) fn bounded_debug(value: &dyn fmt::Debug, limit: usize) -> String {
     written(limit, |text| write!(text, "{value:?}"))
 }
 
-/// Returns a text, cut at `limit` bytes. A text that fits is only borrowed.
-#[allow(dead_code, reason = "only some features cut a text that exists")]
-pub(crate) fn cut(text: &str, limit: usize) -> std::borrow::Cow<'_, str> {
-    if text.len() <= limit { text.into() } else { written(limit, |cut| cut.write_str(text)).into() }
+/// Returns a text, cut at `limit` bytes. A text that fits is only borrowed, and so is a text that was cut before at
+/// this limit.
+pub(crate) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
+    let fits = text.len() <= limit || (text.len() <= limit + LONGEST_MARK && is_marked(text));
+    if fits { text.into() } else { written(limit, |cut| cut.write_str(text)).into() }
+}
+
+/// The length of the longest mark, `…[+18446744073709551615 bytes]`.
+const LONGEST_MARK: usize = 32;
+
+fn is_marked(text: &str) -> bool {
+    let count = text.strip_suffix(" bytes]").and_then(|text| Some(text.rsplit_once("…[+")?.1));
+    count.is_some_and(|count| count.parse::<usize>().is_ok())
+}
+
+/// Counts that something other than a text was cut.
+pub(crate) fn count_cut() {
+    CUTS.fetch_add(1, Ordering::Relaxed);
 }
 
 fn written(limit: usize, write: impl FnOnce(&mut Bounded) -> fmt::Result) -> String {
@@ -67,7 +80,7 @@ impl Write for Bounded {
             self.text.push_str(more);
             return Ok(());
         }
-        let taken = more.floor_char_boundary(room);
+        let taken = (0..=room).rev().find(|at| more.is_char_boundary(*at)).unwrap_or(0);
         self.text.push_str(&more[..taken]);
         self.omitted += more.len() - taken;
         Err(fmt::Error)
@@ -91,6 +104,7 @@ mod tests {
         assert_eq!(bounded(&"as it is", 8), "as it is");
         assert_eq!(bounded(&"déjà vu", 5), "déj…[+5 bytes]");
         assert_eq!(cut("déjà vu", 0), "…[+9 bytes]");
+        assert_eq!(cut(&cut("déjà vu", 5), 5), "déj…[+5 bytes]");
     }
 
     #[test]

@@ -1,0 +1,116 @@
+//! Calls to destinations on the toolkit's own threads. Such a call may never return. A thread that makes these calls
+//! has a [`Post`], which another thread watches. If a call does not return within [`HUNG`], the watching thread
+//! abandons the post and starts a new thread in its place, and no thread of the toolkit calls the destination again
+//! until the call returns. Starting threads does not belong here.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::base::lock::lock;
+use crate::base::notices;
+
+/// A destination, as notices name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    #[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "only spans go to a subscriber"))]
+    Subscriber,
+    #[cfg_attr(not(feature = "sentry"), allow(dead_code, reason = "only events go to Sentry"))]
+    Sentry,
+    /// A sink, with the name of its type.
+    Sink(&'static str),
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "only metrics go to a meter provider"))]
+    MeterProvider,
+    StandardError,
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Destination::Subscriber => f.write_str("the tracing subscriber or one of its layers"),
+            Destination::Sentry => f.write_str("the Sentry client"),
+            Destination::Sink(name) => write!(f, "the sink `{name}`"),
+            Destination::MeterProvider => f.write_str("the OpenTelemetry meter provider"),
+            Destination::StandardError => f.write_str("the report on standard error"),
+        }
+    }
+}
+
+/// The time after which a call counts as hung.
+pub(crate) const HUNG: Duration = Duration::from_secs(10);
+
+/// The destinations whose calls have hung and have not returned since.
+static ABANDONED: Mutex<Vec<Destination>> = Mutex::new(Vec::new());
+
+/// The place of a thread that makes calls.
+#[derive(Debug, Default)]
+pub(crate) struct Post(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// The destination that the thread is calling, and the start of the call.
+    call: Option<(Destination, Instant)>,
+    is_abandoned: bool,
+}
+
+thread_local! {
+    static IS_WATCHED: Cell<bool> = const { Cell::new(false) };
+    static POST: RefCell<Option<Arc<Post>>> = const { RefCell::new(None) };
+}
+
+impl Post {
+    /// Makes this the post of the current thread.
+    pub(crate) fn take(self: Arc<Self>) {
+        POST.with_borrow_mut(|post| *post = Some(self));
+        IS_WATCHED.set(true);
+    }
+
+    /// Returns whether another thread has taken over the work of this post.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        lock(&self.0).is_abandoned
+    }
+
+    /// Abandons this post if its thread is in a call that has hung at `now`, and reports the call. Returns whether it
+    /// did.
+    pub(crate) fn abandon_if_hung(&self, now: Instant) -> bool {
+        let mut state = lock(&self.0);
+        let Some((destination, since)) = state.call else { return false };
+        if now.saturating_duration_since(since) < HUNG {
+            return false;
+        }
+        state.is_abandoned = true;
+        lock(&ABANDONED).push(destination);
+        drop(state);
+        notices::once(format!(
+            "a call of {destination} on a thread of the toolkit has not returned for {HUNG:?}; until it returns, the \
+             toolkit's threads do not call it, and the reports about late runs to it are lost"
+        ));
+        true
+    }
+}
+
+/// Returns whether this thread has a post.
+#[inline]
+pub(crate) fn is_watched() -> bool {
+    IS_WATCHED.get()
+}
+
+/// Calls `f`, which calls the destination, on a thread that has a post. Returns `None` without a call if an earlier
+/// call of the destination has hung.
+#[cold]
+pub(crate) fn watched<R>(destination: Destination, f: impl FnOnce() -> R) -> Option<R> {
+    let post = POST.try_with(|post| post.borrow().clone()).ok().flatten();
+    let Some(post) = post else { return Some(f()) };
+    if lock(&ABANDONED).contains(&destination) {
+        return None;
+    }
+    let outer = lock(&post.0).call.replace((destination, Instant::now()));
+    let returned = f();
+    let mut state = lock(&post.0);
+    state.call = outer;
+    if state.is_abandoned {
+        lock(&ABANDONED).retain(|abandoned| *abandoned != destination);
+    }
+    Some(returned)
+}

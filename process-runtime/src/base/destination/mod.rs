@@ -1,0 +1,52 @@
+//! Calls to destinations: a subscriber, a Sentry client, a sink, a meter provider. A destination that panics is reported
+//! and harms nothing else. A destination that starts runs itself is not called for these runs.
+
+pub(crate) mod calls;
+
+use std::cell::Cell;
+
+use self::calls::Destination;
+use crate::base::foreign::guard::attempt;
+use crate::base::notices;
+
+thread_local! {
+    /// Whether this thread is inside a call to a destination.
+    static REPORTING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls `f`, which calls the destination. Returns `false` if `f` panics. The panic reaches neither the application
+/// nor the next destination.
+///
+/// If `f` itself causes a call of `unharmed`, the inner call does nothing and returns `true`. Runs that a destination
+/// starts are therefore counted but not reported. Otherwise a destination that runs a process would be called for
+/// that run, would run the process again, and so on without end.
+pub(crate) fn unharmed(destination: Destination, f: impl FnOnce()) -> bool {
+    REPORTING.get() || caught(destination, f)
+}
+
+/// Calls `f`, which calls the destination, even if this thread is already inside a call to a destination. Otherwise
+/// does the same as [`unharmed`]. This function is for calls that belong together, such as entering and leaving a
+/// span: if the first was made, the second must not be left out.
+#[inline]
+pub(crate) fn caught(destination: Destination, f: impl FnOnce()) -> bool {
+    if calls::is_watched() {
+        return calls::watched(destination, || reporting(destination, f)).unwrap_or(true);
+    }
+    reporting(destination, f)
+}
+
+#[inline]
+fn reporting(destination: Destination, f: impl FnOnce()) -> bool {
+    let outer = REPORTING.replace(true);
+    let returned = attempt(f);
+    REPORTING.set(outer);
+    returned.is_ok() || panicked(destination)
+}
+
+#[cold]
+fn panicked(destination: Destination) -> bool {
+    notices::once(format!(
+        "{destination} panicked in a call of the toolkit; its data about runs may be incomplete"
+    ));
+    false
+}

@@ -1,0 +1,97 @@
+//! The runtime in which the checks of one set-up run. The rules for executing a check do not belong here (`check`).
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use super::clock::is_virtual;
+use super::heartbeat::Heartbeat;
+use super::inherited::Inherited;
+use super::polling::{SleepUntil, poll};
+use crate::base::foreign::guard::attempt;
+
+/// A runtime of the application.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    handle: Handle,
+    inherited: Inherited,
+    /// `None` if a request lends its runtime.
+    heartbeat: Option<Arc<Heartbeat>>,
+}
+
+/// A timer for the future that it is passed to.
+pub(crate) type Timer = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Home {
+    /// Returns the current runtime, or `None` outside a runtime.
+    pub(crate) fn current() -> Option<Home> {
+        let handle = Handle::try_current().ok()?;
+        Some(Home { handle, inherited: Inherited::new(), heartbeat: None })
+    }
+
+    /// Returns the current runtime with a heartbeat, which beats once in each interval. Returns `None` outside a
+    /// runtime.
+    pub(crate) fn with_heartbeat(interval: Duration) -> Option<Home> {
+        let home = Home::current()?;
+        let heartbeat = Some(Heartbeat::start(&home.handle, interval));
+        Some(Home { heartbeat, ..home })
+    }
+
+    /// Returns how long ago the runtime last ran the task of the heartbeat. Returns zero without a heartbeat.
+    pub(crate) fn silent_for(&self) -> Duration {
+        self.heartbeat.as_ref().map(|heartbeat| heartbeat.age()).unwrap_or_default()
+    }
+
+    /// Returns whether the runtime has shut down, if it has a heartbeat.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.has_ended())
+    }
+
+    /// Calls `f` in the context of the runtime.
+    pub(crate) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _inside = self.handle.enter();
+        f()
+    }
+
+    /// Spawns a task.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.handle.spawn(task);
+    }
+
+    /// Polls a future in the context of the runtime, on a thread of its own, so that the future may block. `begin`
+    /// returns the future, and receives a timer for it that ends after `duration`. If the clock of the runtime is
+    /// virtual, the future is a task of the runtime, because no other thread can wait for virtual time. If the
+    /// runtime shuts down, the future is dropped.
+    ///
+    /// # Errors
+    /// Returns an error if the system does not start a thread. The future is then dropped.
+    pub(crate) fn run<F>(
+        &self,
+        name: String,
+        duration: Duration,
+        begin: impl FnOnce(Timer) -> F,
+    ) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let _inside = self.handle.enter();
+        if is_virtual() {
+            self.handle.spawn(begin(Box::pin(tokio::time::sleep(duration))));
+            return Ok(());
+        }
+        let end = Instant::now() + duration;
+        let (home, future) = (self.clone(), begin(Box::pin(SleepUntil(end))));
+        let run = move || {
+            let _inside = home.handle.enter();
+            let _current = home.inherited.enter();
+            // Foreign code may panic when the future is dropped.
+            let _ = attempt(|| poll(future, end, || home.has_ended()));
+        };
+        thread::Builder::new().name(name).spawn(run).map(drop)
+    }
+}

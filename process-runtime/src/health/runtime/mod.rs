@@ -1,0 +1,10 @@
+//! The runtime of the application, in which checks run: whether it still runs tasks, and threads that poll a check
+//! inside its context. Which check runs, and when, does not belong here.
+
+mod clock;
+mod heartbeat;
+mod home;
+mod inherited;
+mod polling;
+
+pub(crate) use self::home::{Home, Timer};

@@ -1,0 +1,131 @@
+//! Notices that metrics are exported with delta temporality, over which Prometheus computes wrong values. The API of
+//! OpenTelemetry does not say which temporality a meter provider has, so this file looks at a variable that exporters
+//! read, and at what the provider keeps. Recording values does not belong here.
+
+use std::sync::Arc;
+
+use opentelemetry::{KeyValue, StringValue};
+use process_model::Outcome;
+
+use super::ID;
+use crate::run::unit::Unit;
+
+const PREFERENCE: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+const EXPORTERS: &str = "OTEL_METRICS_EXPORTER";
+
+/// The maximum number of series whose attributes are watched.
+const WITNESSES: usize = 16;
+/// The number of collections without a value of a series, after which a provider with delta temporality has forgotten
+/// the series and a provider with cumulative temporality has not. The reader and the exporter may keep what they
+/// collected until the next collection.
+const FORGOTTEN_AFTER: u32 = 3;
+
+/// The report about a meter provider that was seen to forget a series.
+pub(super) const DELTA: &str = "the meter provider exports histograms, and probably counters, with delta temporality, \
+                                over which `increase()` and `rate()` are wrong; give its reader or exporter cumulative \
+                                temporality";
+
+/// Returns the report about the variable with which an OTLP exporter is asked for delta temporality. Returns `None`
+/// without such a variable, or if the variable for exporters does not contain `otlp`.
+pub(crate) fn preferred() -> Option<String> {
+    problem(|name| std::env::var(name).ok())
+}
+
+fn problem(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let preference = variable(PREFERENCE)?;
+    let preference = preference.trim();
+    let is_delta = ["delta", "lowmemory"].iter().any(|delta| preference.eq_ignore_ascii_case(delta));
+    let exporters = variable(EXPORTERS).unwrap_or_default();
+    let has_otlp = exporters.split(',').any(|exporter| exporter.trim().eq_ignore_ascii_case("otlp"));
+    (is_delta && (has_otlp || exporters.trim().is_empty())).then(|| {
+        format!(
+            "{PREFERENCE} is `{preference}`: OTLP exporters send metrics with delta temporality, over which `increase()` \
+             and `rate()` are wrong; set it to `cumulative`, or remove it"
+        )
+    })
+}
+
+/// The attributes of a few series of a histogram. Each of them has a text of its own, and the number of references to
+/// the text shows whether the provider still keeps the series. With cumulative temporality, a provider keeps every
+/// series. With delta temporality, it forgets a series that has no new value. Nothing is noticed if every series has
+/// new values in every collection, if the provider has a second reader with cumulative temporality, or if an exporter
+/// keeps what it exported.
+#[derive(Debug, Default)]
+pub(super) struct Witnesses(Vec<Witness>);
+
+#[derive(Debug)]
+struct Witness {
+    unit: &'static Unit,
+    outcome: Outcome,
+    /// `None` if the provider keeps no attributes, for example because a view removes them.
+    id: Option<Arc<str>>,
+    /// The number of collections since the last value of the series.
+    unused: u32,
+}
+
+impl Witnesses {
+    /// Returns the attribute for the id of the process. It must be recorded before the next call of
+    /// [`Witnesses::recorded`].
+    pub(super) fn id(&mut self, unit: &'static Unit, outcome: Outcome) -> KeyValue {
+        let id = unit.process.map_or("", |process| process.id());
+        let known = self.position(unit, outcome);
+        let at = known.or_else(|| {
+            (self.0.len() < WITNESSES).then(|| {
+                self.0.push(Witness { unit, outcome, id: Some(id.into()), unused: 0 });
+                self.0.len() - 1
+            })
+        });
+        match at.and_then(|at| self.0[at].id.clone()) {
+            Some(text) => KeyValue::new(ID, StringValue::from(text)),
+            None => KeyValue::new(ID, id),
+        }
+    }
+
+    /// Notes that the series has a new value. The attribute that was recorded must be dropped before.
+    pub(super) fn recorded(&mut self, unit: &'static Unit, outcome: Outcome) {
+        if let Some(at) = self.position(unit, outcome) {
+            let witness = &mut self.0[at];
+            witness.unused = 0;
+            witness.id = witness.id.take().filter(|id| Arc::strong_count(id) > 1);
+        }
+    }
+
+    /// Notes a collection. Returns whether the provider has forgotten a series.
+    pub(super) fn collected(&mut self) -> bool {
+        let mut is_forgotten = false;
+        for witness in &mut self.0 {
+            witness.unused = witness.unused.saturating_add(1);
+            let is_dropped = witness.id.as_ref().is_some_and(|id| Arc::strong_count(id) == 1);
+            is_forgotten |= is_dropped && witness.unused >= FORGOTTEN_AFTER;
+        }
+        is_forgotten
+    }
+
+    fn position(&self, unit: &'static Unit, outcome: Outcome) -> Option<usize> {
+        self.0.iter().position(|witness| std::ptr::eq(witness.unit, unit) && witness.outcome == outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_delta_temporality_of_otlp_exporters_is_a_problem() {
+        let with = |preference: &str, exporters: &str| {
+            let value = |name: &str| if name == PREFERENCE { preference } else { exporters }.to_owned();
+            problem(|name| Some(value(name)))
+        };
+        for (preference, exporters) in [("delta", ""), (" LowMemory ", "otlp"), ("DELTA", "prometheus, OTLP")]
+        {
+            let problem = with(preference, exporters).unwrap();
+            assert!(problem.contains(PREFERENCE) && problem.contains(preference.trim()), "{problem}");
+        }
+        for (preference, exporters) in
+            [("cumulative", "otlp"), ("", ""), ("delta", "none"), ("delta", "prometheus")]
+        {
+            assert_eq!(with(preference, exporters), None, "{preference} {exporters}");
+        }
+        assert_eq!(problem(|_| None), None);
+    }
+}

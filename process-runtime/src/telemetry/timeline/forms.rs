@@ -1,0 +1,435 @@
+//! Reads ids, times and values in each of the forms that exporters write. The structure around them does not belong
+//! here.
+
+use super::json::{Json, Scalar};
+
+/// The maximum length of an id. The ids of OTLP have at most 32 digits.
+const ID: usize = 64;
+/// The maximum number of bytes of an id that is written as a list of bytes.
+const ID_BYTES: usize = 16;
+
+/// Reads an id as lower-case hexadecimal digits. It can be written in hexadecimal, as a UUID, in base64, as a number,
+/// or as a list of bytes. It is empty if it is not set.
+///
+/// # Errors
+/// If the id is too long. Its first digits could be the id of another span.
+pub(super) fn id(json: &mut Json<'_>) -> Result<String, String> {
+    match json.peek() {
+        Some(b'[' | b'{') => bytes(json),
+        _ => match json.scalar() {
+            Some(Scalar::Text(text)) => id_of(&text),
+            Some(Scalar::Word(word)) => id_of(word),
+            Some(Scalar::Null) | None => Ok(String::new()),
+        },
+    }
+}
+
+/// Returns the digits of an id that is written as text, as [`id`] does.
+pub(super) fn id_of(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.len() > ID {
+        return Err(format!("an id of {} bytes is too long", text.len()));
+    }
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    let digits = match digits.len() {
+        36 => digits.replace('-', ""),
+        _ => digits.to_owned(),
+    };
+    Ok(from_base64(&digits).unwrap_or_else(|| digits.to_ascii_lowercase()))
+}
+
+/// Reads an id that is written as a list of bytes, signed or not. JavaScript writes such a list also as an object of
+/// its indices, and as `{"type":"Buffer","data":[…]}`.
+fn bytes(json: &mut Json<'_>) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let mut take = |json: &mut Json<'_>| {
+        if let Some(Scalar::Word(word)) = json.scalar()
+            && let Some(byte) = word.parse::<i16>().ok().filter(|byte| (-128..256).contains(byte))
+            && bytes.len() <= ID_BYTES
+        {
+            bytes.push(byte as u8);
+        }
+    };
+    if json.peek() == Some(b'[') {
+        json.list(take);
+    } else {
+        json.object(|json, key| match json.peek() {
+            Some(b'[') if key == "data" => drop(json.list(&mut take)),
+            Some(b'0'..=b'9' | b'-') => take(json),
+            _ => json.skip(),
+        });
+    }
+    if bytes.len() > ID_BYTES {
+        return Err(format!("an id of more than {ID_BYTES} bytes is too long"));
+    }
+    id_of(&bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+/// Converts the base64 form of 16 or 8 bytes into hexadecimal digits. Returns `None` for any other text. Protobuf's
+/// JSON writes ids so. Without its padding, base64 is only recognised by a character that is not hexadecimal.
+fn from_base64(text: &str) -> Option<String> {
+    let digits = text.trim_end_matches('=');
+    let is_padded = text.len() > digits.len() && text.len().is_multiple_of(4);
+    let is_hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if !matches!(digits.len(), 22 | 11) || !is_padded && (is_hexadecimal || text.len() > digits.len()) {
+        return None;
+    }
+    let (mut hex, mut bits, mut held) = (String::new(), 0u32, 0);
+    for byte in digits.bytes() {
+        let digit = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        };
+        (bits, held) = (bits << 6 | u32::from(digit), held + 6);
+        if held >= 8 {
+            held -= 8;
+            hex += &format!("{:02x}", (bits >> held) as u8);
+        }
+    }
+    Some(hex)
+}
+
+/// Reads a time in nanoseconds since 1970. Returns `None` for a time that is not set or cannot be read, and reports the
+/// latter. A time is written as
+/// - nanoseconds: a number, or a text with a number;
+/// - milli- or microseconds, recognised by a value of this century, or seconds with a fraction;
+/// - a date and time as in RFC 3339;
+/// - the parts of a number: `[seconds, nanoseconds]`, `{"low": …, "high": …}`, or `{"seconds": …, "nanos": …}`.
+pub(super) fn time(json: &mut Json<'_>) -> Option<u64> {
+    let read = match json.peek() {
+        Some(b'[') => {
+            let mut parts = Vec::new();
+            json.list(|json| {
+                let part = number(json);
+                if parts.len() < 2 {
+                    parts.push(part);
+                }
+            });
+            match parts[..] {
+                [seconds, nanos] => of_seconds(seconds, nanos),
+                _ => None,
+            }
+        }
+        Some(b'{') => {
+            let [mut low, mut high, mut seconds, mut nanos] = [None; 4];
+            json.object(|json, key| match key {
+                "low" => low = number(json),
+                "high" => high = number(json),
+                "seconds" => seconds = number(json),
+                "nanos" => nanos = number(json),
+                _ => {}
+            });
+            // Each half has 32 bits, and JavaScript writes them with a sign.
+            let halves = || Some((high? as i64 as u64) << 32 | u64::from(low? as i64 as u32));
+            halves().or_else(|| of_seconds(seconds, Some(nanos.unwrap_or_default())))
+        }
+        _ => match json.scalar() {
+            Some(Scalar::Null) => return None,
+            Some(Scalar::Text(text)) if text.trim().is_empty() => return None,
+            Some(Scalar::Text(text)) => of_text(text.trim()),
+            Some(Scalar::Word(word)) => of_text(word),
+            None => None,
+        },
+    };
+    if read.is_none() {
+        json.report("a time that cannot be read");
+    }
+    // Protobuf leaves out a number that is zero.
+    read.filter(|nanos| *nanos != 0)
+}
+
+fn number(json: &mut Json<'_>) -> Option<f64> {
+    match json.scalar()? {
+        Scalar::Text(text) => text.trim().parse().ok(),
+        Scalar::Word(word) => word.parse().ok(),
+        Scalar::Null => None,
+    }
+    .filter(|number: &f64| number.is_finite())
+}
+
+fn of_seconds(seconds: Option<f64>, nanos: Option<f64>) -> Option<u64> {
+    Some((seconds? as u64).saturating_mul(SECOND).saturating_add(nanos? as u64))
+}
+
+const SECOND: u64 = 1_000_000_000;
+/// The seconds since 1970 from 2001 to 2100.
+const CENTURY: std::ops::Range<u64> = SECOND..4_102_444_800;
+
+fn of_text(text: &str) -> Option<u64> {
+    if let Ok(number) = text.parse::<u64>() {
+        return Some(of_number(number));
+    }
+    match text.parse::<f64>() {
+        // Only seconds are written with a fraction that matters.
+        Ok(seconds) if seconds.fract() != 0.0 && CENTURY.contains(&(seconds as u64)) => {
+            Some((seconds * SECOND as f64) as u64)
+        }
+        Ok(number) => number.is_finite().then_some(of_number(number as u64)),
+        Err(_) => rfc_3339(text),
+    }
+}
+
+/// Converts milli- and microseconds. Nanoseconds with such a value would be in the first weeks of 1970.
+fn of_number(number: u64) -> u64 {
+    match number {
+        _ if CENTURY.contains(&(number / 1_000)) => number * 1_000_000,
+        _ if CENTURY.contains(&(number / 1_000_000)) => number * 1_000,
+        _ => number,
+    }
+}
+
+/// Reads a date and time such as `2026-11-30T14:43:02.120+01:00`. Without an offset, it is UTC.
+fn rfc_3339(text: &str) -> Option<u64> {
+    let digits = |range: std::ops::Range<usize>| {
+        text.get(range).filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()))?.parse::<u64>().ok()
+    };
+    let bytes = text.as_bytes();
+    let has = |at: usize, among: &[u8]| bytes.get(at).is_some_and(|byte| among.contains(byte));
+    if !(has(4, b"-") && has(7, b"-") && has(10, b"Tt _") && has(13, b":") && has(16, b":")) {
+        return None;
+    }
+    let [year, month, day] = [digits(0..4)?, digits(5..7)?, digits(8..10)?];
+    let [hours, minutes, seconds] = [digits(11..13)?, digits(14..16)?, digits(17..19)?];
+    let is_time = (1..=12).contains(&month) && (1..=31).contains(&day) && hours < 24 && minutes < 60;
+    // A leap second has the number 60.
+    if !is_time || seconds > 60 {
+        return None;
+    }
+    let rest = &text[19..];
+    let fraction = rest.strip_prefix(['.', ',']).unwrap_or_default();
+    let fraction = &fraction[..fraction.bytes().take_while(u8::is_ascii_digit).count()];
+    let nanos: u64 = format!("{fraction:0<9}")[..9].parse().ok()?;
+    let zone = if fraction.is_empty() { rest } else { &rest[1 + fraction.len()..] };
+    let offset = match zone.trim() {
+        "" | "Z" | "z" | "UTC" => 0,
+        zone => {
+            let (sign, zone) =
+                zone.strip_prefix('-').map_or((1, zone.strip_prefix('+')), |zone| (-1, Some(zone)));
+            let zone = zone?.replace(':', "");
+            let number: i64 = zone.parse().ok().filter(|_| zone.len() == 4)?;
+            sign * (number / 100 * 3600 + number % 100 * 60)
+        }
+    };
+    // The number of the day, as `days_from_civil` in Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms".
+    // Its years begin in March, so that a leap day is the last day of a year.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+    let days = days.checked_sub(719_468)?;
+    let seconds = (days * 86_400 + hours * 3600 + minutes * 60 + seconds).checked_add_signed(-offset)?;
+    Some(seconds.saturating_mul(SECOND).saturating_add(nanos))
+}
+
+/// Reads a value of any type as text. In OTLP it is an object with a single key, which names the type. Lists and
+/// objects, which the business context never contains, become `…`.
+pub(super) fn value(json: &mut Json<'_>) -> String {
+    if json.peek() != Some(b'{') {
+        return text(json).unwrap_or_else(|| "…".to_owned());
+    }
+    let mut value = None;
+    json.object(|json, key| {
+        let kind = plain(key);
+        let is_known = kind.ends_with("value");
+        if !is_known || value.is_some() {
+            return;
+        }
+        value = match json.scalar() {
+            Some(Scalar::Null) => None,
+            Some(Scalar::Text(text)) => Some(typed(&kind, &text)),
+            Some(Scalar::Word(word)) => Some(typed(&kind, word)),
+            None => Some("…".to_owned()),
+        };
+    });
+    value.unwrap_or_default()
+}
+
+/// Reads a string, number or Boolean as text; `null` is empty. Skips a list or an object and returns `None`.
+pub(super) fn text(json: &mut Json<'_>) -> Option<String> {
+    Some(match json.scalar()? {
+        Scalar::Text(text) => text.into_owned(),
+        Scalar::Word(word) => typed("", word),
+        Scalar::Null => String::new(),
+    })
+}
+
+/// Returns a number as ProtoJSON writes a number of this type, so that one value has one text. `kind` is empty for a
+/// number without a type. Other values stay as they are written.
+fn typed(kind: &str, written: &str) -> String {
+    let is_float = match kind {
+        "doublevalue" => true,
+        "intvalue" | "" => written.parse::<i128>().is_err(),
+        _ => false,
+    };
+    let Some(number) = written.parse::<f64>().ok().filter(|_| is_float) else { return written.to_owned() };
+    if number.is_nan() {
+        "NaN".to_owned()
+    } else if number.is_infinite() {
+        // A number with digits is too large for a float.
+        match written.contains(|character: char| character.is_ascii_digit()) {
+            true => written.to_owned(),
+            false if number > 0.0 => "Infinity".to_owned(),
+            false => "-Infinity".to_owned(),
+        }
+    } else if kind == "intvalue" && number.fract() == 0.0 && number.abs() < 1e15 {
+        format!("{number:.0}")
+    } else {
+        format!("{number:?}")
+    }
+}
+
+/// Returns a key without its case and underscores, so that the camel and the snake case of a name are equal. A key that
+/// is longer than every name of OTLP is empty.
+pub(super) fn plain(key: &str) -> String {
+    let letters = key.bytes().filter(|byte| !matches!(byte, b'_' | b'-'));
+    match key.len() {
+        0..=32 => letters.map(|letter| char::from(letter.to_ascii_lowercase())).collect(),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<T>(written: &str, form: impl Fn(&mut Json<'_>) -> T) -> T {
+        form(&mut Json::new(written.as_bytes()))
+    }
+
+    #[test]
+    fn an_id_is_read_in_every_form() {
+        let (trace, span) = ("e3f06c7f5186b6cbe1542f0f94ee4821", "9bb0d04426f3933e");
+        let bytes = "[227,240,108,127,81,134,182,203,225,84,47,15,148,238,72,33]";
+        let signed = "[-29,-16,108,127,81,-122,-74,-53,-31,84,47,15,-108,-18,72,33]";
+        let buffer = format!(r#"{{"type":"Buffer","data":{bytes}}}"#);
+        let forms = [
+            r#""E3F06C7F5186B6CBE1542F0F94EE4821""#,
+            r#""0xe3f06c7f5186b6cbe1542f0f94ee4821""#,
+            r#""e3f06c7f-5186-b6cb-e154-2f0f94ee4821""#,
+            r#""4/Bsf1GGtsvhVC8PlO5IIQ==""#,
+            r#""4_Bsf1GGtsvhVC8PlO5IIQ""#,
+            bytes,
+            signed,
+            &buffer,
+        ];
+        for written in forms {
+            assert_eq!(read(written, id).as_deref(), Ok(trace), "{written}");
+        }
+        let forms = [
+            r#""m7DQRCbzkz4=""#,
+            r#""m7DQRCbzkz4""#,
+            "[155,176,208,68,38,243,147,62]",
+            r#"{"0":155,"1":176,"2":208,"3":68,"4":38,"5":243,"6":147,"7":62}"#,
+        ];
+        for written in forms {
+            assert_eq!(read(written, id).as_deref(), Ok(span), "{written}");
+        }
+        for written in ["null", r#""""#, "{}", "[]", "@"] {
+            assert_eq!(read(written, id).as_deref(), Ok(""), "{written}");
+        }
+        assert_eq!(read("17", id).as_deref(), Ok("17"));
+        assert!(read(&format!("\"{}\"", "f".repeat(65)), id).is_err());
+        assert!(read(&format!("[{}1]", "1,".repeat(90)), id).is_err());
+    }
+
+    #[test]
+    fn a_time_is_read_in_every_form() {
+        let expected = Some(1_795_878_182_120_000_000);
+        for written in [
+            r#""1795878182120000000""#,
+            "1795878182120000000",
+            r#"" 1795878182120000000 ""#,
+            "1795878182120",
+            r#""1795878182120""#,
+            "1795878182120000",
+            r#""2026-11-28T15:03:02.120Z""#,
+            r#""2026-11-28T16:03:02.12+01:00""#,
+            r#""2026-11-28T10:33:02.120000000-0430""#,
+            r#""2026-11-28 15:03:02,120 UTC""#,
+            r#""2026-11-28t15:03:02.1200000000001z""#,
+            "[1795878182,120000000]",
+            r#"{"seconds":"1795878182","nanos":120000000}"#,
+        ] {
+            assert_eq!(read(written, time), expected, "{written}");
+        }
+        let (high, low) =
+            ((1_795_878_182_120_000_000_u64 >> 32) as i64, 1_795_878_182_120_000_000_u64 as u32);
+        for low in [i64::from(low), i64::from(low as i32)] {
+            let written = format!(r#"{{"low":{low},"high":{high},"unsigned":true}}"#);
+            assert_eq!(read(&written, time), expected, "{written}");
+        }
+        for written in ["1.79587818212e18", r#""1.79587818212e18""#, "1795878182.12"] {
+            let read = read(written, time).unwrap();
+            assert!(read.abs_diff(expected.unwrap()) < 1000, "{written}: {read}");
+        }
+        assert_eq!(read(r#""1970-01-01T00:00:01Z""#, time), Some(SECOND));
+        assert_eq!(read(r#""2000-02-29T23:59:60+00:00""#, time), Some(951_868_800 * SECOND));
+    }
+
+    #[test]
+    fn a_time_that_is_not_set_is_not_a_problem_and_one_that_cannot_be_read_is() {
+        for (written, is_unset) in [
+            (r#""""#, true),
+            ("null", true),
+            ("0", true),
+            (r#""0""#, true),
+            (r#""yesterday""#, false),
+            (r#""2026-02-30 noon""#, false),
+            (r#""1900-01-01T00:00:00Z""#, false),
+            (r#""2026-13-01T00:00:00Z""#, false),
+            ("true", false),
+            ("NaN", false),
+            ("[]", false),
+            ("[1]", false),
+            (r#"{"low":"x"}"#, false),
+        ] {
+            let mut json = Json::new(written.as_bytes());
+            assert_eq!(time(&mut json), None, "{written}");
+            assert_eq!(json.problem().is_none(), is_unset, "{written}");
+        }
+        // Numbers outside of the range of times are its ends.
+        for written in ["-5", "1e300", r#""99999999999999999999""#] {
+            let mut json = Json::new(written.as_bytes());
+            assert_ne!(time(&mut json), Some(5), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_any_type_becomes_text() {
+        for (written, text) in [
+            (r#"{"stringValue":"a"}"#, "a"),
+            (r#"{"string_value":7}"#, "7"),
+            (r#"{"StringValue":true}"#, "true"),
+            (r#"{"intValue":"-3"}"#, "-3"),
+            (r#"{"int_value":-3}"#, "-3"),
+            (r#"{"intValue":3.0}"#, "3"),
+            (r#"{"intValue":"9007199254740993"}"#, "9007199254740993"),
+            (r#"{"doubleValue":0.50}"#, "0.5"),
+            (r#"{"doubleValue":"0.5"}"#, "0.5"),
+            (r#"{"doubleValue":2}"#, "2.0"),
+            (r#"{"doubleValue":"NaN"}"#, "NaN"),
+            (r#"{"doubleValue":NaN}"#, "NaN"),
+            (r#"{"doubleValue":"Infinity"}"#, "Infinity"),
+            (r#"{"doubleValue":-Infinity}"#, "-Infinity"),
+            (r#"{"doubleValue":1e999}"#, "1e999"),
+            (r#"{"boolValue":true}"#, "true"),
+            (r#"{"boolValue":"false"}"#, "false"),
+            (r#"{"bytesValue":"1e10"}"#, "1e10"),
+            (r#"{"stringValue":null}"#, ""),
+            (r#"{"stringValue":null,"intValue":"3"}"#, "3"),
+            (r#"{"new":{"a":[]},"stringValue":"a","stringValue":"b"}"#, "a"),
+            (r#"{"arrayValue":{"values":[{"intValue":"1"}]}}"#, "…"),
+            ("{}", ""),
+            ("null", ""),
+            (r#""a""#, "a"),
+            ("0.50", "0.5"),
+            ("[1]", "…"),
+            (r#"{"stringValue":"\ud800a\ud83d\ude00\udc00\ud83d"}"#, "\u{fffd}a😀\u{fffd}\u{fffd}"),
+            (r#"{"stringValue":"\q\n\u00e9\/\u12"}"#, "\u{fffd}\n\u{e9}/\u{fffd}12"),
+        ] {
+            assert_eq!(read(written, value), text, "{written}");
+        }
+    }
+}
