@@ -106,8 +106,8 @@ impl Prometheus {
     ///
     /// Prometheus reads a text as a whole or not at all. A label that it refuses is therefore renamed or left out:
     /// `1st` becomes `_1st`, `le`, `quantile` and `__name__` become `exported_le` and so on, and a label without a name
-    /// is left out. Of two metrics with the same name, and of two series with the same labels, only the first is served.
-    /// Each of these is reported once.
+    /// is left out. Of two metrics with the same name, and of two series with the same labels, only the first is
+    /// served. Each of these is reported once.
     ///
     /// This calls the callbacks of observable instruments, so it takes at least as long as they do.
     ///
