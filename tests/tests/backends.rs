@@ -327,11 +327,21 @@ struct Prometheus {
 
 impl Prometheus {
     fn scraping(target: u16, directory: &Path) -> Prometheus {
+        let job = format!("[{{job_name: scraped, static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}]");
+        Prometheus::start(Command::new("prometheus"), &job, directory)
+    }
+
+    /// A Prometheus server that scrapes nothing and receives OTLP.
+    fn receiving(mut program: Command, directory: &Path) -> Prometheus {
+        program.arg("--web.enable-otlp-receiver");
+        Prometheus::start(program, "[]", directory)
+    }
+
+    fn start(mut command: Command, jobs: &str, directory: &Path) -> Prometheus {
         let port = free_port();
         let config = directory.join("prometheus.yml");
-        let job = format!("[{{job_name: scraped, static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}]");
-        std::fs::write(&config, format!("global: {{scrape_interval: 1s}}\nscrape_configs: {job}\n")).unwrap();
-        let mut command = Command::new("prometheus");
+        std::fs::write(&config, format!("global: {{scrape_interval: 1s}}\nscrape_configs: {jobs}\n"))
+            .unwrap();
         command
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", directory.join("prometheus").display()))
@@ -339,6 +349,12 @@ impl Prometheus {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         Prometheus { port, _program: Running::start(&mut command) }
+    }
+
+    fn is_ready(&self) {
+        eventually("Prometheus to be ready", || {
+            fetch(self.port, "/-/ready").is_some_and(|answer| answer.contains("is Ready"))
+        });
     }
 
     /// Returns the result of a PromQL query: the labels and the value of each series.
@@ -403,9 +419,7 @@ fn a_real_prometheus_knows_what_the_service_knows() {
     let (service, directory) = (Service::start(), scratch());
     let Service { port: target, known, text, .. } = &service;
     let prometheus = Prometheus::scraping(*target, directory.path());
-    eventually("Prometheus to be ready", || {
-        fetch(prometheus.port, "/-/ready").is_some_and(|answer| answer.contains("is Ready"))
-    });
+    prometheus.is_ready();
     // Waits for a scrape that begins after the service has printed its statistics.
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 1;
     eventually("Prometheus to have scraped", || {
@@ -459,6 +473,85 @@ fn a_real_prometheus_knows_what_the_service_knows() {
     let stored = prometheus.value("count({__name__=~\"critical_process_.*\"})");
     assert_eq!(series(&scraped).len() as u64, stored, "no series is lost or made twice");
     assert_eq!(linted(&scraped), "");
+}
+
+/// Starts a service whose process fails once for each line of its standard input, and waits until `init` has returned.
+fn failing_on_demand(variables: &[(&str, &str)]) -> (Running, std::process::ChildStdin) {
+    let mut command = unconfigured(env!("CARGO_BIN_EXE_first_failure"));
+    command
+        .envs([("OTEL_TRACES_EXPORTER", "none"), ("RUST_LOG", "off")])
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut service = Running::start(&mut command);
+    let mut ready = String::new();
+    BufReader::new(service.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    assert_eq!(ready, "ready\n");
+    let input = service.stdin.take().unwrap();
+    (service, input)
+}
+
+/// Waits until Prometheus sees the first failure as an increase of each counter that an alert may use.
+fn increases(prometheus: &Prometheus) {
+    for counter in [
+        "critical_process_sli_bad_total",
+        "critical_process_sli_valid_total",
+        "critical_process_started_total",
+        "critical_process_runs_total{critical_process_outcome=\"failure\",critical_process_late=\"false\"}",
+    ] {
+        let increase = format!("sum(increase({counter}[5m])) > bool 0");
+        eventually(&format!("{counter} to increase"), || prometheus.value(&increase) == 1);
+    }
+}
+
+#[test]
+fn the_first_failure_after_the_first_scrape_is_an_increase() {
+    use std::io::Write as _;
+    if is_missing("prometheus", "apt-get install prometheus") {
+        return;
+    }
+    let (port, directory) = (free_port(), scratch());
+    let (_service, mut input) = failing_on_demand(&[
+        ("OTEL_METRICS_EXPORTER", "prometheus"),
+        ("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", &port.to_string()),
+    ]);
+    let prometheus = Prometheus::scraping(port, directory.path());
+    prometheus.is_ready();
+    // The series exist with the value 0 before the failure.
+    eventually("a scrape", || !prometheus.query("critical_process_sli_bad_total == 0").is_empty());
+    input.write_all(b"\n").unwrap();
+    increases(&prometheus);
+}
+
+/// The variable that names a Prometheus server that receives OTLP, if the installed one is older than version 3.
+const PROMETHEUS_3: &str = "PROCESS_PROMETHEUS_3";
+
+#[test]
+fn the_first_failure_after_the_start_is_an_increase_over_otlp() {
+    use std::io::Write as _;
+    if is_missing("prometheus", "apt-get install prometheus") {
+        return;
+    }
+    let program = std::env::var(PROMETHEUS_3).unwrap_or_else(|_| "prometheus".to_owned());
+    let help = Command::new(&program).arg("--help").output().unwrap();
+    let help = [help.stdout, help.stderr].concat();
+    if !String::from_utf8_lossy(&help).contains("--web.enable-otlp-receiver") {
+        return eprintln!("SKIPPED: {program} does not receive OTLP; {PROMETHEUS_3} can name another one");
+    }
+    let directory = scratch();
+    let prometheus = Prometheus::receiving(Command::new(program), directory.path());
+    prometheus.is_ready();
+    let endpoint = format!("http://127.0.0.1:{}/api/v1/otlp/v1/metrics", prometheus.port);
+    let (_service, mut input) = failing_on_demand(&[
+        ("OTEL_METRICS_EXPORTER", "otlp"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", &endpoint),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "3000"),
+    ]);
+    // The failure comes before the first periodic export, and after the export of the start-up.
+    input.write_all(b"\n").unwrap();
+    increases(&prometheus);
 }
 
 #[test]

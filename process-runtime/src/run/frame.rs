@@ -97,8 +97,8 @@ fn chain<'a>(
     around: fn(&Frame) -> *const Frame,
 ) -> impl Iterator<Item = &'a Frame> {
     // SAFETY: a frame around a frame on the stack is on the stack too, so this is as in `current`.
-    let first = current().and_then(|frame| unsafe { next(frame).as_ref() });
-    std::iter::successors(first, move |frame| unsafe { around(frame).as_ref() })
+    let at = |frame: *const Frame| unsafe { frame.as_ref() };
+    std::iter::successors(current().and_then(|frame| at(next(frame))), move |frame| at(around(frame)))
 }
 
 /// Returns the runs of this thread in its current domain, the innermost first.

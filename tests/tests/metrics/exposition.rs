@@ -10,12 +10,14 @@ use process_runtime::telemetry::{Telemetry, TelemetryBuilder};
 use process_tests::isolated::{child, isolated};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use tempfile::TempDir;
 
 use super::every_outcome;
 
-fn telemetry() -> (Telemetry, Meter) {
-    let telemetry = TelemetryBuilder::new().service("exposed", "1.0.0").prometheus().init();
-    (telemetry, global::meter("hostile"))
+fn telemetry() -> (Telemetry, Meter, TempDir) {
+    let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let builder = TelemetryBuilder::new().service("exposed", "1.0.0").directory(directory.path());
+    (builder.prometheus().init(), global::meter("hostile"), directory)
 }
 
 fn text(telemetry: &Telemetry) -> String {
@@ -119,7 +121,7 @@ fn what_prometheus_refuses_is_mended_or_left_out_and_reported_once() {
 #[test]
 #[ignore = "child of what_prometheus_refuses_is_mended_or_left_out_and_reported_once"]
 fn serves_hostile_names() {
-    let (telemetry, meter) = telemetry();
+    let (telemetry, meter, _directory) = telemetry();
     let histogram = meter.f64_histogram("size").build();
     let counter = meter.u64_counter("hostile").build();
     let hostile = |key: &'static str| [KeyValue::new(key, "a\"b\\c\nd\0e\u{2028}\r")];
@@ -150,7 +152,7 @@ fn serves_hostile_names() {
 #[test]
 fn the_text_parses_whatever_attributes_the_application_has() {
     isolated(|| {
-        let (telemetry, meter) = telemetry();
+        let (telemetry, meter, _directory) = telemetry();
         std::panic::set_hook(Box::new(|_| ()));
         every_outcome();
         let key = prop_oneof![

@@ -103,7 +103,7 @@ fn fifty_processes_with_a_thousand_users_are_a_bounded_number_of_series() {
                 readings.collect();
             }
             let collected = readings.collect();
-            // One SLA of the tests is no default boundary, so both histograms have 19 and 11 boundaries.
+            // SLAs of other tests add boundaries to the 18 default ones.
             let bounds = collected.points("critical_process.duration", "m00")[0].bounds.len();
             for (id, _) in MANY {
                 // One `error.type`, and the outcomes success and failure in both histograms.

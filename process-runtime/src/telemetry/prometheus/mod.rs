@@ -108,10 +108,10 @@ impl Prometheus {
 
     /// Returns the current value of every instrument in Prometheus' text format.
     ///
-    /// Prometheus reads a text as a whole or not at all. A label that it refuses is therefore renamed or left out: `1st`
-    /// becomes `_1st`, `le`, `quantile` and `__name__` become `exported_le` and so on, and a label without a name is
-    /// left out. Of two metrics with the same name, and of two series with the same labels, only the first is served.
-    /// Each of these is reported once.
+    /// Prometheus reads a text as a whole or not at all. A label that it refuses is therefore renamed or left out:
+    /// `1st` becomes `_1st`, `le`, `quantile` and `__name__` become `exported_le` and so on, and a label without a name
+    /// is left out. Of two metrics with the same name, and of two series with the same labels, only the first is
+    /// served. Each of these is reported once.
     ///
     /// This calls the callbacks of observable instruments, so it takes at least as long as they do.
     ///
