@@ -165,7 +165,7 @@ fn lines_that_hold_as_much_as_they_can_take_no_more_than_they_may() {
 /// The start of the spans of the following tests, in nanoseconds since 1970.
 const START: u64 = 1_795_878_182_120_000_000;
 
-/// Returns a span as other programs write it, with the time at which it starts as text. Later keys replace earlier ones.
+/// Returns a span with the keys that other programs write. The keys in `more` replace earlier ones.
 fn span(id: usize, more: &str) -> String {
     format!(
         r#"{{"traceId":"{:032x}","spanId":"{id:016x}","name":"pay","startTimeUnixNano":"{START}","endTimeUnixNano":"{}","attributes":[{{"key":"user_id","value":{{"stringValue":"u-{id}"}}}}],"status":{{}}{more}}}"#,

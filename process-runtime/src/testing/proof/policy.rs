@@ -29,9 +29,9 @@
 //! If a process is tested in another package, the tests of the package under test do not link the process. To waive a
 //! case of such a process, also list the id of the process in `expected`, a top-level array of ids.
 //!
-//! The file has at most 8 MiB. The time to read it grows with its size. The memory is about 25 times its size for waivers
-//! with all their keys, and at most 128 times its size. Each value that cannot be read is reported with its line. In a
-//! file of more than 256 KiB that is not TOML, only the first mistake is reported.
+//! The file has at most 8 MiB. The time to read it grows with its size. The memory is about 25 times its size for
+//! waivers with all their keys, and at most 128 times its size. Each value that cannot be read is reported with its
+//! line. In a file of more than 256 KiB that is not TOML, only the first mistake is reported.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
