@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span, SpanBuilder, SpanContext, Status};
 
-/// A span of a [`DescribedTracer`](super::tracer::DescribedTracer). Its start is a time of the wall clock, and its end
+/// A span of a [`DescribedTracer`](crate::DescribedTracer). Its start is a time of the wall clock, and its end
 /// is that time plus the duration by the monotonic clock.
 #[derive(Debug)]
 pub struct MonotonicSpan<S> {

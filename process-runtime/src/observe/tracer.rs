@@ -24,8 +24,8 @@ use crate::run::span::Attributes;
 /// the call of [`DescribedTracer::new`]. Other layers of the subscriber then do not receive the fields. Spans that do
 /// not belong to a run get no attributes.
 ///
-/// The end of each span is its start plus its duration by the monotonic clock. The wall clock can therefore be set while
-/// a span is open, and the span still lasts as long as its run.
+/// The end of each span is its start plus its duration by the monotonic clock. The wall clock can therefore be set
+/// while a span is open, and the span still lasts as long as its run.
 ///
 /// ```
 /// use opentelemetry::trace::TracerProvider as _;

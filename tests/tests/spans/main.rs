@@ -3,6 +3,7 @@
 
 mod attributes;
 mod carriers;
+mod clock;
 mod errors;
 mod lateness;
 mod nesting;

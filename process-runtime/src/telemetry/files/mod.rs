@@ -258,7 +258,12 @@ impl PushMetricExporter for FileExporter {
 
 #[cfg(test)]
 mod tests {
+<<<<<<< HEAD
     use super::super::signal::{METRICS, TRACES};
+=======
+    use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+
+>>>>>>> readers
     use super::*;
 
     fn names(path: &Path) -> Vec<String> {
@@ -379,5 +384,25 @@ mod tests {
         let exporter = FileExporter::new(&directory, &TRACES);
         assert!(exporter.write(b"{}".to_vec()).is_err());
         assert!(crate::base::cause::occurred().iter().any(|line| line.contains("/dev/null/telemetry")));
+    }
+
+    #[test]
+    fn numbers_that_json_lacks_are_read_back_as_they_were() {
+        let path = scratch("numbers");
+        let directory = Arc::new(Directory::new(&path));
+        let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder()
+            .with_simple_exporter(FileExporter::new(&directory, "traces"))
+            .build();
+        let values =
+            [("a", f64::NAN, "NaN"), ("b", f64::INFINITY, "Infinity"), ("c", -f64::INFINITY, "-Infinity")];
+        let mut span = provider.tracer("tests").start("pay");
+        span.set_attributes(values.map(|(key, value, _)| opentelemetry::KeyValue::new(key, value)));
+        span.end();
+        let context = values.map(|(key, _, text)| (key.to_owned(), text.to_owned())).to_vec();
+        let query = crate::timeline::Query { context, ..Default::default() };
+        let found = crate::timeline::find(&path, &query, 10).expect("readable");
+        assert_eq!((found.timelines.len(), found.skipped.len()), (1, 0), "{}", text_of(&path, "traces"));
+        assert!(found.timelines[0].to_string().contains("a=NaN  b=Infinity  c=-Infinity"));
+        fs::remove_dir_all(&path).expect("removable");
     }
 }

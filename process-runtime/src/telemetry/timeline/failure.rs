@@ -80,8 +80,8 @@ fn chain<'p, 's>(all: &'p [Part<'s>]) -> Vec<&'p Part<'s>> {
 }
 
 /// Groups the spans that count by the span whose result they can affect. The key for a span is the index of the nearest
-/// span around it that counts and that lasted until the [bound](Part::bound) of the span. The key is `None` if there is
-/// no such span.
+/// span around it that counts and that lasted until the [bound](Part::bound) of the span. The key is `None` if no span
+/// around it does.
 fn responsible(all: &[Part<'_>]) -> HashMap<Option<usize>, Vec<usize>> {
     let mut inside: HashMap<_, Vec<_>> = HashMap::new();
     let mut around = Around::default();

@@ -278,8 +278,8 @@ pub struct Gathered {
 
 /// Reads every file `*.jsonl` in a directory. A directory that does not exist counts as empty. A line is reported as
 /// a problem if it has more than 64 KiB, is truncated, has a format that this version does not support, or is not
-/// [valid](Evidence::validate). The other lines are still read. At most 100 000 lines with together 64 MiB are read, and
-/// only files of at most 64 MiB.
+/// [valid](Evidence::validate). The other lines are still read. At most 100 000 lines with together 64 MiB are read,
+/// and only files of at most 64 MiB.
 ///
 /// The time grows with the size of the files. The memory is at most 256 MiB, in addition to the names of the files.
 pub fn read(directory: &Path) -> Gathered {
