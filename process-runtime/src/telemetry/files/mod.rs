@@ -258,12 +258,9 @@ impl PushMetricExporter for FileExporter {
 
 #[cfg(test)]
 mod tests {
-<<<<<<< HEAD
-    use super::super::signal::{METRICS, TRACES};
-=======
     use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
 
->>>>>>> readers
+    use super::super::signal::{METRICS, TRACES};
     use super::*;
 
     fn names(path: &Path) -> Vec<String> {
@@ -391,7 +388,7 @@ mod tests {
         let path = scratch("numbers");
         let directory = Arc::new(Directory::new(&path));
         let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder()
-            .with_simple_exporter(FileExporter::new(&directory, "traces"))
+            .with_simple_exporter(FileExporter::new(&directory, &TRACES))
             .build();
         let values =
             [("a", f64::NAN, "NaN"), ("b", f64::INFINITY, "Infinity"), ("c", -f64::INFINITY, "-Infinity")];

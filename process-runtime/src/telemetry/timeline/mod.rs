@@ -124,15 +124,10 @@ pub struct Found {
     /// The number of spans that are missing from `timelines` because of two limits: 10,000 spans for each trace, and
     /// 64 MiB for all traces together.
     pub spans_left_out: usize,
-<<<<<<< HEAD
     /// The number of log records that are missing from `timelines` because of the same two limits.
     pub records_left_out: usize,
-    /// The lines that are longer than 16 MiB, are not OTLP requests, or have a value that could not be read. At most 100
-    /// of them.
-=======
     /// The lines that are longer than 16 MiB, are not OTLP requests, or have a value that could not be read. At most
     /// 100 of them.
->>>>>>> readers
     pub skipped: Vec<SkippedLine>,
     /// The number of skipped lines that are not in `skipped`.
     pub more_skipped: usize,
@@ -276,17 +271,10 @@ fn each_entry(
     while let Some((line, is_whole)) = requests.next(&mut bytes).map_err(|error| read_error(path, error))? {
         if !is_whole {
             skip(line, &format_args!("the line is longer than {} MiB", LINE >> 20));
-<<<<<<< HEAD
-        } else if !bytes.trim_ascii().is_empty() {
-            if let Some(problem) = otlp::each_entry(&bytes, each) {
-                skip(line, &problem);
-            }
-=======
         } else if !bytes.trim_ascii().is_empty()
-            && let Some(problem) = otlp::each_span(&bytes, each)
+            && let Some(problem) = otlp::each_entry(&bytes, each)
         {
             skip(line, &problem);
->>>>>>> readers
         }
     }
     Ok(())
