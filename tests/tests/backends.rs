@@ -179,9 +179,12 @@ fn judge(printed: &str) {
     let known = [
         ("active", "{run}"),
         ("duration", "s"),
+        ("errors", "{run}"),
         ("overdue", "{run}"),
         ("runs", "{run}"),
         ("sla.utilization", "1"),
+        ("sli.bad", "{run}"),
+        ("sli.valid", "{run}"),
         ("stage.duration", "s"),
         ("started", "{run}"),
         ("telemetry.dropped", "{item}"),

@@ -124,7 +124,8 @@ impl PropagationLayer {
     /// whether the trace is exported.
     ///
     /// By default, `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` decide, as they do for `telemetry::init` and for
-    /// an SDK without a sampler of its own. Call this method if the application passes a sampler to its tracer provider.
+    /// an SDK without a sampler of its own. Call this method if the application passes a sampler to its tracer
+    /// provider.
     #[must_use]
     pub fn root_sampler(
         mut self,
@@ -174,13 +175,13 @@ impl PropagationLayer {
     /// # let _ = service;
     /// ```
     ///
-    /// If a [`Scope`](context::Scope) or a run of this service sets one of these keys, inside or outside of this layer, that value
-    /// takes precedence over the value of the peer. Runs that begin before the service has authenticated the caller
-    /// carry the peer's value, so do not base decisions on it.
+    /// If a [`Scope`](context::Scope) or a run of this service sets one of these keys, inside or outside of this layer,
+    /// that value takes precedence over the value of the peer. Runs that begin before the service has authenticated the
+    /// caller carry the peer's value, so do not base decisions on it.
     ///
-    /// A value is ignored if it is not valid UTF-8 or contains a control character. A key that occurs more than once
-    /// is ignored. A longer value than 256 bytes ([`Limits::header_text`](crate::Limits::header_text)) is cut. The whole baggage is ignored if it exceeds the limits of the specification: 64 entries and 8192
-    /// bytes.
+    /// A value is ignored if it is not valid UTF-8 or contains a control character. A key that occurs more than once is
+    /// ignored. A longer value than 256 bytes ([`Limits::header_text`](crate::Limits::header_text)) is cut. The whole
+    /// baggage is ignored if it exceeds the limits of the specification: 64 entries and 8192 bytes.
     ///
     /// This method [declares](crate::context::declare) the keys. If [`Install`](crate::Install) has started or a
     /// process has run before this call, spans have no fields for the keys. Therefore also name the keys in the
@@ -215,9 +216,9 @@ impl PropagationLayer {
     /// `code` and `message` depend only on the status. Without OpenTelemetry, `trace_id` is `null`. A response that
     /// already has a JSON body stays unchanged; call [`trace_id`](super::trace_id) to add the id to such a body.
     ///
-    /// A panic in the service becomes a response with status 500 and such a body. Without this layer, the server
-    /// closes the connection. The old body of a response is dropped without being read. The layer does not change the responses of outer layers. It also does not change the
-    /// responses of the HTTP server to malformed requests.
+    /// A panic in the service becomes a response with status 500 and such a body. Without this layer, the server closes
+    /// the connection. The old body of a response is dropped without being read. The layer does not change the
+    /// responses of outer layers. It also does not change the responses of the HTTP server to malformed requests.
     pub fn error_bodies(self) -> ErrorBodiesLayer {
         ErrorBodiesLayer { around: self }
     }

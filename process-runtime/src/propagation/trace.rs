@@ -123,7 +123,7 @@ struct Received<'h> {
     w3c: Option<TraceHeaders>,
 }
 
-/// The headers of W3C Trace Context, where the propagator reads them. There is no state without a parent.
+/// The headers of W3C Trace Context, where the propagator reads them. A state needs a parent.
 struct TraceHeaders {
     parent: Option<String>,
     state: Option<String>,

@@ -95,8 +95,8 @@ impl Telemetry {
         Telemetry { started: Instant::now(), installation, pipelines, exporters, destinations }
     }
 
-    /// Returns where this call sends traces, logs, metrics and errors, one line for each destination. There is none if an
-    /// earlier call sends them.
+    /// Returns where this call sends traces, logs, metrics and errors, one line for each destination. There is none if
+    /// an earlier call sends them.
     pub fn destinations(&self) -> &[String] {
         &self.destinations
     }

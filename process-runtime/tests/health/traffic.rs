@@ -101,6 +101,8 @@ async fn stuck() {
 
 #[tokio::test]
 async fn a_run_past_its_sla_is_a_warning() {
+    // The watchdog, which `Install` starts, notices that a run is overdue.
+    let installation = process_runtime::Install::new().start();
     let health = Setup::new().start();
     let run = tokio::spawn(stuck());
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -111,4 +113,5 @@ async fn a_run_past_its_sla_is_a_warning() {
         "{body}"
     );
     run.abort();
+    installation.stop();
 }

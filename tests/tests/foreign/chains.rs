@@ -120,7 +120,7 @@ impl fmt::Display for Fragile {
 
 impl Error for Fragile {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        panic!("there is no source")
+        panic!("without a source")
     }
 }
 

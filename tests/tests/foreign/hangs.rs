@@ -1,5 +1,5 @@
 //! Destinations that panic or never return on the toolkit's own threads. The threads are supervised: the problem is
-//! reported by name, and the other work goes on.
+//! reported by name, and the other work continues.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -128,7 +128,7 @@ fn a_sink_that_hangs_is_reported_by_name_and_the_next_late_run_goes_to_the_other
             report.iter().any(|line| line.contains(name) && line.contains("has not returned")),
             "{report:?}"
         );
-        assert_eq!(stuck.calls.load(Ordering::SeqCst), 1, "nobody calls the sink again");
+        assert_eq!(stuck.calls.load(Ordering::SeqCst), 1, "the sink is not called again");
         stuck.is_released.store(true, Ordering::SeqCst);
         // The first call returns and the first run reaches the other sink. Then the sink is called again.
         eventually("the first run is reported to the other sink", || late.count() == 2);

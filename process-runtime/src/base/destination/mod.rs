@@ -1,5 +1,5 @@
-//! Calls to destinations: a subscriber, a Sentry client, a sink, a meter provider. A destination that panics is reported
-//! and harms nothing else. A destination that starts runs itself is not called for these runs.
+//! Calls to destinations: a subscriber, a Sentry client, a sink, a meter provider. A destination that panics is
+//! reported and harms nothing else. A destination that starts runs itself is not called for these runs.
 
 pub(crate) mod calls;
 

@@ -80,10 +80,9 @@ impl Shown {
 impl Identity {
     pub(super) fn of(error: &RunError<'_>) -> Identity {
         match error.value {
-            ErrorRef::Chain(error) => Identity::Link {
-                error: Shown::of(error),
-                source: sources(error).next().map(|link| Shown::of(link)),
-            },
+            ErrorRef::Chain(error) => {
+                Identity::Link { error: Shown::of(error), source: sources(error).next().map(Shown::of) }
+            }
             other => Identity::Value { error_type: error.error_type, text: other.text() },
         }
     }
@@ -97,7 +96,7 @@ impl Identity {
         shown == *error
             || (source.is_some()
                 && shown.text == error.text
-                && sources(link).next().map(|link| Shown::of(link)) == *source)
+                && sources(link).next().map(Shown::of) == *source)
     }
 
     /// Returns whether `fault` is the error with this identity, or has that error in its chain of sources.

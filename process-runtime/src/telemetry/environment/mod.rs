@@ -5,7 +5,6 @@
 //! Code that opens a connection or imports another part of `telemetry` does not belong in this folder.
 
 mod endpoint;
-mod file;
 mod lists;
 mod log_filter;
 mod logs;

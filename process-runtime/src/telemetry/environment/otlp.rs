@@ -6,8 +6,7 @@ use std::time::Duration;
 use ureq::Proxy;
 use ureq::http::{HeaderMap, Uri};
 
-use super::file;
-use super::tls::{Pem, Tls};
+use super::tls::{Pem, Tls, file};
 use super::variables::Variables;
 
 /// The specification's default for the timeout of an export.

@@ -1,5 +1,5 @@
-//! What happens if a collector does not accept log records: it is reported once, and nothing more is sent. What a record
-//! contains, and the exporter itself, do not belong here.
+//! What happens if a collector does not accept log records: it is reported once, and nothing more is sent. What a
+//! record contains, and the exporter itself, do not belong here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

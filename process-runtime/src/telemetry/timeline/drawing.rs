@@ -1,6 +1,6 @@
-//! Draws one trace. The first lines name the trace and the place where it failed. Then each span and each
-//! log record has one line, indented by its depth. All texts come from files of other programs, or from their users, and are quoted. Reading
-//! files and finding the failure do not belong here.
+//! Draws one trace. The first lines name the trace and the place where it failed. Then each span and each log record
+//! has one line, indented by its depth. All texts come from files of other programs, or from their users, and are
+//! quoted. Reading files and finding the failure do not belong here.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -17,8 +17,9 @@ use crate::observe::span::OUTCOME;
 ///
 /// `Display` draws the spans. It first names the trace and, if something failed, the place of the failure. Then it
 /// draws one line for each span, indented by its depth. A `!` marks failed spans, and an arrow marks calls to
-/// dependencies. A log record has a line with its severity and its text, below its span and in the order of time. A text that is not made of plain words is in double quotes, with the escapes of JSON, so that no value
-/// looks like another value, another line, or a command to the terminal.
+/// dependencies. A log record has a line with its severity and its text, below its span and in the order of time. A
+/// text that is not made of plain words is in double quotes, with the escapes of JSON, so that no value looks like
+/// another value, another line, or a command to the terminal.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     trace_id: String,

@@ -116,7 +116,7 @@ trace 0af7651916cd43dd8448eb211c80319c, 00:00:01.000 UTC
   +   25.0ms      INFO before it
   +   30.0ms      request      70.0ms  
   +  150.0ms      ERROR after the request
-  +  205.0ms    WARN between\u{fffd}both
+  +  205.0ms    \"WARN between\\nboth\"
   +  210.0ms    pay.receipt    20.0ms  
   +  235.0ms    WARN {}
   +  240.0ms  WARN of a span that is not written yet

@@ -69,8 +69,9 @@ impl Fault {
     /// Creates a fault that returns an error instead of running the body, for example
     /// `Fault::error(|| CouncilError::NoMembers)`. The function at the boundary must return a `Result` with exactly
     /// this error type. The error type must not contain lifetimes, references, function pointers, closures or trait
-    /// objects; `&str` itself and `Error` objects in a `Box`, `Rc` or `Arc` are allowed. Otherwise, the test fails and reports what the function returns. To check the type, this
-    /// fault requires a compiler that prints the lifetimes of types, for example that of Rust 1.95.
+    /// objects; `&str` itself and `Error` objects in a `Box`, `Rc` or `Arc` are allowed. Otherwise, the test fails and
+    /// reports what the function returns. To check the type, this fault requires a compiler that prints the lifetimes
+    /// of types, for example that of Rust 1.95.
     pub fn error<E: 'static>(make: impl Fn() -> E + Send + Sync + 'static) -> Fault {
         let make = Arc::new(move || Box::new(make()) as Box<dyn Any>);
         Fault::new(Act::Error { ty: TypeId::of::<E>(), ty_name: std::any::type_name::<E>(), make })

@@ -1,6 +1,8 @@
 //! Certificates for TLS, and the TLS configuration of the HTTP client and of the gRPC client. Reading files does not
 //! belong here.
 
+pub(super) mod file;
+
 use std::fmt;
 
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};

@@ -18,7 +18,7 @@ const TIME: Duration = Duration::from_secs(2);
 /// # Errors
 /// Returns an error if the file cannot be read, is not a regular file, contains more than 1 MiB, or is not read within
 /// two seconds.
-pub(super) fn read(path: &str) -> io::Result<Vec<u8>> {
+pub(in crate::telemetry::environment) fn read(path: &str) -> io::Result<Vec<u8>> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let path = path.to_owned();
     // If opening or reading never returns, only this thread waits for it.
