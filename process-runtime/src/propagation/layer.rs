@@ -175,9 +175,9 @@ impl PropagationLayer {
     /// # let _ = service;
     /// ```
     ///
-    /// If a [`Scope`](context::Scope) or a run of this service sets one of these keys, inside or outside of this layer,
-    /// that value takes precedence over the value of the peer. Runs that begin before the service has authenticated the
-    /// caller carry the peer's value, so do not base decisions on it.
+    /// If a [`Scope`](crate::context::Scope) or a run of this service sets one of these keys, inside or outside of this
+    /// layer, that value takes precedence over the value of the peer. Runs that begin before the service has
+    /// authenticated the caller carry the peer's value, so do not base decisions on it.
     ///
     /// A value is ignored if it is not valid UTF-8 or contains a control character. A key that occurs more than once is
     /// ignored. A longer value than 256 bytes ([`Limits::header_text`](crate::Limits::header_text)) is cut. The whole
