@@ -132,6 +132,8 @@ pub fn lasting(text: &str) -> Vec<String> {
     let is_of_once = |word: &str| {
         let is_revision = word.rsplit_once('+').is_some_and(|(_, digits)| is_hexadecimal(digits, 16));
         let word = word.trim_start_matches('+').trim_end_matches(',');
+        let field = word.split_once('=').filter(|(key, _)| ["time", "duration", "trace_id"].contains(key));
+        let word = field.map_or(word, |(_, value)| value);
         let starts_with_digit = word.starts_with(|first: char| first.is_ascii_digit());
         let is_duration = starts_with_digit && word.ends_with('s');
         let is_time = starts_with_digit && word.contains(':');
