@@ -392,6 +392,7 @@ impl Service {
         let variables = [
             ("OTEL_METRICS_EXPORTER", "prometheus"),
             ("OTEL_TRACES_EXPORTER", "none"),
+            ("OTEL_LOGS_EXPORTER", "none"),
             ("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"),
             ("OTEL_EXPORTER_PROMETHEUS_PORT", &port.to_string()),
             // Without log lines, the output of the service contains only its statistics.
@@ -482,7 +483,7 @@ fn a_real_prometheus_knows_what_the_service_knows() {
 fn failing_on_demand(variables: &[(&str, &str)]) -> (Running, std::process::ChildStdin) {
     let mut command = unconfigured(env!("CARGO_BIN_EXE_first_failure"));
     command
-        .envs([("OTEL_TRACES_EXPORTER", "none"), ("RUST_LOG", "off")])
+        .envs([("OTEL_TRACES_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none"), ("RUST_LOG", "off")])
         .envs(variables.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -102,6 +102,7 @@ fn what_prometheus_refuses_is_mended_or_left_out_and_reported_once() {
     let output = child("exposition::serves_hostile_names")
         .env("OTEL_RESOURCE_ATTRIBUTES", "1st=x,=nameless,le=y,quantile=z,__name__=w,a.b=1,a-b=2,c:d=3")
         .env("OTEL_TRACES_EXPORTER", "none")
+        .env("OTEL_LOGS_EXPORTER", "none")
         .env("RUST_LOG", "off")
         .output()
         .unwrap();
