@@ -198,6 +198,7 @@ mod logs;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod queue;
+mod room;
 mod sentry;
 mod signal;
 pub mod timeline;

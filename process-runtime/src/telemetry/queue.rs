@@ -4,7 +4,7 @@
 
 use std::mem::size_of;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use opentelemetry::trace::{Event, Link, SpanContext, Status};
@@ -16,8 +16,8 @@ use opentelemetry_sdk::trace::{
 };
 
 use super::environment::Spans;
+use super::room::Room;
 use crate::base::cause::Cause;
-use crate::base::foreign::limits;
 use crate::observe::metrics::LOST_SPANS;
 
 static FULL: Cause = Cause::new("the span queue is full with");
@@ -28,9 +28,7 @@ pub(super) fn batches<E: SpanExporter + 'static>(
     spans: &Spans,
     delay: Duration,
 ) -> impl SpanProcessor + use<E> {
-    let (waiting, bytes, losses) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU64::new(0));
-    let room = Arc::new(Room { spans: waiting, bytes, losses, most: spans.queue });
-    // `Room` also counts the spans that are being sent, so the queue of `BatchSpanProcessor` is never full.
+    let room = Arc::new(Room::new("spans", "OTEL_BSP_MAX_QUEUE_SIZE", &FULL, spans.queue));
     let config = BatchConfigBuilder::default()
         .with_max_queue_size(spans.queue)
         .with_max_export_batch_size(spans.batch)
@@ -38,56 +36,6 @@ pub(super) fn batches<E: SpanExporter + 'static>(
         .build();
     let exporter = Counted { exporter, room: Arc::clone(&room) };
     Bounded { next: BatchSpanProcessor::new(exporter, config), room }
-}
-
-/// The spans that wait or are being sent.
-#[derive(Debug)]
-struct Room {
-    spans: AtomicUsize,
-    bytes: AtomicUsize,
-    /// How often the queue had been full when the last export ended.
-    losses: AtomicU64,
-    /// The maximum number of spans.
-    most: usize,
-}
-
-impl Room {
-    /// Takes the place of a span. Returns `false` if the span does not fit.
-    fn take(&self, bytes: usize) -> bool {
-        let spans = self.spans.fetch_add(1, Ordering::Relaxed);
-        let waiting = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let limit = limits::queue();
-        if spans < self.most && waiting.saturating_add(bytes) <= limit {
-            return true;
-        }
-        self.release(1, bytes);
-        match spans < self.most {
-            false => FULL.happened(format_args!(
-                "{spans} spans (OTEL_BSP_MAX_QUEUE_SIZE): further spans are lost until there is room"
-            )),
-            true => FULL.happened(format_args!(
-                "{waiting} of {limit} bytes (`Limits::queue`): a span of {bytes} bytes is lost, and further spans are lost \
-                 until there is room"
-            )),
-        }
-        false
-    }
-
-    /// Gives back the places of sent or lost spans.
-    fn release(&self, spans: usize, bytes: usize) {
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.spans.fetch_sub(spans, Ordering::Relaxed);
-    }
-
-    /// Ends the report of a full queue if the queue is at most half full and was not full since the last export.
-    fn report_room(&self) {
-        let has_room = self.spans.load(Ordering::Relaxed) <= self.most / 2
-            && self.bytes.load(Ordering::Relaxed) <= limits::queue() / 2;
-        let before = self.losses.swap(FULL.times(), Ordering::Relaxed);
-        if has_room {
-            FULL.ended_unless_since(before);
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -138,8 +86,7 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
         if sent.is_err() {
             LOST_SPANS.fetch_add(spans as u64, Ordering::Relaxed);
         }
-        self.room.release(spans, bytes);
-        self.room.report_room();
+        self.room.exported(spans, bytes);
         sent
     }
 

@@ -2,8 +2,8 @@
 //! room. OpenTelemetry's own queue has no limit in bytes, and reports its losses only at shutdown. The content of
 //! records must not be changed in here.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Once};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use opentelemetry::logs::AnyValue;
@@ -15,9 +15,11 @@ use opentelemetry_sdk::logs::{
 };
 
 use super::super::environment::Records;
-use crate::base::foreign::limits;
-use crate::base::notices;
+use super::super::room::Room;
+use crate::base::cause::Cause;
 use crate::observe::metrics::LOST_RECORDS;
+
+static FULL: Cause = Cause::new("the queue of log records is full with");
 
 /// Returns a processor that sends records in batches from a thread of its own. A record waits for at most `delay`.
 pub(super) fn batches<E: LogExporter + 'static>(
@@ -25,9 +27,7 @@ pub(super) fn batches<E: LogExporter + 'static>(
     records: &Records,
     delay: Duration,
 ) -> impl LogProcessor + use<E> {
-    let room =
-        Arc::new(Room { records: AtomicUsize::new(0), bytes: AtomicUsize::new(0), most: records.queue });
-    // `Room` also counts the records that are being sent, so the queue of `BatchLogProcessor` is never full.
+    let room = Arc::new(Room::new("log records", "OTEL_BLRP_MAX_QUEUE_SIZE", &FULL, records.queue));
     let config = BatchConfigBuilder::default()
         .with_max_queue_size(records.queue)
         .with_max_export_batch_size(records.batch)
@@ -35,33 +35,7 @@ pub(super) fn batches<E: LogExporter + 'static>(
         .build();
     let exporter = Counted { exporter, room: Arc::clone(&room) };
     let next = BatchLogProcessor::builder(exporter).with_batch_config(config).build();
-    Bounded { next, room, overflow: Once::new() }
-}
-
-/// The records that wait or are being sent, and their bytes.
-#[derive(Debug)]
-struct Room {
-    records: AtomicUsize,
-    bytes: AtomicUsize,
-    most: usize,
-}
-
-impl Room {
-    /// Takes room for a record. Returns `false` if there is none.
-    fn take(&self, bytes: usize) -> bool {
-        let records = self.records.fetch_add(1, Ordering::Relaxed);
-        let waiting = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let fits = records < self.most && waiting.saturating_add(bytes) <= limits::queue();
-        if !fits {
-            self.give_back(1, bytes);
-        }
-        fits
-    }
-
-    fn give_back(&self, records: usize, bytes: usize) {
-        self.records.fetch_sub(records, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
+    Bounded { next, room }
 }
 
 /// Returns how much memory a waiting record occupies, in bytes.
@@ -79,7 +53,6 @@ fn size(record: &SdkLogRecord) -> usize {
 struct Bounded<P> {
     next: P,
     room: Arc<Room>,
-    overflow: Once,
 }
 
 impl<P: LogProcessor> LogProcessor for Bounded<P> {
@@ -88,14 +61,6 @@ impl<P: LogProcessor> LogProcessor for Bounded<P> {
             return self.next.emit(record, scope);
         }
         LOST_RECORDS.fetch_add(1, Ordering::Relaxed);
-        self.overflow.call_once(|| {
-            notices::once(format!(
-                "the queue of log records is full ({} records or {} bytes): further records are lost until there is \
-                 room; OTEL_BLRP_MAX_QUEUE_SIZE and `Install::limits` change its size",
-                self.room.most,
-                limits::queue()
-            ));
-        });
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -122,7 +87,7 @@ impl<E: LogExporter> LogExporter for Counted<E> {
         let (records, bytes) =
             batch.iter().fold((0, 0), |(records, bytes), (record, _)| (records + 1, bytes + size(record)));
         let sent = self.exporter.export(batch).await;
-        self.room.give_back(records, bytes);
+        self.room.exported(records, bytes);
         sent
     }
 
