@@ -42,8 +42,9 @@ impl EntryContext {
 
     /// Adds the value if it is `Some`.
     pub fn put(&mut self, name: &'static str, value: Option<Value>) {
-        if let Some(value) = value {
-            self.values.push((name, value.bounded()));
+        if let Some(mut value) = value {
+            value.bound();
+            self.values.push((name, value));
         }
     }
 }
@@ -75,8 +76,9 @@ impl LaterKey {
                 self.name, unit.name
             ));
         }
-        if let Some(value) = recorded {
-            observed.record(self.name, value.bounded());
+        if let Some(mut value) = recorded {
+            value.bound();
+            observed.record(self.name, value);
         }
     }
 }

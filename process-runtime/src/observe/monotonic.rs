@@ -2,59 +2,104 @@
 //! would then end before its start, or hours after its end. The attributes of spans do not belong here.
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span, SpanBuilder, SpanContext, Status};
+
+use crate::run::domain::Core;
 
 /// A span of a [`DescribedTracer`](crate::DescribedTracer). Its start is a time of the wall clock, and its end
 /// is that time plus the duration by the monotonic clock.
 #[derive(Debug)]
 pub struct MonotonicSpan<S> {
     span: S,
-    /// `None` if the span is not recorded.
-    clock: Option<Clock>,
+    duration: Measured,
 }
 
+/// How the duration of a span is measured. `began` is the tick of the global clock at the start of the span.
 #[derive(Debug)]
-struct Clock {
-    start: SystemTime,
-    /// The time between the start and `built`, by the wall clock. A bridge builds a span when the span is first
-    /// entered.
-    before: Duration,
-    built: Instant,
-    ends_when_closed: bool,
+enum Measured {
+    /// Not at all, because the span is not recorded.
+    Not,
+    UntilClosed {
+        start: SystemTime,
+        began: u64,
+    },
+    UntilEnd {
+        start: SystemTime,
+        began: u64,
+    },
 }
 
-impl Clock {
-    /// Returns the end of the span. `end` is the end by the wall clock, a time shortly before now: a bridge closes a
-    /// span some time after its end.
-    fn end(&self, end: SystemTime) -> SystemTime {
-        let after = match self.ends_when_closed {
-            true => Duration::ZERO,
-            false => end.elapsed().unwrap_or_default(),
+/// The kinds of spans, by the times at which the bridge builds and closes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timing {
+    /// A run that has just begun on this thread. The span is built at its start, and closed at its end.
+    RunOfThread,
+    /// A run that another thread has begun. The span is closed at its end.
+    Run,
+    /// Any other span. The bridge builds it when it is first entered, and closes it some time after its end.
+    Other,
+}
+
+/// From this duration on, the rate of the clock is measured again at the end of a span.
+const LONG: Duration = Duration::from_millis(100);
+
+impl Measured {
+    fn since(start: Option<SystemTime>, timing: Timing) -> Measured {
+        let clock = &Core::global().clock;
+        let mut began = clock.now();
+        let start = match (start, timing) {
+            (Some(start), Timing::RunOfThread) => start,
+            (Some(start), _) => {
+                began = began.saturating_sub(clock.ticks(start.elapsed().unwrap_or_default()));
+                start
+            }
+            (None, _) => SystemTime::now(),
         };
-        let took = (self.before + self.built.elapsed()).saturating_sub(after);
-        self.start.checked_add(took).unwrap_or(end)
+        match timing {
+            Timing::Other => Measured::UntilEnd { start, began },
+            Timing::Run | Timing::RunOfThread => Measured::UntilClosed { start, began },
+        }
+    }
+
+    /// Returns the end of the span. `end` is the end by the wall clock, a time shortly before now.
+    fn end(&self, end: SystemTime) -> SystemTime {
+        let (start, took) = match *self {
+            Measured::Not => return end,
+            Measured::UntilClosed { start, began } => (start, elapsed(began)),
+            Measured::UntilEnd { start, began } => {
+                (start, elapsed(began).saturating_sub(end.elapsed().unwrap_or_default()))
+            }
+        };
+        start.checked_add(took).unwrap_or(end)
     }
 }
 
+/// Returns the time since a tick of the global clock.
+fn elapsed(began: u64) -> Duration {
+    let clock = &Core::global().clock;
+    let ticks = clock.now().saturating_sub(began);
+    let elapsed = clock.duration(ticks);
+    if elapsed < LONG {
+        return elapsed;
+    }
+    clock.refine();
+    clock.duration(ticks)
+}
+
 impl<S: Span> MonotonicSpan<S> {
-    /// Builds a span. The span of a run ends when it is closed, so that its end needs no look at the wall clock.
+    /// Builds a span.
     pub(super) fn build(
         builder: SpanBuilder,
-        ends_when_closed: bool,
+        timing: Timing,
         build: impl FnOnce(SpanBuilder) -> S,
     ) -> MonotonicSpan<S> {
         let start = builder.start_time;
         let span = build(builder);
-        let clock = span.is_recording().then(|| {
-            let now = SystemTime::now();
-            let start = start.unwrap_or(now);
-            let before = now.duration_since(start).unwrap_or_default();
-            Clock { start, before, built: Instant::now(), ends_when_closed }
-        });
-        MonotonicSpan { span, clock }
+        let duration = if span.is_recording() { Measured::since(start, timing) } else { Measured::Not };
+        MonotonicSpan { span, duration }
     }
 }
 
@@ -93,7 +138,7 @@ impl<S: Span> Span for MonotonicSpan<S> {
     }
 
     fn end_with_timestamp(&mut self, end: SystemTime) {
-        let end = self.clock.as_ref().map_or(end, |clock| clock.end(end));
+        let end = self.duration.end(end);
         self.span.end_with_timestamp(end);
     }
 }

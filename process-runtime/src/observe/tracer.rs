@@ -1,7 +1,6 @@
 //! A tracer for the bridge from `tracing` to OpenTelemetry. The bridge copies each text in the fields of a span to the
 //! heap. This tracer adds the constant attributes of a run without a copy, and lets the monotonic clock measure the
-//! durations of spans. Attributes that differ between runs do
-//! not belong here.
+//! durations of spans. Attributes that differ between runs do not belong here.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,7 +10,7 @@ use std::sync::{LazyLock, RwLock};
 use opentelemetry::trace::{SpanBuilder, Tracer};
 use opentelemetry::{Context, KeyValue};
 
-use super::monotonic::MonotonicSpan;
+use super::monotonic::{MonotonicSpan, Timing};
 use crate::base::lock::{read, write};
 use crate::run::frame;
 use crate::run::span::Attributes;
@@ -71,27 +70,31 @@ impl<T: Tracer> Tracer for DescribedTracer<T> {
     type Span = MonotonicSpan<T::Span>;
 
     fn build_with_context(&self, mut builder: SpanBuilder, parent: &Context) -> MonotonicSpan<T::Span> {
-        let known = match builder.name {
+        let (known, timing) = match builder.name {
             Cow::Borrowed(name) => attributes(name),
-            Cow::Owned(_) => None,
+            Cow::Owned(_) => (None, Timing::Other),
         };
         if let Some(known) = known {
             // Creating an attribute from a static text is cheaper than cloning an attribute.
             let known = known.iter().map(|&(key, value)| KeyValue::new(key, value));
             builder.attributes.get_or_insert_default().extend(known);
         }
-        let build = |builder| self.inner.build_with_context(builder, parent);
-        MonotonicSpan::build(builder, known.is_some(), build)
+        MonotonicSpan::build(builder, timing, |builder| self.inner.build_with_context(builder, parent))
     }
 }
 
 /// Returns the constant attributes of the spans with this name, or `None` if this tracer adds none to them. The bridge
 /// usually builds a span on the thread of its run, while the thread is inside the run. The attributes are then taken
 /// from the innermost unit of the thread, without a lock.
-fn attributes(name: &'static str) -> Option<Attributes> {
+fn attributes(name: &'static str) -> (Option<Attributes>, Timing) {
     match frame::innermost_unit() {
-        Some(unit) if std::ptr::eq(unit.name, name) => unit.span.get()?.described,
-        _ => read(&ATTRIBUTES).get(&address(name)).copied(),
+        Some(unit) if std::ptr::eq(unit.name, name) => {
+            (unit.span.get().and_then(|site| site.described), Timing::RunOfThread)
+        }
+        _ => {
+            let known = read(&ATTRIBUTES).get(&address(name)).copied();
+            (known, if known.is_some() { Timing::Run } else { Timing::Other })
+        }
     }
 }
 

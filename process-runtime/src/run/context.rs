@@ -37,13 +37,13 @@ impl Value {
         Value::Text(bounded(value, limits::context_value()).into())
     }
 
-    /// Returns the value, cut at the limit for context if it is a longer text.
-    pub(crate) fn bounded(self) -> Value {
-        match self {
-            Value::Text(text) if text.len() > limits::context_value() => {
-                Value::Text(cut(&text, limits::context_value()).into())
-            }
-            other => other,
+    /// Cuts the value at the limit for context if it is a longer text.
+    #[inline]
+    pub(crate) fn bound(&mut self) {
+        if let Value::Text(text) = self
+            && text.len() > limits::context_value()
+        {
+            *text = cut(text, limits::context_value()).into();
         }
     }
 }

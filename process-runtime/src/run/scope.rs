@@ -38,9 +38,10 @@ impl Scope {
     /// Sets a value for the runs inside. The value replaces a value of the same name in this scope or an outer scope.
     /// If the value is `None`, nothing is set.
     pub fn set(mut self, name: &'static str, value: impl ContextValue) -> Scope {
-        if let Some(value) = value.to_value() {
+        if let Some(mut value) = value.to_value() {
+            value.bound();
             self.values.retain(|(other, _)| *other != name);
-            self.values.push((name, value.bounded()));
+            self.values.push((name, value));
         }
         self
     }

@@ -96,21 +96,41 @@ pub(crate) fn is_watched() -> bool {
     IS_WATCHED.get()
 }
 
-/// Calls `f`, which calls the destination, on a thread that has a post. Returns `None` without a call if an earlier
-/// call of the destination has hung.
+/// A call that is about to be made on a thread of the toolkit.
+pub(crate) enum Call {
+    /// No other thread watches the thread.
+    Unwatched,
+    /// The call is entered at the post of the thread. The caller must pass it to [`end`] when the call has returned.
+    Watched(Watched),
+    /// An earlier call of the destination has hung, so the call must not be made.
+    Refused,
+}
+
+/// A call that is entered at a post, with the call around it.
+pub(crate) struct Watched {
+    post: Arc<Post>,
+    destination: Destination,
+    outer: Option<(Destination, Instant)>,
+}
+
+/// Enters a call of the destination at the post of this thread.
 #[cold]
-pub(crate) fn watched<R>(destination: Destination, f: impl FnOnce() -> R) -> Option<R> {
+pub(crate) fn begin(destination: Destination) -> Call {
     let post = POST.try_with(|post| post.borrow().clone()).ok().flatten();
-    let Some(post) = post else { return Some(f()) };
+    let Some(post) = post else { return Call::Unwatched };
     if lock(&ABANDONED).contains(&destination) {
-        return None;
+        return Call::Refused;
     }
     let outer = lock(&post.0).call.replace((destination, Instant::now()));
-    let returned = f();
+    Call::Watched(Watched { post, destination, outer })
+}
+
+/// Notes that a call has returned.
+#[cold]
+pub(crate) fn end(Watched { post, destination, outer }: Watched) {
     let mut state = lock(&post.0);
     state.call = outer;
     if state.is_abandoned {
         lock(&ABANDONED).retain(|abandoned| *abandoned != destination);
     }
-    Some(returned)
 }

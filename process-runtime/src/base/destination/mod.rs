@@ -5,7 +5,7 @@ pub(crate) mod calls;
 
 use std::cell::Cell;
 
-use self::calls::Destination;
+use self::calls::{Call, Destination};
 use crate::base::foreign::guard::attempt;
 use crate::base::notices;
 
@@ -29,17 +29,19 @@ pub(crate) fn unharmed(destination: Destination, f: impl FnOnce()) -> bool {
 /// span: if the first was made, the second must not be left out.
 #[inline]
 pub(crate) fn caught(destination: Destination, f: impl FnOnce()) -> bool {
-    if calls::is_watched() {
-        return calls::watched(destination, || reporting(destination, f)).unwrap_or(true);
-    }
-    reporting(destination, f)
-}
-
-#[inline]
-fn reporting(destination: Destination, f: impl FnOnce()) -> bool {
+    let call = match calls::is_watched() {
+        true => match calls::begin(destination) {
+            Call::Refused => return true,
+            call => call,
+        },
+        false => Call::Unwatched,
+    };
     let outer = REPORTING.replace(true);
     let returned = attempt(f);
     REPORTING.set(outer);
+    if let Call::Watched(call) = call {
+        calls::end(call);
+    }
     returned.is_ok() || panicked(destination)
 }
 

@@ -30,9 +30,15 @@ pub(crate) fn bounded_debug(value: &dyn fmt::Debug, limit: usize) -> String {
 
 /// Returns a text, cut at `limit` bytes. A text that fits is only borrowed, and so is a text that was cut before at
 /// this limit.
+#[inline]
 pub(crate) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
-    let fits = text.len() <= limit || (text.len() <= limit + LONGEST_MARK && is_marked(text));
-    if fits { text.into() } else { written(limit, |cut| cut.write_str(text)).into() }
+    if text.len() <= limit { text.into() } else { cut_longer(text, limit) }
+}
+
+#[cold]
+fn cut_longer(text: &str, limit: usize) -> Cow<'_, str> {
+    let is_cut = text.len() <= limit.saturating_add(LONGEST_MARK) && is_marked(text);
+    if is_cut { text.into() } else { written(limit, |cut| cut.write_str(text)).into() }
 }
 
 /// The length of the longest mark, `…[+18446744073709551615 bytes]`.

@@ -49,6 +49,9 @@ const MOST_BOUNDARIES: usize = 40;
 /// time.
 const UTILIZATION: [f64; 11] = [0.1, 0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 5.0, 10.0];
 
+/// The number of samples that one call of the meter provider records. They must not take so long that the call counts
+/// as hung.
+const IN_ONE_CALL: usize = 1024;
 /// The number of panics of the meter provider after which a drain does not call it again.
 const MOST_PANICS: usize = 3;
 /// The number of samples that the meter provider did not record because it panicked.
@@ -226,39 +229,83 @@ fn record_waiting(attached: Arc<Attached>) {
     let draining = lock(&DRAINING);
     BUFFERS.iter().for_each(|buffer| buffer.drain(|sample| samples.push(sample)));
     drop(draining);
+    // The attributes are made once for all samples of a series.
+    samples.sort_unstable_by_key(Sample::series);
     // A provider may hold a lock of its own while it records, and also while it calls our callback, which drains. No
     // lock is held here, so two threads cannot wait for each other.
+    let mut samples = samples.into_iter();
     let mut panics = 0;
-    for sample in samples {
-        // One sample that makes the provider panic does not cost the others, but a provider that always panics is not
-        // called for each.
-        if panics == MOST_PANICS {
-            UNRECORDED.fetch_add(1, Ordering::Relaxed);
-        } else if !caught(Destination::MeterProvider, || attached.record(sample)) {
-            UNRECORDED.fetch_add(1, Ordering::Relaxed);
-            panics += 1;
+    // One sample that makes the provider panic does not cost the others, but a provider that always panics is not
+    // called for each.
+    while panics < MOST_PANICS {
+        let waiting = samples.len();
+        let is_unharmed =
+            caught(Destination::MeterProvider, || attached.record(samples.by_ref().take(IN_ONE_CALL)));
+        // If an earlier call of the provider hangs, this call was not made.
+        if samples.len() == waiting {
+            break;
         }
+        panics += usize::from(!is_unharmed);
     }
+    UNRECORDED.fetch_add((panics + samples.len()) as u64, Ordering::Relaxed);
     // This may be the last owner of the provider.
     discard(attached);
 }
 
+impl Sample {
+    /// Returns a key that is the same for all samples of a series.
+    fn series(&self) -> (usize, Outcome) {
+        (std::ptr::from_ref(self.unit).addr(), self.outcome)
+    }
+}
+
 impl Attached {
-    fn record(&self, Sample { unit, ticks, outcome }: Sample) {
-        let seconds = Core::global().clock.duration(ticks).as_secs_f64();
-        let id = lock(&self.witnesses).id(unit, outcome);
-        let attributes = [id, KeyValue::new(OUTCOME, outcome.as_str())];
-        if let Some(stage) = unit.stage() {
-            let [id, outcome] = attributes;
-            self.stage_duration.record(seconds, &[id, KeyValue::new(STAGE, stage.id()), outcome]);
-        } else {
-            self.duration.record(seconds, &attributes);
-            if let Some(sla) = unit.sla {
-                self.utilization.record(seconds / sla.as_secs_f64(), &attributes);
+    /// Records samples, of which those of one series stand together.
+    fn record(&self, samples: impl Iterator<Item = Sample>) {
+        let mut series: Option<Series<'_>> = None;
+        for sample in samples {
+            if series.as_ref().is_none_or(|series| series.key != sample.series()) {
+                series = None;
             }
-            drop(attributes);
+            series.get_or_insert_with(|| Series::of(self, &sample)).record(sample.ticks);
         }
-        lock(&self.witnesses).recorded(unit, outcome);
+    }
+}
+
+/// The attributes of one series, while its samples are recorded.
+struct Series<'a> {
+    attached: &'a Attached,
+    key: (usize, Outcome),
+    unit: &'static Unit,
+    attributes: Vec<KeyValue>,
+}
+
+impl<'a> Series<'a> {
+    fn of(attached: &'a Attached, sample: &Sample) -> Series<'a> {
+        let Sample { unit, outcome, .. } = *sample;
+        let id = lock(&attached.witnesses).id(unit, outcome);
+        let stage = unit.stage().map(|stage| KeyValue::new(STAGE, stage.id()));
+        let attributes =
+            [id].into_iter().chain(stage).chain([KeyValue::new(OUTCOME, outcome.as_str())]).collect();
+        Series { attached, key: sample.series(), unit, attributes }
+    }
+
+    fn record(&self, ticks: u64) {
+        let seconds = Core::global().clock.duration(ticks).as_secs_f64();
+        if self.unit.stage().is_some() {
+            return self.attached.stage_duration.record(seconds, &self.attributes);
+        }
+        self.attached.duration.record(seconds, &self.attributes);
+        if let Some(sla) = self.unit.sla {
+            self.attached.utilization.record(seconds / sla.as_secs_f64(), &self.attributes);
+        }
+    }
+}
+
+impl Drop for Series<'_> {
+    fn drop(&mut self) {
+        self.attributes.clear();
+        lock(&self.attached.witnesses).recorded(self.unit, self.key.1);
     }
 }
 
