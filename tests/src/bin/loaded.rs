@@ -1,7 +1,8 @@
 //! A service under load for `tests/failing_backends.rs`. Each line of its standard input is a command, and the
-//! service answers with one line of JSON. `run <ms>` executes runs for this time and answers with the median latency
-//! in nanoseconds, `flood <runs>` executes runs with large values and answers with the peak of the memory, `figures`
-//! answers with the figures so far, and `work <percent>` changes how much work each later run does.
+//! service answers with one line of JSON. `run <ms>` executes runs on four threads for this time and answers with the
+//! median and the 99th percentile of their latency in nanoseconds, `flood <runs>` executes runs with large values and
+//! answers with the peak of the memory, `figures` answers with the figures so far, and `work <percent>` changes how
+//! much work each later run does.
 
 use std::fmt;
 use std::hint::black_box;
@@ -13,8 +14,13 @@ use std::time::{Duration, Instant};
 use process_runtime::{critical_process, stage, telemetry};
 use serde_json::json;
 
-/// The time between the starts of two runs.
-const PERIOD: Duration = Duration::from_micros(400);
+const THREADS: u64 = 4;
+/// The time between the starts of two runs of a thread.
+const PERIOD: Duration = Duration::from_micros(1_200);
+/// The time that the work of a run takes, if it is not changed.
+const BODY: Duration = Duration::from_micros(20);
+/// The number of steps of work that take one percent of [`BODY`].
+static STEPS: AtomicU64 = AtomicU64::new(1);
 /// How much work a run does, in percent.
 static WORK: AtomicU64 = AtomicU64::new(100);
 /// The number of spans of a run: one of the process, one of its stage, and one of a driver.
@@ -42,7 +48,23 @@ fn take(order: u64, is_bad: bool) -> Result<u64, Declined> {
 #[stage(process = "loaded_order", id = "price", sla = "1s")]
 fn price(order: u64) -> u64 {
     let _query = tracing::info_span!(target: "driver", "query").entered();
-    (0..40 * WORK.load(Ordering::Relaxed)).fold(order, |price, step| black_box(price.rotate_left(5) ^ step))
+    work(order, STEPS.load(Ordering::Relaxed) * WORK.load(Ordering::Relaxed))
+}
+
+fn work(order: u64, steps: u64) -> u64 {
+    (0..steps).fold(order, |price, step| black_box(price.rotate_left(5) ^ step))
+}
+
+/// Returns how many steps of work take one percent of [`BODY`] on this machine.
+fn steps() -> u64 {
+    const MANY: u64 = 20_000;
+    let took = |_| {
+        let started = Instant::now();
+        black_box(work(1, MANY));
+        started.elapsed()
+    };
+    let quickest = (0..20).map(took).min().unwrap_or(BODY);
+    (BODY.as_nanos() as u64 * MANY / quickest.as_nanos().max(1) as u64 / 100).max(1)
 }
 
 /// The size of each large value.
@@ -61,6 +83,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let directory = arguments.next().expect("the directory of the files");
     let bad: u64 = arguments.next().expect("one of how many runs fails").parse().expect("a number");
+    STEPS.store(steps(), Ordering::Relaxed);
     let telemetry = telemetry::TelemetryBuilder::new().service("loaded", "1.0.0").directory(directory).init();
     let (mut orders, mut failures) = (0_u64, 0_u64);
     for line in std::io::stdin().lock().lines() {
@@ -68,20 +91,19 @@ fn main() {
         match line.split_once(' ') {
             Some(("run", millis)) => {
                 let end = Instant::now() + Duration::from_millis(millis.parse().expect("a number"));
-                let (mut good, mut failed) = (Vec::new(), Vec::new());
-                let mut next = Instant::now();
-                while next < end {
-                    thread::sleep(next.saturating_duration_since(Instant::now()));
-                    next += PERIOD;
-                    orders += 1;
-                    let is_bad = bad > 0 && orders.is_multiple_of(bad);
-                    let started = Instant::now();
-                    let ended = take(orders, is_bad);
-                    let took = started.elapsed().as_nanos() as u64;
-                    if ended.is_ok() { &mut good } else { &mut failed }.push(took);
-                }
+                let mut all = thread::scope(|scope| {
+                    let threads = [(); THREADS as usize].map(|()| scope.spawn(|| runs(end, bad)));
+                    threads.map(|thread| thread.join().expect("no thread panics"))
+                });
+                let mut of =
+                    |kind: usize| all.iter_mut().flat_map(|times| std::mem::take(&mut times[kind])).collect();
+                let (good, failed): (Vec<u64>, Vec<u64>) = (of(0), of(1));
+                orders += (good.len() + failed.len()) as u64;
                 failures += failed.len() as u64;
-                println!("{}", json!({ "good": median(good), "failed": median(failed) }));
+                println!(
+                    "{}",
+                    json!({ "runs": good.len(), "good": percentiles(good), "failed": percentiles(failed) })
+                );
             }
             Some(("flood", runs)) => {
                 for run in 0..runs.parse().expect("a number") {
@@ -109,7 +131,29 @@ fn main() {
     }
 }
 
-fn median(mut times: Vec<u64>) -> Option<u64> {
+/// Executes one run after another until `end`, and returns the latencies of those that succeeded and of those that
+/// failed. One of every `bad` runs fails.
+fn runs(end: Instant, bad: u64) -> [Vec<u64>; 2] {
+    let mut times = [Vec::new(), Vec::new()];
+    let mut next = Instant::now();
+    for order in 1.. {
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+        if Instant::now() >= end {
+            break;
+        }
+        next += PERIOD;
+        let is_bad = bad > 0 && u64::is_multiple_of(order, bad);
+        let started = Instant::now();
+        let ended = take(order, is_bad);
+        let took = started.elapsed().as_nanos() as u64;
+        times[usize::from(ended.is_err())].push(took);
+    }
+    times
+}
+
+/// Returns the median and the 99th percentile; nothing without times.
+fn percentiles(mut times: Vec<u64>) -> Vec<u64> {
     times.sort_unstable();
-    times.get(times.len() / 2).copied()
+    let at = |percent: usize| times.get((times.len() * percent / 100).min(times.len().saturating_sub(1)));
+    [50, 99].into_iter().filter_map(at).copied().collect()
 }

@@ -8,25 +8,18 @@
 //! the work around a run. The clients' clocks also include the network and two schedulers. The clients' percentiles
 //! are never below the statistics. Up to the 75th percentile, they are at most [`BETWEEN`] above the statistics.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
-use std::process::{ChildStdout, Stdio};
+mod faults;
+mod service;
+
 use std::time::{Duration, Instant};
 
-use axcouncil::{ACME_USER, PASSWORD};
 use axum::Router;
-use axum::body::Body;
-use axum::http::{Method, Request, header};
+use axum::http::Method;
 use axum::routing::post;
-use http_body_util::BodyExt as _;
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
 use process_runtime::stats::PERCENTILE_ERROR;
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use test_machine::memory;
-use test_machine::program::{Running, unconfigured};
-use tokio::net::TcpStream;
+
+use self::service::{Connection, Service};
 
 /// The number of connections for each kind of request. Each connection has one request at a time.
 const CONNECTIONS: usize = 16;
@@ -42,89 +35,6 @@ const JUDGED: Duration = Duration::from_secs(30);
 /// load of a minute, some 100 000 requests are between these quarters. If each of them kept one allocation of at
 /// least 32 bytes, the difference would be 3 MiB.
 const GROWTH: u64 = 2 << 20;
-
-/// The service, in a process and a directory of its own.
-struct Service {
-    program: Running,
-    address: SocketAddr,
-    /// Stays open, because a program that prints to a closed pipe ends.
-    _output: BufReader<ChildStdout>,
-    _directory: TempDir,
-}
-
-impl Service {
-    fn start(variables: &[(&str, &str)]) -> Service {
-        let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
-        let mut command = unconfigured(env!("CARGO_BIN_EXE_axcouncil"));
-        command.arg("--serve").env("RUST_LOG", "off").envs(variables.iter().copied());
-        command.current_dir(directory.path()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut program = Running::start(&mut command);
-        let mut output = BufReader::new(program.stdout.take().expect("it is piped"));
-        let mut line = String::new();
-        let address = loop {
-            line.clear();
-            assert_ne!(output.read_line(&mut line).expect("it is text"), 0, "it ended");
-            if let Some(url) = line.strip_prefix("API") {
-                break url.trim().trim_start_matches("http://").parse().expect("an address");
-            }
-        };
-        Service { program, address, _output: output, _directory: directory }
-    }
-
-    async fn connect(&self) -> Connection {
-        Connection::new(self.address).await
-    }
-
-    /// Returns how many bytes of memory the service uses.
-    fn memory(&self) -> u64 {
-        memory::resident(self.program.id()).expect("the test is for Linux")
-    }
-}
-
-struct Connection(SendRequest<Body>);
-
-struct Answer {
-    status: u16,
-    body: Value,
-    /// The duration that the service reports in the answer.
-    served: Duration,
-    took: Duration,
-}
-
-impl Connection {
-    async fn new(address: SocketAddr) -> Connection {
-        let stream = TcpStream::connect(address).await.expect("it listens");
-        stream.set_nodelay(true).expect("it can be set");
-        let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("it speaks HTTP");
-        tokio::spawn(connection);
-        Connection(sender)
-    }
-
-    async fn send(&mut self, method: Method, path: &str, token: &str, body: &Value) -> Answer {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, "axcouncil")
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::AUTHORIZATION, format!("Bearer {token}"))
-            .body(Body::from(body.to_string()))
-            .expect("it is a request");
-        let sent = Instant::now();
-        self.0.ready().await.expect("it is open");
-        let response = self.0.send_request(request).await.expect("it answers");
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.expect("it ends").to_bytes();
-        let took = sent.elapsed();
-        let served = parts.headers.get("server-timing").and_then(|value| value.to_str().ok());
-        let served = served.and_then(|value| value.strip_prefix("app;dur=")?.parse::<f64>().ok());
-        Answer {
-            status: parts.status.as_u16(),
-            body: serde_json::from_slice(&body).expect("it is JSON"),
-            served: Duration::from_secs_f64(served.expect("it says how long it took") / 1e3),
-            took,
-        }
-    }
-}
 
 /// The durations of all answers of one process, as reported by the service and as measured by the clients.
 #[derive(Default)]
@@ -158,9 +68,7 @@ fn percentile(sorted: &[Duration], percent: usize) -> f64 {
 async fn load(length: Duration, variables: &[(&str, &str)]) {
     let service = Service::start(variables);
     let mut operator = service.connect().await;
-    let login = json!({ "email": ACME_USER, "password": PASSWORD });
-    let session = operator.send(Method::POST, "/login", "", &login).await.body;
-    let token = session["token"].as_str().expect("it is a session").to_owned();
+    let token = operator.log_in().await;
 
     let entry = json!({ "title": "Load", "body": "What a thousand requests a second leave behind." });
     let kinds = [
