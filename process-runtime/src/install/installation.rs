@@ -12,6 +12,10 @@ use crate::base::cause;
 use crate::base::destination::calls::Destination;
 #[cfg(feature = "tracing")]
 use crate::base::destination::unharmed;
+#[cfg(any(feature = "metrics", feature = "sentry"))]
+use crate::base::foreign::ending_thread;
+#[cfg(feature = "metrics")]
+use crate::base::foreign::guard::discard;
 use crate::base::foreign::limits::{self, Limits};
 use crate::base::lock::lock;
 use crate::base::notices;
@@ -139,6 +143,8 @@ impl Install {
             return Installation { is_stopped: AtomicBool::new(true) };
         }
         alarm::watch_forks();
+        #[cfg(any(feature = "metrics", feature = "sentry"))]
+        ending_thread::quiet();
         self.limits.into_iter().for_each(limits::set);
         self.sinks.into_iter().for_each(|sink| Core::global().add_sink(sink));
         #[cfg(feature = "metrics")]
@@ -146,6 +152,7 @@ impl Install {
             Some(provider) => {
                 HAS_OWN_PROVIDER.store(true, Ordering::Release);
                 crate::observe::metrics::attach(&*provider);
+                discard(provider);
             }
             None => follow_global_meter_provider(),
         }
@@ -154,7 +161,10 @@ impl Install {
         #[cfg(feature = "sentry")]
         {
             crate::observe::sentry::add_to(&sentry_core::Hub::main());
-            crate::observe::sentry::add_to(&sentry_core::Hub::current());
+            // A thread that is ending may have no hub any more.
+            if let Some(hub) = ending_thread::sentry::alive(sentry_core::Hub::current) {
+                crate::observe::sentry::add_to(&hub);
+            }
         }
         notices::start();
         watchdog::start();

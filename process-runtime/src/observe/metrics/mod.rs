@@ -17,7 +17,7 @@ use process_model::Outcome;
 
 use self::temporality::Witnesses;
 use crate::base::destination::calls::Destination;
-use crate::base::destination::caught;
+use crate::base::destination::{caught, release};
 use crate::base::foreign::guard::discard;
 use crate::base::lane::{LANES, Lane};
 use crate::base::lock::lock;
@@ -68,7 +68,7 @@ static BUFFERS: [Samples<Sample>; LANES] = [const { Samples::new() }; LANES];
 struct Attached {
     provider: usize,
     /// Keeps the global provider alive, so that no new provider gets the address that is in `provider`.
-    _global: Option<Arc<dyn MeterProvider + Send + Sync>>,
+    _global: Option<GlobalProvider>,
     since: Instant,
     collected: Arc<AtomicBool>,
     duration: Histogram<f64>,
@@ -88,17 +88,30 @@ pub(crate) fn attach(provider: &dyn MeterProvider) {
     caught(Destination::MeterProvider, || attach_as(provider, id, None));
 }
 
+/// The global provider of the application, which another thread may replace at any time.
+type GlobalProvider = Arc<dyn MeterProvider + Send + Sync>;
+
+/// The last global provider that panicked when it was attached. The reference keeps it alive, so that no new provider
+/// gets its address.
+static REFUSED: Mutex<Option<GlobalProvider>> = Mutex::new(None);
+
 /// Attaches the global provider, unless it is already attached. If the application sets its global provider after the
-/// first call, the next call attaches it. The provider then receives the measurements from that time on.
+/// first call, the next call attaches it. The provider then receives the measurements from that time on. A provider
+/// that panics is not attached, and is not tried again until the application sets another one.
 pub(crate) fn attach_global() {
     let provider = global::meter_provider();
     let id = Arc::as_ptr(&provider).addr();
-    if attached().as_ref().is_none_or(|attached| attached.provider != id) {
-        caught(Destination::MeterProvider, || attach_as(&*provider, id, Some(Arc::clone(&provider))));
+    let is_attached = attached().as_ref().is_some_and(|attached| attached.provider == id);
+    let is_refused = lock(&REFUSED).as_ref().is_some_and(|refused| Arc::as_ptr(refused).addr() == id);
+    let attach = || attach_as(&*provider, id, Some(Arc::clone(&provider)));
+    if !is_attached && !is_refused && !caught(Destination::MeterProvider, attach) {
+        let old = lock(&REFUSED).replace(Arc::clone(&provider));
+        release(Destination::MeterProvider, old);
     }
+    release(Destination::MeterProvider, provider);
 }
 
-fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<Arc<dyn MeterProvider + Send + Sync>>) {
+fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<GlobalProvider>) {
     let meter = provider.meter("critical_process");
     let collected = Arc::new(AtomicBool::new(false));
     let new = Attached {
@@ -218,7 +231,7 @@ fn collect() {
     let Some(attached) = attached() else { return };
     record_waiting(Arc::clone(&attached));
     let is_delta = lock(&attached.witnesses).collected();
-    discard(attached);
+    release(Destination::MeterProvider, attached);
     if is_delta {
         crate::base::notices::once(temporality::DELTA);
     }
@@ -249,7 +262,7 @@ fn record_waiting(attached: Arc<Attached>) {
     }
     UNRECORDED.fetch_add((panics + samples.len()) as u64, Ordering::Relaxed);
     // This may be the last owner of the provider.
-    discard(attached);
+    release(Destination::MeterProvider, attached);
 }
 
 impl Sample {
