@@ -19,8 +19,6 @@ use crate::base::foreign::guard::discard;
 use crate::base::foreign::limits::{self, Limits};
 use crate::base::lock::lock;
 use crate::base::notices;
-#[cfg(feature = "metrics")]
-use crate::base::threads;
 use crate::catalog::findings;
 use crate::observe::Sink;
 use crate::run::domain::Core;
@@ -206,11 +204,8 @@ impl Installation {
             return;
         }
         let end = Instant::now() + END;
-        // A meter provider may hang, so another thread calls it.
         #[cfg(feature = "metrics")]
-        if let Ok(draining) = threads::start("process-drain", crate::observe::metrics::drain) {
-            draining.wait(end);
-        }
+        crate::observe::metrics::drain_until(end);
         let mut started = started();
         if !self.is_stopped.swap(true, Ordering::AcqRel) {
             *started -= 1;

@@ -65,6 +65,10 @@ pub fn inject(headers: &mut HeaderMap) {
 
 /// Returns the trace that the caller of a request has sent. It is invalid without one.
 pub(super) fn extract(headers: &HeaderMap) -> SpanContext {
+    // A propagator may use the current context, which a thread that is ending may have dropped.
+    if run::trace::current().is_none() {
+        return SpanContext::NONE;
+    }
     let extract = |propagator: &dyn TextMapPropagator| {
         let w3c = is_w3c(propagator).then(|| TraceHeaders::of(headers));
         // A propagator may also extract baggage, so only the span context is kept.

@@ -16,12 +16,14 @@ use opentelemetry::{KeyValue, global};
 use process_model::Outcome;
 
 use self::temporality::Witnesses;
+use crate::base::cause::Cause;
 use crate::base::destination::calls::Destination;
 use crate::base::destination::{caught, release};
 use crate::base::foreign::guard::discard;
 use crate::base::lane::{LANES, Lane};
 use crate::base::lock::lock;
 use crate::base::sizes::SAMPLES;
+use crate::base::threads::{self, Started};
 use crate::observe::samples::Samples;
 use crate::run::domain::Core;
 use crate::run::unit::Unit;
@@ -101,7 +103,7 @@ static REFUSED: Mutex<Option<GlobalProvider>> = Mutex::new(None);
 pub(crate) fn attach_global() {
     let provider = global::meter_provider();
     let id = Arc::as_ptr(&provider).addr();
-    let is_attached = attached().as_ref().is_some_and(|attached| attached.provider == id);
+    let is_attached = lock(&ATTACHED).as_ref().is_some_and(|attached| attached.provider == id);
     let is_refused = lock(&REFUSED).as_ref().is_some_and(|refused| Arc::as_ptr(refused).addr() == id);
     let attach = || attach_as(&*provider, id, Some(Arc::clone(&provider)));
     if !is_attached && !is_refused && !caught(Destination::MeterProvider, attach) {
@@ -226,6 +228,30 @@ pub(crate) fn drain() {
     }
 }
 
+static HUNG: Cause =
+    Cause::new("the waiting samples are not recorded, because a call has not returned in time, of");
+
+/// Records every waiting sample on a thread of its own, and waits for it at most until `end`, because a meter provider
+/// may hang. Returns whether the samples were recorded in time, and reports if they were not.
+pub(crate) fn drain_until(end: Instant) -> bool {
+    /// The thread of an earlier call that has not ended in time. While it hangs, no other thread is started.
+    static EARLIER: Mutex<Option<Started>> = Mutex::new(None);
+    let is_over = |thread: Started| {
+        let has_ended = thread.wait(end);
+        if !has_ended {
+            *lock(&EARLIER) = Some(thread);
+        }
+        has_ended
+    };
+    let earlier = lock(&EARLIER).take();
+    let is_drained = earlier.is_none_or(is_over) && threads::start("process-drain", drain).is_ok_and(is_over);
+    match is_drained {
+        true => HUNG.ended(),
+        false => HUNG.happened(Destination::MeterProvider),
+    }
+    is_drained
+}
+
 /// Records every waiting sample, at the beginning of a collection.
 fn collect() {
     let Some(attached) = attached() else { return };
@@ -334,7 +360,8 @@ pub(crate) fn is_drain_due() -> bool {
 
 /// Returns the reason why no backend receives measurements, or `None` if no such reason is known.
 pub(crate) fn problem() -> Option<&'static str> {
-    let Some(attached) = attached() else {
+    let attached = lock(&ATTACHED);
+    let Some(attached) = &*attached else {
         return Some(
             "no meter provider is attached, so no metrics are exported; call `process_runtime::Install::start`",
         );
