@@ -265,18 +265,21 @@ impl Transport for Fragile {
 
 #[test]
 fn a_client_that_panics_does_not_end_the_schedule_of_a_probe() {
-    let transport = Arc::new(Fragile(AtomicUsize::new(0)));
-    let own = Arc::clone(&transport);
-    let make = move |_: &ClientOptions| -> Arc<dyn Transport> { Arc::clone(&own) as _ };
-    let options = ClientOptions::new().dsn("https://public@sentry.invalid/1").transport(make);
-    let client = Arc::new(Client::with_options(options));
-    let _bound = HubSwitchGuard::new(Arc::new(Hub::new(Some(client), Arc::default())));
-    let paused = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    paused.block_on(async {
-        let _health = Setup::new().with(Broken::default()).start();
-        tokio::time::sleep(Duration::from_secs(61)).await;
+    // Check-ins of a process are limited for the whole program, and another test sends some.
+    isolated(|| {
+        let transport = Arc::new(Fragile(AtomicUsize::new(0)));
+        let own = Arc::clone(&transport);
+        let make = move |_: &ClientOptions| -> Arc<dyn Transport> { Arc::clone(&own) as _ };
+        let options = ClientOptions::new().dsn("https://public@sentry.invalid/1").transport(make);
+        let client = Arc::new(Client::with_options(options));
+        let _bound = HubSwitchGuard::new(Arc::new(Hub::new(Some(client), Arc::default())));
+        let paused = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        paused.block_on(async {
+            let _health = Setup::new().with(Broken::default()).start();
+            tokio::time::sleep(Duration::from_secs(61)).await;
+        });
+        // The checks end as planned, and later check-ins are sent.
+        let sent = transport.0.load(Ordering::SeqCst);
+        assert!((2..=8).contains(&sent), "{sent}");
     });
-    // The checks end as planned, and later check-ins are sent.
-    let sent = transport.0.load(Ordering::SeqCst);
-    assert!((2..=8).contains(&sent), "{sent}");
 }

@@ -134,6 +134,9 @@ impl Install {
     /// Starts the installation. Each problem in [`Installation::report`] is also written to standard error. Keep
     /// the returned [`Installation`], and call [`Installation::stop`] at the end of `main`.
     ///
+    /// Sets a panic hook, which calls the hook that was set before. It makes the toolkit usable in the `Drop` of
+    /// thread-local values if Sentry's panic hook is set.
+    ///
     /// In the child of a `fork` without `exec`, whose parent has started an installation, nothing is started, because
     /// the parent's locks and queues may be in any state. This is reported once.
     pub fn start(self) -> Installation {
