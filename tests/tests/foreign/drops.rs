@@ -86,7 +86,9 @@ fn a_client_or_subscriber_whose_last_owner_is_a_run_or_carrier_may_panic_in_drop
 
 /// A meter provider that makes no instruments. Each clone of it panics when it is dropped.
 #[derive(Clone, Debug)]
-struct Provider(Grenade);
+struct Provider {
+    _grenade: Grenade,
+}
 
 impl MeterProvider for Provider {
     fn meter_with_scope(&self, scope: InstrumentationScope) -> Meter {
@@ -98,7 +100,7 @@ impl MeterProvider for Provider {
 fn a_meter_provider_whose_clone_panics_in_drop_is_installed() {
     isolated(|| {
         let (grenade, drops) = grenade();
-        let provider = std::mem::ManuallyDrop::new(Provider(grenade));
+        let provider = std::mem::ManuallyDrop::new(Provider { _grenade: grenade });
         let installation = Install::new().meter_provider(&*provider).start();
         assert_eq!(drops(), 1);
         assert_eq!(innocent(4), 4);

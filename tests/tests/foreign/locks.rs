@@ -163,7 +163,7 @@ fn a_waker_may_start_a_run_when_it_is_cloned_or_dropped() {
             assert!(domain.stats("innocent").unwrap().ended.total() > 0);
             // The observation ends while the process still hangs at its boundary.
             let hanging = observe(polled(waits(), None)).fault("waits", Fault::hang());
-            hanging.limit(Duration::from_secs(5)).await;
+            let _ = hanging.limit(Duration::from_secs(5)).await;
         });
     });
 }
