@@ -19,9 +19,9 @@ use super::runtime::is_virtual;
 use crate::base::cause::Cause;
 use crate::base::destination::calls::Destination;
 use crate::base::destination::unharmed;
-use crate::base::foreign::ending_thread::sentry::alive;
 use crate::base::lock::lock;
 use crate::base::threads;
+use crate::run::ending_thread::sentry::alive;
 
 /// The minimum time between two check-ins for one monitor. Sentry accepts at most six of them per minute.
 const BETWEEN: Duration = Duration::from_secs(10);

@@ -12,8 +12,6 @@ use crate::base::cause;
 use crate::base::destination::calls::Destination;
 #[cfg(feature = "tracing")]
 use crate::base::destination::unharmed;
-#[cfg(any(feature = "metrics", feature = "sentry"))]
-use crate::base::foreign::ending_thread;
 #[cfg(feature = "metrics")]
 use crate::base::foreign::guard::discard;
 use crate::base::foreign::limits::{self, Limits};
@@ -23,6 +21,8 @@ use crate::catalog::findings;
 use crate::observe::Sink;
 use crate::run::domain::Core;
 use crate::run::domain::sink::NamedSink;
+#[cfg(any(feature = "metrics", feature = "sentry"))]
+use crate::run::ending_thread;
 
 /// The maximum time for which [`Installation::stop`] waits.
 const END: Duration = Duration::from_secs(1);

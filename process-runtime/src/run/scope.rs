@@ -38,7 +38,8 @@ impl Scope {
     }
 
     /// Sets a value for the runs inside. The value replaces a value of the same name in this scope or an outer scope.
-    /// If the value is `None`, nothing is set. If its `to_value` panics, nothing is set either, and this is reported once.
+    /// If the value is `None`, nothing is set. If its `to_value` panics, nothing is set either, and this is reported
+    /// once.
     pub fn set(mut self, name: &'static str, value: impl ContextValue) -> Scope {
         let converted = attempt(|| value.to_value()).unwrap_or_else(|_| {
             notices::once(format!("the value of `{name}` in `Scope::set` panicked; the value is not set"));

@@ -3,7 +3,7 @@
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry::{Context, ContextGuard};
 
-use crate::base::foreign::ending_thread::opentelemetry::alive;
+use crate::run::ending_thread::opentelemetry::alive;
 
 /// Returns the ids of the current span. Returns `None` without a current span, and on an ending thread that has no
 /// context any more.

@@ -182,7 +182,7 @@ struct Told;
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         telling().unwrap_err();
-        f.write_str("told")
+        f.write_str("shown")
     }
 }
 
@@ -200,7 +200,7 @@ fn a_text_for_the_span_may_call_its_own_process_and_the_span_is_closed() {
         telling().unwrap_err();
         let spans = capture.spans();
         assert!(spans.iter().all(|span| span.closed), "{spans:?}");
-        assert_eq!(spans[0].fields.get("exception.message").map(String::as_str), Some("told"));
+        assert_eq!(spans[0].fields.get("exception.message").map(String::as_str), Some("shown"));
         let (inbox, _hub) = Inbox::bound();
         telling().unwrap_err();
         assert_eq!(inbox.take().events.len(), 1);

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use sentry_core::{Hub, TracesSamplingStrategy};
 
-use crate::base::foreign::ending_thread::sentry::alive;
 use crate::base::foreign::guard::attempt;
 use crate::run::domain::Core;
+use crate::run::ending_thread::sentry::alive;
 use crate::run::hub::OuterHub;
 
 /// The time for which the answer is cached. Asking the hub takes as long as all other work for a run without

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use sentry_core::protocol::{EnvelopeItem, Event};
 use sentry_core::{Client, ClientOptions, Envelope, Hub, HubSwitchGuard, Transport};
 
-use crate::base::foreign::ending_thread::sentry::alive;
 use crate::base::lock::lock;
+use crate::run::ending_thread::sentry::alive;
 use crate::run::frame;
 use crate::sentry::Integration;
 

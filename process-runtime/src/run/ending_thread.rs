@@ -13,7 +13,7 @@ use std::panic;
 use std::sync::Once;
 use std::thread;
 
-use super::guard::attempt;
+use crate::base::foreign::guard::attempt;
 
 thread_local! {
     /// Whether this thread is trying to use a value that may be gone.
@@ -61,8 +61,8 @@ macro_rules! library {
         pub(crate) mod $library {
             use std::cell::Cell;
 
-            use super::{Known, is_usable};
             use crate::base::foreign::guard::attempt;
+            use crate::run::ending_thread::{Known, is_usable};
 
             thread_local! {
                 static KNOWN: Cell<Known> = const { Cell::new(Known::Nothing) };
