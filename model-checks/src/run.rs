@@ -1,4 +1,4 @@
 //! The table of runs in flight.
 
-#[path = "../../process-runtime/src/run/inflight.rs"]
+#[path = "../../process-runtime/src/run/inflight/mod.rs"]
 pub(crate) mod inflight;

@@ -53,13 +53,13 @@ struct Kept {
 
 const KEPT: &[Kept] = &[
     Kept {
-        file: "inflight.rs",
+        file: "mod.rs",
         part: "success:Release",
         line: "cell.compare_exchange(busy, state, Ordering::Release",
         why: "the list reads a slot before the next run writes it; loom never lets a load return a later store",
     },
     Kept {
-        file: "inflight.rs",
+        file: "slots.rs",
         part: "load:Acquire",
         line: "let chunk = self.chunks[index as usize / CHUNK].load(Ordering::Acquire)",
         why: "a ticket reaches a thread through something that orders the two; the table does not rely on that",

@@ -1,7 +1,7 @@
 //! The telemetry of health checks: spans, Sentry, meters.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use process_runtime::health::{Health, Request, Setup};
@@ -15,7 +15,7 @@ use sentry::protocol::{
     EnvelopeItem, MonitorCheckIn, MonitorCheckInStatus, MonitorIntervalUnit, MonitorSchedule,
 };
 use sentry::test::TestTransport;
-use sentry::{Client, ClientOptions, Hub, HubSwitchGuard};
+use sentry::{Client, ClientOptions, Envelope, Hub, HubSwitchGuard, Transport};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
@@ -251,5 +251,35 @@ fn a_scheduled_probe_checks_in_with_sentry_no_more_than_six_times_a_minute() {
         let minute = check_ins();
         assert!((4..=6).contains(&minute.len()), "{}", minute.len());
         assert!(minute.iter().all(|it| it.status == MonitorCheckInStatus::Error), "{minute:?}");
+    });
+}
+
+/// A transport that panics for the first envelope, and counts the others.
+struct Fragile(AtomicUsize);
+
+impl Transport for Fragile {
+    fn send_envelope(&self, _: Envelope) {
+        assert!(self.0.fetch_add(1, Ordering::SeqCst) > 0, "the first envelope is too much");
+    }
+}
+
+#[test]
+fn a_client_that_panics_does_not_end_the_schedule_of_a_probe() {
+    // Check-ins of a process are limited for the whole program, and another test sends some.
+    isolated(|| {
+        let transport = Arc::new(Fragile(AtomicUsize::new(0)));
+        let own = Arc::clone(&transport);
+        let make = move |_: &ClientOptions| -> Arc<dyn Transport> { Arc::clone(&own) as _ };
+        let options = ClientOptions::new().dsn("https://public@sentry.invalid/1").transport(make);
+        let client = Arc::new(Client::with_options(options));
+        let _bound = HubSwitchGuard::new(Arc::new(Hub::new(Some(client), Arc::default())));
+        let paused = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        paused.block_on(async {
+            let _health = Setup::new().with(Broken::default()).start();
+            tokio::time::sleep(Duration::from_secs(61)).await;
+        });
+        // The checks end as planned, and later check-ins are sent.
+        let sent = transport.0.load(Ordering::SeqCst);
+        assert!((2..=8).contains(&sent), "{sent}");
     });
 }

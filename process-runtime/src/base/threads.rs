@@ -58,15 +58,13 @@ pub(crate) fn keep(
     start(name, move || {
         while let Err(panic) = attempt(&work) {
             drop(panic);
-            report(restarted(name));
+            report(restarted(&format!("the thread `{name}`")));
             thread::sleep(PAUSE);
         }
     })
 }
 
-/// Returns the report that a thread panicked and is started again.
-pub(crate) fn restarted(name: &str) -> String {
-    format!(
-        "the thread `{name}` of the toolkit panicked and is started again; please report this error of the toolkit"
-    )
+/// Returns the report that a thread or task panicked and is started again. `what` names it.
+pub(crate) fn restarted(what: &str) -> String {
+    format!("{what} of the toolkit panicked and is started again; please report this error of the toolkit")
 }

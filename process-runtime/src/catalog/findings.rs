@@ -28,7 +28,9 @@ where
     I: IntoIterator,
     I::Item: Into<String>,
 {
-    lock(&EXPECTED).extend(ids.into_iter().map(Into::into));
+    // The iterator is foreign code, so it runs before the lock is taken.
+    let ids: Vec<String> = ids.into_iter().map(Into::into).collect();
+    lock(&EXPECTED).extend(ids);
 }
 
 /// Checks the registry as a whole and returns all errors.

@@ -3,7 +3,7 @@
 //! here.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use process_model::CheckTarget;
@@ -15,7 +15,13 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::check::{CheckRunner, Status};
+use super::runtime::is_virtual;
+use crate::base::cause::Cause;
+use crate::base::destination::calls::Destination;
+use crate::base::destination::unharmed;
 use crate::base::lock::lock;
+use crate::base::threads;
+use crate::run::ending_thread::sentry::alive;
 
 /// The minimum time between two check-ins for one monitor. Sentry accepts at most six of them per minute.
 const BETWEEN: Duration = Duration::from_secs(10);
@@ -23,6 +29,8 @@ const BETWEEN: Duration = Duration::from_secs(10);
 const LONGEST: usize = 50;
 /// The unit of the intervals that are sent to Sentry. It is also the shortest interval that Sentry supports.
 const MINUTE: Duration = Duration::from_secs(60);
+
+static UNSENT: Cause = Cause::new("cannot send the check-in of the probe of");
 
 /// Sends the status of a scheduled probe to Sentry. Does nothing for a check that is not a scheduled probe. Does
 /// nothing if no Sentry client is bound, or if the previous check-in for the same monitor is less than [`BETWEEN`]
@@ -34,14 +42,13 @@ pub(super) fn send(check: &CheckRunner) {
     };
     // If this thread used Sentry before the application bound its client, the hub of the thread has no client. The
     // client of the main hub is then used.
-    let Some(client) = Hub::current().client().or_else(|| Hub::main().client()) else { return };
+    let client = alive(Hub::current).and_then(|hub| hub.client());
+    let Some(client) = client.or_else(|| Hub::main().client()) else { return };
     let status = match check.reading().condition.status {
         Status::Unknown | Status::Pass | Status::Warn => MonitorCheckInStatus::Ok,
         Status::Fail => MonitorCheckInStatus::Error,
     };
-    if !may_check_in(id) {
-        return;
-    }
+    let Some(sending) = may_check_in(id) else { return };
     let minutes = |duration: Duration| duration.as_secs().div_ceil(MINUTE.as_secs()).max(1);
     let check_in = MonitorCheckIn {
         check_in_id: sentry_core::types::random_uuid(),
@@ -60,19 +67,49 @@ pub(super) fn send(check: &CheckRunner) {
             recovery_threshold: None,
         }),
     };
-    client.send_envelope(EnvelopeItem::MonitorCheckIn(check_in).into());
+    let send = move || {
+        let _sending = sending;
+        // This may be the last owner of the client.
+        let send = move || client.send_envelope(EnvelopeItem::MonitorCheckIn(check_in).into());
+        unharmed(Destination::Sentry, send);
+    };
+    // The transport of the client may block, so a thread of its own calls it. Under a virtual clock, which no other
+    // thread can follow, the task itself does.
+    if is_virtual() {
+        send();
+    } else if let Err(error) = threads::start("health-check-in", send) {
+        UNSENT.happened(format_args!("`{id}`: {error}"));
+    }
 }
 
-/// Returns whether a check-in may be sent now for the process with this id. If so, stores the current time as the
-/// time of the process's latest check-in.
-fn may_check_in(id: &str) -> bool {
-    static LAST: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
-    let mut last = lock(&LAST);
-    let may = last.get(id).is_none_or(|last| last.elapsed() >= BETWEEN);
-    if may {
-        last.insert(id.to_owned(), Instant::now());
+/// The latest check-in of a process.
+struct Latest {
+    at: Instant,
+    /// Lives as long as the client sends the check-in.
+    sending: Weak<()>,
+}
+
+/// Returns a value if a check-in may be sent now for the process with this id. The caller must keep the value until
+/// the check-in is sent. Stores the current time as the time of the process's latest check-in.
+fn may_check_in(id: &str) -> Option<Arc<()>> {
+    static LATEST: Mutex<BTreeMap<String, Latest>> = Mutex::new(BTreeMap::new());
+    let mut latest = lock(&LATEST);
+    let previous = latest.get(id);
+    if previous.is_some_and(|previous| previous.at.elapsed() < BETWEEN) {
+        return None;
     }
-    may
+    // There is at most one such thread for each process, however many check-ins a client does not return from.
+    if previous.is_some_and(|previous| previous.sending.strong_count() > 0) {
+        drop(latest);
+        UNSENT
+            .happened(format_args!("`{id}`: {} has not returned from the previous one", Destination::Sentry));
+        return None;
+    }
+    let sending = Arc::new(());
+    latest.insert(id.to_owned(), Latest { at: Instant::now(), sending: Arc::downgrade(&sending) });
+    drop(latest);
+    UNSENT.ended();
+    Some(sending)
 }
 
 /// Returns the name of a process's monitor, which is the id of the process. A long id is cut, and ends with a hash of

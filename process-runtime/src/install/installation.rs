@@ -12,15 +12,17 @@ use crate::base::cause;
 use crate::base::destination::calls::Destination;
 #[cfg(feature = "tracing")]
 use crate::base::destination::unharmed;
+#[cfg(feature = "metrics")]
+use crate::base::foreign::guard::discard;
 use crate::base::foreign::limits::{self, Limits};
 use crate::base::lock::lock;
 use crate::base::notices;
-#[cfg(feature = "metrics")]
-use crate::base::threads;
 use crate::catalog::findings;
 use crate::observe::Sink;
 use crate::run::domain::Core;
 use crate::run::domain::sink::NamedSink;
+#[cfg(any(feature = "metrics", feature = "sentry"))]
+use crate::run::ending_thread;
 
 /// The maximum time for which [`Installation::stop`] waits.
 const END: Duration = Duration::from_secs(1);
@@ -132,6 +134,9 @@ impl Install {
     /// Starts the installation. Each problem in [`Installation::report`] is also written to standard error. Keep
     /// the returned [`Installation`], and call [`Installation::stop`] at the end of `main`.
     ///
+    /// Sets a panic hook, which calls the hook that was set before. It makes the toolkit usable in the `Drop` of
+    /// thread-local values if Sentry's panic hook is set.
+    ///
     /// In the child of a `fork` without `exec`, whose parent has started an installation, nothing is started, because
     /// the parent's locks and queues may be in any state. This is reported once.
     pub fn start(self) -> Installation {
@@ -139,6 +144,8 @@ impl Install {
             return Installation { is_stopped: AtomicBool::new(true) };
         }
         alarm::watch_forks();
+        #[cfg(any(feature = "metrics", feature = "sentry"))]
+        ending_thread::quiet();
         self.limits.into_iter().for_each(limits::set);
         self.sinks.into_iter().for_each(|sink| Core::global().add_sink(sink));
         #[cfg(feature = "metrics")]
@@ -146,6 +153,7 @@ impl Install {
             Some(provider) => {
                 HAS_OWN_PROVIDER.store(true, Ordering::Release);
                 crate::observe::metrics::attach(&*provider);
+                discard(provider);
             }
             None => follow_global_meter_provider(),
         }
@@ -154,7 +162,10 @@ impl Install {
         #[cfg(feature = "sentry")]
         {
             crate::observe::sentry::add_to(&sentry_core::Hub::main());
-            crate::observe::sentry::add_to(&sentry_core::Hub::current());
+            // A thread that is ending may have no hub any more.
+            if let Some(hub) = ending_thread::sentry::alive(sentry_core::Hub::current) {
+                crate::observe::sentry::add_to(&hub);
+            }
         }
         notices::start();
         watchdog::start();
@@ -196,11 +207,8 @@ impl Installation {
             return;
         }
         let end = Instant::now() + END;
-        // A meter provider may hang, so another thread calls it.
         #[cfg(feature = "metrics")]
-        if let Ok(draining) = threads::start("process-drain", crate::observe::metrics::drain) {
-            draining.wait(end);
-        }
+        crate::observe::metrics::drain_until(end);
         let mut started = started();
         if !self.is_stopped.swap(true, Ordering::AcqRel) {
             *started -= 1;

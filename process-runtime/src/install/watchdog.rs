@@ -61,7 +61,7 @@ pub(crate) fn start() {
     // Once the alarm is set, the watchdog counts as running. Failures before the first scan are therefore also
     // written to standard error.
     alarm::set(u64::MAX);
-    match threads::start("process-supervisor", move || supervise(&stopped)) {
+    match threads::keep("process-supervisor", move || supervise(&stopped), notices::once) {
         Ok(supervisor) => *running = Some(Running { stop, supervisor }),
         Err(error) => {
             drop(running);
@@ -110,7 +110,7 @@ fn supervise(stop: &Arc<AtomicBool>) {
             }
         }
         if !stop.load(Ordering::Acquire) && !post.is_abandoned() {
-            notices::once(threads::restarted("process-watchdog"));
+            notices::once(threads::restarted("the thread `process-watchdog`"));
             thread::sleep(BETWEEN_LOOKS);
         }
     }

@@ -1,7 +1,7 @@
 //! Takes the values of a run's context: those of `context(…)` when the run begins, and those of `record!` later.
 //! Storing and inheriting context do not belong here.
 
-use crate::base::foreign::guard::attempt;
+use crate::base::foreign::guard::evaluate;
 use crate::base::notices;
 use crate::run::context::{NamedValues, Value, Values};
 use crate::run::frame;
@@ -15,10 +15,11 @@ pub struct EntryContext {
 
 impl EntryContext {
     /// Calls `take`, and returns the values that it adds with [`EntryContext::put`]. If an expression in `take`
-    /// panics, the value of this expression and all later values are missing.
+    /// panics, the value of this expression and all later values are missing. Inside such an expression, another run
+    /// takes no values.
     pub(super) fn taken(unit: &'static Unit, take: &mut dyn FnMut(&mut EntryContext)) -> NamedValues {
         let mut capture = EntryContext { values: Values::room() };
-        if attempt(|| take(&mut capture)).is_err() {
+        if let Some(Err(_)) = evaluate(|| take(&mut capture)) {
             notices::once(format!(
                 "an expression in `context(…)` of `{}` panicked; its value and those after it are missing",
                 unit.name
@@ -62,15 +63,15 @@ impl LaterKey {
         LaterKey { site, name }
     }
 
-    /// Adds the value to the innermost run of the function on this thread. Does not call `value` without
-    /// such a run, or if the run is not observed.
+    /// Adds the value to the innermost run of the function on this thread. Does not call `value` without such a run,
+    /// if the run is not observed, or inside of another expression that is evaluated for a run.
     pub fn record(self, value: impl FnOnce() -> Option<Value>) {
         let Some(unit) = self.site.unit() else { return };
         let Some(observed) = frame::run_of(unit) else {
             return;
         };
         let mut recorded = None;
-        if attempt(|| recorded = value()).is_err() {
+        if let Some(Err(_)) = evaluate(|| recorded = value()) {
             notices::once(format!(
                 "evaluating the value of `record!({} = …)` in `{}` panicked; the value is not recorded",
                 self.name, unit.name

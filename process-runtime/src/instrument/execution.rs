@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use super::entry_context::EntryContext;
 use crate::base::destination::calls::Destination;
 use crate::base::destination::unharmed;
-use crate::base::foreign::guard::{Payload, attempt};
+use crate::base::foreign::guard::{Payload, attempt, evaluate};
 use crate::base::lane::Lane;
 use crate::observe::{self, Wanted, standard_error};
 use crate::run::context::NamedValues;
@@ -276,10 +276,11 @@ impl Run {
     }
 
     /// Ends the run with the ending that the attribute's `rules` return for `by_type`. `by_type` is the ending that
-    /// follows from the type of the return value. If a rule panics, the run ends with `by_type`.
+    /// follows from the type of the return value. If a rule panics, the run ends with `by_type`. A run that a rule or
+    /// another expression of an attribute has started also ends with `by_type`, and the rules are not called.
     pub fn judge<'a>(&mut self, by_type: Ending<'a>, rules: &mut dyn FnMut(Ending<'a>) -> Ending<'a>) {
         let mut ending = by_type;
-        if attempt(|| ending = rules(by_type)).is_err() {
+        if let Some(Err(_)) = evaluate(|| ending = rules(by_type)) {
             let name = self.unit.map_or("", |unit| unit.name);
             crate::base::notices::once(format!(
                 "a rule of `{name}` (`rejects`, `fails`, `degraded`, `outcome` or `error_type`) panicked; the outcome is that of \

@@ -14,7 +14,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 
 use crate::base::foreign::chain::sources;
-use crate::base::foreign::guard::attempt;
+use crate::base::foreign::guard::evaluate;
 use crate::instrument::kinds::{Boxed, BoxedLocal, BoxedSync, Plain};
 use crate::run::context::{ContextValue, Value};
 use crate::run::ending::{Ending, ErrorRef, RunError};
@@ -150,9 +150,9 @@ fn failed<E>(error: ErrorRef<'_>) -> Ending<'_> {
     Ending::error(RunError::of::<E>(error))
 }
 
-/// Returns the error inside a box or report. `inside` is foreign code, and may panic.
+/// Returns the error inside a box or report. `inside` is foreign code, which may panic or call the process again.
 fn report<'a>(inside: impl FnOnce() -> &'a (dyn Error + 'a)) -> ErrorRef<'a> {
-    attempt(inside).map_or(ErrorRef::Opaque, ErrorRef::Chain)
+    evaluate(inside).and_then(Result::ok).map_or(ErrorRef::Opaque, ErrorRef::Chain)
 }
 
 /// Returns the `error.type` of an error, by calling the function that `error_type = path` names.

@@ -17,6 +17,8 @@ use tracing::span::Attributes;
 
 #[cfg(feature = "metrics")]
 use super::tracer;
+use crate::base::destination::calls::Destination;
+use crate::base::destination::unharmed;
 use crate::run::context::Values;
 use crate::run::domain::observed::Observed;
 use crate::run::ending::{End, Ending};
@@ -227,8 +229,11 @@ pub(crate) fn ended(
     end: &End,
 ) {
     let error_text = unit.definition.common().error_text;
-    let message = ending.error.filter(|_| error_text == ErrorText::Everywhere);
-    let message = message.and_then(|error| error.text(error_text));
+    let mut message = None;
+    if let (Some(error), ErrorText::Everywhere) = (&ending.error, error_text) {
+        // The text is foreign code. A run that it starts is not reported, so that its own text is not taken again.
+        unharmed(Destination::Subscriber, || message = error.text(error_text));
+    }
     let outcome = end.outcome.as_str();
     let site = site(unit);
     for (name, value) in observed.values.iter() {

@@ -16,6 +16,7 @@ use crate::base::destination::calls::Destination;
 use crate::base::destination::{caught, unharmed};
 use crate::base::foreign::guard::attempt;
 use crate::base::foreign::{limits, text};
+use crate::run::trace;
 
 /// Where a new span begins.
 #[derive(Clone, Copy)]
@@ -29,7 +30,7 @@ pub(super) enum Place {
 /// Creates the span of a request. If the subscriber panics, the request has no span.
 pub(super) fn open(method: &Method, caller: &Caller, place: Place) -> Span {
     let here = match place {
-        Place::Here => TraceContext::current(),
+        Place::Here => trace::current().unwrap_or_default(),
         Place::Root => TraceContext::new(),
     };
     let (around, sentry_trace) = match caller {
@@ -37,7 +38,7 @@ pub(super) fn open(method: &Method, caller: &Caller, place: Place) -> Span {
         Caller::Untraced | Caller::Linked(_) => (here, None),
     };
     let around_id = span_id(&around);
-    let _inside = around.attach();
+    let _inside = trace::attach_context(around);
     let (method, original) = known_method(method.as_str());
     let mut span = Span::none();
     unharmed(Destination::Subscriber, || {
@@ -54,7 +55,7 @@ pub(super) fn open(method: &Method, caller: &Caller, place: Place) -> Span {
     });
     if let Caller::Linked(linked) = caller {
         let link = || {
-            let own = TraceContext::current();
+            let Some(own) = trace::current() else { return };
             // Without a bridge to OpenTelemetry, the thread is still in the trace around the span.
             if span_id(&own) != around_id {
                 own.span().add_link(linked.clone(), Vec::new());

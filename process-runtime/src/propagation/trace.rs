@@ -11,30 +11,29 @@ use opentelemetry::{Context as TraceContext, global};
 
 use super::{baggage, foreign, w3c};
 use crate::base::notices;
+use crate::run::{self, trace::current_span};
 
 const PROPAGATOR: &str = "the OpenTelemetry propagator";
 
 /// Returns the id of the current trace, for example for the body of an error. Returns `None` without a current
-/// trace, which is always the case without OpenTelemetry.
+/// trace, which is always the case without OpenTelemetry, and on a thread that is ending.
 ///
 /// A trace that is not sampled also has an id. The Sentry events of such a trace can be found by this id.
 pub fn trace_id() -> Option<String> {
-    let context = TraceContext::current();
-    let span = context.span();
-    let context = span.span_context();
-    context.is_valid().then(|| context.trace_id().to_string())
+    Some(current_span()?.trace_id().to_string())
 }
 
 /// Returns whether the current trace is this one.
 pub(super) fn is_current(trace: &SpanContext) -> bool {
-    TraceContext::current().span().span_context().trace_id() == trace.trace_id()
+    current_span().unwrap_or(SpanContext::NONE).trace_id() == trace.trace_id()
 }
 
 /// Adds the current trace context to the headers of a call to another service.
 ///
 /// It sends no business context and removes any existing header `baggage`. Use [`Outgoing`](super::Outgoing) to send
 /// business context. If OpenTelemetry has no global propagator, it adds nothing, and reports this once. If the
-/// propagator panics, the trace may be missing from the headers, and the panic is reported once.
+/// propagator panics, the trace may be missing from the headers, and the panic is reported once. On a thread that is
+/// ending and has no trace any more, it also adds nothing.
 ///
 /// A header that the propagator leaves empty is not sent. A `tracestate` is cut at the first member that is beyond 32
 /// members or 512 bytes.
@@ -46,7 +45,8 @@ pub(super) fn is_current(trace: &SpanContext) -> bool {
 /// ```
 pub fn inject(headers: &mut HeaderMap) {
     headers.remove(baggage::HEADER);
-    let context = TraceContext::current().with_cleared_baggage();
+    let Some(context) = run::trace::current() else { return };
+    let context = context.with_cleared_baggage();
     let inject = |propagator: &dyn TextMapPropagator| {
         if context.has_active_span() && propagator.fields().next().is_none() {
             static REPORTED: Once = Once::new();
@@ -65,6 +65,10 @@ pub fn inject(headers: &mut HeaderMap) {
 
 /// Returns the trace that the caller of a request has sent. It is invalid without one.
 pub(super) fn extract(headers: &HeaderMap) -> SpanContext {
+    // A propagator may use the current context, which a thread that is ending may have dropped.
+    if run::trace::current().is_none() {
+        return SpanContext::NONE;
+    }
     let extract = |propagator: &dyn TextMapPropagator| {
         let w3c = is_w3c(propagator).then(|| TraceHeaders::of(headers));
         // A propagator may also extract baggage, so only the span context is kept.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::base::foreign::guard::attempt;
 use crate::base::foreign::limits;
 use crate::base::foreign::text::{bounded, cut};
 use crate::base::lock::lock;
@@ -150,7 +151,13 @@ impl<T: ContextValue + ToOwned + ?Sized> ContextValue for Cow<'_, T> {
     }
 }
 
-/// Returns the first `most` characters of a value, followed by an ellipsis if the value is longer.
+/// The text instead of a value, or of the rest of a value, whose `Display` panics.
+const PANICKED: &str = "[its `Display` panicked]";
+/// The maximum number of bytes of a value that is read as a whole.
+const LONGEST: usize = 64 << 10;
+
+/// Returns the first `most` characters of a value, followed by an ellipsis if the value is longer. If its `Display`
+/// panics, a remark about this follows what it wrote until then.
 ///
 /// ```
 /// # use process_runtime::context::truncate;
@@ -160,8 +167,10 @@ impl<T: ContextValue + ToOwned + ?Sized> ContextValue for Cow<'_, T> {
 pub fn truncate(value: impl fmt::Display, most: usize) -> String {
     let mut kept = First { text: String::new(), room: most };
     // The writer fails as soon as a character does not fit, so a long value is not formatted further.
-    if write!(kept, "{value}").is_err() {
-        kept.text.push('…');
+    match attempt(|| write!(kept, "{value}")) {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => kept.text.push('…'),
+        Err(_) => kept.text.push_str(PANICKED),
     }
     kept.text
 }
@@ -181,8 +190,8 @@ impl fmt::Write for First {
     }
 }
 
-/// Returns `****` and the last four characters of a value. If the value has fewer than twelve characters, returns
-/// only `****`.
+/// Returns `****` and the last four characters of a value. If the value has fewer than twelve characters or more than
+/// 64 KiB, or if its `Display` fails or panics, returns only `****`.
 ///
 /// ```
 /// # use process_runtime::context::mask;
@@ -191,20 +200,25 @@ impl fmt::Write for First {
 /// ```
 pub fn mask(value: impl fmt::Display) -> String {
     let mut kept = Last::default();
-    let is_whole = write!(kept, "{value}").is_ok();
+    let is_whole = matches!(attempt(|| write!(kept, "{value}")), Ok(Ok(())));
     let shown = if is_whole && kept.count >= 12 { kept.last.iter().collect() } else { String::new() };
     format!("****{shown}")
 }
 
-/// Keeps the last four characters that are written, and counts all.
+/// Keeps the last four characters that are written, and counts all. Fails if they are more than [`LONGEST`].
 #[derive(Default)]
 struct Last {
     last: [char; 4],
     count: u64,
+    bytes: usize,
 }
 
 impl fmt::Write for Last {
     fn write_str(&mut self, more: &str) -> fmt::Result {
+        self.bytes = self.bytes.saturating_add(more.len());
+        if self.bytes > LONGEST {
+            return Err(fmt::Error);
+        }
         for letter in more.chars() {
             self.last.rotate_left(1);
             self.last[3] = letter;
@@ -223,6 +237,9 @@ pub const HASH_KEY_VARIABLE: &str = "CRITICAL_PROCESS_HASH_KEY";
 /// If the variable is not set or is empty, the function returns `[unkeyed]`. A hash without a key would be easy to
 /// reverse, for example the hash of an e-mail address. Nothing else reports the missing key. The variable is read
 /// once, at the first call.
+///
+/// A value of more than 64 KiB is not hashed, and the function returns `[too long]`. If the `Display` of the value
+/// fails or panics, the function returns a remark about this.
 pub fn hash(value: impl fmt::Display) -> String {
     static KEY: OnceLock<Option<String>> = OnceLock::new();
     let key = KEY.get_or_init(|| std::env::var(HASH_KEY_VARIABLE).ok().filter(|key| !key.is_empty()));
@@ -233,19 +250,33 @@ pub fn hash(value: impl fmt::Display) -> String {
 }
 
 fn keyed_hash(key: &str, value: &dyn fmt::Display) -> String {
-    struct Hashed(Hmac<Sha256>);
+    struct Hashed {
+        mac: Hmac<Sha256>,
+        bytes: usize,
+    }
     impl fmt::Write for Hashed {
         fn write_str(&mut self, more: &str) -> fmt::Result {
-            self.0.update(more.as_bytes());
+            self.bytes = self.bytes.saturating_add(more.len());
+            if self.bytes > LONGEST {
+                return Err(fmt::Error);
+            }
+            self.mac.update(more.as_bytes());
             Ok(())
         }
     }
     let Ok(mac) = Hmac::<Sha256>::new_from_slice(key.as_bytes()) else { return "[unkeyed]".to_owned() };
-    let mut hashed = Hashed(mac);
-    if write!(hashed, "{value}").is_err() {
-        return "[its `Display` failed]".to_owned();
+    let mut hashed = Hashed { mac, bytes: 0 };
+    let written = attempt(|| write!(hashed, "{value}"));
+    let problem = match written {
+        _ if hashed.bytes > LONGEST => Some("[too long]"),
+        Ok(Ok(())) => None,
+        Ok(Err(_)) => Some("[its `Display` failed]"),
+        Err(_) => Some(PANICKED),
+    };
+    if let Some(problem) = problem {
+        return problem.to_owned();
     }
-    let bytes = hashed.0.finalize().into_bytes();
+    let bytes = hashed.mac.finalize().into_bytes();
     bytes[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -319,6 +350,8 @@ static DECLARED: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
 /// including `inherit(…)`, need no declaration. Call this function before [`Install`](crate::Install) starts and
 /// before the first run, because the start and the first run fix the fields of spans.
 pub fn declare(names: impl IntoIterator<Item = &'static str>) {
+    // The iterator is foreign code, so it runs before the lock is taken.
+    let names: Vec<_> = names.into_iter().collect();
     let mut declared = lock(&DECLARED);
     for name in names {
         if !declared.contains(&name) {

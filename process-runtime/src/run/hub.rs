@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use sentry_core::{Hub, HubSwitchGuard};
 
-use crate::base::foreign::ending_thread::sentry::alive;
+use crate::run::ending_thread::sentry::alive;
 
 /// The hub that is current when a run starts.
 #[derive(Debug)]

@@ -7,6 +7,8 @@ pub(crate) mod context;
 pub(crate) mod deadline;
 pub(crate) mod domain;
 pub(crate) mod ending;
+#[cfg(any(feature = "metrics", feature = "sentry"))]
+pub(crate) mod ending_thread;
 pub(crate) mod frame;
 #[cfg(feature = "sentry")]
 pub(crate) mod hub;

@@ -10,6 +10,8 @@ use super::context::NamedValues;
 use super::context::{ContextValue, Value};
 use super::domain::observed::Observed;
 use super::frame;
+use crate::base::foreign::guard::attempt;
+use crate::base::notices;
 
 /// Values of business context for all runs inside a future or a closure. An HTTP layer can, for example, set data of
 /// the request.
@@ -36,9 +38,14 @@ impl Scope {
     }
 
     /// Sets a value for the runs inside. The value replaces a value of the same name in this scope or an outer scope.
-    /// If the value is `None`, nothing is set.
+    /// If the value is `None`, nothing is set. If its `to_value` panics, nothing is set either, and this is reported
+    /// once.
     pub fn set(mut self, name: &'static str, value: impl ContextValue) -> Scope {
-        if let Some(mut value) = value.to_value() {
+        let converted = attempt(|| value.to_value()).unwrap_or_else(|_| {
+            notices::once(format!("the value of `{name}` in `Scope::set` panicked; the value is not set"));
+            None
+        });
+        if let Some(mut value) = converted {
             value.bound();
             self.values.retain(|(other, _)| *other != name);
             self.values.push((name, value));

@@ -15,8 +15,7 @@ use tracing::subscriber::Interest;
 
 use super::context::Value;
 use crate::base::destination::calls::Destination;
-use crate::base::destination::caught;
-use crate::base::foreign::guard::discard;
+use crate::base::destination::{caught, release};
 use crate::base::visitors::Visitors;
 
 /// The names and values of constant attributes. They exist until the program ends.
@@ -132,7 +131,7 @@ pub(crate) fn as_recorded(value: &Value) -> &dyn Recorded {
 /// thread. Closing does not wait for visitors. If there are visitors, the last visitor to leave closes the span.
 #[derive(Debug)]
 pub(crate) struct SpanHandle {
-    /// Dropped by `drop`, because the last owner of a subscriber drops it, and its `Drop` may panic.
+    /// Dropped by `drop`, because the last owner of a subscriber drops it, and its `Drop` may panic or hang.
     dispatch: ManuallyDrop<Dispatch>,
     id: Id,
     /// Counts the other threads that are inside the span, such as threads of a carrier. The run itself is not counted.
@@ -209,7 +208,7 @@ impl SpanHandle {
 impl Drop for SpanHandle {
     fn drop(&mut self) {
         // SAFETY: `dispatch` is not used afterwards.
-        discard(unsafe { ManuallyDrop::take(&mut self.dispatch) });
+        release(Destination::Subscriber, unsafe { ManuallyDrop::take(&mut self.dispatch) });
     }
 }
 

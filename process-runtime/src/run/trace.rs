@@ -3,7 +3,7 @@
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry::{Context, ContextGuard};
 
-use crate::base::foreign::ending_thread::opentelemetry::alive;
+use crate::run::ending_thread::opentelemetry::alive;
 
 /// Returns the ids of the current span. Returns `None` without a current span, and on an ending thread that has no
 /// context any more.
@@ -12,7 +12,13 @@ pub(crate) fn current_span() -> Option<SpanContext> {
     span.is_valid().then_some(span)
 }
 
-/// A guard that keeps a span the current one until the guard is dropped.
+/// Returns the current context. Returns `None` on an ending thread that has no context any more.
+#[cfg(feature = "axum")]
+pub(crate) fn current() -> Option<Context> {
+    alive(Context::current)
+}
+
+/// A guard that keeps a context the current one until the guard is dropped.
 #[derive(Debug)]
 pub(crate) struct Attached(Option<ContextGuard>);
 
@@ -20,6 +26,13 @@ pub(crate) struct Attached(Option<ContextGuard>);
 /// thread that has no context any more.
 pub(crate) fn attach(span: SpanContext) -> Option<Attached> {
     let guard = alive(|| Context::current().with_remote_span_context(span).attach())?;
+    Some(Attached(Some(guard)))
+}
+
+/// Makes this context the current one. Returns `None` on an ending thread that has no context any more.
+#[cfg(feature = "axum")]
+pub(crate) fn attach_context(context: Context) -> Option<Attached> {
+    let guard = alive(|| context.attach())?;
     Some(Attached(Some(guard)))
 }
 

@@ -21,7 +21,7 @@ use crate::catalog::definition::ProcessDefinition;
 use crate::catalog::registry;
 use crate::install::installation::Installation;
 use crate::install::live;
-use crate::observe::metrics::{LOST_EVENTS, LOST_RECORDS, LOST_SPANS, LOST_TRANSACTIONS, drain};
+use crate::observe::metrics::{LOST_EVENTS, LOST_RECORDS, LOST_SPANS, LOST_TRANSACTIONS, drain_until};
 use crate::observe::{RunView, Sink};
 use crate::run::domain::Core;
 use crate::run::domain::sink::NamedSink;
@@ -120,9 +120,9 @@ impl Telemetry {
             return false;
         }
         let before = lost();
-        drain();
         let most = most.min(LONGEST);
         let deadline = Instant::now() + most;
+        let drained = drain_until(deadline - most / 4);
         let Pipelines { traces, logs, metrics, sentry, .. } = self.pipelines.clone();
         // Metrics are sent last, so that they include the losses of the other signals. Each step has a share of the
         // time. Traces and logs share theirs.
@@ -133,7 +133,7 @@ impl Telemetry {
         let errors = sentry.is_none_or(|sentry| sentry.flush(Some(until(deadline).saturating_sub(most / 4))));
         let metrics = start(move || metrics.is_none_or(|metrics| metrics.force_flush().is_ok()));
         let is_sent = [traces, logs, metrics.within(until(deadline))] == [Some(true); 3] && errors;
-        is_sent && lost() == before
+        is_sent && drained && lost() == before
     }
 }
 

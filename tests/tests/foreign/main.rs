@@ -1,13 +1,17 @@
 //! Hostile code of the application: errors, values, subscribers, sinks, clients and providers that panic, never end,
 //! call the toolkit back, or are of any size. Fixtures that several modules need are here.
 
+mod attributes;
 mod callbacks;
 mod chains;
+mod drops;
 mod hangs;
 mod limits;
 mod lines;
+mod locks;
 mod payloads;
 mod thread_ends;
+mod values;
 
 use std::fmt;
 

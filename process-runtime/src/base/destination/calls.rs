@@ -8,8 +8,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::base::cause::Cause;
 use crate::base::lock::lock;
-use crate::base::notices;
 
 /// A destination, as notices name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub(crate) enum Destination {
     Subscriber,
     #[cfg_attr(not(feature = "sentry"), allow(dead_code, reason = "only events go to Sentry"))]
     Sentry,
-    /// A sink, with the name of its type.
-    Sink(&'static str),
+    /// A sink, with the name of its type, and a number because several sinks may have the same type.
+    Sink(&'static str, usize),
     #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "only metrics go to a meter provider"))]
     MeterProvider,
     StandardError,
@@ -30,14 +30,14 @@ impl fmt::Display for Destination {
         match self {
             Destination::Subscriber => f.write_str("the tracing subscriber or one of its layers"),
             Destination::Sentry => f.write_str("the Sentry client"),
-            Destination::Sink(name) => write!(f, "the sink `{name}`"),
+            Destination::Sink(name, _) => write!(f, "the sink `{name}`"),
             Destination::MeterProvider => f.write_str("the OpenTelemetry meter provider"),
             Destination::StandardError => f.write_str("the report on standard error"),
         }
     }
 }
 
-/// The time after which a call counts as hung.
+/// The time after which a call counts as hung. The cause of [`hung`] names it too.
 pub(crate) const HUNG: Duration = Duration::from_secs(10);
 
 /// The destinations whose calls have hung and have not returned since.
@@ -82,9 +82,9 @@ impl Post {
         state.is_abandoned = true;
         lock(&ABANDONED).push(destination);
         drop(state);
-        notices::once(format!(
-            "a call of {destination} on a thread of the toolkit has not returned for {HUNG:?}; until it returns, the \
-             toolkit's threads do not call it, and the reports about late runs to it are lost"
+        hung(destination).happened(format_args!(
+            "{destination}: until it returns, the toolkit's threads do not call it, and the reports about late runs to \
+             it are lost"
         ));
         true
     }
@@ -131,6 +131,22 @@ pub(crate) fn end(Watched { post, destination, outer }: Watched) {
     let mut state = lock(&post.0);
     state.call = outer;
     if state.is_abandoned {
+        drop(state);
         lock(&ABANDONED).retain(|abandoned| *abandoned != destination);
+        hung(destination).ended();
     }
+}
+
+/// Returns the cause for hung calls of a destination. The number of destinations is bounded: those of the toolkit, and
+/// the sinks of the program.
+fn hung(destination: Destination) -> &'static Cause {
+    static CAUSES: Mutex<Vec<(Destination, &'static Cause)>> = Mutex::new(Vec::new());
+    let mut causes = lock(&CAUSES);
+    if let Some((_, cause)) = causes.iter().find(|(known, _)| *known == destination) {
+        return cause;
+    }
+    let cause =
+        Box::leak(Box::new(Cause::new("a call on a thread of the toolkit has not returned for 10 s, of")));
+    causes.push((destination, cause));
+    cause
 }

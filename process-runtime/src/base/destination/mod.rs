@@ -4,9 +4,10 @@
 pub(crate) mod calls;
 
 use std::cell::Cell;
+use std::mem::forget;
 
 use self::calls::{Call, Destination};
-use crate::base::foreign::guard::attempt;
+use crate::base::foreign::guard::{attempt, discard};
 use crate::base::notices;
 
 thread_local! {
@@ -43,6 +44,19 @@ pub(crate) fn caught(destination: Destination, f: impl FnOnce()) -> bool {
         calls::end(call);
     }
     returned.is_ok() || panicked(destination)
+}
+
+/// Drops a value that may be the last owner of something of the destination. On a thread that another thread watches,
+/// the drop is a call of the destination: if it does not return, it is reported, and while it hangs, further values of
+/// the destination are leaked.
+#[inline]
+pub(crate) fn release<T>(destination: Destination, value: T) {
+    if !calls::is_watched() {
+        return discard(value);
+    }
+    let mut value = Some(value);
+    caught(destination, || drop(value.take()));
+    forget(value);
 }
 
 #[cold]

@@ -2,6 +2,7 @@
 //! What a caller does about a panic does not belong here.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
 use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -51,6 +52,27 @@ impl fmt::Debug for Payload {
 #[inline]
 pub(crate) fn attempt<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| Payload(Some(payload)))
+}
+
+thread_local! {
+    /// Whether this thread is inside a call of [`evaluate`].
+    static EVALUATING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls `f`, which evaluates code of an attribute for a run: an expression, a rule, or what a rule or the outcome
+/// needs of the return value. Catches its panic. Returns `None` without a call if this thread is already inside a call
+/// of this function.
+///
+/// A run that such code starts therefore takes no context and applies no rules. Otherwise code that calls its own
+/// process would evaluate itself again, and so on without end.
+#[inline]
+pub(crate) fn evaluate<R>(f: impl FnOnce() -> R) -> Option<Result<R, Payload>> {
+    if EVALUATING.replace(true) {
+        return None;
+    }
+    let result = attempt(f);
+    EVALUATING.set(false);
+    Some(result)
 }
 
 /// Drops a value of the application, whose `Drop` may panic.

@@ -2,8 +2,6 @@
 //! of foreign text. A place that shows or stores such a text does not belong here.
 
 pub(crate) mod chain;
-#[cfg(any(feature = "metrics", feature = "sentry"))]
-pub(crate) mod ending_thread;
 pub(crate) mod guard;
 pub(crate) mod limits;
 pub(crate) mod quote;

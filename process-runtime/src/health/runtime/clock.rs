@@ -4,7 +4,7 @@ use std::time::Instant;
 
 /// Returns whether the clock of the current runtime differs from the clock of the operating system, because a test
 /// has paused it.
-pub(super) fn is_virtual() -> bool {
+pub(in crate::health) fn is_virtual() -> bool {
     let before = Instant::now();
     let now = tokio::time::Instant::now().into_std();
     let after = Instant::now();

@@ -7,4 +7,5 @@ mod home;
 mod inherited;
 mod polling;
 
+pub(super) use self::clock::is_virtual;
 pub(crate) use self::home::{Home, Timer};

@@ -16,12 +16,14 @@ use opentelemetry::{KeyValue, global};
 use process_model::Outcome;
 
 use self::temporality::Witnesses;
+use crate::base::cause::Cause;
 use crate::base::destination::calls::Destination;
-use crate::base::destination::caught;
+use crate::base::destination::{caught, release};
 use crate::base::foreign::guard::discard;
 use crate::base::lane::{LANES, Lane};
 use crate::base::lock::lock;
 use crate::base::sizes::SAMPLES;
+use crate::base::threads::{self, Started};
 use crate::observe::samples::Samples;
 use crate::run::domain::Core;
 use crate::run::unit::Unit;
@@ -68,7 +70,7 @@ static BUFFERS: [Samples<Sample>; LANES] = [const { Samples::new() }; LANES];
 struct Attached {
     provider: usize,
     /// Keeps the global provider alive, so that no new provider gets the address that is in `provider`.
-    _global: Option<Arc<dyn MeterProvider + Send + Sync>>,
+    _global: Option<GlobalProvider>,
     since: Instant,
     collected: Arc<AtomicBool>,
     duration: Histogram<f64>,
@@ -88,17 +90,30 @@ pub(crate) fn attach(provider: &dyn MeterProvider) {
     caught(Destination::MeterProvider, || attach_as(provider, id, None));
 }
 
+/// The global provider of the application, which another thread may replace at any time.
+type GlobalProvider = Arc<dyn MeterProvider + Send + Sync>;
+
+/// The last global provider that panicked when it was attached. The reference keeps it alive, so that no new provider
+/// gets its address.
+static REFUSED: Mutex<Option<GlobalProvider>> = Mutex::new(None);
+
 /// Attaches the global provider, unless it is already attached. If the application sets its global provider after the
-/// first call, the next call attaches it. The provider then receives the measurements from that time on.
+/// first call, the next call attaches it. The provider then receives the measurements from that time on. A provider
+/// that panics is not attached, and is not tried again until the application sets another one.
 pub(crate) fn attach_global() {
     let provider = global::meter_provider();
     let id = Arc::as_ptr(&provider).addr();
-    if attached().as_ref().is_none_or(|attached| attached.provider != id) {
-        caught(Destination::MeterProvider, || attach_as(&*provider, id, Some(Arc::clone(&provider))));
+    let is_attached = lock(&ATTACHED).as_ref().is_some_and(|attached| attached.provider == id);
+    let is_refused = lock(&REFUSED).as_ref().is_some_and(|refused| Arc::as_ptr(refused).addr() == id);
+    let attach = || attach_as(&*provider, id, Some(Arc::clone(&provider)));
+    if !is_attached && !is_refused && !caught(Destination::MeterProvider, attach) {
+        let old = lock(&REFUSED).replace(Arc::clone(&provider));
+        release(Destination::MeterProvider, old);
     }
+    release(Destination::MeterProvider, provider);
 }
 
-fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<Arc<dyn MeterProvider + Send + Sync>>) {
+fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<GlobalProvider>) {
     let meter = provider.meter("critical_process");
     let collected = Arc::new(AtomicBool::new(false));
     let new = Attached {
@@ -213,12 +228,36 @@ pub(crate) fn drain() {
     }
 }
 
+static HUNG: Cause =
+    Cause::new("the waiting samples are not recorded, because a call has not returned in time, of");
+
+/// Records every waiting sample on a thread of its own, and waits for it at most until `end`, because a meter provider
+/// may hang. Returns whether the samples were recorded in time, and reports if they were not.
+pub(crate) fn drain_until(end: Instant) -> bool {
+    /// The thread of an earlier call that has not ended in time. While it hangs, no other thread is started.
+    static EARLIER: Mutex<Option<Started>> = Mutex::new(None);
+    let is_over = |thread: Started| {
+        let has_ended = thread.wait(end);
+        if !has_ended {
+            *lock(&EARLIER) = Some(thread);
+        }
+        has_ended
+    };
+    let earlier = lock(&EARLIER).take();
+    let is_drained = earlier.is_none_or(is_over) && threads::start("process-drain", drain).is_ok_and(is_over);
+    match is_drained {
+        true => HUNG.ended(),
+        false => HUNG.happened(Destination::MeterProvider),
+    }
+    is_drained
+}
+
 /// Records every waiting sample, at the beginning of a collection.
 fn collect() {
     let Some(attached) = attached() else { return };
     record_waiting(Arc::clone(&attached));
     let is_delta = lock(&attached.witnesses).collected();
-    discard(attached);
+    release(Destination::MeterProvider, attached);
     if is_delta {
         crate::base::notices::once(temporality::DELTA);
     }
@@ -249,7 +288,7 @@ fn record_waiting(attached: Arc<Attached>) {
     }
     UNRECORDED.fetch_add((panics + samples.len()) as u64, Ordering::Relaxed);
     // This may be the last owner of the provider.
-    discard(attached);
+    release(Destination::MeterProvider, attached);
 }
 
 impl Sample {
@@ -321,7 +360,8 @@ pub(crate) fn is_drain_due() -> bool {
 
 /// Returns the reason why no backend receives measurements, or `None` if no such reason is known.
 pub(crate) fn problem() -> Option<&'static str> {
-    let Some(attached) = attached() else {
+    let attached = lock(&ATTACHED);
+    let Some(attached) = &*attached else {
         return Some(
             "no meter provider is attached, so no metrics are exported; call `process_runtime::Install::start`",
         );

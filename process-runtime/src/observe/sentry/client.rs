@@ -2,14 +2,14 @@
 //! short time. Sending events does not belong here.
 
 use std::cell::{Cell, RefCell};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use sentry_core::{Hub, TracesSamplingStrategy};
 
-use crate::base::foreign::ending_thread::sentry::alive;
 use crate::base::foreign::guard::attempt;
 use crate::run::domain::Core;
+use crate::run::ending_thread::sentry::alive;
 use crate::run::hub::OuterHub;
 
 /// The time for which the answer is cached. Asking the hub takes as long as all other work for a run without
@@ -39,12 +39,12 @@ enum Known {
 
 thread_local! {
     static KNOWN: Cell<Known> = const { Cell::new(Known::Nothing) };
-    /// Keeps the hub of the cached answer alive. Otherwise another hub could get the same address and be taken for
-    /// this hub.
-    static ASKED: Asked = const { Asked(RefCell::new(None)) };
+    /// Keeps the memory of the hub of the cached answer. Otherwise another hub could get the same address and be taken
+    /// for this hub. It does not keep the hub itself, whose client would then be dropped here.
+    static ASKED: Asked = const { Asked(RefCell::new(Weak::new())) };
 }
 
-struct Asked(RefCell<Option<Arc<Hub>>>);
+struct Asked(RefCell<Weak<Hub>>);
 
 impl Drop for Asked {
     fn drop(&mut self) {
@@ -87,7 +87,7 @@ fn ask(hub: &Arc<Hub>, now: u64) -> Client {
     let answer = answer.unwrap_or(Client::Absent);
     // A thread drops its thread-local values in the reverse order of their first use. `ASKED` is first used after the
     // hub, so it is dropped before the hub.
-    let is_kept = ASKED.try_with(|asked| asked.0.replace(Some(Arc::clone(hub)))).is_ok();
+    let is_kept = ASKED.try_with(|asked| asked.0.replace(Arc::downgrade(hub))).is_ok();
     KNOWN.set(match is_kept {
         true => Known::Answered(Arc::as_ptr(hub), now + Core::global().clock.ticks(ASK_AGAIN), answer),
         false => Known::Ending,

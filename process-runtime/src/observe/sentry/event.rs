@@ -34,19 +34,25 @@ thread_local! {
 /// Sends an event that already has the data of its run.
 pub(super) fn send(hub: &Hub, event: Event<'static>) -> Uuid {
     if let Some(Context::Other(block)) = event.contexts.get(BLOCK) {
-        DESCRIBED.set(Some(block.clone()));
+        keep_described(Some(block.clone()));
     }
     let sent = attempt(|| hub.capture_event(event));
-    DESCRIBED.set(None);
+    keep_described(None);
     sent.unwrap_or_else(|payload| payload.resume())
+}
+
+/// Sets the context block of the event that this thread is sending. Does nothing if the thread is ending and has
+/// already dropped it; the event then has the block that Sentry's scope leaves in it.
+fn keep_described(block: Option<Block>) {
+    let _ = DESCRIBED.try_with(|described| described.set(block));
 }
 
 /// Adds the data of the current run to an event that other code sends. An event from [`send`] already has the data of
 /// its run, so it only receives its context block again.
 pub(super) fn describe(mut event: Event<'static>) -> Event<'static> {
-    if let Some(block) = DESCRIBED.take() {
+    if let Some(block) = DESCRIBED.try_with(Cell::take).ok().flatten() {
         add_block(&mut event, block.clone());
-        DESCRIBED.set(Some(block));
+        keep_described(Some(block));
         return event;
     }
     let Some(nearest) = frame::nearest() else {

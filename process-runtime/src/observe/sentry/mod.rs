@@ -29,6 +29,7 @@ use crate::catalog::definition::{Definition, StageDefinition};
 use crate::run::domain::Core;
 use crate::run::domain::observed::Observed;
 use crate::run::ending::{End, Ending};
+use crate::run::ending_thread::sentry::alive;
 use crate::run::frame;
 use crate::run::hub::OuterHub;
 use crate::run::unit::Unit;
@@ -77,7 +78,7 @@ fn has_integration(hub: &Hub) -> bool {
 
 /// Returns whether a client accepts events from this thread.
 pub(crate) fn is_active() -> bool {
-    Hub::with_active(|_| true)
+    alive(|| Hub::with_active(|_| true)).unwrap_or(false)
 }
 
 /// Returns the reason why Sentry receives no events, or `None` if a client accepts events from this thread.
@@ -95,7 +96,7 @@ pub(crate) fn problem() -> Option<String> {
 /// `sentry-tracing` then creates the transactions. If `sentry-tracing` is not installed, an outermost run gets a new
 /// hub, and every run starts a Sentry span if the client accepts transactions.
 pub(crate) fn open(unit: &'static Unit, observed: &Observed) {
-    let current = Hub::current();
+    let Some(current) = alive(Hub::current) else { return };
     let is_traced_elsewhere = |outer: &OuterHub| !Arc::ptr_eq(&current, &outer.hub);
     let opened = observed.hub.open(|outer| match is_traced_elsewhere(outer) {
         true => Arc::clone(&current),

@@ -19,9 +19,7 @@ use super::inflight::{self, Seen, Table, Ticket};
 use super::unit::Unit;
 use crate::base::alarm;
 use crate::base::clock::Clock;
-use crate::base::destination::calls::Destination;
-use crate::base::destination::unharmed;
-use crate::base::foreign::guard::discard;
+use crate::base::destination::{release, unharmed};
 use crate::base::lane::Lane;
 use crate::base::lock::{read, write};
 use crate::base::notices;
@@ -251,14 +249,20 @@ impl Core {
     #[cold]
     fn notify_all(&self, run: &RunView<'_>, notify: &dyn Fn(&dyn Sink, &RunView<'_>)) {
         let sinks = Arc::clone(&read(&self.sinks));
-        for NamedSink { sink, name } in sinks.iter() {
-            if !unharmed(Destination::Sink(name), || notify(&**sink, run)) {
+        let mut removed = None;
+        for NamedSink { sink, destination } in sinks.iter() {
+            if !unharmed(*destination, || notify(&**sink, run)) {
                 let mut sinks = write(&self.sinks);
                 *sinks = sinks.iter().filter(|other| !Arc::ptr_eq(&other.sink, sink)).cloned().collect();
+                removed = Some(*destination);
             }
         }
-        // This may be the last owner of a sink that was removed, whose `Drop` may panic.
-        discard(sinks);
+        // This may be the last owner of a sink that was removed, here or by another thread. Its `Drop` may panic or
+        // hang.
+        match removed.or_else(|| Some(sinks.first()?.destination)) {
+            Some(destination) => release(destination, sinks),
+            None => drop(sinks),
+        }
     }
 }
 

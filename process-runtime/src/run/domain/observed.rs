@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::DomainRef;
-#[cfg(feature = "tracing")]
+#[cfg(any(feature = "tracing", feature = "sentry"))]
 use crate::base::destination::calls::Destination;
+#[cfg(feature = "sentry")]
+use crate::base::destination::release;
 #[cfg(feature = "tracing")]
 use crate::base::destination::unharmed;
-#[cfg(feature = "sentry")]
-use crate::base::foreign::guard::discard;
 use crate::base::lock::{lock, unpoisoned};
 #[cfg(feature = "sentry")]
 use crate::catalog::definition::{Definition, ProcessDefinition};
@@ -226,8 +226,8 @@ impl Observed {
 #[cfg(feature = "sentry")]
 impl Drop for Observed {
     fn drop(&mut self) {
-        // This may be the last owner of a hub, and the `Drop` of its client's transport may panic.
-        discard(take(&mut self.hub));
+        // This may be the last owner of a hub, and the `Drop` of its client's transport may panic or hang.
+        release(Destination::Sentry, take(&mut self.hub));
     }
 }
 
@@ -279,7 +279,7 @@ pub(crate) fn let_go(mut observed: Arc<Observed>) {
     }
     #[cfg(feature = "sentry")]
     {
-        discard(take(&mut room.hub));
+        release(Destination::Sentry, take(&mut room.hub));
     }
     room.boundary.clear();
     let _ = SPARE.try_with(|spare| spare.set(Some(observed)));

@@ -94,7 +94,10 @@ pub(crate) fn runtime_clock() -> Clock {
     let runtime = tokio::runtime::Handle::try_current().ok();
     let anchor = tokio::time::Instant::now();
     Clock::following(move || {
-        let _inside = runtime.as_ref().map(tokio::runtime::Handle::enter);
+        // `Handle::enter` panics on an ending thread that has dropped tokio's thread-local value.
+        let is_gone = |error: tokio::runtime::TryCurrentError| error.is_thread_local_destroyed();
+        let is_ending = tokio::runtime::Handle::try_current().is_err_and(is_gone);
+        let _inside = runtime.as_ref().filter(|_| !is_ending).map(tokio::runtime::Handle::enter);
         anchor.elapsed()
     })
 }

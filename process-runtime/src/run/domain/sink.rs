@@ -3,9 +3,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::observed::Observed;
+use crate::base::destination::calls::Destination;
 use crate::catalog::definition::{ProcessDefinition, StageDefinition};
 use crate::run::context::Value;
 use crate::run::ending::End;
@@ -35,22 +37,28 @@ pub trait Sink: Send + Sync + fmt::Debug + 'static {
     }
 }
 
-/// A sink with the name of its type, which notices use.
+/// A sink with the name of its type, which notices use, as a destination.
 #[derive(Clone, Debug)]
 pub(crate) struct NamedSink {
     pub(super) sink: Arc<dyn Sink>,
-    pub(super) name: &'static str,
+    pub(super) destination: Destination,
+}
+
+/// Returns a destination for a sink with this name.
+fn destination(name: &'static str) -> Destination {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    Destination::Sink(name, NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 impl NamedSink {
     pub(crate) fn new<S: Sink>(sink: Arc<S>) -> NamedSink {
-        NamedSink { sink, name: std::any::type_name::<S>() }
+        NamedSink { sink, destination: destination(std::any::type_name::<S>()) }
     }
 
     /// Creates the entry of a sink that a test passes as a trait object, which has no name.
     #[cfg(feature = "testing")]
     pub(crate) fn of_test(sink: Arc<dyn Sink>) -> NamedSink {
-        NamedSink { sink, name: "dyn Sink" }
+        NamedSink { sink, destination: destination("dyn Sink") }
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
+use std::mem::{MaybeUninit, replace};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
@@ -87,7 +87,9 @@ impl Boundary {
     }
 
     pub(crate) fn put(&self, injected: Option<Injected>) {
-        *lock(&self.waiting) = injected;
+        // The old fault is dropped without the lock, because it may contain code of the test.
+        let old = replace(&mut *lock(&self.waiting), injected);
+        drop(old);
     }
 
     /// Returns the ticks that a test added to the duration of the run.

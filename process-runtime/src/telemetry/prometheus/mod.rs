@@ -29,12 +29,15 @@ use crate::base::foreign::guard::attempt;
 use crate::base::notices;
 
 static UNACCEPTED: Cause = Cause::new("cannot accept a connection from Prometheus:");
+static HUNG: Cause = Cause::new("the metrics for Prometheus could not be collected within");
 static UNENCODED: Cause = Cause::new("cannot encode the metrics for Prometheus:");
 
 /// The maximum number of open connections. Further connections wait to be accepted.
 const CONNECTIONS: usize = 8;
 /// The maximum duration of a connection, which is also Prometheus' default scrape timeout.
 const TIME: Duration = Duration::from_secs(10);
+/// The maximum time for a collection, so that a scrape is answered before its connection ends.
+const COLLECTION_TIME: Duration = Duration::from_secs(8);
 /// The maximum time for reading the head of a request.
 const HEAD_TIME: Duration = Duration::from_secs(5);
 /// The maximum number of bytes in the head of a request.
@@ -187,18 +190,29 @@ async fn answer(stream: TcpStream, prometheus: Prometheus, turn: Arc<Semaphore>)
 async fn collected(prometheus: Prometheus, turn: Arc<Semaphore>) -> Response<String> {
     // The collection owns the permit, and keeps it even if the request times out first. While a collection hangs, no
     // second one can therefore start.
-    let turn = turn.acquire_owned().await;
-    let text = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        prometheus.text()
-    });
-    match text.await {
-        Ok(Ok(text)) => {
+    let text = async {
+        let turn = turn.acquire_owned().await;
+        let collect = move || {
+            let _turn = turn;
+            prometheus.text()
+        };
+        tokio::task::spawn_blocking(collect).await
+    };
+    let text = tokio::time::timeout(COLLECTION_TIME, text).await;
+    match &text {
+        Ok(_) => HUNG.ended(),
+        Err(_) => {
+            HUNG.happened(format_args!("{COLLECTION_TIME:?}: a callback of an observable instrument hangs"))
+        }
+    }
+    match text {
+        Ok(Ok(Ok(text))) => {
             let mut response = Response::new(text);
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(TEXT_FORMAT));
             response
         }
-        _ => plain(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be collected\n"),
+        Ok(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be collected\n"),
+        Err(_) => plain(StatusCode::GATEWAY_TIMEOUT, "the metrics could not be collected in time\n"),
     }
 }
 

@@ -4,12 +4,11 @@
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Weak};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use backtrace::Backtrace;
 
-use crate::base::notices;
+use crate::base::{notices, threads};
 
 /// The longest time that a stack trace waits for its names.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -31,8 +30,7 @@ impl Symbols {
     /// Starts the thread, which reads the debug information before its first stack trace.
     pub(super) fn start() -> Symbols {
         let (requests, received) = mpsc::sync_channel(MOST);
-        let thread = thread::Builder::new().name("telemetry-symbols".into());
-        if let Err(error) = thread.spawn(move || run(&received)) {
+        if let Err(error) = threads::keep("telemetry-symbols", move || run(&received), notices::once) {
             notices::once(format!("cannot start the thread that looks up the names of functions: {error}"));
         }
         Symbols { requests }

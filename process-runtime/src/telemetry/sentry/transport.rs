@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use sentry::protocol::{Envelope, EnvelopeItem, Event};
@@ -19,7 +18,7 @@ use super::symbols::Symbols;
 use crate::base::cause::Cause;
 use crate::base::foreign::limits;
 use crate::base::lock::{lock, unpoisoned};
-use crate::base::notices;
+use crate::base::{notices, threads};
 use crate::observe::metrics::{LOST_EVENTS, LOST_TRANSACTIONS};
 use crate::telemetry::environment::tls::{Pem, Tls};
 use crate::telemetry::http_client;
@@ -87,8 +86,10 @@ impl TransportFactory for SentryTransport {
             symbols: Symbols::start(),
             waiting: Arc::clone(&waiting),
         };
-        let builder = thread::Builder::new().name("telemetry-sentry".into());
-        if let Err(error) = builder.spawn(move || sender.run()) {
+        // A panic loses the envelope that is being sent, and nothing else.
+        let sender = Mutex::new(sender);
+        let run = move || lock(&sender).run();
+        if let Err(error) = threads::keep("telemetry-sentry", run, notices::once) {
             notices::once(format!("cannot start the thread that sends to Sentry: {error}"));
         }
         waiting
@@ -225,7 +226,7 @@ struct Sender {
 }
 
 impl Sender {
-    fn run(mut self) {
+    fn run(&mut self) {
         crate::telemetry::logs::exports_only();
         while let Some(envelope) = self.waiting.next() {
             if self.is_limited(&envelope) {

@@ -95,13 +95,15 @@ impl Plan {
     /// Keeps the current task pending at its boundary. When the observation is over, panics instead, because a task
     /// that hangs has no other way to end. The panic hook is not called.
     fn stay(&self, cx: &Context<'_>) -> Instead {
+        // A waker is foreign code, so it is cloned and dropped without the lock.
+        let waker = cx.waker().clone();
         let mut state = self.state();
         if state.is_over {
             drop(state);
             resume_unwind(Box::new("the observation ended while this injected hang was still waiting"));
         }
-        if !state.stuck.iter().any(|known| known.will_wake(cx.waker())) {
-            state.stuck.push(cx.waker().clone());
+        if !state.stuck.iter().any(|known| known.will_wake(&waker)) {
+            state.stuck.push(waker);
         }
         Instead::Pending
     }

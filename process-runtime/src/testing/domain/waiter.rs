@@ -5,6 +5,7 @@
 use std::sync::Mutex;
 use std::task::Waker;
 
+use crate::base::foreign::guard::discard;
 use crate::base::lock::lock;
 
 /// The waker of the task that polls the future of a domain.
@@ -14,7 +15,10 @@ pub(super) struct Waiter(Mutex<Option<Waker>>);
 impl Waiter {
     /// Registers the task to wake.
     pub(super) fn register(&self, waker: &Waker) {
-        *lock(&self.0) = Some(waker.clone());
+        // A waker is foreign code, so it is cloned and dropped without the lock.
+        let waker = waker.clone();
+        let old = lock(&self.0).replace(waker);
+        discard(old);
     }
 
     /// Wakes the registered task, for example because a run has begun whose deadline may be before all others.

@@ -24,7 +24,10 @@ pub(super) async fn run<F: Future>(
     let mut seats: Vec<Seat<F>> = (0..seats.min(calls)).map(|at| Seat::new(at, &queue, make())).collect();
     let (mut made, mut ended) = (seats.len(), 0);
     std::future::poll_fn(|cx| {
-        locked(&queue).task = Some(cx.waker().clone());
+        // A waker is foreign code, so it is cloned and dropped without the lock.
+        let waker = cx.waker().clone();
+        let old = locked(&queue).task.replace(waker);
+        drop(old);
         // Makes at most as many polls as there are seats, and then yields. Otherwise, futures that are always ready
         // would block everything else in the task.
         for _ in 0..seats.len() {
@@ -89,8 +92,9 @@ impl<F: Future> Seat<F> {
             Ok(Poll::Ready(())) => Ok(()),
             Err(panic) => Err(panic),
         };
-        self.future.set(None);
-        Some(end)
+        // The future may panic again when it is dropped. The first panic counts.
+        let dropped = attempt(|| self.future.set(None));
+        Some(end.and(dropped))
     }
 }
 

@@ -8,6 +8,7 @@ use sentry_core::protocol::{EnvelopeItem, Event};
 use sentry_core::{Client, ClientOptions, Envelope, Hub, HubSwitchGuard, Transport};
 
 use crate::base::lock::lock;
+use crate::run::ending_thread::sentry::alive;
 use crate::run::frame;
 use crate::sentry::Integration;
 
@@ -56,10 +57,10 @@ impl Inbox {
         Inbox { hub: Arc::new(Hub::new(Some(client), Arc::default())), sent }
     }
 
-    /// Sets the hub of this inbox as the current hub of this thread, until the guard is dropped. Panics if the thread
-    /// is ending and its thread-local Sentry hub is already destroyed.
-    pub(in crate::testing) fn enter(&self) -> HubSwitchGuard {
-        HubSwitchGuard::new(Arc::clone(&self.hub))
+    /// Sets the hub of this inbox as the current hub of this thread, until the guard is dropped. Returns `None` if the
+    /// thread is ending and its thread-local Sentry hub is already destroyed.
+    pub(in crate::testing) fn enter(&self) -> Option<HubSwitchGuard> {
+        alive(|| HubSwitchGuard::new(Arc::clone(&self.hub)))
     }
 
     /// Takes the events that were sent so far.

@@ -15,9 +15,14 @@ use tracing::subscriber::{Interest, NoSubscriber, Subscriber};
 use tracing::{Event, Level, Metadata};
 use tracing_core::span::Current;
 
+use crate::base::foreign::text::bounded_debug;
 use crate::base::lock::lock;
 use crate::run::context::Value;
 use crate::run::frame;
+
+/// The maximum number of bytes of a recorded text. It is more than any destination receives, because a test may search
+/// the text for a secret.
+const LONGEST: usize = 1 << 20;
 
 /// A span that was opened by a run or by code in its body.
 #[derive(Clone, Debug)]
@@ -132,6 +137,11 @@ thread_local! {
     static ENTERED: RefCell<Vec<(Id, &'static Metadata<'static>)>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Calls `f` with the spans that this thread is in. Returns `None` if the thread is ending and has dropped them.
+fn with_entered<R>(f: impl FnOnce(&mut Vec<(Id, &'static Metadata<'static>)>) -> R) -> Option<R> {
+    ENTERED.try_with(|entered| f(&mut entered.borrow_mut())).ok()
+}
+
 fn is_foreign(id: &Id) -> bool {
     id.into_u64() & OWN == 0
 }
@@ -147,7 +157,8 @@ impl Recording {
     /// Keeps recorded values as text, even if they are replaced later or belong to no run.
     fn keep_text(&self, fields: &[(&'static str, Value)]) {
         if !fields.is_empty() {
-            lock(&self.lines).push(format!("{fields:?}"));
+            let line = format!("{fields:?}");
+            lock(&self.lines).push(line);
         }
     }
 
@@ -202,7 +213,8 @@ impl Subscriber for Recording {
         let mut fields = Vec::new();
         values.record(&mut Fields(&mut fields));
         self.keep_text(&fields);
-        self.with(id, |span| values.record(&mut Fields(&mut span.fields)));
+        // The values are foreign code, so they are read before the lock is taken, and only once.
+        self.with(id, |span| fields.into_iter().for_each(|(name, value)| put(&mut span.fields, name, value)));
         if is_foreign(id) {
             self.before.record(id, values);
         }
@@ -225,7 +237,7 @@ impl Subscriber for Recording {
 
     fn enter(&self, id: &Id) {
         if let Some(metadata) = self.metadata_of(id) {
-            ENTERED.with_borrow_mut(|entered| entered.push((id.clone(), metadata)));
+            with_entered(|entered| entered.push((id.clone(), metadata)));
         }
         if is_foreign(id) {
             self.before.enter(id);
@@ -233,7 +245,7 @@ impl Subscriber for Recording {
     }
 
     fn exit(&self, id: &Id) {
-        ENTERED.with_borrow_mut(|entered| {
+        with_entered(|entered| {
             if let Some(last) = entered.iter().rposition(|(other, _)| other == id) {
                 entered.remove(last);
             }
@@ -244,10 +256,11 @@ impl Subscriber for Recording {
     }
 
     fn current_span(&self) -> Current {
-        ENTERED.with_borrow(|entered| match entered.last() {
-            Some((id, metadata)) => Current::new(id.clone(), metadata),
+        let last = with_entered(|entered| entered.last().cloned()).flatten();
+        match last {
+            Some((id, metadata)) => Current::new(id, metadata),
             None => self.before.current_span(),
-        })
+        }
     }
 
     fn clone_span(&self, id: &Id) -> Id {
@@ -259,13 +272,18 @@ impl Subscriber for Recording {
     }
 }
 
+/// Adds the value of a field. It replaces an earlier value of the same field.
+fn put(fields: &mut Vec<(&'static str, Value)>, name: &'static str, value: Value) {
+    fields.retain(|(other, _)| *other != name);
+    fields.push((name, value));
+}
+
 /// Collects the values of fields.
 struct Fields<'a>(&'a mut Vec<(&'static str, Value)>);
 
 impl Fields<'_> {
     fn put(&mut self, field: &Field, value: Value) {
-        self.0.retain(|(name, _)| *name != field.name());
-        self.0.push((field.name(), value));
+        put(self.0, field.name(), value);
     }
 }
 
@@ -291,6 +309,6 @@ impl Visit for Fields<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, Value::Text(format!("{value:?}").into()));
+        self.put(field, Value::Text(bounded_debug(value, LONGEST).into()));
     }
 }
