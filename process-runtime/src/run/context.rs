@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::base::foreign::limits;
-use crate::base::foreign::text::{bounded, cut};
+use crate::base::foreign::text::{bounded, cut, cut_again};
 use crate::base::lock::lock;
 
 /// A value of business context, as it is recorded.
@@ -43,7 +43,7 @@ impl Value {
         if let Value::Text(text) = self
             && text.len() > limits::context_value()
         {
-            *text = cut(text, limits::context_value()).into();
+            *text = cut_again(text, limits::context_value()).into();
         }
     }
 }

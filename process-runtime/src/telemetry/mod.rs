@@ -198,9 +198,11 @@ mod logs;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod queue;
+mod requests;
 mod room;
 mod sentry;
 mod signal;
+mod span_texts;
 pub mod timeline;
 
 pub use self::builder::TelemetryBuilder;
