@@ -112,27 +112,32 @@ struct Measure {
     /// The size of a number in a list, and of a Boolean in a list.
     number: usize,
     boolean: usize,
+    /// The size that an event or a link has besides its memory.
+    entry: usize,
 }
 
 /// Returns how many bytes of memory a span uses.
 fn size(span: &SpanData) -> usize {
-    Measure { text: str::len, number: size_of::<u64>(), boolean: size_of::<bool>() }.span(span)
+    Measure { text: str::len, number: size_of::<u64>(), boolean: size_of::<bool>(), entry: 0 }.span(span)
 }
 
 /// Returns about how many bytes a span has in a request, in the encoding that makes it longest (JSON).
 fn encoded_size(span: &SpanData) -> usize {
     const NUMBER: usize = r#"{"doubleValue":-1.7976931348623157e308},"#.len();
-    Measure { text: encoded, number: NUMBER, boolean: r#"{"boolValue":false},"#.len() }.span(span)
+    Measure { text: encoded, number: NUMBER, boolean: r#"{"boolValue":false},"#.len(), entry: 64 }.span(span)
 }
 
 impl Measure {
     fn span(&self, span: &SpanData) -> usize {
         let status = if let Status::Error { description } = &span.status { description } else { "" };
         let event = |event: &Event| {
-            size_of::<Event>() + (self.text)(&event.name) + self.attributes(&event.attributes)
+            self.entry + size_of::<Event>() + (self.text)(&event.name) + self.attributes(&event.attributes)
         };
         let link = |link: &Link| {
-            size_of::<Link>() + self.trace_state(&link.span_context) + self.attributes(&link.attributes)
+            self.entry
+                + size_of::<Link>()
+                + self.trace_state(&link.span_context)
+                + self.attributes(&link.attributes)
         };
         size_of::<SpanData>()
             + (self.text)(&span.name)

@@ -2,8 +2,9 @@
 //! limit of a collector for gRPC is 4 MiB. What a request contains does not belong here.
 
 /// The maximum number of bytes of a request, and of a line in a file, according to the sizes of its items. An item that
-/// is larger has a request of its own. The sizes are estimates, so that a request can be larger, but not twice as large.
-const REQUEST: usize = 2 << 20;
+/// is larger has a request of its own. The sizes are estimates, and the resource and the scopes of the items are not
+/// counted. The difference to 2 MiB, the default limit of some HTTP servers, leaves room for these.
+const REQUEST: usize = 3 << 19;
 
 /// Splits a batch into requests, in order. `size` returns the encoded size of an item.
 pub(super) fn requests<T>(batch: Vec<T>, size: impl Fn(&T) -> usize) -> Vec<Vec<T>> {

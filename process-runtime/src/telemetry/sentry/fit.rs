@@ -291,7 +291,9 @@ mod tests {
             let span = Span { data: [("statement".to_owned(), data.into())].into(), ..Span::default() };
             Transaction { name: Some("pay".into()), spans: vec![span; spans], ..Transaction::default() }
         };
-        for large in [transaction(1, &text()), transaction(50_000, "select"), transaction(1000, &text()[..9999])] {
+        for large in
+            [transaction(1, &text()), transaction(50_000, "select"), transaction(1000, &text()[..9999])]
+        {
             let id = large.event_id;
             let cut = cut(large, 64 << 10, reduced_transaction);
             assert!(size(&cut) <= 64 << 10, "{}", size(&cut));
