@@ -103,8 +103,8 @@
 //! # Sentry
 //!
 //! `SENTRY_DSN` enables Sentry. `SENTRY_ENVIRONMENT`, `SENTRY_RELEASE`, `SENTRY_TRACES_SAMPLE_RATE` (0 to 1, 0 by
-//! default) and `SSL_CERT_FILE` configure it. The default release is the service's `name@version`. A rate limit of Sentry
-//! stops sending for at most one hour, whatever the answer says.
+//! default) and `SSL_CERT_FILE` configure it. The default release is the service's `name@version`. A rate limit of
+//! Sentry stops sending for at most one hour, whatever the answer says.
 //!
 //! # The log
 //!

@@ -9,8 +9,8 @@ use opentelemetry_sdk::trace::SpanData;
 
 use crate::base::foreign::{limits, text};
 
-/// The maximum number of bytes of a span's texts and lists together, or [`VALUES`] times the limit of a value if that is
-/// more.
+/// The maximum number of bytes of a span's texts and lists together, or [`VALUES`] times the limit of a value if that
+/// is more.
 const SPAN: usize = 64 << 10;
 const VALUES: usize = 64;
 /// A text of this many bytes is not cut to bring the whole span below its limit.

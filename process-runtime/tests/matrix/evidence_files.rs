@@ -149,7 +149,7 @@ fn a_reason_of_any_length_fits() {
     let gathered = evidence::read(directory.path());
     assert_eq!((gathered.evidence.len(), gathered.problems.len()), (1, 0));
     let Proof::Failed(reason) = &gathered.evidence[0].proof else { panic!("it failed") };
-    assert!(reason.starts_with("\u{1}é") && reason.ends_with("…[+291808 bytes]"), "{reason}");
+    assert!(reason.starts_with("\u{1}é") && reason.ends_with("…[+291809 bytes]"), "{reason}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
 use axum::routing::get;
 use futures::FutureExt as _;
-use process_runtime::{critical_process, propagation};
+use process_runtime::{Install, Limits, critical_process, propagation};
 use process_tests::isolated::{child, isolated};
 use process_tests::traces::{Traces, attribute, is_child};
 use test_machine::memory::resident;

@@ -227,7 +227,7 @@ const NAME: usize = 256;
 /// The maximum number of bytes of a value that are drawn.
 const VALUE: usize = 1 << 10;
 /// The maximum number of bytes of a log record that are drawn.
-const TEXT: usize = 256;
+const TEXT: usize = 200;
 /// The maximum number of bytes of a line, without the mark of values that are left out.
 const LINE: usize = 15 << 10;
 
