@@ -117,8 +117,9 @@ async fn a_collector_cannot_reject_more_than_it_received() {
         let endpoint = format!("http://{place}");
         let variables =
             [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)];
-        flooded("full values", &Scratch::new(), &variables).await;
-        assert_eq!(lost(&collector.metrics(), "span"), 512, "{protocol}");
+        flooded("two failures", &Scratch::new(), &variables).await;
+        assert_eq!(spans_in(&collector.traces()).len(), 2, "{protocol}");
+        assert_eq!(lost(&collector.metrics(), "span"), 2, "{protocol}");
     }
 }
 
