@@ -450,6 +450,58 @@ proptest! {
     }
 }
 
+#[test]
+fn a_text_of_a_megabyte_is_drawn_in_part() {
+    let long = |letter: &str| letter.repeat(1 << 20);
+    let value = |text: String| serde_json::json!({ "stringValue": text });
+    let attribute = |key: &str, text: String| serde_json::json!({ "key": key, "value": value(text) });
+    let mut attributes = vec![attribute("user_id", "u-1".into())];
+    attributes.push(attribute(&long("k"), "short".into()));
+    attributes.push(attribute("critical_process.outcome", "failure".into()));
+    attributes.push(attribute("error.type", long("T")));
+    attributes.push(attribute("http.request.method", long("M")));
+    attributes.extend((0..40).map(|number| attribute(&format!("value_{number}"), "\u{7f}".repeat(1 << 18))));
+    let span = serde_json::json!({
+        "traceId": "7", "spanId": "1", "name": long("N"), "startTimeUnixNano": START, "attributes": attributes,
+    });
+    let record = serde_json::json!({
+        "traceId": "7", "spanId": "1", "timeUnixNano": START, "severityText": "WARN", "body": value(long("R")),
+    });
+    let spans = serde_json::json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [span] }] }] });
+    let records = serde_json::json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": [record] }] }] });
+    let directory = written([format!("{spans}\n"), records.to_string()].into_iter());
+    let found = find(directory.path(), &[("user_id", "u-1")], None);
+    assert_eq!(found.timelines.len(), 1, "{:?}", found.skipped);
+    let drawn = found.timelines[0].to_string();
+    let lines: Vec<&str> = drawn.lines().collect();
+    assert_eq!(lines.len(), 4);
+    for line in &lines {
+        assert!(line.len() <= 16 << 10, "{} bytes: {line:.100}", line.len());
+    }
+    let mark = |kept: usize| format!("…[+{} bytes]", (1 << 20) - kept);
+    assert!(lines[1].contains(&mark(256)), "{}", lines[1]);
+    assert!(lines[2].contains("user_id=u-1") && lines[2].contains("=short"), "{:.999}", lines[2]);
+    assert!(lines[2].ends_with(" values]"), "{}", &lines[2][lines[2].len() - 99..]);
+    assert!(lines[3].starts_with("  +") && lines[3].ends_with(" bytes]"), "{}", lines[3]);
+}
+
+#[test]
+fn the_name_of_a_span_cannot_look_like_a_call_to_a_dependency() {
+    let span = |id: &str, name: &str, attributes: serde_json::Value| {
+        serde_json::json!({
+            "traceId": "7", "spanId": id, "name": name, "startTimeUnixNano": START, "attributes": attributes,
+        })
+    };
+    let call =
+        serde_json::json!([{ "key": "critical_process.dependency", "value": { "stringValue": "stripe" } }]);
+    let spans = [span("1", "→ stripe", serde_json::json!([])), span("2", "call", call)];
+    let request = serde_json::json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": spans }] }] });
+    let directory = written([request.to_string()].into_iter());
+    let drawn = find(directory.path(), &[], Some("7")).timelines[0].to_string();
+    assert_eq!(drawn.matches("  → stripe ").count(), 1, "{drawn}");
+    assert_eq!(drawn.matches("\"→ stripe\"").count(), 1, "{drawn}");
+}
+
 /// Returns how long the fastest of three calls takes.
 fn fastest(mut f: impl FnMut()) -> Duration {
     let took = |_| {

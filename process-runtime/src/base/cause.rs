@@ -2,12 +2,12 @@
 //! when the program is compiled. A text from outside is only a bounded sample of a cause, so no peer can add causes,
 //! use up their number or fill the memory. Findings about the program's own configuration belong to `notices`.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Display};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::foreign::text;
+use super::foreign::{quote, text};
 use super::lock::lock;
 use super::notices;
 
@@ -110,7 +110,7 @@ impl Cause {
             return None;
         }
         // No lock is held while the foreign text is formatted.
-        let sample = one_line(&text::bounded(sample, SAMPLE));
+        let sample = quote::line(&text::bounded(sample, SAMPLE)).into_owned();
         let mut state = lock(&self.state);
         if state.period.is_none() && state.began.is_none() {
             lock(&OCCURRED).push(self);
@@ -196,19 +196,6 @@ pub(crate) fn occurred() -> Vec<String> {
     causes.into_iter().map(Cause::shown).collect()
 }
 
-/// Returns the text with an escape sequence for each character that could start another line or change how the rest
-/// of the line is shown, such as a line separator or a mark for the direction of writing.
-fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '"' | '\'' | '\\' => line.push(character),
-            _ => drop(write!(line, "{}", character.escape_debug())),
-        }
-    }
-    line
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,7 +248,7 @@ mod tests {
     fn a_sample_is_bounded_and_stays_on_its_line() {
         let forged = "a\ncritical_process: b\u{2028}c\u{202e}d\u{1b}[31m";
         let line = cause().happened_at(MINUTE, &forged).expect("it begins");
-        assert!(line.ends_with(r"to a\ncritical_process: b\u{2028}c\u{202e}d\u{1b}[31m"), "{line}");
+        assert!(line.ends_with(r"to a\ncritical_process: b\u2028c\u202ed\u001b[31m"), "{line}");
         let line = cause().happened_at(MINUTE, &"x".repeat(1 << 20)).expect("it begins");
         assert!(line.len() < 400 && line.ends_with(" bytes]"), "{line}");
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::check::{Reason, Status};
 use super::health_report::{PartReport, Report};
+use crate::base::foreign::quote;
 
 /// Writes a report as `application/json`.
 pub(super) fn json(report: &Report, with_detail: bool) -> String {
@@ -24,24 +25,7 @@ pub(super) fn health_json(report: &Report, with_detail: bool) -> String {
 /// this, and they can only be inside a string, where the escape means the same.
 fn written(body: &impl Serialize) -> String {
     let json = serde_json::to_string(body).unwrap_or_default();
-    if !json.contains(is_deceptive) {
-        return json;
-    }
-    let mut escaped = String::with_capacity(json.len());
-    for c in json.chars() {
-        match is_deceptive(c) {
-            true => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
-            false => escaped.push(c),
-        }
-    }
-    escaped
-}
-
-/// Returns whether a character is a control character, a separator of lines, invisible, or changes the direction of
-/// text.
-fn is_deceptive(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    quote::line(&json).into_owned()
 }
 
 fn time(at: SystemTime) -> String {

@@ -2,7 +2,8 @@
 //! reported if `Install` has started. Its line may contain error text, because standard error stays on the machine.
 //! Notices about the toolkit itself do not belong here.
 
-use std::fmt::{Display, Write as _};
+use std::borrow::Cow;
+use std::fmt::Display;
 use std::time::SystemTime;
 
 use process_model::Outcome;
@@ -22,23 +23,52 @@ pub(crate) fn failed(unit: &'static Unit, observed: Option<&Observed>, error: &R
     let mut line = RunLine::new(unit.name, end);
     #[cfg(feature = "metrics")]
     if let Some(id) = observed.and_then(Observed::trace_id) {
-        line.field("trace_id", &id);
+        line.field("trace_id", id);
     }
     line.context(observed.map(Observed::values_now).unwrap_or_default().iter());
-    // The text is the last field, so that a long text costs no other field.
-    if let Some(text) = error.whole_text(unit.definition.common().error_text) {
-        line.field("error", &text);
-    }
+    line.error = error.whole_text(unit.definition.common().error_text);
     line.write();
 }
 
 /// The line of a run that has ended, in logfmt: fields `key=value`, each value quoted if it needs quotes.
+///
+/// If the fields do not fit into the line, the longest values are cut, before they are quoted, so that the line stays
+/// readable for a parser. No value takes room from a shorter one. If even this is not enough, values of the context are
+/// left out, and the field `omitted` has their number.
 #[derive(Debug)]
-pub(crate) struct RunLine(String);
+pub(crate) struct RunLine {
+    fields: Vec<Field>,
+    /// The text of the error, which is the last field.
+    error: Option<String>,
+}
+
+#[derive(Debug)]
+struct Field {
+    key: Cow<'static, str>,
+    value: String,
+    is_context: bool,
+}
 
 /// The names of the fields that a line may have besides the context of the run.
-const FIELDS: [&str; 9] =
-    ["time", "level", "target", "process", "outcome", "late", "duration", "error", "trace_id"];
+const FIELDS: [&str; 11] = [
+    "time",
+    "level",
+    "target",
+    "process",
+    "outcome",
+    "late",
+    "duration",
+    "error.type",
+    "error",
+    "trace_id",
+    OMITTED,
+];
+/// The number of values of the context that the line has no room for.
+const OMITTED: &str = "omitted";
+/// The start of the name of a value whose own name is in [`FIELDS`].
+const CONTEXT: &str = "context.";
+/// The number of bytes that a value has at least before it is cut. The mark of a cut fits in.
+const LEAST: usize = 64;
 
 impl RunLine {
     /// Starts the line with the time, the level, the name of the run, and how the run ended.
@@ -49,48 +79,111 @@ impl RunLine {
             _ if end.late => "WARN",
             Outcome::Success | Outcome::Rejected | Outcome::Cancelled => "INFO",
         };
-        let mut line = RunLine(String::new());
-        line.field("time", &timestamp::rfc3339(SystemTime::now()));
+        let mut line = RunLine { fields: Vec::with_capacity(16), error: None };
+        line.field("time", timestamp::rfc3339(SystemTime::now()));
         line.field("level", level);
         line.field("target", "critical_process");
         line.field("process", name);
         line.field("outcome", end.outcome.as_str());
         line.field("late", if end.late { "true" } else { "false" });
-        line.field("duration", &format!("{:.1?}", end.duration));
+        line.field("duration", format!("{:.1?}", end.duration));
         if let Some(error_type) = end.error_type {
             line.field("error.type", error_type);
         }
         line
     }
 
-    /// Adds a field. A value that does not fit into the line is cut before it is quoted, so that the line stays
-    /// readable for a parser.
-    fn field(&mut self, key: &str, value: &str) {
-        let room = limits::line().saturating_sub(self.0.len() + key.len() + " =".len());
-        let mut quoted = quote::value(value);
-        let cut;
-        if quoted.len() > room {
-            // The quotes make a character at most six bytes long (`\u202e`), and the mark has at most 32.
-            cut = text::cut(value, room.saturating_sub(34) / 6);
-            quoted = quote::value(&cut);
-        }
-        if quoted.len() <= room {
-            let space = if self.0.is_empty() { "" } else { " " };
-            let _ = write!(self.0, "{space}{key}={quoted}");
-        }
+    fn field(&mut self, key: &'static str, value: impl Into<String>) {
+        self.fields.push(Field { key: key.into(), value: value.into(), is_context: false });
     }
 
-    /// Adds the context of the run. A value whose name is that of another field has `context.` before its name.
+    /// Adds the context of the run. The characters of a name that cannot be in a key are replaced by `_`. A value
+    /// whose name is that of another field has `context.` before its name.
     pub(crate) fn context<V: Display>(&mut self, values: impl IntoIterator<Item = (&'static str, V)>) {
         for (name, value) in values {
-            let is_taken = FIELDS.contains(&name) || name == "error.type";
-            let name = if is_taken { format!("context.{name}") } else { name.to_owned() };
-            self.field(&quote::value(&name), &value.to_string());
+            let mut key = key(name);
+            // Names that already start in this way get another start, so that no two names get the same key.
+            if FIELDS.contains(&&*key) || key.starts_with(CONTEXT) {
+                key = format!("{CONTEXT}{key}").into();
+            }
+            while self.fields.iter().any(|field| field.key == key) {
+                key.to_mut().push('_');
+            }
+            self.fields.push(Field { key, value: value.to_string(), is_context: true });
         }
     }
 
     /// Queues the line for standard error.
     pub(crate) fn write(self) {
-        notices::line(self.0);
+        notices::line(self.text(limits::line()));
+    }
+
+    /// Returns the line with at most `most` bytes.
+    fn text(mut self, most: usize) -> String {
+        if let Some(error) = self.error.take() {
+            self.field("error", error);
+        }
+        let mut omitted = 0_usize;
+        let share = loop {
+            match self.share(most) {
+                Some(share) => break share,
+                None => match self.fields.iter().rposition(|field| field.is_context) {
+                    Some(last) => drop(self.fields.remove(last)),
+                    None => break LEAST,
+                },
+            }
+            omitted += 1;
+        };
+        let mut line = String::new();
+        if omitted > 0 {
+            text::count_cut();
+            let at =
+                self.fields.len() - usize::from(self.fields.last().is_some_and(|last| last.key == "error"));
+            let value = omitted.to_string();
+            self.fields.insert(at, Field { key: OMITTED.into(), value, is_context: false });
+        }
+        for Field { key, value, .. } in &self.fields {
+            let mut quoted = quote::value(value);
+            let cut;
+            if quoted.len() > share {
+                let room = share.saturating_sub(text::LONGEST_MARK);
+                cut = text::cut_again(value, quote::fitting(value, room));
+                quoted = quote::value(&cut);
+            }
+            let separator = if line.is_empty() { "" } else { " " };
+            line.extend([separator, key, "=", &*quoted]);
+        }
+        line
+    }
+
+    /// Returns the maximum number of bytes of each quoted value with which the line has at most `most` bytes. Returns
+    /// `None` if this is less than [`LEAST`] although a value is longer.
+    fn share(&self, most: usize) -> Option<usize> {
+        let keys = self.fields.iter().map(|field| field.key.len() + " =".len()).sum::<usize>();
+        // The field `omitted` may be added.
+        let mut room = most.checked_sub(keys + OMITTED.len() + " =".len() + 20)?;
+        let mut values: Vec<_> = self.fields.iter().map(|field| quote::value(&field.value).len()).collect();
+        values.sort_unstable();
+        for (at, bytes) in values.iter().enumerate() {
+            let share = room / (values.len() - at);
+            if *bytes > share {
+                return (share >= LEAST).then_some(share);
+            }
+            room -= bytes;
+        }
+        Some(usize::MAX)
+    }
+}
+
+/// Returns the name of a value as a key that a parser of logfmt reads back.
+fn key(name: &'static str) -> Cow<'static, str> {
+    let is_bare = |character: char| {
+        !character.is_whitespace() && !quote::is_hidden(character) && !matches!(character, '=' | '"' | '\\')
+    };
+    let cut = text::cut(name, limits::header_text());
+    match !cut.is_empty() && cut.chars().all(is_bare) {
+        true => cut,
+        false if cut.is_empty() => "_".into(),
+        false => cut.chars().map(|character| if is_bare(character) { character } else { '_' }).collect(),
     }
 }

@@ -12,7 +12,7 @@ use sha2::Sha256;
 
 use crate::base::foreign::guard::attempt;
 use crate::base::foreign::limits;
-use crate::base::foreign::text::{bounded, cut};
+use crate::base::foreign::text::{bounded, cut, cut_again};
 use crate::base::lock::lock;
 
 /// A value of business context, as it is recorded.
@@ -44,7 +44,7 @@ impl Value {
         if let Value::Text(text) = self
             && text.len() > limits::context_value()
         {
-            *text = cut(text, limits::context_value()).into();
+            *text = cut_again(text, limits::context_value()).into();
         }
     }
 }

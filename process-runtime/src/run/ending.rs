@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use process_model::{ErrorText, Outcome};
 
-use crate::base::foreign::text::{bounded, cut};
+use crate::base::foreign::text::bounded;
 use crate::base::foreign::{chain, limits};
 
 /// The `error.type` of a panic.
@@ -124,21 +124,21 @@ impl<'a> RunError<'a> {
         if allowed == ErrorText::Never {
             return None;
         }
-        let mut text = self.value.text()?;
-        if let ErrorRef::Chain(error) = self.value {
-            let limit = limits::chain_text();
-            let mut sources = chain::sources(error);
-            while text.len() < limit
-                && let Some(source) = sources.next()
-            {
-                let source = bounded(&source, limits::error_text());
-                // Some errors include the text of their source in their own text.
-                if !text.contains(&source) {
-                    text.push_str(": ");
-                    text.push_str(&source);
-                }
+        let ErrorRef::Chain(error) = self.value else { return self.value.text() };
+        let (limit, longest) = (limits::chain_text(), limits::error_text());
+        let mut text = bounded(&error, longest.min(limit));
+        for source in chain::sources(error) {
+            // Each text is cut once, at the smaller limit, so that its mark has the right number.
+            let room = limit.saturating_sub(text.len() + ": ".len());
+            let source = bounded(&source, longest.min(room));
+            // Some errors include the text of their source in their own text.
+            if !text.contains(&source) {
+                text.push_str(": ");
+                text.push_str(&source);
             }
-            return Some(cut(&text, limit).into_owned());
+            if text.len() > limit {
+                break;
+            }
         }
         Some(text)
     }

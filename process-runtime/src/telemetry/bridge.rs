@@ -13,7 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use opentelemetry::trace::{Span as _, SpanBuilder, Status, Tracer};
-use opentelemetry::{Array, Context, KeyValue, StringValue, Value as Exported};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
@@ -22,8 +22,8 @@ use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context as LayerContext, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::diagnostics;
 use super::logs::{Recorder, is_recorded};
+use super::{diagnostics, span_texts};
 use crate::observe::span::{OUTCOME, TARGET};
 use crate::run::context::{Value, Values};
 use crate::run::frame;
@@ -148,7 +148,7 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L>
     }
 }
 
-/// A span processor that adds the inherited context, corrects the status of runs and truncates long texts.
+/// A span processor that adds the inherited context, corrects the status of runs and limits the texts.
 #[derive(Debug)]
 pub(super) struct SpanEnricher<P> {
     next: P,
@@ -184,9 +184,7 @@ impl<P: SpanProcessor> SpanProcessor for SpanEnricher<P> {
                 }
             }
         }
-        if let Some(longest) = self.longest {
-            cut(&mut span, longest);
-        }
+        span_texts::limit(&mut span, self.longest);
         self.next.on_end(span);
     }
 
@@ -220,27 +218,6 @@ fn inherit(span: &mut Span, values: &Values) {
         if present.iter().all(|known| known.key.as_str() != name) {
             span.set_attribute(attribute(name, value));
         }
-    }
-}
-
-/// Truncates every text attribute of a span, its events and its links to at most `longest` characters.
-fn cut(span: &mut SpanData, longest: usize) {
-    let events = span.events.events.iter_mut().flat_map(|event| &mut event.attributes);
-    let links = span.links.links.iter_mut().flat_map(|link| &mut link.attributes);
-    for attribute in span.attributes.iter_mut().chain(events).chain(links) {
-        match &mut attribute.value {
-            Exported::String(text) => cut_text(text, longest),
-            Exported::Array(Array::String(texts)) => {
-                texts.iter_mut().for_each(|text| cut_text(text, longest));
-            }
-            _ => {}
-        }
-    }
-}
-
-fn cut_text(text: &mut StringValue, longest: usize) {
-    if let Some((end, _)) = text.as_str().char_indices().nth(longest) {
-        *text = text.as_str()[..end].to_owned().into();
     }
 }
 

@@ -3,7 +3,7 @@
 //! application do not belong here.
 
 use std::fmt::{self, Write as _};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata};
@@ -74,6 +74,11 @@ const CHECKED: [&str; 3] = ["_COMPRESSION", "_INSECURE", "_PROTOCOL"];
 /// All other events.
 static OTHER: Cause = Cause::new("OpenTelemetry:");
 
+/// The number of spans and of log records in the request that is being sent. A collector cannot reject more than these,
+/// whatever number it answers with.
+pub(super) static SENT_SPANS: AtomicU64 = AtomicU64::new(0);
+pub(super) static SENT_RECORDS: AtomicU64 = AtomicU64::new(0);
+
 /// Whether the telemetry is stopping. Its guard then reports whether something is not sent.
 static IS_STOPPING: AtomicBool = AtomicBool::new(false);
 
@@ -105,8 +110,9 @@ pub(super) fn report(event: &Event<'_>) {
     }
     let mut fields = Fields::default();
     event.record(&mut fields);
-    LOST_SPANS.fetch_add(fields.rejected, Ordering::Relaxed);
-    LOST_RECORDS.fetch_add(fields.rejected_records, Ordering::Relaxed);
+    LOST_SPANS.fetch_add(fields.rejected.min(SENT_SPANS.load(Ordering::Relaxed)), Ordering::Relaxed);
+    let rejected_records = fields.rejected_records.min(SENT_RECORDS.load(Ordering::Relaxed));
+    LOST_RECORDS.fetch_add(rejected_records, Ordering::Relaxed);
     if is_reported_elsewhere(name, &fields.text) {
         return;
     }

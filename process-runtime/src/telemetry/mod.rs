@@ -103,7 +103,8 @@
 //! # Sentry
 //!
 //! `SENTRY_DSN` enables Sentry. `SENTRY_ENVIRONMENT`, `SENTRY_RELEASE`, `SENTRY_TRACES_SAMPLE_RATE` (0 to 1, 0 by
-//! default) and `SSL_CERT_FILE` configure it. The default release is the service's `name@version`.
+//! default) and `SSL_CERT_FILE` configure it. The default release is the service's `name@version`. A rate limit of
+//! Sentry stops sending for at most one hour, whatever the answer says.
 //!
 //! # The log
 //!
@@ -120,6 +121,10 @@
 //! target `critical_process` are exported from INFO on. Details that libraries log below these levels, such as queries
 //! and headers, appear only in the log. Every span that starts inside a run carries the business context of the run.
 //! This includes the spans of libraries that use `tracing` or OpenTelemetry's API.
+//!
+//! The texts of a span have [`Limits`](crate::Limits), whichever library records them: a name and the value of an
+//! attribute 1 KiB, a text about an error 8 KiB, a key 256 bytes, and the whole span 64 KiB. A batch of spans or log
+//! records is sent in requests of at most 2 MiB, and a line in a file has at most as many bytes.
 //!
 //! An exported event is a log record with the ids of its trace and span, or an event of its span, and never both. It is
 //! a record unless logs are not exported, as with `OTEL_LOGS_EXPORTER=none`. A collector that answers the first log
@@ -198,9 +203,11 @@ mod logs;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod queue;
+mod requests;
 mod room;
 mod sentry;
 mod signal;
+mod span_texts;
 pub mod timeline;
 
 pub use self::builder::TelemetryBuilder;

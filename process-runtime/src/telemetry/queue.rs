@@ -15,7 +15,9 @@ use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor,
 };
 
+use super::diagnostics::SENT_SPANS;
 use super::environment::Spans;
+use super::requests::{encoded, requests};
 use super::room::Room;
 use crate::base::cause::Cause;
 use crate::observe::metrics::LOST_SPANS;
@@ -80,14 +82,19 @@ struct Counted<E> {
 
 impl<E: SpanExporter> SpanExporter for Counted<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let spans = batch.len();
-        let bytes = batch.iter().map(size).sum();
-        let sent = self.exporter.export(batch).await;
-        if sent.is_err() {
-            LOST_SPANS.fetch_add(spans as u64, Ordering::Relaxed);
+        let mut exported = Ok(());
+        for request in requests(batch, encoded_size) {
+            let spans = request.len();
+            let bytes = request.iter().map(size).sum();
+            SENT_SPANS.store(spans as u64, Ordering::Relaxed);
+            let sent = self.exporter.export(request).await;
+            if sent.is_err() {
+                LOST_SPANS.fetch_add(spans as u64, Ordering::Relaxed);
+            }
+            self.room.exported(spans, bytes);
+            exported = exported.and(sent);
         }
-        self.room.exported(spans, bytes);
-        sent
+        exported
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -99,40 +106,69 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
     }
 }
 
+/// How the parts of a span are measured.
+struct Measure {
+    text: fn(&str) -> usize,
+    /// The size of a number in a list, and of a Boolean in a list.
+    number: usize,
+    boolean: usize,
+    /// The size that an event or a link has besides its memory.
+    entry: usize,
+}
+
 /// Returns how many bytes of memory a span uses.
 fn size(span: &SpanData) -> usize {
-    let event = |event: &Event| size_of::<Event>() + event.name.len() + sizes(&event.attributes);
-    let link = |link: &Link| size_of::<Link>() + trace_state(&link.span_context) + sizes(&link.attributes);
-    let status = if let Status::Error { description } = &span.status { description.len() } else { 0 };
-    size_of::<SpanData>()
-        + span.name.len()
-        + status
-        + trace_state(&span.span_context)
-        + sizes(&span.attributes)
-        + span.events.iter().map(event).sum::<usize>()
-        + span.links.iter().map(link).sum::<usize>()
-        + span.instrumentation_scope.attributes().map(pair).sum::<usize>()
+    Measure { text: str::len, number: size_of::<u64>(), boolean: size_of::<bool>(), entry: 0 }.span(span)
 }
 
-fn trace_state(context: &SpanContext) -> usize {
-    context.trace_state().header().len()
+/// Returns about how many bytes a span has in a request, in the encoding that makes it longest (JSON).
+fn encoded_size(span: &SpanData) -> usize {
+    const NUMBER: usize = r#"{"doubleValue":-1.7976931348623157e308},"#.len();
+    Measure { text: encoded, number: NUMBER, boolean: r#"{"boolValue":false},"#.len(), entry: 64 }.span(span)
 }
 
-fn sizes(attributes: &[KeyValue]) -> usize {
-    attributes.iter().map(pair).sum()
-}
+impl Measure {
+    fn span(&self, span: &SpanData) -> usize {
+        let status = if let Status::Error { description } = &span.status { description } else { "" };
+        let event = |event: &Event| {
+            self.entry + size_of::<Event>() + (self.text)(&event.name) + self.attributes(&event.attributes)
+        };
+        let link = |link: &Link| {
+            self.entry
+                + size_of::<Link>()
+                + self.trace_state(&link.span_context)
+                + self.attributes(&link.attributes)
+        };
+        size_of::<SpanData>()
+            + (self.text)(&span.name)
+            + (self.text)(status)
+            + self.trace_state(&span.span_context)
+            + self.attributes(&span.attributes)
+            + span.events.iter().map(event).sum::<usize>()
+            + span.links.iter().map(link).sum::<usize>()
+            + span.instrumentation_scope.attributes().map(|pair| self.pair(pair)).sum::<usize>()
+    }
 
-fn pair(attribute: &KeyValue) -> usize {
-    let text = |text: &StringValue| size_of::<StringValue>() + text.as_str().len();
-    let value = match &attribute.value {
-        Value::String(text) => text.as_str().len(),
-        Value::Array(Array::String(texts)) => texts.iter().map(text).sum(),
-        Value::Array(Array::Bool(values)) => values.len(),
-        Value::Array(Array::I64(values)) => size_of_val(&**values),
-        Value::Array(Array::F64(values)) => size_of_val(&**values),
-        _ => 0,
-    };
-    size_of::<KeyValue>() + attribute.key.as_str().len() + value
+    fn trace_state(&self, context: &SpanContext) -> usize {
+        (self.text)(&context.trace_state().header())
+    }
+
+    fn attributes(&self, attributes: &[KeyValue]) -> usize {
+        attributes.iter().map(|attribute| self.pair(attribute)).sum()
+    }
+
+    fn pair(&self, attribute: &KeyValue) -> usize {
+        let text = |text: &StringValue| size_of::<StringValue>() + (self.text)(text.as_str());
+        let value = match &attribute.value {
+            Value::String(text) => (self.text)(text.as_str()),
+            Value::Array(Array::String(texts)) => texts.iter().map(text).sum(),
+            Value::Array(Array::Bool(values)) => self.boolean * values.len(),
+            Value::Array(Array::I64(values)) => self.number * values.len(),
+            Value::Array(Array::F64(values)) => self.number * values.len(),
+            _ => 0,
+        };
+        size_of::<KeyValue>() + (self.text)(attribute.key.as_str()) + value
+    }
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ async fn the_text_of_an_error_costs_its_limit_and_forges_nothing() {
     let text = body["error"].as_str().unwrap();
     assert!(text.len() <= limit + 32 && text.ends_with(" bytes]"), "{} bytes: {text:.40}", text.len());
 
-    const FORGED: &str = "x\"},\"status\":\"healthy\",\"serving\":true,\r\n\u{0}\u{1b}[2J\u{7f}\u{85}\u{2028}\u{202e}\u{feff}\\é";
+    const FORGED: &str = "x\"},\"status\":\"healthy\",\"serving\":true,\r\n\u{0}\u{1b}[2J\u{7f}\u{85}\u{2028}\u{202e}\u{feff}\u{ad}\u{61c}\u{180e}\u{e0041}\u{ffff}\\é🦀";
     let health =
         Setup::new().with(Lathe(|| Err(Broken(|f| f.write_str(FORGED))))).detail(Detail::Always).start();
     for accept in ["application/json", "application/health+json"] {
@@ -118,7 +118,8 @@ async fn the_text_of_an_error_costs_its_limit_and_forges_nothing() {
         let answer = health.respond(request).await;
         assert!(!answer.body.contains("\"serving\":true"), "{}", answer.body);
         assert!(
-            !answer.body.contains(|c: char| c.is_control() || "\u{2028}\u{202e}\u{feff}".contains(c)),
+            !answer.body.contains(|c: char| c.is_control()
+                || "\u{2028}\u{202e}\u{feff}\u{ad}\u{61c}\u{180e}\u{e0041}\u{ffff}".contains(c)),
             "{}",
             answer.body
         );

@@ -148,6 +148,17 @@ fn a_reason_of_any_length_fits() {
     failed("pay_invoice", "happy", &"\u{1}é".repeat(100_000)).write_to(directory.path()).unwrap();
     let gathered = evidence::read(directory.path());
     assert_eq!((gathered.evidence.len(), gathered.problems.len()), (1, 0));
+    let Proof::Failed(reason) = &gathered.evidence[0].proof else { panic!("it failed") };
+    assert!(reason.starts_with("\u{1}é") && reason.ends_with("…[+291809 bytes]"), "{reason}");
+}
+
+#[test]
+fn a_problem_repeats_a_part_of_a_text_on_one_line() {
+    let mut evidence = proven("pay_invoice", "happy");
+    evidence.test = "a\n\u{1b}[2J\u{202e}b".repeat(100_000);
+    let problem = evidence.validate().unwrap_err().to_string();
+    assert!(problem.len() < 4 << 10 && problem.contains("…[+"), "{problem}");
+    assert!(!problem.contains(|letter: char| letter.is_control() || letter == '\u{202e}'), "{problem}");
 }
 
 #[test]

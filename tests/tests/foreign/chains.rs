@@ -197,3 +197,37 @@ fn a_report_that_panics_is_a_failure_without_text() {
     assert_eq!(event.exception[0].value, None);
     assert!(event.exception[0].ty.ends_with("Hollow"));
 }
+
+/// An error of 20,000 bytes, with as long a source.
+#[derive(Debug)]
+struct Wordy(Option<Box<Wordy>>);
+
+impl fmt::Display for Wordy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&"x".repeat(20_000))
+    }
+}
+
+impl Error for Wordy {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.as_deref().map(|source| source as _)
+    }
+}
+
+#[critical_process(id = "wordy_chain", version = "1.0.0", sla = "10s")]
+fn wordy_chain() -> Result<(), Wordy> {
+    Err(Wordy(Some(Box::new(Wordy(None)))))
+}
+
+#[test]
+fn the_mark_of_each_error_has_the_number_of_bytes_that_are_missing() {
+    let (inbox, _guard) = Inbox::bound();
+    wordy_chain().unwrap_err();
+    let event = inbox.only_event();
+    let texts = exception_texts(&event);
+    assert_eq!(texts.len(), 2);
+    for text in texts {
+        let kept = text.bytes().filter(|byte| *byte == b'x').count();
+        assert_eq!(text, format!("{}…[+{} bytes]", "x".repeat(kept), 20_000 - kept));
+    }
+}

@@ -66,3 +66,56 @@ fn the_text_of_an_event_is_bounded() {
     wordy(&"x".repeat(3_000_000)).unwrap_err();
     assert!(inbox.take().wire.len() < 32 << 10);
 }
+
+/// A value whose text never ends.
+struct Endless;
+
+impl std::fmt::Display for Endless {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        loop {
+            f.write_str("and on ")?;
+        }
+    }
+}
+
+#[critical_process(id = "patient", version = "1.0.0", sla = "10s", context(value = %Endless))]
+fn patient() {}
+
+#[test]
+fn a_value_whose_text_never_ends_costs_its_limit() {
+    let (capture, _subscriber) = Capture::installed();
+    patient();
+    let fields = capture.only("patient").fields;
+    assert_eq!(fields["value"], format!("{}an…[+5 bytes]", "and on ".repeat(146)));
+}
+
+#[test]
+fn a_text_that_ends_like_a_mark_is_cut_like_any_other() {
+    let (capture, _subscriber) = Capture::installed();
+    let forged = format!("{}…[+7 bytes]", "x".repeat(1024));
+    wordy(&forged).unwrap_err();
+    let fields = capture.only("wordy").fields;
+    assert_eq!(fields["text"], format!("{}…[+13 bytes]", "x".repeat(1024)));
+}
+
+/// A value that the application cuts itself, with the text of the toolkit.
+struct Delegating(String);
+
+impl process_runtime::context::ContextValue for Delegating {
+    fn to_value(&self) -> Option<process_runtime::context::Value> {
+        self.0.to_value()
+    }
+}
+
+#[critical_process(id = "delegated", version = "1.0.0", sla = "10s", context(value))]
+fn delegated(value: &Delegating) {
+    let _ = value.0.len();
+}
+
+#[test]
+fn a_value_that_is_cut_before_keeps_its_mark() {
+    let (capture, _subscriber) = Capture::installed();
+    delegated(&Delegating("x".repeat(5000)));
+    let fields = capture.only("delegated").fields;
+    assert_eq!(fields["value"], format!("{}…[+{} bytes]", "x".repeat(1024), 5000 - 1024));
+}

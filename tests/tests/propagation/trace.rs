@@ -6,7 +6,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
 use axum::routing::get;
 use futures::FutureExt as _;
-use process_runtime::{critical_process, propagation};
+use process_runtime::{Install, Limits, critical_process, propagation};
 use process_tests::isolated::{child, isolated};
 use process_tests::traces::{Traces, attribute, is_child};
 use test_machine::memory::resident;
@@ -116,6 +116,25 @@ async fn an_unknown_method_is_other_and_its_text_is_cut() {
         let expected = original.map(|original| original.to_owned().into());
         assert_eq!(attribute(&span, "http.request.method_original"), expected);
     }
+}
+
+#[test]
+fn the_limit_of_a_text_from_a_header_can_be_changed() {
+    isolated(|| {
+        let mut limits = Limits::default();
+        limits.header_text = 4;
+        let installation = Install::new().limits(limits).start();
+        let traces = Traces::new();
+        let _guard = dispatcher::set_default(&traces.dispatch());
+        let mut request = Request::new(Body::empty());
+        *request.method_mut() = "PROPFIND".parse().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(service().oneshot(request)).unwrap();
+        let span = traces.spans().into_iter().rfind(|span| span.name == "request").unwrap();
+        let original = attribute(&span, "http.request.method_original");
+        assert_eq!(original, Some("PROP…[+4 bytes]".into()));
+        installation.stop();
+    });
 }
 
 #[test]

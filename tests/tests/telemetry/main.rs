@@ -5,6 +5,7 @@
 mod arrival;
 mod errors;
 mod existing;
+mod floods;
 #[cfg(unix)]
 mod forks;
 mod logs;

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// One value of business context. 1 KiB by default.
+    /// One value of business context, and one value of an attribute of a span or of a log record. 1 KiB by default.
     pub context_value: usize,
     /// The text of one error. 8 KiB by default.
     pub error_text: usize,
@@ -28,11 +28,12 @@ pub struct Limits {
     pub chain_links: usize,
     /// The texts of one chain of errors together. 16 KiB by default.
     pub chain_text: usize,
-    /// A text from a header of a request, such as a header's value in an attribute. 256 bytes by default.
+    /// A text from a header of a request, such as a header's value in an attribute; and the key of an attribute. 256
+    /// bytes by default.
     pub header_text: usize,
     /// One line on standard error or in a log. 16 KiB by default.
     pub line: usize,
-    /// One event for Sentry, serialised. 512 KiB by default.
+    /// One event or transaction for Sentry, serialised. 512 KiB by default.
     pub sentry_event: usize,
     /// The items that wait in one queue together. 16 MiB by default.
     pub queue: usize,

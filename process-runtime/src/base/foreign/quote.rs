@@ -65,9 +65,31 @@ pub(crate) fn is_hidden(character: char) -> bool {
     ) || u32::from(character) & 0xfffe == 0xfffe
 }
 
+/// Returns how many bytes of a text fit if its quoted form, quotes included, may have at most `room` bytes.
+pub(crate) fn fitting(text: &str, room: usize) -> usize {
+    let mut room = room.saturating_sub("\"\"".len());
+    let fits = |&(_, character): &(usize, char)| {
+        let bytes = quoted_len(character);
+        let fits = bytes <= room;
+        room = room.saturating_sub(bytes);
+        fits
+    };
+    text.char_indices().take_while(fits).last().map_or(0, |(at, character)| at + character.len_utf8())
+}
+
+/// Returns the number of bytes of a character inside of quotes.
+fn quoted_len(character: char) -> usize {
+    match character {
+        '"' | '\\' | '\n' | '\r' | '\t' => 2,
+        character if is_hidden(character) => r"\u0000".len() * character.len_utf16(),
+        character => character.len_utf8(),
+    }
+}
+
 /// Returns whether a text needs no quotes.
 fn is_bare(text: &str) -> bool {
-    let has_meaning = |character| matches!(character, '"' | '\'' | '`' | '\\' | '=' | ',');
+    // An arrow marks a call to a dependency where a trace is drawn.
+    let has_meaning = |character| matches!(character, '"' | '\'' | '`' | '\\' | '=' | ',' | '→');
     let needs_quotes =
         |character: char| has_meaning(character) || character.is_whitespace() || is_hidden(character);
     !text.is_empty() && !text.contains(needs_quotes)
@@ -128,6 +150,22 @@ mod tests {
             ("a\u{a0}b", "\"a\u{a0}b\""),
         ] {
             assert_eq!(value(text), written);
+        }
+    }
+
+    #[test]
+    fn a_text_that_looks_like_a_call_to_a_dependency_is_quoted() {
+        assert_eq!(words("→ stripe"), r#""→ stripe""#);
+    }
+
+    #[test]
+    fn the_part_that_fits_is_as_long_as_its_quoted_form_allows() {
+        let text = "a\u{1}\"\u{e0041}é";
+        assert_eq!(quoted(text).len(), 25);
+        for (room, fits) in
+            [(25, 9), (24, 7), (23, 7), (22, 3), (11, 3), (10, 2), (9, 2), (8, 1), (3, 1), (2, 0), (0, 0)]
+        {
+            assert_eq!(fitting(text, room), fits, "{room}");
         }
     }
 

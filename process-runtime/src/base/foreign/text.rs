@@ -28,25 +28,52 @@ pub(crate) fn bounded_debug(value: &dyn fmt::Debug, limit: usize) -> String {
     written(limit, |text| write!(text, "{value:?}"))
 }
 
-/// Returns a text, cut at `limit` bytes. A text that fits is only borrowed, and so is a text that was cut before at
-/// this limit.
+/// Returns a text from outside, cut at `limit` bytes. A text that fits is only borrowed. For a text that the toolkit
+/// may have cut before, use [`cut_again`].
 #[inline]
 pub(crate) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
-    if text.len() <= limit { text.into() } else { cut_longer(text, limit) }
+    if text.len() <= limit { text.into() } else { cut_longer(text, limit, 0).into() }
+}
+
+/// Does the same as [`cut`] for a text that the toolkit may have cut before. The mark at the end of such a text does
+/// not count as text, and the bytes that it names count as left out.
+#[inline]
+pub(crate) fn cut_again(text: &str, limit: usize) -> Cow<'_, str> {
+    if text.len() <= limit {
+        return text.into();
+    }
+    match without_mark(text) {
+        Some((whole, _)) if whole.len() <= limit => text.into(),
+        Some((whole, omitted)) => cut_longer(whole, limit, omitted).into(),
+        None => cut_longer(text, limit, 0).into(),
+    }
 }
 
 #[cold]
-fn cut_longer(text: &str, limit: usize) -> Cow<'_, str> {
-    let is_cut = text.len() <= limit.saturating_add(LONGEST_MARK) && is_marked(text);
-    if is_cut { text.into() } else { written(limit, |cut| cut.write_str(text)).into() }
+fn cut_longer(text: &str, limit: usize, omitted: usize) -> String {
+    let end = (0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    count_cut();
+    format!("{}{}", &text[..end], Mark(omitted.saturating_add(text.len() - end)))
 }
 
-/// The length of the longest mark, `…[+18446744073709551615 bytes]`.
-const LONGEST_MARK: usize = 32;
+/// The mark at the end of a text that was cut, with the number of bytes that are left out. It has at most
+/// [`LONGEST_MARK`] bytes.
+struct Mark(usize);
 
-fn is_marked(text: &str) -> bool {
-    let count = text.strip_suffix(" bytes]").and_then(|text| Some(text.rsplit_once("…[+")?.1));
-    count.is_some_and(|count| count.parse::<usize>().is_ok())
+/// The number of bytes of the longest mark, `…[+18446744073709551615 bytes]`, with room to spare.
+pub(crate) const LONGEST_MARK: usize = 32;
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "…[+{} bytes]", self.0)
+    }
+}
+
+/// Returns the text before a mark, and the number of the mark. Returns `None` if the text does not end with a mark.
+fn without_mark(text: &str) -> Option<(&str, usize)> {
+    let (whole, count) = text.strip_suffix(" bytes]")?.rsplit_once("…[+")?;
+    let is_number = count.bytes().all(|byte| byte.is_ascii_digit());
+    Some((whole, count.parse().ok().filter(|_| is_number)?))
 }
 
 /// Counts that something other than a text was cut.
@@ -59,8 +86,8 @@ fn written(limit: usize, write: impl FnOnce(&mut Bounded) -> fmt::Result) -> Str
     let result = attempt(|| write(&mut bounded));
     let Bounded { mut text, omitted, .. } = bounded;
     if omitted > 0 {
-        CUTS.fetch_add(1, Ordering::Relaxed);
-        let _ = write!(text, "…[+{omitted} bytes]");
+        count_cut();
+        let _ = write!(text, "{}", Mark(omitted));
         return text;
     }
     match result {
@@ -110,7 +137,27 @@ mod tests {
         assert_eq!(bounded(&"as it is", 8), "as it is");
         assert_eq!(bounded(&"déjà vu", 5), "déj…[+5 bytes]");
         assert_eq!(cut("déjà vu", 0), "…[+9 bytes]");
-        assert_eq!(cut(&cut("déjà vu", 5), 5), "déj…[+5 bytes]");
+    }
+
+    #[test]
+    fn a_text_that_is_cut_again_says_how_much_of_the_whole_is_missing() {
+        let once = cut("déjà vu", 6).into_owned();
+        assert_eq!(once, "déjà…[+3 bytes]");
+        assert_eq!(cut_again(&once, 7), once);
+        assert_eq!(cut_again(&once, 6), once);
+        assert_eq!(cut_again(&once, 5), "déj…[+5 bytes]");
+        assert_eq!(cut_again(&cut_again(&once, 5), 1), "d…[+8 bytes]");
+        assert_eq!(cut_again("as it is", 8), "as it is");
+    }
+
+    #[test]
+    fn a_text_from_outside_that_ends_like_a_mark_is_cut() {
+        let text = "déjà…[+3 bytes]";
+        assert_eq!(cut(text, 6), "déjà…[+13 bytes]");
+        for not_a_mark in ["déjà…[++3 bytes]", "déjà…[+ bytes]", "déjà…[+3 bytes"] {
+            let missing = not_a_mark.len() - 6;
+            assert_eq!(cut_again(not_a_mark, 6), format!("déjà…[+{missing} bytes]"));
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 use std::pin::Pin;
 
 use crate::base::foreign::limits;
-use crate::base::foreign::text::{bounded, cut};
+use crate::base::foreign::text::{bounded, cut_again};
 
 /// The verdict of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,13 +95,10 @@ impl CheckEnd {
     }
 }
 
-/// The maximum length of the mark at the end of a text that is already cut, in bytes.
-const MARK: usize = 64;
-
 /// Cuts a text at the limit, unless only the mark of an earlier cut makes the text longer than the limit.
 pub(crate) fn within_limit(text: String) -> String {
     let limit = limits::error_text();
-    if text.len() <= limit + MARK { text } else { cut(&text, limit).into_owned() }
+    if text.len() <= limit { text } else { cut_again(&text, limit).into_owned() }
 }
 
 /// Returns a boxed future that awaits `check` and passes the output to `judge`, which converts it into a verdict.

@@ -12,6 +12,8 @@ use sentry_core::types::Uuid;
 
 use super::details::Details;
 use crate::base::foreign::guard::attempt;
+use crate::base::foreign::limits;
+use crate::base::foreign::text::cut_again;
 use crate::run::context::Value;
 use crate::run::domain::observed::Observed;
 use crate::run::ending::End;
@@ -47,9 +49,14 @@ fn keep_described(block: Option<Block>) {
     let _ = DESCRIBED.try_with(|described| described.set(block));
 }
 
-/// Adds the data of the current run to an event that other code sends. An event from [`send`] already has the data of
-/// its run, so it only receives its context block again.
+/// Adds the data of the current run to an event that other code sends, and cuts the texts of its errors and panics. An
+/// event from [`send`] already has the data of its run, so it only receives its context block again.
 pub(super) fn describe(mut event: Event<'static>) -> Event<'static> {
+    for text in event.exception.values.iter_mut().filter_map(|exception| exception.value.as_mut()) {
+        if text.len() > limits::error_text() {
+            *text = cut_again(text, limits::error_text()).into_owned();
+        }
+    }
     if let Some(block) = DESCRIBED.try_with(Cell::take).ok().flatten() {
         add_block(&mut event, block.clone());
         keep_described(Some(block));

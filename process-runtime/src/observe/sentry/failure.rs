@@ -2,7 +2,8 @@
 //! recognises the error and sends no second event. Warnings and breadcrumbs do not belong here.
 
 use std::error::Error;
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, LazyLock};
 
 use process_model::{ErrorText, Outcome};
 use sentry_core::Hub;
@@ -14,7 +15,7 @@ use super::event::{BLOCK, describe_as, is_withheld, send};
 use super::has_integration;
 use crate::base::foreign::chain::{links, sources};
 use crate::base::foreign::limits;
-use crate::base::foreign::text::{bounded, cut};
+use crate::base::foreign::text::{bounded, cut_again};
 use crate::run::domain::observed::Observed;
 use crate::run::ending::{End, ErrorRef, RunError};
 use crate::run::hub::HubLink;
@@ -45,35 +46,56 @@ pub(super) fn already_captured(link: &HubLink, error: &RunError<'_>, end: &End) 
     Details::of(link)?.failure().filter(|captured| captured.is_last && captured.identity.is_in(error))
 }
 
-/// The properties by which an outer process recognises an error: the type, if it is known, and the text.
+/// The properties by which an outer process recognises an error: the type, if it is known, and the text. A run may keep
+/// many identities, so an identity has only the fingerprints of these texts.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Identity {
     /// An error that implements the standard trait `Error`, and the source of this error.
-    Link { error: Shown, source: Option<Shown> },
+    Link { error: Shown<Print>, source: Option<Shown<Print>> },
     /// Any other error.
-    Value { error_type: &'static str, text: Option<String> },
+    Value { error_type: &'static str, text: Option<Print> },
+}
+
+/// The fingerprint of a text. The key is random, so no one can make two texts with the same fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Print(u64, u64);
+
+impl Print {
+    fn of(text: &str) -> Print {
+        static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+        let [one, other] = &*KEYS;
+        Print(one.hash_one(text), other.hash_one(text))
+    }
 }
 
 /// The parts of an error that Sentry shows: its text, and the type that Sentry parses from its `Debug` form.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Shown {
-    shown_type: String,
-    text: String,
+pub(super) struct Shown<T> {
+    shown_type: T,
+    text: T,
 }
 
 /// The maximum number of bytes of the type of an exception.
 const LONGEST_TYPE: usize = 256;
 
-impl Shown {
-    fn of(error: &dyn Error) -> Shown {
-        let text = bounded(&error, limits::error_text());
+impl Shown<String> {
+    /// Returns the parts of an error. The text is cut at `longest` bytes.
+    fn of(error: &dyn Error, longest: usize) -> Shown<String> {
+        let text = bounded(&error, longest);
         // A type is the first word of a `Debug` form. The form of an error that is only a text is the quoted text.
         let debug = bounded(&format_args!("{error:?}"), limits::error_text());
         let shown_type = match debug.starts_with('"') {
             true => "Error".to_owned(),
-            false => cut(sentry_core::parse_type_from_debug(&debug), LONGEST_TYPE).into_owned(),
+            false => cut_again(sentry_core::parse_type_from_debug(&debug), LONGEST_TYPE).into_owned(),
         };
         Shown { shown_type, text }
+    }
+}
+
+impl Shown<Print> {
+    fn of(error: &dyn Error) -> Shown<Print> {
+        let Shown { shown_type, text } = Shown::<String>::of(error, limits::error_text());
+        Shown { shown_type: Print::of(&shown_type), text: Print::of(&text) }
     }
 }
 
@@ -81,9 +103,13 @@ impl Identity {
     pub(super) fn of(error: &RunError<'_>) -> Identity {
         match error.value {
             ErrorRef::Chain(error) => {
-                Identity::Link { error: Shown::of(error), source: sources(error).next().map(Shown::of) }
+                let source = sources(error).next().map(Shown::<Print>::of);
+                Identity::Link { error: Shown::<Print>::of(error), source }
             }
-            other => Identity::Value { error_type: error.error_type, text: other.text() },
+            other => {
+                let text = other.text().as_deref().map(Print::of);
+                Identity::Value { error_type: error.error_type, text }
+            }
         }
     }
 
@@ -92,11 +118,11 @@ impl Identity {
     /// but the same text and the same source.
     fn is_link(&self, link: &dyn Error) -> bool {
         let Identity::Link { error, source } = self else { return false };
-        let shown = Shown::of(link);
+        let shown = Shown::<Print>::of(link);
         shown == *error
             || (source.is_some()
                 && shown.text == error.text
-                && sources(link).next().map(Shown::of) == *source)
+                && sources(link).next().map(Shown::<Print>::of) == *source)
     }
 
     /// Returns whether `fault` is the error with this identity, or has that error in its chain of sources.
@@ -183,10 +209,9 @@ fn chain_event(error: &dyn Error) -> Event<'static> {
     let mut room = limits::chain_text();
     let mut exceptions = Vec::new();
     for link in links(error) {
-        let Shown { shown_type, text } = Shown::of(link);
-        let text = cut(&text, room);
+        let Shown { shown_type, text } = Shown::<String>::of(link, limits::error_text().min(room));
         room = room.saturating_sub(text.len());
-        exceptions.push(Exception { ty: shown_type, value: Some(text.into_owned()), ..Exception::default() });
+        exceptions.push(Exception { ty: shown_type, value: Some(text), ..Exception::default() });
         if room == 0 {
             break;
         }

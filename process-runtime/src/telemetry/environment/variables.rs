@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::base::foreign::{limits, text};
+use crate::base::foreign::{limits, quote, text};
 
 /// The maximum number of invalid entries of one variable that are reported one by one.
 const MOST_ENTRIES: usize = 8;
@@ -236,16 +236,7 @@ fn known(value: &str, values: &[&'static str]) -> Option<&'static str> {
 
 /// Returns a value as it can be part of a line: cut at a limit, and with its invisible characters escaped.
 pub(super) fn shown(value: &str) -> String {
-    let mut shown = String::new();
-    for character in text::cut(value, limits::header_text()).chars() {
-        match character {
-            '"' | '\'' | '\\' => shown.push(character),
-            _ => {
-                let _ = write!(shown, "{}", character.escape_debug());
-            }
-        }
-    }
-    shown
+    quote::line(&text::cut(value, limits::header_text())).into_owned()
 }
 
 /// Returns whether a variable configures OpenTelemetry or Sentry in this program. The names of other languages, of

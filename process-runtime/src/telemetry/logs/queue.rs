@@ -14,7 +14,9 @@ use opentelemetry_sdk::logs::{
     BatchConfigBuilder, BatchLogProcessor, LogBatch, LogExporter, LogProcessor, SdkLogRecord,
 };
 
+use super::super::diagnostics::SENT_RECORDS;
 use super::super::environment::Records;
+use super::super::requests::{encoded, requests};
 use super::super::room::Room;
 use crate::base::cause::Cause;
 use crate::observe::metrics::LOST_RECORDS;
@@ -40,12 +42,17 @@ pub(super) fn batches<E: LogExporter + 'static>(
 
 /// Returns how much memory a waiting record occupies, in bytes.
 fn size(record: &SdkLogRecord) -> usize {
-    let text = |value: &AnyValue| if let AnyValue::String(text) = value { text.as_str().len() } else { 0 };
+    measured(record, str::len)
+}
+
+/// Returns the size of a record, with the texts measured by `text`.
+fn measured(record: &SdkLogRecord, text: fn(&str) -> usize) -> usize {
+    let value = |value: &AnyValue| if let AnyValue::String(value) = value { text(value.as_str()) } else { 0 };
     let attribute =
-        |(key, value): &(Key, AnyValue)| size_of::<(Key, AnyValue)>() + key.as_str().len() + text(value);
-    let body = record.body().map_or(0, text);
+        |(key, of): &(Key, AnyValue)| size_of::<(Key, AnyValue)>() + text(key.as_str()) + value(of);
     size_of::<(SdkLogRecord, InstrumentationScope)>()
-        + body
+        + record.target().map_or(0, |target| text(target))
+        + record.body().map_or(0, value)
         + record.attributes_iter().map(attribute).sum::<usize>()
 }
 
@@ -84,11 +91,15 @@ struct Counted<E> {
 
 impl<E: LogExporter> LogExporter for Counted<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        let (records, bytes) =
-            batch.iter().fold((0, 0), |(records, bytes), (record, _)| (records + 1, bytes + size(record)));
-        let sent = self.exporter.export(batch).await;
-        self.room.exported(records, bytes);
-        sent
+        let mut exported = Ok(());
+        for request in requests(batch.iter().collect(), |(record, _)| measured(record, encoded)) {
+            let bytes = request.iter().map(|(record, _)| size(record)).sum();
+            SENT_RECORDS.store(request.len() as u64, Ordering::Relaxed);
+            let sent = self.exporter.export(LogBatch::new(&request)).await;
+            self.room.exported(request.len(), bytes);
+            exported = exported.and(sent);
+        }
+        exported
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {

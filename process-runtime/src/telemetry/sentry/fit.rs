@@ -1,11 +1,13 @@
-//! Cuts an event to the limit of its serialised size. What is largest is cut first, and the event of a failure is never
-//! given up: an event that cannot be cut enough is replaced by a reduced one. The limits of single values belong to the
-//! code that adds the values.
+//! Cuts an event or a transaction to the limit of its serialised size. What is largest is cut first, and the event of a
+//! failure is never given up: an event that cannot be cut enough is replaced by a reduced one. The limits of single
+//! values belong to the code that adds the values.
 
+use std::borrow::Cow;
 use std::io;
 
-use sentry::protocol::{Context, Envelope, EnvelopeItem, Event, Exception, Map};
+use sentry::protocol::{Context, Envelope, EnvelopeItem, Event, Exception, Map, Transaction};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::base::foreign::{limits, text};
@@ -32,39 +34,74 @@ const REDUCED: usize = 256;
 /// The maximum number of errors and of tags in a reduced event.
 const REDUCED_ENTRIES: usize = 8;
 
-/// Returns whether an envelope contains an event that is larger than the limit.
+/// Returns whether an envelope contains an event or a transaction that is larger than the limit.
 pub(super) fn is_too_large(envelope: &Envelope) -> bool {
-    envelope.event().is_some_and(|event| size(event) > limits::sentry_event())
+    envelope.items().any(|item| {
+        let size = match item {
+            EnvelopeItem::Event(event) => size(event),
+            EnvelopeItem::Transaction(transaction) => size(transaction),
+            _ => 0,
+        };
+        size > limits::sentry_event()
+    })
 }
 
-/// Returns the envelope with its events cut to the limit.
+/// Returns the envelope with its events and transactions cut to the limit.
 pub(super) fn fitted(envelope: Envelope) -> Envelope {
+    let limit = limits::sentry_event();
     let mut whole = Envelope::new().with_headers(envelope.headers().clone());
     for item in envelope.into_items() {
         whole.add_item(match item {
-            EnvelopeItem::Event(event) => EnvelopeItem::from(cut(*event, limits::sentry_event())),
+            EnvelopeItem::Event(event) => EnvelopeItem::from(cut(*event, limit, reduced)),
+            EnvelopeItem::Transaction(transaction) => {
+                EnvelopeItem::from(cut(*transaction, limit, reduced_transaction))
+            }
             other => other,
         });
     }
     whole
 }
 
-/// Returns the event with at most `limit` bytes.
-fn cut(event: Event<'static>, limit: usize) -> Event<'static> {
-    let bytes = size(&event);
-    if bytes <= limit {
-        return event;
-    }
-    text::count_cut();
-    let shortened = serde_json::to_value(&event).ok().and_then(|json| shortened(json, limit));
-    let mut event = shortened.unwrap_or_else(|| reduced(event));
-    event.extra.insert(MARK.to_owned(), format!("the event is cut from {bytes} to {limit} bytes").into());
-    event
+/// An event or a transaction.
+trait Item: Serialize + DeserializeOwned {
+    const NAME: &str;
+
+    fn extra(&mut self) -> &mut Map<String, Value>;
 }
 
-/// Cuts the largest part of an event until the whole event fits. Returns `None` if this is not possible.
-fn shortened(mut event: Value, limit: usize) -> Option<Event<'static>> {
-    let parts = event.as_object_mut()?;
+impl Item for Event<'static> {
+    const NAME: &str = "event";
+
+    fn extra(&mut self) -> &mut Map<String, Value> {
+        &mut self.extra
+    }
+}
+
+impl Item for Transaction<'static> {
+    const NAME: &str = "transaction";
+
+    fn extra(&mut self) -> &mut Map<String, Value> {
+        &mut self.extra
+    }
+}
+
+/// Returns the item with at most `limit` bytes. `reduced` returns a smaller one if it cannot be cut enough.
+fn cut<T: Item>(item: T, limit: usize, reduced: impl FnOnce(T) -> T) -> T {
+    let bytes = size(&item);
+    if bytes <= limit {
+        return item;
+    }
+    text::count_cut();
+    let shortened = serde_json::to_value(&item).ok().and_then(|json| shortened(json, limit));
+    let mut item = shortened.unwrap_or_else(|| reduced(item));
+    let mark = format!("the {} is cut from {bytes} to {limit} bytes", T::NAME);
+    item.extra().insert(MARK.to_owned(), mark.into());
+    item
+}
+
+/// Cuts the largest part of an item until the whole item fits. Returns `None` if this is not possible.
+fn shortened<T: Item>(mut item: Value, limit: usize) -> Option<T> {
+    let parts = item.as_object_mut()?;
     let mut sizes: Vec<_> = parts.iter().map(|(name, part)| (name.clone(), size(part), 0)).collect();
     let names: usize = sizes.iter().map(|(name, ..)| name.len() + 4).sum();
     while sizes.iter().map(|(_, size, _)| size).sum::<usize>() + names + MARK_BYTES > limit {
@@ -75,7 +112,7 @@ fn shortened(mut event: Value, limit: usize) -> Option<Event<'static>> {
         shorten(part, *text, *entries);
         *bytes = size(part);
     }
-    serde_json::from_value(event).ok()
+    serde_json::from_value(item).ok()
 }
 
 /// Cuts each text that is longer than `most` bytes, and removes entries of each list and map that has more than
@@ -83,7 +120,7 @@ fn shortened(mut event: Value, limit: usize) -> Option<Event<'static>> {
 /// those of the toolkit.
 fn shorten(value: &mut Value, most: usize, entries: usize) {
     match value {
-        Value::String(text) if text.len() > most => *text = text::cut(text, most).into_owned(),
+        Value::String(text) if text.len() > most => *text = text::cut_again(text, most).into_owned(),
         Value::Array(values) => {
             if values.len() > entries {
                 values.drain(..values.len() - entries);
@@ -103,7 +140,7 @@ fn shorten(value: &mut Value, most: usize, entries: usize) {
             let long: Vec<_> = values.keys().filter(|name| name.len() > most).cloned().collect();
             for name in long {
                 if let Some(value) = values.remove(&name) {
-                    values.insert(text::cut(&name, most).into_owned(), value);
+                    values.insert(text::cut_again(&name, most).into_owned(), value);
                 }
             }
             values.values_mut().for_each(|value| shorten(value, most, entries));
@@ -112,17 +149,34 @@ fn shorten(value: &mut Value, most: usize, entries: usize) {
     }
 }
 
-/// Returns whether a tag or a context has a name that the toolkit uses: `process`, `process_id` and the like, and
-/// `trace`.
+/// Returns whether a tag or a context is one that the toolkit adds to identify the failure.
 fn is_of_toolkit(name: &str) -> bool {
-    name == "trace"
-        || name.strip_prefix("process").is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    ["trace", "process", "process_id", "process_version", "process_outcome"].contains(&name)
+}
+
+/// Returns a transaction with only what identifies it and its trace.
+fn reduced_transaction(transaction: Transaction<'static>) -> Transaction<'static> {
+    let cut = |text: &str| text::cut_again(text, REDUCED).into_owned();
+    let optional = |text: Option<Cow<'static, str>>| text.map(|text| cut(&text).into());
+    let is_trace = |(_, context): &(String, Context)| matches!(context, Context::Trace(_));
+    let is_short = |(_, context): &(String, Context)| size(context) <= 4 * REDUCED;
+    Transaction {
+        event_id: transaction.event_id,
+        name: transaction.name.as_deref().map(cut),
+        start_timestamp: transaction.start_timestamp,
+        timestamp: transaction.timestamp,
+        release: optional(transaction.release),
+        environment: optional(transaction.environment),
+        server_name: optional(transaction.server_name),
+        contexts: transaction.contexts.into_iter().filter(is_trace).filter(is_short).collect(),
+        ..Transaction::default()
+    }
 }
 
 /// Returns an event with only what identifies the failure.
 fn reduced(event: Event<'static>) -> Event<'static> {
-    let cut = |text: &str| text::cut(text, REDUCED).into_owned();
-    let optional = |text: Option<std::borrow::Cow<'static, str>>| text.map(|text| cut(&text).into());
+    let cut = |text: &str| text::cut_again(text, REDUCED).into_owned();
+    let optional = |text: Option<Cow<'static, str>>| text.map(|text| cut(&text).into());
     let kept = event.exception.values.len().saturating_sub(REDUCED_ENTRIES);
     let exceptions = event.exception.values.into_iter().skip(kept).map(|exception| Exception {
         ty: cut(&exception.ty),
@@ -174,7 +228,7 @@ impl io::Write for Size {
 
 #[cfg(test)]
 mod tests {
-    use sentry::protocol::{Breadcrumb, Values};
+    use sentry::protocol::{Breadcrumb, Span, Values};
 
     use super::*;
 
@@ -192,7 +246,7 @@ mod tests {
     #[test]
     fn an_event_that_fits_stays_as_it_is() {
         let event = failure();
-        assert_eq!(cut(event.clone(), 4 << 10), event);
+        assert_eq!(cut(event.clone(), 4 << 10, reduced), event);
     }
 
     #[test]
@@ -211,7 +265,7 @@ mod tests {
         events[8].fingerprint = (0..50_000).map(|number| number.to_string().into()).collect();
         for (at, event) in events.into_iter().enumerate() {
             let id = event.event_id;
-            let cut = cut(event, LIMIT);
+            let cut = cut(event, LIMIT, reduced);
             assert!(size(&cut) <= LIMIT, "{at}: {}", size(&cut));
             assert!(is_the_failure(&cut) && cut.event_id == id, "{at}: {cut:?}");
             assert!(cut.extra[MARK].as_str().expect("a text").ends_with("to 16384 bytes"), "{at}: {cut:?}");
@@ -225,8 +279,30 @@ mod tests {
         event.contexts = (0..200).map(|number| (number.to_string(), Context::Other(entries()))).collect();
         event.extra = (0..200).map(|number| (number.to_string(), "x".repeat(60).into())).collect();
         event.modules = (0..200).map(|number| (number.to_string(), "x".repeat(60))).collect();
-        let cut = cut(event, 2 << 10);
+        let cut = cut(event, 2 << 10, reduced);
         assert!(is_the_failure(&cut) && cut.extra.len() == 1 && cut.modules.is_empty(), "{cut:?}");
         assert!(size(&cut) <= 2 << 10, "{}", size(&cut));
+    }
+
+    #[test]
+    fn a_transaction_is_cut_too() {
+        let text = || "x".repeat(5 << 20);
+        let transaction = |spans: usize, data: &str| {
+            let span = Span { data: [("statement".to_owned(), data.into())].into(), ..Span::default() };
+            Transaction { name: Some("pay".into()), spans: vec![span; spans], ..Transaction::default() }
+        };
+        for large in
+            [transaction(1, &text()), transaction(50_000, "select"), transaction(1000, &text()[..9999])]
+        {
+            let id = large.event_id;
+            let cut = cut(large, 64 << 10, reduced_transaction);
+            assert!(size(&cut) <= 64 << 10, "{}", size(&cut));
+            assert_eq!((cut.event_id, cut.name.as_deref()), (id, Some("pay")));
+            assert!(!cut.spans.is_empty() && cut.extra.contains_key(MARK));
+        }
+        let name = Some(text());
+        let tags = (0..50_000).map(|number| (number.to_string(), String::new())).collect();
+        let cut = cut(Transaction { name, tags, ..transaction(9, "") }, 4 << 10, reduced_transaction);
+        assert!(size(&cut) <= 4 << 10, "{}", size(&cut));
     }
 }

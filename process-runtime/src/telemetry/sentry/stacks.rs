@@ -15,6 +15,7 @@ use sentry::integrations::panic::message_from_panic_info;
 use sentry::protocol::{Envelope, EnvelopeItem, Event, Exception, Level, Mechanism, Stacktrace, Thread};
 use sentry::types::Uuid;
 
+use crate::base::foreign::{limits, text};
 use crate::base::lock::lock;
 
 /// The maximum number of stack traces that are kept, for waiting envelopes and for events that are being created.
@@ -134,7 +135,7 @@ fn stack() -> Backtrace {
 pub(in crate::telemetry) fn panicked(info: &PanicHookInfo<'_>) -> Option<Event<'static>> {
     let exception = Exception {
         ty: "panic".into(),
-        value: Some(message_from_panic_info(info).to_owned()),
+        value: Some(text::cut(message_from_panic_info(info), limits::error_text()).into_owned()),
         mechanism: Some(Mechanism { ty: "panic".into(), handled: Some(false), ..Mechanism::default() }),
         ..Exception::default()
     };

@@ -1,5 +1,6 @@
 //! Sends envelopes to Sentry from a thread of its own, from a queue that is bounded in number and in bytes.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
@@ -25,6 +26,8 @@ use crate::telemetry::http_client;
 
 /// The maximum number of envelopes that wait to be sent.
 const MOST: usize = 100;
+/// The longest time for which a rate limit of Sentry stops sending. A longer limit is shortened.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// The timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -229,9 +232,13 @@ impl Sender {
     fn run(&mut self) {
         crate::telemetry::logs::exports_only();
         while let Some(envelope) = self.waiting.next() {
-            if self.is_limited(&envelope) {
+            if let Some(pause) = self.pause(&envelope) {
                 self.waiting.lost(&envelope, Some(Reason::RatelimitBackoff));
-                LIMITED.happened(format_args!("{}, and events are lost: it limits their rate", self.host));
+                let seconds = pause.as_secs() + 1;
+                LIMITED.happened(format_args!(
+                    "{}, and events are lost: it limits their rate, for another {seconds} s",
+                    self.host
+                ));
                 continue;
             }
             let envelope = match self.waiting.stacks.take(&envelope) {
@@ -248,12 +255,13 @@ impl Sender {
         }
     }
 
-    fn is_limited(&self, envelope: &Envelope) -> bool {
+    /// Returns for how much longer Sentry accepts no envelopes like this one; `None` if it accepts them.
+    fn pause(&self, envelope: &Envelope) -> Option<Duration> {
         let category = match envelope.event() {
             Some(_) => RateLimitingCategory::Error,
             None => RateLimitingCategory::Transaction,
         };
-        self.limits.is_disabled(category).is_some()
+        self.limits.is_disabled(category)
     }
 
     fn is_any_limited(&self) -> bool {
@@ -292,12 +300,30 @@ impl Sender {
     fn limit(&mut self, status: StatusCode, headers: &HeaderMap) {
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
         if let Some(limits) = header("x-sentry-rate-limits") {
-            self.limits.update_from_sentry_header(limits);
+            self.limits
+                .update_from_sentry_header(&limits.split(',').map(shorter).collect::<Vec<_>>().join(","));
         } else if let Some(after) = header("retry-after") {
-            self.limits.update_from_retry_after(after);
+            self.limits.update_from_retry_after(&shorter(after));
+            // The header may also be a date.
+            if self.limits.is_disabled(RateLimitingCategory::Any).is_some_and(|left| left > LONGEST_PAUSE) {
+                self.limits.update_from_retry_after(&LONGEST_PAUSE.as_secs().to_string());
+            }
         } else if status == StatusCode::TOO_MANY_REQUESTS {
             self.limits.update_from_429();
         }
+    }
+}
+
+/// Returns one limit of the header `X-Sentry-Rate-Limits`, or the header `Retry-After`, with at most the seconds of
+/// [`LONGEST_PAUSE`]. The answer of a peer can then not silence the program for good.
+fn shorter(limit: &str) -> Cow<'_, str> {
+    let limit = limit.trim();
+    let (seconds, rest) = limit.split_at(limit.find(':').unwrap_or(limit.len()));
+    let longest = LONGEST_PAUSE.as_secs();
+    // An infinite number is larger too.
+    match seconds.parse::<f64>() {
+        Ok(seconds) if seconds > longest as f64 => format!("{longest}{rest}").into(),
+        _ => limit.into(),
     }
 }
 

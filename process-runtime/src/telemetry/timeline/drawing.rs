@@ -2,7 +2,6 @@
 //! has one line, indented by its depth. All texts come from files of other programs, or from their users, and are
 //! quoted. Reading files and finding the failure do not belong here.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,6 +10,7 @@ use super::failure;
 use super::otlp::Span;
 use super::records::Record;
 use crate::base::foreign::quote;
+use crate::base::foreign::text::{count_cut, cut_again};
 use crate::observe::span::OUTCOME;
 
 /// The spans and log records of one trace.
@@ -19,7 +19,9 @@ use crate::observe::span::OUTCOME;
 /// draws one line for each span, indented by its depth. A `!` marks failed spans, and an arrow marks calls to
 /// dependencies. A log record has a line with its severity and its text, below its span and in the order of time. A
 /// text that is not made of plain words is in double quotes, with the escapes of JSON, so that no value looks like
-/// another value, another line, or a command to the terminal.
+/// another value, another line, or a command to the terminal. A name of more than 256 bytes, or a value of
+/// more than 1 KiB, is cut and ends with `…[+N bytes]`. A line has at most 16 KiB. If a line has no room for some
+/// values, it ends with `…[+N values]`.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     trace_id: String,
@@ -127,26 +129,51 @@ fn by_time<'t>(spans: &'t [Span], records: &'t [Record]) -> Vec<(usize, &'t str,
     all.into_iter().map(|(at, (_, id, parent))| (at, id, parent)).collect()
 }
 
+/// Returns a name as it is drawn: cut, and quoted if it is not made of plain words.
+fn words(text: &str) -> String {
+    quote::words(&cut_again(text, NAME)).into_owned()
+}
+
+/// Returns a value as it is drawn: cut, and quoted if it is not a plain word.
+fn word(text: &str) -> String {
+    quote::value(&cut_again(text, VALUE)).into_owned()
+}
+
 /// Returns the label of a span. A call to a dependency is drawn as an arrow.
-fn label(span: &Span) -> Cow<'_, str> {
-    span.dependency().map_or_else(
-        || quote::words(&span.name),
-        |dependency| format!("→ {}", quote::words(dependency)).into(),
-    )
+fn label(span: &Span) -> String {
+    span.dependency().map_or_else(|| words(&span.name), |dependency| format!("→ {}", words(dependency)))
+}
+
+/// Adds the parts of a line that fit, with two spaces between them, and says how many do not fit.
+fn draw_parts(mut line: String, parts: impl Iterator<Item = String>) -> String {
+    let mut omitted = 0;
+    let mut separator = "";
+    for part in parts {
+        match line.len() + separator.len() + part.len() <= LINE {
+            true => line.extend([separator, &*part]),
+            false => omitted += 1,
+        }
+        separator = "  ";
+    }
+    if omitted > 0 {
+        count_cut();
+        line.push_str(&format!("{separator}…[+{omitted} values]"));
+    }
+    line
 }
 
 impl fmt::Display for Timeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let start = self.spans.iter().map(|(_, span)| span.start).filter(|start| *start > 0).min();
         let start = start.unwrap_or_default();
-        writeln!(f, "trace {}, {} UTC", quote::value(&self.trace_id), time_of_day(start))?;
+        writeln!(f, "trace {}, {} UTC", word(&self.trace_id), time_of_day(start))?;
         if let Some((place, call)) = failure::of(&self.spans) {
-            write!(f, "failed at {}", quote::words(&place.name))?;
+            write!(f, "failed at {}", words(&place.name))?;
             if let Some(kind) = place.error_type() {
-                write!(f, ": {}", quote::words(kind))?;
+                write!(f, ": {}", words(kind))?;
             }
             if let Some(dependency) = call.and_then(Span::dependency) {
-                write!(f, ", calling {}", quote::words(dependency))?;
+                write!(f, ", calling {}", words(dependency))?;
             }
             writeln!(f)?;
         }
@@ -162,14 +189,14 @@ impl fmt::Display for Timeline {
             let mark = if span.is_failed() { '!' } else { ' ' };
             // The start of a span is zero if it is not known.
             let since = Duration::from_nanos(span.start.saturating_sub(start));
-            write!(f, "{mark} +{since:>9.1?}  {name:<width$} {:>9.1?}  ", span.took())?;
+            let line = format!("{mark} +{since:>9.1?}  {name:<width$} {:>9.1?}  ", span.took());
             let request = ["http.request.method", "http.response.status_code"].map(|key| span.attribute(key));
-            let request = request.into_iter().flatten().map(quote::value).collect::<Vec<_>>().join(" ");
+            let request = request.into_iter().flatten().map(word).collect::<Vec<_>>().join(" ");
             let context = span.attributes().filter(|(key, _)| is_context(key));
-            let context =
-                context.map(|(key, value)| format!("{}={}", quote::value(key), quote::value(value)));
+            let context = context
+                .map(|(key, value)| format!("{}={}", quote::value(&cut_again(key, NAME)), word(value)));
             let details = [request, ending(span)].into_iter().filter(|detail| !detail.is_empty());
-            writeln!(f, "{}", details.chain(context).collect::<Vec<_>>().join("  "))?;
+            writeln!(f, "{}", draw_parts(line, details.chain(context)))?;
         }
         records.try_for_each(|(_, depth, record)| draw_record(f, record, start, indent(*depth)))
     }
@@ -179,8 +206,7 @@ impl fmt::Display for Timeline {
 fn draw_record(f: &mut fmt::Formatter<'_>, record: &Record, start: u64, indent: usize) -> fmt::Result {
     let since = Duration::from_nanos(record.time.saturating_sub(start));
     let text = record.text();
-    let text = text.char_indices().nth(TEXT).map_or(&*text, |(end, _)| &text[..end]);
-    writeln!(f, "  +{since:>9.1?}  {:indent$}{}", "", quote::words(text))
+    writeln!(f, "  +{since:>9.1?}  {:indent$}{}", "", quote::words(&cut_again(&text, TEXT)))
 }
 
 /// Returns how the span ended, as a text such as `failure, late, PaymentError`. The text is empty for a span that is
@@ -189,15 +215,21 @@ fn ending(span: &Span) -> String {
     let late = span.attribute("critical_process.late").filter(|late| *late == "true").map(|_| "late");
     let failed = (span.is_failed() && !span.is_run()).then_some("error");
     let parts = [span.attribute(OUTCOME), failed, late, span.error_type()];
-    parts.into_iter().flatten().map(quote::words).collect::<Vec<_>>().join(", ")
+    parts.into_iter().flatten().map(words).collect::<Vec<_>>().join(", ")
 }
 
 /// The maximum depth of indentation.
 const DEPTH: usize = 32;
 /// The maximum width of the column of names.
 const WIDTH: usize = 120;
-/// The maximum number of characters of a log record that are drawn.
+/// The maximum number of bytes of a name or a key that are drawn. The quotes make a text at most six times as long.
+const NAME: usize = 256;
+/// The maximum number of bytes of a value that are drawn.
+const VALUE: usize = 1 << 10;
+/// The maximum number of bytes of a log record that are drawn.
 const TEXT: usize = 200;
+/// The maximum number of bytes of a line, without the mark of values that are left out.
+const LINE: usize = 15 << 10;
 
 /// Returns whether an attribute is business context, whose keys contain no dot.
 fn is_context(key: &str) -> bool {

@@ -118,7 +118,7 @@ trace 0af7651916cd43dd8448eb211c80319c, 00:00:01.000 UTC
   +  150.0ms      ERROR after the request
   +  205.0ms    \"WARN between\\nboth\"
   +  210.0ms    pay.receipt    20.0ms  
-  +  235.0ms    WARN {}
+  +  235.0ms    WARN {}…[+805 bytes]
   +  240.0ms  WARN of a span that is not written yet
 ",
         "x".repeat(195)
@@ -254,7 +254,8 @@ fn long_names_and_deep_traces_are_drawn_in_a_limited_width() {
         spans.push(span(&depth.to_string(), &(depth - 1).to_string(), "deep", (1 + depth, 9000), &[]));
     }
     let drawn = found(line(&spans), &by_user("u-1")).timelines[0].to_string();
-    assert!(drawn.contains(&long) && drawn.matches("deep").count() == 1999);
+    let name = format!("{}…[+69744 bytes]", &long[..256]);
+    assert!(drawn.contains(&name) && !drawn.contains(&long[..257]) && drawn.matches("deep").count() == 1999);
     assert!(drawn.len() < 600_000, "{}", drawn.len());
 }
 

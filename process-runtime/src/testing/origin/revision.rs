@@ -13,7 +13,8 @@ use std::sync::OnceLock;
 
 use super::fingerprint::Fingerprint;
 use super::place;
-use super::text::{at_most, one_line};
+use super::text::one_line;
+use crate::base::foreign::text::{LONGEST_MARK, cut_again};
 
 /// The environment variable that overrides the revision.
 const OVERRIDE: &str = "PROCESS_REVISION";
@@ -100,7 +101,8 @@ impl Revision {
                     Some(contents) => format!("no git+{contents}"),
                     None => format!("{UNKNOWN}{}", one_line(&why)),
                 };
-                Revision { text: at_most(LONGEST, &text).to_owned(), tree: Tree::Changed }
+                // The mark of a cut must not make the text too long for a revision.
+                Revision { text: cut_again(&text, LONGEST - LONGEST_MARK).into_owned(), tree: Tree::Changed }
             }
         }
     }

@@ -7,6 +7,7 @@
 //! a CI run, copy their files into one directory. To use another directory, set `PROCESS_EVIDENCE_DIR` to an absolute
 //! path.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File};
@@ -22,11 +23,12 @@ use serde::{Deserialize, Serialize};
 
 use super::case;
 use super::problem::{self, Problem, Problems};
+use crate::base::foreign::text::cut;
 use crate::catalog::definition::ProcessDefinition;
 use crate::testing::origin::fingerprint::Fingerprint;
 pub use crate::testing::origin::place::{NoDirectory, directory};
 use crate::testing::origin::revision::{Revision, Tree};
-use crate::testing::origin::text::{at_most, one_line};
+use crate::testing::origin::text::one_line;
 
 /// The version of the format of a line.
 const FORMAT: u64 = 1;
@@ -146,15 +148,21 @@ impl Evidence {
         check_id(&self.process)
             .and(check_version(&self.version))
             .and(self.case.to_string().parse::<Case>().map(drop))
-            .map_err(|error| InvalidEvidence(error.to_string()))?;
+            .map_err(|error| InvalidEvidence(one_line(&error.to_string())))?;
         let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         if self.definition.len() != 32 || !self.definition.bytes().all(is_digit) {
             let problem = "it must have 32 hexadecimal digits";
-            return Err(InvalidEvidence(format!("invalid definition hash `{}`: {problem}", self.definition)));
+            return Err(InvalidEvidence(format!(
+                "invalid definition hash `{}`: {problem}",
+                one_line(&self.definition)
+            )));
         }
         if self.test.is_empty() || self.test.len() > TEST || self.test.contains(char::is_control) {
             let problem = format!("it must have 1 to {TEST} bytes and no control characters");
-            return Err(InvalidEvidence(format!("invalid path of a test `{}`: {problem}", self.test)));
+            return Err(InvalidEvidence(format!(
+                "invalid path of a test `{}`: {problem}",
+                one_line(&self.test)
+            )));
         }
         if self.proof == Proof::Proven && !case::admits(&self.case, self.outcome, self.late) {
             let outcome = self.outcome.map_or("no outcome", Outcome::as_str);
@@ -223,7 +231,7 @@ impl Evidence {
         self.validate()?;
         let (verdict, reason) = match &self.proof {
             Proof::Proven => (VerdictForm::Proven, None),
-            Proof::Failed(reason) => (VerdictForm::Failed, Some(at_most(REASON, reason))),
+            Proof::Failed(reason) => (VerdictForm::Failed, Some(cut(reason, REASON))),
         };
         let line = Line {
             format: FORMAT,
@@ -240,7 +248,7 @@ impl Evidence {
             revision: self.revision.as_str().to_owned(),
             clean: self.revision.is_clean(),
             at: self.at,
-            reason: reason.map(str::to_owned),
+            reason: reason.map(Cow::into_owned),
         };
         let line = serde_json::to_string(&line).map_err(|error| InvalidEvidence(error.to_string()))? + "\n";
         let is_long = line.len() > LINE;
