@@ -6,5 +6,7 @@ mod heartbeat;
 mod home;
 mod inherited;
 mod polling;
+mod timer;
 
 pub(crate) use self::home::{Home, Timer};
+pub(crate) use self::timer::sleep_until;
