@@ -144,8 +144,8 @@
 //! Two gauges describe the latest result of each check: `critical_process.check.status` (1 for pass, 0.5 for warn, 0
 //! for fail) and `critical_process.check.age` (in seconds). A check without a result, and a process without a check,
 //! have no sample. If the first execution of a check does not end within its timeout, its status is a failure, and its
-//! age is the time since the execution began. The attribute of the gauges is `critical_process.id` or `critical_process.dependency`. Feature
-//! `prometheus` exports these gauges too.
+//! age is the time since the execution began. The attribute of the gauges is `critical_process.id` or
+//! `critical_process.dependency`. Feature `prometheus` exports these gauges too.
 //!
 //! Each scheduled probe sends check-ins to Sentry Crons. The name of its monitor there is the id of the process. Sentry
 //! accepts at most six check-ins per minute for one monitor, from all replicas together. A program therefore sends at
