@@ -195,7 +195,7 @@ fn a_check_of_the_program_runs_in_the_context_of_the_application() {
         let runtime = Handle::try_current().map_err(|error| error.to_string())?;
         runtime.block_on(runtime.spawn(async {})).map_err(|error| error.to_string())?;
         let has_subscriber = !dispatcher::get_default(Dispatch::is::<NoSubscriber>);
-        has_subscriber.then_some(()).ok_or_else(|| "there is no subscriber".to_owned())
+        has_subscriber.then_some(()).ok_or_else(|| "the thread has none of the subscribers".to_owned())
     }
     let runtime = runtime(1);
     let _guard = tracing::subscriber::set_default(tracing_subscriber::registry());

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::{Extensions, HeaderMap, Response, StatusCode};
 use axum::routing::get;
 use futures::FutureExt as _;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
@@ -150,15 +150,23 @@ async fn an_outer_span_of_the_application_receives_the_link() {
 #[derive(Clone)]
 struct Socket;
 
+/// Returns the extensions of a request whose peer the server has identified.
+fn identified<I: Clone + Send + Sync + 'static>(identity: I) -> Extensions {
+    let mut extensions = Extensions::new();
+    extensions.insert(ConnectInfo(identity));
+    extensions
+}
+
 #[test]
 fn an_edge_trusts_the_peer_of_the_connection_and_no_header() {
     set_propagator();
     let is_local = |ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip().is_loopback();
     let by_address = layer().public().trust_trace(is_local);
     let by_socket = layer().public().trust_trace(|_: &ConnectInfo<Socket>| true);
-    let peer = |ip| ConnectInfo(SocketAddr::new(IpAddr::V4(ip), 4_711));
+    let address = |ip| identified(SocketAddr::new(IpAddr::V4(ip), 4_711));
+    let local = || address(Ipv4Addr::LOCALHOST);
     let valid = traceparent("01");
-    let is_continued = |layer: &PropagationLayer, identify: &dyn Fn(&mut Request)| {
+    let is_continued = |layer: &PropagationLayer, extensions| {
         let traces = Traces::new();
         let _guard = dispatcher::set_default(&traces.dispatch());
         let mut request = request_with([
@@ -166,16 +174,12 @@ fn an_edge_trusts_the_peer_of_the_connection_and_no_header() {
             ("x-forwarded-for", b"127.0.0.1"),
             ("forwarded", b"for=127.0.0.1"),
         ]);
-        identify(&mut request);
+        *request.extensions_mut() = extensions;
         respond(layer.clone(), request).headers()[TRACE_ID_HEADER] == TRACE
     };
-    let local = |request: &mut Request| drop(request.extensions_mut().insert(peer(Ipv4Addr::LOCALHOST)));
-    let remote =
-        |request: &mut Request| drop(request.extensions_mut().insert(peer(Ipv4Addr::new(203, 0, 113, 9))));
-    let socket = |request: &mut Request| drop(request.extensions_mut().insert(ConnectInfo(Socket)));
-    assert!(is_continued(&by_address, &local) && is_continued(&by_socket, &socket));
-    assert!(!is_continued(&by_address, &remote));
+    assert!(is_continued(&by_address, local()) && is_continued(&by_socket, identified(Socket)));
+    assert!(!is_continued(&by_address, address(Ipv4Addr::new(203, 0, 113, 9))));
     // A peer that the server has identified in another way, or not at all, is not trusted.
-    assert!(!is_continued(&by_address, &socket) && !is_continued(&by_socket, &local));
-    assert!(!is_continued(&by_address, &|_| {}));
+    assert!(!is_continued(&by_address, identified(Socket)) && !is_continued(&by_socket, local()));
+    assert!(!is_continued(&by_address, Extensions::new()));
 }
