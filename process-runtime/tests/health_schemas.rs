@@ -268,6 +268,20 @@ async fn a_schema_takes_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_name_of_a_part_makes_a_valid_answer() {
+    for name in ["", ":", "db:writer", "the writer", "\u{202e}", "status"] {
+        let health = Setup::new().with(Mode::Works).liveness("", || Ok(())).require([name]);
+        let health = health.liveness("db:writer", || Err("gone".to_owned())).start();
+        for form in [JSON, HEALTH_JSON] {
+            for path in ["/live", "/ready"] {
+                let body = parsed(&get(&health, path, form).await);
+                assert!(validator(&schema(form)).is_valid(&body), "{body:#}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_description_has_these_schemas_and_one_of_each_refusal() {
     // The alias `live` has no endpoint, because `/live` has another meaning.
     let health = Setup::new().with(Mode::Works).alias("bread", "bake").alias("live", "bake").start();

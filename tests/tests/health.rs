@@ -44,6 +44,17 @@ async fn it_rings(broken: Broken) -> Result<(), NoBell> {
 #[dependency_check(id = "rope", timeout = "1s")]
 async fn the_rope_holds() {}
 
+/// Whether the check blocks its thread.
+#[derive(Clone, Default)]
+struct Blocks(bool);
+
+#[dependency_check(id = "bolt", timeout = "200ms")]
+async fn the_bolt_moves(blocks: Blocks) {
+    if blocks.0 {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
 #[critical_process(id = "strike", version = "1.0.0", sla = "5s")]
 async fn strike(broken: bool) -> Result<(), NoBell> {
     if broken { Err(NoBell) } else { Ok(()) }
@@ -61,7 +72,7 @@ async fn unlock(right: bool) -> Result<(), NoBell> {
 }
 
 fn health(broken: bool) -> Health {
-    Setup::new().with(Broken(Arc::new(AtomicBool::new(broken)))).start()
+    Setup::new().with(Broken(Arc::new(AtomicBool::new(broken)))).with(Blocks::default()).start()
 }
 
 async fn answer(health: &Health, path: &str) -> (u16, Value) {
@@ -146,6 +157,28 @@ fn gauges_tell_the_last_state_and_age_of_each_check_and_synthetic_runs_are_count
                 collected.points("critical_process.duration", "ring").is_empty(),
                 "no part of any objective"
             );
+        });
+        installation.stop();
+    });
+}
+
+#[test]
+fn a_check_without_a_result_has_no_sample_and_one_that_hangs_from_the_start_has_an_age() {
+    isolated(|| {
+        let readings = Readings::new();
+        let installation = Install::new().meter_provider(readings.provider()).start();
+        runtime().block_on(async {
+            let health = Setup::new().with(Broken::default()).with(Blocks(true)).start();
+            let measured = || {
+                let collected = readings.collect();
+                [STATUS, AGE].map(|name| gauge(&collected, name, "critical_process.dependency", "bolt"))
+            };
+            assert_eq!(measured(), [None, None]);
+            assert_eq!(status(&health, "/bolt").await, 503);
+            let [status, first] = measured();
+            assert_eq!(status, Some(0.0));
+            assert!(first.is_some_and(|age| age > 0.2), "{first:?}");
+            assert!(measured()[1] > first, "it grows");
         });
         installation.stop();
     });

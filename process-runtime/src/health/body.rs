@@ -228,6 +228,9 @@ impl<'r> HealthJsonCheck<'r> {
             time: at.map(time),
             output,
         };
+        // The draft forbids a colon in the first part of the key. The name of a part may be one that the application
+        // has chosen.
+        let name = if name.is_empty() { "_".to_owned() } else { name.replace(':', "_") };
         (format!("{name}:{measured}"), [check])
     }
 }

@@ -39,8 +39,8 @@ fn each(mut f: impl FnMut(&Measured, &[KeyValue])) {
     let tracked: Vec<_> = tracked.iter().filter_map(Weak::upgrade).collect();
     let mut all = BTreeMap::<&CheckTarget, Measured>::new();
     for check in tracked.iter().flat_map(|shared| &shared.checks) {
-        let Some(status) = check.last_status() else { continue };
-        let new = Measured { status, age: check.reading().age.unwrap_or_default() };
+        let Some((status, age)) = check.measured() else { continue };
+        let new = Measured { status, age };
         let known = all.entry(check.definition.target()).or_insert(new);
         *known = Measured { status: known.status.max(new.status), age: known.age.max(new.age) };
     }

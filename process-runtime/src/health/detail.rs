@@ -3,8 +3,8 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// The clients that may read the details of a response. The details are error texts, versions, and the time, latency
-/// and reason of each part.
+/// The clients that may read the details of a response. The details are error texts, versions, and the time and latency
+/// of each part. The status and the reason of each part are not details, so every client may read them.
 ///
 /// An error text is the `Display` text of an error. It may contain secrets, for example a connection string that a
 /// database driver includes in its errors.

@@ -39,11 +39,8 @@ impl Health {
 
     /// Responds to a request within [`RESPONSE_TIMEOUT`](crate::health::RESPONSE_TIMEOUT). Use it in a framework that
     /// does not accept tower services.
-    ///
-    /// # Panics
-    /// Panics if it must wait for a check while it is polled outside a tokio runtime, or in a runtime without a
-    /// timer.
     pub async fn respond(&self, request: Request<'_>) -> Response {
+        self.shared.liveness.adopt();
         let is_head = request.method == "HEAD";
         let mut response = match request.method {
             "GET" | "HEAD" => self.respond_to_get(&request).await,
@@ -83,12 +80,15 @@ impl Health {
         Report::from_parts(parts)
     }
 
-    /// Reports whether the program itself works. It does if the runtime that called
-    /// [`Setup::start`](crate::health::Setup::start) runs tasks, and all checks that
-    /// [`Setup::liveness`](crate::health::Setup::liveness) added succeed.
+    /// Reports whether the program itself works. It does if its runtime runs tasks, and all checks that
+    /// [`Setup::liveness`](crate::health::Setup::liveness) added succeed. Its runtime is the one that called
+    /// [`Setup::start`](crate::health::Setup::start). If this was called outside a runtime, it is the runtime of the
+    /// first request.
     ///
-    /// A check that blocks delays the report by at most 50 ms. Until the check returns, its previous result counts. It
-    /// fails if it does not return within the limit of [`Setup::heartbeat`](crate::health::Setup::heartbeat).
+    /// A check that blocks delays the report by at most 50 ms. Until the check returns, its previous result counts. If
+    /// its previous execution took longer than 5 ms, the report does not wait for it. The check fails if it takes longer
+    /// than 30 s, or than a shorter limit of [`Setup::heartbeat`](crate::health::Setup::heartbeat), also if it then
+    /// returns `Ok`.
     pub fn liveness(&self) -> Report {
         self.shared.liveness.report()
     }

@@ -3,7 +3,7 @@
 //! restart does not repair them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,12 +19,16 @@ pub type LivenessCheck = fn() -> Result<(), String>;
 
 /// The name of the heartbeat in a report.
 const HEARTBEAT: &str = "runtime";
-/// The maximum time for which a report waits for the checks.
-const PATIENCE: Duration = Duration::from_millis(50);
-/// The longest interval of the heartbeat.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// The default limit of the heartbeat, and the longest time that a check may take.
+const LIMIT: Duration = Duration::from_secs(30);
 /// The shortest limit of the heartbeat.
 const SHORTEST: Duration = Duration::from_millis(100);
+/// The longest interval of the heartbeat.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// The maximum time for which a report waits for the checks.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// The duration of an execution above which no report waits for the next execution.
+const QUICK: Duration = Duration::from_millis(5);
 
 /// What liveness consists of.
 #[derive(Debug)]
@@ -36,7 +40,7 @@ pub(super) struct LivenessSetup {
 
 impl Default for LivenessSetup {
     fn default() -> LivenessSetup {
-        LivenessSetup { checks: Vec::new(), limit: Some(Duration::from_secs(30)) }
+        LivenessSetup { checks: Vec::new(), limit: Some(LIMIT) }
     }
 }
 
@@ -44,7 +48,8 @@ impl Default for LivenessSetup {
 #[derive(Debug)]
 pub(super) struct Liveness {
     checks: Vec<Arc<Watched>>,
-    home: Option<Home>,
+    /// The runtime of the program, once it is known.
+    home: OnceLock<Home>,
     limit: Option<Duration>,
 }
 
@@ -52,48 +57,61 @@ impl Liveness {
     /// Starts the heartbeat in the current runtime, if there is one.
     pub(super) fn start(setup: LivenessSetup) -> Liveness {
         let limit = setup.limit.map(|limit| limit.max(SHORTEST));
-        let home = Home::with_heartbeat(limit.map_or(INTERVAL, |limit| INTERVAL.min(limit / 4)));
-        if home.is_none() && limit.is_some() {
+        let liveness = Liveness {
+            checks: setup.checks.into_iter().map(|(name, check)| Watched::new(name, check, limit)).collect(),
+            home: OnceLock::new(),
+            limit,
+        };
+        liveness.adopt();
+        if liveness.home().is_none() && limit.is_some() {
             notices::once(
-                "liveness has no heartbeat; call `health::Setup::start` inside a tokio runtime, or turn the heartbeat \
-                 off with `health::Setup::heartbeat`",
+                "the heartbeat of liveness begins with the first request; call `health::Setup::start` inside a tokio \
+                 runtime, or turn the heartbeat off with `health::Setup::heartbeat`",
             );
         }
-        let watched =
-            |(name, check)| Arc::new(Watched { name, check, run: Mutex::default(), ended: Condvar::new() });
-        Liveness { checks: setup.checks.into_iter().map(watched).collect(), home, limit }
+        liveness
     }
 
-    /// Returns the runtime that has the heartbeat.
+    /// Makes the current runtime, if there is one, the runtime of the program, unless this runtime is known.
+    pub(super) fn adopt(&self) {
+        if self.home.get().is_none() {
+            let interval = self.limit.map(|limit| INTERVAL.min(limit / 4));
+            // A concurrent call may have been faster. Its heartbeat remains, and the other one ends here.
+            let _ = Home::with_heartbeat(interval).map(|home| self.home.set(home));
+        }
+    }
+
+    /// Returns the runtime of the program, if it is known.
     pub(super) fn home(&self) -> Option<&Home> {
-        self.home.as_ref()
+        self.home.get()
     }
 
     /// Reports on the heartbeat and the checks.
     pub(super) fn report(&self) -> Report {
         let mut parts = BTreeMap::new();
-        self.checks.iter().for_each(Watched::start);
+        self.checks.iter().for_each(|check| check.start(self.home()));
         for check in &self.checks {
-            add_worse(&mut parts, check.name, PartReport::new(check.condition(self.limit)));
+            add_worse(&mut parts, check.name, PartReport::new(check.condition()));
         }
-        if let (Some(home), Some(limit)) = (&self.home, self.limit) {
-            add_worse(&mut parts, HEARTBEAT, PartReport::new(heartbeat(home, limit)));
+        if let Some(condition) = self.home().and_then(|home| heartbeat(home, self.limit)) {
+            add_worse(&mut parts, HEARTBEAT, PartReport::new(condition));
         }
         Report::from_parts(parts)
     }
 }
 
-/// Returns the condition of a runtime whose heartbeat may be missing for `limit`.
-fn heartbeat(home: &Home, limit: Duration) -> Condition {
-    let stalled = |text| Condition::new(Status::Fail, Reason::RuntimeStalled, text);
-    let silent_for = home.silent_for();
-    match () {
-        () if home.has_ended() => {
-            stalled("the runtime that called `health::Setup::start` has shut down".to_owned())
-        }
-        () if silent_for > limit => stalled(format!("the runtime has run no task for {silent_for:.1?}")),
-        () => Condition::PASS,
+/// Returns the condition of a runtime whose heartbeat may be missing for `limit`. Returns `None` if the heartbeat is off
+/// and the runtime has not shut down.
+fn heartbeat(home: &Home, limit: Option<Duration>) -> Option<Condition> {
+    let stale = |text| Some(Condition::new(Status::Fail, Reason::Stale, text));
+    if home.has_ended() {
+        return stale("the runtime of the program has shut down".to_owned());
     }
+    let (limit, silent_for) = (limit?, home.silent_for());
+    if silent_for > limit {
+        return stale(format!("the runtime has run no task for {silent_for:.1?}"));
+    }
+    Some(Condition::PASS)
 }
 
 /// A check of the program itself, with its latest result. It runs on a thread of its own, at most once at a time.
@@ -101,6 +119,8 @@ fn heartbeat(home: &Home, limit: Duration) -> Condition {
 struct Watched {
     name: &'static str,
     check: LivenessCheck,
+    /// The longest time that an execution may take.
+    limit: Duration,
     run: Mutex<Run>,
     ended: Condvar,
 }
@@ -110,51 +130,72 @@ struct Run {
     /// When the running execution began. `None` if no execution is running.
     since: Option<Instant>,
     last: Option<Condition>,
+    /// Whether the latest execution that ended took longer than [`QUICK`].
+    was_slow: bool,
 }
 
 impl Watched {
+    /// Creates a check in a set-up whose heartbeat has this limit. A longer limit of the heartbeat, or none, does not
+    /// make the limit of the check longer than [`LIMIT`].
+    fn new(name: &'static str, check: LivenessCheck, heartbeat: Option<Duration>) -> Arc<Watched> {
+        let limit = heartbeat.map_or(LIMIT, |limit| limit.min(LIMIT));
+        Arc::new(Watched { name, check, limit, run: Mutex::default(), ended: Condvar::new() })
+    }
+
     fn run(&self) -> MutexGuard<'_, Run> {
         lock(&self.run)
     }
 
-    /// Starts an execution, unless one is running.
-    fn start(self: &Arc<Watched>) {
+    /// Starts an execution in the context of this runtime, or of the current one, unless an execution is running.
+    fn start(self: &Arc<Watched>, home: Option<&Home>) {
         let mut run = self.run();
         if run.since.is_some() {
             return;
         }
-        run.since = Some(Instant::now());
+        let began = Instant::now();
+        run.since = Some(began);
         drop(run);
-        let watched = Arc::clone(self);
-        if let Err(error) =
-            thread::Builder::new().name("liveness".to_owned()).spawn(move || watched.execute())
-        {
+        let (watched, home) = (Arc::clone(self), home.cloned().or_else(Home::current));
+        let execute = move || watched.execute(began, home.as_ref());
+        if let Err(error) = thread::Builder::new().name("liveness".to_owned()).spawn(execute) {
             notices::once(format!("cannot start a thread for the liveness check `{}`: {error}", self.name));
             self.run().since = None;
         }
     }
 
-    fn execute(&self) {
-        let result = attempt(self.check).unwrap_or_else(|_| Err("the check panicked".to_owned()));
+    fn execute(&self, began: Instant, home: Option<&Home>) {
+        let result = attempt(|| match home {
+            Some(home) => home.call(self.check),
+            None => (self.check)(),
+        });
+        let took = began.elapsed();
         let failed = |text| Condition::new(Status::Fail, Reason::CheckFailed, within_limit(text));
+        let condition = match result {
+            _ if took > self.limit => timed_out(format!("the check returned after {took:.1?}")),
+            Ok(Ok(())) => Condition::PASS,
+            Ok(Err(text)) => failed(text),
+            Err(_) => failed("the check panicked".to_owned()),
+        };
         let mut run = self.run();
-        run.last = Some(result.map_or_else(failed, |()| Condition::PASS));
-        run.since = None;
+        *run = Run { since: None, last: Some(condition), was_slow: took > QUICK };
         drop(run);
         self.ended.notify_all();
     }
 
     /// Returns the condition of the check. Waits until an execution that has just begun has ended, at most for
-    /// [`PATIENCE`]. An execution that takes longer changes nothing until it has taken `limit`.
-    fn condition(&self, limit: Option<Duration>) -> Condition {
+    /// [`PATIENCE`], and not at all if the execution before was slow. An execution that takes longer changes nothing
+    /// until it has taken longer than the limit.
+    fn condition(&self) -> Condition {
         let run = self.run();
-        let left = run.since.map(|since| PATIENCE.saturating_sub(since.elapsed())).unwrap_or_default();
+        let left = match run.since {
+            Some(since) if !run.was_slow => PATIENCE.saturating_sub(since.elapsed()),
+            _ => Duration::ZERO,
+        };
         let waited = self.ended.wait_timeout_while(run, left, |run| run.since.is_some());
         let (run, _) = unpoisoned(waited);
         match (run.since.map(|since| since.elapsed()), &run.last) {
-            (Some(running), _) if limit.is_some_and(|limit| running > limit) => {
-                let text = format!("the check has not returned for {running:.1?}");
-                Condition::new(Status::Fail, Reason::CheckTimedOut, text)
+            (Some(running), _) if running > self.limit => {
+                timed_out(format!("the check has not returned for {running:.1?}"))
             }
             (_, Some(last)) => last.clone(),
             (_, None) => Condition::new(
@@ -163,5 +204,23 @@ impl Watched {
                 "the check has not returned for the first time",
             ),
         }
+    }
+}
+
+fn timed_out(text: String) -> Condition {
+    Condition::new(Status::Fail, Reason::CheckTimedOut, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_has_a_limit_whatever_the_limit_of_the_heartbeat() {
+        let limit = |heartbeat: Option<u64>| {
+            Watched::new("any", || Ok(()), heartbeat.map(Duration::from_secs)).limit.as_secs()
+        };
+        assert_eq!((limit(None), limit(Some(u64::MAX)), limit(Some(7))), (30, 30, 7));
+        assert_eq!(LivenessSetup::default().limit, Some(Duration::from_secs(30)));
     }
 }

@@ -72,10 +72,9 @@
 //! | `error_rate` | more runs failed or were late than the objective allows, or most of them were degraded |
 //! | `check_failed` | the check, or a run inside it, reported a problem, panicked or was cancelled |
 //! | `check_timed_out` | the check did not end within its timeout |
-//! | `stale` | the latest result of the check is too old |
+//! | `stale` | the latest result of the check, or the latest heartbeat of the runtime, is too old |
 //! | `starting` | start-up is not finished, or the first execution of the check has not ended |
 //! | `stopping` | the program is shutting down |
-//! | `runtime_stalled` | the runtime of the program runs no tasks, or has shut down |
 //!
 //! A monitor that searches the body for a text should search for `"serving":true`, which only a response with status
 //! 200 contains. The text `healthy` is unsuitable, because `unhealthy` contains it. A request whose header `Accept`
@@ -120,9 +119,12 @@
 //!
 //! Liveness awaits nothing and waits for no check of a process or dependency. A task on the runtime that called
 //! [`Setup::start`] runs once a second. If it has not run for 30 s ([`Setup::heartbeat`]), or the runtime has shut
-//! down, liveness fails with the reason `runtime_stalled`. If all workers of the runtime that serves `/live` are
-//! blocked, `/live` does not respond at all, which a monitor also counts as a failure. To read the reason in that case,
-//! serve [`Health::liveness`] from another runtime or thread.
+//! down, liveness fails with the reason `stale`. The runtime needs no timer for this. If all workers of the runtime that
+//! serves `/live` are blocked, `/live` does not respond at all, which a monitor also counts as a failure. To read the
+//! reason in that case, serve [`Health::liveness`] from another runtime or thread. It reports the same heartbeat there.
+//!
+//! The checks that [`Setup::liveness`] adds run on threads of their own. A report does not wait for a check that takes
+//! long; its previous result counts. A check that takes longer than 30 s has failed.
 //!
 //! # Processes without a probe
 //!
@@ -141,8 +143,9 @@
 //!
 //! Two gauges describe the latest result of each check: `critical_process.check.status` (1 for pass, 0.5 for warn, 0
 //! for fail) and `critical_process.check.age` (in seconds). A check without a result, and a process without a check,
-//! have no sample. The attribute of the gauges is `critical_process.id` or `critical_process.dependency`. Feature
-//! `prometheus` exports these gauges too.
+//! have no sample. If the first execution of a check does not end within its timeout, its status is a failure, and its
+//! age is the time since the execution began. The attribute of the gauges is `critical_process.id` or
+//! `critical_process.dependency`. Feature `prometheus` exports these gauges too.
 //!
 //! Each scheduled probe sends check-ins to Sentry Crons. The name of its monitor there is the id of the process. Sentry
 //! accepts at most six check-ins per minute for one monitor, from all replicas together. A program therefore sends at

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::check::{CheckRunner, GRACE};
 #[cfg(feature = "sentry")]
 use super::checkin;
+use super::runtime::sleep_until;
 use super::shared::Shared;
 use crate::base::foreign::guard::attempt;
 use crate::base::notices;
@@ -38,16 +39,16 @@ pub(super) async fn run(check: Arc<CheckRunner>, shared: Weak<Shared>, every: Du
 async fn rounds(check: &Arc<CheckRunner>, shared: &Weak<Shared>, every: Duration) {
     let random = RandomState::new();
     for round in 0_u64.. {
-        let states = loop {
+        let (states, home) = loop {
             let Some(shared) = shared.upgrade().filter(|shared| !shared.is_stopping()) else { return };
             if shared.has_started() {
-                break Arc::clone(&shared.states);
+                break (Arc::clone(&shared.states), shared.home().cloned());
             }
             drop(shared);
-            tokio::time::sleep(START_POLL).await;
+            sleep_until(Instant::now() + START_POLL).await;
         };
-        check.execute(&states, None);
-        drop(states);
+        check.execute(&states, home.as_ref());
+        drop((states, home));
         // If the execution times out, this wait is long enough for the execution to record its failure.
         check.wait(Instant::now() + check.definition.timeout() + 2 * GRACE).await;
         #[cfg(feature = "sentry")]
@@ -55,6 +56,6 @@ async fn rounds(check: &Arc<CheckRunner>, shared: &Weak<Shared>, every: Duration
         // The interval varies at random, so that replicas that started together do not execute their checks at the
         // same time.
         let share = random.hash_one(round) as f64 / u64::MAX as f64;
-        tokio::time::sleep(every.mul_f64(0.9 + 0.2 * share)).await;
+        sleep_until(Instant::now() + every.mul_f64(0.9 + 0.2 * share)).await;
     }
 }

@@ -64,10 +64,13 @@ impl Setup {
     }
 
     /// Sets how long the runtime that calls [`Setup::start`] may run no task before liveness fails with the reason
-    /// `runtime_stalled`. The default is 30 s, and the shortest time is 100 ms. `None` turns the heartbeat off.
+    /// `stale`. The default is 30 s, and the shortest time is 100 ms. `None` turns this off.
     ///
-    /// A runtime runs no task while all of its workers are blocked, or after it has shut down. While the clock of the
-    /// runtime is paused, the heartbeat is off.
+    /// A runtime runs no task while all of its workers are blocked, or while no thread drives it. While a test has
+    /// paused the clock of the runtime, the heartbeat is off. After the runtime has shut down, liveness always fails,
+    /// also with `None`.
+    ///
+    /// A limit below 30 s is also the limit of the checks that [`Setup::liveness`] adds.
     pub fn heartbeat(mut self, limit: impl Into<Option<Duration>>) -> Setup {
         self.liveness.limit = limit.into();
         self
@@ -78,6 +81,10 @@ impl Setup {
     ///
     /// The check must be a function without captured state. A dependency check cannot be part of liveness, because a
     /// restart does not repair a dependency.
+    ///
+    /// The check runs on a thread of its own, in the context of the runtime. It fails if it takes longer than 30 s
+    /// ([`Setup::heartbeat`]). `name` is its name in reports. In `application/health+json`, a colon in the name is
+    /// written as `_`.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicBool, Ordering};
@@ -118,8 +125,9 @@ impl Setup {
         self
     }
 
-    /// Starts the schedules in the current tokio runtime, and returns the endpoints. Outside a tokio runtime, no
-    /// schedule starts.
+    /// Starts the schedules in the current tokio runtime, and returns the endpoints. Call it inside the runtime that
+    /// serves the application. Outside a tokio runtime, no schedule starts. The runtime of the first request is then the
+    /// one in which checks run and whose heartbeat liveness reports.
     ///
     /// A mistake in the set-up, such as an id that neither a process nor a check has, is reported once to standard
     /// error.

@@ -75,8 +75,8 @@ impl Shared {
         }
     }
 
-    /// Returns the runtime that executes the checks. Returns `None` if the set-up was started outside a runtime; then a
-    /// check is executed in the runtime of the request that needs it.
+    /// Returns the runtime of the program, which executes the checks. Returns `None` if the set-up was started outside a
+    /// runtime and no request has arrived yet.
     pub(super) fn home(&self) -> Option<&Home> {
         self.liveness.home()
     }
@@ -101,6 +101,7 @@ impl Shared {
     /// running, but at most for [`RESPONSE_TIMEOUT`]. Returns the time at which this function was called, which
     /// counts as the arrival of the request.
     pub(super) async fn execute<'c>(&self, checks: impl Iterator<Item = &'c Arc<CheckRunner>>) -> Instant {
+        self.liveness.adopt();
         let asked = Instant::now();
         let end = asked + RESPONSE_TIMEOUT;
         let checks: Vec<_> = checks.collect();

@@ -30,14 +30,15 @@ use crate::run::context;
 ///
 /// A caller chooses the id of its trace, and may set the flag that the trace is not sampled. This layer continues the
 /// trace of every caller. The flag of a caller that is not [trusted](PropagationLayer::trust_trace) only means that the
-/// [root sampler](PropagationLayer::root_sampler) of this service decides, so no caller can prevent that a failure is
-/// exported. A service that anybody on the internet can call needs [`public`](PropagationLayer::public).
+/// [root sampler](PropagationLayer::root_sampler) of this service decides. If it keeps every trace, no caller can prevent
+/// that a failure is exported. If it keeps a share of the traces, it decides by the id, which the caller has chosen. A
+/// service that anybody on the internet can call needs [`public`](PropagationLayer::public).
 ///
 /// If the application's propagator reads the header `traceparent`, a header that is not valid is ignored, and the
 /// request starts a new trace: the length must be right for the version, the digits must be lower case, no id may be
 /// zero, and the header must occur once. Several headers `tracestate` are joined in their order and cut at the first
-/// member that is beyond 32 members or 512 bytes; an invalid member is left out. Headers of other propagators reach
-/// these propagators unchanged.
+/// member that is beyond 32 members or 512 bytes; an invalid member is left out, and so is one with the key of an earlier
+/// member. Headers of other propagators reach these propagators unchanged.
 ///
 /// # Code that panics
 ///
@@ -80,8 +81,9 @@ impl PropagationLayer {
     /// Without it, anybody who knows the id of a trace can add spans to this trace. The services behind the edge
     /// continue the new trace, so they do not need this setting.
     ///
-    /// The traces of peers that [`trust_trace`](PropagationLayer::trust_trace) trusts are still continued. The headers
-    /// with the trace of any other caller are removed from the request.
+    /// The traces of peers that [`trust_trace`](PropagationLayer::trust_trace) trusts are still continued. From the
+    /// requests of any other caller, the headers `traceparent` and `tracestate` and those that the application's
+    /// propagator reads are removed, also if they are not valid. No service behind the edge can then continue them.
     ///
     /// ```
     /// use std::net::SocketAddr;
@@ -97,8 +99,8 @@ impl PropagationLayer {
     /// ```
     ///
     /// If an outer layer creates the span of the request, let it use [`request_span`](PropagationLayer::request_span)
-    /// of this layer. An outer span that continues the trace of a caller without trust is reported, and the request
-    /// then has a second span.
+    /// of this layer. Another outer span receives the link to the trace of the caller. An outer span that continues the
+    /// trace of a caller without trust is reported, and the request then has a second span.
     #[must_use]
     pub fn public(mut self) -> PropagationLayer {
         self.callers.is_public = true;
@@ -125,7 +127,8 @@ impl PropagationLayer {
     ///
     /// By default, `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` decide, as they do for `telemetry::init` and for
     /// an SDK without a sampler of its own. Call this method if the application passes a sampler to its tracer
-    /// provider.
+    /// provider. The caller has chosen the id of the trace, so a decision by the id is one that the caller can foresee. To
+    /// keep every trace that such callers have not sampled, pass `|_| true`.
     #[must_use]
     pub fn root_sampler(
         mut self,

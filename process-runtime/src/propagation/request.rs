@@ -3,12 +3,13 @@
 
 use std::borrow::Cow;
 use std::env;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use http::{Method, StatusCode};
 use opentelemetry::Context as TraceContext;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _};
 use tracing::Span;
+use tracing::callsite::Identifier;
 use tracing::field::Empty;
 
 use super::caller::Caller;
@@ -17,6 +18,9 @@ use crate::base::destination::{caught, unharmed};
 use crate::base::foreign::guard::attempt;
 use crate::base::foreign::{limits, text};
 use crate::run::trace;
+
+/// The callsite of the spans that [`open`] creates, as soon as there is one.
+static OWN: OnceLock<Identifier> = OnceLock::new();
 
 /// Where a new span begins.
 #[derive(Clone, Copy)]
@@ -53,6 +57,9 @@ pub(super) fn open(method: &Method, caller: &Caller, place: Place) -> Span {
             sentry.trace = sentry_trace,
         );
     });
+    if let Some(metadata) = span.metadata() {
+        OWN.get_or_init(|| metadata.callsite());
+    }
     if let Caller::Linked(linked) = caller {
         let link = || {
             let Some(own) = trace::current() else { return };
@@ -64,6 +71,17 @@ pub(super) fn open(method: &Method, caller: &Caller, place: Place) -> Span {
         inside(&span, || unharmed(Destination::Subscriber, link));
     }
     span
+}
+
+/// Adds a link to the current span of the application, which an outer layer has created for the request. A span of
+/// [`open`] already has the link.
+pub(super) fn link_from_current(current: &Span, linked: &SpanContext) {
+    if OWN.get().is_some_and(|own| current.metadata().is_some_and(|metadata| metadata.callsite() == *own)) {
+        return;
+    }
+    unharmed(Destination::Subscriber, || {
+        TraceContext::current().span().add_link(linked.clone(), Vec::new());
+    });
 }
 
 /// Returns the current span. Returns none if the subscriber panics.

@@ -32,8 +32,9 @@ pub struct Propagation<S> {
 }
 
 impl<S> Propagation<S> {
-    /// Returns the span of a request. The trace of a caller that is only linked is removed from the headers, so that
-    /// the service does not continue it elsewhere.
+    /// Returns the span of a request. In a public service, the trace of a caller that is not continued is removed from
+    /// the headers, so that nothing behind the service continues it. A trace that is not valid is removed too, because
+    /// other code may accept it.
     fn span(&self, parts: &mut Parts) -> Span {
         let current = request::current();
         if !current.is_none() && !self.callers.is_public {
@@ -50,9 +51,13 @@ impl<S> Propagation<S> {
                 );
                 request::open(&parts.method, &caller, Place::Root)
             }
+            Caller::Linked(linked) => {
+                request::link_from_current(&current, linked);
+                current
+            }
             _ => current,
         };
-        if matches!(caller, Caller::Linked(_)) {
+        if self.callers.is_public && !matches!(caller, Caller::Parent(_)) {
             trace::remove(&mut parts.headers);
         }
         span

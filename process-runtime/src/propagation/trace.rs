@@ -1,6 +1,7 @@
 //! Reads the trace context from the headers of a request, and writes it into the headers of a call, through the
 //! application's propagator. Whether a request continues the trace that it carries does not belong here.
 
+use std::cell::RefCell;
 use std::sync::Once;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -70,9 +71,9 @@ pub(super) fn extract(headers: &HeaderMap) -> SpanContext {
         return SpanContext::NONE;
     }
     let extract = |propagator: &dyn TextMapPropagator| {
-        let w3c = is_w3c(propagator).then(|| TraceHeaders::of(headers));
         // A propagator may also extract baggage, so only the span context is kept.
-        let caller = propagator.extract_with_context(&TraceContext::new(), &Received { headers, w3c });
+        let caller =
+            propagator.extract_with_context(&TraceContext::new(), &Received::new(headers, propagator));
         caller.span().span_context().clone()
     };
     let extract = || global::get_text_map_propagator(extract);
@@ -83,15 +84,24 @@ pub(super) fn extract(headers: &HeaderMap) -> SpanContext {
     SpanContext::new(sent.trace_id(), sent.span_id(), sent.trace_flags(), true, state)
 }
 
-/// Removes the headers with the trace of the caller.
+/// Removes the headers with the trace of a caller, also if they are not valid: those of W3C Trace Context, and those
+/// that the propagator reads.
 pub(super) fn remove(headers: &mut HeaderMap) {
-    foreign::call(PROPAGATOR, "the headers of a request stay as they are", || {
-        global::get_text_map_propagator(|propagator| {
-            for name in propagator.fields() {
-                headers.remove(name);
-            }
-        });
-    });
+    let names = |propagator: &dyn TextMapPropagator| {
+        let mut names: Vec<_> = propagator.fields().map(str::to_owned).collect();
+        // A propagator may read more headers than its fields, which are those that it writes.
+        let received = Named { received: Received::new(headers, propagator), names: RefCell::default() };
+        propagator.extract_with_context(&TraceContext::new(), &received);
+        names.append(&mut received.names.into_inner());
+        names
+    };
+    let names = || global::get_text_map_propagator(names);
+    let names = foreign::call(PROPAGATOR, "only the headers of W3C Trace Context are removed", names);
+    for name in names.unwrap_or_default() {
+        headers.remove(name);
+    }
+    headers.remove(w3c::TRACEPARENT);
+    headers.remove(w3c::TRACESTATE);
 }
 
 /// Returns whether the rules of W3C Trace Context apply to the headers of this propagator.
@@ -142,6 +152,10 @@ impl TraceHeaders {
 }
 
 impl Received<'_> {
+    fn new<'h>(headers: &'h HeaderMap, propagator: &dyn TextMapPropagator) -> Received<'h> {
+        Received { headers, w3c: is_w3c(propagator).then(|| TraceHeaders::of(headers)) }
+    }
+
     /// Returns the values of a header in their order.
     fn values(&self, key: &str) -> impl Iterator<Item = &str> {
         let is = |name: &str| key.eq_ignore_ascii_case(name);
@@ -167,5 +181,37 @@ impl Extractor for Received<'_> {
 
     fn keys(&self) -> Vec<&str> {
         self.headers.keys().map(HeaderName::as_str).filter(|key| self.get(key).is_some()).collect()
+    }
+}
+
+/// The headers of a request, with a list of those that the propagator reads by their name. It has no keys: a propagator
+/// that goes through all headers does not know their names by itself, and most of them belong to the application.
+struct Named<'h> {
+    received: Received<'h>,
+    names: RefCell<Vec<String>>,
+}
+
+impl Named<'_> {
+    fn note(&self, key: &str) {
+        let mut names = self.names.borrow_mut();
+        if !names.iter().any(|known| known == key) {
+            names.push(key.to_owned());
+        }
+    }
+}
+
+impl Extractor for Named<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.note(key);
+        self.received.get(key)
+    }
+
+    fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+        self.note(key);
+        self.received.get_all(key)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        Vec::new()
     }
 }

@@ -52,28 +52,33 @@ pub(super) fn bounded(state: &TraceState) -> TraceState {
     sendable(&state.header()).and_then(|state| state.parse().ok()).unwrap_or_default()
 }
 
-/// Returns the members, up to the first one that is beyond [`MEMBERS`] or [`BYTES`]. An invalid member is left out.
+/// Returns the members, up to the first one that is beyond [`MEMBERS`] or [`BYTES`]. An invalid member is left out, and
+/// so is one with the key of an earlier member.
 fn kept<'m>(members: impl Iterator<Item = &'m [u8]>) -> Option<String> {
-    let mut kept = String::new();
+    let (mut kept, mut keys) = (String::new(), Vec::new());
     let valid = members.filter_map(|member| str::from_utf8(member).ok().and_then(valid_member));
-    for member in valid.take(MEMBERS) {
+    for (key, member) in valid {
+        if keys.contains(&key) {
+            continue;
+        }
         let comma = usize::from(!kept.is_empty());
-        if kept.len() + comma + member.len() > BYTES {
+        if keys.len() == MEMBERS || kept.len() + comma + member.len() > BYTES {
             break;
         }
+        keys.push(key);
         kept.extend([",", member].into_iter().skip(1 - comma));
     }
     (!kept.is_empty()).then_some(kept)
 }
 
-/// Returns the member without the space around it, or `None` if it is empty or invalid.
-fn valid_member(member: &str) -> Option<&str> {
+/// Returns the key of the member, and the member without the space around it, or `None` if it is empty or invalid.
+fn valid_member(member: &str) -> Option<(&str, &str)> {
     let member = member.trim_matches([' ', '\t']);
     let (key, value) = member.split_once('=')?;
     let is_printable = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     let is_present = !key.is_empty() && !value.is_empty();
     let is_valid = is_present && is_printable && TraceState::from_key_value([(key, value)]).is_ok();
-    is_valid.then_some(member)
+    is_valid.then_some((key, member))
 }
 
 #[cfg(test)]
@@ -147,6 +152,8 @@ mod tests {
         assert_eq!(state(&["", " , ,"]), None);
         // An invalid member costs only itself.
         assert_eq!(state(&["A=1,a=1,=2,b=,c,d=1=2,@e=1,f=\tg,h=2"]).as_deref(), Some("a=1,h=2"));
+        // The first member of a key remains.
+        assert_eq!(state(&["a=1,b=1, a=2", "b=3,a@b=1,c=1"]).as_deref(), Some("a=1,b=1,a@b=1,c=1"));
         let many: Vec<_> = (0..40).map(|at| format!("k{at}=v")).collect();
         assert_eq!(state(&[&many[..20].join(","), &many[20..].join(",")]), Some(many[..32].join(",")));
         let long = format!("a={}", "v".repeat(254));

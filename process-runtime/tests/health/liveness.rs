@@ -5,18 +5,20 @@ use std::time::{Duration, Instant};
 
 use process_runtime::Limits;
 use process_runtime::health::{Detail, Health, Reason, Report, Setup, Status};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tracing::dispatcher::{self, Dispatch};
+use tracing::subscriber::NoSubscriber;
 
 use super::{Clockwork, Kiln, Mode, World, get};
 
 /// The longest time for an answer of liveness.
 const WITHIN: Duration = Duration::from_millis(100);
 
-fn runtime(workers: usize) -> Runtime {
+pub(super) fn runtime(workers: usize) -> Runtime {
     Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap()
 }
 
-fn reason(report: &Report) -> (Status, Option<Reason>) {
+pub(super) fn reason(report: &Report) -> (Status, Option<Reason>) {
     (report.status, report.reason)
 }
 
@@ -104,7 +106,7 @@ fn the_text_of_a_liveness_check_is_bounded() {
 
 /// Waits until liveness has this status and reason, at most for ten seconds.
 #[track_caller]
-fn until(health: &Health, expected: (Status, Option<Reason>)) {
+pub(super) fn until(health: &Health, expected: (Status, Option<Reason>)) {
     let began = Instant::now();
     while reason(&health.liveness()) != expected {
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", health.liveness());
@@ -115,7 +117,7 @@ fn until(health: &Health, expected: (Status, Option<Reason>)) {
 #[test]
 fn a_runtime_that_runs_no_task_is_not_live_until_it_runs_one() {
     let runtime = runtime(2);
-    let stalled = (Status::Fail, Some(Reason::RuntimeStalled));
+    let stalled = (Status::Fail, Some(Reason::Stale));
     let (health, lenient) = {
         let _inside = runtime.enter();
         (Setup::new().heartbeat(Duration::from_millis(400)).start(), Setup::new().start())
@@ -146,15 +148,105 @@ fn a_runtime_that_runs_no_task_is_not_live_until_it_runs_one() {
 }
 
 #[test]
-fn a_heartbeat_that_is_off_is_in_no_report() {
-    let runtime = runtime(1);
+fn a_heartbeat_that_is_off_is_in_no_report_while_its_runtime_lives() {
+    let runtime = Builder::new_current_thread().build().unwrap();
     let health = {
         let _inside = runtime.enter();
         Setup::new().heartbeat(None).start()
     };
-    drop(runtime);
+    // No thread drives the runtime.
+    std::thread::sleep(Duration::from_millis(150));
     let report = health.liveness();
     assert!(report.parts.is_empty() && report.status == Status::Pass, "{report:?}");
+    drop(runtime);
+    let report = health.liveness();
+    assert_eq!(report.parts["runtime"].reason, Some(Reason::Stale), "{report:?}");
+}
+
+#[test]
+fn a_check_that_returns_after_its_limit_has_failed() {
+    fn late() -> Result<(), String> {
+        std::thread::sleep(Duration::from_millis(250));
+        Ok(())
+    }
+    let runtime = runtime(1);
+    let _inside = runtime.enter();
+    let health = Setup::new().liveness("late", late).heartbeat(Duration::from_millis(200)).start();
+    let condition = || {
+        let report = health.liveness();
+        (report.parts["late"].status, report.parts["late"].reason)
+    };
+    let began = Instant::now();
+    while condition() != (Status::Fail, Some(Reason::CheckTimedOut)) {
+        assert!(began.elapsed() < Duration::from_secs(10));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // It stays a failure while later executions begin and return.
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(600) {
+        assert_eq!(condition(), (Status::Fail, Some(Reason::CheckTimedOut)));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_check_of_the_program_runs_in_the_context_of_the_application() {
+    fn knows_its_context() -> Result<(), String> {
+        let runtime = Handle::try_current().map_err(|error| error.to_string())?;
+        runtime.block_on(runtime.spawn(async {})).map_err(|error| error.to_string())?;
+        let has_subscriber = !dispatcher::get_default(Dispatch::is::<NoSubscriber>);
+        has_subscriber.then_some(()).ok_or_else(|| "the thread has none of the subscribers".to_owned())
+    }
+    let runtime = runtime(1);
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry());
+    let setup = || Setup::new().liveness("context", knows_its_context);
+    let inside = runtime.block_on(async { setup().start() });
+    // If the set-up was started outside the runtime, the runtime is that of the first request.
+    let outside = setup().start();
+    runtime.block_on(get(&outside, "/live"));
+    for health in [inside, outside] {
+        until(&health, (Status::Pass, None));
+        let report = health.liveness();
+        assert_eq!(report.parts["context"].status, Status::Pass, "{report:?}");
+    }
+}
+
+#[test]
+fn a_slow_check_delays_only_the_first_report() {
+    fn is_slow() -> Result<(), String> {
+        std::thread::sleep(Duration::from_millis(30));
+        Ok(())
+    }
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let health = Setup::new().liveness("slow", is_slow).start();
+        until(&health, (Status::Pass, None));
+        let began = Instant::now();
+        for _ in 0..50 {
+            assert_eq!(get(&health, "/live").await.0, 200);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    });
+}
+
+#[test]
+fn checks_that_block_do_not_delay_a_runtime_of_one_thread() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let world = World::new(Mode::Blocks, Mode::Blocks);
+        let health = world.health().with(Kiln::default()).with(Clockwork::default()).start();
+        for path in ["/council_deliberation_3stage", "/supabase_db"] {
+            let health = health.clone();
+            tokio::spawn(async move { get(&health, path).await });
+        }
+        while world.executions() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let (half, most) = latencies(&health, "/live", 1_000).await;
+        println!("/live in a runtime of one thread while two checks block: p50 {half:?}, p99 {most:?}");
+        assert!(most < WITHIN, "{most:?}");
+    });
 }
 
 #[tokio::test(start_paused = true)]

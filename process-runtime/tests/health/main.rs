@@ -4,12 +4,15 @@
 mod answers;
 #[path = "../shared/asking.rs"]
 mod asking;
+#[path = "../shared/children.rs"]
+mod children;
 mod executions;
 mod foreign;
 mod liveness;
 mod probes;
 mod readiness;
 mod reasons;
+mod runtimes;
 mod traffic;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

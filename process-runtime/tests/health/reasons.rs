@@ -80,11 +80,9 @@ fn the_names_of_the_reasons_are_a_closed_list() {
         Reason::Stale,
         Reason::Starting,
         Reason::Stopping,
-        Reason::RuntimeStalled,
     ];
     let names = all.map(Reason::as_str);
-    let expected =
-        "no_traffic overdue error_rate check_failed check_timed_out stale starting stopping runtime_stalled";
+    let expected = "no_traffic overdue error_rate check_failed check_timed_out stale starting stopping";
     assert_eq!(names.join(" "), expected);
     for schema in [
         include_str!("../../schemas/health.schema.json"),

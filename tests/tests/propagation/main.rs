@@ -1,6 +1,7 @@
 //! Propagation between services: the trace, business context for peers that may receive it, and errors for clients.
 
 mod baggage;
+mod edge;
 mod errors;
 mod harm;
 mod headers;

@@ -15,14 +15,13 @@ pub enum Reason {
     CheckFailed,
     /// The check did not end within its timeout.
     CheckTimedOut,
-    /// The latest result of the check is too old.
+    /// The latest result of the check is too old. In liveness: the latest heartbeat of the runtime is too old, because
+    /// the runtime runs no tasks or has shut down.
     Stale,
     /// Start-up is not finished, or the first execution of the check has not ended.
     Starting,
     /// The program is shutting down.
     Stopping,
-    /// The runtime that called [`Setup::start`](crate::health::Setup::start) runs no tasks, or has shut down.
-    RuntimeStalled,
 }
 
 impl Reason {
@@ -37,7 +36,6 @@ impl Reason {
             Reason::Stale => "stale",
             Reason::Starting => "starting",
             Reason::Stopping => "stopping",
-            Reason::RuntimeStalled => "runtime_stalled",
         }
     }
 }

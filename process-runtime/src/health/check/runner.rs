@@ -3,14 +3,15 @@
 //! have stopped. An execution may block its thread, which belongs to it alone. The rules of ageing do not belong here
 //! (`age`), and neither do threads (`runtime`).
 
-use std::pin::Pin;
+use std::future::{Future as _, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::age::Ageing;
 use super::conclusion::conclude;
@@ -24,7 +25,7 @@ use super::verdict::{CheckVerdict, Checking};
 use crate::base::foreign::guard::attempt;
 use crate::base::lock::lock;
 use crate::base::notices;
-use crate::health::runtime::{Home, Timer};
+use crate::health::runtime::{Home, Timer, sleep_until};
 use crate::run::deadline;
 
 /// The time for which a request still waits after a check has passed its timeout. An execution that times out records
@@ -72,9 +73,9 @@ pub(crate) struct CheckReading {
     pub(crate) condition: Condition,
     pub(crate) last: Option<Arc<Completed>>,
     pub(crate) age: Option<Duration>,
-    /// Whether an execution is still running after its timeout.
+    /// How long an execution that is past its timeout has run so far.
     #[cfg(feature = "metrics")]
-    is_stuck: bool,
+    stuck_for: Option<Duration>,
 }
 
 impl CheckRunner {
@@ -144,13 +145,17 @@ impl CheckRunner {
     /// Waits until the running execution ends. Stops waiting at `end`, or when the execution has passed its timeout
     /// by [`GRACE`], whichever is earlier. Returns at once if no execution is running.
     pub(crate) async fn wait(&self, end: Instant) {
-        let mut ended = std::pin::pin!(self.ended.notified());
+        let mut ended = pin!(self.ended.notified());
         ended.as_mut().enable();
         let since = self.progress().since;
         if let Some(since) = since {
             let end = end.min(since + self.definition.timeout() + GRACE);
-            let waited = timeout_at(end, ended).await;
-            if waited.is_err() && self.is_stuck_in_a_call() {
+            let mut end = pin!(sleep_until(end));
+            let has_ended = poll_fn(|cx| match ended.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(true),
+                Poll::Pending => end.as_mut().poll(cx).map(|()| false),
+            });
+            if !has_ended.await && self.is_stuck_in_a_call() {
                 self.report_blocking();
             }
         }
@@ -204,18 +209,17 @@ impl CheckRunner {
         progress.since.map(|since| since.elapsed()).or_else(|| progress.last.as_ref().map(|last| last.took))
     }
 
-    /// Returns the status for the metrics: a failure if the running execution is past its timeout, otherwise the
-    /// status of the latest result, or `None` if no execution has ended yet. If the check has a schedule, age
-    /// makes the status worse. Without a schedule it does not, because the result may be old only because no request
-    /// came.
+    /// Returns the status and the age for the metrics, or `None` if no execution has ended or is past its timeout yet.
+    /// The status is a failure if the running execution is past its timeout, otherwise the status of the latest result.
+    /// If the check has a schedule, age makes the status worse. Without a schedule it does not, because the result may
+    /// be old only because no request came. The age is that of the latest result, or without one the time since the
+    /// execution began.
     #[cfg(feature = "metrics")]
-    pub(crate) fn last_status(&self) -> Option<Status> {
-        let CheckReading { condition, last, is_stuck, .. } = self.reading();
-        if is_stuck {
-            return Some(condition.status);
-        }
-        let is_scheduled = self.definition.every().is_some();
-        last.map(|last| if is_scheduled { condition.status } else { last.condition.status })
+    pub(crate) fn measured(&self) -> Option<(Status, Duration)> {
+        let CheckReading { condition, last, age, stuck_for } = self.reading();
+        let is_current = stuck_for.is_some() || self.definition.every().is_some();
+        let of_last = last.filter(|_| !is_current).map(|last| last.condition.status);
+        Some((of_last.unwrap_or(condition.status), age.or(stuck_for)?))
     }
 
     /// Returns the state of the check now.
@@ -244,7 +248,7 @@ impl CheckRunner {
             last,
             age,
             #[cfg(feature = "metrics")]
-            is_stuck,
+            stuck_for: running.filter(|_| is_stuck),
         }
     }
 }
@@ -338,7 +342,7 @@ async fn catching(check: Arc<CheckRunner>, checking: Checking) -> CheckVerdict {
         }
     }
     let mut guarded = Guarded(check, Some(checking));
-    std::future::poll_fn(|cx| {
+    poll_fn(|cx| {
         let Guarded(check, Some(checking)) = &mut guarded else { return Poll::Ready(panicked()) };
         let polled = check.call(|| Pin::new(checking).poll(cx));
         polled.unwrap_or_else(|| Poll::Ready(panicked()))

@@ -12,7 +12,8 @@ use tokio::runtime::Handle;
 use super::clock::is_virtual;
 use super::heartbeat::Heartbeat;
 use super::inherited::Inherited;
-use super::polling::{SleepUntil, poll};
+use super::polling::poll;
+use super::timer::Sleep;
 use crate::base::foreign::guard::attempt;
 
 /// A runtime of the application.
@@ -34,11 +35,11 @@ impl Home {
         Some(Home { handle, inherited: Inherited::new(), heartbeat: None })
     }
 
-    /// Returns the current runtime with a heartbeat, which beats once in each interval. Returns `None` outside a
-    /// runtime.
-    pub(crate) fn with_heartbeat(interval: Duration) -> Option<Home> {
+    /// Returns the current runtime with a heartbeat, which beats once in each interval. Without an interval, it shows
+    /// only whether the runtime has shut down. Returns `None` outside a runtime.
+    pub(crate) fn with_heartbeat(interval: Option<Duration>) -> Option<Home> {
         let home = Home::current()?;
-        let heartbeat = Some(Heartbeat::start(&home.handle, interval));
+        let heartbeat = Some(Arc::new(Heartbeat::start(&home.handle, interval)));
         Some(Home { heartbeat, ..home })
     }
 
@@ -55,6 +56,14 @@ impl Home {
     /// Calls `f` in the context of the runtime.
     pub(crate) fn within<R>(&self, f: impl FnOnce() -> R) -> R {
         let _inside = self.handle.enter();
+        f()
+    }
+
+    /// Calls `f` on a thread of the toolkit as if the thread belonged to the application: in the context of the runtime,
+    /// with the subscriber and the Sentry hub of the set-up. `f` must not panic.
+    pub(crate) fn call<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _inside = self.handle.enter();
+        let _current = self.inherited.enter();
         f()
     }
 
@@ -84,14 +93,10 @@ impl Home {
             self.handle.spawn(begin(Box::pin(tokio::time::sleep(duration))));
             return Ok(());
         }
-        let end = Instant::now() + duration;
-        let (home, future) = (self.clone(), begin(Box::pin(SleepUntil(end))));
-        let run = move || {
-            let _inside = home.handle.enter();
-            let _current = home.inherited.enter();
-            // Foreign code may panic when the future is dropped.
-            let _ = attempt(|| poll(future, end, || home.has_ended()));
-        };
+        let timer = Sleep::until(Instant::now() + duration);
+        let (home, future) = (self.clone(), begin(Box::pin(timer)));
+        // Foreign code may panic when the future is dropped.
+        let run = move || drop(attempt(|| home.call(|| poll(future, || home.has_ended()))));
         thread::Builder::new().name(name).spawn(run).map(drop)
     }
 }

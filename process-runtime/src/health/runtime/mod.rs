@@ -6,6 +6,8 @@ mod heartbeat;
 mod home;
 mod inherited;
 mod polling;
+mod timer;
 
 pub(super) use self::clock::is_virtual;
 pub(crate) use self::home::{Home, Timer};
+pub(crate) use self::timer::sleep_until;

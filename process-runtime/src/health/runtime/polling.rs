@@ -1,12 +1,13 @@
-//! Polls a future on the current thread, and the timer of such a future. Both need no driver of a runtime, so a
-//! runtime whose workers are blocked, or that has shut down, delays neither. Starting threads does not belong here.
+//! Polls a future on the current thread. This needs no driver of a runtime, so a runtime whose workers are blocked, or
+//! that has shut down, does not delay it. Starting threads does not belong here.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Instant;
+
+use tokio::task::LocalSet;
 
 /// Wakes a thread that polls a future.
 struct Unpark(Thread);
@@ -17,28 +18,17 @@ impl Wake for Unpark {
     }
 }
 
-/// A timer for a future that [`poll`] polls until the same time.
-#[derive(Debug)]
-pub(super) struct SleepUntil(pub(super) Instant);
-
-impl Future for SleepUntil {
-    type Output = ();
-
-    fn poll(self: Pin<&mut SleepUntil>, _: &mut Context<'_>) -> Poll<()> {
-        if Instant::now() >= self.0 { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
-
-/// Polls a future until it is ready, each time that it is woken, and when the time `end` comes. Drops the future if
-/// `is_cancelled` returns true before a poll.
-pub(super) fn poll(future: impl Future<Output = ()>, end: Instant, is_cancelled: impl Fn() -> bool) {
+/// Polls a future until it is ready, each time that it is woken. Drops the future if `is_cancelled` returns true before
+/// a poll.
+pub(super) fn poll(future: impl Future<Output = ()> + 'static, is_cancelled: impl Fn() -> bool) {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    while !is_cancelled() && future.as_mut().poll(&mut context).is_pending() {
-        match end.checked_duration_since(Instant::now()) {
-            Some(left) => thread::park_timeout(left),
-            None => thread::park(),
-        }
+    // A local task has the budget of tokio, so a future whose parts are always ready still returns from a poll, and its
+    // timer is polled. The context of a runtime would have one too, but in it a check could not call `block_on`.
+    let tasks = LocalSet::new();
+    let task = tasks.spawn_local(future);
+    let mut tasks = pin!(tasks);
+    while !is_cancelled() && tasks.as_mut().poll(&mut context).is_pending() && !task.is_finished() {
+        thread::park();
     }
 }
