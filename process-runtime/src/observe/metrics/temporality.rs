@@ -3,11 +3,13 @@
 //! read, and at what the provider keeps. Recording values does not belong here.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::{KeyValue, StringValue};
 use process_model::Outcome;
 
 use super::ID;
+use crate::base::notices;
 use crate::run::unit::Unit;
 
 const PREFERENCE: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
@@ -20,10 +22,58 @@ const WITNESSES: usize = 16;
 /// collected until the next collection.
 const FORGOTTEN_AFTER: u32 = 3;
 
-/// The report about a meter provider that was seen to forget a series.
-pub(super) const DELTA: &str = "the meter provider exports histograms, and probably counters, with delta temporality, \
-                                over which `increase()` and `rate()` are wrong; give its reader or exporter cumulative \
-                                temporality";
+/// The number of successive collections in which a reading of a counter must be kept longer than its control. A reader
+/// that collects at the same time on another thread can keep one of the two for a moment.
+const CONFIRMED: u32 = 2;
+
+/// The report about a meter provider with delta temporality for counters.
+const COUNTERS: &str = "the meter provider exports counters with delta temporality, over which `increase()` and `rate()` \
+                        are wrong; give its reader or exporter cumulative temporality";
+/// The report about a meter provider that was seen to forget a series of a histogram.
+const HISTOGRAMS: &str = "the meter provider exports histograms with delta temporality, over which `increase()` and \
+                          `rate()` are wrong; give its reader or exporter cumulative temporality";
+
+/// Reports the temporality of counters or histograms. Counters with delta temporality are the more important report, and
+/// their remedy is the same.
+pub(super) fn report(has_counters: bool, has_histograms: bool) {
+    static HAS_COUNTERS: AtomicBool = AtomicBool::new(false);
+    if has_counters && !HAS_COUNTERS.swap(true, Ordering::Relaxed) {
+        notices::once(COUNTERS);
+    } else if has_histograms && !HAS_COUNTERS.load(Ordering::Relaxed) {
+        notices::once(HISTOGRAMS);
+    }
+}
+
+/// The marks of the last collection: the texts in a reading of a counter, and in a reading of an up-down counter, which
+/// is the control. Only these readings have references to them.
+///
+/// With delta temporality, a provider keeps the last readings of a counter to compute the next differences. It does so
+/// for no up-down counter, which always has cumulative temporality, and for no counter with cumulative temporality.
+/// Readers and exporters keep both or none. This needs no runs, and finds every reader with delta temporality.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    last: Option<(Arc<str>, Arc<str>)>,
+    /// The number of successive collections whose counter was kept longer than its control.
+    longer: u32,
+}
+
+impl Marks {
+    /// Keeps the marks of a collection: those of a counter and its control. `None` if the provider keeps no id, for
+    /// example because a view removes it.
+    pub(super) fn keep(&mut self, marks: Option<(Arc<str>, Arc<str>)>) {
+        self.last = marks;
+    }
+
+    /// Judges the marks of the last collection, when the next one begins. Returns whether counters have delta
+    /// temporality.
+    pub(super) fn is_delta(&mut self) -> bool {
+        if let Some((counter, control)) = self.last.take() {
+            let is_longer = Arc::strong_count(&counter) > Arc::strong_count(&control);
+            self.longer = if is_longer { self.longer + 1 } else { 0 };
+        }
+        self.longer >= CONFIRMED
+    }
+}
 
 /// Returns the report about the variable with which an OTLP exporter is asked for delta temporality. Returns `None`
 /// without such a variable, or if the variable for exporters does not contain `otlp`.
@@ -49,7 +99,7 @@ fn problem(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
 /// the text shows whether the provider still keeps the series. With cumulative temporality, a provider keeps every
 /// series. With delta temporality, it forgets a series that has no new value. Nothing is noticed if every series has
 /// new values in every collection, if the provider has a second reader with cumulative temporality, or if an exporter
-/// keeps what it exported.
+/// keeps what it exported. For counters, [`Marks`] has no such limits.
 #[derive(Debug, Default)]
 pub(super) struct Witnesses(Vec<Witness>);
 
