@@ -102,19 +102,21 @@ fn a_damaged_line_costs_no_other_line() {
 
 #[test]
 fn a_reason_is_read_as_it_was_written() {
-    let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut dice = Dice(16);
-    let written: Vec<Evidence> = (0..inputs().div_ceil(100))
-        .map(|number| {
-            let length = dice.below(9);
-            let reason: String = (0..length).map(|_| dice.pick(PARTS)).collect();
-            new(&format!("it_{number:06}"), Proof::Failed(reason))
-        })
-        .collect();
-    for evidence in &written {
-        evidence.write_to(directory.path()).unwrap();
+    for _ in 0..inputs().div_ceil(TOGETHER) {
+        let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let written: Vec<Evidence> = (0..TOGETHER)
+            .map(|number| {
+                let length = dice.below(9);
+                let reason: String = (0..length).map(|_| dice.pick(PARTS)).collect();
+                new(&format!("it_{number:06}"), Proof::Failed(reason))
+            })
+            .collect();
+        for evidence in &written {
+            evidence.write_to(directory.path()).unwrap();
+        }
+        let mut read = evidence::read(directory.path());
+        read.evidence.sort_by(|a, b| a.test.cmp(&b.test));
+        assert_eq!((read.evidence, read.problems), (written, Vec::new()));
     }
-    let mut read = evidence::read(directory.path());
-    read.evidence.sort_by(|a, b| a.test.cmp(&b.test));
-    assert_eq!((read.evidence, read.problems), (written, Vec::new()));
 }

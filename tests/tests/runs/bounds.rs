@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use process_runtime::context::Scope;
 use process_runtime::testing::Domain;
 use process_runtime::{Carrier, Install, Outcome, critical_process, registry, stage};
-use process_tests::isolated::isolated;
+use process_tests::isolated::{eventually, isolated};
 
 use super::{How, Log, Trouble, any_outcome};
 
@@ -72,7 +72,9 @@ fn after_one_thread_has_filled_the_table_the_runs_of_other_threads_are_tracked_a
             let lines = report.iter().filter(|line| line.contains("the table of runs in flight is full"));
             lines.filter(|line| line.ends_with(end)).count() == 1
         };
-        eventually("it is reported", || is_reported("not tracked: 3 (the table has room for 131072) (1 time so far)"));
+        eventually("it is reported", || {
+            is_reported("not tracked: 3 (the table has room for 131072) (1 time so far)")
+        });
         // As soon as a single run of the first thread has ended, there is room for one run of another thread.
         drop(runs.remove(0));
         elsewhere(1);

@@ -109,7 +109,10 @@ async fn the_start_is_exported_once_with_every_counter_of_an_alert_at_zero() {
     };
     for (name, series) in [("sli.bad", 1), ("sli.valid", 1), ("started", 1), ("runs", 12)] {
         let points = points(&format!("critical_process.{name}"));
-        assert!(points.iter().all(|point| point["asInt"] == "0" || point["asInt"] == 0), "{name}: {points:?}");
+        assert!(
+            points.iter().all(|point| point["asInt"] == "0" || point["asInt"] == 0),
+            "{name}: {points:?}"
+        );
         let of = |point: &Value| attributes(point).get("critical_process.id").cloned();
         // No series was added to the one of those that exceed a limit.
         assert!(points.iter().all(|point| of(point).is_some()), "{name}");

@@ -5,12 +5,13 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
 
 use opentelemetry::metrics::Meter;
 use opentelemetry::{KeyValue, StringValue};
 
 use super::counters::{Reading, Snapshot};
-use super::temporality::Marks;
+use super::temporality::{Mark, Marks};
 use super::{InstrumentsOfFeature, collect, dropped};
 use crate::base::lock::lock;
 use crate::base::notices;
@@ -31,9 +32,6 @@ enum Instrument {
 }
 
 impl Instrument {
-    /// The bits of all instruments.
-    const ALL: u8 = (1 << 7) - 1;
-
     fn bit(self) -> u8 {
         1 << self as u8
     }
@@ -57,8 +55,12 @@ struct Current {
     /// The bits of the instruments that were read.
     read: u8,
     snapshot: Arc<Snapshot>,
-    /// The mark of a reading of [`Instrument::Bad`], if the provider has kept the reading.
-    bad: Option<Arc<str>>,
+    /// The value of [`Calls::changes`] at the begin.
+    changes: u64,
+    /// Whether no other thread has called a callback since the begin of the collection before this one.
+    is_alone: bool,
+    /// The mark of a reading of [`Instrument::Bad`], and how often the provider kept it.
+    bad: Option<Mark>,
 }
 
 thread_local! {
@@ -71,20 +73,53 @@ struct Callbacks {
     provider: u64,
     /// Whether a reader has collected the metrics.
     collected: Arc<AtomicBool>,
-    marks: Mutex<Marks>,
+    calls: Mutex<Calls>,
+}
+
+/// The calls of the callbacks of one meter provider. If it has several readers, each call gives a reading to each of
+/// them, and each of them collects on a thread of its own. A reading that a reader already has from another thread is
+/// not kept, so what is kept says nothing while several threads collect.
+#[derive(Default)]
+struct Calls {
+    /// The thread of the last call.
+    thread: Option<ThreadId>,
+    /// How often a call came from another thread than the one before it.
+    changes: u64,
+    /// The value of `changes` at the begin of the last collection.
+    begun: u64,
+    running: usize,
+    marks: Marks,
     /// The bits of the instruments of which the provider was seen to keep only some series.
-    overflown: Mutex<u8>,
+    overflown: u8,
+}
+
+impl Calls {
+    fn enter(&mut self) {
+        let thread = Some(thread::current().id());
+        self.changes += u64::from(self.thread.is_some() && self.thread != thread);
+        self.thread = thread;
+        self.running += 1;
+    }
+
+    /// Returns whether all calls since `changes` had this value were those of this thread.
+    fn are_own(&self, changes: u64) -> bool {
+        self.changes == changes && self.running == 1
+    }
+}
+
+/// What a provider keeps of the readings of one callback.
+#[derive(Default)]
+struct Kept {
+    readings: usize,
+    kept: usize,
+    first: Option<Mark>,
 }
 
 impl Callbacks {
     fn new(collected: Arc<AtomicBool>) -> Callbacks {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Callbacks {
-            provider: NEXT.fetch_add(1, Ordering::Relaxed),
-            collected,
-            marks: Mutex::default(),
-            overflown: Mutex::new(0),
-        }
+        let provider = NEXT.fetch_add(1, Ordering::Relaxed);
+        Callbacks { provider, collected, calls: Mutex::default() }
     }
 
     /// Reads an instrument for a callback, and passes each reading to `observe`.
@@ -94,77 +129,87 @@ impl Callbacks {
         read: fn(&Snapshot, Reading<'_>),
         observe: &dyn Fn(u64, &[KeyValue]),
     ) {
+        lock(&self.calls).enter();
         let snapshot = self.snapshot(instrument);
-        let (mut first, mut readings, mut kept) = (None, 0, 0);
+        let mut all = Kept::default();
         read(&snapshot, &mut |runs, attributes| {
             // The id has a text of its own. The number of references to the text shows whether the provider keeps the
             // reading, or adds it to a series for all readings that exceed its limit.
             let mut attributes = attributes.to_vec();
-            let mark: Arc<str> = attributes[0].value.as_str().into();
-            attributes[0].value = StringValue::from(Arc::clone(&mark)).into();
+            let text: Arc<str> = attributes[0].value.as_str().into();
+            attributes[0].value = StringValue::from(Arc::clone(&text)).into();
             observe(runs, &attributes);
             drop(attributes);
-            let is_kept = Arc::strong_count(&mark) > 1;
-            (readings, kept) = (readings + 1, kept + usize::from(is_kept));
-            if readings == 1 && is_kept {
-                first = Some(mark);
+            let mark = Mark::new(text);
+            all.readings += 1;
+            all.kept += usize::from(mark.is_some());
+            if all.readings == 1 {
+                all.first = mark;
             }
         });
-        match instrument {
-            Instrument::Bad => {
-                with_current(|current| {
-                    current.as_mut()?.bad = first;
-                    Some(())
-                });
+        let report = self.judge(instrument, all);
+        report.into_iter().for_each(notices::once);
+    }
+
+    /// Judges what the provider has kept, and ends the call. Returns a report if the provider keeps too few series.
+    fn judge(&self, instrument: Instrument, all: Kept) -> Option<String> {
+        let Kept { readings, kept, first } = all;
+        let mut calls = lock(&self.calls);
+        let judged = with_current(|current| {
+            let current = current.as_mut().filter(|current| current.provider == self.provider)?;
+            let is_own = calls.are_own(current.changes);
+            match instrument {
+                Instrument::Bad => current.bad = first,
+                Instrument::Active => calls.marks.keep(current.bad.take().zip(first).filter(|_| is_own)),
+                _ => {}
             }
-            Instrument::Active => {
-                let bad = with_current(|current| current.as_mut()?.bad.take());
-                lock(&self.marks).keep(bad.zip(first));
-            }
-            _ => {}
-        }
-        if kept > 0 && kept < readings {
-            self.report_overflow(instrument, readings, kept);
-        }
+            let is_new = calls.overflown & instrument.bit() == 0;
+            let overflows = is_own && current.is_alone && is_new && kept > 0 && kept < readings;
+            Some(overflows)
+        });
+        calls.running -= 1;
+        judged.filter(|overflows| *overflows).map(|_| {
+            calls.overflown |= instrument.bit();
+            format!(
+                "the meter provider keeps {kept} of the {readings} series of {}, and exports the others as one; add a \
+                 view that sets `with_cardinality_limit` of the instruments `critical_process.*` to at least {readings}",
+                instrument.name()
+            )
+        })
     }
 
     /// Returns the counts of the collection that this thread is in. The collection begins with the first callback,
     /// whichever it is, because a view can drop an instrument with its callback.
     fn snapshot(&self, instrument: Instrument) -> Arc<Snapshot> {
         let known = with_current(|current| {
-            let own = current.as_mut().filter(|current| current.provider == self.provider);
-            let own = own.filter(|current| current.read & instrument.bit() == 0)?;
+            let own = current.as_mut().filter(|current| current.provider == self.provider)?;
+            let is_read = own.read & instrument.bit() != 0;
             own.read |= instrument.bit();
-            let snapshot = Arc::clone(&own.snapshot);
-            if own.read == Instrument::ALL {
-                *current = None;
-            }
-            Some(snapshot)
+            (!is_read).then(|| Arc::clone(&own.snapshot))
         });
         known.unwrap_or_else(|| self.begin(instrument))
     }
 
     fn begin(&self, instrument: Instrument) -> Arc<Snapshot> {
         self.collected.store(true, Ordering::Relaxed);
-        collect(lock(&self.marks).is_delta());
+        let mut calls = lock(&self.calls);
+        let (changes, is_alone) = (calls.changes, calls.are_own(calls.begun));
+        calls.begun = changes;
+        let has_one_thread = changes == 0;
+        let is_delta = calls.marks.is_delta(has_one_thread);
+        drop(calls);
+        collect(is_delta);
         let snapshot = Arc::new(Snapshot::take(Core::global()));
-        let (provider, read) = (self.provider, instrument.bit());
-        let begun = Current { provider, read, snapshot: Arc::clone(&snapshot), bad: None };
+        let begun = Current {
+            provider: self.provider,
+            read: instrument.bit(),
+            snapshot: Arc::clone(&snapshot),
+            changes,
+            is_alone,
+            bad: None,
+        };
         with_current(|current| current.replace(begun).map(drop));
         snapshot
-    }
-
-    fn report_overflow(&self, instrument: Instrument, readings: usize, kept: usize) {
-        let mut overflown = lock(&self.overflown);
-        if *overflown & instrument.bit() == 0 {
-            *overflown |= instrument.bit();
-            drop(overflown);
-            notices::once(format!(
-                "the meter provider keeps {kept} of the {readings} series of {}, and exports the others as one; add a \
-                 view that sets `with_cardinality_limit` of the instruments `critical_process.*` to at least {readings}",
-                instrument.name()
-            ));
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! OpenTelemetry does not say which temporality a meter provider has, so this file looks at a variable that exporters
 //! read, and at what the provider keeps. Recording values does not belong here.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -22,9 +23,13 @@ const WITNESSES: usize = 16;
 /// collected until the next collection.
 const FORGOTTEN_AFTER: u32 = 3;
 
-/// The number of successive collections in which a reading of a counter must be kept longer than its control. A reader
-/// that collects at the same time on another thread can keep one of the two for a moment.
+/// The number of successive collections in which a reading of a counter must be kept longer than its control.
 const CONFIRMED: u32 = 2;
+/// The same if several threads collect. A thread that is just copying what it exports keeps one of the two for a moment.
+const CONFIRMED_BY_SEVERAL: u32 = 10;
+/// The number of collections whose marks are compared. If there are several readers, a reader keeps the readings of the
+/// collection of another one.
+const COMPARED: usize = 4;
 
 /// The report about a meter provider with delta temporality for counters.
 const COUNTERS: &str = "the meter provider exports counters with delta temporality, over which `increase()` and `rate()` \
@@ -44,34 +49,50 @@ pub(super) fn report(has_counters: bool, has_histograms: bool) {
     }
 }
 
-/// The marks of the last collection: the texts in a reading of a counter, and in a reading of an up-down counter, which
-/// is the control. Only these readings have references to them.
+/// The text of the id in one reading. Only this reading has references to the text.
+#[derive(Debug)]
+pub(super) struct Mark {
+    text: Arc<str>,
+    /// The number of references after the reading was made.
+    kept: usize,
+}
+
+impl Mark {
+    /// Returns the mark, or `None` if the provider keeps no reference to the text.
+    pub(super) fn new(text: Arc<str>) -> Option<Mark> {
+        let kept = Arc::strong_count(&text);
+        (kept > 1).then_some(Mark { text, kept })
+    }
+}
+
+/// The marks of the last collections: one in a reading of a counter, and one in a reading of an up-down counter, which is
+/// the control.
 ///
 /// With delta temporality, a provider keeps the last readings of a counter to compute the next differences. It does so
 /// for no up-down counter, which always has cumulative temporality, and for no counter with cumulative temporality.
-/// Readers and exporters keep both or none. This needs no runs, and finds every reader with delta temporality.
+/// Readers and exporters keep both or none. This needs no runs, and finds each reader with delta temporality.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
-    last: Option<(Arc<str>, Arc<str>)>,
-    /// The number of successive collections whose counter was kept longer than its control.
+    last: VecDeque<Option<(Mark, Mark)>>,
+    /// The number of successive collections at whose begin a counter was kept longer than its control.
     longer: u32,
 }
 
 impl Marks {
-    /// Keeps the marks of a collection: those of a counter and its control. `None` if the provider keeps no id, for
-    /// example because a view removes it.
-    pub(super) fn keep(&mut self, marks: Option<(Arc<str>, Arc<str>)>) {
-        self.last = marks;
+    /// Keeps the marks of a collection. They are `None` if the provider keeps no ids, for example because a view removes
+    /// them, or if another thread has made readings in the meantime.
+    pub(super) fn keep(&mut self, marks: Option<(Mark, Mark)>) {
+        self.last.truncate(COMPARED - 1);
+        self.last.push_front(marks.filter(|(counter, control)| counter.kept == control.kept));
     }
 
-    /// Judges the marks of the last collection, when the next one begins. Returns whether counters have delta
-    /// temporality.
-    pub(super) fn is_delta(&mut self) -> bool {
-        if let Some((counter, control)) = self.last.take() {
-            let is_longer = Arc::strong_count(&counter) > Arc::strong_count(&control);
-            self.longer = if is_longer { self.longer + 1 } else { 0 };
-        }
-        self.longer >= CONFIRMED
+    /// Compares the marks when a collection begins. Returns whether counters have delta temporality.
+    pub(super) fn is_delta(&mut self, has_one_thread: bool) -> bool {
+        let is_longer = |(counter, control): &(Mark, Mark)| {
+            Arc::strong_count(&counter.text) > Arc::strong_count(&control.text)
+        };
+        self.longer = if self.last.iter().flatten().any(is_longer) { self.longer + 1 } else { 0 };
+        self.longer >= if has_one_thread { CONFIRMED } else { CONFIRMED_BY_SEVERAL }
     }
 }
 

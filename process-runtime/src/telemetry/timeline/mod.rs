@@ -24,21 +24,22 @@
 //! [`find`] reads the files that [`telemetry`](crate::telemetry) writes. It also reads the files of every other
 //! exporter that writes one request on each line, as OpenTelemetry's
 //! [OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/) does. A request can also be
-//! indented over several lines, be an entry of a list, or contain a single resource instead of a list of resources.
-//! The forms of its parts are:
+//! indented over several lines, be an entry of a list, follow a request that a crash has cut off, or contain a single
+//! resource instead of a list of resources. The forms of its parts are:
 //!
 //! | part | forms |
 //! |---|---|
 //! | names | camel case or snake case. Unknown names are ignored, and `null` is a value that is not set |
 //! | ids | hexadecimal digits, base64, a UUID, a number, or a list of bytes |
-//! | times | nanoseconds as a number or text, milli- or microseconds of this century, RFC 3339, or two halves |
-//! | numbers and Booleans | themselves or text; `NaN`, `Infinity` and `-Infinity` as text, or bare |
+//! | times | nanoseconds as a number or text; seconds, milli- or microseconds of this century; RFC 3339; two halves |
+//! | numbers and Booleans | themselves or text; `NaN`, `Infinity` and `-Infinity` as text, or bare; two halves |
 //! | attributes | a list of keys with their values, or an object |
 //!
 //! A value that cannot be read costs itself, and the rest of its line is read. A text with half of a surrogate pair or
 //! with bytes that are not UTF-8 has U+FFFD in their place. A span without a start is placed at its end. A span that
 //! ends before its start, because the clock was set back, is placed at its start. A span is lost if it is not complete,
-//! or if an id of it is too long. [`Found::skipped`] lists the lines that have lost something.
+//! or if its own id or the id of its trace cannot be read. If the id of its parent cannot be read, the parent counts as
+//! missing. [`Found::skipped`] lists the lines that have lost something.
 //!
 //! # Limits
 //!
