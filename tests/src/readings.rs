@@ -68,6 +68,11 @@ impl Readings {
         let exporter = InMemoryMetricExporter::default();
         let reader = PeriodicReader::builder(exporter.clone()).with_interval(Duration::from_secs(86_400));
         let provider = SdkMeterProvider::builder().with_reader(reader.build()).build();
+        Readings::of(exporter, provider)
+    }
+
+    /// Creates readings of a provider whose only reader has this exporter and collects on demand.
+    pub fn of(exporter: InMemoryMetricExporter, provider: SdkMeterProvider) -> Readings {
         Readings { exporter, provider }
     }
 

@@ -9,11 +9,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::base::cause::Cause;
 use crate::base::destination::calls::{self, Post};
 use crate::base::lock::lock;
 use crate::base::threads::{self, Started};
@@ -22,6 +23,7 @@ use crate::catalog::registry;
 use crate::observe;
 use crate::run::domain::Core;
 use crate::run::domain::observed::Observed;
+use crate::run::inflight::LIMIT;
 use crate::run::unit::Unit;
 use crate::stats::windows::SLICE_SECONDS;
 
@@ -37,6 +39,12 @@ const ATTENTIVE: Duration = Duration::from_secs(1);
 
 /// The time between two looks of the supervisor at the watchdog.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
+/// More runs are in flight than the table can track.
+static UNTRACKED: Cause = Cause::new(
+    "the table of runs in flight is full, so a new run is counted and reported at its end, but not listed and not reported \
+     as overdue; limit the number of runs at the same time; runs that were not tracked:",
+);
 
 static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
 
@@ -134,6 +142,7 @@ fn watch(stop: &AtomicBool, post: Arc<Post>) {
         // the run wakes the watchdog.
         alarm::set(if is_attentive { wakes_in(round) } else { u64::MAX });
         let mut sleep = scan(core).unwrap_or(LONGEST_SLEEP);
+        report_untracked(core);
         if rolled.elapsed() >= Duration::from_secs(SLICE_SECONDS) {
             rolled = Instant::now();
             core.clock.refine();
@@ -170,6 +179,19 @@ fn scan(core: &Core) -> Option<Duration> {
         observe::overdue(core, unit, observed.as_ref(), elapsed);
     }
     next
+}
+
+/// Reports that runs began while the table was full, and the end of this. The watchdog does this and not the run,
+/// because the run must not wait.
+fn report_untracked(core: &Core) {
+    static REPORTED: AtomicU64 = AtomicU64::new(0);
+    let untracked = core.untracked();
+    match REPORTED.swap(untracked, Ordering::Relaxed) {
+        before if before < untracked => {
+            UNTRACKED.happened(format_args!("{untracked} (the table has room for {LIMIT})"));
+        }
+        _ => UNTRACKED.ended(),
+    }
 }
 
 /// Returns the shortest SLA of all processes and stages in the program, or [`LONGEST_SLEEP`] if there are none.

@@ -98,18 +98,18 @@ impl Unit {
 
     /// Returns the unit of a process or stage; `None` for a dependency.
     fn of_definition(definition: Definition) -> Option<&'static Unit> {
+        let key = std::ptr::from_ref(definition.common()).addr();
+        // Each collection and each slice of the statistics asks for every unit, so the process, which is searched in the
+        // whole registry, is only looked up for a new unit.
+        if let Some(known) = read(&UNITS).get(&key) {
+            return Some(known);
+        }
         let process = match definition {
             Definition::Process(process) => Some(process),
             Definition::Stage(stage) => stage.process().and_then(registry::process),
             Definition::Dependency(_) => return None,
         };
-        let key = std::ptr::from_ref(definition.common()).addr();
-        let known = read(&UNITS).get(&key).copied();
-        Some(
-            known.unwrap_or_else(|| {
-                write(&UNITS).entry(key).or_insert_with(|| Unit::keep(definition, process))
-            }),
-        )
+        Some(write(&UNITS).entry(key).or_insert_with(|| Unit::keep(definition, process)))
     }
 
     /// Returns the unit for the calls of this process to this dependency. If `process` is `None`, returns the unit

@@ -8,7 +8,7 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -179,7 +179,9 @@ impl TelemetryBuilder {
             }
             None => (None, metrics),
         };
-        let metrics = metrics.map(|metrics| metrics.with_resource(resource.clone()).build());
+        // Without a limit of its own, an instrument would add up all series above the default limit.
+        let with_all_series = |metrics: MeterProviderBuilder| metrics.with_view(exporters::with_all_series);
+        let metrics = metrics.map(|metrics| with_all_series(metrics).with_resource(resource.clone()).build());
         let sentry = sentry.map(|sentry| {
             destinations.push(format!("errors: Sentry at {}", sentry.host));
             exporters::sentry(sentry, &resource)

@@ -18,7 +18,7 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{LogBatch, LogExporter};
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::metrics::{SdkMeterProvider, Temporality};
+use opentelemetry_sdk::metrics::{Instrument, SdkMeterProvider, Stream, Temporality};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use sentry::integrations::backtrace::ProcessStacktraceIntegration;
 use sentry::integrations::contexts::ContextIntegration;
@@ -37,6 +37,7 @@ use super::{diagnostics, http_client, logs};
 use crate::base::foreign::{limits, text};
 use crate::base::lock::lock;
 use crate::base::notices;
+use crate::observe::metrics::counters::most_series;
 
 /// Builds exporters, and owns the directory and the runtime that they share.
 #[derive(Debug)]
@@ -347,6 +348,17 @@ impl PushMetricExporter for Metrics {
             ToMetrics::Files(exporter) => exporter.temporality(),
         }
     }
+}
+
+/// The number of series that a meter provider keeps of an instrument by default.
+const SERIES: usize = 2000;
+
+/// A view that gives an instrument of the toolkit room for all its series, if it has more than a provider keeps by
+/// default.
+pub(super) fn with_all_series(instrument: &Instrument) -> Option<Stream> {
+    let is_ours = instrument.name().starts_with("critical_process.");
+    let most = most_series(instrument.name());
+    (is_ours && most > SERIES).then(|| Stream::builder().with_cardinality_limit(most).build().ok())?
 }
 
 /// The maximum time for which [`export_once`] waits.

@@ -100,21 +100,43 @@ fn a_damaged_line_costs_no_other_line() {
     }
 }
 
+/// Every how many reasons are written by the toolkit. Each takes a file of its own, so the others are put into its place.
+const WRITTEN: usize = 10;
+
 #[test]
 fn a_reason_is_read_as_it_was_written() {
-    let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut dice = Dice(16);
-    let written: Vec<Evidence> = (0..inputs().div_ceil(100))
-        .map(|number| {
-            let length = dice.below(9);
-            let reason: String = (0..length).map(|_| dice.pick(PARTS)).collect();
-            new(&format!("it_{number:06}"), Proof::Failed(reason))
-        })
-        .collect();
-    for evidence in &written {
-        evidence.write_to(directory.path()).unwrap();
+    for _ in 0..inputs().div_ceil(TOGETHER) {
+        let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let (mut text, mut written) = (String::new(), Vec::new());
+        for number in 0..TOGETHER / WRITTEN {
+            let own = directory.path().join("own");
+            let at = 1_795_878_182;
+            let reasons: Vec<String> = (0..WRITTEN)
+                .map(|_| {
+                    let length = dice.below(9);
+                    (0..length).map(|_| dice.pick(PARTS)).collect()
+                })
+                .collect();
+            let evidence = reasons.iter().map(|reason| {
+                let mut one = new(&format!("it_{number:06}"), Proof::Failed(reason.clone()));
+                // All lines are copies of the first one.
+                one.at = at;
+                one
+            });
+            let evidence: Vec<Evidence> = evidence.collect();
+            let line = line(&own, &evidence[0]);
+            let reason = |number: usize| serde_json::to_string(&reasons[number]).unwrap();
+            text += &line;
+            for other in 1..WRITTEN {
+                let of = |number| format!(r#""reason":{}"#, reason(number));
+                assert!(line.contains(&of(0)), "{line}");
+                text += &line.replacen(&of(0), &of(other), 1);
+            }
+            written.extend(evidence);
+        }
+        fs::write(directory.path().join("a.jsonl"), text).unwrap();
+        let read = evidence::read(directory.path());
+        assert_eq!((read.evidence, read.problems), (written, Vec::new()));
     }
-    let mut read = evidence::read(directory.path());
-    read.evidence.sort_by(|a, b| a.test.cmp(&b.test));
-    assert_eq!((read.evidence, read.problems), (written, Vec::new()));
 }

@@ -1,19 +1,20 @@
 //! Counters that an alert may use: they exist at zero from `Install`, and the objective's counters agree in every
 //! collection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use opentelemetry_sdk::metrics::reader::MetricReader as _;
 use opentelemetry_sdk::metrics::{
-    InMemoryMetricExporter, InMemoryMetricExporterBuilder, Instrument, PeriodicReader, SdkMeterProvider,
-    Stream, Temporality,
+    Aggregation, InMemoryMetricExporter, InMemoryMetricExporterBuilder, Instrument, PeriodicReader,
+    SdkMeterProvider, Stream, Temporality,
 };
 use process_runtime::{Install, Outcome, critical_process, registry};
 use process_tests::isolated::{eventually, isolated};
-use process_tests::readings::Collected;
+use process_tests::readings::{Collected, Readings};
 use process_tests::ways::{How, Trouble};
 
 use super::{LATE, OUTCOME, every_outcome, measured, measured_by, odd_sla};
@@ -175,8 +176,9 @@ fn in_no_collection_is_a_part_greater_than_its_whole() {
                     let collected = readings.collect();
                     let value = |name| collected.value(name, "measured", &[]);
                     let sum = |name| sum(&collected, name, "measured");
-                    assert!(value(BAD) <= value(VALID), "{} > {}", value(BAD), value(VALID));
-                    assert!(value(VALID) <= sum(RUNS), "{} > {}", value(VALID), sum(RUNS));
+                    // Every run fails.
+                    assert_eq!(value(BAD), value(VALID));
+                    assert_eq!(value(VALID), sum(RUNS));
                     assert!(sum(ERRORS) <= sum(RUNS), "{} > {}", sum(ERRORS), sum(RUNS));
                     assert!(sum(RUNS) <= value(STARTED), "{} > {}", sum(RUNS), value(STARTED));
                 }
@@ -224,54 +226,182 @@ fn two_functions_with_one_id_are_added_up_and_hide_no_failure_of_each_other() {
     });
 }
 
-/// Returns a provider whose exporter has this temporality, and its exporter.
-fn provider(temporality: Temporality) -> (SdkMeterProvider, InMemoryMetricExporter) {
+/// Returns an exporter that keeps what it exports, and a reader that only collects on demand.
+fn reader(temporality: Temporality) -> (InMemoryMetricExporter, PeriodicReader<InMemoryMetricExporter>) {
     let exporter = InMemoryMetricExporterBuilder::new().with_temporality(temporality).build();
     let reader = PeriodicReader::builder(exporter.clone()).with_interval(Duration::from_secs(86_400));
-    (SdkMeterProvider::builder().with_reader(reader.build()).build(), exporter)
+    (exporter, reader.build())
 }
 
-/// Installs a provider with this temporality, lets processes run, and returns the notices about temporality.
-fn noticed(temporality: Temporality) -> Vec<String> {
-    let (provider, exporter) = provider(temporality);
+/// Installs a provider with a reader for each temporality, has it collect, and returns the notices about temporality.
+/// `between` is called before each collection.
+fn noticed(temporalities: &[Temporality], between: impl Fn(&[InMemoryMetricExporter])) -> Vec<String> {
+    let readers = temporalities.iter().map(|temporality| reader(*temporality));
+    let (exporters, readers): (Vec<_>, Vec<_>) = readers.unzip();
+    let builder = SdkMeterProvider::builder();
+    let provider = readers.into_iter().fold(builder, |builder, reader| builder.with_reader(reader)).build();
     let installation = Install::new().meter_provider(&provider).start();
     std::panic::set_hook(Box::new(|_| ()));
-    every_outcome();
-    for _ in 0..6 {
-        exporter.reset();
+    for _ in 0..20 {
+        between(&exporters);
         provider.force_flush().unwrap();
-        // One process always has new values.
-        odd_sla();
     }
     installation.stop();
     installation.report().into_iter().filter(|line| line.contains("temporality")).collect()
 }
 
+/// What happens between two collections: nothing, or runs of all series, or runs of one series under an exporter that
+/// keeps nothing.
+const BETWEEN: [fn(&[InMemoryMetricExporter]); 3] = [
+    |_| (),
+    |_| {
+        every_outcome();
+        odd_sla();
+    },
+    |exporters| {
+        odd_sla();
+        exporters.iter().for_each(InMemoryMetricExporter::reset);
+    },
+];
+
+fn assert_counters_are_reported(temporalities: &[Temporality], between: fn(&[InMemoryMetricExporter])) {
+    let noticed = noticed(temporalities, between);
+    let is_it = |one: &String| one.contains("counters") && one.contains("`increase()`");
+    assert!(matches!(&noticed[..], [one] if is_it(one)), "{noticed:?}");
+}
+
 #[test]
-fn a_provider_with_delta_temporality_is_reported_once() {
-    isolated(|| {
-        let noticed = noticed(Temporality::Delta);
-        assert!(matches!(&noticed[..], [one] if one.contains("`increase()`")), "{noticed:?}");
-    });
+fn a_provider_with_delta_temporality_is_reported_once_without_a_run() {
+    isolated(|| assert_counters_are_reported(&[Temporality::Delta], BETWEEN[0]));
+}
+
+#[test]
+fn a_provider_with_delta_temporality_is_reported_once_under_traffic() {
+    isolated(|| assert_counters_are_reported(&[Temporality::Delta], BETWEEN[1]));
+}
+
+#[test]
+fn a_provider_with_delta_temporality_is_reported_once_if_its_exporter_keeps_nothing() {
+    isolated(|| assert_counters_are_reported(&[Temporality::Delta], BETWEEN[2]));
+}
+
+#[test]
+fn one_of_two_readers_with_delta_temporality_is_reported() {
+    isolated(|| assert_counters_are_reported(&[Temporality::Cumulative, Temporality::Delta], BETWEEN[1]));
 }
 
 #[test]
 fn a_provider_whose_histograms_have_delta_temporality_is_reported_too() {
-    isolated(|| assert_eq!(noticed(Temporality::LowMemory).len(), 1));
+    isolated(|| {
+        every_outcome();
+        let noticed = noticed(&[Temporality::LowMemory], |exporters| {
+            static IS_FIRST: AtomicBool = AtomicBool::new(true);
+            if IS_FIRST.swap(false, Ordering::Relaxed) {
+                every_outcome();
+            }
+            BETWEEN[2](exporters);
+        });
+        assert!(matches!(&noticed[..], [one] if one.contains("histograms")), "{noticed:?}");
+    });
 }
 
 #[test]
 fn a_provider_with_cumulative_temporality_is_not_reported() {
-    isolated(|| assert_eq!(noticed(Temporality::Cumulative), Vec::<String>::new()));
+    isolated(|| {
+        for between in BETWEEN {
+            assert_eq!(noticed(&[Temporality::Cumulative], between), Vec::<String>::new());
+        }
+        assert_eq!(noticed(&[Temporality::Cumulative; 2], BETWEEN[1]), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn two_readers_that_collect_at_the_same_time_are_not_taken_for_a_problem() {
+    isolated(|| {
+        let (readers, builder) =
+            ([0, 1].map(|_| reader(Temporality::Cumulative)), SdkMeterProvider::builder());
+        let [(_, first), (_, second)] = &readers;
+        let provider = builder.with_reader(first.clone()).with_reader(second.clone()).build();
+        let installation = Install::new().meter_provider(&provider).start();
+        std::thread::scope(|threads| {
+            for (exporter, reader) in &readers {
+                threads.spawn(move || {
+                    for _ in 0..60 {
+                        reader.force_flush().unwrap();
+                        exporter.reset();
+                    }
+                });
+            }
+            (0..2000).for_each(|_| odd_sla());
+        });
+        let report = installation.report();
+        let is_wrong =
+            |line: &&String| line.contains("temporality") || line.contains("with_cardinality_limit");
+        assert_eq!(report.iter().filter(is_wrong).count(), 0, "{report:?}");
+    });
+}
+
+#[test]
+fn a_provider_that_keeps_too_few_series_is_reported_with_their_number() {
+    isolated(|| {
+        let (exporter, reader) = reader(Temporality::Cumulative);
+        let few = |instrument: &Instrument| {
+            let is_it = instrument.name() == RUNS;
+            is_it.then(|| Stream::builder().with_cardinality_limit(20).build().ok()).flatten()
+        };
+        let provider = SdkMeterProvider::builder().with_reader(reader).with_view(few).build();
+        let installation = Install::new().meter_provider(&provider).start();
+        for _ in 0..3 {
+            provider.force_flush().unwrap();
+        }
+        let needed = 12 * registry::all().map(|process| process.id()).collect::<BTreeSet<_>>().len();
+        let report = installation.report();
+        let lines: Vec<_> = report.iter().filter(|line| line.contains("with_cardinality_limit")).collect();
+        let is_it = |line: &str| {
+            line.contains(&format!("20 of the {needed} series of {RUNS}"))
+                && line.contains(&format!("at least {needed}"))
+        };
+        assert!(matches!(lines[..], [line] if is_it(line)), "{report:?}");
+        drop(exporter);
+    });
+}
+
+#[test]
+fn a_view_that_drops_a_counter_affects_no_other_instrument() {
+    isolated(|| {
+        for dropped in [BAD, VALID, "critical_process.overdue"] {
+            let (exporter, reader) = reader(Temporality::Cumulative);
+            let without = move |instrument: &Instrument| {
+                let drop = || Stream::builder().with_aggregation(Aggregation::Drop).build().ok();
+                (instrument.name() == dropped).then(drop).flatten()
+            };
+            let provider = SdkMeterProvider::builder().with_reader(reader).with_view(without).build();
+            let readings = Readings::of(exporter, provider);
+            let installation = Install::new().meter_provider(readings.provider()).start();
+            let values = || {
+                let collected = readings.collect();
+                [STARTED, VALID, "critical_process.active"].map(|name| collected.value(name, "odd_sla", &[]))
+            };
+            let [before, ..] = values();
+            for runs in 1..4 {
+                odd_sla();
+                let valid = if dropped == VALID { 0 } else { before + runs };
+                assert_eq!(values(), [before + runs, valid, 0], "without {dropped}");
+            }
+            let samples =
+                |collected: Collected| collected.points("critical_process.duration", "odd_sla")[0].value;
+            assert_eq!(samples(readings.collect()), 3, "without {dropped}");
+            installation.stop();
+        }
+    });
 }
 
 #[test]
 fn a_provider_that_keeps_the_attributes_of_one_series_only_is_not_taken_for_one_with_delta_temporality() {
     isolated(|| {
-        let exporter = InMemoryMetricExporter::default();
-        let reader = PeriodicReader::builder(exporter.clone()).with_interval(Duration::from_secs(86_400));
+        let (exporter, reader) = reader(Temporality::Cumulative);
         let one = |_: &Instrument| Stream::builder().with_cardinality_limit(1).build().ok();
-        let provider = SdkMeterProvider::builder().with_reader(reader.build()).with_view(one).build();
+        let provider = SdkMeterProvider::builder().with_reader(reader).with_view(one).build();
         let installation = Install::new().meter_provider(&provider).start();
         every_outcome();
         for _ in 0..6 {

@@ -23,6 +23,8 @@ fn a_global_provider_that_is_installed_late_receives_what_comes_after() {
             let attributes = &[(OUTCOME, "success")];
             readings.collect().value("critical_process.duration", "odd_sla", attributes) > 0
         });
+        // The series of every process exist, also of one that has never run.
+        assert_eq!(readings.collect().points("critical_process.sli.bad", "judged").len(), 1);
         let before =
             readings.collect().value("critical_process.duration", "odd_sla", &[(OUTCOME, "success")]);
         (0..10).for_each(|_| odd_sla());
@@ -43,6 +45,15 @@ fn a_second_provider_takes_over() {
         let installation = Install::new().meter_provider(first.provider()).start();
         odd_sla();
         let _again = Install::new().meter_provider(second.provider()).start();
+        // The series of every process exist in both, also of one that has never run.
+        for (collected, started) in [(first.collect(), 1), (second.collect(), 1)] {
+            for counter in ["sli.bad", "sli.valid", "started"] {
+                let points = collected.points(&format!("critical_process.{counter}"), "judged");
+                assert!(matches!(&points[..], [point] if point.value == 0), "{counter}");
+            }
+            assert_eq!(collected.points("critical_process.runs", "judged").len(), 12);
+            assert_eq!(collected.value("critical_process.started", "odd_sla", &[]), started);
+        }
         (0..5).for_each(|_| odd_sla());
         let samples = |readings: &Readings| {
             readings.collect().value("critical_process.duration", "odd_sla", &[(OUTCOME, "success")])

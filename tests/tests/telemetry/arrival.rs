@@ -1,11 +1,14 @@
 //! Telemetry arrives over every protocol, with all promised attributes and units.
 
 use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use process_tests::collector::Collector;
 use serde_json::Value;
+use test_machine::program::unconfigured;
 
-use super::{Scratch, attributes, judge_metrics, judge_spans, of, run, spans_in, text};
+use super::{Scratch, all, attributes, judge_metrics, judge_spans, metrics_in, of, run, spans_in, text};
 
 fn nothing_secret(bytes: &str) {
     assert!(bytes.contains("sign_in"), "the rejected login is in it");
@@ -72,4 +75,47 @@ async fn it_arrives_over_http_as_json() {
 async fn it_arrives_over_grpc() {
     let (collector, place) = Collector::over_grpc().await;
     arrives(collector, place, "grpc").await;
+}
+
+/// Starts a program with 171 processes that waits for its standard input, and returns the metrics of its first export.
+async fn first_export() -> Vec<Value> {
+    let (collector, place) = Collector::over_http().await;
+    let mut command = unconfigured(env!("CARGO_BIN_EXE_first_failure"));
+    command
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{place}"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut command = tokio::process::Command::from(command);
+    let started = Instant::now();
+    let mut program = command.kill_on_drop(true).spawn().expect("the program starts");
+    while collector.metrics().is_empty() {
+        // The default interval of exports is a minute.
+        assert!(started.elapsed() < Duration::from_secs(20), "nothing was exported at the start");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let first = collector.metrics();
+    drop(program.stdin.take());
+    assert!(program.wait().await.expect("it ends").success());
+    metrics_in(&first)
+}
+
+#[tokio::test]
+async fn the_start_is_exported_once_with_every_counter_of_an_alert_at_zero() {
+    let metrics = first_export().await;
+    let points = |name: &str| {
+        let metric = metrics.iter().find(|metric| metric["name"] == name);
+        all(&metric.unwrap_or_else(|| panic!("{name} is not in {metrics:?}"))["sum"], "dataPoints")
+    };
+    for (name, series) in [("sli.bad", 1), ("sli.valid", 1), ("started", 1), ("runs", 12)] {
+        let points = points(&format!("critical_process.{name}"));
+        assert!(
+            points.iter().all(|point| point["asInt"] == "0" || point["asInt"] == 0),
+            "{name}: {points:?}"
+        );
+        let of = |point: &Value| attributes(point).get("critical_process.id").cloned();
+        // No series was added to the one of those that exceed a limit.
+        assert!(points.iter().all(|point| of(point).is_some()), "{name}");
+        assert_eq!(points.len(), 171 * series, "{name}");
+    }
 }

@@ -1,9 +1,10 @@
 //! The OpenTelemetry instruments: the attached meter provider, and the histograms. Histograms need the duration of
 //! every run. Each run therefore adds its duration as a sample to a bounded buffer. The watchdog and each collection
 //! record the samples in the histograms. If the buffer is full, the sample is dropped and counted as dropped; the
-//! statistics in memory still include the run. Counters and gauges are in [`counters`]. An instrument that belongs to a
+//! statistics in memory still include the run. Counters and gauges are in [`collection`]. An instrument that belongs to a
 //! single feature is not defined here. The feature adds it through [`InstrumentsOfFeature`].
 
+mod collection;
 pub(crate) mod counters;
 pub(crate) mod temporality;
 
@@ -145,7 +146,7 @@ fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<GlobalProvi
     let old = lock(&ATTACHED).replace(Arc::new(new));
     discard(old);
     ON.store(true, Ordering::Release);
-    counters::observe(&meter, &collected);
+    collection::observe(&meter, &collected);
 }
 
 /// Returns a boundary for every SLA, and adds as many of [`BOUNDARIES`] as fit. If there are more than
@@ -252,15 +253,14 @@ pub(crate) fn drain_until(end: Instant) -> bool {
     is_drained
 }
 
-/// Records every waiting sample, at the beginning of a collection.
-fn collect() {
+/// Records every waiting sample, at the beginning of a collection. `is_delta` says whether the provider has delta
+/// temporality for counters.
+fn collect(is_delta: bool) {
     let Some(attached) = attached() else { return };
     record_waiting(Arc::clone(&attached));
-    let is_delta = lock(&attached.witnesses).collected();
+    let has_forgotten = lock(&attached.witnesses).collected();
     release(Destination::MeterProvider, attached);
-    if is_delta {
-        crate::base::notices::once(temporality::DELTA);
-    }
+    temporality::report(is_delta, has_forgotten);
 }
 
 fn record_waiting(attached: Arc<Attached>) {

@@ -2,12 +2,15 @@
 //! OpenTelemetry does not say which temporality a meter provider has, so this file looks at a variable that exporters
 //! read, and at what the provider keeps. Recording values does not belong here.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::{KeyValue, StringValue};
 use process_model::Outcome;
 
 use super::ID;
+use crate::base::notices;
 use crate::run::unit::Unit;
 
 const PREFERENCE: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
@@ -20,10 +23,78 @@ const WITNESSES: usize = 16;
 /// collected until the next collection.
 const FORGOTTEN_AFTER: u32 = 3;
 
-/// The report about a meter provider that was seen to forget a series.
-pub(super) const DELTA: &str = "the meter provider exports histograms, and probably counters, with delta temporality, \
-                                over which `increase()` and `rate()` are wrong; give its reader or exporter cumulative \
-                                temporality";
+/// The number of successive collections in which a reading of a counter must be kept longer than its control.
+const CONFIRMED: u32 = 2;
+/// The same if several threads collect. A thread that is just copying what it exports keeps one of the two for a moment.
+const CONFIRMED_BY_SEVERAL: u32 = 10;
+/// The number of collections whose marks are compared. If there are several readers, a reader keeps the readings of the
+/// collection of another one.
+const COMPARED: usize = 4;
+
+/// The report about a meter provider with delta temporality for counters.
+const COUNTERS: &str = "the meter provider exports counters with delta temporality, over which `increase()` and `rate()` \
+                        are wrong; give its reader or exporter cumulative temporality";
+/// The report about a meter provider that was seen to forget a series of a histogram.
+const HISTOGRAMS: &str = "the meter provider exports histograms with delta temporality, over which `increase()` and \
+                          `rate()` are wrong; give its reader or exporter cumulative temporality";
+
+/// Reports the temporality of counters or histograms. Counters with delta temporality are the more important report, and
+/// their remedy is the same.
+pub(super) fn report(has_counters: bool, has_histograms: bool) {
+    static HAS_COUNTERS: AtomicBool = AtomicBool::new(false);
+    if has_counters && !HAS_COUNTERS.swap(true, Ordering::Relaxed) {
+        notices::once(COUNTERS);
+    } else if has_histograms && !HAS_COUNTERS.load(Ordering::Relaxed) {
+        notices::once(HISTOGRAMS);
+    }
+}
+
+/// The text of the id in one reading. Only this reading has references to the text.
+#[derive(Debug)]
+pub(super) struct Mark {
+    text: Arc<str>,
+    /// The number of references after the reading was made.
+    kept: usize,
+}
+
+impl Mark {
+    /// Returns the mark, or `None` if the provider keeps no reference to the text.
+    pub(super) fn new(text: Arc<str>) -> Option<Mark> {
+        let kept = Arc::strong_count(&text);
+        (kept > 1).then_some(Mark { text, kept })
+    }
+}
+
+/// The marks of the last collections: one in a reading of a counter, and one in a reading of an up-down counter, which is
+/// the control.
+///
+/// With delta temporality, a provider keeps the last readings of a counter to compute the next differences. It does so
+/// for no up-down counter, which always has cumulative temporality, and for no counter with cumulative temporality.
+/// Readers and exporters keep both or none. This needs no runs, and finds each reader with delta temporality.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    last: VecDeque<Option<(Mark, Mark)>>,
+    /// The number of successive collections at whose begin a counter was kept longer than its control.
+    longer: u32,
+}
+
+impl Marks {
+    /// Keeps the marks of a collection. They are `None` if the provider keeps no ids, for example because a view removes
+    /// them, or if another thread has made readings in the meantime.
+    pub(super) fn keep(&mut self, marks: Option<(Mark, Mark)>) {
+        self.last.truncate(COMPARED - 1);
+        self.last.push_front(marks.filter(|(counter, control)| counter.kept == control.kept));
+    }
+
+    /// Compares the marks when a collection begins. Returns whether counters have delta temporality.
+    pub(super) fn is_delta(&mut self, has_one_thread: bool) -> bool {
+        let is_longer = |(counter, control): &(Mark, Mark)| {
+            Arc::strong_count(&counter.text) > Arc::strong_count(&control.text)
+        };
+        self.longer = if self.last.iter().flatten().any(is_longer) { self.longer + 1 } else { 0 };
+        self.longer >= if has_one_thread { CONFIRMED } else { CONFIRMED_BY_SEVERAL }
+    }
+}
 
 /// Returns the report about the variable with which an OTLP exporter is asked for delta temporality. Returns `None`
 /// without such a variable, or if the variable for exporters does not contain `otlp`.
@@ -49,7 +120,7 @@ fn problem(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
 /// the text shows whether the provider still keeps the series. With cumulative temporality, a provider keeps every
 /// series. With delta temporality, it forgets a series that has no new value. Nothing is noticed if every series has
 /// new values in every collection, if the provider has a second reader with cumulative temporality, or if an exporter
-/// keeps what it exported.
+/// keeps what it exported. For counters, [`Marks`] has no such limits.
 #[derive(Debug, Default)]
 pub(super) struct Witnesses(Vec<Witness>);
 

@@ -22,7 +22,6 @@ use crate::base::clock::Clock;
 use crate::base::destination::{release, unharmed};
 use crate::base::lane::Lane;
 use crate::base::lock::{read, write};
-use crate::base::notices;
 use crate::catalog::definition::{ProcessDefinition, StageDefinition};
 use crate::stats::account::Account;
 use crate::stats::{self, Stats};
@@ -118,27 +117,11 @@ impl Core {
         account.start(lane);
         let deadline = account.deadline(now);
         let ticket = self.table.enter(lane, unit, now, deadline, observed);
-        if ticket == Ticket::UNTRACKED {
-            self.report_untracked();
-        }
         match self.surroundings() {
             None => alarm::expect(deadline),
             Some(surroundings) => surroundings.run_began(),
         }
         ticket
-    }
-
-    /// Reports once that the global table of runs in flight is full.
-    #[cold]
-    fn report_untracked(&self) {
-        static IS_REPORTED: AtomicBool = AtomicBool::new(false);
-        if self.is_global() && !IS_REPORTED.swap(true, Ordering::Relaxed) {
-            notices::once(format!(
-                "more than {} runs are in flight: while this lasts, a new run is counted and reported at its end, but \
-                 not listed and not reported as overdue; limit the number of runs at the same time",
-                inflight::LIMIT
-            ));
-        }
     }
 
     /// Removes a run from the table. Returns whether a scan has already reported the run as late.

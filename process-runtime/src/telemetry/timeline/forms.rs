@@ -8,12 +8,23 @@ const ID: usize = 64;
 /// The maximum number of bytes of an id that is written as a list of bytes.
 const ID_BYTES: usize = 16;
 
+/// What stands for an id that cannot be read. It is not the id of anything.
+pub(super) const UNKNOWN: &str = "\u{fffd}";
+
+/// Reads an id, as [`id`] does. Reports an id that cannot be read, and returns [`UNKNOWN`].
+pub(super) fn id_or_unknown(json: &mut Json<'_>) -> String {
+    id(json).unwrap_or_else(|problem| {
+        json.report(problem);
+        UNKNOWN.to_owned()
+    })
+}
+
 /// Reads an id as lower-case hexadecimal digits. It can be written in hexadecimal, as a UUID, in base64, as a number,
 /// or as a list of bytes. It is empty if it is not set.
 ///
 /// # Errors
-/// If the id is too long. Its first digits could be the id of another span.
-pub(super) fn id(json: &mut Json<'_>) -> Result<String, String> {
+/// If the id is too long, or if an entry of the list is not a byte. The rest could be the id of another span.
+fn id(json: &mut Json<'_>) -> Result<String, String> {
     match json.peek() {
         Some(b'[' | b'{') => bytes(json),
         _ => match json.scalar() {
@@ -42,12 +53,17 @@ pub(super) fn id_of(text: &str) -> Result<String, String> {
 /// its indices, and as `{"type":"Buffer","data":[…]}`.
 fn bytes(json: &mut Json<'_>) -> Result<String, String> {
     let mut bytes = Vec::new();
+    let mut is_valid = true;
     let mut take = |json: &mut Json<'_>| {
-        if let Some(Scalar::Word(word)) = json.scalar()
-            && let Some(byte) = word.parse::<i16>().ok().filter(|byte| (-128..256).contains(byte))
-            && bytes.len() <= ID_BYTES
-        {
-            bytes.push(byte as u8);
+        let byte = match json.scalar() {
+            Some(Scalar::Word(word)) => integer(word),
+            Some(Scalar::Text(text)) => integer(text.trim()),
+            Some(Scalar::Null) | None => None,
+        };
+        match byte.filter(|byte| (-128..256).contains(byte)) {
+            Some(byte) if bytes.len() <= ID_BYTES => bytes.push(byte as u8),
+            Some(_) => {}
+            None => is_valid = false,
         }
     };
     if json.peek() == Some(b'[') {
@@ -55,9 +71,12 @@ fn bytes(json: &mut Json<'_>) -> Result<String, String> {
     } else {
         json.object(|json, key| match json.peek() {
             Some(b'[') if key == "data" => drop(json.list(&mut take)),
-            Some(b'0'..=b'9' | b'-') => take(json),
+            _ if key.parse::<usize>().is_ok() => take(json),
             _ => json.skip(),
         });
+    }
+    if !is_valid {
+        return Err("an entry of an id is not a byte".to_owned());
     }
     if bytes.len() > ID_BYTES {
         return Err(format!("an id of more than {ID_BYTES} bytes is too long"));
@@ -96,8 +115,8 @@ fn from_base64(text: &str) -> Option<String> {
 /// Reads a time in nanoseconds since 1970. Returns `None` for a time that is not set or cannot be read, and reports the
 /// latter. A time is written as
 /// - nanoseconds: a number, or a text with a number;
-/// - milli- or microseconds, recognised by a value of this century, or seconds with a fraction;
-/// - a date and time as in RFC 3339;
+/// - seconds, milli- or microseconds, recognised by a value of this century;
+/// - a date and time as in RFC 3339, or as Go and others write it;
 /// - the parts of a number: `[seconds, nanoseconds]`, `{"low": …, "high": …}`, or `{"seconds": …, "nanos": …}`.
 pub(super) fn time(json: &mut Json<'_>) -> Option<u64> {
     let read = match json.peek() {
@@ -116,16 +135,15 @@ pub(super) fn time(json: &mut Json<'_>) -> Option<u64> {
         }
         Some(b'{') => {
             let [mut low, mut high, mut seconds, mut nanos] = [None; 4];
-            json.object(|json, key| match key {
+            json.object(|json, key| match plain(key).as_str() {
                 "low" => low = number(json),
                 "high" => high = number(json),
                 "seconds" => seconds = number(json),
-                "nanos" => nanos = number(json),
+                "nanos" | "nanoseconds" => nanos = number(json),
                 _ => {}
             });
-            // Each half has 32 bits, and JavaScript writes them with a sign.
-            let halves = || Some((high? as i64 as u64) << 32 | u64::from(low? as i64 as u32));
-            halves().or_else(|| of_seconds(seconds, Some(nanos.unwrap_or_default())))
+            let whole = of_halves(low, high).map(|nanos| nanos as u64);
+            whole.or_else(|| of_seconds(seconds, Some(nanos.unwrap_or_default())))
         }
         _ => match json.scalar() {
             Some(Scalar::Null) => return None,
@@ -151,6 +169,11 @@ fn number(json: &mut Json<'_>) -> Option<f64> {
     .filter(|number: &f64| number.is_finite())
 }
 
+/// Returns a number whose halves of 32 bits are apart. JavaScript writes each of them with a sign.
+fn of_halves(low: Option<f64>, high: Option<f64>) -> Option<i64> {
+    Some((high? as i64) << 32 | i64::from(low? as i64 as u32))
+}
+
 fn of_seconds(seconds: Option<f64>, nanos: Option<f64>) -> Option<u64> {
     Some((seconds? as u64).saturating_mul(SECOND).saturating_add(nanos? as u64))
 }
@@ -173,16 +196,18 @@ fn of_text(text: &str) -> Option<u64> {
     }
 }
 
-/// Converts milli- and microseconds. Nanoseconds with such a value would be in the first weeks of 1970.
+/// Converts seconds, milli- and microseconds. Nanoseconds with such a value would be in the first weeks of 1970.
 fn of_number(number: u64) -> u64 {
     match number {
+        _ if CENTURY.contains(&number) => number * SECOND,
         _ if CENTURY.contains(&(number / 1_000)) => number * 1_000_000,
         _ if CENTURY.contains(&(number / 1_000_000)) => number * 1_000,
         _ => number,
     }
 }
 
-/// Reads a date and time such as `2026-11-30T14:43:02.120+01:00`. Without an offset, it is UTC.
+/// Reads a date and time such as `2026-11-30T14:43:02.120+01:00`. Without an offset, it is UTC. A name of the zone may
+/// follow the offset, as in `+0100 CET`.
 fn rfc_3339(text: &str) -> Option<u64> {
     let digits = |range: std::ops::Range<usize>| {
         text.get(range).filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()))?.parse::<u64>().ok()
@@ -204,14 +229,20 @@ fn rfc_3339(text: &str) -> Option<u64> {
     let fraction = &fraction[..fraction.bytes().take_while(u8::is_ascii_digit).count()];
     let nanos: u64 = format!("{fraction:0<9}")[..9].parse().ok()?;
     let zone = if fraction.is_empty() { rest } else { &rest[1 + fraction.len()..] };
-    let offset = match zone.trim() {
-        "" | "Z" | "z" | "UTC" => 0,
-        zone => {
-            let (sign, zone) =
-                zone.strip_prefix('-').map_or((1, zone.strip_prefix('+')), |zone| (-1, Some(zone)));
-            let zone = zone?.replace(':', "");
-            let number: i64 = zone.parse().ok().filter(|_| zone.len() == 4)?;
-            sign * (number / 100 * 3600 + number % 100 * 60)
+    let zone = zone.trim_start();
+    let offset = match zone.split_whitespace().next().unwrap_or_default() {
+        "" | "Z" | "z" | "UTC" | "GMT" => 0,
+        offset => {
+            let sign = if offset.starts_with('-') { -1 } else { 1 };
+            let digits = offset.strip_prefix(['+', '-'])?.replace(':', "");
+            let number: i64 =
+                digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())??;
+            let (hours, minutes) = match digits.len() {
+                2 => (number, 0),
+                4 => (number / 100, number % 100),
+                _ => return None,
+            };
+            sign * (hours * 3600 + minutes * 60)
         }
     };
     // The number of the day, as `days_from_civil` in Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms".
@@ -223,9 +254,13 @@ fn rfc_3339(text: &str) -> Option<u64> {
     Some(seconds.saturating_mul(SECOND).saturating_add(nanos))
 }
 
-/// Reads a value of any type as text. In OTLP it is an object with a single key, which names the type. Lists and
-/// objects, which the business context never contains, become `…`.
+/// Reads a value of any type as text. In OTLP it is an object with a single key, which names the type. Go writes another
+/// object around it, with the key `Value`. Lists and objects, which the business context never contains, become `…`.
 pub(super) fn value(json: &mut Json<'_>) -> String {
+    any_value(json, true)
+}
+
+fn any_value(json: &mut Json<'_>, may_be_wrapped: bool) -> String {
     if json.peek() != Some(b'{') {
         return text(json).unwrap_or_else(|| "…".to_owned());
     }
@@ -236,14 +271,29 @@ pub(super) fn value(json: &mut Json<'_>) -> String {
         if !is_known || value.is_some() {
             return;
         }
-        value = match json.scalar() {
-            Some(Scalar::Null) => None,
-            Some(Scalar::Text(text)) => Some(typed(&kind, &text)),
-            Some(Scalar::Word(word)) => Some(typed(&kind, word)),
-            None => Some("…".to_owned()),
+        value = match (kind.as_str(), json.peek()) {
+            ("value", Some(b'{')) if may_be_wrapped => Some(any_value(json, false)),
+            ("intvalue", Some(b'{')) => halves(json).map(|number| number.to_string()),
+            _ => match json.scalar() {
+                Some(Scalar::Null) => None,
+                Some(Scalar::Text(text)) => Some(typed(&kind, &text)),
+                Some(Scalar::Word(word)) => Some(typed(&kind, word)),
+                None => Some("…".to_owned()),
+            },
         };
     });
     value.unwrap_or_default()
+}
+
+/// Reads a number as protobuf.js writes one of 64 bits: `{"low": …, "high": …}`.
+fn halves(json: &mut Json<'_>) -> Option<i64> {
+    let [mut low, mut high] = [None; 2];
+    json.object(|json, key| match key {
+        "low" => low = number(json),
+        "high" => high = number(json),
+        _ => {}
+    });
+    of_halves(low, high)
 }
 
 /// Reads a string, number or Boolean as text; `null` is empty. Skips a list or an object and returns `None`.
@@ -255,29 +305,61 @@ pub(super) fn text(json: &mut Json<'_>) -> Option<String> {
     })
 }
 
-/// Returns a number as ProtoJSON writes a number of this type, so that one value has one text. `kind` is empty for a
-/// number without a type. Other values stay as they are written.
+/// Returns a number or Boolean as ProtoJSON writes one of this type, so that one value has one text. `kind` is empty for
+/// a number without a type. Other values stay as they are written.
 fn typed(kind: &str, written: &str) -> String {
-    let is_float = match kind {
-        "doublevalue" => true,
-        "intvalue" | "" => written.parse::<i128>().is_err(),
-        _ => false,
+    let trimmed = written.trim();
+    let text = match kind {
+        "boolvalue" => boolean(trimmed).map(str::to_owned),
+        "intvalue" => integer(trimmed).map(|number| number.to_string()).or_else(|| float(trimmed)),
+        "doublevalue" => float(trimmed),
+        "" => trimmed.parse::<i128>().map_or_else(|_| float(trimmed), |number| Some(number.to_string())),
+        _ => None,
     };
-    let Some(number) = written.parse::<f64>().ok().filter(|_| is_float) else { return written.to_owned() };
-    if number.is_nan() {
-        "NaN".to_owned()
-    } else if number.is_infinite() {
-        // A number with digits is too large for a float.
-        match written.contains(|character: char| character.is_ascii_digit()) {
-            true => written.to_owned(),
-            false if number > 0.0 => "Infinity".to_owned(),
-            false => "-Infinity".to_owned(),
-        }
-    } else if kind == "intvalue" && number.fract() == 0.0 && number.abs() < 1e15 {
-        format!("{number:.0}")
-    } else {
-        format!("{number:?}")
+    text.unwrap_or_else(|| written.to_owned())
+}
+
+fn boolean(written: &str) -> Option<&'static str> {
+    match written.to_ascii_lowercase().as_str() {
+        "true" | "1" => Some("true"),
+        "false" | "0" => Some("false"),
+        _ => None,
     }
+}
+
+/// Reads an integer in any form of a number, such as `7.0` or `1.795878182e18`, without loss of digits.
+fn integer(written: &str) -> Option<i128> {
+    let (mantissa, exponent) = match written.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (written, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let fraction = fraction.trim_end_matches('0');
+    let mut number: i128 = [whole, fraction].concat().parse().ok()?;
+    let mut places = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    while places < 0 && number % 10 == 0 && number != 0 {
+        (number, places) = (number / 10, places + 1);
+    }
+    match number {
+        0 => Some(0),
+        _ => number.checked_mul(10_i128.checked_pow(u32::try_from(places).ok()?)?),
+    }
+}
+
+fn float(written: &str) -> Option<String> {
+    let number: f64 = written.parse().ok()?;
+    let has_digits = written.contains(|character: char| character.is_ascii_digit());
+    Some(match number {
+        number if number.is_nan() => "NaN".to_owned(),
+        // A number with digits is too large for a float.
+        number if number.is_infinite() && has_digits => written.to_owned(),
+        f64::INFINITY => "Infinity".to_owned(),
+        f64::NEG_INFINITY => "-Infinity".to_owned(),
+        number => format!("{number:?}"),
+    })
 }
 
 /// Returns a key without its case and underscores, so that the camel and the snake case of a name are equal. A key that
@@ -349,6 +431,10 @@ mod tests {
             r#""2026-11-28T16:03:02.12+01:00""#,
             r#""2026-11-28T10:33:02.120000000-0430""#,
             r#""2026-11-28 15:03:02,120 UTC""#,
+            r#""2026-11-28 15:03:02.12 +0000 UTC""#,
+            r#""2026-11-28 16:03:02.12 +0100 CET m=+0.000012""#,
+            r#""2026-11-28T16:03:02.12+01""#,
+            r#"{"Seconds":1795878182,"Nanos":120000000}"#,
             r#""2026-11-28t15:03:02.1200000000001z""#,
             "[1795878182,120000000]",
             r#"{"seconds":"1795878182","nanos":120000000}"#,
@@ -359,6 +445,9 @@ mod tests {
         for low in [i64::from(low), i64::from(low as i32)] {
             let written = format!(r#"{{"low":{low},"high":{high},"unsigned":true}}"#);
             assert_eq!(read(&written, time), expected, "{written}");
+        }
+        for written in ["1795878182", r#""1795878182""#, "1795878182.0", "1.795878182e9"] {
+            assert_eq!(read(written, time), Some(1_795_878_182 * SECOND), "{written}");
         }
         for written in ["1.79587818212e18", r#""1.79587818212e18""#, "1795878182.12"] {
             let read = read(written, time).unwrap();
@@ -376,6 +465,9 @@ mod tests {
             ("0", true),
             (r#""0""#, true),
             (r#""yesterday""#, false),
+            (r#""2026-11-28T15:03:02 CET""#, false),
+            (r#""2026-11-28T15:03:02+1""#, false),
+            (r#""2026-11-28T15:03:02+-100""#, false),
             (r#""2026-02-30 noon""#, false),
             (r#""1900-01-01T00:00:00Z""#, false),
             (r#""2026-13-01T00:00:00Z""#, false),

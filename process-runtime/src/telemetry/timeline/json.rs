@@ -31,6 +31,31 @@ impl<'a> Json<'a> {
         Json { bytes, at: 0, problem: None, has_ended: false }
     }
 
+    /// Has the text end at this place, until the next call. `whole` is the text of [`Json::new`].
+    pub(super) fn end_at(&mut self, whole: &'a [u8], end: usize) {
+        self.bytes = &whole[..end];
+        self.has_ended = false;
+    }
+
+    /// Returns the place of the next byte.
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
+    /// Moves to the end of the text.
+    pub(super) fn skip_all(&mut self) {
+        self.at = self.bytes.len();
+    }
+
+    /// Moves behind what may stand between two values of a list. Returns the first byte of the next value, and `None`
+    /// at the end. A crash can leave a run of NULs in a file.
+    pub(super) fn between(&mut self) -> Option<u8> {
+        let is_between =
+            |byte: &u8| byte.is_ascii_whitespace() || byte.is_ascii_control() || b"[],".contains(byte);
+        self.at += self.bytes[self.at..].iter().take_while(|byte| is_between(byte)).count();
+        self.bytes.get(self.at).copied()
+    }
+
     /// Returns the first byte of the next value, and `None` at the end.
     pub(super) fn peek(&mut self) -> Option<u8> {
         let rest = &self.bytes[self.at..];
@@ -61,9 +86,10 @@ impl<'a> Json<'a> {
             if json.peek() != Some(b'"') {
                 return json.damaged();
             }
+            let start = json.at;
             let key = json.string();
             if json.peek() != Some(b':') {
-                return json.damaged();
+                return json.damaged_text(start);
             }
             json.at += 1;
             json.one(|json| each(json, &key));
@@ -108,13 +134,18 @@ impl<'a> Json<'a> {
     }
 
     /// Skips a list or an object. Where a bracket is missing, it ends with a container around it. Without `has_texts`,
-    /// quotes mean nothing.
+    /// quotes mean nothing. With `has_texts`, a part that is not JSON is reported and skipped, so that a quote without
+    /// its partner does not hide the brackets behind it.
     fn skip_container(&mut self, has_texts: bool) {
         let mut open = Vec::new();
         while let Some(&byte) = self.bytes.get(self.at) {
             match byte {
                 b'"' if has_texts => {
+                    let start = self.at;
                     self.raw_string();
+                    if !self.is_at_delimiter() {
+                        self.damaged_text(start);
+                    }
                     continue;
                 }
                 b'{' => open.push(b'}'),
@@ -123,6 +154,14 @@ impl<'a> Json<'a> {
                     Some(place) => open.truncate(place),
                     None => return,
                 },
+                b',' | b':' => {}
+                byte if has_texts && !byte.is_ascii_whitespace() => {
+                    self.word();
+                    if !self.is_at_delimiter() {
+                        self.damaged();
+                    }
+                    continue;
+                }
                 _ => {}
             }
             self.at += 1;
@@ -170,8 +209,23 @@ impl<'a> Json<'a> {
             self.skip();
         }
         if !matches!(self.peek(), None | Some(b',' | b'}' | b']')) {
-            self.damaged();
+            match self.bytes[start] {
+                b'"' => self.damaged_text(start),
+                _ => self.damaged(),
+            }
         }
+    }
+
+    /// Returns whether what follows may stand behind a word or a string.
+    fn is_at_delimiter(&mut self) -> bool {
+        matches!(self.peek(), None | Some(b',' | b':' | b'}' | b']'))
+    }
+
+    /// Reports a string that is not followed by a delimiter, and skips it. `start` is the place of its first quote. Its
+    /// second quote may be the start of another string, so the brackets between them can be those of containers.
+    fn damaged_text(&mut self, start: usize) {
+        self.at = start + 1;
+        self.damaged();
     }
 
     /// Reports a part that is not JSON, and skips it. The part ends at a comma or at the end of its container. Quotes
@@ -202,8 +256,7 @@ impl<'a> Json<'a> {
 
     /// Reads a word up to the next delimiter. It is empty if it is not UTF-8.
     fn word(&mut self) -> &'a str {
-        let is_end =
-            |byte: &u8| matches!(byte, b',' | b'}' | b']' | b':' | b'"') || byte.is_ascii_whitespace();
+        let is_end = |byte: &u8| b",:\"[]{}".contains(byte) || byte.is_ascii_whitespace();
         let rest = &self.bytes[self.at..];
         let word = &rest[..rest.iter().position(is_end).unwrap_or(rest.len())];
         self.at += word.len();

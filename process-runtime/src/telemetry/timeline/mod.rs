@@ -24,21 +24,22 @@
 //! [`find`] reads the files that [`telemetry`](crate::telemetry) writes. It also reads the files of every other
 //! exporter that writes one request on each line, as OpenTelemetry's
 //! [OTLP file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/) does. A request can also be
-//! indented over several lines, be an entry of a list, or contain a single resource instead of a list of resources.
-//! The forms of its parts are:
+//! indented over several lines, be an entry of a list, follow a request that a crash has cut off, or contain a single
+//! resource instead of a list of resources. The forms of its parts are:
 //!
 //! | part | forms |
 //! |---|---|
 //! | names | camel case or snake case. Unknown names are ignored, and `null` is a value that is not set |
 //! | ids | hexadecimal digits, base64, a UUID, a number, or a list of bytes |
-//! | times | nanoseconds as a number or text, milli- or microseconds of this century, RFC 3339, or two halves |
-//! | numbers and Booleans | themselves or text; `NaN`, `Infinity` and `-Infinity` as text, or bare |
+//! | times | nanoseconds as a number or text; seconds, milli- or microseconds of this century; RFC 3339; two halves |
+//! | numbers and Booleans | themselves or text; `NaN`, `Infinity` and `-Infinity` as text, or bare; two halves |
 //! | attributes | a list of keys with their values, or an object |
 //!
 //! A value that cannot be read costs itself, and the rest of its line is read. A text with half of a surrogate pair or
 //! with bytes that are not UTF-8 has U+FFFD in their place. A span without a start is placed at its end. A span that
 //! ends before its start, because the clock was set back, is placed at its start. A span is lost if it is not complete,
-//! or if an id of it is too long. [`Found::skipped`] lists the lines that have lost something.
+//! or if its own id or the id of its trace cannot be read. If the id of its parent cannot be read, the parent counts as
+//! missing. [`Found::skipped`] lists the lines that have lost something.
 //!
 //! # Limits
 //!
@@ -53,22 +54,22 @@ mod forms;
 mod json;
 mod otlp;
 mod records;
+mod requests;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use self::drawing::Timeline;
 use self::otlp::{Entry, Span};
 use self::records::Record;
+use self::requests::{LINE, Requests};
 
-/// The maximum length of a line in bytes. A request with a thousand spans has half a megabyte.
-const LINE: usize = 16 << 20;
 /// The maximum number of matching traces that are kept while the files are searched. If the caller asks for more than
 /// half of this number, the maximum is twice the number that the caller asks for.
 const TRACES: usize = 100_000;
@@ -78,9 +79,6 @@ const SPANS: usize = 10_000;
 const KEPT: usize = 64 << 20;
 /// The maximum number of skipped lines that are listed.
 const SKIPPED: usize = 100;
-
-/// The mark of UTF-8 at the start of a file.
-const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Selects the traces that contain a span with all of these properties. A property that is empty or `None` does not
 /// restrict the search.
@@ -179,7 +177,7 @@ pub fn find(directory: &Path, query: &Query, most: usize) -> io::Result<Found> {
 
     let mut found = Found::default();
     let mut latest: HashMap<String, u64> = HashMap::new();
-    let limit = TRACES.max(2 * most);
+    let limit = TRACES.max(most.saturating_mul(2));
     let mut forgotten = 0;
     for file in &files {
         each_entry(file, &mut |line, problem| found.skip(file, line, problem), &mut |entry| {
@@ -266,74 +264,18 @@ fn each_entry(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         file => file.map_err(|error| read_error(path, error))?,
     };
-    let mut requests = Requests { file: BufReader::new(file), line: 0 };
+    let mut requests = Requests::new(file);
+    if requests.is_utf_16().map_err(|error| read_error(path, error))? {
+        skip(1, &"the file is encoded in UTF-16; convert it to UTF-8");
+        return Ok(());
+    }
     let mut bytes = Vec::new();
     while let Some((line, is_whole)) = requests.next(&mut bytes).map_err(|error| read_error(path, error))? {
         if !is_whole {
             skip(line, &format_args!("the line is longer than {} MiB", LINE >> 20));
-        } else if !bytes.trim_ascii().is_empty()
-            && let Some(problem) = otlp::each_entry(&bytes, each)
-        {
+        } else if let Some(problem) = otlp::each_entry(&bytes, each) {
             skip(line, &problem);
         }
     }
     Ok(())
-}
-
-/// Reads the requests of a file. A request is one line, or several indented lines between a line `{` and a line that
-/// starts with `}`.
-struct Requests {
-    file: BufReader<File>,
-    /// The number of lines that were read.
-    line: usize,
-}
-
-impl Requests {
-    /// Reads the next request into `bytes`. Returns the number of the request's first line, and whether the request is
-    /// within the length limit. Returns `None` at the end of the file.
-    fn next(&mut self, bytes: &mut Vec<u8>) -> io::Result<Option<(usize, bool)>> {
-        bytes.clear();
-        let Some(mut is_whole) = self.append(bytes)? else { return Ok(None) };
-        let first = self.line;
-        // If a line starts with `{` without indentation, it begins another request, and the current request is
-        // incomplete.
-        while bytes == b"{\n" || bytes == b"{\r\n" || self.line > first {
-            if self.file.fill_buf()?.first() == Some(&b'{') {
-                break;
-            }
-            if !is_whole || bytes.len() > LINE {
-                is_whole = false;
-                bytes.clear();
-            }
-            let start = bytes.len();
-            match self.append(bytes)? {
-                Some(fits) => is_whole &= fits,
-                None => break,
-            }
-            if bytes[start..].starts_with(b"}") {
-                break;
-            }
-        }
-        Ok(Some((first, is_whole)))
-    }
-
-    /// Appends the next line to `bytes`. Returns whether the line is within the length limit, or `None` at the end of
-    /// the file.
-    fn append(&mut self, bytes: &mut Vec<u8>) -> io::Result<Option<bool>> {
-        let start = bytes.len();
-        let read = (&mut self.file).take(LINE as u64).read_until(b'\n', bytes)?;
-        if read == 0 {
-            return Ok(None);
-        }
-        self.line += 1;
-        // Some programs begin a file with a mark of its encoding.
-        if bytes[start..].starts_with(MARK) {
-            bytes.drain(start..start + MARK.len());
-        }
-        let fits = read < LINE || bytes.ends_with(b"\n");
-        if !fits {
-            self.file.skip_until(b'\n')?;
-        }
-        Ok(Some(fits))
-    }
 }

@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
-use super::forms::{id, plain, text, time, value};
+use super::forms::{UNKNOWN, id_or_unknown, plain, text, time, value};
 use super::json::{Json, Scalar};
 use super::records::Record;
+use super::requests;
 use crate::observe::span::OUTCOME;
 
 /// What belongs to a trace.
@@ -20,25 +21,32 @@ const MOST: usize = 100_000;
 
 /// Calls `each` for every span and log record of a line. Returns what could not be read, if anything.
 ///
-/// A line is a request or a list of requests. Metrics belong to no trace. OpenTelemetry's logging exporters for Java
-/// write a single resource instead of a request.
+/// A line is a request or a list of requests. Metrics and profiles belong to no trace. OpenTelemetry's logging exporters
+/// for Java write a single resource instead of a request.
+///
+/// After a crash, a line can be a request that is cut off and the next request. The first one is therefore read up to the
+/// start of the next one.
 pub(super) fn each_entry(line: &[u8], each: &mut dyn FnMut(Entry)) -> Option<String> {
     let mut json = Json::new(line);
     let mut entries = Entries { each, left: MOST };
-    let mut is_request = false;
+    let (mut is_request, mut is_empty) = (false, true);
+    let mut starts = requests::starts(line).peekable();
     loop {
-        match json.peek() {
+        while starts.next_if(|start| *start <= json.place()).is_some() {}
+        let end = starts.peek().copied().unwrap_or(line.len());
+        json.end_at(line, end);
+        match json.between() {
             Some(b'{') => is_request |= entries.request(&mut json),
-            Some(b'[') => drop(json.list(|json| is_request |= entries.request(json))),
-            // Spaces, and nothing else, may stand between two requests.
             Some(_) => {
                 json.invalid();
-                break;
+                json.skip_all();
             }
-            None => break,
+            None if end == line.len() => break,
+            None => continue,
         }
+        is_empty = false;
     }
-    match (is_request, json.problem()) {
+    match (is_request || is_empty, json.problem()) {
         (true, problem) => problem,
         (false, None) => Some("not an OTLP request".to_owned()),
         (false, Some(problem)) => Some(format!("not an OTLP request: {problem}")),
@@ -55,28 +63,32 @@ struct Entries<'e> {
 impl Entries<'_> {
     /// Reads a request. Returns whether the value is one.
     fn request(&mut self, json: &mut Json<'_>) -> bool {
-        let mut is_request = false;
-        json.object(|json, key| match plain(key).as_str() {
-            "resourcespans" => {
-                is_request = true;
-                objects(json, "resourceSpans", |json| self.resource(json));
-            }
-            "scopespans" | "instrumentationlibraryspans" => {
-                is_request = true;
-                objects(json, "scopeSpans", |json| self.scope(json));
-            }
-            "resourcelogs" => {
-                is_request = true;
-                objects(json, "resourceLogs", |json| self.resource(json));
-            }
-            "scopelogs" | "instrumentationlibrarylogs" => {
-                is_request = true;
-                objects(json, "scopeLogs", |json| self.scope(json));
-            }
-            "resourcemetrics" | "scopemetrics" => is_request = true,
-            _ => {}
+        let (mut is_request, mut is_empty) = (false, true);
+        let is_whole = json.object(|json, key| {
+            is_empty = false;
+            is_request |= match plain(key).as_str() {
+                "resourcespans" => {
+                    objects(json, "resourceSpans", |json| self.resource(json));
+                    true
+                }
+                "scopespans" | "instrumentationlibraryspans" => {
+                    objects(json, "scopeSpans", |json| self.scope(json));
+                    true
+                }
+                "resourcelogs" => {
+                    objects(json, "resourceLogs", |json| self.resource(json));
+                    true
+                }
+                "scopelogs" | "instrumentationlibrarylogs" => {
+                    objects(json, "scopeLogs", |json| self.scope(json));
+                    true
+                }
+                key => {
+                    matches!(key, "resourcemetrics" | "scopemetrics" | "resourceprofiles" | "scopeprofiles")
+                }
+            };
         });
-        is_request
+        is_request || (is_empty && is_whole)
     }
 
     fn resource(&mut self, json: &mut Json<'_>) {
@@ -137,7 +149,7 @@ fn objects(json: &mut Json<'_>, name: &str, mut each: impl FnMut(&mut Json<'_>))
 pub(super) struct Span {
     pub(super) trace_id: String,
     pub(super) id: String,
-    /// The id of the parent. Empty if there is none.
+    /// The id of the parent. Empty if there is none, and [`UNKNOWN`] if it cannot be read.
     pub(super) parent: String,
     pub(super) name: String,
     /// In nanoseconds since 1970. If only the end is known, the span starts at its end.
@@ -153,35 +165,29 @@ impl Span {
     fn read(json: &mut Json<'_>) -> Option<Span> {
         let mut span = Span::default();
         let [mut start, mut end] = [None; 2];
-        let mut has_ids = true;
-        let is_whole = json.object(|json, key| {
-            let mut id = |json: &mut Json<'_>| {
-                id(json).unwrap_or_else(|problem| {
-                    json.report(problem);
-                    has_ids = false;
-                    String::new()
-                })
-            };
-            match plain(key).as_str() {
-                "traceid" => span.trace_id = id(json),
-                "spanid" => span.id = id(json),
-                "parentspanid" => span.parent = id(json),
-                "name" => span.name = name(json, "name"),
-                "starttimeunixnano" | "starttime" => start = time(json).or(start),
-                "endtimeunixnano" | "endtime" => end = time(json).or(end),
-                "attributes" => span.read_attributes(json),
-                "status" => span.is_error = is_error(json),
-                _ => {}
-            }
+        let is_whole = json.object(|json, key| match plain(key).as_str() {
+            "traceid" => span.trace_id = id_or_unknown(json),
+            "spanid" => span.id = id_or_unknown(json),
+            "parentspanid" => span.parent = id_or_unknown(json),
+            "name" => span.name = name(json, "name"),
+            "starttimeunixnano" | "starttime" => start = time(json).or(start),
+            "endtimeunixnano" | "endtime" => end = time(json).or(end),
+            "attributes" => span.read_attributes(json),
+            "status" => span.is_error = is_error(json),
+            _ => {}
         });
         // Some exporters write zeros for the parent of a root.
-        if span.parent.len() >= 16 && span.parent.bytes().all(|digit| digit == b'0') {
+        if span.parent.bytes().all(|digit| digit == b'0') {
             span.parent.clear();
+        }
+        if is_whole && span.trace_id.is_empty() {
+            json.report("a span without the id of a trace");
         }
         span.start = start.or(end).unwrap_or_default();
         span.end = end.unwrap_or_default().max(span.start);
         span.attributes.shrink_to_fit();
-        (is_whole && has_ids && !span.trace_id.is_empty()).then_some(span)
+        let has_ids = !matches!(span.trace_id.as_str(), "" | UNKNOWN) && span.id != UNKNOWN;
+        (is_whole && has_ids).then_some(span)
     }
 
     /// Reads a list of keys with their values. Some exporters write an object instead.
@@ -267,7 +273,9 @@ fn name(json: &mut Json<'_>, key: &str) -> String {
 
 /// Reads the status of a span. Returns whether it is an error.
 fn is_error(json: &mut Json<'_>) -> bool {
-    let is_code = |text: &str| matches!(text, "2" | "2.0" | "STATUS_CODE_ERROR" | "ERROR" | "Error");
+    let is_code = |text: &str| {
+        matches!(plain(text.trim()).as_str(), "2" | "2.0" | "statuscodeerror" | "statuserror" | "error")
+    };
     if json.peek() != Some(b'{') {
         return text(json).is_some_and(|text| is_code(&text));
     }

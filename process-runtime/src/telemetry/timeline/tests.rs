@@ -5,6 +5,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::observe::span::OUTCOME;
 
+/// The begin of a day, in milliseconds since 1970.
+const MIDNIGHT: u64 = 1_795_824_000_000;
+
+/// Writes a time in milliseconds since midnight.
+fn millis(at: u64) -> String {
+    ((MIDNIGHT + at) * 1_000_000).to_string()
+}
+
 fn span(
     id: &str,
     parent: &str,
@@ -16,7 +24,6 @@ fn span(
         .iter()
         .map(|(key, value)| serde_json::json!({ "key": key, "value": { "stringValue": value } }))
         .collect();
-    let millis = |at: u64| (at * 1_000_000).to_string();
     serde_json::json!({
         "traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": id, "parentSpanId": parent, "name": name,
         "startTimeUnixNano": millis(times.0), "endTimeUnixNano": millis(times.1), "attributes": attributes,
@@ -83,7 +90,7 @@ failed at pay.charge: Refused
 fn record(span: &str, at: u64, severity: &str, body: &str) -> serde_json::Value {
     serde_json::json!({
         "traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": span, "severityText": severity,
-        "timeUnixNano": (at * 1_000_000).to_string(), "body": { "stringValue": body },
+        "timeUnixNano": millis(at), "body": { "stringValue": body },
     })
 }
 
@@ -221,14 +228,14 @@ fn a_trace_without_its_root_is_not_complete() {
     let of = |spans: &[serde_json::Value]| found(line(spans), &Query::default()).timelines.remove(0);
     let whole = of(&[outer, inner.clone()]);
     assert!(whole.is_complete() && !of(&[inner]).is_complete());
-    assert_eq!(whole.end_time(), UNIX_EPOCH + Duration::from_millis(9));
+    assert_eq!(whole.end_time(), UNIX_EPOCH + Duration::from_millis(MIDNIGHT + 9));
 }
 
 #[test]
 fn other_users_other_times_and_other_traces_are_left_out() {
     let text = line(&[span("a", "", "pay", (1_000, 1_240), &[("user_id", "u-1")])]);
     assert_eq!(found(&text, &by_user("u-2")).timelines.len(), 0);
-    let at = |millis| UNIX_EPOCH + Duration::from_millis(millis);
+    let at = |millis| UNIX_EPOCH + Duration::from_millis(MIDNIGHT + millis);
     let around = |millis| Query { around: Some((at(millis), Duration::from_millis(10))), ..by_user("u-1") };
     assert_eq!(found(&text, &around(995)).timelines.len(), 1);
     assert_eq!(found(&text, &around(1_260)).timelines.len(), 0);
@@ -335,7 +342,7 @@ fn the_variations_of_other_exporters_are_read() {
     let text = text.map(|line| line.replace('\n', "")).join("\n");
     let found = found(&text, &Query { trace_id: Some("aB".into()), ..Query::default() });
     assert_eq!(found.timelines[0].spans.len(), 2);
-    assert_eq!(found.skipped.iter().map(|skipped| skipped.line).collect::<Vec<_>>(), [6]);
+    assert_eq!(found.skipped.iter().map(|skipped| skipped.line).collect::<Vec<_>>(), [4, 6]);
 }
 
 #[test]
@@ -357,7 +364,7 @@ fn a_cycle_of_parents_is_drawn() {
 }
 
 #[test]
-fn a_line_with_an_id_that_is_too_long_is_skipped() {
+fn a_span_with_an_id_that_is_too_long_is_skipped_and_one_with_such_a_parent_has_an_unknown_parent() {
     let good = span("a", "", "pay", (1, 2), &[]);
     let mut lines = vec![line(std::slice::from_ref(&good))];
     for key in ["traceId", "spanId", "parentSpanId"] {
@@ -366,7 +373,9 @@ fn a_line_with_an_id_that_is_too_long_is_skipped() {
         lines.push(line(&[long]));
     }
     let found = found(lines.join("\n"), &Query::default());
-    assert_eq!((found.timelines.len(), found.timelines[0].spans.len()), (1, 1));
+    // A parent does not identify the span.
+    assert_eq!((found.timelines.len(), found.timelines[0].spans.len()), (1, 2));
+    assert!(!found.timelines[0].is_complete());
     let skipped: Vec<_> = found.skipped.iter().map(|skipped| skipped.line).collect();
     assert_eq!(skipped, [2, 3, 4]);
     assert!(found.skipped[0].problem.contains("65 bytes"), "{:?}", found.skipped[0]);

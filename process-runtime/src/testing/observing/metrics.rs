@@ -1,7 +1,7 @@
 //! Reads the counters and gauges of a domain as a metrics collector reads them. The instruments themselves do not
-//! belong here; they are in `observe::metrics::counters`.
+//! belong here; they are in `observe::metrics`.
 
-use crate::observe::metrics::counters::{self, Reading};
+use crate::observe::metrics::counters::{Reading, Snapshot};
 use crate::run::domain::Core;
 
 /// One series of a counter or gauge: a combination of attributes, with its value.
@@ -24,25 +24,26 @@ impl Series {
     }
 }
 
-/// A function that reads an instrument of a domain. It calls the `Reading` once for each series.
-type Instrument = fn(&Core, Reading<'_>);
+/// A function that reads an instrument from the counts of a domain. It calls the `Reading` once for each series.
+type Instrument = fn(&Snapshot, Reading<'_>);
 
 /// The names of the counters and gauges, each with the function that reads it.
 const INSTRUMENTS: [(&str, Instrument); 7] = [
-    ("critical_process.started", counters::started),
-    ("critical_process.runs", counters::runs),
-    ("critical_process.errors", counters::errors),
-    ("critical_process.sli.valid", counters::valid),
-    ("critical_process.sli.bad", counters::bad),
-    ("critical_process.active", counters::active),
-    ("critical_process.overdue", counters::overdue),
+    ("critical_process.started", Snapshot::started),
+    ("critical_process.runs", Snapshot::runs),
+    ("critical_process.errors", Snapshot::errors),
+    ("critical_process.sli.valid", Snapshot::valid),
+    ("critical_process.sli.bad", Snapshot::bad),
+    ("critical_process.active", Snapshot::active),
+    ("critical_process.overdue", Snapshot::overdue),
 ];
 
 /// Returns every series whose value is not 0.
 pub(in crate::testing) fn series(core: &Core) -> Vec<Series> {
     let mut series = Vec::new();
+    let snapshot = Snapshot::take(core);
     for (instrument, read) in INSTRUMENTS {
-        read(core, &mut |value, attributes| {
+        read(&snapshot, &mut |value, attributes| {
             if value > 0 {
                 let attributes = attributes.iter().map(|one| (one.key.to_string(), one.value.to_string()));
                 series.push(Series { instrument, attributes: attributes.collect(), value });
