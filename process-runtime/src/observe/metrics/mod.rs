@@ -20,7 +20,6 @@ use self::temporality::Witnesses;
 use crate::base::cause::Cause;
 use crate::base::destination::calls::Destination;
 use crate::base::destination::{caught, release};
-use crate::base::foreign::guard::discard;
 use crate::base::lane::{LANES, Lane};
 use crate::base::lock::lock;
 use crate::base::sizes::SAMPLES;
@@ -144,7 +143,7 @@ fn attach_as(provider: &dyn MeterProvider, id: usize, global: Option<GlobalProvi
     };
     drain();
     let old = lock(&ATTACHED).replace(Arc::new(new));
-    discard(old);
+    release(Destination::MeterProvider, old);
     ON.store(true, Ordering::Release);
     collection::observe(&meter, &collected);
 }
