@@ -47,8 +47,8 @@ pub(super) fn already_captured(link: &HubLink, error: &RunError<'_>, end: &End) 
 }
 
 /// The properties by which an outer process recognises an error: the type, if it is known, and the text. A run may keep
-/// many identities, so an identity has only the fingerprints of these texts.
-#[derive(Clone, Debug, PartialEq)]
+/// many identities, so an identity has only the fingerprints of these texts. It is `Copy`, so it cannot own a text.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Identity {
     /// An error that implements the standard trait `Error`, and the source of this error.
     Link { error: Shown<Print>, source: Option<Shown<Print>> },
@@ -69,7 +69,7 @@ impl Print {
 }
 
 /// The parts of an error that Sentry shows: its text, and the type that Sentry parses from its `Debug` form.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Shown<T> {
     shown_type: T,
     text: T,
