@@ -219,7 +219,7 @@ fn collect() {
     record_waiting(Arc::clone(&attached));
     let is_delta = lock(&attached.witnesses).collected();
     discard(attached);
-    if is_delta {
+    if is_delta && !temporality::is_preference_reported() {
         crate::base::notices::once(temporality::DELTA);
     }
 }
