@@ -205,7 +205,7 @@ fn main() {
             let telemetry = again();
             println!("{:?}", telemetry.destinations());
             (0..3000).for_each(|number| info_span!("after").in_scope(|| warn!(number, "after")));
-            return drop(telemetry);
+            drop(telemetry);
         }
         "a late run" => slow(),
         "refused" => {

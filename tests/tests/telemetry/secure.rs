@@ -105,7 +105,9 @@ async fn a_client_certificate_that_cannot_be_used_is_reported_once_and_stops_not
         };
         let (no_certificate, no_key) = (garbage("CERTIFICATE"), garbage("PRIVATE KEY"));
         let nowhere = "/nowhere/key.pem".to_owned();
-        let cases: [(&[(&str, &String)], &[&str]); 6] = [
+        // The files of the client, and the variables that the line about them names.
+        type Case<'c> = (&'c [(&'c str, &'c String)], &'c [&'c str]);
+        let cases: [Case<'_>; 6] = [
             (&[(CERTIFICATE, &certificate), (KEY, &other_key)], &[CERTIFICATE, KEY]),
             (&[(CERTIFICATE, &no_certificate), (KEY, &key)], &[CERTIFICATE, KEY]),
             (&[(CERTIFICATE, &certificate), (KEY, &no_key)], &[CERTIFICATE, KEY]),
