@@ -42,6 +42,8 @@ pub struct Collector {
     refused: Arc<AtomicU64>,
     /// The HTTP status with which requests with log records are refused. `None` if they are accepted.
     refusal: Option<StatusCode>,
+    /// The number of requests with log records that are accepted before others are refused.
+    accepted_first: u64,
     refusals: Arc<AtomicI64>,
     acceptances: Arc<AtomicI64>,
 }
@@ -55,6 +57,12 @@ impl Collector {
     /// Listens on a free port for OTLP over HTTP, and answers requests with log records with this status.
     pub async fn over_http_without_logs(refusal: StatusCode) -> (Collector, SocketAddr) {
         Collector { refusal: Some(refusal), ..Collector::default() }.listening_over_http().await
+    }
+
+    /// Does the same, but accepts the first request with log records.
+    pub async fn over_http_with_logs_once(refusal: StatusCode) -> (Collector, SocketAddr) {
+        let collector = Collector { refusal: Some(refusal), accepted_first: 1, ..Collector::default() };
+        collector.listening_over_http().await
     }
 
     async fn listening_over_http(self) -> (Collector, SocketAddr) {
@@ -87,11 +95,11 @@ impl Collector {
             .route(
                 "/v1/logs",
                 post(async move |headers, body| match logging.refusal {
-                    Some(refusal) => {
+                    Some(refusal) if logging.logs().len() as u64 >= logging.accepted_first => {
                         logging.refused.fetch_add(1, Ordering::Relaxed);
                         refusal
                     }
-                    None => keep::<ExportLogsServiceRequest>(&logging.logs, &headers, &body),
+                    _ => keep::<ExportLogsServiceRequest>(&logging.logs, &headers, &body),
                 }),
             );
         tokio::spawn(async { axum::serve(listener, router).await });

@@ -89,8 +89,9 @@ impl Output {
     /// Queues a line, which must end with a line feed. A line that is too long is cut. A line that does not fit into
     /// the queue is lost and counted.
     pub(crate) fn push(&self, line: &[u8]) {
-        // In the child of a fork, no thread writes the queue, and the lock may never be released.
-        if fork::is_child() {
+        // In the child of a fork, no thread writes the queue, and the lock may never be released. The child may have no
+        // run that would report this.
+        if fork::report() {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }

@@ -62,6 +62,9 @@ pub struct Install {
     limits: Option<Limits>,
     /// Whether the application intentionally has no Sentry client. If so, the missing client is not reported.
     without_sentry: bool,
+    /// Whether the application sends no metrics over OTLP, so that a variable for their temporality has no effect.
+    #[cfg(feature = "metrics")]
+    without_otlp_metrics: bool,
 }
 
 impl std::fmt::Debug for Install {
@@ -113,6 +116,13 @@ impl Install {
         self
     }
 
+    /// Declares that no metrics are sent over OTLP.
+    #[cfg(feature = "telemetry")]
+    pub(crate) fn without_otlp_metrics(mut self) -> Install {
+        self.without_otlp_metrics = true;
+        self
+    }
+
     /// Declares that a missing Sentry client is intended, so it is not reported.
     #[cfg(feature = "telemetry")]
     pub(crate) fn without_sentry(mut self) -> Install {
@@ -158,7 +168,9 @@ impl Install {
             None => follow_global_meter_provider(),
         }
         #[cfg(feature = "metrics")]
-        crate::observe::metrics::temporality::preferred().into_iter().for_each(notices::once);
+        if !self.without_otlp_metrics {
+            crate::observe::metrics::temporality::preferred().into_iter().for_each(notices::once);
+        }
         #[cfg(feature = "sentry")]
         {
             crate::observe::sentry::add_to(&sentry_core::Hub::main());

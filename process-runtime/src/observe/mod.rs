@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use process_model::Outcome;
 
+use crate::base::alarm::fork;
 #[cfg(any(feature = "tracing", feature = "sentry"))]
 use crate::base::destination::calls::Destination;
 #[cfg(any(feature = "tracing", feature = "sentry"))]
@@ -63,6 +64,10 @@ impl Wanted {
 /// span nor a sink receives the run. `now` is the start of the run, in ticks of the global clock.
 #[inline(always)]
 pub(crate) fn wanted(unit: &'static Unit, core: &Core, now: u64) -> Option<Wanted> {
+    // A destination may wait for a lock that a thread of the parent held at the fork.
+    if fork::is_child() {
+        return None;
+    }
     let wanted = Wanted {
         #[cfg(feature = "sentry")]
         outside: sentry::outside(now),

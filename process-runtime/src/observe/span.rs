@@ -30,6 +30,9 @@ pub(crate) const TARGET: &str = "critical_process";
 /// The name of the field for the outcome of a run.
 pub(crate) const OUTCOME: &str = "critical_process.outcome";
 
+/// The name of the field for the text of an error.
+const ERROR_TEXT: &str = "exception.message";
+
 /// The maximum number of fields of a span.
 const FIELDS: usize = 64;
 /// The number of initial values that is sufficient for most spans.
@@ -37,8 +40,13 @@ const FEW: usize = 8;
 
 /// The fields that are recorded when a run ends. The last field, the text of the error, exists only with
 /// `error_text = everywhere`.
-const ENDS: [&str; 5] =
-    [OUTCOME, "critical_process.late", "error.type", "otel.status_code", "exception.message"];
+const ENDS: [&str; 5] = [OUTCOME, "critical_process.late", "error.type", "otel.status_code", ERROR_TEXT];
+
+/// Returns whether the run with the span that `metadata` describes lets the text of an error leave the program.
+#[cfg(feature = "telemetry")]
+pub(crate) fn sends_error_text(metadata: &Metadata<'_>) -> bool {
+    metadata.fields().field(ERROR_TEXT).is_some()
+}
 
 /// Creates the callsite for the spans of a unit. The callsite is not registered yet, and is never freed.
 fn make(unit: &'static Unit) -> SpanSite {

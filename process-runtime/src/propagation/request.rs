@@ -17,6 +17,7 @@ use crate::base::destination::calls::Destination;
 use crate::base::destination::{caught, unharmed};
 use crate::base::foreign::guard::attempt;
 use crate::base::foreign::{limits, text};
+use crate::base::notices;
 use crate::run::trace;
 
 /// The callsite of the spans that [`open`] creates, as soon as there is one.
@@ -146,7 +147,11 @@ fn span_id(context: &TraceContext) -> SpanId {
 /// variable of the conventions replaces the methods that are known.
 fn known_method(method: &str) -> (&str, Option<Cow<'_, str>>) {
     static CONFIGURED: LazyLock<Option<Vec<String>>> = LazyLock::new(|| {
-        let list = env::var("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS").ok()?;
+        const NAME: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
+        let Ok(list) = env::var_os(NAME)?.into_string() else {
+            notices::once(format!("invalid {NAME}: its value must be valid UTF-8; the variable is ignored"));
+            return None;
+        };
         let methods = list.split(',').map(str::trim).filter(|method| !method.is_empty());
         Some(methods.map(str::to_owned).collect::<Vec<_>>()).filter(|methods| !methods.is_empty())
     });

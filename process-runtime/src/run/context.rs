@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::fmt::{self, Write as _};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -14,6 +15,7 @@ use crate::base::foreign::guard::attempt;
 use crate::base::foreign::limits;
 use crate::base::foreign::text::{bounded, cut, cut_again};
 use crate::base::lock::lock;
+use crate::base::notices;
 
 /// A value of business context, as it is recorded.
 #[derive(Clone, Debug, PartialEq)]
@@ -235,17 +237,36 @@ pub const HASH_KEY_VARIABLE: &str = "CRITICAL_PROCESS_HASH_KEY";
 /// is the text of the environment variable [`HASH_KEY_VARIABLE`].
 ///
 /// If the variable is not set or is empty, the function returns `[unkeyed]`. A hash without a key would be easy to
-/// reverse, for example the hash of an e-mail address. Nothing else reports the missing key. The variable is read
-/// once, at the first call.
+/// reverse, for example the hash of an e-mail address. Nothing else reports the missing key. Spaces and line feeds
+/// around the key are not part of it. A value that is not valid UTF-8, or has only spaces, is not a key; this is
+/// reported once. The variable is read once, at the first call.
 ///
 /// A value of more than 64 KiB is not hashed, and the function returns `[too long]`. If the `Display` of the value
 /// fails or panics, the function returns a remark about this.
 pub fn hash(value: impl fmt::Display) -> String {
     static KEY: OnceLock<Option<String>> = OnceLock::new();
-    let key = KEY.get_or_init(|| std::env::var(HASH_KEY_VARIABLE).ok().filter(|key| !key.is_empty()));
+    let key = KEY.get_or_init(|| match key_of(std::env::var_os(HASH_KEY_VARIABLE)) {
+        Ok(key) => key,
+        Err(problem) => {
+            notices::once(format!(
+                "invalid {HASH_KEY_VARIABLE}: {problem}; the variable is ignored, and hashed values are `[unkeyed]`"
+            ));
+            None
+        }
+    });
     match key {
         Some(key) => keyed_hash(key, &value),
         None => "[unkeyed]".to_owned(),
+    }
+}
+
+/// Returns the key in the value of the variable.
+fn key_of(value: Option<OsString>) -> Result<Option<String>, &'static str> {
+    let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
+    let value = value.into_string().map_err(|_| "its value must be valid UTF-8")?;
+    match value.trim() {
+        "" => Err("its value has only spaces"),
+        key => Ok(Some(key.to_owned())),
     }
 }
 
@@ -390,5 +411,19 @@ mod tests {
     fn a_hash_is_hmac_sha_256_of_rfc_4231() {
         // Test case 2 of RFC 4231.
         assert_eq!(keyed_hash("Jefe", &"what do ya want for nothing?"), "5bdcc146bf60754e6a042426089575c7");
+    }
+
+    #[test]
+    fn spaces_around_a_key_are_not_part_of_it() {
+        for value in ["key", " key ", "key\n", "\tkey\r\n"] {
+            assert_eq!(key_of(Some(value.into())), Ok(Some("key".to_owned())), "{value:?}");
+        }
+        assert_eq!((key_of(None), key_of(Some("".into()))), (Ok(None), Ok(None)));
+        assert!(key_of(Some(" \n".into())).is_err());
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStringExt as _;
+            assert!(key_of(Some(OsString::from_vec(vec![0xff]))).is_err());
+        }
     }
 }

@@ -10,20 +10,28 @@
 
 use std::any::TypeId;
 use std::cell::{Cell, RefCell};
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use opentelemetry::trace::{Span as _, SpanBuilder, Status, Tracer};
+use opentelemetry::trace::{Span as _, SpanBuilder, Status, TraceContextExt as _, Tracer};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+use tracing::dispatcher::WeakDispatch;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Level, Subscriber};
+use tracing_log::NormalizeEvent as _;
+use tracing_opentelemetry::get_otel_context;
 use tracing_subscriber::layer::{Context as LayerContext, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::fields::{self, SpanValues, Withheld, span_event};
 use super::logs::{Recorder, is_recorded};
 use super::{diagnostics, span_texts};
+use crate::base::alarm::fork;
+use crate::observe::metrics::LOST_RECORDS;
 use crate::observe::span::{OUTCOME, TARGET};
 use crate::run::context::{Value, Values};
 use crate::run::frame;
@@ -63,20 +71,52 @@ pub(super) struct Bridge<L> {
     bridge: Option<L>,
     /// `None` if logs are not exported.
     logs: Option<Recorder>,
+    /// The subscriber, which knows the contexts of spans.
+    subscriber: OnceLock<WeakDispatch>,
 }
 
 impl<L> Bridge<L> {
     pub(super) fn new(bridge: Option<L>, logs: Option<Recorder>) -> Bridge<L> {
-        Bridge { bridge, logs }
+        Bridge { bridge, logs, subscriber: OnceLock::new() }
+    }
+
+    /// Makes a log record or a span event of an event. Returns `false` if it is neither, because the event belongs to
+    /// no span that is exported.
+    fn export<S: Subscriber + for<'s> LookupSpan<'s>>(
+        &self,
+        event: &Event<'_>,
+        context: &LayerContext<'_, S>,
+    ) -> bool {
+        if Context::is_current_telemetry_suppressed() {
+            return true;
+        }
+        let normalized = event.normalized_metadata();
+        let metadata = normalized.as_ref().unwrap_or(event.metadata());
+        let around = context.event_span(event);
+        let exported =
+            around.as_ref().and_then(|span| get_otel_context(&span.id(), &self.subscriber.get()?.upgrade()?));
+        // An event of level ERROR makes an error of its span.
+        if let Some(exported) = &exported
+            && *metadata.level() == Level::ERROR
+        {
+            exported.span().set_status(Status::error(""));
+        }
+        let is_error_text_sent = || fields::is_error_text_sent(around.as_ref());
+        match (self.logs.as_ref().filter(|logs| logs.is_on()), exported) {
+            (Some(logs), exported) => logs.record(event, exported.as_ref(), &is_error_text_sent),
+            (None, Some(exported)) => {
+                span_event::add(event, metadata, &exported.span(), &is_error_text_sent);
+            }
+            (None, None) => return false,
+        }
+        true
     }
 }
 
 impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L> {
     fn on_register_dispatch(&self, subscriber: &Dispatch) {
         self.bridge.on_register_dispatch(subscriber);
-        if let Some(logs) = &self.logs {
-            logs.set_subscriber(subscriber);
-        }
+        let _ = self.subscriber.set(subscriber.downgrade());
     }
 
     fn on_layer(&mut self, subscriber: &mut S) {
@@ -84,20 +124,58 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L>
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: LayerContext<'_, S>) {
+        let is_of_run = attributes.metadata().target() == TARGET;
         // The span of a run already has the context as fields.
-        if attributes.metadata().target() != TARGET
-            && let Some(observed) = frame::nearest()
-            && let values = observed.values_now()
-            && values.iter().next().is_some()
-            && let Some(span) = context.span(id)
-        {
-            span.extensions_mut().replace(Inherited(values));
+        if !is_of_run {
+            let values = frame::nearest().map(|observed| observed.values_now());
+            let values = values.filter(|values| values.iter().next().is_some());
+            // A span that is contextual is a descendant of the span of its run.
+            let is_withheld = !attributes.is_contextual() && !fields::is_error_text_sent_here();
+            if (values.is_some() || is_withheld)
+                && let Some(span) = context.span(id)
+            {
+                let mut extensions = span.extensions_mut();
+                values.into_iter().for_each(|values| drop(extensions.replace(Inherited(values))));
+                is_withheld.then(|| extensions.replace(Withheld));
+            }
         }
-        self.bridge.on_new_span(attributes, id, context);
+        let metadata = attributes.metadata();
+        let around = || context.span(id).and_then(|span| span.parent());
+        let is_error_text_sent = || fields::is_error_text_sent(around().as_ref());
+        // The runtime has already limited the values of a run.
+        let limited = match is_of_run || self.bridge.is_none() {
+            true => None,
+            false => SpanValues::limited(
+                || Some(metadata.fields()),
+                |visitor| attributes.record(visitor),
+                &is_error_text_sent,
+            ),
+        };
+        let Some(limited) = limited else { return self.bridge.on_new_span(attributes, id, context) };
+        limited.with(metadata.fields(), |values| {
+            let limited = match attributes.parent() {
+                Some(parent) => Attributes::child_of(parent.clone(), metadata, values),
+                None if attributes.is_root() => Attributes::new_root(metadata, values),
+                None => Attributes::new(metadata, values),
+            };
+            self.bridge.on_new_span(&limited, id, context.clone());
+        });
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: LayerContext<'_, S>) {
-        self.bridge.on_record(id, values, context);
+        if self.bridge.is_none() {
+            return;
+        }
+        let is_error_text_sent = || fields::is_error_text_sent(context.span(id).as_ref());
+        let fields = || context.metadata(id).map(|metadata| metadata.fields());
+        let limited = SpanValues::limited(fields, |visitor| values.record(visitor), &is_error_text_sent);
+        match (limited, fields()) {
+            (Some(limited), Some(fields)) => {
+                limited
+                    .with(fields, |values| self.bridge.on_record(id, &Record::new(values), context.clone()));
+            }
+            _ => self.bridge.on_record(id, values, context),
+        }
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, context: LayerContext<'_, S>) {
@@ -105,17 +183,20 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L>
     }
 
     fn on_event(&self, event: &Event<'_>, context: LayerContext<'_, S>) {
-        let metadata = event.metadata();
-        if diagnostics::is_of_opentelemetry(metadata) {
+        let normalized = event.normalized_metadata();
+        let metadata = normalized.as_ref().unwrap_or(event.metadata());
+        // Events below the level WARN appear only in the log.
+        let is_wanted = match &self.logs {
+            Some(_) => is_recorded(metadata),
+            None => self.bridge.is_some() && *metadata.level() <= Level::WARN,
+        };
+        // The child of a fork has none of the threads that export.
+        if !is_wanted || diagnostics::is_of_opentelemetry(metadata) || fork::is_child() {
             return;
         }
-        // Events below the level WARN appear only in the log.
-        match self.logs.as_ref().filter(|logs| logs.is_on()) {
-            Some(logs) if is_recorded(metadata) => {
-                logs.record(event, context.event_span(event).map(|span| span.id()));
-            }
-            None if *metadata.level() <= Level::WARN => self.bridge.on_event(event, context),
-            _ => {}
+        let exported = fields::reading(|| self.export(event, &context));
+        if exported != Some(true) && self.logs.is_some() {
+            LOST_RECORDS.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -153,11 +234,13 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L>
 pub(super) struct SpanEnricher<P> {
     next: P,
     longest: Option<usize>,
+    /// The maximum number of attributes of a span.
+    attributes: usize,
 }
 
 impl<P> SpanEnricher<P> {
-    pub(super) fn new(next: P, longest: Option<usize>) -> SpanEnricher<P> {
-        SpanEnricher { next, longest }
+    pub(super) fn new(next: P, longest: Option<usize>, attributes: usize) -> SpanEnricher<P> {
+        SpanEnricher { next, longest, attributes }
     }
 }
 
@@ -179,8 +262,12 @@ impl<P: SpanProcessor> SpanProcessor for SpanEnricher<P> {
         }
         if let Ok(Some(values)) = CLOSING.try_with(RefCell::take) {
             for (name, value) in values.iter() {
-                if span.attributes.iter().all(|known| known.key.as_str() != name) {
-                    span.attributes.push(attribute(name, value));
+                if span.attributes.iter().any(|known| known.key.as_str() == name) {
+                    continue;
+                }
+                match span.attributes.len() < self.attributes {
+                    true => span.attributes.push(attribute(name, value)),
+                    false => span.dropped_attributes_count += 1,
                 }
             }
         }

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -12,15 +13,15 @@ use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader, SdkMeterP
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::dispatcher::set_global_default;
+use tracing::dispatcher::{Dispatch, set_global_default, with_default};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 #[cfg(feature = "prometheus")]
 use super::environment::Scraped;
-use super::environment::{Destination, Environment};
+use super::environment::{Destination, Environment, Spans};
 use super::guard::{self, Pipelines, Telemetry};
-use super::logs::{self, Recorder};
+use super::logs::{self, Recorder, Refusal};
 #[cfg(feature = "prometheus")]
 use super::prometheus::Prometheus;
 use super::{bridge, console, exporters, queue};
@@ -120,7 +121,8 @@ impl TelemetryBuilder {
                 "`telemetry::init` was called before, and its value still exists: that call keeps sending traces, logs, \
                  metrics and errors; this call only adds the sinks, limits and expected processes of its `Install`",
             );
-            return Telemetry::further(self.install.without_sentry().start(), pipelines.clone());
+            let install = self.install.without_sentry().without_otlp_metrics();
+            return Telemetry::further(install.start(), pipelines.clone());
         }
         let environment = Environment::read();
         environment.problems.iter().for_each(notices::once);
@@ -131,24 +133,30 @@ impl TelemetryBuilder {
 
         let delay = if environment.traces == Destination::Files { FILE_DELAY } else { DELAY };
         let delay = environment.spans.delay.unwrap_or(delay);
-        let traces = exporters.traces(environment.traces, &environment.traces_over).map(|exporter| {
+        let mut traced = |exporter: exporters::Placed<exporters::Traces>| {
             let batches = queue::batches(exporter.exporter, &environment.spans, delay);
             destinations.push(format!("traces: {}", exporter.place));
+            let Spans { longest, limits, sampler, .. } = &environment.spans;
+            let attributes = limits.max_attributes_per_span as usize;
             SdkTracerProvider::builder()
                 .with_resource(resource.clone())
-                .with_sampler(environment.spans.sampler.clone())
-                .with_span_limits(environment.spans.limits)
-                .with_span_processor(bridge::SpanEnricher::new(batches, environment.spans.longest))
+                .with_sampler(sampler.clone())
+                .with_span_limits(*limits)
+                .with_span_processor(bridge::SpanEnricher::new(batches, *longest, attributes))
                 .build()
-        });
+        };
+        let traces = exporters.traces(environment.traces, &environment.traces_over);
+        let traces = traces.map(|exporter| quietly(|| traced(exporter)));
         let delay = if environment.logs == Destination::Files { FILE_DELAY } else { LOG_DELAY };
         let delay = environment.records.delay.unwrap_or(delay);
-        let refusal = Arc::default();
+        let refusal = Arc::new(Refusal::new(traces.is_some()));
         let (logs, recorder) = exporters
             .logs(environment.logs, &environment.logs_over, &refusal)
             .map(|exporter| {
                 destinations.push(format!("logs: {}", exporter.place));
-                logs::start(exporter.exporter, refusal, &environment.records, delay, resource.clone())
+                quietly(|| {
+                    logs::start(exporter.exporter, refusal, &environment.records, delay, resource.clone())
+                })
             })
             .unzip();
         let is_ours = subscribe(traces.as_ref(), recorder, environment.log.clone(), environment.has_colours);
@@ -166,8 +174,10 @@ impl TelemetryBuilder {
             destinations.push(format!("metrics: {}", placed.place));
             let (exporter, first) = exporters::Metrics::new(placed.exporter);
             begins = Some(first);
-            let reader = PeriodicReader::builder(exporter).with_interval(environment.interval);
-            SdkMeterProvider::builder().with_reader(reader.build())
+            quietly(|| {
+                let reader = PeriodicReader::builder(exporter).with_interval(environment.interval);
+                SdkMeterProvider::builder().with_reader(reader.build())
+            })
         });
         #[cfg(feature = "prometheus")]
         let (prometheus, metrics) = match Prometheus::if_enabled(self.is_scraped, &environment.scraped) {
@@ -181,7 +191,8 @@ impl TelemetryBuilder {
         };
         // Without a limit of its own, an instrument would add up all series above the default limit.
         let with_all_series = |metrics: MeterProviderBuilder| metrics.with_view(exporters::with_all_series);
-        let metrics = metrics.map(|metrics| with_all_series(metrics).with_resource(resource.clone()).build());
+        let metrics = metrics
+            .map(|metrics| quietly(|| with_all_series(metrics).with_resource(resource.clone()).build()));
         let sentry = sentry.map(|sentry| {
             destinations.push(format!("errors: Sentry at {}", sentry.host));
             exporters::sentry(sentry, &resource)
@@ -197,6 +208,9 @@ impl TelemetryBuilder {
         }
         if environment.sentry.is_none() {
             install = install.without_sentry();
+        }
+        if environment.metrics != Destination::Otlp {
+            install = install.without_otlp_metrics();
         }
         let installation = install.start();
         if let (Some(metrics), Some(begins)) = (&metrics, begins) {
@@ -229,6 +243,15 @@ fn is_without_sentry() -> bool {
     !has_client
 }
 
+/// Builds a part of OpenTelemetry's SDK. The SDK reads variables itself, and logs what it ignores. `environment` has
+/// read and reported them.
+fn quietly<R>(build: impl FnOnce() -> R) -> R {
+    with_default(&Dispatch::none(), build)
+}
+
+/// Whether a call of `init` has set the subscriber of the program.
+static IS_SUBSCRIBED: AtomicBool = AtomicBool::new(false);
+
 /// Sets the global subscriber and the global tracer provider. If another subscriber is already set, sets neither and
 /// returns `false`.
 fn subscribe(
@@ -250,11 +273,19 @@ fn subscribe(
         .with(bridge::Bridge::new(bridge, logs))
         .with(console::log(filter, has_colours));
     if set_global_default(subscriber.into()).is_err() {
-        notices::once(
-            "a tracing subscriber is already set: `telemetry::init` keeps it and exports no traces of its own",
-        );
+        notices::once(match IS_SUBSCRIBED.load(Ordering::Relaxed) {
+            false => {
+                "a tracing subscriber is already set: `telemetry::init` keeps it and exports no traces of its own"
+            }
+            true => {
+                "a tracing subscriber is already set by an earlier call of `telemetry::init`, whose telemetry has \
+                 stopped: a program can set it once, so this call exports no traces and no logs; call `init` once, and \
+                 keep its value until the end of `main`"
+            }
+        });
         return false;
     }
+    IS_SUBSCRIBED.store(true, Ordering::Relaxed);
     if console::log_records::start().is_err() {
         notices::once(
             "a logger of the `log` crate is already set; `telemetry::init` keeps it, so records of `log` go only to that \

@@ -87,9 +87,27 @@ pub(super) fn stopping() {
     IS_STOPPING.store(true, Ordering::Relaxed);
 }
 
+/// The crates of OpenTelemetry that this program contains. An application may have targets with similar names.
+const CRATES: [&str; 6] = [
+    "opentelemetry",
+    "opentelemetry_http",
+    "opentelemetry_otlp",
+    "opentelemetry_prometheus",
+    "opentelemetry_proto",
+    "opentelemetry_sdk",
+];
+
 /// Returns whether `metadata` describes an event that OpenTelemetry logs about itself.
 pub(super) fn is_of_opentelemetry(metadata: &Metadata<'_>) -> bool {
-    metadata.is_event() && metadata.target().starts_with("opentelemetry")
+    let is_of_crate = |target: &str| {
+        // Most events have the name of the package as their target, and the others the path of their module.
+        let name = target.split("::").next().unwrap_or(target);
+        CRATES
+            .iter()
+            .any(|known| name.bytes().map(|byte| if byte == b'-' { b'_' } else { byte }).eq(known.bytes()))
+    };
+    let target = metadata.target();
+    metadata.is_event() && target.starts_with("opentelemetry") && is_of_crate(target)
 }
 
 /// Returns whether another part of the toolkit reports what an event with this name and these fields is about.

@@ -387,7 +387,10 @@ impl LogExporter for Logs {
         match self {
             Logs::Otlp(exporter, endpoint, refusal) => {
                 let exported = exporter.export(batch).await;
-                endpoint.find_refusal(&exported, refusal);
+                match exported {
+                    Ok(()) => refusal.accepted(),
+                    Err(_) => endpoint.find_refusal(&exported, refusal),
+                }
                 // A refusal is reported by itself.
                 if refusal.is_given() { exported } else { endpoint.report(ready(exported)).await }
             }

@@ -18,13 +18,12 @@
 //!
 //! # Destinations
 //!
-//! A signal is traces, metrics or logs. If none of the following variables is set, all signals are written to
-//! OTLP-JSON files.
+//! A signal is traces, metrics or logs. A signal that none of the following variables configures is written to
+//! OTLP-JSON files. A variable for one signal does not affect another signal.
 //!
 //! * `OTEL_EXPORTER_OTLP_ENDPOINT` sends all signals to the collector at this URL.
 //! * `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` and `OTEL_EXPORTER_OTLP_LOGS_ENDPOINT`
-//!   each send one signal to the URL in the variable. If only some of them are set, the other signals are not exported
-//!   unless another variable configures them.
+//!   each send one signal to the URL in the variable.
 //! * `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` and `OTEL_LOGS_EXPORTER` choose the exporter of a signal:
 //!
 //!   | exporter | where the signal is sent |
@@ -38,8 +37,6 @@
 //!
 //! * `OTEL_SDK_DISABLED=true` turns all signals off.
 //!
-//! If one signal uses `otlp`, the other signals are not exported unless a variable configures them.
-//!
 //! The directory contains at most 256 OTLP-JSON files, with 128 MiB in total. If a new file needs room, the least
 //! recently written files are removed.
 //!
@@ -52,7 +49,7 @@
 //! `OTEL_EXPORTER_OTLP_CERTIFICATE` names. If that variable is not set, the authorities come from the file that
 //! `SSL_CERT_FILE` names. If neither is set, they come from Mozilla's list, which is compiled into the program.
 //! `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` and `OTEL_EXPORTER_OTLP_CLIENT_KEY` name the files with the client's
-//! certificate and key.
+//! certificate and key. If they do not belong together, this is reported and the pair is ignored.
 //!
 //! Each variable whose name starts with `OTEL_EXPORTER_OTLP_` also exists for a single signal, as in
 //! `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL`.
@@ -62,7 +59,9 @@
 //!
 //! A connection over HTTP uses the proxy in `HTTPS_PROXY` or `HTTP_PROXY`, depending on the scheme of the endpoint, or
 //! in `ALL_PROXY`. It is direct for the hosts in `NO_PROXY`, which contains domains, addresses and ranges of addresses,
-//! or `*`. These four names can be in lower case. The proxy must be an HTTP proxy. gRPC uses no proxy.
+//! or `*`. These four names can be in lower case. The proxy must be an HTTP proxy. gRPC uses no proxy. If
+//! `REQUEST_METHOD` is set, as in a CGI program, `HTTP_PROXY` in upper case is ignored and reported, because a client
+//! of the web server can set it.
 //!
 //! # Variables
 //!
@@ -96,9 +95,10 @@
 //! | `SENTRY_RELEASE`, `SENTRY_ENVIRONMENT` | names of at most 200 and 64 bytes, without slashes or controls |
 //! | `SSL_VERIFY` | `false` accepts every certificate of a Sentry server |
 //! | `RUST_LOG` | see [The log](#the-log) |
-//! | `NO_COLOR`, `CLICOLOR`, `TERM` | any value, `0` and `dumb` turn colours on a terminal off |
+//! | `NO_COLOR`, `CLICOLOR`, `TERM` | any value that is not empty, `0` and `dumb` turn colours on a terminal off |
 //!
-//! A line also names each variable that starts with `OTEL_` or `SENTRY_` and has no effect here.
+//! A line also names each variable that starts with `OTEL_` or `SENTRY_` and has no effect here. Its name may have a
+//! mistake in it, so its value is shown only for a few variables that contain no secrets.
 //!
 //! # Sentry
 //!
@@ -109,11 +109,15 @@
 //! # The log
 //!
 //! `RUST_LOG` filters the log on standard output by targets and levels, as in `info,my_crate=debug`; the default is
-//! `info`. A directive that is not valid is reported and ignored, and `info` applies to targets without a directive.
+//! `info`. A directive that is not valid is reported and ignored, and `info` applies to targets without a directive. A
+//! single word that is not a level may be a level with a mistake in it. It is taken as a target, and this is reported,
+//! unless it contains `_` or `::` or is a crate with processes. Write `hyper=trace` instead of `hyper`.
 //! `RUST_LOG` does not affect what is exported.
 //!
 //! Records of the `log` crate are events like those of `tracing`, unless the application has set a logger of its own.
-//! The log contains escape sequences only if standard output is a terminal.
+//! The log contains escape sequences only if standard output is a terminal. A field is written as `key=value`, and its
+//! value is quoted if it contains anything that could be taken for another field or line. Texts have the limits of
+//! [log records](#spans-and-events).
 //!
 //! # Spans and events
 //!
@@ -129,15 +133,18 @@
 //! An exported event is a log record with the ids of its trace and span, or an event of its span, and never both. It is
 //! a record unless logs are not exported, as with `OTEL_LOGS_EXPORTER=none`. A collector that answers the first log
 //! records with the HTTP status 404, 405, 410 or 501, or with the gRPC status `UNIMPLEMENTED`, accepts no log records.
-//! This is reported once, and from then on events are added to spans. An event of level ERROR makes an error of its
-//! span in both cases.
+//! This is reported once, and from then on events are added to spans. An event without a span that is exported is then
+//! lost and counted. Once the collector has accepted records, such an answer is a failure like any other. An event of
+//! level ERROR makes an error of its span in both cases.
 //!
 //! The message of an event is the body of its record, and the target is the name of the record's scope. The other
 //! fields are attributes. The text of an error that a field contains as `&dyn Error` is in `exception.message`; inside
 //! a run it leaves the program only with `error_text = everywhere`. All texts of a record together have at most 16 KiB,
 //! an attribute has at most 1 KiB, and the text of an error at most 8 KiB ([`Limits`](crate::Limits)). At most 2048
 //! records (`OTEL_BLRP_MAX_QUEUE_SIZE`) and 16 MiB wait. `critical_process.telemetry.dropped` counts every record that
-//! is lost, with the reason `log_record`.
+//! is lost, with the reason `log_record`. An event of a span has the same limits. A text attribute of a span has at
+//! most 16 KiB, and `error_text` also applies to an error in a field of a span. An event or a field is inside the run
+//! of its span, on every thread, and also inside the run that its thread is in.
 //!
 //! Events that are made while telemetry is exported are never exported. They would cause further exports without end.
 //!
@@ -187,8 +194,11 @@
 //! lines on standard error. One thread writes the log, and another thread writes these lines. If standard output or
 //! standard error is not read, lines that do not fit into the queue are lost.
 //!
-//! In the child of a `fork` without `exec`, these threads and those that send telemetry are missing. The first run in
-//! the child reports this. Set up telemetry after the fork.
+//! In the child of a `fork` without `exec`, these threads and those that send telemetry are missing. The first run or
+//! line of the log in the child reports this. Set up telemetry after the fork.
+//!
+//! A program can set a subscriber of `tracing` once. If `init` is called again after its value was dropped, it
+//! therefore sets up metrics and Sentry, but no traces and no logs, and reports this.
 
 mod bridge;
 mod builder;
@@ -196,6 +206,7 @@ mod console;
 mod diagnostics;
 mod environment;
 mod exporters;
+mod fields;
 mod files;
 mod guard;
 mod http_client;

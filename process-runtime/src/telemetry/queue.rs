@@ -66,6 +66,7 @@ impl<P: SpanProcessor> SpanProcessor for Bounded<P> {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.room.close();
         self.next.shutdown_with_timeout(timeout)
     }
 

@@ -1,8 +1,9 @@
 //! The room of a queue: how many items wait for an exporter or are being sent, and how many bytes they have. A queue
 //! that is full is reported. The size of an item belongs to the queue of its signal.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use crate::base::alarm::fork;
 use crate::base::cause::Cause;
 use crate::base::foreign::limits;
 
@@ -21,16 +22,27 @@ pub(super) struct Room {
     losses: AtomicU64,
     /// The maximum number of items.
     most: usize,
+    /// Whether nothing is exported any more.
+    is_closed: AtomicBool,
 }
 
 impl Room {
     pub(super) fn new(name: &'static str, variable: &'static str, full: &'static Cause, most: usize) -> Room {
         let (items, bytes, losses) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU64::new(0));
-        Room { name, variable, full, items, bytes, losses, most }
+        Room { name, variable, full, items, bytes, losses, most, is_closed: AtomicBool::new(false) }
     }
 
-    /// Takes the place of an item. Returns `false` if the item does not fit.
+    /// Ends the queue, because its exporter stops.
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes the place of an item. Returns `false` if the item does not fit, if the queue has ended, or in the child of
+    /// a fork, which has no thread that exports.
     pub(super) fn take(&self, bytes: usize) -> bool {
+        if self.is_closed.load(Ordering::Relaxed) || fork::is_child() {
+            return false;
+        }
         let items = self.items.fetch_add(1, Ordering::Relaxed);
         let waiting = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let limit = limits::queue();

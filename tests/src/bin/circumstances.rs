@@ -115,6 +115,31 @@ fn main() {
             let _ = parse("5");
         }
         #[cfg(unix)]
+        "a child only logs" => {
+            let _telemetry = init();
+            in_child(|| {
+                tracing::info!("from the child");
+                tracing::warn!("also from the child");
+            });
+        }
+        #[cfg(unix)]
+        "it forks after a stop" => {
+            drop(init());
+            in_child(|| {
+                let _telemetry = TelemetryBuilder::new().directory(other).init();
+                let _ = parse("1");
+            });
+        }
+        "init is called by several threads" => {
+            let init = || TelemetryBuilder::new().service("shop", "2.0.0").directory(&other).init();
+            let all: Vec<_> = thread::scope(|scope| {
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(init)).collect();
+                threads.into_iter().map(|thread| thread.join().expect("it ends well")).collect()
+            });
+            let _ = parse("1");
+            println!("{}", all.iter().filter(|telemetry| !telemetry.destinations().is_empty()).count());
+        }
+        #[cfg(unix)]
         "it starts programs" => {
             let _telemetry = init();
             let _ = parse("1");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use process_runtime::telemetry::TelemetryBuilder;
 use process_runtime::{critical_process, telemetry};
 use test_machine::memory;
-use tracing::{debug, error, info, info_span, trace, warn};
+use tracing::{Span, debug, error, info, info_span, trace, warn};
 
 /// An error whose source has a text of its own.
 #[derive(Debug)]
@@ -64,6 +64,63 @@ fn slow() {
 #[critical_process(id = "quick", version = "1.0.0", sla = "5s")]
 fn quick() {}
 
+/// Logs an error on a thread of its own, once in the span of the run and once in a span around it.
+#[critical_process(id = "spawning", version = "1.0.0", sla = "5s")]
+fn spawning() {
+    log_elsewhere("withheld");
+}
+
+/// Does the same under `error_text = everywhere`.
+#[critical_process(id = "spawning_everywhere", version = "1.0.0", sla = "5s", error_text = everywhere)]
+fn spawning_everywhere() {
+    log_elsewhere("everywhere");
+}
+
+fn log_elsewhere(policy: &str) {
+    let error = Refused(fmt::Error);
+    let (run, detached) = (Span::current(), info_span!(parent: None, "detached"));
+    let inner = info_span!("inner", failure = &error as &dyn Error, text = %"short");
+    let late = info_span!("late", failure = tracing::field::Empty);
+    late.record("failure", &error as &dyn Error);
+    let log = |span: &Span, place| {
+        span.in_scope(|| warn!(error = &Refused(fmt::Error) as &dyn Error, "{policy} {place}"));
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            log(&run, "in the run");
+            log(&inner, "in a span of the run");
+            log(&detached, "in a span without a parent");
+        });
+    });
+}
+
+/// An error that is its own source.
+#[derive(Debug)]
+struct Endless;
+
+impl fmt::Display for Endless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("again")
+    }
+}
+
+impl Error for Endless {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self)
+    }
+}
+
+/// A value whose text has no end.
+struct Flood;
+
+impl fmt::Display for Flood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        loop {
+            f.write_str("and on ")?;
+        }
+    }
+}
+
 /// A value whose `Debug` makes an event.
 struct Logs;
 
@@ -101,7 +158,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let mut next = || arguments.next().expect("a directory, and what to log");
     let (directory, what) = (next(), next());
-    let telemetry = TelemetryBuilder::new().service("logging", "1.0.0").directory(directory).init();
+    let telemetry = TelemetryBuilder::new().service("logging", "1.0.0").directory(&directory).init();
     match what.as_str() {
         "levels" => {
             let _ = levels("u-7");
@@ -112,6 +169,43 @@ fn main() {
         "errors" => {
             let _ = (withheld(), everywhere());
             warn!(error = &Refused(fmt::Error) as &dyn Error, "outside");
+        }
+        "errors on other threads" => {
+            spawning();
+            spawning_everywhere();
+        }
+        "endless values" => {
+            let endless = &Endless as &dyn Error;
+            let span = info_span!("endless", failure = endless, text = %Flood, later = tracing::field::Empty);
+            span.record("later", tracing::field::display(Flood));
+            span.in_scope(|| warn!(error = endless, text = %Flood, "an endless chain"));
+            span.in_scope(|| error!("{Flood}"));
+        }
+        "forged lines" => {
+            let text = "a, user=7\nINFO forged: \u{2028}\u{202e}\u{1b}[31m";
+            warn!(text, debug = ?text, shown = %text, "one {text}");
+            log::warn!(target: "one\ntwo\u{1b}[31m", "a record {text}");
+        }
+        "targets" => {
+            log::info!(target: "critical_process", "a record of the toolkit");
+            warn!(target: "opentelemetry_demo", "a warning of an application");
+        }
+        "accepted and refused" => {
+            warn!("first");
+            telemetry.flush(Duration::from_secs(5));
+            for text in ["second", "third"] {
+                info_span!("later").in_scope(|| warn!("{text}"));
+                telemetry.flush(Duration::from_secs(5));
+            }
+        }
+        "it stops and starts again" => {
+            warn!("before");
+            drop(telemetry);
+            let again = || TelemetryBuilder::new().service("logging", "2.0.0").directory(&directory).init();
+            let telemetry = again();
+            println!("{:?}", telemetry.destinations());
+            (0..3000).for_each(|number| info_span!("after").in_scope(|| warn!(number, "after")));
+            drop(telemetry);
         }
         "a late run" => slow(),
         "refused" => {

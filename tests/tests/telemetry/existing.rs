@@ -63,6 +63,16 @@ async fn a_second_init_reports_what_it_sets_up_and_flushes_what_the_first_set_up
 }
 
 #[tokio::test]
+async fn of_several_threads_that_call_init_one_sets_it_up() {
+    let scratch = Scratch::new();
+    let output = under("init is called by several threads", &scratch, &[]).await;
+    let (printed, lines) = (text(&output.stdout), text(&output.stderr));
+    assert!(printed.lines().any(|line| line == "1"), "{printed}");
+    assert_eq!(lines.matches("`telemetry::init` was called before").count(), 1, "{lines}");
+    assert_eq!(named(&spans_in(&scratch.lines("traces")), "parse_order").len(), 1, "{lines}");
+}
+
+#[tokio::test]
 async fn spans_that_are_made_without_tracing_inherit_as_well() {
     let scratch = Scratch::new();
     under("spans are made without tracing", &scratch, &[]).await;

@@ -16,6 +16,20 @@ async fn each_child_of_a_fork_reports_once_that_the_threads_are_gone() {
 }
 
 #[tokio::test]
+async fn a_child_that_only_logs_reports_once_that_its_lines_are_lost() {
+    let lines = text(&under("a child only logs", &Scratch::new(), &[]).await.stderr);
+    assert_eq!(lines.matches(REPORT).count(), 1, "{lines}");
+}
+
+#[tokio::test]
+async fn a_child_of_a_program_that_has_stopped_its_telemetry_reports_once() {
+    let scratch = Scratch::new();
+    let lines = text(&under("it forks after a stop", &scratch, &[]).await.stderr);
+    assert_eq!(lines.matches(REPORT).count(), 1, "{lines}");
+    assert!(spans_in(&scratch.lines("traces")).is_empty(), "{lines}");
+}
+
+#[tokio::test]
 async fn starting_a_program_is_not_a_fork_to_report() {
     let scratch = Scratch::new();
     let lines = text(&under("it starts programs", &scratch, &[]).await.stderr);

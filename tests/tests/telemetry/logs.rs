@@ -180,9 +180,151 @@ async fn the_text_of_an_error_leaves_a_run_only_with_error_text_everywhere() {
     log("errors", &scratch, &[]).await;
     let records = records_in(&scratch.lines("logs"));
     let says = |text: &str| attributes(&the(&records, text).1)["exception.message"].clone();
-    let error = "canary-error: an error occurred when formatting an argument";
     assert_eq!(says("withheld"), "[withheld by error_text]");
-    assert_eq!((&*says("everywhere"), &*says("outside")), (error, error));
+    assert_eq!((&*says("everywhere"), &*says("outside")), (ERROR, ERROR));
+}
+
+/// Returns the events of all spans.
+fn events_in(traces: &[Value]) -> Vec<Value> {
+    spans_in(traces).iter().flat_map(|span| all(span, "events")).collect()
+}
+
+const ERROR: &str = "canary-error: an error occurred when formatting an argument";
+
+#[tokio::test]
+async fn the_policy_of_a_run_applies_in_its_spans_on_every_thread_and_to_their_fields() {
+    let scratch = Scratch::new();
+    log("errors on other threads", &scratch, &[]).await;
+    let (records, traces) = (records_in(&scratch.lines("logs")), scratch.lines("traces"));
+    for place in ["in the run", "in a span of the run", "in a span without a parent"] {
+        let says = |policy: &str| {
+            attributes(&the(&records, &format!("{policy} {place}")).1)["exception.message"].clone()
+        };
+        assert_eq!(
+            (&*says("withheld"), &*says("everywhere")),
+            ("[withheld by error_text]", ERROR),
+            "{place}"
+        );
+    }
+    let spans = spans_in(&traces);
+    for name in ["inner", "late"] {
+        let mut says: Vec<_> =
+            named(&spans, name).iter().map(|span| attributes(span)["failure"].clone()).collect();
+        says.sort();
+        assert_eq!(says, ["[withheld by error_text]", ERROR], "{name}");
+    }
+    assert_eq!(attributes(named(&spans, "inner")[0])["text"], "short");
+}
+
+#[tokio::test]
+async fn events_of_spans_follow_error_text_and_the_limits_too() {
+    let scratch = Scratch::new();
+    let none = ("OTEL_LOGS_EXPORTER", "none");
+    log("errors on other threads", &scratch, &[none]).await;
+    let events = events_in(&scratch.lines("traces"));
+    let says = |name: &str| {
+        let found: Vec<_> = events.iter().filter(|event| event["name"] == name).collect();
+        let [one] = found[..] else { panic!("{} of {name} in {events:#?}", found.len()) };
+        attributes(one)
+    };
+    assert_eq!(says("withheld in the run")["exception.message"], "[withheld by error_text]");
+    let sent = says("everywhere in the run");
+    assert_eq!((&*sent["exception.message"], &*sent["level"], &*sent["target"]), (ERROR, "WARN", "logging"));
+    assert!(sent["code.file.path"].ends_with("logging.rs") && sent.contains_key("code.line.number"));
+
+    let scratch = Scratch::new();
+    log("endless values", &scratch, &[none]).await;
+    let traces = scratch.lines("traces");
+    assert!(traces[0].to_string().len() < 128 << 10, "{}", traces[0].to_string().len());
+    let names: Vec<_> =
+        events_in(&traces).iter().map(|event| event["name"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(names[0], "an endless chain");
+    assert!(names[1].starts_with("and on") && names[1].ends_with(" bytes]"), "{}", names[1].len());
+}
+
+#[tokio::test]
+async fn an_endless_chain_or_text_costs_its_limit_in_every_place() {
+    let scratch = Scratch::new();
+    let output = log("endless values", &scratch, &[]).await;
+    let printed = text(&output.stdout);
+    let lines: Vec<_> = printed.lines().filter(|line| line.contains("logging")).collect();
+    let [chain, flood] = lines[..] else { panic!("{} lines", lines.len()) };
+    assert!(chain.contains("an endless chain") && chain.contains("again: again: again"), "{chain}");
+    assert!(chain.len() < 32 << 10 && flood.len() < 32 << 10, "{} and {}", chain.len(), flood.len());
+    let spans = spans_in(&scratch.lines("traces"));
+    let says = attributes(named(&spans, "endless")[0]);
+    assert!(says["failure"].starts_with("again: again"), "{says:?}");
+    for (key, value) in says {
+        assert!(value.len() < 17 << 10, "{key}: {}", value.len());
+    }
+    assert_eq!(records_in(&scratch.lines("logs")).len(), 2);
+}
+
+#[tokio::test]
+async fn a_value_adds_no_line_and_no_field_to_the_log() {
+    let output = log("forged lines", &Scratch::new(), &[]).await;
+    let printed = text(&output.stdout);
+    let lines: Vec<_> = printed.lines().collect();
+    let [event, record] = lines[..] else { panic!("{printed}") };
+    assert!(!printed.contains(['\u{2028}', '\u{202e}', '\u{1b}']), "{printed:?}");
+    let quoted = r#""a, user=7\nINFO forged: \u2028\u202e\u001b[31m""#;
+    for field in ["text", "shown"] {
+        assert!(event.contains(&format!(" {field}={quoted}")), "{field} in {event}");
+    }
+    assert!(event.contains(r"logging: one a, user=7\nINFO forged"), "{event}");
+    assert!(record.contains("one two [31m: a record"), "{record}");
+}
+
+#[tokio::test]
+async fn a_record_of_log_has_the_target_that_it_says() {
+    let scratch = Scratch::new();
+    log("targets", &scratch, &[("RUST_LOG", "off")]).await;
+    let records = records_in(&scratch.lines("logs"));
+    assert_eq!(bodies(&records), ["a record of the toolkit", "a warning of an application"]);
+    assert_eq!(the(&records, "a record of the toolkit").0, "critical_process");
+}
+
+#[tokio::test]
+async fn a_refusal_after_an_acceptance_is_an_ordinary_failure() {
+    let (collector, place) = Collector::over_http_with_logs_once(StatusCode::NOT_FOUND).await;
+    let endpoint = format!("http://{place}");
+    let output =
+        log("accepted and refused", &Scratch::new(), &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]).await;
+    let lines = text(&output.stderr);
+    assert!(!lines.contains("accepts no log records"), "{lines}");
+    assert!(lines.contains("cannot send logs to") && lines.contains("404"), "{lines}");
+    assert_eq!((collector.logs().len(), collector.refused()), (1, 2), "{lines}");
+    assert!(events_in(&collector.traces()).is_empty());
+    assert_eq!(lost(&collector.metrics(), "log_record"), 2);
+}
+
+#[tokio::test]
+async fn without_traces_a_refusal_loses_events_and_counts_them() {
+    let (collector, place) = Collector::over_http_without_logs(StatusCode::NOT_FOUND).await;
+    let endpoint = format!("http://{place}");
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+        ("OTEL_TRACES_EXPORTER", "none"),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "20"),
+    ];
+    let lines = text(&log("refused", &Scratch::new(), &variables).await.stderr);
+    assert!(lines.contains("from now on events are lost"), "{lines}");
+    assert!(!lines.contains("added to spans"), "{lines}");
+    assert_eq!(lost(&collector.metrics(), "log_record"), 2, "the first one, and the one after the refusal");
+}
+
+#[tokio::test]
+async fn events_after_a_stop_are_counted_and_a_later_init_says_what_it_cannot_set_up() {
+    let scratch = Scratch::new();
+    let variables = [("OTEL_TRACES_SAMPLER", "bogus"), ("RUST_LOG", "off")];
+    let output = log("it stops and starts again", &scratch, &variables).await;
+    let (printed, lines) = (text(&output.stdout), text(&output.stderr));
+    assert!(printed.starts_with("[\"metrics: "), "{printed}");
+    assert_eq!(lines.matches("by an earlier call of `telemetry::init`").count(), 1, "{lines}");
+    assert!(!lines.contains("queue"), "{lines}");
+    assert_eq!(lines.matches("OTEL_TRACES_SAMPLER").count(), 1, "the SDK reports it too: {lines}");
+    assert_eq!(lost(&scratch.lines("metrics"), "log_record"), 3000);
+    assert_eq!(bodies(&records_in(&scratch.lines("logs"))), ["before"]);
 }
 
 /// Collectors that refuse log records, with what their report names.

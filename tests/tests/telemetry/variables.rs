@@ -101,6 +101,63 @@ async fn a_proxy_is_used_and_an_invalid_one_is_reported() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_a_client_of_a_cgi_program_may_have_chosen_is_not_used() {
+    let (collector, place) = Collector::over_http().await;
+    let endpoint = format!("http://{place}");
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+        ("HTTP_PROXY", "http://user:canary@127.0.0.1:9"),
+        ("REQUEST_METHOD", "GET"),
+    ];
+    let lines = text(&run(&Scratch::new(), &variables).await.stderr);
+    assert_eq!(lines.matches("HTTP_PROXY is ignored, because REQUEST_METHOD is set").count(), 1, "{lines}");
+    assert!(lines.lines().all(|line| !line.contains("PROXY") || !line.contains("canary")), "{lines}");
+    judge_spans(&spans_in(&collector.traces()));
+}
+
+#[tokio::test]
+async fn a_secret_in_a_variable_with_a_mistake_is_not_printed() {
+    let variables = [
+        ("SENTRY_DNS", "https://canary@sentry.example/1"),
+        ("OTEL_EXPORTER_OTLP_HEADRES", "api-key=canary"),
+        ("OTEL_EXPORTER_OTLP_URL", "https://user:canary@collector"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "user:canary%40collector"),
+        ("OTEL_TRACES_EXPORTER", "https://user:canary@collector"),
+        ("OTEL_UNSUPPORTED", " "),
+    ];
+    let lines = text(&run(&Scratch::new(), &variables).await.stderr);
+    let named: Vec<_> =
+        lines.lines().filter(|line| line.contains("OTEL_") || line.contains("SENTRY_")).collect();
+    assert_eq!(named.len(), variables.len() - 1, "{lines}");
+    assert!(named.iter().all(|line| !line.contains("canary")), "{lines}");
+}
+
+#[tokio::test]
+async fn a_temporality_is_a_problem_only_of_metrics_that_are_sent_over_otlp() {
+    let name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+    let (_collector, place) = Collector::over_http().await;
+    let endpoint = format!("http://{place}");
+    let sent = [(name, "delta"), ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)];
+    let disabled = [sent[0], sent[1], ("OTEL_SDK_DISABLED", "true")];
+    for (variables, reports) in [(&sent[..1], 0), (&sent[..], 1), (&disabled[..], 0)] {
+        let lines = text(&run(&Scratch::new(), variables).await.stderr);
+        assert_eq!(lines.matches("delta temporality").count(), reports, "{variables:?}: {lines}");
+    }
+}
+
+#[tokio::test]
+async fn a_span_has_at_most_the_configured_attributes_with_its_inherited_context() {
+    let scratch = Scratch::new();
+    run(&scratch, &[("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "3")]).await;
+    let spans = spans_in(&scratch.lines("traces"));
+    let query = spans.iter().find(|span| span["name"] == "query").unwrap();
+    assert!(query["droppedAttributesCount"].as_u64().is_some_and(|dropped| dropped > 0), "{query:#}");
+    for span in &spans {
+        assert!(attributes(span).len() <= 3, "{span:#}");
+    }
+}
+
+#[tokio::test]
 async fn resource_attributes_are_decoded_and_an_invalid_one_costs_itself() {
     let scratch = Scratch::new();
     let list = "team%2Ename = a%2Cb%20c ,nothing,=x,share=100%,,service.namespace=shop";

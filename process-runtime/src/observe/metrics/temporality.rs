@@ -15,6 +15,10 @@ use crate::run::unit::Unit;
 
 const PREFERENCE: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
 const EXPORTERS: &str = "OTEL_METRICS_EXPORTER";
+const DISABLED: &str = "OTEL_SDK_DISABLED";
+
+/// Whether the variable is reported. What the provider then does with it is not a second problem.
+static IS_PREFERENCE_REPORTED: AtomicBool = AtomicBool::new(false);
 
 /// The maximum number of series whose attributes are watched.
 const WITNESSES: usize = 16;
@@ -39,9 +43,12 @@ const HISTOGRAMS: &str = "the meter provider exports histograms with delta tempo
                           `rate()` are wrong; give its reader or exporter cumulative temporality";
 
 /// Reports the temporality of counters or histograms. Counters with delta temporality are the more important report, and
-/// their remedy is the same.
+/// their remedy is the same. Nothing is reported if the variable is, which is the cause and has the same remedy.
 pub(super) fn report(has_counters: bool, has_histograms: bool) {
     static HAS_COUNTERS: AtomicBool = AtomicBool::new(false);
+    if IS_PREFERENCE_REPORTED.load(Ordering::Relaxed) {
+        return;
+    }
     if has_counters && !HAS_COUNTERS.swap(true, Ordering::Relaxed) {
         notices::once(COUNTERS);
     } else if has_histograms && !HAS_COUNTERS.load(Ordering::Relaxed) {
@@ -99,12 +106,17 @@ impl Marks {
 /// Returns the report about the variable with which an OTLP exporter is asked for delta temporality. Returns `None`
 /// without such a variable, or if the variable for exporters does not contain `otlp`.
 pub(crate) fn preferred() -> Option<String> {
-    problem(|name| std::env::var(name).ok())
+    let problem = problem(|name| std::env::var(name).ok())?;
+    IS_PREFERENCE_REPORTED.store(true, Ordering::Relaxed);
+    Some(problem)
 }
 
 fn problem(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     let preference = variable(PREFERENCE)?;
     let preference = preference.trim();
+    if variable(DISABLED).is_some_and(|disabled| disabled.trim().eq_ignore_ascii_case("true")) {
+        return None;
+    }
     let is_delta = ["delta", "lowmemory"].iter().any(|delta| preference.eq_ignore_ascii_case(delta));
     let exporters = variable(EXPORTERS).unwrap_or_default();
     let has_otlp = exporters.split(',').any(|exporter| exporter.trim().eq_ignore_ascii_case("otlp"));
@@ -184,8 +196,11 @@ mod tests {
     #[test]
     fn only_delta_temporality_of_otlp_exporters_is_a_problem() {
         let with = |preference: &str, exporters: &str| {
-            let value = |name: &str| if name == PREFERENCE { preference } else { exporters }.to_owned();
-            problem(|name| Some(value(name)))
+            problem(|name| match name {
+                PREFERENCE => Some(preference.to_owned()),
+                EXPORTERS => Some(exporters.to_owned()),
+                _ => None,
+            })
         };
         for (preference, exporters) in [("delta", ""), (" LowMemory ", "otlp"), ("DELTA", "prometheus, OTLP")]
         {
@@ -198,5 +213,7 @@ mod tests {
             assert_eq!(with(preference, exporters), None, "{preference} {exporters}");
         }
         assert_eq!(problem(|_| None), None);
+        let disabled = |name: &str| Some(if name == DISABLED { " True" } else { "delta" }.to_owned());
+        assert_eq!(problem(disabled), None, "nothing is exported");
     }
 }

@@ -2,6 +2,7 @@
 //! traces are written to files, each run that ends is also written as one line to standard error. Exporters do not
 //! belong here.
 
+mod line;
 pub(super) mod log_records;
 
 use std::io::{self, IsTerminal as _};
@@ -16,6 +17,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::{diagnostics, logs};
+use crate::base::foreign::quote;
 use crate::base::notices;
 use crate::base::output::STANDARD_OUTPUT;
 use crate::observe::standard_error::RunLine;
@@ -32,19 +34,30 @@ pub(super) fn log<S: Subscriber + for<'s> LookupSpan<'s>>(
     if let Err(error) = STANDARD_OUTPUT.start() {
         notices::once(format!("cannot start the thread that writes the log: {error}"));
     }
-    let writer = tracing_subscriber::fmt::layer().with_writer(|| StandardOutput);
     // `with_ansi(true)` requires a feature of `tracing-subscriber`. With this feature, colours are the default.
     let is_plain = !has_colours || !io::stdout().is_terminal();
+    let output = move || StandardOutput { is_plain };
+    let writer = tracing_subscriber::fmt::layer().fmt_fields(line::Line).with_writer(output);
     let writer = if is_plain { writer.with_ansi(false) } else { writer };
     Log { writer, filter }
 }
 
 /// Passes each line of the log to the thread that writes standard output.
-struct StandardOutput;
+struct StandardOutput {
+    /// Whether the line has no colours.
+    is_plain: bool,
+}
 
 impl io::Write for StandardOutput {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        STANDARD_OUTPUT.push(line);
+        // The target of a record of the crate `log` may be any text. The line itself contains escape sequences only
+        // for colours.
+        let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line));
+        let is_forged = |character| quote::is_hidden(character) && (self.is_plain || character != '\u{1b}');
+        match text.contains(is_forged) {
+            true => STANDARD_OUTPUT.push((text.replace(is_forged, " ") + "\n").as_bytes()),
+            false => STANDARD_OUTPUT.push(line),
+        }
         Ok(line.len())
     }
 

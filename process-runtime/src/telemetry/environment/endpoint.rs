@@ -5,7 +5,7 @@ use ureq::http::Uri;
 use ureq::http::uri::{Authority, PathAndQuery};
 
 use super::otlp::{Protocol, both};
-use super::variables::{Variables, shown};
+use super::variables::{self, Variables, shown};
 
 /// The paths that exporters append to the general endpoint.
 const PATHS: [&str; 3] = ["/v1/traces", "/v1/metrics", "/v1/logs"];
@@ -118,7 +118,7 @@ fn with_path(url: Uri, path: &str) -> Option<Uri> {
 
 /// Returns a URL as it can be part of a line. A user name, a password and a query may be secrets.
 pub(super) fn redacted(url: &str) -> String {
-    if url.contains('@') {
+    if variables::has_user(url) {
         let is_plain =
             |scheme: &&str| scheme.len() < 8 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let scheme = scheme_of(url).filter(is_plain).map(|scheme| format!("{scheme}://"));
@@ -205,6 +205,9 @@ mod tests {
             ("http/json", "http://coll ector:4318"),
             ("http/json", "\"http://collector:4318\""),
             ("http/json", "user:secret@collector"),
+            ("http/json", "http://user:secret%40collector:4318"),
+            ("http/json", "user:secret%2540collector"),
+            ("grpc", "user:secret%40collector:4317"),
             ("http/json", "http://user:se/secret@collector:4318:1"),
             ("grpc", "unix:///run/collector"),
             ("grpc", "collector:70000"),

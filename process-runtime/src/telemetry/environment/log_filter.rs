@@ -4,44 +4,19 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 
 use super::variables::{Variables, shown};
+use crate::catalog::registry;
 
 const NAME: &str = "RUST_LOG";
 /// The filter that applies without a valid directive.
 const DEFAULT: LevelFilter = LevelFilter::INFO;
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-/// Words that mean a level in other programs.
-const FOREIGN_LEVELS: [&str; 22] = [
-    "all",
-    "alert",
-    "crit",
-    "critical",
-    "dbg",
-    "emerg",
-    "err",
-    "fatal",
-    "false",
-    "fine",
-    "information",
-    "max",
-    "min",
-    "no",
-    "none",
-    "notice",
-    "on",
-    "quiet",
-    "silent",
-    "true",
-    "verbose",
-    "warning",
-];
-
 /// A directive of the filter.
 #[derive(Debug, PartialEq, Eq)]
 enum Directive<'d> {
     /// A level for every target without a directive of its own.
     Default(LevelFilter),
     Target(&'d str, LevelFilter),
-    /// A target without a level, whose name is probably a level with a mistake in it.
+    /// A target without a level, whose name may be a level with a mistake in it.
     Doubtful(&'d str),
 }
 
@@ -64,7 +39,8 @@ impl Variables {
                 Ok(Directive::Doubtful(target)) => {
                     targets = targets.with_target(target, LevelFilter::TRACE);
                     format!(
-                        "it is not a level (use {}), and is taken as a target at level trace",
+                        "it is not a level (use {}), and is taken as a target at level trace; write it with `=trace` \
+                         if it is one",
                         LEVELS.join(", ")
                     )
                 }
@@ -110,9 +86,9 @@ fn parsed(directive: &str) -> Result<Directive<'_>, &'static str> {
         if !is_target(directive) || directive.contains('/') {
             return Err("use targets and levels, separated by commas");
         }
-        return Ok(match is_like_a_level(directive) {
-            true => Directive::Doubtful(directive),
-            false => Directive::Target(directive, LevelFilter::TRACE),
+        return Ok(match is_surely_a_target(directive) {
+            true => Directive::Target(directive, LevelFilter::TRACE),
+            false => Directive::Doubtful(directive),
         });
     };
     let (target, level) = (target.trim(), level.trim());
@@ -127,45 +103,26 @@ fn parsed(directive: &str) -> Result<Directive<'_>, &'static str> {
 /// Returns whether a text is the path of a module, or a target that libraries choose in place of it.
 fn is_target(text: &str) -> bool {
     let is_plain = |character: char| character.is_alphanumeric() || "_-./".contains(character);
-    !text.is_empty() && text.replace("::", "").chars().all(is_plain)
+    text.contains(char::is_alphanumeric) && text.replace("::", "").chars().all(is_plain)
+}
+
+/// Returns whether a text without a level is not a level with a mistake in it, of which there are too many to know
+/// them. It is the path of a module, has several words as only names of crates have, or names a crate of this program
+/// that contains processes.
+fn is_surely_a_target(text: &str) -> bool {
+    let is_name = |name: &str| {
+        let is_plain = |character: char| character.is_alphanumeric() || character == '_';
+        name.starts_with(|first: char| first.is_alphabetic() || first == '_') && name.chars().all(is_plain)
+    };
+    let words = text.split('_').filter(|word| !word.is_empty()).count();
+    let is_crate = || registry::all().any(|process| process.handler().split("::").next() == Some(text));
+    text.split("::").all(is_name) && (text.contains("::") || words > 1 || is_crate())
 }
 
 /// Returns the level with this name or with this number, from 0 for `off` to 5 for `trace`.
 fn level_of(name: &str) -> Option<LevelFilter> {
     // An empty text parses as a level.
     name.parse().ok().filter(|_| !name.is_empty())
-}
-
-/// Returns whether a word is probably meant as a level.
-fn is_like_a_level(word: &str) -> bool {
-    let word = word.to_ascii_lowercase();
-    word.bytes().all(|byte| byte.is_ascii_digit())
-        || FOREIGN_LEVELS.contains(&&*word)
-        || LEVELS.iter().any(|level| differences(&word, level) <= if level.len() > 4 { 2 } else { 1 })
-}
-
-/// Returns the number of letters to insert, to remove, to replace or to swap with the next one, to make one word from
-/// the other.
-fn differences(one: &str, other: &str) -> usize {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    // No level is longer than five letters.
-    if one.len() > 8 {
-        return usize::MAX;
-    }
-    let mut table = vec![vec![0; other.len() + 1]; one.len() + 1];
-    for (i, j) in (0..=one.len()).flat_map(|i| (0..=other.len()).map(move |j| (i, j))) {
-        if i == 0 || j == 0 {
-            table[i][j] = i + j;
-            continue;
-        }
-        let replaced = table[i - 1][j - 1] + usize::from(one[i - 1] != other[j - 1]);
-        let mut least = replaced.min(table[i - 1][j] + 1).min(table[i][j - 1] + 1);
-        if i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1] {
-            least = least.min(table[i - 2][j - 2] + 1);
-        }
-        table[i][j] = least;
-    }
-    table[one.len()][other.len()]
 }
 
 #[cfg(test)]
@@ -210,6 +167,18 @@ mod tests {
             ("inof", "info,inof=trace"),
             ("warning", "info,warning=trace"),
             ("6", "6=trace,info"),
+            ("5x", "5x=trace,info"),
+            ("warnings", "info,warnings=trace"),
+            ("informational", "info,informational=trace"),
+            ("emergency", "emergency=trace,info"),
+            ("disabled", "disabled=trace,info"),
+            ("tracing", "info,tracing=trace"),
+            ("info_", "info,info_=trace"),
+            ("hyper", "hyper=trace,info"),
+            ("::", "info"),
+            (".", "info"),
+            ("-", "info"),
+            ("::=debug", "info"),
             ("infoo,debug", "debug,infoo=trace"),
             ("my_crate=infoo", "info"),
             ("my_crate=", "info"),

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logs_go_where_the_variables_send_them_and_by_default_where_traces_go() {
+    fn logs_go_where_their_variables_send_them_and_otherwise_to_files() {
         let logs = |variables: &[(&str, &str)]| {
             let environment = read(variables);
             assert!(environment.problems.is_empty(), "{:?}", environment.problems);
@@ -61,7 +61,7 @@ mod tests {
             (&[], Files),
             (&[general], Otlp),
             (&[("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://collector:4318/v1/logs")], Otlp),
-            (&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector:4318/v1/traces")], Nowhere),
+            (&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector:4318/v1/traces")], Files),
             (&[("OTEL_LOGS_EXPORTER", "console"), general], Files),
             (&[("OTEL_LOGS_EXPORTER", " None "), general], Nowhere),
             (&[("OTEL_LOGS_EXPORTER", "otlp")], Otlp),

@@ -9,7 +9,7 @@ const ENVIRONMENTS: usize = 100_000;
 const SECRET: &str = "hunter2";
 
 /// Valid variables, each with the beginnings of the names of the fields that depend on it.
-const VARIABLES: [(&str, &str, &[&str]); 33] = [
+const VARIABLES: [(&str, &str, &[&str]); 36] = [
     ("OTEL_SDK_DISABLED", "false", &["traces", "metrics", "logs", "scraped"]),
     ("OTEL_RESOURCE_ATTRIBUTES", "service.name=shop,team%2Ea=b%20c,x=1", &["attributes"]),
     ("OTEL_SERVICE_NAME", "checkout", &["attributes"]),
@@ -33,6 +33,22 @@ const VARIABLES: [(&str, &str, &[&str]); 33] = [
         &["traces_over", "metrics_over", "logs_over"],
     ),
     ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "api-key=hunter2", &["traces_over"]),
+    // A key in place of the path of its file.
+    (
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+        "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----",
+        &["traces_over", "metrics_over", "logs_over"],
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+        "/nowhere/client.pem",
+        &["traces_over", "metrics_over", "logs_over"],
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "/nowhere/authority.pem",
+        &["traces_over", "metrics_over", "logs_over"],
+    ),
     ("OTEL_EXPORTER_OTLP_TIMEOUT", "2000", &["traces_over", "metrics_over", "logs_over"]),
     ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", &["traces_over", "metrics_over", "logs_over"]),
     ("OTEL_BSP_EXPORT_TIMEOUT", "1500", &["traces_over"]),
@@ -193,8 +209,8 @@ fn a_mutated_value_costs_itself_and_each_report_names_its_variable() {
     let valid = VARIABLES.map(|(name, value, _)| (name, Some(value.to_owned())));
     let reference = read(&valid);
     let known = judge(&reference, &VARIABLES.map(|(name, ..)| name), &"valid").to_vec();
-    // The user name and password are not sent, and without the feature nothing is served.
-    assert_eq!(known.len(), 1 + usize::from(cfg!(not(feature = "prometheus"))), "{known:?}");
+    // The user name and password are not sent, three files do not exist, and without the feature nothing is served.
+    assert_eq!(known.len(), 4 + usize::from(cfg!(not(feature = "prometheus"))), "{known:?}");
     let reference = fields(&reference);
     for _ in 0..ENVIRONMENTS / 2 {
         let at = random.below(VARIABLES.len());
@@ -219,7 +235,8 @@ fn a_mutated_value_costs_itself_and_each_report_names_its_variable() {
         // A mutation can make the secret a name, or take it apart.
         let is_whole = value.contains(SECRET) && mutated.matches(SECRET).count() == 1;
         let is_value = name.ends_with("HEADERS")
-            && ["key=hunter2", "Basic%20hunter2"].iter().any(|it| mutated.contains(it));
+            && ["key=hunter2", "Basic%20hunter2"].iter().any(|it| mutated.contains(it))
+            || name.ends_with("CLIENT_KEY") && (mutated.contains("-----") || mutated.contains('\n'));
         if is_whole && (is_value || mutated.contains('@') || mutated.contains("?token=hunter2")) {
             assert!(problems.iter().all(|line| !line.contains(SECRET)), "`{mutated}`: {problems:?}");
         }

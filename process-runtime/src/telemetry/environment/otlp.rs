@@ -6,8 +6,8 @@ use std::time::Duration;
 use ureq::Proxy;
 use ureq::http::{HeaderMap, Uri};
 
-use super::tls::{Pem, Tls, file};
-use super::variables::Variables;
+use super::tls::{self, Pem, Tls};
+use super::variables::{Variables, shown};
 
 /// The specification's default for the timeout of an export.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -86,20 +86,48 @@ impl Variables {
         let authorities = self.certificates(&own).or(all).or_else(|| self.authorities());
         let [own_certificate, certificate] = both(signal, "CLIENT_CERTIFICATE");
         let [own_key, key] = both(signal, "CLIENT_KEY");
-        let all = (self.certificates(&certificate), self.key(&key));
-        let own = (self.certificates(&own_certificate), self.key(&own_key));
-        let identity = match (own.0.or(all.0), own.1.or(all.1)) {
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            (None, None) => None,
-            _ => {
-                self.problem(format!(
-                    "incomplete client certificate: {certificate} and {key} must both be set and valid; both are \
-                     ignored"
-                ));
-                None
-            }
+        let general = self.identity(&certificate, &key);
+        let has_own = [&own_certificate, &own_key].map(|name| self.get(name).is_some());
+        // A signal may have only a certificate of its own, for the same key.
+        let identity = match has_own {
+            [false, false] => None,
+            [true, true] => self.identity(&own_certificate, &own_key),
+            [true, false] => self.identity(&own_certificate, &key),
+            [false, true] => self.identity(&certificate, &own_key),
         };
-        Tls { authorities, identity }
+        Tls { authorities, identity: identity.or(general) }
+    }
+
+    /// Returns the certificate of the client and its key. If one of them is missing or not valid, or if they do not
+    /// belong together, one problem is recorded and both are ignored.
+    fn identity(&mut self, certificate: &str, key: &str) -> Option<(Pem, Pem)> {
+        match [certificate, key].map(|name| self.get(name).is_some()) {
+            [true, true] => {}
+            [false, false] => return None,
+            [has_certificate, _] => {
+                let (set, missing) = if has_certificate { (certificate, key) } else { (key, certificate) };
+                // A mistake in the only file is also worth a line, which is then the only one.
+                let read = if has_certificate { self.client_certificate(set) } else { self.key(set) };
+                if read.is_some() {
+                    self.problem(format!(
+                        "incomplete client certificate: {set} is set and {missing} is not; set both, or none; {set} is \
+                         ignored"
+                    ));
+                }
+                return None;
+            }
+        }
+        let (certificates, private) = (self.client_certificate(certificate), self.key(key));
+        let (certificates, private) = (certificates?, private?);
+        if let Some(why) = tls::identity_problem(&certificates, &private) {
+            let [of_certificate, of_key] =
+                [certificate, key].map(|name| self.get(name).map(|path| quoted(&path)).unwrap_or_default());
+            self.problem(format!(
+                "invalid {certificate}{of_certificate} with {key}{of_key}: {why}; the pair is ignored"
+            ));
+            return None;
+        }
+        Some((certificates, private))
     }
 
     /// Returns the certificate authorities from the file that `SSL_CERT_FILE` names, or `None` without a valid
@@ -109,6 +137,10 @@ impl Variables {
     }
 
     fn certificates(&mut self, name: &str) -> Option<Pem> {
+        self.pem(name, "certificate of an authority", Pem::has_authority)
+    }
+
+    fn client_certificate(&mut self, name: &str) -> Option<Pem> {
         self.pem(name, "certificate", Pem::has_certificate)
     }
 
@@ -121,17 +153,36 @@ impl Variables {
     /// is recorded and the variable is ignored.
     fn pem(&mut self, name: &str, what: &str, has: fn(&Pem) -> bool) -> Option<Pem> {
         let path = self.get(name)?;
-        match file::read(&path).map(Pem::new) {
+        let shown = quoted(&path);
+        if shown.is_empty() {
+            self.problem(format!(
+                "invalid {name}: its value is not the path of a file, and it may be the content of one; use the path of \
+                 a file with a {what} in PEM format; the variable is ignored"
+            ));
+            return None;
+        }
+        match self.file(&path) {
             Ok(pem) if has(&pem) => return Some(pem),
             Ok(_) => self.problem(format!(
-                "invalid {name} `{path}`: the file contains no {what} in PEM format; the variable is ignored"
+                "invalid {name}{shown}: the file contains no valid {what} in PEM format; the variable is ignored"
             )),
             Err(error) => self.problem(format!(
-                "invalid {name} `{path}`: the file cannot be read ({error}); the variable is ignored"
+                "invalid {name}{shown}: the file cannot be read ({error}); the variable is ignored"
             )),
         }
         None
     }
+}
+
+/// Returns the quoted path of a file, with a space before it, or nothing if the value may be the content of a file
+/// with a key. Such a content has lines, or is one long text in Base64.
+fn quoted(path: &str) -> String {
+    const LONGEST: usize = 64;
+    let is_base64 = |character: char| character.is_ascii_alphanumeric() || "+/=".contains(character);
+    let is_content = path.contains("-----")
+        || path.contains(char::is_control)
+        || path.split(|character| !is_base64(character)).any(|run| run.len() > LONGEST);
+    if is_content { String::new() } else { format!(" `{}`", shown(path)) }
 }
 
 /// Returns the specification's default endpoint, which is the address of a collector on this machine.
@@ -203,6 +254,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem"),
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", here),
             ("OTEL_EXPORTER_OTLP_CLIENT_KEY", here),
+            ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", here),
             ("SSL_CERT_FILE", "/nowhere/ca.pem"),
         ] {
             let secure = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4318");

@@ -22,7 +22,23 @@ impl Variables {
             Some("https") => ["HTTPS_PROXY", "https_proxy"],
             _ => ["HTTP_PROXY", "http_proxy"],
         };
-        own.into_iter().chain(["ALL_PROXY", "all_proxy"]).find_map(|name| self.proxy_in(name))
+        let mut all = own.into_iter().chain(["ALL_PROXY", "all_proxy"]);
+        all.find_map(|name| if self.is_request_header(name) { None } else { self.proxy_in(name) })
+    }
+
+    /// Returns whether the value of this variable may come from a client. A program that a web server starts for each
+    /// request (CGI) has the headers of the request as variables, and `HTTP_PROXY` is then the header `Proxy`. See
+    /// <https://httpoxy.org>.
+    fn is_request_header(&mut self, name: &str) -> bool {
+        let is_header = name == "HTTP_PROXY" && self.has_value("REQUEST_METHOD") && self.has_value(name);
+        if is_header {
+            self.problem(
+                "HTTP_PROXY is ignored, because REQUEST_METHOD is set and a client can set HTTP_PROXY in a CGI program: \
+                 use http_proxy in lower case"
+                    .to_owned(),
+            );
+        }
+        is_header
     }
 
     fn proxy_in(&mut self, name: &str) -> Option<Proxy> {
@@ -126,9 +142,15 @@ mod tests {
 
     #[test]
     fn an_invalid_proxy_is_reported_and_the_next_one_applies() {
-        for wrong in
-            ["socks5://user:secret@proxy", "ftp://proxy", "http://proxy:99999", "pro xy", "http://", "::"]
-        {
+        for wrong in [
+            "socks5://user:secret@proxy",
+            "http://user:secret%40proxy",
+            "ftp://proxy",
+            "http://proxy:99999",
+            "pro xy",
+            "http://",
+            "::",
+        ] {
             let wrong = ("HTTP_PROXY", wrong);
             let (next, problems) = proxy(&[PLAIN, wrong, ("ALL_PROXY", "any")]);
             assert_eq!(next.as_deref(), Some("any"), "{wrong:?}");
@@ -137,6 +159,20 @@ mod tests {
             assert_eq!(proxy(&[PLAIN, wrong]).0, None);
             assert!(read(&[wrong]).problems.is_empty(), "nothing is sent over HTTP");
         }
+    }
+
+    #[test]
+    fn a_proxy_that_a_client_may_have_chosen_is_ignored_and_reported() {
+        let variables = [PLAIN, ("REQUEST_METHOD", "GET"), ("HTTP_PROXY", "http://user:secret@evil:3128")];
+        let (none, problems) = proxy(&variables);
+        assert_eq!(none, None);
+        let is_safe = |line: &String| line.contains("HTTP_PROXY") && !line.contains("secret");
+        assert!(problems.len() == 1 && problems.iter().all(is_safe), "{problems:?}");
+        let (own, problems) = proxy(&[variables[0], variables[1], variables[2], ("http_proxy", "own:3128")]);
+        assert_eq!((own.as_deref(), problems.len()), (Some("own"), 1));
+        let (own, problems) = proxy(&[PLAIN, variables[1], ("http_proxy", "own:3128")]);
+        assert_eq!((own.as_deref(), problems.len()), (Some("own"), 0));
+        assert_eq!(proxy(&[SECURE, variables[1], ("HTTPS_PROXY", "secure")]).1, Vec::<String>::new());
     }
 
     #[test]

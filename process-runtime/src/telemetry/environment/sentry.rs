@@ -39,6 +39,12 @@ impl Variables {
                 return None;
             }
         };
+        if dsn.port() == 0 {
+            self.problem(
+                "invalid SENTRY_DSN: its port must be from 1 to 65535; nothing is sent to Sentry".to_owned(),
+            );
+            return None;
+        }
         let release = self.get(names[0]);
         let environment = self.get(names[1]);
         Some(Sentry {
@@ -138,6 +144,17 @@ mod tests {
                     "{problems:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_dsn_with_a_port_that_does_not_exist_is_reported() {
+        for port in ["0", "65536"] {
+            let environment = read(&[("SENTRY_DSN", &format!("https://secret@sentry.example:{port}/1"))]);
+            assert!(environment.sentry.is_none(), "{port}");
+            let problems = &environment.problems;
+            let is_safe = |line: &String| line.contains("SENTRY_DSN") && !line.contains("secret");
+            assert!(problems.len() == 1 && problems.iter().all(is_safe), "{problems:?}");
         }
     }
 

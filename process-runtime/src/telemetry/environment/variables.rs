@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::tls::{Pem, file};
 use crate::base::foreign::{limits, quote, text};
 
 /// The maximum number of invalid entries of one variable that are reported one by one.
@@ -27,6 +28,8 @@ pub(super) struct Variables {
     problems: Vec<String>,
     /// The invalid entries of variables that contain a list: the name of the variable and the number of the entry.
     entries: BTreeSet<(String, usize)>,
+    /// The files that were read, by their paths.
+    files: BTreeMap<String, Result<Pem, String>>,
 }
 
 impl Variables {
@@ -46,6 +49,7 @@ impl Variables {
             read: BTreeSet::new(),
             problems: Vec::new(),
             entries: BTreeSet::new(),
+            files: BTreeMap::new(),
         }
     }
 
@@ -90,6 +94,18 @@ impl Variables {
                 None
             }
         }
+    }
+
+    /// Returns whether a variable has any value except for the empty one, also a value that is not text.
+    pub(super) fn has_value(&mut self, name: &str) -> bool {
+        self.knows(name);
+        self.values.get(name).is_some_and(|value| value.as_deref() != Some(""))
+    }
+
+    /// Returns the content of the file at this path. Each file is read once, because reading may take long.
+    pub(super) fn file(&mut self, path: &str) -> Result<Pem, String> {
+        let read = || file::read(path).map(Pem::new).map_err(|error| error.to_string());
+        self.files.entry(path.to_owned()).or_insert_with(read).clone()
     }
 
     /// Returns the value of a variable that must be one of these values. Any other value is recorded as a problem, and
@@ -192,10 +208,14 @@ impl Variables {
     /// Records each variable of OpenTelemetry and Sentry that was set and not read, and returns all problems.
     pub(super) fn into_problems(mut self) -> Vec<String> {
         self.count_further_entries();
-        let is_unread = |name: &&String| !self.read.contains(*name) && is_of_telemetry(name);
-        let unread: Vec<_> = self.values.keys().filter(is_unread).cloned().collect();
+        // An empty value counts as not set.
+        let is_set = |value: &Option<String>| value.as_ref().is_none_or(|value| !value.trim().is_empty());
+        let is_unread = |name: &String| !self.read.contains(name) && is_of_telemetry(name);
+        let unread = self.values.iter().filter(|(name, value)| is_unread(name) && is_set(value));
+        let unread: Vec<_> = unread.map(|(name, _)| name.clone()).collect();
         for name in unread.iter().take(MOST_UNREAD) {
-            let value = self.values.get(name).and_then(Option::as_deref).filter(|_| !may_be_secret(name));
+            // A name with a mistake in it may be that of a variable with a secret.
+            let value = self.values.get(name).and_then(Option::as_deref).filter(|_| is_harmless(name));
             let value = value.map(|value| format!(" `{}`", shown(value))).unwrap_or_default();
             self.problem(format!(
                 "unknown variable {}{value}: telemetry does not support it, and it has no effect; remove it, or check \
@@ -234,9 +254,21 @@ fn known(value: &str, values: &[&'static str]) -> Option<&'static str> {
     values.iter().find(|known| known.eq_ignore_ascii_case(value)).copied()
 }
 
-/// Returns a value as it can be part of a line: cut at a limit, and with its invisible characters escaped.
+/// Returns a value as it can be part of a line: cut at a limit, with its invisible characters escaped, and without the
+/// rest of a URL that may contain a user name and a password.
 pub(super) fn shown(value: &str) -> String {
+    let value = match value.split_once("://") {
+        Some((before, rest)) if has_user(rest) => &format!("{before}://…"),
+        _ => value,
+    };
     quote::line(&text::cut(value, limits::header_text())).into_owned()
+}
+
+/// Returns whether a text may contain a user name and a password, as in `user:password@host`. The `@` may be encoded,
+/// also more than once.
+pub(super) fn has_user(url: &str) -> bool {
+    let is_at = |after: &str| after.trim_start_matches("25").starts_with("40");
+    url.contains('@') || url.split('%').skip(1).any(is_at)
 }
 
 /// Returns whether a variable configures OpenTelemetry or Sentry in this program. The names of other languages, of
@@ -281,9 +313,17 @@ fn is_of_telemetry(name: &str) -> bool {
     rest.is_some_and(|rest| rest != "URL" && !COMMAND_LINE.iter().any(|prefix| rest.starts_with(prefix)))
 }
 
-/// Returns whether the value of a variable may be a secret, or contain one.
-fn may_be_secret(name: &str) -> bool {
-    const SECRETS: [&str; 8] = ["AUTH", "DSN", "ENDPOINT", "HEADER", "KEY", "PASS", "SECRET", "TOKEN"];
-    let name = name.to_ascii_uppercase();
-    SECRETS.iter().any(|secret| name.contains(secret))
+/// Returns whether this is exactly the name of a variable that telemetry does not support and that contains no secret.
+fn is_harmless(name: &str) -> bool {
+    const HARMLESS: [&str; 8] = [
+        "OTEL_LOG_LEVEL",
+        "OTEL_METRICS_EXEMPLAR_FILTER",
+        "OTEL_SEMCONV_STABILITY_OPT_IN",
+        "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN",
+        "SENTRY_DEBUG",
+        "SENTRY_PROFILES_SAMPLE_RATE",
+        "SENTRY_SAMPLE_RATE",
+        "SENTRY_SEND_DEFAULT_PII",
+    ];
+    HARMLESS.contains(&name)
 }

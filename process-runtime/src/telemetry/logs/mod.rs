@@ -83,7 +83,7 @@ mod tests {
         let provider = SdkLoggerProvider::builder()
             .with_log_processor(queue::batches(exporter, &records, Duration::from_millis(1)))
             .build();
-        let recorder = Recorder::new(provider.logger("test"), &records, Arc::default());
+        let recorder = Recorder::new(provider.logger("test"), &records, Arc::new(Refusal::new(false)));
         let bridge = Bridge::new(None::<Identity>, Some(recorder));
         // The threads of the exporter have no subscriber of their own, so the subscriber is global. No other test of
         // this binary sets one.

@@ -75,6 +75,7 @@ impl<P: LogProcessor> LogProcessor for Bounded<P> {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.room.close();
         self.next.shutdown_with_timeout(timeout)
     }
 

@@ -6,6 +6,11 @@ pub(super) mod file;
 use std::fmt;
 
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};
+use rustls::RootCertStore;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use ureq::tls::{ClientCert, PemItem, RootCerts, TlsConfig, TlsConfigBuilder, parse_pem};
 
 /// The content of a PEM file with certificates or keys. `Debug` does not show it.
@@ -39,6 +44,12 @@ impl Pem {
         self.certificates().next().is_some()
     }
 
+    /// Returns whether the file contains a certificate that can be the certificate of an authority.
+    pub(in crate::telemetry) fn has_authority(&self) -> bool {
+        let certificates = CertificateDer::pem_slice_iter(&self.0).filter_map(Result::ok);
+        RootCertStore::empty().add_parsable_certificates(certificates).0 > 0
+    }
+
     pub(in crate::telemetry) fn has_key(&self) -> bool {
         self.key().is_some()
     }
@@ -48,6 +59,17 @@ impl fmt::Debug for Pem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bytes of PEM", self.0.len())
     }
+}
+
+/// Returns why a client cannot identify itself with this certificate and key. Both clients panic or fail with such a
+/// pair only when they connect.
+pub(super) fn identity_problem(certificate: &Pem, key: &Pem) -> Option<String> {
+    let chain = CertificateDer::pem_slice_iter(&certificate.0).filter_map(Result::ok).collect();
+    let Ok(key) = PrivateKeyDer::from_pem_slice(&key.0) else {
+        return Some("the key cannot be read".to_owned());
+    };
+    let problem = CertifiedKey::from_der(chain, key, &ring::default_provider()).err()?;
+    Some(format!("the certificate and the key cannot be used together ({problem})"))
 }
 
 /// The TLS settings of a connection.
