@@ -86,9 +86,9 @@ impl Health {
     /// first request.
     ///
     /// A check that blocks delays the report by at most 50 ms. Until the check returns, its previous result counts. If
-    /// its previous execution took longer than 5 ms, the report does not wait for it. The check fails if it takes longer
-    /// than 30 s, or than a shorter limit of [`Setup::heartbeat`](crate::health::Setup::heartbeat), also if it then
-    /// returns `Ok`.
+    /// its previous execution took longer than 5 ms, the report does not wait for it. The check fails if it takes
+    /// longer than 30 s, or than a shorter limit of [`Setup::heartbeat`](crate::health::Setup::heartbeat), also if it
+    /// then returns `Ok`.
     pub fn liveness(&self) -> Report {
         self.shared.liveness.report()
     }

@@ -100,8 +100,8 @@ impl Liveness {
     }
 }
 
-/// Returns the condition of a runtime whose heartbeat may be missing for `limit`. Returns `None` if the heartbeat is off
-/// and the runtime has not shut down.
+/// Returns the condition of a runtime whose heartbeat may be missing for `limit`. Returns `None` if the heartbeat is
+/// off and the runtime has not shut down.
 fn heartbeat(home: &Home, limit: Option<Duration>) -> Option<Condition> {
     let stale = |text| Some(Condition::new(Status::Fail, Reason::Stale, text));
     if home.has_ended() {

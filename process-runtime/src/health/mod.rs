@@ -119,9 +119,10 @@
 //!
 //! Liveness awaits nothing and waits for no check of a process or dependency. A task on the runtime that called
 //! [`Setup::start`] runs once a second. If it has not run for 30 s ([`Setup::heartbeat`]), or the runtime has shut
-//! down, liveness fails with the reason `stale`. The runtime needs no timer for this. If all workers of the runtime that
-//! serves `/live` are blocked, `/live` does not respond at all, which a monitor also counts as a failure. To read the
-//! reason in that case, serve [`Health::liveness`] from another runtime or thread. It reports the same heartbeat there.
+//! down, liveness fails with the reason `stale`. The runtime needs no timer for this. If all workers of the runtime
+//! that serves `/live` are blocked, `/live` does not respond at all, which a monitor also counts as a failure. To read
+//! the reason in that case, serve [`Health::liveness`] from another runtime or thread. It reports the same heartbeat
+//! there.
 //!
 //! The checks that [`Setup::liveness`] adds run on threads of their own. A report does not wait for a check that takes
 //! long; its previous result counts. A check that takes longer than 30 s has failed.

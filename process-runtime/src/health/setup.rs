@@ -126,8 +126,8 @@ impl Setup {
     }
 
     /// Starts the schedules in the current tokio runtime, and returns the endpoints. Call it inside the runtime that
-    /// serves the application. Outside a tokio runtime, no schedule starts. The runtime of the first request is then the
-    /// one in which checks run and whose heartbeat liveness reports.
+    /// serves the application. Outside a tokio runtime, no schedule starts. The runtime of the first request is then
+    /// the one in which checks run and whose heartbeat liveness reports.
     ///
     /// A mistake in the set-up, such as an id that neither a process nor a check has, is reported once to standard
     /// error.

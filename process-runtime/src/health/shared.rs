@@ -75,8 +75,8 @@ impl Shared {
         }
     }
 
-    /// Returns the runtime of the program, which executes the checks. Returns `None` if the set-up was started outside a
-    /// runtime and no request has arrived yet.
+    /// Returns the runtime of the program, which executes the checks. Returns `None` if the set-up was started outside
+    /// a runtime and no request has arrived yet.
     pub(super) fn home(&self) -> Option<&Home> {
         self.liveness.home()
     }

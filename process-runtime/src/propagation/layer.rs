@@ -30,15 +30,15 @@ use crate::run::context;
 ///
 /// A caller chooses the id of its trace, and may set the flag that the trace is not sampled. This layer continues the
 /// trace of every caller. The flag of a caller that is not [trusted](PropagationLayer::trust_trace) only means that the
-/// [root sampler](PropagationLayer::root_sampler) of this service decides. If it keeps every trace, no caller can prevent
-/// that a failure is exported. If it keeps a share of the traces, it decides by the id, which the caller has chosen. A
-/// service that anybody on the internet can call needs [`public`](PropagationLayer::public).
+/// [root sampler](PropagationLayer::root_sampler) of this service decides. If it keeps every trace, no caller can
+/// prevent that a failure is exported. If it keeps a share of the traces, it decides by the id, which the caller has
+/// chosen. A service that anybody on the internet can call needs [`public`](PropagationLayer::public).
 ///
 /// If the application's propagator reads the header `traceparent`, a header that is not valid is ignored, and the
 /// request starts a new trace: the length must be right for the version, the digits must be lower case, no id may be
 /// zero, and the header must occur once. Several headers `tracestate` are joined in their order and cut at the first
-/// member that is beyond 32 members or 512 bytes; an invalid member is left out, and so is one with the key of an earlier
-/// member. Headers of other propagators reach these propagators unchanged.
+/// member that is beyond 32 members or 512 bytes; an invalid member is left out, and so is one with the key of an
+/// earlier member. Headers of other propagators reach these propagators unchanged.
 ///
 /// # Code that panics
 ///
@@ -127,8 +127,8 @@ impl PropagationLayer {
     ///
     /// By default, `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` decide, as they do for `telemetry::init` and for
     /// an SDK without a sampler of its own. Call this method if the application passes a sampler to its tracer
-    /// provider. The caller has chosen the id of the trace, so a decision by the id is one that the caller can foresee. To
-    /// keep every trace that such callers have not sampled, pass `|_| true`.
+    /// provider. The caller has chosen the id of the trace, so a decision by the id is one that the caller can foresee.
+    /// To keep every trace that such callers have not sampled, pass `|_| true`.
     #[must_use]
     pub fn root_sampler(
         mut self,

@@ -58,12 +58,12 @@ fn kept<'m>(members: impl Iterator<Item = &'m [u8]>) -> Option<String> {
     let (mut kept, mut keys) = (String::new(), Vec::new());
     let valid = members.filter_map(|member| str::from_utf8(member).ok().and_then(valid_member));
     for (key, member) in valid {
-        if keys.contains(&key) {
-            continue;
-        }
         let comma = usize::from(!kept.is_empty());
         if keys.len() == MEMBERS || kept.len() + comma + member.len() > BYTES {
             break;
+        }
+        if keys.contains(&key) {
+            continue;
         }
         keys.push(key);
         kept.extend([",", member].into_iter().skip(1 - comma));

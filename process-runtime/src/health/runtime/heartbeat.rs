@@ -40,8 +40,8 @@ struct Pulse {
 }
 
 impl Heartbeat {
-    /// Starts the task on a runtime, and the thread that wakes it once in each interval. Without an interval, there is
-    /// no thread.
+    /// Starts the task on a runtime, and the thread that wakes it once in each interval. Without an interval, no
+    /// thread starts.
     pub(super) fn start(runtime: &Handle, interval: Option<Duration>) -> Heartbeat {
         let pulse = Arc::new(Pulse {
             began: Instant::now(),

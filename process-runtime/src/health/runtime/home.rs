@@ -59,8 +59,8 @@ impl Home {
         f()
     }
 
-    /// Calls `f` on a thread of the toolkit as if the thread belonged to the application: in the context of the runtime,
-    /// with the subscriber and the Sentry hub of the set-up. `f` must not panic.
+    /// Calls `f` on a thread of the toolkit as if the thread belonged to the application: in the context of the
+    /// runtime, with the subscriber and the Sentry hub of the set-up.
     pub(crate) fn call<R>(&self, f: impl FnOnce() -> R) -> R {
         let _inside = self.handle.enter();
         let _current = self.inherited.enter();
