@@ -99,8 +99,8 @@ impl Unit {
     /// Returns the unit of a process or stage; `None` for a dependency.
     fn of_definition(definition: Definition) -> Option<&'static Unit> {
         let key = std::ptr::from_ref(definition.common()).addr();
-        // Each collection and each slice of the statistics asks for every unit, so the process, which is searched in the
-        // whole registry, is only looked up for a new unit.
+        // Each collection and each slice of the statistics asks for every unit, so the process, which is searched in
+        // the whole registry, is only looked up for a new unit.
         if let Some(known) = read(&UNITS).get(&key) {
             return Some(known);
         }

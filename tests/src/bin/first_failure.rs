@@ -1,6 +1,6 @@
 //! A service whose process fails once for each line of its standard input. It prints a line when its telemetry has
-//! started, and ends when its standard input ends. It has 170 more processes, so that their series are more than a meter
-//! provider keeps by default.
+//! started, and ends when its standard input ends. It has 170 more processes, so that their series are more than a
+//! meter provider keeps by default.
 
 use std::io::BufRead;
 

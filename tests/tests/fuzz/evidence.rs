@@ -100,7 +100,8 @@ fn a_damaged_line_costs_no_other_line() {
     }
 }
 
-/// Every how many reasons are written by the toolkit. Each takes a file of its own, so the others are put into its place.
+/// Every how many reasons are written by the toolkit. Each takes a file of its own, so the others are put into its
+/// place.
 const WRITTEN: usize = 10;
 
 #[test]

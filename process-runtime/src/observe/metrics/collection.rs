@@ -1,6 +1,6 @@
-//! The counters and gauges as instruments, whose callbacks a reader of OpenTelemetry calls when it collects the metrics:
-//! which calls belong to one collection, and what the meter provider keeps of the readings. Their values do not belong
-//! here.
+//! The counters and gauges as instruments, whose callbacks a reader of OpenTelemetry calls when it collects the
+//! metrics: which calls belong to one collection, and what the meter provider keeps of the readings. Their values do
+//! not belong here.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,7 +1,7 @@
-//! The values of the counters and gauges of processes. They cost a run nothing, because they are read from the accounts,
-//! which hold the counts of each process. A series that an alert may use exists from the first collection on, with the
-//! value zero, because `increase()` of Prometheus does not see the first value of a series that did not exist before.
-//! Histograms, and the instruments themselves, do not belong here.
+//! The values of the counters and gauges of processes. They cost a run nothing, because they are read from the
+//! accounts, which hold the counts of each process. A series that an alert may use exists from the first collection
+//! on, with the value zero, because `increase()` of Prometheus does not see the first value of a series that did not
+//! exist before. Histograms, and the instruments themselves, do not belong here.
 
 use std::collections::BTreeMap;
 
@@ -68,8 +68,8 @@ fn processes() -> impl Iterator<Item = (&'static str, &'static Unit)> {
 /// their values fit together although runs end during the collection.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    /// If several functions have the same id, their counts are added up, because an instrument keeps only the last value
-    /// that it receives for a series.
+    /// If several functions have the same id, their counts are added up, because an instrument keeps only the last
+    /// value that it receives for a series.
     processes: BTreeMap<&'static str, Counts>,
     errors: BTreeMap<(&'static str, &'static str), u64>,
 }

@@ -1,8 +1,8 @@
 //! The OpenTelemetry instruments: the attached meter provider, and the histograms. Histograms need the duration of
 //! every run. Each run therefore adds its duration as a sample to a bounded buffer. The watchdog and each collection
 //! record the samples in the histograms. If the buffer is full, the sample is dropped and counted as dropped; the
-//! statistics in memory still include the run. Counters and gauges are in [`collection`]. An instrument that belongs to a
-//! single feature is not defined here. The feature adds it through [`InstrumentsOfFeature`].
+//! statistics in memory still include the run. Counters and gauges are in [`collection`]. An instrument that belongs
+//! to a single feature is not defined here. The feature adds it through [`InstrumentsOfFeature`].
 
 mod collection;
 pub(crate) mod counters;

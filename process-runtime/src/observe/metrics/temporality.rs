@@ -29,7 +29,8 @@ const FORGOTTEN_AFTER: u32 = 3;
 
 /// The number of successive collections in which a reading of a counter must be kept longer than its control.
 const CONFIRMED: u32 = 2;
-/// The same if several threads collect. A thread that is just copying what it exports keeps one of the two for a moment.
+/// The same if several threads collect. A thread that is just copying what it exports keeps one of the two for a
+/// moment.
 const CONFIRMED_BY_SEVERAL: u32 = 10;
 /// The number of collections whose marks are compared. If there are several readers, a reader keeps the readings of the
 /// collection of another one.
@@ -72,8 +73,8 @@ impl Mark {
     }
 }
 
-/// The marks of the last collections: one in a reading of a counter, and one in a reading of an up-down counter, which is
-/// the control.
+/// The marks of the last collections: one in a reading of a counter, and one in a reading of an up-down counter, which
+/// is the control.
 ///
 /// With delta temporality, a provider keeps the last readings of a counter to compute the next differences. It does so
 /// for no up-down counter, which always has cumulative temporality, and for no counter with cumulative temporality.
@@ -86,8 +87,8 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// Keeps the marks of a collection. They are `None` if the provider keeps no ids, for example because a view removes
-    /// them, or if another thread has made readings in the meantime.
+    /// Keeps the marks of a collection. They are `None` if the provider keeps no ids, for example because a view
+    /// removes them, or if another thread has made readings in the meantime.
     pub(super) fn keep(&mut self, marks: Option<(Mark, Mark)>) {
         self.last.truncate(COMPARED - 1);
         self.last.push_front(marks.filter(|(counter, control)| counter.kept == control.kept));

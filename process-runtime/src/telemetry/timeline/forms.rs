@@ -254,8 +254,9 @@ fn rfc_3339(text: &str) -> Option<u64> {
     Some(seconds.saturating_mul(SECOND).saturating_add(nanos))
 }
 
-/// Reads a value of any type as text. In OTLP it is an object with a single key, which names the type. Go writes another
-/// object around it, with the key `Value`. Lists and objects, which the business context never contains, become `…`.
+/// Reads a value of any type as text. In OTLP it is an object with a single key, which names the type. Go writes
+/// another object around it, with the key `Value`. Lists and objects, which the business context never contains,
+/// become `…`.
 pub(super) fn value(json: &mut Json<'_>) -> String {
     any_value(json, true)
 }
@@ -305,8 +306,8 @@ pub(super) fn text(json: &mut Json<'_>) -> Option<String> {
     })
 }
 
-/// Returns a number or Boolean as ProtoJSON writes one of this type, so that one value has one text. `kind` is empty for
-/// a number without a type. Other values stay as they are written.
+/// Returns a number or Boolean as ProtoJSON writes one of this type, so that one value has one text. `kind` is empty
+/// for a number without a type. Other values stay as they are written.
 fn typed(kind: &str, written: &str) -> String {
     let trimmed = written.trim();
     let text = match kind {

@@ -21,11 +21,11 @@ const MOST: usize = 100_000;
 
 /// Calls `each` for every span and log record of a line. Returns what could not be read, if anything.
 ///
-/// A line is a request or a list of requests. Metrics and profiles belong to no trace. OpenTelemetry's logging exporters
-/// for Java write a single resource instead of a request.
+/// A line is a request or a list of requests. Metrics and profiles belong to no trace. OpenTelemetry's logging
+/// exporters for Java write a single resource instead of a request.
 ///
-/// After a crash, a line can be a request that is cut off and the next request. The first one is therefore read up to the
-/// start of the next one.
+/// After a crash, a line can be a request that is cut off and the next request. The first one is therefore read up to
+/// the start of the next one.
 pub(super) fn each_entry(line: &[u8], each: &mut dyn FnMut(Entry)) -> Option<String> {
     let mut json = Json::new(line);
     let mut entries = Entries { each, left: MOST };

@@ -1,5 +1,5 @@
-//! Divides a file into its requests. A request is one line, or several lines if it is indented. The content of a request
-//! does not belong here.
+//! Divides a file into its requests. A request is one line, or several lines if it is indented. The content of a
+//! request does not belong here.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
