@@ -530,7 +530,7 @@ fn the_first_failure_after_the_first_scrape_is_an_increase() {
 }
 
 /// The variable that names a Prometheus server that receives OTLP, if the installed one is older than version 3. If the
-/// variable is empty, there is no such server, and the test is skipped also where all programs are required.
+/// variable is empty, the machine has no such server. The test is then skipped also where all programs are required.
 const PROMETHEUS_3: &str = "PROCESS_PROMETHEUS_3";
 
 #[test]

@@ -1,7 +1,7 @@
 //! Takes the values of a run's context: those of `context(…)` when the run begins, and those of `record!` later.
 //! Storing and inheriting context do not belong here.
 
-use crate::base::foreign::guard::evaluate;
+use crate::base::foreign::guard::{evaluate, evaluate_recorded};
 use crate::base::notices;
 use crate::run::context::{NamedValues, Value, Values};
 use crate::run::frame;
@@ -64,14 +64,14 @@ impl LaterKey {
     }
 
     /// Adds the value to the innermost run of the function on this thread. Does not call `value` without such a run,
-    /// if the run is not observed, or inside of another expression that is evaluated for a run.
+    /// if the run is not observed, or inside of another recorded value.
     pub fn record(self, value: impl FnOnce() -> Option<Value>) {
         let Some(unit) = self.site.unit() else { return };
         let Some(observed) = frame::run_of(unit) else {
             return;
         };
         let mut recorded = None;
-        if let Some(Err(_)) = evaluate(|| recorded = value()) {
+        if let Some(Err(_)) = evaluate_recorded(|| recorded = value()) {
             notices::once(format!(
                 "evaluating the value of `record!({} = …)` in `{}` panicked; the value is not recorded",
                 self.name, unit.name

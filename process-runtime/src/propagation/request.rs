@@ -81,7 +81,9 @@ pub(super) fn link_from_current(current: &Span, linked: &SpanContext) {
         return;
     }
     unharmed(Destination::Subscriber, || {
-        TraceContext::current().span().add_link(linked.clone(), Vec::new());
+        if let Some(current) = trace::current() {
+            current.span().add_link(linked.clone(), Vec::new());
+        }
     });
 }
 

@@ -27,9 +27,9 @@ use tracing_opentelemetry::get_otel_context;
 use tracing_subscriber::layer::{Context as LayerContext, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::fields::{self, SpanValues, Withheld, span_event};
+use super::diagnostics;
+use super::fields::{self, SpanValues, Withheld, span_event, span_texts};
 use super::logs::{Recorder, is_recorded};
-use super::{diagnostics, span_texts};
 use crate::base::alarm::fork;
 use crate::observe::metrics::LOST_RECORDS;
 use crate::observe::span::{OUTCOME, TARGET};

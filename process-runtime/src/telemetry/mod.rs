@@ -218,7 +218,6 @@ mod requests;
 mod room;
 mod sentry;
 mod signal;
-mod span_texts;
 pub mod timeline;
 
 pub use self::builder::TelemetryBuilder;

@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::mem::forget;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::thread::LocalKey;
 
 /// The payload of a panic. Dropping it cannot panic.
 pub(crate) struct Payload(Option<Box<dyn Any + Send>>);
@@ -57,6 +58,8 @@ pub(crate) fn attempt<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
 thread_local! {
     /// Whether this thread is inside a call of [`evaluate`].
     static EVALUATING: Cell<bool> = const { Cell::new(false) };
+    /// Whether this thread is inside a call of [`evaluate_recorded`].
+    static RECORDING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Calls `f`, which evaluates code of an attribute for a run: an expression, a rule, or what a rule or the outcome
@@ -67,11 +70,25 @@ thread_local! {
 /// process would evaluate itself again, and so on without end.
 #[inline]
 pub(crate) fn evaluate<R>(f: impl FnOnce() -> R) -> Option<Result<R, Payload>> {
-    if EVALUATING.replace(true) {
+    outermost(&EVALUATING, f)
+}
+
+/// Does the same for the value of `record!`. An expression of an attribute may record a value on the run around it, so
+/// only a value inside of another recorded value is not evaluated.
+pub(crate) fn evaluate_recorded<R>(f: impl FnOnce() -> R) -> Option<Result<R, Payload>> {
+    outermost(&RECORDING, f)
+}
+
+#[inline]
+fn outermost<R>(
+    is_inside: &'static LocalKey<Cell<bool>>,
+    f: impl FnOnce() -> R,
+) -> Option<Result<R, Payload>> {
+    if is_inside.replace(true) {
         return None;
     }
     let result = attempt(f);
-    EVALUATING.set(false);
+    is_inside.set(false);
     Some(result)
 }
 

@@ -43,8 +43,9 @@ const COUNTERS: &str = "the meter provider exports counters with delta temporali
 const HISTOGRAMS: &str = "the meter provider exports histograms with delta temporality, over which `increase()` and \
                           `rate()` are wrong; give its reader or exporter cumulative temporality";
 
-/// Reports the temporality of counters or histograms. Counters with delta temporality are the more important report, and
-/// their remedy is the same. Nothing is reported if the variable is, which is the cause and has the same remedy.
+/// Reports the temporality of counters or histograms. Counters with delta temporality are the more important report,
+/// and their remedy is the same. If the variable was reported, this function reports nothing, because the variable is
+/// the cause.
 pub(super) fn report(has_counters: bool, has_histograms: bool) {
     static HAS_COUNTERS: AtomicBool = AtomicBool::new(false);
     if IS_PREFERENCE_REPORTED.load(Ordering::Relaxed) {

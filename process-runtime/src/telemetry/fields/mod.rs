@@ -5,6 +5,7 @@
 mod event;
 mod span;
 pub(super) mod span_event;
+pub(super) mod span_texts;
 
 use std::cell::Cell;
 use std::error::Error;

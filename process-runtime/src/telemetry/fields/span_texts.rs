@@ -36,7 +36,7 @@ struct Lengths {
 
 /// Brings a span within its limits. `longest` is the maximum number of characters of a text attribute, if the
 /// environment configures one.
-pub(super) fn limit(span: &mut SpanData, longest: Option<usize>) {
+pub(in crate::telemetry) fn limit(span: &mut SpanData, longest: Option<usize>) {
     if let Some(longest) = longest {
         attributes(span).for_each(|attribute| truncate(&mut attribute.value, longest));
     }
