@@ -42,9 +42,9 @@ impl EntryContext {
     }
 
     /// Adds the value if it is `Some`.
-    pub fn put(&mut self, name: &'static str, value: Option<Value>) {
-        if let Some(mut value) = value {
-            value.bound();
+    pub fn put(&mut self, name: &'static str, mut value: Option<Value>) {
+        value.iter_mut().for_each(Value::bound);
+        if let Some(value) = value {
             self.values.push((name, value));
         }
     }
