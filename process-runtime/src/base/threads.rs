@@ -66,5 +66,5 @@ pub(crate) fn keep(
 
 /// Returns the report that a thread or task panicked and is started again. `what` names it.
 pub(crate) fn restarted(what: &str) -> String {
-    format!("{what} of the toolkit panicked and is started again; please report this error of the toolkit")
+    format!("{what} panicked and is started again; this is an error of the toolkit, please report it")
 }

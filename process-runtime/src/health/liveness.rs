@@ -65,8 +65,9 @@ impl Liveness {
         liveness.adopt();
         if liveness.home().is_none() && limit.is_some() {
             notices::once(
-                "the heartbeat of liveness begins with the first request; call `health::Setup::start` inside a tokio \
-                 runtime, or turn the heartbeat off with `health::Setup::heartbeat`",
+                "`health::Setup::start` was called outside a tokio runtime, so the heartbeat of liveness begins with \
+                 the first request; call it inside a runtime, or turn the heartbeat off with \
+                 `health::Setup::heartbeat(None)`",
             );
         }
         liveness

@@ -125,7 +125,8 @@
 //! there.
 //!
 //! The checks that [`Setup::liveness`] adds run on threads of their own. A report does not wait for a check that takes
-//! long; its previous result counts. A check that takes longer than 30 s has failed.
+//! long; its previous result counts. A check that takes longer than 30 s, or than a shorter limit of
+//! [`Setup::heartbeat`], has failed.
 //!
 //! # Processes without a probe
 //!

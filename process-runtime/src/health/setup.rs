@@ -82,9 +82,9 @@ impl Setup {
     /// The check must be a function without captured state. A dependency check cannot be part of liveness, because a
     /// restart does not repair a dependency.
     ///
-    /// The check runs on a thread of its own, in the context of the runtime. It fails if it takes longer than 30 s
-    /// ([`Setup::heartbeat`]). `name` is its name in reports. In `application/health+json`, a colon in the name is
-    /// written as `_`.
+    /// The check runs on a thread of its own, in the context of the runtime. It fails if it panics, or if it takes
+    /// longer than 30 s, or than the limit of [`Setup::heartbeat`] if that is shorter. `name` is its name in reports.
+    /// In `application/health+json`, a colon in the name is written as `_`.
     ///
     /// ```
     /// use std::sync::atomic::{AtomicBool, Ordering};

@@ -144,8 +144,9 @@ impl Install {
     /// Starts the installation. Each problem in [`Installation::report`] is also written to standard error. Keep
     /// the returned [`Installation`], and call [`Installation::stop`] at the end of `main`.
     ///
-    /// Sets a panic hook, which calls the hook that was set before. It makes the toolkit usable in the `Drop` of
-    /// thread-local values if Sentry's panic hook is set.
+    /// With feature `metrics` or `sentry`, sets a panic hook that calls the hook that was set before. Initialise Sentry
+    /// before this call: otherwise the first use of the toolkit in the `Drop` of a thread-local value can abort the
+    /// program, because Sentry's panic hook panics there.
     ///
     /// In the child of a `fork` without `exec`, whose parent has started an installation, nothing is started, because
     /// the parent's locks and queues may be in any state. This is reported once.

@@ -30,9 +30,9 @@ use crate::run::context;
 ///
 /// A caller chooses the id of its trace, and may set the flag that the trace is not sampled. This layer continues the
 /// trace of every caller. The flag of a caller that is not [trusted](PropagationLayer::trust_trace) only means that the
-/// [root sampler](PropagationLayer::root_sampler) of this service decides. If it keeps every trace, no caller can
-/// prevent that a failure is exported. If it keeps a share of the traces, it decides by the id, which the caller has
-/// chosen. A service that anybody on the internet can call needs [`public`](PropagationLayer::public).
+/// [root sampler](PropagationLayer::root_sampler) of this service decides. If it keeps every trace, no caller can keep
+/// a failure from being exported. If it keeps a share of the traces, it decides by the id, which the caller has chosen.
+/// A service that any client on the internet can call needs [`public`](PropagationLayer::public).
 ///
 /// If the application's propagator reads the header `traceparent`, a header that is not valid is ignored, and the
 /// request starts a new trace: the length must be right for the version, the digits must be lower case, no id may be
@@ -75,15 +75,17 @@ pub struct PropagationLayer {
 }
 
 impl PropagationLayer {
-    /// Starts a new trace for each request, with a link to the trace of the caller. Use this at an edge that anybody on
-    /// the internet can call.
+    /// Starts a new trace for each request, with a link to the trace of the caller. Use this at an edge that any client
+    /// on the internet can call.
     ///
-    /// Without it, anybody who knows the id of a trace can add spans to this trace. The services behind the edge
+    /// Without it, a client that knows the id of a trace can add spans to this trace. The services behind the edge
     /// continue the new trace, so they do not need this setting.
     ///
     /// The traces of peers that [`trust_trace`](PropagationLayer::trust_trace) trusts are still continued. From the
-    /// requests of any other caller, the headers `traceparent` and `tracestate` and those that the application's
-    /// propagator reads are removed, also if they are not valid. No service behind the edge can then continue them.
+    /// requests of any other caller, the layer removes the headers `traceparent` and `tracestate`, and those that the
+    /// application's propagator reads by name or declares in `fields`, also if they are not valid. No service behind
+    /// the edge can then continue them. A propagator that goes through all headers instead keeps its headers. If the
+    /// propagator panics, only `traceparent` and `tracestate` are removed.
     ///
     /// ```
     /// use std::net::SocketAddr;

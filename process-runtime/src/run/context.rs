@@ -265,7 +265,7 @@ fn key_of(value: Option<OsString>) -> Result<Option<String>, &'static str> {
     let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
     let value = value.into_string().map_err(|_| "its value must be valid UTF-8")?;
     match value.trim() {
-        "" => Err("its value has only spaces"),
+        "" => Err("its value must have a character that is not white space"),
         key => Ok(Some(key.to_owned())),
     }
 }

@@ -97,8 +97,9 @@
 //! | `RUST_LOG` | see [The log](#the-log) |
 //! | `NO_COLOR`, `CLICOLOR`, `TERM` | any value that is not empty, `0` and `dumb` turn colours on a terminal off |
 //!
-//! A line also names each variable that starts with `OTEL_` or `SENTRY_` and has no effect here. Its name may have a
-//! mistake in it, so its value is shown only for a few variables that contain no secrets.
+//! A line also names each variable that starts with `OTEL_` or `SENTRY_` and has no effect here. After 16 of them, one
+//! line counts the others. Variables of other programs, such as `OTEL_JAVA_…` and `SENTRY_AUTH_TOKEN`, are not named. A
+//! name may have a mistake in it, so its value is shown only for a few variables that contain no secrets.
 //!
 //! # Sentry
 //!
@@ -110,14 +111,16 @@
 //!
 //! `RUST_LOG` filters the log on standard output by targets and levels, as in `info,my_crate=debug`; the default is
 //! `info`. A directive that is not valid is reported and ignored, and `info` applies to targets without a directive. A
-//! single word that is not a level may be a level with a mistake in it. It is taken as a target, and this is reported,
-//! unless it contains `_` or `::` or is a crate with processes. Write `hyper=trace` instead of `hyper`.
+//! word that is not a level is a target at level `trace`. It may be a level with a mistake in it, so it is also
+//! reported, unless it is a path with `::`, several words joined by `_`, or the name of a crate that contains a
+//! process. Write `hyper=trace` instead of `hyper`.
 //! `RUST_LOG` does not affect what is exported.
 //!
 //! Records of the `log` crate are events like those of `tracing`, unless the application has set a logger of its own.
 //! The log contains escape sequences only if standard output is a terminal. A field is written as `key=value`, and its
 //! value is quoted if it contains anything that could be taken for another field or line. Texts have the limits of
-//! [log records](#spans-and-events).
+//! [log records](#spans-and-events), except that an error with its sources has at most 16 KiB
+//! ([`Limits::chain_text`](crate::Limits::chain_text)).
 //!
 //! # Spans and events
 //!
@@ -142,9 +145,9 @@
 //! a run it leaves the program only with `error_text = everywhere`. All texts of a record together have at most 16 KiB,
 //! an attribute has at most 1 KiB, and the text of an error at most 8 KiB ([`Limits`](crate::Limits)). At most 2048
 //! records (`OTEL_BLRP_MAX_QUEUE_SIZE`) and 16 MiB wait. `critical_process.telemetry.dropped` counts every record that
-//! is lost, with the reason `log_record`. An event of a span has the same limits. A text attribute of a span has at
-//! most 16 KiB, and `error_text` also applies to an error in a field of a span. An event or a field is inside the run
-//! of its span, on every thread, and also inside the run that its thread is in.
+//! is lost, with the reason `log_record`. An event of a span has these limits and those of its span. `error_text` also
+//! applies to an error in a field of a span. The text leaves the program only if the run of the span and the run that
+//! the thread is in, where they exist, both allow it.
 //!
 //! Events that are made while telemetry is exported are never exported. They would cause further exports without end.
 //!

@@ -145,8 +145,7 @@ fn hung(destination: Destination) -> &'static Cause {
     if let Some((_, cause)) = causes.iter().find(|(known, _)| *known == destination) {
         return cause;
     }
-    let cause =
-        Box::leak(Box::new(Cause::new("a call on a thread of the toolkit has not returned for 10 s, of")));
+    let cause = Box::leak(Box::new(Cause::new("a thread of the toolkit has waited 10 s for a call of")));
     causes.push((destination, cause));
     cause
 }

@@ -20,9 +20,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// One value of business context, and one value of an attribute of a span or of a log record. 1 KiB by default.
+    /// One value of business context, the name of a span, and one value of an attribute of a span or of a log record.
+    /// All texts of a span together have at most 64 times this limit, or 64 KiB if that is more. 1 KiB by default.
     pub context_value: usize,
-    /// The text of one error. 8 KiB by default.
+    /// The text of one error, the description of a span's status, an attribute `exception.*`, and the name of an event
+    /// of a span. 8 KiB by default.
     pub error_text: usize,
     /// The errors of one chain, the outermost error included. A number, not bytes. 32 by default.
     pub chain_links: usize,

@@ -8,6 +8,7 @@ mod inherited;
 mod polling;
 mod timer;
 
+#[cfg(feature = "sentry")]
 pub(super) use self::clock::is_virtual;
 pub(crate) use self::home::{Home, Timer};
 pub(crate) use self::timer::sleep_until;

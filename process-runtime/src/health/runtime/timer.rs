@@ -79,7 +79,10 @@ impl Future for Sleep {
             && let Err(error) = thread::Builder::new().name("health timer".to_owned()).spawn(serve)
         {
             lock(&WAITING).has_thread = false;
-            notices::once(format!("cannot start the thread of the timers of health checks: {error}"));
+            notices::once(format!(
+                "cannot start the thread of the timers of health checks, so schedules and timeouts do not run until \
+                 the next attempt succeeds: {error}"
+            ));
         }
         Poll::Pending
     }

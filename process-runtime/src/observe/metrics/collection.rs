@@ -55,7 +55,7 @@ struct Current {
     /// The bits of the instruments that were read.
     read: u8,
     snapshot: Arc<Snapshot>,
-    /// The value of [`Calls::changes`] at the begin.
+    /// The value of [`Calls::changes`] when the collection began.
     changes: u64,
     /// Whether no other thread has called a callback since the begin of the collection before this one.
     is_alone: bool,

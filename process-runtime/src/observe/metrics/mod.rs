@@ -229,7 +229,7 @@ pub(crate) fn drain() {
 }
 
 static HUNG: Cause =
-    Cause::new("the waiting samples are not recorded, because a call has not returned in time, of");
+    Cause::new("the waiting samples are not recorded, because no call returned in time from");
 
 /// Records every waiting sample on a thread of its own, and waits for it at most until `end`, because a meter provider
 /// may hang. Returns whether the samples were recorded in time, and reports if they were not.

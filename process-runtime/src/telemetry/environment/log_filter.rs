@@ -39,8 +39,8 @@ impl Variables {
                 Ok(Directive::Doubtful(target)) => {
                     targets = targets.with_target(target, LevelFilter::TRACE);
                     format!(
-                        "it is not a level (use {}), and is taken as a target at level trace; write it with `=trace` \
-                         if it is one",
+                        "it is not a level ({}), so it is taken as a target at level trace; if it is meant as a \
+                         target, add `=trace` to it",
                         LEVELS.join(", ")
                     )
                 }
@@ -106,9 +106,8 @@ fn is_target(text: &str) -> bool {
     text.contains(char::is_alphanumeric) && text.replace("::", "").chars().all(is_plain)
 }
 
-/// Returns whether a text without a level is not a level with a mistake in it, of which there are too many to know
-/// them. It is the path of a module, has several words as only names of crates have, or names a crate of this program
-/// that contains processes.
+/// Returns whether a text without a level is surely a target, and not a level with a mistake in it. It is if it is the
+/// path of a module, has several words joined by `_`, or names a crate of this program that contains processes.
 fn is_surely_a_target(text: &str) -> bool {
     let is_name = |name: &str| {
         let is_plain = |character: char| character.is_alphanumeric() || character == '_';

@@ -156,8 +156,8 @@ impl Variables {
         let shown = quoted(&path);
         if shown.is_empty() {
             self.problem(format!(
-                "invalid {name}: its value is not the path of a file, and it may be the content of one; use the path of \
-                 a file with a {what} in PEM format; the variable is ignored"
+                "invalid {name}: its value may be the content of a file and not its path, so it is not shown; use the \
+                 path of a file with a {what} in PEM format; the variable is ignored"
             ));
             return None;
         }

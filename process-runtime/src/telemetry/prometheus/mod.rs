@@ -201,9 +201,8 @@ async fn collected(prometheus: Prometheus, turn: Arc<Semaphore>) -> Response<Str
     let text = tokio::time::timeout(COLLECTION_TIME, text).await;
     match &text {
         Ok(_) => HUNG.ended(),
-        Err(_) => {
-            HUNG.happened(format_args!("{COLLECTION_TIME:?}: a callback of an observable instrument hangs"))
-        }
+        Err(_) => HUNG
+            .happened(format_args!("{COLLECTION_TIME:?}: a callback of an observable instrument may hang")),
     }
     match text {
         Ok(Ok(Ok(text))) => {

@@ -47,8 +47,8 @@ impl<'a> Json<'a> {
         self.at = self.bytes.len();
     }
 
-    /// Moves behind what may stand between two values of a list. Returns the first byte of the next value, and `None`
-    /// at the end. A crash can leave a run of NULs in a file.
+    /// Moves past everything that may be between two values of a list. Returns the first byte of the next value, or
+    /// `None` at the end. A crash can leave a run of NULs in a file.
     pub(super) fn between(&mut self) -> Option<u8> {
         let is_between =
             |byte: &u8| byte.is_ascii_whitespace() || byte.is_ascii_control() || b"[],".contains(byte);
