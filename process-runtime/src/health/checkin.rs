@@ -68,10 +68,13 @@ pub(super) fn send(check: &CheckRunner) {
         }),
     };
     let send = move || {
-        let _sending = sending;
         // This may be the last owner of the client.
         let send = move || client.send_envelope(EnvelopeItem::MonitorCheckIn(check_in).into());
-        unharmed(Destination::Sentry, send);
+        let is_sent = unharmed(Destination::Sentry, send);
+        drop(sending);
+        if is_sent && !is_any_stuck() {
+            UNSENT.ended();
+        }
     };
     // The transport of the client may block, so a thread of its own calls it. Under a virtual clock, which no other
     // thread can follow, the task itself does.
@@ -89,10 +92,16 @@ struct Latest {
     sending: Weak<()>,
 }
 
+static LATEST: Mutex<BTreeMap<String, Latest>> = Mutex::new(BTreeMap::new());
+
+/// Returns whether the client has not returned from a check-in for so long that the next one is due.
+fn is_any_stuck() -> bool {
+    lock(&LATEST).values().any(|latest| latest.sending.strong_count() > 0 && latest.at.elapsed() >= BETWEEN)
+}
+
 /// Returns a value if a check-in may be sent now for the process with this id. The caller must keep the value until
 /// the check-in is sent. Stores the current time as the time of the process's latest check-in.
 fn may_check_in(id: &str) -> Option<Arc<()>> {
-    static LATEST: Mutex<BTreeMap<String, Latest>> = Mutex::new(BTreeMap::new());
     let mut latest = lock(&LATEST);
     let previous = latest.get(id);
     if previous.is_some_and(|previous| previous.at.elapsed() < BETWEEN) {
@@ -107,8 +116,6 @@ fn may_check_in(id: &str) -> Option<Arc<()>> {
     }
     let sending = Arc::new(());
     latest.insert(id.to_owned(), Latest { at: Instant::now(), sending: Arc::downgrade(&sending) });
-    drop(latest);
-    UNSENT.ended();
     Some(sending)
 }
 

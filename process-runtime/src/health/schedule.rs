@@ -32,7 +32,7 @@ pub(super) async fn run(check: Arc<CheckRunner>, shared: Weak<Shared>, every: Du
         let Err(panic) = poll_fn(polled).await else { return };
         drop(panic);
         notices::once(restarted("the schedule of a health check"));
-        tokio::time::sleep(every).await;
+        sleep_until(Instant::now() + every).await;
     }
 }
 

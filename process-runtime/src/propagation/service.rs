@@ -78,8 +78,9 @@ where
 
     fn call(&mut self, request: Request<B>) -> PropagationFuture<S::Future> {
         let (mut parts, body) = request.into_parts();
-        let span = OpenSpan(self.span(&mut parts));
+        // The span may remove the headers of a caller that is not trusted with the trace, but is with baggage.
         let baggage = baggage::take(&self.baggage_of, &parts.extensions, &mut parts.headers);
+        let span = OpenSpan(self.span(&mut parts));
         let future = request::run(&span.0, || self.inner.call(Request::from_parts(parts, body)));
         PropagationFuture { future, span, baggage, scope: Carrier::default() }
     }

@@ -167,7 +167,9 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>, L: Layer<S>> Layer<S> for Bridge<L>
             return;
         }
         let is_error_text_sent = || fields::is_error_text_sent(context.span(id).as_ref());
-        let fields = || context.metadata(id).map(|metadata| metadata.fields());
+        // The runtime has already limited the values of a run.
+        let metadata = || context.metadata(id).filter(|metadata| metadata.target() != TARGET);
+        let fields = || metadata().map(|metadata| metadata.fields());
         let limited = SpanValues::limited(fields, |visitor| values.record(visitor), &is_error_text_sent);
         match (limited, fields()) {
             (Some(limited), Some(fields)) => {

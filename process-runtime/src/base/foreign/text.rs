@@ -72,7 +72,7 @@ impl fmt::Display for Mark {
 /// Returns the text before a mark, and the number of the mark. Returns `None` if the text does not end with a mark.
 fn without_mark(text: &str) -> Option<(&str, usize)> {
     let (whole, count) = text.strip_suffix(" bytes]")?.rsplit_once("…[+")?;
-    let is_number = count.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = count.bytes().all(|byte| byte.is_ascii_digit()) && !count.starts_with('0');
     Some((whole, count.parse().ok().filter(|_| is_number)?))
 }
 
@@ -143,6 +143,8 @@ mod tests {
     fn a_text_that_is_cut_again_says_how_much_of_the_whole_is_missing() {
         let once = cut("déjà vu", 6).into_owned();
         assert_eq!(once, "déjà…[+3 bytes]");
+        let padded = format!("…[+{}1 bytes]", "0".repeat(99));
+        assert_eq!(cut_again(&padded, 4), "…[…[+107 bytes]", "a mark has no leading zeros");
         assert_eq!(cut_again(&once, 7), once);
         assert_eq!(cut_again(&once, 6), once);
         assert_eq!(cut_again(&once, 5), "déj…[+5 bytes]");

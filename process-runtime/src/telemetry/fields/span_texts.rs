@@ -13,6 +13,9 @@ use crate::base::foreign::{limits, text};
 /// is more.
 const SPAN: usize = 64 << 10;
 const VALUES: usize = 64;
+/// The beginnings of the keys of the toolkit's own attributes, and the minimum of the limit for them.
+const OWN: [&str; 2] = ["critical_process.", "code."];
+const OWN_VALUE: usize = 1 << 10;
 /// A text of this many bytes is not cut to bring the whole span below its limit.
 const LEAST: usize = 64;
 /// The number of bytes that a value counts which is not a text, such as a number in a list.
@@ -82,7 +85,7 @@ impl Lengths {
                 attribute.key.as_str().len() <= self.key && bytes(&attribute.value) <= self.of(&attribute.key)
             })
         };
-        span.name.len() <= self.value
+        span.name.len() <= self.own()
             && status <= self.error
             && fits(&span.attributes)
             && span.events.iter().all(|event| event.name.len() <= self.error && fits(&event.attributes))
@@ -92,7 +95,18 @@ impl Lengths {
 
     /// Returns the limit of the value of an attribute.
     fn of(self, key: &Key) -> usize {
-        if key.as_str().starts_with("exception.") { self.error } else { self.value }
+        match key.as_str() {
+            key if key.starts_with("exception.") => self.error,
+            "error.type" => self.own(),
+            key if OWN.iter().any(|own| key.starts_with(own)) => self.own(),
+            _ => self.value,
+        }
+    }
+
+    /// Returns the limit of names and of the toolkit's own attributes. A short limit for context does not cut them,
+    /// because they identify the process.
+    fn own(self) -> usize {
+        self.value.max(OWN_VALUE)
     }
 
     /// Cuts every text and list to its limit. If they are too long together, the limits are halved until they are not.
@@ -123,7 +137,7 @@ impl Lengths {
     }
 
     fn cut_each(self, span: &mut SpanData) {
-        cut_name(&mut span.name, self.value);
+        cut_name(&mut span.name, self.own());
         if let Status::Error { description } = &mut span.status {
             cut_name(description, self.error);
         }

@@ -17,6 +17,7 @@ use super::fit;
 use super::stacks::Stacks;
 use super::symbols::Symbols;
 use crate::base::cause::Cause;
+use crate::base::foreign::guard::attempt;
 use crate::base::foreign::limits;
 use crate::base::lock::{lock, unpoisoned};
 use crate::base::{notices, threads};
@@ -169,13 +170,28 @@ impl Waiting {
         if let Some(reason) = reason {
             self.recorder.record_lost_data(envelope, reason);
         }
-        for item in envelope.items() {
-            match item {
-                EnvelopeItem::Event(_) => LOST_EVENTS.fetch_add(1, Ordering::Relaxed),
-                EnvelopeItem::Transaction(_) => LOST_TRANSACTIONS.fetch_add(1, Ordering::Relaxed),
-                _ => 0,
-            };
+        Lost::of(envelope).count();
+    }
+}
+
+/// The items of an envelope that count as lost if the envelope is.
+struct Lost {
+    events: u64,
+    transactions: u64,
+}
+
+impl Lost {
+    fn of(envelope: &Envelope) -> Lost {
+        let count = |is: fn(&EnvelopeItem) -> bool| envelope.items().filter(|item| is(item)).count() as u64;
+        Lost {
+            events: count(|item| matches!(item, EnvelopeItem::Event(_))),
+            transactions: count(|item| matches!(item, EnvelopeItem::Transaction(_))),
         }
+    }
+
+    fn count(&self) {
+        LOST_EVENTS.fetch_add(self.events, Ordering::Relaxed);
+        LOST_TRANSACTIONS.fetch_add(self.transactions, Ordering::Relaxed);
     }
 }
 
@@ -232,26 +248,35 @@ impl Sender {
     fn run(&mut self) {
         crate::telemetry::logs::exports_only();
         while let Some(envelope) = self.waiting.next() {
-            if let Some(pause) = self.pause(&envelope) {
-                self.waiting.lost(&envelope, Some(Reason::RatelimitBackoff));
-                let seconds = pause.as_secs() + 1;
-                LIMITED.happened(format_args!(
-                    "{}, and events are lost: it limits their rate, for another {seconds} s",
-                    self.host
-                ));
-                continue;
+            let lost = Lost::of(&envelope);
+            if let Err(panic) = attempt(|| self.deliver(envelope)) {
+                lost.count();
+                panic.resume();
             }
-            let envelope = match self.waiting.stacks.take(&envelope) {
-                Some(stack) => {
-                    let until = || lock(&self.waiting.queue).names_until;
-                    stack.added_to(envelope, |addresses| self.symbols.names(addresses, until))
-                }
-                None => envelope,
-            };
-            let envelope = if fit::is_too_large(&envelope) { fit::fitted(envelope) } else { envelope };
-            if let Err(lost) = self.send(&envelope) {
-                self.waiting.lost(&envelope, lost);
+        }
+    }
+
+    /// Sends an envelope, or counts it as lost.
+    fn deliver(&mut self, envelope: Envelope) {
+        if let Some(pause) = self.pause(&envelope) {
+            self.waiting.lost(&envelope, Some(Reason::RatelimitBackoff));
+            let seconds = pause.as_secs() + 1;
+            LIMITED.happened(format_args!(
+                "{}, and events are lost: it limits their rate, for another {seconds} s",
+                self.host
+            ));
+            return;
+        }
+        let envelope = match self.waiting.stacks.take(&envelope) {
+            Some(stack) => {
+                let until = || lock(&self.waiting.queue).names_until;
+                stack.added_to(envelope, |addresses| self.symbols.names(addresses, until))
             }
+            None => envelope,
+        };
+        let envelope = if fit::is_too_large(&envelope) { fit::fitted(envelope) } else { envelope };
+        if let Err(lost) = self.send(&envelope) {
+            self.waiting.lost(&envelope, lost);
         }
     }
 
