@@ -163,6 +163,27 @@ async fn a_public_edge_trusts_only_identified_peers() {
 }
 
 #[tokio::test]
+async fn a_public_edge_accepts_the_baggage_of_a_trusted_peer_without_a_trace() {
+    set_propagator();
+    let show = async || {
+        let mut sent = HeaderMap::new();
+        propagation::Outgoing::new().allow("next", ["company_id"]).inject("next", &mut sent);
+        sent.get("baggage").is_some_and(|value| value == "company_id=7").to_string()
+    };
+    let layer = layer().public().trust(partner, ["company_id"]);
+    let service = Router::new().route("/", get(show)).layer(layer);
+    for traced in [None, Some("01")] {
+        let traceparent = traced.map(traceparent);
+        let traced = traceparent.as_ref().map(|value| ("traceparent", value.as_bytes()));
+        let mut request = request_with([("baggage", b"company_id=7".as_slice())].into_iter().chain(traced));
+        request.extensions_mut().insert(Caller("partner"));
+        let response = service.clone().oneshot(request).await.unwrap();
+        let body = axum::body::to_bytes(response.into_body(), 1_000).await.unwrap();
+        assert_eq!(body, "true");
+    }
+}
+
+#[tokio::test]
 async fn trust_in_a_trace_is_not_trust_in_baggage() {
     set_propagator();
     let show = async |headers: HeaderMap| {

@@ -144,7 +144,7 @@ mod tests {
         let once = cut("déjà vu", 6).into_owned();
         assert_eq!(once, "déjà…[+3 bytes]");
         let padded = format!("…[+{}1 bytes]", "0".repeat(99));
-        assert_eq!(cut_again(&padded, 4), "…[…[+107 bytes]", "a mark has no leading zeros");
+        assert_eq!(cut_again(&padded, 4), "…[…[+108 bytes]", "a mark has no leading zeros");
         assert_eq!(cut_again(&once, 7), once);
         assert_eq!(cut_again(&once, 6), once);
         assert_eq!(cut_again(&once, 5), "déj…[+5 bytes]");
