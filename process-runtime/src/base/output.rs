@@ -186,8 +186,8 @@ mod tests {
     #[test]
     fn a_queue_is_bounded_in_bytes() {
         static OUTPUT: Output = Output::new("never started", |_| Ok(()));
-        let line = [&[b'x'; 1 << 20][..], b"\n"].concat();
-        for _ in 0..100_000 {
+        let line = [&[b'x'; 32 << 10][..], b"\n"].concat();
+        for _ in 0..2_000 {
             OUTPUT.push(&line);
         }
         let bytes = OUTPUT.waiting().lines.len();
