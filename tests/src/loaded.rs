@@ -47,7 +47,12 @@ impl Loaded {
     /// Lets the program execute runs for 700 ms. Returns the median and the 99th percentile of the latency of the runs
     /// that succeed, in nanoseconds. They are followed, if any run fails, by those of the runs that fail.
     pub fn run(&mut self) -> Vec<f64> {
-        let answer = self.ask(&format!("run {}", TIME.as_millis()));
+        self.run_on(1)
+    }
+
+    /// Does the same as [`Loaded::run`] on several threads, which together execute as many runs.
+    pub fn run_on(&mut self, threads: usize) -> Vec<f64> {
+        let answer = self.ask(&format!("run {} {threads}", TIME.as_millis()));
         let figures = ["good", "failed"].into_iter().filter_map(|kind| answer[kind].as_array());
         figures.flatten().filter_map(Value::as_f64).collect()
     }

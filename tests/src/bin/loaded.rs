@@ -1,5 +1,5 @@
 //! A service under load for `tests/failing_backends.rs`. Each line of its standard input is a command, and the
-//! service answers with one line of JSON. `run <ms>` executes runs on four threads for this time and answers with the
+//! service answers with one line of JSON. `run <ms> <threads>` executes runs for this time and answers with the
 //! median and the 99th percentile of their latency in nanoseconds, `flood <runs>` executes runs with large values and
 //! answers with the peak of the memory, `figures` answers with the figures so far, and `work <percent>` changes how
 //! much work each later run does.
@@ -14,9 +14,8 @@ use std::time::{Duration, Instant};
 use process_runtime::{critical_process, stage, telemetry};
 use serde_json::json;
 
-const THREADS: u64 = 4;
-/// The time between the starts of two runs of a thread.
-const PERIOD: Duration = Duration::from_micros(1_200);
+/// The time between the starts of two runs.
+const PERIOD: Duration = Duration::from_micros(400);
 /// The time that the work of a run takes, if it is not changed.
 const BODY: Duration = Duration::from_micros(20);
 /// The number of steps of work that take one percent of [`BODY`].
@@ -89,11 +88,14 @@ fn main() {
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("it is text");
         match line.split_once(' ') {
-            Some(("run", millis)) => {
+            Some(("run", how)) => {
+                let (millis, threads) = how.split_once(' ').expect("a time and a number of threads");
                 let end = Instant::now() + Duration::from_millis(millis.parse().expect("a number"));
-                let mut all = thread::scope(|scope| {
-                    let threads = [(); THREADS as usize].map(|()| scope.spawn(|| runs(end, bad)));
-                    threads.map(|thread| thread.join().expect("no thread panics"))
+                let threads: u32 = threads.parse().expect("a number");
+                let mut all: Vec<_> = thread::scope(|scope| {
+                    let started: Vec<_> =
+                        (0..threads).map(|_| scope.spawn(|| runs(end, PERIOD * threads, bad))).collect();
+                    started.into_iter().map(|thread| thread.join().expect("no thread panics")).collect()
                 });
                 let mut of =
                     |kind: usize| all.iter_mut().flat_map(|times| std::mem::take(&mut times[kind])).collect();
@@ -131,9 +133,9 @@ fn main() {
     }
 }
 
-/// Executes one run after another until `end`, and returns the latencies of those that succeeded and of those that
+/// Starts a run in each period until `end`, and returns the latencies of those that succeeded and of those that
 /// failed. One of every `bad` runs fails.
-fn runs(end: Instant, bad: u64) -> [Vec<u64>; 2] {
+fn runs(end: Instant, period: Duration, bad: u64) -> [Vec<u64>; 2] {
     let mut times = [Vec::new(), Vec::new()];
     let mut next = Instant::now();
     for order in 1.. {
@@ -141,7 +143,7 @@ fn runs(end: Instant, bad: u64) -> [Vec<u64>; 2] {
         if Instant::now() >= end {
             break;
         }
-        next += PERIOD;
+        next += period;
         let is_bad = bad > 0 && u64::is_multiple_of(order, bad);
         let started = Instant::now();
         let ended = take(order, is_bad);
