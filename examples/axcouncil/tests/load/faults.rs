@@ -1,7 +1,7 @@
 //! The latency of a request while the collector and Sentry are dead, hang or refuse, compared with the latency while
-//! they work. Each pair consists of a slice with a good peer and a slice with a bad one. The test takes a few pairs, or
-//! `PROCESS_LATENCY` pairs; without optimisation it compares nothing, because the service is then slower than its
-//! telemetry.
+//! they work. Each pair consists of a slice with a good peer and a slice with a bad one. With `PROCESS_LATENCY`, which is
+//! the number of pairs, the test fails if requests take longer: for an optimised build on a machine that does nothing
+//! else. Otherwise it measures a few pairs and only prints them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ const SLOWER: f64 = 1.05;
 /// How much longer a request may take with a bad peer in any case, in seconds.
 const LONGER: f64 = 1e-6;
 
-fn pairs() -> usize {
-    std::env::var("PROCESS_LATENCY").map_or(4, |pairs| pairs.parse().expect("a number of pairs"))
+fn pairs() -> Option<usize> {
+    std::env::var("PROCESS_LATENCY").ok().map(|pairs| pairs.parse().expect("a number of pairs"))
 }
 
 /// How the peer fails.
@@ -125,6 +125,7 @@ async fn slice(connection: &mut Connection, token: &str) -> [f64; 4] {
 #[tokio::test]
 #[cfg_attr(not(target_os = "linux"), ignore = "as the other load")]
 async fn a_request_takes_as_long_while_the_backends_fail() {
+    let _alone = super::ALONE.lock().await;
     for fault in [Fault::Dead, Fault::Hung, Fault::NewTexts, Fault::Busy] {
         let mut peer = Peer::new().await;
         let (endpoint, dsn) = (format!("http://{}", peer.address), format!("http://key@{}/1", peer.address));
@@ -138,7 +139,7 @@ async fn a_request_takes_as_long_while_the_backends_fail() {
         }
         let mut all = Vec::new();
         for tried in 1.. {
-            for _ in 0..pairs() {
+            for _ in 0..pairs().unwrap_or(2) {
                 peer.make(None).await;
                 let good = slice(&mut connection, &token).await;
                 peer.make(Some(fault)).await;
@@ -157,7 +158,7 @@ async fn a_request_takes_as_long_while_the_backends_fail() {
                 println!("{fault:?}, {name}: {:.0} µs × {ratio:.3} ({:+.1} µs)", good * 1e6, longer * 1e6);
                 is_as_fast &= ratio <= SLOWER || longer <= LONGER;
             }
-            if is_as_fast || cfg!(debug_assertions) {
+            if is_as_fast || pairs().is_none() {
                 break;
             }
             assert!(tried < TRIES, "{fault:?}: the service is slower, as the lines above show");

@@ -21,6 +21,9 @@ use serde_json::{Value, json};
 
 use self::service::{Connection, Service};
 
+/// Locked by the test that loads the machine.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// The number of connections for each kind of request. Each connection has one request at a time.
 const CONNECTIONS: usize = 16;
 /// The longest time that the handler of an answer spends outside of the run.
@@ -155,6 +158,7 @@ fn length() -> Duration {
 #[tokio::test]
 #[cfg_attr(not(target_os = "linux"), ignore = "it reads its memory from /proc")]
 async fn statistics_are_those_of_the_clients_and_memory_does_not_grow() {
+    let _alone = ALONE.lock().await;
     println!("telemetry in files");
     load(length(), &[]).await;
 
