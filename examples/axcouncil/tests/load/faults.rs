@@ -1,7 +1,7 @@
 //! The latency of a request while the collector and Sentry are dead, hang or refuse, compared with the latency while
-//! they work. Each pair consists of a slice with a good peer and a slice with a bad one. With `PROCESS_LATENCY`, which is
-//! the number of pairs, the test fails if requests take longer: for an optimised build on a machine that does nothing
-//! else. Otherwise it measures a few pairs and only prints them.
+//! they work. Each pair consists of a slice with a good peer and a slice with a bad one. With `PROCESS_LATENCY`, which
+//! is the number of pairs, the test fails if requests take longer: for an optimised build on a machine that does
+//! nothing else. Otherwise it measures a few pairs and only prints them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
