@@ -92,7 +92,8 @@ fn the_directory_is_in_the_target_directory_or_given() {
     let end = Path::new("process").join("evidence");
     let above = in_target.split("Ok(\"").nth(1).unwrap().split("\")").next().unwrap();
     let target = Path::new(above.strip_suffix(end.to_str().unwrap()).unwrap());
-    assert!(target.join("CACHEDIR.TAG").is_file(), "{in_target}");
+    let binary = std::env::current_exe().unwrap();
+    assert_eq!(binary.ancestors().nth(3), Some(target), "{in_target}");
 
     let given = directory();
     let in_given = printed(&alone(test).env("PROCESS_EVIDENCE_DIR", given.path()).output().unwrap());
@@ -107,6 +108,34 @@ fn the_directory_is_in_the_target_directory_or_given() {
     let relative = printed(&alone(test).env("PROCESS_EVIDENCE_DIR", "here").output().unwrap());
     assert!(relative.contains("Relative(\"here\")"), "{relative}");
     assert!(NoDirectory::Relative("here".into()).to_string().contains("it must be an absolute path"));
+}
+
+#[test]
+fn a_target_directory_is_found_by_what_cargo_writes_into_it() {
+    let test = "evidence_files::child_prints_its_directory";
+    // Cargo writes the tag only into a directory that it creates. A mounted volume has the second file, and the third
+    // is there whatever cargo is told to remember.
+    for mark in ["CACHEDIR.TAG", ".rustc_info.json", "debug/.cargo-lock"] {
+        let directory = directory();
+        let target = directory.path().join("mounted");
+        fs::create_dir_all(target.join("debug/deps")).unwrap();
+        let binary = target.join("debug/deps/tests");
+        fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+        let print = || {
+            let mut command = Command::new(&binary);
+            for variable in ["PROCESS_EVIDENCE_DIR", "CARGO_TARGET_DIR"] {
+                command.env_remove(variable);
+            }
+            printed(&command.args(["--exact", test, "--ignored", "--nocapture"]).output().unwrap())
+        };
+        let without = print();
+        assert!(without.contains("Err(NoTarget)"), "{without}");
+        // A cache directory around it is not the target directory.
+        fs::write(directory.path().join("CACHEDIR.TAG"), "").unwrap();
+        fs::write(target.join(mark), "").unwrap();
+        let with = print();
+        assert!(with.contains(&format!("Ok({:?})", target.join("process/evidence"))), "{mark}: {with}");
+    }
 }
 
 #[test]

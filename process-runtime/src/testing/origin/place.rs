@@ -4,8 +4,12 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// The file with which cargo marks its target directory (<https://bford.info/cachedir/>).
-pub(in crate::testing) const MARK: &str = "CACHEDIR.TAG";
+/// The files that show that a directory is cargo's target directory. Cargo writes the first one
+/// (<https://bford.info/cachedir/>) only into a directory that it has created itself, and the second one also into a
+/// directory that was there before, for example a mounted volume.
+const MARKS: [&str; 2] = ["CACHEDIR.TAG", ".rustc_info.json"];
+/// The file that cargo writes into the directory of a profile, for example `target/debug`.
+const LOCK: &str = ".cargo-lock";
 /// The environment variable that overrides the directory of evidence.
 const OVERRIDE: &str = "PROCESS_EVIDENCE_DIR";
 
@@ -38,15 +42,22 @@ pub fn directory() -> Result<PathBuf, NoDirectory> {
 }
 
 /// Returns cargo's target directory. This is `CARGO_TARGET_DIR` if the variable is an absolute path, and otherwise
-/// the nearest directory above the test binary that has cargo's mark. A relative path is not used. It is relative to
-/// the directory in which cargo was called, and a test does not know this directory. Returns `None` if no such
-/// directory is found.
+/// the nearest directory above the test binary that is marked as a target directory or contains the directory of a
+/// profile. A relative path is not used. It is relative to the directory in which cargo was called, and a test does
+/// not know this directory. Returns `None` if no such directory is found.
 pub(in crate::testing) fn target() -> Option<PathBuf> {
     let given = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from).filter(|given| given.is_absolute());
     given.or_else(|| {
         let binary = env::current_exe().ok()?;
-        binary.ancestors().skip(1).find(|above| above.join(MARK).is_file()).map(Path::to_owned)
+        let above: Vec<&Path> = binary.ancestors().skip(1).collect();
+        let found = above.windows(2).find(|pair| pair[0].join(LOCK).is_file() || is_target(pair[1]))?;
+        Some(found[1].to_owned())
     })
+}
+
+/// Whether cargo has marked the directory as a target directory.
+pub(in crate::testing) fn is_target(directory: &Path) -> bool {
+    MARKS.iter().any(|mark| directory.join(mark).is_file())
 }
 
 /// Returns the directory of the package under test. This is `CARGO_MANIFEST_DIR` if the variable is set, and

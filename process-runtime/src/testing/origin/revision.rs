@@ -219,7 +219,7 @@ fn contents(directory: &Path) -> Option<String> {
         for entry in entries {
             let path = entry.path();
             let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-            let is_output = path.join(place::MARK).is_file() || outputs.contains(&path);
+            let is_output = place::is_target(&path) || outputs.contains(&path);
             match entry.file_type().ok()? {
                 _ if is_hidden || is_output => {}
                 kind if kind.is_dir() => waiting.push(path),
