@@ -6,6 +6,7 @@ use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use test_machine::latency::Slice;
 use test_machine::program::{Running, unconfigure};
 
 /// How long one [`Loaded::run`] takes.
@@ -44,16 +45,14 @@ impl Loaded {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line:?} after {what}"))
     }
 
-    /// Lets the program execute runs for 700 ms. Returns the median and the 99th percentile of the latency of the runs
-    /// that succeed, in nanoseconds. They are followed, if any run fails, by those of the runs that fail.
-    pub fn run(&mut self) -> Vec<f64> {
+    /// Lets the program execute runs for 700 ms, and returns their latencies.
+    pub fn run(&mut self) -> Slice {
         self.run_on(1)
     }
 
     /// Does the same as [`Loaded::run`] on several threads, which together execute as many runs.
-    pub fn run_on(&mut self, threads: usize) -> Vec<f64> {
+    pub fn run_on(&mut self, threads: usize) -> Slice {
         let answer = self.ask(&format!("run {} {threads}", TIME.as_millis()));
-        let figures = ["good", "failed"].into_iter().filter_map(|kind| answer[kind].as_array());
-        figures.flatten().filter_map(Value::as_f64).collect()
+        serde_json::from_value(answer).expect("two lists of times")
     }
 }

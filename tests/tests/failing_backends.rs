@@ -2,7 +2,6 @@
 //! The service stays as fast as before, every lost span is counted, and memory does not grow, however large the values
 //! and the answers are.
 
-use std::fmt;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -33,6 +32,7 @@ use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use process_tests::loaded::Loaded;
 use prost::Message;
 use tempfile::TempDir;
+use test_machine::latency::{Compared, Pairs, Slice};
 use test_machine::missing::skip;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -239,21 +239,14 @@ fn pairs() -> Option<usize> {
     std::env::var(LATENCY).ok().map(|pairs| pairs.parse().expect("a number of pairs"))
 }
 
-/// Returns the percentiles of one round that are compared.
-fn round(service: &mut Loaded) -> Vec<f64> {
-    match pairs() {
-        Some(_) => service.run_on(4),
-        None => service.run().into_iter().step_by(2).collect(),
-    }
+/// Returns the latencies of one round.
+fn round(service: &mut Loaded) -> Slice {
+    service.run_on(if pairs().is_some() { 4 } else { 1 })
 }
 
-/// The maximum number of tries. The median is taken over the pairs of all tries so far. The test fails only if the
-/// service is still slower after the last try.
+/// The maximum number of tries. The pairs of all tries so far are compared. The test fails only if the service is
+/// still slower after the last try.
 const TRIES: usize = 5;
-/// The latency that the service may have with a bad backend, as a multiple of the latency with a good one.
-const SLOWER: f64 = 1.05;
-/// How much longer a run may take with a bad backend in any case, in nanoseconds.
-const LONGER: f64 = 1_000.0;
 /// The maximum number of bytes by which the memory of the service may grow after the first pair.
 const GROWTH: u64 = 6 << 20;
 
@@ -275,43 +268,18 @@ fn paired(service: &mut Loaded, mut make: impl FnMut(bool)) {
     }
 }
 
-/// A percentile of the latency with a bad backend, compared with that of a good one. The values are medians over all
-/// pairs.
-struct Compared {
-    good: f64,
-    ratio: f64,
-    longer: f64,
-}
-
-impl fmt::Debug for Compared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Compared { good, ratio, longer } = self;
-        write!(f, "{good:.0} ns × {ratio:.3} ({longer:+.0} ns)")
-    }
-}
-
-/// Compares each percentile that [`round`] returns.
+/// Compares the latencies with a good and a bad backend.
 fn compared(service: &mut Loaded, tries: usize, mut make: impl FnMut(&mut Loaded, bool)) -> Vec<Compared> {
-    let (mut pairs_so_far, mut figures) = (Vec::<Vec<(f64, f64)>>::new(), Vec::new());
+    let percents = if pairs().is_some() { &[50, 99][..] } else { &[50] };
+    let (mut measured, mut figures) = (Pairs::default(), Vec::new());
     for _ in 0..tries {
-        pairs_so_far.extend((0..pairs().unwrap_or(6)).map(|_| {
+        for _ in 0..pairs().unwrap_or(6) {
             make(service, true);
             let good = round(service);
             make(service, false);
-            good.into_iter().zip(round(service)).collect()
-        }));
-        figures = (0..pairs_so_far[0].len())
-            .map(|figure| {
-                let of = |value: fn((f64, f64)) -> f64| {
-                    median(pairs_so_far.iter().map(|pair| value(pair[figure])))
-                };
-                Compared {
-                    good: of(|(good, _)| good),
-                    ratio: of(|(good, bad)| bad / good),
-                    longer: of(|(good, bad)| bad - good),
-                }
-            })
-            .collect();
+            measured.add(good, round(service));
+        }
+        figures = measured.compared(percents);
         if is_as_fast(&figures) {
             break;
         }
@@ -320,13 +288,7 @@ fn compared(service: &mut Loaded, tries: usize, mut make: impl FnMut(&mut Loaded
 }
 
 fn is_as_fast(figures: &[Compared]) -> bool {
-    figures.iter().all(|figure| figure.ratio <= SLOWER || figure.longer <= LONGER)
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
+    figures.iter().all(Compared::is_as_fast)
 }
 
 fn binary() -> Command {

@@ -15,6 +15,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use serde_json::json;
+use test_machine::latency::{Compared, Pairs, Slice};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -25,11 +26,6 @@ use super::service::{Connection, Service};
 const SLICE: Duration = Duration::from_millis(500);
 /// The maximum number of tries, each with some more pairs.
 const TRIES: usize = 4;
-/// The latency with a bad peer, as a multiple of the latency with a good one.
-const SLOWER: f64 = 1.05;
-/// How much longer a request may take with a bad peer in any case, in seconds.
-const LONGER: f64 = 1e-6;
-
 fn pairs() -> Option<usize> {
     std::env::var("PROCESS_LATENCY").ok().map(|pairs| pairs.parse().expect("a number of pairs"))
 }
@@ -103,9 +99,8 @@ async fn answer(State(mode): State<Arc<AtomicU8>>, _body: Bytes) -> Response {
     StatusCode::OK.into_response()
 }
 
-/// Sends requests for the time of a slice, of which every other one fails. Returns the median and the 99th percentile
-/// of the latency in seconds, first of the requests that succeed and then of those that fail.
-async fn slice(connection: &mut Connection, token: &str) -> [f64; 4] {
+/// Sends requests for the time of a slice, of which every other one fails, and returns their latencies.
+async fn slice(connection: &mut Connection, token: &str) -> Slice {
     let entry = json!({ "title": "Latency", "body": "What a request costs while telemetry fails." });
     let order = json!({ "plan": "team", "seats": 3, "card": "tok_visa" });
     let (started, mut times) = (Instant::now(), [Vec::new(), Vec::new()]);
@@ -115,11 +110,10 @@ async fn slice(connection: &mut Connection, token: &str) -> [f64; 4] {
         {
             let answer = connection.send(Method::POST, path, token, body).await;
             assert_eq!(answer.status, status, "{path}: {}", answer.body);
-            times[kind].push(answer.took);
+            times[kind].push(answer.took.as_nanos() as u64);
         }
     }
-    times.iter_mut().for_each(|times| times.sort());
-    [(0, 50), (0, 99), (1, 50), (1, 99)].map(|(kind, percent)| super::percentile(&times[kind], percent))
+    times
 }
 
 #[tokio::test]
@@ -137,37 +131,21 @@ async fn a_request_takes_as_long_while_the_backends_fail() {
             peer.make(fault).await;
             slice(&mut connection, &token).await;
         }
-        let mut all = Vec::new();
+        let mut all = Pairs::default();
         for tried in 1.. {
             for _ in 0..pairs().unwrap_or(2) {
                 peer.make(None).await;
                 let good = slice(&mut connection, &token).await;
                 peer.make(Some(fault)).await;
-                all.push((good, slice(&mut connection, &token).await));
+                all.add(good, slice(&mut connection, &token).await);
             }
-            let of = |figure: usize, value: fn(f64, f64) -> f64| {
-                median(all.iter().map(|(good, bad)| value(good[figure], bad[figure])))
-            };
-            let mut is_as_fast = true;
-            for (figure, name) in ["p50", "p99", "failures p50", "failures p99"].into_iter().enumerate() {
-                let (good, ratio, longer) = (
-                    of(figure, |good, _| good),
-                    of(figure, |good, bad| bad / good),
-                    of(figure, |good, bad| bad - good),
-                );
-                println!("{fault:?}, {name}: {:.0} µs × {ratio:.3} ({:+.1} µs)", good * 1e6, longer * 1e6);
-                is_as_fast &= ratio <= SLOWER || longer <= LONGER;
-            }
+            let figures = all.compared(&[50, 99]);
+            println!("{fault:?}: {figures:?}");
+            let is_as_fast = figures.iter().all(Compared::is_as_fast);
             if is_as_fast || pairs().is_none() {
                 break;
             }
             assert!(tried < TRIES, "{fault:?}: the service is slower, as the lines above show");
         }
     }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
 }
