@@ -535,6 +535,10 @@ fn a_disk_that_is_full() {
             while file.write_all(&[0; 4096]).is_ok() {}
         }
     });
+    if pairs().is_some() {
+        // After so many runs the oldest files are gone, so the spans in the files are not all that were delivered.
+        return;
+    }
     judge_spans(&mut service, || {
         let (mut spans, mut lost) = (0, 0);
         for entry in std::fs::read_dir(&disk).unwrap() {
