@@ -114,7 +114,7 @@ fn the_directory_is_in_the_target_directory_or_given() {
 fn a_target_directory_is_found_by_what_cargo_writes_into_it() {
     let test = "evidence_files::child_prints_its_directory";
     // Cargo writes the tag only into a directory that it creates. A mounted volume has the second file, and the third
-    // is there whatever cargo is told to remember.
+    // is there whatever cargo is configured to keep.
     for mark in ["CACHEDIR.TAG", ".rustc_info.json", "debug/.cargo-lock"] {
         let directory = directory();
         let target = directory.path().join("mounted");
