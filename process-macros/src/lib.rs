@@ -243,9 +243,9 @@ pub fn critical_process(
 /// A stage without `process` is shared: each of its runs belongs to the process whose run encloses it. A run of a
 /// stage with `process` always counts for that process, even if no run of the process encloses it.
 ///
-/// A failed stage is reported by its span, a counter and a Sentry breadcrumb. The stage sends no Sentry event and
-/// writes no line to standard error, because the process that returns the error reports it. If a stage fails outside
-/// any process, no event is sent and no line is written.
+/// A failed stage is reported by its span, a counter and a Sentry breadcrumb. The stage sends no Sentry event, because
+/// the process that returns the error reports it. If a stage fails outside any process, no event is sent. A stage
+/// writes a line to standard error only while `telemetry` writes traces to files, whether it fails or succeeds.
 ///
 /// # Keys
 ///

@@ -53,4 +53,6 @@ fn a_new_user_who_follows_the_page_gets_from_cargo_new_to_a_trace() {
         output.contains("keep the value that `telemetry::init` returns until the end of `main`"),
         "{output}"
     );
+    // The failure is not lost with the telemetry.
+    assert!(output.contains("process=checkout outcome=failure"), "{output}");
 }

@@ -27,6 +27,11 @@ pub(crate) fn start() {
     }
 }
 
+/// Returns whether the thread was started. It never ends.
+pub(crate) fn is_started() -> bool {
+    STANDARD_ERROR.is_started()
+}
+
 /// Queues a line for standard error. Hidden characters, which could start a second line or change how the line is
 /// shown, become spaces.
 pub(crate) fn line(line: String) {

@@ -120,7 +120,7 @@ pub(crate) fn open(
 
 /// Reports the start of a run to the sinks.
 pub(crate) fn started(core: &Core, unit: &'static Unit, observed: &Observed) {
-    core.notify(&RunView { unit, observed }, |sink, run| sink.started(run));
+    core.notify(&RunView::new(unit, observed), |sink, run| sink.started(run));
 }
 
 /// Reports that a run passed its SLA. Does nothing if `observed` is `None`, because then no destination receives the
@@ -133,7 +133,7 @@ pub(crate) fn overdue(core: &Core, unit: &'static Unit, observed: Option<&Arc<Ob
     }
     #[cfg(feature = "sentry")]
     unharmed(Destination::Sentry, || sentry::overdue(core, unit, observed, elapsed));
-    core.notify(&RunView { unit, observed }, |sink, run| sink.overdue(run, elapsed));
+    core.notify(&RunView::new(unit, observed), |sink, run| sink.overdue(run, elapsed));
 }
 
 /// Returns whether a run that is on time can end without any report. It can if the run has no span, if it succeeded,
@@ -164,12 +164,18 @@ pub(crate) fn ended(
     if sentry::is_reported(observed, end.outcome) {
         unharmed(Destination::Sentry, || sentry::ended(unit, observed, ending, end));
     }
+    // Of the destinations of `telemetry`, only a sink needs the id, and the span has none once it is closed.
+    #[cfg(feature = "telemetry")]
+    let trace_id = core.has_sinks().then(|| observed.trace_id()).flatten();
     #[cfg(feature = "tracing")]
     if let Some(span) = &observed.span {
         span::ended(span, unit, observed, ending, end);
         span.close();
     }
-    core.notify(&RunView { unit, observed }, |sink, run| sink.ended(run, end));
+    let view = RunView::new(unit, observed);
+    #[cfg(feature = "telemetry")]
+    let view = RunView { trace_id: trace_id.as_deref(), ..view };
+    core.notify(&view, |sink, run| sink.ended(run, end));
     let _ = ending;
 }
 

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use process_model::Outcome;
 
@@ -14,20 +14,24 @@ use crate::run::domain::observed::Observed;
 use crate::run::ending::{End, RunError};
 use crate::run::unit::Unit;
 
-/// Queues the line for a failed run of a process. Does nothing while the watchdog is not running, for example before
-/// `Install` starts.
+/// The longest time for which a run waits for its line after `Installation::stop`. Nothing else waits for it then, and
+/// the program may end at once.
+const AFTER_STOP: Duration = Duration::from_millis(10);
+
+/// Queues the line for a failed run of a process. Does nothing before `Install` starts.
 pub(crate) fn failed(unit: &'static Unit, observed: Option<&Observed>, error: &RunError<'_>, end: &End) {
-    if !alarm::is_watchdog_running() {
+    if !notices::is_started() {
         return;
     }
     let mut line = RunLine::new(unit.name, end);
     #[cfg(feature = "metrics")]
-    if let Some(id) = observed.and_then(Observed::trace_id) {
-        line.field("trace_id", id);
-    }
+    line.trace_id(observed.and_then(Observed::trace_id).as_deref());
     line.context(observed.map(Observed::values_now).unwrap_or_default().iter());
     line.error = error.whole_text(unit.definition.common().error_text);
     line.write();
+    if !alarm::is_watchdog_running() {
+        notices::flush(Instant::now() + AFTER_STOP);
+    }
 }
 
 /// The line of a run that has ended, in logfmt: fields `key=value`, each value quoted if it needs quotes.
@@ -95,6 +99,13 @@ impl RunLine {
 
     fn field(&mut self, key: &'static str, value: impl Into<String>) {
         self.fields.push(Field { key: key.into(), value: value.into(), is_context: false });
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn trace_id(&mut self, id: Option<&str>) {
+        if let Some(id) = id {
+            self.field("trace_id", id);
+        }
     }
 
     /// Adds the context of the run. The characters of a name that cannot be in a key are replaced by `_`. A value

@@ -75,6 +75,17 @@ fn a_parser_reads_back_what_a_customer_wrote() {
 }
 
 #[test]
+fn a_failure_after_the_installation_has_stopped_still_leaves_its_line() {
+    let lines = isolated(|| {
+        lined("before").unwrap_err();
+        Install::new().sink(Quiet).start().stop();
+        lined("after").unwrap_err();
+    });
+    let Some(lines) = lines else { return };
+    assert!(lines.contains("note=after") && !lines.contains("note=before"), "{lines}");
+}
+
+#[test]
 fn a_line_that_is_too_long_is_still_read_back() {
     let lines = isolated(|| {
         let mut limits = Limits::default();

@@ -67,9 +67,21 @@ impl NamedSink {
 pub struct RunView<'a> {
     pub(crate) unit: &'static Unit,
     pub(crate) observed: &'a Observed,
+    /// The id of the trace of a run that has ended, whose span is closed.
+    #[cfg(feature = "telemetry")]
+    pub(crate) trace_id: Option<&'a str>,
 }
 
-impl RunView<'_> {
+impl<'a> RunView<'a> {
+    pub(crate) fn new(unit: &'static Unit, observed: &'a Observed) -> RunView<'a> {
+        RunView {
+            unit,
+            observed,
+            #[cfg(feature = "telemetry")]
+            trace_id: None,
+        }
+    }
+
     /// Returns the id of the run, which is unique in this program.
     pub fn id(&self) -> u64 {
         self.observed.id

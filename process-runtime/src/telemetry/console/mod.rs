@@ -127,6 +127,7 @@ impl Sink for RunLines {
             return;
         }
         let mut line = RunLine::new(run.name(), end);
+        line.trace_id(run.trace_id);
         line.context(run.context());
         line.write();
     }

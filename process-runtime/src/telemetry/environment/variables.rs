@@ -8,11 +8,15 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use process_model::nearest;
+
 use super::tls::{Pem, file};
 use crate::base::foreign::{limits, quote, text};
 
 /// The maximum number of invalid entries of one variable that are reported one by one.
 const MOST_ENTRIES: usize = 8;
+/// The unit in messages about a variable that is a duration.
+const MILLIS: &str = " of milliseconds";
 /// The maximum number of variables without an effect that are reported one by one.
 const MOST_UNREAD: usize = 16;
 /// The longest duration that a variable can configure.
@@ -171,11 +175,21 @@ impl Variables {
         range: RangeInclusive<u64>,
         instead: impl Display,
     ) -> Option<u64> {
+        self.number_of("", name, range, instead)
+    }
+
+    fn number_of(
+        &mut self,
+        unit: &str,
+        name: &str,
+        range: RangeInclusive<u64>,
+        instead: impl Display,
+    ) -> Option<u64> {
         let value = self.get(name)?;
         let number = value.parse().ok().filter(|number| range.contains(number));
         if number.is_none() {
             let (least, most) = range.into_inner();
-            let expected = format_args!("a whole number from {least} to {most}");
+            let expected = format_args!("a whole number{unit} from {least} to {most}");
             let assumed = format_args!("the variable is ignored, and {instead} applies");
             self.invalid(name, &value, expected, assumed);
         }
@@ -184,13 +198,13 @@ impl Variables {
 
     /// Returns the value of a variable that is a duration in milliseconds.
     pub(super) fn millis(&mut self, name: &str, instead: impl Display) -> Option<Duration> {
-        self.number(name, 1..=DAY.as_millis() as u64, instead).map(Duration::from_millis)
+        self.number_of(MILLIS, name, 1..=DAY.as_millis() as u64, instead).map(Duration::from_millis)
     }
 
     /// Returns the value of a variable that is a timeout in milliseconds. The specification takes 0 as no limit, which
     /// is a day here.
     pub(super) fn timeout(&mut self, name: &str, instead: impl Display) -> Option<Duration> {
-        let millis = self.number(name, 0..=DAY.as_millis() as u64, instead)?;
+        let millis = self.number_of(MILLIS, name, 0..=DAY.as_millis() as u64, instead)?;
         Some(if millis == 0 { DAY } else { Duration::from_millis(millis) })
     }
 
@@ -217,9 +231,12 @@ impl Variables {
             // A name with a mistake in it may be that of a variable with a secret.
             let value = self.values.get(name).and_then(Option::as_deref).filter(|_| is_harmless(name));
             let value = value.map(|value| format!(" `{}`", shown(value))).unwrap_or_default();
+            let remedy = match nearest(name, self.read.iter().map(|known| &**known)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "remove it, or check its name".to_owned(),
+            };
             self.problem(format!(
-                "unknown variable {}{value}: telemetry does not support it, and it has no effect; remove it, or check \
-                 its name",
+                "unknown variable {}{value}: telemetry does not support it, and it has no effect; {remedy}",
                 shown(name)
             ));
         }
