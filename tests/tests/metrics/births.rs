@@ -165,6 +165,8 @@ fn in_no_collection_is_a_part_greater_than_its_whole() {
         measured_by(|readings| {
             let is_done = AtomicBool::new(false);
             std::thread::scope(|threads| {
+                // The scope waits for its threads, also after a failed assertion.
+                let _done = Done(&is_done);
                 for _ in 0..3 {
                     threads.spawn(|| {
                         while !is_done.load(Ordering::Relaxed) {
@@ -182,7 +184,6 @@ fn in_no_collection_is_a_part_greater_than_its_whole() {
                     assert!(sum(ERRORS) <= sum(RUNS), "{} > {}", sum(ERRORS), sum(RUNS));
                     assert!(sum(RUNS) <= value(STARTED), "{} > {}", sum(RUNS), value(STARTED));
                 }
-                is_done.store(true, Ordering::Relaxed);
             });
             let collected = readings.collect();
             let value = |name| collected.value(name, "measured", &[]);
@@ -190,6 +191,15 @@ fn in_no_collection_is_a_part_greater_than_its_whole() {
             assert_eq!(value(VALID) as u64, registry::stats("measured").unwrap().ended.total());
         });
     });
+}
+
+/// Ends the threads that measure until this is set, when it is dropped.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn sum(collected: &Collected, name: &str, process: &str) -> i64 {
