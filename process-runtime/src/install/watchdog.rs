@@ -69,7 +69,7 @@ pub(crate) fn start() {
     // Once the alarm is set, the watchdog counts as running. Failures before the first scan are therefore also
     // written to standard error.
     alarm::set(u64::MAX);
-    match threads::keep("process-supervisor", move || supervise(&stopped), notices::once) {
+    match threads::keep("process-supervisor", move || supervise(&stopped, watch), notices::once) {
         Ok(supervisor) => *running = Some(Running { stop, supervisor }),
         Err(error) => {
             drop(running);
@@ -100,7 +100,7 @@ pub(crate) fn stop(end: Instant) {
 
 /// Runs one watchdog after another until `stop` is set. There is another watchdog if the last one has panicked, or if
 /// it hangs in a call of a destination.
-fn supervise(stop: &Arc<AtomicBool>) {
+fn supervise(stop: &Arc<AtomicBool>, watch: fn(&AtomicBool, Arc<Post>)) {
     while !stop.load(Ordering::Acquire) {
         let post = Arc::new(Post::default());
         let (stopped, own) = (Arc::clone(stop), Arc::clone(&post));
@@ -233,4 +233,27 @@ fn tend_metrics(drained: &mut Instant) -> Duration {
 #[cfg(not(feature = "metrics"))]
 fn tend_metrics(_: &mut Instant) -> Duration {
     LONGEST_SLEEP
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[test]
+    fn a_watchdog_that_panics_is_reported_and_followed_by_another() {
+        static WATCHDOGS: AtomicUsize = AtomicUsize::new(0);
+        /// Panics the first time, and stops the supervisor the second time.
+        fn panics_once(stop: &AtomicBool, _post: Arc<Post>) {
+            match WATCHDOGS.fetch_add(1, Ordering::SeqCst) {
+                0 => panic!("on purpose"),
+                _ => stop.store(true, Ordering::SeqCst),
+            }
+        }
+        supervise(&Arc::new(AtomicBool::new(false)), panics_once);
+        assert_eq!(WATCHDOGS.load(Ordering::SeqCst), 2);
+        let report = threads::restarted("the thread `process-watchdog`");
+        assert!(notices::printed().contains(&report), "{:?}", notices::printed());
+    }
 }

@@ -4,8 +4,10 @@ use std::error::Error;
 use std::fmt;
 
 use process_runtime::testing::Domain;
-use process_runtime::{Outcome, critical_process};
+use process_runtime::{Install, Outcome, critical_process};
 use process_tests::events::{Inbox, exception_texts};
+use process_tests::isolated::isolated;
+use process_tests::readings::Readings;
 
 use super::Plain;
 
@@ -65,6 +67,24 @@ fn a_rule_that_searches_an_endless_chain_ends() {
         let ended = domain.call(|| process_runtime::registry::stats(id)).unwrap().ended;
         assert_eq!(ended.count(Outcome::Failure), 1, "{id}");
     }
+}
+
+#[test]
+fn a_chain_that_is_cut_is_counted() {
+    isolated(|| {
+        let readings = Readings::new();
+        let installation = Install::new().meter_provider(readings.provider()).start();
+        let cut = || {
+            let collected = readings.collect();
+            let points = &collected.instrument("critical_process.telemetry.dropped").points;
+            let point = points.iter().find(|point| point.attributes["reason"] == "cut");
+            point.map(|point| point.value)
+        };
+        assert_eq!(cut(), Some(0));
+        searching().unwrap_err();
+        assert!(cut() > Some(0));
+        installation.stop();
+    });
 }
 
 /// An error with this many sources.

@@ -260,6 +260,29 @@ mod tests {
     }
 
     #[test]
+    fn a_payload_that_a_scan_drops_may_scan_itself() {
+        /// Scans the table when it is dropped.
+        struct Scans(std::sync::Weak<Table<&'static str, Scans>>);
+        impl Drop for Scans {
+            fn drop(&mut self) {
+                if let Some(table) = self.0.upgrade() {
+                    assert!(table.scanning.try_lock().is_ok(), "the scan holds its lock");
+                }
+            }
+        }
+        let table: Arc<Table<&'static str, Scans>> = Arc::new(Table::new(8));
+        let payload = Arc::new(Scans(Arc::downgrade(&table)));
+        let ticket = table.enter(Lane::current(), &UNIT, 3, 10, Some(&payload));
+        let mut owner = Some(payload);
+        // The run ends while the scan looks at it, so the scan is the last owner.
+        let ends = |_: &Seen<&'static str, Scans>| {
+            table.leave(Lane::current(), ticket);
+            owner.take().map(|_| 20)
+        };
+        table.scan(10, ends, |_| panic!("a run that has ended is not late"));
+    }
+
+    #[test]
     fn a_dropped_table_drops_the_payloads_of_runs_in_flight() {
         let (table, payload) = (table(8), Arc::new(9));
         table.enter(Lane::current(), &UNIT, 3, NEVER, Some(&payload));
