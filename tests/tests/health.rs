@@ -287,6 +287,37 @@ fn a_scheduled_probe_checks_in_with_sentry_no_more_than_six_times_a_minute() {
     });
 }
 
+/// A transport that does not return from an envelope for this time, and counts the envelopes.
+struct Slow(Duration, AtomicUsize);
+
+impl Transport for Slow {
+    fn send_envelope(&self, _: Envelope) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(self.0);
+    }
+}
+
+#[test]
+fn a_client_that_blocks_does_not_block_the_runtime_of_a_probe() {
+    let blocks = Duration::from_secs(4);
+    let transport = Arc::new(Slow(blocks, AtomicUsize::new(0)));
+    let options =
+        ClientOptions::new().dsn("https://public@sentry.invalid/1").transport(Arc::clone(&transport));
+    let client = Arc::new(Client::with_options(options));
+    let _bound = HubSwitchGuard::new(Arc::new(Hub::new(Some(client), Arc::default())));
+    // If the check-in blocked the only thread of this runtime, the test would go on only after it.
+    let one_thread = Builder::new_current_thread().enable_time().build().unwrap();
+    one_thread.block_on(async {
+        let _health = Setup::new().with(Broken::default()).start();
+        let began = Instant::now();
+        while transport.1.load(Ordering::SeqCst) == 0 {
+            assert!(began.elapsed() < Duration::from_secs(20), "there is no check-in");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(began.elapsed() < blocks, "{:?}", began.elapsed());
+    });
+}
+
 /// A transport that panics for the first envelope, and counts the others.
 struct Fragile(AtomicUsize);
 
