@@ -311,7 +311,7 @@ fn a_client_that_blocks_does_not_block_the_runtime_of_a_probe() {
         let _health = Setup::new().with(Broken::default()).start();
         let began = Instant::now();
         while transport.1.load(Ordering::SeqCst) == 0 {
-            assert!(began.elapsed() < Duration::from_secs(20), "there is no check-in");
+            assert!(began.elapsed() < Duration::from_secs(20), "nothing was sent");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert!(began.elapsed() < blocks, "{:?}", began.elapsed());
