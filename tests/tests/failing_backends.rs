@@ -32,7 +32,7 @@ use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use process_tests::loaded::Loaded;
 use prost::Message;
 use tempfile::TempDir;
-use test_machine::latency::{self, Compared, Pairs, Slice};
+use test_machine::latency::{Compared, Pairs, Slice};
 use test_machine::missing::skip;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -231,9 +231,8 @@ async fn envelope(State(seen): State<Arc<Seen>>, body: Bytes) -> Response {
 /// The variable with the number of pairs that one try measures. A pair is one round with a good backend and one with a
 /// bad backend. 60 pairs have 100,000 runs with each.
 ///
-/// With the variable, four threads execute the runs, the 99th percentiles are compared too, and the tolerance is that
-/// of an optimised build on a machine that does nothing else. Otherwise one thread executes them, and only the medians
-/// are compared, with more tolerance.
+/// With the variable, four threads execute the runs, and the 99th percentiles are compared too: for an optimised build
+/// on a machine that does nothing else. Otherwise one thread executes them, and only the medians are compared.
 const LATENCY: &str = "PROCESS_LATENCY";
 
 fn pairs() -> Option<usize> {
@@ -289,8 +288,7 @@ fn compared(service: &mut Loaded, tries: usize, mut make: impl FnMut(&mut Loaded
 }
 
 fn is_as_fast(figures: &[Compared]) -> bool {
-    let tolerance = if pairs().is_some() { latency::ALONE } else { latency::BUSY };
-    figures.iter().all(|figure| figure.is_as_fast(tolerance))
+    figures.iter().all(Compared::is_as_fast)
 }
 
 fn binary() -> Command {
@@ -390,9 +388,8 @@ fn the_measure_sees_a_service_that_becomes_slower() {
     service.run();
     // The work takes about half of the time of a run, so a run with 130 percent of the work is slower by about 15
     // percent.
-    let more = if pairs().is_some() { 130 } else { 200 };
-    let work = |good| format!("work {}", if good { 100 } else { more });
-    let slower = compared(&mut service, 1, |service, good| drop(service.ask(&work(good))));
+    let work = |good| if good { "work 100" } else { "work 130" };
+    let slower = compared(&mut service, 1, |service, good| drop(service.ask(work(good))));
     assert!(!is_as_fast(&slower), "{slower:?}");
 }
 

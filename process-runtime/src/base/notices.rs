@@ -4,6 +4,7 @@
 //! format of these lines does not belong here.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -14,6 +15,8 @@ use super::output::STANDARD_ERROR;
 /// The maximum number of different notices. Further notices are discarded.
 const MAX_NOTICES: usize = 256;
 
+/// Whether [`start`] was called.
+static STARTED: AtomicBool = AtomicBool::new(false);
 static PRINTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 fn already_printed() -> MutexGuard<'static, BTreeSet<String>> {
@@ -22,14 +25,15 @@ fn already_printed() -> MutexGuard<'static, BTreeSet<String>> {
 
 /// Starts the thread that writes the queued lines to standard error.
 pub(crate) fn start() {
+    STARTED.store(true, Ordering::Relaxed);
     if let Err(error) = STANDARD_ERROR.start() {
         once(format!("cannot start the thread that writes to standard error: {error}"));
     }
 }
 
-/// Returns whether the thread was started. It never ends.
+/// Returns whether [`start`] was called. Takes no lock, which in the child of a fork may never be released.
 pub(crate) fn is_started() -> bool {
-    STANDARD_ERROR.is_started()
+    STARTED.load(Ordering::Relaxed)
 }
 
 /// Queues a line for standard error. Hidden characters, which could start a second line or change how the line is

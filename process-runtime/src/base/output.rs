@@ -86,11 +86,6 @@ impl Output {
         Ok(())
     }
 
-    /// Returns whether the thread was started.
-    pub(crate) fn is_started(&self) -> bool {
-        self.waiting().has_writer
-    }
-
     /// Queues a line, which must end with a line feed. A line that is too long is cut. A line that does not fit into
     /// the queue is lost and counted.
     pub(crate) fn push(&self, line: &[u8]) {

@@ -2,23 +2,11 @@
 
 use std::fmt;
 
-/// How much slower a service may be with a bad backend.
-#[derive(Clone, Copy, Debug)]
-pub struct Tolerance {
-    /// The latency with a bad backend, as a multiple of the latency with a good one.
-    slower: f64,
-    /// How much longer it may take in any case, in nanoseconds.
-    longer: f64,
-}
-
-/// The tolerance of a machine that does nothing else.
-pub const ALONE: Tolerance = Tolerance { slower: 1.05, longer: 1_000.0 };
-/// The tolerance of a machine that may do anything else, where a good and a bad slice do not get the same time. A run
-/// that waits for its backend takes much longer than this.
-pub const BUSY: Tolerance = Tolerance { slower: 1.15, longer: 5_000.0 };
-
-/// The number of latencies that are behind each percentile per point above it: a 99th percentile needs ten that are
-/// longer.
+/// The latency that a service may have with a bad backend, as a multiple of the latency with a good one.
+const SLOWER: f64 = 1.05;
+/// How much longer it may take with a bad backend in any case, in nanoseconds.
+const LONGER: f64 = 1_000.0;
+/// The minimum number of latencies above a percentile.
 const ABOVE: usize = 10;
 
 /// The latencies of one slice of time in nanoseconds: of the calls that succeed, and of those that fail.
@@ -79,8 +67,8 @@ pub struct Compared {
 
 impl Compared {
     /// Whether the service is as fast with a bad backend.
-    pub fn is_as_fast(&self, tolerance: Tolerance) -> bool {
-        self.ratio <= tolerance.slower || self.longer <= tolerance.longer
+    pub fn is_as_fast(&self) -> bool {
+        self.ratio <= SLOWER || self.longer <= LONGER
     }
 }
 

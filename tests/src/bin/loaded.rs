@@ -1,8 +1,7 @@
 //! A service under load for `tests/failing_backends.rs`. Each line of its standard input is a command, and the
-//! service answers with one line of JSON. `run <ms> <threads>` executes runs for this time and answers with
-//! their latencies, `flood <runs>` executes runs with large values and
-//! answers with the peak of the memory, `figures` answers with the figures so far, and `work <percent>` changes how
-//! much work each later run does.
+//! service answers with one line of JSON. `run <ms> <threads>` executes runs for this time and answers with their
+//! latencies, `flood <runs>` executes runs with large values and answers with the peak of the memory, `figures` answers
+//! with the figures so far, and `work <percent>` changes how much work each later run does.
 
 use std::fmt;
 use std::hint::black_box;

@@ -15,7 +15,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use serde_json::json;
-use test_machine::latency::{ALONE, Compared, Pairs, Slice};
+use test_machine::latency::{Compared, Pairs, Slice};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -26,6 +26,7 @@ use super::service::{Connection, Service};
 const SLICE: Duration = Duration::from_millis(500);
 /// The maximum number of tries, each with some more pairs.
 const TRIES: usize = 4;
+
 fn pairs() -> Option<usize> {
     std::env::var("PROCESS_LATENCY").ok().map(|pairs| pairs.parse().expect("a number of pairs"))
 }
@@ -141,7 +142,7 @@ async fn a_request_takes_as_long_while_the_backends_fail() {
             }
             let figures = all.compared(&[50, 99]);
             println!("{fault:?}: {figures:?}");
-            let is_as_fast = figures.iter().all(|figure: &Compared| figure.is_as_fast(ALONE));
+            let is_as_fast = figures.iter().all(Compared::is_as_fast);
             if is_as_fast || pairs().is_none() {
                 break;
             }
