@@ -170,7 +170,7 @@ pub(crate) fn ended(
     #[cfg(feature = "tracing")]
     if let Some(span) = &observed.span {
         span::ended(span, unit, observed, ending, end);
-        span.close();
+        span.close(unit.name);
     }
     let view = RunView::new(unit, observed);
     #[cfg(feature = "telemetry")]

@@ -8,6 +8,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span, SpanBuilder, SpanContext, Status};
 
 use crate::run::domain::Core;
+use crate::run::span::is_closed_by_run;
 
 /// A span of a [`DescribedTracer`](crate::DescribedTracer). Its start is a time of the wall clock, and its end
 /// is that time plus the duration by the monotonic clock.
@@ -22,26 +23,26 @@ pub struct MonotonicSpan<S> {
 enum Measured {
     /// Not at all, because the span is not recorded.
     Not,
-    UntilClosed {
-        start: SystemTime,
-        began: u64,
-    },
-    UntilEnd {
-        start: SystemTime,
-        began: u64,
-    },
+    /// Until the span is closed if its run closes it, and otherwise as `UntilEnd`. `name` is that of the run's unit.
+    UntilClosed { start: SystemTime, began: u64, name: &'static str },
+    /// Until the end by the wall clock.
+    UntilEnd { start: SystemTime, began: u64 },
 }
 
 /// The kinds of spans, by the times at which the bridge builds and closes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timing {
-    /// A run that has just begun on this thread. The span is built at its start, and closed at its end.
-    RunOfThread,
-    /// A run that another thread has begun. The span is closed at its end.
-    Run,
+    /// A run that has just begun on this thread, with the name of its unit. The span is built at its start, and
+    /// normally closed at its end.
+    RunOfThread(&'static str),
+    /// A run that another thread has begun. The span is normally closed at its end.
+    Run(&'static str),
     /// Any other span. The bridge builds it when it is first entered, and closes it some time after its end.
     Other,
 }
+
+/// Two clocks may differ by this and by a hundredth of the time, although neither was set.
+const DRIFT: Duration = Duration::from_millis(1);
 
 /// From this duration on, the rate of the clock is measured again at the end of a span.
 const LONG: Duration = Duration::from_millis(100);
@@ -51,7 +52,7 @@ impl Measured {
         let clock = &Core::global().clock;
         let mut began = clock.now();
         let start = match (start, timing) {
-            (Some(start), Timing::RunOfThread) => start,
+            (Some(start), Timing::RunOfThread(_)) => start,
             (Some(start), _) => {
                 began = began.saturating_sub(clock.ticks(start.elapsed().unwrap_or_default()));
                 start
@@ -60,17 +61,23 @@ impl Measured {
         };
         match timing {
             Timing::Other => Measured::UntilEnd { start, began },
-            Timing::Run | Timing::RunOfThread => Measured::UntilClosed { start, began },
+            Timing::Run(name) | Timing::RunOfThread(name) => Measured::UntilClosed { start, began, name },
         }
     }
 
-    /// Returns the end of the span. `end` is the end by the wall clock, a time shortly before now.
+    /// Returns the end of the span. `end` is its end by the wall clock. If the span is closed after its end, and the
+    /// wall clock was not set meanwhile, `end` is also the result, so that it agrees with the ends of other spans.
     fn end(&self, end: SystemTime) -> SystemTime {
         let (start, took) = match *self {
             Measured::Not => return end,
-            Measured::UntilClosed { start, began } => (start, elapsed(began)),
-            Measured::UntilEnd { start, began } => {
-                (start, elapsed(began).saturating_sub(end.elapsed().unwrap_or_default()))
+            Measured::UntilClosed { start, began, name } if is_closed_by_run(name) => (start, elapsed(began)),
+            Measured::UntilClosed { start, began, .. } | Measured::UntilEnd { start, began } => {
+                let took = elapsed(began).saturating_sub(end.elapsed().unwrap_or_default());
+                let by_wall_clock = end.duration_since(start).unwrap_or_default();
+                if by_wall_clock.abs_diff(took) <= DRIFT + took / 100 {
+                    return end;
+                }
+                (start, took)
             }
         };
         start.checked_add(took).unwrap_or(end)

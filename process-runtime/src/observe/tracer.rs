@@ -89,11 +89,11 @@ impl<T: Tracer> Tracer for DescribedTracer<T> {
 fn attributes(name: &'static str) -> (Option<Attributes>, Timing) {
     match frame::innermost_unit() {
         Some(unit) if std::ptr::eq(unit.name, name) => {
-            (unit.span.get().and_then(|site| site.described), Timing::RunOfThread)
+            (unit.span.get().and_then(|site| site.described), Timing::RunOfThread(name))
         }
         _ => {
             let known = read(&ATTRIBUTES).get(&address(name)).copied();
-            (known, if known.is_some() { Timing::Run } else { Timing::Other })
+            (known, if known.is_some() { Timing::Run(name) } else { Timing::Other })
         }
     }
 }

@@ -2,7 +2,11 @@
 //! enters its span, adds values to it and closes it once. `observe::span` creates spans and callsites and chooses
 //! their fields; these choices do not belong here.
 
+#[cfg(feature = "metrics")]
+use std::cell::Cell;
 use std::mem::ManuallyDrop;
+#[cfg(feature = "metrics")]
+use std::ptr::null;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
@@ -127,6 +131,19 @@ pub(crate) fn as_recorded(value: &Value) -> &dyn Recorded {
     }
 }
 
+#[cfg(feature = "metrics")]
+thread_local! {
+    /// The name of the span that this thread is closing because its run ends; null at any other time.
+    static CLOSED_BY_RUN: Cell<*const u8> = const { Cell::new(null()) };
+}
+
+/// Returns whether the span with this name is being closed on this thread because its run ends. Otherwise the run may
+/// have ended earlier: a driver or a task can hold a clone of the span, and the span is closed with the last clone.
+#[cfg(feature = "metrics")]
+pub(crate) fn is_closed_by_run(name: &'static str) -> bool {
+    std::ptr::eq(CLOSED_BY_RUN.get(), name.as_ptr())
+}
+
 /// An open span. Code that is not the run itself enters the span as a visitor, for example a carrier on another
 /// thread. Closing does not wait for visitors. If there are visitors, the last visitor to leave closes the span.
 #[derive(Debug)]
@@ -174,11 +191,17 @@ impl SpanHandle {
     }
 
     /// Closes the span when its run has ended. If there are visitors, the last visitor to leave closes the span
-    /// instead.
-    pub(crate) fn close(&self) {
-        if self.visitors.end() {
-            self.try_close();
+    /// instead. `name` is that of the run's unit.
+    pub(crate) fn close(&self, name: &'static str) {
+        if !self.visitors.end() {
+            return;
         }
+        #[cfg(feature = "metrics")]
+        CLOSED_BY_RUN.set(name.as_ptr());
+        self.try_close();
+        #[cfg(feature = "metrics")]
+        CLOSED_BY_RUN.set(null());
+        let _ = name;
     }
 
     fn try_close(&self) {

@@ -4,8 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::{Span as _, SpanBuilder, Tracer as _, TracerProvider as _};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
-use process_runtime::DescribedTracer;
+use process_runtime::{DescribedTracer, critical_process};
 use process_tests::isolated::isolated;
+use process_tests::traces::Traces;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -48,5 +49,33 @@ fn a_span_that_is_built_late_or_closed_late_keeps_its_times() {
         let start = SystemTime::now() - HOUR;
         let (_, took) = exported(start, || start + Duration::from_secs(60));
         assert!(took.abs_diff(Duration::from_secs(60)) < Duration::from_secs(1), "{took:?}");
+    });
+}
+
+/// Lends a clone of its span, as a database driver's connection keeps one until its thread has time.
+#[critical_process(id = "lending", version = "1.0.0", sla = "10s", criticality = critical)]
+fn lending() -> tracing::Span {
+    tracing::Span::current()
+}
+
+#[critical_process(id = "borrowing", version = "1.0.0", sla = "10s", criticality = critical)]
+fn borrowing() -> tracing::Span {
+    lending()
+}
+
+#[test]
+fn a_run_whose_span_a_driver_keeps_ends_before_the_span_around_it() {
+    isolated(|| {
+        let traces = Traces::new();
+        tracing::dispatcher::set_global_default(traces.described()).unwrap();
+        let request = tracing::info_span!("request");
+        let lent = request.in_scope(borrowing);
+        drop(request);
+        std::thread::sleep(Duration::from_millis(50));
+        std::thread::scope(|threads| threads.spawn(|| drop(lent)).join().unwrap());
+        let [request, outer, inner] = ["request", "borrowing", "lending"].map(|name| traces.only(name));
+        assert!(inner.end_time <= outer.end_time && outer.end_time <= request.end_time);
+        let took = outer.end_time.duration_since(outer.start_time).unwrap();
+        assert!(took < Duration::from_millis(50), "{took:?}");
     });
 }

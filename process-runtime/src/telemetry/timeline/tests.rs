@@ -181,7 +181,17 @@ fn a_failure_that_the_run_recovered_from_is_not_the_cause() {
     assert_eq!(failed_at(&[degraded.clone(), asked("timeout"), inner]), "nowhere");
     // But the run has not recovered from the failure of an inner run that ended later than the run itself.
     let spawned = span("b", "a", "mail", (10, 200), &failed("Refused"));
-    assert_eq!(failed_at(&[degraded, spawned]), "mail: Refused");
+    assert_eq!(failed_at(&[degraded.clone(), spawned]), "mail: Refused");
+    let soon = span("b", "a", "mail", (10, 91), &failed("Refused"));
+    assert_eq!(failed_at(&[degraded, soon]), "mail: Refused");
+}
+
+#[test]
+fn a_run_that_ends_a_little_after_the_failed_request_is_the_cause() {
+    let failed = [(OUTCOME, "failure"), ("error.type", "declined")];
+    let request = error_of_another("a", "", (0, 90));
+    let ended = |end| failed_at(&[request.clone(), span("b", "a", "pay", (10, end), &failed)]);
+    assert_eq!((ended(91), ended(92)), ("pay: declined".to_owned(), "request".to_owned()));
 }
 
 #[test]
