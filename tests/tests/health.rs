@@ -299,22 +299,25 @@ impl Transport for Slow {
 
 #[test]
 fn a_client_that_blocks_does_not_block_the_runtime_of_a_probe() {
-    let blocks = Duration::from_secs(4);
-    let transport = Arc::new(Slow(blocks, AtomicUsize::new(0)));
-    let options =
-        ClientOptions::new().dsn("https://public@sentry.invalid/1").transport(Arc::clone(&transport));
-    let client = Arc::new(Client::with_options(options));
-    let _bound = HubSwitchGuard::new(Arc::new(Hub::new(Some(client), Arc::default())));
-    // If the check-in blocked the only thread of this runtime, the test would go on only after it.
-    let one_thread = Builder::new_current_thread().enable_time().build().unwrap();
-    one_thread.block_on(async {
-        let _health = Setup::new().with(Broken::default()).start();
-        let began = Instant::now();
-        while transport.1.load(Ordering::SeqCst) == 0 {
-            assert!(began.elapsed() < Duration::from_secs(20), "nothing was sent");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        assert!(began.elapsed() < blocks, "{:?}", began.elapsed());
+    // Check-ins of a process are limited for the whole program, and another test sends some.
+    isolated(|| {
+        let blocks = Duration::from_secs(4);
+        let transport = Arc::new(Slow(blocks, AtomicUsize::new(0)));
+        let options =
+            ClientOptions::new().dsn("https://public@sentry.invalid/1").transport(Arc::clone(&transport));
+        let client = Arc::new(Client::with_options(options));
+        let _bound = HubSwitchGuard::new(Arc::new(Hub::new(Some(client), Arc::default())));
+        // If the check-in blocked the only thread of this runtime, the test would go on only after it.
+        let one_thread = Builder::new_current_thread().enable_time().build().unwrap();
+        one_thread.block_on(async {
+            let _health = Setup::new().with(Broken::default()).start();
+            let began = Instant::now();
+            while transport.1.load(Ordering::SeqCst) == 0 {
+                assert!(began.elapsed() < Duration::from_secs(20), "nothing was sent");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            assert!(began.elapsed() < blocks, "{:?}", began.elapsed());
+        });
     });
 }
 
