@@ -28,7 +28,14 @@ pub fn isolated<F: FnOnce()>(body: F) -> Option<String> {
 
 /// Returns a command that runs one test of this binary in a process of its own. The test must have the attribute
 /// `#[ignore = "child of …"]`.
+///
+/// # Panics
+/// If the binary has no such test. The test harness would succeed without running anything.
 pub fn child(test: &str) -> Command {
+    let listed =
+        own(test).args(["--ignored", "--list"]).output().expect("the test's own binary starts").stdout;
+    let listed = String::from_utf8_lossy(&listed);
+    assert!(listed.contains(&format!("{test}: test\n")), "no ignored test has the name {test}:\n{listed}");
     let mut command = own(test);
     command.arg("--ignored");
     command
