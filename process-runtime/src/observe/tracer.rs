@@ -23,8 +23,9 @@ use crate::run::span::Attributes;
 /// the call of [`DescribedTracer::new`]. Other layers of the subscriber then do not receive the fields. Spans that do
 /// not belong to a run get no attributes.
 ///
-/// The end of each span is its start plus its duration by the monotonic clock. The wall clock can therefore be set
-/// while a span is open, and the span still lasts as long as its run.
+/// The wall clock can be set while a span is open, and the span still lasts as long as its run, because the monotonic
+/// clock measures the duration. If a driver or a task keeps a clone of a run's span, the span still ends when the run
+/// was last left, and not when the clone is dropped.
 ///
 /// ```
 /// use opentelemetry::trace::TracerProvider as _;

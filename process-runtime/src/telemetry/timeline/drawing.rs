@@ -81,7 +81,8 @@ impl Timeline {
     /// The search starts at the outermost failed span and repeatedly moves to the child that caused the failure. A
     /// failed child is not the cause if its parent recovered from the failure. The parent recovered if another child
     /// started after the end of the failed child and succeeded, and the parent itself failed with another error type
-    /// than the failed child.
+    /// than the failed child. A child that ended up to 1 ms after its failed parent can also be the cause, because the
+    /// times of two spans come from different readings of clocks.
     pub fn failed_at(&self) -> Option<(&str, String)> {
         let (place, _) = failure::of(&self.spans)?;
         Some((&place.name, place.error_type().unwrap_or_default().to_owned()))
