@@ -11,8 +11,8 @@ use crate::run::domain::Core;
 use crate::run::span::is_closed_by_run;
 
 /// A span of a [`DescribedTracer`](crate::DescribedTracer). Its start is a time of the wall clock, and its end
-/// is that time plus the duration by the monotonic clock. If the span is closed after its end and the wall clock was not
-/// set meanwhile, its end is a time of the wall clock too.
+/// is that time plus the duration by the monotonic clock. If the span is closed after its end, and the wall clock was
+/// not set meanwhile, its end is a time of the wall clock too.
 #[derive(Debug)]
 pub struct MonotonicSpan<S> {
     span: S,
